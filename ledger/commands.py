@@ -1,0 +1,112 @@
+"""The wishes: what somebody wants done to one task. `decide` says what each leads to, or why not.
+
+A command's values are checked as it is made, so a command that exists can be decided on; InvalidValueError says which
+value does not fit.
+"""
+
+from __future__ import annotations
+
+from ledger.errors import InvalidValueError
+from ledger.values import Checked
+
+
+class Command(Checked, frozen=True, kw_only=True):
+    """A wish about the task with the id `task`."""
+
+    task: str
+
+
+class CreateTask(Command, frozen=True, kw_only=True):
+    """Make a task, or bring a removed one back; with an agent it is assigned at once."""
+
+    description: str
+    tags: tuple[str, ...] = ()
+    parent_id: str | None = None
+    alias: str | None = None
+    agent: str | None = None
+
+
+class AssignTask(Command, frozen=True, kw_only=True):
+    """Give the task to an agent, from another one where it has it."""
+
+    agent: str
+
+
+class ClaimTask(Command, frozen=True, kw_only=True):
+    """Take the task for an agent, if nobody has it."""
+
+    agent: str
+
+
+class StartTask(Command, frozen=True, kw_only=True):
+    """Begin to work; with `agent`, a pending task is assigned to it first."""
+
+    agent: str | None = None
+
+
+class CompleteTask(Command, frozen=True, kw_only=True):
+    """The work is done; `agent` says who did a pending task."""
+
+    result: str | None = None
+    agent: str | None = None
+
+
+class FailTask(Command, frozen=True, kw_only=True):
+    """The work ended without success; `agent` says who tried a pending task."""
+
+    error: str | None = None
+    agent: str | None = None
+
+
+class CancelTask(Command, frozen=True, kw_only=True):
+    """The work is no longer wanted."""
+
+    reason: str | None = None
+
+
+class RequeueTask(Command, frozen=True, kw_only=True):
+    """Put an assigned or running task back into the backlog."""
+
+
+class ReopenTask(Command, frozen=True, kw_only=True):
+    """Make a finished task pending again."""
+
+
+class DescribeTask(Command, frozen=True, kw_only=True):
+    """Replace the description."""
+
+    description: str
+
+
+class TagTask(Command, frozen=True, kw_only=True):
+    """Add and remove tags."""
+
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        both = set(self.added) & set(self.removed)
+        if both:
+            raise InvalidValueError("tag", f"{min(both)!r} is both added and removed", "Choose one of the two.")
+
+
+class MoveTask(Command, frozen=True, kw_only=True):
+    """Put the task below another one, or below none.
+
+    `lineage` holds the ids from the new parent up to its root. The caller reads them and guards their versions, so
+    that two moves at once cannot close a circle.
+    """
+
+    parent_id: str | None
+    lineage: tuple[str, ...] = ()
+
+
+class NoteTask(Command, frozen=True, kw_only=True):
+    """Write down progress."""
+
+    text: str
+
+
+class RemoveTask(Command, frozen=True, kw_only=True):
+    """Take the task off the board; its history stays."""

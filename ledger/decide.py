@@ -1,0 +1,204 @@
+"""What a command leads to: (state, command) -> new events, or a refusal. Pure.
+
+The machine is Tinytown's, and the ledger always follows it: completing an assigned task tells that it was started too.
+A command that is already true leads to no event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from ledger.commands import (
+    AssignTask,
+    CancelTask,
+    ClaimTask,
+    Command,
+    CompleteTask,
+    CreateTask,
+    DescribeTask,
+    FailTask,
+    MoveTask,
+    NoteTask,
+    RemoveTask,
+    ReopenTask,
+    RequeueTask,
+    StartTask,
+    TagTask,
+)
+from ledger.errors import (
+    TaskAlreadyExistsError,
+    TaskCycleError,
+    TaskFinishedError,
+    TaskHeldError,
+    TaskNotFinishedError,
+    TaskNotFoundError,
+    TaskUnassignedError,
+)
+from ledger.events import (
+    Event,
+    TaskAssigned,
+    TaskCancelled,
+    TaskCompleted,
+    TaskCreated,
+    TaskDescribed,
+    TaskFailed,
+    TaskMoved,
+    TaskNoted,
+    TaskRemoved,
+    TaskReopened,
+    TaskRequeued,
+    TaskStarted,
+    TaskTagged,
+)
+from ledger.task import State, Task
+
+
+def decide(task: Task | None, command: Command) -> list[Event]:
+    """The events that fulfil `command`, oldest first; empty where it is already true.
+
+    `task` is None where it does not exist or was removed. CommandRejectedError says why not.
+    """
+    if isinstance(command, CreateTask):
+        return _create(task, command)
+    if task is None:
+        raise TaskNotFoundError(command.task)
+    return _DECISIONS[type(command)](task, command)
+
+
+def _create(task: Task | None, command: CreateTask) -> list[Event]:
+    if task is not None:
+        if _is_as_created(task, command):
+            return []
+        raise TaskAlreadyExistsError(task.id, task.alias)
+    created = TaskCreated(command.description, command.tags, command.parent_id, command.alias)
+    return [created] if command.agent is None else [created, TaskAssigned(command.agent)]
+
+
+def _is_as_created(task: Task, command: CreateTask) -> bool:
+    return (task.description, task.tags, task.parent_id, task.alias) == (
+        command.description,
+        command.tags,
+        command.parent_id,
+        command.alias,
+    ) and command.agent in (None, task.assigned_to)
+
+
+def _assign(task: Task, command: AssignTask) -> list[Event]:
+    _require_open(task)
+    return [] if task.assigned_to == command.agent else [TaskAssigned(command.agent)]
+
+
+def _claim(task: Task, command: ClaimTask) -> list[Event]:
+    _require_open(task)
+    _require_holder(task, command.agent)
+    return [] if task.assigned_to == command.agent else [TaskAssigned(command.agent)]
+
+
+def _start(task: Task, command: StartTask) -> list[Event]:
+    _require_open(task)
+    return _lead_to_running(task, command.agent, "start")
+
+
+def _complete(task: Task, command: CompleteTask) -> list[Event]:
+    if task.state is State.COMPLETED and task.result == command.result and command.agent in (None, task.assigned_to):
+        return []
+    _require_open(task)
+    return [*_lead_to_running(task, command.agent, "complete"), TaskCompleted(command.result)]
+
+
+def _fail(task: Task, command: FailTask) -> list[Event]:
+    if task.state is State.FAILED and task.result == command.error and command.agent in (None, task.assigned_to):
+        return []
+    _require_open(task)
+    return [*_lead_to_running(task, command.agent, "fail"), TaskFailed(command.error)]
+
+
+def _cancel(task: Task, command: CancelTask) -> list[Event]:
+    if task.state is State.CANCELLED and task.result == command.reason:
+        return []
+    _require_open(task)
+    return [TaskCancelled(command.reason)]
+
+
+def _requeue(task: Task, _command: RequeueTask) -> list[Event]:
+    _require_open(task)
+    return [] if task.state is State.PENDING else [TaskRequeued()]
+
+
+def _reopen(task: Task, _command: ReopenTask) -> list[Event]:
+    if task.state is State.PENDING:
+        return []
+    if not task.state.is_terminal:
+        raise TaskNotFinishedError(task.id, task.state)
+    return [TaskReopened()]
+
+
+def _describe(task: Task, command: DescribeTask) -> list[Event]:
+    if task.description == command.description:
+        return []
+    _require_open(task)
+    return [TaskDescribed(command.description)]
+
+
+def _tag(task: Task, command: TagTask) -> list[Event]:
+    added = tuple(tag for tag in command.added if tag not in task.tags)
+    removed = tuple(tag for tag in command.removed if tag in task.tags)
+    return [TaskTagged(added, removed)] if added or removed else []
+
+
+def _move(task: Task, command: MoveTask) -> list[Event]:
+    if task.parent_id == command.parent_id:
+        return []
+    _require_open(task)
+    if command.parent_id is not None and task.id in (command.parent_id, *command.lineage):
+        raise TaskCycleError(task.id, command.parent_id)
+    return [TaskMoved(command.parent_id)]
+
+
+def _note(_task: Task, command: NoteTask) -> list[Event]:
+    return [TaskNoted(command.text)]
+
+
+def _remove(_task: Task, _command: RemoveTask) -> list[Event]:
+    return [TaskRemoved()]
+
+
+def _lead_to_running(task: Task, agent: str | None, action: str) -> list[Event]:
+    """What comes before `action`, so that the ledger shows an open task assigned and started."""
+    if agent is not None:
+        _require_holder(task, agent)
+    if task.state is State.RUNNING:
+        return []
+    if task.state is State.ASSIGNED:
+        return [TaskStarted()]
+    if agent is None:
+        raise TaskUnassignedError(task.id, action)
+    return [TaskAssigned(agent), TaskStarted()]
+
+
+def _require_open(task: Task) -> None:
+    if task.state.is_terminal:
+        raise TaskFinishedError(task.id, task.state)
+
+
+def _require_holder(task: Task, agent: str) -> None:
+    if task.assigned_to not in (None, agent):
+        raise TaskHeldError(task.id, holder=str(task.assigned_to), agent=agent)
+
+
+_DECISIONS: Final[dict[type[Command], Callable[[Task, Any], list[Event]]]] = {
+    AssignTask: _assign,
+    ClaimTask: _claim,
+    StartTask: _start,
+    CompleteTask: _complete,
+    FailTask: _fail,
+    CancelTask: _cancel,
+    RequeueTask: _requeue,
+    ReopenTask: _reopen,
+    DescribeTask: _describe,
+    TagTask: _tag,
+    MoveTask: _move,
+    NoteTask: _note,
+    RemoveTask: _remove,
+}

@@ -1,0 +1,356 @@
+"""Everything that can go wrong in a ledger, as values that carry their facts.
+
+    LedgerError
+      CommandRejectedError              the wish was refused; nothing was written
+        InvalidValueError               a text, name or tag that the ledger does not take
+        TaskNotFoundError               no task goes by that id or alias
+        TaskAmbiguousError              several tasks do
+        TaskAlreadyExistsError          the alias is taken by a task with other content
+        TaskFinishedError               a finished task takes reopen, note, tag and remove only
+        TaskNotFinishedError            only a finished task can be reopened
+        TaskUnassignedError             nobody has the task, and the command did not say who did it
+        TaskHeldError                   another agent has the task
+        TaskHasChildrenError            a task with children cannot be removed
+        TaskCycleError                  a task cannot go below itself
+        AppendTooLargeError             more events or bytes than one append takes
+        BackdateRefusedError            an event cannot be older than the one before it
+      WrongExpectedVersionError         another writer was first; nothing was written
+      StoreUnavailableError             Redis did not answer as a store should; the cause is kept
+      LedgerDamagedError                what is stored contradicts itself; nothing was skipped
+        EventDecodingError              an entry that is not an event
+          UnknownEventError             an event type of a newer program
+          NewerSchemaError              an event schema of a newer program
+          UpcasterMissingError          an old schema that no upcaster lifts
+        SequenceGapError                sequence numbers or versions are missing
+        MisplacedEventError               an event of a task that does not exist, or exists already
+        HistoryBrokenError              an event that another one names is not there
+        ProjectionError                 what readers see cannot be trusted
+          SnapshotDamagedError          a snapshot that is not what was projected
+          CheckpointMismatchError         projections that do not stand at one position
+          CheckpointAheadError            a checkpoint after the ledger's last event
+          NewerProjectionError          a checkpoint of a newer program
+          OutdatedProjectionError       a checkpoint of an older program
+
+Each message says what happened, where, and what to do next. Which exit code a class leads to is decided in `cli`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+UPGRADE_ADVICE = "It was written by a newer version of this program: upgrade with `pip install -U`."
+
+
+class LedgerError(Exception):
+    """Anything this project raises on purpose."""
+
+
+class CommandRejectedError(LedgerError):
+    """The command was refused; nothing was written."""
+
+
+class InvalidValueError(CommandRejectedError):
+    """A value does not fit the rules for texts, names and tags."""
+
+    def __init__(self, what: str, problem: str, advice: str) -> None:
+        self.what = what
+        self.problem = problem
+        self.advice = advice
+        super().__init__(f"The {what} {problem}. {advice}")
+
+
+class TaskNotFoundError(CommandRejectedError):
+    """No task goes by that id, prefix or alias."""
+
+    def __init__(self, task: str) -> None:
+        self.task = task
+        super().__init__(f"No task is called {task!r}. `tt task list` shows the tasks of this town.")
+
+
+class TaskAmbiguousError(CommandRejectedError):
+    """Several tasks begin with that prefix."""
+
+    def __init__(self, prefix: str, candidates: Sequence[str]) -> None:
+        self.prefix = prefix
+        self.candidates = tuple(candidates)
+        shown = ", ".join(self.candidates)
+        super().__init__(f"Several tasks begin with {prefix!r}: {shown}. Give more of the id.")
+
+
+class TaskAlreadyExistsError(CommandRejectedError):
+    """The alias belongs to a task with other content."""
+
+    def __init__(self, task: str, alias: str | None) -> None:
+        self.task = task
+        self.alias = alias
+        super().__init__(
+            f"Task {alias or task} exists already, with other content. Change it with `tt task edit`, `tag` or `move`."
+        )
+
+
+class TaskFinishedError(CommandRejectedError):
+    """A finished task accepts reopen, note, tag and remove only."""
+
+    def __init__(self, task: str, state: str) -> None:
+        self.task = task
+        self.state = state
+        super().__init__(f"Task {task} is {state} already. Open it again first: `tt task reopen {task}`.")
+
+
+class TaskNotFinishedError(CommandRejectedError):
+    """Only a finished task can be reopened."""
+
+    def __init__(self, task: str, state: str) -> None:
+        self.task = task
+        self.state = state
+        super().__init__(
+            f"Task {task} is {state}, so there is nothing to reopen. To take it back: `tt task requeue {task}`."
+        )
+
+
+class TaskUnassignedError(CommandRejectedError):
+    """Nobody has the task, so the command must say who acts."""
+
+    def __init__(self, task: str, action: str) -> None:
+        self.task = task
+        self.action = action
+        super().__init__(f"Nobody has task {task} yet. Say who did it: `tt task {action} {task} --agent NAME`.")
+
+
+class TaskHeldError(CommandRejectedError):
+    """Another agent has the task."""
+
+    def __init__(self, task: str, *, holder: str, agent: str) -> None:
+        self.task = task
+        self.holder = holder
+        self.agent = agent
+        super().__init__(
+            f"Task {task} is with {holder}, not {agent}. Hand it over first: `tt task assign {task} NAME`."
+        )
+
+
+class TaskHasChildrenError(CommandRejectedError):
+    """A task with children cannot be removed."""
+
+    def __init__(self, task: str, children: int) -> None:
+        self.task = task
+        self.children = children
+        super().__init__(
+            f"Task {task} has {children} task{'s' if children != 1 else ''} below it."
+            f" Move or remove them first: `tt task list --parent {task}`."
+        )
+
+
+class TaskCycleError(CommandRejectedError):
+    """A task cannot be moved below itself."""
+
+    def __init__(self, task: str, parent: str) -> None:
+        self.task = task
+        self.parent = parent
+        super().__init__(
+            f"Task {task} cannot go below {parent}, which is the task itself or lies below it. Choose another parent."
+        )
+
+
+class AppendTooLargeError(CommandRejectedError):
+    """One append is bounded, because the server does nothing else while it runs."""
+
+    def __init__(self, what: str, *, size: int, size_max: int) -> None:
+        self.what = what
+        self.size = size
+        self.size_max = size_max
+        super().__init__(f"One append takes at most {size_max:,} {what}, not {size:,}. Split the work into parts.")
+
+
+class BackdateRefusedError(CommandRejectedError):
+    """An event cannot be recorded before the ledger's last event."""
+
+    def __init__(self, backdate: str, last_position: str, last_time: str) -> None:
+        self.backdate = backdate
+        self.last_position = last_position
+        super().__init__(
+            f"Events cannot be dated {backdate}: the ledger's last event, {last_position}, is of {last_time}."
+            " Choose that time or a later one, or import into a new town."
+        )
+
+
+class WrongExpectedVersionError(LedgerError):
+    """Another writer was first; nothing was written. Read again, decide again."""
+
+    def __init__(self, task: str, *, expected: int, actual: int) -> None:
+        self.task = task
+        self.expected = expected
+        self.actual = actual
+        super().__init__(
+            f"Task {task} is at version {actual}, not {expected}: somebody else changed it meanwhile."
+            f" Look at it with `tt task history {task}` and try again."
+        )
+
+
+class StoreUnavailableError(LedgerError):
+    """Redis did not answer as a store should.
+
+    Where it `has_refused`, nothing was written. Where it stayed silent, an append may have been: read before you repeat.
+    """
+
+    def __init__(self, where: str, problem: str, advice: str, *, has_refused: bool = False) -> None:
+        self.where = where
+        self.has_refused = has_refused
+        self.problem = problem
+        self.advice = advice
+        super().__init__(f"The server at {where} {problem}. {advice}")
+
+
+class LedgerDamagedError(LedgerError):
+    """What is stored contradicts itself. Nothing was skipped and nothing was changed."""
+
+
+class EventDecodingError(LedgerDamagedError):
+    """An entry of the ledger is not an event."""
+
+    def __init__(self, position: str, problem: str, advice: str = "") -> None:
+        self.position = position
+        self.problem = problem
+        super().__init__(
+            f"The entry at {position} {problem}."
+            f" {advice or 'Only the append script may write the ledger: restore it from a backup of the data folder.'}"
+        )
+
+
+class UnknownEventError(EventDecodingError):
+    """The event's type is not known to this program."""
+
+    def __init__(self, position: str, event_type: str) -> None:
+        self.event_type = event_type
+        super().__init__(position, f"has the unknown type {event_type!r}", UPGRADE_ADVICE)
+
+
+class NewerSchemaError(EventDecodingError):
+    """The event's schema is newer than this program."""
+
+    def __init__(self, position: str, event_type: str, *, schema: int, schema_known: int) -> None:
+        self.event_type = event_type
+        self.schema = schema
+        self.schema_known = schema_known
+        super().__init__(
+            position,
+            f"is a {event_type} of schema {schema}, and schema {schema_known} is the newest known",
+            UPGRADE_ADVICE,
+        )
+
+
+class UpcasterMissingError(EventDecodingError):
+    """No upcaster lifts the event's old schema."""
+
+    def __init__(self, position: str, event_type: str, *, schema: int) -> None:
+        self.event_type = event_type
+        self.schema = schema
+        super().__init__(position, f"is a {event_type} of schema {schema}, which no upcaster lifts")
+
+
+class SequenceGapError(LedgerDamagedError):
+    """Sequence numbers, or versions of a task, are missing."""
+
+    def __init__(self, what: str, position: str, *, expected: int, found: int) -> None:
+        self.what = what
+        self.position = position
+        self.expected = expected
+        self.found = found
+        missing = f"; {expected} to {found - 1} are missing" if found > expected else ""
+        super().__init__(
+            f"At {position} the {what} should be {expected} and is {found}{missing}."
+            " Events were lost or altered: restore the data folder from a backup."
+        )
+
+
+class MisplacedEventError(LedgerDamagedError):
+    """An event tells of a task that does not exist at that point, or creates one that does."""
+
+    def __init__(self, position: str, event_type: str, task: str, *, problem: str) -> None:
+        self.position = position
+        self.task = task
+        super().__init__(
+            f"The event at {position} says {event_type} of task {task}, which {problem}."
+            f" An event or a snapshot was lost or altered: `tt task history {task}` shows what the ledger has."
+        )
+
+
+class HistoryBrokenError(LedgerDamagedError):
+    """A task's history names an event that is not in the ledger."""
+
+    def __init__(self, task: str, position: str) -> None:
+        self.task = task
+        self.position = position
+        super().__init__(
+            f"The history of task {task} names the event at {position}, which is not in the ledger."
+            " Events were lost: restore the data folder from a backup."
+        )
+
+
+class ProjectionError(LedgerDamagedError):
+    """What readers see cannot be trusted; the ledger itself may be sound."""
+
+
+class SnapshotDamagedError(ProjectionError):
+    """A snapshot is not what was projected."""
+
+    def __init__(self, key: str, problem: str) -> None:
+        self.key = key
+        self.problem = problem
+        super().__init__(
+            f"The key {key} {problem}. Something other than the projector wrote it. The ledger still has every event:"
+            " `tt task history ID` and `tt replay` read it."
+        )
+
+
+class CheckpointMismatchError(ProjectionError):
+    """The projections do not stand at one position."""
+
+    def __init__(self, projection: str, position: str, expected: str) -> None:
+        self.projection = projection
+        self.position = position
+        self.expected = expected
+        super().__init__(
+            f"The checkpoint of {projection} is at {position}, and the snapshots' is at {expected}: something other than"
+            " the projector moved it. The ledger still has every event."
+        )
+
+
+class CheckpointAheadError(ProjectionError):
+    """A checkpoint lies after the ledger's last event."""
+
+    def __init__(self, position: str, end: str) -> None:
+        self.position = position
+        self.end = end
+        super().__init__(
+            f"Events up to {position} are projected or were acknowledged, and the ledger ends at {end}: events were lost."
+            " Restore the data folder from a backup."
+        )
+
+
+class NewerProjectionError(ProjectionError):
+    """A checkpoint was written by a newer program."""
+
+    def __init__(self, projection: str, *, schema: int, schema_known: int) -> None:
+        self.projection = projection
+        self.schema = schema
+        self.schema_known = schema_known
+        super().__init__(
+            f"The projection {projection} has schema {schema}, and {schema_known} is the newest known. {UPGRADE_ADVICE}"
+        )
+
+
+class OutdatedProjectionError(ProjectionError):
+    """A checkpoint was written by an older program."""
+
+    def __init__(self, projection: str, *, schema: int, schema_known: int) -> None:
+        self.projection = projection
+        self.schema = schema
+        self.schema_known = schema_known
+        super().__init__(
+            f"The projection {projection} has schema {schema}, and this program writes {schema_known}."
+            " Use the version of this program that wrote it."
+        )

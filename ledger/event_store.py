@@ -1,0 +1,283 @@
+"""The ledger itself: append, read and history on one Redis Stream.
+
+It keeps facts in their order and knows nothing of what they mean: `decide` makes them, `projections` reads them.
+The client must not decode responses. Retries of the client do no harm, because a guard fails the second time and the
+store then finds its own events; they are best left off all the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Final, cast
+
+from ledger.errors import (
+    AppendTooLargeError,
+    BackdateRefusedError,
+    HistoryBrokenError,
+    LedgerDamagedError,
+    SequenceGapError,
+    StoreUnavailableError,
+    WrongExpectedVersionError,
+)
+from ledger.keys import Keys
+from ledger.lua import Appended, AppendScript, Backdated, Conflict, HistoryScript, HistoryStatus
+from ledger.position import BEGINNING, Position
+from ledger.recorded_event import NewEvent, RecordedEvent, decode_event, encode_event
+from ledger.redis_errors import redis_errors
+from ledger.times import format_ms
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+APPEND_EVENTS_MAX: Final = 200_000
+APPEND_BYTES_MAX: Final = 256 * 1024 * 1024
+APPEND_ATTEMPTS_MAX: Final = 3
+READ_EVENTS_MAX: Final = 1_000
+HISTORY_PAGE_EVENTS: Final = 500
+
+Entry = tuple[bytes, list[bytes]]
+
+
+class EventStore:
+    """One town's ledger. `where` names the server in messages."""
+
+    def __init__(self, client: Redis, keys: Keys, *, where: str = "redis") -> None:
+        self._client = client
+        self._keys = keys
+        self._where = where
+        self._append = AppendScript(client)
+        self._history = HistoryScript(client)
+
+    def append(
+        self, events: Sequence[NewEvent], guards: Mapping[str, int], *, backdate_ms: int | None = None
+    ) -> list[Position]:
+        """Put 1 to APPEND_EVENTS_MAX events of one command at the end, in order, all or none; returns their positions.
+
+        `guards` is task -> expected version (0 = none yet) and names every task that the events are of; further tasks
+        may be guarded without an event. `backdate_ms` records that time in place of the server's clock.
+
+        WrongExpectedVersionError, BackdateRefusedError, AppendTooLargeError: nothing was written.
+        StoreUnavailableError: perhaps it was; read the history before you repeat it. Source: append.lua.
+        """
+        assert events, "an append has at least one event"
+        encoded = [(event.task, encode_event(event)) for event in events]
+        _check_size(encoded)
+        for attempt in range(1, APPEND_ATTEMPTS_MAX + 1):
+            try:
+                return self._append_once(events, encoded, guards, backdate_ms)
+            except WrongExpectedVersionError:
+                # The guard may have met our own events: the client sent the request twice, or we did after a lost reply.
+                positions = self._find_appended(events)
+                if positions is None:
+                    raise
+                return positions
+            except StoreUnavailableError as error:
+                if attempt == APPEND_ATTEMPTS_MAX or error.has_refused:
+                    raise
+                positions = self._find_appended(events)
+                if positions is not None:
+                    return positions
+                # Not there yet. Should the lost request still arrive, its guard or ours fails: never both succeed.
+        raise AssertionError("the last attempt returns or raises")
+
+    def read(
+        self, after: Position = BEGINNING, *, upto: Position | None = None, limit: int = READ_EVENTS_MAX
+    ) -> list[RecordedEvent]:
+        """The next 1 to `limit` events after `after`, oldest first, at most `upto`; empty at the end. Source: XRANGE.
+
+        `after` is the position of an event, or BEGINNING. SequenceGapError where numbers are missing.
+        """
+        with redis_errors(self._where):
+            entries = self._exchange("XRANGE", self._keys.ledger, f"({after}", upto or "+", "COUNT", limit)
+        events = _decode(entries)
+        _check_sequence(events, after.seq + 1)
+        return events
+
+    def read_batches(
+        self, after: Position = BEGINNING, *, upto: Position | None = None, limit: int = READ_EVENTS_MAX
+    ) -> Iterator[list[RecordedEvent]]:
+        """All events after `after`, oldest first, at most `upto`, in batches of 1 to `limit`; as `read`."""
+        while batch := self.read(after, upto=upto, limit=limit):
+            yield batch
+            after = batch[-1].position
+
+    def read_back(self, before: Position | None = None, *, limit: int = READ_EVENTS_MAX) -> list[RecordedEvent]:
+        """The last 1 to `limit` events before `before` (None: the end), newest first. Source: XREVRANGE."""
+        end = "+" if before is None else f"({before}"
+        with redis_errors(self._where):
+            entries = self._exchange("XREVRANGE", self._keys.ledger, end, "-", "COUNT", limit)
+        return _decode(entries)
+
+    def wait(self, after: Position, *, block_ms: int) -> bool:
+        """Whether an event came after `after` within `block_ms`. Source: XREAD BLOCK."""
+        with redis_errors(self._where):
+            return bool(self._client.xread({self._keys.ledger: after}, count=1, block=block_ms))
+
+    def end(self) -> Position:
+        """The position of the last event; BEGINNING where there is none."""
+        with redis_errors(self._where):
+            entries = self._exchange("XREVRANGE", self._keys.ledger, "+", "-", "COUNT", 1)
+        return Position(entries[0][0], "ascii") if entries else BEGINNING
+
+    def history(self, task: str, *, newest_first: bool = False) -> list[RecordedEvent]:
+        """All events of one task, oldest first; empty where it never was. Source: history.lua.
+
+        HistoryBrokenError where an event is missing.
+        """
+        events = list(self._walk_back(task))
+        return events if newest_first else events[::-1]
+
+    def head(self, task: str) -> tuple[int, Position]:
+        """Version and position of the task's last event; (0, BEGINNING) where it never was. Source: HGET."""
+        return self.heads([task])[0]
+
+    def heads(self, tasks: Sequence[str]) -> list[tuple[int, Position]]:
+        """As `head`, for several tasks in one call."""
+        if not tasks:
+            return []
+        with redis_errors(self._where):
+            values = cast("list[bytes | None]", self._client.hmget(self._keys.heads, list(tasks)))
+        return [_parse_head(value) for value in values]
+
+    def find_tasks(self, prefix: str, *, limit: int) -> list[str]:
+        """Up to `limit` ids, in order, of all tasks that ever were and begin with `prefix`. Walks all heads: HSCAN."""
+        found: set[str] = set()
+        with redis_errors(self._where):
+            for task, _ in self._client.hscan_iter(self._keys.heads, match=f"{prefix}*", count=READ_EVENTS_MAX):
+                found.add(task.decode())
+                if len(found) >= limit:
+                    break
+        return sorted(found)
+
+    def position_of(self, number: int) -> Position | None:
+        """The position of event `number`; None where there is no such event yet.
+
+        Positions begin with a time, so this halves the ledger's span of time, some 40 XRANGE calls.
+        """
+        end = self.end()
+        if not 1 <= number <= end.seq:
+            return None
+        low, high = self.start().ms, end.ms
+        while low < high:
+            middle = (low + high + 1) // 2
+            first = self._first_from(middle)
+            if first is not None and first.seq <= number:
+                low = middle
+            else:
+                high = middle - 1
+        return Position.of(ms=low, seq=number)
+
+    def end_at(self, ms: int) -> Position:
+        """The position of the last event recorded at `ms` or before; BEGINNING where there is none."""
+        with redis_errors(self._where):
+            entries = self._exchange("XREVRANGE", self._keys.ledger, max(ms, 0), "-", "COUNT", 1)
+        return Position(entries[0][0], "ascii") if entries else BEGINNING
+
+    def start(self) -> Position:
+        """The position of the first event; BEGINNING where there is none."""
+        return self._first_from(0) or BEGINNING
+
+    def _append_once(
+        self,
+        events: Sequence[NewEvent],
+        encoded: Sequence[tuple[str, bytes]],
+        guards: Mapping[str, int],
+        backdate_ms: int | None,
+    ) -> list[Position]:
+        with redis_errors(self._where):
+            outcome = self._append(
+                ledger_key=self._keys.ledger,
+                heads_key=self._keys.heads,
+                guards=guards,
+                events=encoded,
+                backdate_ms=backdate_ms,
+            )
+        match outcome:
+            case Appended(ms, first_seq):
+                return [Position.of(ms=ms, seq=first_seq + index) for index in range(len(events))]
+            case Conflict(task, expected, actual):
+                raise WrongExpectedVersionError(task, expected=expected, actual=actual)
+            case Backdated(last_position):
+                last = Position(last_position)
+                raise BackdateRefusedError(format_ms(backdate_ms or 0), last, format_ms(last.ms))
+            case damaged:
+                raise LedgerDamagedError(
+                    f"The stream {self._keys.ledger} holds {damaged.entries} entries and ends at {damaged.last_position},"
+                    " which no append leaves: something else wrote or deleted it. Restore the data folder from a backup."
+                )
+
+    def _find_appended(self, events: Sequence[NewEvent]) -> list[Position] | None:
+        """The positions of `events` where they are in the ledger already; they are told by their command id."""
+        first = events[0]
+        for recorded in self._walk_back(first.task):
+            if recorded.version < first.version:
+                break
+            if recorded.version == first.version and recorded.command == first.command:
+                ms, seq = recorded.position.ms, recorded.position.seq
+                return [Position.of(ms=ms, seq=seq + index) for index in range(len(events))]
+        return None
+
+    def _walk_back(self, task: str) -> Iterator[RecordedEvent]:
+        """The task's events, newest first, read in pages."""
+        start: str | None = None
+        while True:
+            with redis_errors(self._where):
+                page = self._history(
+                    ledger_key=self._keys.ledger,
+                    heads_key=self._keys.heads,
+                    task=task,
+                    from_position=start,
+                    limit=HISTORY_PAGE_EVENTS,
+                )
+            yield from _decode(page.entries)
+            if page.status is HistoryStatus.WHOLE:
+                return
+            if page.status is HistoryStatus.BROKEN:
+                raise HistoryBrokenError(task, page.position)
+            start = page.position
+
+    def _first_from(self, ms: int) -> Position | None:
+        """The position of the first event recorded at `ms` or later."""
+        with redis_errors(self._where):
+            entries = self._exchange("XRANGE", self._keys.ledger, ms, "+", "COUNT", 1)
+        return Position(entries[0][0], "ascii") if entries else None
+
+    def _exchange(self, *command: str | int) -> list[Entry]:
+        """One command on a pooled connection. redis-py's own XRANGE builds a dict for each entry, which halves the rate."""
+        pool = self._client.connection_pool
+        connection = pool.get_connection()
+        try:
+            connection.send_command(*command)  # type: ignore[no-untyped-call]
+            return cast("list[Entry]", connection.read_response())  # type: ignore[no-untyped-call]
+        finally:
+            pool.release(connection)
+
+
+def _decode(entries: Sequence[Entry]) -> list[RecordedEvent]:
+    return [decode_event(position, fields) for position, fields in entries]
+
+
+def _check_size(encoded: Sequence[tuple[str, bytes]]) -> None:
+    if len(encoded) > APPEND_EVENTS_MAX:
+        raise AppendTooLargeError("events", size=len(encoded), size_max=APPEND_EVENTS_MAX)
+    size_bytes = sum(len(payload) for _, payload in encoded)
+    if size_bytes > APPEND_BYTES_MAX:
+        raise AppendTooLargeError("bytes", size=size_bytes, size_max=APPEND_BYTES_MAX)
+
+
+def _check_sequence(events: Sequence[RecordedEvent], first_seq: int) -> None:
+    """That the events are numbered `first_seq`, `first_seq + 1`, …; the two ends tell, the gap is then looked for."""
+    if not events:
+        return
+    if events[0].position.seq == first_seq and events[-1].position.seq == first_seq + len(events) - 1:
+        return
+    for expected, recorded in enumerate(events, first_seq):
+        if recorded.position.seq != expected:
+            raise SequenceGapError("sequence number", recorded.position, expected=expected, found=recorded.position.seq)
+
+
+def _parse_head(value: bytes | None) -> tuple[int, Position]:
+    if value is None:
+        return 0, BEGINNING
+    version, _, position = value.decode().partition(":")
+    return int(version), Position(position)

@@ -1,0 +1,79 @@
+"""Every key name of a town. No other module writes `tt:` (DESIGN: keys).
+
+`hash_tag` renders `tt:{town}:…`, which keeps a town in one slot of a cluster.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from msgspec import Struct
+
+from ledger.errors import InvalidValueError
+
+TOWN_NAME_CHARS_MAX: Final = 64
+TOWN_NAMES_RESERVED: Final = frozenset(
+    {
+        "activity",
+        "agent",
+        "backlog",
+        "broadcast",
+        "docket",
+        "events",
+        "inbox",
+        "mission",
+        "stop",
+        "task",
+        "urgent",
+    }
+)
+"""Tinytown's bare key types: `tt:<type>:<id>` from before towns were isolated would read as a town of that name."""
+
+_TOWN_NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{TOWN_NAME_CHARS_MAX - 1}}}")
+
+
+def check_town_name(name: str) -> str:
+    """`name`, when a town may be called so; InvalidValueError otherwise."""
+    if name in TOWN_NAMES_RESERVED:
+        raise InvalidValueError("town name", f"{name!r} is one of Tinytown's key types", f"Try {name}-town.")
+    if not _TOWN_NAME.fullmatch(name):
+        raise InvalidValueError(
+            "town name",
+            f"{name!r} does not fit",
+            f"Use 1 to {TOWN_NAME_CHARS_MAX} letters, digits, dots, dashes and underscores; begin with a letter or digit.",
+        )
+    return name
+
+
+class Keys(Struct, frozen=True):
+    """The keys of one town."""
+
+    town: str
+    hash_tag: bool = False
+
+    @property
+    def prefix(self) -> str:
+        return f"tt:{{{self.town}}}" if self.hash_tag else f"tt:{self.town}"
+
+    @property
+    def ledger(self) -> str:
+        """Stream: the truth, one entry per event."""
+        return f"{self.prefix}:ledger"
+
+    @property
+    def heads(self) -> str:
+        """Hash: task id -> `<version>:<position>` of its last event."""
+        return f"{self.prefix}:heads"
+
+    def task(self, task: str) -> str:
+        """String: the canonical snapshot of a task, JSON."""
+        return f"{self.prefix}:task:{task}"
+
+    def view(self, view: str, part: str | None = None) -> str:
+        """A read model's key; `part` is the state, agent, tag or parent it is for."""
+        return f"{self.prefix}:view:{view}" if part is None else f"{self.prefix}:view:{view}:{part}"
+
+    def checkpoint(self, projection: str) -> str:
+        """Hash: how far a projection has come."""
+        return f"{self.prefix}:checkpoint:{projection}"

@@ -1,0 +1,17 @@
+"""The scripts that run inside Redis, a typed wrapper for each. Nobody else counts KEYS and ARGV."""
+
+from ledger.lua.append import Appended, AppendScript, Backdated, Conflict, Damaged
+from ledger.lua.history import HistoryPage, HistoryScript, HistoryStatus
+from ledger.lua.source import script_source
+
+__all__ = [
+    "AppendScript",
+    "Appended",
+    "Backdated",
+    "Conflict",
+    "Damaged",
+    "HistoryPage",
+    "HistoryScript",
+    "HistoryStatus",
+    "script_source",
+]

@@ -1,0 +1,70 @@
+"""Position: an event's place in its ledger, which is order, time and sequence number in one.
+
+A position is the stream entry's id, `<ms>-<seq>`. It stays text because that is what Redis, the events and the
+snapshots hold, and because the fold passes a million of them by without looking inside.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from ledger.times import from_ms
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+_PATTERN = re.compile(r"(0|[1-9][0-9]{0,15})-(0|[1-9][0-9]{0,15})")
+
+
+class Position(str):
+    """`<ms>-<seq>`: milliseconds since 1970 UTC, and the event's number in its town (1, 2, 3, …).
+
+    Positions order by `ms`, then `seq`. The text is canonical: equal positions are equal strings.
+    """
+
+    __slots__ = ()
+
+    @classmethod
+    def parse(cls, text: str) -> Position:
+        """The position written as `text`; ValueError where it is not one."""
+        if not _PATTERN.fullmatch(text):
+            raise ValueError(f"not a position: {text!r}")
+        return cls(text)
+
+    @classmethod
+    def of(cls, *, ms: int, seq: int) -> Position:
+        return cls(f"{ms}-{seq}")
+
+    @property
+    def ms(self) -> int:
+        return int(self.partition("-")[0])
+
+    @property
+    def seq(self) -> int:
+        return int(self.partition("-")[2])
+
+    @property
+    def time(self) -> datetime:
+        """When the event was recorded, UTC, to the millisecond."""
+        return from_ms(self.ms)
+
+    def _order(self) -> tuple[int, int]:
+        ms, _, seq = self.partition("-")
+        return int(ms), int(seq)
+
+    def __lt__(self, other: str) -> bool:
+        return self._order() < Position(other)._order()
+
+    def __le__(self, other: str) -> bool:
+        return self._order() <= Position(other)._order()
+
+    def __gt__(self, other: str) -> bool:
+        return self._order() > Position(other)._order()
+
+    def __ge__(self, other: str) -> bool:
+        return self._order() >= Position(other)._order()
+
+
+BEGINNING: Final = Position("0-0")
+"""Before the first event of every ledger."""

@@ -1,0 +1,117 @@
+"""From a task as it is to a task as wished, in the fewest legal events. Pure.
+
+Plans, imports and adoption go through here: what they say of a task becomes facts, and saying it again becomes none.
+"""
+
+from __future__ import annotations
+
+from ledger.events import (
+    Event,
+    TaskAssigned,
+    TaskCancelled,
+    TaskCompleted,
+    TaskCreated,
+    TaskDescribed,
+    TaskFailed,
+    TaskMoved,
+    TaskRemoved,
+    TaskReopened,
+    TaskRequeued,
+    TaskStarted,
+    TaskTagged,
+)
+from ledger.task import State, Task
+from ledger.values import Checked
+
+
+class WishedTask(Checked, frozen=True, kw_only=True):
+    """A task as somebody outside the ledger says it should be.
+
+    A pending task has no agent; an assigned, running, completed or failed one has. `result` counts in terminal states
+    only. InvalidValueError where a text, name or tag does not fit.
+    """
+
+    description: str
+    state: State = State.PENDING
+    agent: str | None = None
+    tags: tuple[str, ...] = ()
+    parent_id: str | None = None
+    alias: str | None = None
+    result: str | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.state is State.PENDING:
+            assert self.agent is None, "a pending task has no agent"
+        elif self.state is not State.CANCELLED:
+            assert self.agent is not None, f"a task that is {self.state} has an agent"
+
+
+def reconcile(task: Task | None, wished: WishedTask | None) -> list[Event]:
+    """The fewest events, oldest first, after which `task` is as `wished`; empty where it is so already.
+
+    None means that the task is not there, or is to be removed. A parent is taken as given: that no circle closes is
+    the caller's to know.
+    """
+    if wished is None:
+        return [] if task is None else [TaskRemoved()]
+    if task is None:
+        created = TaskCreated(wished.description, wished.tags, wished.parent_id, wished.alias)
+        return [created, *_lead(State.PENDING, None, wished)]
+    tagged = _tag(task, wished)
+    changed = _change_content(task, wished)
+    if not task.state.is_terminal:
+        return [*tagged, *changed, *_lead(task.state, task.assigned_to, wished)]
+    if changed or not _has_ended_so(task, wished):
+        return [*tagged, TaskReopened(), *changed, *_lead(State.PENDING, None, wished)]
+    return tagged
+
+
+def _has_ended_so(task: Task, wished: WishedTask) -> bool:
+    return (task.state, task.assigned_to, task.result) == (wished.state, wished.agent, wished.result)
+
+
+def _tag(task: Task, wished: WishedTask) -> list[Event]:
+    added = tuple(sorted(set(wished.tags) - set(task.tags)))
+    removed = tuple(sorted(set(task.tags) - set(wished.tags)))
+    return [TaskTagged(added, removed)] if added or removed else []
+
+
+def _change_content(task: Task, wished: WishedTask) -> list[Event]:
+    """What only an open task accepts."""
+    events: list[Event] = []
+    if task.description != wished.description:
+        events.append(TaskDescribed(wished.description))
+    if task.parent_id != wished.parent_id:
+        events.append(TaskMoved(wished.parent_id))
+    return events
+
+
+def _lead(state: State, agent: str | None, wished: WishedTask) -> list[Event]:
+    """From an open state with `agent` to the wished state with the wished agent."""
+    match wished.state:
+        case State.PENDING:
+            return [] if state is State.PENDING else [TaskRequeued()]
+        case State.ASSIGNED:
+            is_so = state is State.ASSIGNED and agent == wished.agent
+            return [] if is_so else [TaskAssigned(str(wished.agent))]
+        case State.CANCELLED:
+            return [*_lead_to_agent(agent, wished.agent), TaskCancelled(wished.result)]
+        case State.RUNNING:
+            return _lead_to_running(state, agent, str(wished.agent))
+        case State.COMPLETED:
+            return [*_lead_to_running(state, agent, str(wished.agent)), TaskCompleted(wished.result)]
+        case State.FAILED:
+            return [*_lead_to_running(state, agent, str(wished.agent)), TaskFailed(wished.result)]
+
+
+def _lead_to_agent(agent: str | None, wished: str | None) -> list[Event]:
+    if agent == wished:
+        return []
+    return [TaskRequeued()] if wished is None else [TaskAssigned(wished)]
+
+
+def _lead_to_running(state: State, agent: str | None, wished: str) -> list[Event]:
+    if agent != wished:
+        return [TaskAssigned(wished), TaskStarted()]
+    return [] if state is State.RUNNING else [TaskStarted()]

@@ -1,0 +1,213 @@
+"""A task, and how its events make it: evolve is one step, fold is all of them. Pure.
+
+A fold owns the task it evolves, so `evolve` changes it in place and hands it back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final
+
+from msgspec import Struct
+
+from ledger.errors import MisplacedEventError, SequenceGapError
+from ledger.events import (
+    Event,
+    TaskAssigned,
+    TaskCancelled,
+    TaskCompleted,
+    TaskCreated,
+    TaskDescribed,
+    TaskFailed,
+    TaskMoved,
+    TaskNoted,
+    TaskRemoved,
+    TaskReopened,
+    TaskRequeued,
+    TaskStarted,
+    TaskTagged,
+)
+from ledger.position import Position
+from ledger.recorded_event import RecordedEvent
+from ledger.times import from_ms
+
+
+class State(StrEnum):
+    """Where a task is in its life: pending -> assigned -> running -> completed, failed or cancelled."""
+
+    PENDING = "pending"
+    ASSIGNED = "assigned"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_terminal(self) -> bool:
+        return self in _TERMINAL
+
+
+_TERMINAL: Final = frozenset({State.COMPLETED, State.FAILED, State.CANCELLED})
+
+
+class Task(Struct, kw_only=True, gc=False):
+    """A task at one version. Times are milliseconds since 1970 UTC, taken from positions; `tags` are sorted.
+
+    `number` is the sequence number of the event that created the task, so it orders tasks by age. It is 0 where the
+    task was read from its snapshot, which does not hold it.
+    """
+
+    id: str
+    description: str
+    state: State
+    created_at_ms: int
+    updated_at_ms: int
+    version: int
+    position: Position
+    assigned_to: str | None = None
+    started_at_ms: int | None = None
+    completed_at_ms: int | None = None
+    result: str | None = None
+    parent_id: str | None = None
+    tags: tuple[str, ...] = ()
+    alias: str | None = None
+    number: int = 0
+
+    @property
+    def created_at(self) -> datetime:
+        return from_ms(self.created_at_ms)
+
+    @property
+    def updated_at(self) -> datetime:
+        return from_ms(self.updated_at_ms)
+
+    @property
+    def started_at(self) -> datetime | None:
+        return None if self.started_at_ms is None else from_ms(self.started_at_ms)
+
+    @property
+    def completed_at(self) -> datetime | None:
+        return None if self.completed_at_ms is None else from_ms(self.completed_at_ms)
+
+
+def evolve(task: Task | None, recorded: RecordedEvent) -> Task | None:
+    """The task after one more event; None once it is removed.
+
+    SequenceGapError where the event's version is not the next one; MisplacedEventError where it needs a task and there is
+    none, or creates one that exists.
+    """
+    data = recorded.data
+    if task is None:
+        if type(data) is not TaskCreated:
+            raise MisplacedEventError(recorded.position, recorded.type, recorded.task, problem="does not exist there")
+        return _created(recorded, data)
+    if recorded.version != task.version + 1:
+        raise SequenceGapError(
+            f"version of task {task.id}", recorded.position, expected=task.version + 1, found=recorded.version
+        )
+    if type(data) is TaskRemoved:
+        return None
+    if type(data) is TaskCreated:
+        raise MisplacedEventError(recorded.position, recorded.type, recorded.task, problem="exists there already")
+    position = recorded.position
+    ms = position.ms
+    _EFFECTS[type(data)](task, data, ms)
+    task.version = recorded.version
+    task.position = position
+    task.updated_at_ms = ms
+    return task
+
+
+def fold(events: Iterable[RecordedEvent], task: Task | None = None) -> Task | None:
+    """The task after all `events`, which are its own, oldest first."""
+    for recorded in events:
+        task = evolve(task, recorded)
+    return task
+
+
+def _created(recorded: RecordedEvent, data: TaskCreated) -> Task:
+    ms = recorded.position.ms
+    return Task(
+        id=recorded.task,
+        description=data.description,
+        state=State.PENDING,
+        created_at_ms=ms,
+        updated_at_ms=ms,
+        version=recorded.version,
+        position=recorded.position,
+        parent_id=data.parent_id,
+        tags=data.tags,
+        alias=data.alias,
+        number=recorded.position.seq,
+    )
+
+
+def _assign(task: Task, data: TaskAssigned, _ms: int) -> None:
+    task.state = State.ASSIGNED
+    task.assigned_to = data.agent
+    task.started_at_ms = None
+
+
+def _start(task: Task, _data: TaskStarted, ms: int) -> None:
+    task.state = State.RUNNING
+    task.started_at_ms = ms
+
+
+def _complete(task: Task, data: TaskCompleted, ms: int) -> None:
+    _finish(task, State.COMPLETED, data.result, ms)
+
+
+def _fail(task: Task, data: TaskFailed, ms: int) -> None:
+    _finish(task, State.FAILED, data.error, ms)
+
+
+def _cancel(task: Task, data: TaskCancelled, ms: int) -> None:
+    _finish(task, State.CANCELLED, data.reason, ms)
+
+
+def _finish(task: Task, state: State, result: str | None, ms: int) -> None:
+    task.state = state
+    task.result = result
+    task.completed_at_ms = ms
+
+
+def _requeue(task: Task, _data: TaskRequeued | TaskReopened, _ms: int) -> None:
+    task.state = State.PENDING
+    task.assigned_to = None
+    task.started_at_ms = None
+    task.completed_at_ms = None
+    task.result = None
+
+
+def _describe(task: Task, data: TaskDescribed, _ms: int) -> None:
+    task.description = data.description
+
+
+def _tag(task: Task, data: TaskTagged, _ms: int) -> None:
+    task.tags = tuple(sorted((set(task.tags) - set(data.removed)) | set(data.added)))
+
+
+def _move(task: Task, data: TaskMoved, _ms: int) -> None:
+    task.parent_id = data.parent_id
+
+
+def _note(_task: Task, _data: TaskNoted, _ms: int) -> None:
+    """A note changes nothing but version and time."""
+
+
+_EFFECTS: Final[dict[type[Event], Callable[[Task, Any, int], None]]] = {
+    TaskAssigned: _assign,
+    TaskStarted: _start,
+    TaskCompleted: _complete,
+    TaskFailed: _fail,
+    TaskCancelled: _cancel,
+    TaskRequeued: _requeue,
+    TaskReopened: _requeue,
+    TaskDescribed: _describe,
+    TaskTagged: _tag,
+    TaskMoved: _move,
+    TaskNoted: _note,
+}
+"""What each fact does to an existing task; the time is the position's, in milliseconds."""

@@ -1,0 +1,31 @@
+"""Times as the formats hold them: UTC, RFC 3339, milliseconds, `Z`. Pure; nobody here asks a clock."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+def from_ms(ms: int) -> datetime:
+    """The aware UTC time of `ms` milliseconds since 1970."""
+    return _EPOCH + timedelta(milliseconds=ms)
+
+
+def to_ms(time: datetime) -> int:
+    """Milliseconds since 1970 of an aware time, rounded down."""
+    return (time - _EPOCH) // _MILLISECOND
+
+
+def format_ms(ms: int) -> str:
+    """`2026-11-23T17:33:02.123Z`."""
+    return f"{from_ms(ms).replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"
+
+
+def parse_rfc3339(text: str) -> int:
+    """Milliseconds since 1970 of an RFC 3339 time; ValueError where it is not one or has no zone."""
+    time = datetime.fromisoformat(text)
+    if time.tzinfo is None:
+        raise ValueError(f"no time zone in {text!r}")
+    return to_ms(time)

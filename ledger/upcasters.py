@@ -1,0 +1,35 @@
+"""Old event payloads, lifted step by step to the newest schema before they are decoded.
+
+An upcaster is a pure function from the `data` of schema n to the `data` of schema n+1, named for its step
+(`upcast_created_v1_v2`) and registered here under `(type, n)`. Every event has schema 1 so far, so there is none yet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from ledger.errors import UpcasterMissingError
+
+Data = dict[str, Any]
+Upcaster = Callable[[Data], Data]
+
+UPCASTERS: Final[Mapping[tuple[str, int], Upcaster]] = {}
+
+
+def upcast(
+    data: Data,
+    *,
+    event_type: str,
+    schema: int,
+    newest: int,
+    position: str,
+    upcasters: Mapping[tuple[str, int], Upcaster] = UPCASTERS,
+) -> Data:
+    """`data` in schema `newest`; UpcasterMissingError where a step is not known."""
+    for step in range(schema, newest):
+        upcaster = upcasters.get((event_type, step))
+        if upcaster is None:
+            raise UpcasterMissingError(position, event_type, schema=step)
+        data = upcaster(data)
+    return data

@@ -1,0 +1,95 @@
+"""What texts, names and tags may be (DESIGN 4, "Text"). Pure: a value comes back trimmed, or InvalidValueError says why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
+
+from msgspec import Struct
+from msgspec.structs import force_setattr
+
+from ledger.errors import InvalidValueError
+
+TEXT_BYTES_MAX: Final = 64 * 1024
+NAME_CHARS_MAX: Final = 128
+TAG_CHARS_MAX: Final = 64
+
+# Unprintable characters can hide text or turn its direction. These two are unprintable,
+# but Persian and Hindi words and joined emoji are spelled with them.
+_JOINERS: Final = "\u200c\u200d"
+
+
+def check_text(text: str, what: str) -> str:
+    """A description, result, reason or note: 1 byte to 64 KiB of UTF-8, any Unicode but NUL and lone surrogates."""
+    if not text.strip():
+        raise InvalidValueError(what, "is empty", "Say something.")
+    if "\0" in text:
+        raise InvalidValueError(what, "holds a NUL character", "Remove it.")
+    try:
+        size_bytes = len(text.encode())
+    except UnicodeEncodeError as error:
+        raise InvalidValueError(what, "is not valid UTF-8", "Save the text as UTF-8 and pass it again.") from error
+    if size_bytes > TEXT_BYTES_MAX:
+        raise InvalidValueError(
+            what,
+            f"is {size_bytes:,} bytes long",
+            f"At most {TEXT_BYTES_MAX:,} bytes are kept: put the rest into a file and name the file.",
+        )
+    return text
+
+
+def check_name(name: str, what: str) -> str:
+    """An agent, actor or alias: 1 to 128 printable characters, trimmed; spaces inside are fine."""
+    return _check_printable(name, what, NAME_CHARS_MAX)
+
+
+def check_tag(tag: str) -> str:
+    """A tag: 1 to 64 printable characters, trimmed."""
+    return _check_printable(tag, "tag", TAG_CHARS_MAX)
+
+
+def check_tags(tags: Iterable[str]) -> tuple[str, ...]:
+    """Tags, checked, each once, sorted: so the same tags are the same bytes."""
+    return tuple(sorted({check_tag(tag) for tag in tags}))
+
+
+_RULES: Final[Mapping[str, Callable[[Any], object]]] = {
+    "description": lambda value: check_text(value, "description"),
+    "result": lambda value: check_text(value, "result"),
+    "error": lambda value: check_text(value, "error"),
+    "reason": lambda value: check_text(value, "reason"),
+    "text": lambda value: check_text(value, "note"),
+    "agent": lambda value: check_name(value, "agent name"),
+    "alias": lambda value: check_name(value, "alias"),
+    "tags": check_tags,
+    "added": check_tags,
+    "removed": check_tags,
+}
+"""The rule for each field that commands and wishes have, by the field's name."""
+
+
+class Checked(Struct, frozen=True, kw_only=True):
+    """A Struct whose texts, names and tags are checked and trimmed as it is made; absent values (None) stay absent."""
+
+    def __post_init__(self) -> None:
+        for name in self.__struct_fields__:
+            rule = _RULES.get(name)
+            value = getattr(self, name)
+            if rule is not None and value is not None:
+                force_setattr(self, name, rule(value))
+
+
+def _check_printable(value: str, what: str, chars_max: int) -> str:
+    value = value.strip()
+    if not value:
+        raise InvalidValueError(what, "is empty", f"Use 1 to {chars_max} printable characters.")
+    if len(value) > chars_max:
+        raise InvalidValueError(what, f"has {len(value)} characters", f"Use 1 to {chars_max} printable characters.")
+    for char in value:
+        if not (char.isprintable() or char in _JOINERS):
+            raise InvalidValueError(
+                what,
+                f"holds the unprintable character U+{ord(char):04X}",
+                f"Use 1 to {chars_max} printable characters.",
+            )
+    return value

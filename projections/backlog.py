@@ -1,0 +1,20 @@
+"""The pending tasks that nobody has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from ledger import State, Task
+from projections.projection import Member
+
+
+class Backlog:
+    """The pending tasks that nobody has."""
+
+    name: ClassVar[str] = "backlog"
+    schema_version: ClassVar[int] = 1
+
+    def entries(self, task: Task) -> Iterator[Member]:
+        if task.state is State.PENDING and task.assigned_to is None:
+            yield Member(None, task.id)

@@ -1,0 +1,65 @@
+"""Board: all tasks of a town at one position, in memory. It is what a replay folds to, and what any moment is read from."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from ledger import BEGINNING, Position, RecordedEvent, SequenceGapError, State, Task, evolve
+from projections.filter import EVERY_TASK, Page, TaskFilter
+
+
+class Board:
+    """Tasks by id, folded from a town's events in their order."""
+
+    def __init__(self) -> None:
+        self.tasks: dict[str, Task] = {}
+        self.position: Position = BEGINNING
+        self._removed: dict[str, int] = {}
+
+    def fold(self, events: Iterable[RecordedEvent]) -> None:
+        """Take in more events, which follow `position` without a gap. SequenceGapError, MisplacedEventError."""
+        tasks, removed = self.tasks, self._removed
+        recorded = None
+        for recorded in events:
+            task_id = recorded.task
+            before = tasks.get(task_id)
+            if before is None:
+                version = removed.pop(task_id, 0)
+                if recorded.version != version + 1:
+                    raise SequenceGapError(
+                        f"version of task {task_id}", recorded.position, expected=version + 1, found=recorded.version
+                    )
+            after = evolve(before, recorded)
+            if after is None:
+                del tasks[task_id]
+                removed[task_id] = recorded.version
+            elif before is None:
+                tasks[task_id] = after
+        if recorded is not None:
+            self.position = recorded.position
+
+    def get(self, task: str) -> Task | None:
+        return self.tasks.get(task)
+
+    def find(self, prefix: str, *, limit: int) -> list[str]:
+        """Up to `limit` ids that begin with `prefix`, in order."""
+        return sorted(task for task in self.tasks if task.startswith(prefix))[:limit]
+
+    def page(self, wanted: TaskFilter = EVERY_TASK, *, offset: int = 0, limit: int | None = None) -> Page:
+        """The tasks that match, oldest first, from `offset`, at most `limit`."""
+        found = sorted(
+            (task for task in self.tasks.values() if wanted.matches(task)), key=lambda task: (task.number, task.id)
+        )
+        return Page(tuple(found[offset : None if limit is None else offset + limit]), len(found))
+
+    def count_states(self) -> dict[State, int]:
+        """How many tasks are in each state; all states are there."""
+        counts = Counter(task.state for task in self.tasks.values())
+        return {state: counts[state] for state in State}
+
+    def count_agents(self) -> dict[str, dict[State, int]]:
+        """Agent -> how many tasks it has or had in each state; agents sorted, absent states are 0."""
+        counts = Counter((task.assigned_to, task.state) for task in self.tasks.values() if task.assigned_to is not None)
+        agents = sorted({agent for agent, _ in counts})
+        return {agent: {state: counts[agent, state] for state in State} for agent in agents}

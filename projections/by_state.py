@@ -1,0 +1,19 @@
+"""The tasks in each state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from ledger import Task
+from projections.projection import Member
+
+
+class ByState:
+    """The tasks in each state."""
+
+    name: ClassVar[str] = "state"
+    schema_version: ClassVar[int] = 1
+
+    def entries(self, task: Task) -> Iterator[Member]:
+        yield Member(task.state, task.id)

@@ -1,0 +1,19 @@
+"""All tasks, in the order they were created."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from ledger import Task
+from projections.projection import Ranked
+
+
+class Created:
+    """All tasks, in the order they were created."""
+
+    name: ClassVar[str] = "created"
+    schema_version: ClassVar[int] = 1
+
+    def entries(self, task: Task) -> Iterator[Ranked]:
+        yield Ranked(None, task.id, task.number)

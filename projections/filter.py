@@ -1,0 +1,34 @@
+"""TaskFilter: which tasks a reader wants. Pure."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from ledger import State, Task
+
+
+class TaskFilter(Struct, frozen=True, kw_only=True):
+    """All given conditions hold; None is no condition. `parent` is the id of the task right above."""
+
+    state: State | None = None
+    agent: str | None = None
+    tag: str | None = None
+    parent: str | None = None
+
+    def matches(self, task: Task) -> bool:
+        return (
+            (self.state is None or task.state is self.state)
+            and (self.agent is None or task.assigned_to == self.agent)
+            and (self.tag is None or self.tag in task.tags)
+            and (self.parent is None or task.parent_id == self.parent)
+        )
+
+
+EVERY_TASK = TaskFilter()
+
+
+class Page(Struct, frozen=True):
+    """Some of the tasks that match, in the order they were created, and how many match in all."""
+
+    tasks: tuple[Task, ...]
+    total: int

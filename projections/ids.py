@@ -1,0 +1,19 @@
+"""All task ids in alphabetical order, to find one by its first characters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from ledger import Task
+from projections.projection import Ranked
+
+
+class Ids:
+    """All task ids in alphabetical order, to find one by its first characters."""
+
+    name: ClassVar[str] = "ids"
+    schema_version: ClassVar[int] = 1
+
+    def entries(self, task: Task) -> Iterator[Ranked]:
+        yield Ranked(None, task.id, 0)

@@ -1,0 +1,40 @@
+-- Commits what a projector folded: snapshots, views and checkpoints in one step.
+-- Every checkpoint must still be where the batch started; otherwise another projector was first and nothing is written.
+--
+-- KEYS[1..n]   the checkpoints, hashes: position, schema_version, generation
+-- KEYS[n+1..]  the snapshots and views that change
+-- ARGV[1]      n
+-- ARGV[2]      the position the batch started after
+-- ARGV[3]      the position the batch ends at
+-- ARGV[4]      the changes, MessagePack: a list of {operation, index into KEYS from 0, argument, …}
+--              operation: SET value | DEL | SADD member … | SREM member … | ZADD score member … | ZREM member …
+--                         | COUNT field increment …   (a hash; a field that reaches 0 is deleted)
+-- then         a pair for each checkpoint: schema version, generation
+--
+-- Returns 1 when committed, 0 when another projector was first.
+
+local checkpoints = tonumber(ARGV[1])
+for i = 1, checkpoints do
+  local position, generation = unpack(redis.call('HMGET', KEYS[i], 'position', 'generation'))
+  if (position or '0-0') ~= ARGV[2] or (generation or '0') ~= ARGV[4 + 2 * i] then
+    return 0
+  end
+end
+
+for _, change in ipairs(cmsgpack.unpack(ARGV[4])) do
+  local operation, key = change[1], KEYS[change[2] + 1]
+  if operation == 'COUNT' then
+    for i = 3, #change, 2 do
+      if redis.call('HINCRBY', key, change[i], change[i + 1]) == 0 then
+        redis.call('HDEL', key, change[i])
+      end
+    end
+  else
+    redis.call(operation, key, unpack(change, 3))
+  end
+end
+
+for i = 1, checkpoints do
+  redis.call('HSET', KEYS[i], 'position', ARGV[3], 'schema_version', ARGV[3 + 2 * i], 'generation', ARGV[4 + 2 * i])
+end
+return 1

@@ -1,0 +1,158 @@
+"""The projector: reads events after the checkpoint, folds them onto snapshots and views, commits all with the checkpoint.
+
+Any process may project at any time. The commit compares the checkpoints and moves them in one script, so of racing
+projectors one commits and the others read again; nothing else coordinates them (DESIGN 5).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final, cast
+
+from ledger import (
+    CheckpointAheadError,
+    CheckpointMismatchError,
+    EventStore,
+    Keys,
+    Position,
+    RecordedEvent,
+    Task,
+    evolve,
+    redis_errors,
+)
+from projections import snapshots
+from projections.catalogue import VIEWS
+from projections.checkpoint import Checkpoint, parse_checkpoint
+from projections.lua import Changes, CommitScript
+from projections.projection import Entry, Ranked, View
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+BATCH_EVENTS_MAX: Final = 500
+
+Progress = Callable[[Position, Position], None]
+"""Called after each batch with the checkpoint and the position it goes for."""
+
+
+class Projector:
+    """Projects one town. `where` names the server in messages."""
+
+    def __init__(
+        self,
+        client: Redis,
+        keys: Keys,
+        *,
+        views: Sequence[View] = VIEWS,
+        batch_events_max: int = BATCH_EVENTS_MAX,
+        where: str = "redis",
+    ) -> None:
+        self._client = client
+        self._keys = keys
+        self._where = where
+        self._views = views
+        self._batch_events_max = batch_events_max
+        self._store = EventStore(client, keys, where=where)
+        self._commit = CommitScript(client)
+        self._projections = [(snapshots.NAME, snapshots.SCHEMA_VERSION)]
+        self._projections += [(view.name, view.schema_version) for view in views]
+
+    def catch_up(self, upto: Position | None = None, *, progress: Progress | None = None) -> Position:
+        """Project until every event up to `upto` is in (None: those there are now); returns the checkpoint reached.
+
+        Ends, because each round commits a batch or finds that another projector did. Damage stops it with the position
+        (EventDecodingError, SequenceGapError, MisplacedEventError); what was committed before stays.
+        """
+        goal = self._store.end() if upto is None else upto
+        checkpoints = self.checkpoints()
+        while (position := checkpoints[0].position) < goal:
+            checkpoints = self._project_batch(checkpoints)
+            if progress is not None:
+                progress(checkpoints[0].position, goal)
+        # Others may have appended and projected meanwhile; only a checkpoint after the end as it is now is damage.
+        if position > goal and position > self._store.end():
+            raise CheckpointAheadError(position, self._store.end())
+        return position
+
+    def checkpoints(self) -> list[Checkpoint]:
+        """Of the snapshots, then of each view. NewerProjectionError, OutdatedProjectionError."""
+        with redis_errors(self._where):
+            # One transaction: a commit between two replies would look like projections out of step.
+            pipeline = self._client.pipeline(transaction=True)
+            for name, _ in self._projections:
+                pipeline.hmget(self._keys.checkpoint(name), ["position", "schema_version", "generation"])
+            replies = pipeline.execute()
+        checkpoints = [
+            parse_checkpoint(fields, projection=name, schema_version=schema_version)
+            for (name, schema_version), fields in zip(self._projections, replies, strict=True)
+        ]
+        for (name, _), checkpoint in zip(self._projections, checkpoints, strict=True):
+            if checkpoint.position != checkpoints[0].position:
+                raise CheckpointMismatchError(name, checkpoint.position, checkpoints[0].position)
+        return checkpoints
+
+    def _project_batch(self, checkpoints: list[Checkpoint]) -> list[Checkpoint]:
+        """One batch; returns the checkpoints after it, read anew where another projector was first."""
+        position = checkpoints[0].position
+        events = self._store.read(position, limit=self._batch_events_max)
+        if not events:
+            checkpoints = self.checkpoints()
+            if checkpoints[0].position == position:
+                raise CheckpointAheadError(position, self._store.end())
+            return checkpoints
+        reached = events[-1].position
+        is_committed = self._commit_batch(checkpoints, events)
+        if not is_committed:
+            return self.checkpoints()
+        return [
+            Checkpoint(position=reached, schema_version=each.schema_version, generation=each.generation)
+            for each in checkpoints
+        ]
+
+    def _commit_batch(self, checkpoints: list[Checkpoint], events: Sequence[RecordedEvent]) -> bool:
+        tasks = self._load({recorded.task for recorded in events})
+        before = {task: self._entries(state) for task, state in tasks.items()}
+        for recorded in events:
+            tasks[recorded.task] = evolve(tasks[recorded.task], recorded)
+        changes = Changes()
+        for task, state in tasks.items():
+            snapshot = None if state is None else snapshots.encode_snapshot(state)
+            changes.put_snapshot(self._keys.task(task), snapshot)
+            self._add_difference(changes, before[task], self._entries(state))
+        keys = [self._keys.checkpoint(name) for name, _ in self._projections]
+        with redis_errors(self._where):
+            return self._commit(
+                checkpoints=list(zip(keys, checkpoints, strict=True)),
+                from_position=checkpoints[0].position,
+                upto_position=events[-1].position,
+                changes=changes,
+            )
+
+    def _load(self, tasks: set[str]) -> dict[str, Task | None]:
+        keys = {task: self._keys.task(task) for task in sorted(tasks)}
+        with redis_errors(self._where):
+            found = cast("list[bytes | None]", self._client.mget(list(keys.values())))
+        return {
+            task: None if snapshot is None else snapshots.decode_snapshot(snapshot, key=key)
+            for (task, key), snapshot in zip(keys.items(), found, strict=True)
+        }
+
+    def _entries(self, task: Task | None) -> dict[tuple[str, Entry], Entry]:
+        """What all views hold of a task, by key and entry. A rank's score is left out of the comparison: it never changes."""
+        if task is None:
+            return {}
+        entries: dict[tuple[str, Entry], Entry] = {}
+        for view in self._views:
+            for entry in view.entries(task):
+                compared = entry._replace(score=0) if isinstance(entry, Ranked) else entry
+                entries[self._keys.view(view.name, entry.part), compared] = entry
+        return entries
+
+    @staticmethod
+    def _add_difference(
+        changes: Changes, before: dict[tuple[str, Entry], Entry], after: dict[tuple[str, Entry], Entry]
+    ) -> None:
+        for (key, _), entry in ((place, entry) for place, entry in before.items() if place not in after):
+            changes.take(key, entry)
+        for (key, _), entry in ((place, entry) for place, entry in after.items() if place not in before):
+            changes.add(key, entry)
