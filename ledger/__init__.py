@@ -4,6 +4,7 @@ This package knows no view, no folder and no terminal. Programs enter by `town`;
 beside it.
 """
 
+from ledger.changes import Change, Step, compare, steps
 from ledger.commands import (
     AssignTask,
     CancelTask,
@@ -49,6 +50,7 @@ from ledger.errors import (
     TaskHeldError,
     TaskNotFinishedError,
     TaskNotFoundError,
+    TaskNotInBacklogError,
     TaskUnassignedError,
     UnknownEventError,
     UpcasterMissingError,
@@ -77,7 +79,7 @@ from ledger.keys import TOWN_NAME_CHARS_MAX, TOWN_NAMES_RESERVED, Keys, check_to
 from ledger.lua import script_source
 from ledger.position import BEGINNING, Position
 from ledger.reconcile import WishedTask, reconcile
-from ledger.recorded_event import NewEvent, RecordedEvent, decode_event, encode_event
+from ledger.recorded_event import NewEvent, RecordedEvent, decode_event, encode_event, record
 from ledger.redis_errors import redis_errors
 from ledger.task import State, Task, evolve, fold
 from ledger.times import format_ms, from_ms, parse_rfc3339, to_ms
@@ -93,6 +95,7 @@ __all__ = [
     "AssignTask",
     "BackdateRefusedError",
     "CancelTask",
+    "Change",
     "CheckpointAheadError",
     "CheckpointMismatchError",
     "ClaimTask",
@@ -127,6 +130,7 @@ __all__ = [
     "SnapshotDamagedError",
     "StartTask",
     "State",
+    "Step",
     "StoreUnavailableError",
     "TagTask",
     "Task",
@@ -145,6 +149,7 @@ __all__ = [
     "TaskMoved",
     "TaskNotFinishedError",
     "TaskNotFoundError",
+    "TaskNotInBacklogError",
     "TaskNoted",
     "TaskRemoved",
     "TaskReopened",
@@ -160,6 +165,7 @@ __all__ = [
     "check_tags",
     "check_text",
     "check_town_name",
+    "compare",
     "decide",
     "decode_event",
     "encode_event",
@@ -171,8 +177,10 @@ __all__ = [
     "new_task_id",
     "parse_rfc3339",
     "reconcile",
+    "record",
     "redis_errors",
     "script_source",
+    "steps",
     "task_id_of_alias",
     "to_ms",
 ]

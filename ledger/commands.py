@@ -109,4 +109,10 @@ class NoteTask(Command, frozen=True, kw_only=True):
 
 
 class RemoveTask(Command, frozen=True, kw_only=True):
-    """Take the task off the board; its history stays."""
+    """Take the task off the board; its history stays.
+
+    `children` is how many tasks the caller found below it. With `is_from_backlog`, only a pending task is meant.
+    """
+
+    children: int = 0
+    is_from_backlog: bool = False

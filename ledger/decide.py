@@ -30,9 +30,11 @@ from ledger.errors import (
     TaskAlreadyExistsError,
     TaskCycleError,
     TaskFinishedError,
+    TaskHasChildrenError,
     TaskHeldError,
     TaskNotFinishedError,
     TaskNotFoundError,
+    TaskNotInBacklogError,
     TaskUnassignedError,
 )
 from ledger.events import (
@@ -160,7 +162,11 @@ def _note(_task: Task, command: NoteTask) -> list[Event]:
     return [TaskNoted(command.text)]
 
 
-def _remove(_task: Task, _command: RemoveTask) -> list[Event]:
+def _remove(task: Task, command: RemoveTask) -> list[Event]:
+    if command.is_from_backlog and task.state is not State.PENDING:
+        raise TaskNotInBacklogError(task.id, task.state)
+    if command.children:
+        raise TaskHasChildrenError(task.id, command.children)
     return [TaskRemoved()]
 
 

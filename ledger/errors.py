@@ -10,6 +10,7 @@
         TaskNotFinishedError            only a finished task can be reopened
         TaskUnassignedError             nobody has the task, and the command did not say who did it
         TaskHeldError                   another agent has the task
+        TaskNotInBacklogError           the task is not pending any more
         TaskHasChildrenError            a task with children cannot be removed
         TaskCycleError                  a task cannot go below itself
         AppendTooLargeError             more events or bytes than one append takes
@@ -129,6 +130,17 @@ class TaskHeldError(CommandRejectedError):
         self.agent = agent
         super().__init__(
             f"Task {task} is with {holder}, not {agent}. Hand it over first: `tt task assign {task} NAME`."
+        )
+
+
+class TaskNotInBacklogError(CommandRejectedError):
+    """The task is not pending, so it is not in the backlog."""
+
+    def __init__(self, task: str, state: str) -> None:
+        self.task = task
+        self.state = state
+        super().__init__(
+            f"Task {task} is {state}, so it is not in the backlog. To remove it all the same: `tt task remove {task}`."
         )
 
 

@@ -119,13 +119,16 @@ class EventStore:
             entries = self._exchange("XREVRANGE", self._keys.ledger, "+", "-", "COUNT", 1)
         return Position(entries[0][0], "ascii") if entries else BEGINNING
 
-    def history(self, task: str, *, newest_first: bool = False) -> list[RecordedEvent]:
+    def history(self, task: str) -> list[RecordedEvent]:
         """All events of one task, oldest first; empty where it never was. Source: history.lua.
 
         HistoryBrokenError where an event is missing.
         """
-        events = list(self._walk_back(task))
-        return events if newest_first else events[::-1]
+        return list(self._walk_back(task))[::-1]
+
+    def last_event(self, task: str) -> RecordedEvent | None:
+        """The task's last event; None where it never was."""
+        return next(self._walk_back(task, page_events=1), None)
 
     def head(self, task: str) -> tuple[int, Position]:
         """Version and position of the task's last event; (0, BEGINNING) where it never was. Source: HGET."""
@@ -217,7 +220,7 @@ class EventStore:
                 return [Position.of(ms=ms, seq=seq + index) for index in range(len(events))]
         return None
 
-    def _walk_back(self, task: str) -> Iterator[RecordedEvent]:
+    def _walk_back(self, task: str, *, page_events: int = HISTORY_PAGE_EVENTS) -> Iterator[RecordedEvent]:
         """The task's events, newest first, read in pages."""
         start: str | None = None
         while True:
@@ -227,7 +230,7 @@ class EventStore:
                     heads_key=self._keys.heads,
                     task=task,
                     from_position=start,
-                    limit=HISTORY_PAGE_EVENTS,
+                    limit=page_events,
                 )
             yield from _decode(page.entries)
             if page.status is HistoryStatus.WHOLE:

@@ -112,6 +112,22 @@ def encode_event(event: NewEvent) -> bytes:
     )
 
 
+def record(event: NewEvent, position: Position) -> RecordedEvent:
+    """The event as the ledger gives it back once it stands at `position`, but for `prev`."""
+    return RecordedEvent(
+        task=event.task,
+        version=event.version,
+        actor=event.actor,
+        command=event.command,
+        schema=event.data.schema,
+        data=event.data,
+        reason=event.reason,
+        cause=event.cause,
+        occurred_at=event.occurred_at,
+        position=position,
+    )
+
+
 def decode_event(position: bytes, fields: list[bytes]) -> RecordedEvent:
     """The event in one stream entry; `fields` are its names and values in turn, as Redis sends them.
 

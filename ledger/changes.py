@@ -1,0 +1,53 @@
+"""What an event changed: the fields of a task before and after it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from copy import copy
+from typing import Final, NamedTuple
+
+from msgspec import Struct
+
+from ledger.recorded_event import RecordedEvent
+from ledger.task import Task, evolve
+
+_COMPARED: Final = ("description", "state", "assigned_to", "result", "parent_id", "tags", "alias")
+
+Value = str | tuple[str, ...] | None
+
+
+class Change(NamedTuple):
+    """A field of the snapshot, and its value before and after."""
+
+    field: str
+    before: Value
+    after: Value
+
+
+class Step(Struct, frozen=True):
+    """One event of a history and what it changed."""
+
+    event: RecordedEvent
+    changes: tuple[Change, ...]
+
+
+def steps(events: Iterable[RecordedEvent]) -> list[Step]:
+    """Each of a task's events, oldest first, with what it changed. Versions and times change with every event; they are left out."""
+    found: list[Step] = []
+    task: Task | None = None
+    for recorded in events:
+        before = copy(task)
+        task = evolve(task, recorded)
+        found.append(Step(recorded, compare(before, task)))
+    return found
+
+
+def compare(before: Task | None, after: Task | None) -> tuple[Change, ...]:
+    """The fields that differ; of a task that is not there, every field is empty."""
+    pairs = ((field, _value(before, field), _value(after, field)) for field in _COMPARED)
+    return tuple(Change(field, old, new) for field, old, new in pairs if old != new)
+
+
+def _value(task: Task | None, field: str) -> Value:
+    value: Value = getattr(task, field, None)
+    return None if value == () else value

@@ -1,0 +1,58 @@
+"""The door for programs: one object with every verb, the folder, the connection and the embedded server.
+
+`Town` is all that most programs need; `cli` uses nothing else.
+"""
+
+from town.connection import Connection, connect, server_url
+from town.errors import (
+    FolderRefusedError,
+    ImportRefusedError,
+    MomentError,
+    ServerStartError,
+    ServerTooOldError,
+    SettingsError,
+    TownExistsError,
+    TownNotFoundError,
+)
+from town.event_filter import EVERY_EVENT, EventFilter
+from town.event_reader import EVENTS_COUNT
+from town.folder import RedisSettings, Settings, absolute, find_folder, is_town, read_settings
+from town.moment import WHEN_HELP, Moment, parse_moment
+from town.registry import RegisteredTown, register_town, registered_towns
+from town.server import EmbeddedServer
+from town.town import ImportReceipt, Town, current_actor
+from town.writer import Receipt
+
+__all__ = [
+    "EVENTS_COUNT",
+    "EVERY_EVENT",
+    "WHEN_HELP",
+    "Connection",
+    "EmbeddedServer",
+    "EventFilter",
+    "FolderRefusedError",
+    "ImportReceipt",
+    "ImportRefusedError",
+    "Moment",
+    "MomentError",
+    "Receipt",
+    "RedisSettings",
+    "RegisteredTown",
+    "ServerStartError",
+    "ServerTooOldError",
+    "Settings",
+    "SettingsError",
+    "Town",
+    "TownExistsError",
+    "TownNotFoundError",
+    "absolute",
+    "connect",
+    "current_actor",
+    "find_folder",
+    "is_town",
+    "parse_moment",
+    "read_settings",
+    "register_town",
+    "registered_towns",
+    "server_url",
+]

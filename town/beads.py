@@ -1,0 +1,159 @@
+"""An export of the Beads tracker, read as tasks as they should be. Pure but for reading the file.
+
+`docs/reference/import-beads.md` has the mapping. The result does not depend on the order of lines.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from ledger import InvalidValueError, State, WishedTask, task_id_of_alias
+from town.errors import ImportRefusedError
+from town.folder import refuse_os_errors
+
+_TOMBSTONE: Final = "tombstone"
+_PENDING_WITH_TAG: Final = frozenset({"blocked", "deferred", "pinned"})
+_STATES: Final[Mapping[str, State]] = {
+    "open": State.PENDING,
+    "hooked": State.ASSIGNED,
+    "in_progress": State.RUNNING,
+    "blocked": State.PENDING,
+    "deferred": State.PENDING,
+    "pinned": State.PENDING,
+    "closed": State.COMPLETED,
+}
+_PARENT_CHILD: Final = "parent-child"
+
+
+class _Dependency(Struct, frozen=True):
+    depends_on_id: str
+    type: str
+
+
+class _Issue(Struct, frozen=True):
+    """The fields of an issue that count here; others are left alone."""
+
+    id: str
+    title: str
+    status: str = "open"
+    priority: int | None = None
+    issue_type: str | None = None
+    assignee: str | None = None
+    created_by: str | None = None
+    close_reason: str | None = None
+    labels: tuple[str, ...] | None = None
+    dependencies: tuple[_Dependency, ...] | None = None
+
+    @property
+    def parent(self) -> str | None:
+        """The issue's first parent-child dependency."""
+        parents = (each.depends_on_id for each in self.dependencies or () if each.type == _PARENT_CHILD)
+        return next(parents, None)
+
+
+class BeadsExport(Struct, frozen=True):
+    """Task id -> the task as the file wishes it, None for a removed one; and the parent links that were left out."""
+
+    wishes: dict[str, WishedTask | None]
+    left_out: tuple[str, ...]
+
+
+_decoder = msgspec.json.Decoder(_Issue)
+
+
+def read_beads(path: Path, *, town: str, actor: str) -> BeadsExport:
+    """The file's issues as tasks of `town`. `actor` has an issue that must be somebody's and names nobody.
+
+    ImportRefusedError lists every bad line with its number; FolderRefusedError where the file cannot be read.
+    """
+    with refuse_os_errors(path):
+        lines = path.read_bytes().split(b"\n")
+    issues: dict[str, _Issue] = {}
+    wishes: dict[str, WishedTask | None] = {}
+    problems: list[str] = []
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            issue = _decoder.decode(line)
+            if issue.id in issues:
+                raise ValueError(f"the id {issue.id!r} stands in an earlier line too")  # noqa: TRY301 - one report for all
+            wishes[issue.id] = _wish(issue, actor)
+            issues[issue.id] = issue
+        except (msgspec.MsgspecError, InvalidValueError, ValueError) as error:
+            problems.append(f"line {number}: {str(error).rstrip('.')}")
+    if problems:
+        raise ImportRefusedError(path, problems)
+    parents, left_out = _parents({key: issues[key] for key, wish in wishes.items() if wish is not None})
+    return BeadsExport(
+        {task_id_of_alias(town, key): _below(wish, parents.get(key), town) for key, wish in wishes.items()}, left_out
+    )
+
+
+def _wish(issue: _Issue, actor: str) -> WishedTask | None:
+    """The issue as a task, its parent left open; None for a tombstone. ValueError, InvalidValueError."""
+    if issue.status == _TOMBSTONE:
+        return None
+    state = _STATES.get(issue.status)
+    if state is None:
+        known = ", ".join([*_STATES, _TOMBSTONE])
+        raise ValueError(f"the status {issue.status!r} is not one of {known}")
+    if issue.status == "open" and issue.assignee:
+        state = State.ASSIGNED
+    person = issue.assignee or issue.created_by or actor
+    return WishedTask(
+        description=issue.title,
+        state=state,
+        agent=None if state is State.PENDING else person,
+        tags=_tags(issue),
+        alias=issue.id,
+        result=(issue.close_reason or None) if state is State.COMPLETED else None,
+    )
+
+
+def _tags(issue: _Issue) -> tuple[str, ...]:
+    tags = list(issue.labels or ())
+    if issue.issue_type is not None:
+        tags.append(f"type:{issue.issue_type}")
+    if issue.priority is not None:
+        tags.append(f"priority:{issue.priority}")
+    if issue.status in _PENDING_WITH_TAG:
+        tags.append(f"status:{issue.status}")
+    return tuple(tags)
+
+
+def _parents(issues: Mapping[str, _Issue]) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Issue -> parent, without parents that do not exist and links that lie on a circle; and what was left out."""
+    links = {key: issue.parent for key, issue in issues.items() if issue.parent is not None}
+    known = {key: parent for key, parent in links.items() if parent in issues}
+    circular = _on_circles(known)
+    left_out = [f"{key}: its parent {parent} does not exist" for key, parent in links.items() if key not in known]
+    left_out += [f"{key}: its parent {known[key]} lies below it, in a circle" for key in circular]
+    return {key: parent for key, parent in known.items() if key not in circular}, tuple(sorted(left_out))
+
+
+def _on_circles(parents: Mapping[str, str]) -> set[str]:
+    """The issues that lie on a circle: those left when every issue without children is taken away, again and again."""
+    children = Counter(parents.values())
+    on_circles = set(parents)
+    childless = [key for key in parents if not children[key]]
+    while childless:
+        key = childless.pop()
+        on_circles.discard(key)
+        parent = parents[key]
+        children[parent] -= 1
+        if parent in parents and not children[parent]:
+            childless.append(parent)
+    return on_circles
+
+
+def _below(wish: WishedTask | None, parent: str | None, town: str) -> WishedTask | None:
+    if wish is None or parent is None:
+        return wish
+    return msgspec.structs.replace(wish, parent_id=task_id_of_alias(town, parent))

@@ -1,0 +1,124 @@
+"""From settings to a client that answers: a server at a URL, or the town's own, started when it is down."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, cast
+from urllib.parse import urlsplit
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from ledger import StoreUnavailableError, redis_errors
+from town.errors import ServerTooOldError
+from town.folder import SOCKET_FILE, Settings
+from town.server import VERSION_MIN, EmbeddedServer
+from town.socket_path import SocketPath
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+CONNECT_SECONDS_MAX: Final = 5
+REPLY_SECONDS_MAX: Final = 60
+LOADING_SECONDS_MAX: Final = 120
+_LOADING_POLL_SECONDS: Final = 0.05
+_SCHEMES: Final = {"valkey": "redis", "valkeys": "rediss", "redis": "redis", "rediss": "rediss", "unix": "unix"}
+
+
+class Connection:
+    """A client, the server behind it, and what the server said of itself. `server` is None where a URL leads to it."""
+
+    def __init__(
+        self, client: Redis, *, where: str, server: EmbeddedServer | None, socket_path: SocketPath | None
+    ) -> None:
+        self.client = client
+        self.where = where
+        self.server = server
+        self._socket_path = socket_path
+        self.information: dict[str, Any] = {}
+
+    def check(self) -> None:
+        """Wait while the server loads its data, then check its version. StoreUnavailableError, ServerTooOldError."""
+        deadline = time.monotonic() + LOADING_SECONDS_MAX
+        with redis_errors(self.where):
+            while True:
+                try:
+                    self.information = cast("dict[str, Any]", self.client.info("server"))
+                    break
+                except redis.BusyLoadingError:
+                    if time.monotonic() > deadline:
+                        raise
+                    time.sleep(_LOADING_POLL_SECONDS)
+        version = str(self.information.get("redis_version", "0"))
+        if int(version.partition(".")[0]) < VERSION_MIN:
+            raise ServerTooOldError(self.where, version, VERSION_MIN)
+
+    def close(self) -> None:
+        self.client.close()
+        if self._socket_path is not None:
+            self._socket_path.close()
+
+
+def connect(folder: Path, settings: Settings, *, is_starting: bool = True) -> Connection:
+    """A connection that answers, to the URL in REDIS_URL or the settings, else to the town's own server.
+
+    The town's own server is started when it is down, unless `is_starting` is False. StoreUnavailableError.
+    """
+    connection = _open(folder, settings)
+    try:
+        if connection.server is not None and is_starting and not connection.server.answers():
+            connection.server.start()
+        connection.check()
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def server_url(settings: Settings) -> str | None:
+    """The URL to use, None for the town's own server: REDIS_URL goes before the settings."""
+    return os.environ.get("REDIS_URL") or settings.redis.url
+
+
+def _open(folder: Path, settings: Settings) -> Connection:
+    url = server_url(settings)
+    if url is None:
+        socket_path = SocketPath(folder)
+        client = redis.Redis(unix_socket_path=str(socket_path), **_options())
+        server = EmbeddedServer(folder, binary=settings.redis.binary)
+        return Connection(client, where=str(folder / SOCKET_FILE), server=server, socket_path=socket_path)
+    where = _without_password(url)
+    scheme, separator, rest = url.partition("://")
+    if not separator or scheme not in _SCHEMES:
+        raise StoreUnavailableError(
+            where, "has a URL of an unknown kind", f"Use {', '.join(f'{s}://' for s in _SCHEMES)}."
+        )
+    try:
+        client = redis.Redis.from_url(f"{_SCHEMES[scheme]}://{rest}", **_options())
+    except ValueError as error:
+        raise StoreUnavailableError(where, f"has a URL that cannot be read: {error}", "Correct it.") from error
+    return Connection(client, where=where, server=None, socket_path=None)
+
+
+def _options() -> dict[str, Any]:
+    return {
+        "decode_responses": False,
+        "socket_connect_timeout": CONNECT_SECONDS_MAX,
+        "socket_timeout": REPLY_SECONDS_MAX,
+        # A retry after a lost reply would send an append twice; the event store looks before it repeats.
+        "retry": Retry(NoBackoff(), 0),
+    }
+
+
+def _without_password(url: str) -> str:
+    """The URL as messages may show it."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        return "the configured URL"
+    return f"{parts.scheme}://{host}{port}{parts.path}"

@@ -1,0 +1,129 @@
+"""Reads a town's events: the last ones, those to come, and the positions of the moments that people name."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from typing import Final
+
+from ledger import BEGINNING, EventStore, Position, RecordedEvent, to_ms
+from town.errors import MomentError
+from town.event_filter import EVERY_EVENT, EventFilter, Holders
+from town.moment import Moment, parse_moment
+
+FOLLOW_BLOCK_MS: Final = 1_000
+EVENTS_COUNT: Final = 20
+
+
+class EventReader:
+    """Reads one town's ledger for people; tasks are named by id here."""
+
+    def __init__(self, store: EventStore) -> None:
+        self._store = store
+
+    def end(self) -> Position:
+        """The position of the last event; BEGINNING where there is none."""
+        return self._store.end()
+
+    def events(
+        self,
+        wanted: EventFilter = EVERY_EVENT,
+        *,
+        count: int | None = EVENTS_COUNT,
+        task: str | None = None,
+        since: Moment | str | None = None,
+        until: Moment | str | None = None,
+    ) -> list[RecordedEvent]:
+        """The last `count` events that match (None: all), oldest first; of one `task`, from `since` to `until`, both in."""
+        after = BEGINNING if since is None else self._position_before(since)
+        upto = self._store.end() if until is None else self.position_at(until)
+        if count == 0 or upto <= after:
+            return []
+        if task is not None:
+            found: Iterable[RecordedEvent] = self._store.history(task)
+            if wanted.agent is not None:
+                found = _concerning(found, wanted.agent)
+            found = (each for each in found if after < each.position <= upto and wanted.matches(each))
+        elif wanted.agent is not None:
+            # Who had a task is told by all that came before, so this reads from the beginning.
+            everything = (each for batch in self._store.read_batches(upto=upto) for each in batch)
+            concerning = _concerning(everything, wanted.agent)
+            found = (each for each in concerning if each.position.seq > after.seq and wanted.matches(each))
+        else:
+            newest = (each for each in self._read_back(after=after, upto=upto) if wanted.matches(each))
+            kept = [each for _, each in zip(range(count), newest, strict=False)] if count is not None else list(newest)
+            return kept[::-1]
+        return list(deque(found, maxlen=count))
+
+    def follow(
+        self, wanted: EventFilter = EVERY_EVENT, *, task: str | None = None, after: Position | None = None
+    ) -> Iterator[RecordedEvent]:
+        """Events that match, as they come, from after `after` (None: the end). It goes on until the caller stops."""
+        position = self._store.end() if after is None else after
+        holders = Holders()
+        if wanted.agent is not None:
+            for batch in self._store.read_batches(upto=position):
+                for recorded in batch:
+                    holders.concerns(recorded, wanted.agent)
+        while True:
+            for batch in self._store.read_batches(position):
+                for recorded in batch:
+                    position = recorded.position
+                    is_concerned = wanted.agent is None or holders.concerns(recorded, wanted.agent)
+                    if is_concerned and wanted.matches(recorded) and task in (None, recorded.task):
+                        yield recorded
+            self._store.wait(position, block_ms=FOLLOW_BLOCK_MS)
+
+    def position_at(self, moment: Moment | str) -> Position:
+        """The position of the last event at `moment` or before it; BEGINNING where the ledger begins later. MomentError."""
+        asked = _as_moment(moment)
+        end = self._store.end()
+        if isinstance(asked, Position):
+            if self._store.position_of(asked.seq) != asked:
+                raise MomentError(f"Position {asked}", "is not an event of this town")
+            return asked
+        if isinstance(asked, int):
+            position = self._store.position_of(asked)
+            if position is None:
+                raise MomentError(f"Event {asked}", f"is not in this town, whose events are 1 to {end.seq}")
+            return position
+        if asked > max(datetime.now(UTC), end.time):
+            raise MomentError(f"{asked.isoformat(timespec='seconds')}", "has not come yet")
+        return self._store.end_at(to_ms(asked))
+
+    def beginning(self) -> Position:
+        """The position of the first event; BEGINNING where there is none."""
+        return self._store.start()
+
+    def _position_before(self, moment: Moment | str) -> Position:
+        """The position of the last event before `moment`; BEGINNING where there is none."""
+        asked = _as_moment(moment)
+        if isinstance(asked, datetime):
+            return self._store.end_at(to_ms(asked) - 1)
+        number = self.position_at(asked).seq
+        return self._store.position_of(number - 1) or BEGINNING
+
+    def _read_back(self, *, after: Position, upto: Position) -> Iterator[RecordedEvent]:
+        """Events newest first, from `upto` down to just after `after`."""
+        before: Position = Position.of(ms=upto.ms, seq=upto.seq + 1)
+        while events := self._store.read_back(before):
+            for recorded in events:
+                if recorded.position <= after:
+                    return
+                yield recorded
+            before = events[-1].position
+
+
+def _as_moment(moment: Moment | str) -> Moment:
+    if isinstance(moment, Position) or not isinstance(moment, str):
+        return moment
+    try:
+        return parse_moment(moment, now=datetime.now(UTC).astimezone())
+    except ValueError as error:
+        raise MomentError(repr(moment), "is not a moment") from error
+
+
+def _concerning(events: Iterable[RecordedEvent], agent: str) -> Iterator[RecordedEvent]:
+    holders = Holders()
+    return (recorded for recorded in events if holders.concerns(recorded, agent))

@@ -1,0 +1,64 @@
+"""The towns of this person: `~/.tt/towns.toml`, a `[[towns]]` table with name and path for each."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from town.errors import SettingsError
+from town.folder import read_toml, refuse_os_errors, write_toml
+
+
+class RegisteredTown(Struct, frozen=True):
+    """A town's name and the folder it was made in."""
+
+    name: str
+    path: str
+
+
+class _Registry(Struct, frozen=True):
+    towns: tuple[RegisteredTown, ...] = ()
+
+
+def registry_path() -> Path:
+    return Path.home() / ".tt" / "towns.toml"
+
+
+def registered_towns() -> tuple[RegisteredTown, ...]:
+    """The towns in the order of their paths; none where there is no registry yet. SettingsError."""
+    path = registry_path()
+    if not path.exists():
+        return ()
+    try:
+        return msgspec.convert(read_toml(path), _Registry).towns
+    except msgspec.ValidationError as error:
+        raise SettingsError(path, str(error)) from error
+
+
+def register_town(town: RegisteredTown) -> None:
+    """Record a town, in place of what was recorded for its folder. Safe when several processes do it at once."""
+    path = registry_path()
+    with refuse_os_errors(path), _locked(path):
+        towns = {each.path: each for each in registered_towns()}
+        if towns.get(town.path) == town:
+            return
+        towns[town.path] = town
+        tables = [msgspec.to_builtins(towns[key]) for key in sorted(towns)]
+        write_toml(path, {"towns": tables})
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    lock = os.open(path.with_suffix(".lock"), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)

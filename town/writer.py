@@ -1,0 +1,222 @@
+"""The write side: read a task, decide, append, project; and again where another writer was first.
+
+A command is decided on the snapshot, which is as good as the ledger once it has been caught up: the append's guard
+fails if it was not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import copy
+from datetime import datetime
+from graphlib import TopologicalSorter
+from typing import Final, TypeVar
+
+from msgspec import Struct
+
+from ledger import (
+    ClaimTask,
+    Command,
+    Event,
+    EventStore,
+    Keys,
+    NewEvent,
+    Position,
+    SnapshotDamagedError,
+    Task,
+    TaskRemoved,
+    WishedTask,
+    WrongExpectedVersionError,
+    check_text,
+    decide,
+    evolve,
+    new_command_id,
+    reconcile,
+    record,
+    to_ms,
+)
+from projections import LiveBoard
+
+DECIDE_ATTEMPTS_MAX: Final = 20
+
+CatchUp = Callable[[Position | None], Position]
+Result = TypeVar("Result")
+Decided = tuple[str, int, Sequence[Event]]
+"""A task, the version that was decided on, and the events decided."""
+
+
+class Receipt(Struct, frozen=True):
+    """What a command led to: the task as it is after it (before it, if removed), and the positions of its events.
+
+    No positions: it was true already, and nothing was appended.
+    """
+
+    task: Task
+    positions: tuple[Position, ...]
+
+
+class Reconciled(Struct, frozen=True):
+    """How many tasks were created, changed and removed, and the positions of the events."""
+
+    created: int
+    changed: int
+    removed: int
+    positions: tuple[Position, ...]
+
+
+class Writer:
+    """Writes one town's ledger as `actor`. `catch_up` projects up to a position, or to the end."""
+
+    def __init__(self, store: EventStore, live: LiveBoard, keys: Keys, *, actor: str, catch_up: CatchUp) -> None:
+        self._store = store
+        self._live = live
+        self._keys = keys
+        self._actor = actor
+        self._catch_up = catch_up
+
+    def execute(
+        self,
+        task: str,
+        command: Callable[[], Command],
+        *,
+        guards: dict[str, int] | None = None,
+        reason: str | None = None,
+        expected_version: int | None = None,
+    ) -> Receipt:
+        """Carry out a command; where another writer was first, read and decide again, unless a version was expected.
+
+        `command` is made anew at each attempt, and fills `guards` with the versions of other tasks that it relied on.
+        """
+        checked_reason = None if reason is None else check_text(reason, "reason")
+        relied_on = {} if guards is None else guards
+
+        def attempt() -> Receipt:
+            relied_on.clear()
+            wish = command()
+            state, version = self.load(task)
+            if expected_version is not None and version != expected_version:
+                raise WrongExpectedVersionError(task, expected=expected_version, actual=version)
+            facts = decide(state, wish)
+            if not facts:
+                assert state is not None, "only what is there can be as wished already"
+                return Receipt(state, ())
+            events, positions = self._append([(task, version, facts)], relied_on, reason=checked_reason)
+            return Receipt(_after(state, events, positions), tuple(positions))
+
+        return self._attempt(attempt, attempts_max=1 if expected_version is not None else DECIDE_ATTEMPTS_MAX)
+
+    def assign_all(self, agent: str, *, reason: str | None = None) -> tuple[Task, ...]:
+        """Give the whole backlog to an agent, all or none; returns the tasks it got."""
+        checked_reason = None if reason is None else check_text(reason, "reason")
+
+        def attempt() -> tuple[Task, ...]:
+            tasks = self._live.backlog().tasks
+            claims = [ClaimTask(task=task.id, agent=agent) for task in tasks]
+            decided = [(task.id, task.version, decide(task, claim)) for task, claim in zip(tasks, claims, strict=True)]
+            if not decided:
+                return ()
+            self._append(decided, {}, reason=checked_reason)
+            return tuple(task for task in self._live.get_many([task.id for task in tasks]) if task is not None)
+
+        return self._attempt(attempt)
+
+    def reconcile(
+        self, wishes: Callable[[], Mapping[str, WishedTask | None]], *, backdate: datetime | None = None
+    ) -> Reconciled:
+        """Make the tasks as wished, None for removed, in one append. `wishes` are made anew at each attempt."""
+        backdate_ms = None if backdate is None else to_ms(backdate)
+
+        def attempt() -> Reconciled:
+            wished = wishes()
+            states = dict(zip(wished, self._load_many(list(wished)), strict=True))
+            facts = {task: reconcile(states[task][0], wished[task]) for task in _parents_first(wished)}
+            decided = [(task, states[task][1], events) for task, events in facts.items() if events]
+            positions = self._append(decided, {}, backdate_ms=backdate_ms)[1] if decided else []
+            created = sum(states[task][0] is None for task, _, _ in decided)
+            removed = sum(wished[task] is None for task, _, _ in decided)
+            return Reconciled(created, len(decided) - created - removed, removed, tuple(positions))
+
+        return self._attempt(attempt)
+
+    def _attempt(self, attempt: Callable[[], Result], *, attempts_max: int = DECIDE_ATTEMPTS_MAX) -> Result:
+        """What `attempt` returns; where another writer was first, catch up and attempt again."""
+        for remaining in reversed(range(attempts_max)):
+            self._catch_up(None)
+            try:
+                return attempt()
+            except WrongExpectedVersionError:
+                if not remaining:
+                    raise
+        raise AssertionError("the last attempt returns or raises")
+
+    def _append(
+        self,
+        decided: Sequence[Decided],
+        guards: Mapping[str, int],
+        *,
+        reason: str | None = None,
+        backdate_ms: int | None = None,
+    ) -> tuple[list[NewEvent], list[Position]]:
+        """Append what was decided, all or none, and project it."""
+        command = new_command_id()
+        events = [
+            NewEvent(task=task, version=number, actor=self._actor, command=command, data=data, reason=reason)
+            for task, version, facts in decided
+            for number, data in enumerate(facts, version + 1)
+        ]
+        versions = dict(guards) | {task: version for task, version, _ in decided}
+        positions = self._store.append(events, versions, backdate_ms=backdate_ms)
+        self._catch_up(positions[-1])
+        return events, positions
+
+    def load(self, task: str) -> tuple[Task | None, int]:
+        """The task and its version as of now; None where it never was (version 0) or was removed. SnapshotDamagedError."""
+        version, position = self._store.head(task)
+        if version == 0:
+            return None, 0
+        self._catch_up(position)
+        state = self._live.get(task)
+        if state is None:
+            last = self._store.last_event(task)
+            if last is not None and isinstance(last.data, TaskRemoved):
+                return None, last.version
+            raise SnapshotDamagedError(self._keys.task(task), "is missing, or is not a string")
+        if not version <= state.version <= self._store.head(task)[0]:
+            raise SnapshotDamagedError(
+                self._keys.task(task), f"is at version {state.version}, and the ledger at version {version}"
+            )
+        return state, state.version
+
+    def _load_many(self, tasks: Sequence[str]) -> list[tuple[Task | None, int]]:
+        """As `_load`, for many tasks in a few calls; whatever is not plain goes through `_load`."""
+        heads = [head[0] for chunk in _chunks(tasks) for head in self._store.heads(chunk)]
+        states = self._live.get_many(tasks)
+        return [
+            (state, version) if version == (0 if state is None else state.version) else self.load(task)
+            for task, state, version in zip(tasks, states, heads, strict=True)
+        ]
+
+
+def _after(state: Task | None, events: Sequence[NewEvent], positions: Sequence[Position]) -> Task:
+    """The task right after its own events, whatever others did since; as it was before, where they removed it."""
+    task = copy(state)
+    for event, position in zip(events, positions, strict=True):
+        last = task
+        task = evolve(task, record(event, position))
+    remaining = task or last
+    assert remaining is not None, "an event either makes a task or finds one"
+    return remaining
+
+
+def _parents_first(wishes: Mapping[str, WishedTask | None]) -> list[str]:
+    """The tasks in an order in which a parent comes before its children, and removals come last."""
+    parents = {
+        task: {wish.parent_id} & wishes.keys() for task, wish in wishes.items() if wish is not None and wish.parent_id
+    }
+    kept = [task for task, wish in wishes.items() if wish is not None]
+    ordered = list(TopologicalSorter({task: parents.get(task, ()) for task in kept}).static_order())
+    return ordered + [task for task, wish in wishes.items() if wish is None]
+
+
+def _chunks(tasks: Sequence[str], size: int = 1_000) -> Iterator[Sequence[str]]:
+    return (tasks[start : start + size] for start in range(0, len(tasks), size))
