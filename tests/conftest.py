@@ -1,0 +1,63 @@
+"""What every test gets: a home of its own, and one real server for the session where it asks for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+import redis
+
+from ledger import EventStore, Keys
+from projections import LiveBoard, Projector
+from tests.support.servers import running_server
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """No test sees the developer's towns, `~/.tt`, server or name."""
+    home = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("HOME", str(home))
+    for name in ("REDIS_URL", "TT_ACTOR", "NO_COLOR", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TT_ACTOR", "tester")
+    monkeypatch.setenv("TZ", "UTC")
+    return home
+
+
+@pytest.fixture(scope="session")
+def server_socket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The socket of a real embedded server that lives as long as the test session."""
+    with running_server(tmp_path_factory.mktemp("server")) as socket:
+        yield socket
+
+
+@pytest.fixture
+def client(server_socket: Path) -> Iterator[redis.Redis]:
+    """A client of the real server, whose database is empty before each test."""
+    client = redis.Redis(unix_socket_path=str(server_socket))
+    client.flushall()
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def keys() -> Keys:
+    """The keys of a town that no other test has."""
+    return Keys(f"town-{uuid4().hex[:8]}")
+
+
+@pytest.fixture
+def store(client: redis.Redis, keys: Keys) -> EventStore:
+    return EventStore(client, keys)
+
+
+@pytest.fixture
+def projector(client: redis.Redis, keys: Keys) -> Projector:
+    return Projector(client, keys)
+
+
+@pytest.fixture
+def live(client: redis.Redis, keys: Keys) -> LiveBoard:
+    return LiveBoard(client, keys)

@@ -1,0 +1,18 @@
+"""Waits on conditions with a bound, in place of sleeps."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+WAIT_SECONDS_MAX: Final = 30.0
+_POLL_SECONDS: Final = 0.005
+
+
+def wait_until(condition: Callable[[], object], *, seconds_max: float = WAIT_SECONDS_MAX) -> None:
+    """Return once `condition()` is true; fail the test after `seconds_max`."""
+    deadline = time.monotonic() + seconds_max
+    while not condition():
+        assert time.monotonic() < deadline, f"not true within {seconds_max} s: {condition}"
+        time.sleep(_POLL_SECONDS)
