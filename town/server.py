@@ -68,18 +68,7 @@ class EmbeddedServer:
 
     def answers(self) -> bool:
         """Whether something on the socket answers PING, even with an error: LOADING means alive too."""
-        with refuse_os_errors(self._folder):
-            path = SocketPath(self._folder)
-        try:
-            with socket.socket(socket.AF_UNIX) as client:
-                client.settimeout(_PING_SECONDS_MAX)
-                client.connect(str(path))
-                client.sendall(b"PING\r\n")
-                return bool(client.recv(1))
-        except OSError:
-            return False
-        finally:
-            path.close()
+        return bool(self._say(b"PING"))
 
     def start(self) -> bool:
         """Return when the server answers; whether this call started it. Of many processes at once, one starts it.
@@ -108,8 +97,11 @@ class EmbeddedServer:
             time.sleep(_POLL_SECONDS)
         return False
 
-    def wait_stopped(self) -> None:
-        """Return when the server that was told to shut down has let go of its lock; ServerStartError after a bound."""
+    def stop(self) -> bool:
+        """Shut the server down and return when it is gone; whether one was running. ServerStartError after a bound."""
+        if not self.is_running():
+            return False
+        self._say(b"SHUTDOWN NOSAVE")
         deadline = time.monotonic() + STOP_SECONDS_MAX
         while self.is_running():
             if time.monotonic() > deadline:
@@ -119,6 +111,22 @@ class EmbeddedServer:
                     f"Look at {self._data / _LOG_FILE}.",
                 )
             time.sleep(_POLL_SECONDS)
+        return True
+
+    def _say(self, command: bytes) -> bytes:
+        """The first bytes of the answer to an inline command; none where nothing listens or the server ends."""
+        with refuse_os_errors(self._folder):
+            path = SocketPath(self._folder)
+        try:
+            with socket.socket(socket.AF_UNIX) as client:
+                client.settimeout(_PING_SECONDS_MAX)
+                client.connect(str(path))
+                client.sendall(command + b"\r\n")
+                return client.recv(64)
+        except OSError:
+            return b""
+        finally:
+            path.close()
 
     def _try_lock(self) -> int | None:
         """A descriptor that holds the lock; None where another process holds it."""

@@ -39,7 +39,9 @@ def test_append_with_stale_version_writes_nothing(store: EventStore, client: red
     assert (client.dump(keys.ledger), client.hgetall(keys.heads)) == before
 
 
-def test_append_backdated_before_the_last_event_writes_nothing(store: EventStore, client: redis.Redis, keys: Keys) -> None:
+def test_append_backdated_before_the_last_event_writes_nothing(
+    store: EventStore, client: redis.Redis, keys: Keys
+) -> None:
     """An explicit time may not lie before the last event's."""
     store.append([an_event(TaskCreated("a"))], {TASK: 0}, backdate_ms=2_000)
     with pytest.raises(BackdateRefusedError):
