@@ -4,10 +4,12 @@
 """
 
 from town.connection import Connection, connect, server_url
+from town.durability import Durability
 from town.errors import (
     FolderRefusedError,
     ImportRefusedError,
     MomentError,
+    ServerNotOwnError,
     ServerStartError,
     ServerTooOldError,
     SettingsError,
@@ -20,6 +22,7 @@ from town.folder import RedisSettings, Settings, absolute, find_folder, is_town,
 from town.moment import WHEN_HELP, Moment, parse_moment
 from town.registry import RegisteredTown, register_town, registered_towns
 from town.server import EmbeddedServer
+from town.servers import FoundTown, Switched, TownState, find_towns, start_town, stop_town
 from town.town import ImportReceipt, Town, current_actor
 from town.writer import Receipt
 
@@ -28,9 +31,11 @@ __all__ = [
     "EVERY_EVENT",
     "WHEN_HELP",
     "Connection",
+    "Durability",
     "EmbeddedServer",
     "EventFilter",
     "FolderRefusedError",
+    "FoundTown",
     "ImportReceipt",
     "ImportRefusedError",
     "Moment",
@@ -38,21 +43,27 @@ __all__ = [
     "Receipt",
     "RedisSettings",
     "RegisteredTown",
+    "ServerNotOwnError",
     "ServerStartError",
     "ServerTooOldError",
     "Settings",
     "SettingsError",
+    "Switched",
     "Town",
     "TownExistsError",
     "TownNotFoundError",
+    "TownState",
     "absolute",
     "connect",
     "current_actor",
     "find_folder",
+    "find_towns",
     "is_town",
     "parse_moment",
     "read_settings",
     "register_town",
     "registered_towns",
     "server_url",
+    "start_town",
+    "stop_town",
 ]

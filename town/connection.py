@@ -14,7 +14,7 @@ from redis.retry import Retry
 
 from ledger import StoreUnavailableError, redis_errors
 from town.errors import ServerTooOldError
-from town.folder import SOCKET_FILE, Settings
+from town.folder import Settings
 from town.server import VERSION_MIN, EmbeddedServer
 from town.socket_path import SocketPath
 
@@ -56,6 +56,12 @@ class Connection:
         if int(version.partition(".")[0]) < VERSION_MIN:
             raise ServerTooOldError(self.where, version, VERSION_MIN)
 
+    def version(self) -> str:
+        """`Valkey 9.1.2`, from what `check` read."""
+        if "valkey_version" in self.information:
+            return f"Valkey {self.information['valkey_version']}"
+        return f"Redis {self.information.get('redis_version', 'of unknown version')}"
+
     def close(self) -> None:
         self.client.close()
         if self._socket_path is not None:
@@ -89,7 +95,7 @@ def _open(folder: Path, settings: Settings) -> Connection:
         socket_path = SocketPath(folder)
         client = redis.Redis(unix_socket_path=str(socket_path), **_options())
         server = EmbeddedServer(folder, binary=settings.redis.binary)
-        return Connection(client, where=str(folder / SOCKET_FILE), server=server, socket_path=socket_path)
+        return Connection(client, where=server.where, server=server, socket_path=socket_path)
     where = _without_password(url)
     scheme, separator, rest = url.partition("://")
     if not separator or scheme not in _SCHEMES:

@@ -58,6 +58,14 @@ class SettingsError(CommandRejectedError):
         super().__init__(f"{path}: {problem}. Correct the file; docs/reference/settings.md lists what it may hold.")
 
 
+class ServerNotOwnError(CommandRejectedError):
+    """The town's server is at a URL, and not ours to stop."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(f"The server of {name} is at a URL, in REDIS_URL or tinytown.toml: stop it where it runs.")
+
+
 class MomentError(CommandRejectedError):
     """The moment is not in the ledger."""
 

@@ -79,6 +79,8 @@ class EventReader:
         """The position of the last event at `moment` or before it; BEGINNING where the ledger begins later. MomentError."""
         asked = _as_moment(moment)
         end = self._store.end()
+        if asked == BEGINNING:
+            return BEGINNING
         if isinstance(asked, Position):
             if self._store.position_of(asked.seq) != asked:
                 raise MomentError(f"Position {asked}", "is not an event of this town")

@@ -55,6 +55,7 @@ class EmbeddedServer:
         self._folder = folder
         self._binary = binary
         self._data = folder / DATA_FOLDER
+        self.where = str(folder / SOCKET_FILE)
 
     def is_running(self) -> bool:
         """Whether a server holds the folder's lock."""
@@ -90,7 +91,7 @@ class EmbeddedServer:
                     os.close(lock)
             if time.monotonic() > deadline:
                 raise ServerStartError(
-                    str(self._folder / SOCKET_FILE),
+                    self.where,
                     f"is locked and did not answer for {START_SECONDS_MAX} s",
                     f"Another process is starting it, or it hangs: see {self._data / _LOG_FILE}.",
                 )
@@ -106,7 +107,7 @@ class EmbeddedServer:
         while self.is_running():
             if time.monotonic() > deadline:
                 raise ServerStartError(
-                    str(self._folder / SOCKET_FILE),
+                    self.where,
                     f"did not stop within {STOP_SECONDS_MAX} s",
                     f"Look at {self._data / _LOG_FILE}.",
                 )
@@ -171,13 +172,13 @@ class EmbeddedServer:
         while not self.answers():
             if process.poll() is not None:
                 raise ServerStartError(
-                    str(self._folder / SOCKET_FILE),
+                    self.where,
                     f"did not start. It said:\n{_tail(log_path, log_start)}",
                     f"Nothing was repaired. Its data is in {self._data}, its log in {log_path}.",
                 )
             if time.monotonic() > deadline:
                 raise ServerStartError(
-                    str(self._folder / SOCKET_FILE),
+                    self.where,
                     f"did not answer within {START_SECONDS_MAX} s of its start",
                     f"Look at {log_path}.",
                 )

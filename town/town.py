@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -54,9 +54,10 @@ from ledger import (
     steps,
     task_id_of_alias,
 )
-from projections import EVERY_TASK, Board, LiveBoard, Page, Progress, Projector, TaskFilter, replay
+from projections import EVERY_TASK, Board, LiveBoard, Page, Progress, Projector, TaskFilter, encode_snapshot, replay
 from town.beads import read_beads
 from town.connection import Connection, connect
+from town.durability import Durability, read_durability
 from town.event_filter import EVERY_EVENT, EventFilter
 from town.event_reader import EVENTS_COUNT, EventReader
 from town.folder import Settings, absolute, find_folder, make_folder, read_settings
@@ -64,9 +65,6 @@ from town.moment import Moment
 from town.references import References, find_on_board
 from town.registry import RegisteredTown, register_town
 from town.writer import Receipt, Writer
-
-if TYPE_CHECKING:
-    from town.server import EmbeddedServer
 
 
 class ImportReceipt(Struct, frozen=True):
@@ -121,13 +119,15 @@ class Town:
         name: str | None = None,
         url: str | None = None,
         actor: str | None = None,
+        is_registered: bool = True,
     ) -> Self:
         """Make the folder at `path` a town, or meet it as it is; start its server and record it in the registry."""
         folder = absolute(Path(path) if path is not None else Path.cwd())
         checked_actor = current_actor(actor)
         settings = make_folder(folder, name=name, url=url)
         town = cls(connect(folder, settings), folder=folder, settings=settings, actor=checked_actor)
-        register_town(RegisteredTown(settings.name, str(folder)))
+        if is_registered:
+            register_town(RegisteredTown(settings.name, str(folder)))
         return town
 
     def close(self) -> None:
@@ -322,6 +322,10 @@ class Town:
             raise TaskNotFoundError(task)
         return state
 
+    def snapshot_json(self, task: str) -> bytes:
+        """The task's JSON as any Redis client reads it. TaskNotFoundError."""
+        return encode_snapshot(self.task(task))
+
     def page(self, wanted: TaskFilter = EVERY_TASK, *, offset: int = 0, limit: int | None = None) -> Page:
         """The tasks that match, oldest first, from `offset`, at most `limit`. A filter's parent may be a prefix or alias."""
         self.catch_up()
@@ -395,9 +399,9 @@ class Town:
         """The town as it was after the event at `upto`; BEGINNING shows it empty."""
         return Board() if upto == BEGINNING else replay(self._store, upto=upto)
 
-    def task_at(self, task: str, moment: Moment | str) -> Task:
-        """One task as it was at `moment`, by id, prefix or alias. TaskNotFoundError where it was not there."""
-        return find_on_board(self.at(moment), task, town=self.name)
+    def task_on(self, board: Board, task: str) -> Task:
+        """One task of an earlier board, by id, prefix or alias. TaskNotFoundError where it was not there."""
+        return find_on_board(board, task, town=self.name)
 
     def position_at(self, moment: Moment | str) -> Position:
         """The position of the last event at `moment` or before it; BEGINNING where the ledger begins later. MomentError."""
@@ -410,13 +414,17 @@ class Town:
     # --- the server --------------------------------------------------------------------------------------------
 
     @property
-    def server(self) -> EmbeddedServer | None:
-        """The town's own server; None where a URL leads to another one."""
-        return self._connection.server
+    def has_own_server(self) -> bool:
+        """Whether the server is the town's own, not one at a URL."""
+        return self._connection.server is not None
 
-    @property
-    def connection(self) -> Connection:
-        return self._connection
+    def server_version(self) -> str:
+        """`Valkey 9.1.2`, as the server says of itself."""
+        return self._connection.version()
+
+    def durability(self) -> Durability:
+        """Whether the server keeps what it acknowledged."""
+        return read_durability(self._connection)
 
     def catch_up(self, upto: Position | None = None) -> Position:
         """Project what is in the ledger and not yet in snapshots and views; returns the checkpoint."""

@@ -1,0 +1,1 @@
+"""The commands of `tt`, a file for each group."""

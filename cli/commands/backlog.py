@@ -1,0 +1,119 @@
+"""The backlog: pending tasks that nobody has."""
+
+from __future__ import annotations
+
+import typer
+
+from cli.commands.tasks import say_page, say_receipt
+from cli.options import (
+    PAGE_TASKS,
+    ActorOption,
+    AgentArgument,
+    AliasOption,
+    ExpectOption,
+    JsonOption,
+    LimitOption,
+    OffsetOption,
+    ParentOption,
+    ReasonOption,
+    TagsOption,
+    TaskArgument,
+    TextArgument,
+    TownOption,
+)
+from cli.output import say, say_json, say_table
+from cli.render import task_rows
+from cli.session import opened
+from cli.shapes import tasks_shape
+from cli.text import counted, visible
+
+backlog_app = typer.Typer(no_args_is_help=True, help="Pending tasks that nobody has: add, list, claim.")
+
+
+@backlog_app.command()
+def add(
+    text: TextArgument,
+    *,
+    tag: TagsOption = None,
+    parent: ParentOption = None,
+    alias: AliasOption = None,
+    reason: ReasonOption = None,
+    town: TownOption = None,
+    actor: ActorOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a task that nobody has yet."""
+    with opened(town, actor) as opened_town:
+        receipt = opened_town.create(text, tags=tag or (), parent=parent, alias=alias, reason=reason)
+        say_receipt(opened_town, receipt, "added to the backlog", as_json=as_json)
+
+
+@backlog_app.command("list")
+def list_(
+    *,
+    limit: LimitOption = PAGE_TASKS,
+    offset: OffsetOption = 0,
+    town: TownOption = None,
+    actor: ActorOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the backlog, oldest first."""
+    with opened(town, actor) as opened_town:
+        page = opened_town.backlog(offset=offset, limit=limit)
+        say_page(opened_town, page, offset=offset, as_json=as_json, empty="The backlog is empty.")
+
+
+@backlog_app.command()
+def claim(
+    task: TaskArgument,
+    agent: AgentArgument,
+    *,
+    reason: ReasonOption = None,
+    expect: ExpectOption = None,
+    town: TownOption = None,
+    actor: ActorOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Take a task for an agent; of several at the same moment exactly one gets it."""
+    with opened(town, actor) as opened_town:
+        receipt = opened_town.claim(task, agent, reason=reason, expected_version=expect)
+        say_receipt(opened_town, receipt, f"claimed by {visible(agent.strip())}", as_json=as_json)
+
+
+@backlog_app.command("assign-all")
+def assign_all(
+    agent: AgentArgument,
+    *,
+    reason: ReasonOption = None,
+    town: TownOption = None,
+    actor: ActorOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Give the whole backlog to an agent, all or none."""
+    with opened(town, actor) as opened_town:
+        given = opened_town.assign_all(agent, reason=reason)
+        if as_json:
+            say_json(tasks_shape(opened_town, given))
+            return
+        if not given:
+            say("The backlog is empty; nothing was assigned.")
+            return
+        say(f"{counted(len(given), 'task')} assigned to {visible(agent.strip())}:")
+        columns, rows = task_rows(given)
+        say_table(columns, rows, flexible="DESCRIPTION")
+
+
+@backlog_app.command()
+def remove(
+    task: TaskArgument,
+    *,
+    reason: ReasonOption = None,
+    expect: ExpectOption = None,
+    town: TownOption = None,
+    actor: ActorOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Take a pending task off the board; its history stays."""
+    with opened(town, actor) as opened_town:
+        receipt = opened_town.remove(task, is_from_backlog=True, reason=reason, expected_version=expect)
+        say_receipt(opened_town, receipt, "removed; its history stays", as_json=as_json)

@@ -1,0 +1,109 @@
+"""`tt demo`: a town from cradle to grave, in a temporary folder, each step explained in a line."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.text import Text
+
+from cli.options import JsonOption
+from cli.output import console, say, say_json, say_table
+from cli.render import states_line, step_rows, task_rows
+from cli.shapes import moment_shape, step_shape, task_shape
+from cli.text import local_time
+from ledger import Task
+from town import Town, stop_town
+
+_PLAN = (
+    ("auth-api", "Build the login API", ("backend", "security"), None),
+    ("auth-tests", "Test the login API", ("tests",), "auth-api"),
+    ("user-page", "Design the profile page", ("frontend",), None),
+    ("fix-xss", "Fix the XSS hole in the comments", ("security", "bug"), None),
+    ("old-logo", "Replace the old logo", ("frontend",), None),
+    ("release", "Write the release notes", ("docs",), None),
+)
+_EVENTS_BACK = 3
+
+
+def demo(*, as_json: JsonOption = False) -> None:
+    """Build a throw-away town, walk tasks through every state, and show what the ledger keeps. Leaves nothing behind."""
+    with _throwaway_town() as town:
+        _make_plan(town)
+        _work(town)
+        history = town.history("auth-api")
+        end = town.end()
+        earlier = town.position_at(end.seq - _EVENTS_BACK)
+        board = town.replay(earlier)
+        snapshot = town.snapshot_json("auth-api")
+        tasks = town.page().tasks
+        if as_json:
+            say_json(
+                {
+                    "town": town.name,
+                    "tasks": [task_shape(task) for task in tasks],
+                    "history": [step_shape(step) for step in history],
+                    "replay": moment_shape(earlier) | {"tasks": [task_shape(task) for task in board.page().tasks]},
+                    "snapshot": snapshot.decode(),
+                }
+            )
+            return
+        _explain(1, f"A town in {town.folder}, with a server of its own; two agents, ada and ben, worked on a plan.")
+        _explain(2, "The board now, one task in every state:  tt task list")
+        _say_board(tasks)
+        _explain(3, "One task's history: every change is an event that stays.  tt task history auth-api")
+        say_table(*step_rows(history), flexible="CHANGED")
+        _explain(4, f"The board as it was {_EVENTS_BACK} events ago:  tt replay --at {earlier.seq}")
+        say(f"After event {earlier.seq}, {local_time(earlier.time)}:  {states_line(board.count_states())}")
+        _say_board(board.page().tasks)
+        _explain(
+            5,
+            f"The same task as any Redis client reads it:  redis-cli -s redis.sock GET {town.keys.task(history[0].event.task)}",
+        )
+        say(snapshot.decode())
+        _explain(
+            6, 'The town is gone again. Make your own:  tt init && tt assign worker-1 "Implement user authentication"'
+        )
+
+
+@contextmanager
+def _throwaway_town() -> Iterator[Town]:
+    """A town that leaves no server, no folder and no entry in the registry."""
+    with tempfile.TemporaryDirectory(prefix="tt-demo-") as folder:
+        try:
+            with Town.init(folder, name="demo", actor="you", is_registered=False) as town:
+                yield town
+        finally:
+            stop_town(Path(folder))
+
+
+def _make_plan(town: Town) -> None:
+    for alias, description, tags, parent in _PLAN:
+        town.create(description, tags=tags, parent=parent, alias=alias)
+
+
+def _work(town: Town) -> None:
+    """What two agents might do, until every state is on the board."""
+    town.assign("auth-api", "ada")
+    with Town.open(town.folder, actor="ada") as ada, Town.open(town.folder, actor="ben") as ben:
+        ben.claim("fix-xss", "ben")
+        ada.start("auth-api")
+        ben.start("fix-xss")
+        ada.note("auth-api", "Tokens work, sessions next")
+        ada.complete("auth-api", result="Login API merged", reason="All checks are green")
+        town.assign("auth-tests", "ada")
+        ben.fail("fix-xss", error="Needs the new sanitizer first")
+        town.cancel("old-logo", reason="The old logo stays")
+        town.assign("user-page", "ben")
+        ada.start("auth-tests")
+
+
+def _explain(number: int, words: str) -> None:
+    console().print(Text(f"\n{number}. {words}", style="bold"), soft_wrap=True)
+
+
+def _say_board(tasks: tuple[Task, ...]) -> None:
+    columns, rows = task_rows(tasks)
+    say_table(columns, rows, flexible="DESCRIPTION")

@@ -1,0 +1,136 @@
+"""Events: the last ones, those to come, and the board at an earlier moment."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from cli.commands.tasks import say_page
+from cli.options import (
+    PAGE_TASKS,
+    ActorOption,
+    AgentFilter,
+    JsonOption,
+    LimitOption,
+    OffsetOption,
+    ParentFilter,
+    StateFilter,
+    TagFilter,
+    TownOption,
+    When,
+    parse_event_type,
+    parse_when,
+)
+from cli.output import say, say_json, say_table, warn
+from cli.render import EVENT_COLUMNS, event_line, event_row, states_line
+from cli.session import opened
+from cli.shapes import event_shape, moment_shape, tasks_shape
+from cli.text import counted, local_time
+from ledger import BEGINNING, Position, RecordedEvent
+from projections import TaskFilter
+from town import EVENTS_COUNT, WHEN_HELP, EventFilter, Town
+
+
+def events(
+    *,
+    count: Annotated[
+        int, typer.Option("--count", "-n", metavar="N", min=1, help="The last N that match.")
+    ] = EVENTS_COUNT,
+    is_following: Annotated[bool, typer.Option("--follow", "-f", help="Go on and show events as they come.")] = False,
+    task: Annotated[
+        str | None, typer.Option("--task", metavar="TASK", help="Only of this task, also a removed one.")
+    ] = None,
+    agent: Annotated[
+        str | None, typer.Option("--agent", metavar="NAME", help="Only of tasks this agent had at that moment.")
+    ] = None,
+    by: Annotated[str | None, typer.Option("--actor", metavar="NAME", help="Only what this actor did.")] = None,
+    event_type: Annotated[
+        str | None,
+        typer.Option(
+            "--type", metavar="T", parser=parse_event_type, help="Only of this type: task.completed or completed."
+        ),
+    ] = None,
+    since: Annotated[
+        When | None,
+        typer.Option("--since", metavar="WHEN", parser=parse_when, help=f"From this moment on: {WHEN_HELP}."),
+    ] = None,
+    until: Annotated[
+        When | None, typer.Option("--until", metavar="WHEN", parser=parse_when, help="Up to this moment.")
+    ] = None,
+    town: TownOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the last events of the town, oldest first; with --follow also those to come.
+
+    Conditions combine. With --json and --follow, each event is a line of its own.
+    """
+    if is_following and until is not None:
+        message = "--follow goes on for ever; leave out --until."
+        raise typer.BadParameter(message)
+    wanted = EventFilter(agent=agent, actor=by, type=event_type)
+    with opened(town, None) as opened_town:
+        end = opened_town.end()
+        first = None if since is None else since.moment
+        last = end if until is None else until.moment
+        found = opened_town.events(wanted, count=count, task=task, since=first, until=last)
+        if is_following:
+            for recorded in found:
+                _say_event(recorded, as_json=as_json)
+            for recorded in opened_town.follow(wanted, task=task, after=end):
+                _say_event(recorded, as_json=as_json)
+        elif as_json:
+            say_json({"town": opened_town.name, "events": [event_shape(recorded) for recorded in found]})
+        elif found:
+            say_table(EVENT_COLUMNS, [event_row(recorded) for recorded in found], flexible="WHAT")
+        else:
+            say("No event matches.")
+
+
+def replay(
+    *,
+    at: Annotated[When, typer.Option("--at", metavar="WHEN", parser=parse_when, help=f"The moment: {WHEN_HELP}.")],
+    state: StateFilter = None,
+    agent: AgentFilter = None,
+    tag: TagFilter = None,
+    parent: ParentFilter = None,
+    limit: LimitOption = PAGE_TASKS,
+    offset: OffsetOption = 0,
+    town: TownOption = None,
+    actor: ActorOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the board as it was at an earlier moment; nothing is written."""
+    with opened(town, actor) as opened_town:
+        position = opened_town.position_at(at.moment)
+        board = opened_town.replay(position)
+        parent_id = None if parent is None else opened_town.task_on(board, parent).id
+        wanted = TaskFilter(state=state, agent=agent, tag=tag, parent=parent_id)
+        if as_json:
+            # A program gets the whole board.
+            page = board.page(wanted)
+            shape = tasks_shape(opened_town, page.tasks, **moment_shape(position), states=board.count_states())
+            say_json(shape)
+            return
+        if position == BEGINNING:
+            warn(_begins_later(opened_town))
+            return
+        say(f"The board after event {position.seq:,}, {local_time(position.time)}: {counted(len(board.tasks), 'task')}")
+        say(states_line(board.count_states()))
+        say()
+        page = board.page(wanted, offset=offset, limit=limit)
+        say_page(opened_town, page, offset=offset, as_json=False, empty="No task matches.")
+
+
+def _say_event(recorded: RecordedEvent, *, as_json: bool) -> None:
+    if as_json:
+        say_json(event_shape(recorded))
+    else:
+        say(event_line(recorded))
+
+
+def _begins_later(town: Town) -> str:
+    first: Position = town.beginning()
+    if first == BEGINNING:
+        return "The ledger has no events yet."
+    return f"The ledger begins later, with event 1 at {local_time(first.time)}."

@@ -1,0 +1,94 @@
+"""What comes in from other trackers."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.options import ActorOption, JsonOption, TownOption, When, parse_when
+from cli.output import say, say_json, warn
+from cli.session import opened
+from cli.text import counted
+from ledger import Position
+
+import_app = typer.Typer(no_args_is_help=True, help="Take in the tasks of another tracker.")
+LEFT_OUT_SHOWN_MAX = 10
+
+
+@import_app.callback()
+def main() -> None:
+    """Take in the tasks of another tracker."""
+
+
+@import_app.command()
+def beads(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="The export: JSON lines, an issue a line.", show_default=False)
+    ],
+    *,
+    prune: Annotated[
+        bool, typer.Option("--prune", help="Remove tasks that have an alias and that the file no longer has.")
+    ] = False,
+    backdate: Annotated[
+        When | None,
+        typer.Option(
+            "--backdate",
+            metavar="WHEN",
+            parser=parse_when,
+            help="Record the events at this time; not before the last event.",
+        ),
+    ] = None,
+    town: TownOption = None,
+    actor: ActorOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make the town as an export of the Beads tracker says; doing it again appends nothing.
+
+    All or nothing: a bad line is reported with its number, and nothing of the file is taken.
+    """
+    with opened(town, actor) as opened_town:
+        receipt = opened_town.import_beads(file, prune=prune, backdate=_time(backdate))
+        if as_json:
+            say_json(
+                {
+                    "town": opened_town.name,
+                    "tasks": receipt.tasks,
+                    "created": receipt.created,
+                    "changed": receipt.changed,
+                    "removed": receipt.removed,
+                    "events": len(receipt.positions),
+                    "position": receipt.positions[-1] if receipt.positions else None,
+                    "left_out": receipt.left_out,
+                }
+            )
+            return
+        if receipt.positions:
+            say(
+                f"{counted(receipt.tasks, 'task')} in the file: {receipt.created:,} created, {receipt.changed:,} changed,"
+                f" {receipt.removed:,} removed, by {counted(len(receipt.positions), 'event')},"
+                f" the last at {receipt.positions[-1]}."
+            )
+        else:
+            say(f"{counted(receipt.tasks, 'task')} in the file, all as in the town; nothing was appended.")
+        for link in receipt.left_out[:LEFT_OUT_SHOWN_MAX]:
+            warn(f"Parent left out: {link}")
+        if len(receipt.left_out) > LEFT_OUT_SHOWN_MAX:
+            warn(
+                f"… and {counted(len(receipt.left_out) - LEFT_OUT_SHOWN_MAX, 'more parent')} left out; --json lists them all."
+            )
+
+
+def _time(when: When | None) -> datetime | None:
+    """A time to record; a position or an event number names an event, not a time to give to others."""
+    if when is None:
+        return None
+    moment = when.moment
+    if isinstance(moment, datetime):
+        return moment
+    if isinstance(moment, Position):
+        return moment.time
+    message = "An event number is not a time. Give an RFC 3339 time, a local time, or an age like 2h."
+    raise typer.BadParameter(message)

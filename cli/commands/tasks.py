@@ -1,0 +1,433 @@
+"""Tasks: `tt assign`, `tt tasks`, and the group `tt task`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from cli.options import (
+    PAGE_TASKS,
+    ActorOption,
+    AgentArgument,
+    AgentFilter,
+    AgentOption,
+    AliasOption,
+    ExpectOption,
+    JsonOption,
+    LimitOption,
+    OffsetOption,
+    ParentFilter,
+    ParentOption,
+    ReasonOption,
+    StateFilter,
+    TagFilter,
+    TagsOption,
+    TaskArgument,
+    TextArgument,
+    TownOption,
+    WhenOption,
+)
+from cli.output import say, say_fields, say_json, say_table, warn
+from cli.render import step_rows, task_fields, task_rows, without_column
+from cli.session import opened
+from cli.shapes import moment_shape, receipt_shape, step_shape, task_shape, tasks_shape
+from cli.text import ICONS, counted, local_time, name_of, visible
+from ledger import State, Task, TaskNotFoundError
+from projections import Page, TaskFilter
+from town import Receipt, Town
+
+task_app = typer.Typer(no_args_is_help=True, help="Create, look at and change tasks.")
+
+
+def assign(
+    agent: AgentArgument,
+    text: TextArgument,
+    *,
+    tag: TagsOption = None,
+    parent: ParentOption = None,
+    reason: ReasonOption = None,
+    town: TownOption = None,
+    actor: ActorOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a task and give it to an agent."""
+    with opened(town, actor) as opened_town:
+        receipt = opened_town.create(text, agent=agent, tags=tag or (), parent=parent, reason=reason)
+        say_receipt(opened_town, receipt, f"assigned to {visible(agent.strip())}", as_json=as_json)
+
+
+def tasks(*, town: TownOption = None, actor: ActorOption = None, as_json: JsonOption = False) -> None:
+    """Show what is open, agent by agent, and the backlog."""
+    with opened(town, actor) as opened_town:
+        groups = _open_tasks(opened_town)
+        if as_json:
+            shape = [{"agent": agent, "tasks": [task_shape(task) for task in found]} for agent, found in groups]
+            say_json({"town": opened_town.name, "agents": shape})
+            return
+        if not groups:
+            say("Nothing is open.")
+        for number, (agent, found) in enumerate(groups):
+            if number:
+                say()
+            say(f"{visible(agent) if agent else 'Backlog'}: {counted(len(found), 'task')}")
+            columns, rows = task_rows(found)
+            say_table(*without_column(columns, rows, "AGENT"), flexible="DESCRIPTION")
+
+
+@task_app.command()
+def create(
+    text: TextArgument,
+    *,
+    agent: Annotated[str | None, typer.Option("--agent", metavar="NAME", help="Assign it at once.")] = None,
+    tag: TagsOption = None,
+    parent: ParentOption = None,
+    alias: AliasOption = None,
+    reason: ReasonOption = None,
+    town: TownOption = None,
+    actor: ActorOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a task, pending in the backlog unless an agent is given."""
+    with opened(town, actor) as opened_town:
+        receipt = opened_town.create(text, agent=agent, tags=tag or (), parent=parent, alias=alias, reason=reason)
+        say_receipt(opened_town, receipt, "created", as_json=as_json)
+
+
+@task_app.command()
+def show(
+    task: TaskArgument,
+    *,
+    at: WhenOption = None,
+    town: TownOption = None,
+    actor: ActorOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show one task, now or as it was."""
+    with opened(town, actor) as opened_town:
+        position = None if at is None else opened_town.position_at(at.moment)
+        found = opened_town.task(task) if position is None else opened_town.task_on(opened_town.replay(position), task)
+        if as_json:
+            moment = {} if position is None else moment_shape(position)
+            say_json({"town": opened_town.name, **moment, "task": task_shape(found)})
+            return
+        if position is not None:
+            say(f"As it was after event {position.seq}, {local_time(position.time)}:")
+        parent = None
+        if found.parent_id is not None:
+            try:
+                parent = opened_town.task(found.parent_id)
+            except TaskNotFoundError:
+                parent = None
+        say_fields(task_fields(found, parent=parent))
+
+
+@task_app.command("list")
+def list_(
+    *,
+    state: StateFilter = None,
+    agent: AgentFilter = None,
+    tag: TagFilter = None,
+    parent: ParentFilter = None,
+    limit: LimitOption = PAGE_TASKS,
+    offset: OffsetOption = 0,
+    town: TownOption = None,
+    actor: ActorOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List tasks, oldest first; conditions combine."""
+    with opened(town, actor) as opened_town:
+        wanted = TaskFilter(state=state, agent=agent, tag=tag, parent=parent)
+        page = opened_town.page(wanted, offset=offset, limit=limit)
+        say_page(opened_town, page, offset=offset, as_json=as_json, empty="No task matches.")
+
+
+@task_app.command()
+def current(
+    agent: Annotated[
+        str | None, typer.Argument(metavar="[AGENT]", help="The agent. Default: the actor.", show_default=False)
+    ] = None,
+    *,
+    town: TownOption = None,
+    actor: ActorOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what an agent works on: its running task, else its oldest assigned one."""
+    with opened(town, actor) as opened_town:
+        name = agent if agent is not None else opened_town.actor
+        found = opened_town.current(name)
+        if as_json:
+            say_json({"town": opened_town.name, "agent": name, "task": task_shape(found)})
+        elif found is None:
+            say(f"{visible(name)} has no open task.")
+        else:
+            say_fields(task_fields(found))
+
+
+@task_app.command("assign")
+def assign_existing(
+    task: TaskArgument,
+    agent: AgentArgument,
+    *,
+    reason: ReasonOption = None,
+    expect: ExpectOption = None,
+    town: TownOption = None,
+    actor: ActorOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Give a task to an agent, also from another one that has it."""
+    with opened(town, actor) as opened_town:
+        receipt = opened_town.assign(task, agent, reason=reason, expected_version=expect)
+        say_receipt(opened_town, receipt, f"assigned to {visible(agent.strip())}", as_json=as_json)
+
+
+@task_app.command()
+def start(
+    task: TaskArgument,
+    *,
+    agent: AgentOption = None,
+    reason: ReasonOption = None,
+    expect: ExpectOption = None,
+    town: TownOption = None,
+    actor: ActorOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say that work on a task has begun."""
+    with opened(town, actor) as opened_town:
+        receipt = opened_town.start(task, agent=agent, reason=reason, expected_version=expect)
+        say_receipt(opened_town, receipt, "running", as_json=as_json)
+
+
+@task_app.command()
+def complete(
+    task: TaskArgument,
+    *,
+    result: Annotated[str | None, typer.Option("--result", metavar="TEXT", help="What came of it.")] = None,
+    agent: AgentOption = None,
+    reason: ReasonOption = None,
+    expect: ExpectOption = None,
+    town: TownOption = None,
+    actor: ActorOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say that a task is done."""
+    with opened(town, actor) as opened_town:
+        receipt = opened_town.complete(task, result=result, agent=agent, reason=reason, expected_version=expect)
+        say_receipt(opened_town, receipt, "completed", as_json=as_json)
+
+
+@task_app.command()
+def fail(
+    task: TaskArgument,
+    *,
+    error: Annotated[str | None, typer.Option("--error", metavar="TEXT", help="What went wrong.")] = None,
+    agent: AgentOption = None,
+    reason: ReasonOption = None,
+    expect: ExpectOption = None,
+    town: TownOption = None,
+    actor: ActorOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say that work on a task ended without success."""
+    with opened(town, actor) as opened_town:
+        receipt = opened_town.fail(task, error=error, agent=agent, reason=reason, expected_version=expect)
+        say_receipt(opened_town, receipt, "failed", as_json=as_json)
+
+
+@task_app.command()
+def cancel(
+    task: TaskArgument,
+    *,
+    reason: ReasonOption = None,
+    expect: ExpectOption = None,
+    town: TownOption = None,
+    actor: ActorOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Call a task off."""
+    with opened(town, actor) as opened_town:
+        receipt = opened_town.cancel(task, reason=reason, expected_version=expect)
+        say_receipt(opened_town, receipt, "cancelled", as_json=as_json)
+
+
+@task_app.command()
+def requeue(
+    task: TaskArgument,
+    *,
+    reason: ReasonOption = None,
+    expect: ExpectOption = None,
+    town: TownOption = None,
+    actor: ActorOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Put an assigned or running task back into the backlog."""
+    with opened(town, actor) as opened_town:
+        receipt = opened_town.requeue(task, reason=reason, expected_version=expect)
+        say_receipt(opened_town, receipt, "back in the backlog", as_json=as_json)
+
+
+@task_app.command()
+def reopen(
+    task: TaskArgument,
+    *,
+    reason: ReasonOption = None,
+    expect: ExpectOption = None,
+    town: TownOption = None,
+    actor: ActorOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a completed, failed or cancelled task pending again."""
+    with opened(town, actor) as opened_town:
+        receipt = opened_town.reopen(task, reason=reason, expected_version=expect)
+        say_receipt(opened_town, receipt, "open again", as_json=as_json)
+
+
+@task_app.command()
+def edit(
+    task: TaskArgument,
+    text: TextArgument,
+    *,
+    reason: ReasonOption = None,
+    expect: ExpectOption = None,
+    town: TownOption = None,
+    actor: ActorOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Replace a task's description."""
+    with opened(town, actor) as opened_town:
+        receipt = opened_town.describe(task, text, reason=reason, expected_version=expect)
+        say_receipt(opened_town, receipt, "described anew", as_json=as_json)
+
+
+@task_app.command()
+def tag(
+    task: TaskArgument,
+    *,
+    add: Annotated[
+        list[str] | None, typer.Option("--add", metavar="TAG", help="A tag to add; may be repeated.")
+    ] = None,
+    remove: Annotated[
+        list[str] | None, typer.Option("--remove", metavar="TAG", help="A tag to take away; may be repeated.")
+    ] = None,
+    reason: ReasonOption = None,
+    expect: ExpectOption = None,
+    town: TownOption = None,
+    actor: ActorOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Add and remove tags of a task."""
+    if not add and not remove:
+        message = "Say which tags: --add TAG, --remove TAG, or both."
+        raise typer.BadParameter(message)
+    with opened(town, actor) as opened_town:
+        receipt = opened_town.tag(task, add=add or (), remove=remove or (), reason=reason, expected_version=expect)
+        words = f"tagged {visible(', '.join(receipt.task.tags))}" if receipt.task.tags else "without tags"
+        say_receipt(opened_town, receipt, words, as_json=as_json)
+
+
+@task_app.command()
+def move(
+    task: TaskArgument,
+    parent: Annotated[
+        str | None, typer.Argument(metavar="[PARENT]", help="The task to put it below.", show_default=False)
+    ] = None,
+    *,
+    to_top: Annotated[bool, typer.Option("--top", help="Put it below no task.")] = False,
+    reason: ReasonOption = None,
+    expect: ExpectOption = None,
+    town: TownOption = None,
+    actor: ActorOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Put a task below another one, or at the top."""
+    if (parent is None) != to_top:
+        message = "Give either a PARENT or --top."
+        raise typer.BadParameter(message)
+    with opened(town, actor) as opened_town:
+        receipt = opened_town.move(task, parent, reason=reason, expected_version=expect)
+        where = "at the top" if to_top else f"below {visible(str(parent))}"
+        say_receipt(opened_town, receipt, where, as_json=as_json)
+
+
+@task_app.command()
+def note(
+    task: TaskArgument,
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="The progress to write down.", show_default=False)],
+    *,
+    expect: ExpectOption = None,
+    town: TownOption = None,
+    actor: ActorOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write down progress; the task's state stays as it is."""
+    with opened(town, actor) as opened_town:
+        receipt = opened_town.note(task, text, expected_version=expect)
+        say_receipt(opened_town, receipt, "noted", as_json=as_json)
+
+
+@task_app.command()
+def remove(
+    task: TaskArgument,
+    *,
+    reason: ReasonOption = None,
+    expect: ExpectOption = None,
+    town: TownOption = None,
+    actor: ActorOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Take a task off the board; its history stays."""
+    with opened(town, actor) as opened_town:
+        receipt = opened_town.remove(task, reason=reason, expected_version=expect)
+        say_receipt(opened_town, receipt, "removed; its history stays", as_json=as_json)
+
+
+@task_app.command()
+def history(
+    task: TaskArgument, *, town: TownOption = None, actor: ActorOption = None, as_json: JsonOption = False
+) -> None:
+    """Show everything that happened to a task: when, by whom, why, and what changed. Removed tasks too."""
+    with opened(town, actor) as opened_town:
+        found = opened_town.history(task)
+        id_ = found[0].event.task
+        if as_json:
+            say_json({"town": opened_town.name, "task": id_, "events": [step_shape(step) for step in found]})
+            return
+        say(f"Task {id_}: {counted(len(found), 'event')}")
+        columns, rows = step_rows(found)
+        say_table(columns, rows, flexible="CHANGED")
+
+
+def say_receipt(town: Town, receipt: Receipt, words: str, *, as_json: bool) -> None:
+    """What a command led to: one line, which says so where it was true already."""
+    if as_json:
+        say_json(receipt_shape(town, receipt))
+        return
+    task = receipt.task
+    already = "" if receipt.positions else " (it was so already; nothing was appended)"
+    say(f"{ICONS[task.state]} {name_of(task)} {words}{already}: {visible(task.description)}")
+
+
+def say_page(town: Town, page: Page, *, offset: int, as_json: bool, empty: str) -> None:
+    """A page of tasks, and where the next one begins."""
+    if as_json:
+        say_json(tasks_shape(town, page.tasks, total=page.total, offset=offset))
+        return
+    if not page.tasks:
+        say(empty if not page.total else f"Only {counted(page.total, 'task')} match.")
+        return
+    columns, rows = task_rows(page.tasks)
+    say_table(columns, rows, flexible="DESCRIPTION")
+    after = offset + len(page.tasks)
+    if after < page.total:
+        warn(f"{after:,} of {counted(page.total, 'task')} shown. More: --offset {after}")
+
+
+def _open_tasks(town: Town) -> list[tuple[str | None, list[Task]]]:
+    """(agent, its open tasks), agents sorted; the backlog (None) comes last."""
+    by_agent: dict[str | None, list[Task]] = {}
+    for state in (State.RUNNING, State.ASSIGNED):
+        for task in town.page(TaskFilter(state=state)).tasks:
+            by_agent.setdefault(task.assigned_to, []).append(task)
+    groups = sorted(by_agent.items(), key=lambda item: item[0] or "")
+    backlog = list(town.backlog().tasks)
+    return [*groups, (None, backlog)] if backlog else groups

@@ -1,0 +1,148 @@
+"""Towns: init, towns, start, stop, status."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.options import ActorOption, JsonOption, TownOption
+from cli.output import say, say_fields, say_json, say_table
+from cli.render import agent_rows, states_line
+from cli.session import opened
+from cli.text import counted, local_time, visible
+from ledger import BEGINNING, Position, State
+from town import Durability, Town, TownState, find_towns, start_town, stop_town
+
+
+def init(
+    *,
+    name: Annotated[
+        str | None,
+        typer.Option(
+            "--name", metavar="NAME", help="The town's name. Default: the git repository and branch, else the folder."
+        ),
+    ] = None,
+    url: Annotated[
+        str | None,
+        typer.Option(
+            "--url", metavar="URL", help="Use the server at this URL; without it the town has a server of its own."
+        ),
+    ] = None,
+    town: Annotated[
+        Path | None, typer.Option("--town", metavar="PATH", help="The folder to make a town. Default: this folder.")
+    ] = None,
+    actor: ActorOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a folder a town, start its server, and record it in ~/.tt/towns.toml.
+
+    Writes tinytown.toml and adds .tt/ and redis.sock to .gitignore. In a folder that is a town already, it starts the server.
+    """
+    with Town.init(town, name=name, url=url, actor=actor) as made:
+        if as_json:
+            say_json({"town": made.name, "folder": str(made.folder), "server": made.where})
+            return
+        say(f"Town {made.name} is ready in {visible(str(made.folder))}.")
+        say(f"Its server is at {visible(made.where)}.")
+        say('Next: tt assign worker-1 "Implement user authentication"')
+
+
+def towns(*, as_json: JsonOption = False) -> None:
+    """List the towns of this person and whether their servers are up."""
+    found = find_towns()
+    if as_json:
+        say_json({"towns": [{"town": each.name, "folder": each.path, "state": each.state} for each in found]})
+        return
+    if not found:
+        say("No towns yet. Make one with `tt init`.")
+        return
+    say_table(
+        ["TOWN", "STATE", "FOLDER"], [[each.name, _state_words(each.state), visible(each.path)] for each in found]
+    )
+
+
+def start(*, town: TownOption = None, as_json: JsonOption = False) -> None:
+    """Start the town's server; every other command does so when it has to."""
+    status = start_town(town)
+    if as_json:
+        say_json({"town": status.name, "server": status.where, "started": status.has_changed})
+        return
+    say(f"The server of {status.name} {'is up' if status.has_changed else 'was up already'}: {visible(status.where)}")
+
+
+def stop(*, town: TownOption = None, as_json: JsonOption = False) -> None:
+    """Stop the town's server; what is in the ledger stays on disk."""
+    status = stop_town(town)
+    if as_json:
+        say_json({"town": status.name, "server": status.where, "stopped": status.has_changed})
+        return
+    say(f"The server of {status.name} {'is stopped' if status.has_changed else 'was down already'}.")
+
+
+def status(
+    *,
+    tasks: Annotated[bool, typer.Option("--tasks", help="Also the tasks of each agent by state.")] = False,
+    town: TownOption = None,
+    actor: ActorOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the town, its server, how durable it is, and how many events and tasks there are."""
+    with opened(town, actor) as opened_town:
+        durability = opened_town.durability()
+        states = opened_town.count_states()
+        agents = opened_town.count_agents() if tasks else {}
+        end = opened_town.end()
+        if as_json:
+            shape = {
+                "town": opened_town.name,
+                "folder": str(opened_town.folder),
+                "server": {
+                    "where": opened_town.where,
+                    "version": opened_town.server_version(),
+                    "is_own": opened_town.has_own_server,
+                },
+                "durability": {
+                    "is_durable": durability.is_durable,
+                    "settings": durability.settings,
+                    "problems": durability.problems,
+                },
+                "events": end.seq,
+                "position": None if end == BEGINNING else end,
+                "states": states,
+            }
+            say_json(shape | ({"agents": agents} if tasks else {}))
+            return
+        say_fields(
+            [
+                ("Town", opened_town.name),
+                ("Folder", visible(str(opened_town.folder))),
+                ("Server", f"up, {opened_town.server_version()}, at {visible(opened_town.where)}"),
+                ("Durable", _durability_words(durability)),
+                ("Events", _events_words(end)),
+                ("Tasks", states_line(states)),
+            ]
+        )
+        if tasks:
+            say()
+            columns, rows = agent_rows(agents, states[State.PENDING])
+            say_table(columns, rows) if rows else say("No tasks yet.")
+
+
+def _state_words(state: TownState) -> str:
+    return {TownState.UP: "up", TownState.DOWN: "down", TownState.GONE: "folder gone"}[state]
+
+
+def _durability_words(durability: Durability) -> str:
+    if not durability.is_known:
+        return "unknown: the server does not show its settings"
+    if durability.problems:
+        return "NO: " + "\n".join(durability.problems)
+    return "yes, an acknowledged event is on disk"
+
+
+def _events_words(end: Position) -> str:
+    if end == BEGINNING:
+        return "none yet"
+    return f"{counted(end.seq, 'event')}, the last at {end} ({local_time(end.time)})"

@@ -1,0 +1,37 @@
+"""Which exit code an error leads to, and how it is said."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Final
+
+from ledger import (
+    CommandRejectedError,
+    LedgerDamagedError,
+    LedgerError,
+    StoreUnavailableError,
+    WrongExpectedVersionError,
+)
+
+
+class Exit(IntEnum):
+    """The documented exit codes; 2 is Typer's."""
+
+    DONE = 0
+    REFUSED = 1
+    USAGE = 2
+    CONFLICT = 3
+    UNAVAILABLE = 4
+    DAMAGED = 5
+
+
+_CODES: Final[tuple[tuple[type[LedgerError], Exit], ...]] = (
+    (CommandRejectedError, Exit.REFUSED),
+    (WrongExpectedVersionError, Exit.CONFLICT),
+    (StoreUnavailableError, Exit.UNAVAILABLE),
+    (LedgerDamagedError, Exit.DAMAGED),
+)
+
+
+def exit_code(error: LedgerError) -> Exit:
+    return next((code for kind, code in _CODES if isinstance(error, kind)), Exit.REFUSED)

@@ -1,0 +1,87 @@
+"""Makes `tt` of its commands, and turns errors into words and exit codes."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from cli.commands.backlog import backlog_app
+from cli.commands.demo import demo
+from cli.commands.events import events, replay
+from cli.commands.imports import import_app
+from cli.commands.tasks import assign, task_app, tasks
+from cli.commands.towns import init, start, status, stop, towns
+from cli.exits import Exit, exit_code
+from cli.output import say_error
+from ledger import LedgerError
+
+_TOWNS = "Towns"
+_TASKS = "Tasks"
+_PAST = "The past"
+
+app = typer.Typer(
+    name="tt",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    help="Tasks for coding agents, with a history: every change is an event in one Redis Stream per town.",
+    epilog="Exit codes: 0 done, 1 refused or not found, 2 usage, 3 version conflict, 4 server unavailable, 5 ledger damaged.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _show_version(is_asked: bool) -> None:
+    if is_asked:
+        typer.echo(f"tt {importlib.metadata.version('tinytown-ledger')}")
+        raise typer.Exit
+
+
+@app.callback()
+def callback(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Tasks for coding agents, with a history: every change is an event in one Redis Stream per town."""
+
+
+app.command(rich_help_panel=_TASKS)(assign)
+app.command(rich_help_panel=_TASKS)(tasks)
+app.add_typer(task_app, name="task", rich_help_panel=_TASKS)
+app.add_typer(backlog_app, name="backlog", rich_help_panel=_TASKS)
+app.command(rich_help_panel=_PAST)(events)
+app.command(rich_help_panel=_PAST)(replay)
+app.add_typer(import_app, name="import", rich_help_panel=_PAST)
+app.command(rich_help_panel=_TOWNS)(init)
+app.command(rich_help_panel=_TOWNS)(towns)
+app.command(rich_help_panel=_TOWNS)(start)
+app.command(rich_help_panel=_TOWNS)(stop)
+app.command(rich_help_panel=_TOWNS)(status)
+app.command(rich_help_panel=_TOWNS)(demo)
+
+
+def main() -> None:
+    """The program `tt`."""
+    try:
+        app()
+    except LedgerError as error:
+        say_error(str(error))
+        sys.exit(exit_code(error))
+    except Exception as error:
+        if os.environ.get("TT_TRACEBACK"):
+            raise
+        say_error(
+            f"Something unexpected happened: {type(error).__name__}: {error}."
+            " What was acknowledged is in the ledger. Set TT_TRACEBACK=1 to see where, and report it."
+        )
+        sys.exit(Exit.REFUSED)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+"""The options and arguments that commands share, so that each is spelled and explained once."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, NamedTuple
+
+import typer
+
+from ledger import EVENT_CLASSES, State
+from town import WHEN_HELP, Moment, parse_moment
+
+
+class When(NamedTuple):
+    """WHEN, as it was typed and as it was understood. A class of its own, because Typer takes no unions."""
+
+    text: str
+    moment: Moment
+
+
+def parse_when(text: str) -> When:
+    """Typer's parser for WHEN."""
+    try:
+        return When(text, parse_moment(text, now=datetime.now(UTC).astimezone()))
+    except ValueError as error:
+        message = f"{text!r} is not a moment. Give {WHEN_HELP}."
+        raise typer.BadParameter(message) from error
+
+
+def parse_event_type(text: str) -> str:
+    """Typer's parser for an event type, with or without `task.`."""
+    known = [event_class.type for event_class in EVENT_CLASSES]
+    wanted = text if "." in text else f"task.{text}"
+    if wanted not in known:
+        message = f"{text!r} is not an event type. Choose from {', '.join(known)}."
+        raise typer.BadParameter(message)
+    return wanted
+
+
+TownOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--town", metavar="PATH", help="The town's folder. Default: the nearest one upwards with a tinytown.toml."
+    ),
+]
+ActorOption = Annotated[
+    str | None, typer.Option("--actor", metavar="NAME", help="Who acts. Default: TT_ACTOR, then the login name.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on stdout.")]
+
+TaskArgument = Annotated[
+    str, typer.Argument(metavar="TASK", help="A task: its id, a unique prefix of it, or its alias.", show_default=False)
+]
+AgentArgument = Annotated[str, typer.Argument(metavar="AGENT", help="The agent's name.", show_default=False)]
+TextArgument = Annotated[
+    str, typer.Argument(metavar="TEXT", help="What is to be done, at most 64 KiB.", show_default=False)
+]
+
+AgentOption = Annotated[
+    str | None, typer.Option("--agent", metavar="NAME", help="Who does it; needed if nobody has it.")
+]
+AliasOption = Annotated[
+    str | None, typer.Option("--alias", metavar="NAME", help="A name of its own, used once in the town.")
+]
+ExpectOption = Annotated[
+    int | None,
+    typer.Option(
+        "--expect", metavar="VERSION", min=1, help="Only if the task is still at this version; exit 3 otherwise."
+    ),
+]
+ParentOption = Annotated[str | None, typer.Option("--parent", metavar="TASK", help="The task right above.")]
+ReasonOption = Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="Why, in words; kept in the event.")]
+TagsOption = Annotated[
+    list[str] | None, typer.Option("--tag", metavar="TAG", help="A tag; may be given several times.")
+]
+WhenOption = Annotated[
+    When | None, typer.Option("--at", metavar="WHEN", parser=parse_when, help=f"An earlier moment: {WHEN_HELP}.")
+]
+
+StateFilter = Annotated[State | None, typer.Option("--state", help="Only tasks in this state.")]
+AgentFilter = Annotated[str | None, typer.Option("--agent", metavar="NAME", help="Only tasks this agent has or had.")]
+TagFilter = Annotated[str | None, typer.Option("--tag", metavar="TAG", help="Only tasks with this tag.")]
+ParentFilter = Annotated[str | None, typer.Option("--parent", metavar="TASK", help="Only tasks right below this one.")]
+LimitOption = Annotated[int, typer.Option("--limit", metavar="N", min=1, help="At most so many tasks.")]
+OffsetOption = Annotated[int, typer.Option("--offset", metavar="N", min=0, help="Leave out so many tasks first.")]
+
+PAGE_TASKS = 50

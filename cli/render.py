@@ -1,0 +1,184 @@
+"""How tasks, events and histories read for people. Pure: facts in, cells of tables out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from rich.text import Text
+
+from cli.output import STATE_STYLES, Cell
+from cli.text import ICONS, event_number, local_time, name_of, short_id, visible
+from ledger import (
+    Change,
+    RecordedEvent,
+    State,
+    Step,
+    Task,
+    TaskAssigned,
+    TaskCancelled,
+    TaskCompleted,
+    TaskCreated,
+    TaskDescribed,
+    TaskFailed,
+    TaskMoved,
+    TaskNoted,
+    TaskTagged,
+)
+
+NOTHING = "—"
+
+
+def state_cell(state: State) -> Text:
+    return Text(f"{ICONS[state]} {state}", style=STATE_STYLES[state])
+
+
+def states_line(counts: dict[State, int]) -> str:
+    return "  ".join(f"{ICONS[state]} {counts[state]:,} {state}" for state in State)
+
+
+def task_rows(tasks: Sequence[Task]) -> tuple[list[str], list[list[Cell]]]:
+    """Columns and rows of a list of tasks; a column that would be empty is left out."""
+    columns = ["TASK", "STATE", "AGENT", "DESCRIPTION", "TAGS"]
+    rows: list[list[Cell]] = [
+        [
+            name_of(task),
+            state_cell(task.state),
+            visible(task.assigned_to) if task.assigned_to else NOTHING,
+            visible(task.description),
+            visible(", ".join(task.tags)),
+        ]
+        for task in tasks
+    ]
+    if not any(task.tags for task in tasks):
+        return columns[:-1], [row[:-1] for row in rows]
+    return columns, rows
+
+
+def task_fields(task: Task, *, parent: Task | None = None) -> list[tuple[str, Cell]]:
+    """Every field of one task that holds something."""
+    fields: list[tuple[str, Cell | None]] = [
+        ("Task", task.id),
+        ("Alias", visible(task.alias) if task.alias else None),
+        ("State", state_cell(task.state)),
+        ("Agent", visible(task.assigned_to) if task.assigned_to else None),
+        ("Description", visible(task.description, is_multiline=True)),
+        ("Result", visible(task.result, is_multiline=True) if task.result else None),
+        ("Tags", visible(", ".join(task.tags)) if task.tags else None),
+        ("Parent", _parent_cell(task, parent)),
+        ("Created", local_time(task.created_at)),
+        ("Started", local_time(task.started_at) if task.started_at else None),
+        ("Ended", local_time(task.completed_at) if task.completed_at else None),
+        ("Updated", f"{local_time(task.updated_at)}, version {task.version}, event {event_number(task.position)}"),
+    ]
+    return [(name, value) for name, value in fields if value is not None]
+
+
+def event_row(recorded: RecordedEvent) -> list[Cell]:
+    """One event in a list of events of many tasks."""
+    return [
+        event_number(recorded.position),
+        local_time(recorded.position.time),
+        visible(recorded.actor),
+        short_id(recorded.task),
+        event_words(recorded),
+    ]
+
+
+EVENT_COLUMNS = ["EVENT", "TIME", "ACTOR", "TASK", "WHAT"]
+
+
+def event_line(recorded: RecordedEvent) -> Text:
+    """One event as it comes, in columns wide enough for most."""
+    number, time, actor, task, words = event_row(recorded)
+    return Text(f"{number:>6}  {time}  {actor:<12}  {task}  {words}")
+
+
+def event_words(recorded: RecordedEvent) -> str:
+    """What happened, in a line: `completed: Fixed the bug (why)`."""
+    verb = recorded.type.partition(".")[2]
+    details = _details(recorded)
+    words = f"{verb} {details}" if isinstance(recorded.data, TaskAssigned | TaskMoved) else _joined(verb, details)
+    return words if recorded.reason is None else f"{words} ({visible(recorded.reason)})"
+
+
+def step_rows(steps: Sequence[Step]) -> tuple[list[str], list[list[Cell]]]:
+    """Columns and rows of a task's history: when, who, what, why, and what changed; WHY only where somebody said it."""
+    columns = ["EVENT", "TIME", "ACTOR", "WHAT", "WHY", "CHANGED"]
+    rows = [_step_row(step) for step in steps]
+    return (columns, rows) if any(step.event.reason for step in steps) else without_column(columns, rows, "WHY")
+
+
+def without_column(
+    columns: Sequence[str], rows: Sequence[Sequence[Cell]], column: str
+) -> tuple[list[str], list[list[Cell]]]:
+    index = columns.index(column)
+    return [*columns[:index], *columns[index + 1 :]], [[*row[:index], *row[index + 1 :]] for row in rows]
+
+
+def _step_row(step: Step) -> list[Cell]:
+    recorded = step.event
+    changes = "  ".join(change_words(change) for change in step.changes)
+    note = visible(recorded.data.text) if isinstance(recorded.data, TaskNoted) else ""
+    return [
+        event_number(recorded.position),
+        local_time(recorded.position.time),
+        visible(recorded.actor),
+        recorded.type.partition(".")[2],
+        visible(recorded.reason) if recorded.reason else "",
+        note or changes,
+    ]
+
+
+def change_words(change: Change) -> str:
+    """`state: pending → assigned`; a field that was or is empty shows as —."""
+    return f"{change.field}: {_value_words(change.before)} → {_value_words(change.after)}"
+
+
+def agent_rows(agents: dict[str, dict[State, int]], backlog: int) -> tuple[list[str], list[list[Cell]]]:
+    """Columns and rows of how many tasks each agent has in each state; the backlog comes last."""
+    columns = ["AGENT", *(f"{ICONS[state]} {state}" for state in State)]
+    rows: list[list[Cell]] = [
+        [visible(agent), *(f"{counts[state]:,}" if counts[state] else "·" for state in State)]
+        for agent, counts in agents.items()
+    ]
+    if backlog:
+        rows.append(["(backlog)", f"{backlog:,}", *("·" for _ in list(State)[1:])])
+    return columns, rows
+
+
+def _details(recorded: RecordedEvent) -> str:
+    match recorded.data:
+        case TaskCreated(description=text) | TaskDescribed(description=text) | TaskNoted(text=text):
+            return visible(text)
+        case TaskAssigned(agent=agent):
+            return f"to {visible(agent)}"
+        case TaskCompleted(result=text) | TaskFailed(error=text) | TaskCancelled(reason=text):
+            return visible(text or "")
+        case TaskTagged(added=added, removed=removed):
+            return visible(" ".join(_signed("+", added) + _signed("-", removed)))
+        case TaskMoved(parent_id=parent):
+            return "to the top" if parent is None else f"below {short_id(parent)}"
+        case _:
+            return ""
+
+
+def _signed(sign: str, tags: Iterable[str]) -> list[str]:
+    return [f"{sign}{tag}" for tag in tags]
+
+
+def _joined(verb: str, details: str) -> str:
+    return f"{verb}: {details}" if details else verb
+
+
+def _value_words(value: str | tuple[str, ...] | None) -> str:
+    if value is None:
+        return NOTHING
+    return visible(", ".join(value) if isinstance(value, tuple) else str(value))
+
+
+def _parent_cell(task: Task, parent: Task | None) -> str | None:
+    if task.parent_id is None:
+        return None
+    if parent is None:
+        return f"{task.parent_id} (removed)"
+    return f"{name_of(parent)}  {visible(parent.description)}"

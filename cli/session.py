@@ -1,0 +1,52 @@
+"""A town for the length of one command."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, Self
+
+from rich.progress import Progress, TaskID
+
+from cli.output import progress_bar
+from ledger import Position
+from town import Town
+
+PROGRESS_EVENTS_MIN: Final = 5_000
+"""Catching up on fewer events is over before a bar could be read."""
+
+
+@contextmanager
+def opened(path: Path | None, actor: str | None) -> Iterator[Town]:
+    """The town at `path`; while much is projected, a bar shows how far it is."""
+    with Town.open(path, actor=actor) as town, _ProjectionBar() as bar:
+        town.progress = bar.show
+        yield town
+
+
+class _ProjectionBar:
+    """A bar that appears only when there is much to project."""
+
+    def __init__(self) -> None:
+        self._bar: Progress | None = None
+        self._line: TaskID | None = None
+        self._first = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def show(self, reached: Position, goal: Position) -> None:
+        if self._bar is None:
+            if goal.seq - reached.seq < PROGRESS_EVENTS_MIN:
+                return
+            self._bar = progress_bar("Projecting")
+            self._first = reached.seq
+            self._line = self._bar.add_task("", total=goal.seq - self._first)
+            self._bar.start()
+        assert self._line is not None
+        self._bar.update(self._line, total=goal.seq - self._first, completed=reached.seq - self._first)

@@ -1,0 +1,56 @@
+"""The JSON shapes that `--json` prints; docs/reference/json.md shows each. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from ledger import Position, RecordedEvent, Step, Task, format_ms
+from projections import Snapshot, snapshot_of
+from town import Receipt, Town
+
+Shape = dict[str, Any]
+
+
+def task_shape(task: Task | None) -> Snapshot | None:
+    """A task as its canonical snapshot."""
+    return None if task is None else snapshot_of(task)
+
+
+def receipt_shape(town: Town, receipt: Receipt) -> Shape:
+    return {"town": town.name, "task": task_shape(receipt.task), "positions": receipt.positions}
+
+
+def tasks_shape(town: Town, tasks: Sequence[Task], **more: Any) -> Shape:  # noqa: ANN401 - further fields of the shape
+    return {"town": town.name, **more, "tasks": [task_shape(task) for task in tasks]}
+
+
+def event_shape(recorded: RecordedEvent) -> Shape:
+    """An event as it is on the wire, with its position, number and recorded time."""
+    position = recorded.position
+    shape: Shape = {
+        "position": position,
+        "number": position.seq,
+        "time": format_ms(position.ms),
+        "type": recorded.type,
+        "schema": recorded.schema,
+        "task": recorded.task,
+        "version": recorded.version,
+        "actor": recorded.actor,
+        "command": recorded.command,
+        "prev": recorded.prev,
+        "data": msgspec.to_builtins(recorded.data),
+    }
+    optional = {"reason": recorded.reason, "cause": recorded.cause, "occurred_at": recorded.occurred_at}
+    return shape | {name: value for name, value in optional.items() if value is not None}
+
+
+def step_shape(step: Step) -> Shape:
+    """An event of a history, with the fields it changed."""
+    return event_shape(step.event) | {"changes": [change._asdict() for change in step.changes]}
+
+
+def moment_shape(position: Position) -> Shape:
+    return {"position": position, "number": position.seq, "time": format_ms(position.ms)}
