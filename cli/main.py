@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import sys
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -66,10 +67,10 @@ app.command(rich_help_panel=_TOWNS)(status)
 app.command(rich_help_panel=_TOWNS)(demo)
 
 
-def main() -> None:
-    """The program `tt`."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The program `tt`; ends with SystemExit. `arguments` are those after the program's name, None takes the process's."""
     try:
-        app()
+        app(arguments)
     except LedgerError as error:
         say_error(str(error))
         sys.exit(exit_code(error))

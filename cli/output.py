@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterable, Sequence
-from functools import cache
 from typing import Final
 
 import msgspec
@@ -33,7 +32,6 @@ _TERMINAL_CONTROLS = re.compile("[\x7f-\x9f]")
 Cell = str | Text
 
 
-@cache
 def console(*, is_error: bool = False) -> Console:
     """The terminal, or what stands in its place; colour only on a terminal and without NO_COLOR."""
     stream = sys.stderr if is_error else sys.stdout
@@ -58,8 +56,11 @@ def say_error(message: str) -> None:
 
 
 def say_json(shape: object) -> None:
-    """One line of JSON. The control characters that JSON allows raw are written out, because terminals obey them."""
-    text = msgspec.json.encode(shape).decode()
+    """One line of JSON. The control characters that JSON allows raw are written out, because terminals obey them.
+
+    Positions are the one type of ours that is not JSON's; they are text.
+    """
+    text = msgspec.json.encode(shape, enc_hook=str).decode()
     sys.stdout.write(_TERMINAL_CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n")
     sys.stdout.flush()
 

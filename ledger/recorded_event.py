@@ -91,7 +91,8 @@ def _recorded_class(event_class: type[Event]) -> type[RecordedEvent]:
 _SCHEMAS: Final = {event_class.type: event_class.schema for event_class in EVENT_CLASSES}
 _AnyRecorded: Any = Union[tuple(_recorded_class(event_class) for event_class in EVENT_CLASSES)]  # noqa: UP007 - made at run time
 _decoder: msgspec.json.Decoder[RecordedEvent] = msgspec.json.Decoder(_AnyRecorded)
-_encoder = msgspec.json.Encoder()
+# `cause` is a Position, which is text.
+_encoder = msgspec.json.Encoder(enc_hook=str)
 
 
 def encode_event(event: NewEvent) -> bytes:

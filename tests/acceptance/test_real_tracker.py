@@ -1,0 +1,135 @@
+"""A real project's tracker over four months, laid down version by version, and every version shown again."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from ledger import Keys, task_id_of_alias
+from tests.support.tt import Tt
+
+REAL = Path(__file__).parents[3] / "shared" / "data" / "tracker-history.jsonl.gz"
+MADE_UP = Path(__file__).parent / "data" / "tracker-history.jsonl"
+
+Issue = dict[str, Any]
+
+
+@pytest.mark.parametrize("history", [MADE_UP, REAL], ids=["made-up", "real"])
+def test_real_input_replays_to_every_version(history: Path, tt: Tt, town: Path) -> None:
+    """Each version, imported at its own date, is the board at its position and at its time; the keys are the last one."""
+    if not history.exists():
+        pytest.skip("shared/data/tracker-history.jsonl.gz is not beside this checkout")
+    laid_down: list[tuple[str, str, dict[str, Any]]] = []
+    export = town / "issues.jsonl"
+    for time, issues in versions(history):
+        export.write_text("".join(f"{json.dumps(issue)}\n" for issue in issues.values()))
+        imported = tt("import", "beads", str(export), "--prune", "--backdate", time, "--json")
+        assert imported.code == 0, imported.err
+        position = imported.json["position"] or laid_down[-1][0]
+        laid_down.append((position, time, expected_board(issues)))
+    assert len({time for _, time, _ in laid_down}) == len(laid_down), "versions of one time cannot be told apart by it"
+
+    for position, time, board in laid_down:
+        assert replayed(tt, position) == board
+        assert replayed(tt, time) == board
+
+    last = laid_down[-1][2]
+    client = redis.Redis(unix_socket_path="redis.sock")
+    keys = list(client.scan_iter(Keys("demo").task("*"), count=1_000))
+    snapshots = [json.loads(snapshot) for snapshot in client.mget(keys) if snapshot is not None]
+    client.close()
+    assert as_board(snapshots) == last
+    assert tt("import", "beads", str(export), "--prune", "--json").json["events"] == 0
+
+
+def test_real_input_has_the_size_that_was_announced() -> None:
+    """103 versions, 908 issues at the end, 92 removals, 12 closed issues that open again."""
+    if not REAL.exists():
+        pytest.skip("shared/data/tracker-history.jsonl.gz is not beside this checkout")
+    removed = reopened = count = 0
+    before: dict[str, Issue] = {}
+    for _, issues in versions(REAL):
+        count += 1
+        removed += len(before.keys() - issues.keys())
+        reopened += sum(
+            before[key]["status"] == "closed" and issue["status"] != "closed"
+            for key, issue in issues.items()
+            if key in before
+        )
+        before = dict(issues)
+    assert (count, len(before), removed, reopened) == (103, 908, 92, 12)
+
+
+def versions(history: Path) -> Iterator[tuple[str, dict[str, Issue]]]:
+    """(time, all issues) of each version, in order."""
+    opened = gzip.open if history.suffix == ".gz" else open
+    issues: dict[str, Issue] = {}
+    with opened(history, "rt") as lines:
+        for line in lines:
+            version = json.loads(line)
+            for key in version["del"]:
+                issues.pop(key, None)
+            issues.update(version["set"])
+            yield version["time"], dict(issues)
+
+
+def replayed(tt: Tt, when: str) -> dict[str, Any]:
+    ran = tt("replay", "--at", when, "--json")
+    assert ran.code == 0, ran.err
+    return as_board(ran.json["tasks"])
+
+
+def as_board(tasks: list[dict[str, Any]]) -> dict[str, Any]:
+    """Alias -> what the mapping speaks of."""
+    fields = ("id", "state", "assigned_to", "description", "parent_id", "result")
+    return {task["alias"]: {**{field: task[field] for field in fields}, "tags": set(task["tags"])} for task in tasks}
+
+
+def expected_board(issues: dict[str, Issue]) -> dict[str, Any]:
+    """The mapping of the issue, written down once more: it shares nothing with the program."""
+    parents = {key: parent_of(issue) for key, issue in issues.items()}
+    board: dict[str, Any] = {}
+    for key, issue in issues.items():
+        status = issue["status"]
+        if status == "tombstone":
+            continue
+        state = {"closed": "completed", "in_progress": "running", "hooked": "assigned"}.get(status, "pending")
+        if status == "open" and issue.get("assignee"):
+            state = "assigned"
+        tags = {*(issue.get("labels") or []), f"type:{issue['issue_type']}", f"priority:{issue['priority']}"}
+        if status in ("blocked", "deferred", "pinned"):
+            tags.add(f"status:{status}")
+        parent = parents[key]
+        is_kept = parent in issues and issues[parent]["status"] != "tombstone" and not is_on_circle(key, parents)
+        board[key] = {
+            "id": task_id_of_alias("demo", key),
+            "state": state,
+            "assigned_to": None if state == "pending" else issue.get("assignee") or issue["created_by"],
+            "description": issue["title"],
+            "parent_id": task_id_of_alias("demo", str(parent)) if is_kept else None,
+            "result": (issue.get("close_reason") or None) if state == "completed" else None,
+            "tags": tags,
+        }
+    return board
+
+
+def parent_of(issue: Issue) -> str | None:
+    for dependency in issue.get("dependencies") or []:
+        if dependency["type"] == "parent-child":
+            return str(dependency["depends_on_id"])
+    return None
+
+
+def is_on_circle(key: str, parents: dict[str, str | None]) -> bool:
+    current: str | None = key
+    for _ in parents:
+        current = parents.get(str(current))
+        if current == key:
+            return True
+    return False

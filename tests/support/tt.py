@@ -1,0 +1,62 @@
+"""Runs `tt`: in this process, which is quick, or as a process of its own, which is real."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from cli.main import main
+
+PROCESS_SECONDS_MAX = 120
+
+
+class Ran(NamedTuple):
+    """How a command ended, and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+Tt = Callable[..., Ran]
+
+
+def run_here(capsys: pytest.CaptureFixture[str], *arguments: str) -> Ran:
+    """`tt ARGUMENTS` in this process and folder."""
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    out, err = capsys.readouterr()
+    code = ended.value.code
+    return Ran(code if isinstance(code, int) else 0 if code is None else 1, out, err)
+
+
+def start_process(*arguments: str, folder: Path, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
+    """`tt ARGUMENTS` as a process in `folder`."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "cli.main", *arguments],
+        cwd=folder,
+        env={**os.environ, **(env or {})},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def run_process(*arguments: str, folder: Path, env: Mapping[str, str] | None = None) -> Ran:
+    """As `start_process`, to its end."""
+    with start_process(*arguments, folder=folder, env=env) as process:
+        out, err = process.communicate(timeout=PROCESS_SECONDS_MAX)
+        return Ran(process.returncode, out, err)
