@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
+from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -27,16 +29,28 @@ STATE_STYLES: Final = {
 _PIPE_COLUMNS: Final = 100_000
 """Where nobody looks, a table is as wide as its content: a pipe must get whole lines."""
 
-_TERMINAL_CONTROLS = re.compile("[\x7f-\x9f]")
+_TERMINAL_CONTROLS = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+
+_GAP: Final = 2
+_FLEXIBLE_COLUMNS_MIN: Final = 20
 
 Cell = str | Text
 
 
-def console(*, is_error: bool = False) -> Console:
-    """The terminal, or what stands in its place; colour only on a terminal and without NO_COLOR."""
+def console(*, is_error: bool = False, width: int | None = None) -> Console:
+    """The terminal, or what stands in its place; styles only on a terminal and without NO_COLOR."""
     stream = sys.stderr if is_error else sys.stdout
-    width = None if stream.isatty() else _PIPE_COLUMNS
-    return Console(file=stream, width=width, highlight=False, markup=False, emoji=False, soft_wrap=False)
+    if width is None and not stream.isatty():
+        width = _PIPE_COLUMNS
+    has_styles = not os.environ.get("NO_COLOR")
+    return Console(
+        file=stream,
+        width=width,
+        highlight=False,
+        markup=False,
+        emoji=False,
+        color_system="auto" if has_styles else None,
+    )
 
 
 def say(*parts: Cell) -> None:
@@ -56,7 +70,7 @@ def say_error(message: str) -> None:
 
 
 def say_json(shape: object) -> None:
-    """One line of JSON. The control characters that JSON allows raw are written out, because terminals obey them.
+    """One line of JSON. The control and direction characters that JSON allows raw are written out, because terminals obey them.
 
     Positions are the one type of ours that is not JSON's; they are text.
     """
@@ -65,15 +79,25 @@ def say_json(shape: object) -> None:
     sys.stdout.flush()
 
 
-def say_table(columns: Sequence[str], rows: Iterable[Sequence[Cell]], *, flexible: str | None = None) -> None:
-    """An aligned table; on a terminal, the `flexible` column is cut to what fits."""
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for column in columns:
-        table.add_column(column, no_wrap=True, overflow="ellipsis" if column == flexible else "ignore")
-    for row in rows:
+def say_table(columns: Sequence[str], rows: Sequence[Sequence[Cell]], *, flexible: str | None = None) -> None:
+    """An aligned table; on a terminal, the `flexible` column is cut to what the others leave it."""
+    cells = [[Text(cell) if isinstance(cell, str) else cell for cell in row] for row in rows]
+    widths = [max([cell_len(name), *(row[index].cell_len for row in cells)]) for index, name in enumerate(columns)]
+    if flexible is not None:
+        index = columns.index(flexible)
+        others = sum(widths) - widths[index] + _GAP * (len(columns) - 1)
+        room = max(console().width - others, _FLEXIBLE_COLUMNS_MIN)
+        for row in cells:
+            row[index].truncate(room, overflow="ellipsis")
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, _GAP, 0, 0))
+    for name in columns:
+        table.add_column(name, no_wrap=True)
+    for row in cells:
         table.add_row(*row)
-    with console().capture() as rendered:
-        console().print(table)
+    # As wide as it needs to be: a narrow terminal breaks its lines, which reads better than columns cut to nothing.
+    wide = console(width=_PIPE_COLUMNS)
+    with wide.capture() as rendered:
+        wide.print(table)
     # The last column is padded too; nobody wants its blanks in a file.
     sys.stdout.write("".join(f"{line.rstrip()}\n" for line in rendered.get().splitlines()))
     sys.stdout.flush()

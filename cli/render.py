@@ -131,7 +131,10 @@ def _step_row(step: Step) -> list[Cell]:
 
 def change_words(change: Change) -> str:
     """`state: pending → assigned`; a field that was or is empty shows as —."""
-    return f"{change.field}: {_value_words(change.before)} → {_value_words(change.after)}"
+    before, after = _value_words(change.before), _value_words(change.after)
+    if change.field == "parent_id":
+        before, after = short_id(before), short_id(after)
+    return f"{change.field}: {before} → {after}"
 
 
 def agent_rows(agents: dict[str, dict[State, int]], backlog: int) -> tuple[list[str], list[list[Cell]]]:

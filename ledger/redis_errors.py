@@ -42,7 +42,9 @@ def _explain(error: Exception) -> tuple[str, str]:
         if code in words:
             return f"refused: {words}", advice
     if isinstance(error, redis.AuthenticationError):
-        return f"refused: {words}", _ADVICE["WRONGPASS"]
+        # redis-py takes the code away from these words.
+        code = "NOAUTH" if "required" in words else "WRONGPASS"
+        return f"refused: {words}", _ADVICE[code]
     if isinstance(error, redis.ResponseError):
         return f"refused: {words}", "Look at its log."
     return f"did not answer: {words}", "Is it running? `tt start` starts a town's own server; `tt status` shows it."

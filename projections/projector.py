@@ -7,9 +7,10 @@ projectors one commits and the others read again; nothing else coordinates them 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 from ledger import (
+    BEGINNING,
     CheckpointAheadError,
     CheckpointMismatchError,
     EventStore,
@@ -110,7 +111,9 @@ class Projector:
         ]
 
     def _commit_batch(self, checkpoints: list[Checkpoint], events: Sequence[RecordedEvent]) -> bool:
-        tasks = self._load({recorded.task for recorded in events})
+        tasks = self._load({recorded.task for recorded in events}, checkpoints[0].position)
+        if tasks is None:
+            return False
         before = {task: self._entries(state) for task, state in tasks.items()}
         for recorded in events:
             tasks[recorded.task] = evolve(tasks[recorded.task], recorded)
@@ -128,10 +131,17 @@ class Projector:
                 changes=changes,
             )
 
-    def _load(self, tasks: set[str]) -> dict[str, Task | None]:
+    def _load(self, tasks: set[str], position: Position) -> dict[str, Task | None] | None:
+        """The snapshots as they are at `position`; None where another projector has moved on since."""
         keys = {task: self._keys.task(task) for task in sorted(tasks)}
         with redis_errors(self._where):
-            found = cast("list[bytes | None]", self._client.mget(list(keys.values())))
+            # One transaction: snapshots of a later checkpoint would look like events out of order.
+            pipeline = self._client.pipeline(transaction=True)
+            pipeline.hget(self._keys.checkpoint(snapshots.NAME), "position")
+            pipeline.mget(list(keys.values()))
+            reached, found = pipeline.execute()
+        if (BEGINNING if reached is None else reached.decode()) != position:
+            return None
         return {
             task: None if snapshot is None else snapshots.decode_snapshot(snapshot, key=key)
             for (task, key), snapshot in zip(keys.items(), found, strict=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from cli.commands.tasks import say_page, say_receipt
+from cli.answers import say_page, say_receipt
 from cli.options import (
     PAGE_TASKS,
     ActorOption,

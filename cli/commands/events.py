@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cli.commands.tasks import say_page
+from cli.answers import say_page
 from cli.options import (
     PAGE_TASKS,
     ActorOption,

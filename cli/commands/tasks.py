@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from cli.answers import say_page, say_receipt
 from cli.options import (
     PAGE_TASKS,
     ActorOption,
@@ -28,14 +29,14 @@ from cli.options import (
     TownOption,
     WhenOption,
 )
-from cli.output import say, say_fields, say_json, say_table, warn
+from cli.output import say, say_fields, say_json, say_table
 from cli.render import step_rows, task_fields, task_rows, without_column
 from cli.session import opened
-from cli.shapes import moment_shape, receipt_shape, step_shape, task_shape, tasks_shape
-from cli.text import ICONS, counted, local_time, name_of, visible
+from cli.shapes import moment_shape, step_shape, task_shape
+from cli.text import counted, local_time, visible
 from ledger import State, Task, TaskNotFoundError
-from projections import Page, TaskFilter
-from town import Receipt, Town
+from projections import TaskFilter
+from town import Town
 
 task_app = typer.Typer(no_args_is_help=True, help="Create, look at and change tasks.")
 
@@ -395,31 +396,6 @@ def history(
         say(f"Task {id_}: {counted(len(found), 'event')}")
         columns, rows = step_rows(found)
         say_table(columns, rows, flexible="CHANGED")
-
-
-def say_receipt(town: Town, receipt: Receipt, words: str, *, as_json: bool) -> None:
-    """What a command led to: one line, which says so where it was true already."""
-    if as_json:
-        say_json(receipt_shape(town, receipt))
-        return
-    task = receipt.task
-    already = "" if receipt.positions else " (it was so already; nothing was appended)"
-    say(f"{ICONS[task.state]} {name_of(task)} {words}{already}: {visible(task.description)}")
-
-
-def say_page(town: Town, page: Page, *, offset: int, as_json: bool, empty: str) -> None:
-    """A page of tasks, and where the next one begins."""
-    if as_json:
-        say_json(tasks_shape(town, page.tasks, total=page.total, offset=offset))
-        return
-    if not page.tasks:
-        say(empty if not page.total else f"Only {counted(page.total, 'task')} match.")
-        return
-    columns, rows = task_rows(page.tasks)
-    say_table(columns, rows, flexible="DESCRIPTION")
-    after = offset + len(page.tasks)
-    if after < page.total:
-        warn(f"{after:,} of {counted(page.total, 'task')} shown. More: --offset {after}")
 
 
 def _open_tasks(town: Town) -> list[tuple[str | None, list[Task]]]:

@@ -1,0 +1,35 @@
+"""What commands about tasks answer: a receipt, or a page of tasks."""
+
+from __future__ import annotations
+
+from cli.output import say, say_json, say_table, warn
+from cli.render import task_rows
+from cli.shapes import receipt_shape, tasks_shape
+from cli.text import ICONS, counted, name_of, visible
+from projections import Page
+from town import Receipt, Town
+
+
+def say_receipt(town: Town, receipt: Receipt, words: str, *, as_json: bool) -> None:
+    """What a command led to: one line, which says so where it was true already."""
+    if as_json:
+        say_json(receipt_shape(town, receipt))
+        return
+    task = receipt.task
+    already = "" if receipt.positions else " (it was so already; nothing was appended)"
+    say(f"{ICONS[task.state]} {name_of(task)} {words}{already}: {visible(task.description)}")
+
+
+def say_page(town: Town, page: Page, *, offset: int, as_json: bool, empty: str) -> None:
+    """A page of tasks, and where the next one begins."""
+    if as_json:
+        say_json(tasks_shape(town, page.tasks, total=page.total, offset=offset))
+        return
+    if not page.tasks:
+        say(empty if not page.total else f"Only {counted(page.total, 'task')} match.")
+        return
+    columns, rows = task_rows(page.tasks)
+    say_table(columns, rows, flexible="DESCRIPTION")
+    after = offset + len(page.tasks)
+    if after < page.total:
+        warn(f"{after:,} of {counted(page.total, 'task')} shown. More: --offset {after}")
