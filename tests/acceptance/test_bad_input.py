@@ -191,7 +191,7 @@ def test_wrong_password_is_unavailable(
         assert_refused(ran, 4, "refused", "password")
         assert "wr0ng" not in ran.err
     finally:
-        client.execute_command("AUTH", "s3cret")
+        client.execute_command("AUTH", "s3cret")  # type: ignore[no-untyped-call]
         client.config_set("requirepass", "")
 
 
@@ -258,7 +258,7 @@ def test_foreign_stream_entry_is_damage(
     assert tasks
     last = EventStore(client, KEYS).end()
     position = Position.of(ms=last.ms + 1, seq=last.seq + 1)
-    client.execute_command("XADD", KEYS.ledger, position, *chain.from_iterable(entry.items()))
+    client.execute_command("XADD", KEYS.ledger, position, *chain.from_iterable(entry.items()))  # type: ignore[no-untyped-call]
     before = content(client)
     for arguments in (
         ["assign", "ada", "x"],

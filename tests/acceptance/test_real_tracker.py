@@ -6,7 +6,7 @@ import gzip
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import redis
@@ -42,7 +42,7 @@ def test_real_input_replays_to_every_version(history: Path, tt: Tt, town: Path) 
     last = laid_down[-1][2]
     client = redis.Redis(unix_socket_path="redis.sock")
     keys = list(client.scan_iter(Keys("demo").task("*"), count=1_000))
-    snapshots = [json.loads(snapshot) for snapshot in client.mget(keys) if snapshot is not None]
+    snapshots = [json.loads(snapshot) for snapshot in cast("list[bytes]", client.mget(keys))]
     client.close()
     assert as_board(snapshots) == last
     assert tt("import", "beads", str(export), "--prune", "--json").json["events"] == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from pathlib import Path
+from typing import Any, cast
 
 import redis
 
@@ -44,7 +45,7 @@ def test_killed_server_is_started_by_the_next_command(tt: Tt, town: Path) -> Non
     """After kill -9, the next command finds everything that was acknowledged."""
     tt("assign", "ada", "Kept")
     client = redis.Redis(unix_socket_path="redis.sock")
-    pid = int(client.info("server")["process_id"])
+    pid = int(cast("dict[str, Any]", client.info("server"))["process_id"])
     client.close()
     os.kill(pid, signal.SIGKILL)
     wait_until(lambda: not EmbeddedServer(town).is_running())

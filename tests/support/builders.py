@@ -31,6 +31,18 @@ def a_task(**fields: Any) -> Task:
     return Task(**(given | fields))
 
 
+def a_task_in(state: State, **fields: Any) -> Task:
+    """A task as it stands in `state`: worker-1 has it from assigned on, and its result is the state it ended in."""
+    given: dict[str, Any] = {"state": state}
+    if state is not State.PENDING:
+        given["assigned_to"] = "worker-1"
+    if state is State.RUNNING or state.is_terminal:
+        given["started_at_ms"] = START_MS + 1_000
+    if state.is_terminal:
+        given |= {"completed_at_ms": START_MS + 2_000, "result": str(state)}
+    return a_task(**(given | fields))
+
+
 def an_event(data: Event, **fields: Any) -> NewEvent:
     """An event that makes version 1 of TASK; any field may be given."""
     given: dict[str, Any] = {"task": TASK, "version": 1, "actor": "alice", "command": new_command_id(), "data": data}
