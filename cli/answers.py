@@ -26,7 +26,7 @@ def say_page(town: Town, page: Page, *, offset: int, as_json: bool, empty: str) 
         say_json(tasks_shape(town, page.tasks, total=page.total, offset=offset))
         return
     if not page.tasks:
-        say(empty if not page.total else f"Only {counted(page.total, 'task')} match.")
+        say(empty if not page.total else f"{counted(page.total, 'task')} in all, none after the first {offset:,}.")
         return
     columns, rows = task_rows(page.tasks)
     say_table(columns, rows, flexible="DESCRIPTION")

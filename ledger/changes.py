@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from msgspec import Struct
 
 from ledger.recorded_event import RecordedEvent
-from ledger.task import Task, evolve
+from ledger.task import Task, evolve, in_order
 
 _COMPARED: Final = ("description", "state", "assigned_to", "result", "parent_id", "tags", "alias")
 
@@ -35,7 +35,7 @@ def steps(events: Iterable[RecordedEvent]) -> list[Step]:
     """Each of a task's events, oldest first, with what it changed. Versions and times change with every event; they are left out."""
     found: list[Step] = []
     task: Task | None = None
-    for recorded in events:
+    for recorded in in_order(events):
         before = copy(task)
         task = evolve(task, recorded)
         found.append(Step(recorded, compare(before, task)))

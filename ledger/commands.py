@@ -17,13 +17,14 @@ class Command(Checked, frozen=True, kw_only=True):
 
 
 class CreateTask(Command, frozen=True, kw_only=True):
-    """Make a task, or bring a removed one back; with an agent it is assigned at once."""
+    """Make a task, or bring a removed one back; with an agent it is assigned at once. `lineage` is as in MoveTask."""
 
     description: str
     tags: tuple[str, ...] = ()
     parent_id: str | None = None
     alias: str | None = None
     agent: str | None = None
+    lineage: tuple[str, ...] = ()
 
 
 class AssignTask(Command, frozen=True, kw_only=True):

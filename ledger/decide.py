@@ -73,6 +73,9 @@ def _create(task: Task | None, command: CreateTask) -> list[Event]:
         if _is_as_created(task, command):
             return []
         raise TaskAlreadyExistsError(task.id, task.alias)
+    if command.parent_id is not None and command.task in (command.parent_id, *command.lineage):
+        # It was removed, and its own children are still below it.
+        raise TaskCycleError(command.task, command.parent_id)
     created = TaskCreated(command.description, command.tags, command.parent_id, command.alias)
     return [created] if command.agent is None else [created, TaskAssigned(command.agent)]
 

@@ -28,6 +28,7 @@ from ledger.times import format_ms
 
 if TYPE_CHECKING:
     from redis import Redis
+    from redis.connection import Connection
 
 APPEND_EVENTS_MAX: Final = 200_000
 APPEND_BYTES_MAX: Final = 256 * 1024 * 1024
@@ -65,8 +66,8 @@ class EventStore:
         for attempt in range(1, APPEND_ATTEMPTS_MAX + 1):
             try:
                 return self._append_once(events, encoded, guards, backdate_ms)
-            except WrongExpectedVersionError:
-                # The guard may have met our own events: the client sent the request twice, or we did after a lost reply.
+            except (WrongExpectedVersionError, BackdateRefusedError):
+                # The script may have met our own events: the client sent the request twice, or we did after a lost reply.
                 positions = self._find_appended(events)
                 if positions is None:
                     raise
@@ -97,16 +98,45 @@ class EventStore:
         self, after: Position = BEGINNING, *, upto: Position | None = None, limit: int = READ_EVENTS_MAX
     ) -> Iterator[list[RecordedEvent]]:
         """All events after `after`, oldest first, at most `upto`, in batches of 1 to `limit`; as `read`."""
-        while batch := self.read(after, upto=upto, limit=limit):
-            yield batch
-            after = batch[-1].position
+        pool = self._client.connection_pool
+        with redis_errors(self._where):
+            connection = pool.get_connection()
+        is_reply_due = False
+        try:
+            while True:
+                if not is_reply_due:
+                    self._ask_for_batch(connection, after, upto, limit)
+                with redis_errors(self._where):
+                    entries = _read_entries(connection)
+                is_reply_due = len(entries) == limit
+                if is_reply_due:
+                    # The server gathers the next batch while this one is decoded and folded.
+                    self._ask_for_batch(connection, Position(entries[-1][0], "ascii"), upto, limit)
+                events = _decode(entries)
+                _check_sequence(events, after.seq + 1)
+                if events:
+                    after = events[-1].position
+                    yield events
+                if not is_reply_due:
+                    return
+        finally:
+            if is_reply_due:
+                # Whoever stops early leaves a reply on the way; the next user of the connection must not get it.
+                connection.disconnect()  # type: ignore[no-untyped-call]
+            pool.release(connection)
 
     def read_back(self, before: Position | None = None, *, limit: int = READ_EVENTS_MAX) -> list[RecordedEvent]:
-        """The last 1 to `limit` events before `before` (None: the end), newest first. Source: XREVRANGE."""
+        """The last 1 to `limit` events before `before` (None: the end), newest first. SequenceGapError. Source: XREVRANGE."""
         end = "+" if before is None else f"({before}"
         with redis_errors(self._where):
             entries = self._exchange("XREVRANGE", self._keys.ledger, end, "-", "COUNT", limit)
-        return _decode(entries)
+        events = _decode(entries)
+        if events:
+            first, last = events[-1].position, events[0].position
+            _check_sequence(events[::-1], first.seq)
+            if before is not None and last.seq != before.seq - 1:
+                raise SequenceGapError("sequence number", before, expected=last.seq + 1, found=before.seq)
+        return events
 
     def wait(self, after: Position, *, block_ms: int) -> bool:
         """Whether an event came after `after` within `block_ms`. Source: XREAD BLOCK."""
@@ -245,15 +275,23 @@ class EventStore:
             entries = self._exchange("XRANGE", self._keys.ledger, ms, "+", "COUNT", 1)
         return Position(entries[0][0], "ascii") if entries else None
 
+    def _ask_for_batch(self, connection: Connection, after: Position, upto: Position | None, limit: int) -> None:
+        with redis_errors(self._where):
+            connection.send_command("XRANGE", self._keys.ledger, f"({after}", upto or "+", "COUNT", limit)  # type: ignore[no-untyped-call]
+
     def _exchange(self, *command: str | int) -> list[Entry]:
         """One command on a pooled connection. redis-py's own XRANGE builds a dict for each entry, which halves the rate."""
         pool = self._client.connection_pool
         connection = pool.get_connection()
         try:
             connection.send_command(*command)  # type: ignore[no-untyped-call]
-            return cast("list[Entry]", connection.read_response())  # type: ignore[no-untyped-call]
+            return _read_entries(connection)
         finally:
             pool.release(connection)
+
+
+def _read_entries(connection: Connection) -> list[Entry]:
+    return cast("list[Entry]", connection.read_response())  # type: ignore[no-untyped-call]
 
 
 def _decode(entries: Sequence[Entry]) -> list[RecordedEvent]:

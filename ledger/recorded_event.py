@@ -16,6 +16,7 @@ from msgspec.structs import force_setattr
 from ledger.errors import EventDecodingError, NewerSchemaError, UnknownEventError
 from ledger.events import EVENT_CLASSES, Event
 from ledger.position import Position
+from ledger.times import format_ms, to_ms
 from ledger.upcasters import upcast
 
 FIELD: Final = b"event"
@@ -71,7 +72,7 @@ class _Envelope(Struct, frozen=True, omit_defaults=True):
     data: Event
     reason: str | None = None
     cause: str | None = None
-    occurred_at: datetime | None = None
+    occurred_at: str | None = None
 
 
 def _recorded_class(event_class: type[Event]) -> type[RecordedEvent]:
@@ -90,6 +91,8 @@ def _recorded_class(event_class: type[Event]) -> type[RecordedEvent]:
 
 _SCHEMAS: Final = {event_class.type: event_class.schema for event_class in EVENT_CLASSES}
 _AnyRecorded: Any = Union[tuple(_recorded_class(event_class) for event_class in EVENT_CLASSES)]  # noqa: UP007 - made at run time
+# Deeply nested JSON ends the decoder with a RecursionError.
+_NOT_JSON: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _decoder: msgspec.json.Decoder[RecordedEvent] = msgspec.json.Decoder(_AnyRecorded)
 # `cause` is a Position, which is text.
 _encoder = msgspec.json.Encoder(enc_hook=str)
@@ -108,7 +111,7 @@ def encode_event(event: NewEvent) -> bytes:
             event.data,
             event.reason,
             event.cause,
-            event.occurred_at,
+            None if event.occurred_at is None else format_ms(to_ms(event.occurred_at)),
         )
     )
 
@@ -140,7 +143,7 @@ def decode_event(position: bytes, fields: list[bytes]) -> RecordedEvent:
     payload = fields[1]
     try:
         recorded = _decoder.decode(payload)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except _NOT_JSON as error:
         recorded = _lift(place, payload, error)
     if recorded.schema != recorded.data.schema:
         recorded = _lift(place, payload, None)
@@ -152,7 +155,7 @@ def _lift(position: Position, payload: bytes, error: Exception | None) -> Record
     """The slow way for payloads that are not of the newest schema, or not events at all."""
     try:
         raw = msgspec.json.decode(payload)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as not_json:
+    except _NOT_JSON as not_json:
         raise EventDecodingError(position, f"is not an event: {not_json}") from not_json
     if not isinstance(raw, dict) or not isinstance(raw.get("type"), str) or not isinstance(raw.get("schema"), int):
         raise EventDecodingError(position, "is not an event: it has no `type` and `schema`") from error

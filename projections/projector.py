@@ -162,7 +162,10 @@ class Projector:
     def _add_difference(
         changes: Changes, before: dict[tuple[str, Entry], Entry], after: dict[tuple[str, Entry], Entry]
     ) -> None:
-        for (key, _), entry in ((place, entry) for place, entry in before.items() if place not in after):
-            changes.take(key, entry)
-        for (key, _), entry in ((place, entry) for place, entry in after.items() if place not in before):
-            changes.add(key, entry)
+        for (key, place), entry in before.items():
+            if (key, place) not in after:
+                changes.take(key, entry)
+        for (key, place), entry in after.items():
+            # A task that was made in this batch has a new rank, even where an older life of it had one.
+            if (key, place) not in before or (isinstance(entry, Ranked) and entry.score):
+                changes.add(key, entry)

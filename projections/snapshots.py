@@ -82,7 +82,7 @@ def decode_snapshot(snapshot: bytes, *, key: str) -> Task:
             tags=fields.tags,
             alias=fields.alias,
         )
-    except (msgspec.MsgspecError, UnicodeDecodeError, ValueError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError) as error:
         raise SnapshotDamagedError(key, f"does not hold a snapshot: {error}") from error
 
 

@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from ledger import InvalidValueError, State, WishedTask, task_id_of_alias
+from ledger import InvalidValueError, State, WishedTask, check_text, task_id_of_alias
 from town.errors import ImportRefusedError
 from town.folder import refuse_os_errors
 
@@ -81,12 +81,12 @@ def read_beads(path: Path, *, town: str, actor: str) -> BeadsExport:
         if not line.strip():
             continue
         try:
-            issue = _decoder.decode(line)
+            issue = _trimmed(_decoder.decode(line))
             if issue.id in issues:
                 raise ValueError(f"the id {issue.id!r} stands in an earlier line too")  # noqa: TRY301 - one report for all
             wishes[issue.id] = _wish(issue, actor)
             issues[issue.id] = issue
-        except (msgspec.MsgspecError, InvalidValueError, ValueError) as error:
+        except (msgspec.MsgspecError, InvalidValueError, RecursionError, ValueError) as error:
             problems.append(f"line {number}: {str(error).rstrip('.')}")
     if problems:
         raise ImportRefusedError(path, problems)
@@ -96,10 +96,17 @@ def read_beads(path: Path, *, town: str, actor: str) -> BeadsExport:
     )
 
 
+def _trimmed(issue: _Issue) -> _Issue:
+    """The issue with its ids as aliases are: without blanks at the ends."""
+    dependencies = [_Dependency(each.depends_on_id.strip(), each.type) for each in issue.dependencies or ()]
+    return msgspec.structs.replace(issue, id=issue.id.strip(), dependencies=tuple(dependencies))
+
+
 def _wish(issue: _Issue, actor: str) -> WishedTask | None:
     """The issue as a task, its parent left open; None for a tombstone. ValueError, InvalidValueError."""
     if issue.status == _TOMBSTONE:
         return None
+    check_text(issue.title, "title")
     state = _STATES.get(issue.status)
     if state is None:
         known = ", ".join([*_STATES, _TOMBSTONE])

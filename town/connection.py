@@ -15,7 +15,7 @@ from redis.retry import Retry
 from ledger import StoreUnavailableError, redis_errors
 from town.errors import ServerTooOldError
 from town.folder import Settings
-from town.server import VERSION_MIN, EmbeddedServer
+from town.server import LOADING_SECONDS_MAX, VERSION_MIN, EmbeddedServer
 from town.socket_path import SocketPath
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS_MAX: Final = 5
 REPLY_SECONDS_MAX: Final = 60
-LOADING_SECONDS_MAX: Final = 120
 _LOADING_POLL_SECONDS: Final = 0.05
 _SCHEMES: Final = {"valkey": "redis", "valkeys": "rediss", "redis": "redis", "rediss": "rediss", "unix": "unix"}
 
@@ -46,7 +45,9 @@ class Connection:
         with redis_errors(self.where):
             while True:
                 try:
+                    # A server that is loading answers INFO, and nothing else.
                     self.information = cast("dict[str, Any]", self.client.info("server"))
+                    self.client.ping()
                     break
                 except redis.BusyLoadingError:
                     if time.monotonic() > deadline:
@@ -105,7 +106,8 @@ def _open(folder: Path, settings: Settings) -> Connection:
     try:
         client = redis.Redis.from_url(f"{_SCHEMES[scheme]}://{rest}", **_options())
     except ValueError as error:
-        raise StoreUnavailableError(where, f"has a URL that cannot be read: {error}", "Correct it.") from error
+        # Its words may quote a part of the password.
+        raise StoreUnavailableError(where, "has a URL that cannot be read", "Correct it.") from error
     return Connection(client, where=where, server=None, socket_path=None)
 
 
@@ -120,11 +122,14 @@ def _options() -> dict[str, Any]:
 
 
 def _without_password(url: str) -> str:
-    """The URL as messages may show it."""
+    """The URL as messages may show it; where it is not certain what the password is, nothing of it."""
+    unknown = "the configured URL"
     try:
         parts = urlsplit(url)
+        if "://" not in url or "@" in f"{parts.path}{parts.query}{parts.fragment}":
+            return unknown
         host = parts.hostname or ""
         port = f":{parts.port}" if parts.port else ""
     except ValueError:
-        return "the configured URL"
+        return unknown
     return f"{parts.scheme}://{host}{port}{parts.path}"

@@ -5,6 +5,7 @@ CommandRejectedError
   TownExistsError            the folder is a town of another name
   FolderRefusedError         a file or folder cannot be read or written
   SettingsError              tinytown.toml or towns.toml is not as it should be
+  ServerNotOwnError          the server is not the town's own, and not ours to stop
   MomentError                the moment is not in the ledger
   ImportRefusedError         a file to import is not as it should be; nothing of it was taken
 StoreUnavailableError

@@ -88,7 +88,8 @@ class EventReader:
         if isinstance(asked, int):
             position = self._store.position_of(asked)
             if position is None:
-                raise MomentError(f"Event {asked}", f"is not in this town, whose events are 1 to {end.seq}")
+                known = f"whose events are 1 to {end.seq}" if end.seq else "which has no events yet"
+                raise MomentError(f"Event {asked}", f"is not in this town, {known}")
             return position
         if asked > max(datetime.now(UTC), end.time):
             raise MomentError(f"{asked.isoformat(timespec='seconds')}", "has not come yet")

@@ -87,6 +87,10 @@ def make_folder(folder: Path, *, name: str | None = None, url: str | None = None
         settings = read_settings(folder)
         if name not in (None, settings.name):
             raise TownExistsError(folder, settings.name)
+        if url not in (None, settings.redis.url):
+            raise SettingsError(
+                folder / SETTINGS_FILE, "the town is there already, and not at that URL; set [redis] url"
+            )
         return settings
     chosen = check_town_name(name) if name is not None else suggest_name(folder)
     settings = Settings(chosen, RedisSettings(url=url))
@@ -148,11 +152,13 @@ def refuse_os_errors(path: Path) -> Iterator[None]:
 
 
 def _add_gitignore_lines(path: Path) -> None:
-    text = path.read_text(encoding="utf-8") if path.exists() else ""
-    missing = [line for line in GITIGNORE_LINES if line not in text.splitlines()]
+    """Add what is missing at the end; what is there stays, byte for byte."""
+    content = path.read_bytes() if path.exists() else b""
+    missing = [line for line in GITIGNORE_LINES if line.encode() not in content.splitlines()]
     if missing:
-        separator = "" if text.endswith("\n") or not text else "\n"
-        path.write_text(f"{text}{separator}" + "".join(f"{line}\n" for line in missing), encoding="utf-8")
+        separator = "" if content.endswith(b"\n") or not content else "\n"
+        with path.open("ab") as file:
+            file.write((separator + "".join(f"{line}\n" for line in missing)).encode())
 
 
 def _git(folder: Path, *arguments: str) -> str | None:

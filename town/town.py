@@ -14,7 +14,7 @@ from __future__ import annotations
 import getpass
 import os
 from collections.abc import Callable, Iterable, Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -58,6 +58,7 @@ from projections import EVERY_TASK, Board, LiveBoard, Page, Progress, Projector,
 from town.beads import read_beads
 from town.connection import Connection, connect
 from town.durability import Durability, read_durability
+from town.errors import MomentError
 from town.event_filter import EVERY_EVENT, EventFilter
 from town.event_reader import EVENTS_COUNT, EventReader
 from town.folder import Settings, absolute, find_folder, make_folder, read_settings
@@ -157,11 +158,19 @@ class Town:
         """A new task, pending, or assigned where `agent` is given. With an alias it is made once: again is already true."""
         task = new_task_id() if alias is None else task_id_of_alias(self.name, check_name(alias, "alias"))
         guards: dict[str, int] = {}
+        given_tags = tuple(tags)
 
         def command() -> Command:
-            parent_id = None if parent is None else self._guard_lineage(parent, guards)[0]
+            lineage = () if parent is None else self._guard_lineage(parent, guards)
+            guards.pop(task, None)
             return CreateTask(
-                task=task, description=description, tags=tuple(tags), parent_id=parent_id, alias=alias, agent=agent
+                task=task,
+                description=description,
+                tags=given_tags,
+                parent_id=lineage[0] if lineage else None,
+                alias=alias,
+                agent=agent,
+                lineage=lineage[1:],
             )
 
         return self._writer.execute(task, command, guards=guards, reason=reason)
@@ -292,6 +301,9 @@ class Town:
         `prune` removes tasks with an alias that the file no longer has. `backdate` is recorded as the events' time.
         ImportRefusedError, BackdateRefusedError: nothing was written.
         """
+        if backdate is not None and backdate > datetime.now(UTC):
+            # Later events would all be dated no earlier: the town's clock would stand still until then.
+            raise MomentError(f"{backdate.isoformat(timespec='seconds')}", "has not come yet")
         export = read_beads(Path(path), town=self.name, actor=self.actor)
 
         def wishes() -> dict[str, WishedTask | None]:
@@ -457,14 +469,12 @@ class Town:
         current: str | None = self._references.resolve(parent)
         while current is not None and current not in guards:
             state, version = self._writer.load(current)
-            if state is None:
-                # A parent that was removed: the chain ends there, and it has no version to rely on.
-                if not lineage:
-                    raise TaskNotFoundError(parent)
-                break
+            if state is None and not lineage:
+                raise TaskNotFoundError(parent)
             guards[current] = version
             lineage.append(current)
-            current = state.parent_id
+            # A removed ancestor ends the chain; it counts, because it may come back.
+            current = None if state is None else state.parent_id
         return tuple(lineage)
 
 

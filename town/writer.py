@@ -17,12 +17,14 @@ from msgspec import Struct
 from ledger import (
     ClaimTask,
     Command,
+    CommandRejectedError,
     Event,
     EventStore,
     Keys,
     NewEvent,
     Position,
     SnapshotDamagedError,
+    StoreUnavailableError,
     Task,
     TaskRemoved,
     WishedTask,
@@ -96,7 +98,7 @@ class Writer:
             state, version = self.load(task)
             if expected_version is not None and version != expected_version:
                 raise WrongExpectedVersionError(task, expected=expected_version, actual=version)
-            facts = decide(state, wish)
+            facts = self._decide(state, wish, relied_on)
             if not facts:
                 assert state is not None, "only what is there can be as wished already"
                 return Receipt(state, ())
@@ -149,6 +151,17 @@ class Writer:
                     raise
         raise AssertionError("the last attempt returns or raises")
 
+    def _decide(self, state: Task | None, wish: Command, relied_on: Mapping[str, int]) -> list[Event]:
+        """As `decide`; a refusal holds only if what it relied on was read at one moment: WrongExpectedVersionError."""
+        try:
+            return decide(state, wish)
+        except CommandRejectedError:
+            for other, version in relied_on.items():
+                actual = self._store.head(other)[0]
+                if actual != version:
+                    raise WrongExpectedVersionError(other, expected=version, actual=actual) from None
+            raise
+
     def _append(
         self,
         decided: Sequence[Decided],
@@ -166,7 +179,13 @@ class Writer:
         ]
         versions = dict(guards) | {task: version for task, version, _ in decided}
         positions = self._store.append(events, versions, backdate_ms=backdate_ms)
-        self._catch_up(positions[-1])
+        try:
+            self._catch_up(positions[-1])
+        except StoreUnavailableError as error:
+            advice = (
+                f"The events are in the ledger, up to {positions[-1]}, and the next command shows them. {error.advice}"
+            )
+            raise StoreUnavailableError(error.where, error.problem, advice) from error
         return events, positions
 
     def load(self, task: str) -> tuple[Task | None, int]:
@@ -180,6 +199,9 @@ class Writer:
             last = self._store.last_event(task)
             if last is not None and isinstance(last.data, TaskRemoved):
                 return None, last.version
+            if last is not None and last.position != position:
+                # It was removed and made again between the two looks.
+                return self.load(task)
             raise SnapshotDamagedError(self._keys.task(task), "is missing, or is not a string")
         if not version <= state.version <= self._store.head(task)[0]:
             raise SnapshotDamagedError(

@@ -27,7 +27,9 @@ from cli.session import opened
 from cli.shapes import tasks_shape
 from cli.text import counted, visible
 
-backlog_app = typer.Typer(no_args_is_help=True, help="Pending tasks that nobody has: add, list, claim.")
+backlog_app = typer.Typer(
+    no_args_is_help=True, help="Pending tasks that nobody has: add, list, claim, assign-all, remove."
+)
 
 
 @backlog_app.command()

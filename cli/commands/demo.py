@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -71,12 +72,16 @@ def demo(*, as_json: JsonOption = False) -> None:
 @contextmanager
 def _throwaway_town() -> Iterator[Town]:
     """A town that leaves no server, no folder and no entry in the registry."""
+    # A server that the person set up for real towns is not for this one.
+    url = os.environ.pop("REDIS_URL", None)
     with tempfile.TemporaryDirectory(prefix="tt-demo-") as folder:
         try:
             with Town.init(folder, name="demo", actor="you", is_registered=False) as town:
                 yield town
         finally:
             stop_town(Path(folder))
+            if url is not None:
+                os.environ["REDIS_URL"] = url
 
 
 def _make_plan(town: Town) -> None:

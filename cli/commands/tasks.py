@@ -107,19 +107,15 @@ def show(
     """Show one task, now or as it was."""
     with opened(town, actor) as opened_town:
         position = None if at is None else opened_town.position_at(at.moment)
-        found = opened_town.task(task) if position is None else opened_town.task_on(opened_town.replay(position), task)
+        board = None if position is None else opened_town.replay(position)
+        found = opened_town.task(task) if board is None else opened_town.task_on(board, task)
         if as_json:
             moment = {} if position is None else moment_shape(position)
             say_json({"town": opened_town.name, **moment, "task": task_shape(found)})
             return
         if position is not None:
             say(f"As it was after event {position.seq}, {local_time(position.time)}:")
-        parent = None
-        if found.parent_id is not None:
-            try:
-                parent = opened_town.task(found.parent_id)
-            except TaskNotFoundError:
-                parent = None
+        parent = _parent(opened_town, found) if board is None else board.get(found.parent_id or "")
         say_fields(task_fields(found, parent=parent))
 
 
@@ -146,7 +142,7 @@ def list_(
 @task_app.command()
 def current(
     agent: Annotated[
-        str | None, typer.Argument(metavar="[AGENT]", help="The agent. Default: the actor.", show_default=False)
+        str | None, typer.Argument(metavar="AGENT", help="The agent. Default: the actor.", show_default=False)
     ] = None,
     *,
     town: TownOption = None,
@@ -162,7 +158,7 @@ def current(
         elif found is None:
             say(f"{visible(name)} has no open task.")
         else:
-            say_fields(task_fields(found))
+            say_fields(task_fields(found, parent=_parent(opened_town, found)))
 
 
 @task_app.command("assign")
@@ -330,7 +326,7 @@ def tag(
 def move(
     task: TaskArgument,
     parent: Annotated[
-        str | None, typer.Argument(metavar="[PARENT]", help="The task to put it below.", show_default=False)
+        str | None, typer.Argument(metavar="PARENT", help="The task to put it below.", show_default=False)
     ] = None,
     *,
     to_top: Annotated[bool, typer.Option("--top", help="Put it below no task.")] = False,
@@ -396,6 +392,14 @@ def history(
         say(f"Task {id_}: {counted(len(found), 'event')}")
         columns, rows = step_rows(found)
         say_table(columns, rows, flexible="CHANGED")
+
+
+def _parent(town: Town, task: Task) -> Task | None:
+    """The task right above, None where there is none or it was removed."""
+    try:
+        return None if task.parent_id is None else town.task(task.parent_id)
+    except TaskNotFoundError:
+        return None
 
 
 def _open_tasks(town: Town) -> list[tuple[str | None, list[Task]]]:

@@ -11,7 +11,8 @@
 --                         | COUNT field increment …   (a hash; a field that reaches 0 is deleted)
 -- then         a pair for each checkpoint: schema version, generation
 --
--- Returns 1 when committed, 0 when another projector was first.
+-- Returns 1 when committed, 0 when another projector was first. WRONGTYPE: a key is not what it should be; nothing was
+-- written.
 
 local checkpoints = tonumber(ARGV[1])
 for i = 1, checkpoints do
@@ -21,7 +22,20 @@ for i = 1, checkpoints do
   end
 end
 
-for _, change in ipairs(cmsgpack.unpack(ARGV[4])) do
+-- A script does not roll back, so a key that something else wrote is found before the first write.
+local changes = cmsgpack.unpack(ARGV[4])
+local types = {
+  SET = 'string', DEL = 'string', SADD = 'set', SREM = 'set', ZADD = 'zset', ZREM = 'zset', COUNT = 'hash',
+}
+for _, change in ipairs(changes) do
+  local key = KEYS[change[2] + 1]
+  local found = redis.call('TYPE', key).ok
+  if found ~= 'none' and found ~= types[change[1]] then
+    return redis.error_reply('WRONGTYPE ' .. key .. ' is a ' .. found)
+  end
+end
+
+for _, change in ipairs(changes) do
   local operation, key = change[1], KEYS[change[2] + 1]
   if operation == 'COUNT' then
     for i = 3, #change, 2 do

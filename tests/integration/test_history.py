@@ -1,0 +1,87 @@
+"""One task's history: followed from event to event backwards, whatever its length, and never silently shortened."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import redis
+
+from ledger import (
+    EventStore,
+    HistoryBrokenError,
+    Keys,
+    TaskAssigned,
+    TaskCreated,
+    TaskNoted,
+    TaskNotFoundError,
+    TaskRemoved,
+)
+from ledger.event_store import HISTORY_PAGE_EVENTS
+from tests.support.builders import TASK, append, task_id
+from town import Town
+
+LENGTHS = (1, HISTORY_PAGE_EVENTS - 1, HISTORY_PAGE_EVENTS, HISTORY_PAGE_EVENTS + 1, 3 * HISTORY_PAGE_EVENTS + 7)
+
+
+@pytest.mark.parametrize("length", LENGTHS)
+def test_history_has_every_event_of_the_task_in_order(store: EventStore, length: int) -> None:
+    """Of any length, also at and around whole pages, with other tasks' events between."""
+    append(store, [TaskCreated("other")], task=task_id(2))
+    ours = append(store, [TaskCreated("a")])
+    append(store, [TaskAssigned("worker-1")], task=task_id(2), expected=1)
+    if length > 1:
+        ours += append(store, [TaskNoted(str(number)) for number in range(length - 1)], expected=1)
+    history = store.history(TASK)
+    assert [event.position for event in history] == ours
+    assert [event.version for event in history] == list(range(1, length + 1))
+    assert [event.prev for event in history] == [None, *ours[:-1]]
+    assert store.last_event(TASK) == history[-1]
+    assert store.head(TASK) == (length, ours[-1])
+
+
+def test_history_of_a_task_that_never_was_is_empty(store: EventStore) -> None:
+    """Neither an empty ledger nor another task's events are damage."""
+    assert store.history(TASK) == []
+    append(store, [TaskCreated("other")], task=task_id(2))
+    assert store.history(TASK) == []
+    assert store.last_event(TASK) is None
+
+
+def test_history_of_a_removed_task_stays_readable(client: redis.Redis, server_socket: Path, tmp_path: Path) -> None:
+    """By alias, id and prefix; and when the task comes back, its history is one, with versions that go on."""
+    assert client.dbsize() == 0
+    with Town.init(tmp_path / "town", name="history", url=f"unix://{server_socket}") as town:
+        task = town.create("a", alias="tt-1").task
+        town.remove("tt-1")
+        for reference in ("tt-1", task.id, task.id[:10]):
+            steps = town.history(reference)
+            assert [step.event.data for step in steps] == [TaskCreated("a", alias="tt-1"), TaskRemoved()]
+        with pytest.raises(TaskNotFoundError):
+            town.task("tt-1")
+        town.create("b", alias="tt-1")
+        versions = [(step.event.version, step.event.type) for step in town.history("tt-1")]
+    assert versions == [(1, "task.created"), (2, "task.removed"), (3, "task.created")]
+
+
+@pytest.mark.parametrize("missing", [0, 1, HISTORY_PAGE_EVENTS, HISTORY_PAGE_EVENTS + 1, -1])
+def test_history_with_a_missing_event_names_its_position(
+    store: EventStore, client: redis.Redis, keys: Keys, missing: int
+) -> None:
+    """The first, the last, one within a page and one at its edge: loss is told, and so is where."""
+    positions = append(
+        store, [TaskCreated("a"), *(TaskNoted(str(number)) for number in range(HISTORY_PAGE_EVENTS + 3))]
+    )
+    client.xdel(keys.ledger, positions[missing])
+    with pytest.raises(HistoryBrokenError, match=positions[missing]):
+        store.history(TASK)
+
+
+def test_history_of_another_task_is_not_touched_by_a_missing_event(
+    store: EventStore, client: redis.Redis, keys: Keys
+) -> None:
+    """What is whole stays readable."""
+    lost = append(store, [TaskCreated("lost")])
+    append(store, [TaskCreated("whole"), TaskNoted("still here")], task=task_id(2))
+    client.xdel(keys.ledger, lost[0])
+    assert [event.version for event in store.history(task_id(2))] == [1, 2]

@@ -1,0 +1,186 @@
+"""Random histories of a small town: each command is decided on the board as it is, and what it leads to is folded.
+
+The same command goes to the plain model; whoever drives them compares the two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
+
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
+from msgspec.structs import replace
+
+from ledger import (
+    AssignTask,
+    CancelTask,
+    ClaimTask,
+    Command,
+    CommandRejectedError,
+    CompleteTask,
+    CreateTask,
+    DescribeTask,
+    FailTask,
+    MoveTask,
+    NewEvent,
+    NoteTask,
+    Position,
+    RecordedEvent,
+    RemoveTask,
+    ReopenTask,
+    RequeueTask,
+    StartTask,
+    TagTask,
+    decide,
+    record,
+)
+from projections import Board
+from tests.support.builders import START_MS, task_id
+
+TASKS: Final = [task_id(number) for number in range(1, 5)]
+
+# Few values, so that commands meet what is there already.
+_agents = st.sampled_from(["ada", "bob"])
+_results = st.sampled_from([None, "ok", "no"])
+_texts = st.sampled_from(["x", "y"])
+_parents = st.sampled_from([None, *TASKS])
+_tags = st.sets(st.sampled_from(["a", "b", "c"]))
+
+
+class Wish(NamedTuple):
+    """A verb of the model and its arguments, for one task."""
+
+    verb: str
+    task: str
+    arguments: dict[str, Any]
+
+
+def _wish(verb: str, **arguments: SearchStrategy[Any]) -> SearchStrategy[Wish]:
+    return st.builds(Wish, st.just(verb), st.sampled_from(TASKS), st.fixed_dictionaries(arguments))
+
+
+_creations = _wish(
+    "create",
+    description=_texts,
+    tags=_tags,
+    parent=st.sampled_from([None, None, *TASKS]),
+    alias=st.sampled_from([None, "bd-1"]),
+    agent=st.none() | _agents,
+)
+wishes: Final[SearchStrategy[Wish]] = st.one_of(
+    _creations,
+    _wish("assign", agent=_agents),
+    _wish("claim", agent=_agents),
+    _wish("start", agent=st.none() | _agents),
+    _wish("complete", result=_results, agent=st.none() | _agents),
+    _wish("fail", result=_results, agent=st.none() | _agents),
+    _wish("cancel", result=_results),
+    _wish("requeue"),
+    _wish("reopen"),
+    _wish("describe", description=_texts),
+    _wish("tag", added=_tags, removed=_tags).map(
+        lambda wish: wish._replace(
+            arguments=wish.arguments | {"removed": wish.arguments["removed"] - wish.arguments["added"]}
+        )
+    ),
+    _wish("move", parent=_parents),
+    _wish("move", parent=_parents),
+    _wish("note"),
+    _wish("remove", is_from_backlog=st.booleans()),
+)
+
+# Most towns begin with tasks, so that what follows meets some.
+wish_lists: Final[SearchStrategy[list[Wish]]] = st.builds(
+    lambda first, rest: [*first, *rest], st.lists(_creations, max_size=4), st.lists(wishes, max_size=25)
+)
+
+
+class Driver:
+    """A town in memory, changed by deciding and folding alone."""
+
+    def __init__(self) -> None:
+        self.board = Board()
+        self.events: list[RecordedEvent] = []
+        self._versions: dict[str, int] = {}
+        self._last: dict[str, Position] = {}
+
+    def now(self) -> int:
+        """The time of the next append: each is a while after the one before."""
+        return START_MS + 7 * len(self.events)
+
+    def settle(self, wish: Wish) -> Wish:
+        """The wish without a parent that is not there: a town refuses that before it decides."""
+        if wish.arguments.get("parent") in self.board.tasks:
+            return wish
+        return wish._replace(
+            arguments={name: value if name != "parent" else None for name, value in wish.arguments.items()}
+        )
+
+    def execute(self, wish: Wish) -> list[RecordedEvent]:
+        """Decide on the task as it is and fold what follows. CommandRejectedError."""
+        appended: list[RecordedEvent] = []
+        facts = decide(self.board.get(wish.task), self.command(wish))
+        ms = self.now()
+        for data in facts:
+            version = self._versions.get(wish.task, 0) + 1
+            event = NewEvent(task=wish.task, version=version, actor="alice", command=f"c{ms}", data=data)
+            position = Position.of(ms=ms, seq=len(self.events) + len(appended) + 1)
+            appended.append(replace(record(event, position), prev=self._last.get(wish.task)))
+            self._versions[wish.task], self._last[wish.task] = version, position
+        self.board.fold(appended)
+        self.events += appended
+        return appended
+
+    def command(self, wish: Wish) -> Command:
+        """The command behind a wish, with the lineage and children that a town would read."""
+        given = wish.arguments
+        makers: dict[str, Callable[[], Command]] = {
+            "create": lambda: CreateTask(
+                task=wish.task,
+                description=given["description"],
+                tags=tuple(given["tags"]),
+                parent_id=given["parent"],
+                alias=given["alias"],
+                agent=given["agent"],
+            ),
+            "assign": lambda: AssignTask(task=wish.task, **given),
+            "claim": lambda: ClaimTask(task=wish.task, **given),
+            "start": lambda: StartTask(task=wish.task, **given),
+            "complete": lambda: CompleteTask(task=wish.task, **given),
+            "fail": lambda: FailTask(task=wish.task, error=given["result"], agent=given["agent"]),
+            "cancel": lambda: CancelTask(task=wish.task, reason=given["result"]),
+            "requeue": lambda: RequeueTask(task=wish.task),
+            "reopen": lambda: ReopenTask(task=wish.task),
+            "describe": lambda: DescribeTask(task=wish.task, **given),
+            "tag": lambda: TagTask(task=wish.task, added=tuple(given["added"]), removed=tuple(given["removed"])),
+            "move": lambda: MoveTask(task=wish.task, parent_id=given["parent"], lineage=self._lineage(given["parent"])),
+            "note": lambda: NoteTask(task=wish.task, text="Going"),
+            "remove": lambda: RemoveTask(task=wish.task, children=self._children(wish.task), **given),
+        }
+        return makers[wish.verb]()
+
+    def _lineage(self, parent: str | None) -> tuple[str, ...]:
+        lineage: list[str] = []
+        while parent is not None and parent not in lineage:
+            lineage.append(parent)
+            task = self.board.get(parent)
+            parent = None if task is None else task.parent_id
+        return tuple(lineage)
+
+    def _children(self, task: str) -> int:
+        return sum(each.parent_id == task for each in self.board.tasks.values())
+
+
+def history_of(wished: list[Wish]) -> list[RecordedEvent]:
+    """The events of a town that was told all this; what it refused left none."""
+    driver = Driver()
+    for wish in wished:
+        try:
+            driver.execute(driver.settle(wish))
+        except CommandRejectedError:
+            continue
+    return driver.events
+
+
+histories: Final[SearchStrategy[list[RecordedEvent]]] = wish_lists.map(history_of)

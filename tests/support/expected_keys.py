@@ -1,0 +1,77 @@
+"""What a town's snapshots, views and checkpoints must hold, computed from a folded board alone; and what they do hold."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import redis
+
+from ledger import Keys, Position
+from projections import VIEWS, Board, Counted, Member, encode_snapshot
+
+Content = bytes | set[bytes] | dict[bytes, float] | dict[bytes, bytes]
+
+
+def assert_projected(client: redis.Redis, keys: Keys, board: Board) -> None:
+    """Fail unless every snapshot, view and checkpoint of the town is as the board says, and there is none beside."""
+    expected, actual = expected_keys(board, keys), actual_keys(client, keys)
+    assert actual.keys() == expected.keys()
+    for key, content in expected.items():
+        assert actual[key] == content, key
+
+
+def expected_keys(board: Board, keys: Keys) -> dict[str, Content]:
+    """Key -> bytes of a string, members of a set, member -> score of a sorted set, field -> value of a hash."""
+    found: dict[str, Content] = {keys.task(task.id): encode_snapshot(task) for task in board.tasks.values()}
+    for task in board.tasks.values():
+        for view in VIEWS:
+            for entry in view.entries(task):
+                key = keys.view(view.name, entry.part)
+                match entry:
+                    case Member():
+                        cast("set[bytes]", found.setdefault(key, set())).add(entry.task.encode())
+                    case Counted():
+                        counts = cast("dict[bytes, bytes]", found.setdefault(key, {}))
+                        counts[entry.field.encode()] = b"%d" % (int(counts.get(entry.field.encode(), 0)) + 1)
+                    case ranked:
+                        cast("dict[bytes, float]", found.setdefault(key, {}))[ranked.task.encode()] = ranked.score
+    return found | _expected_checkpoints(board.position, keys)
+
+
+def actual_keys(client: redis.Redis, keys: Keys) -> dict[str, Content]:
+    """As `expected_keys`, from every key of the town but the ledger and its heads."""
+    names = sorted(cast("list[bytes]", list(client.scan_iter(match=f"{keys.prefix}:*", count=1_000))))
+    ours = [name.decode() for name in names if name.decode() not in (keys.ledger, keys.heads)]
+    return {name: _read(client, name) for name in ours}
+
+
+def dump_keys(client: redis.Redis, keys: Keys) -> dict[bytes, bytes | None]:
+    """Every key of the town and its bytes, to show that nothing changed."""
+    names = cast("list[bytes]", sorted(client.scan_iter(match=f"{keys.prefix}:*", count=1_000)))
+    return {name: cast("bytes | None", client.dump(name)) for name in names}
+
+
+def _expected_checkpoints(position: Position, keys: Keys) -> dict[str, Content]:
+    projections = [("task", 1)] + [(view.name, view.schema_version) for view in VIEWS]
+    return {
+        keys.checkpoint(name): {
+            b"position": position.encode(),
+            b"schema_version": b"%d" % schema_version,
+            b"generation": b"0",
+        }
+        for name, schema_version in projections
+    }
+
+
+def _read(client: redis.Redis, key: str) -> Content:
+    match cast("bytes", client.type(key)):
+        case b"string":
+            return cast("bytes", client.get(key))
+        case b"set":
+            return cast("set[bytes]", client.smembers(key))
+        case b"zset":
+            return dict(cast("list[tuple[bytes, float]]", client.zrange(key, 0, -1, withscores=True)))
+        case b"hash":
+            return cast("dict[bytes, bytes]", client.hgetall(key))
+        case unexpected:
+            raise AssertionError(f"{key} is a {unexpected!r}")

@@ -1,0 +1,139 @@
+"""What the processes of `tests.support.processes` do. Each waits at the line first: `python -m tests.support.workers`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from random import Random
+from typing import Any, Final
+
+import redis
+
+from ledger import CommandRejectedError, Keys, StoreUnavailableError, WrongExpectedVersionError
+from projections import Projector, snapshot_of
+from tests.support.outcomes import Outcome, encode_outcome
+from tests.support.processes import READY
+from town import Receipt, Town
+
+AGENTS: Final = ("Ada Lovelace", "worker-1", "worker-2", "worker-3")
+RESULTS: Final = (None, "Fixed the bug", "Es läuft ✅")
+TAGS: Final = ("backend", "bug", "urgent")
+DESCRIPTIONS: Final = ("Implement user authentication", "Write the docs", "Measure it")
+REOPEN_ATTEMPTS_MAX: Final = 50
+
+
+def create_one(folder: str, number: str) -> None:
+    """Open the town and create one task."""
+    with Town.open(folder, actor=f"starter-{number}") as town:
+        town.create(f"task {number}")
+
+
+def project(socket: str, town: str, batch_events_max: str) -> None:
+    """Catch up until the ledger's end as it is now."""
+    with redis.Redis(unix_socket_path=socket) as client:
+        Projector(client, Keys(town), batch_events_max=int(batch_events_max)).catch_up()
+
+
+def write_until_stopped(folder: str, writer: str, acknowledged: str, stop: str) -> None:
+    """Create tasks and note on them until the file `stop` is there; each acknowledged position and text is written down.
+
+    When the server is killed, the next command opens the town again, which starts it.
+    """
+    with Path(acknowledged).open("a", encoding="utf-8", buffering=1) as log:
+        number = 0
+        town = Town.open(folder, actor=writer)
+        while not Path(stop).exists():
+            number += 1
+            text = f"{writer} {number}"
+            try:
+                receipt = town.create(text)
+                log.write(f"{receipt.positions[0]}\t{text}\n")
+                note = town.note(receipt.task.id, f"{text} noted")
+                log.write(f"{note.positions[0]}\t{text} noted\n")
+            except StoreUnavailableError:
+                town.close()
+                town = _reopen(folder, writer)
+        town.close()
+
+
+def _reopen(folder: str, writer: str) -> Town:
+    for _ in range(REOPEN_ATTEMPTS_MAX):
+        try:
+            return Town.open(folder, actor=writer)
+        except StoreUnavailableError as error:
+            refusal = error
+    raise refusal
+
+
+def command_shared_tasks(folder: str, writer: str, seed: str, count: str, tasks: str, outcomes: str) -> None:
+    """Issue `count` random commands on the shared tasks and write down how each ended."""
+    chance = Random(int(seed))
+    shared = tasks.split(",")
+    with Path(outcomes).open("wb") as log, Town.open(folder, actor=writer) as town:
+        log.writelines(encode_outcome(_command_one(town, chance, shared)) for _ in range(int(count)))
+
+
+def _command_one(town: Town, chance: Random, shared: list[str]) -> Outcome:
+    verb = chance.choice(tuple(_OPTIONS))
+    task, options = chance.choice(shared), _OPTIONS[verb](chance, shared)
+    seq_before = town.end().seq
+    expected_version = _choose_version(town, chance, task)
+    receipt: Receipt | None = None
+    refusal: CommandRejectedError | WrongExpectedVersionError | None = None
+    try:
+        receipt = getattr(town, verb)(task, **options, expected_version=expected_version)
+    except (CommandRejectedError, WrongExpectedVersionError) as error:
+        refusal = error
+    return Outcome(
+        writer=town.actor,
+        verb=verb,
+        task=task,
+        options=dict(options),
+        expected_version=expected_version,
+        seq_before=seq_before,
+        seq_after=town.end().seq,
+        positions=() if receipt is None else tuple(map(str, receipt.positions)),
+        snapshot=None if receipt is None else snapshot_of(receipt.task),
+        error=None if refusal is None else type(refusal).__name__,
+        conflict=(refusal.task, refusal.expected, refusal.actual)
+        if isinstance(refusal, WrongExpectedVersionError)
+        else None,
+    )
+
+
+def _choose_version(town: Town, chance: Random, task: str) -> int | None:
+    """Mostly none; else the task's version as this writer last saw it, now and then an older one."""
+    if chance.random() < 0.7:
+        return None
+    return max(1, town.task(task).version - chance.choice((0, 0, 0, 1)))
+
+
+Options = Mapping[str, Any]
+_OPTIONS: Final[dict[str, Callable[[Random, list[str]], Options]]] = {
+    "start": lambda chance, _: {"agent": chance.choice((None, *AGENTS))},
+    "complete": lambda chance, _: {"result": chance.choice(RESULTS), "agent": chance.choice((None, *AGENTS))},
+    "fail": lambda chance, _: {"error": chance.choice(RESULTS), "agent": chance.choice((None, *AGENTS))},
+    "cancel": lambda chance, _: {"reason": chance.choice(RESULTS)},
+    "requeue": lambda _, __: {},
+    "reopen": lambda _, __: {},
+    "describe": lambda chance, _: {"description": chance.choice(DESCRIPTIONS)},
+    "tag": lambda chance, _: dict(zip(("add", "remove"), ([tag] for tag in chance.sample(TAGS, 2)), strict=True)),
+    "note": lambda chance, _: {"text": f"note {chance.random()}"},
+    "assign": lambda chance, _: {"agent": chance.choice(AGENTS)},
+    "claim": lambda chance, _: {"agent": chance.choice(AGENTS)},
+    "move": lambda chance, shared: {"parent": chance.choice((None, *shared))},
+}
+
+_WORKS: Final[dict[str, Callable[..., None]]] = {
+    "create_one": create_one,
+    "project": project,
+    "write_until_stopped": write_until_stopped,
+    "command_shared_tasks": command_shared_tasks,
+}
+
+if __name__ == "__main__":
+    sys.stdout.write(f"{READY}\n")
+    sys.stdout.flush()
+    sys.stdin.readline()
+    _WORKS[sys.argv[1]](*sys.argv[2:])

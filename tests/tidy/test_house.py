@@ -1,0 +1,58 @@
+"""The house rules that a machine can hold without annoying anyone."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+from pathlib import Path
+
+import pytest
+
+from tests.support.markdown import ROOT
+
+PACKAGES = ("ledger", "projections", "town")
+SOURCES = [path for folder in (*PACKAGES, "cli") for path in sorted((ROOT / folder).rglob("*.py"))]
+TESTS = sorted((ROOT / "tests").rglob("test_*.py"))
+
+
+def _name(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def _parse(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_exported_names_are_sorted_and_there(package: str) -> None:
+    """`__all__` is sorted, constants, classes, functions, without doubles, and each name can be imported."""
+    module = importlib.import_module(package)
+    assert sorted(module.__all__, key=_order) == module.__all__
+    assert len(set(module.__all__)) == len(module.__all__)
+    assert all(hasattr(module, name) for name in module.__all__)
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=_name)
+def test_module_says_what_it_is_for(path: Path) -> None:
+    """Every source module opens with a docstring."""
+    assert ast.get_docstring(_parse(path))
+
+
+@pytest.mark.parametrize("path", TESTS, ids=_name)
+def test_test_states_its_promise(path: Path) -> None:
+    """Every test function has a docstring, and so has its module."""
+    module = _parse(path)
+    assert ast.get_docstring(module)
+    found = [
+        node
+        for node in ast.walk(module)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_")
+    ]
+    assert [test.name for test in found if not ast.get_docstring(test)] == []
+
+
+def _order(name: str) -> tuple[int, str]:
+    """Ruff's order of `__all__`: constants, then classes, then the rest."""
+    if name.isupper():
+        return 0, name
+    return (1, name) if name[0].isupper() else (2, name)

@@ -1,0 +1,320 @@
+"""Deciding: every command in every state, as DESIGN 4 has it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from ledger import (
+    AssignTask,
+    CancelTask,
+    ClaimTask,
+    Command,
+    CommandRejectedError,
+    CompleteTask,
+    CreateTask,
+    DescribeTask,
+    Event,
+    FailTask,
+    InvalidValueError,
+    MoveTask,
+    NoteTask,
+    RemoveTask,
+    ReopenTask,
+    RequeueTask,
+    StartTask,
+    State,
+    TagTask,
+    Task,
+    TaskAlreadyExistsError,
+    TaskAssigned,
+    TaskCancelled,
+    TaskCompleted,
+    TaskCreated,
+    TaskCycleError,
+    TaskDescribed,
+    TaskFailed,
+    TaskFinishedError,
+    TaskHasChildrenError,
+    TaskHeldError,
+    TaskMoved,
+    TaskNoted,
+    TaskNotFinishedError,
+    TaskNotFoundError,
+    TaskNotInBacklogError,
+    TaskRemoved,
+    TaskReopened,
+    TaskRequeued,
+    TaskStarted,
+    TaskTagged,
+    TaskUnassignedError,
+    decide,
+)
+from tests.support.builders import TASK, a_task, a_task_in, task_id
+
+PARENT = task_id(7)
+TEXT = "Implement user authentication"
+TAGS = ("kept",)
+
+Refusal = type[CommandRejectedError]
+Outcome = tuple[Event, ...] | Refusal
+
+ALREADY_TRUE: Outcome = ()
+ABSENT, FINISHED, HELD, UNASSIGNED = TaskNotFoundError, TaskFinishedError, TaskHeldError, TaskUnassignedError
+
+TO_1 = TaskAssigned("worker-1")
+TO_2 = TaskAssigned("worker-2")
+STARTED = TaskStarted()
+COMPLETED = TaskCompleted("completed")
+FAILED = TaskFailed("failed")
+CANCELLED = TaskCancelled("cancelled")
+CREATED = TaskCreated(TEXT, TAGS)
+
+STATES: tuple[State | None, ...] = (None, *State)
+
+
+def anywhere(outcome: Outcome) -> tuple[Outcome, ...]:
+    """The same outcome in every state of a task that is there."""
+    return (TaskNotFoundError, *(outcome for _ in State))
+
+
+def while_open(outcome: Outcome) -> tuple[Outcome, ...]:
+    """The same outcome in every state that is not terminal."""
+    return (TaskNotFoundError, *(FINISHED if state.is_terminal else outcome for state in State))
+
+
+# Outcomes stand for: no task, pending, assigned, running, completed, failed, cancelled. From assigned on, worker-1 has the
+# task; what is described as `completed`, `failed` or `cancelled` is what the finished task has as its result.
+TABLE: dict[str, tuple[Command, tuple[Outcome, ...]]] = {
+    "create": (
+        CreateTask(task=TASK, description=TEXT, tags=TAGS),
+        ((CREATED,), *(ALREADY_TRUE for _ in State)),
+    ),
+    "create with other content": (
+        CreateTask(task=TASK, description="Another", tags=TAGS),
+        ((TaskCreated("Another", TAGS),), *(TaskAlreadyExistsError for _ in State)),
+    ),
+    "create for its agent": (
+        CreateTask(task=TASK, description=TEXT, tags=TAGS, agent="worker-1"),
+        ((CREATED, TO_1), TaskAlreadyExistsError, *(ALREADY_TRUE for _ in list(State)[1:])),
+    ),
+    "create for another agent": (
+        CreateTask(task=TASK, description=TEXT, tags=TAGS, agent="worker-2"),
+        ((CREATED, TO_2), *(TaskAlreadyExistsError for _ in State)),
+    ),
+    "assign to its agent": (
+        AssignTask(task=TASK, agent="worker-1"),
+        (ABSENT, (TO_1,), ALREADY_TRUE, ALREADY_TRUE, FINISHED, FINISHED, FINISHED),
+    ),
+    "assign to another agent": (AssignTask(task=TASK, agent="worker-2"), while_open((TO_2,))),
+    "claim by its agent": (
+        ClaimTask(task=TASK, agent="worker-1"),
+        (ABSENT, (TO_1,), ALREADY_TRUE, ALREADY_TRUE, FINISHED, FINISHED, FINISHED),
+    ),
+    "claim by another agent": (
+        ClaimTask(task=TASK, agent="worker-2"),
+        (ABSENT, (TO_2,), HELD, HELD, FINISHED, FINISHED, FINISHED),
+    ),
+    "start": (
+        StartTask(task=TASK),
+        (ABSENT, UNASSIGNED, (STARTED,), ALREADY_TRUE, FINISHED, FINISHED, FINISHED),
+    ),
+    "start by its agent": (
+        StartTask(task=TASK, agent="worker-1"),
+        (ABSENT, (TO_1, STARTED), (STARTED,), ALREADY_TRUE, FINISHED, FINISHED, FINISHED),
+    ),
+    "start by another agent": (
+        StartTask(task=TASK, agent="worker-2"),
+        (ABSENT, (TO_2, STARTED), HELD, HELD, FINISHED, FINISHED, FINISHED),
+    ),
+    "complete": (
+        CompleteTask(task=TASK, result="completed"),
+        (ABSENT, UNASSIGNED, (STARTED, COMPLETED), (COMPLETED,), ALREADY_TRUE, FINISHED, FINISHED),
+    ),
+    "complete by its agent": (
+        CompleteTask(task=TASK, result="completed", agent="worker-1"),
+        (ABSENT, (TO_1, STARTED, COMPLETED), (STARTED, COMPLETED), (COMPLETED,), ALREADY_TRUE, FINISHED, FINISHED),
+    ),
+    "complete by another agent": (
+        CompleteTask(task=TASK, result="completed", agent="worker-2"),
+        (ABSENT, (TO_2, STARTED, COMPLETED), HELD, HELD, FINISHED, FINISHED, FINISHED),
+    ),
+    "complete with another result": (
+        CompleteTask(task=TASK, result="Other"),
+        (
+            ABSENT,
+            UNASSIGNED,
+            (STARTED, TaskCompleted("Other")),
+            (TaskCompleted("Other"),),
+            FINISHED,
+            FINISHED,
+            FINISHED,
+        ),
+    ),
+    "complete without a result": (
+        CompleteTask(task=TASK),
+        (ABSENT, UNASSIGNED, (STARTED, TaskCompleted()), (TaskCompleted(),), FINISHED, FINISHED, FINISHED),
+    ),
+    "fail": (
+        FailTask(task=TASK, error="failed"),
+        (ABSENT, UNASSIGNED, (STARTED, FAILED), (FAILED,), FINISHED, ALREADY_TRUE, FINISHED),
+    ),
+    "fail by its agent": (
+        FailTask(task=TASK, error="failed", agent="worker-1"),
+        (ABSENT, (TO_1, STARTED, FAILED), (STARTED, FAILED), (FAILED,), FINISHED, ALREADY_TRUE, FINISHED),
+    ),
+    "fail by another agent": (
+        FailTask(task=TASK, error="failed", agent="worker-2"),
+        (ABSENT, (TO_2, STARTED, FAILED), HELD, HELD, FINISHED, FINISHED, FINISHED),
+    ),
+    "fail with another error": (
+        FailTask(task=TASK, error="Other"),
+        (ABSENT, UNASSIGNED, (STARTED, TaskFailed("Other")), (TaskFailed("Other"),), FINISHED, FINISHED, FINISHED),
+    ),
+    "cancel": (
+        CancelTask(task=TASK, reason="cancelled"),
+        (ABSENT, (CANCELLED,), (CANCELLED,), (CANCELLED,), FINISHED, FINISHED, ALREADY_TRUE),
+    ),
+    "cancel for another reason": (CancelTask(task=TASK, reason="Other"), while_open((TaskCancelled("Other"),))),
+    "requeue": (
+        RequeueTask(task=TASK),
+        (ABSENT, ALREADY_TRUE, (TaskRequeued(),), (TaskRequeued(),), FINISHED, FINISHED, FINISHED),
+    ),
+    "reopen": (
+        ReopenTask(task=TASK),
+        (ABSENT, ALREADY_TRUE, TaskNotFinishedError, TaskNotFinishedError, *(((TaskReopened(),),) * 3)),
+    ),
+    "describe": (DescribeTask(task=TASK, description="Better"), while_open((TaskDescribed("Better"),))),
+    "describe as it is": (DescribeTask(task=TASK, description=TEXT), anywhere(ALREADY_TRUE)),
+    "tag": (
+        TagTask(task=TASK, added=("new",), removed=("kept",)),
+        anywhere((TaskTagged(("new",), ("kept",)),)),
+    ),
+    "tag as it is": (TagTask(task=TASK, added=("kept",), removed=("new",)), anywhere(ALREADY_TRUE)),
+    "move": (MoveTask(task=TASK, parent_id=PARENT), while_open((TaskMoved(PARENT),))),
+    "move to where it is": (MoveTask(task=TASK, parent_id=None), anywhere(ALREADY_TRUE)),
+    "note": (NoteTask(task=TASK, text="Half done"), anywhere((TaskNoted("Half done"),))),
+    "remove": (RemoveTask(task=TASK), anywhere((TaskRemoved(),))),
+    "remove with children": (RemoveTask(task=TASK, children=2), anywhere(TaskHasChildrenError)),
+    "remove from the backlog": (
+        RemoveTask(task=TASK, is_from_backlog=True),
+        (ABSENT, (TaskRemoved(),), *(TaskNotInBacklogError for _ in list(State)[1:])),
+    ),
+}
+
+
+def cells() -> Iterator[object]:
+    for name, (command, outcomes) in TABLE.items():
+        for state, outcome in zip(STATES, outcomes, strict=True):
+            yield pytest.param(state, command, outcome, id=f"{name}-{state or 'no task'}")
+
+
+@pytest.mark.parametrize(("state", "command", "outcome"), list(cells()))
+def test_decide_in_each_state_follows_the_machine(state: State | None, command: Command, outcome: Outcome) -> None:
+    """Each command in each state leads to these events, to none because it is already true, or to this refusal."""
+    task = None if state is None else a_task_in(state, tags=TAGS)
+    if isinstance(outcome, type):
+        with pytest.raises(CommandRejectedError) as caught:
+            decide(task, command)
+        assert type(caught.value) is outcome
+    else:
+        assert decide(task, command) == list(outcome)
+
+
+def test_table_has_every_command() -> None:
+    """No command is left out of the table above."""
+    assert {type(command) for command, _ in TABLE.values()} == set(Command.__subclasses__())
+
+
+@pytest.mark.parametrize("state", State)
+def test_decide_leaves_the_task_as_it_was(state: State) -> None:
+    """Deciding is pure: it changes nothing of the state it looks at."""
+    task = a_task_in(state, tags=TAGS)
+    for command, outcomes in TABLE.values():
+        if not isinstance(outcomes[STATES.index(state)], type):
+            decide(task, command)
+    assert task == a_task_in(state, tags=TAGS)
+
+
+def test_create_with_parent_and_alias_holds_the_full_content() -> None:
+    """The event alone rebuilds the task: description, tags, parent and alias are all in it."""
+    command = CreateTask(task=TASK, description=TEXT, tags=("b", "a"), parent_id=PARENT, alias="bd-1")
+    assert decide(None, command) == [TaskCreated(TEXT, ("a", "b"), PARENT, "bd-1")]
+
+
+@pytest.mark.parametrize(
+    "field", [{"description": "Another"}, {"tags": ("x",)}, {"parent_id": PARENT}, {"alias": "bd-2"}], ids=str
+)
+def test_create_again_with_other_content_is_refused(field: dict[str, object]) -> None:
+    """A task is made once; whatever differs of its content is refused and names the alias."""
+    task = a_task(alias="bd-1")
+    content: dict[str, object] = {"description": TEXT, "alias": "bd-1"} | field
+    with pytest.raises(TaskAlreadyExistsError, match="bd-1"):
+        decide(task, CreateTask(task=TASK, **content))  # type: ignore[arg-type]  # fields by name
+
+
+@pytest.mark.parametrize("state", [State.PENDING, State.ASSIGNED, State.RUNNING])
+@pytest.mark.parametrize(
+    ("parent", "lineage"),
+    [(TASK, ()), (PARENT, (PARENT, TASK)), (PARENT, (TASK,)), (PARENT, (task_id(8), task_id(9), TASK, task_id(10)))],
+    ids=["itself", "its child", "its child, without the parent", "deep below it"],
+)
+def test_move_below_itself_is_refused(state: State, parent: str, lineage: tuple[str, ...]) -> None:
+    """A task never goes into its own subtree, however deep the new parent lies in it."""
+    with pytest.raises(TaskCycleError) as caught:
+        decide(a_task_in(state), MoveTask(task=TASK, parent_id=parent, lineage=lineage))
+    assert (caught.value.task, caught.value.parent) == (TASK, parent)
+
+
+def test_move_below_a_stranger_is_accepted() -> None:
+    """A new parent whose lineage does not hold the task is fine."""
+    command = MoveTask(task=TASK, parent_id=PARENT, lineage=(task_id(8), task_id(9)))
+    assert decide(a_task(parent_id=task_id(3)), command) == [TaskMoved(PARENT)]
+
+
+def test_move_to_the_top_clears_the_parent() -> None:
+    """Moving below none is an event with no parent."""
+    assert decide(a_task(parent_id=PARENT), MoveTask(task=TASK, parent_id=None)) == [TaskMoved(None)]
+
+
+def test_tag_with_some_already_true_appends_only_the_change() -> None:
+    """Of tags to add and remove, those that are there or gone already are left out."""
+    command = TagTask(task=TASK, added=("old", "new"), removed=("gone", "stale"))
+    assert decide(a_task(tags=("old", "stale")), command) == [TaskTagged(("new",), ("stale",))]
+
+
+def test_tag_both_added_and_removed_is_refused() -> None:
+    """A tag cannot be wished and unwished at once."""
+    with pytest.raises(InvalidValueError, match="'b' is both added and removed"):
+        TagTask(task=TASK, added=("a", "b"), removed=("c", "b"))
+
+
+@pytest.mark.parametrize(
+    ("refused", "words"),
+    [
+        (lambda: decide(None, ReopenTask(task=TASK)), "tt task list"),
+        (lambda: decide(a_task(), StartTask(task=TASK)), "tt task start .* --agent NAME"),
+        (lambda: decide(a_task(), FailTask(task=TASK)), "tt task fail .* --agent NAME"),
+        (lambda: decide(a_task_in(State.ASSIGNED), ClaimTask(task=TASK, agent="bob")), "is with worker-1, not bob"),
+        (lambda: decide(a_task_in(State.COMPLETED), RequeueTask(task=TASK)), "is completed already.*tt task reopen"),
+        (lambda: decide(a_task_in(State.RUNNING), ReopenTask(task=TASK)), "is running.*tt task requeue"),
+        (lambda: decide(a_task(), RemoveTask(task=TASK, children=1)), "has 1 task below it"),
+        (lambda: decide(a_task(), RemoveTask(task=TASK, children=3)), "has 3 tasks below it"),
+    ],
+    ids=range(8),
+)
+def test_refusal_says_what_to_do_next(refused: object, words: str) -> None:
+    """Each refusal names the task, what is wrong with the wish, and the way on."""
+    assert callable(refused)
+    with pytest.raises(CommandRejectedError, match=words):
+        refused()
+
+
+@pytest.mark.parametrize(
+    "task", [a_task(alias="x"), a_task_in(State.FAILED), a_task(tags=("a",), parent_id=PARENT)], ids=["1", "2", "3"]
+)
+def test_note_twice_is_two_notes(task: Task) -> None:
+    """A note is never already true: what is said twice is written twice."""
+    command = NoteTask(task=TASK, text="Still going")
+    assert decide(task, command) == decide(task, command) == [TaskNoted("Still going")]

@@ -1,0 +1,285 @@
+"""Bytes and events: what is stored, and that it reads back for ever."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import pytest
+
+from ledger import (
+    EVENT_CLASSES,
+    Event,
+    EventDecodingError,
+    NewEvent,
+    Position,
+    RecordedEvent,
+    TaskAssigned,
+    TaskCancelled,
+    TaskCompleted,
+    TaskCreated,
+    TaskDescribed,
+    TaskFailed,
+    TaskMoved,
+    TaskNoted,
+    TaskRemoved,
+    TaskReopened,
+    TaskRequeued,
+    TaskStarted,
+    TaskTagged,
+    UnknownEventError,
+    decode_event,
+    encode_event,
+    record,
+)
+from tests.support.builders import TASK, an_event
+
+CORPUS: Final = Path(__file__).parent / "corpus"
+FILES: Final = sorted(CORPUS.glob("*.json"))
+
+PLACE: Final = b"1795398503973-522001"
+PREV: Final = "1795398503973-522000"
+PARENT: Final = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
+COMMAND: Final = "0198f3a2-5c1e-4b7a-9d3e-2f6a8b4c1d0e"
+
+# What each file of the corpus says, as an event of today. A new schema adds a file and a line, and changes neither.
+SAID: Final[dict[str, Event]] = {
+    "task.created-1": TaskCreated("Implement user authentication\nwith 🔑", ("auth", "type:feature"), PARENT, "bd-42"),
+    "task.assigned-1": TaskAssigned("worker-1"),
+    "task.started-1": TaskStarted(),
+    "task.completed-1": TaskCompleted("Fixed the bug"),
+    "task.failed-1": TaskFailed("No access to the server"),
+    "task.cancelled-1": TaskCancelled(None),
+    "task.requeued-1": TaskRequeued(),
+    "task.reopened-1": TaskReopened(),
+    "task.described-1": TaskDescribed('Implement "sign in"'),
+    "task.tagged-1": TaskTagged(("urgent",), ("type:feature",)),
+    "task.moved-1": TaskMoved(None),
+    "task.noted-1": TaskNoted("Half done"),
+    "task.removed-1": TaskRemoved(),
+}
+
+
+def stored(payload: str | bytes) -> list[bytes]:
+    return [b"event", payload.encode() if isinstance(payload, str) else payload]
+
+
+def envelope(**fields: object) -> bytes:
+    """A `task.noted` as stored; a field given as None is left out."""
+    given: dict[str, object] = {
+        "prev": PREV,
+        "type": "task.noted",
+        "schema": 1,
+        "task": TASK,
+        "version": 4,
+        "actor": "worker-1",
+        "command": COMMAND,
+        "data": {"text": "x"},
+    }
+    return msgspec.json.encode({name: value for name, value in (given | fields).items() if value is not None})
+
+
+# --- the corpus ------------------------------------------------------------------------------------------------
+
+
+def test_corpus_has_every_type_and_schema() -> None:
+    """Every schema of every event that a program ever wrote has its bytes in the corpus."""
+    schemas = {f"{event.type}-{schema}" for event in EVENT_CLASSES for schema in range(1, event.schema + 1)}
+    assert {file.stem for file in FILES} == schemas == set(SAID)
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_stored_payload_decodes_for_ever(file: Path) -> None:
+    """What was once stored is read by every later version, whole, and says who did it (P9)."""
+    payload = file.read_bytes()
+    raw = msgspec.json.decode(payload)
+    assert f"{raw['type']}-{raw['schema']}" == file.stem
+    event = decode_event(PLACE, stored(payload))
+    assert event.data == SAID[file.stem]
+    assert (event.type, event.schema, event.position) == (raw["type"], type(event.data).schema, PLACE.decode())
+    assert (event.task, event.version, event.actor, event.command) == (TASK, raw["version"], "worker-1", COMMAND)
+    assert (event.prev, event.reason, event.cause) == (raw["prev"], raw.get("reason"), raw.get("cause"))
+    occurred_at = raw.get("occurred_at")
+    assert event.occurred_at == (None if occurred_at is None else datetime.fromisoformat(occurred_at))
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_encoding_of_the_newest_schema_gives_the_stored_bytes(file: Path) -> None:
+    """The bytes are a format that lasts: fields, their order and spelling stay as in the corpus."""
+    payload = file.read_bytes()
+    event = decode_event(PLACE, stored(payload))
+    if file.stem != f"{event.type}-{event.schema}":
+        pytest.skip("an older schema is read, and written no more")
+    prev = "null" if event.prev is None else f'"{event.prev}"'
+    again = NewEvent(
+        task=event.task,
+        version=event.version,
+        actor=event.actor,
+        command=event.command,
+        data=event.data,
+        reason=event.reason,
+        cause=None if event.cause is None else Position(event.cause),
+        occurred_at=event.occurred_at,
+    )
+    assert b'{"prev":' + prev.encode() + b"," + encode_event(again)[1:] == payload
+
+
+# --- writing ---------------------------------------------------------------------------------------------------
+
+
+def test_encode_leaves_out_what_was_not_said() -> None:
+    """Optional fields that are absent are not written; the event's data always is."""
+    event = an_event(TaskStarted(), command="c")
+    assert encode_event(event) == (
+        b'{"type":"task.started","schema":1,"task":"'
+        + TASK.encode()
+        + b'","version":1,"actor":"alice","command":"c","data":{}}'
+    )
+
+
+def test_encode_begins_with_a_brace_and_a_field() -> None:
+    """append.lua puts `prev` behind the first byte, so that byte is a brace and a field follows."""
+    assert encode_event(an_event(TaskStarted()))[:2] == b'{"'
+
+
+def test_cause_is_written_as_a_position() -> None:
+    """An event may name the position of the event that led to it (DESIGN 4)."""
+    event = an_event(TaskNoted("x"), cause=Position.parse(PREV))
+    assert decode_event(PLACE, stored(encode_event(event))).cause == PREV
+
+
+@pytest.mark.parametrize(
+    ("time", "text"),
+    [
+        (datetime(2026, 6, 1, 12, tzinfo=UTC), "2026-06-01T12:00:00.000Z"),
+        (datetime(2026, 6, 1, 12, 0, 0, 123_456, tzinfo=UTC), "2026-06-01T12:00:00.123Z"),
+        (datetime(2026, 6, 1, 14, 0, 0, 5_000, tzinfo=timezone(timedelta(hours=2))), "2026-06-01T12:00:00.005Z"),
+    ],
+)
+def test_occurred_at_is_written_in_utc_milliseconds(time: datetime, text: str) -> None:
+    """Times are UTC, RFC 3339, milliseconds, `Z` (DESIGN 4), however the writer's clock is set."""
+    raw = msgspec.json.decode(encode_event(an_event(TaskNoted("x"), occurred_at=time)))
+    assert raw["occurred_at"] == text
+
+
+def test_record_is_the_event_at_its_place() -> None:
+    """A writer can fold its own events before it reads them back: but for `prev` they are the same."""
+    event = an_event(TaskAssigned("bob"), version=3, reason="She asked")
+    position = Position(PLACE, "ascii")
+    read = decode_event(PLACE, stored(encode_event(event)))
+    made = record(event, position)
+    assert {field: getattr(made, field) for field in RecordedEvent.__struct_fields__} == {
+        field: getattr(read, field) for field in RecordedEvent.__struct_fields__
+    }
+    assert made.type == read.type == "task.assigned"
+
+
+# --- reading what is not right ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        [],
+        [b"event"],
+        [b"data", envelope()],
+        [b"Event", envelope()],
+        [b"event", envelope(), b"more", b"x"],
+        [b"more", b"x", b"event", envelope()],
+        [b"event", envelope(), b"event", envelope()],
+    ],
+    ids=["none", "no value", "wrong name", "wrong case", "two", "two, ours second", "twice"],
+)
+def test_decode_of_other_fields_is_damage(fields: list[bytes]) -> None:
+    """An entry has the one field `event`; anything else was not written by the append script."""
+    with pytest.raises(EventDecodingError, match="1795398503973-522001") as caught:
+        decode_event(PLACE, fields)
+    assert caught.value.position == PLACE.decode()
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"",
+        b"{",
+        b"nonsense",
+        b"\xff\xfe",
+        b'{"type":"task.noted\xff"}',
+        b"null",
+        b"5",
+        b'"task.noted"',
+        b"[]",
+        b"{}",
+        b'{"type":5,"schema":1}',
+        b'{"type":"task.noted","schema":"1"}',
+        b'{"type":"task.noted","schema":null}',
+        b"[" * 100_000,
+        b'{"type":"task.noted","schema":1,"more":' + b"[" * 100_000,
+    ],
+    ids=lambda payload: ascii(payload[:24]),
+)
+def test_decode_of_what_is_no_event_is_damage(payload: bytes) -> None:
+    """Bytes that are no JSON, or JSON that is no event, stop the reader and name the position (P10)."""
+    with pytest.raises(EventDecodingError, match="1795398503973-522001 is not an event") as caught:
+        decode_event(PLACE, stored(payload))
+    assert caught.value.position == PLACE.decode()
+
+
+@pytest.mark.parametrize("field", ["type", "schema", "task", "version", "actor", "command", "data"])
+def test_decode_without_a_field_is_damage(field: str) -> None:
+    """Every field of the envelope but the optional ones must be there."""
+    with pytest.raises(EventDecodingError) as caught:
+        decode_event(PLACE, stored(envelope(**{field: None})))
+    assert type(caught.value) is EventDecodingError
+    assert caught.value.position == PLACE.decode()
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        {"task": 5},
+        {"version": "4"},
+        {"version": 1.5},
+        {"actor": ["a"]},
+        {"command": {}},
+        {"prev": 5},
+        {"reason": 5},
+        {"occurred_at": "yesterday"},
+        {"data": []},
+        {"data": {}},
+        {"data": {"text": 5}},
+        {"data": {"Text": "x"}},
+        {"schema": True},
+        {"type": "task.tagged", "data": {"added": "x"}},
+        {"type": "task.created", "data": {"tags": []}},
+        {"type": "task.assigned", "data": {"agent": None}},
+    ],
+    ids=str,
+)
+def test_decode_with_a_wrong_value_is_damage(field: dict[str, object]) -> None:
+    """A value of another type, or data of another shape, is no event of that type; the message names both."""
+    with pytest.raises(EventDecodingError, match="1795398503973-522001 is not a") as caught:
+        decode_event(PLACE, stored(envelope(**field)))
+    assert type(caught.value) is EventDecodingError
+
+
+@pytest.mark.parametrize("name", ["task.exploded", "task.adopted2", "TASK.NOTED", "", "note"])
+@pytest.mark.parametrize("schema", [1, 7])
+def test_decode_of_an_unknown_type_asks_for_an_upgrade(name: str, schema: int) -> None:
+    """A type that this program does not know is never skipped: position, type and the advice."""
+    with pytest.raises(UnknownEventError, match="upgrade") as caught:
+        decode_event(PLACE, stored(envelope(type=name, schema=schema)))
+    assert (caught.value.position, caught.value.event_type) == (PLACE.decode(), name)
+
+
+def test_decode_of_the_first_event_has_no_prev() -> None:
+    """The append script stamps the first event of a task with null."""
+    payload = envelope().replace(f'"prev":"{PREV}"'.encode(), b'"prev":null')
+    assert decode_event(PLACE, stored(payload)).prev is None
+
+
+def test_decode_tolerates_fields_it_does_not_know() -> None:
+    """A field that is merely new and optional does not need a new schema."""
+    assert decode_event(PLACE, stored(envelope(mood="fine", data={"text": "x", "more": 1}))).data == TaskNoted("x")

@@ -1,0 +1,75 @@
+"""What each view holds of a task."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from ledger import State, Task
+from projections import VIEWS, Counted, Entry, Member, Ranked
+from tests.support.builders import TASK, a_task, a_task_in, task_id
+
+PARENT = task_id(7)
+
+NEW = a_task(number=3)
+ASSIGNED = a_task_in(State.ASSIGNED, number=4, tags=("a", "two words"), parent_id=PARENT)
+RUNNING = a_task_in(State.RUNNING, number=5, assigned_to="Ada: Lovelace")
+COMPLETED = a_task_in(State.COMPLETED, number=6, tags=("a",))
+CANCELLED = a_task_in(State.CANCELLED, number=7, assigned_to=None)
+
+HELD: dict[str, list[tuple[Task, list[Entry]]]] = {
+    "backlog": [(NEW, [Member(None, TASK)]), (ASSIGNED, []), (RUNNING, []), (COMPLETED, []), (CANCELLED, [])],
+    "agent": [
+        (NEW, []),
+        (ASSIGNED, [Member("worker-1", TASK)]),
+        (RUNNING, [Member("Ada: Lovelace", TASK)]),
+        (COMPLETED, [Member("worker-1", TASK)]),
+        (CANCELLED, []),
+    ],
+    "parent": [(NEW, []), (ASSIGNED, [Member(PARENT, TASK)]), (COMPLETED, [])],
+    "state": [
+        (NEW, [Member("pending", TASK)]),
+        (ASSIGNED, [Member("assigned", TASK)]),
+        (RUNNING, [Member("running", TASK)]),
+        (COMPLETED, [Member("completed", TASK)]),
+        (CANCELLED, [Member("cancelled", TASK)]),
+    ],
+    "tag": [(NEW, []), (ASSIGNED, [Member("a", TASK), Member("two words", TASK)]), (COMPLETED, [Member("a", TASK)])],
+    "counts": [
+        (NEW, [Counted("state", "pending")]),
+        (ASSIGNED, [Counted("state", "assigned"), Counted("agent", "assigned:worker-1")]),
+        (RUNNING, [Counted("state", "running"), Counted("agent", "running:Ada: Lovelace")]),
+        (CANCELLED, [Counted("state", "cancelled")]),
+    ],
+    "created": [(NEW, [Ranked(None, TASK, 3)]), (COMPLETED, [Ranked(None, TASK, 6)])],
+    "ids": [(NEW, [Ranked(None, TASK, 0)]), (COMPLETED, [Ranked(None, TASK, 0)])],
+}
+
+
+def rows() -> Iterator[object]:
+    for view, tasks in HELD.items():
+        for task, entries in tasks:
+            yield pytest.param(view, task, entries, id=f"{view}-{task.state}")
+
+
+@pytest.mark.parametrize(("name", "task", "entries"), list(rows()))
+def test_view_holds_of_a_task(name: str, task: Task, entries: list[Entry]) -> None:
+    """A view is a function of the task as it is: these entries, and no others."""
+    view = next(view for view in VIEWS if view.name == name)
+    assert list(view.entries(task)) == entries
+
+
+def test_every_view_is_shown_here() -> None:
+    """No view is left out of the table, and no two share a key."""
+    names = [view.name for view in VIEWS]
+    assert sorted(names) == sorted(HELD)
+    assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.name)
+def test_entries_of_a_task_are_each_once(view: object) -> None:
+    """An entry twice would be counted twice, and taken away once."""
+    for task in (NEW, ASSIGNED, RUNNING, COMPLETED, CANCELLED):
+        entries = list(next(each for each in VIEWS if each is view).entries(task))
+        assert len(set(entries)) == len(entries)
