@@ -74,6 +74,10 @@ class Keys(Struct, frozen=True):
         """A read model's key; `part` is the state, agent, tag or parent it is for."""
         return f"{self.prefix}:view:{view}" if part is None else f"{self.prefix}:view:{view}:{part}"
 
+    def lease(self, name: str) -> str:
+        """String with a time-out: who does a work that several could do at once."""
+        return f"{self.prefix}:lease:{name}"
+
     def checkpoint(self, projection: str) -> str:
         """Hash: how far a projection has come."""
         return f"{self.prefix}:checkpoint:{projection}"

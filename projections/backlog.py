@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from ledger import State, Task
-from projections.projection import Member
+from projections.projection import Member, View
 
 
-class Backlog:
+class Backlog(View):
     """The pending tasks that nobody has."""
 
     name: ClassVar[str] = "backlog"

@@ -1,39 +1,41 @@
-"""Board: all tasks of a town at one position, in memory. It is what a replay folds to, and what any moment is read from."""
+"""Board: tasks in memory, folded from events in their order. It is what a replay folds to, and what any moment is read from."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from ledger import BEGINNING, Position, RecordedEvent, SequenceGapError, State, Task, evolve
 from projections.filter import EVERY_TASK, Page, TaskFilter
 
+Observe = Callable[[Task | None, RecordedEvent], None]
+"""Called before each event is folded, with the task as it is right before it."""
+
 
 class Board:
-    """Tasks by id, folded from a town's events in their order."""
+    """All tasks of a town at one position, by id."""
 
     def __init__(self) -> None:
         self.tasks: dict[str, Task] = {}
+        self.removed: dict[str, tuple[int, Position]] = {}
+        """Version and position of the last event of each task that is gone."""
         self.position: Position = BEGINNING
-        self._removed: dict[str, int] = {}
 
-    def fold(self, events: Iterable[RecordedEvent]) -> None:
-        """Take in more events, which follow `position` without a gap. SequenceGapError, MisplacedEventError."""
-        tasks, removed = self.tasks, self._removed
+    def fold(self, events: Iterable[RecordedEvent], *, observe: Observe | None = None) -> None:
+        """Take in more events, which follow `position`. SequenceGapError where a task's version is missing, MisplacedEventError."""
+        tasks = self.tasks
         recorded = None
         for recorded in events:
             task_id = recorded.task
             before = tasks.get(task_id)
+            if observe is not None:
+                observe(before, recorded)
             if before is None:
-                version = removed.pop(task_id, 0)
-                if recorded.version != version + 1:
-                    raise SequenceGapError(
-                        f"version of task {task_id}", recorded.position, expected=version + 1, found=recorded.version
-                    )
+                self._check_first(recorded)
             after = evolve(before, recorded)
             if after is None:
                 del tasks[task_id]
-                removed[task_id] = recorded.version
+                self.removed[task_id] = (recorded.version, recorded.position)
             elif before is None:
                 tasks[task_id] = after
         if recorded is not None:
@@ -63,3 +65,11 @@ class Board:
         counts = Counter((task.assigned_to, task.state) for task in self.tasks.values() if task.assigned_to is not None)
         agents = sorted({agent for agent, _ in counts})
         return {agent: {state: counts[agent, state] for state in State} for agent in agents}
+
+    def _check_first(self, recorded: RecordedEvent) -> None:
+        """That a task which is not there begins at version 1, or where its removed life ended."""
+        version, _ = self.removed.pop(recorded.task, (0, BEGINNING))
+        if recorded.version != version + 1:
+            raise SequenceGapError(
+                f"version of task {recorded.task}", recorded.position, expected=version + 1, found=recorded.version
+            )

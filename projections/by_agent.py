@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from ledger import Task
-from projections.projection import Member
+from projections.projection import Member, View
 
 
-class ByAgent:
+class ByAgent(View):
     """The tasks each agent has, or had when they ended."""
 
     name: ClassVar[str] = "agent"

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from ledger import Task
-from projections.projection import Member
+from projections.projection import Member, View
 
 
-class ByParent:
+class ByParent(View):
     """The tasks right below each task."""
 
     name: ClassVar[str] = "parent"

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from ledger import Task
-from projections.projection import Member
+from projections.projection import Member, View
 
 
-class ByState:
+class ByState(View):
     """The tasks in each state."""
 
     name: ClassVar[str] = "state"

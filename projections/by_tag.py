@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from ledger import Task
-from projections.projection import Member
+from projections.projection import Member, View
 
 
-class ByTag:
+class ByTag(View):
     """The tasks with each tag."""
 
     name: ClassVar[str] = "tag"

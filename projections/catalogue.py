@@ -13,6 +13,7 @@ from projections.counts import Counts
 from projections.created import Created
 from projections.ids import Ids
 from projections.projection import View
+from projections.throughput import Throughput
 
 VIEWS: Final[tuple[View, ...]] = (
     Backlog(),
@@ -23,4 +24,5 @@ VIEWS: Final[tuple[View, ...]] = (
     Counts(),
     Created(),
     Ids(),
+    Throughput(),
 )

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from ledger import Task
-from projections.projection import Counted
+from projections.projection import Counted, View
 
 
-class Counts:
+class Counts(View):
     """Fields of the part `state` are states; those of `agent` are `<state>:<agent>`, because no state has a colon."""
 
     name: ClassVar[str] = "counts"

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from ledger import Task
-from projections.projection import Ranked
+from projections.projection import Ranked, View
 
 
-class Created:
+class Created(View):
     """All tasks, in the order they were created."""
 
     name: ClassVar[str] = "created"

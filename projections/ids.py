@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from ledger import Task
-from projections.projection import Ranked
+from projections.projection import Ranked, View
 
 
-class Ids:
+class Ids(View):
     """All task ids in alphabetical order, to find one by its first characters."""
 
     name: ClassVar[str] = "ids"

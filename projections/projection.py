@@ -1,15 +1,16 @@
-"""The contract of a projection: what it shows of a task, as entries that can be compared, added and taken away.
+"""The contract of a view: what it shows of a task, as entries that can be compared, added and taken away.
 
-A view is a function of a task as it is now. So the projector writes the difference between a task's entries before and
-after a batch, a rebuild writes the entries of the last state, and both end with the same keys.
+Most views are a function of a task as it is now. So the projector writes the difference between a task's entries before
+and after a batch, a rebuild writes the entries of the last state, and both end with the same keys. A view that counts
+what happened, rather than what is, follows the events.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple, Protocol
+from typing import ClassVar, NamedTuple
 
-from ledger import Task
+from ledger import RecordedEvent, Task
 
 
 class Member(NamedTuple):
@@ -37,18 +38,23 @@ class Counted(NamedTuple):
 Entry = Member | Ranked | Counted
 
 
-class View(Protocol):
-    """A read model at `tt:<town>:view:<name>[:<part>]`.
+class View:
+    """A read model at `tt:<town>:view:<name>[:<part>]`. A view is a subclass with one of the two methods.
 
-    `schema_version` is raised with every change of what `entries` gives, so that a checkpoint of another program is told.
+    `schema_version` is raised with every change of what the methods give, so that a checkpoint of another program is told.
     """
 
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def schema_version(self) -> int: ...
+    name: ClassVar[str]
+    schema_version: ClassVar[int]
+    follows_events: ClassVar[bool] = False
+    """Whether `tally` is to be asked; most views need only the task as it is, and a million events are not free."""
 
     def entries(self, task: Task) -> Iterable[Entry]:
-        """What this view holds of `task`: a pure function of its fields."""
-        ...
+        """What this view holds of `task` as it is: a pure function of its fields."""
+        del task
+        return ()
+
+    def tally(self, before: Task | None, recorded: RecordedEvent) -> Iterable[Counted]:
+        """What this view counts of an event, for ever; `before` is the task right before it. Pure."""
+        del before, recorded
+        return ()

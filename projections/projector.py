@@ -18,14 +18,14 @@ from ledger import (
     Position,
     RecordedEvent,
     Task,
-    evolve,
     redis_errors,
 )
 from projections import snapshots
 from projections.catalogue import VIEWS
 from projections.checkpoint import Checkpoint, parse_checkpoint
-from projections.lua import Changes, CommitScript
-from projections.projection import Entry, Ranked, View
+from projections.entries import ViewEntries
+from projections.lua import CommitScript
+from projections.projection import View
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -51,7 +51,7 @@ class Projector:
         self._client = client
         self._keys = keys
         self._where = where
-        self._views = views
+        self._entries = ViewEntries(keys, views)
         self._batch_events_max = batch_events_max
         self._store = EventStore(client, keys, where=where)
         self._commit = CommitScript(client)
@@ -114,14 +114,7 @@ class Projector:
         tasks = self._load({recorded.task for recorded in events}, checkpoints[0].position)
         if tasks is None:
             return False
-        before = {task: self._entries(state) for task, state in tasks.items()}
-        for recorded in events:
-            tasks[recorded.task] = evolve(tasks[recorded.task], recorded)
-        changes = Changes()
-        for task, state in tasks.items():
-            snapshot = None if state is None else snapshots.encode_snapshot(state)
-            changes.put_snapshot(self._keys.task(task), snapshot)
-            self._add_difference(changes, before[task], self._entries(state))
+        changes = self._entries.project(tasks, events)
         keys = [self._keys.checkpoint(name) for name, _ in self._projections]
         with redis_errors(self._where):
             return self._commit(
@@ -146,26 +139,3 @@ class Projector:
             task: None if snapshot is None else snapshots.decode_snapshot(snapshot, key=key)
             for (task, key), snapshot in zip(keys.items(), found, strict=True)
         }
-
-    def _entries(self, task: Task | None) -> dict[tuple[str, Entry], Entry]:
-        """What all views hold of a task, by key and entry. A rank's score is left out of the comparison: it never changes."""
-        if task is None:
-            return {}
-        entries: dict[tuple[str, Entry], Entry] = {}
-        for view in self._views:
-            for entry in view.entries(task):
-                compared = entry._replace(score=0) if isinstance(entry, Ranked) else entry
-                entries[self._keys.view(view.name, entry.part), compared] = entry
-        return entries
-
-    @staticmethod
-    def _add_difference(
-        changes: Changes, before: dict[tuple[str, Entry], Entry], after: dict[tuple[str, Entry], Entry]
-    ) -> None:
-        for (key, place), entry in before.items():
-            if (key, place) not in after:
-                changes.take(key, entry)
-        for (key, place), entry in after.items():
-            # A task that was made in this batch has a new rank, even where an older life of it had one.
-            if (key, place) not in before or (isinstance(entry, Ranked) and entry.score):
-                changes.add(key, entry)

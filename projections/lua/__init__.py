@@ -1,5 +1,6 @@
-"""The script that commits a projection, and its typed wrapper."""
+"""The scripts of this package, a typed wrapper for each."""
 
-from projections.lua.commit import Changes, CommitScript
+from projections.lua.commit import CommitScript
+from projections.lua.lease import LeaseScript
 
-__all__ = ["Changes", "CommitScript"]
+__all__ = ["CommitScript", "LeaseScript"]

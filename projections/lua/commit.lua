@@ -7,7 +7,7 @@
 -- ARGV[2]      the position the batch started after
 -- ARGV[3]      the position the batch ends at
 -- ARGV[4]      the changes, MessagePack: a list of {operation, index into KEYS from 0, argument, …}
---              operation: SET value | DEL | SADD member … | SREM member … | ZADD score member … | ZREM member …
+--              operation: DROP (any type) | SET value | DEL | SADD member … | SREM member … | ZADD score member … | ZREM member …
 --                         | COUNT field increment …   (a hash; a field that reaches 0 is deleted)
 -- then         a pair for each checkpoint: schema version, generation
 --
@@ -24,20 +24,27 @@ end
 
 -- A script does not roll back, so a key that something else wrote is found before the first write.
 local changes = cmsgpack.unpack(ARGV[4])
+local dropped = {}
 local types = {
   SET = 'string', DEL = 'string', SADD = 'set', SREM = 'set', ZADD = 'zset', ZREM = 'zset', COUNT = 'hash',
 }
 for _, change in ipairs(changes) do
   local key = KEYS[change[2] + 1]
-  local found = redis.call('TYPE', key).ok
-  if found ~= 'none' and found ~= types[change[1]] then
-    return redis.error_reply('WRONGTYPE ' .. key .. ' is a ' .. found)
+  if change[1] == 'DROP' then
+    dropped[key] = true
+  elseif not dropped[key] then
+    local found = redis.call('TYPE', key).ok
+    if found ~= 'none' and found ~= types[change[1]] then
+      return redis.error_reply('WRONGTYPE ' .. key .. ' is a ' .. found)
+    end
   end
 end
 
 for _, change in ipairs(changes) do
   local operation, key = change[1], KEYS[change[2] + 1]
-  if operation == 'COUNT' then
+  if operation == 'DROP' then
+    redis.call('UNLINK', key)
+  elseif operation == 'COUNT' then
     for i = 3, #change, 2 do
       if redis.call('HINCRBY', key, change[i], change[i + 1]) == 0 then
         redis.call('HDEL', key, change[i])

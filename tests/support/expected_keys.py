@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from typing import cast
 
 import redis
 
-from ledger import Keys, Position
+from ledger import EventStore, Keys, Position, RecordedEvent, Task
 from projections import VIEWS, Board, Counted, Member, encode_snapshot
 
 Content = bytes | set[bytes] | dict[bytes, float] | dict[bytes, bytes]
@@ -14,7 +15,8 @@ Content = bytes | set[bytes] | dict[bytes, float] | dict[bytes, bytes]
 
 def assert_projected(client: redis.Redis, keys: Keys, board: Board) -> None:
     """Fail unless every snapshot, view and checkpoint of the town is as the board says, and there is none beside."""
-    expected, actual = expected_keys(board, keys), actual_keys(client, keys)
+    expected = expected_keys(board, keys) | expected_tallies(client, keys, upto=board.position)
+    actual = actual_keys(client, keys)
     assert actual.keys() == expected.keys()
     for key, content in expected.items():
         assert actual[key] == content, key
@@ -38,10 +40,26 @@ def expected_keys(board: Board, keys: Keys) -> dict[str, Content]:
     return found | _expected_checkpoints(board.position, keys)
 
 
+def expected_tallies(client: redis.Redis, keys: Keys, *, upto: Position) -> dict[str, Content]:
+    """The hashes of the views that follow events, counted from the ledger alone."""
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
+    board = Board()
+
+    def observe(before: Task | None, recorded: RecordedEvent) -> None:
+        for view in VIEWS:
+            for counted in view.tally(before, recorded):
+                counts[keys.view(view.name, counted.part)][counted.field] += 1
+
+    for batch in EventStore(client, keys).read_batches(upto=upto):
+        board.fold(batch, observe=observe)
+    return {key: {field.encode(): b"%d" % count for field, count in fields.items()} for key, fields in counts.items()}
+
+
 def actual_keys(client: redis.Redis, keys: Keys) -> dict[str, Content]:
     """As `expected_keys`, from every key of the town but the ledger and its heads."""
     names = sorted(cast("list[bytes]", list(client.scan_iter(match=f"{keys.prefix}:*", count=1_000))))
     ours = [name.decode() for name in names if name.decode() not in (keys.ledger, keys.heads)]
+    ours = [name for name in ours if not name.startswith(keys.lease(""))]
     return {name: _read(client, name) for name in ours}
 
 

@@ -44,6 +44,7 @@ HELD: dict[str, list[tuple[Task, list[Entry]]]] = {
     ],
     "created": [(NEW, [Ranked(None, TASK, 3)]), (COMPLETED, [Ranked(None, TASK, 6)])],
     "ids": [(NEW, [Ranked(None, TASK, 0)]), (COMPLETED, [Ranked(None, TASK, 0)])],
+    "throughput": [(NEW, []), (COMPLETED, [])],
 }
 
 

@@ -1,0 +1,65 @@
+"""Changes: what one commit does to snapshots and views, gathered key by key. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+
+from projections.projection import Counted, Entry, Member, Ranked
+
+
+class Changes:
+    """What one commit does; the last word on a key or member counts."""
+
+    def __init__(self) -> None:
+        self._dropped: dict[str, None] = {}
+        self._snapshots: dict[str, bytes | None] = {}
+        self._members: dict[str, dict[str, bool]] = defaultdict(dict)
+        self._scores: dict[str, dict[str, int | None]] = defaultdict(dict)
+        self._counts: dict[str, Counter[str]] = defaultdict(Counter)
+
+    def put_snapshot(self, key: str, snapshot: bytes | None) -> None:
+        """Write a snapshot; None drops it."""
+        self._snapshots[key] = snapshot
+
+    def drop(self, key: str) -> None:
+        """Delete a key of any type, before anything else; whatever is put there afterwards finds it free."""
+        self._dropped[key] = None
+
+    def add(self, key: str, entry: Entry) -> None:
+        match entry:
+            case Member():
+                self._members[key][entry.task] = True
+            case Ranked():
+                self._scores[key][entry.task] = entry.score
+            case Counted():
+                self._counts[key][entry.field] += 1
+
+    def take(self, key: str, entry: Entry) -> None:
+        match entry:
+            case Member():
+                self._members[key][entry.task] = False
+            case Ranked():
+                self._scores[key][entry.task] = None
+            case Counted():
+                self._counts[key][entry.field] -= 1
+
+    def count(self, key: str, field: str, increment: int) -> None:
+        """Add `increment`, which may be negative, to a field."""
+        self._counts[key][field] += increment
+
+    def operations(self) -> Iterator[tuple[str, str, list[str | int]]]:
+        """(operation, key, arguments), as commit.lua knows them; those without arguments to carry are left out."""
+        for key in self._dropped:
+            yield "DROP", key, []
+        for key, snapshot in self._snapshots.items():
+            # As text: the MessagePack inside Redis does not know the binary type.
+            yield ("DEL", key, []) if snapshot is None else ("SET", key, [snapshot.decode()])
+        for key, members in self._members.items():
+            yield "SADD", key, [task for task, is_in in members.items() if is_in]
+            yield "SREM", key, [task for task, is_in in members.items() if not is_in]
+        for key, scores in self._scores.items():
+            yield "ZADD", key, [part for task, score in scores.items() if score is not None for part in (score, task)]
+            yield "ZREM", key, [task for task, score in scores.items() if score is None]
+        for key, counts in self._counts.items():
+            yield "COUNT", key, [part for field, count in counts.items() if count for part in (field, count)]

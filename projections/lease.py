@@ -1,0 +1,44 @@
+"""Lease: who projects a town at the moment. It saves work; correctness needs none of it (DESIGN 5).
+
+A worker holds it while it works, so commands know that somebody projects for them and wait a little. Whoever holds it
+and dies loses it after LEASE_MS.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from ledger import Keys, redis_errors
+from projections.lua.lease import LeaseScript
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+LEASE_MS: Final = 2_000
+_NAME: Final = "projector"
+
+
+class Lease:
+    """The lease on projecting one town, as `holder` sees it."""
+
+    def __init__(self, client: Redis, keys: Keys, *, holder: str, where: str = "redis") -> None:
+        self._client = client
+        self._key = keys.lease(_NAME)
+        self._holder = holder
+        self._where = where
+        self._script = LeaseScript(client)
+
+    def take(self) -> bool:
+        """Take it, or hold it for LEASE_MS more; False where somebody else has it. Source: lease.lua."""
+        with redis_errors(self._where):
+            return self._script(lease_key=self._key, holder=self._holder, lease_ms=LEASE_MS)
+
+    def give_up(self) -> None:
+        """Let others have it at once; nothing happens where we do not hold it."""
+        with redis_errors(self._where):
+            self._script(lease_key=self._key, holder=self._holder, lease_ms=0)
+
+    def is_taken(self) -> bool:
+        """Whether anybody holds it. Source: EXISTS."""
+        with redis_errors(self._where):
+            return bool(self._client.exists(self._key))
