@@ -14,6 +14,7 @@ from cli.commands.backlog import backlog_app
 from cli.commands.demo import demo
 from cli.commands.events import events, replay
 from cli.commands.imports import import_app
+from cli.commands.projections import doctor, projector, rebuild, stats, verify
 from cli.commands.tasks import assign, task_app, tasks
 from cli.commands.towns import init, start, status, stop, towns
 from cli.exits import Exit, exit_code
@@ -23,6 +24,7 @@ from ledger import LedgerError
 _TOWNS = "Towns"
 _TASKS = "Tasks"
 _PAST = "The past"
+_READ_SIDE = "The read side"
 
 app = typer.Typer(
     name="tt",
@@ -59,6 +61,11 @@ app.add_typer(backlog_app, name="backlog", rich_help_panel=_TASKS)
 app.command(rich_help_panel=_PAST)(events)
 app.command(rich_help_panel=_PAST)(replay)
 app.add_typer(import_app, name="import", rich_help_panel=_PAST)
+app.command(rich_help_panel=_PAST)(stats)
+app.command(rich_help_panel=_READ_SIDE)(projector)
+app.command(rich_help_panel=_READ_SIDE)(rebuild)
+app.command(rich_help_panel=_READ_SIDE)(verify)
+app.command(rich_help_panel=_READ_SIDE)(doctor)
 app.command(rich_help_panel=_TOWNS)(init)
 app.command(rich_help_panel=_TOWNS)(towns)
 app.command(rich_help_panel=_TOWNS)(start)

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from ledger import Position, RecordedEvent, Step, Task, format_ms
-from projections import Snapshot, snapshot_of
+from projections import Difference, Snapshot, different_fields, snapshot_of
 from town import Receipt, Town
 
 Shape = dict[str, Any]
@@ -50,6 +50,17 @@ def event_shape(recorded: RecordedEvent) -> Shape:
 def step_shape(step: Step) -> Shape:
     """An event of a history, with the fields it changed."""
     return event_shape(step.event) | {"changes": [change._asdict() for change in step.changes]}
+
+
+def difference_shape(difference: Difference, parted_after: Position | None) -> Shape:
+    """What differs, field by field: [field, expected, actual]; and the position after which they parted."""
+    return {
+        "kind": difference.kind,
+        "key": difference.key,
+        "task": difference.task,
+        "parted_after": parted_after,
+        "fields": different_fields(difference),
+    }
 
 
 def moment_shape(position: Position) -> Shape:

@@ -17,6 +17,7 @@ ICONS: Final = {
     State.CANCELLED: "🚫",
 }
 SHORT_ID_CHARS: Final = 8
+BAR_COLUMNS: Final = 20
 _JOINERS: Final = "\u200c\u200d"
 _HIDDEN: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
@@ -53,6 +54,23 @@ def event_number(position: Position) -> str:
 def counted(number: int, noun: str) -> str:
     """`1 task`, `2,000 tasks`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def duration(ms: int) -> str:
+    """`850 ms`, `12 s`, `3 m 20 s`, `5 h 10 m`, `2 d 4 h`: two units at most."""
+    if ms < 1_000:
+        return f"{ms} ms"
+    seconds = round(ms / 1_000)
+    for size, unit, rest_size, rest_unit in ((86_400, "d", 3_600, "h"), (3_600, "h", 60, "m"), (60, "m", 1, "s")):
+        if seconds >= size:
+            rest = seconds % size // rest_size
+            return f"{seconds // size} {unit} {rest} {rest_unit}" if rest else f"{seconds // size} {unit}"
+    return f"{seconds} s"
+
+
+def bar(number: int, longest: int, *, width: int = BAR_COLUMNS) -> str:
+    """A bar as long as `number` is beside `longest`."""
+    return "█" * (0 if not longest else max(round(width * number / longest), 1 if number else 0))
 
 
 def _visible_char(char: str) -> str:

@@ -13,6 +13,7 @@
         TaskNotInBacklogError           the task is not pending any more
         TaskHasChildrenError            a task with children cannot be removed
         TaskCycleError                  a task cannot go below itself
+        UnknownProjectionError          no view of that name
         AppendTooLargeError             more events or bytes than one append takes
         BackdateRefusedError            an event cannot be older than the one before it
       WrongExpectedVersionError         another writer was first; nothing was written
@@ -29,6 +30,8 @@
           SnapshotDamagedError          a snapshot that is not what was projected
           CheckpointMismatchError         projections that do not stand at one position
           CheckpointAheadError            a checkpoint after the ledger's last event
+          LossNotAcceptedError            a rebuild over a ledger that has lost events
+          RebuildUnfinishedError          a rebuild keeps other projectors out until it is done
           NewerProjectionError          a checkpoint of a newer program
           OutdatedProjectionError       a checkpoint of an older program
 
@@ -167,6 +170,14 @@ class TaskCycleError(CommandRejectedError):
         )
 
 
+class UnknownProjectionError(CommandRejectedError):
+    """There is no view of that name."""
+
+    def __init__(self, view: str, known: Sequence[str]) -> None:
+        self.view = view
+        super().__init__(f"There is no view {view!r}. Choose from {', '.join(known)}.")
+
+
 class AppendTooLargeError(CommandRejectedError):
     """One append is bounded, because the server does nothing else while it runs."""
 
@@ -271,7 +282,11 @@ class SequenceGapError(LedgerDamagedError):
         self.position = position
         self.expected = expected
         self.found = found
-        missing = f"; {expected} to {found - 1} are missing" if found > expected else ""
+        missing = ""
+        if found > expected:
+            missing = (
+                f"; {expected} is missing" if found == expected + 1 else f"; {expected} to {found - 1} are missing"
+            )
         super().__init__(
             f"At {position} the {what} should be {expected} and is {found}{missing}."
             " Events were lost or altered: restore the data folder from a backup."
@@ -314,7 +329,7 @@ class SnapshotDamagedError(ProjectionError):
         self.problem = problem
         super().__init__(
             f"The key {key} {problem}. Something other than the projector wrote it. The ledger still has every event:"
-            " `tt task history ID` and `tt replay` read it."
+            " `tt verify` shows what differs, `tt rebuild` puts it right."
         )
 
 
@@ -327,7 +342,7 @@ class CheckpointMismatchError(ProjectionError):
         self.expected = expected
         super().__init__(
             f"The checkpoint of {projection} is at {position}, and the snapshots' is at {expected}: something other than"
-            " the projector moved it. The ledger still has every event."
+            " the projector moved it. `tt rebuild` puts it right."
         )
 
 
@@ -338,8 +353,28 @@ class CheckpointAheadError(ProjectionError):
         self.position = position
         self.end = end
         super().__init__(
-            f"Events up to {position} are projected or were acknowledged, and the ledger ends at {end}: events were lost."
-            " Restore the data folder from a backup."
+            f"The checkpoint is at {position}, and the ledger ends at {end}: events were lost, or the checkpoint was moved."
+            " `tt verify` tells; `tt rebuild` puts a checkpoint right, a backup of the data folder lost events."
+        )
+
+
+class LossNotAcceptedError(ProjectionError):
+    """A rebuild over a ledger that has lost events was not asked for."""
+
+    def __init__(self, damage: LedgerDamagedError) -> None:
+        self.damage = damage
+        super().__init__(
+            f"{damage} Nothing was rebuilt. `tt verify` lists everything; `tt rebuild --accept-loss` builds what is left."
+        )
+
+
+class RebuildUnfinishedError(ProjectionError):
+    """A rebuild keeps other projectors out until it is done."""
+
+    def __init__(self, position: str) -> None:
+        self.position = position
+        super().__init__(
+            f"A rebuild at {position} is not finished. The next command finishes it; or call `tt rebuild`."
         )
 
 
@@ -364,5 +399,5 @@ class OutdatedProjectionError(ProjectionError):
         self.schema_known = schema_known
         super().__init__(
             f"The projection {projection} has schema {schema}, and this program writes {schema_known}."
-            " Use the version of this program that wrote it."
+            " Build it anew: `tt rebuild`."
         )

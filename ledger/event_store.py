@@ -98,27 +98,32 @@ class EventStore:
         self, after: Position = BEGINNING, *, upto: Position | None = None, limit: int = READ_EVENTS_MAX
     ) -> Iterator[list[RecordedEvent]]:
         """All events after `after`, oldest first, at most `upto`, in batches of 1 to `limit`; as `read`."""
+        for entries in self.read_entries(after, upto=upto, limit=limit):
+            events = _decode(entries)
+            _check_sequence(events, after.seq + 1)
+            after = events[-1].position
+            yield events
+
+    def read_entries(
+        self, after: Position = BEGINNING, *, upto: Position | None = None, limit: int = READ_EVENTS_MAX
+    ) -> Iterator[list[Entry]]:
+        """As `read_batches`, undecoded and unchecked: for those who look for damage. Source: XRANGE."""
         pool = self._client.connection_pool
         with redis_errors(self._where):
             connection = pool.get_connection()
         is_reply_due = False
         try:
-            while True:
-                if not is_reply_due:
-                    self._ask_for_batch(connection, after, upto, limit)
+            self._ask_for_batch(connection, after, upto, limit)
+            is_reply_due = True
+            while is_reply_due:
                 with redis_errors(self._where):
                     entries = _read_entries(connection)
                 is_reply_due = len(entries) == limit
                 if is_reply_due:
                     # The server gathers the next batch while this one is decoded and folded.
                     self._ask_for_batch(connection, Position(entries[-1][0], "ascii"), upto, limit)
-                events = _decode(entries)
-                _check_sequence(events, after.seq + 1)
-                if events:
-                    after = events[-1].position
-                    yield events
-                if not is_reply_due:
-                    return
+                if entries:
+                    yield entries
         finally:
             if is_reply_due:
                 # Whoever stops early leaves a reply on the way; the next user of the connection must not get it.
@@ -171,6 +176,12 @@ class EventStore:
         with redis_errors(self._where):
             values = cast("list[bytes | None]", self._client.hmget(self._keys.heads, list(tasks)))
         return [_parse_head(value) for value in values]
+
+    def all_heads(self) -> Iterator[tuple[str, int, Position]]:
+        """(task, version, position) of every task that ever was, in no order; some may come twice. Source: HSCAN."""
+        with redis_errors(self._where):
+            for task, head in self._client.hscan_iter(self._keys.heads, count=READ_EVENTS_MAX):
+                yield task.decode(), *_parse_head(head)
 
     def find_tasks(self, prefix: str, *, limit: int) -> list[str]:
         """Up to `limit` ids, in order, of all tasks that ever were and begin with `prefix`. Walks all heads: HSCAN."""

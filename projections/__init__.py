@@ -3,35 +3,64 @@
 Everything here can be thrown away and built again. This package knows no folder and no terminal.
 """
 
+from projections.audit import Finding, FindingKind
 from projections.board import Board
 from projections.catalogue import VIEWS
-from projections.checkpoint import Checkpoint
+from projections.checkpoint import REBUILD_ONLINE, Checkpoint, Checkpoints
+from projections.comparison import Comparison, Difference, DifferenceKind
 from projections.filter import EVERY_TASK, Page, TaskFilter
+from projections.lease import LEASE_MS, Lease
 from projections.live_board import LiveBoard
+from projections.parting import parted_after
 from projections.projection import Counted, Entry, Member, Ranked, View
-from projections.projector import BATCH_EVENTS_MAX, Progress, Projector
+from projections.projector import BATCH_EVENTS_MAX, Batch, BatchOutcome, Progress, Projector
+from projections.rebuild import Rebuild, RebuildProgress, RebuildReport
 from projections.replay import replay
 from projections.snapshots import Snapshot, decode_snapshot, encode_snapshot, snapshot_of
+from projections.stats import DayStats, Durations, read_stats
+from projections.verify import Verification, describe, different_fields, verify
 
 __all__ = [
     "BATCH_EVENTS_MAX",
     "EVERY_TASK",
+    "LEASE_MS",
+    "REBUILD_ONLINE",
     "VIEWS",
+    "Batch",
+    "BatchOutcome",
     "Board",
     "Checkpoint",
+    "Checkpoints",
+    "Comparison",
     "Counted",
+    "DayStats",
+    "Difference",
+    "DifferenceKind",
+    "Durations",
     "Entry",
+    "Finding",
+    "FindingKind",
+    "Lease",
     "LiveBoard",
     "Member",
     "Page",
     "Progress",
     "Projector",
     "Ranked",
+    "Rebuild",
+    "RebuildProgress",
+    "RebuildReport",
     "Snapshot",
     "TaskFilter",
+    "Verification",
     "View",
     "decode_snapshot",
+    "describe",
+    "different_fields",
     "encode_snapshot",
+    "parted_after",
+    "read_stats",
     "replay",
     "snapshot_of",
+    "verify",
 ]

@@ -1,32 +1,128 @@
-"""Checkpoint: how far a projection has come, and by which schema version and generation of it."""
+"""Checkpoints: how far each projection has come, by which schema version, and in which generation."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final, cast
+
 from msgspec import Struct
 
-from ledger import BEGINNING, NewerProjectionError, OutdatedProjectionError, Position
+from ledger import (
+    BEGINNING,
+    CheckpointMismatchError,
+    Keys,
+    NewerProjectionError,
+    OutdatedProjectionError,
+    Position,
+    RebuildUnfinishedError,
+    redis_errors,
+)
+from projections import snapshots
+from projections.projection import View
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+REBUILD_ONLINE: Final = "online"
+REBUILD_FENCED: Final = "fenced"
+_FIELDS: Final = ("position", "schema_version", "generation", "rebuild")
 
 
 class Checkpoint(Struct, frozen=True, kw_only=True):
-    """`generation` is raised by each rebuild, so that a projector of the old one cannot commit into the new one."""
+    """Where a projection stands. `generation` is raised by a rebuild that keeps other projectors out.
+
+    `rebuild` is set while a rebuild is at work: `online` where others may project meanwhile, `fenced` where they may not.
+    """
 
     position: Position
     schema_version: int
     generation: int = 0
+    rebuild: str | None = None
 
 
-def parse_checkpoint(fields: list[bytes | None], *, projection: str, schema_version: int) -> Checkpoint:
-    """The checkpoint in `position`, `schema_version` and `generation` as HMGET gives them; at BEGINNING where it is not yet.
+class Checkpoints:
+    """The checkpoints of one town's snapshots and `views`; the snapshots' comes first."""
 
-    NewerProjectionError or OutdatedProjectionError where another program's schema version wrote it.
-    """
-    position, schema, generation = fields
-    if position is None or schema is None:
-        return Checkpoint(position=BEGINNING, schema_version=schema_version)
-    if int(schema) > schema_version:
-        raise NewerProjectionError(projection, schema=int(schema), schema_known=schema_version)
-    if int(schema) < schema_version:
-        raise OutdatedProjectionError(projection, schema=int(schema), schema_known=schema_version)
+    def __init__(self, client: Redis, keys: Keys, views: Sequence[View], *, where: str = "redis") -> None:
+        self._client = client
+        self._where = where
+        self.projections = [(snapshots.NAME, snapshots.SCHEMA_VERSION)]
+        self.projections += [(view.name, view.schema_version) for view in views]
+        self.keys = [keys.checkpoint(name) for name, _ in self.projections]
+
+    def read(self) -> list[Checkpoint | None]:
+        """As they are stored, None for one that was never written. Source: HMGET."""
+        with redis_errors(self._where):
+            # One transaction: a commit between two replies would look like projections out of step.
+            pipeline = self._client.pipeline(transaction=True)
+            for key in self.keys:
+                pipeline.hmget(key, list(_FIELDS))
+            return [_parse(fields) for fields in pipeline.execute()]
+
+    def read_sound(self, *, is_fenced_too: bool = False) -> list[Checkpoint]:
+        """As `read`, all at one position and of this program's schema versions.
+
+        NewerProjectionError, OutdatedProjectionError, CheckpointMismatchError; RebuildUnfinishedError where a rebuild
+        keeps others out.
+        """
+        stored = self.read()
+        first = stored[0]
+        if first is None and not any(stored):
+            return [Checkpoint(position=BEGINNING, schema_version=schema) for _, schema in self.projections]
+        if first is not None and first.rebuild == REBUILD_FENCED and not is_fenced_too:
+            raise RebuildUnfinishedError(first.position)
+        sound: list[Checkpoint] = []
+        for (name, schema_version), checkpoint in zip(self.projections, stored, strict=True):
+            if checkpoint is None or checkpoint.schema_version < schema_version:
+                found = 0 if checkpoint is None else checkpoint.schema_version
+                raise OutdatedProjectionError(name, schema=found, schema_known=schema_version)
+            if checkpoint.schema_version > schema_version:
+                raise NewerProjectionError(name, schema=checkpoint.schema_version, schema_known=schema_version)
+            sound.append(checkpoint)
+        for (name, _), checkpoint in zip(self.projections, sound, strict=True):
+            if checkpoint.position != sound[0].position:
+                raise CheckpointMismatchError(name, checkpoint.position, sound[0].position)
+        return sound
+
+    def position(self) -> Position:
+        """Where the snapshots stand; BEGINNING where they were never written. Source: HGET."""
+        with redis_errors(self._where):
+            position = cast("bytes | None", self._client.hget(self.keys[0], "position"))
+        return BEGINNING if position is None else Position(position, "ascii")
+
+    def mark_rebuild(self, mark: str | None) -> None:
+        """Write down that a rebuild is at work, or (None) that it is over. Source: HSET, HDEL."""
+        with redis_errors(self._where):
+            if mark is None:
+                self._client.hdel(self.keys[0], "rebuild")
+            else:
+                self._client.hset(self.keys[0], "rebuild", mark)
+
+    def fence(self, seen: Sequence[Checkpoint | None], position: Position) -> bool:
+        """Set every checkpoint to `position` in a new generation and mark the rebuild; False where they are not as `seen`.
+
+        From then on no other projector commits until the mark is gone. Source: WATCH, MULTI, HSET, EXEC.
+        """
+        generation = 1 + max((checkpoint.generation for checkpoint in seen if checkpoint is not None), default=0)
+        with redis_errors(self._where), self._client.pipeline(transaction=True) as pipeline:
+            pipeline.watch(*self.keys)  # type: ignore[no-untyped-call]
+            if self.read() != list(seen):
+                return False
+            pipeline.multi()
+            for key, (_, schema_version) in zip(self.keys, self.projections, strict=True):
+                fields = {"position": position, "schema_version": schema_version, "generation": generation}
+                pipeline.hset(key, mapping=fields)
+            pipeline.hset(self.keys[0], "rebuild", REBUILD_FENCED)
+            return bool(pipeline.execute(raise_on_error=False))
+
+
+def _parse(fields: Sequence[bytes | None]) -> Checkpoint | None:
+    position, schema_version, generation, rebuild = fields
+    if position is None or schema_version is None:
+        return None
     return Checkpoint(
-        position=Position(position, "ascii"), schema_version=schema_version, generation=int(generation or 0)
+        position=Position(position, "ascii"),
+        schema_version=int(schema_version),
+        generation=int(generation or 0),
+        rebuild=None if rebuild is None else rebuild.decode(),
     )

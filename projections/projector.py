@@ -6,23 +6,28 @@ projectors one commits and the others read again; nothing else coordinates them 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
+from enum import Enum
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ledger import (
     BEGINNING,
     CheckpointAheadError,
-    CheckpointMismatchError,
     EventStore,
     Keys,
     Position,
     RecordedEvent,
+    SnapshotDamagedError,
     Task,
     redis_errors,
 )
 from projections import snapshots
 from projections.catalogue import VIEWS
-from projections.checkpoint import Checkpoint, parse_checkpoint
+from projections.checkpoint import Checkpoint, Checkpoints
 from projections.entries import ViewEntries
 from projections.lua import CommitScript
 from projections.projection import View
@@ -30,14 +35,39 @@ from projections.projection import View
 if TYPE_CHECKING:
     from redis import Redis
 
+    from projections.lease import Lease
+
 BATCH_EVENTS_MAX: Final = 500
+WORKER_WAIT_SECONDS_MAX: Final = 0.1
+"""How long a command leaves its events to a worker before it projects them itself."""
+_WORKER_POLL_SECONDS: Final = 0.001
 
 Progress = Callable[[Position, Position], None]
 """Called after each batch with the checkpoint and the position it goes for."""
 
 
+class BatchOutcome(Enum):
+    """What became of one batch."""
+
+    COMMITTED = "committed"
+    LOST = "lost"
+    NOTHING_TO_DO = "nothing to do"
+
+
+class Batch(Struct, frozen=True):
+    """One step of a projector: what became of it, how many events it took in, and where the checkpoints are now."""
+
+    outcome: BatchOutcome
+    events: int
+    checkpoints: list[Checkpoint]
+
+    @property
+    def position(self) -> Position:
+        return self.checkpoints[0].position
+
+
 class Projector:
-    """Projects one town. `where` names the server in messages."""
+    """Projects one town. With a `lease`, it leaves work to whoever holds it, for a little. `where` names the server."""
 
     def __init__(
         self,
@@ -46,6 +76,7 @@ class Projector:
         *,
         views: Sequence[View] = VIEWS,
         batch_events_max: int = BATCH_EVENTS_MAX,
+        lease: Lease | None = None,
         where: str = "redis",
     ) -> None:
         self._client = client
@@ -53,72 +84,65 @@ class Projector:
         self._where = where
         self._entries = ViewEntries(keys, views)
         self._batch_events_max = batch_events_max
+        self._lease = lease
         self._store = EventStore(client, keys, where=where)
         self._commit = CommitScript(client)
-        self._projections = [(snapshots.NAME, snapshots.SCHEMA_VERSION)]
-        self._projections += [(view.name, view.schema_version) for view in views]
+        self.checkpoints = Checkpoints(client, keys, views, where=where)
 
     def catch_up(self, upto: Position | None = None, *, progress: Progress | None = None) -> Position:
-        """Project until every event up to `upto` is in (None: those there are now); returns the checkpoint reached.
+        """As `advance`; returns the position alone."""
+        return self.advance(upto, progress=progress).position
+
+    def advance(self, upto: Position | None = None, *, progress: Progress | None = None) -> Checkpoint:
+        """Project until every event up to `upto` is in (None: those there are now); returns the snapshots' checkpoint.
 
         Ends, because each round commits a batch or finds that another projector did. Damage stops it with the position
         (EventDecodingError, SequenceGapError, MisplacedEventError); what was committed before stays.
         """
         goal = self._store.end() if upto is None else upto
-        checkpoints = self.checkpoints()
+        checkpoints = self.checkpoints.read_sound()
+        if checkpoints[0].position < goal and self._lease is not None and self._lease.is_taken():
+            self._wait_for_worker(goal)
+            checkpoints = self.checkpoints.read_sound()
         while (position := checkpoints[0].position) < goal:
-            checkpoints = self._project_batch(checkpoints)
+            checkpoints = self.project_batch(checkpoints).checkpoints
             if progress is not None:
                 progress(checkpoints[0].position, goal)
         # Others may have appended and projected meanwhile; only a checkpoint after the end as it is now is damage.
         if position > goal and position > self._store.end():
             raise CheckpointAheadError(position, self._store.end())
-        return position
+        return checkpoints[0]
 
-    def checkpoints(self) -> list[Checkpoint]:
-        """Of the snapshots, then of each view. NewerProjectionError, OutdatedProjectionError."""
-        with redis_errors(self._where):
-            # One transaction: a commit between two replies would look like projections out of step.
-            pipeline = self._client.pipeline(transaction=True)
-            for name, _ in self._projections:
-                pipeline.hmget(self._keys.checkpoint(name), ["position", "schema_version", "generation"])
-            replies = pipeline.execute()
-        checkpoints = [
-            parse_checkpoint(fields, projection=name, schema_version=schema_version)
-            for (name, schema_version), fields in zip(self._projections, replies, strict=True)
-        ]
-        for (name, _), checkpoint in zip(self._projections, checkpoints, strict=True):
-            if checkpoint.position != checkpoints[0].position:
-                raise CheckpointMismatchError(name, checkpoint.position, checkpoints[0].position)
-        return checkpoints
-
-    def _project_batch(self, checkpoints: list[Checkpoint]) -> list[Checkpoint]:
-        """One batch; returns the checkpoints after it, read anew where another projector was first."""
+    def project_batch(self, checkpoints: list[Checkpoint] | None = None) -> Batch:
+        """Read, fold and commit one batch after `checkpoints` (None: read them first). Errors as for `catch_up`."""
+        if checkpoints is None:
+            checkpoints = self.checkpoints.read_sound()
         position = checkpoints[0].position
         events = self._store.read(position, limit=self._batch_events_max)
         if not events:
-            checkpoints = self.checkpoints()
-            if checkpoints[0].position == position:
-                raise CheckpointAheadError(position, self._store.end())
-            return checkpoints
+            end = self._store.end()
+            if position > end:
+                raise CheckpointAheadError(position, end)
+            return Batch(BatchOutcome.NOTHING_TO_DO, 0, checkpoints)
+        if not self._commit_batch(checkpoints, events):
+            return Batch(BatchOutcome.LOST, 0, self.checkpoints.read_sound())
         reached = events[-1].position
-        is_committed = self._commit_batch(checkpoints, events)
-        if not is_committed:
-            return self.checkpoints()
-        return [
-            Checkpoint(position=reached, schema_version=each.schema_version, generation=each.generation)
-            for each in checkpoints
-        ]
+        return Batch(BatchOutcome.COMMITTED, len(events), [replace(each, position=reached) for each in checkpoints])
+
+    def _wait_for_worker(self, goal: Position) -> None:
+        """Return when the checkpoint has reached `goal`, or after WORKER_WAIT_SECONDS_MAX."""
+        deadline = time.monotonic() + WORKER_WAIT_SECONDS_MAX
+        while self.checkpoints.position() < goal and time.monotonic() < deadline:
+            time.sleep(_WORKER_POLL_SECONDS)
 
     def _commit_batch(self, checkpoints: list[Checkpoint], events: Sequence[RecordedEvent]) -> bool:
         tasks = self._load({recorded.task for recorded in events}, checkpoints[0].position)
         if tasks is None:
             return False
         changes = self._entries.project(tasks, events)
-        keys = [self._keys.checkpoint(name) for name, _ in self._projections]
         with redis_errors(self._where):
             return self._commit(
-                checkpoints=list(zip(keys, checkpoints, strict=True)),
+                checkpoints=list(zip(self.checkpoints.keys, checkpoints, strict=True)),
                 from_position=checkpoints[0].position,
                 upto_position=events[-1].position,
                 changes=changes,
@@ -130,12 +154,18 @@ class Projector:
         with redis_errors(self._where):
             # One transaction: snapshots of a later checkpoint would look like events out of order.
             pipeline = self._client.pipeline(transaction=True)
-            pipeline.hget(self._keys.checkpoint(snapshots.NAME), "position")
+            pipeline.hget(self.checkpoints.keys[0], "position")
             pipeline.mget(list(keys.values()))
             reached, found = pipeline.execute()
         if (BEGINNING if reached is None else reached.decode()) != position:
             return None
-        return {
+        loaded = {
             task: None if snapshot is None else snapshots.decode_snapshot(snapshot, key=key)
             for (task, key), snapshot in zip(keys.items(), found, strict=True)
         }
+        for task, state in loaded.items():
+            if state is not None and state.position > position:
+                raise SnapshotDamagedError(
+                    keys[task], f"is of {state.position}, which is after the checkpoint, {position}"
+                )
+        return loaded

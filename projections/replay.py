@@ -13,14 +13,14 @@ from projections.board import Board
 def replay(store: EventStore, *, upto: Position | None = None) -> Board:
     """The board at `upto`, or at the ledger's end where that is None. Reads in batches; LedgerDamagedError with its position."""
     board = Board()
-    with _no_garbage_collection():
+    with no_garbage_collection():
         for batch in store.read_batches(upto=upto):
             board.fold(batch)
     return board
 
 
 @contextmanager
-def _no_garbage_collection() -> Iterator[None]:
+def no_garbage_collection() -> Iterator[None]:
     """Events and tasks hold no cycles, and looking for some among a million of them takes half of a replay's time."""
     was_enabled = gc.isenabled()
     gc.disable()

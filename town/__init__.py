@@ -4,6 +4,7 @@
 """
 
 from town.connection import Connection, connect, server_url
+from town.doctor import Check, CheckState, examine
 from town.durability import Durability
 from town.errors import (
     FolderRefusedError,
@@ -24,12 +25,15 @@ from town.registry import RegisteredTown, register_town, registered_towns
 from town.server import EmbeddedServer
 from town.servers import FoundTown, Switched, TownState, find_towns, start_town, stop_town
 from town.town import ImportReceipt, Town, current_actor
+from town.worker import Worker, WorkerMetrics, WorkerReport
 from town.writer import Receipt
 
 __all__ = [
     "EVENTS_COUNT",
     "EVERY_EVENT",
     "WHEN_HELP",
+    "Check",
+    "CheckState",
     "Connection",
     "Durability",
     "EmbeddedServer",
@@ -53,9 +57,13 @@ __all__ = [
     "TownExistsError",
     "TownNotFoundError",
     "TownState",
+    "Worker",
+    "WorkerMetrics",
+    "WorkerReport",
     "absolute",
     "connect",
     "current_actor",
+    "examine",
     "find_folder",
     "find_towns",
     "is_town",

@@ -99,6 +99,10 @@ class EventReader:
         """The position of the first event; BEGINNING where there is none."""
         return self._store.start()
 
+    def first_after(self, moment: Moment | str) -> Position:
+        """The position of the first event at `moment` or after it; BEGINNING where there is none."""
+        return self._store.position_of(self._position_before(moment).seq + 1) or BEGINNING
+
     def _position_before(self, moment: Moment | str) -> Position:
         """The position of the last event before `moment`; BEGINNING where there is none."""
         asked = _as_moment(moment)

@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import getpass
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -38,6 +39,7 @@ from ledger import (
     MoveTask,
     NoteTask,
     Position,
+    RebuildUnfinishedError,
     RecordedEvent,
     RemoveTask,
     ReopenTask,
@@ -50,11 +52,32 @@ from ledger import (
     TaskNotFoundError,
     WishedTask,
     check_name,
+    new_command_id,
     new_task_id,
     steps,
     task_id_of_alias,
 )
-from projections import EVERY_TASK, Board, LiveBoard, Page, Progress, Projector, TaskFilter, encode_snapshot, replay
+from projections import (
+    EVERY_TASK,
+    Board,
+    DayStats,
+    Difference,
+    Lease,
+    LiveBoard,
+    Page,
+    Progress,
+    Projector,
+    Rebuild,
+    RebuildProgress,
+    RebuildReport,
+    TaskFilter,
+    Verification,
+    encode_snapshot,
+    parted_after,
+    read_stats,
+    replay,
+    verify,
+)
 from town.beads import read_beads
 from town.connection import Connection, connect
 from town.durability import Durability, read_durability
@@ -66,6 +89,9 @@ from town.moment import Moment
 from town.references import References, find_on_board
 from town.registry import RegisteredTown, register_town
 from town.writer import Receipt, Writer
+
+REBUILD_WAIT_SECONDS_MAX: Final = 120.0
+_REBUILD_POLL_SECONDS: Final = 0.05
 
 
 class ImportReceipt(Struct, frozen=True):
@@ -92,7 +118,8 @@ class Town:
         """Called while much is projected; `cli` shows a bar."""
         self._connection = connection
         self._store = EventStore(connection.client, self.keys, where=connection.where)
-        self._projector = Projector(connection.client, self.keys, where=connection.where)
+        self._lease = Lease(connection.client, self.keys, holder=new_command_id(), where=connection.where)
+        self._projector = Projector(connection.client, self.keys, lease=self._lease, where=connection.where)
         self._live = LiveBoard(connection.client, self.keys, where=connection.where)
         self._references = References(self._store, self._live, town=self.name)
         self._events = EventReader(self._store)
@@ -101,8 +128,10 @@ class Town:
     # --- opening -----------------------------------------------------------------------------------------------
 
     @classmethod
-    def open(cls, path: Path | str | None = None, *, actor: str | None = None) -> Self:
-        """The town of the nearest folder upwards from `path` (None: the current folder); its server is started when down.
+    def open(cls, path: Path | str | None = None, *, actor: str | None = None, is_starting: bool = True) -> Self:
+        """The town of the nearest folder upwards from `path` (None: the current folder).
+
+        Its own server is started when it is down, unless `is_starting` is False.
 
         `actor` is who acts; None takes TT_ACTOR, then the login name. TownNotFoundError, SettingsError,
         StoreUnavailableError.
@@ -110,7 +139,8 @@ class Town:
         folder = find_folder(Path(path) if path is not None else Path.cwd())
         settings = read_settings(folder)
         checked_actor = current_actor(actor)
-        return cls(connect(folder, settings), folder=folder, settings=settings, actor=checked_actor)
+        connection = connect(folder, settings, is_starting=is_starting)
+        return cls(connection, folder=folder, settings=settings, actor=checked_actor)
 
     @classmethod
     def init(
@@ -438,11 +468,106 @@ class Town:
         """Whether the server keeps what it acknowledged."""
         return read_durability(self._connection)
 
+    # --- the read side -----------------------------------------------------------------------------------------
+
     def catch_up(self, upto: Position | None = None) -> Position:
-        """Project what is in the ledger and not yet in snapshots and views; returns the checkpoint."""
-        return self._projector.catch_up(upto, progress=self.progress)
+        """Project what is in the ledger and not yet in snapshots and views; returns the checkpoint.
+
+        Where a worker runs, it is given a moment to do so. A rebuild that was begun and is at work no more is finished.
+        """
+        deadline = time.monotonic() + REBUILD_WAIT_SECONDS_MAX
+        while True:
+            try:
+                checkpoint = self._projector.advance(upto, progress=self.progress)
+            except RebuildUnfinishedError:
+                if time.monotonic() > deadline:
+                    raise
+                if not self._finish_rebuild():
+                    time.sleep(_REBUILD_POLL_SECONDS)
+                continue
+            if checkpoint.rebuild is None or not self._finish_rebuild():
+                return checkpoint.position
+
+    def rebuild(
+        self, *, view: str | None = None, accepts_loss: bool = False, progress: RebuildProgress | None = None
+    ) -> RebuildReport:
+        """Make snapshots and views (or one view) equal to the fold of the ledger, while others append and read.
+
+        LossNotAcceptedError where events are missing; UnknownProjectionError. StoreUnavailableError: run it again.
+        """
+        report = self._rebuild(view=view, accepts_loss=accepts_loss, progress=progress).run()
+        self.catch_up()
+        return report
+
+    def preview_rebuild(
+        self, *, view: str | None = None, accepts_loss: bool = False, progress: RebuildProgress | None = None
+    ) -> Iterator[Difference]:
+        """What a rebuild would put right; nothing is written. Errors as for `rebuild`."""
+        return self._rebuild(view=view, accepts_loss=accepts_loss, progress=progress).preview()
+
+    def verify(self, *, progress: Callable[[Position], None] | None = None) -> Verification:
+        """Read the whole ledger and compare heads, checkpoints, snapshots and views with it; nothing is written."""
+        return verify(self._connection.client, self.keys, where=self.where, progress=progress)
+
+    def stats(self, *, agent: str | None = None, since: Moment | str | None = None) -> list[DayStats]:
+        """What was created, completed and failed on each day (UTC) and by whom, days and agents in order."""
+        self.catch_up()
+        first = self._store.start() if since is None else self._events.first_after(since)
+        end = self._store.end()
+        if BEGINNING in (first, end):
+            return []
+        span = (end.time.date() - first.time.date()).days
+        days = [(first.time.date() + timedelta(days=number)).isoformat() for number in range(span + 1)]
+        found = read_stats(self._connection.client, self.keys, days, where=self.where)
+        return [each for each in found if agent in (None, each.agent)]
+
+    def parted_after(self, difference: Difference) -> Position | None:
+        """The last position at which the ledger agrees with a snapshot or view entry that differs; None where it never did."""
+        return parted_after(self._store, difference)
+
+    @property
+    def connection(self) -> Connection:
+        """The client and the server behind it, for those who look at the server."""
+        return self._connection
+
+    @property
+    def projector(self) -> Projector:
+        """The projector, for workers."""
+        return self._projector
+
+    @property
+    def lease(self) -> Lease:
+        """The lease on projecting this town, for workers."""
+        return self._lease
+
+    @property
+    def store(self) -> EventStore:
+        """The ledger itself, for workers."""
+        return self._store
 
     # --- inside ------------------------------------------------------------------------------------------------
+
+    def _rebuild(self, *, view: str | None, accepts_loss: bool, progress: RebuildProgress | None) -> Rebuild:
+        return Rebuild(
+            self._connection.client,
+            self.keys,
+            lease=self._lease,
+            view=view,
+            accepts_loss=accepts_loss,
+            where=self.where,
+            progress=progress,
+        )
+
+    def _finish_rebuild(self) -> bool:
+        """Finish a rebuild that nobody is at work on; whether this call did."""
+        if not self._lease.take():
+            return False
+        stored = self._projector.checkpoints.read()[0]
+        if stored is None or stored.rebuild is None:
+            self._lease.give_up()
+            return False
+        self._rebuild(view=None, accepts_loss=True, progress=None).run()
+        return True
 
     def _change(
         self,

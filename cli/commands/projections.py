@@ -1,0 +1,273 @@
+"""The read side: projector, rebuild, verify, stats, doctor."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.exits import Exit
+from cli.options import ActorOption, JsonOption, TownOption, When, parse_when
+from cli.output import progress_bar, say, say_error, say_json, say_table, warn
+from cli.render import NOTHING
+from cli.session import opened
+from cli.shapes import difference_shape
+from cli.text import bar, counted, duration, local_time, visible
+from projections import DayStats, Durations, RebuildProgress
+from town import WHEN_HELP, CheckState, Worker, WorkerMetrics, WorkerReport, examine, find_folder, find_towns
+
+FINDINGS_SHOWN_MAX = 50
+_STATE_SIGNS = {CheckState.GOOD: "✅", CheckState.WARNING: "⚠️ ", CheckState.BAD: "❌"}
+
+
+def projector(
+    *,
+    town: Annotated[
+        list[Path] | None, typer.Option("--town", metavar="PATH", help="A town to follow; may be given several times.")
+    ] = None,
+    follows_all: Annotated[bool, typer.Option("--all", help="Follow every town that `tt towns` lists.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="Project what there is, and end.")] = False,
+    metrics_port: Annotated[
+        int | None,
+        typer.Option(
+            "--metrics",
+            metavar="PORT",
+            min=0,
+            max=65535,
+            help="Serve Prometheus figures on 127.0.0.1:PORT; 0 picks one.",
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Project one, several or all towns as their events come, so that commands need not.
+
+    Any number may run at once. A stop signal ends it after the batch at hand.
+    """
+    if follows_all and town:
+        message = "Give either --town or --all."
+        raise typer.BadParameter(message)
+    folders = (
+        [Path(each.path) for each in find_towns()]
+        if follows_all
+        else [find_folder(path) for path in town or [Path.cwd()]]
+    )
+    stop = threading.Event()
+    with _until_stopped(stop):
+        metrics = None if metrics_port is None else _serve_metrics(metrics_port)
+        workers = [
+            Worker(folder, stop=stop, report=lambda report: _say_report(report, as_json=as_json), metrics=metrics)
+            for folder in dict.fromkeys(folders)
+        ]
+        _run(workers, once=once)
+    if any(worker.damage is not None for worker in workers):
+        raise typer.Exit(Exit.DAMAGED)
+
+
+def rebuild(
+    *,
+    view: Annotated[str | None, typer.Option("--view", metavar="NAME", help="Only this view.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would change.")] = False,
+    accept_loss: Annotated[
+        bool, typer.Option("--accept-loss", help="Build what is left of a ledger that has lost events.")
+    ] = False,
+    town: TownOption = None,
+    actor: ActorOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Build snapshots and views anew from the ledger, while others go on reading and writing."""
+    with opened(town, actor) as opened_town:
+        if dry_run:
+            with _bar() as progress:
+                found = list(opened_town.preview_rebuild(view=view, accepts_loss=accept_loss, progress=progress))
+            shapes = [difference_shape(each, opened_town.parted_after(each)) for each in found]
+            if as_json:
+                say_json({"town": opened_town.name, "differences": shapes})
+                return
+            for shape in shapes[:FINDINGS_SHOWN_MAX]:
+                say(visible(f"{shape['key']}  (parted after {shape['parted_after'] or 'no event'})"))
+                for field, expected, actual in shape["fields"]:
+                    say(visible(f"    {field}: {actual} → {expected}"))
+            if len(shapes) > FINDINGS_SHOWN_MAX:
+                warn(f"… and {len(shapes) - FINDINGS_SHOWN_MAX:,} more; --json lists them all.")
+            say(
+                f"A rebuild would put {counted(len(shapes), 'difference')} right."
+                if shapes
+                else "A rebuild would change nothing."
+            )
+            return
+        with _bar() as progress:
+            report = opened_town.rebuild(view=view, accepts_loss=accept_loss, progress=progress)
+        if as_json:
+            say_json({"town": opened_town.name, **{name: getattr(report, name) for name in report.__struct_fields__}})
+            return
+        say(
+            f"Rebuilt {view or 'snapshots and views'} of {counted(report.tasks, 'task')} from {counted(report.events, 'event')}:"
+            f" {counted(report.differences, 'difference')} put right,"
+            f" {report.fold_seconds:.1f} s folding, {report.write_seconds:.1f} s comparing and writing."
+        )
+        if report.has_reset_checkpoints:
+            say(f"The checkpoints were set to {report.position}.")
+        if report.lost:
+            warn(f"{counted(report.lost, 'finding')} of lost events remain; `tt verify` lists them.")
+
+
+def verify(*, town: TownOption = None, actor: ActorOption = None, as_json: JsonOption = False) -> None:
+    """Read the whole ledger and prove that nothing is missing and that every snapshot and view is right.
+
+    Changes nothing. Exit code 5 where something is wrong.
+    """
+    with opened(town, actor) as opened_town:
+        end = opened_town.end()
+        with _bar() as progress:
+            found = opened_town.verify(progress=lambda position: progress("Reading", position.seq, end.seq))
+    if as_json:
+        findings = [{"kind": each.kind, "where": each.where, "problem": each.problem} for each in found.findings]
+        say_json(
+            {
+                "town": opened_town.name,
+                "events": found.events,
+                "tasks": found.tasks,
+                "position": found.position,
+                "findings": findings,
+            }
+        )
+    elif not found.findings:
+        say(f"{counted(found.events, 'event')}, {counted(found.tasks, 'task')}: all as promised.")
+    else:
+        for finding in found.findings[:FINDINGS_SHOWN_MAX]:
+            say(f"{finding.kind:<10}  {visible(finding.where)}  {visible(finding.problem)}")
+        if len(found.findings) > FINDINGS_SHOWN_MAX:
+            warn(f"… and {len(found.findings) - FINDINGS_SHOWN_MAX:,} more; --json lists them all.")
+        say_error(
+            f"{counted(len(found.findings), 'finding')}. `tt rebuild` puts checkpoints, snapshots and views right;"
+            " lost events come back from a backup of the data folder only."
+        )
+    if found.findings:
+        raise typer.Exit(Exit.DAMAGED)
+
+
+def stats(
+    *,
+    agent: Annotated[str | None, typer.Option("--agent", metavar="NAME", help="Only of this agent.")] = None,
+    since: Annotated[
+        When | None,
+        typer.Option("--since", metavar="WHEN", parser=parse_when, help=f"From this moment on: {WHEN_HELP}."),
+    ] = None,
+    town: TownOption = None,
+    actor: ActorOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what was created, completed and failed on each day (UTC), by whom, and how long it took.
+
+    A task is counted as created for the actor who created it, as completed or failed for the agent who had it.
+    """
+    with opened(town, actor) as opened_town:
+        found = opened_town.stats(agent=agent, since=None if since is None else since.moment)
+        if as_json:
+            say_json({"town": opened_town.name, "days": found})
+            return
+    if not found:
+        say("Nothing was created, completed or failed then.")
+        return
+    longest = max(each.completed + each.failed for each in found)
+    columns = ["DAY", "AGENT", "CREATED", "COMPLETED", "FAILED", "WAITED p50", "p90", "WORKED p50", "p90"]
+    rows = [_stats_row(each) for each in found]
+    if sys.stdout.isatty():
+        columns.append("")
+        rows = [[*row, bar(each.completed + each.failed, longest)] for row, each in zip(rows, found, strict=True)]
+    say_table(columns, rows)
+
+
+def doctor(*, town: TownOption = None, actor: ActorOption = None, as_json: JsonOption = False) -> None:
+    """Look at the town's server and projections, and say what is good and what is not. Exit code 1 where something is bad."""
+    with opened(town, actor) as opened_town:
+        checks = examine(opened_town)
+    if as_json:
+        say_json({"town": opened_town.name, "checks": checks})
+    else:
+        say_table(
+            ["", "CHECK", "FOUND"], [[_STATE_SIGNS[check.state], check.name, visible(check.words)] for check in checks]
+        )
+    if any(check.state is CheckState.BAD for check in checks):
+        raise typer.Exit(Exit.REFUSED)
+
+
+def _stats_row(day: DayStats) -> list[str]:
+    counts = [f"{number:,}" if number else "·" for number in (day.created, day.completed, day.failed)]
+    return [day.day, visible(day.agent), *counts, *_duration_cells(day.waited), *_duration_cells(day.worked)]
+
+
+def _duration_cells(durations: Durations) -> list[str]:
+    return [NOTHING if ms is None else duration(ms) for ms in (durations.median_ms, durations.p90_ms)]
+
+
+def _run(workers: list[Worker], *, once: bool) -> None:
+    """Each worker in a thread of its own, until all have ended."""
+    failures: list[BaseException] = []
+
+    def run(worker: Worker) -> None:
+        try:
+            worker.run(once=once)
+        except BaseException as error:  # noqa: BLE001 - raised again in the main thread
+            failures.append(error)
+
+    threads = [threading.Thread(target=run, args=(worker,)) for worker in workers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[0]
+
+
+@contextmanager
+def _until_stopped(stop: threading.Event) -> Iterator[None]:
+    """Inside, SIGINT and SIGTERM set `stop`."""
+    signals = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(each, lambda *_: stop.set()) for each in signals]
+    try:
+        yield
+    finally:
+        for each, handler in zip(signals, before, strict=True):
+            signal.signal(each, handler)
+
+
+def _serve_metrics(port: int) -> WorkerMetrics:
+    from cli.metrics import PrometheusMetrics  # noqa: PLC0415 - the client library costs every other command its import
+
+    metrics = PrometheusMetrics(port)
+    warn(f"Metrics at http://127.0.0.1:{metrics.port}/metrics")
+    return metrics
+
+
+def _say_report(report: WorkerReport, *, as_json: bool) -> None:
+    if as_json:
+        say_json(report)
+    elif report.problem is not None:
+        warn(f"{report.town}  {report.problem}")
+    else:
+        say(
+            f"{local_time(report.position.time)}  {visible(report.town)}  event {report.position.seq:,}"
+            f"  lag {counted(report.lag_events, 'event')}, {report.lag_seconds:.1f} s  {report.events_per_second:,.0f} events/s"
+        )
+
+
+@contextmanager
+def _bar() -> Iterator[RebuildProgress]:
+    """A progress bar whose label says what is done."""
+    with progress_bar("{task.description}") as shown:
+        lines: dict[str, Callable[[int, int], None]] = {}
+
+        def show(what: str, done: int, total: int) -> None:
+            if what not in lines:
+                line = shown.add_task(what, total=total)
+                lines[what] = lambda done, total: shown.update(line, completed=done, total=total)
+            lines[what](done, total)
+
+        yield show

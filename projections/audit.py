@@ -1,0 +1,153 @@
+"""Audit: reads a whole ledger and proves that nothing in it is missing or altered, or says where it is.
+
+It folds as it reads and goes on over damage: versions that are missing are stepped over, events of a task whose creation
+is lost are left out. What it folded so is the best that can be had (`tt rebuild --accept-loss`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+from msgspec import Struct
+
+from ledger import (
+    BEGINNING,
+    EventDecodingError,
+    EventStore,
+    LedgerDamagedError,
+    Position,
+    RecordedEvent,
+    TaskCreated,
+    decode_event,
+)
+from projections.board import Board, Observe
+
+
+class FindingKind(StrEnum):
+    """What a finding is about."""
+
+    SEQUENCE = "sequence"
+    VERSION = "version"
+    PREV = "prev"
+    EVENT = "event"
+    HEAD = "head"
+    CHECKPOINT = "checkpoint"
+    SNAPSHOT = "snapshot"
+    VIEW = "view"
+    KEY = "key"
+
+
+class Finding(Struct, frozen=True, kw_only=True):
+    """One thing that is not as promised: where (a position or a key), and in words what."""
+
+    kind: FindingKind
+    where: str
+    problem: str
+
+
+class Last(NamedTuple):
+    """A task's last event so far."""
+
+    version: int
+    position: Position
+
+
+_NONE: Final = Last(0, BEGINNING)
+
+
+class Audit:
+    """Folds a ledger's events onto `board`, and keeps what it finds wrong in `findings`."""
+
+    def __init__(self, store: EventStore, *, observe: Observe | None = None) -> None:
+        self._store = store
+        self._observe = observe
+        self._orphans: dict[str, Last] = {}
+        self.board = Board()
+        self.findings: list[Finding] = []
+        self.events = 0
+        self.is_readable = True
+        """Whether every entry was an event of this program; if not, what follows one that was not is unknown."""
+
+    def read(self, *, upto: Position | None = None, progress: Callable[[Position], None] | None = None) -> None:
+        """Read every event after what was read before, up to `upto` (None: those there are now). StoreUnavailableError."""
+        for entries in self._store.read_entries(self.board.position, upto=upto):
+            for position, fields in entries:
+                place = Position(position, "ascii")
+                self._check_sequence(place)
+                try:
+                    self._take(decode_event(position, fields))
+                except EventDecodingError as error:
+                    self._find(FindingKind.EVENT, place, str(error))
+                    self.is_readable = False
+                self.board.position = place
+                self.events += 1
+            if progress is not None:
+                progress(self.board.position)
+
+    def last(self, task: str) -> Last | None:
+        """The last event of a task, None where it never was."""
+        state = self.board.get(task)
+        if state is not None:
+            return Last(state.version, state.position)
+        removed = self.board.removed.get(task)
+        return Last(*removed) if removed is not None else self._orphans.get(task)
+
+    def check_heads(self) -> None:
+        """Compare every head with the last event of its task. Heads newer than what was read are left alone."""
+        seen: set[str] = set()
+        for task, version, position in self._store.all_heads():
+            seen.add(task)
+            last = self.last(task)
+            if position > self.board.position or last == (version, position):
+                continue
+            known = "no event" if last is None else f"version {last.version} at {last.position}"
+            self._find(
+                FindingKind.HEAD, position, f"the head of task {task} says version {version}, and the ledger {known}"
+            )
+        for task in (self.board.tasks.keys() | self.board.removed.keys() | self._orphans.keys()) - seen:
+            self._find(FindingKind.HEAD, self.board.position, f"task {task} has events and no head")
+
+    def _check_sequence(self, place: Position) -> None:
+        before = self.board.position
+        expected = before.seq + 1
+        if place.seq == expected:
+            return
+        if place.seq > expected:
+            missing = f"{expected}" if place.seq == expected + 1 else f"{expected} to {place.seq - 1}"
+            self._find(FindingKind.SEQUENCE, place, f"sequence number {missing} is missing after {before}")
+        else:
+            self._find(FindingKind.SEQUENCE, place, f"the sequence goes back from {before.seq} to {place.seq}")
+
+    def _take(self, recorded: RecordedEvent) -> None:
+        last = self.last(recorded.task) or _NONE
+        if recorded.version != last.version + 1:
+            problem = f"task {recorded.task} goes from version {last.version} to {recorded.version}"
+            self._find(FindingKind.VERSION, recorded.position, problem)
+        elif recorded.prev != (None if last is _NONE else last.position):
+            problem = f"the event names {recorded.prev} as the one before it, and {last.position} is"
+            self._find(FindingKind.PREV, recorded.position, problem)
+        try:
+            self.board.fold([recorded], observe=self._observe)
+        except LedgerDamagedError:
+            self._step_over(recorded)
+
+    def _step_over(self, recorded: RecordedEvent) -> None:
+        """Fold an event that does not follow what came before it, as well as it can be."""
+        task = recorded.task
+        state = self.board.get(task)
+        if type(recorded.data) is TaskCreated:
+            self.board.tasks.pop(task, None)
+            self._orphans.pop(task, None)
+            self.board.removed[task] = (recorded.version - 1, BEGINNING)
+        elif state is not None:
+            state.version = recorded.version - 1
+        else:
+            self.board.removed.pop(task, None)
+            self._orphans[task] = Last(recorded.version, recorded.position)
+            return
+        self.board.fold([recorded])
+
+    def _find(self, kind: FindingKind, where: str, problem: str) -> None:
+        self.findings.append(Finding(kind=kind, where=where, problem=problem))

@@ -1,0 +1,433 @@
+"""Compares snapshots and views with the fold of the ledger, online: while others append and project.
+
+Each answer is read together with the checkpoint, in one transaction. Where the checkpoint has moved on, the fold follows
+it and the question is asked again; so a difference is a difference at one position, never a race. `verify` reports the
+differences, `rebuild` takes them away.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from enum import StrEnum
+from functools import partial
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+
+import redis
+from msgspec import Struct
+
+from ledger import (
+    BEGINNING,
+    CheckpointAheadError,
+    EventStore,
+    Keys,
+    LedgerDamagedError,
+    Position,
+    RecordedEvent,
+    Task,
+    redis_errors,
+)
+from projections.board import Board
+from projections.changes import Changes
+from projections.entries import ViewEntries
+from projections.projection import Counted, Member, Ranked, View
+from projections.snapshots import NAME, encode_snapshot
+
+if TYPE_CHECKING:
+    from redis import Redis
+    from redis.client import Pipeline
+
+TASKS_PER_QUESTION: Final = 500
+KEYS_PER_QUESTION: Final = 200
+_ATTEMPTS_MAX: Final = 10_000
+_SCAN_COUNT: Final = 1_000
+
+Asked = TypeVar("Asked")
+Question = Callable[[], "list[Difference]"]
+
+
+class DifferenceKind(StrEnum):
+    """What differs."""
+
+    SNAPSHOT = "snapshot"
+    ENTRY = "entry"
+    COUNT = "count"
+    TYPE = "type"
+    STRANGER = "stranger"
+
+
+class Difference(Struct, frozen=True, kw_only=True):
+    """One thing in a town's keys that is not as the ledger says, at one position.
+
+    `expected` and `actual` are a snapshot's JSON, an entry's score (0 in a plain set), or a count; None is absent.
+    """
+
+    kind: DifferenceKind
+    key: str
+    task: str | None = None
+    field: str | None = None
+    expected: str | int | None = None
+    actual: str | int | None = None
+    is_ranked: bool = False
+
+    def repair(self, changes: Changes) -> None:
+        """Add to `changes` what takes the difference away."""
+        match self.kind:
+            case DifferenceKind.SNAPSHOT:
+                changes.put_snapshot(self.key, None if self.expected is None else str(self.expected).encode())
+            case DifferenceKind.ENTRY:
+                assert self.task is not None
+                score = int(self.expected or 0)
+                entry = Ranked(None, self.task, score) if self.is_ranked else Member(None, self.task)
+                (changes.take if self.expected is None else changes.add)(self.key, entry)
+            case DifferenceKind.COUNT:
+                assert self.field is not None
+                changes.count(self.key, self.field, int(self.expected or 0) - int(self.actual or 0))
+            case DifferenceKind.TYPE | DifferenceKind.STRANGER:
+                changes.drop(self.key)
+
+
+class Comparison:
+    """One town's keys against the fold of its ledger; `views` and `has_snapshots` say what is compared."""
+
+    def __init__(
+        self,
+        client: Redis,
+        keys: Keys,
+        *,
+        views: Sequence[View],
+        has_snapshots: bool = True,
+        board: Board | None = None,
+        where: str = "redis",
+    ) -> None:
+        self._client = client
+        self._keys = keys
+        self._where = where
+        self._views = views
+        self._has_snapshots = has_snapshots
+        self._store = EventStore(client, keys, where=where)
+        self._entries = ViewEntries(keys, views)
+        self._is_following = any(view.follows_events for view in views)
+        self._counted: set[str] = set()
+        self._is_counting_new = False
+        self._sizes: Counter[str] = Counter()
+        self._missing: Counter[str] = Counter()
+        self._ranked: set[str] = set()
+        self._counts: dict[str, Counter[str]] = defaultdict(Counter)
+        self.board = Board() if board is None else board
+
+    # --- following the checkpoint ------------------------------------------------------------------------------
+
+    def fold_to(self, position: Position, *, progress: Callable[[Position], None] | None = None) -> None:
+        """Fold the ledger's events up to `position`. LedgerDamagedError with the position."""
+        for batch in self._store.read_batches(self.board.position, upto=position):
+            touched = self._touched(batch)
+            for task in touched:
+                self._count(self.board.get(task), -1)
+            self.board.fold(batch, observe=self.observe if self._is_following else None)
+            for task in touched:
+                self._count(self.board.get(task), +1)
+            self._counted |= touched
+            if progress is not None:
+                progress(self.board.position)
+
+    def observe(self, before: Task | None, recorded: RecordedEvent) -> None:
+        """Count an event in the views that follow events, right before it is folded."""
+        for key, counted in self._entries.tally(before, recorded):
+            self._counts[key][counted.field] += 1
+
+    # --- questions ---------------------------------------------------------------------------------------------
+
+    def questions(self, *, progress: Callable[[int, int], None] | None = None) -> Iterator[Question]:
+        """Everything there is to ask, task by task, then key by key. A question may be asked again, and answers anew.
+
+        `progress` is called with how many tasks were asked about and how many there are.
+        """
+        while remaining := [task for task in self.board.tasks if task not in self._counted]:
+            for ids in _batches(remaining, TASKS_PER_QUESTION):
+                yield partial(self._ask, partial(self._ask_tasks, ids=ids))
+                if progress is not None:
+                    progress(len(self._counted), len(self.board.tasks))
+        # Tasks that come from now on are counted as they are folded: their keys are no strangers.
+        self._is_counting_new = True
+        yield from self._questions_on_strangers()
+        yield from self._questions_on_members()
+        for names in _batches(list(self._counts), KEYS_PER_QUESTION):
+            yield partial(self._ask, partial(self._ask_counts, names=names))
+
+    def forget_missing(self) -> None:
+        """What was missing has been put there."""
+        self._missing.clear()
+
+    def restart(self, board: Board) -> None:
+        """Begin again with another board, which is at the ledger's beginning."""
+        self.board = board
+        self._counts.clear()
+
+    def _questions_on_strangers(self) -> Iterator[Question]:
+        """Keys of snapshots and views that the ledger knows nothing of. Source: SCAN."""
+        patterns = [self._keys.task("*")] if self._has_snapshots else []
+        for view in self._views:
+            patterns += [self._keys.view(view.name), self._keys.view(view.name, "*")]
+        for pattern in patterns:
+            for found in _batches(self._scan(pattern), KEYS_PER_QUESTION):
+                names = [name for name in found if not self._is_known(name)]
+                if names:
+                    yield partial(self._ask, partial(self._ask_strangers, names=names))
+
+    def _questions_on_members(self) -> Iterator[Question]:
+        """Entries that no task has: only in sets that are larger than they should be. Source: SCARD, SSCAN."""
+        for names in _batches(list(self._sizes), KEYS_PER_QUESTION):
+            for key in self._ask(partial(self._ask_sizes, names=names)):
+                for found in _batches(self._scan_members(key), TASKS_PER_QUESTION):
+                    yield partial(self._ask, partial(self._ask_members, key=key, found=found))
+
+    # --- one question each: what is asked in the transaction, and what its answers mean ------------------------
+
+    def _ask(self, question: Callable[[Pipeline], Callable[[list[Any]], Asked]]) -> Asked:
+        """Ask in one transaction with the checkpoint, again until both are of the position that is folded to."""
+        for _ in range(_ATTEMPTS_MAX):
+            with redis_errors(self._where):
+                pipeline = self._client.pipeline(transaction=True)
+                pipeline.hget(self._keys.checkpoint(NAME), "position")
+                understand = question(pipeline)
+                answers = pipeline.execute(raise_on_error=False)
+            if isinstance(answers[0], Exception):
+                raise answers[0]
+            reached = BEGINNING if answers[0] is None else Position(answers[0], "ascii")
+            if reached == self.board.position:
+                return understand(answers[1:])
+            if reached < self.board.position:
+                raise LedgerDamagedError(
+                    f"The checkpoint went back from {self.board.position} to {reached} while it was compared:"
+                    " something other than the projector moved it. `tt rebuild` puts it right."
+                )
+            self.fold_to(reached)
+            if self.board.position != reached:
+                raise CheckpointAheadError(reached, self.board.position)
+        raise LedgerDamagedError("The checkpoint moves faster than it can be followed. Try again when less is written.")
+
+    def _ask_tasks(self, pipeline: Pipeline, ids: Sequence[str]) -> Callable[[list[Any]], list[Difference]]:
+        tasks = [self.board.tasks[task] for task in ids if task in self.board.tasks]
+        members, ranks = self._expected_entries(tasks)
+        if self._has_snapshots and tasks:
+            pipeline.mget([self._keys.task(task.id) for task in tasks])
+        for key, names in members.items():
+            pipeline.smismember(key, names)
+        for key, scores in ranks.items():
+            pipeline.zmscore(key, list(scores))
+
+        def understand(answers: list[Any]) -> list[Difference]:
+            rest = iter(answers)
+            found = self._different_snapshots(tasks, next(rest)) if self._has_snapshots and tasks else []
+            for key, names in members.items():
+                found += _different_members(key, names, next(rest))
+            for key, scores in ranks.items():
+                found += _different_ranks(key, scores, next(rest))
+            self._missing.update(
+                each.key for each in found if each.kind is DifferenceKind.ENTRY and each.actual is None
+            )
+            for task in tasks:
+                if task.id not in self._counted:
+                    self._count(task, +1)
+                    self._counted.add(task.id)
+            return found
+
+        return understand
+
+    def _expected_entries(self, tasks: Sequence[Task]) -> tuple[dict[str, list[str]], dict[str, dict[str, int]]]:
+        """Key -> members of plain sets, and key -> member -> score of sorted ones."""
+        members: dict[str, list[str]] = defaultdict(list)
+        ranks: dict[str, dict[str, int]] = defaultdict(dict)
+        for task in tasks:
+            for key, entry in self._entries.of(task):
+                if isinstance(entry, Member):
+                    members[key].append(entry.task)
+                elif isinstance(entry, Ranked):
+                    ranks[key][entry.task] = entry.score
+        return members, ranks
+
+    def _ask_strangers(self, pipeline: Pipeline, names: Sequence[str]) -> Callable[[list[Any]], list[Difference]]:
+        for name in names:
+            pipeline.exists(name)
+
+        def understand(answers: list[Any]) -> list[Difference]:
+            there = [name for name, is_there in zip(names, answers, strict=True) if is_there]
+            return [
+                Difference(kind=DifferenceKind.STRANGER, key=name, actual="a key")
+                for name in there
+                if not self._is_known(name)
+            ]
+
+        return understand
+
+    def _ask_sizes(self, pipeline: Pipeline, names: Sequence[str]) -> Callable[[list[Any]], list[str]]:
+        for name in names:
+            (pipeline.zcard if name in self._ranked else pipeline.scard)(name)
+
+        def understand(answers: list[Any]) -> list[str]:
+            sizes = zip(names, answers, strict=True)
+            return [
+                name for name, size in sizes if isinstance(size, int) and size > self._sizes[name] - self._missing[name]
+            ]
+
+        return understand
+
+    def _ask_members(
+        self, pipeline: Pipeline, key: str, found: Sequence[str]
+    ) -> Callable[[list[Any]], list[Difference]]:
+        is_ranked = key in self._ranked
+        (pipeline.zmscore if is_ranked else pipeline.smismember)(key, list(found))
+
+        def understand(answers: list[Any]) -> list[Difference]:
+            return [
+                Difference(kind=DifferenceKind.ENTRY, key=key, task=task, actual=int(answer), is_ranked=is_ranked)
+                for task, answer in zip(found, answers[0], strict=True)
+                if (answer is not None if is_ranked else answer) and not self._is_entry(key, task)
+            ]
+
+        return understand
+
+    def _ask_counts(self, pipeline: Pipeline, names: Sequence[str]) -> Callable[[list[Any]], list[Difference]]:
+        for name in names:
+            pipeline.hgetall(name)
+
+        def understand(answers: list[Any]) -> list[Difference]:
+            return [
+                difference
+                for name, answer in zip(names, answers, strict=True)
+                for difference in _different_counts(name, self._counts[name], answer)
+            ]
+
+        return understand
+
+    def _different_snapshots(self, tasks: Sequence[Task], answers: Sequence[bytes | None]) -> list[Difference]:
+        found: list[Difference] = []
+        for task, actual in zip(tasks, answers, strict=True):
+            expected = encode_snapshot(task)
+            if actual == expected:
+                continue
+            key = self._keys.task(task.id)
+            if actual is None and self._is_of_another_type(key):
+                found.append(Difference(kind=DifferenceKind.TYPE, key=key, task=task.id, actual="another type"))
+            shown = None if actual is None else actual.decode(errors="replace")
+            found.append(
+                Difference(
+                    kind=DifferenceKind.SNAPSHOT, key=key, task=task.id, expected=expected.decode(), actual=shown
+                )
+            )
+        return found
+
+    def _touched(self, events: Sequence[RecordedEvent]) -> set[str]:
+        """The tasks of the events whose entries are counted, or are to be from now on."""
+        if not self._counted and not self._is_counting_new:
+            return set()
+        tasks = {recorded.task for recorded in events}
+        return tasks if self._is_counting_new else tasks & self._counted
+
+    # --- what is known -----------------------------------------------------------------------------------------
+
+    def _count(self, task: Task | None, sign: int) -> None:
+        """Add a task's entries to what the keys should hold, or take them away."""
+        if task is None:
+            return
+        for key, entry in self._entries.of(task):
+            if isinstance(entry, Counted):
+                self._counts[key][entry.field] += sign
+            else:
+                self._sizes[key] += sign
+                if isinstance(entry, Ranked):
+                    self._ranked.add(key)
+
+    def _is_known(self, name: str) -> bool:
+        prefix = self._keys.task("")
+        if name.startswith(prefix):
+            return name[len(prefix) :] in self.board.tasks
+        return (
+            self._sizes[name] > 0 or any(self._counts[name].values()) if name in self._counts else self._sizes[name] > 0
+        )
+
+    def _is_entry(self, key: str, task: str) -> bool:
+        state = self.board.get(task)
+        return state is not None and any(each == key for each, _ in self._entries.of(state))
+
+    def _is_of_another_type(self, key: str) -> bool:
+        with redis_errors(self._where):
+            return cast("bytes", self._client.type(key)) not in (b"none", b"string")
+
+    def _scan(self, pattern: str) -> Iterator[str]:
+        escaped = pattern[:-1].translate(_GLOB) + "*" if pattern.endswith("*") else pattern.translate(_GLOB)
+        with redis_errors(self._where):
+            for name in self._client.scan_iter(match=escaped, count=_SCAN_COUNT):
+                yield name.decode(errors="surrogateescape")
+
+    def _scan_members(self, key: str) -> Iterator[str]:
+        scan = self._client.zscan_iter if key in self._ranked else self._client.sscan_iter
+        with redis_errors(self._where):
+            for found in scan(key, count=_SCAN_COUNT):
+                member = found[0] if key in self._ranked else found
+                yield member.decode(errors="surrogateescape")
+
+
+_GLOB: Final = {ord(char): f"\\{char}" for char in "*?[]\\^"}
+
+
+def _different_members(key: str, names: Sequence[str], answers: object) -> list[Difference]:
+    found: list[Difference] = []
+    if isinstance(answers, redis.ResponseError):
+        found.append(Difference(kind=DifferenceKind.TYPE, key=key, actual="another type"))
+        answers = [0] * len(names)
+    pairs = zip(names, cast("list[int]", answers), strict=True)
+    return found + [
+        Difference(kind=DifferenceKind.ENTRY, key=key, task=task, expected=0) for task, is_in in pairs if not is_in
+    ]
+
+
+def _different_ranks(key: str, scores: dict[str, int], answers: object) -> list[Difference]:
+    found: list[Difference] = []
+    if isinstance(answers, redis.ResponseError):
+        found.append(Difference(kind=DifferenceKind.TYPE, key=key, actual="another type"))
+        answers = [None] * len(scores)
+    pairs = zip(scores.items(), cast("list[float | None]", answers), strict=True)
+    return found + [
+        Difference(
+            kind=DifferenceKind.ENTRY,
+            key=key,
+            task=task,
+            expected=score,
+            actual=None if actual is None else f"{float(actual):g}",
+            is_ranked=True,
+        )
+        for (task, score), actual in pairs
+        if actual is None or float(actual) != score
+    ]
+
+
+def _different_counts(key: str, expected: Counter[str], answer: object) -> list[Difference]:
+    actual = _counts_in(answer)
+    found: list[Difference] = []
+    if actual is None:
+        found.append(Difference(kind=DifferenceKind.TYPE, key=key, actual="not a hash of counts"))
+        actual = {}
+    return found + [
+        Difference(
+            kind=DifferenceKind.COUNT, key=key, field=field, expected=expected[field], actual=actual.get(field, 0)
+        )
+        for field in sorted(actual.keys() | +expected)
+        if actual.get(field, 0) != expected[field]
+    ]
+
+
+def _counts_in(answer: object) -> dict[str, int] | None:
+    """The counts in a hash; None where it is no hash, or holds something else."""
+    try:
+        return {field.decode(): int(value) for field, value in cast("dict[bytes, bytes]", answer).items()}
+    except (AttributeError, ValueError):
+        return None
+
+
+def _batches(items: Iterable[str], size: int) -> Iterator[list[str]]:
+    iterator = iter(items)
+    while batch := list(islice(iterator, size)):
+        yield batch

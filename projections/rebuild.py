@@ -1,0 +1,282 @@
+"""Rebuild: snapshots and views made equal to the fold of the ledger, online (P8).
+
+It folds the ledger in memory, compares batch by batch, and writes what differs in commits like any projector's: each
+checks that the checkpoint is where the comparison was made. So at every moment readers find every task, an append never
+waits, and between two batches the new events are projected.
+
+    1  fold in memory; nothing is written
+    2  write down that a rebuild is at work: whoever finds that and nobody at work, finishes it
+    3  write what differs, batch by batch
+    4  take the mark away
+
+Where the checkpoints themselves cannot be trusted (moved by hand, or of another schema version), step 2 also sets them
+to where the fold is and raises the generation: from then on no other projector commits before step 4.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
+
+from ledger import (
+    BEGINNING,
+    CheckpointMismatchError,
+    EventStore,
+    Keys,
+    LedgerDamagedError,
+    LossNotAcceptedError,
+    NewerProjectionError,
+    Position,
+    SnapshotDamagedError,
+    StoreUnavailableError,
+    UnknownProjectionError,
+    redis_errors,
+)
+from projections.audit import Audit
+from projections.catalogue import VIEWS
+from projections.changes import Changes
+from projections.checkpoint import REBUILD_FENCED, REBUILD_ONLINE, Checkpoint
+from projections.comparison import Comparison, Difference, Question
+from projections.lease import Lease
+from projections.live_board import LiveBoard
+from projections.lua import CommitScript
+from projections.projection import View
+from projections.projector import Projector
+from projections.replay import no_garbage_collection
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+LEASE_WAIT_SECONDS_MAX: Final = 5.0
+_LEASE_POLL_SECONDS: Final = 0.01
+_FENCE_ATTEMPTS_MAX: Final = 100
+_REPAIR_ATTEMPTS_MAX: Final = 1_000
+
+RebuildProgress = Callable[[str, int, int], None]
+"""Called with what is done at the moment (`Folding`, `Writing`), how much of it is done, and how much there is."""
+
+
+class RebuildReport(Struct, frozen=True):
+    """What a rebuild did. `differences` is how many things it put right, `lost` what is missing in the ledger.
+
+    `has_reset_checkpoints` tells that the checkpoints could not be trusted, and were set anew.
+    """
+
+    events: int
+    tasks: int
+    differences: int
+    position: Position
+    fold_seconds: float
+    write_seconds: float
+    has_reset_checkpoints: bool = False
+    lost: int = 0
+
+
+class Rebuild:
+    """Rebuilds one town's snapshots and views, or one view of them."""
+
+    def __init__(
+        self,
+        client: Redis,
+        keys: Keys,
+        *,
+        lease: Lease,
+        view: str | None = None,
+        views: Sequence[View] = VIEWS,
+        accepts_loss: bool = False,
+        where: str = "redis",
+        progress: RebuildProgress | None = None,
+    ) -> None:
+        """`view` names one view; UnknownProjectionError where there is none of that name."""
+        chosen = [each for each in views if view in (None, each.name)]
+        if not chosen:
+            raise UnknownProjectionError(str(view), [each.name for each in views])
+        self._accepts_loss = accepts_loss
+        self._commit = CommitScript(client)
+        self._lease = lease
+        self._progress = progress
+        self._store = EventStore(client, keys, where=where)
+        self._projector = Projector(client, keys, views=views, where=where)
+        self._checkpoints = self._projector.checkpoints
+        self._live = LiveBoard(client, keys, where=where)
+        self._where = where
+        self._comparison = Comparison(client, keys, views=chosen, has_snapshots=view is None, where=where)
+        self._is_of_one_view = view is not None
+        self._view = view
+        self._lost = 0
+        self._has_reset_checkpoints = False
+
+    def run(self) -> RebuildReport:
+        """Fold, compare and put right. LossNotAcceptedError where events are missing and that was not accepted.
+
+        NewerProjectionError where a newer program wrote a checkpoint; StoreUnavailableError: run it again, it goes on.
+        """
+        started = time.monotonic()
+        self._refuse_what_cannot_be_rebuilt()
+        with no_garbage_collection():
+            self._fold()
+        folded = time.monotonic()
+        self._take_lease()
+        try:
+            self._begin()
+            differences = sum(self._repair(ask) for ask in self._comparison.questions(progress=self._show_written))
+            self._checkpoints.mark_rebuild(None)
+        finally:
+            self._lease.give_up()
+        board = self._comparison.board
+        return RebuildReport(
+            events=board.position.seq,
+            tasks=len(board.tasks),
+            differences=differences,
+            position=board.position,
+            fold_seconds=folded - started,
+            write_seconds=time.monotonic() - folded,
+            has_reset_checkpoints=self._has_reset_checkpoints,
+            lost=self._lost,
+        )
+
+    def preview(self) -> Iterator[Difference]:
+        """What `run` would put right; writes nothing. Errors as for `run`."""
+        self._refuse_what_cannot_be_rebuilt()
+        with no_garbage_collection():
+            self._fold()
+        for ask in self._comparison.questions(progress=self._show_written):
+            yield from ask()
+
+    # --- 1: fold -----------------------------------------------------------------------------------------------
+
+    def _fold(self) -> None:
+        """Fold up to the snapshots' checkpoint, or to the end where the checkpoints cannot be trusted."""
+        goal = self._goal()
+        audit = Audit(self._store, observe=self._comparison.observe)
+
+        def show(position: Position) -> None:
+            self._show("Folding", position.seq, goal.seq)
+
+        try:
+            self._comparison.fold_to(goal, progress=show)
+        except LedgerDamagedError as damage:
+            if not self._accepts_loss:
+                raise LossNotAcceptedError(damage) from damage
+            self._comparison.restart(audit.board)
+            audit.read(upto=goal, progress=show)
+            if not audit.is_readable:
+                raise
+            self._lost = len(audit.findings)
+
+    def _goal(self) -> Position:
+        """Where to fold to: the snapshots' checkpoint, or the ledger's end where the checkpoints cannot be trusted."""
+        if self._is_sound() or self._is_of_one_view:
+            return self._checkpoints.position()
+        return self._store.end()
+
+    def _is_sound(self) -> bool:
+        """Whether the checkpoints are of this program's schema versions and at one position, which is an event's."""
+        stored = self._checkpoints.read()
+        if not any(stored):
+            return self._store.end() == BEGINNING
+        versions = [version for _, version in self._checkpoints.projections]
+        return (
+            all(each is not None for each in stored)
+            and len({each.position for each in stored if each is not None}) == 1
+            and [each.schema_version for each in stored if each is not None] == versions
+            and stored[0] is not None
+            and stored[0].rebuild != REBUILD_FENCED
+            and (stored[0].position.seq == 0 or self._store.position_of(stored[0].position.seq) == stored[0].position)
+            and not self._is_set_back(stored[0].position)
+        )
+
+    def _is_set_back(self, position: Position) -> bool:
+        """Whether a snapshot of the next events knows of them already, so that the checkpoint was moved back."""
+        tasks = sorted({recorded.task for recorded in self._store.read(position)})
+        try:
+            is_ahead = any(task is not None and task.position > position for task in self._live.get_many(tasks))
+        except SnapshotDamagedError:
+            return False
+        # Where the checkpoint moved meanwhile, the snapshots were right to be ahead.
+        return is_ahead and position == self._checkpoints.position()
+
+    def _refuse_what_cannot_be_rebuilt(self) -> None:
+        """A newer program's projections; and one view alone, where others are not sound either."""
+        stored = self._checkpoints.read()
+        for (name, known), checkpoint in zip(self._checkpoints.projections, stored, strict=True):
+            if checkpoint is not None and checkpoint.schema_version > known:
+                raise NewerProjectionError(name, schema=checkpoint.schema_version, schema_known=known)
+            if self._is_of_one_view and name != self._view:
+                position = BEGINNING if checkpoint is None else checkpoint.position
+                if checkpoint is None or checkpoint.schema_version != known or position != self._checkpoints.position():
+                    raise CheckpointMismatchError(name, position, self._checkpoints.position())
+
+    # --- 2: begin ----------------------------------------------------------------------------------------------
+
+    def _take_lease(self) -> None:
+        """Hold the lease, so that commands leave projecting to us; go on without it where a worker keeps it."""
+        deadline = time.monotonic() + LEASE_WAIT_SECONDS_MAX
+        while not self._lease.take() and time.monotonic() < deadline:
+            time.sleep(_LEASE_POLL_SECONDS)
+
+    def _begin(self) -> None:
+        if self._is_sound():
+            self._checkpoints.mark_rebuild(REBUILD_ONLINE)
+            return
+        for _ in range(_FENCE_ATTEMPTS_MAX):
+            self._comparison.fold_to(self._goal())
+            if self._checkpoints.fence(self._checkpoints.read(), self._comparison.board.position):
+                self._has_reset_checkpoints = True
+                return
+        raise StoreUnavailableError(
+            self._where, "did not let the checkpoints be set", "Try again when less is written."
+        )
+
+    # --- 3: write ----------------------------------------------------------------------------------------------
+
+    def _repair(self, ask: Question) -> int:
+        """Put right what differs, in one commit at the position of the comparison; how many differences there were."""
+        self._keep_up()
+        for _ in range(_REPAIR_ATTEMPTS_MAX):
+            differences = ask()
+            if not differences or self._commit_repairs(differences):
+                self._comparison.forget_missing()
+                return len(differences)
+        raise StoreUnavailableError(self._where, "is written to without pause", "Try again when less is written.")
+
+    def _commit_repairs(self, differences: Iterable[Difference]) -> bool:
+        checkpoints = self._checkpoints.read_sound(is_fenced_too=True)
+        position = self._comparison.board.position
+        if checkpoints[0].position != position:
+            return False
+        changes = Changes()
+        for difference in differences:
+            difference.repair(changes)
+        return self._commit_at(checkpoints, position, changes)
+
+    def _commit_at(self, checkpoints: Sequence[Checkpoint], position: Position, changes: Changes) -> bool:
+        with redis_errors(self._where):
+            return self._commit(
+                checkpoints=list(zip(self._checkpoints.keys, checkpoints, strict=True)),
+                from_position=position,
+                upto_position=position,
+                changes=changes,
+            )
+
+    def _keep_up(self) -> None:
+        """Between two batches, project what came in: whoever waits for us waits for one batch at most."""
+        self._lease.take()
+        stored = self._checkpoints.read()
+        if stored[0] is not None and stored[0].rebuild == REBUILD_FENCED:
+            return
+        try:
+            self._projector.project_batch()
+        except LedgerDamagedError:
+            # A damaged snapshot is in the way; it is put right when its turn comes.
+            return
+
+    def _show_written(self, done: int, total: int) -> None:
+        self._show("Writing", done, total)
+
+    def _show(self, what: str, done: int, total: int) -> None:
+        if self._progress is not None:
+            self._progress(what, done, total)

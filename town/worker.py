@@ -1,0 +1,146 @@
+"""The projector worker: follows one town until it is told to stop, a batch at a time.
+
+A lease keeps several workers from doing the same work twice; the others stand by and take over when it ends. A server
+that goes away is waited for, and not started again: `tt stop` means stop.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from msgspec import Struct
+
+from ledger import BEGINNING, LedgerDamagedError, Position, StoreUnavailableError
+from projections import BatchOutcome
+from town.town import Town
+
+BLOCK_MS: Final = 300
+"""How long a worker waits for events before it looks whether it is to stop."""
+STANDBY_SECONDS: Final = 0.3
+RECONNECT_SECONDS: Final = 0.5
+REPORT_SECONDS: Final = 10.0
+
+
+class WorkerReport(Struct, frozen=True):
+    """Where a worker is with a town: its position, how far behind in events and seconds, and its rate since the last report."""
+
+    town: str
+    position: Position
+    lag_events: int
+    lag_seconds: float
+    events: int
+    events_per_second: float
+    problem: str | None = None
+
+
+class WorkerMetrics:
+    """What a worker counts; a subclass publishes it."""
+
+    def batch(self, town: str, outcome: BatchOutcome, *, events: int, seconds: float) -> None:
+        """A batch was tried."""
+
+    def lag(self, town: str, *, events: int, seconds: float) -> None:
+        """How far behind the worker is."""
+
+
+class Worker:
+    """Follows the town at `path`. `report` gets a report now and then; `stop` ends it after the batch at hand."""
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        stop: threading.Event,
+        report: Callable[[WorkerReport], None],
+        metrics: WorkerMetrics | None = None,
+    ) -> None:
+        self._path = path
+        self._stop = stop
+        self._report = report
+        self._metrics = WorkerMetrics() if metrics is None else metrics
+        self._events = 0
+        self._reported_at = time.monotonic()
+        self._name = path.name
+        self._is_silent = True
+        self._problem: str | None = None
+        self.damage: LedgerDamagedError | None = None
+        """What stopped it, if it was damage."""
+
+    def run(self, *, once: bool = False) -> None:
+        """Project until `stop` is set; with `once`, until everything is in. Returns at damage too, which it keeps."""
+        is_first = True
+        while not self._stop.is_set():
+            try:
+                with Town.open(self._path, is_starting=is_first) as town:
+                    is_first = False
+                    self._name = town.name
+                    self._follow(town, once=once)
+                    return
+            except StoreUnavailableError as error:
+                if once:
+                    raise
+                is_first = False
+                self._say(BEGINNING, problem=str(error))
+                self._stop.wait(RECONNECT_SECONDS)
+            except LedgerDamagedError as damage:
+                self.damage = damage
+                self._say(BEGINNING, problem=str(damage))
+                return
+
+    def _follow(self, town: Town, *, once: bool) -> None:
+        town.catch_up()
+        try:
+            while not self._stop.is_set():
+                if not once and not town.lease.take():
+                    self._stop.wait(STANDBY_SECONDS)
+                    continue
+                started = time.monotonic()
+                batch = town.projector.project_batch()
+                seconds = time.monotonic() - started
+                self._events += batch.events
+                self._metrics.batch(town.name, batch.outcome, events=batch.events, seconds=seconds)
+                if batch.outcome is BatchOutcome.NOTHING_TO_DO:
+                    self._look(town, batch.position, is_last=once)
+                    if once:
+                        return
+                    town.store.wait(batch.position, block_ms=BLOCK_MS)
+                elif time.monotonic() - self._reported_at > REPORT_SECONDS:
+                    self._look(town, batch.position)
+        finally:
+            town.lease.give_up()
+
+    def _look(self, town: Town, position: Position, *, is_last: bool = False) -> None:
+        """Measure the lag, and report it the first time, the last time, and now and then between."""
+        end = town.store.end()
+        lag_events = max(end.seq - position.seq, 0)
+        lag_seconds = max(end.ms - position.ms, 0) / 1_000 if lag_events else 0.0
+        self._metrics.lag(town.name, events=lag_events, seconds=lag_seconds)
+        is_due = self._is_silent or time.monotonic() - self._reported_at > REPORT_SECONDS
+        if self._events and (is_due or is_last):
+            self._say(position, lag_events=lag_events, lag_seconds=lag_seconds)
+
+    def _say(
+        self, position: Position, *, lag_events: int = 0, lag_seconds: float = 0.0, problem: str | None = None
+    ) -> None:
+        if problem is not None and problem == self._problem:
+            return
+        self._problem = problem
+        self._is_silent = False
+        elapsed = max(time.monotonic() - self._reported_at, 0.001)
+        self._report(
+            WorkerReport(
+                town=self._name,
+                position=position,
+                lag_events=lag_events,
+                lag_seconds=lag_seconds,
+                events=self._events,
+                events_per_second=self._events / elapsed,
+                problem=problem,
+            )
+        )
+        self._events = 0
+        self._reported_at = time.monotonic()
