@@ -15,7 +15,7 @@ from ledger import (
 
 
 class Exit(IntEnum):
-    """The documented exit codes; 2 is Typer's."""
+    """The documented exit codes; 2 is Typer's, 70 a mistake of ours (EX_SOFTWARE)."""
 
     DONE = 0
     REFUSED = 1
@@ -23,6 +23,7 @@ class Exit(IntEnum):
     CONFLICT = 3
     UNAVAILABLE = 4
     DAMAGED = 5
+    UNEXPECTED = 70
 
 
 _CODES: Final[tuple[tuple[type[LedgerError], Exit], ...]] = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -76,6 +77,13 @@ app.command(rich_help_panel=_TOWNS)(demo)
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The program `tt`; ends with SystemExit. `arguments` are those after the program's name, None takes the process's."""
+    # Closed by whoever called us: what is said is said to nobody.
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: PTH123, SIM115 - for as long as the program runs
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: PTH123, SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal of few characters gets the others written out, rather than an error after the work is done.
+            stream.reconfigure(errors="backslashreplace")
     try:
         app(arguments)
     except LedgerError as error:
@@ -86,9 +94,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise
         say_error(
             f"Something unexpected happened: {type(error).__name__}: {error}."
-            " What was acknowledged is in the ledger. Set TT_TRACEBACK=1 to see where, and report it."
+            " Look with `tt events` whether it was done before you repeat it. Set TT_TRACEBACK=1 to see where it happened."
         )
-        sys.exit(Exit.REFUSED)
+        sys.exit(Exit.UNEXPECTED)
 
 
 if __name__ == "__main__":

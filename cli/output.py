@@ -12,7 +12,6 @@ import msgspec
 from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 from rich.text import Text
 
 from cli.text import visible
@@ -89,18 +88,28 @@ def say_table(columns: Sequence[str], rows: Sequence[Sequence[Cell]], *, flexibl
         room = max(console().width - others, _FLEXIBLE_COLUMNS_MIN)
         for row in cells:
             row[index].truncate(room, overflow="ellipsis")
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, _GAP, 0, 0))
-    for name in columns:
-        table.add_column(name, no_wrap=True)
-    for row in cells:
-        table.add_row(*row)
-    # As wide as it needs to be: a narrow terminal breaks its lines, which reads better than columns cut to nothing.
-    wide = console(width=_PIPE_COLUMNS)
-    with wide.capture() as rendered:
-        wide.print(table)
-    # The last column is padded too; nobody wants its blanks in a file.
-    sys.stdout.write("".join(f"{line.rstrip()}\n" for line in rendered.get().splitlines()))
+        widths[index] = min(widths[index], room)
+    lines = [[Text(name, style="bold") for name in columns], *cells]
+    rendered: dict[tuple[str, str], str] = {}
+    for line in lines:
+        shown = [
+            _rendered(cell, rendered) + " " * (width - cell.cell_len) for cell, width in zip(line, widths, strict=True)
+        ]
+        sys.stdout.write((" " * _GAP).join(shown).rstrip() + "\n")
     sys.stdout.flush()
+
+
+def _rendered(cell: Text, known: dict[tuple[str, str], str]) -> str:
+    """A cell with its style as this terminal wants it; few cells have one, and those are often the same."""
+    if not cell.style:
+        return cell.plain
+    key = cell.plain, str(cell.style)
+    if key not in known:
+        shown = console()
+        with shown.capture() as captured:
+            shown.print(cell, end="")
+        known[key] = captured.get()
+    return known[key]
 
 
 def say_fields(fields: Sequence[tuple[str, Cell]]) -> None:

@@ -9,7 +9,7 @@ from typing import Final, Self
 
 from rich.progress import Progress, TaskID
 
-from cli.output import progress_bar
+from cli.output import progress_bar, warn
 from ledger import Position
 from town import Town
 
@@ -21,6 +21,8 @@ PROGRESS_EVENTS_MIN: Final = 5_000
 def opened(path: Path | None, actor: str | None) -> Iterator[Town]:
     """The town at `path`; while much is projected, a bar shows how far it is."""
     with Town.open(path, actor=actor) as town, _ProjectionBar() as bar:
+        if town.server_warning is not None:
+            warn(town.server_warning)
         town.progress = bar.show
         yield town
 
@@ -50,3 +52,7 @@ class _ProjectionBar:
             self._bar.start()
         assert self._line is not None
         self._bar.update(self._line, total=goal.seq - self._first, completed=reached.seq - self._first)
+        if reached >= goal:
+            # Gone before the command says anything, so that its line does not stand among the output.
+            self._bar.stop()
+            self._bar = None

@@ -30,6 +30,7 @@ from ledger.errors import (
     CheckpointMismatchError,
     CommandRejectedError,
     EventDecodingError,
+    HeadLostError,
     HistoryBrokenError,
     InvalidValueError,
     LedgerDamagedError,
@@ -86,7 +87,7 @@ from ledger.recorded_event import NewEvent, RecordedEvent, decode_event, encode_
 from ledger.redis_errors import redis_errors
 from ledger.task import State, Task, evolve, fold
 from ledger.times import format_ms, from_ms, parse_rfc3339, to_ms
-from ledger.values import TEXT_BYTES_MAX, check_name, check_tags, check_text
+from ledger.values import TEXT_BYTES_MAX, check_name, check_tag, check_tags, check_text
 
 __all__ = [
     "BEGINNING",
@@ -111,6 +112,7 @@ __all__ = [
     "EventDecodingError",
     "EventStore",
     "FailTask",
+    "HeadLostError",
     "HistoryBrokenError",
     "InvalidValueError",
     "Keys",
@@ -168,6 +170,7 @@ __all__ = [
     "WishedTask",
     "WrongExpectedVersionError",
     "check_name",
+    "check_tag",
     "check_tags",
     "check_text",
     "check_town_name",

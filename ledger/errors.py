@@ -25,6 +25,7 @@
           UpcasterMissingError          an old schema that no upcaster lifts
         SequenceGapError                sequence numbers or versions are missing
         MisplacedEventError               an event of a task that does not exist, or exists already
+        HeadLostError                     a task that is there and has no head
         HistoryBrokenError              an event that another one names is not there
         ProjectionError                 what readers see cannot be trusted
           SnapshotDamagedError          a snapshot that is not what was projected
@@ -69,9 +70,16 @@ class InvalidValueError(CommandRejectedError):
 class TaskNotFoundError(CommandRejectedError):
     """No task goes by that id, prefix or alias."""
 
-    def __init__(self, task: str) -> None:
+    def __init__(self, task: str, *, then: str | None = None) -> None:
+        """`then` is the position at which it was looked for, where that is not now."""
         self.task = task
-        super().__init__(f"No task is called {task!r}. `tt task list` shows the tasks of this town.")
+        self.then = then
+        if then is None:
+            super().__init__(f"No task is called {task!r}. `tt task list` shows the tasks of this town.")
+        else:
+            super().__init__(
+                f"No task was called {task!r} at {then}. `tt task history {task}` shows when it came to be."
+            )
 
 
 class TaskAmbiguousError(CommandRejectedError):
@@ -207,8 +215,9 @@ class WrongExpectedVersionError(LedgerError):
         self.task = task
         self.expected = expected
         self.actual = actual
+        why = "somebody else changed it meanwhile" if actual > expected else "it never had that version"
         super().__init__(
-            f"Task {task} is at version {actual}, not {expected}: somebody else changed it meanwhile."
+            f"Task {task} is at version {actual}, not {expected}: {why}."
             f" Look at it with `tt task history {task}` and try again."
         )
 
@@ -302,6 +311,17 @@ class MisplacedEventError(LedgerDamagedError):
         super().__init__(
             f"The event at {position} says {event_type} of task {task}, which {problem}."
             f" An event or a snapshot was lost or altered: `tt task history {task}` shows what the ledger has."
+        )
+
+
+class HeadLostError(LedgerDamagedError):
+    """A task is there, and the heads do not know it."""
+
+    def __init__(self, heads_key: str, task: str) -> None:
+        self.task = task
+        super().__init__(
+            f"The hash {heads_key} has lost task {task}, which has a snapshot: something other than the append script"
+            " changed it. Restore the data folder from a backup."
         )
 
 

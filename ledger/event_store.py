@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from redis import Redis
     from redis.connection import Connection
 
-APPEND_EVENTS_MAX: Final = 200_000
+APPEND_EVENTS_MAX: Final = 100_000
 APPEND_BYTES_MAX: Final = 256 * 1024 * 1024
 APPEND_ATTEMPTS_MAX: Final = 3
 READ_EVENTS_MAX: Final = 1_000
@@ -194,7 +194,7 @@ class EventStore:
         return sorted(found)
 
     def position_of(self, number: int) -> Position | None:
-        """The position of event `number`; None where there is no such event yet.
+        """The position of event `number`; None where there is no such event yet. SequenceGapError where it is missing.
 
         Positions begin with a time, so this halves the ledger's span of time, some 40 XRANGE calls.
         """
@@ -209,13 +209,26 @@ class EventStore:
                 low = middle
             else:
                 high = middle - 1
-        return Position.of(ms=low, seq=number)
+        position = Position.of(ms=low, seq=number)
+        if not self.has(position):
+            first = self._first_from(low)
+            raise SequenceGapError("sequence number", first or end, expected=number, found=(first or end).seq)
+        return position
+
+    def has(self, position: Position) -> bool:
+        """Whether there is an event at exactly `position`. Source: XRANGE."""
+        with redis_errors(self._where):
+            return bool(self._exchange("XRANGE", self._keys.ledger, position, position))
 
     def end_at(self, ms: int) -> Position:
-        """The position of the last event recorded at `ms` or before; BEGINNING where there is none."""
+        """The position of the last event recorded at `ms` or before; BEGINNING where there is none. SequenceGapError."""
         with redis_errors(self._where):
             entries = self._exchange("XREVRANGE", self._keys.ledger, max(ms, 0), "-", "COUNT", 1)
-        return Position(entries[0][0], "ascii") if entries else BEGINNING
+        last = Position(entries[0][0], "ascii") if entries else BEGINNING
+        following = self._first_from(max(ms, 0) + 1)
+        if following is not None and following.seq != last.seq + 1:
+            raise SequenceGapError("sequence number", following, expected=last.seq + 1, found=following.seq)
+        return last
 
     def start(self) -> Position:
         """The position of the first event; BEGINNING where there is none."""
@@ -331,5 +344,11 @@ def _check_sequence(events: Sequence[RecordedEvent], first_seq: int) -> None:
 def _parse_head(value: bytes | None) -> tuple[int, Position]:
     if value is None:
         return 0, BEGINNING
-    version, _, position = value.decode().partition(":")
-    return int(version), Position(position)
+    version, _, position = value.decode(errors="replace").partition(":")
+    try:
+        return int(version), Position.parse(position)
+    except ValueError as error:
+        raise LedgerDamagedError(
+            f"A head is {value!r}, and should be <version>:<position>: something other than the append script wrote it."
+            " Restore the data folder from a backup."
+        ) from error

@@ -17,6 +17,10 @@ _ADVICE: Final = {
     "OOM": "It is out of memory: give it more, with maxmemory-policy noeviction.",
     "MISCONF": "It cannot write to its disk: free space, then try again.",
     "READONLY": "It is a replica: use the URL of its primary.",
+    "BUSY": "Another script is at work in it: try again in a moment.",
+    "CLUSTERDOWN": "Its cluster is down: try again when it is up.",
+    "MOVED": "It is one of a cluster, and the town lies on another: use that one's URL.",
+    "NOREPLICAS": "It wants replicas and has too few: see min-replicas-to-write.",
     "LOADING": "It is still reading its data: try again in a moment.",
 }
 
@@ -30,26 +34,32 @@ _CODES: Final[Mapping[type[Exception], str]] = {
 
 
 @contextmanager
-def redis_errors(where: str) -> Iterator[None]:
-    """Inside, a Redis exception leaves as StoreUnavailableError, or as LedgerDamagedError for a key of the wrong type."""
+def redis_errors(where: str, *, key: str | None = None) -> Iterator[None]:
+    """Inside, a Redis exception leaves as StoreUnavailableError, or as LedgerDamagedError for a key of the wrong type.
+
+    `key` is the one key that is read inside, for that message.
+    """
     try:
         yield
-    except (redis.ConnectionError, redis.TimeoutError, redis.InvalidResponse, UnicodeError) as error:
-        # The last two: something answers that is no Redis, and a host name that cannot be one.
+    except (redis.ConnectionError, redis.TimeoutError, redis.InvalidResponse) as error:
+        # InvalidResponse: something answers that is no Redis.
         raise StoreUnavailableError(where, *_explain(error)) from error
     except redis.ResponseError as error:
-        if "WRONGTYPE" in str(error):
+        words = str(error)
+        if "WRONGTYPE" in words:
+            named = f"The key {key}" if key is not None else f"A key of the town ({words.removeprefix('WRONGTYPE ')})"
             raise LedgerDamagedError(
-                f"A key of the town at {where} is of the wrong type: something other than this program wrote it."
-                " Rename that key, then try again."
+                f"{named} at {where} is of the wrong type: something other than this program wrote it."
+                " Rename that key, then `tt rebuild`."
             ) from error
         raise StoreUnavailableError(where, *_explain(error), has_refused=True) from error
 
 
 def _explain(error: Exception) -> tuple[str, str]:
+    """What the server's words mean, and what to do."""
     words = str(error).rstrip(".") or type(error).__name__
     codes = [code for kind, code in _CODES.items() if isinstance(error, kind)]
-    codes += [code for code in _ADVICE if code in words]
+    codes += [code for code in _ADVICE if words.startswith(code)]
     if isinstance(error, redis.AuthenticationError):
         codes.append("NOAUTH" if "required" in words else "WRONGPASS")
     if codes:

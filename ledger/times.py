@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -20,7 +21,14 @@ def to_ms(time: datetime) -> int:
 
 def format_ms(ms: int) -> str:
     """`2026-11-23T17:33:02.123Z`."""
-    return f"{from_ms(ms).replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"
+    seconds, milliseconds = divmod(ms, 1_000)
+    return f"{_format_second(seconds)}.{milliseconds:03d}Z"
+
+
+# Events come in the order of their times, so a rebuild formats the same second again and again.
+@lru_cache(maxsize=4_096)
+def _format_second(seconds: int) -> str:
+    return from_ms(seconds * 1_000).replace(tzinfo=None).isoformat(timespec="seconds")
 
 
 def parse_rfc3339(text: str) -> int:

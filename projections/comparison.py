@@ -31,7 +31,7 @@ from ledger import (
 from projections.board import Board
 from projections.changes import Changes
 from projections.entries import ViewEntries
-from projections.projection import Counted, Member, Ranked, View
+from projections.projection import Counted, Entry, Member, Ranked, View
 from projections.snapshots import NAME, encode_snapshot
 
 if TYPE_CHECKING:
@@ -124,10 +124,10 @@ class Comparison:
         for batch in self._store.read_batches(self.board.position, upto=position):
             touched = self._touched(batch)
             for task in touched:
-                self._count(self.board.get(task), -1)
+                self._count(self._entries_of(task), -1)
             self.board.fold(batch, observe=self.observe if self._is_following else None)
             for task in touched:
-                self._count(self.board.get(task), +1)
+                self._count(self._entries_of(task), +1)
             self._counted |= touched
             if progress is not None:
                 progress(self.board.position)
@@ -210,9 +210,10 @@ class Comparison:
 
     def _ask_tasks(self, pipeline: Pipeline, ids: Sequence[str]) -> Callable[[list[Any]], list[Difference]]:
         tasks = [self.board.tasks[task] for task in ids if task in self.board.tasks]
-        members, ranks = self._expected_entries(tasks)
+        entries = {task.id: list(self._entries.of(task)) for task in tasks}
+        members, ranks = _by_key(entries.values())
         if self._has_snapshots and tasks:
-            pipeline.mget([self._keys.task(task.id) for task in tasks])
+            pipeline.mget([self._keys.task(task) for task in entries])
         for key, names in members.items():
             pipeline.smismember(key, names)
         for key, scores in ranks.items():
@@ -228,25 +229,13 @@ class Comparison:
             self._missing.update(
                 each.key for each in found if each.kind is DifferenceKind.ENTRY and each.actual is None
             )
-            for task in tasks:
-                if task.id not in self._counted:
-                    self._count(task, +1)
-                    self._counted.add(task.id)
+            for task, its_entries in entries.items():
+                if task not in self._counted:
+                    self._count(its_entries, +1)
+                    self._counted.add(task)
             return found
 
         return understand
-
-    def _expected_entries(self, tasks: Sequence[Task]) -> tuple[dict[str, list[str]], dict[str, dict[str, int]]]:
-        """Key -> members of plain sets, and key -> member -> score of sorted ones."""
-        members: dict[str, list[str]] = defaultdict(list)
-        ranks: dict[str, dict[str, int]] = defaultdict(dict)
-        for task in tasks:
-            for key, entry in self._entries.of(task):
-                if isinstance(entry, Member):
-                    members[key].append(entry.task)
-                elif isinstance(entry, Ranked):
-                    ranks[key][entry.task] = entry.score
-        return members, ranks
 
     def _ask_strangers(self, pipeline: Pipeline, names: Sequence[str]) -> Callable[[list[Any]], list[Difference]]:
         for name in names:
@@ -306,18 +295,21 @@ class Comparison:
         found: list[Difference] = []
         for task, actual in zip(tasks, answers, strict=True):
             expected = encode_snapshot(task)
-            if actual == expected:
-                continue
-            key = self._keys.task(task.id)
-            if actual is None and self._is_of_another_type(key):
-                found.append(Difference(kind=DifferenceKind.TYPE, key=key, task=task.id, actual="another type"))
-            shown = None if actual is None else actual.decode(errors="replace")
-            found.append(
-                Difference(
-                    kind=DifferenceKind.SNAPSHOT, key=key, task=task.id, expected=expected.decode(), actual=shown
+            if actual != expected:
+                shown = None if actual is None else actual.decode(errors="replace")
+                difference = Difference(
+                    kind=DifferenceKind.SNAPSHOT,
+                    key=self._keys.task(task.id),
+                    task=task.id,
+                    expected=expected.decode(),
+                    actual=shown,
                 )
-            )
-        return found
+                found.append(difference)
+        missing = [difference.key for difference in found if difference.actual is None]
+        return found + [
+            Difference(kind=DifferenceKind.TYPE, key=key, actual="not a string")
+            for key in self._of_another_type(missing)
+        ]
 
     def _touched(self, events: Sequence[RecordedEvent]) -> set[str]:
         """The tasks of the events whose entries are counted, or are to be from now on."""
@@ -328,17 +320,19 @@ class Comparison:
 
     # --- what is known -----------------------------------------------------------------------------------------
 
-    def _count(self, task: Task | None, sign: int) -> None:
-        """Add a task's entries to what the keys should hold, or take them away."""
-        if task is None:
-            return
-        for key, entry in self._entries.of(task):
+    def _count(self, entries: Iterable[tuple[str, Entry]], sign: int) -> None:
+        """Add entries to what the keys should hold, or take them away."""
+        for key, entry in entries:
             if isinstance(entry, Counted):
                 self._counts[key][entry.field] += sign
             else:
                 self._sizes[key] += sign
                 if isinstance(entry, Ranked):
                     self._ranked.add(key)
+
+    def _entries_of(self, task: str) -> Iterable[tuple[str, Entry]]:
+        state = self.board.get(task)
+        return () if state is None else self._entries.of(state)
 
     def _is_known(self, name: str) -> bool:
         prefix = self._keys.task("")
@@ -349,12 +343,16 @@ class Comparison:
         )
 
     def _is_entry(self, key: str, task: str) -> bool:
-        state = self.board.get(task)
-        return state is not None and any(each == key for each, _ in self._entries.of(state))
+        return any(each == key for each, _ in self._entries_of(task))
 
-    def _is_of_another_type(self, key: str) -> bool:
+    def _of_another_type(self, keys: Sequence[str]) -> list[str]:
+        """The keys that are there after all, and hold something that is no string: MGET takes them for missing."""
         with redis_errors(self._where):
-            return cast("bytes", self._client.type(key)) not in (b"none", b"string")
+            pipeline = self._client.pipeline(transaction=False)
+            for key in keys:
+                pipeline.type(key)
+            types = pipeline.execute()
+        return [key for key, kind in zip(keys, types, strict=True) if kind not in (b"none", b"string")]
 
     def _scan(self, pattern: str) -> Iterator[str]:
         escaped = pattern[:-1].translate(_GLOB) + "*" if pattern.endswith("*") else pattern.translate(_GLOB)
@@ -371,6 +369,21 @@ class Comparison:
 
 
 _GLOB: Final = {ord(char): f"\\{char}" for char in "*?[]\\^"}
+
+
+def _by_key(
+    entries: Iterable[Iterable[tuple[str, Entry]]],
+) -> tuple[dict[str, list[str]], dict[str, dict[str, int]]]:
+    """Key -> members of plain sets, and key -> member -> score of sorted ones."""
+    members: dict[str, list[str]] = defaultdict(list)
+    ranks: dict[str, dict[str, int]] = defaultdict(dict)
+    for its_entries in entries:
+        for key, entry in its_entries:
+            if isinstance(entry, Member):
+                members[key].append(entry.task)
+            elif isinstance(entry, Ranked):
+                ranks[key][entry.task] = entry.score
+    return members, ranks
 
 
 def _different_members(key: str, names: Sequence[str], answers: object) -> list[Difference]:

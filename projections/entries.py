@@ -18,20 +18,20 @@ class ViewEntries:
 
     def __init__(self, keys: Keys, views: Sequence[View]) -> None:
         self._keys = keys
-        self._views = views
-        self._followers = [view for view in views if view.follows_events]
+        self._prefixes = [(keys.view(view.name), view) for view in views]
+        self._followers = [(prefix, view) for prefix, view in self._prefixes if view.follows_events]
 
     def of(self, task: Task) -> Iterator[tuple[str, Entry]]:
         """Every entry of a task, with its key."""
-        for view in self._views:
+        for prefix, view in self._prefixes:
             for entry in view.entries(task):
-                yield self._keys.view(view.name, entry.part), entry
+                yield prefix if entry.part is None else f"{prefix}:{entry.part}", entry
 
     def tally(self, before: Task | None, recorded: RecordedEvent) -> Iterator[tuple[str, Counted]]:
         """What the views that follow events count of one, with the key."""
-        for view in self._followers:
+        for prefix, view in self._followers:
             for counted in view.tally(before, recorded):
-                yield self._keys.view(view.name, counted.part), counted
+                yield prefix if counted.part is None else f"{prefix}:{counted.part}", counted
 
     def project(self, tasks: dict[str, Task | None], events: Iterable[RecordedEvent]) -> Changes:
         """Fold events onto `tasks`, which are as they are right before them; the changes to snapshots and views.

@@ -38,7 +38,7 @@ class LiveBoard:
     def get(self, task: str) -> Task | None:
         """The task; None where it has no snapshot. SnapshotDamagedError. Source: GET."""
         key = self._keys.task(task)
-        with redis_errors(self._where):
+        with redis_errors(self._where, key=key):
             snapshot = cast("bytes | None", self._client.get(key))
         return None if snapshot is None else decode_snapshot(snapshot, key=key)
 

@@ -21,7 +21,10 @@ class Member(NamedTuple):
 
 
 class Ranked(NamedTuple):
-    """The task is in the sorted set of `part`, at `score`."""
+    """The task is in the sorted set of `part`, at `score`, which is set when the task is made and never changes.
+
+    0 is for sets whose order is that of their members' names.
+    """
 
     part: str | None
     task: str

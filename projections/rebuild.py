@@ -118,14 +118,14 @@ class Rebuild:
         self._refuse_what_cannot_be_rebuilt()
         with no_garbage_collection():
             self._fold()
-        folded = time.monotonic()
-        self._take_lease()
-        try:
-            self._begin()
-            differences = sum(self._repair(ask) for ask in self._comparison.questions(progress=self._show_written))
-            self._checkpoints.mark_rebuild(None)
-        finally:
-            self._lease.give_up()
+            folded = time.monotonic()
+            self._take_lease()
+            try:
+                self._begin()
+                differences = sum(self._repair(ask) for ask in self._comparison.questions(progress=self._show_written))
+                self._checkpoints.mark_rebuild(None)
+            finally:
+                self._lease.give_up()
         board = self._comparison.board
         return RebuildReport(
             events=board.position.seq,

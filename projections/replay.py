@@ -6,7 +6,7 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ledger import EventStore, Position
+from ledger import EventStore, Position, SequenceGapError
 from projections.board import Board
 
 
@@ -16,6 +16,8 @@ def replay(store: EventStore, *, upto: Position | None = None) -> Board:
     with no_garbage_collection():
         for batch in store.read_batches(upto=upto):
             board.fold(batch)
+    if upto is not None and board.position != upto:
+        raise SequenceGapError("sequence number", upto, expected=upto.seq, found=board.position.seq)
     return board
 
 

@@ -14,12 +14,13 @@ of milliseconds; its numbers are whole, so every machine counts alike.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from typing import ClassVar, Final
 
 from ledger import RecordedEvent, Task, TaskCompleted, TaskCreated, TaskFailed, TaskStarted, format_ms
 from projections.projection import Counted, View
 
+_COUNTED: Final = frozenset({TaskStarted, TaskCompleted, TaskFailed})
 _BUCKET_BITS: Final = 3
 _EXACT_MS_MAX: Final = 1 << (_BUCKET_BITS + 1)
 _DAY_CHARS: Final = len("2026-11-23")
@@ -32,22 +33,21 @@ class Throughput(View):
     schema_version: ClassVar[int] = 1
     follows_events: ClassVar[bool] = True
 
-    def tally(self, before: Task | None, recorded: RecordedEvent) -> Iterator[Counted]:
+    def tally(self, before: Task | None, recorded: RecordedEvent) -> Iterable[Counted]:
         data = recorded.data
         kind = type(data)
         if kind is TaskCreated:
-            yield Counted(day_of(recorded.position.ms), f"created:{recorded.actor}")
-            return
-        if before is None or before.assigned_to is None:
-            return
-        ms = recorded.position.ms
+            return (Counted(day_of(recorded.position.ms), f"created:{recorded.actor}"),)
+        if before is None or before.assigned_to is None or kind not in _COUNTED:
+            return ()
+        agent, ms = before.assigned_to, recorded.position.ms
+        day = day_of(ms)
         if kind is TaskStarted:
-            yield Counted(day_of(ms), f"waited:{bucket_of(ms - before.created_at_ms)}:{before.assigned_to}")
-        elif kind is TaskCompleted or kind is TaskFailed:
-            day = day_of(ms)
-            yield Counted(day, f"{'completed' if kind is TaskCompleted else 'failed'}:{before.assigned_to}")
-            if before.started_at_ms is not None:
-                yield Counted(day, f"worked:{bucket_of(ms - before.started_at_ms)}:{before.assigned_to}")
+            return (Counted(day, f"waited:{bucket_of(ms - before.created_at_ms)}:{agent}"),)
+        ended = Counted(day, f"{'completed' if kind is TaskCompleted else 'failed'}:{agent}")
+        if before.started_at_ms is None:
+            return (ended,)
+        return ended, Counted(day, f"worked:{bucket_of(ms - before.started_at_ms)}:{agent}")
 
 
 def day_of(ms: int) -> str:

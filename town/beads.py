@@ -28,6 +28,7 @@ _STATES: Final[Mapping[str, State]] = {
     "pinned": State.PENDING,
     "closed": State.COMPLETED,
 }
+_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 _PARENT_CHILD: Final = "parent-child"
 
 
@@ -73,7 +74,7 @@ def read_beads(path: Path, *, town: str, actor: str) -> BeadsExport:
     ImportRefusedError lists every bad line with its number; FolderRefusedError where the file cannot be read.
     """
     with refuse_os_errors(path):
-        lines = path.read_bytes().split(b"\n")
+        lines = path.read_bytes().removeprefix(_BYTE_ORDER_MARK).split(b"\n")
     issues: dict[str, _Issue] = {}
     wishes: dict[str, WishedTask | None] = {}
     problems: list[str] = []

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import urlsplit
@@ -13,7 +15,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from ledger import StoreUnavailableError, redis_errors
-from town.errors import ServerTooOldError
+from town.errors import ForeignServerError, ServerTooOldError
 from town.folder import Settings
 from town.server import LOADING_SECONDS_MAX, VERSION_MIN, EmbeddedServer
 from town.socket_path import SocketPath
@@ -42,7 +44,7 @@ class Connection:
     def check(self) -> None:
         """Wait while the server loads its data, then check its version. StoreUnavailableError, ServerTooOldError."""
         deadline = time.monotonic() + LOADING_SECONDS_MAX
-        with redis_errors(self.where):
+        with _unfit_host_names(self.where), redis_errors(self.where):
             while True:
                 try:
                     # A server that is loading answers INFO, and nothing else.
@@ -76,13 +78,21 @@ def connect(folder: Path, settings: Settings, *, is_starting: bool = True) -> Co
     """
     connection = _open(folder, settings)
     try:
-        if connection.server is not None and is_starting and not connection.server.answers():
-            connection.server.start()
+        if connection.server is not None:
+            _make_ready(connection.server, is_starting=is_starting)
         connection.check()
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _make_ready(server: EmbeddedServer, *, is_starting: bool) -> None:
+    """Start the town's own server where it is down; ForeignServerError where another one listens in its place."""
+    if is_starting and not server.answers():
+        server.start()
+    if not server.is_running() and server.answers():
+        raise ForeignServerError(server.where)
 
 
 def server_url(settings: Settings) -> str | None:
@@ -109,6 +119,15 @@ def _open(folder: Path, settings: Settings) -> Connection:
         # Its words may quote a part of the password.
         raise StoreUnavailableError(where, "has a URL that cannot be read", "Correct it.") from error
     return Connection(client, where=where, server=None, socket_path=None)
+
+
+@contextmanager
+def _unfit_host_names(where: str) -> Iterator[None]:
+    """Inside, a host name that cannot be one leaves as StoreUnavailableError."""
+    try:
+        yield
+    except UnicodeError as error:
+        raise StoreUnavailableError(where, "has a URL whose host cannot be one", "Correct it.") from error
 
 
 def _options() -> dict[str, Any]:

@@ -45,7 +45,8 @@ def read_durability(connection: Connection) -> Durability:
         for name, (wanted, consequence) in _WANTED.items()
         if name in settings and settings[name] != wanted
     )
-    return Durability(settings, problems)
+    # Some hosted servers answer with an empty table.
+    return Durability(settings, problems, is_known=settings.keys() >= _WANTED.keys())
 
 
 def _text(value: str | bytes) -> str:

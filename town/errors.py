@@ -10,6 +10,7 @@ CommandRejectedError
   ImportRefusedError         a file to import is not as it should be; nothing of it was taken
 StoreUnavailableError
   ServerStartError           the town's own server did not start
+  ForeignServerError         something else listens on the town's socket
   ServerTooOldError          the server lacks what the scripts need
 """
 
@@ -47,7 +48,10 @@ class FolderRefusedError(CommandRejectedError):
 
     def __init__(self, path: Path, error: OSError) -> None:
         self.path = path
-        super().__init__(f"{path} cannot be used: {error.strerror or error}. Check its permissions, or choose another.")
+        advice = (
+            "Check the name." if isinstance(error, FileNotFoundError) else "Check its permissions, or choose another."
+        )
+        super().__init__(f"{path} cannot be used: {error.strerror or error}. {advice}")
 
 
 class SettingsError(CommandRejectedError):
@@ -91,6 +95,18 @@ class ImportRefusedError(CommandRejectedError):
 
 class ServerStartError(StoreUnavailableError):
     """The town's own server did not start."""
+
+
+class ForeignServerError(StoreUnavailableError):
+    """Something else listens on the town's socket: its events would not be kept in the town's folder."""
+
+    def __init__(self, where: str) -> None:
+        super().__init__(
+            where,
+            "does not hold this folder's lock",
+            "It is not the town's own, or its .tt folder was removed while it ran. Stop it, restore .tt, or set [redis] url.",
+            has_refused=True,
+        )
 
 
 class ServerTooOldError(StoreUnavailableError):

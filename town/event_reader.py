@@ -82,7 +82,7 @@ class EventReader:
         if asked == BEGINNING:
             return BEGINNING
         if isinstance(asked, Position):
-            if self._store.position_of(asked.seq) != asked:
+            if not self._store.has(asked):
                 raise MomentError(f"Position {asked}", "is not an event of this town")
             return asked
         if isinstance(asked, int):
@@ -91,6 +91,8 @@ class EventReader:
                 known = f"whose events are 1 to {end.seq}" if end.seq else "which has no events yet"
                 raise MomentError(f"Event {asked}", f"is not in this town, {known}")
             return position
+        if asked.tzinfo is None:
+            raise MomentError(asked.isoformat(), "has no time zone")
         if asked > max(datetime.now(UTC), end.time):
             raise MomentError(f"{asked.isoformat(timespec='seconds')}", "has not come yet")
         return self._store.end_at(to_ms(asked))

@@ -136,7 +136,10 @@ def write_toml(path: Path, table: dict[str, object]) -> None:
     """Write a TOML file by rename, so that a crash leaves the old file or the new one."""
     temporary = path.with_name(f"{path.name}.{os.getpid()}{_TEMPORARY_SUFFIX}")
     try:
-        temporary.write_bytes(tomli_w.dumps(table).encode())
+        with temporary.open("wb") as file:
+            file.write(tomli_w.dumps(table).encode())
+            file.flush()
+            os.fsync(file.fileno())
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

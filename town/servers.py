@@ -68,7 +68,10 @@ def _state(folder: Path) -> TownState:
     try:
         if not is_town(folder):
             return TownState.GONE
-        connect(folder, read_settings(folder), is_starting=False).close()
+        settings = read_settings(folder)
+        if server_url(settings) is None:
+            return TownState.UP if EmbeddedServer(folder).is_running() else TownState.DOWN
+        connect(folder, settings, is_starting=False).close()
     except LedgerError:
         return TownState.DOWN
     return TownState.UP

@@ -52,6 +52,7 @@ from ledger import (
     TaskNotFoundError,
     WishedTask,
     check_name,
+    check_tag,
     new_command_id,
     new_task_id,
     steps,
@@ -81,14 +82,14 @@ from projections import (
 from town.beads import read_beads
 from town.connection import Connection, connect
 from town.durability import Durability, read_durability
-from town.errors import MomentError
+from town.errors import ImportRefusedError, MomentError
 from town.event_filter import EVERY_EVENT, EventFilter
 from town.event_reader import EVENTS_COUNT, EventReader
 from town.folder import Settings, absolute, find_folder, make_folder, read_settings
 from town.moment import Moment
 from town.references import References, find_on_board
-from town.registry import RegisteredTown, register_town
-from town.writer import Receipt, Writer
+from town.registry import RegisteredTown, register_town, registered_towns
+from town.writer import Receipt, Wish, Writer
 
 REBUILD_WAIT_SECONDS_MAX: Final = 120.0
 _REBUILD_POLL_SECONDS: Final = 0.05
@@ -155,10 +156,17 @@ class Town:
         """Make the folder at `path` a town, or meet it as it is; start its server and record it in the registry."""
         folder = absolute(Path(path) if path is not None else Path.cwd())
         checked_actor = current_actor(actor)
+        if is_registered:
+            # Read first: where it is broken, nothing is made.
+            registered_towns()
         settings = make_folder(folder, name=name, url=url)
         town = cls(connect(folder, settings), folder=folder, settings=settings, actor=checked_actor)
         if is_registered:
-            register_town(RegisteredTown(settings.name, str(folder)))
+            try:
+                register_town(RegisteredTown(settings.name, str(folder)))
+            except BaseException:
+                town.close()
+                raise
         return town
 
     def close(self) -> None:
@@ -187,13 +195,12 @@ class Town:
     ) -> Receipt:
         """A new task, pending, or assigned where `agent` is given. With an alias it is made once: again is already true."""
         task = new_task_id() if alias is None else task_id_of_alias(self.name, check_name(alias, "alias"))
-        guards: dict[str, int] = {}
         given_tags = tuple(tags)
 
-        def command() -> Command:
-            lineage = () if parent is None else self._guard_lineage(parent, guards)
-            guards.pop(task, None)
-            return CreateTask(
+        def wish() -> Wish:
+            guards = {} if parent is None else self._guard_lineage(parent)
+            lineage = tuple(guards)
+            command = CreateTask(
                 task=task,
                 description=description,
                 tags=given_tags,
@@ -202,8 +209,9 @@ class Town:
                 agent=agent,
                 lineage=lineage[1:],
             )
+            return command, guards
 
-        return self._writer.execute(task, command, guards=guards, reason=reason)
+        return self._writer.execute(wish, reason=reason)
 
     def assign(
         self, task: str, agent: str, *, reason: str | None = None, expected_version: int | None = None
@@ -289,15 +297,14 @@ class Town:
         self, task: str, parent: str | None, *, reason: str | None = None, expected_version: int | None = None
     ) -> Receipt:
         """Put the task below `parent`, or below none. TaskCycleError where `parent` lies below the task."""
-        guards: dict[str, int] = {}
 
-        def command(id_: str) -> Command:
-            lineage = () if parent is None else self._guard_lineage(parent, guards)
-            # The task's own version is guarded by what it was decided on.
-            guards.pop(id_, None)
-            return MoveTask(task=id_, parent_id=lineage[0] if lineage else None, lineage=lineage[1:])
+        def wish() -> Wish:
+            id_ = self._references.resolve(task)
+            guards = {} if parent is None else self._guard_lineage(parent)
+            lineage = tuple(guards)
+            return MoveTask(task=id_, parent_id=lineage[0] if lineage else None, lineage=lineage[1:]), guards
 
-        return self._change(task, command, reason, expected_version, guards)
+        return self._writer.execute(wish, reason=reason, expected_version=expected_version)
 
     def note(self, task: str, text: str, *, expected_version: int | None = None) -> Receipt:
         """Write down progress."""
@@ -336,6 +343,11 @@ class Town:
             raise MomentError(f"{backdate.isoformat(timespec='seconds')}", "has not come yet")
         export = read_beads(Path(path), town=self.name, actor=self.actor)
 
+        if prune and not export.wishes:
+            raise ImportRefusedError(
+                Path(path), ["the file has no issue, and --prune would remove every task that has an alias"]
+            )
+
         def wishes() -> dict[str, WishedTask | None]:
             wished = dict(export.wishes)
             if prune:
@@ -371,8 +383,14 @@ class Town:
     def page(self, wanted: TaskFilter = EVERY_TASK, *, offset: int = 0, limit: int | None = None) -> Page:
         """The tasks that match, oldest first, from `offset`, at most `limit`. A filter's parent may be a prefix or alias."""
         self.catch_up()
-        if wanted.parent is not None:
-            wanted = replace(wanted, parent=self._references.resolve(wanted.parent))
+        assert offset >= 0
+        assert limit is None or limit >= 0
+        wanted = replace(
+            wanted,
+            agent=None if wanted.agent is None else check_name(wanted.agent, "agent name"),
+            tag=None if wanted.tag is None else check_tag(wanted.tag),
+            parent=None if wanted.parent is None else self._references.resolve(wanted.parent),
+        )
         return self._live.page(wanted, offset=offset, limit=limit)
 
     def backlog(self, *, offset: int = 0, limit: int | None = None) -> Page:
@@ -382,6 +400,7 @@ class Town:
 
     def current(self, agent: str) -> Task | None:
         """The agent's running task, else its oldest assigned one, else None."""
+        agent = check_name(agent, "agent name")
         self.catch_up()
         for state in (State.RUNNING, State.ASSIGNED):
             tasks = self._live.page(TaskFilter(state=state, agent=agent), limit=1).tasks
@@ -459,6 +478,11 @@ class Town:
     def has_own_server(self) -> bool:
         """Whether the server is the town's own, not one at a URL."""
         return self._connection.server is not None
+
+    @property
+    def server_warning(self) -> str | None:
+        """What the town's own server said when this object started it, and its people should know."""
+        return None if self._connection.server is None else self._connection.server.warning
 
     def server_version(self) -> str:
         """`Valkey 9.1.2`, as the server says of itself."""
@@ -570,42 +594,30 @@ class Town:
         return True
 
     def _change(
-        self,
-        task: str,
-        command: Callable[[str], Command],
-        reason: str | None,
-        expected_version: int | None,
-        guards: dict[str, int] | None = None,
+        self, task: str, command: Callable[[str], Command], reason: str | None, expected_version: int | None
     ) -> Receipt:
         """Execute a command on a task that is there, by id, prefix or alias."""
-        self.catch_up()
-        id_ = self._references.resolve(task)
         return self._writer.execute(
-            id_,
-            lambda: command(id_),
-            guards=guards,
-            reason=reason,
-            expected_version=expected_version,
+            lambda: (command(self._references.resolve(task)), {}), reason=reason, expected_version=expected_version
         )
 
-    def _guard_lineage(self, parent: str, guards: dict[str, int]) -> tuple[str, ...]:
-        """The ids from `parent` up to its root; their versions are added to `guards`."""
-        lineage: list[str] = []
+    def _guard_lineage(self, parent: str) -> dict[str, int]:
+        """The tasks from `parent` up to its root, in this order, with the versions they were read at."""
+        guards: dict[str, int] = {}
         current: str | None = self._references.resolve(parent)
         while current is not None and current not in guards:
             state, version = self._writer.load(current)
-            if state is None and not lineage:
+            if state is None and not guards:
                 raise TaskNotFoundError(parent)
             guards[current] = version
-            lineage.append(current)
             # A removed ancestor ends the chain; it counts, because it may come back.
             current = None if state is None else state.parent_id
-        return tuple(lineage)
+        return guards
 
 
 def current_actor(actor: str | None = None) -> str:
     """Who acts: `actor`, else TT_ACTOR, else the login name. InvalidValueError where there is none of these."""
-    named = actor or os.environ.get("TT_ACTOR")
+    named = actor if actor is not None else os.environ.get("TT_ACTOR")
     if named is None:
         try:
             named = getpass.getuser()

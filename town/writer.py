@@ -20,7 +20,9 @@ from ledger import (
     CommandRejectedError,
     Event,
     EventStore,
+    HeadLostError,
     Keys,
+    LedgerDamagedError,
     NewEvent,
     Position,
     SnapshotDamagedError,
@@ -29,6 +31,7 @@ from ledger import (
     TaskRemoved,
     WishedTask,
     WrongExpectedVersionError,
+    check_name,
     check_text,
     decide,
     evolve,
@@ -43,6 +46,8 @@ DECIDE_ATTEMPTS_MAX: Final = 20
 
 CatchUp = Callable[[Position | None], Position]
 Result = TypeVar("Result")
+Wish = tuple[Command, Mapping[str, int]]
+"""A command, and the versions of other tasks that it relies on."""
 Decided = tuple[str, int, Sequence[Event]]
 """A task, the version that was decided on, and the events decided."""
 
@@ -77,28 +82,21 @@ class Writer:
         self._catch_up = catch_up
 
     def execute(
-        self,
-        task: str,
-        command: Callable[[], Command],
-        *,
-        guards: dict[str, int] | None = None,
-        reason: str | None = None,
-        expected_version: int | None = None,
+        self, wish: Callable[[], Wish], *, reason: str | None = None, expected_version: int | None = None
     ) -> Receipt:
-        """Carry out a command; where another writer was first, read and decide again, unless a version was expected.
+        """Carry out a wish; where another writer was first, read and decide again, unless a version was expected.
 
-        `command` is made anew at each attempt, and fills `guards` with the versions of other tasks that it relied on.
+        `wish` is made anew at each attempt, after catching up.
         """
         checked_reason = None if reason is None else check_text(reason, "reason")
-        relied_on = {} if guards is None else guards
 
         def attempt() -> Receipt:
-            relied_on.clear()
-            wish = command()
+            command, relied_on = wish()
+            task = command.task
             state, version = self.load(task)
             if expected_version is not None and version != expected_version:
                 raise WrongExpectedVersionError(task, expected=expected_version, actual=version)
-            facts = self._decide(state, wish, relied_on)
+            facts = self._decide(state, command, relied_on)
             if not facts:
                 assert state is not None, "only what is there can be as wished already"
                 return Receipt(state, ())
@@ -110,6 +108,7 @@ class Writer:
     def assign_all(self, agent: str, *, reason: str | None = None) -> tuple[Task, ...]:
         """Give the whole backlog to an agent, all or none; returns the tasks it got."""
         checked_reason = None if reason is None else check_text(reason, "reason")
+        agent = check_name(agent, "agent name")
 
         def attempt() -> tuple[Task, ...]:
             tasks = self._live.backlog().tasks
@@ -151,10 +150,10 @@ class Writer:
                     raise
         raise AssertionError("the last attempt returns or raises")
 
-    def _decide(self, state: Task | None, wish: Command, relied_on: Mapping[str, int]) -> list[Event]:
+    def _decide(self, state: Task | None, command: Command, relied_on: Mapping[str, int]) -> list[Event]:
         """As `decide`; a refusal holds only if what it relied on was read at one moment: WrongExpectedVersionError."""
         try:
-            return decide(state, wish)
+            return decide(state, command)
         except CommandRejectedError:
             for other, version in relied_on.items():
                 actual = self._store.head(other)[0]
@@ -170,7 +169,10 @@ class Writer:
         reason: str | None = None,
         backdate_ms: int | None = None,
     ) -> tuple[list[NewEvent], list[Position]]:
-        """Append what was decided, all or none, and project it."""
+        """Append what was decided, all or none, and project it.
+
+        Where only projecting fails, the error says that the events are in the ledger.
+        """
         command = new_command_id()
         events = [
             NewEvent(task=task, version=number, actor=self._actor, command=command, data=data, reason=reason)
@@ -182,19 +184,22 @@ class Writer:
         try:
             self._catch_up(positions[-1])
         except StoreUnavailableError as error:
-            advice = (
-                f"The events are in the ledger, up to {positions[-1]}, and the next command shows them. {error.advice}"
-            )
-            raise StoreUnavailableError(error.where, error.problem, advice) from error
+            raise StoreUnavailableError(error.where, error.problem, _appended(positions) + error.advice) from error
+        except LedgerDamagedError as error:
+            raise LedgerDamagedError(_appended(positions) + str(error)) from error
         return events, positions
 
     def load(self, task: str) -> tuple[Task | None, int]:
         """The task and its version as of now; None where it never was (version 0) or was removed. SnapshotDamagedError."""
         version, position = self._store.head(task)
-        if version == 0:
-            return None, 0
-        self._catch_up(position)
         state = self._live.get(task)
+        if version == 0:
+            if state is not None:
+                raise HeadLostError(self._keys.heads, task)
+            return None, 0
+        if state is None or state.version != version:
+            self._catch_up(position)
+            state = self._live.get(task)
         if state is None:
             last = self._store.last_event(task)
             if last is not None and isinstance(last.data, TaskRemoved):
@@ -217,6 +222,10 @@ class Writer:
             (state, version) if version == (0 if state is None else state.version) else self.load(task)
             for task, state, version in zip(tasks, states, heads, strict=True)
         ]
+
+
+def _appended(positions: Sequence[Position]) -> str:
+    return f"The command's events are in the ledger, up to {positions[-1]}; do not repeat it. "
 
 
 def _after(state: Task | None, events: Sequence[NewEvent], positions: Sequence[Position]) -> Task:

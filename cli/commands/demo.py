@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,13 +12,14 @@ from pathlib import Path
 
 from rich.text import Text
 
+from cli.exits import Exit
 from cli.options import JsonOption
 from cli.output import console, say, say_json, say_table
 from cli.render import states_line, step_rows, task_rows
 from cli.shapes import moment_shape, step_shape, task_shape
 from cli.text import local_time
 from ledger import Task
-from town import Town, stop_town
+from town import EmbeddedServer, Town
 
 _PLAN = (
     ("auth-api", "Build the login API", ("backend", "security"), None),
@@ -55,7 +58,7 @@ def demo(*, as_json: JsonOption = False) -> None:
         _explain(2, "The board now, one task in every state:  tt task list")
         _say_board(tasks)
         _explain(3, "One task's history: every change is an event that stays.  tt task history auth-api")
-        say_table(*step_rows(history), flexible="CHANGED")
+        say_table(*step_rows(history))
         _explain(4, f"The board as it was {_EVENTS_BACK} events ago:  tt replay --at {earlier.seq}")
         say(f"After event {earlier.seq}, {local_time(earlier.time)}:  {states_line(board.count_states())}")
         _say_board(board.page().tasks)
@@ -74,12 +77,16 @@ def _throwaway_town() -> Iterator[Town]:
     """A town that leaves no server, no folder and no entry in the registry."""
     # A server that the person set up for real towns is not for this one.
     url = os.environ.pop("REDIS_URL", None)
+    signals = (signal.SIGTERM, signal.SIGHUP)
+    handlers = [signal.signal(each, lambda *_: sys.exit(Exit.UNEXPECTED)) for each in signals]
     with tempfile.TemporaryDirectory(prefix="tt-demo-") as folder:
         try:
             with Town.init(folder, name="demo", actor="you", is_registered=False) as town:
                 yield town
         finally:
-            stop_town(Path(folder))
+            EmbeddedServer(Path(folder)).stop()
+            for each, handler in zip(signals, handlers, strict=True):
+                signal.signal(each, handler)
             if url is not None:
                 os.environ["REDIS_URL"] = url
 

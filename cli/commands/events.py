@@ -34,12 +34,10 @@ from town import EVENTS_COUNT, WHEN_HELP, EventFilter, Town
 
 def events(
     *,
-    count: Annotated[
-        int, typer.Option("--count", "-n", metavar="N", min=1, help="The last N that match.")
-    ] = EVENTS_COUNT,
+    count: Annotated[int, typer.Option("--count", "-n", metavar="N", min=1, help="At most the last N.")] = EVENTS_COUNT,
     is_following: Annotated[bool, typer.Option("--follow", "-f", help="Go on and show events as they come.")] = False,
     task: Annotated[
-        str | None, typer.Option("--task", metavar="TASK", help="Only of this task, also a removed one.")
+        str | None, typer.Option("--task", metavar="TASK", help="Only events of this task, which may be removed.")
     ] = None,
     agent: Annotated[
         str | None, typer.Option("--agent", metavar="NAME", help="Only of tasks this agent had at that moment.")
@@ -73,7 +71,8 @@ def events(
         end = opened_town.end()
         first = None if since is None else since.moment
         last = end if until is None else until.moment
-        found = opened_town.events(wanted, count=count, task=task, since=first, until=last)
+        found = opened_town.events(wanted, count=count + 1, task=task, since=first, until=last)
+        has_more, found = len(found) > count, found[-count:]
         if is_following:
             for recorded in found:
                 _say_event(recorded, as_json=as_json)
@@ -83,6 +82,8 @@ def events(
             say_json({"town": opened_town.name, "events": [event_shape(recorded) for recorded in found]})
         elif found:
             say_table(EVENT_COLUMNS, [event_row(recorded) for recorded in found], flexible="WHAT")
+            if has_more:
+                warn(f"The last {count:,}; there are older ones that match. More: --count {count * 10}")
         else:
             say("No event matches.")
 
@@ -100,7 +101,10 @@ def replay(
     actor: ActorOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show the board as it was at an earlier moment; nothing is written."""
+    """Show the board as it was at an earlier moment; nothing is written.
+
+    With --json the whole board is printed, whatever --limit and --offset say.
+    """
     with opened(town, actor) as opened_town:
         position = opened_town.position_at(at.moment)
         board = opened_town.replay(position)

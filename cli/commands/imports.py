@@ -45,7 +45,7 @@ def beads(
     actor: ActorOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make the town as an export of the Beads tracker says; doing it again appends nothing.
+    """Import an export of the Beads tracker: make the town's tasks as it says. Doing it again appends nothing.
 
     All or nothing: a bad line is reported with its number, and nothing of the file is taken.
     """

@@ -391,7 +391,7 @@ def history(
             return
         say(f"Task {id_}: {counted(len(found), 'event')}")
         columns, rows = step_rows(found)
-        say_table(columns, rows, flexible="CHANGED")
+        say_table(columns, rows)
 
 
 def _parent(town: Town, task: Task) -> Task | None:

@@ -59,7 +59,8 @@ def towns(*, as_json: JsonOption = False) -> None:
         say("No towns yet. Make one with `tt init`.")
         return
     say_table(
-        ["TOWN", "STATE", "FOLDER"], [[each.name, _state_words(each.state), visible(each.path)] for each in found]
+        ["TOWN", "STATE", "FOLDER"],
+        [[visible(each.name), _state_words(each.state), visible(each.path)] for each in found],
     )
 
 

@@ -12,7 +12,7 @@
 --   {'appended', ms, first seq}           the events have the positions ms-first, ms-(first + 1), …
 --   {'conflict', task, expected, actual}  the task is at another version; nothing was written
 --   {'backdated', last position}          the time lies before the last event; nothing was written
---   {'damaged', last position, entries}   the stream is not what this script left; nothing was written
+--   {'damaged', place, entries}           the stream or a head is not what this script left; nothing was written
 
 local ledger, heads = KEYS[1], KEYS[2]
 local guards = tonumber(ARGV[2])
@@ -52,8 +52,11 @@ for i = 3, first_event - 1, 2 do
   local actual, position = 0, nil
   if head then
     local version
-    version, position = string.match(head, '^(%d+):(.+)$')
+    version, position = string.match(head, '^(%d+):(%d+%-%d+)$')
     actual = tonumber(version)
+    if not actual then
+      return {'damaged', head, entries}
+    end
   end
   if actual ~= expected then
     return {'conflict', task, expected, actual}

@@ -10,7 +10,7 @@
 -- Returns {status, position, entry, entry, …}; each entry is {position, {field, value}} as XRANGE gives it
 --   'whole'    the task's first event was reached (position '')
 --   'partial'  the limit was reached; position is where the next call begins
---   'broken'   position is named by an event, or by the heads, and is not in the ledger
+--   'broken'   position is named by an event, or by the heads, and there is no event of ours
 
 local position = ARGV[2]
 if position == '' then
@@ -28,8 +28,14 @@ for _ = 1, tonumber(ARGV[3]) do
     reply[1], reply[2] = 'broken', position
     return reply
   end
+  local prev = string.match(entry[2][2], '^{"prev":"([%d-]+)"')
+  if not prev and string.sub(entry[2][2], 1, 13) ~= '{"prev":null,' then
+    -- Not written by the append script: what came before it is unknown.
+    reply[1], reply[2] = 'broken', position
+    return reply
+  end
   reply[#reply + 1] = entry
-  position = string.match(entry[2][2], '^{"prev":"([%d-]+)"') or ''
+  position = prev or ''
 end
 if position ~= '' then
   reply[1], reply[2] = 'partial', position

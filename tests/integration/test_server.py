@@ -270,7 +270,7 @@ def test_start_with_a_missing_program_names_it(folder: Path) -> None:
 
 def test_start_with_a_folder_as_program_names_it(folder: Path) -> None:
     """A folder may be executable; it is not a program."""
-    with pytest.raises(ServerStartError, match="is not a program"):
+    with pytest.raises(ServerStartError, match="is not the whole path of a program"):
         EmbeddedServer(folder, binary=str(folder)).start()
 
 
