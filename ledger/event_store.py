@@ -154,6 +154,19 @@ class EventStore:
             entries = self._exchange("XREVRANGE", self._keys.ledger, "+", "-", "COUNT", 1)
         return Position(entries[0][0], "ascii") if entries else BEGINNING
 
+    def lost_at_end(self) -> SequenceGapError | None:
+        """The error that tells of events which were the last and are gone; None where the last one is there. Source: XINFO."""
+        end = self.end()
+        if end == BEGINNING:
+            return None
+        with redis_errors(self._where):
+            information = cast("dict[str, bytes]", self._client.xinfo_stream(self._keys.ledger))
+        generated = Position(information["last-generated-id"], "ascii")
+        # An append between the two looks is no loss.
+        if generated <= self.end():
+            return None
+        return SequenceGapError("last sequence number", end, expected=generated.seq, found=end.seq)
+
     def history(self, task: str) -> list[RecordedEvent]:
         """All events of one task, oldest first; empty where it never was. Source: history.lua.
 

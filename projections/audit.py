@@ -94,6 +94,13 @@ class Audit:
         removed = self.board.removed.get(task)
         return Last(*removed) if removed is not None else self._orphans.get(task)
 
+    def check_end(self) -> None:
+        """That the last event that ever was is still there."""
+        lost = self._store.lost_at_end()
+        if lost is not None:
+            missing = f"{lost.found + 1}" if lost.found + 1 == lost.expected else f"{lost.found + 1} to {lost.expected}"
+            self._find(FindingKind.SEQUENCE, lost.position, f"sequence number {missing} is missing at the end")
+
     def check_heads(self) -> None:
         """Compare every head with the last event of its task. Heads newer than what was read are left alone."""
         seen: set[str] = set()

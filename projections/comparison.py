@@ -111,6 +111,8 @@ class Comparison:
         self._is_following = any(view.follows_events for view in views)
         self._counted: set[str] = set()
         self._is_counting_new = False
+        self.follows_checkpoint = True
+        """Whether an answer counts only at the checkpoint; not so where the checkpoint cannot be trusted."""
         self._sizes: Counter[str] = Counter()
         self._missing: Counter[str] = Counter()
         self._ranked: set[str] = set()
@@ -156,6 +158,17 @@ class Comparison:
         for names in _batches(list(self._counts), KEYS_PER_QUESTION):
             yield partial(self._ask, partial(self._ask_counts, names=names))
 
+    def unknown_keys(self) -> list[Difference]:
+        """Keys of views and checkpoints that this program does not have; those of a newer one, or of nobody. Source: SCAN."""
+        known = {self._keys.view(view.name) for view in self._views}
+        checkpoints = {self._keys.checkpoint(name) for name in (NAME, *(view.name for view in self._views))}
+        names = [*self._scan(self._keys.view("*")), *self._scan(self._keys.checkpoint("*"))]
+        return [
+            Difference(kind=DifferenceKind.STRANGER, key=name, actual="a key")
+            for name in sorted(set(names))
+            if name not in known | checkpoints and not any(name.startswith(f"{key}:") for key in known)
+        ]
+
     def forget_missing(self) -> None:
         """What was missing has been put there."""
         self._missing.clear()
@@ -196,7 +209,7 @@ class Comparison:
             if isinstance(answers[0], Exception):
                 raise answers[0]
             reached = BEGINNING if answers[0] is None else Position(answers[0], "ascii")
-            if reached == self.board.position:
+            if reached == self.board.position or not self.follows_checkpoint:
                 return understand(answers[1:])
             if reached < self.board.position:
                 raise LedgerDamagedError(

@@ -6,13 +6,13 @@ from copy import copy
 
 import msgspec
 
-from ledger import EventStore, Position, Task, evolve
+from ledger import EventStore, LedgerDamagedError, Position, RecordedEvent, Task, evolve
 from projections.comparison import Difference, DifferenceKind
 from projections.snapshots import encode_snapshot
 
 
 def parted_after(store: EventStore, difference: Difference) -> Position | None:
-    """The position after which they parted; None where the difference is of no one task. LedgerDamagedError.
+    """The position after which they parted; None where the difference is of no one task, or its history is damaged.
 
     For a snapshot that once was right, that is its last event as the snapshot knows it. For one that never was, or is
     missing, and for entries, it is the task's last event.
@@ -22,13 +22,20 @@ def parted_after(store: EventStore, difference: Difference) -> Position | None:
     task: Task | None = None
     last: Position | None = None
     claimed = _claimed_position(difference.actual)
-    for recorded in store.history(difference.task):
+    for recorded in _whole_history(store, difference.task):
         task = evolve(copy(task), recorded)
         last = recorded.position
         is_the_same = task is not None and encode_snapshot(task).decode() == difference.actual
         if is_the_same or last == claimed:
             return last
     return last
+
+
+def _whole_history(store: EventStore, task: str) -> list[RecordedEvent]:
+    try:
+        return store.history(task)
+    except LedgerDamagedError:
+        return []
 
 
 def _claimed_position(snapshot: str | int | None) -> str | None:

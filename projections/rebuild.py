@@ -60,7 +60,7 @@ RebuildProgress = Callable[[str, int, int], None]
 
 
 class RebuildReport(Struct, frozen=True):
-    """What a rebuild did. `differences` is how many things it put right, `lost` what is missing in the ledger.
+    """What a rebuild did. `differences` is how many things it put right, `has_lost_events` tells that the ledger has gaps.
 
     `has_reset_checkpoints` tells that the checkpoints could not be trusted, and were set anew.
     """
@@ -72,7 +72,7 @@ class RebuildReport(Struct, frozen=True):
     fold_seconds: float
     write_seconds: float
     has_reset_checkpoints: bool = False
-    lost: int = 0
+    has_lost_events: bool = False
 
 
 class Rebuild:
@@ -106,7 +106,7 @@ class Rebuild:
         self._comparison = Comparison(client, keys, views=chosen, has_snapshots=view is None, where=where)
         self._is_of_one_view = view is not None
         self._view = view
-        self._lost = 0
+        self._lost = False
         self._has_reset_checkpoints = False
 
     def run(self) -> RebuildReport:
@@ -135,7 +135,7 @@ class Rebuild:
             fold_seconds=folded - started,
             write_seconds=time.monotonic() - folded,
             has_reset_checkpoints=self._has_reset_checkpoints,
-            lost=self._lost,
+            has_lost_events=self._lost,
         )
 
     def preview(self) -> Iterator[Difference]:
@@ -143,6 +143,7 @@ class Rebuild:
         self._refuse_what_cannot_be_rebuilt()
         with no_garbage_collection():
             self._fold()
+        self._comparison.follows_checkpoint = self._is_sound()
         for ask in self._comparison.questions(progress=self._show_written):
             yield from ask()
 
@@ -150,6 +151,10 @@ class Rebuild:
 
     def _fold(self) -> None:
         """Fold up to the snapshots' checkpoint, or to the end where the checkpoints cannot be trusted."""
+        lost = self._store.lost_at_end()
+        if lost is not None and not self._accepts_loss:
+            raise LossNotAcceptedError(lost)
+        self._lost = lost is not None
         goal = self._goal()
         audit = Audit(self._store, observe=self._comparison.observe)
 
@@ -165,7 +170,7 @@ class Rebuild:
             audit.read(upto=goal, progress=show)
             if not audit.is_readable:
                 raise
-            self._lost = len(audit.findings)
+            self._lost = True
 
     def _goal(self) -> Position:
         """Where to fold to: the snapshots' checkpoint, or the ledger's end where the checkpoints cannot be trusted."""

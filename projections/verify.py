@@ -62,8 +62,10 @@ def verify(
         findings += _check_checkpoints(checkpoints, audit.board.position)
         if audit.is_readable and audit.board.position == reached:
             different += [difference for ask in comparison.questions() for difference in ask()]
+    different += comparison.unknown_keys()
     compared_at = audit.board.position
     audit.read(progress=progress)
+    audit.check_end()
     audit.check_heads()
     if any(_is_ahead(each, compared_at, keys, audit) for each in different):
         problem = f"it is at {compared_at}, and snapshots of later events are there: it was set back"

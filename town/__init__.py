@@ -8,7 +8,9 @@ from town.doctor import Check, CheckState, examine
 from town.durability import Durability
 from town.errors import (
     FolderRefusedError,
+    ForeignServerError,
     ImportRefusedError,
+    MetricsPortError,
     MomentError,
     ServerNotOwnError,
     ServerStartError,
@@ -39,9 +41,11 @@ __all__ = [
     "EmbeddedServer",
     "EventFilter",
     "FolderRefusedError",
+    "ForeignServerError",
     "FoundTown",
     "ImportReceipt",
     "ImportRefusedError",
+    "MetricsPortError",
     "Moment",
     "MomentError",
     "Receipt",

@@ -92,6 +92,8 @@ def _projections(town: Town) -> Check:
     except LedgerDamagedError as damage:
         return Check("projections", CheckState.BAD, str(damage))
     lag = town.end().seq - checkpoint.position.seq
+    if lag < 0:
+        return Check("projections", CheckState.BAD, f"{-lag:,} events ahead of the ledger: `tt verify` tells why")
     words = f"{lag:,} events behind the ledger" if lag else "at the ledger's end"
     return Check("projections", CheckState.WARNING if lag > LAG_EVENTS_MAX else CheckState.GOOD, words)
 

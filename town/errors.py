@@ -6,6 +6,7 @@ CommandRejectedError
   FolderRefusedError         a file or folder cannot be read or written
   SettingsError              tinytown.toml or towns.toml is not as it should be
   ServerNotOwnError          the server is not the town's own, and not ours to stop
+  MetricsPortError           the port for metrics cannot be listened on
   MomentError                the moment is not in the ledger
   ImportRefusedError         a file to import is not as it should be; nothing of it was taken
 StoreUnavailableError
@@ -69,6 +70,16 @@ class ServerNotOwnError(CommandRejectedError):
     def __init__(self, name: str) -> None:
         self.name = name
         super().__init__(f"The server of {name} is at a URL, in REDIS_URL or tinytown.toml: stop it where it runs.")
+
+
+class MetricsPortError(CommandRejectedError):
+    """The port for metrics cannot be listened on."""
+
+    def __init__(self, port: int, error: OSError) -> None:
+        self.port = port
+        super().__init__(
+            f"Port {port} cannot be listened on: {error.strerror or error}. Choose another; 0 picks a free one."
+        )
 
 
 class MomentError(CommandRejectedError):

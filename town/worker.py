@@ -14,7 +14,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from ledger import BEGINNING, LedgerDamagedError, Position, StoreUnavailableError
+from ledger import BEGINNING, LedgerDamagedError, Position, RebuildUnfinishedError, StoreUnavailableError
 from projections import BatchOutcome
 from town.town import Town
 
@@ -92,14 +92,17 @@ class Worker:
                 return
 
     def _follow(self, town: Town, *, once: bool) -> None:
-        town.catch_up()
         try:
             while not self._stop.is_set():
                 if not once and not town.lease.take():
                     self._stop.wait(STANDBY_SECONDS)
                     continue
                 started = time.monotonic()
-                batch = town.projector.project_batch()
+                try:
+                    batch = town.projector.project_batch()
+                except RebuildUnfinishedError:
+                    town.catch_up()
+                    continue
                 seconds = time.monotonic() - started
                 self._events += batch.events
                 self._metrics.batch(town.name, batch.outcome, events=batch.events, seconds=seconds)

@@ -19,8 +19,19 @@ from cli.render import NOTHING
 from cli.session import opened
 from cli.shapes import difference_shape
 from cli.text import bar, counted, duration, local_time, visible
-from projections import DayStats, Durations, RebuildProgress
-from town import WHEN_HELP, CheckState, Worker, WorkerMetrics, WorkerReport, examine, find_folder, find_towns
+from projections import DayStats, Durations, FindingKind, RebuildProgress
+from town import (
+    WHEN_HELP,
+    CheckState,
+    MetricsPortError,
+    TownState,
+    Worker,
+    WorkerMetrics,
+    WorkerReport,
+    examine,
+    find_folder,
+    find_towns,
+)
 
 FINDINGS_SHOWN_MAX = 50
 _STATE_SIGNS = {CheckState.GOOD: "✅", CheckState.WARNING: "⚠️ ", CheckState.BAD: "❌"}
@@ -52,11 +63,7 @@ def projector(
     if follows_all and town:
         message = "Give either --town or --all."
         raise typer.BadParameter(message)
-    folders = (
-        [Path(each.path) for each in find_towns()]
-        if follows_all
-        else [find_folder(path) for path in town or [Path.cwd()]]
-    )
+    folders = _registered_folders() if follows_all else [find_folder(path) for path in town or [Path.cwd()]]
     stop = threading.Event()
     with _until_stopped(stop):
         metrics = None if metrics_port is None else _serve_metrics(metrics_port)
@@ -107,14 +114,14 @@ def rebuild(
             say_json({"town": opened_town.name, **{name: getattr(report, name) for name in report.__struct_fields__}})
             return
         say(
-            f"Rebuilt {view or 'snapshots and views'} of {counted(report.tasks, 'task')} from {counted(report.events, 'event')}:"
+            f"Rebuilt {f'view {view}' if view else 'snapshots and views'} of {counted(report.tasks, 'task')} from {counted(report.events, 'event')}:"
             f" {counted(report.differences, 'difference')} put right,"
             f" {report.fold_seconds:.1f} s folding, {report.write_seconds:.1f} s comparing and writing."
         )
         if report.has_reset_checkpoints:
-            say(f"The checkpoints were set to {report.position}.")
-        if report.lost:
-            warn(f"{counted(report.lost, 'finding')} of lost events remain; `tt verify` lists them.")
+            say(f"The checkpoints could not be trusted, and were set to {report.position}.")
+        if report.has_lost_events:
+            warn("Events are still lost: `tt verify` lists what is missing.")
 
 
 def verify(*, town: TownOption = None, actor: ActorOption = None, as_json: JsonOption = False) -> None:
@@ -144,10 +151,7 @@ def verify(*, town: TownOption = None, actor: ActorOption = None, as_json: JsonO
             say(f"{finding.kind:<10}  {visible(finding.where)}  {visible(finding.problem)}")
         if len(found.findings) > FINDINGS_SHOWN_MAX:
             warn(f"… and {len(found.findings) - FINDINGS_SHOWN_MAX:,} more; --json lists them all.")
-        say_error(
-            f"{counted(len(found.findings), 'finding')}. `tt rebuild` puts checkpoints, snapshots and views right;"
-            " lost events come back from a backup of the data folder only."
-        )
+        say_error(f"{counted(len(found.findings), 'finding')}. {_advice({finding.kind for finding in found.findings})}")
     if found.findings:
         raise typer.Exit(Exit.DAMAGED)
 
@@ -198,6 +202,16 @@ def doctor(*, town: TownOption = None, actor: ActorOption = None, as_json: JsonO
         raise typer.Exit(Exit.REFUSED)
 
 
+def _advice(kinds: set[FindingKind]) -> str:
+    """What to do about findings of these kinds."""
+    advice: list[str] = []
+    if kinds & {FindingKind.CHECKPOINT, FindingKind.SNAPSHOT, FindingKind.VIEW, FindingKind.KEY}:
+        advice.append("`tt rebuild` puts checkpoints, snapshots and views right.")
+    if kinds & {FindingKind.SEQUENCE, FindingKind.VERSION, FindingKind.PREV, FindingKind.EVENT, FindingKind.HEAD}:
+        advice.append("Lost or altered events come back from a backup of the data folder only.")
+    return " ".join(advice)
+
+
 def _stats_row(day: DayStats) -> list[str]:
     counts = [f"{number:,}" if number else "·" for number in (day.created, day.completed, day.failed)]
     return [day.day, visible(day.agent), *counts, *_duration_cells(day.waited), *_duration_cells(day.worked)]
@@ -205,6 +219,17 @@ def _stats_row(day: DayStats) -> list[str]:
 
 def _duration_cells(durations: Durations) -> list[str]:
     return [NOTHING if ms is None else duration(ms) for ms in (durations.median_ms, durations.p90_ms)]
+
+
+def _registered_folders() -> list[Path]:
+    """The folders of the registered towns; those that are gone are told and left out."""
+    towns = find_towns()
+    for gone in (each for each in towns if each.state is TownState.GONE):
+        warn(f"{gone.name}: the folder {gone.path} is gone; it is left out.")
+    folders = [Path(each.path) for each in towns if each.state is not TownState.GONE]
+    if not folders:
+        warn("No towns to follow. `tt init` makes one.")
+    return folders
 
 
 def _run(workers: list[Worker], *, once: bool) -> None:
@@ -241,7 +266,10 @@ def _until_stopped(stop: threading.Event) -> Iterator[None]:
 def _serve_metrics(port: int) -> WorkerMetrics:
     from cli.metrics import PrometheusMetrics  # noqa: PLC0415 - the client library costs every other command its import
 
-    metrics = PrometheusMetrics(port)
+    try:
+        metrics = PrometheusMetrics(port)
+    except OSError as error:
+        raise MetricsPortError(port, error) from error
     warn(f"Metrics at http://127.0.0.1:{metrics.port}/metrics")
     return metrics
 
