@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from ledger import Position, RecordedEvent, Step, Task, format_ms
-from projections import Difference, Snapshot, different_fields, snapshot_of
+from projections import Difference, Snapshot, different_fields, printable, snapshot_of
 from town import Receipt, Town
 
 Shape = dict[str, Any]
@@ -56,8 +56,8 @@ def difference_shape(difference: Difference, parted_after: Position | None) -> S
     """What differs, field by field: [field, expected, actual]; and the position after which they parted."""
     return {
         "kind": difference.kind,
-        "key": difference.key,
-        "task": difference.task,
+        "key": printable(difference.key),
+        "task": None if difference.task is None else printable(difference.task),
         "parted_after": parted_after,
         "fields": different_fields(difference),
     }

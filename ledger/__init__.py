@@ -24,6 +24,7 @@ from ledger.commands import (
 )
 from ledger.decide import decide
 from ledger.errors import (
+    UPGRADE_ADVICE,
     AppendTooLargeError,
     BackdateRefusedError,
     CheckpointAheadError,
@@ -95,6 +96,7 @@ __all__ = [
     "TEXT_BYTES_MAX",
     "TOWN_NAMES_RESERVED",
     "TOWN_NAME_CHARS_MAX",
+    "UPGRADE_ADVICE",
     "AppendTooLargeError",
     "AssignTask",
     "BackdateRefusedError",

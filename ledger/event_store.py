@@ -8,7 +8,7 @@ store then finds its own events; they are best left off all the same.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from ledger.errors import (
     AppendTooLargeError,
@@ -149,23 +149,29 @@ class EventStore:
             return bool(self._client.xread({self._keys.ledger: after}, count=1, block=block_ms))
 
     def end(self) -> Position:
-        """The position of the last event; BEGINNING where there is none."""
-        with redis_errors(self._where):
-            entries = self._exchange("XREVRANGE", self._keys.ledger, "+", "-", "COUNT", 1)
-        return Position(entries[0][0], "ascii") if entries else BEGINNING
+        """The position that the last append gave, whether its event is still there or not; BEGINNING where there is none."""
+        return self.look_at_end()[0]
+
+    def look_at_end(self) -> tuple[Position, Position]:
+        """The position that the last append gave, and that of the last event there is: they differ where events are lost.
+
+        Source: XINFO.
+        """
+        try:
+            with redis_errors(self._where, key=self._keys.ledger):
+                information = cast("dict[str, Any]", self._client.xinfo_stream(self._keys.ledger))
+        except StoreUnavailableError as error:
+            if error.has_refused and "no such key" in error.problem:
+                return BEGINNING, BEGINNING
+            raise
+        last = information["last-entry"]
+        given = Position(information["last-generated-id"], "ascii")
+        return given, BEGINNING if last is None else Position(last[0], "ascii")
 
     def lost_at_end(self) -> SequenceGapError | None:
-        """The error that tells of events which were the last and are gone; None where the last one is there. Source: XINFO."""
-        end = self.end()
-        if end == BEGINNING:
-            return None
-        with redis_errors(self._where):
-            information = cast("dict[str, bytes]", self._client.xinfo_stream(self._keys.ledger))
-        generated = Position(information["last-generated-id"], "ascii")
-        # An append between the two looks is no loss.
-        if generated <= self.end():
-            return None
-        return SequenceGapError("last sequence number", end, expected=generated.seq, found=end.seq)
+        """The error that tells of events which were the last and are gone; None where the last one is there."""
+        end, last = self.look_at_end()
+        return None if last == end else SequenceGapError("last sequence number", last, expected=end.seq, found=last.seq)
 
     def history(self, task: str) -> list[RecordedEvent]:
         """All events of one task, oldest first; empty where it never was. Source: history.lua.
@@ -192,9 +198,9 @@ class EventStore:
 
     def all_heads(self) -> Iterator[tuple[str, int, Position]]:
         """(task, version, position) of every task that ever was, in no order; some may come twice. Source: HSCAN."""
-        with redis_errors(self._where):
+        with redis_errors(self._where, key=self._keys.heads):
             for task, head in self._client.hscan_iter(self._keys.heads, count=READ_EVENTS_MAX):
-                yield task.decode(), *_parse_head(head)
+                yield task.decode(errors="replace"), *_parse_head(head)
 
     def find_tasks(self, prefix: str, *, limit: int) -> list[str]:
         """Up to `limit` ids, in order, of all tasks that ever were and begin with `prefix`. Walks all heads: HSCAN."""

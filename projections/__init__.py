@@ -7,9 +7,9 @@ from projections.audit import Finding, FindingKind
 from projections.board import Board
 from projections.catalogue import VIEWS
 from projections.checkpoint import REBUILD_ONLINE, Checkpoint, Checkpoints
-from projections.comparison import Comparison, Difference, DifferenceKind
+from projections.comparison import Comparison, Difference, DifferenceKind, printable
 from projections.filter import EVERY_TASK, Page, TaskFilter
-from projections.lease import LEASE_MS, Lease
+from projections.lease import LEASE_MS, REBUILD, Lease
 from projections.live_board import LiveBoard
 from projections.parting import parted_after
 from projections.projection import Counted, Entry, Member, Ranked, View
@@ -24,6 +24,7 @@ __all__ = [
     "BATCH_EVENTS_MAX",
     "EVERY_TASK",
     "LEASE_MS",
+    "REBUILD",
     "REBUILD_ONLINE",
     "VIEWS",
     "Batch",
@@ -59,6 +60,7 @@ __all__ = [
     "different_fields",
     "encode_snapshot",
     "parted_after",
+    "printable",
     "read_stats",
     "replay",
     "snapshot_of",

@@ -104,15 +104,19 @@ class Audit:
     def check_heads(self) -> None:
         """Compare every head with the last event of its task. Heads newer than what was read are left alone."""
         seen: set[str] = set()
-        for task, version, position in self._store.all_heads():
-            seen.add(task)
-            last = self.last(task)
-            if position > self.board.position or last == (version, position):
-                continue
-            known = "no event" if last is None else f"version {last.version} at {last.position}"
-            self._find(
-                FindingKind.HEAD, position, f"the head of task {task} says version {version}, and the ledger {known}"
-            )
+        try:
+            for task, version, position in self._store.all_heads():
+                seen.add(task)
+                last = self.last(task)
+                is_later = self.board.position < position <= self._store.end() and self._store.has(position)
+                if is_later or last == (version, position):
+                    continue
+                known = "no event" if last is None else f"version {last.version} at {last.position}"
+                problem = f"the head of task {task} says version {version}, and the ledger {known}"
+                self._find(FindingKind.HEAD, position, problem)
+        except LedgerDamagedError as damage:
+            self._find(FindingKind.HEAD, "the heads", str(damage))
+            return
         for task in (self.board.tasks.keys() | self.board.removed.keys() | self._orphans.keys()) - seen:
             self._find(FindingKind.HEAD, self.board.position, f"task {task} has events and no head")
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, cast
 
+import redis
 from msgspec import Struct
 
 from ledger import (
     BEGINNING,
     CheckpointMismatchError,
     Keys,
+    LedgerDamagedError,
     NewerProjectionError,
     OutdatedProjectionError,
     Position,
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
 
 REBUILD_ONLINE: Final = "online"
 REBUILD_FENCED: Final = "fenced"
-_FIELDS: Final = ("position", "schema_version", "generation", "rebuild")
+_FIELDS: Final = ("position", "schema_version", "generation", "rebuild", "accepted_loss")
 
 
 class Checkpoint(Struct, frozen=True, kw_only=True):
@@ -38,6 +41,8 @@ class Checkpoint(Struct, frozen=True, kw_only=True):
     schema_version: int
     generation: int = 0
     rebuild: str | None = None
+    accepted_loss: str | None = None
+    """The position of the ledger's last event, where that is lost and a rebuild was told to accept it."""
 
 
 class Checkpoints:
@@ -51,13 +56,17 @@ class Checkpoints:
         self.keys = [keys.checkpoint(name) for name, _ in self.projections]
 
     def read(self) -> list[Checkpoint | None]:
-        """As they are stored, None for one that was never written. Source: HMGET."""
+        """As they are stored, None for one that was never written or that is none. Source: HMGET."""
         with redis_errors(self._where):
             # One transaction: a commit between two replies would look like projections out of step.
             pipeline = self._client.pipeline(transaction=True)
             for key in self.keys:
                 pipeline.hmget(key, list(_FIELDS))
-            return [_parse(fields) for fields in pipeline.execute()]
+            replies = pipeline.execute(raise_on_error=False)
+            for reply in replies:
+                if isinstance(reply, Exception) and "WRONGTYPE" not in str(reply):
+                    raise reply
+        return [None if isinstance(reply, Exception) else _parse(reply) for reply in replies]
 
     def read_sound(self, *, is_fenced_too: bool = False) -> list[Checkpoint]:
         """As `read`, all at one position and of this program's schema versions.
@@ -86,9 +95,13 @@ class Checkpoints:
 
     def position(self) -> Position:
         """Where the snapshots stand; BEGINNING where they were never written. Source: HGET."""
-        with redis_errors(self._where):
-            position = cast("bytes | None", self._client.hget(self.keys[0], "position"))
-        return BEGINNING if position is None else Position(position, "ascii")
+        try:
+            with redis_errors(self._where, key=self.keys[0]):
+                position = cast("bytes | None", self._client.hget(self.keys[0], "position"))
+            return BEGINNING if position is None else Position.parse(position.decode())
+        except (LedgerDamagedError, ValueError):
+            # Something else wrote it: that is as good as none.
+            return BEGINNING
 
     def mark_rebuild(self, mark: str | None) -> None:
         """Write down that a rebuild is at work, or (None) that it is over. Source: HSET, HDEL."""
@@ -98,31 +111,42 @@ class Checkpoints:
             else:
                 self._client.hset(self.keys[0], "rebuild", mark)
 
-    def fence(self, seen: Sequence[Checkpoint | None], position: Position) -> bool:
+    def fence(self, seen: Sequence[Checkpoint | None], position: Position, *, accepts_loss: bool = False) -> bool:
         """Set every checkpoint to `position` in a new generation and mark the rebuild; False where they are not as `seen`.
 
         From then on no other projector commits until the mark is gone. Source: WATCH, MULTI, HSET, EXEC.
         """
         generation = 1 + max((checkpoint.generation for checkpoint in seen if checkpoint is not None), default=0)
-        with redis_errors(self._where), self._client.pipeline(transaction=True) as pipeline:
+        with suppress(redis.WatchError), redis_errors(self._where), self._client.pipeline(transaction=True) as pipeline:
             pipeline.watch(*self.keys)  # type: ignore[no-untyped-call]
             if self.read() != list(seen):
                 return False
             pipeline.multi()
             for key, (_, schema_version) in zip(self.keys, self.projections, strict=True):
+                # Whatever is there, also of another type.
+                pipeline.delete(key)
                 fields = {"position": position, "schema_version": schema_version, "generation": generation}
                 pipeline.hset(key, mapping=fields)
             pipeline.hset(self.keys[0], "rebuild", REBUILD_FENCED)
-            return bool(pipeline.execute(raise_on_error=False))
+            if accepts_loss:
+                pipeline.hset(self.keys[0], "accepted_loss", position)
+            pipeline.execute()
+            return True
+        return False
 
 
 def _parse(fields: Sequence[bytes | None]) -> Checkpoint | None:
-    position, schema_version, generation, rebuild = fields
+    position, schema_version, generation, rebuild, accepted_loss = fields
     if position is None or schema_version is None:
         return None
-    return Checkpoint(
-        position=Position(position, "ascii"),
-        schema_version=int(schema_version),
-        generation=int(generation or 0),
-        rebuild=None if rebuild is None else rebuild.decode(),
-    )
+    try:
+        return Checkpoint(
+            position=Position.parse(position.decode()),
+            schema_version=int(schema_version),
+            generation=int(generation or 0),
+            rebuild=None if rebuild is None else rebuild.decode(),
+            accepted_loss=None if accepted_loss is None else accepted_loss.decode(),
+        )
+    except ValueError:
+        # Something else wrote it: that is as good as none.
+        return None

@@ -42,6 +42,8 @@ TASKS_PER_QUESTION: Final = 500
 KEYS_PER_QUESTION: Final = 200
 _ATTEMPTS_MAX: Final = 10_000
 _SCAN_COUNT: Final = 1_000
+_COUNT_END: Final = 10**15
+_PASSES_MAX: Final = 100
 
 Asked = TypeVar("Asked")
 Question = Callable[[], "list[Difference]"]
@@ -70,6 +72,21 @@ class Difference(Struct, frozen=True, kw_only=True):
     expected: str | int | None = None
     actual: str | int | None = None
     is_ranked: bool = False
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether it is about a name that is no text: nothing of ours ever is."""
+        name = self.key if self.kind is DifferenceKind.STRANGER else self.task or ""
+        return not _is_text(name)
+
+    def remove(self, client: Redis) -> None:
+        """Delete the foreign name; no checkpoint need be asked, because it can be nobody's."""
+        if self.kind is DifferenceKind.STRANGER:
+            client.unlink(_as_bytes(self.key))
+        elif self.is_ranked:
+            client.zrem(self.key, _as_bytes(self.task or ""))
+        else:
+            client.srem(self.key, _as_bytes(self.task or ""))
 
     def repair(self, changes: Changes) -> None:
         """Add to `changes` what takes the difference away."""
@@ -111,6 +128,8 @@ class Comparison:
         self._is_following = any(view.follows_events for view in views)
         self._counted: set[str] = set()
         self._is_counting_new = False
+        self.heartbeat: Callable[[], None] = lambda: None
+        """Called now and then while many keys are looked through."""
         self.follows_checkpoint = True
         """Whether an answer counts only at the checkpoint; not so where the checkpoint cannot be trusted."""
         self._sizes: Counter[str] = Counter()
@@ -146,19 +165,28 @@ class Comparison:
 
         `progress` is called with how many tasks were asked about and how many there are.
         """
-        while remaining := [task for task in self.board.tasks if task not in self._counted]:
+        for _ in range(_PASSES_MAX):
+            remaining = [task for task in self.board.tasks if task not in self._counted]
+            if not remaining:
+                break
             for ids in _batches(remaining, TASKS_PER_QUESTION):
                 yield partial(self._ask, partial(self._ask_tasks, ids=ids))
                 if progress is not None:
                     progress(len(self._counted), len(self.board.tasks))
-        # Tasks that come from now on are counted as they are folded: their keys are no strangers.
+        # Tasks that come from now on are counted as they are folded, and those that came too fast are counted unasked:
+        # their keys are no strangers.
         self._is_counting_new = True
+        for task in self.board.tasks.keys() - self._counted:
+            self._count(self._entries_of(task), +1)
+            self._counted.add(task)
         yield from self._questions_on_strangers()
         yield from self._questions_on_members()
         for names in _batches(list(self._counts), KEYS_PER_QUESTION):
             yield partial(self._ask, partial(self._ask_counts, names=names))
+        if self._has_snapshots:
+            yield self._unknown_keys
 
-    def unknown_keys(self) -> list[Difference]:
+    def _unknown_keys(self) -> list[Difference]:
         """Keys of views and checkpoints that this program does not have; those of a newer one, or of nobody. Source: SCAN."""
         known = {self._keys.view(view.name) for view in self._views}
         checkpoints = {self._keys.checkpoint(name) for name in (NAME, *(view.name for view in self._views))}
@@ -206,9 +234,7 @@ class Comparison:
                 pipeline.hget(self._keys.checkpoint(NAME), "position")
                 understand = question(pipeline)
                 answers = pipeline.execute(raise_on_error=False)
-            if isinstance(answers[0], Exception):
-                raise answers[0]
-            reached = BEGINNING if answers[0] is None else Position(answers[0], "ascii")
+            reached = _position_in(answers[0])
             if reached == self.board.position or not self.follows_checkpoint:
                 return understand(answers[1:])
             if reached < self.board.position:
@@ -252,7 +278,7 @@ class Comparison:
 
     def _ask_strangers(self, pipeline: Pipeline, names: Sequence[str]) -> Callable[[list[Any]], list[Difference]]:
         for name in names:
-            pipeline.exists(name)
+            pipeline.exists(_as_bytes(name))
 
         def understand(answers: list[Any]) -> list[Difference]:
             there = [name for name, is_there in zip(names, answers, strict=True) if is_there]
@@ -280,11 +306,11 @@ class Comparison:
         self, pipeline: Pipeline, key: str, found: Sequence[str]
     ) -> Callable[[list[Any]], list[Difference]]:
         is_ranked = key in self._ranked
-        (pipeline.zmscore if is_ranked else pipeline.smismember)(key, list(found))
+        (pipeline.zmscore if is_ranked else pipeline.smismember)(key, [_as_bytes(task) for task in found])  # type: ignore[misc]
 
         def understand(answers: list[Any]) -> list[Difference]:
             return [
-                Difference(kind=DifferenceKind.ENTRY, key=key, task=task, actual=int(answer), is_ranked=is_ranked)
+                Difference(kind=DifferenceKind.ENTRY, key=key, task=task, actual=f"{answer:g}", is_ranked=is_ranked)
                 for task, answer in zip(found, answers[0], strict=True)
                 if (answer is not None if is_ranked else answer) and not self._is_entry(key, task)
             ]
@@ -370,7 +396,9 @@ class Comparison:
     def _scan(self, pattern: str) -> Iterator[str]:
         escaped = pattern[:-1].translate(_GLOB) + "*" if pattern.endswith("*") else pattern.translate(_GLOB)
         with redis_errors(self._where):
-            for name in self._client.scan_iter(match=escaped, count=_SCAN_COUNT):
+            for number, name in enumerate(self._client.scan_iter(match=escaped, count=_SCAN_COUNT)):
+                if number % _SCAN_COUNT == 0:
+                    self.heartbeat()
                 yield name.decode(errors="surrogateescape")
 
     def _scan_members(self, key: str) -> Iterator[str]:
@@ -448,9 +476,41 @@ def _different_counts(key: str, expected: Counter[str], answer: object) -> list[
 def _counts_in(answer: object) -> dict[str, int] | None:
     """The counts in a hash; None where it is no hash, or holds something else."""
     try:
-        return {field.decode(): int(value) for field, value in cast("dict[bytes, bytes]", answer).items()}
+        counts = {field.decode(): int(value) for field, value in cast("dict[bytes, bytes]", answer).items()}
     except (AttributeError, ValueError):
         return None
+    written = cast("dict[bytes, bytes]", answer).values()
+    are_counts = all(
+        b"%d" % count == value and 0 < abs(count) < _COUNT_END
+        for count, value in zip(counts.values(), written, strict=True)
+    )
+    return counts if are_counts else None
+
+
+def _position_in(answer: object) -> Position:
+    """Where a checkpoint is; one that was never written, or that is none, is at the beginning."""
+    try:
+        return Position.parse(cast("bytes", answer).decode())
+    except (AttributeError, ValueError):
+        return BEGINNING
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def printable(text: str) -> str:
+    """`text` with bytes that are no text written out."""
+    return text.encode(errors="backslashreplace").decode()
+
+
+def _as_bytes(name: str) -> bytes:
+    """A name as it was read from the server, which may be no text."""
+    return name.encode(errors="surrogateescape")
 
 
 def _batches(items: Iterable[str], size: int) -> Iterator[list[str]]:

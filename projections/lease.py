@@ -1,7 +1,7 @@
-"""Lease: who projects a town at the moment. It saves work; correctness needs none of it (DESIGN 5).
+"""Lease: who does at the moment what several could do. It saves work; correctness needs none of it (DESIGN 5).
 
-A worker holds it while it works, so commands know that somebody projects for them and wait a little. Whoever holds it
-and dies loses it after LEASE_MS.
+A worker holds the one on projecting, so commands know that somebody projects for them and wait a little. A rebuild holds
+the one on rebuilding, so that nobody else finishes it. Whoever holds a lease and dies loses it after LEASE_MS.
 """
 
 from __future__ import annotations
@@ -15,15 +15,16 @@ if TYPE_CHECKING:
     from redis import Redis
 
 LEASE_MS: Final = 2_000
-_NAME: Final = "projector"
+PROJECTOR: Final = "projector"
+REBUILD: Final = "rebuild"
 
 
 class Lease:
-    """The lease on projecting one town, as `holder` sees it."""
+    """One town's lease on projecting, or on what `name` says, as `holder` sees it."""
 
-    def __init__(self, client: Redis, keys: Keys, *, holder: str, where: str = "redis") -> None:
+    def __init__(self, client: Redis, keys: Keys, *, holder: str, name: str = PROJECTOR, where: str = "redis") -> None:
         self._client = client
-        self._key = keys.lease(_NAME)
+        self._key = keys.lease(name)
         self._holder = holder
         self._where = where
         self._script = LeaseScript(client)

@@ -21,6 +21,7 @@ from ledger import (
     Keys,
     Position,
     RecordedEvent,
+    SequenceGapError,
     SnapshotDamagedError,
     Task,
     redis_errors,
@@ -99,13 +100,19 @@ class Projector:
         Ends, because each round commits a batch or finds that another projector did. Damage stops it with the position
         (EventDecodingError, SequenceGapError, MisplacedEventError); what was committed before stays.
         """
-        goal = self._store.end() if upto is None else upto
+        end, last = self._store.look_at_end()
+        goal = end if upto is None else upto
         checkpoints = self.checkpoints.read_sound()
+        if last != end and checkpoints[0].accepted_loss != end:
+            raise CheckpointAheadError(end, last)
         if checkpoints[0].position < goal and self._lease is not None and self._lease.is_taken():
             self._wait_for_worker(goal)
             checkpoints = self.checkpoints.read_sound()
         while (position := checkpoints[0].position) < goal:
-            checkpoints = self.project_batch(checkpoints).checkpoints
+            batch = self.project_batch(checkpoints)
+            checkpoints = batch.checkpoints
+            if batch.outcome is BatchOutcome.NOTHING_TO_DO and batch.position == position:
+                raise SequenceGapError("last sequence number", position, expected=goal.seq, found=position.seq)
             if progress is not None:
                 progress(checkpoints[0].position, goal)
         # Others may have appended and projected meanwhile; only a checkpoint after the end as it is now is damage.

@@ -24,13 +24,14 @@ from msgspec import Struct
 from ledger import (
     BEGINNING,
     CheckpointMismatchError,
+    EventDecodingError,
     EventStore,
     Keys,
     LedgerDamagedError,
     LossNotAcceptedError,
     NewerProjectionError,
     Position,
-    SnapshotDamagedError,
+    RebuildUnfinishedError,
     StoreUnavailableError,
     UnknownProjectionError,
     redis_errors,
@@ -40,12 +41,13 @@ from projections.catalogue import VIEWS
 from projections.changes import Changes
 from projections.checkpoint import REBUILD_FENCED, REBUILD_ONLINE, Checkpoint
 from projections.comparison import Comparison, Difference, Question
-from projections.lease import Lease
+from projections.lease import REBUILD, Lease
 from projections.live_board import LiveBoard
 from projections.lua import CommitScript
 from projections.projection import View
 from projections.projector import Projector
 from projections.replay import no_garbage_collection
+from projections.snapshots import NAME
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -83,20 +85,22 @@ class Rebuild:
         client: Redis,
         keys: Keys,
         *,
-        lease: Lease,
+        holder: str,
         view: str | None = None,
         views: Sequence[View] = VIEWS,
         accepts_loss: bool = False,
         where: str = "redis",
         progress: RebuildProgress | None = None,
     ) -> None:
-        """`view` names one view; UnknownProjectionError where there is none of that name."""
+        """`holder` names us in leases, `view` one view; UnknownProjectionError where there is none of that name."""
         chosen = [each for each in views if view in (None, each.name)]
         if not chosen:
             raise UnknownProjectionError(str(view), [each.name for each in views])
+        self._client = client
         self._accepts_loss = accepts_loss
         self._commit = CommitScript(client)
-        self._lease = lease
+        self._lease = Lease(client, keys, holder=holder, name=REBUILD, where=where)
+        self._projecting = Lease(client, keys, holder=holder, where=where)
         self._progress = progress
         self._store = EventStore(client, keys, where=where)
         self._projector = Projector(client, keys, views=views, where=where)
@@ -104,6 +108,7 @@ class Rebuild:
         self._live = LiveBoard(client, keys, where=where)
         self._where = where
         self._comparison = Comparison(client, keys, views=chosen, has_snapshots=view is None, where=where)
+        self._comparison.heartbeat = self._keep_leases
         self._is_of_one_view = view is not None
         self._view = view
         self._lost = False
@@ -119,12 +124,13 @@ class Rebuild:
         with no_garbage_collection():
             self._fold()
             folded = time.monotonic()
-            self._take_lease()
+            self._take_leases()
             try:
                 self._begin()
                 differences = sum(self._repair(ask) for ask in self._comparison.questions(progress=self._show_written))
                 self._checkpoints.mark_rebuild(None)
             finally:
+                self._projecting.give_up()
                 self._lease.give_up()
         board = self._comparison.board
         return RebuildReport(
@@ -151,30 +157,46 @@ class Rebuild:
 
     def _fold(self) -> None:
         """Fold up to the snapshots' checkpoint, or to the end where the checkpoints cannot be trusted."""
-        lost = self._store.lost_at_end()
+        lost = self._loss_beyond_checkpoint()
         if lost is not None and not self._accepts_loss:
             raise LossNotAcceptedError(lost)
         self._lost = lost is not None
         goal = self._goal()
-        audit = Audit(self._store, observe=self._comparison.observe)
 
         def show(position: Position) -> None:
             self._show("Folding", position.seq, goal.seq)
 
         try:
             self._comparison.fold_to(goal, progress=show)
+        except EventDecodingError:
+            # An event of a newer program is not lost.
+            raise
         except LedgerDamagedError as damage:
             if not self._accepts_loss:
                 raise LossNotAcceptedError(damage) from damage
+            self._lost = True
+            audit = Audit(self._store, observe=self._comparison.observe)
             self._comparison.restart(audit.board)
             audit.read(upto=goal, progress=show)
-            if not audit.is_readable:
-                raise
-            self._lost = True
+        # Where the last events are gone, there is none at the goal itself.
+        self._comparison.board.position = goal
+
+    def _loss_beyond_checkpoint(self) -> LedgerDamagedError | None:
+        """What is missing among the events that are not projected yet, or at the ledger's end."""
+        position = self._checkpoints.position()
+        try:
+            if position < self._store.end():
+                for _ in self._store.read_batches(position):
+                    pass
+        except EventDecodingError:
+            raise
+        except LedgerDamagedError as damage:
+            return damage
+        return self._store.lost_at_end()
 
     def _goal(self) -> Position:
         """Where to fold to: the snapshots' checkpoint, or the ledger's end where the checkpoints cannot be trusted."""
-        if self._is_sound() or self._is_of_one_view:
+        if self._is_of_one_view or (self._is_sound() and not self._lost):
             return self._checkpoints.position()
         return self._store.end()
 
@@ -190,16 +212,20 @@ class Rebuild:
             and [each.schema_version for each in stored if each is not None] == versions
             and stored[0] is not None
             and stored[0].rebuild != REBUILD_FENCED
-            and (stored[0].position.seq == 0 or self._store.position_of(stored[0].position.seq) == stored[0].position)
+            and self._is_position(stored[0].position)
             and not self._is_set_back(stored[0].position)
         )
 
+    def _is_position(self, position: Position) -> bool:
+        """Whether a checkpoint may be there: at an event, at the beginning, or at the end though its event is gone."""
+        return position in (BEGINNING, self._store.end()) or self._store.has(position)
+
     def _is_set_back(self, position: Position) -> bool:
         """Whether a snapshot of the next events knows of them already, so that the checkpoint was moved back."""
-        tasks = sorted({recorded.task for recorded in self._store.read(position)})
         try:
+            tasks = sorted({recorded.task for recorded in self._store.read(position)})
             is_ahead = any(task is not None and task.position > position for task in self._live.get_many(tasks))
-        except SnapshotDamagedError:
+        except LedgerDamagedError:
             return False
         # Where the checkpoint moved meanwhile, the snapshots were right to be ahead.
         return is_ahead and position == self._checkpoints.position()
@@ -214,22 +240,33 @@ class Rebuild:
                 position = BEGINNING if checkpoint is None else checkpoint.position
                 if checkpoint is None or checkpoint.schema_version != known or position != self._checkpoints.position():
                     raise CheckpointMismatchError(name, position, self._checkpoints.position())
+        if self._is_of_one_view and self._is_set_back(self._checkpoints.position()):
+            raise CheckpointMismatchError(NAME, self._checkpoints.position(), self._store.end())
 
     # --- 2: begin ----------------------------------------------------------------------------------------------
 
-    def _take_lease(self) -> None:
-        """Hold the lease, so that commands leave projecting to us; go on without it where a worker keeps it."""
+    def _take_leases(self) -> None:
+        """Be the only rebuild; and have commands leave projecting to us, unless a worker does it already."""
         deadline = time.monotonic() + LEASE_WAIT_SECONDS_MAX
-        while not self._lease.take() and time.monotonic() < deadline:
+        while not self._lease.take():
+            if time.monotonic() > deadline:
+                raise RebuildUnfinishedError(self._checkpoints.position())
             time.sleep(_LEASE_POLL_SECONDS)
+        self._projecting.take()
+
+    def _keep_leases(self) -> None:
+        self._lease.take()
+        self._projecting.take()
 
     def _begin(self) -> None:
-        if self._is_sound():
+        if self._is_sound() and not self._lost:
             self._checkpoints.mark_rebuild(REBUILD_ONLINE)
             return
         for _ in range(_FENCE_ATTEMPTS_MAX):
-            self._comparison.fold_to(self._goal())
-            if self._checkpoints.fence(self._checkpoints.read(), self._comparison.board.position):
+            goal = self._goal()
+            self._comparison.fold_to(goal)
+            self._comparison.board.position = goal
+            if self._checkpoints.fence(self._checkpoints.read(), goal, accepts_loss=self._lost):
                 self._has_reset_checkpoints = True
                 return
         raise StoreUnavailableError(
@@ -255,7 +292,11 @@ class Rebuild:
             return False
         changes = Changes()
         for difference in differences:
-            difference.repair(changes)
+            if difference.is_foreign:
+                with redis_errors(self._where):
+                    difference.remove(self._client)
+            else:
+                difference.repair(changes)
         return self._commit_at(checkpoints, position, changes)
 
     def _commit_at(self, checkpoints: Sequence[Checkpoint], position: Position, changes: Changes) -> bool:
@@ -269,7 +310,7 @@ class Rebuild:
 
     def _keep_up(self) -> None:
         """Between two batches, project what came in: whoever waits for us waits for one batch at most."""
-        self._lease.take()
+        self._keep_leases()
         stored = self._checkpoints.read()
         if stored[0] is not None and stored[0].rebuild == REBUILD_FENCED:
             return

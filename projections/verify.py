@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Struct
 
-from ledger import EventStore, Keys, Position
+from ledger import BEGINNING, UPGRADE_ADVICE, EventStore, Keys, Position
 from projections.audit import Audit, Finding, FindingKind
 from projections.catalogue import VIEWS
-from projections.checkpoint import Checkpoints
-from projections.comparison import Comparison, Difference, DifferenceKind
+from projections.checkpoint import Checkpoint, Checkpoints
+from projections.comparison import Comparison, Difference, DifferenceKind, printable
 from projections.projection import View
 
 if TYPE_CHECKING:
@@ -53,16 +53,19 @@ def verify(
     findings: list[Finding] = []
     different: list[Difference] = []
     # Only as far as the checkpoint: snapshots and views are compared there, before the rest is read.
-    reached = checkpoints.position()
+    stored = checkpoints.read()
+    reached = BEGINNING if stored[0] is None else stored[0].position
     if reached > store.end():
         problem = f"it is at {reached}, after the ledger's last event, {store.end()}"
         findings.append(Finding(kind=FindingKind.CHECKPOINT, where=checkpoints.keys[0], problem=problem))
     else:
         audit.read(upto=reached, progress=progress)
-        findings += _check_checkpoints(checkpoints, audit.board.position)
+        if reached == store.end():
+            # Also where the last events are gone: that is found on its own.
+            audit.board.position = reached
+        findings += _check_checkpoints(checkpoints, stored, audit.board.position)
         if audit.is_readable and audit.board.position == reached:
             different += [difference for ask in comparison.questions() for difference in ask()]
-    different += comparison.unknown_keys()
     compared_at = audit.board.position
     audit.read(progress=progress)
     audit.check_end()
@@ -70,7 +73,10 @@ def verify(
     if any(_is_ahead(each, compared_at, keys, audit) for each in different):
         problem = f"it is at {compared_at}, and snapshots of later events are there: it was set back"
         findings.append(Finding(kind=FindingKind.CHECKPOINT, where=checkpoints.keys[0], problem=problem))
-    findings += [Finding(kind=_KINDS[each.kind], where=each.key, problem=describe(each)) for each in different]
+    findings += [
+        Finding(kind=_KINDS[each.kind], where=printable(each.key), problem=printable(describe(each)))
+        for each in different
+    ]
     return Verification(audit.events, len(audit.board.tasks), audit.board.position, (*audit.findings, *findings))
 
 
@@ -119,9 +125,10 @@ def _fields(snapshot: str | int | None) -> dict[str, object] | None:
     return fields if isinstance(fields, dict) else None
 
 
-def _check_checkpoints(checkpoints: Checkpoints, position: Position) -> Iterator[Finding]:
+def _check_checkpoints(
+    checkpoints: Checkpoints, stored: Sequence[Checkpoint | None], position: Position
+) -> Iterator[Finding]:
     """That each is of this program and at one position, which is the position of an event."""
-    stored = checkpoints.read()
     if not any(stored):
         return
     first = stored[0]
@@ -130,7 +137,10 @@ def _check_checkpoints(checkpoints: Checkpoints, position: Position) -> Iterator
         if checkpoint is None:
             problem = "it is missing"
         elif checkpoint.schema_version != schema_version:
-            problem = f"it is of schema version {checkpoint.schema_version}, and this program's is {schema_version}"
+            advice = UPGRADE_ADVICE if checkpoint.schema_version > schema_version else "`tt rebuild` builds it anew."
+            problem = (
+                f"it is of schema version {checkpoint.schema_version}, and this program's is {schema_version}. {advice}"
+            )
         elif first is not None and checkpoint.position != first.position:
             problem = f"it is at {checkpoint.position}, and the snapshots' at {first.position}"
         elif checkpoint.rebuild is not None:

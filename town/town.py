@@ -36,6 +36,7 @@ from ledger import (
     FailTask,
     InvalidValueError,
     Keys,
+    LedgerDamagedError,
     MoveTask,
     NoteTask,
     Position,
@@ -60,6 +61,7 @@ from ledger import (
 )
 from projections import (
     EVERY_TASK,
+    REBUILD,
     Board,
     DayStats,
     Difference,
@@ -119,7 +121,8 @@ class Town:
         """Called while much is projected; `cli` shows a bar."""
         self._connection = connection
         self._store = EventStore(connection.client, self.keys, where=connection.where)
-        self._lease = Lease(connection.client, self.keys, holder=new_command_id(), where=connection.where)
+        self._holder = new_command_id()
+        self._lease = Lease(connection.client, self.keys, holder=self._holder, where=connection.where)
         self._projector = Projector(connection.client, self.keys, lease=self._lease, where=connection.where)
         self._live = LiveBoard(connection.client, self.keys, where=connection.where)
         self._references = References(self._store, self._live, town=self.name)
@@ -509,6 +512,14 @@ class Town:
                 if not self._finish_rebuild():
                     time.sleep(_REBUILD_POLL_SECONDS)
                 continue
+            except LedgerDamagedError:
+                # What a rebuild was putting right when it ended is put right first.
+                stored = self._projector.checkpoints.read()[0]
+                if stored is None or stored.rebuild is None or time.monotonic() > deadline:
+                    raise
+                if not self._finish_rebuild():
+                    time.sleep(_REBUILD_POLL_SECONDS)
+                continue
             if checkpoint.rebuild is None or not self._finish_rebuild():
                 return checkpoint.position
 
@@ -575,7 +586,7 @@ class Town:
         return Rebuild(
             self._connection.client,
             self.keys,
-            lease=self._lease,
+            holder=self._holder,
             view=view,
             accepts_loss=accepts_loss,
             where=self.where,
@@ -584,11 +595,12 @@ class Town:
 
     def _finish_rebuild(self) -> bool:
         """Finish a rebuild that nobody is at work on; whether this call did."""
-        if not self._lease.take():
+        lease = Lease(self._connection.client, self.keys, holder=self._holder, name=REBUILD, where=self.where)
+        if not lease.take():
             return False
         stored = self._projector.checkpoints.read()[0]
         if stored is None or stored.rebuild is None:
-            self._lease.give_up()
+            lease.give_up()
             return False
         self._rebuild(view=None, accepts_loss=True, progress=None).run()
         return True

@@ -106,6 +106,9 @@ class Worker:
                 seconds = time.monotonic() - started
                 self._events += batch.events
                 self._metrics.batch(town.name, batch.outcome, events=batch.events, seconds=seconds)
+                if batch.checkpoints[0].rebuild is not None:
+                    # Somebody rebuilds, or did and died: then this finishes it.
+                    town.catch_up()
                 if batch.outcome is BatchOutcome.NOTHING_TO_DO:
                     self._look(town, batch.position, is_last=once)
                     if once:

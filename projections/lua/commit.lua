@@ -37,6 +37,14 @@ for _, change in ipairs(changes) do
     if found ~= 'none' and found ~= types[change[1]] then
       return redis.error_reply('WRONGTYPE ' .. key .. ' is a ' .. found)
     end
+    if change[1] == 'COUNT' then
+      for i = 3, #change, 2 do
+        local count = redis.call('HGET', key, change[i])
+        if count and (#count > 15 or not string.match(count, '^%-?%d+$')) then
+          return redis.error_reply('WRONGTYPE ' .. key .. ' holds something that is no count')
+        end
+      end
+    end
   end
 end
 

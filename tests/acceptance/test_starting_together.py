@@ -7,23 +7,36 @@ import signal
 from pathlib import Path
 from typing import Any, cast
 
+import pytest
 import redis
 
+from tests.support.projectors import background_projectors
+from tests.support.towns import client_of
 from tests.support.tt import Tt, start_process
 from tests.support.waiting import wait_until
 from town.server import EmbeddedServer
 
 
-def test_twelve_processes_in_a_stopped_town_start_one_server(tt: Tt, town: Path) -> None:
-    """Twelve commands at once in a stopped town: each is acknowledged and kept, and exactly one server was started."""
-    tt("stop")
-    log = town / ".tt" / "server.log"
-    started_before = log.read_text().count("is starting")
-    processes = [start_process("assign", f"agent-{number}", f"Task {number}", folder=town) for number in range(12)]
-    for process in processes:
-        out, err = process.communicate(timeout=120)
-        assert process.returncode == 0, err
-        assert "assigned to agent-" in out
+@pytest.mark.parametrize("workers", [0, 2])
+def test_twelve_processes_in_a_stopped_town_start_one_server(tt: Tt, town: Path, tmp_path: Path, workers: int) -> None:
+    """Twelve commands at once in a stopped town: each is acknowledged and kept, and exactly one server was started.
+
+    Without projector workers, and with two that wait for the server and do not start a second one.
+    """
+    with background_projectors(workers, folder=town, logs=tmp_path) as projectors:
+        if workers:
+            with client_of(town) as client:
+                # One follows and the other stands by: whoever still opened the town would start its server.
+                wait_until(lambda: {"xread", "evalsha"} <= last_commands(client))
+        tt("stop")
+        wait_until(lambda: all(projector.err for projector in projectors))
+        log = town / ".tt" / "server.log"
+        started_before = log.read_text().count("is starting")
+        processes = [start_process("assign", f"agent-{number}", f"Task {number}", folder=town) for number in range(12)]
+        for process in processes:
+            out, err = process.communicate(timeout=120)
+            assert process.returncode == 0, err
+            assert "assigned to agent-" in out
     assert log.read_text().count("is starting") - started_before == 1
     listed = tt("task", "list", "--json").json
     assert {task["description"] for task in listed["tasks"]} == {f"Task {number}" for number in range(12)}
@@ -65,3 +78,8 @@ def test_town_in_a_deep_folder_works(tt: Tt, folder: Path) -> None:
         assert "Deep work" in tt("tasks", "--town", str(deep)).out
     finally:
         EmbeddedServer(deep).stop()
+
+
+def last_commands(client: redis.Redis) -> set[str]:
+    """What each client of the server asked for last."""
+    return {each["cmd"] for each in cast("list[dict[str, str]]", client.client_list())}

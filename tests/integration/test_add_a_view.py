@@ -13,7 +13,7 @@ import pytest
 import redis
 
 from ledger import EventStore, Keys, OutdatedProjectionError, TaskAssigned, TaskCompleted, TaskCreated, TaskStarted
-from projections import VIEWS, Checkpoints, Lease, Projector, Rebuild, View, verify
+from projections import VIEWS, Checkpoints, Projector, Rebuild, View, verify
 from tests.support.builders import TASK, append, task_id
 from tests.support.expected_keys import Content, actual_keys
 from tests.support.histories import Filler
@@ -89,7 +89,7 @@ def test_newcomer_to_a_projected_town_is_built_by_a_rebuild(
     with pytest.raises(OutdatedProjectionError, match="tt rebuild"):
         Projector(client, keys, views=views).catch_up()
     assert newcomers_keys(client, keys, newcomers) == {}
-    Rebuild(client, keys, lease=Lease(client, keys, holder="test"), views=views).run()
+    Rebuild(client, keys, holder="test", views=views).run()
     assert len(newcomers_keys(client, keys, newcomers)) == 4
     assert verify(client, keys, views=views).findings == ()
     append(store, [TaskCreated("d", tags=("p0",))], task=task_id(4))
@@ -111,5 +111,5 @@ def test_views_of_the_page_are_alike_live_and_rebuilt(
     assert Counter(key.split(":")[3] for key in live).keys() == {"priority", "handovers"}
     assert verify(client, keys, views=views).findings == ()
     client.delete(*live)
-    Rebuild(client, keys, lease=Lease(client, keys, holder="test"), views=views).run()
+    Rebuild(client, keys, holder="test", views=views).run()
     assert newcomers_keys(client, keys, newcomers) == live

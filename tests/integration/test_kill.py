@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 from ledger import EventStore, RecordedEvent, TaskCreated, TaskNoted
 from projections import replay
 from tests.support.expected_keys import assert_projected
 from tests.support.processes import WorkerProcess, workers_at_the_line
+from tests.support.projectors import background_projectors
 from tests.support.towns import client_of, kill_server
 from tests.support.waiting import wait_until
 from town import EmbeddedServer, Town
@@ -18,13 +21,20 @@ KILLS = 5
 APPENDS_BETWEEN_KILLS = 25
 
 
-def test_kill_9_during_appends_loses_no_acknowledged_event(folder: Path, tmp_path: Path) -> None:
-    """Three writers, five kills: each acknowledged position still holds its event, and no event is there twice."""
+@pytest.mark.parametrize("projectors", [0, 2])
+def test_kill_9_during_appends_loses_no_acknowledged_event(folder: Path, tmp_path: Path, projectors: int) -> None:
+    """Three writers, five kills: each acknowledged position still holds its event, and no event is there twice.
+
+    Without projector workers, and with two in the background, which outlive every kill.
+    """
     Town.init(folder, name="killed").close()
     stop = tmp_path / "stop"
     logs = [tmp_path / f"acknowledged-{number}" for number in range(WRITERS)]
     arguments = [(folder, f"writer-{number}", log, stop) for number, log in enumerate(logs)]
-    with workers_at_the_line("write_until_stopped", arguments) as workers:
+    with (
+        background_projectors(projectors, folder=folder, logs=tmp_path),
+        workers_at_the_line("write_until_stopped", arguments) as workers,
+    ):
         for worker in workers:
             worker.go()
         for _ in range(KILLS):

@@ -41,6 +41,7 @@ from projections import encode_snapshot, replay, snapshot_of
 from tests.support.expected_keys import assert_projected
 from tests.support.outcomes import Outcome, read_outcomes
 from tests.support.processes import run_at_once
+from tests.support.projectors import background_projectors
 from tests.support.towns import client_of
 from town import Town
 
@@ -126,15 +127,20 @@ class Run:
         return [outcome for outcome in self.outcomes if outcome.error is None]
 
 
-def test_shared_tasks_of_eight_processes_hold_every_promise(folder: Path, tmp_path: Path) -> None:
-    """8 processes, 200 commands each, 20 tasks: nothing is lost, doubled, out of order, or refused without cause."""
+@pytest.mark.parametrize("workers", [0, 2])
+def test_shared_tasks_of_eight_processes_hold_every_promise(folder: Path, tmp_path: Path, workers: int) -> None:
+    """8 processes, 200 commands each, 20 tasks: nothing is lost, doubled, out of order, or refused without cause.
+
+    Without projector workers, and with two in the background.
+    """
     with Town.init(folder, name="shared") as town:
         tasks = [town.create(f"task {number}").task.id for number in range(TASKS)]
     files = [tmp_path / f"outcomes-{number}" for number in range(WRITERS)]
-    run_at_once(
-        "command_shared_tasks",
-        [(folder, f"writer-{seed}", seed, COMMANDS_EACH, ",".join(tasks), file) for seed, file in enumerate(files)],
-    )
+    with background_projectors(workers, folder=folder, logs=tmp_path):
+        run_at_once(
+            "command_shared_tasks",
+            [(folder, f"writer-{seed}", seed, COMMANDS_EACH, ",".join(tasks), file) for seed, file in enumerate(files)],
+        )
     with client_of(folder) as client:
         keys = Keys("shared")
         store = EventStore(client, keys)

@@ -10,10 +10,24 @@ from typing import Any, Final
 
 import redis
 
-from ledger import CommandRejectedError, Keys, StoreUnavailableError, WrongExpectedVersionError
-from projections import Projector, snapshot_of
+from ledger import (
+    CommandRejectedError,
+    Event,
+    Keys,
+    NewEvent,
+    StoreUnavailableError,
+    TaskAssigned,
+    TaskCompleted,
+    TaskCreated,
+    TaskStarted,
+    WrongExpectedVersionError,
+    new_command_id,
+    new_task_id,
+)
+from projections import BatchOutcome, Projector, snapshot_of
 from tests.support.outcomes import Outcome, encode_outcome
 from tests.support.processes import READY
+from tests.support.rebuild_workers import read_known, time_commands
 from town import Receipt, Town
 
 AGENTS: Final = ("Ada Lovelace", "worker-1", "worker-2", "worker-3")
@@ -21,6 +35,7 @@ RESULTS: Final = (None, "Fixed the bug", "Es läuft ✅")
 TAGS: Final = ("backend", "bug", "urgent")
 DESCRIPTIONS: Final = ("Implement user authentication", "Write the docs", "Measure it")
 REOPEN_ATTEMPTS_MAX: Final = 50
+_BLOCK_MS: Final = 50
 
 
 def create_one(folder: str, number: str) -> None:
@@ -33,6 +48,33 @@ def project(socket: str, town: str, batch_events_max: str) -> None:
     """Catch up until the ledger's end as it is now."""
     with redis.Redis(unix_socket_path=socket) as client:
         Projector(client, Keys(town), batch_events_max=int(batch_events_max)).catch_up()
+
+
+def project_until_stopped(folder: str, town: str, stop: str) -> None:
+    """Project every batch as it comes, whoever else does, until the file `stop` is there."""
+    with Town.open(folder) as opened:
+        projector = Projector(opened.connection.client, Keys(town))
+        while not Path(stop).exists():
+            if projector.project_batch().outcome is BatchOutcome.NOTHING_TO_DO:
+                opened.store.wait(opened.projector.checkpoints.position(), block_ms=_BLOCK_MS)
+
+
+def append_alone(folder: str, writer: str, count: str) -> None:
+    """Append `count` short lives of tasks past the commands, so that this process projects nothing."""
+    with Town.open(folder, actor=writer) as town:
+        for _ in range(int(count)):
+            task, command = new_task_id(), new_command_id()
+            facts: list[Event] = [
+                TaskCreated("a", tags=TAGS),
+                TaskAssigned(writer),
+                TaskStarted(),
+                TaskCompleted("done"),
+            ]
+            events = [
+                NewEvent(task=task, version=version, actor=writer, command=command, data=data)
+                for version, data in enumerate(facts, 1)
+            ]
+            town.store.append(events, {task: 0})
 
 
 def write_until_stopped(folder: str, writer: str, acknowledged: str, stop: str) -> None:
@@ -127,7 +169,11 @@ _OPTIONS: Final[dict[str, Callable[[Random, list[str]], Options]]] = {
 
 _WORKS: Final[dict[str, Callable[..., None]]] = {
     "create_one": create_one,
+    "time_commands": time_commands,
+    "read_known": read_known,
     "project": project,
+    "project_until_stopped": project_until_stopped,
+    "append_alone": append_alone,
     "write_until_stopped": write_until_stopped,
     "command_shared_tasks": command_shared_tasks,
 }

@@ -1,0 +1,39 @@
+"""The benchmarks run, in small, and print what they promise; how fast they are is for a quiet machine to say."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from tests.benchmarks import append, fold, live, rebuild
+
+EVENTS = 400
+RATIOS = {
+    "fold": ("fold / bare read", "fold / bare read by CPU", "memory, bytes a task"),
+    "rebuild": ("rebuild / fold", "rebuild / fold by CPU", "memory, bytes a task"),
+    "live": ("lives events/s", "spread events/s"),
+    "append": ("append / bare XADD", "command with projection, µs", "history in 100 tasks, µs"),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "main"), [("fold", fold.main), ("rebuild", rebuild.main), ("live", live.main), ("append", append.main)]
+)
+def test_benchmark_prints_its_figures(
+    name: str, main: Callable[[Sequence[str]], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With --json one object of numbers, the ratios among them; without, a line for each."""
+    main(["--events", str(EVENTS), "--runs", "1", "--json"])
+    figures = json.loads(capsys.readouterr().out)
+    assert set(RATIOS[name]) <= figures.keys()
+    assert all(isinstance(figure, int | float) and figure > 0 for figure in figures.values() if figure)
+
+
+def test_benchmark_prints_a_line_for_each_figure(capsys: pytest.CaptureFixture[str]) -> None:
+    """For people: a name and a number on each line."""
+    live.main(["--events", str(EVENTS), "--runs", "1"])
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.rpartition("  ")[0].strip() for line in lines][:2] == ["events", "batch"]
+    assert all(float(line.rpartition("  ")[2].replace(",", "")) > 0 for line in lines)

@@ -1,0 +1,166 @@
+"""An entry taken out of the stream by hand: `verify` names what is missing, and only an accepted loss is built upon (P10)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from ledger import LedgerDamagedError, LossNotAcceptedError, TaskNoted, TaskRemoved
+from tests.support.builders import append
+from tests.support.scene import Scene, opened_scene
+from tests.support.tt import run_here
+
+
+@pytest.fixture
+def scene(client: redis.Redis, server_socket: Path, tmp_path: Path) -> Iterator[Scene]:
+    with opened_scene(client, server_socket, tmp_path) as scene:
+        yield scene
+
+
+def number_of(task: str, version: int) -> Callable[[Scene], list[int]]:
+    """The sequence number of one event of a task; -1 is its last."""
+
+    def find(scene: Scene) -> list[int]:
+        history = scene.town.store.history(scene.tasks[task])
+        return [history[version - 1 if version > 0 else version].position.seq]
+
+    return find
+
+
+def last_of_all(scene: Scene) -> list[int]:
+    return [scene.town.end().seq]
+
+
+def last_two(scene: Scene) -> list[int]:
+    return [scene.town.end().seq - 1, scene.town.end().seq]
+
+
+LOSSES: dict[str, Callable[[Scene], list[int]]] = {
+    "the first of all": lambda _: [1],
+    "the creation of a task": number_of("running", 1),
+    "a middle one": number_of("completed", 2),
+    "two in a row": lambda scene: [number_of("completed", 2)(scene)[0], number_of("completed", 2)(scene)[0] + 1],
+    "two apart": lambda scene: number_of("completed", 2)(scene) + number_of("failed", 3)(scene),
+    "the last of a task": number_of("completed", -1),
+    "a removal": number_of("removed", -1),
+    "the last of all": last_of_all,
+    "the last two of all": last_two,
+}
+
+
+def lose(scene: Scene, numbers: list[int]) -> None:
+    for number in numbers:
+        position = scene.town.store.position_of(number)
+        assert position is not None
+        assert scene.client.xdel(scene.keys.ledger, position) == 1
+
+
+@pytest.mark.parametrize("is_projected", [True, False], ids=["projected", "not yet projected"])
+@pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
+def test_lost_events_are_named_and_never_papered_over(
+    scene: Scene, loss: Callable[[Scene], list[int]], is_projected: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`verify` names the missing numbers and exits 5; `rebuild` refuses and writes nothing; with --accept-loss it builds what is left."""
+    numbers = loss(scene)
+    if not is_projected:
+        for name in [*scene.client.scan_iter(match=scene.keys.checkpoint("*"))]:
+            scene.client.delete(name)
+        for pattern in (scene.keys.task("*"), scene.keys.view("*", None)):
+            for name in [*scene.client.scan_iter(match=pattern)]:
+                scene.client.delete(name)
+    lose(scene, numbers)
+    before = scene.dump()
+
+    found = [finding.problem for finding in scene.findings() if finding.kind == "sequence"]
+    assert found
+    named = " ".join(found)
+    assert all(str(number) in named for number in numbers)
+    folder = str(scene.town.folder)
+    assert run_here(capsys, "verify", "--json", "--town", folder).code == 5
+
+    with pytest.raises(LossNotAcceptedError, match="--accept-loss"):
+        scene.town.rebuild()
+    with pytest.raises(LossNotAcceptedError):
+        list(scene.town.preview_rebuild())
+    assert run_here(capsys, "rebuild", "--town", folder).code == 5
+    assert scene.dump() == before
+    previewed = run_here(capsys, "rebuild", "--dry-run", "--accept-loss", "--json", "--town", folder)
+    assert previewed.code == 0, previewed.err
+    assert scene.dump() == before
+
+    report = scene.town.rebuild(accepts_loss=True)
+    assert report.has_lost_events
+    assert {finding.kind for finding in scene.findings()} <= {"sequence", "version", "prev", "head"}
+    assert [finding.problem for finding in scene.findings() if finding.kind == "sequence"] == found
+
+
+@pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
+def test_commands_go_on_after_an_accepted_loss(scene: Scene, loss: Callable[[Scene], list[int]]) -> None:
+    """Tasks that lost nothing take commands as before, new ones are made, and views follow."""
+    numbers = loss(scene)
+    lost = {
+        recorded.task
+        for batch in scene.town.store.read_batches()
+        for recorded in batch
+        if recorded.position.seq in numbers
+    }
+    lose(scene, numbers)
+    scene.town.rebuild(accepts_loss=True)
+    kept = [name for name, task in scene.tasks.items() if task not in lost and name not in ("removed", "completed")]
+    assert kept
+    for name in kept:
+        scene.town.note(scene.tasks[name], "going on")
+    made = scene.town.create("New", agent="worker-1", tags=["bug"]).task
+    assert scene.town.start(made.id).task.state == "running"
+    assert {finding.kind for finding in scene.findings()} <= {"sequence", "version", "prev", "head"}
+
+
+def test_events_that_go_on_after_a_loss_stop_every_command(scene: Scene) -> None:
+    """A gap in what is still to be projected is not stepped over."""
+    task = scene.tasks["running"]
+    append(scene.town.store, [TaskNoted("a"), TaskNoted("b"), TaskNoted("c")], task=task, expected=4)
+    lose(scene, [scene.town.end().seq - 1])
+    before = scene.dump()
+    with pytest.raises(LedgerDamagedError, match="is missing"):
+        scene.town.page()
+    with pytest.raises(LedgerDamagedError):
+        scene.town.note(task, "d")
+    assert scene.dump() == before
+
+
+def test_accepted_loss_beyond_the_checkpoint_is_gone_past(scene: Scene) -> None:
+    """The gap is in what is still to be projected: --accept-loss builds what follows it, too, and commands go on."""
+    task = scene.tasks["running"]
+    append(scene.town.store, [TaskNoted("a"), TaskNoted("b"), TaskNoted("c")], task=task, expected=4)
+    lose(scene, [scene.town.end().seq - 1])
+    before = scene.dump()
+    with pytest.raises(LossNotAcceptedError):
+        scene.town.rebuild()
+    assert scene.dump() == before
+    assert scene.town.rebuild(accepts_loss=True).has_lost_events
+    assert scene.town.task(task).version == 7
+    scene.town.note(task, "d")
+
+
+def test_task_whose_creation_is_lost_says_so(scene: Scene) -> None:
+    """It is no task any more, and no command makes it one by mistake."""
+    lose(scene, number_of("running", 1)(scene))
+    scene.town.rebuild(accepts_loss=True)
+    before = scene.dump()
+    with pytest.raises(LedgerDamagedError):
+        scene.town.complete(scene.tasks["running"], result="x")
+    assert scene.dump() == before
+
+
+def test_removal_that_is_lost_brings_its_task_back_for_accepted_loss_only(scene: Scene) -> None:
+    """What is left says that the task is there."""
+    removed = scene.tasks["removed"]
+    assert isinstance(scene.town.store.history(removed)[-1].data, TaskRemoved)
+    lose(scene, number_of("removed", -1)(scene))
+    with pytest.raises(LossNotAcceptedError):
+        scene.town.rebuild()
+    scene.town.rebuild(accepts_loss=True)
+    assert removed in {task.id for task in scene.town.page().tasks}
