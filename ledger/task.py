@@ -126,9 +126,14 @@ def evolve(task: Task | None, recorded: RecordedEvent) -> Task | None:
     return task
 
 
-def fold(events: Iterable[RecordedEvent], task: Task | None = None) -> Task | None:
-    """The task after all `events`, which are its own, oldest first."""
-    for recorded in in_order(events, after_version=0 if task is None else task.version):
+def fold(events: Iterable[RecordedEvent], task: Task | None = None, *, after_version: int | None = None) -> Task | None:
+    """The task after all `events`, which are its own, oldest first. SequenceGapError, MisplacedEventError.
+
+    `after_version` is the version they follow, where `task` does not say it: that of a removed task, else 0.
+    """
+    if after_version is None:
+        after_version = 0 if task is None else task.version
+    for recorded in in_order(events, after_version=after_version):
         task = evolve(task, recorded)
     return task
 
