@@ -64,8 +64,9 @@ def towns(*, as_json: JsonOption = False) -> None:
     )
 
 
-def start(*, town: TownOption = None, as_json: JsonOption = False) -> None:
+def start(*, town: TownOption = None, actor: ActorOption = None, as_json: JsonOption = False) -> None:
     """Start the town's server; every other command does so when it has to."""
+    del actor  # taken as by every command; nothing is written that would name who acts
     status = start_town(town)
     if as_json:
         say_json({"town": status.name, "server": status.where, "started": status.has_changed})
@@ -73,8 +74,9 @@ def start(*, town: TownOption = None, as_json: JsonOption = False) -> None:
     say(f"The server of {status.name} {'is up' if status.has_changed else 'was up already'}: {visible(status.where)}")
 
 
-def stop(*, town: TownOption = None, as_json: JsonOption = False) -> None:
+def stop(*, town: TownOption = None, actor: ActorOption = None, as_json: JsonOption = False) -> None:
     """Stop the town's server; what is in the ledger stays on disk."""
+    del actor  # as for start
     status = stop_town(town)
     if as_json:
         say_json({"town": status.name, "server": status.where, "stopped": status.has_changed})
