@@ -121,11 +121,17 @@ def test_connect_where_nothing_listens_says_where(folder: Path) -> None:
     assert not refusal.has_refused
 
 
-@pytest.mark.parametrize("url", ["unix:///no/such/redis.sock", "redis://no-such-host.invalid/", "redis://a..b/"])
-def test_connect_to_an_address_that_leads_nowhere_says_so(folder: Path, url: str) -> None:
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("unix:///no/such/redis.sock", "did not answer"),
+        ("redis://no-such-host.invalid/", "did not answer"),
+        ("redis://a..b/", "has a URL whose host cannot be one"),
+    ],
+)
+def test_connect_to_an_address_that_leads_nowhere_says_so(folder: Path, url: str, words: str) -> None:
     """A missing socket, a name nobody knows, and a name that cannot be one."""
-    said = str(refusal_of(folder, url))
-    assert "did not answer" in said or "host cannot be one" in said
+    assert words in str(refusal_of(folder, url))
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1/", "127.0.0.1:6379", "REDIS//x", "postgres://x/y"])
