@@ -51,6 +51,7 @@ from ledger.errors import (
     TaskCycleError,
     TaskFinishedError,
     TaskHasChildrenError,
+    TaskHasOpenChildrenError,
     TaskHeldError,
     TaskNotFinishedError,
     TaskNotFoundError,
@@ -61,10 +62,13 @@ from ledger.errors import (
     UpcasterMissingError,
     WrongExpectedVersionError,
 )
-from ledger.event_store import EventStore
+from ledger.event_store import APPEND_EVENTS_MAX, EventStore
 from ledger.events import (
     EVENT_CLASSES,
     Event,
+    OldRecord,
+    Source,
+    TaskAdopted,
     TaskAssigned,
     TaskCancelled,
     TaskCompleted,
@@ -86,11 +90,13 @@ from ledger.position import BEGINNING, Position
 from ledger.reconcile import WishedTask, reconcile
 from ledger.recorded_event import NewEvent, RecordedEvent, decode_event, encode_event, record
 from ledger.redis_errors import redis_errors
-from ledger.task import State, Task, evolve, fold
+from ledger.state import State
+from ledger.task import Task, evolve, fold
 from ledger.times import format_ms, from_ms, parse_rfc3339, to_ms
 from ledger.values import TEXT_BYTES_MAX, check_name, check_tag, check_tags, check_text
 
 __all__ = [
+    "APPEND_EVENTS_MAX",
     "BEGINNING",
     "EVENT_CLASSES",
     "TEXT_BYTES_MAX",
@@ -127,6 +133,7 @@ __all__ = [
     "NewerProjectionError",
     "NewerSchemaError",
     "NoteTask",
+    "OldRecord",
     "OutdatedProjectionError",
     "Position",
     "ProjectionError",
@@ -137,12 +144,14 @@ __all__ = [
     "RequeueTask",
     "SequenceGapError",
     "SnapshotDamagedError",
+    "Source",
     "StartTask",
     "State",
     "Step",
     "StoreUnavailableError",
     "TagTask",
     "Task",
+    "TaskAdopted",
     "TaskAlreadyExistsError",
     "TaskAmbiguousError",
     "TaskAssigned",
@@ -154,6 +163,7 @@ __all__ = [
     "TaskFailed",
     "TaskFinishedError",
     "TaskHasChildrenError",
+    "TaskHasOpenChildrenError",
     "TaskHeldError",
     "TaskMoved",
     "TaskNotFinishedError",

@@ -46,10 +46,14 @@ class StartTask(Command, frozen=True, kw_only=True):
 
 
 class CompleteTask(Command, frozen=True, kw_only=True):
-    """The work is done; `agent` says who did a pending task."""
+    """The work is done; `agent` says who did a pending task.
+
+    `open_children` is how many tasks right below it the caller found open; 0 also where that is no obstacle.
+    """
 
     result: str | None = None
     agent: str | None = None
+    open_children: int = 0
 
 
 class FailTask(Command, frozen=True, kw_only=True):
@@ -66,7 +70,9 @@ class CancelTask(Command, frozen=True, kw_only=True):
 
 
 class RequeueTask(Command, frozen=True, kw_only=True):
-    """Put an assigned or running task back into the backlog."""
+    """Put an assigned or running task back into the backlog; with `agent`, that agent gets it at once."""
+
+    agent: str | None = None
 
 
 class ReopenTask(Command, frozen=True, kw_only=True):

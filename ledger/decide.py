@@ -31,6 +31,7 @@ from ledger.errors import (
     TaskCycleError,
     TaskFinishedError,
     TaskHasChildrenError,
+    TaskHasOpenChildrenError,
     TaskHeldError,
     TaskNotFinishedError,
     TaskNotFoundError,
@@ -53,7 +54,8 @@ from ledger.events import (
     TaskStarted,
     TaskTagged,
 )
-from ledger.task import State, Task
+from ledger.state import State
+from ledger.task import Task
 
 
 def decide(task: Task | None, command: Command) -> list[Event]:
@@ -109,7 +111,10 @@ def _complete(task: Task, command: CompleteTask) -> list[Event]:
     if task.state is State.COMPLETED and task.result == command.result and command.agent in (None, task.assigned_to):
         return []
     _require_open(task)
-    return [*_lead_to_running(task, command.agent, "complete"), TaskCompleted(command.result)]
+    events = [*_lead_to_running(task, command.agent, "complete"), TaskCompleted(command.result)]
+    if command.open_children:
+        raise TaskHasOpenChildrenError(task.id, command.open_children)
+    return events
 
 
 def _fail(task: Task, command: FailTask) -> list[Event]:
@@ -126,9 +131,10 @@ def _cancel(task: Task, command: CancelTask) -> list[Event]:
     return [TaskCancelled(command.reason)]
 
 
-def _requeue(task: Task, _command: RequeueTask) -> list[Event]:
+def _requeue(task: Task, command: RequeueTask) -> list[Event]:
     _require_open(task)
-    return [] if task.state is State.PENDING else [TaskRequeued()]
+    requeued: list[Event] = [] if task.state is State.PENDING else [TaskRequeued()]
+    return requeued if command.agent is None else [*requeued, TaskAssigned(command.agent)]
 
 
 def _reopen(task: Task, _command: ReopenTask) -> list[Event]:

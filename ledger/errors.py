@@ -12,6 +12,7 @@
         TaskHeldError                   another agent has the task
         TaskNotInBacklogError           the task is not pending any more
         TaskHasChildrenError            a task with children cannot be removed
+        TaskHasOpenChildrenError        a task with open children is not completed without being told what becomes of them
         TaskCycleError                  a task cannot go below itself
         UnknownProjectionError          no view of that name
         AppendTooLargeError             more events or bytes than one append takes
@@ -164,6 +165,18 @@ class TaskHasChildrenError(CommandRejectedError):
         super().__init__(
             f"Task {task} has {children} task{'s' if children != 1 else ''} below it."
             f" Move or remove them first: `tt task list --parent {task}`."
+        )
+
+
+class TaskHasOpenChildrenError(CommandRejectedError):
+    """A task with open children is not completed without being told what becomes of them."""
+
+    def __init__(self, task: str, children: int) -> None:
+        self.task = task
+        self.children = children
+        super().__init__(
+            f"Task {task} has {children} open task{'s' if children != 1 else ''} right below it: `tt task tree {task}`."
+            " Complete them first, or all together with --with-children, or this one alone with --force."
         )
 
 
@@ -419,5 +432,5 @@ class OutdatedProjectionError(ProjectionError):
         self.schema_known = schema_known
         super().__init__(
             f"The projection {projection} has schema {schema}, and this program writes {schema_known}."
-            " Build it anew: `tt rebuild`."
+            " Build it anew from the ledger: `tt migrate`."
         )

@@ -22,7 +22,7 @@ from ledger.errors import (
 from ledger.keys import Keys
 from ledger.lua import Appended, AppendScript, Backdated, Conflict, HistoryScript, HistoryStatus
 from ledger.position import BEGINNING, Position
-from ledger.recorded_event import NewEvent, RecordedEvent, decode_event, encode_event
+from ledger.recorded_event import Entry, NewEvent, RecordedEvent, decode_events, encode_event
 from ledger.redis_errors import redis_errors
 from ledger.times import format_ms
 
@@ -35,8 +35,6 @@ APPEND_BYTES_MAX: Final = 256 * 1024 * 1024
 APPEND_ATTEMPTS_MAX: Final = 3
 READ_EVENTS_MAX: Final = 1_000
 HISTORY_PAGE_EVENTS: Final = 500
-
-Entry = tuple[bytes, list[bytes]]
 
 
 class EventStore:
@@ -90,7 +88,7 @@ class EventStore:
         """
         with redis_errors(self._where):
             entries = self._exchange("XRANGE", self._keys.ledger, f"({after}", upto or "+", "COUNT", limit)
-        events = _decode(entries)
+        events = decode_events(entries)
         _check_sequence(events, after.seq + 1)
         return events
 
@@ -99,7 +97,7 @@ class EventStore:
     ) -> Iterator[list[RecordedEvent]]:
         """All events after `after`, oldest first, at most `upto`, in batches of 1 to `limit`; as `read`."""
         for entries in self.read_entries(after, upto=upto, limit=limit):
-            events = _decode(entries)
+            events = decode_events(entries)
             _check_sequence(events, after.seq + 1)
             after = events[-1].position
             yield events
@@ -135,7 +133,7 @@ class EventStore:
         end = "+" if before is None else f"({before}"
         with redis_errors(self._where):
             entries = self._exchange("XREVRANGE", self._keys.ledger, end, "-", "COUNT", limit)
-        events = _decode(entries)
+        events = decode_events(entries)
         if events:
             first, last = events[-1].position, events[0].position
             _check_sequence(events[::-1], first.seq)
@@ -305,7 +303,7 @@ class EventStore:
                     from_position=start,
                     limit=page_events,
                 )
-            yield from _decode(page.entries)
+            yield from decode_events(page.entries)
             if page.status is HistoryStatus.WHOLE:
                 return
             if page.status is HistoryStatus.BROKEN:
@@ -335,10 +333,6 @@ class EventStore:
 
 def _read_entries(connection: Connection) -> list[Entry]:
     return cast("list[Entry]", connection.read_response())  # type: ignore[no-untyped-call]
-
-
-def _decode(entries: Sequence[Entry]) -> list[RecordedEvent]:
-    return [decode_event(position, fields) for position, fields in entries]
 
 
 def _check_size(encoded: Sequence[tuple[str, bytes]]) -> None:

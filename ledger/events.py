@@ -7,9 +7,28 @@ describes each for readers.
 
 from __future__ import annotations
 
-from typing import ClassVar, Final
+from enum import StrEnum
+from typing import ClassVar, Final, Literal
 
 from msgspec import Struct
+
+from ledger.state import State
+
+
+class Source(StrEnum):
+    """Where a task came from: a person or agent made it, a plan's file has it, or another tracker's export."""
+
+    HAND = "hand"
+    PLAN = "plan"
+    IMPORT = "import"
+
+
+class OldRecord(Struct, frozen=True, gc=False):
+    """A task's record from before the ledger, as found: the text of a string, or the fields of a hash."""
+
+    key: str
+    type: Literal["string", "hash"]
+    value: str | dict[str, str]
 
 
 class Event(Struct, frozen=True, gc=False):
@@ -23,10 +42,13 @@ class TaskCreated(Event, frozen=True, gc=False):
     """A task came to be, pending; or a removed task came back. Always the full content."""
 
     type: ClassVar[str] = "task.created"
+    schema: ClassVar[int] = 2
     description: str
     tags: tuple[str, ...] = ()
     parent_id: str | None = None
     alias: str | None = None
+    source: Source | None = Source.HAND
+    """None in events of schema 1, which did not say."""
 
 
 class TaskAssigned(Event, frozen=True, gc=False):
@@ -110,6 +132,28 @@ class TaskRemoved(Event, frozen=True, gc=False):
     type: ClassVar[str] = "task.removed"
 
 
+class TaskAdopted(Event, frozen=True, gc=False):
+    """A record from an older key format entered the ledger: what it says, and the record itself.
+
+    Times are the record's, RFC 3339, UTC, milliseconds, `Z`. The first of `records` is the one that was read; others
+    are of the same task in other formats.
+    """
+
+    type: ClassVar[str] = "task.adopted"
+    records: tuple[OldRecord, ...]
+    description: str
+    state: State
+    created_at: str
+    updated_at: str
+    tags: tuple[str, ...] = ()
+    assigned_to: str | None = None
+    started_at: str | None = None
+    completed_at: str | None = None
+    result: str | None = None
+    parent_id: str | None = None
+    alias: str | None = None
+
+
 EVENT_CLASSES: Final[tuple[type[Event], ...]] = (
     TaskCreated,
     TaskAssigned,
@@ -124,5 +168,6 @@ EVENT_CLASSES: Final[tuple[type[Event], ...]] = (
     TaskMoved,
     TaskNoted,
     TaskRemoved,
+    TaskAdopted,
 )
 """Every fact, in the order of the reference page."""

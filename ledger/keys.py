@@ -78,6 +78,14 @@ class Keys(Struct, frozen=True):
         """String with a time-out: who does a work that several could do at once."""
         return f"{self.prefix}:lease:{name}"
 
+    def heartbeat(self, run: str) -> str:
+        """String with a time-out: says that a runner is still at its run."""
+        return f"{self.prefix}:heartbeat:{run}"
+
+    def legacy(self, old_key: str) -> str:
+        """Any type: a record from before the ledger, kept as it was found at `old_key`."""
+        return f"{self.prefix}:legacy:{old_key}"
+
     def checkpoint(self, projection: str) -> str:
         """Hash: how far a projection has come."""
         return f"{self.prefix}:checkpoint:{projection}"

@@ -7,6 +7,7 @@ snapshots hold, and because the fold passes a million of them by without looking
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from ledger.times import from_ms
@@ -14,6 +15,8 @@ from ledger.times import from_ms
 if TYPE_CHECKING:
     from datetime import datetime
 
+# Neighbours in a ledger share their milliseconds: one number for all of them, and no work for most.
+_to_number = lru_cache(maxsize=1_024)(int)
 _PATTERN = re.compile(r"(0|[1-9][0-9]{0,15})-(0|[1-9][0-9]{0,15})")
 
 
@@ -38,7 +41,7 @@ class Position(str):
 
     @property
     def ms(self) -> int:
-        return int(self.partition("-")[0])
+        return _to_number(self.partition("-")[0])
 
     @property
     def seq(self) -> int:

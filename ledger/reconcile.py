@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from ledger.events import (
     Event,
+    Source,
     TaskAssigned,
     TaskCancelled,
     TaskCompleted,
@@ -20,7 +21,8 @@ from ledger.events import (
     TaskStarted,
     TaskTagged,
 )
-from ledger.task import State, Task
+from ledger.state import State
+from ledger.task import Task
 from ledger.values import Checked
 
 
@@ -28,7 +30,7 @@ class WishedTask(Checked, frozen=True, kw_only=True):
     """A task as somebody outside the ledger says it should be.
 
     A pending task has no agent; an assigned, running, completed or failed one has. `result` counts in terminal states
-    only. InvalidValueError where a text, name or tag does not fit.
+    only, `source` where the task is made. InvalidValueError where a text, name or tag does not fit.
     """
 
     description: str
@@ -38,6 +40,7 @@ class WishedTask(Checked, frozen=True, kw_only=True):
     parent_id: str | None = None
     alias: str | None = None
     result: str | None = None
+    source: Source = Source.HAND
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -56,7 +59,7 @@ def reconcile(task: Task | None, wished: WishedTask | None) -> list[Event]:
     if wished is None:
         return [] if task is None else [TaskRemoved()]
     if task is None:
-        created = TaskCreated(wished.description, wished.tags, wished.parent_id, wished.alias)
+        created = TaskCreated(wished.description, wished.tags, wished.parent_id, wished.alias, wished.source)
         return [created, *_lead(State.PENDING, None, wished)]
     tagged = _tag(task, wished)
     changed = _change_content(task, wished)

@@ -19,13 +19,14 @@ def to_ms(time: datetime) -> int:
     return (time - _EPOCH) // _MILLISECOND
 
 
+# What happens together has one time, and events come in the order of their times.
+@lru_cache(maxsize=4_096)
 def format_ms(ms: int) -> str:
     """`2026-11-23T17:33:02.123Z`."""
     seconds, milliseconds = divmod(ms, 1_000)
     return f"{_format_second(seconds)}.{milliseconds:03d}Z"
 
 
-# Events come in the order of their times, so a rebuild formats the same second again and again.
 @lru_cache(maxsize=4_096)
 def _format_second(seconds: int) -> str:
     return from_ms(seconds * 1_000).replace(tzinfo=None).isoformat(timespec="seconds")

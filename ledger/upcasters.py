@@ -1,7 +1,7 @@
 """Old event payloads, lifted step by step to the newest schema before they are decoded.
 
 An upcaster is a pure function from the `data` of schema n to the `data` of schema n+1, named for its step
-(`upcast_created_v1_v2`) and registered here under `(type, n)`. Every event has schema 1 so far, so there is none yet.
+(`upcast_created_v1_v2`) and registered here under `(type, n)`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,13 @@ from ledger.errors import UpcasterMissingError
 Data = dict[str, Any]
 Upcaster = Callable[[Data], Data]
 
-UPCASTERS: Final[Mapping[tuple[str, int], Upcaster]] = {}
+
+def upcast_created_v1_v2(data: Data) -> Data:
+    """Schema 2 says where a task came from; schema 1 did not, and nobody knows any more."""
+    return data | {"source": None}
+
+
+UPCASTERS: Final[Mapping[tuple[str, int], Upcaster]] = {("task.created", 1): upcast_created_v1_v2}
 
 
 def upcast(

@@ -85,6 +85,9 @@ def _check_printable(value: str, what: str, chars_max: int) -> str:
         raise InvalidValueError(what, "is empty", f"Use 1 to {chars_max} printable characters.")
     if len(value) > chars_max:
         raise InvalidValueError(what, f"has {len(value)} characters", f"Use 1 to {chars_max} printable characters.")
+    if value.isprintable():
+        # Nearly every name, in one step: the first character is no blank, because blanks were stripped.
+        return value
     if not any(char.isprintable() and not char.isspace() for char in value):
         raise InvalidValueError(what, "shows nothing", f"Use 1 to {chars_max} printable characters.")
     for char in value:

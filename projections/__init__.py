@@ -15,7 +15,7 @@ from projections.parting import parted_after
 from projections.projection import Counted, Entry, Member, Ranked, View
 from projections.projector import BATCH_EVENTS_MAX, Batch, BatchOutcome, Progress, Projector
 from projections.rebuild import Rebuild, RebuildProgress, RebuildReport
-from projections.replay import replay
+from projections.replay import no_garbage_collection, replay
 from projections.snapshots import Snapshot, decode_snapshot, encode_snapshot, snapshot_of
 from projections.stats import DayStats, Durations, read_stats
 from projections.verify import Verification, describe, different_fields, verify
@@ -59,6 +59,7 @@ __all__ = [
     "describe",
     "different_fields",
     "encode_snapshot",
+    "no_garbage_collection",
     "parted_after",
     "printable",
     "read_stats",

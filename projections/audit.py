@@ -19,6 +19,7 @@ from ledger import (
     LedgerDamagedError,
     Position,
     RecordedEvent,
+    TaskAdopted,
     TaskCreated,
     decode_event,
 )
@@ -37,6 +38,7 @@ class FindingKind(StrEnum):
     SNAPSHOT = "snapshot"
     VIEW = "view"
     KEY = "key"
+    OLD_TASK = "old task"
 
 
 class Finding(Struct, frozen=True, kw_only=True):
@@ -148,7 +150,7 @@ class Audit:
         """Fold an event that does not follow what came before it, as well as it can be."""
         task = recorded.task
         state = self.board.get(task)
-        if type(recorded.data) is TaskCreated:
+        if type(recorded.data) in (TaskCreated, TaskAdopted):
             self.board.tasks.pop(task, None)
             self._orphans.pop(task, None)
             self.board.removed[task] = (recorded.version - 1, BEGINNING)

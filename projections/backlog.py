@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import ClassVar
 
 from ledger import State, Task
@@ -15,6 +14,5 @@ class Backlog(View):
     name: ClassVar[str] = "backlog"
     schema_version: ClassVar[int] = 1
 
-    def entries(self, task: Task) -> Iterator[Member]:
-        if task.state is State.PENDING and task.assigned_to is None:
-            yield Member(None, task.id)
+    def entries(self, task: Task) -> tuple[Member, ...]:
+        return (Member(None, task.id),) if task.state is State.PENDING and task.assigned_to is None else ()

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 
 from ledger import BEGINNING, Position, RecordedEvent, SequenceGapError, State, Task, evolve
+from projections.by_alias import is_computed
 from projections.filter import EVERY_TASK, Page, TaskFilter
 
 Observe = Callable[[Task | None, RecordedEvent], None]
@@ -23,21 +24,22 @@ class Board:
 
     def fold(self, events: Iterable[RecordedEvent], *, observe: Observe | None = None) -> None:
         """Take in more events, which follow `position`. SequenceGapError where a task's version is missing, MisplacedEventError."""
-        tasks = self.tasks
+        tasks, removed = self.tasks, self.removed
         recorded = None
         for recorded in events:
-            task_id = recorded.task
-            before = tasks.get(task_id)
+            before = tasks.get(recorded.task)
             if observe is not None:
                 observe(before, recorded)
-            if before is None:
+            if before is None and (removed or recorded.version != 1):
                 self._check_first(recorded)
             after = evolve(before, recorded)
+            if after is before:
+                continue
             if after is None:
-                del tasks[task_id]
-                self.removed[task_id] = (recorded.version, recorded.position)
-            elif before is None:
-                tasks[task_id] = after
+                del tasks[recorded.task]
+                removed[recorded.task] = (recorded.version, recorded.position)
+            else:
+                tasks[after.id] = after
         if recorded is not None:
             self.position = recorded.position
 
@@ -48,12 +50,21 @@ class Board:
         """Up to `limit` ids that begin with `prefix`, in order."""
         return sorted(task for task in self.tasks if task.startswith(prefix))[:limit]
 
+    def find_alias(self, alias: str) -> Task | None:
+        """The adopted task with this alias; the others' ids are computed."""
+        found = (task for task in self.tasks.values() if task.alias == alias and not is_computed(task.id))
+        return next(found, None)
+
     def page(self, wanted: TaskFilter = EVERY_TASK, *, offset: int = 0, limit: int | None = None) -> Page:
         """The tasks that match, oldest first, from `offset`, at most `limit`."""
         found = sorted(
             (task for task in self.tasks.values() if wanted.matches(task)), key=lambda task: (task.number, task.id)
         )
         return Page(tuple(found[offset : None if limit is None else offset + limit]), len(found))
+
+    def backlog(self, *, offset: int = 0, limit: int | None = None) -> Page:
+        """The tasks that nobody has, oldest first."""
+        return self.page(TaskFilter(state=State.PENDING), offset=offset, limit=limit)
 
     def count_states(self) -> dict[State, int]:
         """How many tasks are in each state; all states are there."""

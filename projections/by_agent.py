@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import ClassVar
 
 from ledger import Task
@@ -15,6 +14,5 @@ class ByAgent(View):
     name: ClassVar[str] = "agent"
     schema_version: ClassVar[int] = 1
 
-    def entries(self, task: Task) -> Iterator[Member]:
-        if task.assigned_to is not None:
-            yield Member(task.assigned_to, task.id)
+    def entries(self, task: Task) -> tuple[Member, ...]:
+        return () if task.assigned_to is None else (Member(task.assigned_to, task.id),)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import ClassVar
 
 from ledger import Task
@@ -15,6 +14,5 @@ class ByParent(View):
     name: ClassVar[str] = "parent"
     schema_version: ClassVar[int] = 1
 
-    def entries(self, task: Task) -> Iterator[Member]:
-        if task.parent_id is not None:
-            yield Member(task.parent_id, task.id)
+    def entries(self, task: Task) -> tuple[Member, ...]:
+        return () if task.parent_id is None else (Member(task.parent_id, task.id),)

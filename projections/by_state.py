@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import ClassVar
 
 from ledger import Task
@@ -15,5 +14,5 @@ class ByState(View):
     name: ClassVar[str] = "state"
     schema_version: ClassVar[int] = 1
 
-    def entries(self, task: Task) -> Iterator[Member]:
-        yield Member(task.state, task.id)
+    def entries(self, task: Task) -> tuple[Member]:
+        return (Member(task.state, task.id),)

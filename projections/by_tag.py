@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import ClassVar
 
 from ledger import Task
@@ -15,6 +14,5 @@ class ByTag(View):
     name: ClassVar[str] = "tag"
     schema_version: ClassVar[int] = 1
 
-    def entries(self, task: Task) -> Iterator[Member]:
-        for tag in task.tags:
-            yield Member(tag, task.id)
+    def entries(self, task: Task) -> list[Member]:
+        return [Member(tag, task.id) for tag in task.tags]

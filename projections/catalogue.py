@@ -6,6 +6,7 @@ from typing import Final
 
 from projections.backlog import Backlog
 from projections.by_agent import ByAgent
+from projections.by_alias import ByAlias
 from projections.by_parent import ByParent
 from projections.by_state import ByState
 from projections.by_tag import ByTag
@@ -18,6 +19,7 @@ from projections.throughput import Throughput
 VIEWS: Final[tuple[View, ...]] = (
     Backlog(),
     ByAgent(),
+    ByAlias(),
     ByParent(),
     ByState(),
     ByTag(),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 
-from projections.projection import Counted, Entry, Member, Ranked
+from projections.projection import Entry, Member, Ranked
 
 
 class Changes:
@@ -14,9 +14,10 @@ class Changes:
     def __init__(self) -> None:
         self._dropped: dict[str, None] = {}
         self._snapshots: dict[str, bytes | None] = {}
-        self._members: dict[str, dict[str, bool]] = defaultdict(dict)
-        self._scores: dict[str, dict[str, int | None]] = defaultdict(dict)
-        self._counts: dict[str, Counter[str]] = defaultdict(Counter)
+        self._members: dict[str, dict[str, bool]] = {}
+        self._scores: dict[str, dict[str, int | None]] = {}
+        self.counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        """Key -> field -> what is added to its count."""
 
     def put_snapshot(self, key: str, snapshot: bytes | None) -> None:
         """Write a snapshot; None drops it."""
@@ -27,26 +28,24 @@ class Changes:
         self._dropped[key] = None
 
     def add(self, key: str, entry: Entry) -> None:
-        match entry:
-            case Member():
-                self._members[key][entry.task] = True
-            case Ranked():
-                self._scores[key][entry.task] = entry.score
-            case Counted():
-                self._counts[key][entry.field] += 1
+        if isinstance(entry, Member):
+            self._members.setdefault(key, {})[entry.task] = True
+        elif isinstance(entry, Ranked):
+            self._scores.setdefault(key, {})[entry.task] = entry.score
+        else:
+            self.count(key, entry.field, +1)
 
     def take(self, key: str, entry: Entry) -> None:
-        match entry:
-            case Member():
-                self._members[key][entry.task] = False
-            case Ranked():
-                self._scores[key][entry.task] = None
-            case Counted():
-                self._counts[key][entry.field] -= 1
+        if isinstance(entry, Member):
+            self._members.setdefault(key, {})[entry.task] = False
+        elif isinstance(entry, Ranked):
+            self._scores.setdefault(key, {})[entry.task] = None
+        else:
+            self.count(key, entry.field, -1)
 
     def count(self, key: str, field: str, increment: int) -> None:
         """Add `increment`, which may be negative, to a field."""
-        self._counts[key][field] += increment
+        self.counts[key][field] += increment
 
     def operations(self) -> Iterator[tuple[str, str, list[str | int]]]:
         """(operation, key, arguments), as commit.lua knows them; those without arguments to carry are left out."""
@@ -61,5 +60,5 @@ class Changes:
         for key, scores in self._scores.items():
             yield "ZADD", key, [part for task, score in scores.items() if score is not None for part in (score, task)]
             yield "ZREM", key, [task for task, score in scores.items() if score is None]
-        for key, counts in self._counts.items():
+        for key, counts in self.counts.items():
             yield "COUNT", key, [part for field, count in counts.items() if count for part in (field, count)]

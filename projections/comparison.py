@@ -8,7 +8,7 @@ differences, `rebuild` takes them away.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from functools import partial
 from itertools import islice
@@ -28,11 +28,11 @@ from ledger import (
     Task,
     redis_errors,
 )
-from projections.board import Board
+from projections.board import Board, Observe
 from projections.changes import Changes
-from projections.entries import ViewEntries
+from projections.entries import Contents, Counts, ViewEntries
 from projections.projection import Counted, Entry, Member, Ranked, View
-from projections.snapshots import NAME, encode_snapshot
+from projections.snapshots import NAME, OLD_FIELDS, encode_snapshot, is_old_record
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -72,6 +72,8 @@ class Difference(Struct, frozen=True, kw_only=True):
     expected: str | int | None = None
     actual: str | int | None = None
     is_ranked: bool = False
+    is_old_record: bool = False
+    """Whether it is a task from before the ledger, which `tt migrate` adopts and nobody drops."""
 
     @property
     def is_foreign(self) -> bool:
@@ -91,8 +93,6 @@ class Difference(Struct, frozen=True, kw_only=True):
     def repair(self, changes: Changes) -> None:
         """Add to `changes` what takes the difference away."""
         match self.kind:
-            case DifferenceKind.SNAPSHOT:
-                changes.put_snapshot(self.key, None if self.expected is None else str(self.expected).encode())
             case DifferenceKind.ENTRY:
                 assert self.task is not None
                 score = int(self.expected or 0)
@@ -122,12 +122,12 @@ class Comparison:
         self._keys = keys
         self._where = where
         self._views = views
+        self._view_keys = {keys.view(view.name) for view in views}
         self._has_snapshots = has_snapshots
         self._store = EventStore(client, keys, where=where)
         self._entries = ViewEntries(keys, views)
-        self._is_following = any(view.follows_events for view in views)
-        self._counted: set[str] = set()
-        self._is_counting_new = False
+        self._covered: set[str] = set()
+        self._is_covering_new = False
         self.heartbeat: Callable[[], None] = lambda: None
         """Called now and then while many keys are looked through."""
         self.follows_checkpoint = True
@@ -135,7 +135,9 @@ class Comparison:
         self._sizes: Counter[str] = Counter()
         self._missing: Counter[str] = Counter()
         self._ranked: set[str] = set()
-        self._counts: dict[str, Counter[str]] = defaultdict(Counter)
+        self._counts: Counts = defaultdict(Counter)
+        self.observe: Observe = partial(self._entries.tally, self._counts)
+        """Counts an event in the views that follow events; to be called right before it is folded."""
         self.board = Board() if board is None else board
 
     # --- following the checkpoint ------------------------------------------------------------------------------
@@ -146,17 +148,12 @@ class Comparison:
             touched = self._touched(batch)
             for task in touched:
                 self._count(self._entries_of(task), -1)
-            self.board.fold(batch, observe=self.observe if self._is_following else None)
+            self.board.fold(batch, observe=self.observe if self._entries.followed else None)
             for task in touched:
                 self._count(self._entries_of(task), +1)
-            self._counted |= touched
+            self._covered |= touched
             if progress is not None:
                 progress(self.board.position)
-
-    def observe(self, before: Task | None, recorded: RecordedEvent) -> None:
-        """Count an event in the views that follow events, right before it is folded."""
-        for key, counted in self._entries.tally(before, recorded):
-            self._counts[key][counted.field] += 1
 
     # --- questions ---------------------------------------------------------------------------------------------
 
@@ -165,21 +162,56 @@ class Comparison:
 
         `progress` is called with how many tasks were asked about and how many there are.
         """
+        yield from self.questions_on_snapshots()
+        for ids in self.batches(progress=progress):
+            yield partial(self._ask, partial(self._ask_tasks, ids=ids))
+        yield from self.questions_on_views()
+
+    def batches(
+        self, *, tasks_max: int = TASKS_PER_QUESTION, progress: Callable[[int, int], None] | None = None
+    ) -> Iterator[list[str]]:
+        """The ids of all tasks, also of those that come meanwhile; each batch is to be asked about, or written, and `cover`ed."""
         for _ in range(_PASSES_MAX):
-            remaining = [task for task in self.board.tasks if task not in self._counted]
+            remaining = [task for task in self.board.tasks if task not in self._covered]
             if not remaining:
                 break
-            for ids in _batches(remaining, TASKS_PER_QUESTION):
-                yield partial(self._ask, partial(self._ask_tasks, ids=ids))
+            for ids in _batches(remaining, tasks_max):
+                yield ids
                 if progress is not None:
-                    progress(len(self._counted), len(self.board.tasks))
-        # Tasks that come from now on are counted as they are folded, and those that came too fast are counted unasked:
+                    progress(len(self._covered), len(self.board.tasks))
+
+    def contents(self, ids: Sequence[str]) -> tuple[list[Task], Contents]:
+        """The tasks of `ids` that are there, and what all views hold of them."""
+        tasks = [self.board.tasks[task] for task in ids if task in self.board.tasks]
+        return tasks, self._entries.contents(tasks)
+
+    def cover(self, tasks: Sequence[Task], contents: Contents) -> None:
+        """The tasks were asked about or written: from now on account is kept of what the views hold of them."""
+        fresh = [task for task in tasks if task.id not in self._covered]
+        if len(fresh) < len(tasks):
+            # Some are asked about again.
+            contents = self._entries.contents(fresh)
+        for key, members in contents.members.items():
+            self._sizes[key] += len(members)
+        for key, scores in contents.scores.items():
+            self._sizes[key] += len(scores)
+            self._ranked.add(key)
+        for key, counts in contents.counts.items():
+            self._counts[key].update(counts)
+        self._covered.update(task.id for task in fresh)
+
+    def questions_on_snapshots(self) -> Iterator[Question]:
+        """Snapshots of tasks that the ledger does not know. Source: SCAN."""
+        if self._has_snapshots:
+            yield from self._questions_on_strangers(self._keys.task("*"))
+
+    def questions_on_views(self) -> Iterator[Question]:
+        """What is in views beside the entries of the tasks, and counts. For when every task is `cover`ed."""
+        # Tasks that come from now on are covered as they are folded, and those that came too fast are covered unasked:
         # their keys are no strangers.
-        self._is_counting_new = True
-        for task in self.board.tasks.keys() - self._counted:
-            self._count(self._entries_of(task), +1)
-            self._counted.add(task)
-        yield from self._questions_on_strangers()
+        self._is_covering_new = True
+        self.cover(*self.contents(sorted(self.board.tasks.keys() - self._covered)))
+        yield from self._questions_on_strangers(self._keys.view("*"))
         yield from self._questions_on_members()
         for names in _batches(list(self._counts), KEYS_PER_QUESTION):
             yield partial(self._ask, partial(self._ask_counts, names=names))
@@ -188,34 +220,25 @@ class Comparison:
 
     def _unknown_keys(self) -> list[Difference]:
         """Keys of views and checkpoints that this program does not have; those of a newer one, or of nobody. Source: SCAN."""
-        known = {self._keys.view(view.name) for view in self._views}
         checkpoints = {self._keys.checkpoint(name) for name in (NAME, *(view.name for view in self._views))}
         names = [*self._scan(self._keys.view("*")), *self._scan(self._keys.checkpoint("*"))]
         return [
             Difference(kind=DifferenceKind.STRANGER, key=name, actual="a key")
             for name in sorted(set(names))
-            if name not in known | checkpoints and not any(name.startswith(f"{key}:") for key in known)
+            if name not in checkpoints and not self._is_compared(name)
         ]
-
-    def forget_missing(self) -> None:
-        """What was missing has been put there."""
-        self._missing.clear()
 
     def restart(self, board: Board) -> None:
         """Begin again with another board, which is at the ledger's beginning."""
         self.board = board
         self._counts.clear()
 
-    def _questions_on_strangers(self) -> Iterator[Question]:
+    def _questions_on_strangers(self, pattern: str) -> Iterator[Question]:
         """Keys of snapshots and views that the ledger knows nothing of. Source: SCAN."""
-        patterns = [self._keys.task("*")] if self._has_snapshots else []
-        for view in self._views:
-            patterns += [self._keys.view(view.name), self._keys.view(view.name, "*")]
-        for pattern in patterns:
-            for found in _batches(self._scan(pattern), KEYS_PER_QUESTION):
-                names = [name for name in found if not self._is_known(name)]
-                if names:
-                    yield partial(self._ask, partial(self._ask_strangers, names=names))
+        for found in _batches(self._scan(pattern), KEYS_PER_QUESTION):
+            names = sorted(name for name in found if self._is_compared(name) and not self._is_known(name))
+            if names:
+                yield partial(self._ask, partial(self._ask_strangers, names=names))
 
     def _questions_on_members(self) -> Iterator[Question]:
         """Entries that no task has: only in sets that are larger than they should be. Source: SCARD, SSCAN."""
@@ -248,44 +271,44 @@ class Comparison:
         raise LedgerDamagedError("The checkpoint moves faster than it can be followed. Try again when less is written.")
 
     def _ask_tasks(self, pipeline: Pipeline, ids: Sequence[str]) -> Callable[[list[Any]], list[Difference]]:
-        tasks = [self.board.tasks[task] for task in ids if task in self.board.tasks]
-        entries = {task.id: list(self._entries.of(task)) for task in tasks}
-        members, ranks = _by_key(entries.values())
+        tasks, contents = self.contents(ids)
         if self._has_snapshots and tasks:
-            pipeline.mget([self._keys.task(task) for task in entries])
-        for key, names in members.items():
+            pipeline.mget([self._keys.task(task.id) for task in tasks])
+        for key, names in contents.members.items():
             pipeline.smismember(key, names)
-        for key, scores in ranks.items():
+        for key, scores in contents.scores.items():
             pipeline.zmscore(key, list(scores))
 
         def understand(answers: list[Any]) -> list[Difference]:
             rest = iter(answers)
             found = self._different_snapshots(tasks, next(rest)) if self._has_snapshots and tasks else []
-            for key, names in members.items():
+            for key, names in contents.members.items():
                 found += _different_members(key, names, next(rest))
-            for key, scores in ranks.items():
+            for key, scores in contents.scores.items():
                 found += _different_ranks(key, scores, next(rest))
             self._missing.update(
                 each.key for each in found if each.kind is DifferenceKind.ENTRY and each.actual is None
             )
-            for task, its_entries in entries.items():
-                if task not in self._counted:
-                    self._count(its_entries, +1)
-                    self._counted.add(task)
+            self.cover(tasks, contents)
             return found
 
         return understand
 
     def _ask_strangers(self, pipeline: Pipeline, names: Sequence[str]) -> Callable[[list[Any]], list[Difference]]:
         for name in names:
-            pipeline.exists(_as_bytes(name))
+            key = _as_bytes(name)
+            pipeline.exists(key)
+            pipeline.get(key)
+            pipeline.execute_command("HMGET", key, *OLD_FIELDS)  # type: ignore[no-untyped-call]
 
         def understand(answers: list[Any]) -> list[Difference]:
-            there = [name for name, is_there in zip(names, answers, strict=True) if is_there]
+            there = zip(names, answers[::3], answers[1::3], answers[2::3], strict=True)
             return [
-                Difference(kind=DifferenceKind.STRANGER, key=name, actual="a key")
-                for name in there
-                if not self._is_known(name)
+                Difference(
+                    kind=DifferenceKind.STRANGER, key=name, actual="a key", is_old_record=_is_old_record(text, fields)
+                )
+                for name, is_there, text, fields in there
+                if is_there and not self._is_known(name)
             ]
 
         return understand
@@ -344,18 +367,18 @@ class Comparison:
                     actual=shown,
                 )
                 found.append(difference)
-        missing = [difference.key for difference in found if difference.actual is None]
-        return found + [
-            Difference(kind=DifferenceKind.TYPE, key=key, actual="not a string")
-            for key in self._of_another_type(missing)
+        # MGET takes a key of another type for a missing one.
+        misused = self._of_another_type([difference.key for difference in found if difference.actual is None])
+        return [difference for difference in found if difference.key not in misused] + [
+            Difference(kind=DifferenceKind.TYPE, key=key, actual="not a string") for key in misused
         ]
 
     def _touched(self, events: Sequence[RecordedEvent]) -> set[str]:
         """The tasks of the events whose entries are counted, or are to be from now on."""
-        if not self._counted and not self._is_counting_new:
+        if not self._covered and not self._is_covering_new:
             return set()
         tasks = {recorded.task for recorded in events}
-        return tasks if self._is_counting_new else tasks & self._counted
+        return tasks if self._is_covering_new else tasks & self._covered
 
     # --- what is known -----------------------------------------------------------------------------------------
 
@@ -373,6 +396,12 @@ class Comparison:
         state = self.board.get(task)
         return () if state is None else self._entries.of(state)
 
+    def _is_compared(self, name: str) -> bool:
+        """Whether a key is of the snapshots or of one of the views that are compared."""
+        return name.startswith(self._keys.task("")) or any(
+            name == key or name.startswith(f"{key}:") for key in self._view_keys
+        )
+
     def _is_known(self, name: str) -> bool:
         prefix = self._keys.task("")
         if name.startswith(prefix):
@@ -385,7 +414,7 @@ class Comparison:
         return any(each == key for each, _ in self._entries_of(task))
 
     def _of_another_type(self, keys: Sequence[str]) -> list[str]:
-        """The keys that are there after all, and hold something that is no string: MGET takes them for missing."""
+        """The keys that are there after all, and hold something that is no string."""
         with redis_errors(self._where):
             pipeline = self._client.pipeline(transaction=False)
             for key in keys:
@@ -410,21 +439,6 @@ class Comparison:
 
 
 _GLOB: Final = {ord(char): f"\\{char}" for char in "*?[]\\^"}
-
-
-def _by_key(
-    entries: Iterable[Iterable[tuple[str, Entry]]],
-) -> tuple[dict[str, list[str]], dict[str, dict[str, int]]]:
-    """Key -> members of plain sets, and key -> member -> score of sorted ones."""
-    members: dict[str, list[str]] = defaultdict(list)
-    ranks: dict[str, dict[str, int]] = defaultdict(dict)
-    for its_entries in entries:
-        for key, entry in its_entries:
-            if isinstance(entry, Member):
-                members[key].append(entry.task)
-            elif isinstance(entry, Ranked):
-                ranks[key][entry.task] = entry.score
-    return members, ranks
 
 
 def _different_members(key: str, names: Sequence[str], answers: object) -> list[Difference]:
@@ -458,7 +472,7 @@ def _different_ranks(key: str, scores: dict[str, int], answers: object) -> list[
     ]
 
 
-def _different_counts(key: str, expected: Counter[str], answer: object) -> list[Difference]:
+def _different_counts(key: str, expected: Mapping[str, int], answer: object) -> list[Difference]:
     actual = _counts_in(answer)
     found: list[Difference] = []
     if actual is None:
@@ -466,10 +480,14 @@ def _different_counts(key: str, expected: Counter[str], answer: object) -> list[
         actual = {}
     return found + [
         Difference(
-            kind=DifferenceKind.COUNT, key=key, field=field, expected=expected[field], actual=actual.get(field, 0)
+            kind=DifferenceKind.COUNT,
+            key=key,
+            field=field,
+            expected=expected.get(field, 0),
+            actual=actual.get(field, 0),
         )
-        for field in sorted(actual.keys() | +expected)
-        if actual.get(field, 0) != expected[field]
+        for field in sorted(actual.keys() | expected.keys())
+        if actual.get(field, 0) != expected.get(field, 0)
     ]
 
 
@@ -493,6 +511,11 @@ def _position_in(answer: object) -> Position:
         return Position.parse(cast("bytes", answer).decode())
     except (AttributeError, ValueError):
         return BEGINNING
+
+
+def _is_old_record(text: object, fields: object) -> bool:
+    """What GET and HMGET answered; one of them is an error."""
+    return is_old_record(text if isinstance(text, bytes) else None, fields if isinstance(fields, list) else ())
 
 
 def _is_text(name: str) -> bool:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from functools import lru_cache
 from typing import ClassVar
 
-from ledger import Task
+from ledger import State, Task
 from projections.projection import Counted, View
 
 
@@ -15,7 +15,12 @@ class Counts(View):
     name: ClassVar[str] = "counts"
     schema_version: ClassVar[int] = 1
 
-    def entries(self, task: Task) -> Iterator[Counted]:
-        yield Counted("state", task.state)
-        if task.assigned_to is not None:
-            yield Counted("agent", f"{task.state}:{task.assigned_to}")
+    def entries(self, task: Task) -> tuple[Counted, ...]:
+        return _counted(task.state, task.assigned_to)
+
+
+# Few agents have all the tasks.
+@lru_cache(maxsize=4_096)
+def _counted(state: State, agent: str | None) -> tuple[Counted, ...]:
+    in_state = Counted("state", state)
+    return (in_state,) if agent is None else (in_state, Counted("agent", f"{state}:{agent}"))

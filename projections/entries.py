@@ -1,16 +1,31 @@
-"""ViewEntries: what all views together hold of a task, by key; and the changes that lead from one task to the next. Pure."""
+"""ViewEntries: what all views together hold of tasks, by key; and the changes that lead from one task to the next. Pure."""
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
 
-from ledger import Keys, RecordedEvent, Task, evolve
+from msgspec import Struct
+
+from ledger import Event, Keys, RecordedEvent, Task, evolve
 from projections.changes import Changes
-from projections.projection import Counted, Entry, Ranked, View
+from projections.projection import Counted, Entry, Member, Ranked, View
 from projections.snapshots import encode_snapshot
 
-Place = tuple[str, Entry]
-"""A view's key, and an entry in it with the score left out: what tells whether two tasks stand in the same place."""
+Counts = defaultdict[str, Counter[str]]
+"""Key -> field -> count."""
+
+
+_PARTS_KEPT_MAX: Final = 1_000
+
+
+class Contents(Struct, frozen=True):
+    """What the keys of all views hold of some tasks: members of sets, scores in sorted sets, counts in hashes."""
+
+    members: defaultdict[str, list[str]]
+    scores: defaultdict[str, dict[str, int]]
+    counts: Counts
 
 
 class ViewEntries:
@@ -18,20 +33,41 @@ class ViewEntries:
 
     def __init__(self, keys: Keys, views: Sequence[View]) -> None:
         self._keys = keys
-        self._prefixes = [(keys.view(view.name), view) for view in views]
-        self._followers = [(prefix, view) for prefix, view in self._prefixes if view.follows_events]
+        self._views = [(view, _PartKeys(keys.view(view.name))) for view in views]
+        self._followers = [(view, part_keys) for view, part_keys in self._views if view.follows_events]
+        self.followed: frozenset[type[Event]] = frozenset().union(*(view.follows_events for view in views))
+        """The facts that any view counts."""
 
     def of(self, task: Task) -> Iterator[tuple[str, Entry]]:
         """Every entry of a task, with its key."""
-        for prefix, view in self._prefixes:
+        for view, part_keys in self._views:
             for entry in view.entries(task):
-                yield prefix if entry.part is None else f"{prefix}:{entry.part}", entry
+                yield part_keys[entry.part], entry
 
-    def tally(self, before: Task | None, recorded: RecordedEvent) -> Iterator[tuple[str, Counted]]:
-        """What the views that follow events count of one, with the key."""
-        for prefix, view in self._followers:
-            for counted in view.tally(before, recorded):
-                yield prefix if counted.part is None else f"{prefix}:{counted.part}", counted
+    def contents(self, tasks: Sequence[Task]) -> Contents:
+        """The entries of many tasks, gathered key by key."""
+        members: defaultdict[str, list[str]] = defaultdict(list)
+        scores: defaultdict[str, dict[str, int]] = defaultdict(dict)
+        counts: Counts = defaultdict(Counter)
+        for view, part_keys in self._views:
+            for task in tasks:
+                for entry in view.entries(task):
+                    key = part_keys[entry.part]
+                    if type(entry) is Member:
+                        members[key].append(entry.task)
+                    elif type(entry) is Ranked:
+                        scores[key][entry.task] = entry.score
+                    elif type(entry) is Counted:
+                        counts[key][entry.field] += 1
+        return Contents(members, scores, counts)
+
+    def tally(self, counts: Counts, before: Task | None, recorded: RecordedEvent) -> None:
+        """Add to `counts` what the views that follow events count of one."""
+        fact = type(recorded.data)
+        for view, part_keys in self._followers:
+            if fact in view.follows_events:
+                for counted in view.tally(before, recorded):
+                    counts[part_keys[counted.part]][counted.field] += 1
 
     def project(self, tasks: dict[str, Task | None], events: Iterable[RecordedEvent]) -> Changes:
         """Fold events onto `tasks`, which are as they are right before them; the changes to snapshots and views.
@@ -39,31 +75,49 @@ class ViewEntries:
         `tasks` holds every task of the events, and afterwards what became of it. SequenceGapError, MisplacedEventError.
         """
         changes = Changes()
-        before = {task: self._places(state) for task, state in tasks.items()}
+        # Before the fold, which changes tasks in place.
+        before = {task: self._entries(state) for task, state in tasks.items()}
         for recorded in events:
             state = tasks[recorded.task]
-            for key, counted in self.tally(state, recorded):
-                changes.add(key, counted)
+            if type(recorded.data) in self.followed:
+                self.tally(changes.counts, state, recorded)
             tasks[recorded.task] = evolve(state, recorded)
         for task, state in tasks.items():
             changes.put_snapshot(self._keys.task(task), None if state is None else encode_snapshot(state))
-            _add_difference(changes, before[task], self._places(state))
+            for (_, part_keys), old, new in zip(self._views, before[task], self._entries(state), strict=True):
+                if old != new:
+                    _add_difference(changes, part_keys, old, new)
         return changes
 
-    def _places(self, task: Task | None) -> dict[Place, Entry]:
-        if task is None:
-            return {}
-        return {
-            (key, entry._replace(score=0) if isinstance(entry, Ranked) else entry): entry
-            for key, entry in self.of(task)
-        }
+    def _entries(self, task: Task | None) -> list[Sequence[Entry]]:
+        """What each view holds of a task."""
+        return [() if task is None else view.entries(task) for view, _ in self._views]
 
 
-def _add_difference(changes: Changes, before: dict[Place, Entry], after: dict[Place, Entry]) -> None:
-    for place, entry in before.items():
-        if place not in after:
-            changes.take(place[0], entry)
-    for place, entry in after.items():
-        # A task that was made in this batch has a new rank, even where an older life of it had one.
-        if place not in before or (isinstance(entry, Ranked) and entry.score):
-            changes.add(place[0], entry)
+class _PartKeys(dict[str | None, str]):
+    """The keys of one view's parts, the first _PARTS_KEPT_MAX of them made once: parents and aliases never end."""
+
+    def __init__(self, view_key: str) -> None:
+        super().__init__({None: view_key})
+
+    def __missing__(self, part: str) -> str:
+        key = f"{self[None]}:{part}"
+        if len(self) < _PARTS_KEPT_MAX:
+            self[part] = key
+        return key
+
+
+def _add_difference(changes: Changes, part_keys: _PartKeys, old: Sequence[Entry], new: Sequence[Entry]) -> None:
+    for entry in old:
+        if entry not in new and not (type(entry) is Ranked and _has_rank_of(entry, new)):
+            changes.take(part_keys[entry.part], entry)
+    for entry in new:
+        # A rank is set when the task is made: one that is made in this batch has another than in its older life, and
+        # one that is read from its snapshot shows none.
+        if entry not in old and not (type(entry) is Ranked and not entry.score and _has_rank_of(entry, old)):
+            changes.add(part_keys[entry.part], entry)
+
+
+def _has_rank_of(entry: Ranked, entries: Sequence[Entry]) -> bool:
+    """Whether `entries` has the task in the same sorted set, at whatever score."""
+    return any(isinstance(each, Ranked) and (each.part, each.task) == (entry.part, entry.task) for each in entries)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import ClassVar
 
 from ledger import Task
@@ -15,5 +14,5 @@ class Ids(View):
     name: ClassVar[str] = "ids"
     schema_version: ClassVar[int] = 1
 
-    def entries(self, task: Task) -> Iterator[Ranked]:
-        yield Ranked(None, task.id, 0)
+    def entries(self, task: Task) -> tuple[Ranked]:
+        return (Ranked(None, task.id, 0),)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, cast
 from ledger import Keys, State, Task, redis_errors
 from projections.backlog import Backlog
 from projections.by_agent import ByAgent
+from projections.by_alias import ByAlias
 from projections.by_parent import ByParent
 from projections.by_state import ByState
 from projections.by_tag import ByTag
@@ -62,6 +63,17 @@ class LiveBoard:
                 self._keys.view(Ids.name), f"[{prefix}", f"({prefix}{_AFTER_EVERY_HEX}", start=0, num=limit
             )
         return [task.decode() for task in cast("list[bytes]", found)]
+
+    def find_aliases(self, aliases: Sequence[str]) -> dict[str, str]:
+        """Alias -> id of those of `aliases` whose task was adopted; the others' ids are computed. Source: EXISTS, SRANDMEMBER."""
+        with redis_errors(self._where):
+            if not aliases or not self._client.exists(self._keys.view(ByAlias.name)):
+                return {}
+            pipeline = self._client.pipeline(transaction=False)
+            for alias in aliases:
+                pipeline.srandmember(self._keys.view(ByAlias.name, alias))
+            found = cast("list[bytes | None]", pipeline.execute())
+        return {alias: task.decode() for alias, task in zip(aliases, found, strict=True) if task is not None}
 
     def page(self, wanted: TaskFilter = EVERY_TASK, *, offset: int = 0, limit: int | None = None) -> Page:
         """The tasks that match, oldest first, from `offset`, at most `limit`. Source: ZRANGE, ZINTER, MGET.

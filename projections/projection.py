@@ -7,20 +7,22 @@ what happened, rather than what is, follows the events.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import ClassVar, NamedTuple
+from collections.abc import Sequence
+from typing import ClassVar
 
-from ledger import RecordedEvent, Task
+from msgspec import Struct
+
+from ledger import Event, RecordedEvent, Task
 
 
-class Member(NamedTuple):
+class Member(Struct, frozen=True, gc=False):
     """The task is in the set of `part`."""
 
     part: str | None
     task: str
 
 
-class Ranked(NamedTuple):
+class Ranked(Struct, frozen=True, gc=False):
     """The task is in the sorted set of `part`, at `score`, which is set when the task is made and never changes.
 
     0 is for sets whose order is that of their members' names.
@@ -31,7 +33,7 @@ class Ranked(NamedTuple):
     score: int
 
 
-class Counted(NamedTuple):
+class Counted(Struct, frozen=True, gc=False):
     """The task counts 1 in `field` of the hash of `part`."""
 
     part: str | None
@@ -49,15 +51,15 @@ class View:
 
     name: ClassVar[str]
     schema_version: ClassVar[int]
-    follows_events: ClassVar[bool] = False
-    """Whether `tally` is to be asked; most views need only the task as it is, and a million events are not free."""
+    follows_events: ClassVar[frozenset[type[Event]]] = frozenset()
+    """The facts `tally` is asked about; most views need only the task as it is, and a million events are not free."""
 
-    def entries(self, task: Task) -> Iterable[Entry]:
-        """What this view holds of `task` as it is: a pure function of its fields."""
+    def entries(self, task: Task) -> Sequence[Entry]:
+        """What this view holds of `task` as it is, each entry once: a pure function of its fields."""
         del task
         return ()
 
-    def tally(self, before: Task | None, recorded: RecordedEvent) -> Iterable[Counted]:
+    def tally(self, before: Task | None, recorded: RecordedEvent) -> Sequence[Counted]:
         """What this view counts of an event, for ever; `before` is the task right before it. Pure."""
         del before, recorded
         return ()

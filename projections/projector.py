@@ -24,6 +24,7 @@ from ledger import (
     SequenceGapError,
     SnapshotDamagedError,
     Task,
+    TaskAdopted,
     redis_errors,
 )
 from projections import snapshots
@@ -143,9 +144,13 @@ class Projector:
             time.sleep(_WORKER_POLL_SECONDS)
 
     def _commit_batch(self, checkpoints: list[Checkpoint], events: Sequence[RecordedEvent]) -> bool:
-        tasks = self._load({recorded.task for recorded in events}, checkpoints[0].position)
+        # What lies at the key of an adopted task is its old record, which the snapshot takes the place of.
+        adopted = {recorded.task for recorded in events if type(recorded.data) is TaskAdopted}
+        new = {recorded.task for recorded in events if recorded.version == 1} - adopted
+        tasks = self._load({recorded.task for recorded in events} - adopted, new, checkpoints[0].position)
         if tasks is None:
             return False
+        tasks |= dict.fromkeys(adopted)
         changes = self._entries.project(tasks, events)
         with redis_errors(self._where):
             return self._commit(
@@ -155,15 +160,20 @@ class Projector:
                 changes=changes,
             )
 
-    def _load(self, tasks: set[str], position: Position) -> dict[str, Task | None] | None:
-        """The snapshots as they are at `position`; None where another projector has moved on since."""
+    def _load(self, tasks: set[str], new: set[str], position: Position) -> dict[str, Task | None] | None:
+        """The snapshots as they are at `position`; None where another projector has moved on since.
+
+        At the keys of `new` tasks, which are among them, must be nothing of any type.
+        """
         keys = {task: self._keys.task(task) for task in sorted(tasks)}
         with redis_errors(self._where):
             # One transaction: snapshots of a later checkpoint would look like events out of order.
             pipeline = self._client.pipeline(transaction=True)
             pipeline.hget(self.checkpoints.keys[0], "position")
-            pipeline.mget(list(keys.values()))
-            reached, found = pipeline.execute()
+            # A key of another type is missing to MGET, and there to EXISTS. Both want one key at least.
+            pipeline.exists(self._keys.task(""), *(keys[task] for task in new))
+            pipeline.mget([self._keys.task(""), *keys.values()])
+            reached, occupied, (_, *found) = pipeline.execute()
         if (BEGINNING if reached is None else reached.decode()) != position:
             return None
         loaded = {
@@ -175,4 +185,6 @@ class Projector:
                 raise SnapshotDamagedError(
                     keys[task], f"is of {state.position}, which is after the checkpoint, {position}"
                 )
+        if occupied:
+            raise SnapshotDamagedError(keys[min(new)], "or that of another task that begins now, is there already")
         return loaded

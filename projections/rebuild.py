@@ -1,12 +1,12 @@
 """Rebuild: snapshots and views made equal to the fold of the ledger, online (P8).
 
-It folds the ledger in memory, compares batch by batch, and writes what differs in commits like any projector's: each
-checks that the checkpoint is where the comparison was made. So at every moment readers find every task, an append never
-waits, and between two batches the new events are projected.
+It folds the ledger in memory, writes batch by batch what should be there, and takes away what should not. Each batch
+holds only where the checkpoint is where its tasks were folded to. So at every moment readers find every task, an append
+waits for one batch at most, and between two batches the new events are projected.
 
     1  fold in memory; nothing is written
     2  write down that a rebuild is at work: whoever finds that and nobody at work, finishes it
-    3  write what differs, batch by batch
+    3  write what should be there, batch by batch (`overwrite`); compare the rest and put it right (`comparison`)
     4  take the mark away
 
 Where the checkpoints themselves cannot be trusted (moved by hand, or of another schema version), step 2 also sets them
@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
@@ -41,9 +42,10 @@ from projections.catalogue import VIEWS
 from projections.changes import Changes
 from projections.checkpoint import REBUILD_FENCED, REBUILD_ONLINE, Checkpoint
 from projections.comparison import Comparison, Difference, Question
-from projections.lease import REBUILD, Lease
+from projections.lease import LEASE_MS, REBUILD, Lease
 from projections.live_board import LiveBoard
 from projections.lua import CommitScript
+from projections.overwrite import Overwrite, WriteBatch
 from projections.projection import View
 from projections.projector import Projector
 from projections.replay import no_garbage_collection
@@ -53,6 +55,8 @@ if TYPE_CHECKING:
     from redis import Redis
 
 LEASE_WAIT_SECONDS_MAX: Final = 5.0
+TASKS_PER_TRANSACTION_MAX: Final = 500
+_LEASE_RENEWAL_SECONDS: Final = LEASE_MS / 1_000 / 8
 _LEASE_POLL_SECONDS: Final = 0.01
 _FENCE_ATTEMPTS_MAX: Final = 100
 _REPAIR_ATTEMPTS_MAX: Final = 1_000
@@ -97,6 +101,7 @@ class Rebuild:
         if not chosen:
             raise UnknownProjectionError(str(view), [each.name for each in views])
         self._client = client
+        self._keys = keys
         self._accepts_loss = accepts_loss
         self._commit = CommitScript(client)
         self._lease = Lease(client, keys, holder=holder, name=REBUILD, where=where)
@@ -111,6 +116,7 @@ class Rebuild:
         self._comparison.heartbeat = self._keep_leases
         self._is_of_one_view = view is not None
         self._view = view
+        self._leases_renewed = 0.0
         self._lost = False
         self._has_reset_checkpoints = False
 
@@ -127,7 +133,7 @@ class Rebuild:
             self._take_leases()
             try:
                 self._begin()
-                differences = sum(self._repair(ask) for ask in self._comparison.questions(progress=self._show_written))
+                differences = self._write_all()
                 self._checkpoints.mark_rebuild(None)
             finally:
                 self._projecting.give_up()
@@ -151,13 +157,13 @@ class Rebuild:
             self._fold()
         self._comparison.follows_checkpoint = self._is_sound()
         for ask in self._comparison.questions(progress=self._show_written):
-            yield from ask()
+            yield from (difference for difference in ask() if not difference.is_old_record)
 
     # --- 1: fold -----------------------------------------------------------------------------------------------
 
     def _fold(self) -> None:
         """Fold up to the snapshots' checkpoint, or to the end where the checkpoints cannot be trusted."""
-        lost = self._loss_beyond_checkpoint()
+        lost = self._loss_beyond(self._goal())
         if lost is not None and not self._accepts_loss:
             raise LossNotAcceptedError(lost)
         self._lost = lost is not None
@@ -181,9 +187,8 @@ class Rebuild:
         # Where the last events are gone, there is none at the goal itself.
         self._comparison.board.position = goal
 
-    def _loss_beyond_checkpoint(self) -> LedgerDamagedError | None:
-        """What is missing among the events that are not projected yet, or at the ledger's end."""
-        position = self._checkpoints.position()
+    def _loss_beyond(self, position: Position) -> LedgerDamagedError | None:
+        """What is missing among the events that are not folded at first, or at the ledger's end."""
         try:
             if position < self._store.end():
                 for _ in self._store.read_batches(position):
@@ -255,6 +260,9 @@ class Rebuild:
         self._projecting.take()
 
     def _keep_leases(self) -> None:
+        if time.monotonic() < self._leases_renewed + _LEASE_RENEWAL_SECONDS:
+            return
+        self._leases_renewed = time.monotonic()
         self._lease.take()
         self._projecting.take()
 
@@ -275,15 +283,58 @@ class Rebuild:
 
     # --- 3: write ----------------------------------------------------------------------------------------------
 
+    def _write_all(self) -> int:
+        """Snapshots that are nobody's, then every task, then what else is in the views; how many things were not so."""
+        comparison = self._comparison
+        differences = sum(self._repair(ask) for ask in comparison.questions_on_snapshots())
+        differences += self._overwrite()
+        return differences + sum(self._repair(ask) for ask in comparison.questions_on_views())
+
+    def _overwrite(self) -> int:
+        """Write every task as it is at the checkpoint; how many things were not so before."""
+        differences, attempts = 0, 0
+        with Overwrite(
+            self._client, self._keys, has_snapshots=not self._is_of_one_view, where=self._where
+        ) as overwrite:
+            batches = map(
+                partial(self._batch, overwrite),
+                self._comparison.batches(tasks_max=TASKS_PER_TRANSACTION_MAX, progress=self._show_written),
+            )
+            batch, following = next(batches, None), None
+            while batch is not None:
+                self._keep_up()
+                # Keeping up moves the checkpoint, and what was made before is of an earlier moment then.
+                self._comparison.fold_to(self._checkpoints.position())
+                if batch.position != self._comparison.board.position:
+                    batch = self._batch(overwrite, [task.id for task in batch.tasks])
+                written = None
+                if overwrite.begin(batch):
+                    # Made while the server writes the one before.
+                    following = following or next(batches, None)
+                    written = overwrite.finish()
+                if written is not None:
+                    differences, attempts = differences + written, 0
+                    batch, following = following, None
+                elif (attempts := attempts + 1) > _REPAIR_ATTEMPTS_MAX:
+                    raise self._written_without_pause()
+        return differences
+
+    def _batch(self, overwrite: Overwrite, ids: Sequence[str]) -> WriteBatch:
+        tasks, contents = self._comparison.contents(ids)
+        self._comparison.cover(tasks, contents)
+        return overwrite.batch(tasks, contents, self._comparison.board.position)
+
     def _repair(self, ask: Question) -> int:
         """Put right what differs, in one commit at the position of the comparison; how many differences there were."""
         self._keep_up()
         for _ in range(_REPAIR_ATTEMPTS_MAX):
-            differences = ask()
+            differences = [difference for difference in ask() if not difference.is_old_record]
             if not differences or self._commit_repairs(differences):
-                self._comparison.forget_missing()
                 return len(differences)
-        raise StoreUnavailableError(self._where, "is written to without pause", "Try again when less is written.")
+        raise self._written_without_pause()
+
+    def _written_without_pause(self) -> StoreUnavailableError:
+        return StoreUnavailableError(self._where, "is written to without pause", "Try again when less is written.")
 
     def _commit_repairs(self, differences: Iterable[Difference]) -> bool:
         checkpoints = self._checkpoints.read_sound(is_fenced_too=True)

@@ -5,6 +5,7 @@ The same task is the same bytes on every machine: fields in one order, times fro
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -14,9 +15,10 @@ from ledger import Position, SnapshotDamagedError, State, Task, format_ms, parse
 
 NAME: Final = "task"
 SCHEMA_VERSION: Final = 1
+OLD_FIELDS: Final = ("id", "description", "state")
 
 
-class Snapshot(Struct, frozen=True, kw_only=True):
+class Snapshot(Struct, frozen=True):
     """The JSON's fields, all present, null where empty. Times are RFC 3339, UTC, milliseconds, `Z`."""
 
     id: str
@@ -41,20 +43,20 @@ _encoder = msgspec.json.Encoder()
 
 def snapshot_of(task: Task) -> Snapshot:
     return Snapshot(
-        id=task.id,
-        description=task.description,
-        state=task.state,
-        assigned_to=task.assigned_to,
-        created_at=format_ms(task.created_at_ms),
-        updated_at=format_ms(task.updated_at_ms),
-        started_at=_format_optional(task.started_at_ms),
-        completed_at=_format_optional(task.completed_at_ms),
-        result=task.result,
-        parent_id=task.parent_id,
-        tags=task.tags,
-        alias=task.alias,
-        version=task.version,
-        position=str(task.position),
+        task.id,
+        task.description,
+        task.state,
+        task.assigned_to,
+        format_ms(task.created_at_ms),
+        format_ms(task.updated_at_ms),
+        None if task.started_at_ms is None else format_ms(task.started_at_ms),
+        None if task.completed_at_ms is None else format_ms(task.completed_at_ms),
+        task.result,
+        task.parent_id,
+        task.tags,
+        task.alias,
+        task.version,
+        str(task.position),
     )
 
 
@@ -86,8 +88,18 @@ def decode_snapshot(snapshot: bytes, *, key: str) -> Task:
         raise SnapshotDamagedError(key, f"does not hold a snapshot: {error}") from error
 
 
-def _format_optional(ms: int | None) -> str | None:
-    return None if ms is None else format_ms(ms)
+def is_old_record(snapshot: bytes | None, fields: Sequence[bytes | None]) -> bool:
+    """Whether a key holds a task from before the ledger: a JSON string, or a hash, of which `fields` has OLD_FIELDS.
+
+    A snapshot of the ledger has a position besides.
+    """
+    try:
+        record = msgspec.json.decode(snapshot or b"null")
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return False
+    if isinstance(record, dict):
+        return all(field in record for field in OLD_FIELDS) and "position" not in record
+    return bool(fields) and None not in fields
 
 
 def _parse_optional(time: str | None) -> int | None:

@@ -74,7 +74,11 @@ def verify(
         problem = f"it is at {compared_at}, and snapshots of later events are there: it was set back"
         findings.append(Finding(kind=FindingKind.CHECKPOINT, where=checkpoints.keys[0], problem=problem))
     findings += [
-        Finding(kind=_KINDS[each.kind], where=printable(each.key), problem=printable(describe(each)))
+        Finding(
+            kind=FindingKind.OLD_TASK if each.is_old_record else _KINDS[each.kind],
+            where=printable(each.key),
+            problem=printable(describe(each)),
+        )
         for each in different
     ]
     return Verification(audit.events, len(audit.board.tasks), audit.board.position, (*audit.findings, *findings))
@@ -95,7 +99,12 @@ def describe(difference: Difference) -> str:
         DifferenceKind.STRANGER: "the key",
     }[difference.kind]
     if difference.kind is DifferenceKind.STRANGER:
-        return f"the ledger knows nothing of {what}"
+        is_old = difference.is_old_record
+        return (
+            "it is a task from before the ledger: `tt migrate` adopts it"
+            if is_old
+            else f"the ledger knows nothing of {what}"
+        )
     if difference.kind is DifferenceKind.TYPE:
         return f"{what} is {actual}"
     if actual is None:

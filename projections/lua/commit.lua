@@ -22,17 +22,18 @@ for i = 1, checkpoints do
   end
 end
 
--- A script does not roll back, so a key that something else wrote is found before the first write.
+-- A script does not roll back, so a view that something else wrote is found before the first write. A snapshot is
+-- written over whatever is there.
 local changes = cmsgpack.unpack(ARGV[4])
 local dropped = {}
 local types = {
-  SET = 'string', DEL = 'string', SADD = 'set', SREM = 'set', ZADD = 'zset', ZREM = 'zset', COUNT = 'hash',
+  SADD = 'set', SREM = 'set', ZADD = 'zset', ZREM = 'zset', COUNT = 'hash',
 }
 for _, change in ipairs(changes) do
   local key = KEYS[change[2] + 1]
   if change[1] == 'DROP' then
     dropped[key] = true
-  elseif not dropped[key] then
+  elseif types[change[1]] and not dropped[key] then
     local found = redis.call('TYPE', key).ok
     if found ~= 'none' and found ~= types[change[1]] then
       return redis.error_reply('WRONGTYPE ' .. key .. ' is a ' .. found)
@@ -48,9 +49,25 @@ for _, change in ipairs(changes) do
   end
 end
 
+-- Half of a batch is snapshots, and a call for each takes longer than writing them.
+local pairs_max = 2000
+local snapshots = {}
+local function write_snapshots()
+  if #snapshots > 0 then
+    redis.call('MSET', unpack(snapshots))
+    snapshots = {}
+  end
+end
+
 for _, change in ipairs(changes) do
   local operation, key = change[1], KEYS[change[2] + 1]
-  if operation == 'DROP' then
+  if operation == 'SET' then
+    snapshots[#snapshots + 1] = key
+    snapshots[#snapshots + 1] = change[3]
+    if #snapshots >= 2 * pairs_max then
+      write_snapshots()
+    end
+  elseif operation == 'DROP' then
     redis.call('UNLINK', key)
   elseif operation == 'COUNT' then
     for i = 3, #change, 2 do
@@ -62,6 +79,7 @@ for _, change in ipairs(changes) do
     redis.call(operation, key, unpack(change, 3))
   end
 end
+write_snapshots()
 
 for i = 1, checkpoints do
   redis.call('HSET', KEYS[i], 'position', ARGV[3], 'schema_version', ARGV[3 + 2 * i], 'generation', ARGV[4 + 2 * i])

@@ -556,3 +556,19 @@ def test_count_that_is_no_number_stops_the_commit_before_its_first_write(scene: 
     ledger = (scene.keys.ledger.encode(), scene.keys.heads.encode())
     after = scene.dump()
     assert {name for name in before if before[name] != after[name]} == set(ledger)
+
+
+@pytest.mark.parametrize("is_hash", [False, True])
+def test_task_from_before_the_ledger_is_named_and_left_to_a_migration(scene: Scene, is_hash: bool) -> None:
+    """It is nobody's snapshot, and no rebuild deletes it: `tt migrate` adopts it."""
+    key = scene.keys.task(task_id(99))
+    fields = {"id": task_id(99), "description": "Old", "state": "pending"}
+    if is_hash:
+        scene.client.hset(key, mapping=fields)
+    else:
+        scene.client.set(key, json.dumps(fields))
+    assert [(finding.kind, finding.where) for finding in scene.findings()] == [("old task", key)]
+    before = scene.dump()
+    assert list(scene.town.preview_rebuild()) == []
+    assert scene.town.rebuild().differences == 0
+    assert scene.dump() == before

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -32,6 +34,13 @@ VERBS: dict[str, Callable[[Town, str], object]] = {
     "assign_all": lambda town, _: town.assign_all("worker-1"),
     "history": lambda town, task: town.history(task),
 }
+
+READS = ("task", "page", "backlog", "count", "history")
+
+
+def without_numbers(found: object) -> object:
+    """What was read, but for the rank of a task, which its snapshot does not hold."""
+    return json.loads(re.sub(rb'"number":\d+', b'"number":0', msgspec.json.encode(found, enc_hook=str)))
 
 
 @pytest.fixture
@@ -154,14 +163,19 @@ def test_newer_program_says_rebuild_and_then_all_is_well(
     change: Callable[[str], Callable[[Scene], object]],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """A view that is new, or was written in an older form: commands stop, and after a rebuild they go on."""
+    """A view that is new, or was written in an older form: reads are as before, from the ledger; the rest waits for a rebuild."""
+    expected = {name: VERBS[name](scene.town, scene.tasks["running"]) for name in READS}
     change(projection)(scene)
     for name in [*scene.client.scan_iter(match=f"{scene.view(projection)}*")]:
         scene.client.delete(name)
     before = scene.dump()
-    for verb in VERBS.values():
-        with pytest.raises(OutdatedProjectionError, match="tt rebuild"):
-            verb(scene.town, scene.tasks["running"])
+    for name in VERBS.keys() - READS:
+        with pytest.raises(OutdatedProjectionError, match="tt migrate"):
+            VERBS[name](scene.town, scene.tasks["running"])
+    assert scene.town.outdated is None
+    found = {name: VERBS[name](scene.town, scene.tasks["running"]) for name in READS}
+    assert without_numbers(found) == without_numbers(expected)
+    assert f"{scene.town.outdated}".startswith(f"The projection {projection} has schema 0")
     assert scene.dump() == before
     ran = run_here(capsys, "rebuild", "--json", "--town", str(scene.town.folder))
     assert (ran.code, ran.json["has_reset_checkpoints"]) == (0, True)

@@ -22,9 +22,10 @@ from redis.connection import AbstractConnection
 
 from ledger import EventStore, Keys
 from projections import Projector
+from tests.support import old_towns
 from tests.support.histories import Filler
 from tests.support.processes import READY
-from town import Town, Worker
+from town import Town, Worker, survey
 
 NEVER: Final = 0
 _BATCH_EVENTS: Final = 7
@@ -71,6 +72,14 @@ def work(folder: str, number: int, *, is_after: bool, **_: object) -> None:
     Worker(Path(folder), stop=threading.Event(), report=lambda _: None).run()
 
 
+def migrate(folder: str, number: int, *, is_after: bool, **_: object) -> None:
+    """Adopt the town's old tasks, a few at a time."""
+    survey.ADOPTED_EVENTS_MAX = _ADOPTED_EVENTS  # type: ignore[misc]  # so that there are several batches
+    with Town.open(folder) as town:
+        arm(number, is_after=is_after)
+        old_towns.migrate(town)
+
+
 def write(folder: str, socket: str, seed: int, **_: object) -> None:
     """Append, and nothing else, until a line comes."""
     town = Path(folder).name
@@ -86,10 +95,12 @@ def write(folder: str, socket: str, seed: int, **_: object) -> None:
         sys.stdin.readline()
 
 
+_ADOPTED_EVENTS: Final = 7
 _TASKS: Final = 30
 _COMMANDS: Final = 90
 _WORKS: Final[dict[str, Callable[..., None]]] = {
     "catch_up": catch_up,
+    "migrate": migrate,
     "rebuild": rebuild,
     "work": work,
     "write": write,

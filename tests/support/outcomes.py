@@ -21,7 +21,7 @@ class Outcome(Struct, frozen=True, kw_only=True, omit_defaults=True):
     writer: str
     verb: str
     task: str
-    options: dict[str, str | list[str] | None]
+    options: dict[str, str | list[str] | bool | None]
     expected_version: int | None = None
     seq_before: int
     seq_after: int

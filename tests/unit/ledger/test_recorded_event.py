@@ -14,8 +14,12 @@ from ledger import (
     Event,
     EventDecodingError,
     NewEvent,
+    OldRecord,
     Position,
     RecordedEvent,
+    Source,
+    State,
+    TaskAdopted,
     TaskAssigned,
     TaskCancelled,
     TaskCompleted,
@@ -46,7 +50,36 @@ COMMAND: Final = "0198f3a2-5c1e-4b7a-9d3e-2f6a8b4c1d0e"
 
 # What each file of the corpus says, as an event of today. A new schema adds a file and a line, and changes neither.
 SAID: Final[dict[str, Event]] = {
-    "task.created-1": TaskCreated("Implement user authentication\nwith 🔑", ("auth", "type:feature"), PARENT, "bd-42"),
+    "task.created-1": TaskCreated(
+        "Implement user authentication\nwith 🔑", ("auth", "type:feature"), PARENT, "bd-42", source=None
+    ),
+    "task.created-2": TaskCreated(
+        "Implement user authentication\nwith 🔑", ("auth", "type:feature"), PARENT, "auth-api", Source.PLAN
+    ),
+    "task.adopted-1": TaskAdopted(
+        records=(
+            OldRecord(
+                "tt:my-town:task:550e8400-e29b-41d4-a716-446655440000",
+                "hash",
+                {
+                    "id": "550e8400-e29b-41d4-a716-446655440000",
+                    "description": "Fix the bug 🐛",
+                    "state": "in_flight",
+                    "created_at": "2025-06-01T10:00:00.123456789+00:00",
+                    "assigned_to": "c0ffee00-0000-4000-8000-000000000001",
+                },
+            ),
+            OldRecord("mt:task:550e8400-e29b-41d4-a716-446655440000", "string", "{}"),
+        ),
+        description="Fix the bug 🐛",
+        state=State.RUNNING,
+        created_at="2025-06-01T10:00:00.123Z",
+        updated_at="2025-06-02T11:30:00.000Z",
+        tags=("bug",),
+        assigned_to="worker-1",
+        started_at="2025-06-02T11:30:00.000Z",
+        alias="fix-bug",
+    ),
     "task.assigned-1": TaskAssigned("worker-1"),
     "task.started-1": TaskStarted(),
     "task.completed-1": TaskCompleted("Fixed the bug"),

@@ -10,12 +10,15 @@ from msgspec.structs import replace
 from ledger import (
     EVENT_CLASSES,
     Event,
+    EventDecodingError,
     MisplacedEventError,
+    OldRecord,
     Position,
     RecordedEvent,
     SequenceGapError,
     State,
     Task,
+    TaskAdopted,
     TaskAssigned,
     TaskCancelled,
     TaskCompleted,
@@ -31,6 +34,7 @@ from ledger import (
     TaskTagged,
     evolve,
     fold,
+    parse_rfc3339,
     record,
 )
 from tests.support.builders import START_MS, TASK, a_task, a_task_in, an_event, recorded, task_id
@@ -99,7 +103,49 @@ def test_evolve_changes_what_the_event_says_and_nothing_else(
 
 def test_effects_have_every_event_of_an_existing_task() -> None:
     """No event is left out of the table above; created and removed have tests of their own."""
-    assert {type(data) for _, data, _ in EFFECTS} == set(EVENT_CLASSES) - {TaskCreated, TaskRemoved}
+    assert {type(data) for _, data, _ in EFFECTS} == set(EVENT_CLASSES) - {TaskCreated, TaskAdopted, TaskRemoved}
+
+
+ADOPTED = TaskAdopted(
+    records=(OldRecord("tt:task:x", "string", "{}"),),
+    description="Fix",
+    state=State.RUNNING,
+    created_at="2025-06-01T10:00:00.123Z",
+    updated_at="2025-06-02T10:00:00.000Z",
+    tags=("bug",),
+    started_at="2025-06-02T10:00:00.000Z",
+    alias="fix",
+)
+
+
+def test_adopted_makes_the_task_that_the_record_was() -> None:
+    """Its times are the record's, and a state that no command leads to is kept: it runs, and is nobody's."""
+    assert evolve(None, record(an_event(ADOPTED), NOW)) == Task(
+        id=TASK,
+        description="Fix",
+        state=State.RUNNING,
+        created_at_ms=parse_rfc3339("2025-06-01T10:00:00.123Z"),
+        updated_at_ms=parse_rfc3339("2025-06-02T10:00:00.000Z"),
+        started_at_ms=parse_rfc3339("2025-06-02T10:00:00.000Z"),
+        version=1,
+        position=NOW,
+        tags=("bug",),
+        alias="fix",
+        number=42,
+    )
+
+
+def test_adopted_with_a_time_that_is_none_is_damage() -> None:
+    """The event is named by its position; nothing is guessed."""
+    with pytest.raises(EventDecodingError, match=r"42 is not a task\.adopted"):
+        evolve(None, record(an_event(replace(ADOPTED, completed_at="yesterday")), NOW))
+
+
+def test_adopted_twice_is_damage() -> None:
+    """A record is adopted once."""
+    task = a_task()
+    with pytest.raises(MisplacedEventError, match="exists there already"):
+        evolve(task, next_event(task, ADOPTED))
 
 
 def test_created_makes_a_pending_task() -> None:
@@ -162,10 +208,10 @@ def test_fold_with_version_gap_before_created_is_damage(events: list[RecordedEve
 
 
 @pytest.mark.parametrize(
-    "data_class", [data for data in EVENT_CLASSES if data is not TaskCreated], ids=lambda data: data.type
+    "data_class", [data for data in EVENT_CLASSES if data not in (TaskCreated, TaskAdopted)], ids=lambda data: data.type
 )
 def test_evolve_without_a_task_is_damage(data_class: type[Event]) -> None:
-    """Only `task.created` may come first; any other event tells of a task that is not there."""
+    """Only `task.created` and `task.adopted` may come first; any other event tells of a task that is not there."""
     data: Event = {
         TaskAssigned: TaskAssigned("bob"),
         TaskDescribed: TaskDescribed("x"),

@@ -67,7 +67,7 @@ def test_checkpoint_that_is_missing_alone_is_outdated(client: FakeRedis, checkpo
     """A view that came with a newer program was never projected: it is to be built, not taken for empty."""
     store_all(client, checkpoints)
     client.delete(checkpoints.keys[-1])
-    with pytest.raises(OutdatedProjectionError, match="tt rebuild"):
+    with pytest.raises(OutdatedProjectionError, match="tt migrate"):
         checkpoints.read_sound()
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ledger import State, Task
+from ledger import State, Task, task_id_of_alias
 from projections import VIEWS, Counted, Entry, Member, Ranked
 from tests.support.builders import TASK, a_task, a_task_in, task_id
 
@@ -17,6 +17,8 @@ ASSIGNED = a_task_in(State.ASSIGNED, number=4, tags=("a", "two words"), parent_i
 RUNNING = a_task_in(State.RUNNING, number=5, assigned_to="Ada: Lovelace")
 COMPLETED = a_task_in(State.COMPLETED, number=6, tags=("a",))
 CANCELLED = a_task_in(State.CANCELLED, number=7, assigned_to=None)
+ADOPTED = a_task(alias="fix-bug")
+PLANNED = a_task_in(State.RUNNING, id=task_id_of_alias("my-town", "fix-bug"), alias="fix-bug")
 
 HELD: dict[str, list[tuple[Task, list[Entry]]]] = {
     "backlog": [(NEW, [Member(None, TASK)]), (ASSIGNED, []), (RUNNING, []), (COMPLETED, []), (CANCELLED, [])],
@@ -26,6 +28,11 @@ HELD: dict[str, list[tuple[Task, list[Entry]]]] = {
         (RUNNING, [Member("Ada: Lovelace", TASK)]),
         (COMPLETED, [Member("worker-1", TASK)]),
         (CANCELLED, []),
+    ],
+    "alias": [
+        (NEW, []),
+        (ADOPTED, [Member(None, TASK), Member("fix-bug", TASK)]),
+        (PLANNED, []),
     ],
     "parent": [(NEW, []), (ASSIGNED, [Member(PARENT, TASK)]), (COMPLETED, [])],
     "state": [
