@@ -1,0 +1,232 @@
+"""Plans on a real server: several at once, somebody in between, large ones, and files that change or cannot be written."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from ledger import AppendTooLargeError, NewEvent, Position, State, TaskCreated, TaskRemoved, new_command_id
+from tests.benchmarks.push import write_plan
+from tests.support.processes import run_at_once
+from town import FolderRefusedError, PlanChangedError, PlanRefusedError, Town
+from town.planner import PULL_ATTEMPTS_MAX, Planner
+
+TOGETHER = """\
+[[tasks]]
+id = "auth-api"
+description = "Build it"
+agent = "ada"
+
+[[tasks]]
+id = "auth-tests"
+description = "Test it"
+parent = "auth-api"
+"""
+
+
+@pytest.fixture
+def town(tmp_path: Path, client: redis.Redis, server_socket: Path) -> Iterator[Town]:
+    """A town on the session's server, with a plan of two tasks."""
+    assert client.ping()
+    with a_town(tmp_path / "here", server_socket) as opened:
+        yield opened
+
+
+def a_town(folder: Path, socket: Path, *, actor: str = "eve") -> Town:
+    town = Town.init(folder, name="plans", url=f"unix://{socket}", actor=actor, is_registered=False)
+    (folder / "tasks.toml").write_text(TOGETHER)
+    return town
+
+
+def between(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:
+    """Somebody else acts once, after a push has decided and before it appends."""
+    decide = Planner._decide
+    left = [act]
+
+    def decide_late(self: Planner, *arguments: Any, **options: Any) -> Any:
+        made = decide(self, *arguments, **options)
+        if left:
+            left.pop()()
+        return made
+
+    monkeypatch.setattr(Planner, "_decide", decide_late)
+
+
+def test_six_processes_that_push_2000_tasks_at_once_create_each_once(
+    tmp_path: Path, client: redis.Redis, server_socket: Path
+) -> None:
+    """From two folders, as on two machines: 2,000 tasks, each created and assigned once, with one command's events together."""
+    assert client.ping()
+    folders = [tmp_path / "one", tmp_path / "two"]
+    for folder in folders:
+        a_town(folder, server_socket).close()
+        write_plan(folder / "tasks.toml", 2_000)
+    run_at_once("push_plan", [[folders[number % 2], f"pusher-{number}"] for number in range(6)])
+    with Town.open(folders[0]) as town:
+        events = town.events(count=None)
+        created = Counter(event.task for event in events if isinstance(event.data, TaskCreated))
+        assert len(created) == 2_000
+        assert set(created.values()) == {1}
+        assert len(events) == 4_000
+        assert len({event.command for event in events}) == 1
+        assert town.count_states()[State.ASSIGNED] == 2_000
+        assert town.push().positions == ()
+
+
+def test_push_decides_again_where_somebody_was_first(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A task that is finished between the decision and the append stays finished, and the rest of the plan comes."""
+    town.create("Build", alias="auth-api")
+    between(monkeypatch, lambda: town.complete("auth-api", agent="bob", result="done"))
+    receipt = town.push()
+    task = town.task("auth-api")
+    assert (task.state, task.assigned_to, task.result, task.description) == (State.COMPLETED, "bob", "done", "Build")
+    assert [change.id for change in receipt.changes] == ["auth-tests"]
+    assert {kept.field for kept in receipt.kept} == {"agent", "description"}
+
+
+def test_push_closes_no_circle_with_a_move_in_between(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tasks above a new parent are guarded: a move among them makes the push decide again, and then be refused."""
+    top, low = town.create("top", alias="top").task.id, town.create("low", alias="low").task.id
+    town.create("Build", alias="auth-api")
+    town.plan_path().write_text('[[tasks]]\nid = "auth-api"\ndescription = "Build"\nparent = "low"\n')
+    town.move(low, top)
+    between(monkeypatch, lambda: town.move(top, "auth-api"))
+    with pytest.raises(PlanRefusedError, match="in a circle"):
+        town.push()
+    assert town.task("auth-api").parent_id is None
+
+
+def test_push_of_more_events_than_one_append_takes_is_refused(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The whole plan or nothing: the error has both numbers, in a preview as in a push, and nothing is written."""
+    monkeypatch.setattr("town.planner.APPEND_EVENTS_MAX", 2)
+    monkeypatch.setattr("ledger.event_store.APPEND_EVENTS_MAX", 2)
+    for dry_run in (True, False):
+        with pytest.raises(AppendTooLargeError, match="at most 2 events, not 3"):
+            town.push(dry_run=dry_run)
+    assert town.end().seq == 0
+
+
+def test_large_push_is_one_command_and_shows_its_progress(town: Town) -> None:
+    """6,000 tasks and 12,000 events: one append, all of them projected when it returns, and every batch is told of."""
+    write_plan(town.plan_path(), 6_000)
+    told: list[tuple[Position, Position]] = []
+    town.progress = lambda reached, goal: told.append((reached, goal))
+    receipt = town.push()
+    assert (receipt.created, receipt.events, len(receipt.positions)) == (6_000, 12_000, 12_000)
+    assert len(told) > 10
+    assert told[-1] == (receipt.positions[-1], receipt.positions[-1])
+    assert town.count_states()[State.ASSIGNED] == 6_000
+
+
+def test_pull_reads_again_where_the_file_changed_meanwhile(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What an editor saves while a pull is at work is not lost."""
+    town.push()
+    pulled = Planner._pulled
+    left = ["# saved meanwhile\n"]
+
+    def pull_late(self: Planner, path: Path) -> Any:
+        made = pulled(self, path)
+        if left:
+            path.write_text(left.pop() + path.read_text())
+        return made
+
+    monkeypatch.setattr(Planner, "_pulled", pull_late)
+    assert town.pull().has_changes
+    assert town.plan_path().read_text().startswith("# saved meanwhile\n")
+    assert 'status = "assigned"' in town.plan_path().read_text()
+
+
+def test_pull_of_a_file_that_never_rests_leaves_it(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a number of attempts a pull gives up, and the file is as its other writer left it."""
+    town.push()
+    pulled = Planner._pulled
+    attempts: list[int] = []
+
+    def pull_late(self: Planner, path: Path) -> Any:
+        made = pulled(self, path)
+        attempts.append(1)
+        path.write_text(f"# {len(attempts)}\n" + TOGETHER)
+        return made
+
+    monkeypatch.setattr(Planner, "_pulled", pull_late)
+    with pytest.raises(PlanChangedError, match="Pull again"):
+        town.pull()
+    assert len(attempts) == PULL_ATTEMPTS_MAX
+    assert town.plan_path().read_text() == f"# {PULL_ATTEMPTS_MAX}\n" + TOGETHER
+
+
+@pytest.mark.parametrize("step", ["os.fsync", "pathlib.Path.replace"])
+def test_pull_that_ends_while_it_writes_leaves_the_old_file(
+    town: Town, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """The new file comes by rename: ended before it, the old one is whole, and nothing else lies beside it."""
+    town.push()
+    files = sorted(town.folder.iterdir())
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied", str(town.plan_path()))
+
+    monkeypatch.setattr(step, refuse)
+    with pytest.raises(FolderRefusedError, match=r"tasks\.toml cannot be used: Permission denied"):
+        town.pull()
+    assert town.plan_path().read_text() == TOGETHER
+    assert sorted(town.folder.iterdir()) == files
+
+
+def test_pull_writes_what_a_link_leads_to_with_its_permissions(town: Town, tmp_path: Path) -> None:
+    """A file that is shared by a link stays one, and whoever may read it still may."""
+    target = tmp_path / "shared.toml"
+    town.plan_path().rename(target)
+    target.chmod(0o640)
+    town.plan_path().symlink_to(target)
+    town.push()
+    assert town.pull().has_changes
+    assert town.plan_path().is_symlink()
+    assert 'status = "assigned"' in target.read_text()
+    assert target.stat().st_mode & 0o777 == 0o640
+
+
+def test_parents_are_created_before_their_children_else_in_the_order_of_the_file(town: Town) -> None:
+    """Wherever a parent stands in the file, its event comes first; the rest is created as it is written."""
+    order = {"d": None, "c": "b", "a": None, "b": "a", "e": "c"}
+    town.plan_path().write_text(
+        "".join(
+            f'[[tasks]]\nid = "{name}"\ndescription = "x"\n' + (f'parent = "{parent}"\n' if parent else "")
+            for name, parent in order.items()
+        )
+    )
+    town.push()
+    assert [event.data.alias for event in town.events(count=None) if isinstance(event.data, TaskCreated)] == [
+        *("d", "a", "b", "c", "e"),
+    ]
+
+
+def test_pull_names_a_parent_that_was_removed_by_its_own_id(town: Town) -> None:
+    """A child that others left below nothing keeps its parent, so that the file has no fault and a push appends nothing."""
+    town.push()
+    parent = town.task("auth-api")
+    removed = NewEvent(task=parent.id, version=3, actor="eve", command=new_command_id(), data=TaskRemoved())
+    town.store.append([removed], {parent.id: 2})
+    assert town.pull().removed[0].id == "auth-api"
+    assert f'parent = "{parent.id}"' in town.plan_path().read_text()
+    town.read_plan()
+    assert town.push().positions == ()
+    assert town.compare_plan().is_equal
+
+
+def test_pull_refuses_to_take_out_the_parent_of_a_task_the_town_never_had(town: Town) -> None:
+    """The plan has to be thought over by whoever wrote it; the fault is at the child, and the file stays."""
+    town.create("Build it", alias="auth-api")
+    town.remove("auth-api")
+    for act in (town.pull, town.push, town.compare_plan):
+        with pytest.raises(
+            PlanRefusedError, match=r"line 9, column 10: its parent 'auth-api' was removed from the town"
+        ):
+            act()
+    assert town.plan_path().read_text() == TOGETHER
+    assert town.push(force=True).created == 2

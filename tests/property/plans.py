@@ -1,0 +1,143 @@
+"""Random plans as people write them, with comments and keys of their own, and random days in a town."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any, Final, NamedTuple
+
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
+
+from ledger import CommandRejectedError, State
+from town import Town
+
+IDS: Final = ("auth", "api", "docs", "fix-xss", "login")
+AGENTS: Final = ("ada", "bob")
+STATUSES: Final = tuple(str(state) for state in State)
+COMMENT: Final = "# note"
+"""How every comment of a random plan begins; what follows is its number, by which it is known again."""
+
+_texts = st.sampled_from(["x", "Fix it ✅", "two\nlines", 'quo"te \\ back', "tab\there", "'''", "# no comment"])
+_tags = st.lists(st.sampled_from(["P0", "bug", "a, b", "#1", "[x]"]), max_size=3)
+_alone = st.sampled_from(["", "\n", "# note\n", "# note\n\n", "\n# note\n# note\n", "  # note\n"])
+_behind = st.sampled_from(["", "", " # note", "# note"])
+
+
+class Step(NamedTuple):
+    """A verb of `Town`, a task by its alias, and what else it takes."""
+
+    verb: str
+    task: str
+    options: dict[str, Any]
+
+
+@st.composite
+def plan_texts(draw: st.DrawFn) -> str:
+    """A plan without a fault. Parents lie before their children in IDS, so that no circle closes."""
+    ids = draw(st.permutations(IDS))[: draw(st.integers(0, len(IDS)))]
+    parts = [draw(_alone), "[meta]\n", f'description = "x"{draw(_behind)}\n']
+    if draw(st.booleans()):
+        parts.append(f'default_agent = "{draw(st.sampled_from(AGENTS))}"{draw(_behind)}\n')
+    for name in ids:
+        parts.append(draw(_alone))
+        if draw(st.integers(0, 6)) == 0:
+            parts.append("[other]\nkey = 1\n" if "[other]\n" not in "".join(parts) else "")
+        parts.append(f"[[tasks]]{draw(_behind)}\n")
+        parts += draw(_task_lines(name, ids))
+    text = "".join([*parts, draw(_alone)])
+    return _numbered(text.replace("\n", "\r\n") if draw(st.integers(0, 4)) == 0 else text)
+
+
+@st.composite
+def _task_lines(draw: st.DrawFn, name: str, ids: list[str]) -> list[str]:
+    status = draw(st.none() | st.sampled_from(STATUSES))
+    agents = [None, *AGENTS] if status in ("assigned", "running", "completed", "failed") else [None, "", *AGENTS]
+    above = [each for each in IDS[: IDS.index(name)] if each in ids]
+    values = {
+        "id": _text(draw, name),
+        "description": _text(draw, draw(_texts)),
+        "agent": _optional(draw, agents),
+        "status": None if status is None else f'"{status}"',
+        "tags": draw(st.none() | _arrays()),
+        "parent": _optional(draw, [None, *above]),
+        "result": draw(st.none() | _texts.map(_basic)),
+        "estimate": draw(st.sampled_from([None, None, "3", "{ hours = 2 }", "[1, [2, 3]]"])),
+    }
+    lines: list[str] = []
+    for key in draw(st.permutations(list(values))):
+        if values[key] is not None:
+            lines += (
+                f"{draw(st.sampled_from(['', '  ']))}{key}{draw(st.sampled_from([' = ', '=']))}{values[key]}{draw(_behind)}\n",
+                draw(_alone),
+            )
+    if draw(st.integers(0, 6)) == 0:
+        lines.append(f"[tasks.extra]{draw(_behind)}\nkey = 1\n")
+    return lines
+
+
+def _optional(draw: st.DrawFn, choices: list[str | None]) -> str | None:
+    chosen = draw(st.sampled_from(choices))
+    return None if chosen is None else _basic(chosen)
+
+
+def _text(draw: st.DrawFn, text: str) -> str:
+    """The text in one of TOML's spellings."""
+    if draw(st.booleans()) and "\\" not in text and '"""' not in text and not text.endswith('"') and "\t" not in text:
+        return f'"""{text}"""'
+    return _basic(text)
+
+
+def _basic(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t")
+    return f'"{escaped}"'
+
+
+@st.composite
+def _arrays(draw: st.DrawFn) -> str:
+    tags = [_basic(tag) for tag in draw(_tags)]
+    if draw(st.booleans()):
+        return f"[{', '.join(tags)}]"
+    return "[\n" + "".join(f"  {tag},{draw(_behind)}\n{draw(_alone)}" for tag in tags) + "]"
+
+
+def _numbered(text: str) -> str:
+    """Each comment with a number of its own."""
+    first, *rest = text.split(COMMENT)
+    return first + "".join(f"{COMMENT} {number}.{part}" for number, part in enumerate(rest))
+
+
+_tasks = st.sampled_from(IDS)
+
+
+def _steps(verb: str, **options: SearchStrategy[Any]) -> SearchStrategy[Step]:
+    return st.builds(Step, st.just(verb), _tasks, st.fixed_dictionaries(options))
+
+
+_results = st.sampled_from([None, "ok", "two\nlines"])
+steps: Final[SearchStrategy[Step]] = st.one_of(
+    _steps("create", agent=st.sampled_from([None, *AGENTS]), tags=_tags, parent=st.sampled_from([None, *IDS])),
+    _steps("create_unnamed", parent=st.sampled_from([None, *IDS])),
+    _steps("assign", agent=st.sampled_from(AGENTS)),
+    _steps("start", agent=st.sampled_from(AGENTS)),
+    _steps("complete", agent=st.sampled_from(AGENTS), result=_results),
+    _steps("fail", agent=st.sampled_from(AGENTS), error=_results),
+    _steps("cancel", reason=_results),
+    _steps("requeue"),
+    _steps("reopen"),
+    _steps("describe", description=_texts),
+    _steps("tag", add=_tags),
+    _steps("move", parent=st.sampled_from([None, *IDS])),
+    _steps("remove"),
+)
+
+
+def live_through(town: Town, day: list[Step]) -> None:
+    """Take the steps; one that the town refuses is left out."""
+    for step in day:
+        with contextlib.suppress(CommandRejectedError):
+            if step.verb == "create":
+                town.create(f"made by hand: {step.task}", alias=step.task, **step.options)
+            elif step.verb == "create_unnamed":
+                town.create("without an alias", **step.options)
+            else:
+                getattr(town, step.verb)(step.task, **step.options)

@@ -1,0 +1,167 @@
+"""The file of a plan: faults with their places, what is refused unread, and how it is written."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from town import FolderRefusedError, PlanExistsError, PlanMissingError, PlanRefusedError
+from town.errors import PlanTooLargeError
+from town.plan import Plan
+from town.plan_file import (
+    BAD_LINES_MAX,
+    PLAN_BYTES_MAX,
+    STARTER,
+    make_plan_file,
+    read_plan_file,
+    write_plan_file,
+)
+
+GOOD = '[[tasks]]\nid = "a"\ndescription = "A"\n'
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "tasks.toml"
+
+
+def read(path: Path, text: str) -> Plan:
+    path.write_bytes(text.encode())
+    return read_plan_file(path).plan
+
+
+def faults(path: Path, text: str) -> list[tuple[int, int, str]]:
+    with pytest.raises(PlanRefusedError) as caught:
+        read(path, text)
+    assert caught.value.path == path
+    return [(fault.line, fault.column, fault.problem) for fault in caught.value.faults]
+
+
+def test_starter_is_a_plan_of_one_task(path: Path) -> None:
+    """And stays one where all that it suggests is taken up."""
+    make_plan_file(path)
+    assert [task.id for task in read_plan_file(path).plan.tasks] == ["example-1"]
+    taken_up = "\n".join(
+        line.removeprefix("# ") if "=" in line or "[[" in line else line for line in STARTER.splitlines()
+    )
+    plan = read(path, taken_up)
+    assert [(task.id, task.agent, task.parent) for task in plan.tasks] == [
+        ("example-1", "worker-1", None),
+        ("example-2", None, "example-1"),
+    ]
+    assert (plan.default_agent, plan.not_understood) == ("worker-1", ())
+
+
+def test_starter_is_never_written_over_a_file(path: Path) -> None:
+    """Whatever is there stays."""
+    path.write_text("mine")
+    with pytest.raises(PlanExistsError, match="is there already"):
+        make_plan_file(path)
+    assert path.read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("a = \n" + GOOD, [(1, 5, "invalid value")]),
+        (GOOD + "tags = [1\nb = 2\n", [(5, 1, "unclosed array")]),
+        ("x = 1\nx = 2\ny = \n", [(2, 6, "cannot overwrite a value"), (3, 5, "invalid value")]),
+        (GOOD + '[[tasks]\nid = "b"\n', [(4, 8, "expected ']]'")]),
+        (GOOD + '[[tasks]]\nid = "b\ndescription = "B"\nparent = "a"\n', [(5, 8, "illegal character")]),
+        (GOOD + '[[tasks]]\nid = "b\ndescription = ""\n', [(5, 8, "illegal character"), (6, 15, "is empty")]),
+        ("a = " + "[" * 3_000, [(1, 1, "too deep")]),
+        ("a = " + "1" * 5_000, [(1, 1, "digit")]),
+        ("tasks = []\n", [(1, 9, "[[tasks]]")]),
+        ('tasks = [{ id = "a", description = "[[tasks]]" }]\n', [(1, 9, "[[tasks]]")]),
+    ],
+    ids=range(10),
+)
+def test_every_line_that_is_not_toml_is_told(path: Path, text: str, found: list[tuple[int, int, str]]) -> None:
+    """Where a bad line stands by itself, the faults of the lines after it are told too, and none is made up."""
+    told = faults(path, text)
+    assert [(line, column) for line, column, _ in told] == [(line, column) for line, column, _ in found]
+    assert all(words in problem for (_, _, problem), (_, _, words) in zip(told, found, strict=True))
+
+
+def test_bad_lines_are_looked_for_up_to_a_number(path: Path) -> None:
+    """A file of another kind is not parsed again and again."""
+    assert len(faults(path, "nonsense\n" * 100)) == BAD_LINES_MAX
+
+
+def test_refusal_shows_twenty_faults_and_counts_the_rest(path: Path) -> None:
+    """A file of another kind does not flood the terminal; the error has them all."""
+    path.write_text("[[tasks]]\n" * 13)
+    with pytest.raises(PlanRefusedError, match=r"… and 6 more") as caught:
+        read_plan_file(path)
+    assert len(caught.value.faults) == 26
+
+
+def test_bytes_that_are_not_utf8_have_a_place(path: Path) -> None:
+    """Columns count characters, as editors do."""
+    path.write_bytes(GOOD.encode() + "x = 'ä".encode() + b"\xff'\n")
+    with pytest.raises(PlanRefusedError) as caught:
+        read_plan_file(path)
+    assert [(fault.line, fault.column) for fault in caught.value.faults] == [(4, 7)]
+
+
+def test_byte_order_mark_and_windows_line_ends_are_fine(path: Path) -> None:
+    """As editors on other systems write them."""
+    assert len(read(path, "\ufeff" + GOOD.replace("\n", "\r\n")).tasks) == 1
+
+
+def test_large_file_is_refused_unread(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its size is asked first."""
+    monkeypatch.setattr("town.plan_file.PLAN_BYTES_MAX", len(GOOD))
+    assert len(read(path, GOOD).tasks) == 1
+    path.write_text(GOOD + "#")
+    with pytest.raises(PlanTooLargeError) as caught:
+        read_plan_file(path)
+    assert (caught.value.size, caught.value.size_max) == (len(GOOD) + 1, len(GOOD))
+    assert PLAN_BYTES_MAX == 33_554_432
+
+
+def test_missing_file_and_folder_in_its_place_are_told_apart(path: Path) -> None:
+    """The first leads to --init, the second to another name."""
+    with pytest.raises(PlanMissingError, match="tt plan --init"):
+        read_plan_file(path)
+    path.mkdir()
+    with pytest.raises(FolderRefusedError, match="Is a directory"):
+        read_plan_file(path)
+
+
+def test_device_in_the_files_place_is_neither_read_nor_replaced(path: Path) -> None:
+    """A rename would put a file where a device was, and a pipe would never end."""
+    os.mkfifo(path)
+    with pytest.raises(FolderRefusedError, match="no regular file"):
+        read_plan_file(path)
+    with pytest.raises(FolderRefusedError, match="no regular file"):
+        write_plan_file(path, GOOD)
+    assert path.is_fifo()
+
+
+@pytest.mark.parametrize("text", ["tasks = []\n", '"t\\u0061sks" = []\n'])
+def test_empty_list_of_tasks_is_a_fault_that_is_named(path: Path, text: str) -> None:
+    """A pull could not add a table to it."""
+    path.write_text(text)
+    with pytest.raises(PlanRefusedError, match="not written as"):
+        read_plan_file(path)
+
+
+def test_written_file_keeps_its_permissions(path: Path) -> None:
+    """And nothing lies beside it."""
+    path.write_text("old")
+    path.chmod(0o640)
+    write_plan_file(path, "new")
+    assert (path.read_text(), path.stat().st_mode & 0o777) == ("new", 0o640)
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_refused_write_leaves_the_old_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that may only be read is not replaced, although its folder would allow it."""
+    path.write_text("old")
+    monkeypatch.setattr("os.access", lambda *_: False)
+    with pytest.raises(FolderRefusedError, match=r"tasks\.toml cannot be used: Permission denied"):
+        write_plan_file(path, "new")
+    assert path.read_text() == "old"

@@ -1,0 +1,253 @@
+"""A plan: tasks as `tasks.toml` says they should be. Pure: parsed TOML in, a plan and its faults out.
+
+Where a fault stands in the file is `plan_text`'s to say; what a plan means for tasks that are there is `plan_wishes`'s.
+`docs/reference/tasks-toml.md` has the format.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, TypeVar
+
+from msgspec import Struct
+
+from ledger import InvalidValueError, State, check_name, check_tags, check_text
+
+META_KEYS: Final = ("description", "default_agent")
+TASK_KEYS: Final = ("id", "description", "agent", "status", "tags", "parent", "result")
+NOBODY: Final = ""
+"""An agent that is said to be nobody, also where the plan has a default agent."""
+
+Value = str | tuple[str, ...] | None
+"""What a key of a task is written with: a text, tags, or None for a key that goes."""
+
+_UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_STATES: Final = {str(state): state for state in State}
+_WITH_AGENT: Final = frozenset({State.ASSIGNED, State.RUNNING, State.COMPLETED, State.FAILED})
+_Value = TypeVar("_Value")
+
+
+class PlannedTask(Struct, frozen=True, gc=False):
+    """A task of a plan. `status`, `agent` and `result` are None where the file says nothing of them."""
+
+    id: str
+    description: str
+    agent: str | None = None
+    status: State | None = None
+    tags: tuple[str, ...] = ()
+    parent: str | None = None
+    result: str | None = None
+
+
+class Plan(Struct, frozen=True):
+    """What a file says, its tasks in their order; and the names of keys that are not understood, each once."""
+
+    description: str | None = None
+    default_agent: str | None = None
+    tasks: tuple[PlannedTask, ...] = ()
+    not_understood: tuple[str, ...] = ()
+
+    def index(self) -> dict[str, int]:
+        """Id -> place in `tasks`."""
+        return {task.id: number for number, task in enumerate(self.tasks)}
+
+    def parents_outside(self) -> list[str]:
+        """The parents that are no tasks of the plan, each once, in the order of the file."""
+        inside = self.index()
+        found = (task.parent for task in self.tasks if task.parent is not None and task.parent not in inside)
+        return list(dict.fromkeys(found))
+
+    @property
+    def has_names_of_town(self) -> bool:
+        """Whether only the town can say what some ids or parents mean."""
+        return bool(self.parents_outside()) or any(is_uuid(task.id) for task in self.tasks)
+
+
+BRING_BACK: Final = "give it another one or none, or bring that one back with `tt sync push --force`"
+"""What can be done about a parent that was removed."""
+
+
+class PlanFault(Struct, frozen=True):
+    """Something that is not as it should be: of task number `task` (from 0; None: of no task), in its `key`.
+
+    `item` is the place of a tag. `other` is the task that `{line}` in `problem` stands for the line of.
+    """
+
+    problem: str
+    task: int | None = None
+    key: str | None = None
+    item: int | None = None
+    other: int | None = None
+
+
+def is_uuid(name: str) -> bool:
+    """Whether an id or parent may be a task's own id, which tasks without an alias are called by."""
+    return _UUID.fullmatch(name.lower()) is not None
+
+
+def read_plan(table: Mapping[str, Any], *, broken: frozenset[int] = frozenset()) -> tuple[Plan, list[PlanFault]]:
+    """The plan in parsed TOML, and all its faults; without faults the plan is whole.
+
+    Of the tasks in `broken` a part could not be parsed, so that nothing is said of what they lack.
+    """
+    reading = _Reading(broken)
+    meta = reading.table(table, "meta")
+    tasks = table.get("tasks", [])
+    if not isinstance(tasks, list) or not all(isinstance(task, dict) for task in tasks):
+        reading.faults.append(PlanFault("tasks are not written as [[tasks]] tables", key="tasks"))
+        tasks = []
+    plan = Plan(
+        description=reading.optional(meta, "meta.description", lambda text: text),
+        default_agent=reading.optional(meta, "meta.default_agent", lambda name: check_name(name, "agent name")),
+        tasks=tuple(reading.task(number, each) for number, each in enumerate(tasks)),
+        not_understood=_not_understood(table, meta, tasks),
+    )
+    return plan, reading.faults + circles(plan)
+
+
+class _Reading:
+    """Reads values and gathers what is wrong with them."""
+
+    def __init__(self, broken: frozenset[int]) -> None:
+        self.faults: list[PlanFault] = []
+        self._broken = broken
+        self._first_with: dict[str, int] = {}
+
+    def table(self, table: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+        found = table.get(key, {})
+        if isinstance(found, dict):
+            return found
+        self.faults.append(PlanFault(f"{key} is not a table", key=key))
+        return {}
+
+    def optional(self, table: Mapping[str, Any], key: str, check: Callable[[str], str]) -> str | None:
+        """A text of the file's head, None where there is none or it is empty."""
+        text = self._text(table.get(key.rpartition(".")[2], ""), None, key)
+        return self._checked(lambda: check(text), None, key) if text.strip() else None
+
+    def task(self, number: int, table: Mapping[str, Any]) -> PlannedTask:
+        return PlannedTask(
+            id=self._id(number, table),
+            description=self._required(number, table, "description", lambda text: check_text(text, "description")),
+            agent=self._agent(number, table),
+            status=self._status(number, table),
+            tags=self._tags(number, table.get("tags", [])),
+            parent=self._text(table.get("parent", ""), number, "parent").strip() or None,
+            result=self._result(number, table),
+        )
+
+    def _id(self, number: int, table: Mapping[str, Any]) -> str:
+        name = self._required(number, table, "id", lambda text: check_name(text, "id"))
+        if name:
+            first = self._first_with.setdefault(name, number)
+            if first != number:
+                self.faults.append(PlanFault(f"the id {name!r} is taken in line {{line}}", number, "id", other=first))
+        return name
+
+    def _agent(self, number: int, table: Mapping[str, Any]) -> str | None:
+        if "agent" not in table:
+            return None
+        text = self._text(table["agent"], number, "agent")
+        if not text.strip():
+            status = table.get("status")
+            if isinstance(status, str) and _STATES.get(status) in _WITH_AGENT:
+                self.faults.append(
+                    PlanFault(f"the agent is nobody, and the status {status!r} needs one", number, "agent")
+                )
+            return NOBODY
+        return self._checked(lambda: check_name(text, "agent name"), number, "agent")
+
+    def _status(self, number: int, table: Mapping[str, Any]) -> State | None:
+        if "status" not in table:
+            return None
+        text = table["status"]
+        if not isinstance(text, str) or text not in _STATES:
+            self.faults.append(PlanFault(f"the status {text!r} is not one of {', '.join(_STATES)}", number, "status"))
+            return None
+        return _STATES[text]
+
+    def _tags(self, number: int, found: Any) -> tuple[str, ...]:  # noqa: ANN401 - whatever TOML has
+        if not found:
+            return ()
+        if not isinstance(found, list):
+            self.faults.append(PlanFault("tags is not a list of texts", number, "tags"))
+            return ()
+        good: list[str] = []
+        for item, tag in enumerate(found):
+            if isinstance(tag, str):
+                good += self._checked(lambda tag=tag: check_tags([tag]), number, "tags", item) or ()  # type: ignore[misc]  # bound per turn
+            else:
+                self.faults.append(PlanFault(f"the tag {tag!r} is not a text", number, "tags", item))
+        return tuple(sorted(set(good)))
+
+    def _result(self, number: int, table: Mapping[str, Any]) -> str | None:
+        text = self._text(table.get("result", ""), number, "result")
+        return self._checked(lambda: check_text(text, "result"), number, "result") if text.strip() else None
+
+    def _required(self, number: int, table: Mapping[str, Any], key: str, check: Callable[[str], str]) -> str:
+        if key not in table:
+            if number not in self._broken:
+                self.faults.append(PlanFault(f"the task has no {key}", number))
+            return ""
+        found = table[key]
+        if not isinstance(found, str):
+            self.faults.append(PlanFault(f"{key} is not a text", number, key))
+            return ""
+        return self._checked(lambda: check(found), number, key) or ""
+
+    def _text(self, found: Any, task: int | None, key: str) -> str:  # noqa: ANN401 - whatever TOML has
+        if isinstance(found, str):
+            return found
+        self.faults.append(PlanFault(f"{key.rpartition('.')[2]} is not a text", task, key))
+        return ""
+
+    def _checked(
+        self, check: Callable[[], _Value], task: int | None, key: str, item: int | None = None
+    ) -> _Value | None:
+        try:
+            return check()
+        except InvalidValueError as error:
+            self.faults.append(PlanFault(f"the {error.what} {error.problem}", task, key, item))
+            return None
+
+
+def circles(plan: Plan) -> list[PlanFault]:
+    """A fault for each circle of parents, at its first task."""
+    above = {task.id: task.parent for task in plan.tasks if task.parent is not None}
+    index = plan.index()
+    return [
+        PlanFault(
+            f"its parent lies below it, in a circle: {' → '.join([*circle, circle[0]])}", index[circle[0]], "parent"
+        )
+        for circle in find_circles([task.id for task in plan.tasks], above)
+    ]
+
+
+def find_circles(names: Sequence[str], above: Mapping[str, str]) -> list[list[str]]:
+    """The circles that `above` (name -> parent) closes, each from the first of `names` that lies on it, upwards."""
+    found: list[list[str]] = []
+    order = {name: number for number, name in enumerate(names)}
+    seen: set[str] = set()
+    for name in names:
+        path: dict[str, None] = {}
+        current: str | None = name
+        while current is not None and current not in seen:
+            seen.add(current)
+            path[current] = None
+            current = above.get(current)
+        if current is not None and current in path:
+            on_path = list(path)
+            circle = on_path[on_path.index(current) :]
+            first = min(circle, key=lambda each: order.get(each, len(order)))
+            start = circle.index(first)
+            found.append(circle[start:] + circle[:start])
+    return found
+
+
+def _not_understood(table: Mapping[str, Any], meta: Mapping[str, Any], tasks: Sequence[Any]) -> tuple[str, ...]:
+    known = frozenset(TASK_KEYS)
+    names = [key for key in table if key not in ("meta", "tasks")]
+    names += [f"meta.{key}" for key in meta if key not in META_KEYS]
+    names += [f"tasks.{key}" for task in tasks for key in task if key not in known]
+    return tuple(dict.fromkeys(names))

@@ -1,0 +1,246 @@
+"""The file of a plan: read whole, with every fault and its place, and written by rename.
+
+Nothing here knows a town. `plan` has what a plan is, `plan_text` where things stand.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from town.errors import (
+    FolderRefusedError,
+    PlacedFault,
+    PlanExistsError,
+    PlanMissingError,
+    PlanRefusedError,
+    PlanTooLargeError,
+)
+from town.folder import refuse_os_errors, write_by_rename
+from town.plan import Plan, PlanFault, read_plan
+
+if TYPE_CHECKING:
+    from town.plan_text import Outline
+
+PLAN_FILE: Final = "tasks.toml"
+PLAN_BYTES_MAX: Final = 32 * 1024 * 1024
+BAD_LINES_MAX: Final = 20
+BYTE_ORDER_MARK: Final = "\ufeff"
+
+STARTER: Final = """\
+# A plan of tasks. `tt plan` shows it, `tt plan --check` looks for faults,
+# `tt sync push` brings it into the town, `tt sync pull` brings the town's news back.
+
+[meta]
+description = "Task plan for this project"
+# default_agent = "worker-1"    # who gets the tasks that name nobody
+
+[[tasks]]
+id = "example-1"                # the task's name, once in this town
+description = "Example task: replace it with your own"
+# agent = "worker-1"            # who gets it
+# status = "pending"            # pending, assigned, running, completed, failed or cancelled
+tags = ["example"]
+
+# [[tasks]]
+# id = "example-2"
+# description = "A task below the first"
+# parent = "example-1"
+"""
+
+
+Look = Callable[[Plan], list[PlanFault]]
+
+
+class PlanFile(NamedTuple):
+    """A plan as it was read. `content` is the file, byte for byte; `text` is without its byte order mark."""
+
+    path: Path
+    content: bytes
+    text: str
+    table: dict[str, Any]
+    plan: Plan
+
+    def refuse(self, faults: Sequence[PlanFault]) -> PlanRefusedError:
+        """The error that names the faults with their places."""
+        return PlanRefusedError(self.path, place_faults(self.text, faults))
+
+
+def read_plan_file(path: Path, *, look: Look | None = None) -> PlanFile:
+    """The plan in a file. PlanMissingError, PlanTooLargeError, FolderRefusedError; PlanRefusedError names every fault.
+
+    `look` is asked for the faults that only a town can see, where the plan has names that only a town knows.
+    """
+    content = read_plan_bytes(path)
+    text = _decode(path, content)
+    table, bad_lines, text_parsed = _parse(text)
+    broken: frozenset[int] = frozenset()
+    if bad_lines:
+        outline = _outline(text_parsed)
+        broken = frozenset(task for fault in bad_lines if (task := outline.task_at_line(fault.line)) is not None)
+    plan, faults = read_plan(table, broken=broken)
+    if not faults and _may_be_inline(text, table, len(plan.tasks)) and _outline(text).has_tasks_elsewhere:
+        faults.append(PlanFault("tasks are not written as [[tasks]] tables", key="tasks"))
+    if look is not None and plan.has_names_of_town and all(plan.tasks[number].id for number in broken):
+        faults += look(plan)
+    if bad_lines or faults:
+        placed = [*bad_lines, *place_faults(text_parsed, faults)]
+        raise PlanRefusedError(path, sorted(placed, key=lambda fault: (fault.line, fault.column)))
+    return PlanFile(path, content, text, table, plan)
+
+
+def read_plan_bytes(path: Path) -> bytes:
+    """The file's bytes. PlanMissingError, PlanTooLargeError (before it is read), FolderRefusedError."""
+    with refuse_os_errors(path):
+        try:
+            status = path.stat()
+            _refuse_other_than_file(status)
+            if status.st_size > PLAN_BYTES_MAX:
+                raise PlanTooLargeError(path, size=status.st_size, size_max=PLAN_BYTES_MAX)
+            with path.open("rb") as file:
+                content = file.read(PLAN_BYTES_MAX + 1)
+        except FileNotFoundError as error:
+            raise PlanMissingError(path) from error
+    if len(content) > PLAN_BYTES_MAX:
+        raise PlanTooLargeError(path, size=len(content), size_max=PLAN_BYTES_MAX)
+    return content
+
+
+def write_plan_file(path: Path, text: str) -> None:
+    """Write the file by rename: a crash leaves the old file or the new one. FolderRefusedError."""
+    try:
+        # Where the name is a link, what it leads to is written, with the permissions it has.
+        target = path.resolve()
+        mode: int | None = None
+        with contextlib.suppress(FileNotFoundError):
+            status = target.stat()
+            # A rename would put a file in the place of a device.
+            _refuse_other_than_file(status)
+            mode = stat.S_IMODE(status.st_mode)
+            if not os.access(target, os.W_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        write_by_rename(target, text.encode(), mode=mode)
+    except OSError as error:
+        # Named is the plan, not the new file beside it.
+        raise FolderRefusedError(path, error) from error
+
+
+def make_plan_file(path: Path) -> None:
+    """Write the starter file. PlanExistsError where there is a file, FolderRefusedError."""
+    with refuse_os_errors(path):
+        try:
+            with path.open("x", encoding="utf-8", newline="\n") as file:
+                file.write(STARTER)
+        except FileExistsError as error:
+            raise PlanExistsError(path) from error
+
+
+def place_faults(text: str, faults: Sequence[PlanFault]) -> list[PlacedFault]:
+    """The faults with their lines and columns, in their order in the file."""
+    if not faults:
+        return []
+    outline = _outline(text)
+    placed: list[PlacedFault] = []
+    for fault in faults:
+        line, column = outline.line_and_column(outline.place(task=fault.task, key=fault.key, item=fault.item))
+        problem = fault.problem
+        if fault.other is not None:
+            other, _ = outline.line_and_column(outline.place(task=fault.other, key=fault.key))
+            problem = problem.replace("{line}", str(other))
+        placed.append(PlacedFault(line, column, problem))
+    return sorted(placed, key=lambda fault: (fault.line, fault.column))
+
+
+def _refuse_other_than_file(status: os.stat_result) -> None:
+    """OSError where it is a folder, a pipe or a device."""
+    if stat.S_ISDIR(status.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, "It is no regular file")
+
+
+def parse_plan(text: str) -> dict[str, Any]:
+    """The tables of a text that is TOML."""
+    import tomli  # noqa: PLC0415 - only who writes a plan pays for it
+
+    return tomli.loads(text)
+
+
+def _decode(path: Path, content: bytes) -> str:
+    try:
+        return content.decode().removeprefix(BYTE_ORDER_MARK)
+    except UnicodeDecodeError as error:
+        line_start = content.rfind(b"\n", 0, error.start) + 1
+        fault = PlacedFault(
+            line=content.count(b"\n", 0, error.start) + 1,
+            column=len(content[line_start : error.start].decode(errors="replace")) + 1,
+            problem=f"the byte 0x{content[error.start]:02x} is not UTF-8",
+        )
+        raise PlanRefusedError(path, [fault]) from error
+
+
+def _parse(text: str) -> tuple[dict[str, Any], list[PlacedFault], str]:
+    """The text's tables, and what is not TOML in it; and the text without the lines that are not."""
+    # Four times as fast as the standard library's, which is made from it (docs/decisions/0011).
+    import tomli  # noqa: PLC0415 - only who reads a plan pays for it
+
+    faults: list[PlacedFault] = []
+    lines: list[str] = []
+    while True:
+        try:
+            return tomli.loads(text), faults, text
+        except tomli.TOMLDecodeError as error:
+            fault = PlacedFault(error.lineno, error.colno, f"not TOML: {error.msg[:1].lower()}{error.msg[1:]}")
+        except RecursionError:
+            return {}, [*faults, PlacedFault(1, 1, "not TOML: arrays or tables lie too deep in each other")], ""
+        except ValueError as error:
+            # Python's own word on a number of thousands of digits.
+            return {}, [*faults, PlacedFault(1, 1, f"not TOML: {error}")], ""
+        # The parser ends at its first complaint: without that line it goes on to the next one.
+        lines = lines or text.split("\n")
+        number = min(fault.line, len(lines)) - 1
+        is_known = any(each.line == fault.line for each in faults)
+        if not is_known:
+            faults.append(fault)
+        if is_known or len(faults) == BAD_LINES_MAX or not _is_bad_alone(lines[number], fault):
+            return {}, faults, ""
+        lines[number] = _stand_in(lines[number], number)
+        text = "\n".join(lines)
+
+
+def _is_bad_alone(line: str, fault: PlacedFault) -> bool:
+    """Whether the fault lies in this line, not in one before it that goes on too far, such as an array that is not closed."""
+    import tomli  # noqa: PLC0415 - as above
+
+    if "cannot" in fault.problem:
+        return True
+    try:
+        tomli.loads(line)
+    except tomli.TOMLDecodeError:
+        return True
+    return False
+
+
+def _stand_in(line: str, number: int) -> str:
+    """What the text gets in place of a bad line: for a header one that keeps the lines below it apart from those above."""
+    stripped = line.lstrip()
+    if stripped.startswith("[["):
+        return "[[tasks]]"
+    return f"[line-{number}]" if stripped.startswith("[") else ""
+
+
+def _may_be_inline(text: str, table: Mapping[str, object], tasks: int) -> bool:
+    """Whether tasks may be written as `tasks = […]`; only then the whole text is looked through."""
+    is_empty = "tasks" in table and not tasks
+    return is_empty or text.count("[[tasks]]") != tasks or "tasks=" in text or "tasks =" in text
+
+
+def _outline(text: str) -> Outline:
+    from town.plan_text import Outline  # noqa: PLC0415 - a sound plan needs no places
+
+    return Outline(text)
