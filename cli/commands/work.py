@@ -1,0 +1,239 @@
+"""Agents at work: work, reclaim, wait."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from cli.exits import Exit
+from cli.options import DURATION_HELP, ActorOption, AgentArgument, JsonOption, TownOption, parse_duration
+from cli.output import Cell, json_line, say, say_error, say_json, say_table, warn
+from cli.render import NOTHING, state_cell
+from cli.session import opened
+from cli.shapes import Shape, task_shape
+from cli.signals import stop_signals
+from cli.text import ICONS, counted, duration, name_of, short_id, visible
+from ledger import State, Task
+from town import GRACE_SECONDS, LostTask, Outcome, RunListener, Runner, RunReport, Stop
+
+WORDS_SHOWN_MAX = 200
+"""How many characters of a description or result a runner's line shows; the task and the log have all of them."""
+
+_OUTCOME_ICONS = {
+    Outcome.STARTED: ICONS[State.RUNNING],
+    Outcome.COMPLETED: ICONS[State.COMPLETED],
+    Outcome.FAILED: ICONS[State.FAILED],
+    Outcome.REQUEUED: ICONS[State.PENDING],
+    Outcome.LOST: "⚠️ ",
+}
+
+
+def work(
+    agent: AgentArgument,
+    command: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="COMMAND [ARG]...",
+            help="The program to run for each task, behind --. {description} in an ARG stands for the task's.",
+            show_default=False,
+        ),
+    ],
+    *,
+    once: Annotated[bool, typer.Option("--once", help="Work on one task, and end.")] = False,
+    role: Annotated[
+        list[str] | None,
+        typer.Option("--role", metavar="TAG", help="Claim only tasks with this tag; may be given several times."),
+    ] = None,
+    grace: Annotated[
+        float | None,
+        typer.Option(
+            "--grace",
+            metavar="TIME",
+            parser=parse_duration,
+            help=f"How long the program may take to end at a stop signal: {DURATION_HELP}. Default: {GRACE_SECONDS:g}s.",
+        ),
+    ] = None,
+    town: TownOption = None,
+    actor: Annotated[str | None, typer.Option("--actor", metavar="NAME", help="Who acts. Default: the agent.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Work as an agent: take a task, run a program for it, write down what came of it, and go on to the next.
+
+    Takes what is assigned to the agent, then the backlog. The program gets the description on stdin and the task's id in TT_TASK; its output goes to .tt/logs/. Exit status 0 completes the task with the last line of stdout, any other fails it with the end of stderr. A stop signal asks the program to end and puts its task back.
+
+    With --once the exit code is 0 where the task was completed, 1 where it was not or there was none.
+    """
+    stop = Stop()
+    runner = Runner(
+        town,
+        agent,
+        command,
+        roles=role or (),
+        actor=actor,
+        stop=stop,
+        grace_seconds=GRACE_SECONDS if grace is None else grace,
+        listener=_JsonListener() if as_json else _Listener(),
+    )
+    with stop_signals(stop.ask):
+        last = runner.run(once=once)
+    if once and last is None and not as_json:
+        warn(f"Nothing to do for {agent.strip()}.")
+    if once and (last is None or last.outcome is not Outcome.COMPLETED):
+        raise typer.Exit(Exit.REFUSED)
+
+
+def reclaim(
+    *,
+    to: Annotated[str | None, typer.Option("--to", metavar="AGENT", help="Give them to this agent.")] = None,
+    to_backlog: Annotated[bool, typer.Option("--to-backlog", help="Put them back into the backlog.")] = False,
+    older_than: Annotated[
+        float | None,
+        typer.Option(
+            "--older-than",
+            metavar="TIME",
+            parser=parse_duration,
+            help=f"Only tasks that were started longer ago: {DURATION_HELP}.",
+        ),
+    ] = None,
+    town: TownOption = None,
+    actor: ActorOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the tasks whose runner is lost, and with --to or --to-backlog take them back.
+
+    A runner, `tt work`, is lost when its heartbeat has ended. Tasks that were started by hand are left alone.
+    """
+    if to is not None and to_backlog:
+        message = "Give either --to AGENT or --to-backlog."
+        raise typer.BadParameter(message)
+    with opened(town, actor) as opened_town:
+        is_moving = to is not None or to_backlog
+        if is_moving:
+            found = opened_town.reclaim(agent=to, older_than_seconds=older_than or 0.0)
+        else:
+            found = [(lost, lost.task) for lost in opened_town.lost_tasks(older_than_seconds=older_than or 0.0)]
+        if as_json:
+            say_json({"town": opened_town.name, "tasks": [_lost_shape(lost, now, is_moving) for lost, now in found]})
+            return
+    if not found:
+        say("No task is lost." if older_than is None else "No task that was started so long ago is lost.")
+        return
+    if not is_moving:
+        say(f"{counted(len(found), 'task')} lost. To take them back: tt reclaim --to-backlog, or --to AGENT.")
+    say_table(
+        ["TASK", "AGENT", "RUNNER", "STARTED", "NOW", "DESCRIPTION"],
+        [_lost_row(lost, now) for lost, now in found],
+        flexible="DESCRIPTION",
+    )
+
+
+def wait(
+    tasks: Annotated[
+        list[str],
+        typer.Argument(metavar="TASK...", help="Tasks: ids, unique prefixes of them, or aliases.", show_default=False),
+    ],
+    *,
+    timeout: Annotated[
+        float | None,
+        typer.Option(
+            "--timeout",
+            metavar="TIME",
+            parser=parse_duration,
+            help=f"Wait no longer than this: {DURATION_HELP}.",
+            show_default=False,
+        ),
+    ] = None,
+    town: TownOption = None,
+    actor: ActorOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Wait until tasks are completed, failed, cancelled or removed.
+
+    Exit code 0 only where all were completed.
+    """
+    with opened(town, actor) as opened_town:
+        waited = opened_town.wait(tasks, timeout_seconds=timeout)
+    if as_json:
+        shapes = [{"id": id_, "task": task_shape(task)} for id_, task in waited.tasks.items()]
+        say_json({"town": opened_town.name, "timed_out": bool(waited.open_tasks), "tasks": shapes})
+    else:
+        say_table(
+            ["TASK", "STATE", "AGENT", "RESULT"],
+            [_waited_row(id_, task) for id_, task in waited.tasks.items()],
+            flexible="RESULT",
+        )
+    if waited.open_tasks:
+        say_error(
+            f"{counted(len(waited.open_tasks), 'task')} of {len(waited.tasks)} not finished in time."
+            " Wait again, or look at one: `tt task history TASK`."
+        )
+    if not waited.are_all_completed:
+        raise typer.Exit(Exit.REFUSED)
+
+
+class _Listener(RunListener):
+    """Says what a runner does, a line each. Where nobody reads it any more, the runner goes on all the same."""
+
+    def report(self, report: RunReport) -> None:
+        try:
+            sys.stdout.write(f"{self._line(report)}\n")
+            sys.stdout.flush()
+        except BrokenPipeError:
+            sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - for as long as the program runs
+
+    def warn(self, problem: str) -> None:
+        warn(problem)
+
+    def _line(self, report: RunReport) -> str:
+        took = "" if report.outcome is Outcome.STARTED else f" ({duration(round(report.seconds * 1_000))})"
+        words = report.task.description if report.outcome is Outcome.STARTED else report.words
+        told = f": {_shortened(visible(words))}" if words else ""
+        log = f"  {report.log}" if report.outcome is Outcome.STARTED else ""
+        return f"{_OUTCOME_ICONS[report.outcome]} {name_of(report.task)} {report.outcome}{took}{told}{log}"
+
+
+class _JsonListener(_Listener):
+    """The same as lines of JSON."""
+
+    def _line(self, report: RunReport) -> str:
+        shape: Shape = {name: getattr(report, name) for name in report.__struct_fields__}
+        return json_line(shape | {"task": task_shape(report.task), "seconds": round(report.seconds, 3)})
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= WORDS_SHOWN_MAX else f"{text[: WORDS_SHOWN_MAX - 1]}…"
+
+
+def _lost_shape(lost: LostTask, now: Task | None, is_moving: bool) -> Shape:
+    return {
+        "task": task_shape(lost.task if now is None else now),
+        "is_moved": is_moving and now is not None,
+        "agent": lost.task.assigned_to,
+        "runner": {"host": lost.mark.host, "process": lost.mark.process, "run": lost.mark.run},
+        "age_ms": lost.age_ms,
+    }
+
+
+def _lost_row(lost: LostTask, now: Task | None) -> list[Cell]:
+    return [
+        name_of(lost.task),
+        visible(lost.task.assigned_to or NOTHING),
+        f"{visible(lost.mark.host)}, process {lost.mark.process}",
+        f"{duration(lost.age_ms)} ago",
+        "changed meanwhile" if now is None else state_cell(now.state),
+        visible(lost.task.description),
+    ]
+
+
+def _waited_row(id_: str, task: Task | None) -> list[Cell]:
+    if task is None:
+        return [short_id(id_), "removed", NOTHING, ""]
+    return [
+        name_of(task),
+        state_cell(task.state),
+        visible(task.assigned_to or NOTHING),
+        visible(task.result or ""),
+    ]

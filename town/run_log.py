@@ -1,0 +1,91 @@
+"""RunLog: a run's output in a file of bounded size; of what is too much, the beginning and the end are kept.
+
+A log is for looking up. Where it cannot be written, the run goes on without it, and `problem` says why.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from town.folder import DATA_FOLDER
+from town.output_tail import Tail
+
+LOG_BYTES_MAX: Final = 10 * 1024 * 1024
+LOG_END_BYTES_MAX: Final = 64 * 1024
+LOGS_KEPT_MAX: Final = 1_000
+LOGS_FOLDER: Final = "logs"
+_SUFFIX: Final = ".log"
+
+
+class RunLog:
+    """The log at `.tt/logs/<task>-<run>.log` of the town in `folder`. Beyond LOG_BYTES_MAX only the end is kept."""
+
+    def __init__(self, folder: Path, *, task: str, run: str) -> None:
+        self._logs = folder / DATA_FOLDER / LOGS_FOLDER
+        self.path = self._logs / f"{task}-{run}{_SUFFIX}"
+        self.problem: str | None = None
+        self._file: int | None = None
+        self._bytes = 0
+        self._end = Tail(bytes_max=LOG_END_BYTES_MAX)
+
+    def __enter__(self) -> Self:
+        try:
+            self._logs.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _remove_oldest(self._logs, kept_max=LOGS_KEPT_MAX - 1)
+            self._file = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            self._give_up(error)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        end = self._end.kept()
+        left_out = self._bytes - LOG_BYTES_MAX - len(end)
+        if left_out > 0:
+            self._put(f"\n[… {left_out:,} bytes are left out here …]\n".encode())
+        self._put(end)
+        self._close()
+
+    def write(self, piece: bytes) -> None:
+        """Take in what was printed."""
+        room = max(LOG_BYTES_MAX - self._bytes, 0)
+        self._bytes += len(piece)
+        self._put(piece[:room])
+        self._end.feed(piece[room:])
+
+    def _put(self, piece: bytes) -> None:
+        if self._file is None:
+            return
+        try:
+            while piece:
+                piece = piece[os.write(self._file, piece) :]
+        except OSError as error:
+            self._give_up(error)
+
+    def _give_up(self, error: OSError) -> None:
+        self.problem = f"{self.path} cannot be written: {error.strerror or error}"
+        self._close()
+
+    def _close(self) -> None:
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+
+def _remove_oldest(folder: Path, *, kept_max: int) -> None:
+    """Remove logs until `kept_max` are left, the oldest first. Another runner may be at the same."""
+    logs = [path for path in folder.iterdir() if path.suffix == _SUFFIX]
+    if len(logs) > kept_max:
+        for path in sorted(logs, key=_changed_at)[: len(logs) - kept_max]:
+            path.unlink(missing_ok=True)
+
+
+def _changed_at(path: Path) -> float:
+    with contextlib.suppress(OSError):
+        return path.stat().st_mtime
+    return 0.0

@@ -1,0 +1,52 @@
+"""Wait: until tasks are finished, told by the ledger's events and not by asking again and again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from msgspec import Struct
+
+from ledger import EventStore, Position, State, Task
+
+WAIT_BLOCK_MS: Final = 1_000
+"""How long one call waits for events."""
+
+Look = Callable[[str], Task | None]
+
+
+class Waited(Struct, frozen=True):
+    """What became of tasks: id -> the task as it was seen last, None where it was removed. Some are open where it was too long."""
+
+    tasks: dict[str, Task | None]
+
+    @property
+    def are_all_completed(self) -> bool:
+        return all(task is not None and task.state is State.COMPLETED for task in self.tasks.values())
+
+    @property
+    def open_tasks(self) -> list[Task]:
+        return [task for task in self.tasks.values() if task is not None and not task.state.is_terminal]
+
+
+def wait_for(
+    tasks: Sequence[str], *, store: EventStore, look: Look, position: Position, timeout_seconds: float | None = None
+) -> Waited:
+    """Return once every task is finished or removed, or after `timeout_seconds`. `look` shows a task as of now.
+
+    `position` is that of an event, or of the beginning, from before the call. Source: XREAD BLOCK.
+    """
+    deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
+    waited = Waited({task: look(task) for task in tasks})
+    while waited.open_tasks:
+        remaining_ms = WAIT_BLOCK_MS if deadline is None else int((deadline - time.monotonic()) * 1_000)
+        if remaining_ms <= 0:
+            return waited
+        if store.wait(position, block_ms=min(remaining_ms, WAIT_BLOCK_MS)):
+            changed: set[str] = set()
+            for batch in store.read_batches(position):
+                position = batch[-1].position
+                changed |= {recorded.task for recorded in batch} & waited.tasks.keys()
+            waited.tasks.update({task: look(task) for task in changed})
+    return waited
