@@ -15,15 +15,20 @@ from cli.commands.backlog import backlog_app
 from cli.commands.demo import demo
 from cli.commands.events import events, replay
 from cli.commands.imports import import_app
+from cli.commands.migrate import migrate
+from cli.commands.plan import plan, sync_app
 from cli.commands.projections import doctor, projector, rebuild, stats, verify
 from cli.commands.tasks import assign, task_app, tasks
 from cli.commands.towns import init, start, status, stop, towns
+from cli.commands.work import reclaim, wait, work
 from cli.exits import Exit, exit_code
 from cli.output import say_error
 from ledger import LedgerError
 
 _TOWNS = "Towns"
 _TASKS = "Tasks"
+_AGENTS = "Agents"
+_PLANS = "Plans"
 _PAST = "The past"
 _READ_SIDE = "The read side"
 
@@ -59,6 +64,11 @@ app.command(rich_help_panel=_TASKS)(assign)
 app.command(rich_help_panel=_TASKS)(tasks)
 app.add_typer(task_app, name="task", rich_help_panel=_TASKS)
 app.add_typer(backlog_app, name="backlog", rich_help_panel=_TASKS)
+app.command(rich_help_panel=_AGENTS)(work)
+app.command(rich_help_panel=_AGENTS)(wait)
+app.command(rich_help_panel=_AGENTS)(reclaim)
+app.command(rich_help_panel=_PLANS)(plan)
+app.add_typer(sync_app, name="sync", rich_help_panel=_PLANS)
 app.command(rich_help_panel=_PAST)(events)
 app.command(rich_help_panel=_PAST)(replay)
 app.add_typer(import_app, name="import", rich_help_panel=_PAST)
@@ -72,6 +82,7 @@ app.command(rich_help_panel=_TOWNS)(towns)
 app.command(rich_help_panel=_TOWNS)(start)
 app.command(rich_help_panel=_TOWNS)(stop)
 app.command(rich_help_panel=_TOWNS)(status)
+app.command(rich_help_panel=_TOWNS)(migrate)
 app.command(rich_help_panel=_TOWNS)(demo)
 
 

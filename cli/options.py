@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated, Final, NamedTuple
 
 import typer
 
 from ledger import EVENT_CLASSES, State
 from town import WHEN_HELP, Moment, parse_moment
+
+DURATION_HELP: Final = "seconds, or a time like 30s, 5m or 1h30m"
+_DURATION: Final = re.compile(r"(?:(\d{1,6})d)?(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,6}(?:\.\d+)?)s)?")
+_UNIT_SECONDS: Final = (86_400, 3_600, 60, 1)
+_DURATION_SECONDS_END: Final = 1e9
 
 
 class When(NamedTuple):
@@ -38,10 +44,28 @@ def parse_event_type(text: str) -> str:
     return wanted
 
 
+def parse_duration(text: str) -> float:
+    """Typer's parser for a length of time, in seconds: `90`, `30s`, `1h30m`."""
+    text = text.strip().lower()
+    parts = _DURATION.fullmatch(text)
+    if parts is not None and any(parts.groups()):
+        return sum(float(number or 0) * size for number, size in zip(parts.groups(), _UNIT_SECONDS, strict=True))
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < _DURATION_SECONDS_END:
+        message = f"{text!r} is not a length of time. Give {DURATION_HELP}."
+        raise typer.BadParameter(message)
+    return seconds
+
+
 TownOption = Annotated[
     Path | None,
     typer.Option(
-        "--town", metavar="PATH", help="The town's folder. Default: the nearest one upwards with a tinytown.toml."
+        "--town",
+        metavar="PATH",
+        help="The town's folder. Default: TT_TOWN, then the nearest one upwards with a tinytown.toml.",
     ),
 ]
 ActorOption = Annotated[
@@ -86,3 +110,5 @@ LimitOption = Annotated[int, typer.Option("--limit", metavar="N", min=1, help="A
 OffsetOption = Annotated[int, typer.Option("--offset", metavar="N", min=0, help="Leave out so many tasks first.")]
 
 PAGE_TASKS = 50
+TREE_TASKS = 500
+TREE_LEVELS = 20

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final
 
 import msgspec
@@ -69,13 +70,18 @@ def say_error(message: str) -> None:
 
 
 def say_json(shape: object) -> None:
-    """One line of JSON. The control and direction characters that JSON allows raw are written out, because terminals obey them.
+    """One line of JSON on stdout."""
+    sys.stdout.write(json_line(shape) + "\n")
+    sys.stdout.flush()
+
+
+def json_line(shape: object) -> str:
+    """A shape as JSON in one line. The control and direction characters that JSON allows raw are written out, because terminals obey them.
 
     Positions are the one type of ours that is not JSON's; they are text.
     """
     text = msgspec.json.encode(shape, enc_hook=str).decode()
-    sys.stdout.write(_TERMINAL_CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n")
-    sys.stdout.flush()
+    return _TERMINAL_CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def say_table(columns: Sequence[str], rows: Sequence[Sequence[Cell]], *, flexible: str | None = None) -> None:
@@ -134,3 +140,18 @@ def progress_bar(label: str) -> Progress:
         transient=True,
         disable=not error_console.is_terminal,
     )
+
+
+@contextmanager
+def progress_lines() -> Iterator[Callable[[str, int, int], None]]:
+    """A bar for each thing that is done: called with its name, how much of it is done, and how much there is."""
+    with progress_bar("{task.description}") as shown:
+        lines: dict[str, Callable[[int, int], None]] = {}
+
+        def show(what: str, done: int, total: int) -> None:
+            if what not in lines:
+                line = shown.add_task(what, total=total)
+                lines[what] = lambda done, total: shown.update(line, completed=done, total=total)
+            lines[what](done, total)
+
+        yield show

@@ -14,6 +14,7 @@ from ledger import (
     State,
     Step,
     Task,
+    TaskAdopted,
     TaskAssigned,
     TaskCancelled,
     TaskCompleted,
@@ -24,6 +25,7 @@ from ledger import (
     TaskNoted,
     TaskTagged,
 )
+from town import Branch
 
 NOTHING = "—"
 
@@ -52,6 +54,60 @@ def task_rows(tasks: Sequence[Task]) -> tuple[list[str], list[list[Cell]]]:
     if not any(task.tags for task in tasks):
         return columns[:-1], [row[:-1] for row in rows]
     return columns, rows
+
+
+def tree_lines(branches: Sequence[Branch], *, levels_max: int) -> list[Text]:
+    """A tree, a line for each task; what lies deeper than `levels_max` is counted in a line of its own."""
+    lines: list[Text] = []
+    lasts = _last_siblings(branches)
+    stems: list[str] = []
+    hidden = 0
+    for branch, is_last in zip(branches, lasts, strict=True):
+        if branch.depth > levels_max:
+            hidden += 1
+            continue
+        if hidden:
+            lines.append(Text(f"{''.join(stems)}… {hidden:,} below", style="dim"))
+            hidden = 0
+        del stems[max(branch.depth - 1, 0) :]
+        fork = "" if not branch.depth else "└─ " if is_last else "├─ "
+        lines.append(Text.assemble("".join(stems), fork, _branch_text(branch)))
+        if branch.depth:
+            stems.append("   " if is_last else "│  ")
+    if hidden:
+        lines.append(Text(f"{''.join(stems)}… {hidden:,} below", style="dim"))
+    return lines
+
+
+def _last_siblings(branches: Sequence[Branch]) -> list[bool]:
+    """For each task of a tree, whether none of the same parent follows."""
+    lasts: list[bool] = []
+    followed: set[int] = set()
+    for branch in reversed(branches):
+        lasts.append(branch.depth not in followed)
+        followed = {depth for depth in followed if depth <= branch.depth} | {branch.depth}
+    return lasts[::-1]
+
+
+def _branch_text(branch: Branch) -> Text:
+    task = branch.task
+    agent = f"  ({visible(task.assigned_to)})" if task.assigned_to else ""
+    text = Text.assemble(
+        (ICONS[task.state], STATE_STYLES[task.state]), f" {name_of(task)}  {visible(task.description)}{agent}"
+    )
+    progress = _progress_words(branch)
+    return Text.assemble(text, "  ", (progress, "bold")) if progress else text
+
+
+def _progress_words(branch: Branch) -> str:
+    """`3/5 done`, and how many of the others failed or were cancelled; empty for a task without children."""
+    total = sum(branch.children.values())
+    if not total:
+        return ""
+    ended = [
+        f"{branch.children[state]:,} {state}" for state in (State.FAILED, State.CANCELLED) if branch.children.get(state)
+    ]
+    return ", ".join([f"{branch.children.get(State.COMPLETED, 0):,}/{total:,} done", *ended])
 
 
 def task_fields(task: Task, *, parent: Task | None = None) -> list[tuple[str, Cell]]:
@@ -151,7 +207,12 @@ def agent_rows(agents: dict[str, dict[State, int]], backlog: int) -> tuple[list[
 
 def _details(recorded: RecordedEvent) -> str:
     match recorded.data:
-        case TaskCreated(description=text) | TaskDescribed(description=text) | TaskNoted(text=text):
+        case (
+            TaskCreated(description=text)
+            | TaskAdopted(description=text)
+            | TaskDescribed(description=text)
+            | TaskNoted(text=text)
+        ):
             return visible(text)
         case TaskAssigned(agent=agent):
             return f"to {visible(agent)}"

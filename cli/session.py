@@ -25,6 +25,8 @@ def opened(path: Path | None, actor: str | None) -> Iterator[Town]:
             warn(town.server_warning)
         town.progress = bar.show
         yield town
+        if town.outdated is not None:
+            warn(f"{town.outdated} What you see was folded from the ledger, which is slower and as true.")
 
 
 class _ProjectionBar:

@@ -7,9 +7,9 @@ from typing import Any
 
 import msgspec
 
-from ledger import Position, RecordedEvent, Step, Task, format_ms
+from ledger import Position, RecordedEvent, State, Step, Task, format_ms
 from projections import Difference, Snapshot, different_fields, printable, snapshot_of
-from town import Receipt, Town
+from town import Branch, Receipt, Town
 
 Shape = dict[str, Any]
 
@@ -25,6 +25,17 @@ def receipt_shape(town: Town, receipt: Receipt) -> Shape:
 
 def tasks_shape(town: Town, tasks: Sequence[Task], **more: Any) -> Shape:  # noqa: ANN401 - further fields of the shape
     return {"town": town.name, **more, "tasks": [task_shape(task) for task in tasks]}
+
+
+def branch_shape(branch: Branch) -> Shape:
+    """A task of a tree, how deep it lies, and how many of its children there are and are completed."""
+    children = branch.children
+    return {
+        "depth": branch.depth,
+        "children": sum(children.values()),
+        "done": children.get(State.COMPLETED, 0),
+        "task": task_shape(branch.task),
+    }
 
 
 def event_shape(recorded: RecordedEvent) -> Shape:

@@ -10,8 +10,19 @@ from town.errors import (
     FolderRefusedError,
     ForeignServerError,
     ImportRefusedError,
+    LegacyKeptError,
     MetricsPortError,
+    MigrationSourceError,
     MomentError,
+    PlacedFault,
+    PlanChangedError,
+    PlanExistsError,
+    PlanMissingError,
+    PlanRefusedError,
+    PlanTooLargeError,
+    ProgramNotFoundError,
+    ProgramNotStartedError,
+    RunUnfinishedError,
     ServerNotOwnError,
     ServerStartError,
     ServerTooOldError,
@@ -21,19 +32,35 @@ from town.errors import (
 )
 from town.event_filter import EVERY_EVENT, EventFilter
 from town.event_reader import EVENTS_COUNT
-from town.folder import RedisSettings, Settings, absolute, find_folder, is_town, read_settings
+from town.folder import RedisSettings, Settings, absolute, find_folder, is_town, read_settings, start_of_search
+from town.hierarchy import Branch
+from town.legacy import LegacyKeys
+from town.migration import MigrationReport
 from town.moment import WHEN_HELP, Moment, parse_moment
+from town.plan import Plan, PlanFault, PlannedTask
+from town.plan_file import PLAN_FILE, PlanFile, make_plan_file, read_plan_file
+from town.plan_receipts import PlanChange, PlanComparison, PlanKept, PullChange, PullReceipt, PushReceipt
+from town.program import GRACE_SECONDS
+from town.reclaim import LostTask
 from town.registry import RegisteredTown, register_town, registered_towns
+from town.run import Outcome, RunListener, RunReport
+from town.run_mark import RunMark
+from town.runner import Runner, Stop
 from town.server import EmbeddedServer
 from town.servers import FoundTown, Switched, TownState, find_towns, start_town, stop_town
+from town.survey import Irregular, MigrationProgress, Outlook, Skipped
 from town.town import ImportReceipt, Town, current_actor
+from town.wait import Waited
 from town.worker import Worker, WorkerMetrics, WorkerReport
 from town.writer import Receipt
 
 __all__ = [
     "EVENTS_COUNT",
     "EVERY_EVENT",
+    "GRACE_SECONDS",
+    "PLAN_FILE",
     "WHEN_HELP",
+    "Branch",
     "Check",
     "CheckState",
     "Connection",
@@ -45,22 +72,57 @@ __all__ = [
     "FoundTown",
     "ImportReceipt",
     "ImportRefusedError",
+    "Irregular",
+    "LegacyKeptError",
+    "LegacyKeys",
+    "LostTask",
     "MetricsPortError",
+    "MigrationProgress",
+    "MigrationReport",
+    "MigrationSourceError",
     "Moment",
     "MomentError",
+    "Outcome",
+    "Outlook",
+    "PlacedFault",
+    "Plan",
+    "PlanChange",
+    "PlanChangedError",
+    "PlanComparison",
+    "PlanExistsError",
+    "PlanFault",
+    "PlanFile",
+    "PlanKept",
+    "PlanMissingError",
+    "PlanRefusedError",
+    "PlanTooLargeError",
+    "PlannedTask",
+    "ProgramNotFoundError",
+    "ProgramNotStartedError",
+    "PullChange",
+    "PullReceipt",
+    "PushReceipt",
     "Receipt",
     "RedisSettings",
     "RegisteredTown",
+    "RunListener",
+    "RunMark",
+    "RunReport",
+    "RunUnfinishedError",
+    "Runner",
     "ServerNotOwnError",
     "ServerStartError",
     "ServerTooOldError",
     "Settings",
     "SettingsError",
+    "Skipped",
+    "Stop",
     "Switched",
     "Town",
     "TownExistsError",
     "TownNotFoundError",
     "TownState",
+    "Waited",
     "Worker",
     "WorkerMetrics",
     "WorkerReport",
@@ -71,11 +133,14 @@ __all__ = [
     "find_folder",
     "find_towns",
     "is_town",
+    "make_plan_file",
     "parse_moment",
+    "read_plan_file",
     "read_settings",
     "register_town",
     "registered_towns",
     "server_url",
+    "start_of_search",
     "start_town",
     "stop_town",
 ]

@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from ledger import InvalidValueError, State, WishedTask, check_text, task_id_of_alias
+from ledger import InvalidValueError, Source, State, WishedTask, check_text, task_id_of_alias
 from town.errors import ImportRefusedError
 from town.folder import refuse_os_errors
 
@@ -121,6 +121,7 @@ def _wish(issue: _Issue, actor: str) -> WishedTask | None:
         agent=None if state is State.PENDING else person,
         tags=_tags(issue),
         alias=issue.id,
+        source=Source.IMPORT,
         result=(issue.close_reason or None) if state is State.COMPLETED else None,
     )
 

@@ -41,7 +41,7 @@ class Connection:
         self._socket_path = socket_path
         self.information: dict[str, Any] = {}
 
-    def check(self) -> None:
+    def check(self, *, version_min: int = VERSION_MIN) -> None:
         """Wait while the server loads its data, then check its version. StoreUnavailableError, ServerTooOldError."""
         deadline = time.monotonic() + LOADING_SECONDS_MAX
         with _unfit_host_names(self.where), redis_errors(self.where):
@@ -56,14 +56,19 @@ class Connection:
                         raise
                     time.sleep(_LOADING_POLL_SECONDS)
         version = str(self.information.get("redis_version", "0"))
-        if int(version.partition(".")[0]) < VERSION_MIN:
-            raise ServerTooOldError(self.where, version, VERSION_MIN)
+        if int(version.partition(".")[0]) < version_min:
+            raise ServerTooOldError(self.where, version, version_min)
 
     def version(self) -> str:
         """`Valkey 9.1.2`, from what `check` read."""
         if "valkey_version" in self.information:
             return f"Valkey {self.information['valkey_version']}"
         return f"Redis {self.information.get('redis_version', 'of unknown version')}"
+
+    def is_same_server(self, other: Connection) -> bool:
+        """Whether both lead to one server's one database, as far as the server says."""
+        databases = [each.client.connection_pool.connection_kwargs.get("db") or 0 for each in (self, other)]
+        return self.information.get("run_id") == other.information.get("run_id") and databases[0] == databases[1]
 
     def close(self) -> None:
         self.client.close()
@@ -81,6 +86,17 @@ def connect(folder: Path, settings: Settings, *, is_starting: bool = True) -> Co
         if connection.server is not None:
             _make_ready(connection.server, is_starting=is_starting)
         connection.check()
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def connect_to_read(url: str) -> Connection:
+    """A connection that answers, to a server of any version that is read from and nothing else. StoreUnavailableError."""
+    connection = _open_url(url)
+    try:
+        connection.check(version_min=0)
     except BaseException:
         connection.close()
         raise
@@ -107,6 +123,10 @@ def _open(folder: Path, settings: Settings) -> Connection:
         client = redis.Redis(unix_socket_path=str(socket_path), **_options())
         server = EmbeddedServer(folder, binary=settings.redis.binary)
         return Connection(client, where=server.where, server=server, socket_path=socket_path)
+    return _open_url(url)
+
+
+def _open_url(url: str) -> Connection:
     where = _without_password(url)
     scheme, separator, rest = url.partition("://")
     if not separator or scheme not in _SCHEMES:

@@ -1,4 +1,4 @@
-"""What can go wrong at the door: folders, settings, moments, imports and the server. The tree continues that of `ledger`.
+"""What can go wrong at the door: folders, settings, moments, imports, plans and the server. The tree continues that of `ledger`.
 
 CommandRejectedError
   TownNotFoundError          no folder upwards holds a town
@@ -9,20 +9,46 @@ CommandRejectedError
   MetricsPortError           the port for metrics cannot be listened on
   MomentError                the moment is not in the ledger
   ImportRefusedError         a file to import is not as it should be; nothing of it was taken
+  PlanMissingError           there is no plan at that place
+  PlanExistsError            there is one already
+  PlanRefusedError           a plan is not as it should be; neither file nor town was changed
+  PlanTooLargeError          a plan of more bytes than are read
+  PlanChangedError           somebody else wrote the plan while it was to be written
+  ProgramNotFoundError       what a runner is to run is no program; no task was touched
+  ProgramNotStartedError     the system could not start it; the task at hand failed for it
+  MigrationSourceError       the server to migrate from is the town's own
 StoreUnavailableError
+  RunUnfinishedError         what came of a run could not be written down
   ServerStartError           the town's own server did not start
   ForeignServerError         something else listens on the town's socket
   ServerTooOldError          the server lacks what the scripts need
+LedgerDamagedError
+  LegacyKeptError            old keys are not deleted, because the town is not as it should be
 """
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
 from pathlib import Path
 
-from ledger import CommandRejectedError, StoreUnavailableError
+from msgspec import Struct
+
+from ledger import CommandRejectedError, LedgerDamagedError, StoreUnavailableError
+from projections import Finding
 
 PROBLEMS_SHOWN_MAX = 20
+
+
+class PlacedFault(Struct, frozen=True):
+    """Something in a plan that is not as it should be, with its line and column, both from 1."""
+
+    line: int
+    column: int
+    problem: str
+
+    def __str__(self) -> str:
+        return f"line {self.line}, column {self.column}: {self.problem}"
 
 
 class TownNotFoundError(CommandRejectedError):
@@ -104,6 +130,111 @@ class ImportRefusedError(CommandRejectedError):
         )
 
 
+class PlanMissingError(CommandRejectedError):
+    """There is no plan at that place."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        super().__init__(
+            f"There is no plan at {path}. `tt plan --init` writes one to begin with, `tt sync pull` one of the town's tasks."
+        )
+
+
+class PlanExistsError(CommandRejectedError):
+    """There is a plan already, which is not written over."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        super().__init__(
+            f"{path} is there already, and is left as it is. Look at it with `tt plan`, or choose another with --file."
+        )
+
+
+class PlanRefusedError(CommandRejectedError):
+    """A plan is not as it should be; neither the file nor the town was changed."""
+
+    def __init__(self, path: Path, faults: Sequence[PlacedFault]) -> None:
+        self.path = path
+        self.faults = tuple(faults)
+        shown = "".join(f"\n  {fault}" for fault in self.faults[:PROBLEMS_SHOWN_MAX])
+        more = len(self.faults) - PROBLEMS_SHOWN_MAX
+        rest = f"\n  … and {more} more" if more > 0 else ""
+        super().__init__(
+            f"{path} is not a plan as it should be; neither file nor town was changed:{shown}{rest}"
+            "\nCorrect the file; `tt plan --check` lists everything, docs/reference/tasks-toml.md has the format."
+        )
+
+
+class PlanTooLargeError(CommandRejectedError):
+    """A plan has more bytes than are read."""
+
+    def __init__(self, path: Path, *, size: int, size_max: int) -> None:
+        self.path = path
+        self.size = size
+        self.size_max = size_max
+        super().__init__(
+            f"{path} has {size:,} bytes, and a plan at most {size_max:,}; it was not read. Is it the right file? Split it if it is."
+        )
+
+
+class PlanChangedError(CommandRejectedError):
+    """Somebody else wrote the plan while it was to be written."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        super().__init__(f"{path} was changed meanwhile, again and again, and is left as it is. Pull again.")
+
+
+class ProgramNotFoundError(CommandRejectedError):
+    """What a runner is to run is no program; no task was touched."""
+
+    def __init__(self, program: str) -> None:
+        self.program = program
+        super().__init__(
+            f"{program!r} is no program: it is not on PATH, or not executable. No task was touched."
+            " Correct the name, or give a whole path."
+        )
+
+
+class ProgramNotStartedError(CommandRejectedError):
+    """The system could not start a runner's program; the task at hand failed for it."""
+
+    def __init__(self, program: str, task: str, error: OSError | ValueError) -> None:
+        self.program = program
+        self.task = task
+        self.problem = f"the program {program!r} could not be started: {getattr(error, 'strerror', None) or error}"
+        self.is_for_this_task = isinstance(error, OSError) and error.errno == errno.E2BIG
+        """Whether its description is too long for an argument: another task's may not be."""
+        super().__init__(
+            f"Task {task} failed, because {self.problem}. The runner has ended, so that no other task fails for it too."
+            f" Correct the command, then `tt task reopen {task}`."
+        )
+
+
+class MigrationSourceError(CommandRejectedError):
+    """The server to migrate from is the one that the town is on."""
+
+    def __init__(self, where: str) -> None:
+        self.where = where
+        super().__init__(
+            f"The server at {where} is the one that the town is on. Leave out --from-url: its old tasks are found there."
+        )
+
+
+class RunUnfinishedError(StoreUnavailableError):
+    """What came of a run could not be written down: the server did not answer for too long."""
+
+    def __init__(self, error: StoreUnavailableError, task: str, log: Path) -> None:
+        self.task = task
+        self.log = log
+        super().__init__(
+            error.where,
+            error.problem,
+            f"What came of task {task} could not be written down; its output is in {log}."
+            " The task is running until `tt reclaim` takes it back, or `tt task complete` says what came of it.",
+        )
+
+
 class ServerStartError(StoreUnavailableError):
     """The town's own server did not start."""
 
@@ -130,4 +261,18 @@ class ServerTooOldError(StoreUnavailableError):
             f"is version {version}",
             f"Version {version_min} or later is needed: upgrade it, or remove the URL to use the server that comes along.",
             has_refused=True,
+        )
+
+
+class LegacyKeptError(LedgerDamagedError):
+    """Old keys are not deleted, because the town is not as it should be. Nothing was deleted."""
+
+    def __init__(self, town: str, findings: Sequence[Finding]) -> None:
+        self.findings = tuple(findings)
+        first = self.findings[0]
+        others = len(self.findings) - 1
+        more = f" and {others} more" if others else ""
+        super().__init__(
+            f"The old keys of {town} are kept, because `tt verify` finds something: {first.where}: {first.problem}{more}."
+            " Put that right first; nothing was deleted."
         )

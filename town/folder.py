@@ -55,6 +55,11 @@ def find_folder(start: Path) -> Path:
     raise TownNotFoundError(start)
 
 
+def start_of_search(path: Path | str | None = None) -> Path:
+    """Where the search for a town begins: `path`, else TT_TOWN, else the current folder."""
+    return Path(path if path is not None else os.environ.get("TT_TOWN") or Path.cwd())
+
+
 def is_town(folder: Path) -> bool:
     with refuse_os_errors(folder):
         return (folder / SETTINGS_FILE).is_file()
@@ -134,10 +139,17 @@ def read_toml(path: Path) -> dict[str, object]:
 
 def write_toml(path: Path, table: dict[str, object]) -> None:
     """Write a TOML file by rename, so that a crash leaves the old file or the new one."""
+    write_by_rename(path, tomli_w.dumps(table).encode())
+
+
+def write_by_rename(path: Path, content: bytes, *, mode: int | None = None) -> None:
+    """Write a file, with the permissions `mode`, so that a crash leaves the old file or the new one."""
     temporary = path.with_name(f"{path.name}.{os.getpid()}{_TEMPORARY_SUFFIX}")
     try:
         with temporary.open("wb") as file:
-            file.write(tomli_w.dumps(table).encode())
+            if mode is not None:
+                os.fchmod(file.fileno(), mode)
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)

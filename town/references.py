@@ -28,7 +28,7 @@ class References:
         lowered = text.lower()
         if _UUID.fullmatch(lowered) and self._store.head(lowered)[0]:
             return lowered
-        by_alias = task_id_of_alias(self._town, text) if _is_encodable(text) else ""
+        by_alias = self.id_of_alias(text) if _is_encodable(text) else ""
         if by_alias and self._live.get(by_alias) is not None:
             return by_alias
         if _UUID_PREFIX.fullmatch(lowered):
@@ -41,13 +41,22 @@ class References:
             return by_alias
         raise TaskNotFoundError(reference)
 
+    def id_of_alias(self, alias: str) -> str:
+        """The id that a task with this alias has, or would have."""
+        return self.ids_of_aliases([alias])[alias]
+
+    def ids_of_aliases(self, aliases: Sequence[str]) -> dict[str, str]:
+        """As `id_of_alias`, for several at once."""
+        adopted = self._live.find_aliases(aliases)
+        return {alias: adopted.get(alias) or task_id_of_alias(self._town, alias) for alias in aliases}
+
 
 def find_on_board(board: Board, reference: str, *, town: str) -> Task:
     """The task of a board from an earlier moment, named as people do. TaskNotFoundError, TaskAmbiguousError."""
     text = reference.strip()
     task = board.get(text.lower())
     if task is None and _is_encodable(text):
-        task = board.get(task_id_of_alias(town, text))
+        task = board.get(task_id_of_alias(town, text)) or board.find_alias(text)
     if task is None:
         found = board.find(text.lower(), limit=CANDIDATES_SHOWN_MAX)
         if not text or not found:

@@ -10,7 +10,7 @@ from msgspec import Struct
 from ledger import LedgerError
 from town.connection import connect, server_url
 from town.errors import ServerNotOwnError
-from town.folder import find_folder, is_town, read_settings
+from town.folder import find_folder, is_town, read_settings, start_of_search
 from town.registry import registered_towns
 from town.server import EmbeddedServer
 
@@ -46,7 +46,7 @@ def find_towns() -> list[FoundTown]:
 
 def start_town(path: Path | None) -> Switched:
     """Start the server of the town at `path`. For a town whose server is elsewhere, see whether it answers."""
-    folder = find_folder(path if path is not None else Path.cwd())
+    folder = find_folder(start_of_search(path))
     settings = read_settings(folder)
     has_changed = server_url(settings) is None and not EmbeddedServer(folder).answers()
     connection = connect(folder, settings)
@@ -56,7 +56,7 @@ def start_town(path: Path | None) -> Switched:
 
 def stop_town(path: Path | None) -> Switched:
     """Stop the server of the town at `path`; ServerNotOwnError where it is not the town's own."""
-    folder = find_folder(path if path is not None else Path.cwd())
+    folder = find_folder(start_of_search(path))
     settings = read_settings(folder)
     if server_url(settings) is not None:
         raise ServerNotOwnError(settings.name)

@@ -15,10 +15,12 @@ import getpass
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -39,6 +41,7 @@ from ledger import (
     LedgerDamagedError,
     MoveTask,
     NoteTask,
+    OutdatedProjectionError,
     Position,
     RebuildUnfinishedError,
     RecordedEvent,
@@ -57,7 +60,6 @@ from ledger import (
     new_command_id,
     new_task_id,
     steps,
-    task_id_of_alias,
 )
 from projections import (
     EVERY_TASK,
@@ -82,16 +84,27 @@ from projections import (
     verify,
 )
 from town.beads import read_beads
-from town.connection import Connection, connect
+from town.connection import Connection, connect, connect_to_read
 from town.durability import Durability, read_durability
-from town.errors import ImportRefusedError, MomentError
+from town.errors import ImportRefusedError, MigrationSourceError, MomentError
 from town.event_filter import EVERY_EVENT, EventFilter
 from town.event_reader import EVENTS_COUNT, EventReader
-from town.folder import Settings, absolute, find_folder, make_folder, read_settings
+from town.folder import Settings, absolute, find_folder, make_folder, read_settings, start_of_search
+from town.hierarchy import Branch, Hierarchy
+from town.legacy import Legacy
+from town.migration import Migration
 from town.moment import Moment
+from town.plan import Plan, PlanFault
+from town.plan_file import PLAN_FILE, PlanFile, read_plan_file
+from town.plan_receipts import PlanComparison, PullReceipt, PushReceipt
+from town.reclaim import LostTask, Reclaimer
 from town.references import References, find_on_board
 from town.registry import RegisteredTown, register_town, registered_towns
+from town.wait import Waited, wait_for
 from town.writer import Receipt, Wish, Writer
+
+if TYPE_CHECKING:
+    from town.planner import Planner
 
 REBUILD_WAIT_SECONDS_MAX: Final = 120.0
 _REBUILD_POLL_SECONDS: Final = 0.05
@@ -119,6 +132,8 @@ class Town:
         self.where = connection.where
         self.progress: Progress | None = None
         """Called while much is projected; `cli` shows a bar."""
+        self.outdated: OutdatedProjectionError | None = None
+        """Set where an older program projected the town, so that what was read was folded from the ledger, which takes longer."""
         self._connection = connection
         self._store = EventStore(connection.client, self.keys, where=connection.where)
         self._holder = new_command_id()
@@ -128,19 +143,23 @@ class Town:
         self._references = References(self._store, self._live, town=self.name)
         self._events = EventReader(self._store)
         self._writer = Writer(self._store, self._live, self.keys, actor=actor, catch_up=self.catch_up)
+        self._hierarchy = Hierarchy(connection.client, self.keys, self._live, where=connection.where)
+        self._reclaimer = Reclaimer(
+            connection.client, self._store, self._live, self._writer, self.keys, where=connection.where
+        )
 
     # --- opening -----------------------------------------------------------------------------------------------
 
     @classmethod
     def open(cls, path: Path | str | None = None, *, actor: str | None = None, is_starting: bool = True) -> Self:
-        """The town of the nearest folder upwards from `path` (None: the current folder).
+        """The town of the nearest folder upwards from `path` (None: TT_TOWN, then the current folder).
 
         Its own server is started when it is down, unless `is_starting` is False.
 
         `actor` is who acts; None takes TT_ACTOR, then the login name. TownNotFoundError, SettingsError,
         StoreUnavailableError.
         """
-        folder = find_folder(Path(path) if path is not None else Path.cwd())
+        folder = find_folder(start_of_search(path))
         settings = read_settings(folder)
         checked_actor = current_actor(actor)
         connection = connect(folder, settings, is_starting=is_starting)
@@ -197,18 +216,19 @@ class Town:
         reason: str | None = None,
     ) -> Receipt:
         """A new task, pending, or assigned where `agent` is given. With an alias it is made once: again is already true."""
-        task = new_task_id() if alias is None else task_id_of_alias(self.name, check_name(alias, "alias"))
+        new_id = new_task_id()
+        name = None if alias is None else check_name(alias, "alias")
         given_tags = tuple(tags)
 
         def wish() -> Wish:
             guards = {} if parent is None else self._guard_lineage(parent)
             lineage = tuple(guards)
             command = CreateTask(
-                task=task,
+                task=new_id if name is None else self._references.id_of_alias(name),
                 description=description,
                 tags=given_tags,
                 parent_id=lineage[0] if lineage else None,
-                alias=alias,
+                alias=name,
                 agent=agent,
                 lineage=lineage[1:],
             )
@@ -245,13 +265,24 @@ class Town:
         *,
         result: str | None = None,
         agent: str | None = None,
+        with_children: bool = False,
+        is_forced: bool = False,
         reason: str | None = None,
         expected_version: int | None = None,
     ) -> Receipt:
-        """The work is done; a pending task needs `agent`."""
-        return self._change(
-            task, lambda id_: CompleteTask(task=id_, result=result, agent=agent), reason, expected_version
-        )
+        """The work is done; a pending task needs `agent`. TaskHasOpenChildrenError, unless one of these says what to do.
+
+        `with_children` completes all open tasks below it too, in one append; those that nobody has for `agent`, else for
+        the task's own. `is_forced` leaves them open.
+        """
+
+        def commands() -> list[Command]:
+            id_ = self._references.resolve(task)
+            below = self._complete_below(id_, agent) if with_children else []
+            open_children = 0 if with_children or is_forced else self._hierarchy.count_open_children(id_)
+            return [*below, CompleteTask(task=id_, result=result, agent=agent, open_children=open_children)]
+
+        return self._writer.execute_all(commands, reason=reason, expected_version=expected_version)
 
     def fail(
         self,
@@ -333,6 +364,18 @@ class Town:
         """Give the whole backlog to an agent, all or none; returns the tasks it got."""
         return self._writer.assign_all(agent, reason=reason)
 
+    # --- lost tasks --------------------------------------------------------------------------------------------
+
+    def lost_tasks(self, *, older_than_seconds: float = 0) -> list[LostTask]:
+        """Running tasks whose runner has no heartbeat, oldest first; of runs that began longer ago than that."""
+        self.catch_up()
+        return self._reclaimer.find(older_than_seconds=older_than_seconds)
+
+    def reclaim(self, *, agent: str | None = None, older_than_seconds: float = 0) -> list[tuple[LostTask, Task | None]]:
+        """Put lost tasks back into the backlog, or give them to `agent`: (it, the task now), None where it changed meanwhile."""
+        agent = None if agent is None else check_name(agent, "agent name")
+        return list(self._reclaimer.move(self.lost_tasks(older_than_seconds=older_than_seconds), agent=agent))
+
     # --- taking in what others say -----------------------------------------------------------------------------
 
     def import_beads(self, path: Path | str, *, prune: bool = False, backdate: datetime | None = None) -> ImportReceipt:
@@ -368,11 +411,85 @@ class Town:
             left_out=export.left_out,
         )
 
+    # --- from before the ledger --------------------------------------------------------------------------------
+
+    @contextmanager
+    def migration(self, from_url: str | None = None) -> Iterator[Migration]:
+        """What takes the town's tasks from before the ledger into it: look, then run.
+
+        They are read from the town's server, else from the one at `from_url`, where nothing is changed.
+        MigrationSourceError, StoreUnavailableError.
+        """
+        if from_url is None:
+            yield Migration(self)
+            return
+        with closing(connect_to_read(from_url)) as source:
+            if source.is_same_server(self._connection):
+                raise MigrationSourceError(source.where)
+            yield Migration(self, source=source)
+
+    @cached_property
+    def legacy(self) -> Legacy:
+        """The old keys that migrations set aside: look, then drop."""
+        return Legacy(self)
+
+    # --- plans -------------------------------------------------------------------------------------------------
+
+    def plan_path(self, path: Path | str | None = None) -> Path:
+        """The file of a plan: `path`, else `tasks.toml` in the town's folder."""
+        return self.folder / PLAN_FILE if path is None else Path(path)
+
+    def read_plan(self, path: Path | str | None = None) -> PlanFile:
+        """A plan whose names all mean something in this town. PlanMissingError; PlanRefusedError names every fault."""
+        return read_plan_file(self.plan_path(path), look=self.find_plan_faults)
+
+    def find_plan_faults(self, plan: Plan) -> list[PlanFault]:
+        """What is wrong with a plan's names in this town: two ids of one task, and parents that are not there."""
+        return self._planner.find_faults(plan)
+
+    def push(
+        self, path: Path | str | None = None, *, prune: bool = False, force: bool = False, dry_run: bool = False
+    ) -> PushReceipt:
+        """Make the town as a plan says, in one append; doing it again appends nothing.
+
+        Nothing is taken back that happened in the town, unless with `force`. `prune` removes tasks with an alias that the
+        file no longer has. With `dry_run` nothing is written. PlanMissingError, PlanRefusedError: nothing was written.
+        """
+        file = self.read_plan(path)
+        act = self._planner.preview_push if dry_run else self._planner.push
+        return act(file, is_pruning=prune, is_forced=force)
+
+    def pull(self, path: Path | str | None = None) -> PullReceipt:
+        """Write the town into a plan's file; its order, comments and further keys stay. Doing it again writes nothing.
+
+        PlanRefusedError, FolderRefusedError, PlanChangedError: the file is as it was.
+        """
+        return self._planner.pull(self.plan_path(path))
+
+    def compare_plan(self, path: Path | str | None = None) -> PlanComparison:
+        """What a push and what a pull would do; nothing is written."""
+        return self._planner.compare(self.plan_path(path))
+
+    @cached_property
+    def _planner(self) -> Planner:
+        from town.planner import Planner  # noqa: PLC0415 - most commands have no plan to read
+
+        return Planner(
+            self._live,
+            self._writer,
+            town=self.name,
+            actor=self.actor,
+            ids_of_aliases=self._references.ids_of_aliases,
+            catch_up=self.catch_up,
+        )
+
     # --- reading -----------------------------------------------------------------------------------------------
 
     def task(self, task: str) -> Task:
         """One task; TaskNotFoundError, TaskAmbiguousError."""
-        self.catch_up()
+        board = self._readable()
+        if isinstance(board, Board):
+            return self.task_on(board, task)
         id_ = self._references.resolve(task)
         state, _ = self._writer.load(id_)
         if state is None:
@@ -385,46 +502,66 @@ class Town:
 
     def page(self, wanted: TaskFilter = EVERY_TASK, *, offset: int = 0, limit: int | None = None) -> Page:
         """The tasks that match, oldest first, from `offset`, at most `limit`. A filter's parent may be a prefix or alias."""
-        self.catch_up()
+        board = self._readable()
         assert offset >= 0
         assert limit is None or limit >= 0
         wanted = replace(
             wanted,
             agent=None if wanted.agent is None else check_name(wanted.agent, "agent name"),
             tag=None if wanted.tag is None else check_tag(wanted.tag),
-            parent=None if wanted.parent is None else self._references.resolve(wanted.parent),
+            parent=None if wanted.parent is None else self._resolve_on(board, wanted.parent),
         )
-        return self._live.page(wanted, offset=offset, limit=limit)
+        return board.page(wanted, offset=offset, limit=limit)
 
     def backlog(self, *, offset: int = 0, limit: int | None = None) -> Page:
         """The pending tasks that nobody has, oldest first."""
+        return self._readable().backlog(offset=offset, limit=limit)
+
+    def tree(self, task: str | None = None) -> list[Branch]:
+        """A task and all below it, or the whole town: each right before those below it, siblings oldest first."""
+        root = None if task is None else self.task(task)
         self.catch_up()
-        return self._live.backlog(offset=offset, limit=limit)
+        return self._hierarchy.tree(root)
+
+    def count_open_children(self, task: str) -> int:
+        """How many tasks right below the task with this id are open, as of the checkpoint."""
+        return self._hierarchy.count_open_children(task)
+
+    def wait(self, tasks: Iterable[str], *, timeout_seconds: float | None = None) -> Waited:
+        """Return once all these tasks are finished or removed, or when it took too long. TaskNotFoundError."""
+        position = self.catch_up()
+        ids = dict.fromkeys(self._references.resolve(task) for task in tasks)
+        return wait_for(
+            list(ids), store=self._store, look=self._look, position=position, timeout_seconds=timeout_seconds
+        )
 
     def current(self, agent: str) -> Task | None:
         """The agent's running task, else its oldest assigned one, else None."""
         agent = check_name(agent, "agent name")
-        self.catch_up()
+        board = self._readable()
         for state in (State.RUNNING, State.ASSIGNED):
-            tasks = self._live.page(TaskFilter(state=state, agent=agent), limit=1).tasks
+            tasks = board.page(TaskFilter(state=state, agent=agent), limit=1).tasks
             if tasks:
                 return tasks[0]
         return None
 
     def count_states(self) -> dict[State, int]:
         """How many tasks are in each state; all states are there."""
-        self.catch_up()
-        return self._live.count_states()
+        return self._readable().count_states()
 
     def count_agents(self) -> dict[str, dict[State, int]]:
         """Agent -> how many tasks it has or had in each state; agents sorted, absent states are 0."""
-        self.catch_up()
-        return self._live.count_agents()
+        return self._readable().count_agents()
 
     def history(self, task: str) -> list[Step]:
         """All events of a task, oldest first, with what each changed; of a removed task too. TaskNotFoundError."""
-        self.catch_up()
-        events = self._store.history(self._references.resolve(task, is_removed_too=True))
+        board = self._readable()
+        id_ = (
+            self._resolve_on(board, task)
+            if isinstance(board, Board)
+            else self._references.resolve(task, is_removed_too=True)
+        )
+        events = self._store.history(id_)
         if not events:
             raise TaskNotFoundError(task)
         return steps(events)
@@ -582,6 +719,19 @@ class Town:
 
     # --- inside ------------------------------------------------------------------------------------------------
 
+    def _readable(self) -> Board | LiveBoard:
+        """What tells of the tasks as of now: snapshots and views, or the ledger, where an older program made those."""
+        try:
+            self.catch_up()
+        except OutdatedProjectionError as outdated:
+            self.outdated = outdated
+            return replay(self._store)
+        return self._live
+
+    def _resolve_on(self, board: Board | LiveBoard, task: str) -> str:
+        """The id behind what people call a task."""
+        return self.task_on(board, task).id if isinstance(board, Board) else self._references.resolve(task)
+
     def _rebuild(self, *, view: str | None, accepts_loss: bool, progress: RebuildProgress | None) -> Rebuild:
         return Rebuild(
             self._connection.client,
@@ -612,6 +762,21 @@ class Town:
         return self._writer.execute(
             lambda: (command(self._references.resolve(task)), {}), reason=reason, expected_version=expected_version
         )
+
+    def _complete_below(self, task: str, agent: str | None) -> list[Command]:
+        """Commands that complete every open task below `task`, children before their parents."""
+        holder, _ = self._writer.load(task)
+        agent = agent or (None if holder is None else holder.assigned_to)
+        return [
+            CompleteTask(task=each.id, agent=agent if each.assigned_to is None else None)
+            for each in reversed(self._hierarchy.below(task))
+            if not each.state.is_terminal
+        ]
+
+    def _look(self, task: str) -> Task | None:
+        """The task with this id as of now; None where it was removed."""
+        self.catch_up()
+        return self._writer.load(task)[0]
 
     def _guard_lineage(self, parent: str) -> dict[str, int]:
         """The tasks from `parent` up to its root, in this order, with the versions they were read at."""

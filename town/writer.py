@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy
 from datetime import datetime
-from graphlib import TopologicalSorter
 from typing import Final, TypeVar
 
 from msgspec import Struct
@@ -28,6 +27,7 @@ from ledger import (
     SnapshotDamagedError,
     StoreUnavailableError,
     Task,
+    TaskCreated,
     TaskRemoved,
     WishedTask,
     WrongExpectedVersionError,
@@ -71,6 +71,16 @@ class Reconciled(Struct, frozen=True):
     positions: tuple[Position, ...]
 
 
+class Decisions(Struct, frozen=True):
+    """What was decided for several tasks, in the order of the events, and the versions of other tasks it relies on."""
+
+    decided: tuple[Decided, ...]
+    relied_on: Mapping[str, int] = {}
+
+
+Made = TypeVar("Made", bound=Decisions)
+
+
 class Writer:
     """Writes one town's ledger as `actor`. `catch_up` projects up to a position, or to the end."""
 
@@ -105,6 +115,39 @@ class Writer:
 
         return self._attempt(attempt, attempts_max=1 if expected_version is not None else DECIDE_ATTEMPTS_MAX)
 
+    def execute_all(
+        self,
+        commands: Callable[[], Sequence[Command]],
+        *,
+        reason: str | None = None,
+        expected_version: int | None = None,
+    ) -> Receipt:
+        """Carry out commands on as many tasks in one append, all or none; the receipt is that of the last one.
+
+        `expected_version` is the last task's. Attempts are as for `execute`.
+        """
+        checked_reason = None if reason is None else check_text(reason, "reason")
+
+        def attempt() -> Receipt:
+            wished = commands()
+            loaded = self.load_many([command.task for command in wished])
+            state, version = loaded[-1]
+            if expected_version is not None and version != expected_version:
+                raise WrongExpectedVersionError(wished[-1].task, expected=expected_version, actual=version)
+            decided = [
+                (command.task, at_version, decide(task, command))
+                for command, (task, at_version) in zip(wished, loaded, strict=True)
+            ]
+            if not any(facts for _, _, facts in decided):
+                assert state is not None, "only what is there can be as wished already"
+                return Receipt(state, ())
+            events, positions = self._append([each for each in decided if each[2]], {}, reason=checked_reason)
+            own = [(event, at) for event, at in zip(events, positions, strict=True) if event.task == wished[-1].task]
+            after = _after(state, [event for event, _ in own], [at for _, at in own])
+            return Receipt(after, tuple(positions))
+
+        return self._attempt(attempt, attempts_max=1 if expected_version is not None else DECIDE_ATTEMPTS_MAX)
+
     def assign_all(self, agent: str, *, reason: str | None = None) -> tuple[Task, ...]:
         """Give the whole backlog to an agent, all or none; returns the tasks it got."""
         checked_reason = None if reason is None else check_text(reason, "reason")
@@ -125,17 +168,27 @@ class Writer:
         self, wishes: Callable[[], Mapping[str, WishedTask | None]], *, backdate: datetime | None = None
     ) -> Reconciled:
         """Make the tasks as wished, None for removed, in one append. `wishes` are made anew at each attempt."""
+
+        def attempt() -> Decisions:
+            wished = wishes()
+            return Decisions(decide_wishes(dict(zip(wished, self.load_many(list(wished)), strict=True)), wished))
+
+        decisions, positions = self.carry_out(attempt, backdate=backdate)
+        created = sum(isinstance(events[0], TaskCreated) for _, _, events in decisions.decided)
+        removed = sum(isinstance(events[-1], TaskRemoved) for _, _, events in decisions.decided)
+        return Reconciled(created, len(decisions.decided) - created - removed, removed, positions)
+
+    def carry_out(
+        self, make_decisions: Callable[[], Made], *, backdate: datetime | None = None
+    ) -> tuple[Made, tuple[Position, ...]]:
+        """Append what is decided for several tasks, all or none. Decisions are made anew at each attempt, after catching up."""
         backdate_ms = None if backdate is None else to_ms(backdate)
 
-        def attempt() -> Reconciled:
-            wished = wishes()
-            states = dict(zip(wished, self._load_many(list(wished)), strict=True))
-            facts = {task: reconcile(states[task][0], wished[task]) for task in _parents_first(wished)}
-            decided = [(task, states[task][1], events) for task, events in facts.items() if events]
-            positions = self._append(decided, {}, backdate_ms=backdate_ms)[1] if decided else []
-            created = sum(states[task][0] is None for task, _, _ in decided)
-            removed = sum(wished[task] is None for task, _, _ in decided)
-            return Reconciled(created, len(decided) - created - removed, removed, tuple(positions))
+        def attempt() -> tuple[Made, tuple[Position, ...]]:
+            made = make_decisions()
+            if not made.decided:
+                return made, ()
+            return made, tuple(self._append(made.decided, made.relied_on, backdate_ms=backdate_ms)[1])
 
         return self._attempt(attempt)
 
@@ -214,14 +267,22 @@ class Writer:
             )
         return state, state.version
 
-    def _load_many(self, tasks: Sequence[str]) -> list[tuple[Task | None, int]]:
-        """As `_load`, for many tasks in a few calls; whatever is not plain goes through `_load`."""
+    def load_many(self, tasks: Sequence[str]) -> list[tuple[Task | None, int]]:
+        """As `load`, for many tasks in a few calls; whatever is not plain goes through `load`."""
         heads = [head[0] for chunk in _chunks(tasks) for head in self._store.heads(chunk)]
         states = self._live.get_many(tasks)
         return [
             (state, version) if version == (0 if state is None else state.version) else self.load(task)
             for task, state, version in zip(tasks, states, heads, strict=True)
         ]
+
+
+def decide_wishes(
+    states: Mapping[str, tuple[Task | None, int]], wishes: Mapping[str, WishedTask | None]
+) -> tuple[Decided, ...]:
+    """The events that lead each task from what it is to what is wished, parents first and removals last; none is left out."""
+    facts = ((task, reconcile(states[task][0], wishes[task])) for task in _parents_first(wishes))
+    return tuple((task, states[task][1], events) for task, events in facts if events)
 
 
 def _appended(positions: Sequence[Position]) -> str:
@@ -240,13 +301,19 @@ def _after(state: Task | None, events: Sequence[NewEvent], positions: Sequence[P
 
 
 def _parents_first(wishes: Mapping[str, WishedTask | None]) -> list[str]:
-    """The tasks in an order in which a parent comes before its children, and removals come last."""
-    parents = {
-        task: {wish.parent_id} & wishes.keys() for task, wish in wishes.items() if wish is not None and wish.parent_id
-    }
-    kept = [task for task, wish in wishes.items() if wish is not None]
-    ordered = list(TopologicalSorter({task: parents.get(task, ()) for task in kept}).static_order())
-    return ordered + [task for task, wish in wishes.items() if wish is None]
+    """The tasks in their order, but that a parent comes before its children, and removals come last."""
+    ordered: dict[str, None] = {}
+    for task, wish in wishes.items():
+        above: list[str] = []
+        current = None if wish is None else task
+        while current is not None and current not in ordered:
+            assert len(above) <= len(wishes), "no task lies below itself"
+            above.append(current)
+            wished = wishes.get(current)
+            parent = None if wished is None else wished.parent_id
+            current = parent if wishes.get(parent or "") is not None else None
+        ordered.update(dict.fromkeys(reversed(above)))
+    return [*ordered, *(task for task, wish in wishes.items() if wish is None)]
 
 
 def _chunks(tasks: Sequence[str], size: int = 1_000) -> Iterator[Sequence[str]]:

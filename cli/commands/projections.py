@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -14,12 +11,13 @@ import typer
 
 from cli.exits import Exit
 from cli.options import ActorOption, JsonOption, TownOption, When, parse_when
-from cli.output import progress_bar, say, say_error, say_json, say_table, warn
+from cli.output import progress_lines, say, say_error, say_json, say_table, warn
 from cli.render import NOTHING
 from cli.session import opened
 from cli.shapes import difference_shape
+from cli.signals import stop_signals
 from cli.text import bar, counted, duration, local_time, visible
-from projections import DayStats, Durations, FindingKind, RebuildProgress
+from projections import DayStats, Durations, FindingKind
 from town import (
     WHEN_HELP,
     CheckState,
@@ -31,6 +29,7 @@ from town import (
     examine,
     find_folder,
     find_towns,
+    start_of_search,
 )
 
 FINDINGS_SHOWN_MAX = 50
@@ -63,9 +62,9 @@ def projector(
     if follows_all and town:
         message = "Give either --town or --all."
         raise typer.BadParameter(message)
-    folders = _registered_folders() if follows_all else [find_folder(path) for path in town or [Path.cwd()]]
+    folders = _registered_folders() if follows_all else [find_folder(path) for path in town or [start_of_search()]]
     stop = threading.Event()
-    with _until_stopped(stop):
+    with stop_signals(stop.set):
         metrics = None if metrics_port is None else _serve_metrics(metrics_port)
         workers = [
             Worker(folder, stop=stop, report=lambda report: _say_report(report, as_json=as_json), metrics=metrics)
@@ -90,7 +89,7 @@ def rebuild(
     """Build snapshots and views anew from the ledger, while others go on reading and writing."""
     with opened(town, actor) as opened_town:
         if dry_run:
-            with _bar() as progress:
+            with progress_lines() as progress:
                 found = list(opened_town.preview_rebuild(view=view, accepts_loss=accept_loss, progress=progress))
             shapes = [difference_shape(each, opened_town.parted_after(each)) for each in found]
             if as_json:
@@ -108,7 +107,7 @@ def rebuild(
                 else "A rebuild would change nothing."
             )
             return
-        with _bar() as progress:
+        with progress_lines() as progress:
             report = opened_town.rebuild(view=view, accepts_loss=accept_loss, progress=progress)
         if as_json:
             say_json({"town": opened_town.name, **{name: getattr(report, name) for name in report.__struct_fields__}})
@@ -131,7 +130,7 @@ def verify(*, town: TownOption = None, actor: ActorOption = None, as_json: JsonO
     """
     with opened(town, actor) as opened_town:
         end = opened_town.end()
-        with _bar() as progress:
+        with progress_lines() as progress:
             found = opened_town.verify(progress=lambda position: progress("Reading", position.seq, end.seq))
     if as_json:
         findings = [{"kind": each.kind, "where": each.where, "problem": each.problem} for each in found.findings]
@@ -207,6 +206,8 @@ def _advice(kinds: set[FindingKind]) -> str:
     advice: list[str] = []
     if kinds & {FindingKind.CHECKPOINT, FindingKind.SNAPSHOT, FindingKind.VIEW, FindingKind.KEY}:
         advice.append("`tt rebuild` puts checkpoints, snapshots and views right.")
+    if FindingKind.OLD_TASK in kinds:
+        advice.append("`tt migrate` adopts tasks from before the ledger.")
     if kinds & {FindingKind.SEQUENCE, FindingKind.VERSION, FindingKind.PREV, FindingKind.EVENT, FindingKind.HEAD}:
         advice.append("Lost or altered events come back from a backup of the data folder only.")
     return " ".join(advice)
@@ -251,18 +252,6 @@ def _run(workers: list[Worker], *, once: bool) -> None:
         raise failures[0]
 
 
-@contextmanager
-def _until_stopped(stop: threading.Event) -> Iterator[None]:
-    """Inside, SIGINT and SIGTERM set `stop`."""
-    signals = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(each, lambda *_: stop.set()) for each in signals]
-    try:
-        yield
-    finally:
-        for each, handler in zip(signals, before, strict=True):
-            signal.signal(each, handler)
-
-
 def _serve_metrics(port: int) -> WorkerMetrics:
     from cli.metrics import PrometheusMetrics  # noqa: PLC0415 - the client library costs every other command its import
 
@@ -284,18 +273,3 @@ def _say_report(report: WorkerReport, *, as_json: bool) -> None:
             f"{local_time(report.position.time)}  {visible(report.town)}  event {report.position.seq:,}"
             f"  lag {counted(report.lag_events, 'event')}, {report.lag_seconds:.1f} s  {report.events_per_second:,.0f} events/s"
         )
-
-
-@contextmanager
-def _bar() -> Iterator[RebuildProgress]:
-    """A progress bar whose label says what is done."""
-    with progress_bar("{task.description}") as shown:
-        lines: dict[str, Callable[[int, int], None]] = {}
-
-        def show(what: str, done: int, total: int) -> None:
-            if what not in lines:
-                line = shown.add_task(what, total=total)
-                lines[what] = lambda done, total: shown.update(line, completed=done, total=total)
-            lines[what](done, total)
-
-        yield show

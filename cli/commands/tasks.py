@@ -9,6 +9,8 @@ import typer
 from cli.answers import say_page, say_receipt
 from cli.options import (
     PAGE_TASKS,
+    TREE_LEVELS,
+    TREE_TASKS,
     ActorOption,
     AgentArgument,
     AgentFilter,
@@ -29,10 +31,10 @@ from cli.options import (
     TownOption,
     WhenOption,
 )
-from cli.output import say, say_fields, say_json, say_table
-from cli.render import step_rows, task_fields, task_rows, without_column
+from cli.output import say, say_fields, say_json, say_table, warn
+from cli.render import step_rows, task_fields, task_rows, tree_lines, without_column
 from cli.session import opened
-from cli.shapes import moment_shape, step_shape, task_shape
+from cli.shapes import branch_shape, moment_shape, step_shape, task_shape
 from cli.text import counted, local_time, visible
 from ledger import State, Task, TaskNotFoundError
 from projections import TaskFilter
@@ -140,6 +142,40 @@ def list_(
 
 
 @task_app.command()
+def tree(
+    task: Annotated[
+        str | None,
+        typer.Argument(metavar="TASK", help="Only this task and those below it.", show_default=False),
+    ] = None,
+    *,
+    depth: Annotated[
+        int, typer.Option("--depth", metavar="N", min=0, help="Show at most so many levels below the first.")
+    ] = TREE_LEVELS,
+    limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, help="Show at most so many tasks.")] = TREE_TASKS,
+    town: TownOption = None,
+    actor: ActorOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show tasks below their parents, oldest first, and how many of each parent's children are done.
+
+    With --json the whole tree is printed, whatever --depth and --limit say.
+    """
+    with opened(town, actor) as opened_town:
+        branches = opened_town.tree(task)
+        if as_json:
+            say_json({"town": opened_town.name, "tasks": [branch_shape(branch) for branch in branches]})
+            return
+    if not branches:
+        say("No tasks yet.")
+        return
+    lines = tree_lines(branches, levels_max=depth)
+    for line in lines[:limit]:
+        say(line)
+    if len(lines) > limit:
+        warn(f"{limit:,} of {counted(len(lines), 'line')} shown. More: --limit {limit * 10}")
+
+
+@task_app.command()
 def current(
     agent: Annotated[
         str | None, typer.Argument(metavar="AGENT", help="The agent. Default: the actor.", show_default=False)
@@ -201,16 +237,34 @@ def complete(
     *,
     result: Annotated[str | None, typer.Option("--result", metavar="TEXT", help="What came of it.")] = None,
     agent: AgentOption = None,
+    with_children: Annotated[
+        bool, typer.Option("--with-children", help="Complete all open tasks below it too, all or none.")
+    ] = False,
+    is_forced: Annotated[
+        bool, typer.Option("--force", help="Complete this one alone; tasks below it stay open.")
+    ] = False,
     reason: ReasonOption = None,
     expect: ExpectOption = None,
     town: TownOption = None,
     actor: ActorOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say that a task is done."""
+    """Say that a task is done. Refused where tasks right below it are open, unless an option says what becomes of them."""
+    if with_children and is_forced:
+        message = "Give either --with-children or --force."
+        raise typer.BadParameter(message)
     with opened(town, actor) as opened_town:
-        receipt = opened_town.complete(task, result=result, agent=agent, reason=reason, expected_version=expect)
-        say_receipt(opened_town, receipt, "completed", as_json=as_json)
+        receipt = opened_town.complete(
+            task,
+            result=result,
+            agent=agent,
+            with_children=with_children,
+            is_forced=is_forced,
+            reason=reason,
+            expected_version=expect,
+        )
+        words = "completed, with all below it" if with_children else "completed"
+        say_receipt(opened_town, receipt, words, as_json=as_json)
 
 
 @task_app.command()

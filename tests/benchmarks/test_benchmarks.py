@@ -7,19 +7,29 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from tests.benchmarks import append, fold, live, rebuild
+from tests.benchmarks import append, fold, live, migrate, push, rebuild
 
 EVENTS = 400
 RATIOS = {
     "fold": ("fold / bare read", "fold / bare read by CPU", "memory, bytes a task"),
     "rebuild": ("rebuild / fold", "rebuild / fold by CPU", "memory, bytes a task"),
     "live": ("lives events/s", "spread events/s"),
+    "migrate": ("migrate / append and project", "memory with long records, bytes a task"),
+    "push": ("push / append", "push / append and project", "tt sync push / append and project"),
     "append": ("append / bare XADD", "command with projection, µs", "history in 100 tasks, µs"),
 }
 
 
 @pytest.mark.parametrize(
-    ("name", "main"), [("fold", fold.main), ("rebuild", rebuild.main), ("live", live.main), ("append", append.main)]
+    ("name", "main"),
+    [
+        ("fold", fold.main),
+        ("rebuild", rebuild.main),
+        ("live", live.main),
+        ("append", append.main),
+        ("push", push.main),
+        ("migrate", migrate.main),
+    ],
 )
 def test_benchmark_prints_its_figures(
     name: str, main: Callable[[Sequence[str]], None], capsys: pytest.CaptureFixture[str]

@@ -51,7 +51,7 @@ def every_verb(town: Town) -> Iterator[Callable[[], object]]:
     yield lambda: town.requeue("tt-3")
     yield lambda: town.assign("tt-3", "worker-1")
     yield lambda: town.start("tt-1")
-    yield lambda: town.complete("tt-1", result="done")
+    yield lambda: town.complete("tt-1", result="done", is_forced=True)
     yield lambda: town.reopen("tt-1")
     yield lambda: town.fail("tt-4", error="it broke")
     yield lambda: town.cancel("tt-3", reason="not wanted")

@@ -93,7 +93,7 @@ class Past:
 
     def command(self, outcome: Outcome, seq: int) -> Command:
         """The wish as a caller at `seq` would make it."""
-        given: dict[str, Any] = dict(outcome.options)
+        given: dict[str, Any] = {name: value for name, value in outcome.options.items() if name != "is_forced"}
         if outcome.verb == "move":
             lineage = self.lineage(given["parent"], seq)
             return MoveTask(task=outcome.task, parent_id=given["parent"], lineage=lineage[1:])

@@ -28,6 +28,7 @@ from projections import BatchOutcome, Projector, snapshot_of
 from tests.support.outcomes import Outcome, encode_outcome
 from tests.support.processes import READY
 from tests.support.rebuild_workers import read_known, time_commands
+from tests.support.runners import reclaim_one, work_in_threads
 from town import Receipt, Town
 
 AGENTS: Final = ("Ada Lovelace", "worker-1", "worker-2", "worker-3")
@@ -116,6 +117,12 @@ def command_shared_tasks(folder: str, writer: str, seed: str, count: str, tasks:
         log.writelines(encode_outcome(_command_one(town, chance, shared)) for _ in range(int(count)))
 
 
+def push_plan(folder: str, writer: str) -> None:
+    """Push the plan in the town's folder."""
+    with Town.open(folder, actor=writer) as town:
+        town.push()
+
+
 def _command_one(town: Town, chance: Random, shared: list[str]) -> Outcome:
     verb = chance.choice(tuple(_OPTIONS))
     task, options = chance.choice(shared), _OPTIONS[verb](chance, shared)
@@ -154,7 +161,12 @@ def _choose_version(town: Town, chance: Random, task: str) -> int | None:
 Options = Mapping[str, Any]
 _OPTIONS: Final[dict[str, Callable[[Random, list[str]], Options]]] = {
     "start": lambda chance, _: {"agent": chance.choice((None, *AGENTS))},
-    "complete": lambda chance, _: {"result": chance.choice(RESULTS), "agent": chance.choice((None, *AGENTS))},
+    # By force: no guard holds children still, so a refusal for them could not be judged afterwards.
+    "complete": lambda chance, _: {
+        "result": chance.choice(RESULTS),
+        "agent": chance.choice((None, *AGENTS)),
+        "is_forced": True,
+    },
     "fail": lambda chance, _: {"error": chance.choice(RESULTS), "agent": chance.choice((None, *AGENTS))},
     "cancel": lambda chance, _: {"reason": chance.choice(RESULTS)},
     "requeue": lambda _, __: {},
@@ -171,11 +183,14 @@ _WORKS: Final[dict[str, Callable[..., None]]] = {
     "create_one": create_one,
     "time_commands": time_commands,
     "read_known": read_known,
+    "reclaim_one": reclaim_one,
+    "work_in_threads": work_in_threads,
     "project": project,
     "project_until_stopped": project_until_stopped,
     "append_alone": append_alone,
     "write_until_stopped": write_until_stopped,
     "command_shared_tasks": command_shared_tasks,
+    "push_plan": push_plan,
 }
 
 if __name__ == "__main__":

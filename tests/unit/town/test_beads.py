@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ledger import State, WishedTask, task_id_of_alias
+from ledger import Source, State, WishedTask, task_id_of_alias
 from town import FolderRefusedError, ImportRefusedError
 from town.beads import BeadsExport, read_beads
 
@@ -126,6 +126,7 @@ def test_issue_becomes_a_task_with_all_it_says(file: Path) -> None:
         design="Fields that do not count here are left alone.",
     )
     assert wish == WishedTask(
+        source=Source.IMPORT,
         description="Fix the pump 🔧",
         state=State.COMPLETED,
         agent="bob",
@@ -150,8 +151,8 @@ def test_issue_with_nothing_but_id_and_title_is_pending(file: Path) -> None:
     wishes = read_lines(
         file, {"id": "bd-1", "title": "x"}, {"id": "bd-2", "title": "x", "labels": None, "dependencies": None}
     ).wishes
-    assert wishes[task_of("bd-1")] == WishedTask(description="x", alias="bd-1")
-    assert wishes[task_of("bd-2")] == WishedTask(description="x", alias="bd-2")
+    assert wishes[task_of("bd-1")] == WishedTask(description="x", alias="bd-1", source=Source.IMPORT)
+    assert wishes[task_of("bd-2")] == WishedTask(description="x", alias="bd-2", source=Source.IMPORT)
 
 
 def test_tombstone_is_a_task_to_remove(file: Path) -> None:

@@ -1,0 +1,743 @@
+"""Tasks from before the ledger enter it: every old format, mixed or damaged, on a real server.
+
+The fixtures in `old_towns/` are raw commands; `docs/reference/migrate.md` says what becomes of each.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any, cast
+
+import msgspec
+import pytest
+import redis
+
+from ledger import BEGINNING, Keys, Source, State, Task, TaskAdopted, format_ms, task_id_of_alias
+from projections import Lease
+from tests.support import old_towns
+from tests.support.builders import task_id
+from tests.support.old_towns import MIXED, contents, dump, fill, fill_many, look, migrate, old_town
+from tests.support.servers import running_server
+from town import LegacyKeptError, MigrationSourceError, Town
+from town.migration import LEASE_NAME
+
+TASKS = 100_000 if os.environ.get("TT_STRESS") else 2_000
+
+
+@pytest.fixture
+def opened(client: redis.Redis, server_socket: Path, tmp_path: Path) -> Iterator[Callable[..., Town]]:
+    """Opens the fixtures' town, with what some fixtures put there."""
+    towns: list[Any] = []
+
+    def open_town(*names: str) -> Town:
+        town = old_town(client, server_socket, tmp_path, *names)
+        towns.append(town)
+        return town.__enter__()
+
+    yield open_town
+    for town in towns:
+        town.__exit__(None, None, None)
+
+
+def fields(task: Task) -> dict[str, object]:
+    """What a record says of a task, with its times as they are written."""
+    return {
+        "description": task.description,
+        "state": task.state,
+        "assigned_to": task.assigned_to,
+        "created_at": format_ms(task.created_at_ms),
+        "updated_at": format_ms(task.updated_at_ms),
+        "started_at": None if task.started_at_ms is None else format_ms(task.started_at_ms),
+        "completed_at": None if task.completed_at_ms is None else format_ms(task.completed_at_ms),
+        "result": task.result,
+        "parent_id": task.parent_id,
+        "tags": task.tags,
+    }
+
+
+def whys(found: Any) -> dict[str, str]:
+    return {each.key: each.why for each in found.skipped}
+
+
+def oddities(found: Any) -> dict[str, list[str]]:
+    noted: dict[str, list[str]] = {}
+    for each in found.irregular:
+        noted.setdefault(each.task, []).append(each.what)
+    return noted
+
+
+# --- every format ------------------------------------------------------------------------------------------------
+
+
+def test_json_without_a_town_is_adopted_into_the_town_at_hand(opened: Callable[..., Town], client: redis.Redis) -> None:
+    """`tt:task:` and `mt:task:` name no town; agents become names, and one that is unknown keeps its UUID."""
+    town = opened("json-without-a-town")
+    assert look(town).bare_records == 3
+    report = migrate(town)
+    assert (report.adopted, report.set_aside, report.skipped, report.irregular) == (3, 3, (), ())
+    assert fields(town.task(task_id(1))) == {
+        "description": "Design the login page",
+        "state": State.COMPLETED,
+        "assigned_to": "ada",
+        "created_at": "2025-03-01T09:00:00.123Z",
+        "updated_at": "2025-03-02T10:30:00.000Z",
+        "started_at": None,
+        "completed_at": "2025-03-02T10:30:00.000Z",
+        "result": "Merged",
+        "parent_id": None,
+        "tags": ("design", "frontend"),
+    }
+    assert town.task(task_id(2)).assigned_to == "a0000000-0000-4000-8000-000000000002"
+    assert town.task(task_id(2)).parent_id == task_id(1)
+    assert [task.id for task in town.page().tasks] == [task_id(3), task_id(1), task_id(2)]
+    assert client.exists(f"tt:demo:legacy:mt:task:{task_id(3)}", f"tt:demo:legacy:tt:task:{task_id(1)}") == 2
+    assert not client.exists(f"mt:task:{task_id(3)}", f"tt:task:{task_id(1)}")
+
+
+def test_json_of_the_town_is_adopted_in_its_place(opened: Callable[..., Town], client: redis.Redis) -> None:
+    """The record lies where the snapshot will be: it is kept beside, byte for byte, and the snapshot takes its place."""
+    town = opened("json-of-a-town")
+    key = f"tt:demo:task:{task_id(11)}"
+    before = client.get(key)
+    assert migrate(town).adopted == 2
+    assert client.get(f"tt:demo:legacy:{key}") == before
+    snapshot = msgspec.json.decode(cast("bytes", client.get(key)))
+    assert (snapshot["assigned_to"], snapshot["version"]) == ("backend-1", 1)
+    assert (snapshot["created_at"], snapshot["started_at"]) == ("2025-05-01T12:00:00.000Z", "2025-05-01T12:30:00.000Z")
+    assert town.task(task_id(12)).state is State.FAILED
+    assert town.task(task_id(12)).result == "The disk was full"
+
+
+def test_hash_is_adopted_with_what_it_lacks(opened: Callable[..., Town], client: redis.Redis) -> None:
+    """`in_flight` is running, nanoseconds and both forms of UTC are read, and missing tags are no tags."""
+    town = opened("hash")
+    assert migrate(town).irregular == ()
+    running, completed, cancelled = (town.task(task_id(number)) for number in (21, 22, 23))
+    assert (running.state, running.assigned_to) == (State.RUNNING, "Ada Lovelace")
+    assert fields(running)["created_at"] == "2025-09-01T07:00:00.123Z"
+    assert fields(running)["started_at"] == "2025-09-01T07:30:00.000Z"
+    assert running.tags == ("payments", "urgent")
+    assert (completed.assigned_to, completed.parent_id) == ("a0000000-0000-4000-8000-000000000022", task_id(21))
+    assert (cancelled.state, cancelled.tags, cancelled.started_at) == (State.CANCELLED, (), None)
+    assert client.type(f"tt:demo:legacy:tt:demo:task:{task_id(21)}") == b"hash"
+
+
+def test_adopted_event_has_the_whole_record_and_the_time_of_now(
+    opened: Callable[..., Town], client: redis.Redis
+) -> None:
+    """The event holds every byte as found; its own time is that of the append, and not of 2025."""
+    fill(client, "hash")
+    before = cast("dict[bytes, bytes]", client.hgetall(f"tt:demo:task:{task_id(21)}"))
+    town = opened()
+    migrate(town)
+    [step] = town.history(task_id(21))
+    assert isinstance(step.event.data, TaskAdopted)
+    [record] = step.event.data.records
+    assert record.key == f"tt:demo:task:{task_id(21)}"
+    assert record.value == {name.decode(): value.decode() for name, value in before.items()}
+    assert step.event.actor == "ada"
+    assert step.event.position.time.year > 2025
+
+
+def test_backlog_keeps_its_order(opened: Callable[..., Town], client: redis.Redis) -> None:
+    """The lists' order holds among their tasks, the older list first; tasks of no list stand among them by age."""
+    town = opened("backlog")
+    assert look(town).backlog == 5
+    migrate(town)
+    of_lists = [task_id(number) for number in (34, 32, 31, 33)]
+    assert [task.id for task in town.backlog().tasks if task.id != task_id(35)] == of_lists
+    # The third of the older three is younger than the one of no list; the others wait for an older one behind them.
+    assert [task.id for task in town.backlog().tasks].index(task_id(35)) == 3
+    assert town.backlog().total == 5
+    assert not client.exists("tt:demo:backlog", "tt:backlog")
+    assert client.lrange("tt:demo:legacy:tt:demo:backlog", 0, 0) == [task_id(32).encode()]
+
+
+def test_plan_tag_becomes_the_alias_of_the_newest(opened: Callable[..., Town]) -> None:
+    """Of several tasks of one plan's entry the last updated has the alias; the others keep the tag, and are told."""
+    town = opened("plan")
+    report = migrate(town)
+    assert town.task("login").id == task_id(42)
+    assert town.task("login").tags == ("backend",)
+    assert town.task(task_id(41)).tags == ("backend", "plan:login")
+    assert (town.task("log out").id, town.task("log out").tags) == (task_id(43), ("plan:second",))
+    assert list(oddities(report)) == [task_id(41)]
+
+
+def test_push_after_a_migration_meets_the_adopted_task(opened: Callable[..., Town]) -> None:
+    """`tt sync push` of the plan that the tasks came from makes no second task."""
+    town = opened("plan")
+    migrate(town)
+    town.plan_path().write_text(
+        '[[tasks]]\nid = "login"\ndescription = "Login"\ntags = ["backend"]\n'
+        '[[tasks]]\nid = "log out"\ndescription = "Log out, too"\nparent = "login"\n',
+        encoding="utf-8",
+    )
+    receipt = town.push()
+    assert [(change.task, [event.type for event in change.events]) for change in receipt.changes] == [
+        (task_id(43), ["task.tagged", "task.described"])
+    ]
+    assert town.page().total == 3
+
+
+def test_newest_of_two_formats_wins_and_both_are_kept(opened: Callable[..., Town], client: redis.Redis) -> None:
+    """`updated_at` decides, whichever format; the event has both records, the one that counts first."""
+    town = opened("two-formats")
+    assert migrate(town).adopted == 2
+    assert town.task(task_id(51)).description == "Newer, a Hash"
+    assert town.task(task_id(52)).description == "Newer, the oldest format"
+    kept = [
+        [record.key for record in cast("TaskAdopted", town.history(task_id(number))[0].event.data).records]
+        for number in (51, 52)
+    ]
+    assert kept == [
+        [f"tt:demo:task:{task_id(51)}", f"tt:task:{task_id(51)}"],
+        [f"mt:task:{task_id(52)}", f"tt:demo:task:{task_id(52)}"],
+    ]
+    assert all(client.exists(f"tt:demo:legacy:{key}") for keys in kept for key in keys)
+
+
+def test_what_cannot_be_read_is_told_and_aborts_nothing(opened: Callable[..., Town], client: redis.Redis) -> None:
+    """Broken JSON, a missing field, a key of another type: each key with its reason, and the sound tasks are adopted."""
+    town = opened("broken")
+    report = migrate(town)
+    assert report.adopted == 2
+    assert {key.removeprefix("tt:"): why.partition(":")[0] for key, why in whys(report).items()} == {
+        f"task:{task_id(61)}": "it is no JSON",
+        f"demo:task:{task_id(62)}": "it is no JSON",
+        f"demo:task:{task_id(63)}": "it has no description",
+        f"demo:task:{task_id(64)}": "it is a list, and should be a string or a hash",
+        f"task:{task_id(65)}": "its JSON is no object",
+        f"task:{task_id(66)}": f"it says that it is task '{task_id(61)}'",
+        f"task:{task_id(67)}": "its state 'sleeping' is none of pending, assigned, running, completed, failed, "
+        "cancelled, in_flight",
+        f"task:{task_id(68)}": "it has no created_at",
+        f"task:{task_id(70)}": "it is no JSON",
+        "demo:task:by-hand": "its name does not end in a task's id",
+    }
+    # Elsewhere they stay; in the place of our snapshots, where a rebuild would drop them, they are set aside.
+    assert client.get(f"tt:task:{task_id(65)}") == b'["an array"]'
+    assert client.get(f"tt:demo:legacy:tt:demo:task:{task_id(62)}") == b"not JSON"
+    assert client.lrange(f"tt:demo:legacy:tt:demo:task:{task_id(64)}", 0, -1) == [b"a list"]
+    town.rebuild()
+    assert client.get("tt:demo:legacy:tt:demo:task:by-hand") is not None
+    assert len(look(town).unadopted) == 4
+
+
+def test_missing_parent_is_kept_and_told(opened: Callable[..., Town]) -> None:
+    """The task is adopted with its parent as it was, and the report says that it is not there."""
+    town = opened("broken")
+    parent = "99999999-9999-4999-8999-999999999999"
+    assert oddities(migrate(town)) == {task_id(69): [f"its parent {parent} is not there"]}
+    assert town.task(task_id(69)).parent_id == parent
+    assert {branch.task.id for branch in town.tree()} == {task_id(69), task_id(70)}
+
+
+def test_illegal_state_is_adopted_as_it_was_and_told(opened: Callable[..., Town]) -> None:
+    """Completed without a time, running without an agent, values that do not fit: as they are, or as far as they fit."""
+    town = opened("irregular")
+    assert oddities(migrate(town)) == {
+        task_id(71): ["it is completed, without a time of its end"],
+        task_id(72): ["it is running, and nobody has it"],
+        task_id(73): [
+            "its created_at is no time, and is left out",
+            "it has no created_at; updated_at stands for it",
+            "its tags are no list, and are left out",
+            "its description is empty",
+        ],
+        task_id(74): ["tags that fit no tag of ours are left out: 2"],
+        task_id(75): [
+            "its description held NUL characters, which are replaced",
+            "it lies below itself, in a circle; it goes to the top",
+        ],
+    }
+    assert (town.task(task_id(71)).completed_at, town.task(task_id(72)).assigned_to) == (None, None)
+    assert town.task(task_id(72)).state is State.RUNNING
+    assert town.task(task_id(73)).description == "(no description)"
+    assert town.task(task_id(74)).tags == ("fits",)
+    assert town.task(task_id(75)).description == "A\ufffdNUL"
+    assert [town.task(task_id(number)).parent_id for number in (75, 76)] == [None, task_id(75)]
+
+
+def test_adopted_tasks_go_on_with_commands(opened: Callable[..., Town]) -> None:
+    """A running task without an agent is completed by whoever says so, and a completed one without a time reopened."""
+    town = opened("irregular")
+    migrate(town)
+    assert town.complete(task_id(72), agent="ben").task.state is State.COMPLETED
+    assert town.reopen(task_id(71)).task.state is State.PENDING
+    assert town.verify().findings == ()
+
+
+def test_text_over_the_limit_is_cut_and_the_event_has_it_whole(
+    opened: Callable[..., Town], client: redis.Redis
+) -> None:
+    """A description of 100,000 characters is cut in the task, at a whole character, and whole in the event."""
+    long = "é" * 100_000
+    record = msgspec.json.encode(old_towns.old_fields(1) | {"description": long}).decode()
+    client.set(f"tt:task:{task_id(1)}", record)
+    town = opened()
+    report = migrate(town)
+    assert town.task(task_id(1)).description == "é" * 32_768
+    assert cast("TaskAdopted", town.history(task_id(1))[0].event.data).records[0].value == record
+    assert "its description has 200,000 bytes, and is cut to 65,536" in oddities(report)[task_id(1)]
+
+
+def test_bytes_that_are_no_utf8_are_told_and_kept(opened: Callable[..., Town], client: redis.Redis) -> None:
+    """A record that is no text cannot be an event's; it stays, and so does a key whose very name is none."""
+    client.set(f"tt:task:{task_id(1)}", b'{"id":"\xff"}')
+    client.hset(f"tt:demo:task:{task_id(2)}", mapping={"id": task_id(2), "description": b"\xff"})
+    client.set(b"tt:task:\xff", "odd")
+    report = migrate(opened())
+    assert set(whys(report).values()) == {"it holds bytes that are no UTF-8"}
+    assert client.get(f"tt:task:{task_id(1)}") == b'{"id":"\xff"}'
+    assert client.get(b"tt:task:\xff") == b"odd"
+
+
+def test_backlog_of_another_type_is_told_and_left(opened: Callable[..., Town], client: redis.Redis) -> None:
+    """A key that should be a list and is none gives no order, and stays as it is."""
+    town = opened("wrong-backlog")
+    assert whys(migrate(town)) == {"tt:demo:backlog": "it is a string, and should be a list"}
+    assert client.get("tt:demo:backlog") == b"no list"
+
+
+def test_other_keys_and_other_towns_are_left_exactly_as_they_are(
+    opened: Callable[..., Town], client: redis.Redis
+) -> None:
+    """Agents, inboxes, missions, events, keys with ambiguous names, and another town: not a byte of them changes."""
+    fill(client, "other-keys")
+    before = dump(client)
+    town = opened("hash")
+    migrate(town)
+    after = dump(client)
+    assert {name: after.get(name) for name in before} == before
+    assert town.page().total == 3
+
+
+def test_all_formats_mixed_in_one_server_end_as_each_alone(opened: Callable[..., Town]) -> None:
+    """Whatever else is there, each task is the same; none is lost and none is made twice."""
+    town = opened(*MIXED)
+    report = migrate(town)
+    assert report.adopted == town.page().total == town.end().seq == 26
+    assert town.task("login").id == task_id(42)
+    assert town.task(task_id(51)).description == "Newer, a Hash"
+    assert town.rebuild().differences == 0
+
+
+def test_many_old_tasks_are_all_adopted(opened: Callable[..., Town], client: redis.Redis) -> None:
+    """Many tasks of two formats, a tenth of them below another: all of them, oldest first; 100,000 with TT_STRESS=1."""
+    fill_many(client, TASKS)
+    town = opened()
+    report = migrate(town)
+    assert (report.adopted, report.skipped, report.irregular) == (TASKS, (), ())
+    assert report.set_aside == len(range(0, TASKS, 3))
+    assert [task.id for task in town.page(limit=3).tasks] == [task_id(number) for number in range(3)]
+    assert town.count_states()[State.COMPLETED] == TASKS
+    assert look(town).has_work is False
+
+
+# --- again, and beside others ------------------------------------------------------------------------------------
+
+
+def test_second_migration_has_nothing_to_do_and_appends_nothing(
+    opened: Callable[..., Town], client: redis.Redis
+) -> None:
+    """After a migration there is no work, and one that is run all the same leaves every byte as it is."""
+    town = opened(*MIXED)
+    migrate(town)
+    before = dump(client)
+    assert not look(town).has_work
+    assert migrate(town).adopted == 0
+    assert dump(client) == before
+
+
+def test_look_writes_nothing(opened: Callable[..., Town], client: redis.Redis) -> None:
+    """To look, which is all that --dry-run does, leaves the whole server as it was."""
+    town = opened(*MIXED)
+    before = dump(client)
+    outlook = look(town)
+    assert (outlook.tasks, outlook.has_work) == (26, True)
+    assert dump(client) == before
+
+
+def test_look_foretells_what_a_migration_tells(opened: Callable[..., Town]) -> None:
+    """What is skipped and what is irregular is the same before and after."""
+    town = opened(*MIXED)
+    outlook = look(town)
+    report = migrate(town)
+    assert (outlook.tasks, outlook.skipped, outlook.irregular) == (report.adopted, report.skipped, report.irregular)
+
+
+def test_replay_before_the_migration_is_empty(opened: Callable[..., Town]) -> None:
+    """The ledger begins with the migration: no task of 2025 is on a board of 2025."""
+    town = opened("hash")
+    migrate(town)
+    assert town.position_at("2025-12-01") == BEGINNING
+    assert town.replay(town.position_at("2025-12-01")).tasks == {}
+
+
+def test_task_that_the_ledger_made_is_not_adopted_again(opened: Callable[..., Town], client: redis.Redis) -> None:
+    """An old record of a task that the ledger has from elsewhere is told and left."""
+    town = opened()
+    made = town.create("Made here").task
+    key = f"tt:task:{made.id}"
+    client.set(key, msgspec.json.encode(old_towns.old_fields(1) | {"id": made.id}))
+    report = migrate(town)
+    assert whys(report) == {key: f"the ledger has task {made.id} already, and not from an old record"}
+    assert not look(town).has_work
+    assert client.exists(key)
+    assert town.task(made.id).description == "Made here"
+
+
+def test_records_of_an_interrupted_migration_are_set_aside_by_the_next_one(
+    opened: Callable[..., Town], client: redis.Redis
+) -> None:
+    """Adopted and not yet renamed: it is known by what the event holds, and no event is appended."""
+    town = opened("json-without-a-town")
+    migrate(town)
+    key = f"tt:task:{task_id(1)}"
+    client.rename(town.keys.legacy(key), key)
+    outlook = look(town)
+    assert (outlook.tasks, outlook.finished, outlook.skipped) == (0, 1, ())
+    report = migrate(town)
+    assert (report.adopted, report.set_aside, report.skipped) == (0, 1, ())
+    assert town.end().seq == 3
+
+
+def test_key_that_another_migration_set_aside_first_does_not_count(
+    opened: Callable[..., Town], client: redis.Redis
+) -> None:
+    """Between the look and the rename it went where it belongs; that is no error, and not this migration's work."""
+    town = opened("json-without-a-town")
+    migrate(town)
+    key = f"tt:task:{task_id(1)}"
+    client.rename(town.keys.legacy(key), key)
+    with town.migration() as migration:
+        migration.look()
+        client.rename(key, town.keys.legacy(key))
+        report = migration.run()
+    assert (report.set_aside, report.skipped) == (0, ())
+
+
+def test_record_that_reads_otherwise_than_the_adopted_one_is_left(
+    opened: Callable[..., Town], client: redis.Redis
+) -> None:
+    """Tinytown went on and wrote the record again: what it wrote is told, and neither adopted nor lost."""
+    town = opened("json-without-a-town")
+    migrate(town)
+    fill(client, "json-without-a-town")
+    client.set(f"tt:task:{task_id(2)}", msgspec.json.encode(old_towns.old_fields(2)))
+    report = migrate(town)
+    assert whys(report) == {
+        f"tt:task:{task_id(2)}": f"the ledger has task {task_id(2)} already, from a record that reads otherwise",
+        **{
+            key: f"tt:demo:legacy:{key} is there already, and so it stays where it is"
+            for key in (f"tt:task:{task_id(1)}", f"mt:task:{task_id(3)}")
+        },
+    }
+    assert town.page().total == 3
+
+
+def test_alias_that_a_task_has_is_not_given_again(opened: Callable[..., Town]) -> None:
+    """A task that was pushed here before the migration keeps its alias; the old one keeps its tag, and is told."""
+    town = opened("plan")
+    here = town.create("Login, made here", alias="login").task
+    report = migrate(town)
+    assert town.task("login").id == here.id == task_id_of_alias("demo", "login")
+    assert town.task(task_id(42)).tags == ("backend", "plan:login")
+    assert set(oddities(report)) == {task_id(41), task_id(42)}
+
+
+def test_alias_taken_during_the_migration_is_not_given_again(opened: Callable[..., Town]) -> None:
+    """A push between the look and the append takes the alias: the guard of its id fails, and the batch is made anew."""
+    town = opened("plan")
+    with town.migration() as migration:
+        migration.look()
+        town.create("Login, made meanwhile", alias="login")
+        report = migration.run()
+    assert report.adopted == 3
+    assert town.task(task_id(42)).alias is None
+    assert town.verify().findings == ()
+
+
+def test_alias_taken_between_the_check_and_the_append_is_not_given_again(
+    opened: Callable[..., Town], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The narrowest gap: a push makes the task right before the batch is appended, and the guard of its id stops that."""
+    town = opened("plan")
+    append = town.store.append
+    pushed: list[str] = []
+
+    def push_first(*arguments: Any, **more: Any) -> Any:
+        if not pushed:
+            pushed.append("login")
+            with Town.open(town.folder, actor="ben") as other:
+                other.create("Login, made meanwhile", alias="login")
+        return append(*arguments, **more)
+
+    monkeypatch.setattr(town.store, "append", push_first)
+    report = migrate(town)
+    assert report.adopted == 3
+    assert town.task(task_id(42)).alias is None
+    assert town.task("login").id == task_id_of_alias("demo", "login")
+    assert any("has the alias 'login' already" in what for what in oddities(report)[task_id(42)])
+
+
+def test_two_migrations_at_once_adopt_each_task_once(opened: Callable[..., Town], client: redis.Redis) -> None:
+    """Both looked before either began: the second waits, finds nothing left, and both end well."""
+    fill_many(client, 600)
+    town = opened()
+    waits: list[str] = []
+    with Town.open(town.folder, actor="ben") as other, town.migration() as first, other.migration() as second:
+        first.look()
+        second.look()
+        reports = at_once(first.run, lambda: second.run(on_wait=lambda: waits.append("waits")))
+    assert sorted(report.adopted for report in reports) == [0, 600]
+    assert (town.end().seq, town.verify().findings) == (600, ())
+
+
+def test_migrations_without_a_lease_adopt_each_task_once(
+    opened: Callable[..., Town], client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lease saves work and nothing else: where both go on beside each other, guards keep every task single."""
+    monkeypatch.setattr(Lease, "take", lambda _: True)
+    monkeypatch.setattr("town.survey.ADOPTED_EVENTS_MAX", 10)
+    fill_many(client, 600)
+    town = opened()
+    with Town.open(town.folder, actor="ada") as other, town.migration() as first, other.migration() as second:
+        first.look()
+        second.look()
+        at_once(first.run, second.run)
+    assert (town.end().seq, town.page().total, town.verify().findings) == (600, 600, ())
+    assert not look(town).has_work
+
+
+def test_migration_waits_for_another_one(opened: Callable[..., Town], client: redis.Redis) -> None:
+    """While somebody holds the lease a migration says once that it waits; then it looks again and goes on."""
+    town = opened("hash")
+    waits: list[str] = []
+
+    def go_on() -> None:
+        waits.append("waits")
+        client.delete(town.keys.lease(LEASE_NAME))
+
+    client.set(town.keys.lease(LEASE_NAME), "somebody", px=60_000)
+    with town.migration() as migration:
+        migration.look()
+        report = migration.run(on_wait=go_on)
+    assert (waits, report.adopted) == (["waits"], 3)
+
+
+def test_readers_and_writers_beside_a_migration_see_what_was_promised(
+    opened: Callable[..., Town], client: redis.Redis, server_socket: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """P6: each command reads its own writes. P8: every old key of the town is there at each moment, and then the snapshot."""
+    monkeypatch.setattr("town.survey.ADOPTED_EVENTS_MAX", 20)
+    fill_many(client, 900)
+    town = opened()
+    places = [f"tt:demo:task:{task_id(number)}" for number in range(900) if number % 3]
+    is_done = threading.Event()
+
+    def read() -> int:
+        rounds = 0
+        with closing(redis.Redis(unix_socket_path=str(server_socket))) as reader:
+            while not is_done.is_set() or not rounds:
+                assert reader.exists(*places) == len(places)
+                rounds += 1
+        return rounds
+
+    def write() -> int:
+        made = 0
+        with Town.open(town.folder, actor="ben") as writing:
+            while not is_done.is_set() or not made:
+                task = writing.create(f"Task {made}", agent="ben").task
+                assert writing.task(task.id).version == 2
+                assert cast("bytes", writing.connection.client.get(writing.keys.task(task.id))).count(b"assigned") > 0
+                assert task.id in {each.id for each in writing.page().tasks}
+                made += 1
+        return made
+
+    def adopt() -> int:
+        try:
+            with town.migration() as migration:
+                migration.look()
+                return migration.run().adopted
+        finally:
+            is_done.set()
+
+    rounds, made, adopted = at_once(read, write, adopt)
+    assert adopted == 900
+    assert town.page().total == 900 + made
+    assert rounds > 1
+    assert town.verify().findings == ()
+
+
+def at_once(*works: Callable[[], Any]) -> list[Any]:
+    """What each returns, run at one moment; raises what one of them raised."""
+    line = threading.Barrier(len(works))
+    results: list[Any] = [None] * len(works)
+
+    def run(number: int) -> None:
+        line.wait()
+        try:
+            results[number] = works[number]()
+        except BaseException as error:  # noqa: BLE001 - raised again below
+            results[number] = error
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(len(works))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    return results
+
+
+# --- another server ----------------------------------------------------------------------------------------------
+
+
+def test_other_server_is_read_and_left_exactly_as_it_is(
+    opened: Callable[..., Town], client: redis.Redis, tmp_path: Path
+) -> None:
+    """With --from-url the same tasks come out, and not a byte of Tinytown's server changes; again, nothing is to do."""
+    (tmp_path / "old").mkdir()
+    with running_server(tmp_path / "old") as socket, closing(redis.Redis(unix_socket_path=str(socket))) as old:
+        fill(old)
+        before = dump(old)
+        town = opened()
+        with town.migration(f"unix://{socket}") as migration:
+            migration.look()
+            report = migration.run()
+        assert dump(old) == before
+        from_elsewhere = {task.id: fields(task) for task in town.page().tasks}
+        with town.migration(f"unix://{socket}") as migration:
+            assert not migration.look().has_work
+            assert migration.run().adopted == 0
+        # What Tinytown writes there later is told, and is nothing to adopt.
+        key = f"tt:demo:task:{task_id(21)}"
+        old.hset(key, "description", "Changed there")
+        with town.migration(f"unix://{socket}") as migration:
+            assert "from a record that reads otherwise" in whys(migration.look())[key]
+    assert (report.adopted, report.set_aside) == (26, 0)
+    assert town.verify().findings == ()
+    assert town.task("login").id == task_id(42)
+    town.close()
+    client.flushall()
+    here = opened(*MIXED)
+    migrate(here)
+    assert {task.id: fields(task) for task in here.page().tasks} == from_elsewhere
+
+
+def test_own_server_is_refused_as_another_one(opened: Callable[..., Town], server_socket: Path) -> None:
+    """--from-url with the town's own server would take snapshots for records."""
+    with pytest.raises(MigrationSourceError), opened().migration(f"unix://{server_socket}"):
+        pass
+
+
+# --- our own formats, and the old keys ---------------------------------------------------------------------------
+
+
+def test_town_with_hash_tags_adopts_the_records_of_plain_keys(
+    client: redis.Redis, server_socket: Path, tmp_path: Path
+) -> None:
+    """With `tt:{demo}:` no record lies in the place of a snapshot; each is renamed after its task is there."""
+    folder = tmp_path / "demo"
+    folder.mkdir()
+    (folder / "tinytown.toml").write_text(
+        f'name = "demo"\n[redis]\nurl = "unix://{server_socket}"\nhash_tag = true\n', encoding="utf-8"
+    )
+    fill(client, *MIXED)
+    with Town.open(folder, actor="ada") as town:
+        assert migrate(town).adopted == 26
+        assert client.exists(f"tt:{{demo}}:task:{task_id(21)}", f"tt:{{demo}}:legacy:tt:demo:task:{task_id(21)}") == 2
+        assert not client.exists(f"tt:demo:task:{task_id(21)}")
+        assert client.get(f"tt:demo:task:{task_id(62)}") == b"not JSON"
+        assert not look(town).has_work
+
+
+def test_local_record_is_kept_where_one_from_elsewhere_takes_its_place(
+    opened: Callable[..., Town], client: redis.Redis, tmp_path: Path
+) -> None:
+    """The town's server has a record too, in the place of the snapshot: it is set aside before it is written over."""
+    key = f"tt:demo:task:{task_id(21)}"
+    client.set(key, "something else")
+    (tmp_path / "old").mkdir()
+    with running_server(tmp_path / "old") as socket, closing(redis.Redis(unix_socket_path=str(socket))) as old:
+        fill(old, "hash")
+        town = opened()
+        with town.migration(f"unix://{socket}") as migration:
+            migration.look()
+            migration.run()
+    assert client.get(f"tt:demo:legacy:{key}") == b"something else"
+    assert town.task(task_id(21)).description == "Pay by card"
+
+
+def test_alias_of_a_time_before_1970_is_given(opened: Callable[..., Town], client: redis.Redis) -> None:
+    """A clock that was never set wrote such times; they order tasks like any other."""
+    record = old_towns.old_fields(1) | {"updated_at": "1969-12-31T23:59:59Z", "created_at": "1969-12-31T23:59:59Z"}
+    client.set(f"tt:task:{task_id(1)}", msgspec.json.encode(record | {"tags": ["plan:old"]}))
+    town = opened()
+    migrate(town)
+    assert town.task("old").id == task_id(1)
+    assert fields(town.task("old"))["created_at"] == "1969-12-31T23:59:59.000Z"
+
+
+def test_projections_of_an_older_program_are_built_anew(opened: Callable[..., Town], client: redis.Redis) -> None:
+    """A view that the town has no checkpoint of is built; then the town is as promised."""
+    town = opened()
+    town.create("Made here")
+    client.delete(town.keys.checkpoint("alias"))
+    assert look(town).is_projected_anew
+    migrate(town)
+    assert not look(town).has_work
+
+
+def test_drop_legacy_deletes_the_old_keys_and_nothing_else(opened: Callable[..., Town], client: redis.Redis) -> None:
+    """What is set aside is counted and deleted; every other key stays byte for byte."""
+    town = opened(*MIXED)
+    migrate(town)
+    before = dump(client)
+    legacy = town.legacy.drop()
+    prefix = town.keys.legacy("").encode()
+    assert legacy.keys == sum(name.startswith(prefix) for name in before)
+    assert legacy.bytes > 0
+    assert len(legacy.unadopted) == 4
+    assert dump(client) == {name: value for name, value in before.items() if not name.startswith(prefix)}
+    assert town.legacy.look().keys == 0
+
+
+def test_drop_legacy_of_a_town_with_findings_deletes_nothing(opened: Callable[..., Town], client: redis.Redis) -> None:
+    """Where a snapshot is not as promised, the old keys are kept."""
+    town = opened("hash")
+    migrate(town)
+    client.set(town.keys.task(task_id(21)), "{}")
+    before = dump(client)
+    with pytest.raises(LegacyKeptError) as refused:
+        town.legacy.drop()
+    assert len(refused.value.findings) == 1
+    assert dump(client) == before
+
+
+def test_tasks_made_by_hand_say_so_and_adopted_ones_have_no_source(opened: Callable[..., Town]) -> None:
+    """A town goes on after a migration as any other; numbers follow those of the adoption."""
+    town = opened("hash")
+    migrate(town)
+    receipt = town.create("After it")
+    assert [position.seq for position in receipt.positions] == [4]
+    assert getattr(town.history(receipt.task.id)[0].event.data, "source", None) is Source.HAND
+
+
+def test_contents_compare_what_the_server_holds(opened: Callable[..., Town], client: redis.Redis) -> None:
+    """Two migrations of the same records end with the same keys and bytes, but for milliseconds in positions."""
+    town = opened(*MIXED)
+    migrate(town)
+    first = contents(client, Keys("demo"))
+    town.close()
+    client.flushall()
+    migrate(opened(*MIXED))
+    assert contents(client, Keys("demo")) == first

@@ -1,0 +1,274 @@
+"""Migration: a town's tasks from before the ledger become events, and what readers see is folded from these.
+
+It goes over the records twice. The first pass keeps a few words of each task: enough to order them all, and to say what
+there is to do. The second reads them again, batch by batch, so that memory does not grow with what is in them:
+
+    1  a record that lies where the task's snapshot will be is copied under `tt:<town>:legacy:…`
+    2  `task.adopted` is appended for the whole batch, guarded: nobody has these tasks yet
+    3  the batch is projected; the snapshots are there
+    4  the records that lie elsewhere are renamed under `tt:<town>:legacy:…`
+
+After the last batch come what cannot be read and lies in the place of our snapshots, and then the backlog's lists. A crash
+after any step leaves a state from which the next migration goes on: what is adopted is told by the ledger, and the order
+and the batches of the rest do not depend on what was adopted before. So any number may run; a lease saves double work.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Final, NamedTuple
+from uuid import NAMESPACE_URL, uuid5
+
+import msgspec
+import redis
+from msgspec import Struct
+
+from ledger import (
+    NewEvent,
+    OldRecord,
+    OutdatedProjectionError,
+    Position,
+    TaskAdopted,
+    WrongExpectedVersionError,
+    new_command_id,
+    redis_errors,
+    task_id_of_alias,
+)
+from projections import Lease, LiveBoard, no_garbage_collection
+from town.old_reader import SCAN_KEYS_COUNT, OldReader
+from town.old_records import OldTask, adopted, newest, read_record
+from town.survey import Entry, Irregular, MigrationProgress, Outlook, Skipped, Survey, batches
+
+if TYPE_CHECKING:
+    from town.connection import Connection
+    from town.town import Town
+
+ADOPT_ATTEMPTS_MAX: Final = 20
+MIGRATION_WAIT_SECONDS_MAX: Final = 600.0
+"""How long a migration waits for another one; then it goes on beside it, which costs work done twice."""
+LEASE_NAME: Final = "migration"
+_LEASE_POLL_SECONDS: Final = 0.05
+
+
+class MigrationReport(Struct, frozen=True, kw_only=True):
+    """What a migration did: how many tasks it adopted, and how many old keys are set aside under `tt:<town>:legacy:`."""
+
+    adopted: int
+    set_aside: int
+    skipped: tuple[Skipped, ...]
+    irregular: tuple[Irregular, ...]
+    positions: tuple[Position, Position] | None
+    seconds: float
+
+
+class _Batch(NamedTuple):
+    """Tasks that nobody has, as their records are now: their events, and the keys to set aside once those are projected."""
+
+    events: list[NewEvent]
+    guards: dict[str, int]
+    keys: list[str]
+
+
+class Migration:
+    """Takes the old tasks of `town` into its ledger. `source` is another server that they are read from, and left in."""
+
+    def __init__(self, town: Town, *, source: Connection | None = None) -> None:
+        self._town = town
+        self._client = town.connection.client
+        self._keys = town.keys
+        self._store = town.store
+        self._where = town.where
+        self._live = LiveBoard(self._client, self._keys, where=self._where)
+        self._lease = Lease(self._client, self._keys, holder=new_command_id(), name=LEASE_NAME, where=self._where)
+        self._is_elsewhere = source is not None
+        read_from = town.connection if source is None else source
+        self._reader = OldReader(read_from.client, where=read_from.where)
+        self._survey = self._new_survey()
+        self._known: list[tuple[str, str]] = []
+
+    def _new_survey(self) -> Survey:
+        return Survey(self._reader, self._keys, store=self._store, live=self._live, is_elsewhere=self._is_elsewhere)
+
+    def look(self, *, progress: MigrationProgress | None = None) -> Outlook:
+        """What there is to migrate; nothing is written."""
+        self._survey = self._new_survey()
+        with no_garbage_collection():
+            self._survey.look(progress=progress)
+        return self._survey.outlook(is_projected_anew=self._is_outdated())
+
+    def run(
+        self, *, progress: MigrationProgress | None = None, on_wait: Callable[[], None] | None = None
+    ) -> MigrationReport:
+        """Adopt what `look` found; `on_wait` is called where another migration is at work, which is waited for.
+
+        LedgerError where something is in the way: what was adopted until then stays, and the next migration goes on.
+        """
+        started = time.monotonic()
+        if self._wait_for_turn(on_wait):
+            self.look(progress=progress)
+        with no_garbage_collection():
+            return self._run(started, progress)
+
+    def _run(self, started: float, progress: MigrationProgress | None) -> MigrationReport:
+        first: Position | None = None
+        last: Position | None = None
+        count, set_aside = 0, 0
+        try:
+            self._bring_up_to_date()
+            total = len(self._survey.entries)
+            for part in self._survey.parts():
+                self._lease.take()
+                positions, renamed = self._adopt(part)
+                if positions:
+                    first, last = first or positions[0], positions[-1]
+                count += len(positions)
+                set_aside += renamed
+                if progress is not None:
+                    progress("Adopting", count, total)
+            set_aside += self._set_aside([*self._survey.finished, *self._survey.judge(self._known)])
+            set_aside += self._set_aside(self._survey.unreadable_in_our_place())
+            set_aside += self._set_aside(self._survey.backlog_keys)
+        finally:
+            self._lease.give_up()
+        return MigrationReport(
+            adopted=count,
+            set_aside=set_aside,
+            skipped=self._survey.skipped_keys(),
+            irregular=self._survey.irregular_tasks(),
+            positions=None if first is None or last is None else (first, last),
+            seconds=time.monotonic() - started,
+        )
+
+    def _wait_for_turn(self, on_wait: Callable[[], None] | None) -> bool:
+        """Take the lease; whether somebody else had it."""
+        deadline = time.monotonic() + MIGRATION_WAIT_SECONDS_MAX
+        has_waited = False
+        while not self._lease.take() and time.monotonic() < deadline:
+            if not has_waited and on_wait is not None:
+                on_wait()
+            has_waited = True
+            time.sleep(_LEASE_POLL_SECONDS)
+        return has_waited
+
+    def _bring_up_to_date(self) -> None:
+        try:
+            self._town.catch_up()
+        except OutdatedProjectionError:
+            self._town.rebuild()
+
+    def _is_outdated(self) -> bool:
+        """Whether snapshots and views are an older program's, and are to be built anew."""
+        try:
+            self._town.projector.checkpoints.read_sound(is_fenced_too=True)
+        except OutdatedProjectionError:
+            return True
+        return False
+
+    def _adopt(self, part: Sequence[Entry]) -> tuple[list[Position], int]:
+        """Adopt a batch: the positions of its events, and how many keys were set aside."""
+        for remaining in reversed(range(ADOPT_ATTEMPTS_MAX)):
+            batch = self._make_batch(part)
+            if not batch.events:
+                return [], 0
+            try:
+                positions = self._store.append(batch.events, batch.guards)
+            except WrongExpectedVersionError:
+                # Somebody else adopted one of them, or took an alias.
+                if not remaining:
+                    raise
+                continue
+            self._town.catch_up(positions[-1])
+            return positions, self._set_aside(batch.keys)
+        raise AssertionError("the last attempt returns or raises")
+
+    def _make_batch(self, part: Sequence[Entry]) -> _Batch:
+        """What is to be appended for those of the tasks that the ledger does not have; their records are read anew."""
+        versions = self._survey.versions([entry.id for entry in part])
+        keys = [(entry, form, self._survey.key(entry.id, form)) for entry in part for form in entry.forms]
+        for entry, _, key in keys:
+            if versions[entry.id] and not self._survey.is_our_place(key, entry.id):
+                self._known.append((entry.id, key))
+        keys = [each for each in keys if not versions[each[0].id]]
+        found: dict[str, list[tuple[OldRecord, OldTask]]] = {}
+        for (entry, _, key), record in zip(keys, self._reader.read([key for _, _, key in keys]), strict=True):
+            if isinstance(record, str):
+                self._survey.skip(key, record)
+                continue
+            try:
+                found.setdefault(entry.id, []).append((record, read_record(record, entry.id)))
+            except ValueError as error:
+                self._survey.skip(key, str(error))
+        self._copy_from_our_place(entry for entry in part if entry.id in found)
+        aliases = self._survey.aliases_still_free([entry.id for entry in part if entry.id in found])
+        facts = {entry.id: self._fact(found[entry.id], aliases) for entry in part if entry.id in found}
+        command = _command_id(self._keys.town, facts)
+        return _Batch(
+            [
+                NewEvent(task=id_, version=1, actor=self._town.actor, command=command, data=fact)
+                for id_, fact in facts.items()
+            ],
+            # The guards of the ids that the aliases would lead to: no push of the same plan comes in between.
+            dict.fromkeys([*facts, *(task_id_of_alias(self._keys.town, alias) for alias in aliases.values())], 0),
+            []
+            if self._is_elsewhere
+            else [
+                record.key
+                for id_, records in found.items()
+                for record, _ in records
+                if not self._survey.is_our_place(record.key, id_)
+            ],
+        )
+
+    def _fact(self, found: Sequence[tuple[OldRecord, OldTask]], aliases: Mapping[str, str]) -> TaskAdopted:
+        read = newest(found)
+        record, old = found[read]
+        others = (other for index, (other, _) in enumerate(found) if index != read)
+        return adopted(
+            old,
+            (record, *others),
+            agent_name=self._survey.agent_name,
+            has_alias=old.alias is not None and aliases.get(old.id) == old.alias,
+            has_parent=not self._survey.goes_to_top(old.id),
+        )
+
+    def _copy_from_our_place(self, entries: Iterable[Entry]) -> None:
+        """Copy what lies where snapshots will be, whatever it is. A copy that is there already stays. Source: COPY."""
+        keys = [self._keys.task(entry.id) for entry in entries if self._survey.has_something_in_our_place(entry)]
+        with redis_errors(self._where):
+            pipeline = self._client.pipeline(transaction=False)
+            for key in keys:
+                pipeline.copy(key, self._keys.legacy(key))
+            pipeline.execute()
+
+    def _set_aside(self, keys: Sequence[str]) -> int:
+        """Rename old keys under `tt:<town>:legacy:`; how many were. One whose name there is taken stays. Source: RENAMENX."""
+        count = 0
+        for names in batches(keys, SCAN_KEYS_COUNT):
+            with redis_errors(self._where):
+                pipeline = self._client.pipeline(transaction=False)
+                for key in names:
+                    pipeline.renamenx(key, self._keys.legacy(key))
+                answers = pipeline.execute(raise_on_error=False)
+                for key, answer in zip(names, answers, strict=True):
+                    if isinstance(answer, redis.ResponseError):
+                        # Another migration was first.
+                        if "no such key" not in str(answer):
+                            raise answer
+                    elif answer:
+                        count += 1
+                    else:
+                        self._survey.skip(
+                            key, f"{self._keys.legacy(key)} is there already, and so it stays where it is"
+                        )
+        return count
+
+
+def _command_id(town: str, facts: Mapping[str, TaskAdopted]) -> str:
+    """The same for the same events, so that a migration that was interrupted ends as one that was not."""
+    digest = hashlib.sha256()
+    for task, fact in facts.items():
+        digest.update(task.encode())
+        digest.update(msgspec.json.encode(fact))
+    return str(uuid5(NAMESPACE_URL, f"tinytown:{town}:adopt:{digest.hexdigest()}"))

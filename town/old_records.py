@@ -1,0 +1,352 @@
+"""Tasks as Tinytown kept them before the ledger: which key is what, and what a record says. Pure.
+
+`docs/reference/migrate.md` has the formats and the mapping. Whatever is not surely a task is not taken for one: a record
+that cannot be read is told with its reason, and what does not fit our limits is fitted and told.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from enum import Enum
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+
+from ledger import (
+    TEXT_BYTES_MAX,
+    InvalidValueError,
+    OldRecord,
+    State,
+    TaskAdopted,
+    check_name,
+    check_tag,
+    format_ms,
+    parse_rfc3339,
+)
+
+NO_DESCRIPTION: Final = "(no description)"
+"""Stands where a record's description is empty, because a task has one."""
+
+_UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_PLAN_TAG: Final = "plan:"
+_STATES: Final[Mapping[str, State]] = {state.value: state for state in State} | {"in_flight": State.RUNNING}
+_REPLACEMENT: Final = "\ufffd"
+
+
+class Form(Enum):
+    """Where a task's record lies, newest form first; the value stands for it in what is kept of many records."""
+
+    TOWN = 0
+    BARE = 1
+    OLDEST = 2
+
+    def prefix(self, town: str, kind: KeyKind) -> str:
+        """What the keys of this form and kind begin with; the rest is an id."""
+        return {Form.TOWN: f"tt:{town}", Form.BARE: "tt", Form.OLDEST: "mt"}[self] + f":{kind.value}:"
+
+
+class KeyKind(Enum):
+    """What an old key of Tinytown's holds, as far as a migration cares."""
+
+    TASK = "task"
+    AGENT = "agent"
+    BACKLOG = "backlog"
+
+
+class OldKey(Struct, frozen=True, gc=False):
+    """What the name of a key says: its kind, the id at its end, and its form. `id` is empty where it is no UUID."""
+
+    kind: KeyKind
+    id: str
+    form: Form
+
+
+class OldKeys:
+    """Tells the old keys of one town, and those that name no town, from all others."""
+
+    def __init__(self, town: str) -> None:
+        self._prefixes: list[tuple[str, KeyKind, Form]] = [
+            (form.prefix(town, kind), kind, form) for kind in (KeyKind.TASK, KeyKind.AGENT) for form in Form
+        ]
+        self._backlogs = {f"tt:{town}:backlog": Form.TOWN, "tt:backlog": Form.BARE}
+
+    def kind_of(self, key: str) -> OldKey | None:
+        """What `key` is by its name; None where it is none of these, or another town's.
+
+        A key that names no town has a UUID at its end, or it is somebody else's: `tt:task:backlog` is a town's, and not a
+        task. One of the town's own tasks is told also without a UUID, because our snapshots lie in that place.
+        """
+        for prefix, kind, form in self._prefixes:
+            if key.startswith(prefix):
+                id_ = key[len(prefix) :]
+                if _UUID.fullmatch(id_):
+                    return OldKey(kind, id_, form)
+                is_in_our_place = kind is KeyKind.TASK and form is Form.TOWN
+                return OldKey(kind, "", form) if is_in_our_place else None
+        form_of_list = self._backlogs.get(key)
+        return None if form_of_list is None else OldKey(KeyKind.BACKLOG, "", form_of_list)
+
+
+class OldTask(Struct, frozen=True, kw_only=True, gc=False):
+    """What a record says of a task. Times are milliseconds since 1970 UTC, `assigned_to` is the agent's UUID or name.
+
+    `alias` is that of the first tag `plan:<alias>`, which is `alias_tag`, left out of `tags`; `alias_tag` is None where it
+    fits no tag. `oddities` says in words what is not as Tinytown's tasks should be, or did not fit.
+    """
+
+    id: str
+    description: str
+    state: State
+    created_ms: int
+    updated_ms: int
+    assigned_to: str | None
+    started_ms: int | None
+    completed_ms: int | None
+    result: str | None
+    parent_id: str | None
+    tags: tuple[str, ...]
+    alias: str | None
+    alias_tag: str | None
+    oddities: tuple[str, ...]
+
+
+def read_text(content: bytes) -> str:
+    """A record's bytes as text; ValueError where they are no UTF-8."""
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        raise ValueError("it holds bytes that are no UTF-8") from error
+
+
+def read_record(record: OldRecord, task: str) -> OldTask:
+    """What the record of `task` says. ValueError says why it is no task's."""
+    fields = _fields(record)
+    if "position" in fields:
+        raise ValueError("it is a snapshot of a ledger, not a record from before")
+    named = _required(fields, "id")
+    if named.lower() != task:
+        raise ValueError(f"it says that it is task {named!r}")
+    description = _required(fields, "description")
+    state = _STATES.get(_required(fields, "state").lower())
+    if state is None:
+        raise ValueError(f"its state {fields['state']!r} is none of {', '.join(_STATES)}")
+    oddities: list[str] = []
+    created_ms, updated_ms = _created_and_updated(fields, oddities)
+    tags, alias, alias_tag = _tags(fields.get("tags"), oddities)
+    old = OldTask(
+        id=task,
+        description=_fitted(description, "description", oddities) or NO_DESCRIPTION,
+        state=state,
+        created_ms=created_ms,
+        updated_ms=updated_ms,
+        assigned_to=_agent(fields.get("assigned_to"), oddities),
+        started_ms=_time(fields, "started_at", oddities),
+        completed_ms=_time(fields, "completed_at", oddities),
+        result=_result(fields.get("result"), oddities),
+        parent_id=_parent(fields.get("parent_id"), oddities),
+        tags=tags,
+        alias=alias,
+        alias_tag=alias_tag,
+        oddities=(),
+    )
+    oddities += _illegalities(old)
+    return msgspec.structs.replace(old, oddities=tuple(oddities)) if oddities else old
+
+
+def read_agent_name(record: OldRecord) -> str | None:
+    """The name in an agent's record; None where it has none that fits."""
+    try:
+        return check_name(_required(_fields(record), "name"), "agent name")
+    except (ValueError, InvalidValueError):
+        return None
+
+
+def newest(tasks: Sequence[tuple[OldRecord, OldTask]]) -> int:
+    """Which of several records of one task is read: that of the newest `updated_at`, the first of several such."""
+    return max(range(len(tasks)), key=lambda index: (tasks[index][1].updated_ms, -index))
+
+
+def adopted(
+    old: OldTask,
+    records: tuple[OldRecord, ...],
+    *,
+    agent_name: Callable[[str], str],
+    has_alias: bool,
+    has_parent: bool,
+) -> TaskAdopted:
+    """The event that takes the task into the ledger. `agent_name` gives the name of an agent's UUID, or the UUID.
+
+    Without `has_alias` the plan's tag stays a tag; without `has_parent` the task is at the top.
+    """
+    tags = old.tags
+    if not has_alias and old.alias_tag is not None:
+        tags = tuple(sorted({*tags, old.alias_tag}))
+    return TaskAdopted(
+        records=records,
+        description=old.description,
+        state=old.state,
+        created_at=format_ms(old.created_ms),
+        updated_at=format_ms(old.updated_ms),
+        tags=tags,
+        assigned_to=None if old.assigned_to is None else agent_name(old.assigned_to),
+        started_at=None if old.started_ms is None else format_ms(old.started_ms),
+        completed_at=None if old.completed_ms is None else format_ms(old.completed_ms),
+        result=old.result,
+        parent_id=old.parent_id if has_parent else None,
+        alias=old.alias if has_alias else None,
+    )
+
+
+# --- one field each ----------------------------------------------------------------------------------------------
+
+
+def _fields(record: OldRecord) -> Mapping[str, Any]:
+    """The record's fields by name. A hash's are text, and empty text is nothing, but for a description; its tags are JSON."""
+    if isinstance(record.value, dict):
+        return {name: value for name, value in record.value.items() if value or name == "description"}
+    try:
+        fields = msgspec.json.decode(record.value)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise ValueError(f"it is no JSON: {error}") from error
+    if not isinstance(fields, dict):
+        raise ValueError("its JSON is no object")  # noqa: TRY004 - one kind of error for all that is no record
+    return fields
+
+
+def _required(fields: Mapping[str, Any], name: str) -> str:
+    value = fields.get(name)
+    if value is None:
+        raise ValueError(f"it has no {name}")
+    if not isinstance(value, str):
+        raise ValueError(f"its {name} is no text")  # noqa: TRY004 - as above
+    return value
+
+
+def _created_and_updated(fields: Mapping[str, Any], oddities: list[str]) -> tuple[int, int]:
+    """Both times, each in place of the other where that is missing. ValueError where both are."""
+    created, updated = _time(fields, "created_at", oddities), _time(fields, "updated_at", oddities)
+    if created is None and updated is None:
+        raise ValueError("it has no created_at")
+    if created is None or updated is None:
+        missing, other = ("created_at", "updated_at") if created is None else ("updated_at", "created_at")
+        oddities.append(f"it has no {missing}; {other} stands for it")
+    return (
+        updated if created is None else created,  # type: ignore[return-value]  # not both are None
+        created if updated is None else updated,
+    )
+
+
+def _time(fields: Mapping[str, Any], name: str, oddities: list[str]) -> int | None:
+    value = fields.get(name)
+    if value is None:
+        return None
+    try:
+        ms = parse_rfc3339(value)
+        # A time at the very end of the calendar may lie beyond it in UTC.
+        format_ms(ms)
+    except (TypeError, ValueError, OverflowError):
+        oddities.append(f"its {name} is no time, and is left out")
+        return None
+    return ms
+
+
+def _fitted(text: str, what: str, oddities: list[str]) -> str:
+    """The text as far as it fits; empty where nothing of it shows."""
+    if not text.strip():
+        oddities.append(f"its {what} is empty")
+        return ""
+    if "\0" in text:
+        oddities.append(f"its {what} held NUL characters, which are replaced")
+        text = text.replace("\0", _REPLACEMENT)
+    if len(text) * 4 > TEXT_BYTES_MAX and len(content := text.encode()) > TEXT_BYTES_MAX:
+        oddities.append(f"its {what} has {len(content):,} bytes, and is cut to {TEXT_BYTES_MAX:,}")
+        text = content[:TEXT_BYTES_MAX].decode(errors="ignore")
+    return text
+
+
+def _result(value: object, oddities: list[str]) -> str | None:
+    if value is None or value == "":
+        return None
+    if not isinstance(value, str):
+        oddities.append("its result is no text, and is left out")
+        return None
+    return _fitted(value, "result", oddities) or None
+
+
+def _agent(value: object, oddities: list[str]) -> str | None:
+    if value is None or value == "":
+        return None
+    try:
+        return check_name(value, "agent name")  # type: ignore[arg-type]  # what is no text is told
+    except (AttributeError, InvalidValueError):
+        oddities.append("its assigned_to is no agent, and is left out")
+        return None
+
+
+def _parent(value: object, oddities: list[str]) -> str | None:
+    if value is None or value == "":
+        return None
+    if isinstance(value, str) and _UUID.fullmatch(value.lower()):
+        return value.lower()
+    oddities.append("its parent_id is no task id, and is left out")
+    return None
+
+
+def _tags(value: object, oddities: list[str]) -> tuple[tuple[str, ...], str | None, str | None]:
+    """The tags that fit, sorted, but for the plan's; the alias that one gives, and that tag."""
+    tags: set[str] = set()
+    alias: str | None = None
+    alias_tag: str | None = None
+    left_out = 0
+    for tag in _list_of_tags(value, oddities):
+        fitting = _fitting(check_tag, tag)
+        if alias is None and isinstance(tag, str) and tag.startswith(_PLAN_TAG):
+            alias = _fitting(lambda name: check_name(name, "alias"), tag.removeprefix(_PLAN_TAG))
+            if alias is not None:
+                alias_tag = fitting
+                continue
+        if fitting is None:
+            left_out += 1
+        else:
+            tags.add(fitting)
+    if left_out:
+        oddities.append(f"tags that fit no tag of ours are left out: {left_out}")
+    return tuple(sorted(tags)), alias, alias_tag
+
+
+def _list_of_tags(value: object, oddities: list[str]) -> Sequence[object]:
+    if value is None:
+        return ()
+    if isinstance(value, str):
+        # In a hash they are a JSON array in a string.
+        try:
+            value = msgspec.json.decode(value)
+        except (msgspec.MsgspecError, RecursionError):
+            value = None
+    if isinstance(value, list):
+        return value
+    oddities.append("its tags are no list, and are left out")
+    return ()
+
+
+def _fitting(check: Callable[[str], str], value: object) -> str | None:
+    try:
+        return check(value)  # type: ignore[arg-type]  # what is no text is told
+    except (AttributeError, InvalidValueError):
+        return None
+
+
+def _illegalities(old: OldTask) -> list[str]:
+    """What no command would have led to."""
+    found: list[str] = []
+    if old.state in (State.ASSIGNED, State.RUNNING) and old.assigned_to is None:
+        found.append(f"it is {old.state}, and nobody has it")
+    if old.state is State.PENDING and old.assigned_to is not None:
+        found.append("it is pending, and somebody has it")
+    if old.state.is_terminal and old.completed_ms is None:
+        found.append(f"it is {old.state}, without a time of its end")
+    if not old.state.is_terminal and old.completed_ms is not None:
+        found.append(f"it is {old.state}, with a time of its end")
+    return found
