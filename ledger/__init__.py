@@ -86,7 +86,7 @@ from ledger.events import (
 from ledger.identity import new_command_id, new_task_id, task_id_of_alias
 from ledger.keys import TOWN_NAME_CHARS_MAX, TOWN_NAMES_RESERVED, Keys, check_town_name
 from ledger.lua import script_source
-from ledger.position import BEGINNING, Position
+from ledger.position import BEGINNING, Position, ms_of
 from ledger.reconcile import WishedTask, reconcile
 from ledger.recorded_event import NewEvent, RecordedEvent, decode_event, encode_event, record
 from ledger.redis_errors import redis_errors
@@ -194,6 +194,7 @@ __all__ = [
     "fold",
     "format_ms",
     "from_ms",
+    "ms_of",
     "new_command_id",
     "new_task_id",
     "parse_rfc3339",

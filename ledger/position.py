@@ -41,11 +41,11 @@ class Position(str):
 
     @property
     def ms(self) -> int:
-        return _to_number(self.partition("-")[0])
+        return ms_of(self)
 
     @property
     def seq(self) -> int:
-        return int(self.partition("-")[2])
+        return seq_of(self)
 
     @property
     def time(self) -> datetime:
@@ -67,6 +67,16 @@ class Position(str):
 
     def __ge__(self, other: str) -> bool:
         return self._order() >= Position(other)._order()
+
+
+def ms_of(position: str) -> int:
+    """The milliseconds of a position that is kept as plain text."""
+    return _to_number(position.partition("-")[0])
+
+
+def seq_of(position: str) -> int:
+    """The sequence number of a position that is kept as plain text."""
+    return int(position.partition("-")[2])
 
 
 BEGINNING: Final = Position("0-0")

@@ -30,16 +30,16 @@ class Board:
             before = tasks.get(recorded.task)
             if observe is not None:
                 observe(before, recorded)
-            if before is None and (removed or recorded.version != 1):
-                self._check_first(recorded)
-            after = evolve(before, recorded)
-            if after is before:
+            if before is not None:
+                if evolve(before, recorded) is None:
+                    del tasks[recorded.task]
+                    removed[recorded.task] = (recorded.version, recorded.position)
                 continue
-            if after is None:
-                del tasks[recorded.task]
-                removed[recorded.task] = (recorded.version, recorded.position)
-            else:
-                tasks[after.id] = after
+            if removed or recorded.version != 1:
+                self._check_first(recorded)
+            created = evolve(None, recorded)
+            assert created is not None, "the first event of a life makes a task"
+            tasks[created.id] = created
         if recorded is not None:
             self.position = recorded.position
 

@@ -56,7 +56,7 @@ def snapshot_of(task: Task) -> Snapshot:
         task.tags,
         task.alias,
         task.version,
-        str(task.position),
+        task.at,
     )
 
 
@@ -75,7 +75,7 @@ def decode_snapshot(snapshot: bytes, *, key: str) -> Task:
             created_at_ms=parse_rfc3339(fields.created_at),
             updated_at_ms=parse_rfc3339(fields.updated_at),
             version=fields.version,
-            position=Position.parse(fields.position),
+            at=str(Position.parse(fields.position)),
             assigned_to=fields.assigned_to,
             started_at_ms=_parse_optional(fields.started_at),
             completed_at_ms=_parse_optional(fields.completed_at),

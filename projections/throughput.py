@@ -17,7 +17,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import ClassVar, Final
 
-from ledger import Event, RecordedEvent, Task, TaskCompleted, TaskCreated, TaskFailed, TaskStarted, format_ms
+from ledger import Event, RecordedEvent, Task, TaskCompleted, TaskCreated, TaskFailed, TaskStarted, format_ms, ms_of
 from projections.projection import Counted, View
 
 _BUCKET_BITS: Final = 3
@@ -34,7 +34,7 @@ class Throughput(View):
     follows_events: ClassVar[frozenset[type[Event]]] = frozenset({TaskCreated, TaskStarted, TaskCompleted, TaskFailed})
 
     def tally(self, before: Task | None, recorded: RecordedEvent) -> tuple[Counted, ...]:
-        fact, ms = type(recorded.data), recorded.position.ms
+        fact, ms = type(recorded.data), ms_of(recorded.at)
         if fact is TaskCreated:
             return (_counted(ms // _DAY_MS, "created", recorded.actor),)
         if before is None or before.assigned_to is None:

@@ -97,7 +97,7 @@ def tasks(draw: st.DrawFn) -> Task:
         created_at_ms=draw(instants),
         updated_at_ms=draw(instants),
         version=draw(st.integers(1, 10**6)),
-        position=draw(positions),
+        at=str(draw(positions)),
         assigned_to=draw(agents),
         started_at_ms=draw(st.none() | instants),
         completed_at_ms=draw(instants) if state.is_terminal else None,

@@ -26,7 +26,7 @@ def a_task(**fields: Any) -> Task:
         "created_at_ms": START_MS,
         "updated_at_ms": START_MS,
         "version": 1,
-        "position": Position.of(ms=START_MS, seq=1),
+        "at": str(Position.of(ms=START_MS, seq=1)),
     }
     return Task(**(given | fields))
 

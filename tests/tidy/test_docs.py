@@ -121,7 +121,7 @@ def test_envelope_has_every_field() -> None:
     """Every field that a recorded event has besides its position is in the tables of the envelope."""
     envelope = _read("reference/events.md").partition("## The envelope")[2].partition("## The types")[0]
     rows = set(re.findall(r"^\| `(\w+)` \|", envelope, re.MULTILINE))
-    assert rows == set(RecordedEvent.__struct_fields__) - {"position"} | {"type"}
+    assert rows == set(RecordedEvent.__struct_fields__) - {"at"} | {"type"}
 
 
 def test_events_have_entries_in_the_order_of_the_code() -> None:

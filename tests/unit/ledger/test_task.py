@@ -97,7 +97,7 @@ def test_evolve_changes_what_the_event_says_and_nothing_else(
 ) -> None:
     """Each event sets these fields, version, position and updated_at; every other field stays."""
     task = a_task_in(state, tags=("b", "c"), parent_id=PARENT, alias="bd-1", number=3)
-    expected = replace(task, **(changed | {"version": 2, "position": NOW, "updated_at_ms": NOW.ms}))
+    expected = replace(task, **(changed | {"version": 2, "at": NOW, "updated_at_ms": NOW.ms}))
     assert evolve(task, next_event(task, data)) == expected
 
 
@@ -128,7 +128,7 @@ def test_adopted_makes_the_task_that_the_record_was() -> None:
         updated_at_ms=parse_rfc3339("2025-06-02T10:00:00.000Z"),
         started_at_ms=parse_rfc3339("2025-06-02T10:00:00.000Z"),
         version=1,
-        position=NOW,
+        at=NOW,
         tags=("bug",),
         alias="fix",
         number=42,
@@ -158,7 +158,7 @@ def test_created_makes_a_pending_task() -> None:
         created_at_ms=NOW.ms,
         updated_at_ms=NOW.ms,
         version=1,
-        position=NOW,
+        at=NOW,
         parent_id=PARENT,
         tags=("a", "b"),
         alias="bd-1",

@@ -34,7 +34,7 @@ def ledger_of(*facts: tuple[str, Event]) -> list[RecordedEvent]:
     for seq, (task, data) in enumerate(facts, 1):
         versions[task] = versions.get(task, 0) + 1
         event = recorded([data], task=task, first_version=versions[task])[0]
-        events.append(replace(event, position=Position.of(ms=START_MS + seq, seq=seq)))
+        events.append(replace(event, at=str(Position.of(ms=START_MS + seq, seq=seq))))
     return events
 
 

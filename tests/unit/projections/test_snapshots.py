@@ -50,7 +50,7 @@ def test_snapshot_of_a_finished_task_has_every_value() -> None:
         alias="bd-1",
         version=4,
         updated_at_ms=START_MS + 2_027,
-        position=Position.of(ms=START_MS + 2_027, seq=9),
+        at=str(Position.of(ms=START_MS + 2_027, seq=9)),
         number=3,
     )
     shown = json.loads(encode_snapshot(task))
