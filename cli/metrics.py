@@ -19,7 +19,15 @@ class PrometheusMetrics(WorkerMetrics):
             "tt_commits_lost", "Batches that another projector committed first.", ["town"], registry=registry
         )
         self._lag_events = Gauge("tt_lag_events", "Events that are not projected yet.", ["town"], registry=registry)
-        self._lag_seconds = Gauge("tt_lag_seconds", "Age of what is not projected yet, s.", ["town"], registry=registry)
+        self._lag_seconds = Gauge(
+            "tt_lag_seconds",
+            "Time from the last event projected to the last one in the ledger, s.",
+            ["town"],
+            registry=registry,
+        )
+        self._stopped = Gauge(
+            "tt_stopped", "1 where damage has stopped the worker, else 0.", ["town"], registry=registry
+        )
         self._seconds = Histogram(
             "tt_batch_seconds", "Time of a batch, from reading to commit, s.", ["town"], registry=registry
         )
@@ -37,3 +45,6 @@ class PrometheusMetrics(WorkerMetrics):
     def lag(self, town: str, *, events: int, seconds: float) -> None:
         self._lag_events.labels(town).set(events)
         self._lag_seconds.labels(town).set(seconds)
+
+    def stopped(self, town: str, *, is_stopped: bool) -> None:
+        self._stopped.labels(town).set(int(is_stopped))

@@ -15,6 +15,7 @@
         TaskHasOpenChildrenError        a task with open children is not completed without being told what becomes of them
         TaskCycleError                  a task cannot go below itself
         UnknownProjectionError          no view of that name
+        RebuildAtWorkError              another rebuild is at work
         AppendTooLargeError             more events or bytes than one append takes
         BackdateRefusedError            an event cannot be older than the one before it
       WrongExpectedVersionError         another writer was first; nothing was written
@@ -197,6 +198,13 @@ class UnknownProjectionError(CommandRejectedError):
     def __init__(self, view: str, known: Sequence[str]) -> None:
         self.view = view
         super().__init__(f"There is no view {view!r}. Choose from {', '.join(known)}.")
+
+
+class RebuildAtWorkError(CommandRejectedError):
+    """Another rebuild of the town is at work; one is enough."""
+
+    def __init__(self) -> None:
+        super().__init__("Another rebuild of this town is at work. Wait for it to end; `tt verify` shows what it left.")
 
 
 class AppendTooLargeError(CommandRejectedError):

@@ -34,6 +34,7 @@ APPEND_EVENTS_MAX: Final = 100_000
 APPEND_BYTES_MAX: Final = 256 * 1024 * 1024
 APPEND_ATTEMPTS_MAX: Final = 3
 READ_EVENTS_MAX: Final = 250
+_HEADS_PER_SCAN: Final = 1_000
 HISTORY_PAGE_EVENTS: Final = 500
 
 
@@ -197,14 +198,14 @@ class EventStore:
     def all_heads(self) -> Iterator[tuple[str, int, Position]]:
         """(task, version, position) of every task that ever was, in no order; some may come twice. Source: HSCAN."""
         with redis_errors(self._where, key=self._keys.heads):
-            for task, head in self._client.hscan_iter(self._keys.heads, count=READ_EVENTS_MAX):
+            for task, head in self._client.hscan_iter(self._keys.heads, count=_HEADS_PER_SCAN):
                 yield task.decode(errors="replace"), *_parse_head(head)
 
     def find_tasks(self, prefix: str, *, limit: int) -> list[str]:
         """Up to `limit` ids, in order, of all tasks that ever were and begin with `prefix`. Walks all heads: HSCAN."""
         found: set[str] = set()
         with redis_errors(self._where):
-            for task, _ in self._client.hscan_iter(self._keys.heads, match=f"{prefix}*", count=READ_EVENTS_MAX):
+            for task, _ in self._client.hscan_iter(self._keys.heads, match=f"{prefix}*", count=_HEADS_PER_SCAN):
                 found.add(task.decode())
                 if len(found) >= limit:
                     break

@@ -19,6 +19,7 @@ from ledger import (
     LedgerDamagedError,
     Position,
     RecordedEvent,
+    SequenceGapError,
     TaskAdopted,
     TaskCreated,
     decode_event,
@@ -59,6 +60,24 @@ class Last(NamedTuple):
 _NONE: Final = Last(0, BEGINNING)
 
 
+def lost_after_end(store: EventStore, checkpoint: Position) -> SequenceGapError | None:
+    """The error that tells of events after the ledger's end as it is now; None where nothing speaks of any.
+
+    A stream that was deleted, or written anew, knows nothing of what it lost. That the snapshots' `checkpoint` and a head
+    both lie after its end does: one of them alone was moved by hand. Source: HSCAN, where the checkpoint does.
+    """
+    end = store.end()
+    if checkpoint <= end:
+        return None
+    try:
+        highest = max((position for _, _, position in store.all_heads()), default=BEGINNING)
+    except LedgerDamagedError:
+        return None
+    if highest <= end:
+        return None
+    return SequenceGapError("last sequence number", end, expected=highest.seq, found=end.seq)
+
+
 class Audit:
     """Folds a ledger's events onto `board`, and keeps what it finds wrong in `findings`."""
 
@@ -96,12 +115,14 @@ class Audit:
         removed = self.board.removed.get(task)
         return Last(*removed) if removed is not None else self._orphans.get(task)
 
-    def check_end(self) -> None:
-        """That the last event that ever was is still there."""
-        lost = self._store.lost_at_end()
-        if lost is not None:
-            missing = f"{lost.found + 1}" if lost.found + 1 == lost.expected else f"{lost.found + 1} to {lost.expected}"
-            self._find(FindingKind.SEQUENCE, lost.position, f"sequence number {missing} is missing at the end")
+    def check_end(self, checkpoint: Position) -> None:
+        """That the last event that ever was is still there; the snapshots' `checkpoint` is a witness."""
+        lost = self._store.lost_at_end() or lost_after_end(self._store, checkpoint)
+        if lost is not None and lost.expected < lost.found:
+            problem = f"the stream says that it ends at number {lost.expected}, and has events after that"
+            self._find(FindingKind.SEQUENCE, lost.position, problem)
+        elif lost is not None:
+            self._find_missing_at_end(lost.position, lost.found + 1, lost.expected)
 
     def check_heads(self) -> None:
         """Compare every head with the last event of its task. Heads newer than what was read are left alone."""
@@ -121,6 +142,10 @@ class Audit:
             return
         for task in (self.board.tasks.keys() | self.board.removed.keys() | self._orphans.keys()) - seen:
             self._find(FindingKind.HEAD, self.board.position, f"task {task} has events and no head")
+
+    def _find_missing_at_end(self, position: str, first: int, last: int) -> None:
+        missing = f"number {first} is" if first == last else f"numbers {first} to {last} are"
+        self._find(FindingKind.SEQUENCE, position, f"sequence {missing} missing at the end")
 
     def _check_sequence(self, place: Position) -> None:
         before = self.board.position

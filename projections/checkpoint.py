@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 REBUILD_ONLINE: Final = "online"
 REBUILD_FENCED: Final = "fenced"
-_FIELDS: Final = ("position", "schema_version", "generation", "rebuild", "accepted_loss")
+_FIELDS: Final = ("position", "schema_version", "generation", "rebuild", "accepted_loss", "views")
 
 
 class Checkpoint(Struct, frozen=True, kw_only=True):
@@ -42,7 +42,14 @@ class Checkpoint(Struct, frozen=True, kw_only=True):
     generation: int = 0
     rebuild: str | None = None
     accepted_loss: str | None = None
-    """The position of the ledger's last event, where that is lost and a rebuild was told to accept it."""
+    """Where a rebuild that was told to accept losses ended: the position that the last append gave."""
+    views: str | None = None
+    """The names of all views that are projected, in the snapshots' checkpoint: an older program may not know them all."""
+
+    @property
+    def is_loss_accepted(self) -> bool:
+        """Whether the rebuild that is at work was told to build what is left of a ledger that has lost events."""
+        return self.rebuild == REBUILD_FENCED and self.accepted_loss is not None
 
 
 class Checkpoints:
@@ -54,6 +61,8 @@ class Checkpoints:
         self.projections = [(snapshots.NAME, snapshots.SCHEMA_VERSION)]
         self.projections += [(view.name, view.schema_version) for view in views]
         self.keys = [keys.checkpoint(name) for name, _ in self.projections]
+        self.views = " ".join(view.name for view in views)
+        """As `Checkpoint.views`, for this program."""
 
     def read(self) -> list[Checkpoint | None]:
         """As they are stored, None for one that was never written or that is none. Source: HMGET."""
@@ -78,6 +87,7 @@ class Checkpoints:
         first = stored[0]
         if first is None and not any(stored):
             return [Checkpoint(position=BEGINNING, schema_version=schema) for _, schema in self.projections]
+        self.check_views(first)
         if first is not None and first.rebuild == REBUILD_FENCED and not is_fenced_too:
             raise RebuildUnfinishedError(first.position)
         sound: list[Checkpoint] = []
@@ -92,6 +102,16 @@ class Checkpoints:
             if checkpoint.position != sound[0].position:
                 raise CheckpointMismatchError(name, checkpoint.position, sound[0].position)
         return sound
+
+    def check_views(self, checkpoint: Checkpoint | None) -> None:
+        """That the snapshots' checkpoint names no view of a newer program. NewerProjectionError."""
+        for name in self.unknown_views(checkpoint)[:1]:
+            raise NewerProjectionError(name, schema=1, schema_known=0)
+
+    def unknown_views(self, checkpoint: Checkpoint | None) -> list[str]:
+        """The views that are projected and that this program does not know."""
+        known = {name for name, _ in self.projections}
+        return [] if checkpoint is None else [name for name in (checkpoint.views or "").split() if name not in known]
 
     def position(self) -> Position:
         """Where the snapshots stand; BEGINNING where they were never written. Source: HGET."""
@@ -127,7 +147,7 @@ class Checkpoints:
                 pipeline.delete(key)
                 fields = {"position": position, "schema_version": schema_version, "generation": generation}
                 pipeline.hset(key, mapping=fields)
-            pipeline.hset(self.keys[0], "rebuild", REBUILD_FENCED)
+            pipeline.hset(self.keys[0], mapping={"rebuild": REBUILD_FENCED, "views": self.views})
             if accepts_loss:
                 pipeline.hset(self.keys[0], "accepted_loss", position)
             pipeline.execute()
@@ -136,7 +156,7 @@ class Checkpoints:
 
 
 def _parse(fields: Sequence[bytes | None]) -> Checkpoint | None:
-    position, schema_version, generation, rebuild, accepted_loss = fields
+    position, schema_version, generation, rebuild, accepted_loss, views = fields
     if position is None or schema_version is None:
         return None
     try:
@@ -146,6 +166,7 @@ def _parse(fields: Sequence[bytes | None]) -> Checkpoint | None:
             generation=int(generation or 0),
             rebuild=None if rebuild is None else rebuild.decode(),
             accepted_loss=None if accepted_loss is None else accepted_loss.decode(),
+            views=None if views is None else views.decode(),
         )
     except ValueError:
         # Something else wrote it: that is as good as none.

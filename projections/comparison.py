@@ -57,6 +57,7 @@ class DifferenceKind(StrEnum):
     COUNT = "count"
     TYPE = "type"
     STRANGER = "stranger"
+    CHECKPOINT = "checkpoint"
 
 
 class Difference(Struct, frozen=True, kw_only=True):

@@ -6,7 +6,7 @@ the one on rebuilding, so that nobody else finishes it. Whoever holds a lease an
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from ledger import Keys, redis_errors
 from projections.lua.lease import LeaseScript
@@ -31,15 +31,15 @@ class Lease:
 
     def take(self) -> bool:
         """Take it, or hold it for LEASE_MS more; False where somebody else has it. Source: lease.lua."""
-        with redis_errors(self._where):
+        with redis_errors(self._where, key=self._key):
             return self._script(lease_key=self._key, holder=self._holder, lease_ms=LEASE_MS)
 
     def give_up(self) -> None:
         """Let others have it at once; nothing happens where we do not hold it."""
-        with redis_errors(self._where):
+        with redis_errors(self._where, key=self._key):
             self._script(lease_key=self._key, holder=self._holder, lease_ms=0)
 
     def is_taken(self) -> bool:
-        """Whether anybody holds it. Source: EXISTS."""
+        """Whether anybody holds it. Source: PTTL, because a key without a time-out is nobody's."""
         with redis_errors(self._where):
-            return bool(self._client.exists(self._key))
+            return cast("int", self._client.pttl(self._key)) >= 0

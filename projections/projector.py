@@ -157,6 +157,7 @@ class Projector:
                 checkpoints=list(zip(self.checkpoints.keys, checkpoints, strict=True)),
                 from_position=checkpoints[0].position,
                 upto_position=events[-1].position,
+                views=self.checkpoints.views,
                 changes=changes,
             )
 

@@ -32,16 +32,16 @@ from ledger import (
     LossNotAcceptedError,
     NewerProjectionError,
     Position,
-    RebuildUnfinishedError,
+    RebuildAtWorkError,
     StoreUnavailableError,
     UnknownProjectionError,
     redis_errors,
 )
-from projections.audit import Audit
+from projections.audit import Audit, lost_after_end
 from projections.catalogue import VIEWS
 from projections.changes import Changes
 from projections.checkpoint import REBUILD_FENCED, REBUILD_ONLINE, Checkpoint
-from projections.comparison import Comparison, Difference, Question
+from projections.comparison import Comparison, Difference, DifferenceKind, Question
 from projections.lease import LEASE_MS, REBUILD, Lease
 from projections.live_board import LiveBoard
 from projections.lua import CommitScript
@@ -113,7 +113,6 @@ class Rebuild:
         self._live = LiveBoard(client, keys, where=where)
         self._where = where
         self._comparison = Comparison(client, keys, views=chosen, has_snapshots=view is None, where=where)
-        self._comparison.heartbeat = self._keep_leases
         self._is_of_one_view = view is not None
         self._view = view
         self._leases_renewed = 0.0
@@ -131,9 +130,9 @@ class Rebuild:
             self._fold()
             folded = time.monotonic()
             self._take_leases()
+            self._comparison.heartbeat = self._keep_leases
             try:
-                self._begin()
-                differences = self._write_all()
+                differences = self._begin() + self._write_all()
                 self._checkpoints.mark_rebuild(None)
             finally:
                 self._projecting.give_up()
@@ -156,17 +155,30 @@ class Rebuild:
         with no_garbage_collection():
             self._fold()
         self._comparison.follows_checkpoint = self._is_sound()
+        if not self._comparison.follows_checkpoint:
+            yield from self._checkpoints_to_reset()
         for ask in self._comparison.questions(progress=self._show_written):
             yield from (difference for difference in ask() if not difference.is_old_record)
+
+    def _checkpoints_to_reset(self) -> Iterator[Difference]:
+        """What the checkpoints, which cannot be trusted, would be set to."""
+        projections, goal = self._checkpoints.projections, self._comparison.board.position
+        for key, (_, known), stored in zip(self._checkpoints.keys, projections, self._checkpoints.read(), strict=True):
+            facts: list[tuple[str, str | int, str | int | None]] = [
+                ("position", goal, None if stored is None else stored.position),
+                ("schema_version", known, None if stored is None else stored.schema_version),
+            ]
+            for field, expected, actual in facts:
+                if expected != actual:
+                    yield Difference(
+                        kind=DifferenceKind.CHECKPOINT, key=key, field=field, expected=expected, actual=actual
+                    )
 
     # --- 1: fold -----------------------------------------------------------------------------------------------
 
     def _fold(self) -> None:
         """Fold up to the snapshots' checkpoint, or to the end where the checkpoints cannot be trusted."""
-        lost = self._loss_beyond(self._goal())
-        if lost is not None and not self._accepts_loss:
-            raise LossNotAcceptedError(lost)
-        self._lost = lost is not None
+        self._accept(self._loss_beyond(self._goal()) or lost_after_end(self._store, self._checkpoints.position()))
         goal = self._goal()
 
         def show(position: Position) -> None:
@@ -178,14 +190,20 @@ class Rebuild:
             # An event of a newer program is not lost.
             raise
         except LedgerDamagedError as damage:
-            if not self._accepts_loss:
-                raise LossNotAcceptedError(damage) from damage
-            self._lost = True
+            self._accept(damage)
             audit = Audit(self._store, observe=self._comparison.observe)
             self._comparison.restart(audit.board)
             audit.read(upto=goal, progress=show)
         # Where the last events are gone, there is none at the goal itself.
         self._comparison.board.position = goal
+
+    def _accept(self, loss: LedgerDamagedError | None) -> None:
+        """Go on over a loss where that was asked for; LossNotAcceptedError where it was not."""
+        if loss is None:
+            return
+        if not self._accepts_loss:
+            raise LossNotAcceptedError(loss) from loss
+        self._lost = True
 
     def _loss_beyond(self, position: Position) -> LedgerDamagedError | None:
         """What is missing among the events that are not folded at first, or at the ledger's end."""
@@ -238,6 +256,7 @@ class Rebuild:
     def _refuse_what_cannot_be_rebuilt(self) -> None:
         """A newer program's projections; and one view alone, where others are not sound either."""
         stored = self._checkpoints.read()
+        self._checkpoints.check_views(stored[0])
         for (name, known), checkpoint in zip(self._checkpoints.projections, stored, strict=True):
             if checkpoint is not None and checkpoint.schema_version > known:
                 raise NewerProjectionError(name, schema=checkpoint.schema_version, schema_known=known)
@@ -255,7 +274,7 @@ class Rebuild:
         deadline = time.monotonic() + LEASE_WAIT_SECONDS_MAX
         while not self._lease.take():
             if time.monotonic() > deadline:
-                raise RebuildUnfinishedError(self._checkpoints.position())
+                raise RebuildAtWorkError
             time.sleep(_LEASE_POLL_SECONDS)
         self._projecting.take()
 
@@ -266,17 +285,19 @@ class Rebuild:
         self._lease.take()
         self._projecting.take()
 
-    def _begin(self) -> None:
+    def _begin(self) -> int:
+        """Write down that a rebuild is at work, and set checkpoints that cannot be trusted; how much of them was wrong."""
         if self._is_sound() and not self._lost:
             self._checkpoints.mark_rebuild(REBUILD_ONLINE)
-            return
+            return 0
         for _ in range(_FENCE_ATTEMPTS_MAX):
             goal = self._goal()
             self._comparison.fold_to(goal)
             self._comparison.board.position = goal
+            differences = sum(1 for _ in self._checkpoints_to_reset())
             if self._checkpoints.fence(self._checkpoints.read(), goal, accepts_loss=self._lost):
                 self._has_reset_checkpoints = True
-                return
+                return differences
         raise StoreUnavailableError(
             self._where, "did not let the checkpoints be set", "Try again when less is written."
         )
@@ -356,6 +377,7 @@ class Rebuild:
                 checkpoints=list(zip(self._checkpoints.keys, checkpoints, strict=True)),
                 from_position=position,
                 upto_position=position,
+                views=self._checkpoints.views,
                 changes=changes,
             )
 

@@ -11,7 +11,7 @@ from msgspec import Struct
 from ledger import BEGINNING, UPGRADE_ADVICE, EventStore, Keys, Position
 from projections.audit import Audit, Finding, FindingKind
 from projections.catalogue import VIEWS
-from projections.checkpoint import Checkpoint, Checkpoints
+from projections.checkpoint import REBUILD_FENCED, Checkpoint, Checkpoints
 from projections.comparison import Comparison, Difference, DifferenceKind, printable
 from projections.projection import View
 
@@ -24,6 +24,7 @@ _KINDS = {
     DifferenceKind.COUNT: FindingKind.VIEW,
     DifferenceKind.TYPE: FindingKind.KEY,
     DifferenceKind.STRANGER: FindingKind.KEY,
+    DifferenceKind.CHECKPOINT: FindingKind.CHECKPOINT,
 }
 
 
@@ -65,10 +66,17 @@ def verify(
             audit.board.position = reached
         findings += _check_checkpoints(checkpoints, stored, audit.board.position)
         if audit.is_readable and audit.board.position == reached:
-            different += [difference for ask in comparison.questions() for difference in ask()]
+            newer = [keys.view(name) for name in checkpoints.unknown_views(stored[0])]
+            newer += [keys.checkpoint(name) for name in checkpoints.unknown_views(stored[0])]
+            different += [
+                difference
+                for ask in comparison.questions()
+                for difference in ask()
+                if not any(difference.key == key or difference.key.startswith(f"{key}:") for key in newer)
+            ]
     compared_at = audit.board.position
     audit.read(progress=progress)
-    audit.check_end()
+    audit.check_end(reached)
     audit.check_heads()
     if any(_is_ahead(each, compared_at, keys, audit) for each in different):
         problem = f"it is at {compared_at}, and snapshots of later events are there: it was set back"
@@ -141,6 +149,9 @@ def _check_checkpoints(
     if not any(stored):
         return
     first = stored[0]
+    for name in checkpoints.unknown_views(first):
+        unknown = f"it names the view {name}, which this program does not know. {UPGRADE_ADVICE}"
+        yield Finding(kind=FindingKind.CHECKPOINT, where=checkpoints.keys[0], problem=unknown)
     for key, (_, schema_version), checkpoint in zip(checkpoints.keys, checkpoints.projections, stored, strict=True):
         problem = None
         if checkpoint is None:
@@ -152,8 +163,8 @@ def _check_checkpoints(
             )
         elif first is not None and checkpoint.position != first.position:
             problem = f"it is at {checkpoint.position}, and the snapshots' at {first.position}"
-        elif checkpoint.rebuild is not None:
-            problem = "a rebuild was begun and is not finished"
+        elif checkpoint.rebuild == REBUILD_FENCED:
+            problem = "a rebuild was begun and is not finished; the next command finishes it"
         if problem is not None:
             yield Finding(kind=FindingKind.CHECKPOINT, where=key, problem=problem)
     if first is not None and first.position != position:

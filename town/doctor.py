@@ -10,6 +10,7 @@ from msgspec import Struct
 from ledger import LedgerDamagedError, redis_errors
 from town.connection import Connection
 from town.durability import read_durability
+from town.orphans import can_find_orphans, find_orphans
 from town.town import Town
 
 MEMORY_SHARE_MAX: Final = 0.8
@@ -44,6 +45,7 @@ def examine(town: Town) -> list[Check]:
         _persistence(persistence),
         _memory(memory),
         _lock(town),
+        *_orphans(),
         _projections(town),
         _worker(town),
     ]
@@ -86,15 +88,26 @@ def _lock(town: Town) -> Check:
     return Check("lock", CheckState.BAD, words)
 
 
+def _orphans() -> list[Check]:
+    """Other servers of this machine's `tt` that nobody can reach; their memory and their lock are held for nothing."""
+    if not can_find_orphans():
+        return [Check("orphans", CheckState.GOOD, "this system does not tell of other processes")]
+    found = [Check("orphans", CheckState.WARNING, orphan.words) for orphan in find_orphans()]
+    return found or [Check("orphans", CheckState.GOOD, "no server runs whose folder or socket is gone")]
+
+
 def _projections(town: Town) -> Check:
     try:
         checkpoint = town.projector.checkpoints.read_sound()[0]
+        # Whether what is still to be projected can be read at all.
+        town.store.read(checkpoint.position, limit=LAG_EVENTS_MAX)
     except LedgerDamagedError as damage:
         return Check("projections", CheckState.BAD, str(damage))
     lag = town.end().seq - checkpoint.position.seq
     if lag < 0:
         return Check("projections", CheckState.BAD, f"{-lag:,} events ahead of the ledger: `tt verify` tells why")
-    words = f"{lag:,} events behind the ledger" if lag else "at the ledger's end"
+    events = "1 event" if lag == 1 else f"{lag:,} events"
+    words = f"{events} behind the ledger" if lag else "at the ledger's end"
     return Check("projections", CheckState.WARNING if lag > LAG_EVENTS_MAX else CheckState.GOOD, words)
 
 

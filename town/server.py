@@ -12,20 +12,25 @@ import os
 import platform
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from town.errors import FolderRefusedError, ServerStartError
 from town.folder import DATA_FOLDER, SOCKET_FILE, refuse_os_errors
+from town.orphans import Orphan, orphan_of
 from town.socket_path import SocketPath
 
 START_SECONDS_MAX: Final = 60
 LOADING_SECONDS_MAX: Final = 600
 STOP_SECONDS_MAX: Final = 60
+SOCKET_SECONDS_MAX: Final = 2
+"""How long a server that is being started may take to make its socket before it counts as one whose socket is gone."""
 VERSION_MIN: Final = 7
 _POLL_SECONDS: Final = 0.005
 _PING_SECONDS_MAX: Final = 1.0
@@ -92,6 +97,10 @@ class EmbeddedServer:
                         return True
                 finally:
                     os.close(lock)
+            orphan = self._orphan() if time.monotonic() > deadline - START_SECONDS_MAX + SOCKET_SECONDS_MAX else None
+            if orphan is not None:
+                advice = f"Run `tt stop`, which ends process {orphan.process}, and try again."
+                raise ServerStartError(self.where, "runs, and its socket file is gone", advice)
             if time.monotonic() > deadline:
                 raise ServerStartError(
                     self.where,
@@ -114,6 +123,10 @@ class EmbeddedServer:
         while self.is_running():
             # Said again and again: a server that is being started does not listen yet.
             self._say(b"SHUTDOWN NOSAVE")
+            orphan = self._orphan()
+            if orphan is not None:
+                with suppress(ProcessLookupError):
+                    os.kill(orphan.process, signal.SIGTERM)
             if time.monotonic() > deadline:
                 raise ServerStartError(
                     self.where,
@@ -122,6 +135,10 @@ class EmbeddedServer:
                 )
             time.sleep(_POLL_SECONDS)
         return True
+
+    def _orphan(self) -> Orphan | None:
+        """The server's process, where its socket file is gone and it can be told nothing any more."""
+        return None if (self._folder / SOCKET_FILE).exists() else orphan_of(self._data)
 
     def _say(self, command: bytes) -> bytes:
         """The first bytes of the answer to an inline command; none where nothing listens or the server ends."""

@@ -132,6 +132,8 @@ class Town:
         self.where = connection.where
         self.progress: Progress | None = None
         """Called while much is projected; `cli` shows a bar."""
+        self.between_batches: Callable[[], None] = lambda: None
+        """Called between any two steps of catching up, also of finishing a rebuild; whoever has to end raises in it."""
         self.outdated: OutdatedProjectionError | None = None
         """Set where an older program projected the town, so that what was read was folded from the ledger, which takes longer."""
         self._connection = connection
@@ -641,8 +643,9 @@ class Town:
         """
         deadline = time.monotonic() + REBUILD_WAIT_SECONDS_MAX
         while True:
+            self.between_batches()
             try:
-                checkpoint = self._projector.advance(upto, progress=self.progress)
+                checkpoint = self._projector.advance(upto, progress=self._show_progress)
             except RebuildUnfinishedError:
                 if time.monotonic() > deadline:
                     raise
@@ -743,17 +746,29 @@ class Town:
             progress=progress,
         )
 
+    def _show_progress(self, reached: Position, goal: Position) -> None:
+        self.between_batches()
+        if self.progress is not None:
+            self.progress(reached, goal)
+
     def _finish_rebuild(self) -> bool:
-        """Finish a rebuild that nobody is at work on; whether this call did."""
+        """Finish a rebuild that nobody is at work on; whether this call did.
+
+        It accepts the losses that the rebuild was told to accept, and no others: LossNotAcceptedError.
+        """
         lease = Lease(self._connection.client, self.keys, holder=self._holder, name=REBUILD, where=self.where)
         if not lease.take():
             return False
-        stored = self._projector.checkpoints.read()[0]
-        if stored is None or stored.rebuild is None:
+        try:
+            stored = self._projector.checkpoints.read()[0]
+            if stored is None or stored.rebuild is None:
+                return False
+            self._rebuild(
+                view=None, accepts_loss=stored.is_loss_accepted, progress=lambda *_: self.between_batches()
+            ).run()
+            return True
+        finally:
             lease.give_up()
-            return False
-        self._rebuild(view=None, accepts_loss=True, progress=None).run()
-        return True
 
     def _change(
         self, task: str, command: Callable[[str], Command], reason: str | None, expected_version: int | None

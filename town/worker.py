@@ -46,6 +46,13 @@ class WorkerMetrics:
     def lag(self, town: str, *, events: int, seconds: float) -> None:
         """How far behind the worker is."""
 
+    def stopped(self, town: str, *, is_stopped: bool) -> None:
+        """Whether damage has stopped the worker."""
+
+
+class _StoppedError(Exception):
+    """The worker was told to stop in the middle of something long."""
+
 
 class Worker:
     """Follows the town at `path`. `report` gets a report now and then; `stop` ends it after the batch at hand."""
@@ -78,8 +85,11 @@ class Worker:
                 with Town.open(self._path, is_starting=is_first) as town:
                     is_first = False
                     self._name = town.name
-                    self._follow(town, once=once)
+                    self._metrics.stopped(town.name, is_stopped=False)
+                    self._follow_until_damage(town, once=once)
                     return
+            except _StoppedError:
+                return
             except StoreUnavailableError as error:
                 if once:
                     raise
@@ -90,6 +100,20 @@ class Worker:
                 self.damage = damage
                 self._say(BEGINNING, problem=str(damage))
                 return
+
+    def _follow_until_damage(self, town: Town, *, once: bool) -> None:
+        """As `_follow`; at damage the lag that stays is measured before it goes on."""
+        town.between_batches = self._end_if_stopped
+        try:
+            self._follow(town, once=once)
+        except LedgerDamagedError:
+            self._metrics.stopped(town.name, is_stopped=True)
+            self._measure(town, town.projector.checkpoints.position())
+            raise
+
+    def _end_if_stopped(self) -> None:
+        if self._stop.is_set():
+            raise _StoppedError
 
     def _follow(self, town: Town, *, once: bool) -> None:
         try:
@@ -121,13 +145,18 @@ class Worker:
 
     def _look(self, town: Town, position: Position, *, is_last: bool = False) -> None:
         """Measure the lag, and report it the first time, the last time, and now and then between."""
-        end = town.store.end()
-        lag_events = max(end.seq - position.seq, 0)
-        lag_seconds = max(end.ms - position.ms, 0) / 1_000 if lag_events else 0.0
-        self._metrics.lag(town.name, events=lag_events, seconds=lag_seconds)
+        lag_events, lag_seconds = self._measure(town, position)
         is_due = self._is_silent or time.monotonic() - self._reported_at > REPORT_SECONDS
         if self._events and (is_due or is_last):
             self._say(position, lag_events=lag_events, lag_seconds=lag_seconds)
+
+    def _measure(self, town: Town, position: Position) -> tuple[int, float]:
+        """How many events come after `position`, and how many seconds the last one is younger than it."""
+        end = town.store.end()
+        events = max(end.seq - position.seq, 0)
+        seconds = max(end.ms - position.ms, 0) / 1_000 if events else 0.0
+        self._metrics.lag(town.name, events=events, seconds=seconds)
+        return events, seconds
 
     def _say(
         self, position: Position, *, lag_events: int = 0, lag_seconds: float = 0.0, problem: str | None = None

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from cli.exits import Exit
+from cli.following import follow
 from cli.options import ActorOption, JsonOption, TownOption, When, parse_when
 from cli.output import progress_lines, say, say_error, say_json, say_table, warn
 from cli.render import NOTHING
@@ -33,6 +34,9 @@ from town import (
 )
 
 FINDINGS_SHOWN_MAX = 50
+_OF_THE_LEDGER = frozenset(
+    {FindingKind.SEQUENCE, FindingKind.VERSION, FindingKind.PREV, FindingKind.EVENT, FindingKind.HEAD}
+)
 _STATE_SIGNS = {CheckState.GOOD: "✅", CheckState.WARNING: "⚠️ ", CheckState.BAD: "❌"}
 
 
@@ -70,9 +74,9 @@ def projector(
             Worker(folder, stop=stop, report=lambda report: _say_report(report, as_json=as_json), metrics=metrics)
             for folder in dict.fromkeys(folders)
         ]
-        _run(workers, once=once)
-    if any(worker.damage is not None for worker in workers):
-        raise typer.Exit(Exit.DAMAGED)
+        code = follow(workers, stop=stop, once=once)
+    if code is not Exit.DONE:
+        raise typer.Exit(code)
 
 
 def rebuild(
@@ -90,7 +94,8 @@ def rebuild(
     with opened(town, actor) as opened_town:
         if dry_run:
             with progress_lines() as progress:
-                found = list(opened_town.preview_rebuild(view=view, accepts_loss=accept_loss, progress=progress))
+                preview = opened_town.preview_rebuild(view=view, accepts_loss=accept_loss, progress=progress)
+                found = list(preview)
             shapes = [difference_shape(each, opened_town.parted_after(each)) for each in found]
             if as_json:
                 say_json({"town": opened_town.name, "differences": shapes})
@@ -160,7 +165,9 @@ def stats(
     agent: Annotated[str | None, typer.Option("--agent", metavar="NAME", help="Only of this agent.")] = None,
     since: Annotated[
         When | None,
-        typer.Option("--since", metavar="WHEN", parser=parse_when, help=f"From this moment on: {WHEN_HELP}."),
+        typer.Option(
+            "--since", metavar="WHEN", parser=parse_when, help=f"From the day (UTC) of this moment on: {WHEN_HELP}."
+        ),
     ] = None,
     town: TownOption = None,
     actor: ActorOption = None,
@@ -204,12 +211,16 @@ def doctor(*, town: TownOption = None, actor: ActorOption = None, as_json: JsonO
 def _advice(kinds: set[FindingKind]) -> str:
     """What to do about findings of these kinds."""
     advice: list[str] = []
-    if kinds & {FindingKind.CHECKPOINT, FindingKind.SNAPSHOT, FindingKind.VIEW, FindingKind.KEY}:
+    is_ledger_damaged = bool(kinds & _OF_THE_LEDGER)
+    if is_ledger_damaged:
+        advice.append(
+            "Lost or altered events come back from a backup of the data folder only;"
+            " until it is restored, snapshots may be the last trace of them, and `tt rebuild --accept-loss` takes that away."
+        )
+    elif kinds & {FindingKind.CHECKPOINT, FindingKind.SNAPSHOT, FindingKind.VIEW, FindingKind.KEY}:
         advice.append("`tt rebuild` puts checkpoints, snapshots and views right.")
     if FindingKind.OLD_TASK in kinds:
         advice.append("`tt migrate` adopts tasks from before the ledger.")
-    if kinds & {FindingKind.SEQUENCE, FindingKind.VERSION, FindingKind.PREV, FindingKind.EVENT, FindingKind.HEAD}:
-        advice.append("Lost or altered events come back from a backup of the data folder only.")
     return " ".join(advice)
 
 
@@ -231,25 +242,6 @@ def _registered_folders() -> list[Path]:
     if not folders:
         warn("No towns to follow. `tt init` makes one.")
     return folders
-
-
-def _run(workers: list[Worker], *, once: bool) -> None:
-    """Each worker in a thread of its own, until all have ended."""
-    failures: list[BaseException] = []
-
-    def run(worker: Worker) -> None:
-        try:
-            worker.run(once=once)
-        except BaseException as error:  # noqa: BLE001 - raised again in the main thread
-            failures.append(error)
-
-    threads = [threading.Thread(target=run, args=(worker,)) for worker in workers]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if failures:
-        raise failures[0]
 
 
 def _serve_metrics(port: int) -> WorkerMetrics:

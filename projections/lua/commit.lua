@@ -1,7 +1,7 @@
 -- Commits what a projector folded: snapshots, views and checkpoints in one step.
 -- Every checkpoint must still be where the batch started; otherwise another projector was first and nothing is written.
 --
--- KEYS[1..n]   the checkpoints, hashes: position, schema_version, generation
+-- KEYS[1..n]   the checkpoints, hashes: position, schema_version, generation; the snapshots' is the first, with views besides
 -- KEYS[n+1..]  the snapshots and views that change
 -- ARGV[1]      n
 -- ARGV[2]      the position the batch started after
@@ -10,6 +10,7 @@
 --              operation: DROP (any type) | SET value | DEL | SADD member … | SREM member … | ZADD score member … | ZREM member …
 --                         | COUNT field increment …   (a hash; a field that reaches 0 is deleted)
 -- then         a pair for each checkpoint: schema version, generation
+-- ARGV[5+2n]   the names of all views that this program projects
 --
 -- Returns 1 when committed, 0 when another projector was first. WRONGTYPE: a key is not what it should be; nothing was
 -- written.
@@ -83,5 +84,9 @@ write_snapshots()
 
 for i = 1, checkpoints do
   redis.call('HSET', KEYS[i], 'position', ARGV[3], 'schema_version', ARGV[3 + 2 * i], 'generation', ARGV[4 + 2 * i])
+end
+local views = ARGV[5 + 2 * checkpoints]
+if redis.call('HGET', KEYS[1], 'views') ~= views then
+  redis.call('HSET', KEYS[1], 'views', views)
 end
 return 1

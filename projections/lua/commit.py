@@ -33,9 +33,13 @@ class CommitScript:
         checkpoints: Sequence[tuple[str, Checkpoint]],
         from_position: Position,
         upto_position: Position,
+        views: str,
         changes: Changes,
     ) -> bool:
-        """Whether it was committed. `checkpoints` are pairs of key and checkpoint, each at `from_position`."""
+        """Whether it was committed. `checkpoints` are pairs of key and checkpoint, each at `from_position`.
+
+        `views` names all views that are projected.
+        """
         keys = [key for key, _ in checkpoints]
         indexes: dict[str, int] = {}
         encoded: list[Change] = []
@@ -51,6 +55,7 @@ class CommitScript:
         ]
         for _, checkpoint in checkpoints:
             arguments_all += [checkpoint.schema_version, checkpoint.generation]
+        arguments_all.append(views)
         return bool(self._script(keys=[*keys, *indexes], args=arguments_all))
 
 

@@ -4,10 +4,10 @@
 -- ARGV[1]  the holder
 -- ARGV[2]  for how long, ms; 0 gives it up
 --
--- Returns 1 when the holder has it now (or gave it up), 0 when somebody else has it.
+-- Returns 1 when the holder has it now (or gave it up), 0 when somebody else has it. A key without a time-out is nobody's.
 
 local holder = redis.call('GET', KEYS[1])
-if holder and holder ~= ARGV[1] then
+if holder and holder ~= ARGV[1] and redis.call('PTTL', KEYS[1]) >= 0 then
   return 0
 end
 if ARGV[2] == '0' then

@@ -27,6 +27,7 @@ from projections import VIEWS
 from tests.support.builders import task_id
 from tests.support.processes import READY
 from tests.support.scene import assert_sound, edit_json
+from tests.support.waiting import wait_until
 from town import Town
 
 _ROOT: Final = Path(__file__).parents[2]
@@ -35,6 +36,7 @@ _WORKER_STEPS: Final = 40
 _KILLS_MIN: Final = 200
 _RANDOM_KILLS: Final = 60
 _RANDOM_SECONDS_MAX: Final = 0.08
+_LEASES_SECONDS_MAX: Final = 10.0
 _CHECKPOINTS: Final = ("task", *(view.name for view in VIEWS))
 
 
@@ -238,8 +240,6 @@ def assert_repaired(arena: Arena, town: Town, scenario: Scenario) -> bool:
 
     Whether a rebuild had begun.
     """
-    # The dead would keep its leases for two seconds more.
-    arena.client.delete(town.keys.lease("projector"), town.keys.lease("rebuild"))
     was_begun = bool(arena.client.hexists(town.keys.checkpoint("task"), "rebuild"))
     was_damaged = bool(town.verify().findings) and not was_begun
     if was_damaged:
@@ -248,6 +248,9 @@ def assert_repaired(arena: Arena, town: Town, scenario: Scenario) -> bool:
     town.page(limit=1)
     assert town.verify().findings == ()
     arena.stop_writing()
+    # Until then the dead one counts as alive, and its rebuild as its own; nothing is wrong meanwhile, as was seen.
+    leases = town.keys.lease("projector"), town.keys.lease("rebuild")
+    wait_until(lambda: not arena.client.exists(*leases), seconds_max=_LEASES_SECONDS_MAX)
     town.page(limit=1)
     assert town.verify().findings == ()
     assert_sound(arena.client, town.keys)

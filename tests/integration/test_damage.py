@@ -12,6 +12,7 @@ import redis
 
 from ledger import CheckpointMismatchError, LedgerDamagedError, UnknownProjectionError
 from projections import VIEWS, Projector
+from projections import rebuild as rebuild_module
 from tests.support.builders import task_id
 from tests.support.scene import Scene, assert_sound, edit_json, nth_position, opened_scene
 from tests.support.tt import run_here
@@ -406,6 +407,43 @@ def test_damaged_head_is_named_and_left_alone(
     assert scene.findings() == found
 
 
+def test_dry_run_takes_no_lease(scene: Scene) -> None:
+    """A preview is nobody's work: commands do not wait for it, and it keeps no rebuild out.
+
+    The bug looked like this: after `--dry-run` every command waited 0.1 s for two seconds.
+    """
+    list(scene.town.preview_rebuild())
+    assert not scene.client.exists(scene.keys.lease("projector"), scene.keys.lease("rebuild"))
+
+
+def test_lease_without_a_time_out_is_nobodys(scene: Scene) -> None:
+    """A key that something else wrote in the place of a lease keeps nobody out for ever."""
+    scene.client.set(scene.keys.lease("rebuild"), "by hand")
+    scene.client.set(scene.keys.lease("projector"), "by hand")
+    assert scene.town.rebuild().differences == 0
+    assert not scene.client.exists(scene.keys.lease("rebuild"))
+
+
+def test_rebuild_beside_another_one_is_refused(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One is enough; that is no damage."""
+    monkeypatch.setattr(rebuild_module, "LEASE_WAIT_SECONDS_MAX", 0.05)
+    scene.client.set(scene.keys.lease("rebuild"), "somebody", px=60_000)
+    ran = run_here(capsys, "rebuild", "--town", str(scene.town.folder))
+    assert ran.code == 1
+    assert "Another rebuild of this town is at work" in ran.err
+    scene.client.delete(scene.keys.lease("rebuild"))
+
+
+def test_verify_beside_a_rebuild_finds_nothing(scene: Scene) -> None:
+    """That somebody rebuilds a sound town, or did and died, is no damage."""
+    scene.client.hset(scene.keys.checkpoint("task"), "rebuild", "online")
+    scene.client.set(scene.keys.lease("rebuild"), "somebody", px=60_000)
+    assert scene.findings() == ()
+    scene.client.delete(scene.keys.lease("rebuild"))
+
+
 # --- dry run and one view ----------------------------------------------------------------------------------------
 
 
@@ -433,6 +471,21 @@ def test_dry_run_names_fields_and_where_they_parted(scene: Scene, capsys: pytest
     shown = run_here(capsys, "rebuild", "--dry-run", "--town", str(scene.town.folder))
     assert f"{key}  (parted after {positions[1]})" in shown.out
     assert "state: assigned → running" in shown.out
+    assert scene.dump() == before
+
+
+def test_dry_run_shows_checkpoints_that_were_moved(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+    """What a rebuild would set them to; nothing is written.
+
+    The bug looked like this: "A rebuild would change nothing.", and then it set all of them.
+    """
+    for name in PROJECTIONS:
+        scene.client.hset(scene.keys.checkpoint(name), "position", nth_position(scene.town, 2))
+    before = scene.dump()
+    ran = run_here(capsys, "rebuild", "--dry-run", "--json", "--town", str(scene.town.folder))
+    found = [each for each in ran.json["differences"] if each["kind"] == "checkpoint"]
+    assert {each["key"] for each in found} == {scene.keys.checkpoint(name) for name in PROJECTIONS}
+    assert found[0]["fields"] == [["position", scene.town.end(), nth_position(scene.town, 2)]]
     assert scene.dump() == before
 
 

@@ -118,6 +118,71 @@ def test_commands_go_on_after_an_accepted_loss(scene: Scene, loss: Callable[[Sce
     assert {finding.kind for finding in scene.findings()} <= {"sequence", "version", "prev", "head"}
 
 
+def delete_stream(scene: Scene) -> int:
+    """The whole stream at once; returns the first number that is lost."""
+    scene.client.delete(scene.keys.ledger)
+    return 1
+
+
+def write_stream_anew(scene: Scene) -> int:
+    """As a copy that lacks the last event and knows nothing of it; returns its number."""
+    entries = scene.client.xrange(scene.keys.ledger)
+    scene.client.delete(scene.keys.ledger)
+    for position, fields in entries[:-1]:
+        scene.client.xadd(scene.keys.ledger, fields, id=position)
+    return len(entries)
+
+
+@pytest.mark.parametrize("lose_end", [delete_stream, write_stream_anew])
+def test_loss_that_the_stream_does_not_show_is_refused_too(
+    scene: Scene, lose_end: Callable[[Scene], int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Checkpoint and heads lie after the ledger's end: `verify` names the numbers, and a rebuild leaves the last trace alone.
+
+    The bug looked like this: a rebuild wiped every snapshot and ended with 0.
+    """
+    end = scene.town.end().seq
+    first = lose_end(scene)
+    before = scene.dump()
+    named = [finding.problem for finding in scene.findings() if finding.kind == "sequence"]
+    numbers = f"number {end} is" if first == end else f"numbers {first} to {end} are"
+    assert named == [f"sequence {numbers} missing at the end"]
+    ran = run_here(capsys, "verify", "--town", str(scene.town.folder))
+    assert ran.code == 5
+    assert "`tt rebuild` puts" not in ran.err
+    assert "backup" in ran.err
+    with pytest.raises(LossNotAcceptedError, match="--accept-loss"):
+        scene.town.rebuild()
+    assert scene.dump() == before
+    assert scene.town.rebuild(accepts_loss=True).has_lost_events
+
+
+def test_unfinished_rebuild_is_not_finished_over_a_loss_that_nobody_accepted(scene: Scene) -> None:
+    """A rebuild of a whole ledger was killed, then an event was lost: the next command stops, and writes nothing.
+
+    The bug looked like this: the next command finished it as if --accept-loss had been given, and ended with 0.
+    """
+    scene.client.hset(scene.keys.checkpoint("task"), "rebuild", "online")
+    lose(scene, number_of("completed", 2)(scene))
+    before = scene.dump()
+    with pytest.raises(LossNotAcceptedError, match="--accept-loss"):
+        scene.town.page()
+    assert scene.dump() == before
+    scene.town.rebuild(accepts_loss=True)
+    scene.town.page()
+
+
+def test_unfinished_rebuild_that_accepted_a_loss_is_finished(scene: Scene) -> None:
+    """What was consented to once is not asked for again."""
+    lose(scene, number_of("completed", 2)(scene))
+    scene.town.rebuild(accepts_loss=True)
+    scene.client.hset(scene.keys.checkpoint("task"), "rebuild", "fenced")
+    scene.client.delete(scene.snapshot("pending"))
+    scene.town.page()
+    assert scene.client.exists(scene.snapshot("pending"))
+    assert not scene.client.hexists(scene.keys.checkpoint("task"), "rebuild")
+
+
 def test_events_that_go_on_after_a_loss_stop_every_command(scene: Scene) -> None:
     """A gap in what is still to be projected is not stepped over."""
     task = scene.tasks["running"]

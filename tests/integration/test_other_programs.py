@@ -13,8 +13,11 @@ import msgspec
 import pytest
 import redis
 
-from ledger import LedgerDamagedError, NewerProjectionError, OutdatedProjectionError, Position
-from projections import VIEWS
+from ledger import LedgerDamagedError, NewerProjectionError, OutdatedProjectionError, Position, Task, TaskNoted
+from projections import VIEWS, Projector, Rebuild
+from projections.by_state import ByState
+from projections.projection import Entry, View
+from tests.support.builders import append
 from tests.support.scene import Scene, assert_sound, opened_scene
 from tests.support.tt import run_here
 from town import Town, Worker
@@ -142,6 +145,40 @@ def test_newer_event_is_not_taken_for_a_lost_one(scene: Scene, newer: Callable[[
             scene.town.rebuild(accepts_loss=accepts_loss)
         assert "--accept-loss" not in str(caught.value)
     assert scene.dump() == before
+
+
+def test_older_program_leaves_the_views_of_a_newer_one_alone(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+    """A newer program has one view more: nothing is committed without it, and nothing of it is deleted.
+
+    The bug looked like this: commands went on and left the view behind, and `tt rebuild` deleted it.
+    """
+
+    class Newer(View):
+        name = "newer"
+        schema_version = 1
+
+        def entries(self, task: Task) -> tuple[Entry, ...]:
+            return ByState().entries(task)
+
+    views = (*VIEWS, Newer())
+    Rebuild(scene.client, scene.keys, holder="newer", views=views).run()
+    append(scene.town.store, [TaskNoted("to be projected")], task=scene.tasks["running"], expected=4)
+    before = scene.dump()
+    for name, verb in VERBS.items():
+        with pytest.raises(NewerProjectionError, match=UPGRADE):
+            verb(scene.town, scene.tasks["running"])
+        assert scene.dump() == before, name
+    with pytest.raises(NewerProjectionError):
+        scene.town.rebuild()
+    with pytest.raises(NewerProjectionError):
+        list(scene.town.preview_rebuild())
+    (finding,) = scene.findings()
+    assert (finding.kind, finding.where) == ("checkpoint", scene.keys.checkpoint("task"))
+    assert UPGRADE in finding.problem
+    assert run_here(capsys, "doctor", "--town", str(scene.town.folder)).code == 1
+    assert scene.dump() == before
+    Projector(scene.client, scene.keys, views=views).catch_up()
+    assert scene.client.smembers(scene.view("newer", "running")) == {scene.tasks["running"].encode()}
 
 
 # --- a newer program meets an older schema -----------------------------------------------------------------------

@@ -330,6 +330,7 @@ def test_checkpoint_of_a_newer_generation_refuses_the_commit(
         b"position": store.end().encode(),
         b"schema_version": b"1",
         b"generation": b"1",
+        b"views": projector.checkpoints.views.encode(),
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import signal
 import socket
 import stat
@@ -21,6 +22,8 @@ from tests.support.servers_made_slow import SLOW_KEYS, a_program, a_slowly_loadi
 from tests.support.towns import client_of, end_server, is_alive, kill_server, server_pid
 from tests.support.waiting import wait_until
 from town import EmbeddedServer, FolderRefusedError, ServerStartError, Town
+from town import server as server_module
+from town.orphans import find_orphans
 
 DEEP_FOLDER_CHARS = 200
 _TAKE_LOCK = "import fcntl, sys; fcntl.flock(open(sys.argv[1]), fcntl.LOCK_EX | fcntl.LOCK_NB)"
@@ -97,6 +100,46 @@ def test_stop_of_a_server_that_does_not_end_says_so(
     finally:
         os.kill(pid, signal.SIGCONT)
     wait_until(lambda: not server.is_running())
+
+
+def test_server_whose_socket_is_gone_is_named_and_can_be_stopped(
+    folder: Path, server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody reaches it any more: `start` says so instead of waiting, `stop` ends it, and nothing is lost.
+
+    The bug looked like this: both waited for a minute, and the server had to be killed by hand.
+    """
+    monkeypatch.setattr(server_module, "SOCKET_SECONDS_MAX", 0.1)
+    server.start()
+    (folder / "redis.sock").unlink()
+    (orphan,) = [each for each in find_orphans() if each.data == str((folder / ".tt").resolve())]
+    assert not orphan.is_folder_gone
+    with pytest.raises(ServerStartError, match=f"socket file is gone.*process {orphan.process}"):
+        server.start()
+    assert server.stop()
+    assert not server.is_running()
+    assert server.start()
+
+
+def test_server_whose_folder_is_gone_is_an_orphan(folder: Path, server: EmbeddedServer) -> None:
+    """It is named with its process and its folder; one that serves a town that is there is not."""
+    server.start()
+    pid = server_pid(folder)
+    assert pid not in {each.process for each in find_orphans()}
+    moved = folder.with_name("moved")
+    folder.rename(moved)
+    assert pid not in {each.process for each in find_orphans()}
+    moved.rename(folder)
+    data = folder / ".tt"
+    kept = folder / "kept"
+    data.rename(kept)
+    shutil.copytree(kept, data)
+    shutil.rmtree(kept)
+    (orphan,) = [each for each in find_orphans() if each.process == pid]
+    assert orphan.is_folder_gone
+    assert f"kill {pid}" in orphan.words
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: not EmbeddedServer(folder).answers())
 
 
 def test_data_survives_stop_and_start(folder: Path, server: EmbeddedServer) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import threading
@@ -24,7 +25,7 @@ from tests.support.builders import append
 from tests.support.expected_keys import assert_projected, dump_keys
 from tests.support.histories import Filler
 from tests.support.projectors import ProjectorProcess, lease_holder, running_projector, wait_for_lease
-from tests.support.towns import client_of
+from tests.support.towns import client_of, server_pid
 from tests.support.tt import run_process
 from tests.support.waiting import wait_until
 from town import EmbeddedServer, Town, Worker, WorkerReport
@@ -210,6 +211,66 @@ def test_stop_signal_ends_a_worker_that_stands_by(place: Place, tmp_path: Path) 
         assert standby.end() < STOP_SECONDS_MAX
         assert standby.wait() == 0
         assert lease_holder(place.client, place.keys) == holder
+
+
+def test_stop_signal_ends_a_worker_that_finishes_a_rebuild(place: Place, tmp_path: Path) -> None:
+    """A large rebuild that somebody left is gone on with batch by batch: the worker ends within a second, and another finishes it.
+
+    The bug looked like this: it went on to the end of the rebuild, deaf to signals.
+    """
+    fill(place.store, tasks=BIG_TASKS)
+    checkpoints = Checkpoints(place.client, place.keys, VIEWS)
+    assert checkpoints.fence(checkpoints.read(), place.store.end())
+    with running_projector(folder=place.folder, logs=tmp_path) as projector:
+        wait_until(lambda: place.client.exists(place.keys.lease("rebuild")))
+        seconds = projector.end()
+        assert (projector.wait(), projector.err) == (0, "")
+    assert seconds < STOP_SECONDS_MAX
+    stored = checkpoints.read()[0]
+    assert stored is not None
+    assert stored.rebuild == REBUILD_FENCED
+    with Town.open(place.folder) as town:
+        town.page(limit=1)
+        assert town.verify().findings == ()
+
+
+def test_stop_signal_ends_a_worker_whose_server_hangs(tmp_path: Path) -> None:
+    """The server is there and says nothing: the worker leaves it within a second, and says so."""
+    folder = tmp_path / "hung"
+    with Town.init(folder, name="hung", is_registered=False) as town:
+        pid = server_pid(folder)
+        assert town.end() == BEGINNING
+    server = EmbeddedServer(folder)
+    try:
+        with running_projector("--town", str(folder), "--metrics", "0", folder=tmp_path, logs=tmp_path) as projector:
+            with Town.open(folder, actor="ada") as town:
+                wait_for_lease(town.connection.client, town.keys)
+            os.kill(pid, signal.SIGSTOP)
+            seconds = projector.end()
+            assert projector.wait() == 4
+            assert "does not answer" in projector.err
+        assert seconds < STOP_SECONDS_MAX
+    finally:
+        os.kill(pid, signal.SIGCONT)
+        server.stop()
+
+
+def test_town_that_cannot_be_followed_is_told_at_once(place: Place, tmp_path: Path) -> None:
+    """Its settings are broken: the worker says so while it follows the other town, and ends with that exit code.
+
+    The bug looked like this: nothing was said until the worker was stopped.
+    """
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "tinytown.toml").write_text("not TOML", encoding="utf-8")
+    towns = ("--town", str(place.folder), "--town", str(broken))
+    with running_projector(*towns, folder=tmp_path, logs=tmp_path) as projector:
+        wait_until(lambda: "tinytown.toml" in projector.err)
+        place.filler.fill(40)
+        wait_until(place.is_caught_up)
+        projector.end()
+        assert projector.wait() == 1
+    place.assert_projected()
 
 
 # --- two of them -------------------------------------------------------------------------------------------------
@@ -415,6 +476,22 @@ def test_log_lines_as_json(place: Place, tmp_path: Path) -> None:
     assert {"town", "position", "lag_events", "lag_seconds", "events", "events_per_second"} <= report.keys()
     assert report["town"] == "one"
     assert Position.parse(report["position"]).seq > 0
+
+
+def test_metrics_tell_of_damage(client: redis.Redis, server_socket: Path, tmp_path: Path, place: Place) -> None:
+    """A town whose worker has stopped is told apart from one that is caught up, and what it lags behind is measured."""
+    other = a_place(client, server_socket, tmp_path, "two")
+    for number in (1, 2, 3):
+        client.xadd(place.keys.ledger, {"event": b"not JSON"}, id=f"{number}-{number}")
+    towns = ("--town", str(place.folder), "--town", str(other.folder), "--metrics", "0")
+    with running_projector(*towns, folder=tmp_path, logs=tmp_path) as projector:
+        wait_until(lambda: "1-1" in projector.err)
+        other.filler.fill(40)
+        wait_until(other.is_caught_up)
+        figures = projector.metrics()
+        projector.end()
+    assert (figures['tt_stopped{town="one"}'], figures['tt_stopped{town="two"}']) == (1.0, 0.0)
+    assert figures['tt_lag_events{town="one"}'] == 3.0
 
 
 def test_metrics_are_served_on_loopback(place: Place, tmp_path: Path) -> None:

@@ -77,6 +77,7 @@ def _expected_checkpoints(position: Position, keys: Keys) -> dict[str, Content]:
             b"schema_version": b"%d" % schema_version,
             b"generation": b"0",
         }
+        | ({b"views": " ".join(view.name for view in VIEWS).encode()} if name == "task" else {})
         for name, schema_version in projections
     }
 
