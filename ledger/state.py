@@ -16,6 +16,9 @@ class State(StrEnum):
     FAILED = "failed"
     CANCELLED = "cancelled"
 
+    # An enum's own hash is a function in Python, and views look states up for every task.
+    __hash__ = str.__hash__
+
     @property
     def is_terminal(self) -> bool:
         return self in _TERMINAL

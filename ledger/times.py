@@ -32,6 +32,7 @@ def _format_second(seconds: int) -> str:
     return from_ms(seconds * 1_000).replace(tzinfo=None).isoformat(timespec="seconds")
 
 
+@lru_cache(maxsize=4_096)
 def parse_rfc3339(text: str) -> int:
     """Milliseconds since 1970 of an RFC 3339 time; ValueError where it is not one or has no zone."""
     time = datetime.fromisoformat(text)

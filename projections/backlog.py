@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from ledger import State, Task
 from projections.projection import Member, View
+
+_IN_BACKLOG: Final = (Member(None),)
 
 
 class Backlog(View):
@@ -15,4 +17,4 @@ class Backlog(View):
     schema_version: ClassVar[int] = 1
 
     def entries(self, task: Task) -> tuple[Member, ...]:
-        return (Member(None, task.id),) if task.state is State.PENDING and task.assigned_to is None else ()
+        return _IN_BACKLOG if task.state is State.PENDING and task.assigned_to is None else ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from ledger import Task
-from projections.projection import Member, View
+from projections.projection import Member, View, members
 
 
 class ByAgent(View):
@@ -15,4 +15,4 @@ class ByAgent(View):
     schema_version: ClassVar[int] = 1
 
     def entries(self, task: Task) -> tuple[Member, ...]:
-        return () if task.assigned_to is None else (Member(task.assigned_to, task.id),)
+        return () if task.assigned_to is None else members(task.assigned_to)

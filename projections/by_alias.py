@@ -20,7 +20,7 @@ class ByAlias(View):
     def entries(self, task: Task) -> tuple[Member, ...]:
         if task.alias is None or is_computed(task.id):
             return ()
-        return Member(None, task.id), Member(task.alias, task.id)
+        return Member(None), Member(task.alias)
 
 
 def is_computed(task: str) -> bool:

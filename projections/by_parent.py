@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from ledger import Task
-from projections.projection import Member, View
+from projections.projection import Member, View, members
 
 
 class ByParent(View):
@@ -15,4 +15,4 @@ class ByParent(View):
     schema_version: ClassVar[int] = 1
 
     def entries(self, task: Task) -> tuple[Member, ...]:
-        return () if task.parent_id is None else (Member(task.parent_id, task.id),)
+        return () if task.parent_id is None else members(task.parent_id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from ledger import Task
-from projections.projection import Member, View
+from projections.projection import Member, View, members
 
 
 class ByState(View):
@@ -14,5 +14,5 @@ class ByState(View):
     name: ClassVar[str] = "state"
     schema_version: ClassVar[int] = 1
 
-    def entries(self, task: Task) -> tuple[Member]:
-        return (Member(task.state, task.id),)
+    def entries(self, task: Task) -> tuple[Member, ...]:
+        return members(task.state)

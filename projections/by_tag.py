@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from ledger import Task
-from projections.projection import Member, View
+from projections.projection import Member, View, members
 
 
 class ByTag(View):
@@ -14,5 +14,5 @@ class ByTag(View):
     name: ClassVar[str] = "tag"
     schema_version: ClassVar[int] = 1
 
-    def entries(self, task: Task) -> list[Member]:
-        return [Member(tag, task.id) for tag in task.tags]
+    def entries(self, task: Task) -> tuple[Member, ...]:
+        return members(*task.tags)

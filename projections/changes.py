@@ -27,19 +27,19 @@ class Changes:
         """Delete a key of any type, before anything else; whatever is put there afterwards finds it free."""
         self._dropped[key] = None
 
-    def add(self, key: str, entry: Entry) -> None:
+    def add(self, key: str, task: str, entry: Entry) -> None:
         if isinstance(entry, Member):
-            self._members.setdefault(key, {})[entry.task] = True
+            self._members.setdefault(key, {})[task] = True
         elif isinstance(entry, Ranked):
-            self._scores.setdefault(key, {})[entry.task] = entry.score
+            self._scores.setdefault(key, {})[task] = entry.score
         else:
             self.count(key, entry.field, +1)
 
-    def take(self, key: str, entry: Entry) -> None:
+    def take(self, key: str, task: str, entry: Entry) -> None:
         if isinstance(entry, Member):
-            self._members.setdefault(key, {})[entry.task] = False
+            self._members.setdefault(key, {})[task] = False
         elif isinstance(entry, Ranked):
-            self._scores.setdefault(key, {})[entry.task] = None
+            self._scores.setdefault(key, {})[task] = None
         else:
             self.count(key, entry.field, -1)
 

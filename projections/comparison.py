@@ -97,8 +97,8 @@ class Difference(Struct, frozen=True, kw_only=True):
             case DifferenceKind.ENTRY:
                 assert self.task is not None
                 score = int(self.expected or 0)
-                entry = Ranked(None, self.task, score) if self.is_ranked else Member(None, self.task)
-                (changes.take if self.expected is None else changes.add)(self.key, entry)
+                entry = Ranked(None, score) if self.is_ranked else Member(None)
+                (changes.take if self.expected is None else changes.add)(self.key, self.task, entry)
             case DifferenceKind.COUNT:
                 assert self.field is not None
                 changes.count(self.key, self.field, int(self.expected or 0) - int(self.actual or 0))

@@ -15,4 +15,4 @@ class Created(View):
     schema_version: ClassVar[int] = 1
 
     def entries(self, task: Task) -> tuple[Ranked]:
-        return (Ranked(None, task.id, task.number),)
+        return (Ranked(None, task.number),)

@@ -34,6 +34,10 @@ class ViewEntries:
     def __init__(self, keys: Keys, views: Sequence[View]) -> None:
         self._keys = keys
         self._views = [(view, _PartKeys(keys.view(view.name))) for view in views]
+        # Looked up once: a batch asks each view a thousand times.
+        self._entries_of = [view.entries for view in views]
+        self._part_keys = [part_keys for _, part_keys in self._views]
+        self._nothing: list[Sequence[Entry]] = [()] * len(views)
         self._followers = [(view, part_keys) for view, part_keys in self._views if view.follows_events]
         self.followed: frozenset[type[Event]] = frozenset().union(*(view.follows_events for view in views))
         """The facts that any view counts."""
@@ -49,14 +53,14 @@ class ViewEntries:
         members: defaultdict[str, list[str]] = defaultdict(list)
         scores: defaultdict[str, dict[str, int]] = defaultdict(dict)
         counts: Counts = defaultdict(Counter)
-        for view, part_keys in self._views:
+        for entries_of, part_keys in zip(self._entries_of, self._part_keys, strict=True):
             for task in tasks:
-                for entry in view.entries(task):
+                for entry in entries_of(task):
                     key = part_keys[entry.part]
                     if type(entry) is Member:
-                        members[key].append(entry.task)
+                        members[key].append(task.id)
                     elif type(entry) is Ranked:
-                        scores[key][entry.task] = entry.score
+                        scores[key][task.id] = entry.score
                     elif type(entry) is Counted:
                         counts[key][entry.field] += 1
         return Contents(members, scores, counts)
@@ -84,14 +88,16 @@ class ViewEntries:
             tasks[recorded.task] = evolve(state, recorded)
         for task, state in tasks.items():
             changes.put_snapshot(self._keys.task(task), None if state is None else encode_snapshot(state))
-            for (_, part_keys), old, new in zip(self._views, before[task], self._entries(state), strict=True):
-                if old != new:
-                    _add_difference(changes, part_keys, old, new)
+            for part_keys, old, new in zip(self._part_keys, before[task], self._entries(state), strict=True):
+                if old is not new and old != new:
+                    _add_difference(changes, part_keys, task, old, new)
         return changes
 
     def _entries(self, task: Task | None) -> list[Sequence[Entry]]:
         """What each view holds of a task."""
-        return [() if task is None else view.entries(task) for view, _ in self._views]
+        if task is None:
+            return self._nothing
+        return [entries_of(task) for entries_of in self._entries_of]
 
 
 class _PartKeys(dict[str | None, str]):
@@ -107,17 +113,19 @@ class _PartKeys(dict[str | None, str]):
         return key
 
 
-def _add_difference(changes: Changes, part_keys: _PartKeys, old: Sequence[Entry], new: Sequence[Entry]) -> None:
+def _add_difference(
+    changes: Changes, part_keys: _PartKeys, task: str, old: Sequence[Entry], new: Sequence[Entry]
+) -> None:
     for entry in old:
-        if entry not in new and not (type(entry) is Ranked and _has_rank_of(entry, new)):
-            changes.take(part_keys[entry.part], entry)
+        if entry not in new and not (type(entry) is Ranked and _has_rank(entry.part, new)):
+            changes.take(part_keys[entry.part], task, entry)
     for entry in new:
         # A rank is set when the task is made: one that is made in this batch has another than in its older life, and
         # one that is read from its snapshot shows none.
-        if entry not in old and not (type(entry) is Ranked and not entry.score and _has_rank_of(entry, old)):
-            changes.add(part_keys[entry.part], entry)
+        if entry not in old and not (type(entry) is Ranked and not entry.score and _has_rank(entry.part, old)):
+            changes.add(part_keys[entry.part], task, entry)
 
 
-def _has_rank_of(entry: Ranked, entries: Sequence[Entry]) -> bool:
-    """Whether `entries` has the task in the same sorted set, at whatever score."""
-    return any(isinstance(each, Ranked) and (each.part, each.task) == (entry.part, entry.task) for each in entries)
+def _has_rank(part: str | None, entries: Sequence[Entry]) -> bool:
+    """Whether `entries` has a rank in the sorted set of `part`, at whatever score."""
+    return any(isinstance(each, Ranked) and each.part == part for each in entries)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from ledger import Task
 from projections.projection import Ranked, View
+
+_IN_ORDER: Final = (Ranked(None, 0),)
 
 
 class Ids(View):
@@ -15,4 +17,5 @@ class Ids(View):
     schema_version: ClassVar[int] = 1
 
     def entries(self, task: Task) -> tuple[Ranked]:
-        return (Ranked(None, task.id, 0),)
+        del task
+        return _IN_ORDER

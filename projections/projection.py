@@ -8,6 +8,7 @@ what happened, rather than what is, follows the events.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import ClassVar
 
 from msgspec import Struct
@@ -19,7 +20,6 @@ class Member(Struct, frozen=True, gc=False):
     """The task is in the set of `part`."""
 
     part: str | None
-    task: str
 
 
 class Ranked(Struct, frozen=True, gc=False):
@@ -29,7 +29,6 @@ class Ranked(Struct, frozen=True, gc=False):
     """
 
     part: str | None
-    task: str
     score: int
 
 
@@ -41,6 +40,12 @@ class Counted(Struct, frozen=True, gc=False):
 
 
 Entry = Member | Ranked | Counted
+
+
+@lru_cache(maxsize=4_096)
+def members(*parts: str) -> tuple[Member, ...]:
+    """The task is in the set of each of `parts`: one object for all tasks with the same, as few agents and tags serve many."""
+    return tuple(map(Member, parts))
 
 
 class View:
@@ -55,7 +60,11 @@ class View:
     """The facts `tally` is asked about; most views need only the task as it is, and a million events are not free."""
 
     def entries(self, task: Task) -> Sequence[Entry]:
-        """What this view holds of `task` as it is, each entry once: a pure function of its fields."""
+        """What this view holds of `task` as it is, each entry once: a pure function of its fields.
+
+        Entries do not name the task, so that many tasks can share the same ones: it is asked twice for each task that
+        changes, and the same object is known for the same at once.
+        """
         del task
         return ()
 

@@ -31,12 +31,12 @@ def expected_keys(board: Board, keys: Keys) -> dict[str, Content]:
                 key = keys.view(view.name, entry.part)
                 match entry:
                     case Member():
-                        cast("set[bytes]", found.setdefault(key, set())).add(entry.task.encode())
+                        cast("set[bytes]", found.setdefault(key, set())).add(task.id.encode())
                     case Counted():
                         counts = cast("dict[bytes, bytes]", found.setdefault(key, {}))
                         counts[entry.field.encode()] = b"%d" % (int(counts.get(entry.field.encode(), 0)) + 1)
                     case ranked:
-                        cast("dict[bytes, float]", found.setdefault(key, {}))[ranked.task.encode()] = ranked.score
+                        cast("dict[bytes, float]", found.setdefault(key, {}))[task.id.encode()] = ranked.score
     return found | _expected_checkpoints(board.position, keys)
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from ledger import State, Task, task_id_of_alias
 from projections import VIEWS, Counted, Entry, Member, Ranked
-from tests.support.builders import TASK, a_task, a_task_in, task_id
+from tests.support.builders import a_task, a_task_in, task_id
 
 PARENT = task_id(7)
 
@@ -21,36 +21,36 @@ ADOPTED = a_task(alias="fix-bug")
 PLANNED = a_task_in(State.RUNNING, id=task_id_of_alias("my-town", "fix-bug"), alias="fix-bug")
 
 HELD: dict[str, list[tuple[Task, list[Entry]]]] = {
-    "backlog": [(NEW, [Member(None, TASK)]), (ASSIGNED, []), (RUNNING, []), (COMPLETED, []), (CANCELLED, [])],
+    "backlog": [(NEW, [Member(None)]), (ASSIGNED, []), (RUNNING, []), (COMPLETED, []), (CANCELLED, [])],
     "agent": [
         (NEW, []),
-        (ASSIGNED, [Member("worker-1", TASK)]),
-        (RUNNING, [Member("Ada: Lovelace", TASK)]),
-        (COMPLETED, [Member("worker-1", TASK)]),
+        (ASSIGNED, [Member("worker-1")]),
+        (RUNNING, [Member("Ada: Lovelace")]),
+        (COMPLETED, [Member("worker-1")]),
         (CANCELLED, []),
     ],
     "alias": [
         (NEW, []),
-        (ADOPTED, [Member(None, TASK), Member("fix-bug", TASK)]),
+        (ADOPTED, [Member(None), Member("fix-bug")]),
         (PLANNED, []),
     ],
-    "parent": [(NEW, []), (ASSIGNED, [Member(PARENT, TASK)]), (COMPLETED, [])],
+    "parent": [(NEW, []), (ASSIGNED, [Member(PARENT)]), (COMPLETED, [])],
     "state": [
-        (NEW, [Member("pending", TASK)]),
-        (ASSIGNED, [Member("assigned", TASK)]),
-        (RUNNING, [Member("running", TASK)]),
-        (COMPLETED, [Member("completed", TASK)]),
-        (CANCELLED, [Member("cancelled", TASK)]),
+        (NEW, [Member("pending")]),
+        (ASSIGNED, [Member("assigned")]),
+        (RUNNING, [Member("running")]),
+        (COMPLETED, [Member("completed")]),
+        (CANCELLED, [Member("cancelled")]),
     ],
-    "tag": [(NEW, []), (ASSIGNED, [Member("a", TASK), Member("two words", TASK)]), (COMPLETED, [Member("a", TASK)])],
+    "tag": [(NEW, []), (ASSIGNED, [Member("a"), Member("two words")]), (COMPLETED, [Member("a")])],
     "counts": [
         (NEW, [Counted("state", "pending")]),
         (ASSIGNED, [Counted("state", "assigned"), Counted("agent", "assigned:worker-1")]),
         (RUNNING, [Counted("state", "running"), Counted("agent", "running:Ada: Lovelace")]),
         (CANCELLED, [Counted("state", "cancelled")]),
     ],
-    "created": [(NEW, [Ranked(None, TASK, 3)]), (COMPLETED, [Ranked(None, TASK, 6)])],
-    "ids": [(NEW, [Ranked(None, TASK, 0)]), (COMPLETED, [Ranked(None, TASK, 0)])],
+    "created": [(NEW, [Ranked(None, 3)]), (COMPLETED, [Ranked(None, 6)])],
+    "ids": [(NEW, [Ranked(None, 0)]), (COMPLETED, [Ranked(None, 0)])],
     "throughput": [(NEW, []), (COMPLETED, [])],
 }
 
