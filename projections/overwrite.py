@@ -68,18 +68,24 @@ class Overwrite:
         snapshots = {self._keys.task(task.id): encode_snapshot(task) for task in tasks} if self._has_snapshots else {}
         return WriteBatch(position, tasks, contents, snapshots)
 
-    def begin(self, batch: WriteBatch) -> bool:
+    def begin(self, batch: WriteBatch, *, only_at_end: bool) -> bool:
         """Ask what is there, and send the transaction; False where the checkpoint is elsewhere, and nothing was sent.
 
-        Source: WATCH, HGET, MGET, MULTI, MSET, SADD, ZADD, EXEC.
+        With `only_at_end` also where events wait to be projected. Source: WATCH, HGET, XREVRANGE, MGET; MULTI, MSET, SADD,
+        ZADD, EXEC.
         """
         checkpoint = self._keys.checkpoint(NAME)
-        questions: list[Command] = [("WATCH", checkpoint), ("HGET", checkpoint, "position")]
+        questions: list[Command] = [
+            ("WATCH", checkpoint),
+            ("HGET", checkpoint, "position"),
+            ("XREVRANGE", self._keys.ledger, "+", "-", "COUNT", 1),
+        ]
         if batch.snapshots:
             questions.append(("MGET", *batch.snapshots))
         with redis_errors(self._where):
-            _, position, *found = self._exchange(questions)
-            if position != batch.position.encode():
+            _, position, last, *found = self._exchange(questions)
+            is_behind = only_at_end and bool(last) and last[0][0] != position
+            if position != batch.position.encode() or is_behind:
                 self._exchange([("UNWATCH",)])
                 return False
             different = [

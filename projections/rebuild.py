@@ -322,23 +322,31 @@ class Rebuild:
                 self._comparison.batches(tasks_max=TASKS_PER_TRANSACTION_MAX, progress=self._show_written),
             )
             batch, following = next(batches, None), None
+            has_kept_up = False
             while batch is not None:
-                self._keep_up()
-                # Keeping up moves the checkpoint, and what was made before is of an earlier moment then.
-                self._comparison.fold_to(self._checkpoints.position())
-                if batch.position != self._comparison.board.position:
-                    batch = self._batch(overwrite, [task.id for task in batch.tasks])
+                self._keep_leases()
                 written = None
-                if overwrite.begin(batch):
+                # Where events wait to be projected that comes first, but for once a batch, or it would never be written.
+                if overwrite.begin(batch, only_at_end=not has_kept_up and not self._has_reset_checkpoints):
                     # Made while the server writes the one before.
                     following = following or next(batches, None)
                     written = overwrite.finish()
+                else:
+                    batch, has_kept_up = self._keep_up_with(batch, overwrite), True
                 if written is not None:
-                    differences, attempts = differences + written, 0
+                    differences, attempts, has_kept_up = differences + written, 0, False
                     batch, following = following, None
                 elif (attempts := attempts + 1) > _REPAIR_ATTEMPTS_MAX:
                     raise self._written_without_pause()
         return differences
+
+    def _keep_up_with(self, batch: WriteBatch, overwrite: Overwrite) -> WriteBatch:
+        """Project what came in. That moves the checkpoint, and what was made before is of an earlier moment then."""
+        self._keep_up()
+        self._comparison.fold_to(self._checkpoints.position())
+        if batch.position == self._comparison.board.position:
+            return batch
+        return self._batch(overwrite, [task.id for task in batch.tasks])
 
     def _batch(self, overwrite: Overwrite, ids: Sequence[str]) -> WriteBatch:
         tasks, contents = self._comparison.contents(ids)
