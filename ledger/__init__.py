@@ -87,9 +87,9 @@ from ledger.events import (
 from ledger.identity import new_command_id, new_task_id, task_id_of_alias
 from ledger.keys import TOWN_NAME_CHARS_MAX, TOWN_NAMES_RESERVED, Keys, check_town_name
 from ledger.lua import script_source
-from ledger.position import BEGINNING, Position, ms_of
+from ledger.position import BEGINNING, Position, ms_of, seq_of
 from ledger.reconcile import WishedTask, reconcile
-from ledger.recorded_event import NewEvent, RecordedEvent, decode_event, encode_event, record
+from ledger.recorded_event import Entry, NewEvent, RecordedEvent, decode_event, decode_events, encode_event, record
 from ledger.redis_errors import redis_errors
 from ledger.state import State
 from ledger.task import Task, evolve, fold
@@ -117,6 +117,7 @@ __all__ = [
     "CompleteTask",
     "CreateTask",
     "DescribeTask",
+    "Entry",
     "Event",
     "EventDecodingError",
     "EventStore",
@@ -191,6 +192,7 @@ __all__ = [
     "compare",
     "decide",
     "decode_event",
+    "decode_events",
     "encode_event",
     "evolve",
     "fold",
@@ -204,6 +206,7 @@ __all__ = [
     "record",
     "redis_errors",
     "script_source",
+    "seq_of",
     "steps",
     "task_id_of_alias",
     "to_ms",
