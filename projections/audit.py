@@ -69,13 +69,14 @@ def lost_after_end(store: EventStore, checkpoint: Position) -> SequenceGapError 
     A stream that was deleted, or written anew, knows nothing of what it lost. That the snapshots' `checkpoint` and a head
     both lie after its end does: one of them alone was moved by hand. Source: HSCAN, where the checkpoint does.
     """
-    end = store.end()
-    if checkpoint <= end:
+    if checkpoint <= store.end():
         return None
     try:
         highest = max((position for _, _, position in store.all_heads()), default=BEGINNING)
     except LedgerDamagedError:
         return None
+    # After the heads, because others append meanwhile.
+    end = store.end()
     if highest <= end:
         return None
     return SequenceGapError("last sequence number", end, expected=highest.seq, found=end.seq)
