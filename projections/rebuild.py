@@ -130,7 +130,7 @@ class Rebuild:
             self._fold()
             folded = time.monotonic()
             self._take_leases()
-            self._comparison.heartbeat = self._keep_leases
+            self._comparison.heartbeat = self._keep_up
             try:
                 differences = self._begin() + self._write_all()
                 self._checkpoints.mark_rebuild(None)

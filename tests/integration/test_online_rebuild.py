@@ -12,6 +12,7 @@ import pytest
 
 from ledger import EventStore, fold
 from projections import encode_snapshot
+from projections.overwrite import Overwrite
 from tests.benchmarks.measure import EVENTS_PER_TASK, fill, task_name
 from tests.support.processes import WorkerProcess, workers_at_the_line
 from tests.support.towns import client_of
@@ -28,8 +29,12 @@ LONG = pytest.param(
 
 
 @pytest.mark.parametrize("events", [10_000, LONG])
-def test_rebuild_is_felt_by_nobody(folder: Path, tmp_path: Path, events: int) -> None:
-    """Four writers and four readers go on: no command fails or waits for it all, no task is missed or torn."""
+def test_rebuild_is_felt_by_nobody(folder: Path, tmp_path: Path, events: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four writers and four readers go on: no append or command fails, no task is missed or torn.
+
+    An append waits for a batch at most besides what it waits for without a rebuild, and no command waits for it all.
+    """
+    batches = timed_batches(monkeypatch)
     known = [task_name(number) for number in range(KNOWN)]
     stop = tmp_path / "stop"
     timings = [tmp_path / f"timings-{number}" for number in range(WRITERS)]
@@ -59,13 +64,40 @@ def test_rebuild_is_felt_by_nobody(folder: Path, tmp_path: Path, events: int) ->
         assert report.differences >= events // EVENTS_PER_TASK // 3
         assert town.verify().findings == ()
         assert_sights_are_of_the_history(town.store, known, sights)
-    commands = [tuple(map(float, line.split())) for log in timings for line in log.read_text().splitlines()]
-    during = [seconds for at, seconds in commands if at < ended and at + seconds > began]
-    without = [seconds for at, seconds in commands if at >= ended or at + seconds <= began]
     print(f"\nrebuild of {report.events} events: {ended - began:.2f} s, {report.differences} differences")  # noqa: T201 - figures
-    print(f"without: {shown(without)}\nduring:  {shown(during)}")  # noqa: T201 - figures
+    print(f"longest of {len(batches)} batches: {1_000 * max(batches):.1f} ms")  # noqa: T201 - figures
+    waits = {kind: waits_of(kind, timings, began, ended) for kind in ("append", "command")}
+    for kind, (without, during) in waits.items():
+        print(f"{kind}s without: {shown(without)}\n{kind}s during:  {shown(during)}")  # noqa: T201 - figures
+    # One in a hundred may be the machine's, which has fewer cores than there are processes here.
+    without, during = waits["append"]
+    assert quantiles(during, n=100)[98] <= max(without) + max(batches)
     # One batch is far less than a quarter of all of them; a command that waits for the rebuild waits for more.
+    without, during = waits["command"]
     assert max(during) < max(1.0, max(without) + (ended - began) / 4)
+
+
+def timed_batches(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The seconds of each batch that a rebuild of this process writes, from now on."""
+    seconds: list[float] = []
+    finish = Overwrite.finish
+
+    def timed_finish(overwrite: Overwrite) -> int | None:
+        started = time.monotonic()
+        written = finish(overwrite)
+        seconds.append(time.monotonic() - started)
+        return written
+
+    monkeypatch.setattr(Overwrite, "finish", timed_finish)
+    return seconds
+
+
+def waits_of(kind: str, timings: list[Path], began: float, ended: float) -> tuple[list[float], list[float]]:
+    """The seconds that appends or commands took outside and inside of a span of time."""
+    lines = [line.split() for log in timings for line in log.read_text().splitlines()]
+    found = [(float(at), float(seconds)) for name, at, seconds in lines if name == kind]
+    during = [seconds for at, seconds in found if at < ended and at + seconds > began]
+    return [seconds for at, seconds in found if at >= ended or at + seconds <= began], during
 
 
 def wait_for_commands(timings: list[Path], everyone: list[WorkerProcess]) -> None:
@@ -100,4 +132,4 @@ def count_lines(path: Path) -> int:
 def shown(seconds: list[float]) -> str:
     cuts = quantiles(seconds, n=100)
     figures = {"p50": cuts[49], "p99": cuts[98], "max": max(seconds)}
-    return f"{len(seconds)} commands, " + ", ".join(f"{name} {1_000 * each:.1f} ms" for name, each in figures.items())
+    return f"{len(seconds)}, " + ", ".join(f"{name} {1_000 * each:.1f} ms" for name, each in figures.items())

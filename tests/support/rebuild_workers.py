@@ -6,22 +6,30 @@ import time
 from pathlib import Path
 from random import Random
 
-from ledger import CommandRejectedError, State
+from ledger import CommandRejectedError, State, TaskCreated, new_task_id
 from projections import decode_snapshot
+from tests.support.builders import append
 from town import Town
 
 PAGE_TASKS = 10
 
 
 def time_commands(folder: str, writer: str, known: str, log: str, stop: str) -> None:
-    """Complete and reopen known tasks and create others; write down when each command began and how long it took."""
+    """Complete and reopen known tasks, create others, and append without projecting.
+
+    Writes down whether it was a command or an append, when it began and how long it took.
+    """
     chance, tasks = Random(writer), known.split(",")
     with Path(log).open("w", buffering=1, encoding="ascii") as out, Town.open(folder, actor=writer) as town:
         while not Path(stop).exists():
             task = chance.choice(tasks)
             started = time.monotonic()
             try:
-                match chance.randrange(3):
+                match chance.randrange(4):
+                    case 3:
+                        append(town.store, [TaskCreated("appended beside the rebuild")], task=new_task_id())
+                        out.write(f"append {started} {time.monotonic() - started}\n")
+                        continue
                     case 0:
                         town.complete(task, agent=writer, result="done")
                     case 1:
@@ -31,7 +39,7 @@ def time_commands(folder: str, writer: str, known: str, log: str, stop: str) -> 
             except CommandRejectedError:
                 # It was completed or reopened already: no append, nothing to time.
                 continue
-            out.write(f"{started} {time.monotonic() - started}\n")
+            out.write(f"command {started} {time.monotonic() - started}\n")
 
 
 def read_known(folder: str, known: str, log: str, stop: str) -> None:
