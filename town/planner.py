@@ -24,10 +24,11 @@ from ledger import (
 from projections import LiveBoard, no_garbage_collection
 from town.errors import PlanChangedError, PlanMissingError
 from town.plan import BRING_BACK, Plan, PlanFault, PlannedTask, find_circles, is_uuid, read_plan
-from town.plan_file import BYTE_ORDER_MARK, PlanFile, parse_plan, read_plan_bytes, read_plan_file, write_plan_file
+from town.plan_file import BYTE_ORDER_MARK, PlanFile, read_plan_bytes, read_plan_file, write_plan_file
 from town.plan_pull import PullEdits, faults_of_pull, pull_edits
 from town.plan_receipts import PlanChange, PlanComparison, PlanKept, PullChange, PullReceipt, PushReceipt
 from town.plan_text import Outline, edited, rendered
+from town.plan_toml import parse_plan
 from town.plan_wishes import Kept, wish
 from town.writer import Decided, Decisions, Writer, decide_wishes
 
