@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import Annotated
 
@@ -10,7 +9,7 @@ import typer
 
 from cli.exits import Exit
 from cli.options import DURATION_HELP, ActorOption, AgentArgument, JsonOption, TownOption, parse_duration
-from cli.output import Cell, json_line, say, say_error, say_json, say_table, warn
+from cli.output import Cell, going_on_unheard, json_line, say, say_error, say_json, say_table, warn
 from cli.render import NOTHING, state_cell
 from cli.session import opened
 from cli.shapes import Shape, task_shape
@@ -175,17 +174,17 @@ def wait(
 
 
 class _Listener(RunListener):
-    """Says what a runner does, a line each. Where nobody reads it any more, the runner goes on all the same."""
+    """Says what a runner does, a line each. Where nobody can read it any more, the runner goes on all the same."""
 
     def report(self, report: RunReport) -> None:
-        try:
-            sys.stdout.write(f"{self._line(report)}\n")
+        line = self._line(report)
+        with going_on_unheard(sys.stdout):
+            sys.stdout.write(f"{line}\n")
             sys.stdout.flush()
-        except BrokenPipeError:
-            sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - for as long as the program runs
 
     def warn(self, problem: str) -> None:
-        warn(problem)
+        with going_on_unheard(sys.stderr):
+            warn(problem)
 
     def _line(self, report: RunReport) -> str:
         took = "" if report.outcome is Outcome.STARTED else f" ({duration(round(report.seconds * 1_000))})"
