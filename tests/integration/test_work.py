@@ -34,6 +34,7 @@ from town import (
     Outcome,
     ProgramNotFoundError,
     ProgramNotStartedError,
+    RunListener,
     Runner,
     RunReport,
     RunUnfinishedError,
@@ -523,3 +524,33 @@ def test_result_that_cannot_be_written_down_names_its_log(place: Place, monkeypa
     assert refused.value.task == task.id
     assert refused.value.log.read_text() == "precious\n"
     assert [lost.task.id for lost in place.town.lost_tasks()] == [task.id]
+
+
+def test_second_stop_ends_a_runner_that_cannot_write_down_its_result(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says once what is in the way, and where the output is. It once went on for a minute, with a line each half second."""
+    task = place.town.create("lost words", agent="ada").task
+    stop = Stop()
+    attempts: list[object] = []
+    warnings: list[str] = []
+
+    def refuse(*_: object, **__: object) -> None:
+        attempts.append(None)
+        if len(attempts) > 2:
+            stop.ask()
+        raise StoreUnavailableError("redis", "did not answer", "Is it running?")
+
+    class Listener(RunListener):
+        def warn(self, problem: str) -> None:
+            warnings.append(problem)
+
+    monkeypatch.setattr("town.run.SERVER_WAIT_SECONDS", 0.0)
+    monkeypatch.setattr(Town, "complete", refuse)
+    runner = Runner(place.folder, "ada", ["echo", "precious"], stop=stop, listener=Listener())
+    with pytest.raises(RunUnfinishedError, match="its output is in") as refused:
+        runner.run(once=True)
+    assert len(attempts) == 4
+    assert len(warnings) == 1
+    assert refused.value.log.read_text() == "precious\n"
+    assert place.is_running(task)
