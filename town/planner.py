@@ -33,6 +33,9 @@ from town.plan_wishes import Kept, wish
 from town.writer import Decided, Decisions, Writer, decide_wishes
 
 PULL_ATTEMPTS_MAX: Final = 5
+_CANNOT_BE_EDITED: Final = PlanFault(
+    "the file is spelled in a way in which a pull cannot edit it; write its tasks as docs/reference/tasks-toml.md does"
+)
 
 
 class _Found(NamedTuple):
@@ -292,15 +295,17 @@ class Planner:
     def _edited(self, file: PlanFile, edits: PullEdits, board: Mapping[str, Task], removed: frozenset[str]) -> str:
         if not edits:
             return file.text
-        text = edited(
-            Outline(file.text), changed=edits.changed, dropped=edits.dropped, added=list(edits.added.values())
-        )
         # Read as anybody would read it: whatever an edit got wrong, no file is written that does not show the town.
-        plan, faults = read_plan(parse_plan(text))
-        assert not faults, faults
+        try:
+            text = edited(
+                Outline(file.text), changed=edits.changed, dropped=edits.dropped, added=list(edits.added.values())
+            )
+            plan, faults = read_plan(parse_plan(text))
+        except ValueError as error:
+            raise file.refuse([_CANNOT_BE_EDITED]) from error
         again = self._find(plan)
-        left = pull_edits(plan, again.tasks, again.parents, board=board, removed=removed)
-        assert not left, f"what was pulled differs from the town: {left}"
+        if faults or pull_edits(plan, again.tasks, again.parents, board=board, removed=removed):
+            raise file.refuse([_CANNOT_BE_EDITED])
         return (BYTE_ORDER_MARK if file.content.startswith(BYTE_ORDER_MARK.encode()) else "") + text
 
 
