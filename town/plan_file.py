@@ -21,7 +21,7 @@ from town.errors import (
     PlanRefusedError,
     PlanTooLargeError,
 )
-from town.folder import refuse_os_errors, write_by_rename
+from town.folder import make_by_link, refuse_os_errors, write_by_rename
 from town.plan import Plan, PlanFault, read_plan
 from town.plan_toml import Parsed, parse_faulty_plan
 
@@ -114,30 +114,30 @@ def read_plan_bytes(path: Path) -> bytes:
 def write_plan_file(path: Path, text: str) -> None:
     """Write the file by rename: a crash leaves the old file or the new one. FolderRefusedError."""
     try:
-        # Where the name is a link, what it leads to is written, with the permissions it has.
+        # Where the name is a link, what it leads to is written, with the permissions and the owner it has.
         target = path.resolve()
-        mode: int | None = None
+        status: os.stat_result | None = None
         with contextlib.suppress(FileNotFoundError):
             status = target.stat()
             # A rename would put a file in the place of a device.
             _refuse_other_than_file(status)
-            mode = stat.S_IMODE(status.st_mode)
             if not os.access(target, os.W_OK):
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-        write_by_rename(target, text.encode(), mode=mode)
+        write_by_rename(target, text.encode(), like=status)
     except OSError as error:
         # Named is the plan, not the new file beside it.
         raise FolderRefusedError(path, error) from error
 
 
 def make_plan_file(path: Path) -> None:
-    """Write the starter file. PlanExistsError where there is a file, FolderRefusedError."""
-    with refuse_os_errors(path):
-        try:
-            with path.open("x", encoding="utf-8", newline="\n") as file:
-                file.write(STARTER)
-        except FileExistsError as error:
-            raise PlanExistsError(path) from error
+    """Write the starter file, whole or not at all. PlanExistsError where there is a file, FolderRefusedError."""
+    try:
+        make_by_link(path, STARTER.encode())
+    except FileExistsError as error:
+        raise PlanExistsError(path) from error
+    except OSError as error:
+        # Named is the plan, not the new file beside it.
+        raise FolderRefusedError(path, error) from error
 
 
 def place_faults(text: str, faults: Sequence[PlanFault]) -> list[PlacedFault]:

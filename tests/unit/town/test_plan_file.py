@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -60,6 +61,44 @@ def test_starter_is_never_written_over_a_file(path: Path) -> None:
     with pytest.raises(PlanExistsError, match="is there already"):
         make_plan_file(path)
     assert path.read_text() == "mine"
+
+
+@pytest.mark.parametrize("target", ["nowhere.toml", "tasks.toml"])
+def test_starter_is_never_written_over_a_link(path: Path, target: str) -> None:
+    """Also where it leads nowhere or in a circle."""
+    path.symlink_to(target)
+    with pytest.raises(PlanExistsError):
+        make_plan_file(path)
+    assert list(path.parent.iterdir()) == [path]
+
+
+LINK, RENAME = "pathlib.Path.hardlink_to", "pathlib.Path.replace"
+
+
+def refuse(*_: object) -> None:
+    raise OSError(errno.EFBIG, "File too large")
+
+
+@pytest.mark.parametrize("steps", [["os.fsync"], [LINK, RENAME]], ids=["writing", "naming"])
+def test_starter_is_there_whole_or_not_at_all(path: Path, steps: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full disk once left an empty file, which the next attempt would not write over."""
+    for step in steps:
+        monkeypatch.setattr(step, refuse)
+    with pytest.raises(FolderRefusedError, match=r"tasks\.toml cannot be used: File too large\. There is a limit"):
+        make_plan_file(path)
+    assert list(path.parent.iterdir()) == []
+
+
+def test_starter_is_written_where_the_disk_has_no_hard_links(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And never over a file there either."""
+    monkeypatch.setattr(LINK, refuse)
+    make_plan_file(path)
+    assert path.read_text() == STARTER
+    path.write_text("mine")
+    with pytest.raises(PlanExistsError):
+        make_plan_file(path)
+    assert path.read_text() == "mine"
+    assert list(path.parent.iterdir()) == [path]
 
 
 @pytest.mark.parametrize(
@@ -193,7 +232,14 @@ def test_missing_file_and_folder_in_its_place_are_told_apart(path: Path) -> None
     with pytest.raises(PlanMissingError, match="tt plan --init"):
         read_plan_file(path)
     path.mkdir()
-    with pytest.raises(FolderRefusedError, match="Is a directory"):
+    with pytest.raises(FolderRefusedError, match=r"Is a directory\. Name a file\."):
+        read_plan_file(path)
+
+
+def test_links_in_a_circle_are_no_matter_of_permissions(path: Path) -> None:
+    """What to do fits what is wrong."""
+    path.symlink_to(path.name)
+    with pytest.raises(FolderRefusedError, match="links lead in a circle"):
         read_plan_file(path)
 
 
@@ -222,6 +268,30 @@ def test_written_file_keeps_its_permissions(path: Path) -> None:
     write_plan_file(path, "new")
     assert (path.read_text(), path.stat().st_mode & 0o777) == ("new", 0o640)
     assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_written_file_keeps_its_owner(path: Path) -> None:
+    """A pull by root once took a person's file away from them."""
+    path.write_text("old")
+    os.chown(path, 12_345, 54_321)
+    path.chmod(0o640)
+    write_plan_file(path, "new")
+    found = path.stat()
+    assert (found.st_uid, found.st_gid, found.st_mode & 0o777) == (12_345, 54_321, 0o640)
+
+
+def test_file_of_another_owner_is_written_all_the_same(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who may not give files away owns the new one, as with every editor that writes by rename."""
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    path.write_text("old")
+    path.chmod(0o640)
+    monkeypatch.setattr("os.fchown", refuse)
+    write_plan_file(path, "new")
+    assert (path.read_text(), path.stat().st_mode & 0o777) == ("new", 0o640)
 
 
 def test_refused_write_leaves_the_old_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
