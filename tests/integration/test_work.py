@@ -296,6 +296,23 @@ def test_killed_runner_loses_its_task_once_and_another_does_it(place: Place, tmp
     assert Counter(place.types(task))["completed"] == 1
 
 
+def test_heartbeat_of_a_killed_runner_ends_by_itself(place: Place, tmp_path: Path) -> None:
+    """Nobody deletes the key: its own time-out, in real time, makes the task lost, and not before."""
+    task = place.town.create("important", agent="ada").task
+    with running_runner("ada", "--", "sh", "-c", WAITS, folder=place.folder, logs=tmp_path) as runner:
+        place.pid()
+        runner.send(signal.SIGKILL)
+        runner.wait()
+    (key,) = place.heartbeats()
+    left_ms = place.client.pttl(key)
+    assert 0 < left_ms <= HEARTBEAT_MS
+    assert place.town.lost_tasks() == []
+    wait_until(place.town.lost_tasks, seconds_max=left_ms / 1_000 + 5)
+    assert place.heartbeats() == []
+    [(lost, moved)] = place.town.reclaim()
+    assert (lost.task.id, moved and moved.state) == (task.id, State.PENDING)
+
+
 def test_runner_that_stood_still_does_not_overwrite_who_took_over(place: Place, tmp_path: Path) -> None:
     """Stopped for longer than its heartbeat, it finds its task with another agent: it ends its program and writes nothing."""
     task = place.town.create("contested", agent="ada").task
