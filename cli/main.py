@@ -24,6 +24,7 @@ from cli.commands.towns import init, start, status, stop, towns
 from cli.commands.work import reclaim, wait, work
 from cli.exits import Exit, exit_code
 from cli.output import going_on_unheard, say_error
+from cli.work_command import WorkCommand
 from ledger import LedgerError
 
 _TOWNS = "Towns"
@@ -68,7 +69,7 @@ app.command(rich_help_panel=_TASKS)(assign)
 app.command(rich_help_panel=_TASKS)(tasks)
 app.add_typer(task_app, name="task", rich_help_panel=_TASKS)
 app.add_typer(backlog_app, name="backlog", rich_help_panel=_TASKS)
-app.command(rich_help_panel=_AGENTS)(work)
+app.command(cls=WorkCommand, rich_help_panel=_AGENTS)(work)
 app.command(rich_help_panel=_AGENTS)(wait)
 app.command(rich_help_panel=_AGENTS)(reclaim)
 app.command(rich_help_panel=_PLANS)(plan)

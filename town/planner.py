@@ -57,6 +57,7 @@ class _PlanDecisions(Decisions, frozen=True):
     """What was decided, and what stays."""
 
     names: Mapping[str, str] = {}
+    found: Mapping[str, Task] = {}
     kept: tuple[PlanKept, ...] = ()
 
 
@@ -144,6 +145,7 @@ class Planner:
         above = self._above(found, wishes)
         self._refuse_circles(file, found, above)
         names = {task: planned.id for task, planned in zip(found.tasks, plan.tasks, strict=True)}
+        there = {name: state for task, name in names.items() if (state := found.task(task)) is not None}
         if is_pruning:
             pruned, stays = self._prune(frozenset(found.tasks), above, is_forced=is_forced)
             wishes |= dict.fromkeys(pruned)
@@ -151,7 +153,7 @@ class Planner:
             names |= {task.id: str(task.alias) for task in pruned.values()}
             kept += stays
         decided = decide_wishes(found.states, wishes)
-        return _PlanDecisions(decided, _lineages(decided, above, found.states), names, tuple(kept))
+        return _PlanDecisions(decided, _lineages(decided, above, found.states), names, there, tuple(kept))
 
     def _find(self, plan: Plan) -> _Found:
         """The plan's tasks and parents in the town."""
@@ -311,7 +313,7 @@ class Planner:
 
 def _receipt(plan: Plan, made: _PlanDecisions, positions: tuple[Position, ...]) -> PushReceipt:
     changes = tuple(PlanChange(made.names[task], task, tuple(events)) for task, _, events in made.decided)
-    return PushReceipt(len(plan.tasks), changes, made.kept, plan.not_understood, positions)
+    return PushReceipt(len(plan.tasks), changes, made.kept, plan.not_understood, positions, made.found)
 
 
 def _kept(planned: PlannedTask, task: str, kept: Kept) -> PlanKept:

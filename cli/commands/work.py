@@ -63,6 +63,8 @@ def work(
 
     Takes what is assigned to the agent, then the backlog. The program gets the description on stdin and the task's id in TT_TASK; its output goes to .tt/logs/. Exit status 0 completes the task with the last line of stdout, any other fails it with the end of stderr. A stop signal asks the program to end and puts its task back.
 
+    Never put {description} into code that a shell reads: the description would run as code. Let the program read stdin, or hand it over: sh -c 'echo "$1"' sh {description}
+
     With --once the exit code is 0 where the task was completed, 1 where it was not or there was none.
     """
     stop = Stop()
