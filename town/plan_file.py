@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from projections import no_garbage_collection
 from town.errors import (
     FolderRefusedError,
     PlacedFault,
@@ -71,6 +72,7 @@ class PlanFile(NamedTuple):
         return PlanRefusedError(self.path, place_faults(self.text, faults))
 
 
+@no_garbage_collection()
 def read_plan_file(path: Path, *, look: Look | None = None) -> PlanFile:
     """The plan in a file. PlanMissingError, PlanTooLargeError, FolderRefusedError; PlanRefusedError names every fault.
 
