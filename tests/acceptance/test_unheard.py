@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -62,6 +63,24 @@ def test_runner_goes_on_where_its_output_takes_nothing(
         FULL, "work", "ada", "--once", *options, "--", "echo", "green", folder=town, is_unbuffered=is_unbuffered
     )
     assert (ran.returncode, ran.stderr) == (0, "")
+    [task] = tt("task", "list", "--json").json["tasks"]
+    assert (task["state"], task["result"]) == ("completed", "green")
+
+
+def test_runner_goes_on_where_its_terminal_is_gone(tt: Tt, town: Path) -> None:
+    """Writing to it fails with EIO; both of the runner's streams are on it."""
+    tt("assign", "ada", "Paint")
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "cli.main", "work", "ada", "--once", "--", "echo", "green"],
+        cwd=town,
+        stdin=subprocess.DEVNULL,
+        stdout=theirs,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    os.close(ours)
+    assert process.wait(PROCESS_SECONDS_MAX) == 0
     [task] = tt("task", "list", "--json").json["tasks"]
     assert (task["state"], task["result"]) == ("completed", "green")
 
