@@ -15,7 +15,7 @@ from ledger import (
 
 
 class Exit(IntEnum):
-    """The documented exit codes; 2 is Typer's, 70 a mistake of ours (EX_SOFTWARE)."""
+    """The documented exit codes; 2 is Typer's, 70 a mistake of ours (EX_SOFTWARE), 74 an output that takes nothing (EX_IOERR)."""
 
     DONE = 0
     REFUSED = 1
@@ -24,6 +24,7 @@ class Exit(IntEnum):
     UNAVAILABLE = 4
     DAMAGED = 5
     UNEXPECTED = 70
+    UNHEARD = 74
 
 
 _CODES: Final[tuple[tuple[type[LedgerError], Exit], ...]] = (

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.metadata
 import io
 import os
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Final, NoReturn
 
 import typer
 
@@ -22,7 +23,8 @@ from cli.commands.tasks import assign, task_app, tasks
 from cli.commands.towns import init, start, status, stop, towns
 from cli.commands.work import reclaim, wait, work
 from cli.exits import Exit, exit_code
-from cli.output import say_error
+from cli.output import going_on_unheard, say_error
+from cli.work_command import WorkCommand
 from ledger import LedgerError
 
 _TOWNS = "Towns"
@@ -31,6 +33,9 @@ _AGENTS = "Agents"
 _PLANS = "Plans"
 _PAST = "The past"
 _READ_SIDE = "The read side"
+
+_OUTPUT_REFUSALS: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+"""What a full disk, a limit or a closed terminal makes of a write to stdout or stderr; files of ours have names in their errors."""
 
 app = typer.Typer(
     name="tt",
@@ -64,7 +69,7 @@ app.command(rich_help_panel=_TASKS)(assign)
 app.command(rich_help_panel=_TASKS)(tasks)
 app.add_typer(task_app, name="task", rich_help_panel=_TASKS)
 app.add_typer(backlog_app, name="backlog", rich_help_panel=_TASKS)
-app.command(rich_help_panel=_AGENTS)(work)
+app.command(cls=WorkCommand, rich_help_panel=_AGENTS)(work)
 app.command(rich_help_panel=_AGENTS)(wait)
 app.command(rich_help_panel=_AGENTS)(reclaim)
 app.command(rich_help_panel=_PLANS)(plan)
@@ -98,16 +103,29 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         app(arguments)
     except LedgerError as error:
-        say_error(str(error))
-        sys.exit(exit_code(error))
+        _leave(str(error), exit_code(error))
     except Exception as error:
+        if isinstance(error, OSError) and error.filename is None and error.errno in _OUTPUT_REFUSALS:
+            _leave(
+                f"The output cannot be written: {error.strerror}. What the command was to do may be done:"
+                " look before you repeat it, and write to another place.",
+                Exit.UNHEARD,
+            )
         if os.environ.get("TT_TRACEBACK"):
             raise
-        say_error(
+        _leave(
             f"Something unexpected happened: {type(error).__name__}: {error}."
-            " Look with `tt events` whether it was done before you repeat it. Set TT_TRACEBACK=1 to see where it happened."
+            " Look with `tt events` whether it was done before you repeat it. Set TT_TRACEBACK=1 to see where it happened.",
+            Exit.UNEXPECTED,
         )
-        sys.exit(Exit.UNEXPECTED)
+
+
+def _leave(message: str, code: Exit) -> NoReturn:
+    with going_on_unheard(sys.stdout):
+        sys.stdout.flush()
+    with going_on_unheard(sys.stderr):
+        say_error(message)
+    sys.exit(code)
 
 
 if __name__ == "__main__":

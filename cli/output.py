@@ -6,8 +6,8 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Final
+from contextlib import contextmanager, suppress
+from typing import Final, TextIO
 
 import msgspec
 from rich.cells import cell_len
@@ -60,13 +60,34 @@ def say(*parts: Cell) -> None:
 
 def warn(message: str) -> None:
     """A line beside the output, on stderr."""
-    console(is_error=True).print(visible(message, is_multiline=True), soft_wrap=True, style="yellow")
+    _say_on_stderr(Text(visible(message, is_multiline=True), style="yellow"))
 
 
 def say_error(message: str) -> None:
     """An error, on stderr."""
-    text = Text.assemble(("Error: ", "bold red"), visible(message, is_multiline=True))
-    console(is_error=True).print(text, soft_wrap=True)
+    _say_on_stderr(Text.assemble(("Error: ", "bold red"), visible(message, is_multiline=True)))
+
+
+def _say_on_stderr(text: Text) -> None:
+    shown = console(is_error=True)
+    # Written by ourselves: a console that meets a closed pipe ends the whole program.
+    with shown.capture() as captured:
+        shown.print(text, soft_wrap=True)
+    sys.stderr.write(captured.get())
+    sys.stderr.flush()
+
+
+@contextmanager
+def going_on_unheard(stream: TextIO) -> Iterator[None]:
+    """Inside, a stream that takes nothing, such as that of a full disk or a closed terminal, stops nothing.
+
+    From then on it leads nowhere, so that what waits in it is no trouble at the end either.
+    """
+    try:
+        yield
+    except (OSError, ValueError):
+        with suppress(OSError, ValueError), open(os.devnull, "wb") as nowhere:  # noqa: PTH123 - a device, not a path
+            os.dup2(nowhere.fileno(), stream.fileno())
 
 
 def say_json(shape: object) -> None:

@@ -18,15 +18,19 @@ _TRUNK_CHARS_SHOWN = 60
 
 
 def plan_rows(plan: Plan, push: PushReceipt | None) -> tuple[list[str], list[list[Cell]]]:
-    """Columns and rows of a plan as a tree, tasks in the order of the file; the last column is what a push does."""
+    """Columns and rows of a plan as a tree, tasks in the order of the file; the last column is what a push does.
+
+    Where the file says nothing of a task's state or agent, what the town has is shown.
+    """
     columns = ["TASK", "STATE", "AGENT", "DESCRIPTION"]
     words = {} if push is None else push_words(push)
     rows: list[list[Cell]] = []
     for branch, task in _tree(plan):
-        agent = task.agent if task.agent is not None else plan.default_agent
+        found = None if push is None else push.found.get(task.id)
+        agent = task.agent if task.agent is not None else (found and found.assigned_to) or plan.default_agent
         row: list[Cell] = [
             branch + visible(task.id),
-            state_cell(task.status or State.PENDING),
+            state_cell(task.status or (State.PENDING if found is None else found.state)),
             visible(agent) if agent else NOTHING,
             visible(task.description),
         ]

@@ -109,6 +109,8 @@ class Projector:
         if checkpoints[0].position < goal and self._lease is not None and self._lease.is_taken():
             self._wait_for_worker(goal)
             checkpoints = self.checkpoints.read_sound()
+        if progress is not None and checkpoints[0].position < goal:
+            progress(checkpoints[0].position, goal)
         while (position := checkpoints[0].position) < goal:
             batch = self.project_batch(checkpoints)
             checkpoints = batch.checkpoints

@@ -31,6 +31,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 from msgspec import Struct
 
@@ -38,6 +39,20 @@ from ledger import CommandRejectedError, LedgerDamagedError, StoreUnavailableErr
 from projections import Finding
 
 PROBLEMS_SHOWN_MAX = 20
+
+_ADVICE: Final = {
+    errno.ENOENT: "Check the name.",
+    errno.ENOTDIR: "Check the name: something in it is no folder.",
+    errno.EISDIR: "Name a file.",
+    errno.EINVAL: "Choose another.",
+    errno.ENAMETOOLONG: "Choose a shorter name.",
+    errno.ELOOP: "Its links lead in a circle: correct them, or choose another.",
+    errno.EFBIG: "There is a limit on the size of files: raise it, `ulimit -f` shows it.",
+    errno.ENOSPC: "Make room, and try again.",
+    errno.EDQUOT: "Make room, and try again.",
+    errno.EROFS: "Choose another place.",
+}
+"""What to do about a file that the system refuses, where its permissions are not the reason."""
 
 
 class PlacedFault(Struct, frozen=True):
@@ -75,9 +90,7 @@ class FolderRefusedError(CommandRejectedError):
 
     def __init__(self, path: Path, error: OSError) -> None:
         self.path = path
-        advice = (
-            "Check the name." if isinstance(error, FileNotFoundError) else "Check its permissions, or choose another."
-        )
+        advice = _ADVICE.get(error.errno or 0, "Check its permissions, or choose another.")
         super().__init__(f"{path} cannot be used: {error.strerror or error}. {advice}")
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import stat
 import subprocess
 import tomllib
 from collections.abc import Iterator
@@ -142,17 +143,44 @@ def write_toml(path: Path, table: dict[str, object]) -> None:
     write_by_rename(path, tomli_w.dumps(table).encode())
 
 
-def write_by_rename(path: Path, content: bytes, *, mode: int | None = None) -> None:
-    """Write a file, with the permissions `mode`, so that a crash leaves the old file or the new one."""
+def write_by_rename(path: Path, content: bytes, *, like: os.stat_result | None = None) -> None:
+    """Write a file, with the permissions and as far as possible the owner of `like`: a crash leaves the old file or the new one."""
+    with _written_beside(path, content, like) as written:
+        written.replace(path)
+
+
+def make_by_link(path: Path, content: bytes) -> None:
+    """Write a file where there is none: a crash or an error leaves the whole file or none. FileExistsError."""
+    with _written_beside(path, content, None) as written:
+        try:
+            path.hardlink_to(written)
+        except FileExistsError:
+            raise
+        except OSError:
+            # A disk without hard links. Whoever makes the empty file has the name; what else fails takes it back.
+            path.touch(exist_ok=False)
+            try:
+                written.replace(path)
+            except OSError:
+                path.unlink()
+                raise
+
+
+@contextlib.contextmanager
+def _written_beside(path: Path, content: bytes, like: os.stat_result | None) -> Iterator[Path]:
+    """Inside, a new file with the content, on disk, next to where it is to be; afterwards it is gone from there."""
     temporary = path.with_name(f"{path.name}.{os.getpid()}{_TEMPORARY_SUFFIX}")
     try:
         with temporary.open("wb") as file:
-            if mode is not None:
-                os.fchmod(file.fileno(), mode)
+            if like is not None:
+                # The system lets root alone give files away; others keep what they may.
+                with contextlib.suppress(PermissionError):
+                    os.fchown(file.fileno(), like.st_uid, like.st_gid)
+                os.fchmod(file.fileno(), stat.S_IMODE(like.st_mode))
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
+        yield temporary
     finally:
         temporary.unlink(missing_ok=True)
 

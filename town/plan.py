@@ -16,6 +16,8 @@ from ledger import InvalidValueError, State, check_name, check_tags, check_text
 
 META_KEYS: Final = ("description", "default_agent")
 TASK_KEYS: Final = ("id", "description", "agent", "status", "tags", "parent", "result")
+CIRCLE_SHOWN_MAX: Final = 6
+"""How many tasks of a circle of parents are named."""
 NOBODY: Final = ""
 """An agent that is said to be nobody, also where the plan has a default agent."""
 
@@ -217,11 +219,15 @@ def circles(plan: Plan) -> list[PlanFault]:
     above = {task.id: task.parent for task in plan.tasks if task.parent is not None}
     index = plan.index()
     return [
-        PlanFault(
-            f"its parent lies below it, in a circle: {' → '.join([*circle, circle[0]])}", index[circle[0]], "parent"
-        )
+        PlanFault(f"its parent lies below it, in a circle{_circle_words(circle)}", index[circle[0]], "parent")
         for circle in find_circles([task.id for task in plan.tasks], above)
     ]
+
+
+def _circle_words(circle: Sequence[str]) -> str:
+    if len(circle) <= CIRCLE_SHOWN_MAX:
+        return f": {' → '.join([*circle, circle[0]])}"
+    return f" of {len(circle):,}: {' → '.join([*circle[: CIRCLE_SHOWN_MAX - 1], '…', circle[-1], circle[0]])}"
 
 
 def find_circles(names: Sequence[str], above: Mapping[str, str]) -> list[list[str]]:

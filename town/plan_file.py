@@ -1,6 +1,6 @@
 """The file of a plan: read whole, with every fault and its place, and written by rename.
 
-Nothing here knows a town. `plan` has what a plan is, `plan_text` where things stand.
+Nothing here knows a town. `plan` has what a plan is, `plan_toml` how a broken one is read, `plan_text` where things stand.
 """
 
 from __future__ import annotations
@@ -9,10 +9,11 @@ import contextlib
 import errno
 import os
 import stat
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from projections import no_garbage_collection
 from town.errors import (
     FolderRefusedError,
     PlacedFault,
@@ -21,15 +22,15 @@ from town.errors import (
     PlanRefusedError,
     PlanTooLargeError,
 )
-from town.folder import refuse_os_errors, write_by_rename
+from town.folder import make_by_link, refuse_os_errors, write_by_rename
 from town.plan import Plan, PlanFault, read_plan
+from town.plan_toml import Parsed, parse_faulty_plan
 
 if TYPE_CHECKING:
     from town.plan_text import Outline
 
 PLAN_FILE: Final = "tasks.toml"
 PLAN_BYTES_MAX: Final = 32 * 1024 * 1024
-BAD_LINES_MAX: Final = 20
 BYTE_ORDER_MARK: Final = "\ufeff"
 
 STARTER: Final = """\
@@ -71,6 +72,7 @@ class PlanFile(NamedTuple):
         return PlanRefusedError(self.path, place_faults(self.text, faults))
 
 
+@no_garbage_collection()
 def read_plan_file(path: Path, *, look: Look | None = None) -> PlanFile:
     """The plan in a file. PlanMissingError, PlanTooLargeError, FolderRefusedError; PlanRefusedError names every fault.
 
@@ -78,20 +80,20 @@ def read_plan_file(path: Path, *, look: Look | None = None) -> PlanFile:
     """
     content = read_plan_bytes(path)
     text = _decode(path, content)
-    table, bad_lines, text_parsed = _parse(text)
+    parsed = parse_faulty_plan(text)
     broken: frozenset[int] = frozenset()
-    if bad_lines:
-        outline = _outline(text_parsed)
-        broken = frozenset(task for fault in bad_lines if (task := outline.task_at_line(fault.line)) is not None)
-    plan, faults = read_plan(table, broken=broken)
-    if not faults and _may_be_inline(text, table, len(plan.tasks)) and _outline(text).has_tasks_elsewhere:
+    if parsed.faults:
+        outline = _outline(parsed.text)
+        broken = frozenset(task for line in parsed.broken_lines if (task := outline.task_at_line(line)) is not None)
+    plan, faults = read_plan(parsed.table, broken=broken)
+    if not faults and _may_be_inline(parsed, len(plan.tasks)) and _outline(parsed.text).has_tasks_elsewhere:
         faults.append(PlanFault("tasks are not written as [[tasks]] tables", key="tasks"))
     if look is not None and plan.has_names_of_town and all(plan.tasks[number].id for number in broken):
         faults += look(plan)
-    if bad_lines or faults:
-        placed = [*bad_lines, *place_faults(text_parsed, faults)]
+    if parsed.faults or faults:
+        placed = [*parsed.faults, *place_faults(parsed.text, faults)]
         raise PlanRefusedError(path, sorted(placed, key=lambda fault: (fault.line, fault.column)))
-    return PlanFile(path, content, text, table, plan)
+    return PlanFile(path, content, text, parsed.table, plan)
 
 
 def read_plan_bytes(path: Path) -> bytes:
@@ -114,30 +116,30 @@ def read_plan_bytes(path: Path) -> bytes:
 def write_plan_file(path: Path, text: str) -> None:
     """Write the file by rename: a crash leaves the old file or the new one. FolderRefusedError."""
     try:
-        # Where the name is a link, what it leads to is written, with the permissions it has.
+        # Where the name is a link, what it leads to is written, with the permissions and the owner it has.
         target = path.resolve()
-        mode: int | None = None
+        status: os.stat_result | None = None
         with contextlib.suppress(FileNotFoundError):
             status = target.stat()
             # A rename would put a file in the place of a device.
             _refuse_other_than_file(status)
-            mode = stat.S_IMODE(status.st_mode)
             if not os.access(target, os.W_OK):
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-        write_by_rename(target, text.encode(), mode=mode)
+        write_by_rename(target, text.encode(), like=status)
     except OSError as error:
         # Named is the plan, not the new file beside it.
         raise FolderRefusedError(path, error) from error
 
 
 def make_plan_file(path: Path) -> None:
-    """Write the starter file. PlanExistsError where there is a file, FolderRefusedError."""
-    with refuse_os_errors(path):
-        try:
-            with path.open("x", encoding="utf-8", newline="\n") as file:
-                file.write(STARTER)
-        except FileExistsError as error:
-            raise PlanExistsError(path) from error
+    """Write the starter file, whole or not at all. PlanExistsError where there is a file, FolderRefusedError."""
+    try:
+        make_by_link(path, STARTER.encode())
+    except FileExistsError as error:
+        raise PlanExistsError(path) from error
+    except OSError as error:
+        # Named is the plan, not the new file beside it.
+        raise FolderRefusedError(path, error) from error
 
 
 def place_faults(text: str, faults: Sequence[PlanFault]) -> list[PlacedFault]:
@@ -164,13 +166,6 @@ def _refuse_other_than_file(status: os.stat_result) -> None:
         raise OSError(errno.EINVAL, "It is no regular file")
 
 
-def parse_plan(text: str) -> dict[str, Any]:
-    """The tables of a text that is TOML."""
-    import tomli  # noqa: PLC0415 - only who writes a plan pays for it
-
-    return tomli.loads(text)
-
-
 def _decode(path: Path, content: bytes) -> str:
     try:
         return content.decode().removeprefix(BYTE_ORDER_MARK)
@@ -184,59 +179,10 @@ def _decode(path: Path, content: bytes) -> str:
         raise PlanRefusedError(path, [fault]) from error
 
 
-def _parse(text: str) -> tuple[dict[str, Any], list[PlacedFault], str]:
-    """The text's tables, and what is not TOML in it; and the text without the lines that are not."""
-    # Four times as fast as the standard library's, which is made from it (docs/decisions/0011).
-    import tomli  # noqa: PLC0415 - only who reads a plan pays for it
-
-    faults: list[PlacedFault] = []
-    lines: list[str] = []
-    while True:
-        try:
-            return tomli.loads(text), faults, text
-        except tomli.TOMLDecodeError as error:
-            fault = PlacedFault(error.lineno, error.colno, f"not TOML: {error.msg[:1].lower()}{error.msg[1:]}")
-        except RecursionError:
-            return {}, [*faults, PlacedFault(1, 1, "not TOML: arrays or tables lie too deep in each other")], ""
-        except ValueError as error:
-            # Python's own word on a number of thousands of digits.
-            return {}, [*faults, PlacedFault(1, 1, f"not TOML: {error}")], ""
-        # The parser ends at its first complaint: without that line it goes on to the next one.
-        lines = lines or text.split("\n")
-        number = min(fault.line, len(lines)) - 1
-        is_known = any(each.line == fault.line for each in faults)
-        if not is_known:
-            faults.append(fault)
-        if is_known or len(faults) == BAD_LINES_MAX or not _is_bad_alone(lines[number], fault):
-            return {}, faults, ""
-        lines[number] = _stand_in(lines[number], number)
-        text = "\n".join(lines)
-
-
-def _is_bad_alone(line: str, fault: PlacedFault) -> bool:
-    """Whether the fault lies in this line, not in one before it that goes on too far, such as an array that is not closed."""
-    import tomli  # noqa: PLC0415 - as above
-
-    if "cannot" in fault.problem:
-        return True
-    try:
-        tomli.loads(line)
-    except tomli.TOMLDecodeError:
-        return True
-    return False
-
-
-def _stand_in(line: str, number: int) -> str:
-    """What the text gets in place of a bad line: for a header one that keeps the lines below it apart from those above."""
-    stripped = line.lstrip()
-    if stripped.startswith("[["):
-        return "[[tasks]]"
-    return f"[line-{number}]" if stripped.startswith("[") else ""
-
-
-def _may_be_inline(text: str, table: Mapping[str, object], tasks: int) -> bool:
+def _may_be_inline(parsed: Parsed, tasks: int) -> bool:
     """Whether tasks may be written as `tasks = […]`; only then the whole text is looked through."""
-    is_empty = "tasks" in table and not tasks
+    is_empty = "tasks" in parsed.table and not tasks
+    text = parsed.text
     return is_empty or text.count("[[tasks]]") != tasks or "tasks=" in text or "tasks =" in text
 
 

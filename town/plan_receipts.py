@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from msgspec import Struct
 
-from ledger import Event, Position, TaskCreated, TaskRemoved
+from ledger import Event, Position, Task, TaskCreated, TaskRemoved
 from town.plan import Value
 
 
@@ -30,13 +32,17 @@ class PlanKept(Struct, frozen=True):
 
 
 class PushReceipt(Struct, frozen=True):
-    """What a push led to, or would lead to: changes in the order of their events, and what stays as it is in the town."""
+    """What a push led to, or would lead to: changes in the order of their events, and what stays as it is in the town.
+
+    `found` has the plan's tasks, by their ids in the file, as the push found them in the town; those it did not are missing.
+    """
 
     tasks: int
     changes: tuple[PlanChange, ...]
     kept: tuple[PlanKept, ...]
     not_understood: tuple[str, ...]
     positions: tuple[Position, ...] = ()
+    found: Mapping[str, Task] = {}
 
     @property
     def created(self) -> int:

@@ -6,7 +6,6 @@ A TOML library gives values without their places, and those that keep comments m
 
 from __future__ import annotations
 
-import json
 import re
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +13,9 @@ from typing import Final, NamedTuple
 
 from town.plan import TASK_KEYS, Value
 
-_STRING: Final = r'"""(?:\\[\s\S]|[^\\])*?"{3,5}' r"|'''[\s\S]*?'{3,5}" r'|"(?:\\.|[^"\\\n])*"' r"|'[^'\n]*'"
+_STRING: Final = (
+    r'"""(?:\\[\s\S]|[^\\])*?"{3,5}' r"|'''[\s\S]*?'{3,5}" r'|"(?!"")(?:\\.|[^"\\\n])*"' r"|'(?!'')[^'\n]*'"
+)
 _BLANKS: Final = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
 _KEY_PART: Final = re.compile(r"""[ \t]*("(?:\\.|[^"\\\n])*"|'[^'\n]*'|[A-Za-z0-9_-]+)[ \t]*""")
 _TOKEN: Final = re.compile(rf"(?P<string>{_STRING})|(?P<comment>#[^\r\n]*)|[\[\]{{}},]|[^\"'#\[\]{{}},]+")
@@ -24,6 +25,10 @@ _REST_OF_LINE: Final = re.compile(r"[^\n]*\n?")
 _COMMENT_LINE: Final = re.compile(r"[ \t]*#[^\n]*\n?")
 _SPACES: Final = re.compile(r"[ \t]*")
 _BLANK_LINE: Final = re.compile(r"[ \t]*\r?\n")
+
+
+class NotTomlError(ValueError):
+    """The text is not TOML at this place. It never leaves a text that was parsed before."""
 
 
 class Statement(NamedTuple):
@@ -45,6 +50,14 @@ class Table(NamedTuple):
 
     def find(self, key: str) -> Statement | None:
         return next((each for each in self.statements if each.keys[0] == key), None)
+
+
+class Extent(NamedTuple):
+    """Where a statement or header begins, its value (None: there is none), and its end (None: it has none)."""
+
+    start: int
+    value: int | None
+    end: int | None
 
 
 class Edit(NamedTuple):
@@ -127,7 +140,7 @@ def edited(
 ) -> str:
     """The text with values of tasks changed, tasks dropped, and tasks added at the end; all else stays as it is."""
     newline = "\r\n" if "\r\n" in outline.text else "\n"
-    edits = [Edit(*_extent(outline, task), "") for task in dropped]
+    edits = [Edit(*_task_extent(outline, task), "") for task in dropped]
     edits += [
         edit._replace(text=_with_newlines(edit.text, newline))
         for task, values in changed.items()
@@ -149,26 +162,70 @@ def _with_newlines(text: str, newline: str) -> str:
     return text.replace("\r\n", "\n").replace("\n", newline)
 
 
+def extent_at(text: str, offset: int, *, begin: int = 0) -> Extent:
+    """What a parser was at when it ended at `offset`: the last statement or header that begins there or before.
+
+    `begin` is where to look from: the beginning of a statement, at `offset` or before. Up to the answer the text is TOML.
+    """
+    found = Extent(begin, None, begin)
+    while found.end is not None:
+        start = _after_blanks(text, found.end)
+        # Nothing begins in the line that something ended in: there the parser was still at the one before.
+        is_behind_one = begin < found.end and "\n" not in text[found.end : start]
+        if start == len(text) or start > offset or is_behind_one:
+            break
+        found = _extent(text, start)
+    return found
+
+
+def _extent(text: str, start: int) -> Extent:
+    value: int | None = None
+    try:
+        if text[start] == "[":
+            return Extent(start, None, _header(text, start)[1])
+        _, value = _statement_head(text, start)
+        return Extent(start, value, _value_end(text, value))
+    except NotTomlError:
+        return Extent(start, value, None)
+
+
 def _scan(text: str) -> Iterator[Table | Statement]:
     position = 0
-    while True:
-        blanks = _BLANKS.match(text, position)
-        assert blanks is not None, "nothing is a blank too"
-        start = blanks.end()
-        if start == len(text):
-            return
+    while (start := _after_blanks(text, position)) < len(text):
         if text[start] == "[":
-            is_element = text.startswith("[[", start)
-            path, position = _key(text, start + 1 + is_element)
-            position += 1 + is_element
-            yield Table(path, is_element, start, [])
+            path, position = _header(text, start)
+            yield Table(path, text.startswith("[[", start), start, [])
         else:
-            keys, position = _key(text, start)
-            value = position + 1
-            while text[value] in " \t":
-                value += 1
+            keys, value = _statement_head(text, start)
             position = _value_end(text, value)
             yield Statement(keys, start, value, position)
+
+
+def _after_blanks(text: str, position: int) -> int:
+    blanks = _BLANKS.match(text, position)
+    assert blanks is not None, "nothing is a blank too"
+    return blanks.end()
+
+
+def _header(text: str, start: int) -> tuple[tuple[str, ...], int]:
+    """The name in a header, in its parts, and where the header ends."""
+    is_element = text.startswith("[[", start)
+    path, position = _key(text, start + 1 + is_element)
+    return path, _behind(text, position, "]]" if is_element else "]")
+
+
+def _statement_head(text: str, start: int) -> tuple[tuple[str, ...], int]:
+    """A statement's key, in its parts, and where the value begins."""
+    keys, position = _key(text, start)
+    spaces = _SPACES.match(text, _behind(text, position, "="))
+    assert spaces is not None, "no space is spaces too"
+    return keys, spaces.end()
+
+
+def _behind(text: str, position: int, sign: str) -> int:
+    if not text.startswith(sign, position):
+        raise NotTomlError
+    return position + len(sign)
 
 
 def _key(text: str, position: int) -> tuple[tuple[str, ...], int]:
@@ -176,35 +233,41 @@ def _key(text: str, position: int) -> tuple[tuple[str, ...], int]:
     parts: list[str] = []
     while True:
         part = _KEY_PART.match(text, position)
-        assert part is not None, "the text was parsed before"
-        parts.append(_unquoted(part[1]))
+        if part is None:
+            raise NotTomlError
+        parts.append(part[1] if part[1][0] not in "\"'" else _string(part[1]))
         position = part.end()
         if not text.startswith(".", position):
             return tuple(parts), position
         position += 1
 
 
-def _unquoted(part: str) -> str:
-    if part[0] == "'":
-        return part[1:-1]
-    if part[0] != '"':
-        return part
+def _string(word: str) -> str:
+    """A string as TOML means it."""
+    import tomli  # noqa: PLC0415 - only who has quoted keys or edits tags pays for it
+
     try:
-        return str(json.loads(part))
-    except ValueError:
-        # An escape that JSON does not have: no key of ours is spelled so.
-        return part
+        return str(tomli.loads(f"string = {word}")["string"])
+    except tomli.TOMLDecodeError as error:
+        raise NotTomlError from error
 
 
 def _value_end(text: str, start: int) -> int:
-    if text[start] in "\"'":
-        found = _WHOLE_STRING.match(text, start)
-    elif text[start] in "[{":
-        return max(token.end() for token in _tokens(text, start))
-    else:
-        found = _PLAIN_VALUE.match(text, start)
-    assert found is not None, "the text was parsed before"
+    if text.startswith(("[", "{"), start):
+        return _brackets_end(text, start)
+    found = (_WHOLE_STRING if text.startswith(('"', "'"), start) else _PLAIN_VALUE).match(text, start)
+    if found is None:
+        raise NotTomlError
     return found.end()
+
+
+def _brackets_end(text: str, start: int) -> int:
+    depth = 0
+    for token in _tokens(text, start):
+        depth += (token[0] in ("[", "{")) - (token[0] in ("]", "}"))
+        if not depth:
+            return token.end()
+    raise NotTomlError
 
 
 def _tokens(text: str, start: int) -> Iterator[re.Match[str]]:
@@ -292,7 +355,7 @@ def _removal(text: str, statement: Statement) -> Edit:
 def _array(text: str, statement: Statement, wanted: tuple[str, ...]) -> str:
     """The array with `wanted` in it: what stays keeps its place and its comments, what is new comes at the end."""
     tokens = list(_tokens(text, statement.value))[:-1]
-    tags = [None if token["string"] is None else _tag(token[0]) for token in tokens]
+    tags = [None if token["string"] is None else _string(token[0]).strip() for token in tokens]
     kept = tuple(dict.fromkeys(tag for tag in tags if tag in wanted))
     added = tuple(tag for tag in wanted if tag not in kept)
     if "\n" not in text[statement.value : statement.end]:
@@ -309,13 +372,7 @@ def _array(text: str, statement: Statement, wanted: tuple[str, ...]) -> str:
     return "\n".join([*lines, *(f"{indent}{rendered(tag)}," for tag in added), "]"])
 
 
-def _tag(word: str) -> str:
-    import tomli  # noqa: PLC0415 - only who edits pays for it
-
-    return str(tomli.loads(f"tag = {word}")["tag"]).strip()
-
-
-def _extent(outline: Outline, task: int) -> tuple[int, int]:
+def _task_extent(outline: Outline, task: int) -> tuple[int, int]:
     """A task's whole part of the text: the comments right above it, its table, the tables below it, and what follows up
     to a comment that stands apart or belongs to the next table.
     """

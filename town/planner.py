@@ -24,14 +24,18 @@ from ledger import (
 from projections import LiveBoard, no_garbage_collection
 from town.errors import PlanChangedError, PlanMissingError
 from town.plan import BRING_BACK, Plan, PlanFault, PlannedTask, find_circles, is_uuid, read_plan
-from town.plan_file import BYTE_ORDER_MARK, PlanFile, parse_plan, read_plan_bytes, read_plan_file, write_plan_file
+from town.plan_file import BYTE_ORDER_MARK, PlanFile, read_plan_bytes, read_plan_file, write_plan_file
 from town.plan_pull import PullEdits, faults_of_pull, pull_edits
 from town.plan_receipts import PlanChange, PlanComparison, PlanKept, PullChange, PullReceipt, PushReceipt
 from town.plan_text import Outline, edited, rendered
+from town.plan_toml import parse_plan
 from town.plan_wishes import Kept, wish
 from town.writer import Decided, Decisions, Writer, decide_wishes
 
 PULL_ATTEMPTS_MAX: Final = 5
+_CANNOT_BE_EDITED: Final = PlanFault(
+    "the file is spelled in a way in which a pull cannot edit it; write its tasks as docs/reference/tasks-toml.md does"
+)
 
 
 class _Found(NamedTuple):
@@ -53,6 +57,7 @@ class _PlanDecisions(Decisions, frozen=True):
     """What was decided, and what stays."""
 
     names: Mapping[str, str] = {}
+    found: Mapping[str, Task] = {}
     kept: tuple[PlanKept, ...] = ()
 
 
@@ -140,6 +145,7 @@ class Planner:
         above = self._above(found, wishes)
         self._refuse_circles(file, found, above)
         names = {task: planned.id for task, planned in zip(found.tasks, plan.tasks, strict=True)}
+        there = {name: state for task, name in names.items() if (state := found.task(task)) is not None}
         if is_pruning:
             pruned, stays = self._prune(frozenset(found.tasks), above, is_forced=is_forced)
             wishes |= dict.fromkeys(pruned)
@@ -147,7 +153,7 @@ class Planner:
             names |= {task.id: str(task.alias) for task in pruned.values()}
             kept += stays
         decided = decide_wishes(found.states, wishes)
-        return _PlanDecisions(decided, _lineages(decided, above, found.states), names, tuple(kept))
+        return _PlanDecisions(decided, _lineages(decided, above, found.states), names, there, tuple(kept))
 
     def _find(self, plan: Plan) -> _Found:
         """The plan's tasks and parents in the town."""
@@ -291,21 +297,23 @@ class Planner:
     def _edited(self, file: PlanFile, edits: PullEdits, board: Mapping[str, Task], removed: frozenset[str]) -> str:
         if not edits:
             return file.text
-        text = edited(
-            Outline(file.text), changed=edits.changed, dropped=edits.dropped, added=list(edits.added.values())
-        )
         # Read as anybody would read it: whatever an edit got wrong, no file is written that does not show the town.
-        plan, faults = read_plan(parse_plan(text))
-        assert not faults, faults
+        try:
+            text = edited(
+                Outline(file.text), changed=edits.changed, dropped=edits.dropped, added=list(edits.added.values())
+            )
+            plan, faults = read_plan(parse_plan(text))
+        except ValueError as error:
+            raise file.refuse([_CANNOT_BE_EDITED]) from error
         again = self._find(plan)
-        left = pull_edits(plan, again.tasks, again.parents, board=board, removed=removed)
-        assert not left, f"what was pulled differs from the town: {left}"
+        if faults or pull_edits(plan, again.tasks, again.parents, board=board, removed=removed):
+            raise file.refuse([_CANNOT_BE_EDITED])
         return (BYTE_ORDER_MARK if file.content.startswith(BYTE_ORDER_MARK.encode()) else "") + text
 
 
 def _receipt(plan: Plan, made: _PlanDecisions, positions: tuple[Position, ...]) -> PushReceipt:
     changes = tuple(PlanChange(made.names[task], task, tuple(events)) for task, _, events in made.decided)
-    return PushReceipt(len(plan.tasks), changes, made.kept, plan.not_understood, positions)
+    return PushReceipt(len(plan.tasks), changes, made.kept, plan.not_understood, positions, made.found)
 
 
 def _kept(planned: PlannedTask, task: str, kept: Kept) -> PlanKept:

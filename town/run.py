@@ -174,8 +174,9 @@ class Run:
     # --- writing down what came of it --------------------------------------------------------------------------
 
     def _finish(self, write: Callable[[Town, int], RunReport]) -> RunReport:
-        """What `write` returns; for a while again and again where the server does not answer."""
+        """What `write` returns; for a while again and again where the server does not answer, until an urgent stop."""
         deadline = time.monotonic() + FINISH_SECONDS_MAX
+        told: set[str] = set()
         with ExitStack() as opened:
             town: Town | None = self._town
             while True:
@@ -184,9 +185,11 @@ class Run:
                     town = town or opened.enter_context(Town.open(self._town.folder, actor=self._town.actor))
                     return self._write_down(town, write)
                 except StoreUnavailableError as error:
-                    if time.monotonic() > deadline:
+                    if time.monotonic() > deadline or self._instructions.ending.is_urgent():
                         raise RunUnfinishedError(error, self._task.id, self._log.path) from error
-                    self._instructions.listener.warn(str(error))
+                    if str(error) not in told:
+                        told.add(str(error))
+                        self._instructions.listener.warn(str(error))
                     time.sleep(SERVER_WAIT_SECONDS)
                     town = None
 

@@ -32,6 +32,7 @@ from town import (
 )
 
 KEPT_SHOWN_MAX = 10
+UNKNOWN_SHOWN_MAX = 10
 PLAN_CHANGES_SHOWN_MAX = 50
 
 FileOption = Annotated[
@@ -258,7 +259,9 @@ def _warn_of_kept(kept: Sequence[PlanKept]) -> None:
 
 def _warn_of_unknown(names: Sequence[str]) -> None:
     if names:
-        warn(f"Not understood, and left as it is: {', '.join(names)}")
+        more = len(names) - UNKNOWN_SHOWN_MAX
+        rest = f" … and {more:,} more; --json lists them all." if more > 0 else ""
+        warn(f"Not understood, and left as it is: {', '.join(names[:UNKNOWN_SHOWN_MAX])}{rest}")
 
 
 def _shown(path: Path) -> str:

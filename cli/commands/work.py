@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import Annotated
 
@@ -10,7 +9,7 @@ import typer
 
 from cli.exits import Exit
 from cli.options import DURATION_HELP, ActorOption, AgentArgument, JsonOption, TownOption, parse_duration
-from cli.output import Cell, json_line, say, say_error, say_json, say_table, warn
+from cli.output import Cell, going_on_unheard, json_line, say, say_error, say_json, say_table, warn
 from cli.render import NOTHING, state_cell
 from cli.session import opened
 from cli.shapes import Shape, task_shape
@@ -63,6 +62,8 @@ def work(
     """Work as an agent: take a task, run a program for it, write down what came of it, and go on to the next.
 
     Takes what is assigned to the agent, then the backlog. The program gets the description on stdin and the task's id in TT_TASK; its output goes to .tt/logs/. Exit status 0 completes the task with the last line of stdout, any other fails it with the end of stderr. A stop signal asks the program to end and puts its task back.
+
+    Never put {description} into code that a shell reads: the description would run as code. Let the program read stdin, or hand it over: sh -c 'echo "$1"' sh {description}
 
     With --once the exit code is 0 where the task was completed, 1 where it was not or there was none.
     """
@@ -175,17 +176,17 @@ def wait(
 
 
 class _Listener(RunListener):
-    """Says what a runner does, a line each. Where nobody reads it any more, the runner goes on all the same."""
+    """Says what a runner does, a line each. Where nobody can read it any more, the runner goes on all the same."""
 
     def report(self, report: RunReport) -> None:
-        try:
-            sys.stdout.write(f"{self._line(report)}\n")
+        line = self._line(report)
+        with going_on_unheard(sys.stdout):
+            sys.stdout.write(f"{line}\n")
             sys.stdout.flush()
-        except BrokenPipeError:
-            sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - for as long as the program runs
 
     def warn(self, problem: str) -> None:
-        warn(problem)
+        with going_on_unheard(sys.stderr):
+            warn(problem)
 
     def _line(self, report: RunReport) -> str:
         took = "" if report.outcome is Outcome.STARTED else f" ({duration(round(report.seconds * 1_000))})"

@@ -60,6 +60,44 @@ def test_work_once_without_a_task_says_so(tt: Tt, town: Path) -> None:
     assert tt("work", "ada", "--once", "--json", "--", "true") == (1, "", "")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "option", "has_hint"),
+    [
+        (["--once", "sh", "-c", "x"], "-c", True),
+        (["--grace", "1s", "make", "--jobs=4", "all"], "--jobs", True),
+        (["--onec", "--", "sh", "-c", "x"], "--onec", False),
+    ],
+)
+def test_option_of_the_program_before_the_dashes_says_where_it_goes(
+    tt: Tt, town: Path, arguments: list[str], option: str, has_hint: bool
+) -> None:
+    """Without `--` the program's options look like ours; with it only ours are in question."""
+    assert town.is_dir()
+    ran = tt("work", "ada", *arguments)
+    assert ran.code == 2
+    words = " ".join(ran.err.replace("│", " ").split())
+    assert f"No such option: {option}" in words
+    assert ("put -- before the program" in words) == has_hint
+
+
+def test_own_options_need_no_dashes_before_a_program_without_any(tt: Tt, town: Path) -> None:
+    """Values that begin with a dash are values; the help is help."""
+    assert town.is_dir()
+    made(tt, "assign", "ada", "Paint")
+    assert tt("work", "ada", "echo", "--role", "-x", "--actor=-y", "--once").code == 0
+    assert tt("work", "-h").code == 0
+
+
+def test_description_handed_over_as_an_argument_is_no_code(tt: Tt, town: Path) -> None:
+    """As the help says: with "$1" a shell does not read it."""
+    assert town.is_dir()
+    task = made(tt, "assign", "ada", 'x"; touch harm; echo $(touch harm)')
+    assert tt("work", "ada", "--once", "--", "sh", "-c", 'echo "$1"', "sh", "{description}").code == 0
+    assert tt("task", "show", task, "--json").json["task"]["result"] == 'x"; touch harm; echo $(touch harm)'
+    assert not (town / "harm").exists()
+    assert "would run as code" in " ".join(tt("work", "--help").out.split())
+
+
 def test_work_as_json_is_a_line_for_each_turn(tt: Tt, town: Path) -> None:
     """Both lines have the same fields; the task is as it is then."""
     assert town.is_dir()

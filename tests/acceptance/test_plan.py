@@ -255,6 +255,29 @@ def test_unknown_keys_are_kept_and_reported_once(tt: Tt, plan: Path) -> None:
     assert plan.read_text().count("estimate = 3") == 6
 
 
+def test_many_unknown_keys_are_named_in_short(tt: Tt, plan: Path) -> None:
+    """The first ten, and how many more there are; programs get them all."""
+    plan.write_text(PLAN + "".join(f"key{number} = 1\n" for number in range(300)))
+    ran = tt("plan", "--check")
+    assert "Not understood, and left as it is: tasks.key0, tasks.key1," in ran.err
+    assert "tasks.key9 … and 290 more; --json lists them all." in ran.err
+    assert len(ran.err) < 300
+    assert len(tt("plan", "--check", "--json").json["not_understood"]) == 300
+
+
+def test_plan_shows_the_towns_state_where_the_file_has_none(tt: Tt, town: Path) -> None:
+    """A task that is long done, and whoever did it, once stood there as pending."""
+    (town / "tasks.toml").write_text(
+        '[meta]\ndefault_agent = "bob"\n'
+        '[[tasks]]\nid = "a"\ndescription = "A"\n[[tasks]]\nid = "b"\ndescription = "B"\nstatus = "pending"\n'
+    )
+    tt("task", "create", "A", "--alias", "a", "--agent", "ada")
+    tt("task", "complete", "a")
+    rows = {line.split()[0]: line.split() for line in tt("plan").out.splitlines()}
+    assert rows["a"] == ["a", "✅", "completed", "ada", "A"]
+    assert rows["b"][:4] == ["b", "⏳", "pending", "bob"]
+
+
 def test_push_never_moves_a_task_backwards_and_says_so(tt: Tt, plan: Path) -> None:
     """What runs or is done stays so; --force takes it back, with requeue and reopen events."""
     assert plan.exists()

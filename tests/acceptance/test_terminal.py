@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import pty
 import re
-import select
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.benchmarks.push import write_plan
+from tests.support.terminal import on_terminal
 from tests.support.tt import Tt
+from town import PLAN_FILE
 
 EVIL = "red \x1b[31m title \x1b]0;pwned\x07 bell \x07 back \x08 csi \x9b31m del \x7f bidi \u202e tab \t cr \r end"
 RAW = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
@@ -67,30 +65,13 @@ def test_terminal_gets_colour_and_no_foreign_sequence(arguments: list[str], town
     assert "\x1b[" not in on_terminal(arguments, town, {"TERM": "xterm-256color", "NO_COLOR": "1"})
 
 
-def on_terminal(arguments: list[str], folder: Path, environment: dict[str, str]) -> str:
-    """What `tt` writes to a terminal of 100 columns."""
-    ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "cli.main", *arguments],
-        cwd=folder,
-        env={**os.environ, "COLUMNS": "100", **environment},
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-    )
-    os.close(theirs)
-    written = b""
-    try:
-        while select.select([ours], [], [], 60)[0]:
-            try:
-                part = os.read(ours, 65_536)
-            except OSError:
-                break
-            if not part:
-                break
-            written += part
-    finally:
-        os.close(ours)
-        process.wait(timeout=60)
-    assert process.returncode == 0, written
-    return written.decode()
+def test_bar_of_a_large_push_counts_all_of_its_events(town: Path) -> None:
+    """From none to all of them, and gone before the command says what it did. It once left out the first batch."""
+    write_plan(town / PLAN_FILE, 3_000)
+    shown = on_terminal(["sync", "push"], town, {"TERM": "xterm-256color", "NO_COLOR": "1"})
+    counts = [(int(done), int(total)) for done, total in re.findall(r"(\d+)/(\d+)", shown)]
+    assert counts[0] == (0, 6_000)
+    assert {total for _, total in counts} == {6_000}
+    assert counts == sorted(counts)
+    assert len(set(counts)) > 2
+    assert "3,000 created" in shown[shown.rindex("/6000") :]

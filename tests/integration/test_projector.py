@@ -12,6 +12,7 @@ import pytest
 import redis
 
 from ledger import (
+    BEGINNING,
     CheckpointAheadError,
     CheckpointMismatchError,
     EventDecodingError,
@@ -196,11 +197,11 @@ def test_catch_up_upto_a_position_stops_at_or_after_it(client: redis.Redis, keys
 
 
 def test_catch_up_tells_its_progress(client: redis.Redis, keys: Keys, store: EventStore) -> None:
-    """After each batch: where it is, and where it goes."""
+    """Before the first batch and after each: where it is, and where it goes. Without the first, a bar would begin too late."""
     positions = append(store, [TaskCreated("a"), *(TaskNoted(str(number)) for number in range(4))])
     told: list[tuple[Position, Position]] = []
     Projector(client, keys, batch_events_max=2).catch_up(progress=lambda at, goal: told.append((at, goal)))
-    assert told == [(positions[index], positions[-1]) for index in (1, 3, 4)]
+    assert told == [(at, positions[-1]) for at in (BEGINNING, positions[1], positions[3], positions[4])]
 
 
 @pytest.mark.parametrize("batch_events_max", [1, 2, 500])

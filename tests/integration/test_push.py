@@ -230,3 +230,32 @@ def test_pull_refuses_to_take_out_the_parent_of_a_task_the_town_never_had(town: 
             act()
     assert town.plan_path().read_text() == TOGETHER
     assert town.push(force=True).created == 2
+
+
+def test_pull_edits_keys_in_every_spelling(town: Town) -> None:
+    """TOML has escapes that JSON does not; a key with one once ended in an IndexError."""
+    path = town.plan_path()
+    path.write_text(
+        '[["\\U00000074asks"]]\n"\\U00000069d" = "a"\n"\\x64escription" = "A"\n'
+        '[[tasks]]\nid = "b"\n"d\\U00000065scription" = "B"\n"par\\U00000065nt" = "a"\n"st\\u0061tus" = "pending"\n'
+    )
+    town.push()
+    town.describe("a", "Better")
+    town.complete("b", agent="ada")
+    assert town.pull().has_changes
+    assert '"st\\u0061tus" = "completed"\n' in path.read_text()
+    assert '"\\x64escription" = "Better"\n' in path.read_text()
+    assert not town.pull().has_changes
+    assert town.compare_plan().is_equal
+
+
+@pytest.mark.parametrize("spoilt", ["[[tasks]\n", '[[tasks]]\nid = "a"\n', ""])
+def test_pull_that_would_spoil_the_file_is_refused(town: Town, spoilt: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is to be written is read first; where it does not show the town, the file stays as it is."""
+    path = town.plan_path()
+    path.write_text(TOGETHER)
+    town.push()
+    monkeypatch.setattr("town.planner.edited", lambda *_, **__: spoilt)
+    with pytest.raises(PlanRefusedError, match="a pull cannot edit it"):
+        town.pull()
+    assert path.read_text() == TOGETHER

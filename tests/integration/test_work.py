@@ -34,6 +34,7 @@ from town import (
     Outcome,
     ProgramNotFoundError,
     ProgramNotStartedError,
+    RunListener,
     Runner,
     RunReport,
     RunUnfinishedError,
@@ -295,6 +296,23 @@ def test_killed_runner_loses_its_task_once_and_another_does_it(place: Place, tmp
     assert Counter(place.types(task))["completed"] == 1
 
 
+def test_heartbeat_of_a_killed_runner_ends_by_itself(place: Place, tmp_path: Path) -> None:
+    """Nobody deletes the key: its own time-out, in real time, makes the task lost, and not before."""
+    task = place.town.create("important", agent="ada").task
+    with running_runner("ada", "--", "sh", "-c", WAITS, folder=place.folder, logs=tmp_path) as runner:
+        place.pid()
+        runner.send(signal.SIGKILL)
+        runner.wait()
+    (key,) = place.heartbeats()
+    left_ms = place.client.pttl(key)
+    assert 0 < left_ms <= HEARTBEAT_MS
+    assert place.town.lost_tasks() == []
+    wait_until(place.town.lost_tasks, seconds_max=left_ms / 1_000 + 5)
+    assert place.heartbeats() == []
+    [(lost, moved)] = place.town.reclaim()
+    assert (lost.task.id, moved and moved.state) == (task.id, State.PENDING)
+
+
 def test_runner_that_stood_still_does_not_overwrite_who_took_over(place: Place, tmp_path: Path) -> None:
     """Stopped for longer than its heartbeat, it finds its task with another agent: it ends its program and writes nothing."""
     task = place.town.create("contested", agent="ada").task
@@ -523,3 +541,33 @@ def test_result_that_cannot_be_written_down_names_its_log(place: Place, monkeypa
     assert refused.value.task == task.id
     assert refused.value.log.read_text() == "precious\n"
     assert [lost.task.id for lost in place.town.lost_tasks()] == [task.id]
+
+
+def test_second_stop_ends_a_runner_that_cannot_write_down_its_result(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says once what is in the way, and where the output is. It once went on for a minute, with a line each half second."""
+    task = place.town.create("lost words", agent="ada").task
+    stop = Stop()
+    attempts: list[object] = []
+    warnings: list[str] = []
+
+    def refuse(*_: object, **__: object) -> None:
+        attempts.append(None)
+        if len(attempts) > 2:
+            stop.ask()
+        raise StoreUnavailableError("redis", "did not answer", "Is it running?")
+
+    class Listener(RunListener):
+        def warn(self, problem: str) -> None:
+            warnings.append(problem)
+
+    monkeypatch.setattr("town.run.SERVER_WAIT_SECONDS", 0.0)
+    monkeypatch.setattr(Town, "complete", refuse)
+    runner = Runner(place.folder, "ada", ["echo", "precious"], stop=stop, listener=Listener())
+    with pytest.raises(RunUnfinishedError, match="its output is in") as refused:
+        runner.run(once=True)
+    assert len(attempts) == 4
+    assert len(warnings) == 1
+    assert refused.value.log.read_text() == "precious\n"
+    assert place.is_running(task)

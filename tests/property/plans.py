@@ -131,6 +131,21 @@ steps: Final[SearchStrategy[Step]] = st.one_of(
 )
 
 
+_LIVES: Final = ((), ("create",), ("create", "assign"), ("create", "start"), ("create", "start", "complete"))
+"""How a task came as far as it is: not there, pending, assigned, running, ended."""
+
+
+@st.composite
+def days(draw: st.DrawFn) -> list[Step]:
+    """Some tasks are made and brought into one state or another, then anything happens."""
+    day: list[Step] = []
+    for name in IDS:
+        for verb in draw(st.sampled_from(_LIVES)):
+            needs_agent = verb in ("assign", "start")
+            day.append(Step(verb, name, {"agent": draw(st.sampled_from(AGENTS))} if needs_agent else {}))
+    return day + draw(st.lists(steps, max_size=12))
+
+
 def live_through(town: Town, day: list[Step]) -> None:
     """Take the steps; one that the town refuses is left out."""
     for step in day:

@@ -156,3 +156,10 @@ def test_only_names_of_the_town_need_the_town() -> None:
     assert read(a_task(parent="x")).parents_outside() == ["x"]
     assert read(a_task("550E8400-e29b-41d4-a716-446655440000")).has_names_of_town
     assert not is_uuid("550e8400")
+
+
+def test_long_circle_is_told_in_short() -> None:
+    """How many tasks it has, the first and the last; 3,000 ids would fill the terminal."""
+    tasks = [{"id": f"t{number}", "description": "x", "parent": f"t{(number + 1) % 3_001}"} for number in range(3_001)]
+    [fault] = read_plan({"tasks": tasks})[1]
+    assert fault.problem == ("its parent lies below it, in a circle of 3,001: t0 → t1 → t2 → t3 → t4 → … → t3000 → t0")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -11,13 +12,13 @@ from town import FolderRefusedError, PlanExistsError, PlanMissingError, PlanRefu
 from town.errors import PlanTooLargeError
 from town.plan import Plan
 from town.plan_file import (
-    BAD_LINES_MAX,
     PLAN_BYTES_MAX,
     STARTER,
     make_plan_file,
     read_plan_file,
     write_plan_file,
 )
+from town.plan_toml import BAD_LINES_MAX
 
 GOOD = '[[tasks]]\nid = "a"\ndescription = "A"\n'
 
@@ -62,6 +63,44 @@ def test_starter_is_never_written_over_a_file(path: Path) -> None:
     assert path.read_text() == "mine"
 
 
+@pytest.mark.parametrize("target", ["nowhere.toml", "tasks.toml"])
+def test_starter_is_never_written_over_a_link(path: Path, target: str) -> None:
+    """Also where it leads nowhere or in a circle."""
+    path.symlink_to(target)
+    with pytest.raises(PlanExistsError):
+        make_plan_file(path)
+    assert list(path.parent.iterdir()) == [path]
+
+
+LINK, RENAME = "pathlib.Path.hardlink_to", "pathlib.Path.replace"
+
+
+def refuse(*_: object) -> None:
+    raise OSError(errno.EFBIG, "File too large")
+
+
+@pytest.mark.parametrize("steps", [["os.fsync"], [LINK, RENAME]], ids=["writing", "naming"])
+def test_starter_is_there_whole_or_not_at_all(path: Path, steps: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full disk once left an empty file, which the next attempt would not write over."""
+    for step in steps:
+        monkeypatch.setattr(step, refuse)
+    with pytest.raises(FolderRefusedError, match=r"tasks\.toml cannot be used: File too large\. There is a limit"):
+        make_plan_file(path)
+    assert list(path.parent.iterdir()) == []
+
+
+def test_starter_is_written_where_the_disk_has_no_hard_links(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And never over a file there either."""
+    monkeypatch.setattr(LINK, refuse)
+    make_plan_file(path)
+    assert path.read_text() == STARTER
+    path.write_text("mine")
+    with pytest.raises(PlanExistsError):
+        make_plan_file(path)
+    assert path.read_text() == "mine"
+    assert list(path.parent.iterdir()) == [path]
+
+
 @pytest.mark.parametrize(
     ("text", "found"),
     [
@@ -85,9 +124,75 @@ def test_every_line_that_is_not_toml_is_told(path: Path, text: str, found: list[
     assert all(words in problem for (_, _, problem), (_, _, words) in zip(told, found, strict=True))
 
 
-def test_bad_lines_are_looked_for_up_to_a_number(path: Path) -> None:
-    """A file of another kind is not parsed again and again."""
-    assert len(faults(path, "nonsense\n" * 100)) == BAD_LINES_MAX
+@pytest.mark.parametrize("text", ["nonsense\n" * 100, "[[tasks]]\nid =\ndescription =\n" * 50])
+def test_bad_lines_are_looked_for_up_to_a_number(path: Path, text: str) -> None:
+    """A file of another kind is not parsed again and again. A text with tasks once ended in an AssertionError there."""
+    assert len(faults(path, text)) == BAD_LINES_MAX
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[[tasks]]\nid="a"\ndescription="""x\n\nfoo',
+        '[[tasks]]\nid = "a"\nid = "b"\n[[tasks]\ndescription = bare\n',
+    ],
+)
+def test_text_that_does_not_parse_is_not_looked_through(path: Path, text: str) -> None:
+    """Places are looked up in what was parsed; in the text as it is they once led to an AssertionError or IndexError."""
+    assert all("not TOML" in problem for _, _, problem in faults(path, text))
+
+
+TWO = """\
+[[tasks]]
+id = "a"
+description = "A"
+status = "done"
+{broken}
+[[tasks]]
+id = "b"
+description = "B"
+status = "zzz"
+"""
+
+
+@pytest.mark.parametrize(
+    ("broken", "found"),
+    [
+        ('tags = ["q",\n# more', [(7, 3, "the list was opened in line 5")]),
+        ('tags = ["q",\nresult = ""\n', [(6, 1, "invalid value; the list was opened in line 5")]),
+        ('tags = [\n  "q" "r",\n  "s",\n]\nagent = 1\n', [(6, 7, "was opened in line 5"), (9, 9, "agent is not")]),
+        ('tags = ["q" "r",\n  "s",\n]\nagent = 1\n', [(5, 13, "unclosed array"), (8, 9, "agent is not")]),
+        ('result = """x\n\n', [(12, 1, "unterminated string; the text was opened in line 5")]),
+        ("result = '''x\n\n", [(12, 1, "the text was opened in line 5")]),
+        ('result = """\n\\q\n"""\nagent = 1\n', [(6, 3, "the text was opened in line 5"), (8, 9, "agent is not")]),
+        ("extra = { a = 1,\n b = }\nagent = 1\n", [(6, 6, "the table was opened in line 5"), (7, 9, "agent is not")]),
+        ('tags = ["a",\n]\ntags = ["b",\n]\nagent = 1\n', [(8, 2, "cannot overwrite"), (9, 9, "agent is not")]),
+        ("# \x01\nagent = 1\n", [(5, 3, "invalid character"), (6, 9, "agent is not")]),
+    ],
+    ids=range(10),
+)
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_list_or_text_that_is_not_closed_hides_only_the_rest_of_its_task(
+    path: Path, broken: str, found: list[tuple[int, int, str]], newline: str
+) -> None:
+    """The line that it was opened in is named, and the faults before it and of the tasks after it are told.
+
+    Of a file with one such list nothing else was told.
+    """
+    text = TWO.format(broken=broken)
+    told = faults(path, text.replace("\n", newline))
+    last = text.count("\n")
+    expected = [(4, 10, "the status 'done'"), *found, (last, 10, "the status 'zzz'")]
+    assert sorted((line, column) for line, column, _ in told) == sorted((line, column) for line, column, _ in expected)
+    assert all(any(words in problem for _, _, problem in told) for _, _, words in expected), told
+
+
+def test_text_that_ends_where_the_next_one_should_begin_is_told_with_its_opening(path: Path) -> None:
+    """The quotes of the next text close it; the task of that one is read all the same."""
+    text = GOOD.replace('"A"', '"""A') + '[[tasks]]\nid = "b"\ndescription = """B"""\nstatus = "zzz"\n'
+    told = faults(path, text)
+    assert [(line, column) for line, column, _ in told] == [(6, 18), (7, 10)]
+    assert "the text was opened in line 3" in told[0][2]
 
 
 def test_refusal_shows_twenty_faults_and_counts_the_rest(path: Path) -> None:
@@ -127,7 +232,14 @@ def test_missing_file_and_folder_in_its_place_are_told_apart(path: Path) -> None
     with pytest.raises(PlanMissingError, match="tt plan --init"):
         read_plan_file(path)
     path.mkdir()
-    with pytest.raises(FolderRefusedError, match="Is a directory"):
+    with pytest.raises(FolderRefusedError, match=r"Is a directory\. Name a file\."):
+        read_plan_file(path)
+
+
+def test_links_in_a_circle_are_no_matter_of_permissions(path: Path) -> None:
+    """What to do fits what is wrong."""
+    path.symlink_to(path.name)
+    with pytest.raises(FolderRefusedError, match="links lead in a circle"):
         read_plan_file(path)
 
 
@@ -156,6 +268,30 @@ def test_written_file_keeps_its_permissions(path: Path) -> None:
     write_plan_file(path, "new")
     assert (path.read_text(), path.stat().st_mode & 0o777) == ("new", 0o640)
     assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_written_file_keeps_its_owner(path: Path) -> None:
+    """A pull by root once took a person's file away from them."""
+    path.write_text("old")
+    os.chown(path, 12_345, 54_321)
+    path.chmod(0o640)
+    write_plan_file(path, "new")
+    found = path.stat()
+    assert (found.st_uid, found.st_gid, found.st_mode & 0o777) == (12_345, 54_321, 0o640)
+
+
+def test_file_of_another_owner_is_written_all_the_same(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who may not give files away owns the new one, as with every editor that writes by rename."""
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    path.write_text("old")
+    path.chmod(0o640)
+    monkeypatch.setattr("os.fchown", refuse)
+    write_plan_file(path, "new")
+    assert (path.read_text(), path.stat().st_mode & 0o777) == ("new", 0o640)
 
 
 def test_refused_write_leaves_the_old_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

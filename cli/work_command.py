@@ -1,0 +1,31 @@
+"""How the words of `tt work` are taken apart: its own options, and behind `--` the program with its own."""
+
+from __future__ import annotations
+
+from typer import Context
+from typer.core import TyperCommand, TyperOption
+
+
+class WorkCommand(TyperCommand):
+    """Says where the program goes, where an option of the program was taken for one of ours."""
+
+    def parse_args(self, ctx: Context, args: list[str]) -> list[str]:  # type: ignore[override]  # contexts are all Typer's
+        foreign = None if "--" in args else self._first_foreign_option(args)
+        if foreign is not None:
+            ctx.fail(
+                f"No such option: {foreign}. If it is the program's, put -- before the program:"
+                " tt work AGENT [OPTIONS] -- COMMAND [ARG]..."
+            )
+        return super().parse_args(ctx, args)
+
+    def _first_foreign_option(self, args: list[str]) -> str | None:
+        options = [option for option in self.params if isinstance(option, TyperOption)]
+        flags = {"-h", "--help", *(name for option in options if option.is_flag for name in option.opts)}
+        with_value = {name for option in options if not option.is_flag for name in option.opts}
+        previous = ""
+        for word in args:
+            name = word.partition("=")[0]
+            if word.startswith("-") and previous not in with_value and name not in flags | with_value:
+                return name
+            previous = word
+        return None
