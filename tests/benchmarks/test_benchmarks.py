@@ -15,7 +15,7 @@ RATIOS = {
     "rebuild": ("rebuild / fold", "rebuild / fold by CPU", "memory, bytes a task"),
     "live": ("lives events/s", "spread events/s"),
     "migrate": ("migrate / append and project", "memory with long records, bytes a task"),
-    "push": ("push / append", "push / append and project", "tt sync push / append and project"),
+    "push": ("push / append", "push / append and project", "tt sync push / appending program"),
     "append": ("append / bare XADD", "command with projection, µs", "history in 100 tasks, µs"),
 }
 
