@@ -126,6 +126,12 @@ def say_table(columns: Sequence[str], rows: Sequence[Sequence[Cell]], *, flexibl
     sys.stdout.flush()
 
 
+def room_beside(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
+    """How many columns of the terminal are left for the last of `columns`, which `rows` do not have yet."""
+    widths = [max([cell_len(name), *(cell_len(row[index]) for row in rows)]) for index, name in enumerate(columns[:-1])]
+    return console().width - sum(widths) - _GAP * len(widths)
+
+
 def _rendered(cell: Text, known: dict[tuple[str, str], str]) -> str:
     """A cell with its style as this terminal wants it; few cells have one, and those are often the same."""
     if not cell.style:

@@ -12,12 +12,12 @@ import typer
 from cli.exits import Exit
 from cli.following import follow
 from cli.options import ActorOption, JsonOption, TownOption, When, parse_when
-from cli.output import progress_lines, say, say_error, say_json, say_table, warn
+from cli.output import progress_lines, room_beside, say, say_error, say_json, say_table, warn
 from cli.render import NOTHING
 from cli.session import opened
 from cli.shapes import difference_shape
 from cli.signals import stop_signals
-from cli.text import bar, counted, duration, local_time, visible
+from cli.text import BAR_COLUMNS, bar, counted, duration, local_time, visible
 from projections import DayStats, Durations, FindingKind
 from town import (
     WHEN_HELP,
@@ -34,6 +34,8 @@ from town import (
 )
 
 FINDINGS_SHOWN_MAX = 50
+VALUE_CHARS_MAX = 120
+_BAR_COLUMNS_MIN = 8
 _OF_THE_LEDGER = frozenset(
     {FindingKind.SEQUENCE, FindingKind.VERSION, FindingKind.PREV, FindingKind.EVENT, FindingKind.HEAD}
 )
@@ -103,7 +105,7 @@ def rebuild(
             for shape in shapes[:FINDINGS_SHOWN_MAX]:
                 say(visible(f"{shape['key']}  (parted after {shape['parted_after'] or 'no event'})"))
                 for field, expected, actual in shape["fields"]:
-                    say(visible(f"    {field}: {actual} → {expected}"))
+                    say(visible(f"    {field}: {_in_short(actual)} → {_in_short(expected)}"))
             if len(shapes) > FINDINGS_SHOWN_MAX:
                 warn(f"… and {len(shapes) - FINDINGS_SHOWN_MAX:,} more; --json lists them all.")
             say(
@@ -189,8 +191,12 @@ def stats(
     columns = ["DAY", "AGENT", "CREATED", "COMPLETED", "FAILED", "WAITED p50", "p90", "WORKED p50", "p90"]
     rows = [_stats_row(each) for each in found]
     if sys.stdout.isatty():
-        columns.append("")
-        rows = [[*row, bar(each.completed + each.failed, longest)] for row, each in zip(rows, found, strict=True)]
+        columns.append("ENDED")
+        width = min(max(room_beside(columns, rows), _BAR_COLUMNS_MIN), BAR_COLUMNS)
+        rows = [
+            [*row, bar(each.completed + each.failed, longest, width=width)]
+            for row, each in zip(rows, found, strict=True)
+        ]
     say_table(columns, rows)
 
 
@@ -206,6 +212,12 @@ def doctor(*, town: TownOption = None, actor: ActorOption = None, as_json: JsonO
         )
     if any(check.state is CheckState.BAD for check in checks):
         raise typer.Exit(Exit.REFUSED)
+
+
+def _in_short(value: object) -> str:
+    """A value of a difference for a line; --json has all of it."""
+    text = NOTHING if value is None else str(value)
+    return text if len(text) <= VALUE_CHARS_MAX else f"{text[:VALUE_CHARS_MAX]}…"
 
 
 def _advice(kinds: set[FindingKind]) -> str:
