@@ -75,7 +75,7 @@ def verify(
         findings.append(Finding(kind=FindingKind.CHECKPOINT, where=checkpoints.keys[0], problem=problem))
     findings += [
         Finding(
-            kind=FindingKind.OLD_TASK if each.is_old_record else _KINDS[each.kind],
+            kind=FindingKind.OLD_TASK if each.is_old_record or each.is_written_over else _KINDS[each.kind],
             where=printable(each.key),
             problem=printable(describe(each)),
         )
@@ -87,6 +87,8 @@ def verify(
 def describe(difference: Difference) -> str:
     """A difference in words, without its key."""
     expected, actual = difference.expected, difference.actual
+    if difference.kind is DifferenceKind.STRANGER or difference.is_written_over:
+        return _describe_stranger(difference)
     if difference.kind is DifferenceKind.SNAPSHOT and None not in (expected, actual):
         return "; ".join(
             f"{name} is {found}, and should be {wanted}" for name, wanted, found in different_fields(difference)
@@ -96,15 +98,7 @@ def describe(difference: Difference) -> str:
         DifferenceKind.ENTRY: f"task {difference.task}",
         DifferenceKind.COUNT: f"{difference.field}",
         DifferenceKind.TYPE: "the key",
-        DifferenceKind.STRANGER: "the key",
     }[difference.kind]
-    if difference.kind is DifferenceKind.STRANGER:
-        is_old = difference.is_old_record
-        return (
-            "it is a task from before the ledger: `tt migrate` adopts it"
-            if is_old
-            else f"the ledger knows nothing of {what}"
-        )
     if difference.kind is DifferenceKind.TYPE:
         return f"{what} is {actual}"
     if actual is None:
@@ -112,6 +106,14 @@ def describe(difference: Difference) -> str:
     if expected is None:
         return f"{what} does not belong here"
     return f"{what} is {actual}, and should be {expected}"
+
+
+def _describe_stranger(difference: Difference) -> str:
+    if difference.is_written_over:
+        return "an old record was written over the snapshot: `tt migrate` sets it aside and puts the snapshot back"
+    if difference.is_old_record:
+        return "it is a task from before the ledger: `tt migrate` adopts it"
+    return "the ledger knows nothing of the key"
 
 
 def different_fields(difference: Difference) -> list[tuple[str, object, object]]:

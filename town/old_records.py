@@ -25,6 +25,7 @@ from ledger import (
     format_ms,
     parse_rfc3339,
 )
+from projections import has_position
 
 NO_DESCRIPTION: Final = "(no description)"
 """Stands where a record's description is empty, because a task has one."""
@@ -123,7 +124,7 @@ def read_text(content: bytes) -> str:
 def read_record(record: OldRecord, task: str) -> OldTask:
     """What the record of `task` says. ValueError says why it is no task's."""
     fields = _fields(record)
-    if "position" in fields:
+    if record.type == "string" and has_position(fields):
         raise ValueError("it is a snapshot of a ledger, not a record from before")
     named = _required(fields, "id")
     if named.lower() != task:

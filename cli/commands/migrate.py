@@ -132,6 +132,11 @@ def _say_outlook(town: Town, outlook: Outlook, from_url: str | None) -> None:
         say(f"{counted(outlook.remains, 'old key')} that a migration left when it was interrupted, to be set aside.")
     if outlook.set_aside:
         say(f"{counted(outlook.set_aside, 'key')} that cannot be read, where the town's tasks lie, to be set aside.")
+    if outlook.overwritten:
+        say(
+            f"{counted(outlook.overwritten, 'key')} where something was written over a snapshot, to be set aside;"
+            " the snapshots are put back."
+        )
     if outlook.is_projected_anew:
         say("Snapshots and views are those of an older program; they are built anew from the ledger.")
     if outlook.has_work and from_url is None:

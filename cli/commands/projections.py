@@ -119,6 +119,10 @@ def rebuild(
         )
         if report.has_reset_checkpoints:
             say(f"The checkpoints could not be trusted, and were set to {report.position}.")
+        if report.set_aside:
+            say(
+                f"{counted(report.set_aside, 'key')} that held no snapshot, set aside under {opened_town.keys.legacy('')}."
+            )
         if report.has_lost_events:
             warn("Events are still lost: `tt verify` lists what is missing.")
 
@@ -207,7 +211,9 @@ def _advice(kinds: set[FindingKind]) -> str:
     if kinds & {FindingKind.CHECKPOINT, FindingKind.SNAPSHOT, FindingKind.VIEW, FindingKind.KEY}:
         advice.append("`tt rebuild` puts checkpoints, snapshots and views right.")
     if FindingKind.OLD_TASK in kinds:
-        advice.append("`tt migrate` adopts tasks from before the ledger.")
+        advice.append(
+            "`tt migrate` adopts tasks from before the ledger, and sets aside what was written over snapshots."
+        )
     if kinds & {FindingKind.SEQUENCE, FindingKind.VERSION, FindingKind.PREV, FindingKind.EVENT, FindingKind.HEAD}:
         advice.append("Lost or altered events come back from a backup of the data folder only.")
     return " ".join(advice)

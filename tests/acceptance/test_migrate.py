@@ -227,13 +227,20 @@ def test_guide_leads_back_to_tinytown_and_to_another_migration(
     path = os.pathsep.join([str(stand_in.parent), str(Path(sys.executable).parent), os.environ["PATH"]])
     guide = (DOCS / "howto" / "upgrade-from-tinytown.md").read_text(encoding="utf-8").replace("my-town", "demo")
     go_back, begin_anew = [block.text for block in blocks(guide) if block.language == "sh"]
+    uuid_of_digits = "10000000-0000-4000-8000-000000000001"
+    old.set(f"tt:task:{uuid_of_digits}", "no JSON")
     before = contents(old, Keys("demo"))
     tt("migrate", "--force")
+    old.rename(f"tt:task:{uuid_of_digits}", f"tt:demo:legacy:tt:task:{uuid_of_digits}")
+    second = f"tt:demo:legacy:tt:demo:task:{task_id(21)}:2"
+    old.set(second, "a second record")
 
     subprocess.run(["sh", "-e", "-c", go_back], cwd=town, env=os.environ | {"PATH": path}, check=True)
     after = contents(old, Keys("demo"))
     assert {key: after.get(key) for key in before} == before
-    assert {key for key in after if key.startswith(("tt:demo:legacy:", "tt:demo:task:"))} <= before.keys()
+    assert {key for key in after if key.startswith(("tt:demo:legacy:", "tt:demo:task:"))} <= {*before, second}
+    assert old.get(second) == b"a second record"
+    old.delete(second)
 
     subprocess.run(["sh", "-e", "-c", begin_anew], cwd=town, env=os.environ | {"PATH": path}, check=True)
     assert len(json.loads((town / "events.json").read_text(encoding="utf-8"))["events"]) == 26
