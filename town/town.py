@@ -395,7 +395,7 @@ class Town:
             )
 
         def wishes() -> dict[str, WishedTask | None]:
-            wished = dict(export.wishes)
+            wished = export.wishes_of(self._references.ids_of_aliases(list(export.aliases.values())))
             if prune:
                 present = self._live.page().tasks
                 wished |= {task.id: None for task in present if task.alias is not None and task.id not in wished}

@@ -184,6 +184,25 @@ def test_push_after_a_migration_meets_the_adopted_task(opened: Callable[..., Tow
     assert town.page().total == 3
 
 
+@pytest.mark.parametrize("prune", [False, True])
+def test_import_after_a_migration_meets_the_adopted_tasks(opened: Callable[..., Town], *, prune: bool) -> None:
+    """An issue with the id of a plan's tag is the adopted task, as a parent too; once it was made a second time."""
+    town = opened("plan")
+    migrate(town)
+    export = town.folder / "issues.jsonl"
+    issues = [
+        {"id": "login", "title": "Login", "status": "open", "labels": ["backend"]},
+        {"id": "child", "title": "A child", "dependencies": [{"depends_on_id": "login", "type": "parent-child"}]},
+        {"id": "log out", "title": "Log out", "status": "tombstone"},
+    ]
+    export.write_text("".join(f"{msgspec.json.encode(issue).decode()}\n" for issue in issues), encoding="utf-8")
+    receipt = town.import_beads(export, prune=prune)
+    assert (receipt.created, receipt.removed) == (1, 1)
+    assert town.task("child").parent_id == town.task("login").id == task_id(42)
+    assert {task.id for task in town.page().tasks} == {task_id(41), task_id(42), town.task("child").id}
+    assert town.import_beads(export, prune=prune).positions == ()
+
+
 def test_newest_of_two_formats_wins_and_both_are_kept(opened: Callable[..., Town], client: redis.Redis) -> None:
     """`updated_at` decides, whichever format; the event has both records, the one that counts first."""
     town = opened("two-formats")
