@@ -18,7 +18,7 @@ from projections.rebuild import Rebuild, RebuildProgress, RebuildReport
 from projections.replay import no_garbage_collection, replay
 from projections.set_aside import LEGACY_NAMES_MAX, SetAside
 from projections.snapshots import Snapshot, decode_snapshot, encode_snapshot, has_position, is_snapshot, snapshot_of
-from projections.stats import DayStats, Durations, read_stats
+from projections.stats import DayStats, Durations, fold_stats, read_stats
 from projections.verify import Verification, describe, different_fields, verify
 
 __all__ = [
@@ -62,6 +62,7 @@ __all__ = [
     "describe",
     "different_fields",
     "encode_snapshot",
+    "fold_stats",
     "has_position",
     "is_snapshot",
     "no_garbage_collection",

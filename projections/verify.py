@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 from msgspec import Struct
@@ -18,6 +18,7 @@ from projections.projection import View
 if TYPE_CHECKING:
     from redis import Redis
 
+_OUTDATED_ADVICE: Final = "`tt migrate` builds it anew."
 _KINDS = {
     DifferenceKind.SNAPSHOT: FindingKind.SNAPSHOT,
     DifferenceKind.ENTRY: FindingKind.VIEW,
@@ -146,9 +147,9 @@ def _check_checkpoints(
     for key, (_, schema_version), checkpoint in zip(checkpoints.keys, checkpoints.projections, stored, strict=True):
         problem = None
         if checkpoint is None:
-            problem = "it is missing"
+            problem = f"it is missing: an older program projected the town. {_OUTDATED_ADVICE}"
         elif checkpoint.schema_version != schema_version:
-            advice = UPGRADE_ADVICE if checkpoint.schema_version > schema_version else "`tt rebuild` builds it anew."
+            advice = UPGRADE_ADVICE if checkpoint.schema_version > schema_version else _OUTDATED_ADVICE
             problem = (
                 f"it is of schema version {checkpoint.schema_version}, and this program's is {schema_version}. {advice}"
             )

@@ -107,7 +107,7 @@ class Migration:
         self._survey = self._new_survey()
         with no_garbage_collection():
             self._survey.look(progress=progress)
-        return self._survey.outlook(is_projected_anew=self._is_outdated())
+        return self._survey.outlook(is_projected_anew=self._town.find_outdated() is not None)
 
     def run(
         self, *, progress: MigrationProgress | None = None, on_wait: Callable[[], None] | None = None
@@ -175,14 +175,6 @@ class Migration:
         # The rebuild first, which the next command finishes where this one is killed. It leaves records of removed tasks.
         set_aside = self._town.rebuild().set_aside
         return True, set_aside + len(self._aside.strays(dict.fromkeys(self._survey.overwritten)))
-
-    def _is_outdated(self) -> bool:
-        """Whether snapshots and views are an older program's, and are to be built anew."""
-        try:
-            self._town.projector.checkpoints.read_sound(is_fenced_too=True)
-        except OutdatedProjectionError:
-            return True
-        return False
 
     def _adopt(self, part: Sequence[Entry]) -> tuple[list[Position], int]:
         """Adopt a batch: the positions of its events, and how many keys were set aside."""

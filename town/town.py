@@ -78,6 +78,7 @@ from projections import (
     TaskFilter,
     Verification,
     encode_snapshot,
+    fold_stats,
     parted_after,
     read_stats,
     replay,
@@ -90,7 +91,7 @@ from town.errors import ImportRefusedError, MigrationSourceError, MomentError
 from town.event_filter import EVERY_EVENT, EventFilter
 from town.event_reader import EVENTS_COUNT, EventReader
 from town.folder import Settings, absolute, find_folder, make_folder, read_settings, start_of_search
-from town.hierarchy import Branch, Hierarchy
+from town.hierarchy import Branch, Hierarchy, tree_on
 from town.legacy import Legacy
 from town.migration import Migration
 from town.moment import Moment
@@ -519,9 +520,10 @@ class Town:
 
     def tree(self, task: str | None = None) -> list[Branch]:
         """A task and all below it, or the whole town: each right before those below it, siblings oldest first."""
-        root = None if task is None else self.task(task)
-        self.catch_up()
-        return self._hierarchy.tree(root)
+        board = self._readable()
+        if isinstance(board, Board):
+            return tree_on(board, None if task is None else self.task_on(board, task))
+        return self._hierarchy.tree(None if task is None else self.task(task))
 
     def count_open_children(self, task: str) -> int:
         """How many tasks right below the task with this id are open, as of the checkpoint."""
@@ -660,6 +662,17 @@ class Town:
             if checkpoint.rebuild is None or not self._finish_rebuild():
                 return checkpoint.position
 
+    def find_outdated(self) -> OutdatedProjectionError | None:
+        """What says that an older program projected the town; None where none did. Nothing is written. Source: HMGET."""
+        try:
+            self._projector.checkpoints.read_sound(is_fenced_too=True)
+        except OutdatedProjectionError as outdated:
+            return outdated
+        except LedgerDamagedError:
+            # That is for those to tell who need the checkpoints.
+            return None
+        return None
+
     def rebuild(
         self, *, view: str | None = None, accepts_loss: bool = False, progress: RebuildProgress | None = None
     ) -> RebuildReport:
@@ -683,14 +696,18 @@ class Town:
 
     def stats(self, *, agent: str | None = None, since: Moment | str | None = None) -> list[DayStats]:
         """What was created, completed and failed on each day (UTC) and by whom, days and agents in order."""
-        self.catch_up()
+        is_folded = isinstance(self._readable(), Board)
         first = self._store.start() if since is None else self._events.first_after(since)
         end = self._store.end()
         if BEGINNING in (first, end):
             return []
         span = (end.time.date() - first.time.date()).days
         days = [(first.time.date() + timedelta(days=number)).isoformat() for number in range(span + 1)]
-        found = read_stats(self._connection.client, self.keys, days, where=self.where)
+        found = (
+            fold_stats(self._store, days)
+            if is_folded
+            else read_stats(self._connection.client, self.keys, days, where=self.where)
+        )
         return [each for each in found if agent in (None, each.agent)]
 
     def parted_after(self, difference: Difference) -> Position | None:

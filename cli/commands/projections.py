@@ -105,6 +105,8 @@ def rebuild(
                 f"A rebuild would put {counted(len(shapes), 'difference')} right."
                 if shapes
                 else "A rebuild would change nothing."
+                if opened_town.find_outdated() is None
+                else "A rebuild would set the checkpoints anew, and change nothing else."
             )
             return
         with progress_lines() as progress:
