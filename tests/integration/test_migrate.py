@@ -552,20 +552,40 @@ def test_migration_waits_for_another_one(opened: Callable[..., Town], client: re
 def test_readers_and_writers_beside_a_migration_see_what_was_promised(
     opened: Callable[..., Town], client: redis.Redis, server_socket: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """P6: each command reads its own writes. P8: every old key of the town is there at each moment, and then the snapshot."""
+    """P6: each command reads its own writes. P8: at each moment a key says what the task is, as record or as snapshot, and
+    whoever reads the town sees each adopted task from then on, as its record was.
+    """
     monkeypatch.setattr("town.survey.ADOPTED_EVENTS_MAX", 20)
     fill_many(client, 900)
     town = opened()
     places = [f"tt:demo:task:{task_id(number)}" for number in range(900) if number % 3]
     is_done = threading.Event()
 
+    said = {task_id(number): f"Implement feature {number} of the plan" for number in range(900)}
+
     def read() -> int:
         rounds = 0
         with closing(redis.Redis(unix_socket_path=str(server_socket))) as reader:
             while not is_done.is_set() or not rounds:
                 assert reader.exists(*places) == len(places)
+                assert descriptions_at(reader, places) == [said[place.rpartition(":")[2]] for place in places]
                 rounds += 1
         return rounds
+
+    def read_town() -> int:
+        seen: set[str] = set()
+        with Town.open(town.folder, actor="eve") as reading:
+            is_last = False
+            while not is_last:
+                is_last = is_done.is_set()
+                adopted = {task.id: task for task in reading.page().tasks if task.id in said}
+                assert seen <= adopted.keys()
+                seen |= adopted.keys()
+                assert {id_: task.description for id_, task in adopted.items()} == {id_: said[id_] for id_ in seen}
+                assert {(task.state, task.version) for task in adopted.values()} <= {(State.COMPLETED, 1)}
+                if adopted:
+                    assert reading.task(max(adopted)).created_at.year == 2025
+        return len(seen)
 
     def write() -> int:
         made = 0
@@ -586,11 +606,24 @@ def test_readers_and_writers_beside_a_migration_see_what_was_promised(
         finally:
             is_done.set()
 
-    rounds, made, adopted = at_once(read, write, adopt)
-    assert adopted == 900
+    rounds, seen, made, adopted = at_once(read, read_town, write, adopt)
+    assert adopted == seen == 900
     assert town.page().total == 900 + made
     assert rounds > 1
     assert town.verify().findings == ()
+
+
+def descriptions_at(reader: redis.Redis, places: list[str]) -> list[str]:
+    """What each of the town's keys says that its task is, all read at one moment: a Hash of Tinytown's, or a snapshot."""
+    pipeline = reader.pipeline(transaction=True)
+    for place in places:
+        pipeline.get(place)
+        pipeline.hget(place, "description")
+    answers = pipeline.execute(raise_on_error=False)
+    return [
+        msgspec.json.decode(snapshot)["description"] if isinstance(snapshot, bytes) else field.decode()
+        for snapshot, field in zip(answers[::2], answers[1::2], strict=True)
+    ]
 
 
 def at_once(*works: Callable[[], Any]) -> list[Any]:
