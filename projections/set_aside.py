@@ -59,9 +59,10 @@ class SetAside:
             names = taken
         raise self._is_full(names[0])
 
-    def copy(self, tasks: Sequence[str]) -> None:
+    def copy(self, tasks: Sequence[str]) -> int:
         """Copy what lies where the snapshots of these tasks will be, whatever it is, while the ledger has none of them.
 
+        Returns how many copies are new, but for those that are made anew.
         A copy that says something else is kept too, under the next free name. Source: COPY, keep_copy.lua.
         """
         places = {task: self._keys.task(task) for task in tasks}
@@ -69,9 +70,11 @@ class SetAside:
             pipeline = self._client.pipeline(transaction=False)
             for place in places.values():
                 pipeline.copy(place, self._keys.legacy(place))
-            for (task, place), is_copied in zip(places.items(), pipeline.execute(), strict=True):
+            answers = pipeline.execute()
+            for (task, place), is_copied in zip(places.items(), answers, strict=True):
                 if not is_copied:
                     self._copy_anew(task, place)
+        return sum(map(bool, answers))
 
     def _copy_anew(self, task: str, place: str) -> None:
         """Copy where there is a copy already."""

@@ -54,11 +54,13 @@ _LEASE_POLL_SECONDS: Final = 0.05
 class MigrationReport(Struct, frozen=True, kw_only=True):
     """What a migration did: how many tasks it adopted, and how many old keys are set aside under `tt:<town>:legacy:`.
 
+    `set_aside` of them were renamed, and `copied` lay where snapshots are now.
     `is_rebuilt` tells that snapshots and views were built anew from the ledger.
     """
 
     adopted: int
     set_aside: int
+    copied: int
     skipped: tuple[Skipped, ...]
     irregular: tuple[Irregular, ...]
     positions: tuple[Position, Position] | None
@@ -91,6 +93,7 @@ class Migration:
         self._reader = OldReader(read_from.client, where=read_from.where)
         self._survey = self._new_survey()
         self._known: list[tuple[str, str]] = []
+        self._copied = 0
 
     def _new_survey(self) -> Survey:
         return Survey(
@@ -146,6 +149,7 @@ class Migration:
         return MigrationReport(
             adopted=count,
             set_aside=set_aside,
+            copied=self._copied,
             skipped=self._survey.skipped_keys(),
             irregular=self._survey.irregular_tasks(),
             positions=None if first is None or last is None else (first, last),
@@ -211,7 +215,7 @@ class Migration:
             except ValueError as error:
                 self._survey.skip(key, str(error))
         in_our_place = (entry for entry in part if entry.id in found and self._survey.has_something_in_our_place(entry))
-        self._aside.copy([entry.id for entry in in_our_place])
+        self._copied += self._aside.copy([entry.id for entry in in_our_place])
         aliases = self._survey.aliases_still_free([entry.id for entry in part if entry.id in found])
         facts = {entry.id: self._fact(found[entry.id], aliases) for entry in part if entry.id in found}
         command = _command_id(self._keys.town, facts)

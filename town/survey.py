@@ -16,11 +16,12 @@ from msgspec import Struct
 from ledger import BEGINNING, EventStore, Keys, OldRecord, Position, TaskAdopted, task_id_of_alias
 from projections import LiveBoard, is_snapshot
 from town.old_reader import GONE, SCAN_KEYS_COUNT, OldReader, size_of
-from town.old_records import Form, KeyKind, OldKeys, OldTask, read_agent_name, read_record
+from town.old_records import BARE_BACKLOG, Form, KeyKind, OldKeys, OldTask, read_agent_name, read_record
 from town.plan import find_circles
 
 ADOPTED_EVENTS_MAX: Final = 500
 ADOPTED_BYTES_MAX: Final = 8 * 1024 * 1024
+_CAPITALS: Final = "the id in its name has capitals, and a task's has none"
 
 MigrationProgress = Callable[[str, int, int], None]
 """Called with what is done at the moment (`Looking`, `Adopting`), how much of it is done, and how much there is."""
@@ -69,15 +70,19 @@ class Outlook(Struct, frozen=True, kw_only=True):
         return sum(count for form, count in self.forms.items() if "without a town" in form)
 
     @property
-    def remains(self) -> int:
-        """How many old keys an earlier migration would have set aside, had it not been interrupted."""
-        return self.finished + (0 if self.tasks else len(self.backlog_keys))
+    def has_bare_backlog(self) -> bool:
+        """Whether one of the backlog's lists names no town."""
+        return BARE_BACKLOG in self.backlog_keys
 
     @property
     def has_work(self) -> bool:
         """Whether a migration would write anything."""
-        records = self.tasks or self.finished or self.set_aside or self.overwritten or self.backlog_keys
-        return bool(records or self.is_projected_anew)
+        return self.has_old_keys or self.is_projected_anew
+
+    @property
+    def has_old_keys(self) -> bool:
+        """Whether a migration would copy or rename any key."""
+        return bool(self.tasks or self.finished or self.set_aside or self.overwritten or self.backlog_keys)
 
 
 class Entry(Struct, gc=False):
@@ -165,6 +170,8 @@ class Survey:
                 continue
             old = self._old_keys.kind_of(key.removeprefix(legacy))
             if old is None:
+                if self._old_keys.has_capitals(key):
+                    self._skipped[key] = _CAPITALS
                 continue
             if key.startswith(legacy):
                 if old.kind is KeyKind.TASK:
@@ -183,10 +190,14 @@ class Survey:
             self._unadopted += [key for key, id_ in kept if not versions[id_]]
 
     def _look_at_agents(self, agents: Sequence[tuple[str, str, Form]]) -> None:
-        for (_, id_, form), record in zip(agents, self._reader.read([key for key, _, _ in agents]), strict=True):
-            name = None if isinstance(record, str) else read_agent_name(record)
-            if name is not None:
+        for (key, id_, form), record in zip(agents, self._reader.read([key for key, _, _ in agents]), strict=True):
+            if isinstance(record, str):
+                if record != GONE:
+                    self._skipped[key] = record
+            elif (name := read_agent_name(record)) is not None:
                 self._agents[form][id_] = name
+            else:
+                self._skipped[key] = "it names no agent"
 
     def _look_at_backlog(self, key: str, form: Form) -> None:
         items = self._reader.read_list(key)
@@ -203,7 +214,8 @@ class Survey:
         for key, id_, form in found:
             version, position = heads.get(id_, (0, BEGINNING))
             if not id_:
-                self._skip(key, "its name does not end in a task's id", form, id_)
+                why = _CAPITALS if self._old_keys.has_capitals(key) else "its name does not end in a task's id"
+                self._skip(key, why, form, id_)
             elif not version:
                 wanted.append((key, id_, form))
             elif not self.is_our_place(key, id_):

@@ -95,6 +95,8 @@ from town.hierarchy import Branch, Hierarchy, tree_on
 from town.legacy import Legacy
 from town.migration import Migration
 from town.moment import Moment
+from town.old_reader import OldReader
+from town.old_records import OldKeys
 from town.plan import Plan, PlanFault
 from town.plan_file import PLAN_FILE, PlanFile, read_plan_file
 from town.plan_receipts import PlanComparison, PullReceipt, PushReceipt
@@ -428,6 +430,13 @@ class Town:
             if source.is_same_server(self._connection):
                 raise MigrationSourceError(source.where)
             yield Migration(self, source=source)
+
+    def has_old_tasks(self, *, calls_max: int = 1) -> bool:
+        """Whether a town without events has tasks from before the ledger, as far as `calls_max` calls tell. Source: SCAN."""
+        if self.end() != BEGINNING:
+            return False
+        reader = OldReader(self._connection.client, where=self.where)
+        return reader.find_task(OldKeys(self.name).is_task, calls_max=calls_max)
 
     @cached_property
     def legacy(self) -> Legacy:

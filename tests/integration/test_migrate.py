@@ -316,6 +316,26 @@ def test_bytes_that_are_no_utf8_are_told_and_kept(opened: Callable[..., Town], c
     assert client.get(b"tt:task:\xff") == b"odd"
 
 
+def test_keys_that_nearly_are_tasks_or_agents_are_told_and_left(
+    opened: Callable[..., Town], client: redis.Redis
+) -> None:
+    """An id with capitals, agents of another type or without a name: once the report passed over them."""
+    capitals = f"tt:task:{task_id(1).replace('4000', 'ABCD')}"
+    agents = [f"tt:demo:agent:{task_id(number)}" for number in (1, 2, 3)]
+    client.set(capitals, "{}")
+    client.rpush(agents[0], "ada")
+    client.set(agents[1], "no JSON")
+    client.set(agents[2], b"\xff")
+    before = dump(client)
+    assert whys(look(opened())) == {
+        capitals: "the id in its name has capitals, and a task's has none",
+        agents[0]: "it is a list, and should be a string or a hash",
+        agents[1]: "it names no agent",
+        agents[2]: "it holds bytes that are no UTF-8",
+    }
+    assert dump(client) == before
+
+
 def test_backlog_of_another_type_is_told_and_left(opened: Callable[..., Town], client: redis.Redis) -> None:
     """A key that should be a list and is none gives no order, and stays as it is."""
     town = opened("wrong-backlog")
