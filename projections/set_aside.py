@@ -1,7 +1,8 @@
 """Sets keys aside: renames what is not ours under `tt:<town>:legacy:`, over nothing, and deletes nothing.
 
 Our snapshots lie where Tinytown keeps its tasks. So what is no snapshot there may be somebody's work, and whoever wants
-the place has it set aside first. A second record of one key gets a number at the end of its name, from 2 on.
+the place has it set aside first. A second record of one key gets a number at the end of its name, from 2 on; so does what
+was written over a snapshot, because the name without a number is for the record that the task was adopted from.
 """
 
 from __future__ import annotations
@@ -89,9 +90,9 @@ class SetAside:
                 return
         raise self._is_busy(place)
 
-    def _free_name(self, name: str) -> str:
-        """The first name for a record of `name` that nothing has. Source: EXISTS."""
-        for number in range(1, LEGACY_NAMES_MAX + 1):
+    def _free_name(self, name: str, *, first: int = 2) -> str:
+        """The first name for a record of `name`, from the number `first` on, that nothing has. Source: EXISTS."""
+        for number in range(first, LEGACY_NAMES_MAX + 1):
             free = self._keys.legacy(name, number)
             if not self._client.exists(_as_bytes(free)):
                 return free
@@ -137,7 +138,8 @@ class SetAside:
                 pipeline.watch(key)  # type: ignore[no-untyped-call]
                 if not _is_stray(pipeline, key):
                     return False
-                free = self._free_name(name)
+                task = name.removeprefix(self._tasks).encode(errors="surrogateescape")
+                free = self._free_name(name, first=2 if pipeline.hexists(self._keys.heads, task) else 1)  # type: ignore[arg-type]
                 pipeline.multi()
                 pipeline.renamenx(key, _as_bytes(free))
                 if pipeline.execute()[0]:

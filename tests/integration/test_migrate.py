@@ -16,7 +16,7 @@ import msgspec
 import pytest
 import redis
 
-from ledger import BEGINNING, Keys, Source, State, Task, TaskAdopted, format_ms, task_id_of_alias
+from ledger import BEGINNING, Keys, Source, State, Task, TaskAdopted, TaskNotFoundError, format_ms, task_id_of_alias
 from projections import Lease, SetAside
 from tests.support import old_towns
 from tests.support.builders import task_id
@@ -182,6 +182,19 @@ def test_push_after_a_migration_meets_the_adopted_task(opened: Callable[..., Tow
         (task_id(43), ["task.tagged", "task.described"])
     ]
     assert town.page().total == 3
+
+
+def test_alias_of_a_removed_adopted_task_leads_nowhere(opened: Callable[..., Town]) -> None:
+    """What the guarantees say is not promised: the history is there by id, and the alias is free for another task."""
+    town = opened("plan")
+    migrate(town)
+    town.move(task_id(43), None)
+    town.remove("login")
+    with pytest.raises(TaskNotFoundError):
+        town.history("login")
+    assert [step.event.type for step in town.history(task_id(42))] == ["task.adopted", "task.removed"]
+    assert town.create("Login, again", alias="login").task.id == task_id_of_alias("demo", "login")
+    assert town.verify().findings == ()
 
 
 @pytest.mark.parametrize("prune", [False, True])
@@ -773,6 +786,18 @@ def test_what_is_written_over_a_snapshot_is_set_aside_and_told(
     assert (outlook.has_work, outlook.unadopted) == (False, (f"tt:demo:legacy:{key}:2",))
 
 
+def test_what_was_written_after_going_back_is_named_before_it_is_dropped(
+    opened: Callable[..., Town], client: redis.Redis
+) -> None:
+    """Nothing else is set aside then, and still it does not pass for the record that was adopted."""
+    town = opened("hash")
+    migrate(town)
+    client.delete(*kept(client))
+    write_hash(client, town.keys.task(task_id(21)))
+    assert migrate(town).set_aside == 1
+    assert town.legacy.look().unadopted == (f"tt:demo:legacy:tt:demo:task:{task_id(21)}:2",)
+
+
 @pytest.mark.parametrize("write", [write_hash, write_json])
 def test_verify_calls_a_record_over_a_snapshot_an_old_task_and_a_rebuild_keeps_it(
     opened: Callable[..., Town], client: redis.Redis, write: Callable[[redis.Redis, str], None]
@@ -927,6 +952,9 @@ def test_town_with_hash_tags_adopts_the_records_of_plain_keys(
         assert not client.exists(f"tt:demo:task:{task_id(21)}")
         assert client.get(f"tt:demo:task:{task_id(62)}") == b"not JSON"
         assert not look(town).has_work
+        client.set(town.keys.task(task_id(62)), "no snapshot")
+        assert town.rebuild().set_aside == 1
+        assert town.legacy.look().unadopted == (f"tt:{{demo}}:legacy:tt:{{demo}}:task:{task_id(62)}",)
 
 
 def test_local_record_is_kept_where_one_from_elsewhere_takes_its_place(

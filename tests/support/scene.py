@@ -121,8 +121,11 @@ def assert_sound(
 def strays(client: Any, keys: Keys) -> dict[bytes, bytes | None]:
     """What lies in the place of snapshots and is none: the names it is to be set aside under, and its bytes."""
     places = cast("list[bytes]", sorted(client.scan_iter(match=keys.task("*"), count=1_000)))
+    prefix = keys.task("").encode()
     return {
-        keys.legacy("").encode() + name: client.dump(name)
+        keys.legacy("").encode() + name + (b":2" if client.hexists(keys.heads, name.removeprefix(prefix)) else b""): (
+            client.dump(name)
+        )
         for name in places
         if client.type(name) != b"string" or not is_snapshot(client.get(name))
     }
