@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, Self
 
 from rich.progress import Progress, TaskID
 
 from cli.output import progress_bar, warn
-from ledger import Position
+from ledger import LedgerError, OutdatedProjectionError, Position
 from town import Town
 
 PROGRESS_EVENTS_MIN: Final = 5_000
@@ -18,15 +18,44 @@ PROGRESS_EVENTS_MIN: Final = 5_000
 
 
 @contextmanager
-def opened(path: Path | None, actor: str | None) -> Iterator[Town]:
-    """The town at `path`; while much is projected, a bar shows how far it is."""
+def opened(path: Path | None, actor: str | None, *, is_following: bool = False) -> Iterator[Town]:
+    """The town at `path`; while much is projected, a bar shows how far it is.
+
+    Where an older program projected it, that is said once: at the end, or first where the command goes on for ever.
+    """
     with Town.open(path, actor=actor) as town, _ProjectionBar() as bar:
         if town.server_warning is not None:
             warn(town.server_warning)
         town.progress = bar.show
-        yield town
-        if town.outdated is not None:
-            warn(f"{town.outdated} What you see was folded from the ledger, which is slower and as true.")
+        with _outdated_told(town, is_first=is_following):
+            yield town
+
+
+@contextmanager
+def _outdated_told(town: Town, *, is_first: bool) -> Iterator[None]:
+    """Warn of outdated projections, unless the command puts them right or ends with just that error."""
+    was_outdated = town.find_outdated() is not None
+    if was_outdated and is_first:
+        warn_outdated(town)
+    is_told = is_first
+    try:
+        yield
+    except OutdatedProjectionError:
+        is_told = True
+        raise
+    finally:
+        if was_outdated and not is_told:
+            # The command's own error, where there is one, is not to be hidden by another.
+            with suppress(LedgerError):
+                warn_outdated(town)
+
+
+def warn_outdated(town: Town) -> None:
+    """Say that an older program projected the town, where that is so."""
+    outdated = town.find_outdated()
+    if outdated is not None:
+        folded = " What you see was folded from the ledger, which is slower and as true." if town.outdated else ""
+        warn(f"{outdated}{folded}")
 
 
 class _ProjectionBar:

@@ -82,9 +82,9 @@ class Keys(Struct, frozen=True):
         """String with a time-out: says that a runner is still at its run."""
         return f"{self.prefix}:heartbeat:{run}"
 
-    def legacy(self, old_key: str) -> str:
-        """Any type: a record from before the ledger, kept as it was found at `old_key`."""
-        return f"{self.prefix}:legacy:{old_key}"
+    def legacy(self, old_key: str, number: int = 1) -> str:
+        """Any type: a record from before the ledger, kept as it was found at `old_key`; `number` tells several apart."""
+        return f"{self.prefix}:legacy:{old_key}" if number == 1 else f"{self.prefix}:legacy:{old_key}:{number}"
 
     def checkpoint(self, projection: str) -> str:
         """Hash: how far a projection has come."""

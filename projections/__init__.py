@@ -16,14 +16,16 @@ from projections.projection import Counted, Entry, Member, Ranked, View
 from projections.projector import BATCH_EVENTS_MAX, Batch, BatchOutcome, Progress, Projector
 from projections.rebuild import Rebuild, RebuildProgress, RebuildReport
 from projections.replay import no_garbage_collection, replay
-from projections.snapshots import Snapshot, decode_snapshot, encode_snapshot, snapshot_of
-from projections.stats import DayStats, Durations, read_stats
+from projections.set_aside import LEGACY_NAMES_MAX, SetAside
+from projections.snapshots import Snapshot, decode_snapshot, encode_snapshot, has_position, is_snapshot, snapshot_of
+from projections.stats import DayStats, Durations, fold_stats, read_stats
 from projections.verify import Verification, describe, different_fields, verify
 
 __all__ = [
     "BATCH_EVENTS_MAX",
     "EVERY_TASK",
     "LEASE_MS",
+    "LEGACY_NAMES_MAX",
     "REBUILD",
     "REBUILD_ONLINE",
     "VIEWS",
@@ -51,6 +53,7 @@ __all__ = [
     "Rebuild",
     "RebuildProgress",
     "RebuildReport",
+    "SetAside",
     "Snapshot",
     "TaskFilter",
     "Verification",
@@ -59,6 +62,9 @@ __all__ = [
     "describe",
     "different_fields",
     "encode_snapshot",
+    "fold_stats",
+    "has_position",
+    "is_snapshot",
     "no_garbage_collection",
     "parted_after",
     "printable",

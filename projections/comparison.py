@@ -75,6 +75,8 @@ class Difference(Struct, frozen=True, kw_only=True):
     is_ranked: bool = False
     is_old_record: bool = False
     """Whether it is a task from before the ledger, which `tt migrate` adopts and nobody drops."""
+    is_written_over: bool = False
+    """Whether what lies in the place of a snapshot is an old record, which whoever puts the snapshot back sets aside."""
 
     @property
     def is_foreign(self) -> bool:
@@ -366,12 +368,14 @@ class Comparison:
                     task=task.id,
                     expected=expected.decode(),
                     actual=shown,
+                    is_written_over=is_old_record(actual, ()),
                 )
                 found.append(difference)
         # MGET takes a key of another type for a missing one.
         misused = self._of_another_type([difference.key for difference in found if difference.actual is None])
         return [difference for difference in found if difference.key not in misused] + [
-            Difference(kind=DifferenceKind.TYPE, key=key, actual="not a string") for key in misused
+            Difference(kind=DifferenceKind.TYPE, key=key, actual="not a string", is_written_over=is_record)
+            for key, is_record in misused.items()
         ]
 
     def _touched(self, events: Sequence[RecordedEvent]) -> set[str]:
@@ -414,14 +418,16 @@ class Comparison:
     def _is_entry(self, key: str, task: str) -> bool:
         return any(each == key for each, _ in self._entries_of(task))
 
-    def _of_another_type(self, keys: Sequence[str]) -> list[str]:
-        """The keys that are there after all, and hold something that is no string."""
+    def _of_another_type(self, keys: Sequence[str]) -> dict[str, bool]:
+        """The keys that are there after all, and hold something that is no string; whether that is an old record."""
         with redis_errors(self._where):
             pipeline = self._client.pipeline(transaction=False)
             for key in keys:
                 pipeline.type(key)
-            types = pipeline.execute()
-        return [key for key, kind in zip(keys, types, strict=True) if kind not in (b"none", b"string")]
+                pipeline.execute_command("HMGET", key, *OLD_FIELDS)  # type: ignore[no-untyped-call]
+            answers = pipeline.execute(raise_on_error=False)
+        found = zip(keys, answers[::2], answers[1::2], strict=True)
+        return {key: _is_old_record(None, fields) for key, kind, fields in found if kind not in (b"none", b"string")}
 
     def _scan(self, pattern: str) -> Iterator[str]:
         escaped = pattern[:-1].translate(_GLOB) + "*" if pattern.endswith("*") else pattern.translate(_GLOB)

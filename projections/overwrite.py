@@ -9,7 +9,7 @@ Beginning and finishing are two calls, so that the next batch is made while the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from msgspec import Struct
@@ -43,8 +43,18 @@ class WriteBatch(Struct, frozen=True):
 class Overwrite:
     """Writes batches of one town's tasks, on a connection of its own. `where` names the server in messages."""
 
-    def __init__(self, client: Redis, keys: Keys, *, has_snapshots: bool, where: str = "redis") -> None:
+    def __init__(
+        self,
+        client: Redis,
+        keys: Keys,
+        *,
+        has_snapshots: bool,
+        set_aside: Callable[[Mapping[str, bytes | None]], object],
+        where: str = "redis",
+    ) -> None:
+        """`set_aside` keeps what is no snapshot of what GET answers for keys, which are written over then."""
         self._pool = client.connection_pool
+        self._set_aside = set_aside
         self._keys = keys
         self._has_snapshots = has_snapshots
         self._where = where
@@ -88,13 +98,11 @@ class Overwrite:
             if position != batch.position.encode() or is_behind:
                 self._exchange([("UNWATCH",)])
                 return False
-            different = [
-                part
-                for (key, wanted), there in zip(batch.snapshots.items(), found[0] if found else (), strict=True)
-                if wanted != there
-                for part in (key, wanted)
-            ]
-            self._different_snapshots = len(different) // 2
+            there = dict(zip(batch.snapshots, found[0] if found else (), strict=True))
+            replaced = {key: there[key] for key, wanted in batch.snapshots.items() if wanted != there[key]}
+            self._set_aside(replaced)
+            different = [part for key in replaced for part in (key, batch.snapshots[key])]
+            self._different_snapshots = len(replaced)
             transaction: list[Command] = [("MULTI",)]
             if self._misused:
                 transaction.append(("UNLINK", *self._misused))

@@ -49,6 +49,7 @@ from projections.overwrite import Overwrite, WriteBatch
 from projections.projection import View
 from projections.projector import Projector
 from projections.replay import no_garbage_collection
+from projections.set_aside import SetAside
 from projections.snapshots import NAME
 
 if TYPE_CHECKING:
@@ -79,6 +80,8 @@ class RebuildReport(Struct, frozen=True):
     write_seconds: float
     has_reset_checkpoints: bool = False
     has_lost_events: bool = False
+    set_aside: int = 0
+    """How many keys that were no snapshots, in the place of snapshots, were renamed under `tt:<town>:legacy:`."""
 
 
 class Rebuild:
@@ -113,6 +116,7 @@ class Rebuild:
         self._live = LiveBoard(client, keys, where=where)
         self._where = where
         self._comparison = Comparison(client, keys, views=chosen, has_snapshots=view is None, where=where)
+        self._aside = SetAside(client, keys, where=where)
         self._is_of_one_view = view is not None
         self._view = view
         self._leases_renewed = 0.0
@@ -147,6 +151,7 @@ class Rebuild:
             write_seconds=time.monotonic() - folded,
             has_reset_checkpoints=self._has_reset_checkpoints,
             has_lost_events=self._lost,
+            set_aside=self._aside.count,
         )
 
     def preview(self) -> Iterator[Difference]:
@@ -315,7 +320,11 @@ class Rebuild:
         """Write every task as it is at the checkpoint; how many things were not so before."""
         differences, attempts = 0, 0
         with Overwrite(
-            self._client, self._keys, has_snapshots=not self._is_of_one_view, where=self._where
+            self._client,
+            self._keys,
+            has_snapshots=not self._is_of_one_view,
+            set_aside=self._aside.strays,
+            where=self._where,
         ) as overwrite:
             batches = map(
                 partial(self._batch, overwrite),
@@ -371,7 +380,10 @@ class Rebuild:
         if checkpoints[0].position != position:
             return False
         changes = Changes()
-        for difference in differences:
+        # What is no snapshot in the place of one may be somebody's work.
+        differences = list(differences)
+        aside = self._aside.strays({each.key: None for each in differences if each.kind is DifferenceKind.STRANGER})
+        for difference in (each for each in differences if each.key not in aside):
             if difference.is_foreign:
                 with redis_errors(self._where):
                     difference.remove(self._client)

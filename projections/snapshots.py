@@ -5,8 +5,8 @@ The same task is the same bytes on every machine: fields in one order, times fro
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Final, cast
 
 import msgspec
 from msgspec import Struct
@@ -88,6 +88,15 @@ def decode_snapshot(snapshot: bytes, *, key: str) -> Task:
         raise SnapshotDamagedError(key, f"does not hold a snapshot: {error}") from error
 
 
+def is_snapshot(content: bytes) -> bool:
+    """Whether a string is a whole snapshot of a ledger's, of whatever task and position."""
+    try:
+        decode_snapshot(content, key="")
+    except SnapshotDamagedError:
+        return False
+    return True
+
+
 def is_old_record(snapshot: bytes | None, fields: Sequence[bytes | None]) -> bool:
     """Whether a key holds a task from before the ledger: a JSON string, or a hash, of which `fields` has OLD_FIELDS.
 
@@ -98,8 +107,17 @@ def is_old_record(snapshot: bytes | None, fields: Sequence[bytes | None]) -> boo
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return False
     if isinstance(record, dict):
-        return all(field in record for field in OLD_FIELDS) and "position" not in record
+        return all(field in record for field in OLD_FIELDS) and not has_position(record)
     return bool(fields) and None not in fields
+
+
+def has_position(fields: Mapping[str, object]) -> bool:
+    """Whether these fields of a JSON have the position of an event, as a snapshot's do, whole or not."""
+    try:
+        Position.parse(cast("str", fields.get("position")))
+    except (AttributeError, TypeError, ValueError):
+        return False
+    return True
 
 
 def _parse_optional(time: str | None) -> int | None:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final, cast
 
 from msgspec import Struct
 
-from ledger import Keys, redis_errors
+from ledger import EventStore, Keys, RecordedEvent, Task, redis_errors
+from projections.replay import replay
 from projections.throughput import Throughput, bucket_upper_ms
 
 if TYPE_CHECKING:
@@ -50,6 +51,19 @@ def read_stats(client: Redis, keys: Keys, days: Sequence[str], *, where: str = "
         for day, counts in zip(part, hashes, strict=True):
             found += stats_of_day(day, {field.decode(): int(count) for field, count in counts.items()})
     return found
+
+
+def fold_stats(store: EventStore, days: Sequence[str]) -> list[DayStats]:
+    """As `read_stats`, from the ledger itself: for where an older program projected the town. LedgerDamagedError."""
+    view = Throughput()
+    counts: dict[str | None, Counter[str]] = {}
+
+    def observe(before: Task | None, recorded: RecordedEvent) -> None:
+        for counted in view.tally(before, recorded):
+            counts.setdefault(counted.part, Counter())[counted.field] += 1
+
+    replay(store, observe=observe)
+    return [each for day in days for each in stats_of_day(day, counts.get(day, Counter()))]
 
 
 def stats_of_day(day: str, counts: Mapping[str, int]) -> list[DayStats]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 from msgspec import Struct
@@ -18,6 +18,7 @@ from projections.projection import View
 if TYPE_CHECKING:
     from redis import Redis
 
+_OUTDATED_ADVICE: Final = "`tt migrate` builds it anew."
 _KINDS = {
     DifferenceKind.SNAPSHOT: FindingKind.SNAPSHOT,
     DifferenceKind.ENTRY: FindingKind.VIEW,
@@ -83,7 +84,7 @@ def verify(
         findings.append(Finding(kind=FindingKind.CHECKPOINT, where=checkpoints.keys[0], problem=problem))
     findings += [
         Finding(
-            kind=FindingKind.OLD_TASK if each.is_old_record else _KINDS[each.kind],
+            kind=FindingKind.OLD_TASK if each.is_old_record or each.is_written_over else _KINDS[each.kind],
             where=printable(each.key),
             problem=printable(describe(each)),
         )
@@ -95,6 +96,8 @@ def verify(
 def describe(difference: Difference) -> str:
     """A difference in words, without its key."""
     expected, actual = difference.expected, difference.actual
+    if difference.kind is DifferenceKind.STRANGER or difference.is_written_over:
+        return _describe_stranger(difference)
     if difference.kind is DifferenceKind.SNAPSHOT and None not in (expected, actual):
         return "; ".join(
             f"{name} is {found}, and should be {wanted}" for name, wanted, found in different_fields(difference)
@@ -104,15 +107,7 @@ def describe(difference: Difference) -> str:
         DifferenceKind.ENTRY: f"task {difference.task}",
         DifferenceKind.COUNT: f"{difference.field}",
         DifferenceKind.TYPE: "the key",
-        DifferenceKind.STRANGER: "the key",
     }[difference.kind]
-    if difference.kind is DifferenceKind.STRANGER:
-        is_old = difference.is_old_record
-        return (
-            "it is a task from before the ledger: `tt migrate` adopts it"
-            if is_old
-            else f"the ledger knows nothing of {what}"
-        )
     if difference.kind is DifferenceKind.TYPE:
         return f"{what} is {actual}"
     if actual is None:
@@ -120,6 +115,14 @@ def describe(difference: Difference) -> str:
     if expected is None:
         return f"{what} does not belong here"
     return f"{what} is {actual}, and should be {expected}"
+
+
+def _describe_stranger(difference: Difference) -> str:
+    if difference.is_written_over:
+        return "an old record was written over the snapshot: `tt migrate` sets it aside and puts the snapshot back"
+    if difference.is_old_record:
+        return "it is a task from before the ledger: `tt migrate` adopts it"
+    return "the ledger knows nothing of the key"
 
 
 def different_fields(difference: Difference) -> list[tuple[str, object, object]]:
@@ -155,9 +158,9 @@ def _check_checkpoints(
     for key, (_, schema_version), checkpoint in zip(checkpoints.keys, checkpoints.projections, stored, strict=True):
         problem = None
         if checkpoint is None:
-            problem = "it is missing"
+            problem = f"it is missing: an older program projected the town. {_OUTDATED_ADVICE}"
         elif checkpoint.schema_version != schema_version:
-            advice = UPGRADE_ADVICE if checkpoint.schema_version > schema_version else "`tt rebuild` builds it anew."
+            advice = UPGRADE_ADVICE if checkpoint.schema_version > schema_version else _OUTDATED_ADVICE
             problem = (
                 f"it is of schema version {checkpoint.schema_version}, and this program's is {schema_version}. {advice}"
             )

@@ -35,7 +35,7 @@ from town.event_reader import EVENTS_COUNT
 from town.folder import RedisSettings, Settings, absolute, find_folder, is_town, read_settings, start_of_search
 from town.hierarchy import Branch
 from town.legacy import LegacyKeys
-from town.migration import MigrationReport
+from town.migration import Migration, MigrationReport
 from town.moment import WHEN_HELP, Moment, parse_moment
 from town.plan import Plan, PlanFault, PlannedTask
 from town.plan_file import PLAN_FILE, PlanFile, make_plan_file, read_plan_file
@@ -77,6 +77,7 @@ __all__ = [
     "LegacyKeys",
     "LostTask",
     "MetricsPortError",
+    "Migration",
     "MigrationProgress",
     "MigrationReport",
     "MigrationSourceError",

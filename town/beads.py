@@ -59,10 +59,24 @@ class _Issue(Struct, frozen=True):
 
 
 class BeadsExport(Struct, frozen=True):
-    """Task id -> the task as the file wishes it, None for a removed one; and the parent links that were left out."""
+    """Task id -> the task as the file wishes it, None for a removed one; and the parent links that were left out.
+
+    The ids are those that a task has which was made for the issue; `aliases` has the issue of each.
+    """
 
     wishes: dict[str, WishedTask | None]
     left_out: tuple[str, ...]
+    aliases: dict[str, str] = {}
+
+    def wishes_of(self, ids: Mapping[str, str]) -> dict[str, WishedTask | None]:
+        """The wishes by the ids that tasks have, parents too: `ids` is alias -> id, which an adopted task has from before."""
+        found = {task: ids[alias] for task, alias in self.aliases.items()}
+        return {
+            found[task]: None
+            if wish is None
+            else msgspec.structs.replace(wish, parent_id=found.get(wish.parent_id or ""))
+            for task, wish in self.wishes.items()
+        }
 
 
 _decoder = msgspec.json.Decoder(_Issue)
@@ -93,7 +107,9 @@ def read_beads(path: Path, *, town: str, actor: str) -> BeadsExport:
         raise ImportRefusedError(path, problems)
     parents, left_out = _parents({key: issues[key] for key, wish in wishes.items() if wish is not None})
     return BeadsExport(
-        {task_id_of_alias(town, key): _below(wish, parents.get(key), town) for key, wish in wishes.items()}, left_out
+        {task_id_of_alias(town, key): _below(wish, parents.get(key), town) for key, wish in wishes.items()},
+        left_out,
+        {task_id_of_alias(town, key): key for key in wishes},
     )
 
 

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 CONNECT_SECONDS_MAX: Final = 5
 REPLY_SECONDS_MAX: Final = 60
 _LOADING_POLL_SECONDS: Final = 0.05
+_UNKNOWN: Final = "the configured URL"
+_SOURCE_ADVICE: Final = "Is it running, and is that its URL? Nothing was changed."
 _SCHEMES: Final = {"valkey": "redis", "valkeys": "rediss", "redis": "redis", "rediss": "rediss", "unix": "unix"}
 
 
@@ -94,12 +96,18 @@ def connect(folder: Path, settings: Settings, *, is_starting: bool = True) -> Co
 
 def connect_to_read(url: str) -> Connection:
     """A connection that answers, to a server of any version that is read from and nothing else. StoreUnavailableError."""
-    connection = _open_url(url)
     try:
-        connection.check(version_min=0)
-    except BaseException:
-        connection.close()
-        raise
+        connection = _open_url(url)
+        try:
+            connection.check(version_min=0)
+        except BaseException:
+            connection.close()
+            raise
+    except StoreUnavailableError as error:
+        # It is nobody's configured server, and none that `tt start` starts.
+        where = "the URL of --from-url" if error.where == _UNKNOWN else error.where
+        advice = error.advice if error.has_refused or "`tt" not in error.advice else _SOURCE_ADVICE
+        raise StoreUnavailableError(where, error.problem, advice, has_refused=error.has_refused) from error
     return connection
 
 
@@ -162,13 +170,12 @@ def _options() -> dict[str, Any]:
 
 def _without_password(url: str) -> str:
     """The URL as messages may show it; where it is not certain what the password is, nothing of it."""
-    unknown = "the configured URL"
     try:
         parts = urlsplit(url)
         if "://" not in url or "@" in f"{parts.path}{parts.query}{parts.fragment}":
-            return unknown
+            return _UNKNOWN
         host = parts.hostname or ""
         port = f":{parts.port}" if parts.port else ""
     except ValueError:
-        return unknown
+        return _UNKNOWN
     return f"{parts.scheme}://{host}{port}{parts.path}"

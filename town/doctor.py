@@ -15,6 +15,8 @@ from town.town import Town
 
 MEMORY_SHARE_MAX: Final = 0.8
 LAG_EVENTS_MAX: Final = 5_000
+OLD_TASKS_CALLS_MAX: Final = 1_000
+"""How many calls of SCAN look for tasks from before the ledger."""
 
 
 class CheckState(StrEnum):
@@ -48,6 +50,7 @@ def examine(town: Town) -> list[Check]:
         *_orphans(),
         _projections(town),
         _worker(town),
+        *_old_tasks(town),
     ]
 
 
@@ -118,3 +121,11 @@ def _worker(town: Town) -> Check:
         else "no worker runs; commands project by themselves"
     )
     return Check("worker", CheckState.GOOD, words)
+
+
+def _old_tasks(town: Town) -> list[Check]:
+    """Only a town that may have been forgotten has this check."""
+    if not town.has_old_tasks(calls_max=OLD_TASKS_CALLS_MAX):
+        return []
+    words = "the town has no events, and the server has tasks from before the ledger: `tt migrate --dry-run`"
+    return [Check("old tasks", CheckState.WARNING, words)]

@@ -6,12 +6,13 @@ Everything walks level by level and remembers where it was, so that neither dept
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import takewhile
 from typing import TYPE_CHECKING, Final, cast
 
 from msgspec import Struct
 
 from ledger import Keys, State, Task, redis_errors
-from projections import LiveBoard, TaskFilter
+from projections import Board, LiveBoard, TaskFilter
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -73,6 +74,17 @@ class Hierarchy:
             numbers = cast("list[float | None]", self._client.zmscore(self._keys.view("created"), found))
         order = dict(zip(found, numbers, strict=True))
         return sorted(found, key=lambda task: (order[task] or 0, task))
+
+
+def tree_on(board: Board, root: Task | None = None) -> list[Branch]:
+    """As `Hierarchy.tree`, of a board in memory. Pure."""
+    tasks = board.page().tasks
+    if root is None:
+        return grow(tasks)
+    branches = grow(tasks, root=root.id)
+    first = next(number for number, branch in enumerate(branches) if branch.task.id == root.id)
+    below = takewhile(lambda branch: branch.depth > 0, branches[first + 1 :])
+    return [branches[first], *below]
 
 
 def grow(tasks: Iterable[Task], *, root: str | None = None) -> list[Branch]:

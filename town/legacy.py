@@ -72,6 +72,9 @@ class Legacy:
     def _task_of(self, name: bytes) -> str | None:
         """The id of the task whose old key this is, empty where it has none; None where it is no task's."""
         key = name.decode(errors="replace").removeprefix(self._keys.legacy(""))
+        if key.startswith(self._keys.task("")):
+            # As the old keys call it, also where ours have a hash tag.
+            key = f"tt:{self._keys.town}{key.removeprefix(self._keys.prefix)}"
         old = self._old_keys.kind_of(key)
         return old.id if old is not None and old.kind is KeyKind.TASK else None
 

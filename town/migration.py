@@ -3,7 +3,8 @@
 It goes over the records twice. The first pass keeps a few words of each task: enough to order them all, and to say what
 there is to do. The second reads them again, batch by batch, so that memory does not grow with what is in them:
 
-    1  a record that lies where the task's snapshot will be is copied under `tt:<town>:legacy:…`
+    1  a record that lies where the task's snapshot will be is copied under `tt:<town>:legacy:…`; as it is now, also where
+       an earlier copy says something else
     2  `task.adopted` is appended for the whole batch, guarded: nobody has these tasks yet
     3  the batch is projected; the snapshots are there
     4  the records that lie elsewhere are renamed under `tt:<town>:legacy:…`
@@ -17,12 +18,11 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 from uuid import NAMESPACE_URL, uuid5
 
 import msgspec
-import redis
 from msgspec import Struct
 
 from ledger import (
@@ -33,10 +33,9 @@ from ledger import (
     TaskAdopted,
     WrongExpectedVersionError,
     new_command_id,
-    redis_errors,
     task_id_of_alias,
 )
-from projections import Lease, LiveBoard, no_garbage_collection
+from projections import Lease, LiveBoard, SetAside, no_garbage_collection
 from town.old_reader import SCAN_KEYS_COUNT, OldReader
 from town.old_records import OldTask, adopted, newest, read_record
 from town.survey import Entry, Irregular, MigrationProgress, Outlook, Skipped, Survey, batches
@@ -53,13 +52,19 @@ _LEASE_POLL_SECONDS: Final = 0.05
 
 
 class MigrationReport(Struct, frozen=True, kw_only=True):
-    """What a migration did: how many tasks it adopted, and how many old keys are set aside under `tt:<town>:legacy:`."""
+    """What a migration did: how many tasks it adopted, and how many old keys are set aside under `tt:<town>:legacy:`.
+
+    `set_aside` of them were renamed, and `copied` lay where snapshots are now.
+    `is_rebuilt` tells that snapshots and views were built anew from the ledger.
+    """
 
     adopted: int
     set_aside: int
+    copied: int
     skipped: tuple[Skipped, ...]
     irregular: tuple[Irregular, ...]
     positions: tuple[Position, Position] | None
+    is_rebuilt: bool
     seconds: float
 
 
@@ -82,21 +87,30 @@ class Migration:
         self._where = town.where
         self._live = LiveBoard(self._client, self._keys, where=self._where)
         self._lease = Lease(self._client, self._keys, holder=new_command_id(), name=LEASE_NAME, where=self._where)
+        self._aside = SetAside(self._client, self._keys, where=self._where)
         self._is_elsewhere = source is not None
         read_from = town.connection if source is None else source
         self._reader = OldReader(read_from.client, where=read_from.where)
         self._survey = self._new_survey()
         self._known: list[tuple[str, str]] = []
+        self._copied = 0
 
     def _new_survey(self) -> Survey:
-        return Survey(self._reader, self._keys, store=self._store, live=self._live, is_elsewhere=self._is_elsewhere)
+        return Survey(
+            self._reader,
+            self._keys,
+            store=self._store,
+            live=self._live,
+            checkpoint=self._town.projector.checkpoints.position,
+            is_elsewhere=self._is_elsewhere,
+        )
 
     def look(self, *, progress: MigrationProgress | None = None) -> Outlook:
         """What there is to migrate; nothing is written."""
         self._survey = self._new_survey()
         with no_garbage_collection():
             self._survey.look(progress=progress)
-        return self._survey.outlook(is_projected_anew=self._is_outdated())
+        return self._survey.outlook(is_projected_anew=self._town.find_outdated() is not None)
 
     def run(
         self, *, progress: MigrationProgress | None = None, on_wait: Callable[[], None] | None = None
@@ -114,9 +128,9 @@ class Migration:
     def _run(self, started: float, progress: MigrationProgress | None) -> MigrationReport:
         first: Position | None = None
         last: Position | None = None
-        count, set_aside = 0, 0
+        count = 0
         try:
-            self._bring_up_to_date()
+            is_rebuilt, set_aside = self._bring_up_to_date()
             total = len(self._survey.entries)
             for part in self._survey.parts():
                 self._lease.take()
@@ -135,9 +149,11 @@ class Migration:
         return MigrationReport(
             adopted=count,
             set_aside=set_aside,
+            copied=self._copied,
             skipped=self._survey.skipped_keys(),
             irregular=self._survey.irregular_tasks(),
             positions=None if first is None or last is None else (first, last),
+            is_rebuilt=is_rebuilt,
             seconds=time.monotonic() - started,
         )
 
@@ -152,19 +168,17 @@ class Migration:
             time.sleep(_LEASE_POLL_SECONDS)
         return has_waited
 
-    def _bring_up_to_date(self) -> None:
-        try:
-            self._town.catch_up()
-        except OutdatedProjectionError:
-            self._town.rebuild()
-
-    def _is_outdated(self) -> bool:
-        """Whether snapshots and views are an older program's, and are to be built anew."""
-        try:
-            self._town.projector.checkpoints.read_sound(is_fenced_too=True)
-        except OutdatedProjectionError:
-            return True
-        return False
+    def _bring_up_to_date(self) -> tuple[bool, int]:
+        """Have snapshots and views as the ledger says; whether they were built anew, and how many keys set aside for it."""
+        if not self._survey.overwritten:
+            try:
+                self._town.catch_up()
+            except OutdatedProjectionError:
+                return True, self._town.rebuild().set_aside
+            return False, 0
+        # The rebuild first, which the next command finishes where this one is killed. It leaves records of removed tasks.
+        set_aside = self._town.rebuild().set_aside
+        return True, set_aside + len(self._aside.strays(dict.fromkeys(self._survey.overwritten)))
 
     def _adopt(self, part: Sequence[Entry]) -> tuple[list[Position], int]:
         """Adopt a batch: the positions of its events, and how many keys were set aside."""
@@ -200,7 +214,8 @@ class Migration:
                 found.setdefault(entry.id, []).append((record, read_record(record, entry.id)))
             except ValueError as error:
                 self._survey.skip(key, str(error))
-        self._copy_from_our_place(entry for entry in part if entry.id in found)
+        in_our_place = (entry for entry in part if entry.id in found and self._survey.has_something_in_our_place(entry))
+        self._copied += self._aside.copy([entry.id for entry in in_our_place])
         aliases = self._survey.aliases_still_free([entry.id for entry in part if entry.id in found])
         facts = {entry.id: self._fact(found[entry.id], aliases) for entry in part if entry.id in found}
         command = _command_id(self._keys.town, facts)
@@ -233,36 +248,9 @@ class Migration:
             has_parent=not self._survey.goes_to_top(old.id),
         )
 
-    def _copy_from_our_place(self, entries: Iterable[Entry]) -> None:
-        """Copy what lies where snapshots will be, whatever it is. A copy that is there already stays. Source: COPY."""
-        keys = [self._keys.task(entry.id) for entry in entries if self._survey.has_something_in_our_place(entry)]
-        with redis_errors(self._where):
-            pipeline = self._client.pipeline(transaction=False)
-            for key in keys:
-                pipeline.copy(key, self._keys.legacy(key))
-            pipeline.execute()
-
     def _set_aside(self, keys: Sequence[str]) -> int:
-        """Rename old keys under `tt:<town>:legacy:`; how many were. One whose name there is taken stays. Source: RENAMENX."""
-        count = 0
-        for names in batches(keys, SCAN_KEYS_COUNT):
-            with redis_errors(self._where):
-                pipeline = self._client.pipeline(transaction=False)
-                for key in names:
-                    pipeline.renamenx(key, self._keys.legacy(key))
-                answers = pipeline.execute(raise_on_error=False)
-                for key, answer in zip(names, answers, strict=True):
-                    if isinstance(answer, redis.ResponseError):
-                        # Another migration was first.
-                        if "no such key" not in str(answer):
-                            raise answer
-                    elif answer:
-                        count += 1
-                    else:
-                        self._survey.skip(
-                            key, f"{self._keys.legacy(key)} is there already, and so it stays where it is"
-                        )
-        return count
+        """Rename old keys under `tt:<town>:legacy:`, each to a name that is free; how many were there."""
+        return sum(len(self._aside.rename(names)) for names in batches(keys, SCAN_KEYS_COUNT))
 
 
 def _command_id(town: str, facts: Mapping[str, TaskAdopted]) -> str:

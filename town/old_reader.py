@@ -5,7 +5,8 @@ What cannot be a record is answered with the reason in words, so that nobody els
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from ledger import OldRecord, redis_errors
@@ -42,6 +43,13 @@ class OldReader:
                 yield names
             if cursor == 0:
                 return
+
+    def find_task(self, is_task: Callable[[str], bool], *, calls_max: int) -> bool:
+        """Whether a key of a task is among those that `calls_max` calls show. Source: SCAN."""
+        for names in islice(self.scan(), calls_max):
+            if any(is_task(name.decode(errors="replace")) for name in names):
+                return True
+        return False
 
     def read_list(self, key: str) -> list[str] | str:
         """The items of a list, or why there is none. Source: TYPE, LRANGE."""

@@ -25,13 +25,18 @@ from ledger import (
     format_ms,
     parse_rfc3339,
 )
+from projections import has_position
 
 NO_DESCRIPTION: Final = "(no description)"
 """Stands where a record's description is empty, because a task has one."""
 
+BARE_BACKLOG: Final = "tt:backlog"
+"""The key of the backlog from before towns were isolated."""
+
 _UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _PLAN_TAG: Final = "plan:"
 _STATES: Final[Mapping[str, State]] = {state.value: state for state in State} | {"in_flight": State.RUNNING}
+_QUOTED_CHARS_MAX: Final = 64
 _REPLACEMENT: Final = "\ufffd"
 
 
@@ -70,7 +75,7 @@ class OldKeys:
         self._prefixes: list[tuple[str, KeyKind, Form]] = [
             (form.prefix(town, kind), kind, form) for kind in (KeyKind.TASK, KeyKind.AGENT) for form in Form
         ]
-        self._backlogs = {f"tt:{town}:backlog": Form.TOWN, "tt:backlog": Form.BARE}
+        self._backlogs = {f"tt:{town}:backlog": Form.TOWN, BARE_BACKLOG: Form.BARE}
 
     def kind_of(self, key: str) -> OldKey | None:
         """What `key` is by its name; None where it is none of these, or another town's.
@@ -87,6 +92,16 @@ class OldKeys:
                 return OldKey(kind, "", form) if is_in_our_place else None
         form_of_list = self._backlogs.get(key)
         return None if form_of_list is None else OldKey(KeyKind.BACKLOG, "", form_of_list)
+
+    def is_task(self, key: str) -> bool:
+        """Whether the key is a task's, by its name."""
+        old = self.kind_of(key)
+        return old is not None and old.kind is KeyKind.TASK and bool(old.id)
+
+    def has_capitals(self, key: str) -> bool:
+        """Whether the key would be a task's, had the UUID at its end no capitals."""
+        head, separator, id_ = key.rpartition(":")
+        return id_ != id_.lower() and self.is_task(f"{head}{separator}{id_.lower()}")
 
 
 class OldTask(Struct, frozen=True, kw_only=True, gc=False):
@@ -123,7 +138,7 @@ def read_text(content: bytes) -> str:
 def read_record(record: OldRecord, task: str) -> OldTask:
     """What the record of `task` says. ValueError says why it is no task's."""
     fields = _fields(record)
-    if "position" in fields:
+    if record.type == "string" and has_position(fields):
         raise ValueError("it is a snapshot of a ledger, not a record from before")
     named = _required(fields, "id")
     if named.lower() != task:
@@ -228,7 +243,7 @@ def _created_and_updated(fields: Mapping[str, Any], oddities: list[str]) -> tupl
     """Both times, each in place of the other where that is missing. ValueError where both are."""
     created, updated = _time(fields, "created_at", oddities), _time(fields, "updated_at", oddities)
     if created is None and updated is None:
-        raise ValueError("it has no created_at")
+        raise ValueError(_why_no_time(fields))
     if created is None or updated is None:
         missing, other = ("created_at", "updated_at") if created is None else ("updated_at", "created_at")
         oddities.append(f"it has no {missing}; {other} stands for it")
@@ -238,15 +253,23 @@ def _created_and_updated(fields: Mapping[str, Any], oddities: list[str]) -> tupl
     )
 
 
+def _why_no_time(fields: Mapping[str, Any]) -> str:
+    for name in ("created_at", "updated_at"):
+        if fields.get(name) is not None:
+            return f"its {name} is no time with a zone: {str(fields[name])[:_QUOTED_CHARS_MAX]!r}"
+    return "it has no created_at"
+
+
 def _time(fields: Mapping[str, Any], name: str, oddities: list[str]) -> int | None:
     value = fields.get(name)
     if value is None:
         return None
     try:
-        ms = parse_rfc3339(value)
+        # RFC 3339 allows a `t` and a `z` as well.
+        ms = parse_rfc3339(value.upper())
         # A time at the very end of the calendar may lie beyond it in UTC.
         format_ms(ms)
-    except (TypeError, ValueError, OverflowError):
+    except (AttributeError, TypeError, ValueError, OverflowError):
         oddities.append(f"its {name} is no time, and is left out")
         return None
     return ms

@@ -13,14 +13,15 @@ from typing import Final, TypeVar
 
 from msgspec import Struct
 
-from ledger import EventStore, Keys, OldRecord, TaskAdopted, task_id_of_alias
-from projections import LiveBoard
+from ledger import BEGINNING, EventStore, Keys, OldRecord, Position, TaskAdopted, task_id_of_alias
+from projections import LiveBoard, is_snapshot
 from town.old_reader import GONE, SCAN_KEYS_COUNT, OldReader, size_of
-from town.old_records import Form, KeyKind, OldKeys, OldTask, read_agent_name, read_record
+from town.old_records import BARE_BACKLOG, Form, KeyKind, OldKeys, OldTask, read_agent_name, read_record
 from town.plan import find_circles
 
 ADOPTED_EVENTS_MAX: Final = 500
 ADOPTED_BYTES_MAX: Final = 8 * 1024 * 1024
+_CAPITALS: Final = "the id in its name has capitals, and a task's has none"
 
 MigrationProgress = Callable[[str, int, int], None]
 """Called with what is done at the moment (`Looking`, `Adopting`), how much of it is done, and how much there is."""
@@ -45,8 +46,9 @@ class Outlook(Struct, frozen=True, kw_only=True):
     """What a migration found, and so would do. `forms` counts records by what they are, in words.
 
     `backlog` is how many tasks the lists name, `finished` how many records are of tasks that are adopted already,
-    `set_aside` how many keys that cannot be read lie in the place of our snapshots, `unadopted` the keys under
-    `tt:<town>:legacy:` that an earlier migration set aside so.
+    `set_aside` how many keys that cannot be read lie in the place of our snapshots, `overwritten` in how many of those
+    places something was written over a snapshot, `unadopted` the keys under `tt:<town>:legacy:` that an earlier migration
+    set aside so.
     """
 
     tasks: int
@@ -56,6 +58,7 @@ class Outlook(Struct, frozen=True, kw_only=True):
     backlog_keys: tuple[str, ...]
     finished: int
     set_aside: int
+    overwritten: int
     is_projected_anew: bool
     skipped: tuple[Skipped, ...]
     irregular: tuple[Irregular, ...]
@@ -67,14 +70,19 @@ class Outlook(Struct, frozen=True, kw_only=True):
         return sum(count for form, count in self.forms.items() if "without a town" in form)
 
     @property
-    def remains(self) -> int:
-        """How many old keys an earlier migration would have set aside, had it not been interrupted."""
-        return self.finished + (0 if self.tasks else len(self.backlog_keys))
+    def has_bare_backlog(self) -> bool:
+        """Whether one of the backlog's lists names no town."""
+        return BARE_BACKLOG in self.backlog_keys
 
     @property
     def has_work(self) -> bool:
         """Whether a migration would write anything."""
-        return bool(self.tasks or self.finished or self.set_aside or self.backlog_keys or self.is_projected_anew)
+        return self.has_old_keys or self.is_projected_anew
+
+    @property
+    def has_old_keys(self) -> bool:
+        """Whether a migration would copy or rename any key."""
+        return bool(self.tasks or self.finished or self.set_aside or self.overwritten or self.backlog_keys)
 
 
 class Entry(Struct, gc=False):
@@ -94,20 +102,34 @@ class Entry(Struct, gc=False):
 
 
 class Survey:
-    """What one town's old tasks are, as `reader` reads them; `is_elsewhere` tells that it reads another server."""
+    """What one town's old tasks are, as `reader` reads them; `is_elsewhere` tells that it reads another server.
+
+    `checkpoint` tells where the town's snapshots stand.
+    """
 
     def __init__(
-        self, reader: OldReader, keys: Keys, *, store: EventStore, live: LiveBoard, is_elsewhere: bool
+        self,
+        reader: OldReader,
+        keys: Keys,
+        *,
+        store: EventStore,
+        live: LiveBoard,
+        checkpoint: Callable[[], Position],
+        is_elsewhere: bool,
     ) -> None:
         self._reader = reader
         self._keys = keys
         self._store = store
         self._live = live
+        self._checkpoint_now = checkpoint
         self._is_elsewhere = is_elsewhere
         self._old_keys = OldKeys(keys.town)
         self.entries: dict[str, Entry] = {}
         self.finished: list[str] = []
         """Keys of records that are adopted already, and were not set aside."""
+        self.overwritten: list[str] = []
+        """Keys where the snapshot of a task of the ledger should be, and is not: something was written over it."""
+        self._checkpoint = BEGINNING
         self._agents: dict[Form, dict[str, str]] = {form: {} for form in Form}
         self._backlogs: dict[Form, tuple[str, list[str]]] = {}
         self._in_our_place: dict[str, str] = {}
@@ -124,6 +146,8 @@ class Survey:
 
     def look(self, *, progress: MigrationProgress | None = None) -> None:
         """Look at every key, once; nothing is written."""
+        # Before anything else: what is projected by now has its snapshot when it is looked at.
+        self._checkpoint = self._checkpoint_now()
         total, done = self._reader.count_keys(), 0
         for names in self._reader.scan():
             self._look_at(names)
@@ -146,6 +170,8 @@ class Survey:
                 continue
             old = self._old_keys.kind_of(key.removeprefix(legacy))
             if old is None:
+                if self._old_keys.has_capitals(key):
+                    self._skipped[key] = _CAPITALS
                 continue
             if key.startswith(legacy):
                 if old.kind is KeyKind.TASK:
@@ -164,10 +190,14 @@ class Survey:
             self._unadopted += [key for key, id_ in kept if not versions[id_]]
 
     def _look_at_agents(self, agents: Sequence[tuple[str, str, Form]]) -> None:
-        for (_, id_, form), record in zip(agents, self._reader.read([key for key, _, _ in agents]), strict=True):
-            name = None if isinstance(record, str) else read_agent_name(record)
-            if name is not None:
+        for (key, id_, form), record in zip(agents, self._reader.read([key for key, _, _ in agents]), strict=True):
+            if isinstance(record, str):
+                if record != GONE:
+                    self._skipped[key] = record
+            elif (name := read_agent_name(record)) is not None:
                 self._agents[form][id_] = name
+            else:
+                self._skipped[key] = "it names no agent"
 
     def _look_at_backlog(self, key: str, form: Form) -> None:
         items = self._reader.read_list(key)
@@ -177,17 +207,23 @@ class Survey:
             self._backlogs[form] = key, [item.strip().lower() for item in items]
 
     def _look_at_tasks(self, found: Sequence[tuple[str, str, Form]]) -> None:
-        versions = self.versions([id_ for _, id_, _ in found if id_])
+        heads = self.heads([id_ for _, id_, _ in found if id_])
         wanted: list[tuple[str, str, Form]] = []
         known: list[tuple[str, str]] = []
+        places: list[str] = []
         for key, id_, form in found:
+            version, position = heads.get(id_, (0, BEGINNING))
             if not id_:
-                self._skip(key, "its name does not end in a task's id", form, id_)
-            elif not versions[id_]:
+                why = _CAPITALS if self._old_keys.has_capitals(key) else "its name does not end in a task's id"
+                self._skip(key, why, form, id_)
+            elif not version:
                 wanted.append((key, id_, form))
             elif not self.is_our_place(key, id_):
                 known.append((id_, key))
+            elif position <= self._checkpoint:
+                places.append(key)
         self.finished += self.judge(known)
+        self._look_at_places(places)
         for (key, id_, form), record in zip(wanted, self._reader.read([key for key, _, _ in wanted]), strict=True):
             if isinstance(record, str):
                 self._skip(key, record, form, id_)
@@ -195,7 +231,21 @@ class Survey:
             try:
                 self._keep(read_record(record, id_), record, form)
             except ValueError as error:
-                self._skip(key, str(error), form, id_, is_snapshot="snapshot of a ledger" in str(error))
+                self._skip(key, str(error), form, id_, is_snapshot=_is_snapshot(record))
+
+    def _look_at_places(self, keys: Sequence[str]) -> None:
+        """Tell what lies where the snapshots of tasks that the ledger has should be, and is none."""
+        for key, record in zip(keys, self._reader.read(keys), strict=True):
+            if isinstance(record, str):
+                if record == GONE:
+                    continue
+                why = record
+            elif _is_snapshot(record):
+                continue
+            else:
+                why = "it was written over a snapshot of the ledger's"
+            self._skipped[key] = f"{why}; the ledger has the task already"
+            self.overwritten.append(key)
 
     def _keep(self, old: OldTask, record: OldRecord, form: Form) -> None:
         """Keep of a record what orders its task among the others."""
@@ -284,6 +334,7 @@ class Survey:
             backlog_keys=tuple(self.backlog_keys),
             finished=len(self.finished),
             set_aside=sum(1 for task in self._in_our_place.values() if task not in self.entries),
+            overwritten=len(self.overwritten),
             is_projected_anew=is_projected_anew,
             skipped=self.skipped_keys(),
             irregular=self.irregular_tasks(),
@@ -401,7 +452,11 @@ class Survey:
 
     def versions(self, tasks: Sequence[str]) -> dict[str, int]:
         """Task -> its version in the ledger, 0 where it has none."""
-        return dict(zip(tasks, (version for version, _ in self._store.heads(tasks)), strict=True))
+        return {task: version for task, (version, _) in self.heads(tasks).items()}
+
+    def heads(self, tasks: Sequence[str]) -> dict[str, tuple[int, Position]]:
+        """Task -> version and position of its last event."""
+        return dict(zip(tasks, self._store.heads(tasks), strict=True))
 
 
 def batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
@@ -409,6 +464,10 @@ def batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
     iterator = iter(items)
     while batch := list(islice(iterator, size)):
         yield batch
+
+
+def _is_snapshot(record: OldRecord) -> bool:
+    return isinstance(record.value, str) and is_snapshot(record.value.encode())
 
 
 def _form_words(form: Form, *, is_hash: bool) -> str:

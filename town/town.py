@@ -78,6 +78,7 @@ from projections import (
     TaskFilter,
     Verification,
     encode_snapshot,
+    fold_stats,
     parted_after,
     read_stats,
     replay,
@@ -90,10 +91,12 @@ from town.errors import ImportRefusedError, MigrationSourceError, MomentError
 from town.event_filter import EVERY_EVENT, EventFilter
 from town.event_reader import EVENTS_COUNT, EventReader
 from town.folder import Settings, absolute, find_folder, make_folder, read_settings, start_of_search
-from town.hierarchy import Branch, Hierarchy
+from town.hierarchy import Branch, Hierarchy, tree_on
 from town.legacy import Legacy
 from town.migration import Migration
 from town.moment import Moment
+from town.old_reader import OldReader
+from town.old_records import OldKeys
 from town.plan import Plan, PlanFault
 from town.plan_file import PLAN_FILE, PlanFile, read_plan_file
 from town.plan_receipts import PlanComparison, PullReceipt, PushReceipt
@@ -397,7 +400,7 @@ class Town:
             )
 
         def wishes() -> dict[str, WishedTask | None]:
-            wished = dict(export.wishes)
+            wished = export.wishes_of(self._references.ids_of_aliases(list(export.aliases.values())))
             if prune:
                 present = self._live.page().tasks
                 wished |= {task.id: None for task in present if task.alias is not None and task.id not in wished}
@@ -429,6 +432,13 @@ class Town:
             if source.is_same_server(self._connection):
                 raise MigrationSourceError(source.where)
             yield Migration(self, source=source)
+
+    def has_old_tasks(self, *, calls_max: int = 1) -> bool:
+        """Whether a town without events has tasks from before the ledger, as far as `calls_max` calls tell. Source: SCAN."""
+        if self.end() != BEGINNING:
+            return False
+        reader = OldReader(self._connection.client, where=self.where)
+        return reader.find_task(OldKeys(self.name).is_task, calls_max=calls_max)
 
     @cached_property
     def legacy(self) -> Legacy:
@@ -521,9 +531,10 @@ class Town:
 
     def tree(self, task: str | None = None) -> list[Branch]:
         """A task and all below it, or the whole town: each right before those below it, siblings oldest first."""
-        root = None if task is None else self.task(task)
-        self.catch_up()
-        return self._hierarchy.tree(root)
+        board = self._readable()
+        if isinstance(board, Board):
+            return tree_on(board, None if task is None else self.task_on(board, task))
+        return self._hierarchy.tree(None if task is None else self.task(task))
 
     def count_open_children(self, task: str) -> int:
         """How many tasks right below the task with this id are open, as of the checkpoint."""
@@ -663,6 +674,17 @@ class Town:
             if checkpoint.rebuild is None or not self._finish_rebuild():
                 return checkpoint.position
 
+    def find_outdated(self) -> OutdatedProjectionError | None:
+        """What says that an older program projected the town; None where none did. Nothing is written. Source: HMGET."""
+        try:
+            self._projector.checkpoints.read_sound(is_fenced_too=True)
+        except OutdatedProjectionError as outdated:
+            return outdated
+        except LedgerDamagedError:
+            # That is for those to tell who need the checkpoints.
+            return None
+        return None
+
     def rebuild(
         self, *, view: str | None = None, accepts_loss: bool = False, progress: RebuildProgress | None = None
     ) -> RebuildReport:
@@ -686,14 +708,18 @@ class Town:
 
     def stats(self, *, agent: str | None = None, since: Moment | str | None = None) -> list[DayStats]:
         """What was created, completed and failed on each day (UTC) and by whom, days and agents in order."""
-        self.catch_up()
+        is_folded = isinstance(self._readable(), Board)
         first = self._store.start() if since is None else self._events.first_after(since)
         end = self._store.end()
         if BEGINNING in (first, end):
             return []
         span = (end.time.date() - first.time.date()).days
         days = [(first.time.date() + timedelta(days=number)).isoformat() for number in range(span + 1)]
-        found = read_stats(self._connection.client, self.keys, days, where=self.where)
+        found = (
+            fold_stats(self._store, days)
+            if is_folded
+            else read_stats(self._connection.client, self.keys, days, where=self.where)
+        )
         return [each for each in found if agent in (None, each.agent)]
 
     def parted_after(self, difference: Difference) -> Position | None:

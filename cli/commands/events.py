@@ -67,7 +67,7 @@ def events(
         message = "--follow goes on for ever; leave out --until."
         raise typer.BadParameter(message)
     wanted = EventFilter(agent=agent, actor=by, type=event_type)
-    with opened(town, None) as opened_town:
+    with opened(town, None, is_following=is_following) as opened_town:
         end = opened_town.end()
         first = None if since is None else since.moment
         last = end if until is None else until.moment

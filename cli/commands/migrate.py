@@ -14,7 +14,7 @@ from cli.output import progress_lines, say, say_error, say_json, warn
 from cli.session import opened
 from cli.text import counted, visible
 from projections import Verification
-from town import Irregular, LegacyKeys, MigrationReport, Outlook, Skipped, Town
+from town import Irregular, LegacyKeys, Migration, MigrationProgress, MigrationReport, Outlook, Skipped, Town
 
 KEYS_SHOWN_MAX = 20
 
@@ -72,10 +72,7 @@ def _migrate(town: Town, from_url: str | None, *, dry_run: bool, force: bool, as
             _say_details(outlook.skipped, outlook.irregular)
             _ask("Migrate?")
         with progress_lines() as progress:
-            report = migration.run(
-                progress=progress,
-                on_wait=lambda: warn("Another migration of this town is at work; this one goes on after it."),
-            )
+            report = _run(migration, progress)
             end = town.end()
             found = town.verify(progress=lambda position: progress("Verifying", position.seq, end.seq))
     if as_json:
@@ -84,6 +81,18 @@ def _migrate(town: Town, from_url: str | None, *, dry_run: bool, force: bool, as
         _say_report(report, found, has_said_details=not force)
     if found.findings:
         raise typer.Exit(Exit.DAMAGED)
+
+
+def _run(migration: Migration, progress: MigrationProgress) -> MigrationReport:
+    """Migrate; whoever interrupts it is told that it goes on."""
+    try:
+        return migration.run(
+            progress=progress,
+            on_wait=lambda: warn("Another migration of this town is at work; this one goes on after it."),
+        )
+    except KeyboardInterrupt:
+        warn("Interrupted. Run `tt migrate` again: it goes on where it was, and adopts nothing twice.")
+        raise
 
 
 def _drop_legacy(town: Town, *, dry_run: bool, force: bool, as_json: bool) -> None:
@@ -127,38 +136,62 @@ def _say_outlook(town: Town, outlook: Outlook, from_url: str | None) -> None:
         say(f"Nothing to migrate: {place} has no task from before the ledger that {name} could adopt.")
     if outlook.tasks:
         say(f"{counted(outlook.tasks, 'old task')} in {place}, to be adopted into the town {name}:")
-        _say_tasks(outlook, name)
-    if outlook.remains:
-        say(f"{counted(outlook.remains, 'old key')} that a migration left when it was interrupted, to be set aside.")
-    if outlook.set_aside:
-        say(f"{counted(outlook.set_aside, 'key')} that cannot be read, where the town's tasks lie, to be set aside.")
+        _say_tasks(outlook)
+    _say_bare_keys(outlook, name)
+    if outlook.agents and outlook.tasks:
+        say(f"{counted(outlook.agents, 'agent')} known by name.")
+    if outlook.backlog and outlook.tasks:
+        say(f"{counted(outlook.backlog, 'task')} in the backlog; their order is kept.")
+    _say_what_is_in_the_way(outlook)
     if outlook.is_projected_anew:
         say("Snapshots and views are those of an older program; they are built anew from the ledger.")
-    if outlook.has_work and from_url is None:
+    if outlook.has_old_keys and from_url is None:
         say(f"Old keys are kept under {town.keys.legacy('')} until `tt migrate --drop-legacy`.")
     for key in outlook.unadopted[:KEYS_SHOWN_MAX]:
         warn(f"Set aside, and never adopted: {visible(key)}")
     _say_more(len(outlook.unadopted))
 
 
-def _say_tasks(outlook: Outlook, name: str) -> None:
-    """In which formats the tasks are, and what else comes along."""
+def _say_tasks(outlook: Outlook) -> None:
+    """In which formats the tasks are."""
     for form, count in outlook.forms.items():
         say(f"  {form}: {counted(count, 'record')}")
+
+
+def _say_bare_keys(outlook: Outlook, name: str) -> None:
+    """What becomes of keys that name no town."""
+    nobody = "Keys without a town do not say whose they are"
     if outlook.bare_records:
-        say(f"Keys without a town do not say whose they are: their tasks become tasks of {name}.")
-    if outlook.agents:
-        say(f"{counted(outlook.agents, 'agent')} known by name.")
-    if outlook.backlog:
-        say(f"{counted(outlook.backlog, 'task')} in the backlog; their order is kept.")
+        say(f"{nobody}: their tasks become tasks of {name}.")
+    elif outlook.has_bare_backlog:
+        say(f"{nobody}: tt:backlog counts as a list of {name}.")
+
+
+def _say_what_is_in_the_way(outlook: Outlook) -> None:
+    """The keys of which nothing is adopted, and which are set aside all the same."""
+    if outlook.finished:
+        say(f"{counted(outlook.finished, 'old key')} of tasks that are adopted already, to be set aside.")
+    if outlook.backlog_keys and not outlook.tasks:
+        lists = " and ".join(outlook.backlog_keys)
+        say(f"The backlog's list {lists}, which names no task that is left to adopt, to be set aside.")
+    if outlook.set_aside:
+        say(f"{counted(outlook.set_aside, 'key')} that cannot be read, where the town's tasks lie, to be set aside.")
+    if outlook.overwritten:
+        say(
+            f"{counted(outlook.overwritten, 'key')} where something was written over a snapshot, to be set aside;"
+            " the snapshots are put back."
+        )
 
 
 def _say_report(report: MigrationReport, found: Verification, *, has_said_details: bool) -> None:
     if not has_said_details:
         _say_details(report.skipped, report.irregular)
+    if report.is_rebuilt:
+        say("Snapshots and views were built anew from the ledger.")
+    copied = f", {counted(report.copied, 'old key')} copied" if report.copied else ""
     parts = [
         f"{counted(report.adopted, 'task')} adopted",
-        f"{counted(report.set_aside, 'old key')} set aside",
+        f"{counted(report.set_aside, 'old key')} set aside{copied}",
         f"{counted(len(report.skipped), 'key')} skipped",
         f"{counted(len({each.task for each in report.irregular}), 'irregular task')}",
         f"{report.seconds:.1f} s",
@@ -213,6 +246,7 @@ def _shape(town: Town, outlook: Outlook, report: MigrationReport | None, found: 
         "backlog": outlook.backlog,
         "adopted": None if report is None else report.adopted,
         "set_aside": None if report is None else report.set_aside,
+        "copied": None if report is None else report.copied,
         "skipped": [{"key": each.key, "why": each.why} for each in last.skipped],
         "irregular": [{"task": each.task, "what": each.what} for each in last.irregular],
         "unadopted": outlook.unadopted,

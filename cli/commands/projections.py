@@ -112,6 +112,8 @@ def rebuild(
                 f"A rebuild would put {counted(len(shapes), 'difference')} right."
                 if shapes
                 else "A rebuild would change nothing."
+                if opened_town.find_outdated() is None
+                else "A rebuild would set the checkpoints anew, and change nothing else."
             )
             return
         with progress_lines() as progress:
@@ -126,6 +128,10 @@ def rebuild(
         )
         if report.has_reset_checkpoints:
             say(f"The checkpoints could not be trusted, and were set to {report.position}.")
+        if report.set_aside:
+            say(
+                f"{counted(report.set_aside, 'key')} that held no snapshot, set aside under {opened_town.keys.legacy('')}."
+            )
         if report.has_lost_events:
             warn("Events are still lost: `tt verify` lists what is missing.")
 
@@ -232,7 +238,9 @@ def _advice(kinds: set[FindingKind]) -> str:
     elif kinds & {FindingKind.CHECKPOINT, FindingKind.SNAPSHOT, FindingKind.VIEW, FindingKind.KEY}:
         advice.append("`tt rebuild` puts checkpoints, snapshots and views right.")
     if FindingKind.OLD_TASK in kinds:
-        advice.append("`tt migrate` adopts tasks from before the ledger.")
+        advice.append(
+            "`tt migrate` adopts tasks from before the ledger, and sets aside what was written over snapshots."
+        )
     return " ".join(advice)
 
 

@@ -70,6 +70,7 @@ def tasks(*, town: TownOption = None, actor: ActorOption = None, as_json: JsonOp
             return
         if not groups:
             say("Nothing is open.")
+            _hint_at_old_tasks(opened_town, is_empty=True)
         for number, (agent, found) in enumerate(groups):
             if number:
                 say()
@@ -139,6 +140,7 @@ def list_(
         wanted = TaskFilter(state=state, agent=agent, tag=tag, parent=parent)
         page = opened_town.page(wanted, offset=offset, limit=limit)
         say_page(opened_town, page, offset=offset, as_json=as_json, empty="No task matches.")
+        _hint_at_old_tasks(opened_town, is_empty=not page.total)
 
 
 @task_app.command()
@@ -465,3 +467,9 @@ def _open_tasks(town: Town) -> list[tuple[str | None, list[Task]]]:
     groups = sorted(by_agent.items(), key=lambda item: item[0] or "")
     backlog = list(town.backlog().tasks)
     return [*groups, (None, backlog)] if backlog else groups
+
+
+def _hint_at_old_tasks(town: Town, *, is_empty: bool) -> None:
+    """Say that a town without events has tasks from before the ledger, where a look at a few keys shows one."""
+    if is_empty and town.has_old_tasks():
+        warn("The server has tasks from before the ledger. `tt migrate --dry-run` shows what would be adopted.")

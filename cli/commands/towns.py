@@ -10,7 +10,7 @@ import typer
 from cli.options import ActorOption, JsonOption, TownOption
 from cli.output import say, say_fields, say_json, say_table
 from cli.render import agent_rows, states_line
-from cli.session import opened
+from cli.session import opened, warn_outdated
 from cli.text import counted, local_time, visible
 from ledger import BEGINNING, Position, State
 from town import Durability, Town, TownState, find_towns, start_town, stop_town
@@ -41,6 +41,7 @@ def init(
     Writes tinytown.toml and adds .tt/ and redis.sock to .gitignore. In a folder that is a town already, it starts the server.
     """
     with Town.init(town, name=name, url=url, actor=actor) as made:
+        warn_outdated(made)
         if as_json:
             say_json({"town": made.name, "folder": str(made.folder), "server": made.where})
             return

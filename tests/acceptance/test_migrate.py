@@ -45,12 +45,64 @@ def test_migrate_says_what_it_found_and_did_and_names_each_skipped_key(tt: Tt, o
     assert "their tasks become tasks of demo" in ran.out
     assert "5 tasks in the backlog; their order is kept." in ran.out
     assert "26 tasks adopted, " in ran.out
+    copied = sum(key.startswith(b"tt:demo:legacy:tt:demo:task:") for key in old.scan_iter()) - 4
+    assert f" old keys set aside, {copied} old keys copied, " in ran.out
     assert "Verified: 26 events, 26 tasks, all as promised." in ran.out
     assert f"Skipped tt:demo:task:{task_id(63)}: it has no description" in ran.err
     assert f"Irregular {task_id(72)}: it is running, and nobody has it" in ran.err
     skipped = [line for line in ran.err.splitlines() if line.startswith("Skipped ")]
     assert f", {len(skipped)} keys skipped, " in ran.out
     assert old.exists(f"tt:demo:legacy:tt:task:{task_id(1)}")
+
+
+def test_migrate_of_a_backlog_alone_says_that_it_names_no_town(tt: Tt, town: Path) -> None:
+    """Nothing was interrupted here, and the list may be another town's."""
+    with client_of(town) as client:
+        client.rpush("tt:backlog", task_id(1))
+        ran = tt("migrate", "--dry-run")
+        assert "interrupted" not in ran.out
+        assert "The backlog's list tt:backlog, which names no task that is left to adopt, to be set aside." in ran.out
+        assert "Keys without a town do not say whose they are: tt:backlog counts as a list of demo." in ran.out
+        assert tt("migrate", "--force").code == 0
+        assert client.exists("tt:demo:legacy:tt:backlog")
+
+
+def test_migrate_that_only_builds_views_says_just_that(tt: Tt, town: Path) -> None:
+    """No old key is spoken of; once it said where they are kept, and not what it had done."""
+    tt("task", "create", "Made here")
+    with client_of(town) as client:
+        client.delete(Keys("demo").checkpoint("alias"))
+    ran = tt("migrate", "--force")
+    assert "Snapshots and views were built anew from the ledger." in ran.out
+    assert "legacy" not in ran.out
+
+
+def test_migrate_that_is_interrupted_says_that_it_goes_on(
+    tt: Tt, old: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C in the middle: what to do next stands on stderr, and it is so."""
+    assert old.ping()
+
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("town.migration.Migration._adopt", interrupt)
+        ran = tt("migrate", "--force")
+    assert ran.code != 0
+    assert "Run `tt migrate` again: it goes on where it was" in ran.err
+    assert "26 tasks adopted" in tt("migrate", "--force").out
+
+
+def test_empty_town_hints_at_old_tasks_and_a_migrated_one_does_not(tt: Tt, old: redis.Redis) -> None:
+    """Whoever forgot to migrate saw `No task matches.` and nothing else."""
+    assert old.ping()
+    for command in ("task list", "tasks"):
+        assert "tt migrate --dry-run" in tt(*command.split()).err
+    assert "tt migrate --dry-run" in tt("doctor").out
+    tt("migrate", "--force")
+    assert "tt migrate" not in tt("task", "list", "--tag", "no such tag").err
+    assert "tt migrate" not in tt("doctor").out
 
 
 def test_migrate_dry_run_writes_nothing(tt: Tt, old: redis.Redis) -> None:
@@ -169,6 +221,7 @@ def test_drop_legacy_of_a_damaged_town_deletes_nothing(tt: Tt, old: redis.Redis)
         (("--drop-legacy", "--from-url", "redis://localhost"), 2, "Give either"),
         (("--from-url", "unix://nowhere.sock"), 4, "nowhere.sock"),
         (("--from-url", "http://example.org"), 4, "URL of an unknown kind"),
+        (("--from-url", "127.0.0.1:6379"), 4, "The server at the URL of --from-url has a URL of an unknown kind"),
         (("--from-url", "unix://{town}/redis.sock"), 1, "Leave out --from-url"),
     ],
 )
@@ -180,6 +233,8 @@ def test_migrate_refuses_what_cannot_be(
     ran = tt("migrate", *(argument.format(town=town) for argument in arguments))
     assert (ran.code, dump(old) == before) == (code, True)
     assert words in ran.err
+    assert "tt start" not in ran.err
+    assert "configured URL" not in ran.err
 
 
 def test_town_named_like_a_key_type_is_refused_with_a_hint(tt: Tt, folder: Path) -> None:
@@ -227,13 +282,20 @@ def test_guide_leads_back_to_tinytown_and_to_another_migration(
     path = os.pathsep.join([str(stand_in.parent), str(Path(sys.executable).parent), os.environ["PATH"]])
     guide = (DOCS / "howto" / "upgrade-from-tinytown.md").read_text(encoding="utf-8").replace("my-town", "demo")
     go_back, begin_anew = [block.text for block in blocks(guide) if block.language == "sh"]
+    uuid_of_digits = "10000000-0000-4000-8000-000000000001"
+    old.set(f"tt:task:{uuid_of_digits}", "no JSON")
     before = contents(old, Keys("demo"))
     tt("migrate", "--force")
+    old.rename(f"tt:task:{uuid_of_digits}", f"tt:demo:legacy:tt:task:{uuid_of_digits}")
+    second = f"tt:demo:legacy:tt:demo:task:{task_id(21)}:2"
+    old.set(second, "a second record")
 
     subprocess.run(["sh", "-e", "-c", go_back], cwd=town, env=os.environ | {"PATH": path}, check=True)
     after = contents(old, Keys("demo"))
     assert {key: after.get(key) for key in before} == before
-    assert {key for key in after if key.startswith(("tt:demo:legacy:", "tt:demo:task:"))} <= before.keys()
+    assert {key for key in after if key.startswith(("tt:demo:legacy:", "tt:demo:task:"))} <= {*before, second}
+    assert old.get(second) == b"a second record"
+    old.delete(second)
 
     subprocess.run(["sh", "-e", "-c", begin_anew], cwd=town, env=os.environ | {"PATH": path}, check=True)
     assert len(json.loads((town / "events.json").read_text(encoding="utf-8"))["events"]) == 26

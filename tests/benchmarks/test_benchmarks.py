@@ -14,7 +14,16 @@ RATIOS = {
     "fold": ("fold / bare read", "fold / bare read by CPU", "memory, bytes a task"),
     "rebuild": ("rebuild / fold", "rebuild / fold by CPU", "memory, bytes a task"),
     "live": ("lives events/s", "spread events/s"),
-    "migrate": ("migrate / append and project", "memory with long records, bytes a task"),
+    "migrate": (
+        "look, s",
+        "adopt, s",
+        "verify, s",
+        "append and project created tasks, s",
+        "migrate / append and project",
+        "migrate and verify / append and project",
+        "memory with small records, bytes a task",
+        "memory with long records, bytes a task",
+    ),
     "push": ("push / append", "push / append and project", "tt sync push / appending program"),
     "append": ("append / bare XADD", "command with projection, µs", "history in 100 tasks, µs"),
 }

@@ -26,7 +26,7 @@ from ledger import Position
 from projections import VIEWS
 from tests.support.builders import task_id
 from tests.support.processes import READY
-from tests.support.scene import assert_sound, edit_json
+from tests.support.scene import assert_sound, edit_json, strays
 from tests.support.waiting import wait_until
 from town import Town
 
@@ -228,17 +228,18 @@ def kill_once(arena: Arena, name: str, *, number: int, is_after: bool) -> bool:
     scenario = SCENARIOS[name]
     with arena.opened_town() as town:
         scenario.prepare(arena, town)
+        kept = strays(arena.client, town.keys)
         arena.start_writing()
         is_killed = arena.run(scenario.work, town, number=number, is_after=is_after)
-        arena.begun[name] += assert_repaired(arena, town, scenario)
+        arena.begun[name] += assert_repaired(arena, town, scenario, kept)
         arena.kills[name] += is_killed
     return is_killed
 
 
-def assert_repaired(arena: Arena, town: Town, scenario: Scenario) -> bool:
+def assert_repaired(arena: Arena, town: Town, scenario: Scenario, kept: dict[bytes, bytes | None]) -> bool:
     """The next command, while the other still writes, finishes what was begun; `verify` finds nothing then or later.
 
-    Whether a rebuild had begun.
+    `kept` is what was no snapshot, in the place of one: it is set aside. Whether a rebuild had begun.
     """
     was_begun = bool(arena.client.hexists(town.keys.checkpoint("task"), "rebuild"))
     was_damaged = bool(town.verify().findings) and not was_begun
@@ -253,7 +254,7 @@ def assert_repaired(arena: Arena, town: Town, scenario: Scenario) -> bool:
     wait_until(lambda: not arena.client.exists(*leases), seconds_max=_LEASES_SECONDS_MAX)
     town.page(limit=1)
     assert town.verify().findings == ()
-    assert_sound(arena.client, town.keys)
+    assert_sound(arena.client, town.keys, set_aside=kept)
     assert not arena.client.hexists(town.keys.checkpoint("task"), "rebuild")
     assert not arena.client.exists(town.keys.lease("projector"))
     return was_begun
@@ -322,6 +323,7 @@ def test_kills_at_random_times_leave_what_the_next_command_repairs(arena: Arena)
         scenario = SCENARIOS[name]
         with arena.opened_town() as town:
             scenario.prepare(arena, town)
+            kept = strays(arena.client, town.keys)
             arena.start_writing()
             process = arena.send(scenario.work, town, number=0, is_after=False)
             try:
@@ -330,7 +332,7 @@ def test_kills_at_random_times_leave_what_the_next_command_repairs(arena: Arena)
                 arena.kills[name] += 1
             finally:
                 process.end()
-            assert_repaired(arena, town, scenario)
+            assert_repaired(arena, town, scenario, kept)
     print(f"{arena.kills.total()} kills at random times: {dict(arena.kills)}")  # noqa: T201
 
 

@@ -14,7 +14,7 @@ from ledger import CheckpointMismatchError, LedgerDamagedError, UnknownProjectio
 from projections import VIEWS, Projector
 from projections import rebuild as rebuild_module
 from tests.support.builders import task_id
-from tests.support.scene import Scene, assert_sound, edit_json, nth_position, opened_scene
+from tests.support.scene import Scene, assert_sound, edit_json, nth_position, opened_scene, strays
 from tests.support.tt import run_here
 
 Damage = Callable[[Scene], str]
@@ -47,6 +47,7 @@ def assert_named_and_healed(scene: Scene, damage: Damage, capsys: pytest.Capture
     assert scene.findings() == ()
     where = damage(scene)
     strangers, damaged = scene.dump_strangers(), scene.dump()
+    kept = strays(scene.client, scene.keys)
 
     found = scene.findings()
     assert where in [finding.where for finding in found]
@@ -60,11 +61,12 @@ def assert_named_and_healed(scene: Scene, damage: Damage, capsys: pytest.Capture
 
     report = scene.town.rebuild()
     assert report.differences >= len(preview)
+    assert report.set_aside == len(kept)
     assert scene.findings() == ()
-    assert_sound(scene.client, scene.keys)
+    assert_sound(scene.client, scene.keys, set_aside=kept)
     assert scene.dump_strangers() == strangers
     assert scene.town.complete(scene.tasks["running"], result="Healed").task.result == "Healed"
-    assert_sound(scene.client, scene.keys)
+    assert_sound(scene.client, scene.keys, set_aside=kept)
 
 
 # --- snapshots ---------------------------------------------------------------------------------------------------
@@ -189,10 +191,12 @@ def test_invented_key_that_is_no_text_is_named_and_dropped(scene: Scene) -> None
     """A key may be any bytes."""
     scene.client.set(scene.keys.task("").encode() + b"\xff\xfe", "{}")
     scene.client.sadd(scene.view("tag", "").encode() + b"\xff\xfe", "x")
+    kept = strays(scene.client, scene.keys)
     assert [finding.kind for finding in scene.findings()] == ["key", "key"]
     scene.town.rebuild()
     assert scene.findings() == ()
-    assert_sound(scene.client, scene.keys)
+    assert len(kept) == 1
+    assert_sound(scene.client, scene.keys, set_aside=kept)
 
 
 # --- views -------------------------------------------------------------------------------------------------------

@@ -16,8 +16,8 @@ import msgspec
 import pytest
 import redis
 
-from ledger import BEGINNING, Keys, Source, State, Task, TaskAdopted, format_ms, task_id_of_alias
-from projections import Lease
+from ledger import BEGINNING, Keys, Source, State, Task, TaskAdopted, TaskNotFoundError, format_ms, task_id_of_alias
+from projections import Lease, SetAside
 from tests.support import old_towns
 from tests.support.builders import task_id
 from tests.support.old_towns import MIXED, contents, dump, fill, fill_many, look, migrate, old_town
@@ -184,6 +184,38 @@ def test_push_after_a_migration_meets_the_adopted_task(opened: Callable[..., Tow
     assert town.page().total == 3
 
 
+def test_alias_of_a_removed_adopted_task_leads_nowhere(opened: Callable[..., Town]) -> None:
+    """What the guarantees say is not promised: the history is there by id, and the alias is free for another task."""
+    town = opened("plan")
+    migrate(town)
+    town.move(task_id(43), None)
+    town.remove("login")
+    with pytest.raises(TaskNotFoundError):
+        town.history("login")
+    assert [step.event.type for step in town.history(task_id(42))] == ["task.adopted", "task.removed"]
+    assert town.create("Login, again", alias="login").task.id == task_id_of_alias("demo", "login")
+    assert town.verify().findings == ()
+
+
+@pytest.mark.parametrize("prune", [False, True])
+def test_import_after_a_migration_meets_the_adopted_tasks(opened: Callable[..., Town], *, prune: bool) -> None:
+    """An issue with the id of a plan's tag is the adopted task, as a parent too; once it was made a second time."""
+    town = opened("plan")
+    migrate(town)
+    export = town.folder / "issues.jsonl"
+    issues = [
+        {"id": "login", "title": "Login", "status": "open", "labels": ["backend"]},
+        {"id": "child", "title": "A child", "dependencies": [{"depends_on_id": "login", "type": "parent-child"}]},
+        {"id": "log out", "title": "Log out", "status": "tombstone"},
+    ]
+    export.write_text("".join(f"{msgspec.json.encode(issue).decode()}\n" for issue in issues), encoding="utf-8")
+    receipt = town.import_beads(export, prune=prune)
+    assert (receipt.created, receipt.removed) == (1, 1)
+    assert town.task("child").parent_id == town.task("login").id == task_id(42)
+    assert {task.id for task in town.page().tasks} == {task_id(41), task_id(42), town.task("child").id}
+    assert town.import_beads(export, prune=prune).positions == ()
+
+
 def test_newest_of_two_formats_wins_and_both_are_kept(opened: Callable[..., Town], client: redis.Redis) -> None:
     """`updated_at` decides, whichever format; the event has both records, the one that counts first."""
     town = opened("two-formats")
@@ -295,6 +327,26 @@ def test_bytes_that_are_no_utf8_are_told_and_kept(opened: Callable[..., Town], c
     assert set(whys(report).values()) == {"it holds bytes that are no UTF-8"}
     assert client.get(f"tt:task:{task_id(1)}") == b'{"id":"\xff"}'
     assert client.get(b"tt:task:\xff") == b"odd"
+
+
+def test_keys_that_nearly_are_tasks_or_agents_are_told_and_left(
+    opened: Callable[..., Town], client: redis.Redis
+) -> None:
+    """An id with capitals, agents of another type or without a name: once the report passed over them."""
+    capitals = f"tt:task:{task_id(1).replace('4000', 'ABCD')}"
+    agents = [f"tt:demo:agent:{task_id(number)}" for number in (1, 2, 3)]
+    client.set(capitals, "{}")
+    client.rpush(agents[0], "ada")
+    client.set(agents[1], "no JSON")
+    client.set(agents[2], b"\xff")
+    before = dump(client)
+    assert whys(look(opened())) == {
+        capitals: "the id in its name has capitals, and a task's has none",
+        agents[0]: "it is a list, and should be a string or a hash",
+        agents[1]: "it names no agent",
+        agents[2]: "it holds bytes that are no UTF-8",
+    }
+    assert dump(client) == before
 
 
 def test_backlog_of_another_type_is_told_and_left(opened: Callable[..., Town], client: redis.Redis) -> None:
@@ -433,11 +485,10 @@ def test_record_that_reads_otherwise_than_the_adopted_one_is_left(
     report = migrate(town)
     assert whys(report) == {
         f"tt:task:{task_id(2)}": f"the ledger has task {task_id(2)} already, from a record that reads otherwise",
-        **{
-            key: f"tt:demo:legacy:{key} is there already, and so it stays where it is"
-            for key in (f"tt:task:{task_id(1)}", f"mt:task:{task_id(3)}")
-        },
     }
+    assert report.set_aside == 2
+    for key in (f"tt:task:{task_id(1)}", f"mt:task:{task_id(3)}"):
+        assert client.get(f"tt:demo:legacy:{key}") == client.get(f"tt:demo:legacy:{key}:2") is not None
     assert town.page().total == 3
 
 
@@ -534,20 +585,40 @@ def test_migration_waits_for_another_one(opened: Callable[..., Town], client: re
 def test_readers_and_writers_beside_a_migration_see_what_was_promised(
     opened: Callable[..., Town], client: redis.Redis, server_socket: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """P6: each command reads its own writes. P8: every old key of the town is there at each moment, and then the snapshot."""
+    """P6: each command reads its own writes. P8: at each moment a key says what the task is, as record or as snapshot, and
+    whoever reads the town sees each adopted task from then on, as its record was.
+    """
     monkeypatch.setattr("town.survey.ADOPTED_EVENTS_MAX", 20)
     fill_many(client, 900)
     town = opened()
     places = [f"tt:demo:task:{task_id(number)}" for number in range(900) if number % 3]
     is_done = threading.Event()
 
+    said = {task_id(number): f"Implement feature {number} of the plan" for number in range(900)}
+
     def read() -> int:
         rounds = 0
         with closing(redis.Redis(unix_socket_path=str(server_socket))) as reader:
             while not is_done.is_set() or not rounds:
                 assert reader.exists(*places) == len(places)
+                assert descriptions_at(reader, places) == [said[place.rpartition(":")[2]] for place in places]
                 rounds += 1
         return rounds
+
+    def read_town() -> int:
+        seen: set[str] = set()
+        with Town.open(town.folder, actor="eve") as reading:
+            is_last = False
+            while not is_last:
+                is_last = is_done.is_set()
+                adopted = {task.id: task for task in reading.page().tasks if task.id in said}
+                assert seen <= adopted.keys()
+                seen |= adopted.keys()
+                assert {id_: task.description for id_, task in adopted.items()} == {id_: said[id_] for id_ in seen}
+                assert {(task.state, task.version) for task in adopted.values()} <= {(State.COMPLETED, 1)}
+                if adopted:
+                    assert reading.task(max(adopted)).created_at.year == 2025
+        return len(seen)
 
     def write() -> int:
         made = 0
@@ -568,11 +639,24 @@ def test_readers_and_writers_beside_a_migration_see_what_was_promised(
         finally:
             is_done.set()
 
-    rounds, made, adopted = at_once(read, write, adopt)
-    assert adopted == 900
+    rounds, seen, made, adopted = at_once(read, read_town, write, adopt)
+    assert adopted == seen == 900
     assert town.page().total == 900 + made
     assert rounds > 1
     assert town.verify().findings == ()
+
+
+def descriptions_at(reader: redis.Redis, places: list[str]) -> list[str]:
+    """What each of the town's keys says that its task is, all read at one moment: a Hash of Tinytown's, or a snapshot."""
+    pipeline = reader.pipeline(transaction=True)
+    for place in places:
+        pipeline.get(place)
+        pipeline.hget(place, "description")
+    answers = pipeline.execute(raise_on_error=False)
+    return [
+        msgspec.json.decode(snapshot)["description"] if isinstance(snapshot, bytes) else field.decode()
+        for snapshot, field in zip(answers[::2], answers[1::2], strict=True)
+    ]
 
 
 def at_once(*works: Callable[[], Any]) -> list[Any]:
@@ -596,6 +680,216 @@ def at_once(*works: Callable[[], Any]) -> list[Any]:
         if isinstance(result, BaseException):
             raise result
     return results
+
+
+# --- keys that are in the way ------------------------------------------------------------------------------------
+
+UNREADABLE = (task_id(1), task_id(2), task_id(4), "by-hand")
+
+
+def put_unreadable(client: redis.Redis) -> dict[str, bytes]:
+    """Four keys in the place of snapshots that nobody can read; where they are kept, and their bytes."""
+    client.set(f"tt:demo:task:{task_id(1)}", '{"id":')
+    client.rpush(f"tt:demo:task:{task_id(2)}", "a")
+    client.hset(f"tt:demo:task:{task_id(4)}", mapping={"id": task_id(4), "state": "pending"})
+    client.set("tt:demo:task:by-hand", "a note")
+    return {f"tt:demo:legacy:tt:demo:task:{name}": bytes_at(client, f"tt:demo:task:{name}") for name in UNREADABLE}
+
+
+def kept(client: redis.Redis) -> dict[str, bytes]:
+    """Every key that is set aside, and its bytes."""
+    names = cast("list[bytes]", client.keys("tt:demo:legacy:*"))
+    return {name.decode(): bytes_at(client, name.decode()) for name in names}
+
+
+def bytes_at(client: redis.Redis, key: str) -> bytes:
+    content = client.dump(key)
+    assert isinstance(content, bytes), key
+    return content
+
+
+def test_rebuild_of_a_town_that_is_not_migrated_keeps_what_it_cannot_read(
+    opened: Callable[..., Town], client: redis.Redis
+) -> None:
+    """Broken JSON, a list, a Hash that lacks a field, a key without an id: set aside; once they were dropped for good."""
+    expected = put_unreadable(client)
+    fill(client, "hash")
+    town = opened()
+    assert town.rebuild().set_aside == 4
+    assert kept(client) == expected
+    assert migrate(town).adopted == 3
+    assert look(town).unadopted == tuple(sorted(expected))
+
+
+@pytest.mark.parametrize("is_set_back", [False, True], ids=["missing", "schema 0"])
+def test_migration_of_outdated_projections_keeps_what_it_cannot_read(
+    opened: Callable[..., Town], client: redis.Redis, *, is_set_back: bool
+) -> None:
+    """It builds the views first; once that dropped the keys which it had announced to set aside."""
+    town = opened("json-of-a-town")
+    migrate(town)
+    before = kept(client)
+    if is_set_back:
+        client.hset(town.keys.checkpoint("task"), "schema_version", "0")
+    else:
+        client.delete(town.keys.checkpoint("alias"))
+    expected = put_unreadable(client)
+    fill(client, "hash")
+    assert look(town).set_aside == 4
+    report = migrate(town)
+    assert (report.adopted, report.set_aside, report.is_rebuilt) == (3, 4, True)
+    assert expected.items() <= kept(client).items()
+    assert before.items() <= kept(client).items()
+    assert not look(town).has_work
+
+
+WEEK = {"state": "completed", "result": "A week of work"}
+"""What an older program writes after somebody went back."""
+
+
+def write_hash(client: redis.Redis, key: str) -> None:
+    client.delete(key)
+    client.hset(key, mapping=old_towns.old_fields(21) | WEEK)
+
+
+def write_json(client: redis.Redis, key: str) -> None:
+    client.set(key, msgspec.json.encode(old_towns.old_fields(21) | WEEK))
+
+
+def write_broken(client: redis.Redis, key: str) -> None:
+    client.set(key, "no JSON")
+
+
+@pytest.mark.parametrize("write", [write_hash, write_json, write_broken])
+@pytest.mark.parametrize("is_removed", [False, True], ids=["there", "removed"])
+def test_what_is_written_over_a_snapshot_is_set_aside_and_told(
+    opened: Callable[..., Town], client: redis.Redis, write: Callable[[redis.Redis, str], None], *, is_removed: bool
+) -> None:
+    """An older program goes on where a snapshot lies; once a migration said `Nothing to migrate`, and a rebuild dropped it."""
+    town = opened("hash")
+    migrate(town)
+    key = town.keys.task(task_id(23))
+    if is_removed:
+        town.remove(task_id(23))
+    snapshot = client.get(key)
+    write(client, key)
+    written = bytes_at(client, key)
+    outlook = look(town)
+    assert (outlook.overwritten, outlook.tasks) == (1, 0)
+    assert whys(outlook)[key].endswith("; the ledger has the task already")
+    report = migrate(town)
+    assert (report.adopted, report.set_aside, report.is_rebuilt) == (0, 1, True)
+    assert client.get(key) == snapshot
+    assert bytes_at(client, f"tt:demo:legacy:{key}:2") == written
+    assert client.type(f"tt:demo:legacy:{key}") == b"hash"
+    outlook = look(town)
+    assert (outlook.has_work, outlook.unadopted) == (False, (f"tt:demo:legacy:{key}:2",))
+
+
+def test_what_was_written_after_going_back_is_named_before_it_is_dropped(
+    opened: Callable[..., Town], client: redis.Redis
+) -> None:
+    """Nothing else is set aside then, and still it does not pass for the record that was adopted."""
+    town = opened("hash")
+    migrate(town)
+    client.delete(*kept(client))
+    write_hash(client, town.keys.task(task_id(21)))
+    assert migrate(town).set_aside == 1
+    assert town.legacy.look().unadopted == (f"tt:demo:legacy:tt:demo:task:{task_id(21)}:2",)
+
+
+@pytest.mark.parametrize("write", [write_hash, write_json])
+def test_verify_calls_a_record_over_a_snapshot_an_old_task_and_a_rebuild_keeps_it(
+    opened: Callable[..., Town], client: redis.Redis, write: Callable[[redis.Redis, str], None]
+) -> None:
+    """The finding names `tt migrate`; whoever rebuilds all the same loses nothing."""
+    town = opened("hash")
+    migrate(town)
+    key = town.keys.task(task_id(21))
+    write(client, key)
+    written = bytes_at(client, key)
+    [finding] = town.verify().findings
+    assert (finding.kind, finding.where) == ("old task", key)
+    assert "`tt migrate` sets it aside" in finding.problem
+    assert [difference.key for difference in town.preview_rebuild()] == [key]
+    assert town.rebuild().set_aside == 1
+    assert town.verify().findings == ()
+    assert bytes_at(client, f"tt:demo:legacy:{key}:2") == written
+
+
+def test_records_that_return_are_set_aside_again_beside_the_first_ones(
+    opened: Callable[..., Town], client: redis.Redis
+) -> None:
+    """The same keys once more, their names taken: once every migration found the same work, and did nothing."""
+    put_unreadable(client)
+    town = opened("json-without-a-town", "backlog")
+    names = [f"tt:task:{task_id(1)}", f"tt:demo:task:{task_id(4)}", "tt:demo:backlog"]
+    found = {name: bytes_at(client, name) for name in names}
+    migrate(town)
+    for name, content in found.items():
+        client.restore(name, 0, content)
+    before = kept(client)
+    assert look(town).has_work
+    report = migrate(town)
+    assert (report.adopted, report.set_aside) == (0, 3)
+    assert kept(client) == before | {f"tt:demo:legacy:{name}:2": content for name, content in found.items()}
+    assert not look(town).has_work
+    assert town.legacy.drop().keys == len(before) + 3
+
+
+def test_copy_of_an_interrupted_migration_is_made_anew_where_the_record_changed(
+    opened: Callable[..., Town], client: redis.Redis
+) -> None:
+    """Killed after the copy, before the append; then Tinytown wrote: once the copy stayed that of before."""
+    town = opened("hash", "json-of-a-town")
+    keys = {number: f"tt:demo:task:{task_id(number)}" for number in (11, 12, 21, 22, 23)}
+    for key in keys.values():
+        client.copy(key, f"tt:demo:legacy:{key}")
+    before = kept(client)
+    client.hset(keys[21], mapping={"result": "A word more", "description": "x" * 100})
+    client.set(keys[11], cast("bytes", client.get(keys[11])).replace(b"Build", b"Design"))
+    changed = {number: bytes_at(client, keys[number]) for number in (11, 21)}
+    migrate(town)
+    assert kept(client) == (
+        before
+        | {f"tt:demo:legacy:{keys[number]}": content for number, content in changed.items()}
+        | {f"tt:demo:legacy:{keys[number]}:2": before[f"tt:demo:legacy:{keys[number]}"] for number in (11, 21)}
+    )
+
+
+def test_copy_is_never_made_of_the_snapshot_of_a_task_that_is_adopted_meanwhile(
+    opened: Callable[..., Town], client: redis.Redis
+) -> None:
+    """Another migration was first: what lies there is its snapshot, and the copy it made stays."""
+    town = opened("hash")
+    migrate(town)
+    before = kept(client)
+    SetAside(client, town.keys).copy([task_id(21), task_id(22)])
+    assert kept(client) == before
+
+
+def test_record_with_a_position_that_is_none_is_a_record(opened: Callable[..., Town], client: redis.Redis) -> None:
+    """Somebody's own field: the record is copied and adopted; once it was written over without a copy."""
+    key = f"tt:demo:task:{task_id(1)}"
+    ours = old_towns.old_fields(1) | {"position": 3, "updated_at": "2024-01-01T00:00:00Z"}
+    client.set(key, msgspec.json.encode(ours))
+    client.set(f"tt:task:{task_id(1)}", msgspec.json.encode(old_towns.old_fields(1)))
+    written = client.get(key)
+    town = opened()
+    assert migrate(town).adopted == 1
+    assert client.get(f"tt:demo:legacy:{key}") == written
+    assert len(cast("TaskAdopted", town.history(task_id(1))[0].event.data).records) == 2
+
+
+def test_damaged_snapshot_that_nobody_has_is_kept_where_a_record_elsewhere_is_adopted(
+    opened: Callable[..., Town], client: redis.Redis
+) -> None:
+    """It has a position, and is no whole snapshot: who knows whose it is."""
+    key = f"tt:demo:task:{task_id(1)}"
+    client.set(key, '{"id":"x","position":"1-1"}')
+    client.set(f"tt:task:{task_id(1)}", msgspec.json.encode(old_towns.old_fields(1)))
+    assert migrate(opened()).adopted == 1
+    assert client.get(f"tt:demo:legacy:{key}") == b'{"id":"x","position":"1-1"}'
 
 
 # --- another server ----------------------------------------------------------------------------------------------
@@ -658,6 +952,9 @@ def test_town_with_hash_tags_adopts_the_records_of_plain_keys(
         assert not client.exists(f"tt:demo:task:{task_id(21)}")
         assert client.get(f"tt:demo:task:{task_id(62)}") == b"not JSON"
         assert not look(town).has_work
+        client.set(town.keys.task(task_id(62)), "no snapshot")
+        assert town.rebuild().set_aside == 1
+        assert town.legacy.look().unadopted == (f"tt:{{demo}}:legacy:tt:{{demo}}:task:{task_id(62)}",)
 
 
 def test_local_record_is_kept_where_one_from_elsewhere_takes_its_place(

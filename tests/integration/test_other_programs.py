@@ -34,11 +34,12 @@ VERBS: dict[str, Callable[[Town, str], object]] = {
     "backlog": lambda town, _: town.backlog(),
     "count": lambda town, _: town.count_states(),
     "stats": lambda town, _: town.stats(),
+    "tree": lambda town, _: [town.tree(), town.tree("bd-1")],
     "assign_all": lambda town, _: town.assign_all("worker-1"),
     "history": lambda town, task: town.history(task),
 }
 
-READS = ("task", "page", "backlog", "count", "history")
+READS = ("task", "page", "backlog", "count", "history", "stats", "tree")
 
 
 def without_numbers(found: object) -> object:

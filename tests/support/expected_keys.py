@@ -17,6 +17,7 @@ def assert_projected(client: redis.Redis, keys: Keys, board: Board) -> None:
     """Fail unless every snapshot, view and checkpoint of the town is as the board says, and there is none beside."""
     expected = expected_keys(board, keys) | expected_tallies(client, keys, upto=board.position)
     actual = actual_keys(client, keys)
+    assert legacy_keys(client, keys) == {}
     assert actual.keys() == expected.keys()
     for key, content in expected.items():
         assert actual[key] == content, key
@@ -56,11 +57,18 @@ def expected_tallies(client: redis.Redis, keys: Keys, *, upto: Position) -> dict
 
 
 def actual_keys(client: redis.Redis, keys: Keys) -> dict[str, Content]:
-    """As `expected_keys`, from every key of the town but the ledger and its heads."""
+    """As `expected_keys`, from every key of the town but the ledger, its heads and what is set aside."""
     names = sorted(cast("list[bytes]", list(client.scan_iter(match=f"{keys.prefix}:*", count=1_000))))
+    names = [name for name in names if not name.startswith(keys.legacy("").encode())]
     ours = [name.decode() for name in names if name.decode() not in (keys.ledger, keys.heads)]
     ours = [name for name in ours if not name.startswith(keys.lease(""))]
     return {name: _read(client, name) for name in ours}
+
+
+def legacy_keys(client: redis.Redis, keys: Keys) -> dict[bytes, bytes | None]:
+    """Every key that is set aside, and its bytes."""
+    legacy = keys.legacy("").encode()
+    return {name: content for name, content in dump_keys(client, keys).items() if name.startswith(legacy)}
 
 
 def dump_keys(client: redis.Redis, keys: Keys) -> dict[bytes, bytes | None]:

@@ -11,8 +11,8 @@ import msgspec
 import redis
 
 from ledger import EventStore, Keys, Position
-from projections import VIEWS, Board, Finding, replay
-from tests.support.expected_keys import actual_keys, dump_keys, expected_keys, expected_tallies
+from projections import VIEWS, Board, Finding, is_snapshot, replay
+from tests.support.expected_keys import actual_keys, dump_keys, expected_keys, expected_tallies, legacy_keys
 from tests.support.tt import Ran
 from town import Town
 
@@ -95,8 +95,13 @@ def _fill(town: Town) -> dict[str, str]:
     return tasks
 
 
-def assert_sound(client: redis.Redis, keys: Keys, board: Board | None = None) -> None:
-    """Fail unless snapshots, views and checkpoints are as the board (None: the whole ledger's) says; of any one generation."""
+def assert_sound(
+    client: redis.Redis, keys: Keys, board: Board | None = None, *, set_aside: dict[bytes, bytes | None] | None = None
+) -> None:
+    """Fail unless snapshots, views and checkpoints are as the board (None: the whole ledger's) says; of any one generation.
+
+    `set_aside` is exactly what was set aside, name -> bytes; None: nothing was.
+    """
     folded = replay(EventStore(client, keys)) if board is None else board
     generations = {
         client.hget(keys.checkpoint(name), "generation") for name in ("task", *(view.name for view in VIEWS))
@@ -110,6 +115,20 @@ def assert_sound(client: redis.Redis, keys: Keys, board: Board | None = None) ->
     actual = actual_keys(client, keys)
     actual = {key: actual[key] for key in actual if key.removeprefix(f"{keys.prefix}:") not in TINYTOWN_KEYS}
     assert actual == expected
+    assert legacy_keys(client, keys) == (set_aside or {})
+
+
+def strays(client: Any, keys: Keys) -> dict[bytes, bytes | None]:
+    """What lies in the place of snapshots and is none: the names it is to be set aside under, and its bytes."""
+    places = cast("list[bytes]", sorted(client.scan_iter(match=keys.task("*"), count=1_000)))
+    prefix = keys.task("").encode()
+    return {
+        keys.legacy("").encode() + name + (b":2" if client.hexists(keys.heads, name.removeprefix(prefix)) else b""): (
+            client.dump(name)
+        )
+        for name in places
+        if client.type(name) != b"string" or not is_snapshot(client.get(name))
+    }
 
 
 def edit_json(client: redis.Redis, key: str, **fields: object) -> None:

@@ -48,7 +48,8 @@ PREV: Final = "1795398503973-522000"
 PARENT: Final = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
 COMMAND: Final = "0198f3a2-5c1e-4b7a-9d3e-2f6a8b4c1d0e"
 
-# What each file of the corpus says, as an event of today. A new schema adds a file and a line, and changes neither.
+# What each file of the corpus says, as an event of today. A new schema adds a file and a line, and changes neither. A file is
+# named for its type and schema, and for what it holds besides where there are several.
 SAID: Final[dict[str, Event]] = {
     "task.created-1": TaskCreated(
         "Implement user authentication\nwith 🔑", ("auth", "type:feature"), PARENT, "bd-42", source=None
@@ -92,7 +93,36 @@ SAID: Final[dict[str, Event]] = {
     "task.moved-1": TaskMoved(None),
     "task.noted-1": TaskNoted("Half done"),
     "task.removed-1": TaskRemoved(),
+    "task.created-2-hand": TaskCreated("Write the docs", source=Source.HAND),
+    "task.created-2-import": TaskCreated("Write the docs", alias="bd-7", source=Source.IMPORT),
+    "task.created-2-no-source": TaskCreated("Write the docs", source=None),
+    "task.completed-1-no-result": TaskCompleted(None),
+    "task.failed-1-no-error": TaskFailed(None),
+    "task.cancelled-1-reason": TaskCancelled("Not wanted"),
+    "task.moved-1-parent": TaskMoved(PARENT),
+    "task.adopted-1-string-first": TaskAdopted(
+        records=(
+            OldRecord(
+                "tt:task:550e8400-e29b-41d4-a716-446655440000",
+                "string",
+                '{"id":"550e8400-e29b-41d4-a716-446655440000","description":"Fix the bug"}',
+            ),
+            OldRecord("tt:my-town:task:550e8400-e29b-41d4-a716-446655440000", "hash", {}),
+        ),
+        description="Fix the bug",
+        state=State.COMPLETED,
+        created_at="2025-06-01T10:00:00.000Z",
+        updated_at="2025-06-02T11:30:00.000Z",
+        completed_at="2025-06-02T11:30:00.000Z",
+        result="Fixed",
+        parent_id=PARENT,
+    ),
 }
+
+
+def kind_of(file: Path) -> str:
+    """Type and schema of what the file holds, as its name says."""
+    return "-".join(file.stem.split("-")[:2])
 
 
 def stored(payload: str | bytes) -> list[bytes]:
@@ -120,7 +150,8 @@ def envelope(**fields: object) -> bytes:
 def test_corpus_has_every_type_and_schema() -> None:
     """Every schema of every event that a program ever wrote has its bytes in the corpus."""
     schemas = {f"{event.type}-{schema}" for event in EVENT_CLASSES for schema in range(1, event.schema + 1)}
-    assert {file.stem for file in FILES} == schemas == set(SAID)
+    assert {kind_of(file) for file in FILES} == schemas
+    assert schemas <= {file.stem for file in FILES} == set(SAID)
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
@@ -128,7 +159,7 @@ def test_stored_payload_decodes_for_ever(file: Path) -> None:
     """What was once stored is read by every later version, whole, and says who did it (P9)."""
     payload = file.read_bytes()
     raw = msgspec.json.decode(payload)
-    assert f"{raw['type']}-{raw['schema']}" == file.stem
+    assert f"{raw['type']}-{raw['schema']}" == kind_of(file)
     event = decode_event(PLACE, stored(payload))
     assert event.data == SAID[file.stem]
     assert (event.type, event.schema, event.position) == (raw["type"], type(event.data).schema, PLACE.decode())
@@ -143,7 +174,7 @@ def test_encoding_of_the_newest_schema_gives_the_stored_bytes(file: Path) -> Non
     """The bytes are a format that lasts: fields, their order and spelling stay as in the corpus."""
     payload = file.read_bytes()
     event = decode_event(PLACE, stored(payload))
-    if file.stem != f"{event.type}-{event.schema}":
+    if kind_of(file) != f"{event.type}-{event.schema}":
         pytest.skip("an older schema is read, and written no more")
     prev = "null" if event.prev is None else f'"{event.prev}"'
     again = NewEvent(

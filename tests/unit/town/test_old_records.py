@@ -69,6 +69,24 @@ def test_key_is_told_by_its_name(key: str, expected: OldKey | None) -> None:
     assert OldKeys("demo").kind_of(key) == expected
 
 
+@pytest.mark.parametrize(
+    ("key", "expected"),
+    [
+        (f"tt:task:{TASK.upper()}", True),
+        (f"mt:task:{TASK.upper()}", True),
+        (f"tt:demo:task:{TASK.upper()}", True),
+        (f"tt:task:{TASK}", False),
+        (f"tt:agent:{TASK.upper()}", False),
+        (f"tt:other:task:{TASK.upper()}", False),
+        ("tt:demo:task:By-Hand", False),
+        ("Tt:Task", False),
+    ],
+)
+def test_task_whose_id_has_capitals_is_told(key: str, expected: bool) -> None:
+    """It is no task's key, and whoever wrote it thought so: it is not to be passed over in silence."""
+    assert OldKeys("demo").has_capitals(key) == expected
+
+
 def test_keys_of_a_town_whose_name_ends_like_a_type_are_told() -> None:
     """A town may be called my-task: its keys have `task:` twice."""
     assert OldKeys("my-task").kind_of(f"tt:my-task:agent:{TASK}") == OldKey(KeyKind.AGENT, TASK, Form.TOWN)
@@ -95,6 +113,7 @@ def test_state_is_one_of_six_words_or_in_flight(word: str, state: State) -> None
 @pytest.mark.parametrize(
     ("time", "written"),
     [
+        ("2025-03-01t09:00:00.5z", "2025-03-01T09:00:00.500Z"),
         ("2025-09-01T07:00:00.123456789+00:00", "2025-09-01T07:00:00.123Z"),
         ("2025-09-01T07:00:00Z", "2025-09-01T07:00:00.000Z"),
         ("2025-09-01T09:00:00.5+02:00", "2025-09-01T07:00:00.500Z"),
@@ -115,6 +134,12 @@ def test_times_are_read_to_the_millisecond(time: str, written: str) -> None:
         ({"state": None}, "it has no state"),
         ({"state": "sleeping"}, "its state 'sleeping' is none of"),
         ({"created_at": None, "updated_at": None}, "it has no created_at"),
+        ({"created_at": "yesterday", "updated_at": None}, "its created_at is no time with a zone: 'yesterday'"),
+        (
+            {"created_at": None, "updated_at": "2025-03-01T09:00:00"},
+            "its updated_at is no time with a zone: '2025-03-01T09:00:00'",
+        ),
+        ({"created_at": 1740819600, "updated_at": []}, "its created_at is no time with a zone: '1740819600'"),
         ({"position": "1-1"}, "it is a snapshot of a ledger"),
     ],
 )

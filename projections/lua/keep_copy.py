@@ -1,0 +1,21 @@
+"""`keep_copy.lua`, typed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ledger import script_source
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+
+class KeepCopyScript:
+    """Keeps a copy of an old record while its task is not adopted."""
+
+    def __init__(self, client: Redis) -> None:
+        self._script = client.register_script(script_source(__file__))
+
+    def __call__(self, *, record_key: str, copy_key: str, free_key: str, heads_key: str, task: str) -> bool:
+        """Whether all is kept that is to be; False where `free_key` is taken, and nothing was written."""
+        return bool(self._script(keys=[record_key, copy_key, free_key, heads_key], args=[task]))

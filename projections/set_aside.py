@@ -1,0 +1,170 @@
+"""Sets keys aside: renames what is not ours under `tt:<town>:legacy:`, over nothing, and deletes nothing.
+
+Our snapshots lie where Tinytown keeps its tasks. So what is no snapshot there may be somebody's work, and whoever wants
+the place has it set aside first. A second record of one key gets a number at the end of its name, from 2 on; so does what
+was written over a snapshot, because the name without a number is for the record that the task was adopted from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final, cast
+
+import redis
+
+from ledger import Keys, StoreUnavailableError, redis_errors
+from projections.lua import KeepCopyScript
+from projections.snapshots import is_snapshot
+
+if TYPE_CHECKING:
+    from redis import Redis
+    from redis.client import Pipeline
+
+LEGACY_NAMES_MAX: Final = 1_000
+"""How many records of one old key are kept beside each other."""
+_ATTEMPTS_MAX: Final = 100
+
+
+class SetAside:
+    """Sets keys of one town's server aside. `where` names the server in messages."""
+
+    def __init__(self, client: Redis, keys: Keys, *, where: str = "redis") -> None:
+        self._client = client
+        self._keys = keys
+        self._where = where
+        self._tasks = keys.task("")
+        self._keep_copy = KeepCopyScript(client)
+        self.count = 0
+        """How many keys were set aside."""
+
+    def strays(self, found: Mapping[str, bytes | None]) -> set[str]:
+        """Set aside what lies at these keys, is in the place of a snapshot, and is none; which of the keys that were.
+
+        `found` is what GET answers for each, None also for another type; each is looked at again before it is renamed.
+        Source: EXISTS, WATCH, TYPE, GET, RENAMENX.
+        """
+        ours = {key: content for key, content in found.items() if key.startswith(self._tasks)}
+        suspects = [key for key, content in ours.items() if content is not None and not is_snapshot(content)]
+        suspects += self._there([key for key, content in ours.items() if content is None])
+        return {key for key in suspects if self._set_stray_aside(_as_bytes(key))}
+
+    def rename(self, names: Sequence[str]) -> list[str]:
+        """Set aside whatever lies at these keys; which of them were there. Source: RENAMENX."""
+        renamed: list[str] = []
+        for number in range(1, LEGACY_NAMES_MAX + 1):
+            taken = self._rename_to(number, names, renamed)
+            if not taken:
+                self.count += len(renamed)
+                return renamed
+            names = taken
+        raise self._is_full(names[0])
+
+    def copy(self, tasks: Sequence[str]) -> int:
+        """Copy what lies where the snapshots of these tasks will be, whatever it is, while the ledger has none of them.
+
+        Returns how many copies are new, but for those that are made anew.
+        A copy that says something else is kept too, under the next free name. Source: COPY, keep_copy.lua.
+        """
+        places = {task: self._keys.task(task) for task in tasks}
+        with redis_errors(self._where):
+            pipeline = self._client.pipeline(transaction=False)
+            for place in places.values():
+                pipeline.copy(place, self._keys.legacy(place))
+            answers = pipeline.execute()
+            for (task, place), is_copied in zip(places.items(), answers, strict=True):
+                if not is_copied:
+                    self._copy_anew(task, place)
+        return sum(map(bool, answers))
+
+    def _copy_anew(self, task: str, place: str) -> None:
+        """Copy where there is a copy already."""
+        for _ in range(_ATTEMPTS_MAX):
+            if self._keep_copy(
+                record_key=place,
+                copy_key=self._keys.legacy(place),
+                free_key=self._free_name(place),
+                heads_key=self._keys.heads,
+                task=task,
+            ):
+                return
+        raise self._is_busy(place)
+
+    def _free_name(self, name: str, *, first: int = 2) -> str:
+        """The first name for a record of `name`, from the number `first` on, that nothing has. Source: EXISTS."""
+        for number in range(first, LEGACY_NAMES_MAX + 1):
+            free = self._keys.legacy(name, number)
+            if not self._client.exists(_as_bytes(free)):
+                return free
+        raise self._is_full(name)
+
+    def _rename_to(self, number: int, names: Iterable[str], renamed: list[str]) -> list[str]:
+        """Rename what is there to its name of this number, and add it to `renamed`; those whose name is taken."""
+        names = list(names)
+        taken: list[str] = []
+        with redis_errors(self._where):
+            pipeline = self._client.pipeline(transaction=False)
+            for name in names:
+                pipeline.renamenx(name, self._keys.legacy(name, number))
+            for name, answer in zip(names, pipeline.execute(raise_on_error=False), strict=True):
+                if isinstance(answer, redis.ResponseError):
+                    # Another one was first.
+                    if "no such key" not in str(answer):
+                        raise answer
+                else:
+                    (renamed if answer else taken).append(name)
+        return taken
+
+    def _there(self, keys: Sequence[str]) -> list[str]:
+        """Those of the keys that are there; mostly none is, and that is asked in one command."""
+        with redis_errors(self._where):
+            if not keys or not self._client.exists(*map(_as_bytes, keys)):
+                return []
+            pipeline = self._client.pipeline(transaction=False)
+            for key in keys:
+                pipeline.exists(_as_bytes(key))
+            return [key for key, is_there in zip(keys, pipeline.execute(), strict=True) if is_there]
+
+    def _set_stray_aside(self, key: bytes) -> bool:
+        """Whether there was no snapshot at the key, and what was there is set aside now."""
+        name = key.decode(errors="surrogateescape")
+        for _ in range(_ATTEMPTS_MAX):
+            # A snapshot that is written meanwhile is not to be taken away.
+            with (
+                suppress(redis.WatchError),
+                redis_errors(self._where),
+                self._client.pipeline(transaction=True) as pipeline,
+            ):
+                pipeline.watch(key)  # type: ignore[no-untyped-call]
+                if not _is_stray(pipeline, key):
+                    return False
+                task = name.removeprefix(self._tasks).encode(errors="surrogateescape")
+                free = self._free_name(name, first=2 if pipeline.hexists(self._keys.heads, task) else 1)  # type: ignore[arg-type]
+                pipeline.multi()
+                pipeline.renamenx(key, _as_bytes(free))
+                if pipeline.execute()[0]:
+                    self.count += 1
+                    return True
+        raise self._is_busy(name)
+
+    def _is_busy(self, name: str) -> StoreUnavailableError:
+        return StoreUnavailableError(
+            self._where, f"has {name} written to without pause", "Stop what writes it, and try again."
+        )
+
+    def _is_full(self, name: str) -> StoreUnavailableError:
+        problem = f"keeps {LEGACY_NAMES_MAX:,} records of {name} under {self._keys.legacy('')} already"
+        return StoreUnavailableError(self._where, problem, "Delete them with `tt migrate --drop-legacy`.")
+
+
+def _is_stray(pipeline: Pipeline, key: bytes) -> bool:
+    kind = cast("bytes", pipeline.type(key))
+    if kind != b"string":
+        return kind != b"none"
+    content = cast("bytes | None", pipeline.get(key))
+    return content is not None and not is_snapshot(content)
+
+
+def _as_bytes(name: str) -> bytes:
+    """A name as it was read from the server, which may be no text."""
+    return name.encode(errors="surrogateescape")
