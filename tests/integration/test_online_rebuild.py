@@ -12,7 +12,7 @@ import pytest
 
 from ledger import EventStore, fold
 from projections import encode_snapshot
-from projections.overwrite import Overwrite
+from projections.overwrite import Overwrite, WriteBatch
 from tests.benchmarks.measure import EVENTS_PER_TASK, fill, task_name
 from tests.support.processes import WorkerProcess, workers_at_the_line
 from tests.support.towns import client_of
@@ -23,6 +23,7 @@ WRITERS = 4
 READERS = 4
 KNOWN = 20
 COMMANDS_BEFORE = 50
+APPENDS_MANY = 200
 LONG = pytest.param(
     200_000, marks=[pytest.mark.stress, pytest.mark.skipif(not os.environ.get("TT_STRESS"), reason="TT_STRESS=1")]
 )
@@ -69,25 +70,31 @@ def test_rebuild_is_felt_by_nobody(folder: Path, tmp_path: Path, events: int, mo
     waits = {kind: waits_of(kind, timings, began, ended) for kind in ("append", "command")}
     for kind, (without, during) in waits.items():
         print(f"{kind}s without: {shown(without)}\n{kind}s during:  {shown(during)}")  # noqa: T201 - figures
-    # One in a hundred may be the machine's, which has fewer cores than there are processes here.
+    # One in a hundred may be the machine's, which has fewer cores than there are processes here; of few appends, half.
     without, during = waits["append"]
-    assert quantiles(during, n=100)[98] <= max(without) + max(batches)
+    most = quantiles(during, n=100, method="inclusive")[98 if len(during) >= APPENDS_MANY else 49]
+    assert most <= max(without) + max(batches)
     # One batch is far less than a quarter of all of them; a command that waits for the rebuild waits for more.
     without, during = waits["command"]
     assert max(during) < max(1.0, max(without) + (ended - began) / 4)
 
 
 def timed_batches(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The seconds of each batch that a rebuild of this process writes, from now on."""
+    """The seconds of each batch that a rebuild of this process writes, from its question to its reply, from now on."""
     seconds: list[float] = []
-    finish = Overwrite.finish
+    begun: list[float] = []
+    begin, finish = Overwrite.begin, Overwrite.finish
+
+    def timed_begin(overwrite: Overwrite, *batch: WriteBatch, **options: bool) -> bool:
+        begun[:] = [time.monotonic()]
+        return begin(overwrite, *batch, **options)
 
     def timed_finish(overwrite: Overwrite) -> int | None:
-        started = time.monotonic()
         written = finish(overwrite)
-        seconds.append(time.monotonic() - started)
+        seconds.append(time.monotonic() - begun[0])
         return written
 
+    monkeypatch.setattr(Overwrite, "begin", timed_begin)
     monkeypatch.setattr(Overwrite, "finish", timed_finish)
     return seconds
 
@@ -130,6 +137,6 @@ def count_lines(path: Path) -> int:
 
 
 def shown(seconds: list[float]) -> str:
-    cuts = quantiles(seconds, n=100)
+    cuts = quantiles(seconds, n=100, method="inclusive")
     figures = {"p50": cuts[49], "p99": cuts[98], "max": max(seconds)}
     return f"{len(seconds)}, " + ", ".join(f"{name} {1_000 * each:.1f} ms" for name, each in figures.items())
