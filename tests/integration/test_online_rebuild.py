@@ -85,9 +85,9 @@ def timed_batches(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     begun: list[float] = []
     begin, finish = Overwrite.begin, Overwrite.finish
 
-    def timed_begin(overwrite: Overwrite, *batch: WriteBatch, **options: bool) -> bool:
+    def timed_begin(overwrite: Overwrite, batch: WriteBatch, *, only_at_end: bool) -> bool:
         begun[:] = [time.monotonic()]
-        return begin(overwrite, *batch, **options)
+        return begin(overwrite, batch, only_at_end=only_at_end)
 
     def timed_finish(overwrite: Overwrite) -> int | None:
         written = finish(overwrite)
