@@ -68,9 +68,9 @@ class Overwrite:
             self._connection = self._pool.get_connection()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        if self._replies_due:
-            # Replies are on the way; the next user of the connection must not get them.
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
+        if self._replies_due or error is not None:
+            # Replies may be on the way, or a WATCH be left; the next user of the connection must not get them.
             self._connection.disconnect()  # type: ignore[no-untyped-call]
         self._pool.release(self._connection)
 
