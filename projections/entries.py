@@ -38,7 +38,9 @@ class ViewEntries:
         self._entries_of = [view.entries for view in views]
         self._part_keys = [part_keys for _, part_keys in self._views]
         self._nothing: list[Sequence[Entry]] = [()] * len(views)
-        self._followers = [(view, part_keys) for view, part_keys in self._views if view.follows_events]
+        self._followers = [
+            (view.follows_events, view.tally, part_keys) for view, part_keys in self._views if view.follows_events
+        ]
         self.followed: frozenset[type[Event]] = frozenset().union(*(view.follows_events for view in views))
         """The facts that any view counts."""
 
@@ -68,9 +70,9 @@ class ViewEntries:
     def tally(self, counts: Counts, before: Task | None, recorded: RecordedEvent) -> None:
         """Add to `counts` what the views that follow events count of one."""
         fact = type(recorded.data)
-        for view, part_keys in self._followers:
-            if fact in view.follows_events:
-                for counted in view.tally(before, recorded):
+        for follows_events, tally, part_keys in self._followers:
+            if fact in follows_events:
+                for counted in tally(before, recorded):
                     counts[part_keys[counted.part]][counted.field] += 1
 
     def project(self, tasks: dict[str, Task | None], events: Iterable[RecordedEvent]) -> Changes:

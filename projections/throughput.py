@@ -36,24 +36,33 @@ class Throughput(View):
     def tally(self, before: Task | None, recorded: RecordedEvent) -> tuple[Counted, ...]:
         fact, ms = type(recorded.data), ms_of(recorded.at)
         if fact is TaskCreated:
-            return (_counted(ms // _DAY_MS, "created", recorded.actor),)
+            return _created(ms // _DAY_MS, recorded.actor)
         if before is None or before.assigned_to is None:
             return ()
-        agent, day = before.assigned_to, ms // _DAY_MS
         if fact is TaskStarted:
-            return (_counted(day, f"waited:{bucket_of(ms - before.created_at_ms)}", agent),)
+            return _started(ms // _DAY_MS, before.assigned_to, bucket_of(ms - before.created_at_ms))
         if fact is not TaskCompleted and fact is not TaskFailed:
             return ()
-        ended = _counted(day, "completed" if fact is TaskCompleted else "failed", agent)
-        if before.started_at_ms is None:
-            return (ended,)
-        return ended, _counted(day, f"worked:{bucket_of(ms - before.started_at_ms)}", agent)
+        what = "completed" if fact is TaskCompleted else "failed"
+        worked = None if before.started_at_ms is None else bucket_of(ms - before.started_at_ms)
+        return _ended(ms // _DAY_MS, what, before.assigned_to, worked)
 
 
-# Few agents end many tasks a day, so a rebuild counts the same thing again and again.
+# Few agents end many tasks a day, so a rebuild counts the same things again and again.
 @lru_cache(maxsize=4_096)
-def _counted(day: int, what: str, who: str) -> Counted:
-    return Counted(day_of(day * _DAY_MS), f"{what}:{who}")
+def _created(day: int, actor: str) -> tuple[Counted, ...]:
+    return (Counted(day_of(day * _DAY_MS), f"created:{actor}"),)
+
+
+@lru_cache(maxsize=4_096)
+def _started(day: int, agent: str, waited: int) -> tuple[Counted, ...]:
+    return (Counted(day_of(day * _DAY_MS), f"waited:{waited}:{agent}"),)
+
+
+@lru_cache(maxsize=4_096)
+def _ended(day: int, what: str, agent: str, worked: int | None) -> tuple[Counted, ...]:
+    ended = Counted(day_of(day * _DAY_MS), f"{what}:{agent}")
+    return (ended,) if worked is None else (ended, Counted(ended.part, f"worked:{worked}:{agent}"))
 
 
 def day_of(ms: int) -> str:
@@ -63,9 +72,8 @@ def day_of(ms: int) -> str:
 
 def bucket_of(duration_ms: int) -> int:
     """The number of the bucket that holds a duration; longer durations have higher numbers. Negative ones count as 0."""
-    duration_ms = max(duration_ms, 0)
     if duration_ms < _EXACT_MS_MAX:
-        return duration_ms
+        return max(duration_ms, 0)
     shift = duration_ms.bit_length() - _BUCKET_BITS - 1
     return (shift << _BUCKET_BITS) + (duration_ms >> shift)
 
