@@ -14,7 +14,7 @@ from town import Worker
 
 STOP_SECONDS_MAX: Final = 0.5
 """How long a worker that is told to stop may take for its batch; with the end of Python it is a second."""
-_JOIN_SECONDS: Final = 0.1
+_POLL_SECONDS: Final = 0.05
 
 
 def follow(workers: Sequence[Worker], *, stop: threading.Event, once: bool) -> Exit:
@@ -29,9 +29,8 @@ def follow(workers: Sequence[Worker], *, stop: threading.Event, once: bool) -> E
     ]
     for thread in threads:
         thread.start()
-    while any(thread.is_alive() for thread in threads) and not stop.is_set():
-        for thread in threads:
-            thread.join(timeout=_JOIN_SECONDS)
+    while any(thread.is_alive() for thread in threads) and not stop.wait(_POLL_SECONDS):
+        pass
     deadline = time.monotonic() + STOP_SECONDS_MAX
     for thread in threads:
         thread.join(timeout=max(deadline - time.monotonic(), 0.0))
