@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Sequence
 from typing import Final
 
 from cli.exits import Exit, exit_code
-from cli.output import say_error, warn
+from cli.output import going_on_unheard, say_error, warn
 from ledger import LedgerError
 from town import Worker
 
@@ -21,11 +22,12 @@ def follow(workers: Sequence[Worker], *, stop: threading.Event, once: bool) -> E
     """Run all `workers`; the exit code that the first one leads to which could not go on.
 
     A town that cannot be followed is told at once, and the others are followed on. Once `stop` is set, a server that does
-    not answer is left: its last batch is committed whole or not at all. A mistake of ours is raised.
+    not answer is left: its last batch is committed whole or not at all. A mistake of ours stops all of them, and is raised.
     """
     failures: list[Exception] = []
     threads = [
-        threading.Thread(target=_run, args=(worker, failures), kwargs={"once": once}, daemon=True) for worker in workers
+        threading.Thread(target=_run, args=(worker, failures), kwargs={"stop": stop, "once": once}, daemon=True)
+        for worker in workers
     ]
     for thread in threads:
         thread.start()
@@ -34,25 +36,29 @@ def follow(workers: Sequence[Worker], *, stop: threading.Event, once: bool) -> E
     deadline = time.monotonic() + STOP_SECONDS_MAX
     for thread in threads:
         thread.join(timeout=max(deadline - time.monotonic(), 0.0))
+    for error in failures:
+        if not isinstance(error, LedgerError):
+            raise error
     if any(thread.is_alive() for thread in threads):
         warn("A server does not answer. Its last batch is committed or not, and the next projector goes on from there.")
         return Exit.UNAVAILABLE
     return _exit_of(failures, workers)
 
 
-def _run(worker: Worker, failures: list[Exception], *, once: bool) -> None:
+def _run(worker: Worker, failures: list[Exception], *, stop: threading.Event, once: bool) -> None:
     try:
         worker.run(once=once)
     except LedgerError as error:
-        say_error(str(error))
         failures.append(error)
+        with going_on_unheard(sys.stderr):
+            say_error(str(error))
     except Exception as error:  # noqa: BLE001 - raised again in the main thread
         failures.append(error)
+        stop.set()
 
 
 def _exit_of(failures: Sequence[Exception], workers: Sequence[Worker]) -> Exit:
     for error in failures:
-        if not isinstance(error, LedgerError):
-            raise error
-        return exit_code(error)
+        if isinstance(error, LedgerError):
+            return exit_code(error)
     return Exit.DAMAGED if any(worker.damage is not None for worker in workers) else Exit.DONE

@@ -156,13 +156,9 @@ class EventStore:
 
         Source: XINFO.
         """
-        try:
-            with redis_errors(self._where, key=self._keys.ledger):
-                information = cast("dict[str, Any]", self._client.xinfo_stream(self._keys.ledger))
-        except StoreUnavailableError as error:
-            if error.has_refused and "no such key" in error.problem:
-                return BEGINNING, BEGINNING
-            raise
+        information = self._look_at_stream()
+        if information is None:
+            return BEGINNING, BEGINNING
         last = information["last-entry"]
         given = Position(information["last-generated-id"], "ascii")
         return given, BEGINNING if last is None else Position(last[0], "ascii")
@@ -171,6 +167,13 @@ class EventStore:
         """The error that tells of events which were the last and are gone; None where the last one is there."""
         end, last = self.look_at_end()
         return None if last == end else SequenceGapError("last sequence number", last, expected=end.seq, found=last.seq)
+
+    def count_lost(self) -> int:
+        """How many events the stream once had and has no more: its numbers have no gaps. Source: XINFO."""
+        information = self._look_at_stream()
+        if information is None:
+            return 0
+        return Position(information["last-generated-id"], "ascii").seq - int(information["length"])
 
     def history(self, task: str) -> list[RecordedEvent]:
         """All events of one task, oldest first; empty where it never was. Source: history.lua.
@@ -251,6 +254,16 @@ class EventStore:
     def start(self) -> Position:
         """The position of the first event; BEGINNING where there is none."""
         return self._first_from(0) or BEGINNING
+
+    def _look_at_stream(self) -> dict[str, Any] | None:
+        """What the server says of the stream; None where there is none."""
+        try:
+            with redis_errors(self._where, key=self._keys.ledger):
+                return cast("dict[str, Any]", self._client.xinfo_stream(self._keys.ledger))
+        except StoreUnavailableError as error:
+            if error.has_refused and "no such key" in error.problem:
+                return None
+            raise
 
     def _append_once(
         self,

@@ -9,7 +9,7 @@ from projections.catalogue import VIEWS
 from projections.checkpoint import REBUILD_ONLINE, Checkpoint, Checkpoints
 from projections.comparison import Comparison, Difference, DifferenceKind, printable
 from projections.filter import EVERY_TASK, Page, TaskFilter
-from projections.lease import LEASE_MS, REBUILD, Lease
+from projections.lease import LEASE_MS, REBUILD, Lease, new_holder
 from projections.live_board import LiveBoard
 from projections.parting import parted_after
 from projections.projection import Counted, Entry, Member, Ranked, View
@@ -65,6 +65,7 @@ __all__ = [
     "fold_stats",
     "has_position",
     "is_snapshot",
+    "new_holder",
     "no_garbage_collection",
     "parted_after",
     "printable",

@@ -158,6 +158,8 @@ class Audit:
             return False
         for recorded in events:
             self._take(recorded)
+        # Also where the last one is of a task whose creation is lost, which the board knows nothing of.
+        self.board.position = events[-1].position
         return True
 
     def _read_one_by_one(self, entries: Sequence[Entry]) -> None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 REBUILD_ONLINE: Final = "online"
 REBUILD_FENCED: Final = "fenced"
-_FIELDS: Final = ("position", "schema_version", "generation", "rebuild", "accepted_loss", "views")
+_FIELDS: Final = ("position", "schema_version", "generation", "rebuild", "accepted_loss", "lost_events", "views")
 
 
 class Checkpoint(Struct, frozen=True, kw_only=True):
@@ -43,13 +43,14 @@ class Checkpoint(Struct, frozen=True, kw_only=True):
     rebuild: str | None = None
     accepted_loss: str | None = None
     """Where a rebuild that was told to accept losses ended: the position that the last append gave."""
+    lost_events: int = 0
+    """How many events that rebuild was told to accept as lost."""
     views: str | None = None
     """The names of all views that are projected, in the snapshots' checkpoint: an older program may not know them all."""
 
-    @property
-    def is_loss_accepted(self) -> bool:
-        """Whether the rebuild that is at work was told to build what is left of a ledger that has lost events."""
-        return self.rebuild == REBUILD_FENCED and self.accepted_loss is not None
+    def accepts(self, lost_events: int) -> bool:
+        """Whether the rebuild that is at work was told to build what is left of a ledger that has lost so many events."""
+        return self.rebuild == REBUILD_FENCED and self.accepted_loss is not None and lost_events <= self.lost_events
 
 
 class Checkpoints:
@@ -131,9 +132,12 @@ class Checkpoints:
             else:
                 self._client.hset(self.keys[0], "rebuild", mark)
 
-    def fence(self, seen: Sequence[Checkpoint | None], position: Position, *, accepts_loss: bool = False) -> bool:
+    def fence(
+        self, seen: Sequence[Checkpoint | None], position: Position, *, accepted_events: int | None = None
+    ) -> bool:
         """Set every checkpoint to `position` in a new generation and mark the rebuild; False where they are not as `seen`.
 
+        `accepted_events` is how many events it was told to accept as lost; None where nobody asked for that.
         From then on no other projector commits until the mark is gone. Source: WATCH, MULTI, HSET, EXEC.
         """
         generation = 1 + max((checkpoint.generation for checkpoint in seen if checkpoint is not None), default=0)
@@ -148,15 +152,15 @@ class Checkpoints:
                 fields = {"position": position, "schema_version": schema_version, "generation": generation}
                 pipeline.hset(key, mapping=fields)
             pipeline.hset(self.keys[0], mapping={"rebuild": REBUILD_FENCED, "views": self.views})
-            if accepts_loss:
-                pipeline.hset(self.keys[0], "accepted_loss", position)
+            if accepted_events is not None:
+                pipeline.hset(self.keys[0], mapping={"accepted_loss": position, "lost_events": accepted_events})
             pipeline.execute()
             return True
         return False
 
 
 def _parse(fields: Sequence[bytes | None]) -> Checkpoint | None:
-    position, schema_version, generation, rebuild, accepted_loss, views = fields
+    position, schema_version, generation, rebuild, accepted_loss, lost_events, views = fields
     if position is None or schema_version is None:
         return None
     try:
@@ -166,6 +170,7 @@ def _parse(fields: Sequence[bytes | None]) -> Checkpoint | None:
             generation=int(generation or 0),
             rebuild=None if rebuild is None else rebuild.decode(),
             accepted_loss=None if accepted_loss is None else accepted_loss.decode(),
+            lost_events=int(lost_events or 0),
             views=None if views is None else views.decode(),
         )
     except ValueError:

@@ -219,17 +219,15 @@ class Comparison:
         for names in _batches(list(self._counts), KEYS_PER_QUESTION):
             yield partial(self._ask, partial(self._ask_counts, names=names))
         if self._has_snapshots:
-            yield self._unknown_keys
+            yield from self._questions_on_unknown_keys()
 
-    def _unknown_keys(self) -> list[Difference]:
+    def _questions_on_unknown_keys(self) -> Iterator[Question]:
         """Keys of views and checkpoints that this program does not have; those of a newer one, or of nobody. Source: SCAN."""
         checkpoints = {self._keys.checkpoint(name) for name in (NAME, *(view.name for view in self._views))}
-        names = [*self._scan(self._keys.view("*")), *self._scan(self._keys.checkpoint("*"))]
-        return [
-            Difference(kind=DifferenceKind.STRANGER, key=name, actual="a key")
-            for name in sorted(set(names))
-            if name not in checkpoints and not self._is_compared(name)
-        ]
+        found = {*self._scan(self._keys.view("*")), *self._scan(self._keys.checkpoint("*"))}
+        unknown = sorted(name for name in found - checkpoints if not self._is_compared(name))
+        for names in _batches(unknown, KEYS_PER_QUESTION):
+            yield partial(self._ask, partial(self._ask_strangers, names=names))
 
     def restart(self, board: Board) -> None:
         """Begin again with another board, which is at the ledger's beginning."""

@@ -60,6 +60,7 @@ class Overwrite:
         self._where = where
         self._misused: list[str] = []
         self._different_snapshots = 0
+        self._put_right = 0
         self._written: list[str] = []
         self._replies_due = 0
 
@@ -81,12 +82,14 @@ class Overwrite:
     def begin(self, batch: WriteBatch, *, only_at_end: bool) -> bool:
         """Ask what is there, and send the transaction; False where the checkpoint is elsewhere, and nothing was sent.
 
-        With `only_at_end` also where events wait to be projected. Source: WATCH, HGET, XREVRANGE, MGET; MULTI, MSET, SADD,
-        ZADD, EXEC.
+        With `only_at_end` also where events wait to be projected. What is no snapshot in the place of one is set aside
+        before; that holds, whatever becomes of the transaction. Source: WATCH, HGET, XREVRANGE, MGET; MULTI, UNLINK, MSET,
+        SADD, ZADD, EXEC; UNWATCH.
         """
         checkpoint = self._keys.checkpoint(NAME)
         questions: list[Command] = [
-            ("WATCH", checkpoint),
+            # The snapshots too: what somebody writes there meanwhile is not written over unseen.
+            ("WATCH", checkpoint, *batch.snapshots),
             ("HGET", checkpoint, "position"),
             ("XREVRANGE", self._keys.ledger, "+", "-", "COUNT", 1),
         ]
@@ -116,8 +119,9 @@ class Overwrite:
     def finish(self) -> int | None:
         """How many things were not as they should be; None where it has to be begun again.
 
-        That is where the checkpoint moved, so nothing was written, or where keys were of another type: they are dropped
-        with the next transaction. StoreUnavailableError: perhaps it was written, and may be written again.
+        That is where the checkpoint or a snapshot was written meanwhile, so the transaction was not; or where keys were of
+        another type: they are dropped with the next one, which tells of both. StoreUnavailableError: perhaps it was
+        written, and may be written again.
         """
         keys = self._written
         with redis_errors(self._where):
@@ -126,11 +130,15 @@ class Overwrite:
                 return None
             entries = dict(zip(keys, answers[len(answers) - len(keys) :], strict=True))
             misused = [key for key, answer in entries.items() if _is_of_wrong_type(answer)]
+        self._put_right += self._different_snapshots + sum(
+            int(answer) for key, answer in entries.items() if key not in misused
+        )
         if misused:
             self._misused += misused
             return None
-        differences = self._different_snapshots + sum(map(int, entries.values())) + len(self._misused)
+        differences = self._put_right + len(self._misused)
         self._misused.clear()
+        self._put_right = 0
         return differences
 
     def _exchange(self, commands: Sequence[Command]) -> list[Any]:

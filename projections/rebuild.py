@@ -63,7 +63,7 @@ _FENCE_ATTEMPTS_MAX: Final = 100
 _REPAIR_ATTEMPTS_MAX: Final = 1_000
 
 RebuildProgress = Callable[[str, int, int], None]
-"""Called with what is done at the moment (`Folding`, `Writing`), how much of it is done, and how much there is."""
+"""Called with what is done at the moment (`Folding`, `Writing`, `Comparing`), how much of it is done, and how much there is."""
 
 
 class RebuildReport(Struct, frozen=True):
@@ -110,6 +110,8 @@ class Rebuild:
         self._lease = Lease(client, keys, holder=holder, name=REBUILD, where=where)
         self._projecting = Lease(client, keys, holder=holder, where=where)
         self._progress = progress
+        self.between_batches: Callable[[], None] = lambda: None
+        """Called between any two steps. Whoever has to end raises in it, and the next one goes on."""
         self._store = EventStore(client, keys, where=where)
         self._projector = Projector(client, keys, views=views, where=where)
         self._checkpoints = self._projector.checkpoints
@@ -159,10 +161,10 @@ class Rebuild:
         self._refuse_what_cannot_be_rebuilt()
         with no_garbage_collection():
             self._fold()
-        self._comparison.follows_checkpoint = self._is_sound()
+        self._comparison.follows_checkpoint = self._is_sound() and not self._lost
         if not self._comparison.follows_checkpoint:
             yield from self._checkpoints_to_reset()
-        for ask in self._comparison.questions(progress=self._show_written):
+        for ask in self._comparison.questions(progress=partial(self._show, "Comparing")):
             yield from (difference for difference in ask() if not difference.is_old_record)
 
     def _checkpoints_to_reset(self) -> Iterator[Difference]:
@@ -300,7 +302,8 @@ class Rebuild:
             self._comparison.fold_to(goal)
             self._comparison.board.position = goal
             differences = sum(1 for _ in self._checkpoints_to_reset())
-            if self._checkpoints.fence(self._checkpoints.read(), goal, accepts_loss=self._lost):
+            accepted = self._store.count_lost() if self._lost else None
+            if self._checkpoints.fence(self._checkpoints.read(), goal, accepted_events=accepted):
                 self._has_reset_checkpoints = True
                 return differences
         raise StoreUnavailableError(
@@ -403,6 +406,7 @@ class Rebuild:
 
     def _keep_up(self) -> None:
         """Between two batches, project what came in: whoever waits for us waits for one batch at most."""
+        self.between_batches()
         self._keep_leases()
         stored = self._checkpoints.read()
         if stored[0] is not None and stored[0].rebuild == REBUILD_FENCED:
@@ -417,5 +421,6 @@ class Rebuild:
         self._show("Writing", done, total)
 
     def _show(self, what: str, done: int, total: int) -> None:
+        self.between_batches()
         if self._progress is not None:
             self._progress(what, done, total)

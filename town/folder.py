@@ -26,6 +26,8 @@ from town.errors import FolderRefusedError, SettingsError, TownExistsError, Town
 
 SETTINGS_FILE: Final = "tinytown.toml"
 SOCKET_FILE: Final = "redis.sock"
+LOCK_FILE: Final = "server.lock"
+"""In the data folder: whoever holds its lock is the server."""
 DATA_FOLDER: Final = ".tt"
 GITIGNORE_LINES: Final = (f"{DATA_FOLDER}/", SOCKET_FILE)
 _GIT_SECONDS_MAX: Final = 5

@@ -32,10 +32,9 @@ from ledger import (
     Position,
     TaskAdopted,
     WrongExpectedVersionError,
-    new_command_id,
     task_id_of_alias,
 )
-from projections import Lease, LiveBoard, SetAside, no_garbage_collection
+from projections import Lease, LiveBoard, SetAside, new_holder, no_garbage_collection
 from town.old_reader import SCAN_KEYS_COUNT, OldReader
 from town.old_records import OldTask, adopted, newest, read_record
 from town.survey import Entry, Irregular, MigrationProgress, Outlook, Skipped, Survey, batches
@@ -86,7 +85,7 @@ class Migration:
         self._store = town.store
         self._where = town.where
         self._live = LiveBoard(self._client, self._keys, where=self._where)
-        self._lease = Lease(self._client, self._keys, holder=new_command_id(), name=LEASE_NAME, where=self._where)
+        self._lease = Lease(self._client, self._keys, holder=new_holder(), name=LEASE_NAME, where=self._where)
         self._aside = SetAside(self._client, self._keys, where=self._where)
         self._is_elsewhere = source is not None
         read_from = town.connection if source is None else source

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from msgspec import Struct
 
-from town.folder import SOCKET_FILE
+from town.folder import LOCK_FILE, SOCKET_FILE
 
 _PROCESSES: Final = Path("/proc")
 _SOCKET_ARGUMENT: Final = f"../{SOCKET_FILE}".encode()
@@ -20,7 +21,7 @@ _GONE: Final = " (deleted)"
 
 
 class Orphan(Struct, frozen=True):
-    """A server's process, the data folder it began in, and whether that is gone; if it is not, its socket is."""
+    """A server's process, its data folder, and whether that is gone; if it is not, its socket is."""
 
     process: int
     data: str
@@ -41,20 +42,36 @@ def can_find_orphans() -> bool:
 
 def find_orphans() -> Iterator[Orphan]:
     """Embedded servers of this user whose data folder or socket is gone; none where `can_find_orphans` is false."""
-    for entry in _PROCESSES.glob("[0-9]*"):
+    for process in _PROCESSES.glob("[0-9]*"):
         try:
-            if entry.stat().st_uid != os.getuid() or _SOCKET_ARGUMENT not in (entry / "cmdline").read_bytes():
-                continue
-            data = str((entry / "cwd").readlink())
+            lock = _lock_of_server(process)
         except OSError:
-            # It ended meanwhile.
+            # It ended meanwhile, or is somebody else's.
             continue
-        is_folder_gone = data.endswith(_GONE)
-        if is_folder_gone or not (Path(data).parent / SOCKET_FILE).exists():
-            yield Orphan(int(entry.name), data.removesuffix(_GONE), is_folder_gone)
+        if lock is None:
+            continue
+        is_folder_gone = lock.endswith(_GONE)
+        data = Path(lock.removesuffix(_GONE)).parent
+        if is_folder_gone or not (data.parent / SOCKET_FILE).exists():
+            yield Orphan(int(process.name), str(data), is_folder_gone)
+
+
+def _lock_of_server(process: Path) -> str | None:
+    """The lock file that a process holds, if it is an embedded server; only those are started with one, and a socket.
+
+    The starter has the lock for a moment too, and others may name the socket.
+    """
+    if process.stat().st_uid != os.getuid() or _SOCKET_ARGUMENT not in (process / "cmdline").read_bytes():
+        return None
+    for descriptor in (process / "fd").iterdir():
+        with suppress(FileNotFoundError):
+            target = str(descriptor.readlink())
+            if target.removesuffix(_GONE).endswith(f"/{LOCK_FILE}"):
+                return target
+    return None
 
 
 def orphan_of(data: Path) -> Orphan | None:
-    """The orphan that began in the data folder `data`, which is still there."""
+    """The orphan whose data folder is `data`, which is still there."""
     wanted = str(data.resolve())
     return next((each for each in find_orphans() if each.data == wanted and not each.is_folder_gone), None)

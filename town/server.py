@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Final
 
 from town.errors import FolderRefusedError, ServerStartError
-from town.folder import DATA_FOLDER, SOCKET_FILE, refuse_os_errors
+from town.folder import DATA_FOLDER, LOCK_FILE, SOCKET_FILE, refuse_os_errors
 from town.orphans import Orphan, orphan_of
 from town.socket_path import SocketPath
 
@@ -35,7 +35,6 @@ VERSION_MIN: Final = 7
 _POLL_SECONDS: Final = 0.005
 _PING_SECONDS_MAX: Final = 1.0
 _LOG_LINES_SHOWN: Final = 8
-_LOCK_FILE: Final = "server.lock"
 _LOG_FILE: Final = "server.log"
 
 _FLAGS: Final = {
@@ -158,7 +157,7 @@ class EmbeddedServer:
     def _try_lock(self) -> int | None:
         """A descriptor that holds the lock; None where another process holds it."""
         with refuse_os_errors(self._data):
-            lock = os.open(self._data / _LOCK_FILE, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+            lock = os.open(self._data / LOCK_FILE, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -166,7 +165,7 @@ class EmbeddedServer:
             return None
         except OSError as error:
             os.close(lock)
-            raise FolderRefusedError(self._data / _LOCK_FILE, error) from error
+            raise FolderRefusedError(self._data / LOCK_FILE, error) from error
         return lock
 
     def _launch(self, lock: int) -> None:

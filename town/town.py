@@ -57,7 +57,6 @@ from ledger import (
     WishedTask,
     check_name,
     check_tag,
-    new_command_id,
     new_task_id,
     steps,
 )
@@ -79,6 +78,7 @@ from projections import (
     Verification,
     encode_snapshot,
     fold_stats,
+    new_holder,
     parted_after,
     read_stats,
     replay,
@@ -141,7 +141,7 @@ class Town:
         """Set where an older program projected the town, so that what was read was folded from the ledger, which takes longer."""
         self._connection = connection
         self._store = EventStore(connection.client, self.keys, where=connection.where)
-        self._holder = new_command_id()
+        self._holder = new_holder()
         self._lease = Lease(connection.client, self.keys, holder=self._holder, where=connection.where)
         self._projector = Projector(connection.client, self.keys, lease=self._lease, where=connection.where)
         self._live = LiveBoard(connection.client, self.keys, where=connection.where)
@@ -789,9 +789,10 @@ class Town:
             stored = self._projector.checkpoints.read()[0]
             if stored is None or stored.rebuild is None:
                 return False
-            self._rebuild(
-                view=None, accepts_loss=stored.is_loss_accepted, progress=lambda *_: self.between_batches()
-            ).run()
+            accepts_loss = stored.accepts(self._store.count_lost())
+            rebuild = self._rebuild(view=None, accepts_loss=accepts_loss, progress=None)
+            rebuild.between_batches = self.between_batches
+            rebuild.run()
             return True
         finally:
             lease.give_up()

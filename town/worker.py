@@ -125,14 +125,14 @@ class Worker:
                 try:
                     batch = town.projector.project_batch()
                 except RebuildUnfinishedError:
-                    town.catch_up()
+                    self._finish_or_wait(town, once=once)
                     continue
                 seconds = time.monotonic() - started
                 self._events += batch.events
                 self._metrics.batch(town.name, batch.outcome, events=batch.events, seconds=seconds)
                 if batch.checkpoints[0].rebuild is not None:
                     # Somebody rebuilds, or did and died: then this finishes it.
-                    town.catch_up()
+                    self._finish_or_wait(town, once=once)
                 if batch.outcome is BatchOutcome.NOTHING_TO_DO:
                     self._look(town, batch.position, is_last=once)
                     if once:
@@ -142,6 +142,15 @@ class Worker:
                     self._look(town, batch.position)
         finally:
             town.lease.give_up()
+
+    def _finish_or_wait(self, town: Town, *, once: bool) -> None:
+        """Finish a rebuild that nobody is at work on; one that somebody is long at work on is no damage, and waited for."""
+        try:
+            town.catch_up()
+        except RebuildUnfinishedError:
+            if once:
+                raise
+            self._stop.wait(STANDBY_SECONDS)
 
     def _look(self, town: Town, position: Position, *, is_last: bool = False) -> None:
         """Measure the lag, and report it the first time, the last time, and now and then between."""

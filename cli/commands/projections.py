@@ -36,9 +36,7 @@ from town import (
 FINDINGS_SHOWN_MAX = 50
 VALUE_CHARS_MAX = 120
 _BAR_COLUMNS_MIN = 8
-_OF_THE_LEDGER = frozenset(
-    {FindingKind.SEQUENCE, FindingKind.VERSION, FindingKind.PREV, FindingKind.EVENT, FindingKind.HEAD}
-)
+_OF_LOST_EVENTS = frozenset({FindingKind.SEQUENCE, FindingKind.VERSION, FindingKind.PREV, FindingKind.EVENT})
 _STATE_SIGNS = {CheckState.GOOD: "✅", CheckState.WARNING: "⚠️ ", CheckState.BAD: "❌"}
 
 
@@ -229,14 +227,15 @@ def _in_short(value: object) -> str:
 def _advice(kinds: set[FindingKind]) -> str:
     """What to do about findings of these kinds."""
     advice: list[str] = []
-    is_ledger_damaged = bool(kinds & _OF_THE_LEDGER)
-    if is_ledger_damaged:
+    if kinds & _OF_LOST_EVENTS:
         advice.append(
             "Lost or altered events come back from a backup of the data folder only;"
             " until it is restored, snapshots may be the last trace of them, and `tt rebuild --accept-loss` takes that away."
         )
     elif kinds & {FindingKind.CHECKPOINT, FindingKind.SNAPSHOT, FindingKind.VIEW, FindingKind.KEY}:
         advice.append("`tt rebuild` puts checkpoints, snapshots and views right.")
+    if FindingKind.HEAD in kinds and not kinds & _OF_LOST_EVENTS:
+        advice.append("Heads come back from a backup of the data folder only; no rebuild touches them.")
     if FindingKind.OLD_TASK in kinds:
         advice.append(
             "`tt migrate` adopts tasks from before the ledger, and sets aside what was written over snapshots."

@@ -27,7 +27,6 @@ from projections import VIEWS
 from tests.support.builders import task_id
 from tests.support.processes import READY
 from tests.support.scene import assert_sound, edit_json, strays
-from tests.support.waiting import wait_until
 from town import Town
 
 _ROOT: Final = Path(__file__).parents[2]
@@ -36,7 +35,6 @@ _WORKER_STEPS: Final = 40
 _KILLS_MIN: Final = 200
 _RANDOM_KILLS: Final = 60
 _RANDOM_SECONDS_MAX: Final = 0.08
-_LEASES_SECONDS_MAX: Final = 10.0
 _CHECKPOINTS: Final = ("task", *(view.name for view in VIEWS))
 
 
@@ -249,14 +247,11 @@ def assert_repaired(arena: Arena, town: Town, scenario: Scenario, kept: dict[byt
     town.page(limit=1)
     assert town.verify().findings == ()
     arena.stop_writing()
-    # Until then the dead one counts as alive, and its rebuild as its own; nothing is wrong meanwhile, as was seen.
-    leases = town.keys.lease("projector"), town.keys.lease("rebuild")
-    wait_until(lambda: not arena.client.exists(*leases), seconds_max=_LEASES_SECONDS_MAX)
     town.page(limit=1)
     assert town.verify().findings == ()
     assert_sound(arena.client, town.keys, set_aside=kept)
     assert not arena.client.hexists(town.keys.checkpoint("task"), "rebuild")
-    assert not arena.client.exists(town.keys.lease("projector"))
+    assert not town.lease.is_taken()
     return was_begun
 
 

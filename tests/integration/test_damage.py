@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 import redis
 
-from ledger import CheckpointMismatchError, LedgerDamagedError, UnknownProjectionError
-from projections import VIEWS, Projector
+from ledger import CheckpointMismatchError, LedgerDamagedError, UnknownProjectionError, new_command_id
+from projections import VIEWS, Comparison, Lease, Projector, new_holder
 from projections import rebuild as rebuild_module
+from projections.overwrite import Overwrite
 from tests.support.builders import task_id
 from tests.support.scene import Scene, assert_sound, edit_json, nth_position, opened_scene, strays
 from tests.support.tt import run_here
+from town import Town
 
 Damage = Callable[[Scene], str]
 """Does one damage, and returns the key that `verify` is to name."""
@@ -409,6 +415,91 @@ def test_damaged_head_is_named_and_left_alone(
     scene.town.rebuild()
     assert scene.client.dump(scene.keys.heads) == heads
     assert scene.findings() == found
+
+
+def test_unknown_view_is_dropped_beside_a_writer(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody appends and projects whenever the rebuild looks through keys: it ends all the same, and the key is gone.
+
+    The bug looked like this: asked a thousand times at a checkpoint that had moved on, it gave up.
+    """
+    scene.client.set(scene.keys.view("gone"), "x")
+    scan = Comparison._scan
+    with Town.open(scene.town.folder) as writer:
+
+        def scan_beside_a_writer(comparison: Comparison, pattern: str) -> Iterator[str]:
+            writer.note(scene.tasks["running"], f"while {pattern} is looked through")
+            yield from scan(comparison, pattern)
+
+        monkeypatch.setattr(Comparison, "_scan", scan_beside_a_writer)
+        assert scene.town.rebuild().differences == 1
+    monkeypatch.undo()
+    assert not scene.client.exists(scene.keys.view("gone"))
+    assert scene.findings() == ()
+
+
+def test_rebuild_counts_what_it_put_right_beside_a_key_of_another_type(scene: Scene) -> None:
+    """Several damages at once: as many differences as the preview told."""
+    scene.client.delete(scene.view("backlog"))
+    scene.client.set(scene.view("backlog"), "by hand")
+    scene.client.delete(scene.snapshot("failed"))
+    scene.client.srem(scene.view("state", "pending"), scene.tasks["pending"])
+    previewed = list(scene.town.preview_rebuild())
+    assert scene.town.rebuild().differences == len(previewed)
+    assert scene.findings() == ()
+
+
+def test_record_written_while_a_rebuild_looks_is_not_written_over(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An older program writes where a snapshot is missing, between the look and the transaction: its record is set aside.
+
+    The bug looked like this: the snapshot took its place, and there was no copy.
+    """
+    place = scene.snapshot("failed")
+    scene.client.delete(place)
+    send = Overwrite._send
+    written: list[str] = []
+
+    def send_after_a_record(overwrite: Overwrite, commands: Sequence[Any]) -> None:
+        if commands[0] == ("MULTI",) and not written:
+            written.append("once")
+            scene.client.set(place, "a record")
+        send(overwrite, commands)
+
+    monkeypatch.setattr(Overwrite, "_send", send_after_a_record)
+    assert scene.town.rebuild().set_aside == 1
+    assert written == ["once"]
+    kept = [scene.client.get(name) for name in scene.client.scan_iter(match=f"{scene.keys.prefix}:legacy:*")]
+    assert kept == [b"a record"]
+    assert scene.findings() == ()
+
+
+def test_changed_head_leaves_the_advice_on_snapshots(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+    """A head is not a lost event: `tt verify` says what each finding needs."""
+    scene.client.hset(scene.keys.heads, scene.tasks["pending"], f"9:{nth_position(scene.town, 1)}")
+    scene.client.delete(scene.snapshot("failed"))
+    said = run_here(capsys, "verify", "--town", str(scene.town.folder)).err
+    assert "`tt rebuild` puts" in said
+    assert "Heads come back from a backup" in said
+    assert "--accept-loss" not in said
+
+
+def test_lease_of_a_process_that_is_gone_is_nobodys(scene: Scene) -> None:
+    """Whoever was killed on this machine keeps nobody out; a process that runs, or of another machine, does."""
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        ended.wait()
+    key = scene.keys.lease("rebuild")
+    lease = Lease(scene.client, scene.keys, holder=new_holder(), name="rebuild")
+    for holder, is_there in [
+        (f"{socket.gethostname()}:{ended.pid}:x", False),
+        (f"{socket.gethostname()}:{os.getppid()}:x", True),
+        (f"elsewhere:{ended.pid}:x", True),
+        (new_command_id(), True),
+    ]:
+        scene.client.set(key, holder, px=60_000)
+        assert lease.is_taken() == is_there, holder
+        assert lease.take() != is_there, holder
+        scene.client.delete(key)
 
 
 def test_dry_run_takes_no_lease(scene: Scene) -> None:

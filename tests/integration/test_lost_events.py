@@ -9,6 +9,7 @@ import pytest
 import redis
 
 from ledger import LedgerDamagedError, LossNotAcceptedError, TaskNoted, TaskRemoved
+from ledger.event_store import READ_EVENTS_MAX
 from tests.support.builders import append
 from tests.support.scene import Scene, opened_scene
 from tests.support.tt import run_here
@@ -170,6 +171,48 @@ def test_unfinished_rebuild_is_not_finished_over_a_loss_that_nobody_accepted(sce
     assert scene.dump() == before
     scene.town.rebuild(accepts_loss=True)
     scene.town.page()
+
+
+def test_unfinished_rebuild_accepts_no_loss_that_came_after(scene: Scene) -> None:
+    """One loss was accepted, the rebuild was killed, and then another event was lost: that one nobody accepted.
+
+    The bug looked like this: the next command finished the rebuild over both, and ended with 0.
+    """
+    lose(scene, number_of("completed", 2)(scene))
+    scene.town.rebuild(accepts_loss=True)
+    scene.client.hset(scene.keys.checkpoint("task"), "rebuild", "fenced")
+    lose(scene, number_of("failed", 3)(scene))
+    before = scene.dump()
+    with pytest.raises(LossNotAcceptedError, match="--accept-loss"):
+        scene.town.page()
+    assert scene.dump() == before
+    scene.town.rebuild(accepts_loss=True)
+    scene.town.page()
+
+
+def test_preview_over_a_loss_beyond_the_checkpoint_tells_what_a_rebuild_would_do(scene: Scene) -> None:
+    """The bug looked like this: the checkpoint was said to have gone back."""
+    task = scene.tasks["running"]
+    append(scene.town.store, [TaskNoted("a"), TaskNoted("b"), TaskNoted("c")], task=task, expected=4)
+    lose(scene, [scene.town.end().seq - 1])
+    found = list(scene.town.preview_rebuild(accepts_loss=True))
+    assert scene.snapshot("running") in {each.key for each in found}
+
+
+def test_verify_of_a_batch_that_ends_with_an_orphan_goes_on(scene: Scene) -> None:
+    """A task whose creation is lost has the last event of a whole batch: nothing that is there is called missing.
+
+    The bug looked like this: the event after it, and it itself, were counted and named again.
+    """
+    task = scene.tasks["running"]
+    lose(scene, number_of("running", 1)(scene))
+    version, _ = scene.town.store.head(task)
+    append(scene.town.store, [TaskNoted("x")] * (READ_EVENTS_MAX - 1), task=scene.tasks["pending"], expected=1)
+    append(scene.town.store, [TaskNoted("the last of its batch")], task=task, expected=version)
+    append(scene.town.store, [TaskNoted("y")], task=scene.tasks["pending"], expected=READ_EVENTS_MAX)
+    found = scene.town.verify()
+    assert found.events == scene.client.xlen(scene.keys.ledger)
+    assert len([each for each in found.findings if each.kind == "sequence"]) == 1
 
 
 def test_unfinished_rebuild_that_accepted_a_loss_is_finished(scene: Scene) -> None:

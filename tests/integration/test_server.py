@@ -121,6 +121,22 @@ def test_server_whose_socket_is_gone_is_named_and_can_be_stopped(
     assert server.start()
 
 
+def test_process_that_names_the_socket_is_no_orphan(folder: Path, server: EmbeddedServer) -> None:
+    """Somebody's client in the data folder, with the socket's path among its words, is not taken for a server.
+
+    The bug looked like this: `tt stop` ended it, and `tt doctor` advised to.
+    """
+    server.start()
+    with subprocess.Popen(
+        [sys.executable, "-c", "input()", "-s", "../redis.sock"], cwd=folder / ".tt", stdin=subprocess.PIPE
+    ) as bystander:
+        (folder / "redis.sock").unlink()
+        assert bystander.pid not in {each.process for each in find_orphans()}
+        assert server.stop()
+        assert bystander.poll() is None
+        bystander.kill()
+
+
 def test_server_whose_folder_is_gone_is_an_orphan(folder: Path, server: EmbeddedServer) -> None:
     """It is named with its process and its folder; one that serves a town that is there is not."""
     server.start()
