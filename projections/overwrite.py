@@ -9,7 +9,7 @@ Beginning and finishing are two calls, so that the next batch is made while the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from msgspec import Struct
@@ -25,19 +25,16 @@ Command = Sequence[str | bytes | int]
 
 
 class WriteBatch(Struct, frozen=True):
-    """Some tasks as they are at `position`, what all views hold of them, and key -> snapshot."""
+    """Some tasks as they are at `position`, and what is to be there: key -> snapshot, and the views' entries.
+
+    `keys` are those of the entries, and `packed` the commands that put them there, as they go over the wire.
+    """
 
     position: Position
     tasks: Sequence[Task]
-    contents: Contents
     snapshots: dict[str, bytes]
-
-    def commands(self) -> Iterable[Command]:
-        """What puts the entries of the views there; each tells how many were not."""
-        for key, members in self.contents.members.items():
-            yield "SADD", key, *members
-        for key, scores in self.contents.scores.items():
-            yield "ZADD", key, "CH", *(part for task, score in scores.items() for part in (score, task))
+    keys: Sequence[str]
+    packed: Sequence[bytes]
 
 
 class Overwrite:
@@ -49,19 +46,20 @@ class Overwrite:
         keys: Keys,
         *,
         has_snapshots: bool,
-        set_aside: Callable[[Mapping[str, bytes | None]], object],
+        set_aside: Callable[[Mapping[str, bytes | None]], Collection[str]],
         where: str = "redis",
     ) -> None:
-        """`set_aside` keeps what is no snapshot of what GET answers for keys, which are written over then."""
+        """`set_aside` keeps what is no snapshot of what GET answers for keys; it tells for which keys it did."""
         self._pool = client.connection_pool
         self._set_aside = set_aside
         self._keys = keys
         self._has_snapshots = has_snapshots
         self._where = where
         self._misused: list[str] = []
-        self._different_snapshots = 0
+        self._is_occupied = False
+        self._missing = self._changed = 0
         self._put_right = 0
-        self._written: list[str] = []
+        self._written: Sequence[str] = ()
         self._replies_due = 0
 
     def __enter__(self) -> Self:
@@ -76,20 +74,25 @@ class Overwrite:
         self._pool.release(self._connection)
 
     def batch(self, tasks: Sequence[Task], contents: Contents, position: Position) -> WriteBatch:
+        """What is to be written of `tasks`. Each command on entries tells how many of them were not there."""
         snapshots = {self._keys.task(task.id): encode_snapshot(task) for task in tasks} if self._has_snapshots else {}
-        return WriteBatch(position, tasks, contents, snapshots)
+        commands: list[Command] = [("SADD", key, *members) for key, members in contents.members.items()]
+        for key, scores in contents.scores.items():
+            commands.append(("ZADD", key, "CH", *(part for task, score in scores.items() for part in (score, task))))
+        keys = [str(command[1]) for command in commands]
+        # Here, because the server writes the batch before this one meanwhile.
+        return WriteBatch(position, tasks, snapshots, keys, self._pack(commands))
 
     def begin(self, batch: WriteBatch, *, only_at_end: bool) -> bool:
-        """Ask what is there, and send the transaction; False where the checkpoint is elsewhere, and nothing was sent.
+        """Ask what is there, and send the transaction; False where it has to be begun again, and nothing was sent.
 
-        With `only_at_end` also where events wait to be projected. What is no snapshot in the place of one is set aside
-        before; that holds, whatever becomes of the transaction. Source: WATCH, HGET, XREVRANGE, MGET; MULTI, UNLINK, MSET,
-        SADD, ZADD, EXEC; UNWATCH.
+        That is where the checkpoint is elsewhere; with `only_at_end` also where events wait to be projected; and where
+        something lay in the place of a snapshot that is none: it is set aside. Source: WATCH, HGET, XREVRANGE, MGET; MULTI,
+        UNLINK, MSETNX, MSET, SADD, ZADD, EXEC; UNWATCH.
         """
         checkpoint = self._keys.checkpoint(NAME)
         questions: list[Command] = [
-            # The snapshots too: what somebody writes there meanwhile is not written over unseen.
-            ("WATCH", checkpoint, *batch.snapshots),
+            ("WATCH", checkpoint),
             ("HGET", checkpoint, "position"),
             ("XREVRANGE", self._keys.ledger, "+", "-", "COUNT", 1),
         ]
@@ -98,42 +101,44 @@ class Overwrite:
         with redis_errors(self._where):
             _, position, last, *found = self._exchange(questions)
             is_behind = only_at_end and bool(last) and last[0][0] != position
-            if position != batch.position.encode() or is_behind:
+            there = dict(zip(batch.snapshots, found[0] if found else (), strict=True))
+            missing = {key: wanted for key, wanted in batch.snapshots.items() if there[key] is None}
+            changed = {key: old for key, old in there.items() if old is not None and old != batch.snapshots[key]}
+            if position != batch.position.encode() or is_behind or not self._may_replace(missing, changed):
                 self._exchange([("UNWATCH",)])
                 return False
-            there = dict(zip(batch.snapshots, found[0] if found else (), strict=True))
-            replaced = {key: there[key] for key, wanted in batch.snapshots.items() if wanted != there[key]}
-            self._set_aside(replaced)
-            different = [part for key in replaced for part in (key, batch.snapshots[key])]
-            self._different_snapshots = len(replaced)
+            self._missing, self._changed, self._written = len(missing), len(changed), batch.keys
             transaction: list[Command] = [("MULTI",)]
             if self._misused:
                 transaction.append(("UNLINK", *self._misused))
-            if different:
-                transaction.append(("MSET", *different))
-            entries = list(batch.commands())
-            self._written = [str(command[1]) for command in entries]
-            self._send([*transaction, *entries, ("EXEC",)])
+            if changed:
+                transaction.append(("MSET", *(part for key in changed for part in (key, batch.snapshots[key]))))
+            if missing:
+                # Not over what somebody writes there meanwhile.
+                transaction.append(("MSETNX", *(part for pair in missing.items() for part in pair)))
+            self._send(transaction, packed=batch.packed, last=("EXEC",), count=len(batch.keys))
         return True
 
     def finish(self) -> int | None:
         """How many things were not as they should be; None where it has to be begun again.
 
-        That is where the checkpoint or a snapshot was written meanwhile, so the transaction was not; or where keys were of
-        another type: they are dropped with the next one, which tells of both. StoreUnavailableError: perhaps it was
-        written, and may be written again.
+        That is where the checkpoint or a snapshot that was to be replaced was written meanwhile, so nothing was; where
+        something lies in the place of a missing snapshot; or where keys were of another type: they are dropped with the
+        next transaction, which tells of both. StoreUnavailableError: perhaps it was written, and may be written again.
         """
         keys = self._written
         with redis_errors(self._where):
             answers = cast("list[Any] | None", self._receive()[-1])
             if answers is None:
                 return None
-            entries = dict(zip(keys, answers[len(answers) - len(keys) :], strict=True))
-            misused = [key for key, answer in entries.items() if _is_of_wrong_type(answer)]
-        self._put_right += self._different_snapshots + sum(
-            int(answer) for key, answer in entries.items() if key not in misused
-        )
-        if misused:
+            leading, entries = answers[: len(answers) - len(keys)], answers[len(answers) - len(keys) :]
+            by_key = dict(zip(keys, entries, strict=True))
+            misused = [key for key, answer in by_key.items() if _is_of_wrong_type(answer)]
+        # MSETNX is the last of those before the entries.
+        self._is_occupied = bool(self._missing) and leading[-1] == 0
+        self._put_right += self._changed + (0 if self._is_occupied else self._missing)
+        self._put_right += sum(int(answer) for key, answer in by_key.items() if key not in misused)
+        if misused or self._is_occupied:
             self._misused += misused
             return None
         differences = self._put_right + len(self._misused)
@@ -141,13 +146,41 @@ class Overwrite:
         self._put_right = 0
         return differences
 
+    def _may_replace(self, missing: Mapping[str, bytes], changed: Mapping[str, bytes]) -> bool:
+        """Whether nobody's work lies in the places of these snapshots; what does is set aside, and is to be asked for again.
+
+        From here on whoever writes in the place of a changed one ends the transaction.
+        """
+        suspects: dict[str, bytes | None] = dict(changed)
+        if self._is_occupied:
+            # By something of another type, or written meanwhile.
+            suspects |= dict.fromkeys(missing)
+        if suspects and self._set_aside(suspects):
+            return False
+        if not changed:
+            return True
+        _, again = self._exchange([("WATCH", *changed), ("MGET", *changed)])
+        return bool(again == list(changed.values()))
+
     def _exchange(self, commands: Sequence[Command]) -> list[Any]:
         self._send(commands)
         return self._receive()
 
-    def _send(self, commands: Sequence[Command]) -> None:
-        self._replies_due = len(commands)
-        self._connection.send_packed_command(self._connection.pack_commands(commands))  # type: ignore[no-untyped-call]
+    def _send(
+        self,
+        commands: Sequence[Command],
+        *,
+        packed: Sequence[bytes] = (),
+        last: Command | None = None,
+        count: int = 0,
+    ) -> None:
+        """Send `commands`, `count` of them that are packed already, and `last`."""
+        ending = () if last is None else (last,)
+        self._replies_due = len(commands) + count + len(ending)
+        self._connection.send_packed_command([*self._pack(commands), *packed, *self._pack(ending)])  # type: ignore[no-untyped-call]
+
+    def _pack(self, commands: Sequence[Command]) -> list[bytes]:
+        return list(self._connection.pack_commands(commands))  # type: ignore[no-untyped-call]
 
     def _receive(self) -> list[Any]:
         """The replies to what was sent."""

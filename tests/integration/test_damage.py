@@ -460,11 +460,11 @@ def test_record_written_while_a_rebuild_looks_is_not_written_over(
     send = Overwrite._send
     written: list[str] = []
 
-    def send_after_a_record(overwrite: Overwrite, commands: Sequence[Any]) -> None:
+    def send_after_a_record(overwrite: Overwrite, commands: Sequence[Any], **more: Any) -> None:
         if commands[0] == ("MULTI",) and not written:
             written.append("once")
             scene.client.set(place, "a record")
-        send(overwrite, commands)
+        send(overwrite, commands, **more)
 
     monkeypatch.setattr(Overwrite, "_send", send_after_a_record)
     assert scene.town.rebuild().set_aside == 1
