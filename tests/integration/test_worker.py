@@ -29,6 +29,7 @@ from tests.support.towns import client_of, server_pid
 from tests.support.tt import run_process
 from tests.support.waiting import wait_until
 from town import EmbeddedServer, Town, Worker, WorkerReport
+from town import town as town_module
 from town.worker import STANDBY_SECONDS
 
 STOP_SECONDS_MAX = 1.0
@@ -446,6 +447,32 @@ def test_worker_outlives_a_rebuild_that_was_killed(place: Place, tmp_path: Path,
         wait_until(lambda: not place.client.hexists(place.keys.checkpoint("task"), "rebuild"))
     with Town.open(place.folder) as town:
         assert town.verify().findings == ()
+
+
+def test_long_rebuild_of_another_machine_is_no_damage(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody is at work for longer than a command waits: the worker waits on, and finishes it when that one is gone.
+
+    The bug looked like this: the worker ended with exit 5, and its figures told of damage.
+    """
+    place.filler.fill(40)
+    checkpoints = Checkpoints(place.client, place.keys, VIEWS)
+    assert checkpoints.fence(checkpoints.read(), place.store.end())
+    place.client.set(place.keys.lease("rebuild"), "elsewhere:1:x", px=60_000)
+    monkeypatch.setattr(town_module, "REBUILD_WAIT_SECONDS_MAX", 0.2)
+    rounds: list[None] = []
+    finish_or_wait = Worker._finish_or_wait
+
+    def counted(worker: Worker, town: Town, *, once: bool) -> None:
+        finish_or_wait(worker, town, once=once)
+        rounds.append(None)
+
+    monkeypatch.setattr(Worker, "_finish_or_wait", counted)
+    with worker_thread(place.folder) as reports:
+        wait_until(lambda: len(rounds) >= 2)
+        place.client.delete(place.keys.lease("rebuild"))
+        wait_until(lambda: not place.client.hexists(place.keys.checkpoint("task"), "rebuild"))
+        wait_until(place.is_caught_up)
+    assert [report.problem for report in reports if report.problem is not None] == []
 
 
 # --- what it tells -----------------------------------------------------------------------------------------------
