@@ -33,21 +33,22 @@ class ViewEntries:
 
     def __init__(self, keys: Keys, views: Sequence[View]) -> None:
         self._keys = keys
-        self._views = [(view, _PartKeys(keys.view(view.name))) for view in views]
         # Looked up once: a batch asks each view a thousand times.
         self._entries_of = [view.entries for view in views]
-        self._part_keys = [part_keys for _, part_keys in self._views]
+        self._part_keys = [_PartKeys(keys.view(view.name)) for view in views]
         self._nothing: list[Sequence[Entry]] = [()] * len(views)
         self._followers = [
-            (view.follows_events, view.tally, part_keys) for view, part_keys in self._views if view.follows_events
+            (view.follows_events, view.tally, part_keys)
+            for view, part_keys in zip(views, self._part_keys, strict=True)
+            if view.follows_events
         ]
         self.followed: frozenset[type[Event]] = frozenset().union(*(view.follows_events for view in views))
         """The facts that any view counts."""
 
     def of(self, task: Task) -> Iterator[tuple[str, Entry]]:
         """Every entry of a task, with its key."""
-        for view, part_keys in self._views:
-            for entry in view.entries(task):
+        for entries_of, part_keys in zip(self._entries_of, self._part_keys, strict=True):
+            for entry in entries_of(task):
                 yield part_keys[entry.part], entry
 
     def contents(self, tasks: Sequence[Task]) -> Contents:

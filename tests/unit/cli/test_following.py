@@ -13,6 +13,7 @@ from cli.following import follow
 from ledger import LedgerDamagedError, StoreUnavailableError
 from town import Worker
 
+WAIT_SECONDS_MAX = 5.0
 AWAY = StoreUnavailableError("redis", "does not answer", "Start it.")
 
 
@@ -71,7 +72,9 @@ def test_mistake_of_ours_is_raised_beside_other_failures_and_stops_the_rest() ->
     """
     stop = threading.Event()
     with pytest.raises(ValueError, match="a mistake"):
-        follow_all(failing(AWAY), failing(ValueError("a mistake")), FakeWorker(stop.wait), stop=stop)
+        follow_all(
+            failing(AWAY), failing(ValueError("a mistake")), FakeWorker(lambda: stop.wait(WAIT_SECONDS_MAX)), stop=stop
+        )
     assert stop.is_set()
 
 
@@ -80,6 +83,6 @@ def test_mistake_of_ours_is_raised_beside_a_server_that_hangs() -> None:
     released = threading.Event()
     try:
         with pytest.raises(ValueError, match="a mistake"):
-            follow_all(failing(ValueError("a mistake")), FakeWorker(released.wait))
+            follow_all(failing(ValueError("a mistake")), FakeWorker(lambda: released.wait(WAIT_SECONDS_MAX)))
     finally:
         released.set()
