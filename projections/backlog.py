@@ -15,6 +15,7 @@ class Backlog(View):
 
     name: ClassVar[str] = "backlog"
     schema_version: ClassVar[int] = 1
+    fields: ClassVar[frozenset[str]] = frozenset({"state", "assigned_to"})
 
     def entries(self, task: Task) -> tuple[Member, ...]:
         return _IN_BACKLOG if task.state is State.PENDING and task.assigned_to is None else ()

@@ -13,6 +13,7 @@ class ByAgent(View):
 
     name: ClassVar[str] = "agent"
     schema_version: ClassVar[int] = 1
+    fields: ClassVar[frozenset[str]] = frozenset({"assigned_to"})
 
     def entries(self, task: Task) -> tuple[Member, ...]:
         return () if task.assigned_to is None else members(task.assigned_to)

@@ -16,6 +16,7 @@ class ByAlias(View):
 
     name: ClassVar[str] = "alias"
     schema_version: ClassVar[int] = 1
+    fields: ClassVar[frozenset[str]] = frozenset({"id", "alias"})
 
     def entries(self, task: Task) -> tuple[Member, ...]:
         if task.alias is None or is_computed(task.id):

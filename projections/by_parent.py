@@ -13,6 +13,7 @@ class ByParent(View):
 
     name: ClassVar[str] = "parent"
     schema_version: ClassVar[int] = 1
+    fields: ClassVar[frozenset[str]] = frozenset({"parent_id"})
 
     def entries(self, task: Task) -> tuple[Member, ...]:
         return () if task.parent_id is None else members(task.parent_id)

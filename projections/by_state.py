@@ -13,6 +13,7 @@ class ByState(View):
 
     name: ClassVar[str] = "state"
     schema_version: ClassVar[int] = 1
+    fields: ClassVar[frozenset[str]] = frozenset({"state"})
 
     def entries(self, task: Task) -> tuple[Member, ...]:
         return members(task.state)

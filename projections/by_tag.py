@@ -13,6 +13,7 @@ class ByTag(View):
 
     name: ClassVar[str] = "tag"
     schema_version: ClassVar[int] = 1
+    fields: ClassVar[frozenset[str]] = frozenset({"tags"})
 
     def entries(self, task: Task) -> tuple[Member, ...]:
         return members(*task.tags)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from projections.projection import Entry, Member, Ranked
 
@@ -27,21 +27,23 @@ class Changes:
         """Delete a key of any type, before anything else; whatever is put there afterwards finds it free."""
         self._dropped[key] = None
 
-    def add(self, key: str, task: str, entry: Entry) -> None:
+    def add(self, key: str, entry: Entry, tasks: Sequence[str]) -> None:
+        """Have the key hold `entry` of each of `tasks`."""
         if isinstance(entry, Member):
-            self._members.setdefault(key, {})[task] = True
+            self._members.setdefault(key, {}).update(dict.fromkeys(tasks, True))
         elif isinstance(entry, Ranked):
-            self._scores.setdefault(key, {})[task] = entry.score
+            self._scores.setdefault(key, {}).update(dict.fromkeys(tasks, entry.score))
         else:
-            self.count(key, entry.field, +1)
+            self.count(key, entry.field, +len(tasks))
 
-    def take(self, key: str, task: str, entry: Entry) -> None:
+    def take(self, key: str, entry: Entry, tasks: Sequence[str]) -> None:
+        """Have the key no longer hold `entry` of each of `tasks`."""
         if isinstance(entry, Member):
-            self._members.setdefault(key, {})[task] = False
+            self._members.setdefault(key, {}).update(dict.fromkeys(tasks, False))
         elif isinstance(entry, Ranked):
-            self._scores.setdefault(key, {})[task] = None
+            self._scores.setdefault(key, {}).update(dict.fromkeys(tasks))
         else:
-            self.count(key, entry.field, -1)
+            self.count(key, entry.field, -len(tasks))
 
     def count(self, key: str, field: str, increment: int) -> None:
         """Add `increment`, which may be negative, to a field."""

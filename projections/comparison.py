@@ -100,7 +100,7 @@ class Difference(Struct, frozen=True, kw_only=True):
                 assert self.task is not None
                 score = int(self.expected or 0)
                 entry = Ranked(None, score) if self.is_ranked else Member(None)
-                (changes.take if self.expected is None else changes.add)(self.key, self.task, entry)
+                (changes.take if self.expected is None else changes.add)(self.key, entry, [self.task])
             case DifferenceKind.COUNT:
                 assert self.field is not None
                 changes.count(self.key, self.field, int(self.expected or 0) - int(self.actual or 0))

@@ -14,6 +14,7 @@ class Counts(View):
 
     name: ClassVar[str] = "counts"
     schema_version: ClassVar[int] = 1
+    fields: ClassVar[frozenset[str]] = frozenset({"state", "assigned_to"})
 
     def entries(self, task: Task) -> tuple[Counted, ...]:
         return _counted(task.state, task.assigned_to)

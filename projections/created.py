@@ -13,6 +13,7 @@ class Created(View):
 
     name: ClassVar[str] = "created"
     schema_version: ClassVar[int] = 1
+    fields: ClassVar[frozenset[str]] = frozenset({"number"})
 
     def entries(self, task: Task) -> tuple[Ranked]:
         return (Ranked(None, task.number),)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Final
+from collections.abc import Callable, Iterable, Sequence
+from operator import attrgetter
+from typing import Any, Final
 
 from msgspec import Struct
 
@@ -17,7 +18,16 @@ Counts = defaultdict[str, Counter[str]]
 """Key -> field -> count."""
 
 
+KeyedEntry = tuple[str, Entry]
+"""A view's key and what it holds of a task."""
+
+Traits = tuple[Any, ...]
+"""The values of a task's `_TRAITS`."""
+
 _PARTS_KEPT_MAX: Final = 1_000
+_TRAITS: Final = frozenset({"state", "assigned_to", "tags", "parent_id"})
+"""The fields whose values many tasks share. A view that looks at no others holds the same of all tasks that are alike."""
+_traits_of: Final[Callable[[Task], Traits]] = attrgetter(*sorted(_TRAITS))
 
 
 class Contents(Struct, frozen=True):
@@ -27,46 +37,50 @@ class Contents(Struct, frozen=True):
     scores: defaultdict[str, dict[str, int]]
     counts: Counts
 
+    def add(self, key: str, entry: Entry, tasks: Sequence[str]) -> None:
+        """The key holds `entry` of each of `tasks`."""
+        if type(entry) is Member:
+            self.members[key] += tasks
+        elif type(entry) is Ranked:
+            self.scores[key].update(dict.fromkeys(tasks, entry.score))
+        elif type(entry) is Counted:
+            self.counts[key][entry.field] += len(tasks)
+
 
 class ViewEntries:
     """The entries of one town's `views`."""
 
     def __init__(self, keys: Keys, views: Sequence[View]) -> None:
         self._keys = keys
+        part_keys = {view.name: _PartKeys(keys.view(view.name)) for view in views}
         # Looked up once: a batch asks each view a thousand times.
-        self._entries_of = [view.entries for view in views]
-        self._part_keys = [_PartKeys(keys.view(view.name)) for view in views]
-        self._nothing: list[Sequence[Entry]] = [()] * len(views)
+        asked = [(view, (view.entries, part_keys[view.name])) for view in views]
+        self._of_traits = [each for view, each in asked if view.fields <= _TRAITS]
+        self._of_each = [each for view, each in asked if not view.fields <= _TRAITS]
         self._followers = [
-            (view.follows_events, view.tally, part_keys)
-            for view, part_keys in zip(views, self._part_keys, strict=True)
-            if view.follows_events
+            (view.follows_events, view.tally, part_keys[view.name]) for view in views if view.follows_events
         ]
         self.followed: frozenset[type[Event]] = frozenset().union(*(view.follows_events for view in views))
         """The facts that any view counts."""
 
-    def of(self, task: Task) -> Iterator[tuple[str, Entry]]:
+    def of(self, task: Task) -> list[KeyedEntry]:
         """Every entry of a task, with its key."""
-        for entries_of, part_keys in zip(self._entries_of, self._part_keys, strict=True):
-            for entry in entries_of(task):
-                yield part_keys[entry.part], entry
+        return _ask(self._of_traits, task) + _ask(self._of_each, task)
 
     def contents(self, tasks: Sequence[Task]) -> Contents:
         """The entries of many tasks, gathered key by key."""
-        members: defaultdict[str, list[str]] = defaultdict(list)
-        scores: defaultdict[str, dict[str, int]] = defaultdict(dict)
-        counts: Counts = defaultdict(Counter)
-        for entries_of, part_keys in zip(self._entries_of, self._part_keys, strict=True):
-            for task in tasks:
-                for entry in entries_of(task):
-                    key = part_keys[entry.part]
-                    if type(entry) is Member:
-                        members[key].append(task.id)
-                    elif type(entry) is Ranked:
-                        scores[key][task.id] = entry.score
-                    elif type(entry) is Counted:
-                        counts[key][entry.field] += 1
-        return Contents(members, scores, counts)
+        contents = Contents(defaultdict(list), defaultdict(dict), defaultdict(Counter))
+        alike: defaultdict[Traits, list[Task]] = defaultdict(list)
+        for task in tasks:
+            alike[_traits_of(task)].append(task)
+        for group in alike.values():
+            ids = [task.id for task in group]
+            for key, entry in _ask(self._of_traits, group[0]):
+                contents.add(key, entry, ids)
+        for task in tasks:
+            for key, entry in _ask(self._of_each, task):
+                contents.add(key, entry, (task.id,))
+        return contents
 
     def tally(self, counts: Counts, before: Task | None, recorded: RecordedEvent) -> None:
         """Add to `counts` what the views that follow events count of one."""
@@ -82,25 +96,40 @@ class ViewEntries:
         `tasks` holds every task of the events, and afterwards what became of it. SequenceGapError, MisplacedEventError.
         """
         changes = Changes()
+        # What tasks that are alike have in common is asked once: few tasks of a batch are unlike all others.
+        common: dict[Traits | None, list[KeyedEntry]] = {}
         # Before the fold, which changes tasks in place.
-        before = {task: self._entries(state) for task, state in tasks.items()}
+        before = {task: self._look_at(state, common) for task, state in tasks.items()}
         for recorded in events:
             state = tasks[recorded.task]
             if type(recorded.data) in self.followed:
                 self.tally(changes.counts, state, recorded)
             tasks[recorded.task] = evolve(state, recorded)
+        moved: defaultdict[tuple[Traits | None, Traits | None], list[str]] = defaultdict(list)
         for task, state in tasks.items():
             changes.put_snapshot(self._keys.task(task), None if state is None else encode_snapshot(state))
-            for part_keys, old, new in zip(self._part_keys, before[task], self._entries(state), strict=True):
-                if old is not new and old != new:
-                    _add_difference(changes, part_keys, task, old, new)
+            (old_traits, old), (traits, new) = before[task], self._look_at(state, common)
+            if old_traits != traits:
+                moved[old_traits, traits].append(task)
+            if old != new:
+                _add_difference(changes, [task], old, new)
+        for (old_traits, traits), ids in moved.items():
+            _add_difference(changes, ids, common[old_traits], common[traits])
         return changes
 
-    def _entries(self, task: Task | None) -> list[Sequence[Entry]]:
-        """What each view holds of a task."""
-        if task is None:
-            return self._nothing
-        return [entries_of(task) for entries_of in self._entries_of]
+    def _look_at(
+        self, task: Task | None, common: dict[Traits | None, list[KeyedEntry]]
+    ) -> tuple[Traits | None, list[KeyedEntry]]:
+        """The traits of a task, whose entries `common` holds afterwards; and the entries that are its own."""
+        traits = None if task is None else _traits_of(task)
+        if traits not in common:
+            common[traits] = [] if task is None else _ask(self._of_traits, task)
+        return traits, [] if task is None else _ask(self._of_each, task)
+
+
+def _ask(views: Iterable[tuple[Callable[[Task], Sequence[Entry]], _PartKeys]], task: Task) -> list[KeyedEntry]:
+    """What these views hold of a task."""
+    return [(part_keys[entry.part], entry) for entries_of, part_keys in views for entry in entries_of(task)]
 
 
 class _PartKeys(dict[str | None, str]):
@@ -116,19 +145,18 @@ class _PartKeys(dict[str | None, str]):
         return key
 
 
-def _add_difference(
-    changes: Changes, part_keys: _PartKeys, task: str, old: Sequence[Entry], new: Sequence[Entry]
-) -> None:
-    for entry in old:
-        if entry not in new and not (type(entry) is Ranked and _has_rank(entry.part, new)):
-            changes.take(part_keys[entry.part], task, entry)
-    for entry in new:
+def _add_difference(changes: Changes, tasks: Sequence[str], old: list[KeyedEntry], new: list[KeyedEntry]) -> None:
+    """Lead `tasks`, which are alike, from `old` to `new`."""
+    for key, entry in old:
+        if (key, entry) not in new and not (type(entry) is Ranked and _has_rank(key, new)):
+            changes.take(key, entry, tasks)
+    for key, entry in new:
         # A rank is set when the task is made: one that is made in this batch has another than in its older life, and
         # one that is read from its snapshot shows none.
-        if entry not in old and not (type(entry) is Ranked and not entry.score and _has_rank(entry.part, old)):
-            changes.add(part_keys[entry.part], task, entry)
+        if (key, entry) not in old and not (type(entry) is Ranked and not entry.score and _has_rank(key, old)):
+            changes.add(key, entry, tasks)
 
 
-def _has_rank(part: str | None, entries: Sequence[Entry]) -> bool:
-    """Whether `entries` has a rank in the sorted set of `part`, at whatever score."""
-    return any(isinstance(each, Ranked) and each.part == part for each in entries)
+def _has_rank(key: str, entries: Sequence[KeyedEntry]) -> bool:
+    """Whether `entries` has a rank in the sorted set at `key`, at whatever score."""
+    return any(type(entry) is Ranked and each == key for each, entry in entries)

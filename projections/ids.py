@@ -15,6 +15,7 @@ class Ids(View):
 
     name: ClassVar[str] = "ids"
     schema_version: ClassVar[int] = 1
+    fields: ClassVar[frozenset[str]] = frozenset()
 
     def entries(self, task: Task) -> tuple[Ranked]:
         del task

@@ -56,6 +56,8 @@ class View:
 
     name: ClassVar[str]
     schema_version: ClassVar[int]
+    fields: ClassVar[frozenset[str]] = frozenset(Task.__struct_fields__)
+    """The fields of a task that `entries` looks at. Tasks that agree in all of them are asked about once, so few are fast."""
     follows_events: ClassVar[frozenset[type[Event]]] = frozenset()
     """The facts `tally` is asked about; most views need only the task as it is, and a million events are not free."""
 

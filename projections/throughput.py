@@ -31,6 +31,7 @@ class Throughput(View):
 
     name: ClassVar[str] = "throughput"
     schema_version: ClassVar[int] = 1
+    fields: ClassVar[frozenset[str]] = frozenset()
     follows_events: ClassVar[frozenset[type[Event]]] = frozenset({TaskCreated, TaskStarted, TaskCompleted, TaskFailed})
 
     def tally(self, before: Task | None, recorded: RecordedEvent) -> tuple[Counted, ...]:
