@@ -87,7 +87,7 @@ from ledger.events import (
 from ledger.identity import new_command_id, new_task_id, task_id_of_alias
 from ledger.keys import TOWN_NAME_CHARS_MAX, TOWN_NAMES_RESERVED, Keys, check_town_name
 from ledger.lua import script_source
-from ledger.position import BEGINNING, Position, ms_of, seq_of
+from ledger.position import BEGINNING, Position, ms_of, order_of, seq_of
 from ledger.reconcile import WishedTask, reconcile
 from ledger.recorded_event import Entry, NewEvent, RecordedEvent, decode_event, decode_events, encode_event, record
 from ledger.redis_errors import redis_errors
@@ -201,6 +201,7 @@ __all__ = [
     "ms_of",
     "new_command_id",
     "new_task_id",
+    "order_of",
     "parse_rfc3339",
     "reconcile",
     "record",

@@ -52,21 +52,23 @@ class Position(str):
         """When the event was recorded, UTC, to the millisecond."""
         return from_ms(self.ms)
 
-    def _order(self) -> tuple[int, int]:
-        ms, _, seq = self.partition("-")
-        return int(ms), int(seq)
-
     def __lt__(self, other: str) -> bool:
-        return self._order() < Position(other)._order()
+        return order_of(self) < order_of(other)
 
     def __le__(self, other: str) -> bool:
-        return self._order() <= Position(other)._order()
+        return order_of(self) <= order_of(other)
 
     def __gt__(self, other: str) -> bool:
-        return self._order() > Position(other)._order()
+        return order_of(self) > order_of(other)
 
     def __ge__(self, other: str) -> bool:
-        return self._order() >= Position(other)._order()
+        return order_of(self) >= order_of(other)
+
+
+def order_of(position: str) -> tuple[int, int]:
+    """`ms` and `seq` of a position that is kept as plain text: what positions are ordered by."""
+    ms, _, seq = position.partition("-")
+    return _to_number(ms), int(seq)
 
 
 def ms_of(position: str) -> int:

@@ -13,15 +13,16 @@ class Changes:
 
     def __init__(self) -> None:
         self._dropped: dict[str, None] = {}
-        self._snapshots: dict[str, bytes | None] = {}
+        self.snapshots: dict[str, bytes | None] = {}
+        """Key -> the snapshot that is written there, or None: it is deleted."""
         self._members: dict[str, dict[str, bool]] = {}
         self._scores: dict[str, dict[str, int | None]] = {}
         self.counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
         """Key -> field -> what is added to its count."""
 
     def put_snapshot(self, key: str, snapshot: bytes | None) -> None:
-        """Write a snapshot; None drops it."""
-        self._snapshots[key] = snapshot
+        """Write a snapshot; None deletes it."""
+        self.snapshots[key] = snapshot
 
     def drop(self, key: str) -> None:
         """Delete a key of any type, before anything else; whatever is put there afterwards finds it free."""
@@ -50,12 +51,9 @@ class Changes:
         self.counts[key][field] += increment
 
     def operations(self) -> Iterator[tuple[str, str, list[str | int]]]:
-        """(operation, key, arguments), as commit.lua knows them; those without arguments to carry are left out."""
+        """(operation, key, arguments) on everything but snapshots, as commit.lua knows them."""
         for key in self._dropped:
             yield "DROP", key, []
-        for key, snapshot in self._snapshots.items():
-            # As text: the MessagePack inside Redis does not know the binary type.
-            yield ("DEL", key, []) if snapshot is None else ("SET", key, [snapshot.decode()])
         for key, members in self._members.items():
             yield "SADD", key, [task for task, is_in in members.items() if is_in]
             yield "SREM", key, [task for task, is_in in members.items() if not is_in]

@@ -25,6 +25,7 @@ from ledger import (
     SnapshotDamagedError,
     Task,
     TaskAdopted,
+    order_of,
     redis_errors,
 )
 from projections import snapshots
@@ -183,8 +184,9 @@ class Projector:
             task: None if snapshot is None else snapshots.decode_snapshot(snapshot, key=key)
             for (task, key), snapshot in zip(keys.items(), found, strict=True)
         }
+        limit = order_of(position)
         for task, state in loaded.items():
-            if state is not None and state.position > position:
+            if state is not None and order_of(state.at) > limit:
                 raise SnapshotDamagedError(
                     keys[task], f"is of {state.position}, which is after the checkpoint, {position}"
                 )

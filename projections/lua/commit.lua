@@ -1,31 +1,34 @@
 -- Commits what a projector folded: snapshots, views and checkpoints in one step.
 -- Every checkpoint must still be where the batch started; otherwise another projector was first and nothing is written.
 --
--- KEYS[1..n]   the checkpoints, hashes: position, schema_version, generation; the snapshots' is the first, with views besides
--- KEYS[n+1..]  the snapshots and views that change
--- ARGV[1]      n
--- ARGV[2]      the position the batch started after
--- ARGV[3]      the position the batch ends at
--- ARGV[4]      the changes, MessagePack: a list of {operation, index into KEYS from 0, argument, …}
---              operation: DROP (any type) | SET value | DEL | SADD member … | SREM member … | ZADD score member … | ZREM member …
---                         | COUNT field increment …   (a hash; a field that reaches 0 is deleted)
--- then         a pair for each checkpoint: schema version, generation
--- ARGV[5+2n]   the names of all views that this program projects
+-- KEYS[1..n]      the checkpoints, hashes: position, schema_version, generation; the snapshots' is the first, with views besides
+-- KEYS[n+1..n+s]  the snapshots that change
+-- KEYS[n+s+1..]   the views that change, and what is dropped
+-- ARGV[1]         n
+-- ARGV[2]         s
+-- ARGV[3]         the position the batch started after
+-- ARGV[4]         the position the batch ends at
+-- ARGV[5]         the names of all views that this program projects
+-- ARGV[6]         the changes, MessagePack: a list of {operation, index into KEYS from 0, argument, …}
+--                 operation: DROP (any type) | SADD member … | SREM member … | ZADD score member … | ZREM member …
+--                            | COUNT field increment …   (a hash; a field that reaches 0 is deleted)
+-- then            a pair for each checkpoint: schema version, generation
+-- then            the snapshots; an empty one is deleted
 --
 -- Returns 1 when committed, 0 when another projector was first. WRONGTYPE: a key is not what it should be; nothing was
 -- written.
 
-local checkpoints = tonumber(ARGV[1])
+local checkpoints, snapshots = tonumber(ARGV[1]), tonumber(ARGV[2])
 for i = 1, checkpoints do
   local position, generation = unpack(redis.call('HMGET', KEYS[i], 'position', 'generation'))
-  if (position or '0-0') ~= ARGV[2] or (generation or '0') ~= ARGV[4 + 2 * i] then
+  if (position or '0-0') ~= ARGV[3] or (generation or '0') ~= ARGV[6 + 2 * i] then
     return 0
   end
 end
 
 -- A script does not roll back, so a view that something else wrote is found before the first write. A snapshot is
 -- written over whatever is there.
-local changes = cmsgpack.unpack(ARGV[4])
+local changes = cmsgpack.unpack(ARGV[6])
 local dropped = {}
 local types = {
   SADD = 'set', SREM = 'set', ZADD = 'zset', ZREM = 'zset', COUNT = 'hash',
@@ -50,25 +53,9 @@ for _, change in ipairs(changes) do
   end
 end
 
--- Half of a batch is snapshots, and a call for each takes longer than writing them.
-local pairs_max = 2000
-local snapshots = {}
-local function write_snapshots()
-  if #snapshots > 0 then
-    redis.call('MSET', unpack(snapshots))
-    snapshots = {}
-  end
-end
-
 for _, change in ipairs(changes) do
   local operation, key = change[1], KEYS[change[2] + 1]
-  if operation == 'SET' then
-    snapshots[#snapshots + 1] = key
-    snapshots[#snapshots + 1] = change[3]
-    if #snapshots >= 2 * pairs_max then
-      write_snapshots()
-    end
-  elseif operation == 'DROP' then
+  if operation == 'DROP' then
     redis.call('UNLINK', key)
   elseif operation == 'COUNT' then
     for i = 3, #change, 2 do
@@ -80,13 +67,28 @@ for _, change in ipairs(changes) do
     redis.call(operation, key, unpack(change, 3))
   end
 end
-write_snapshots()
+
+-- Half of a batch is snapshots, and a call for each takes longer than writing them.
+local pairs_max = 2000
+local first_snapshot, written = 6 + 2 * checkpoints, {}
+for i = 1, snapshots do
+  local key, snapshot = KEYS[checkpoints + i], ARGV[first_snapshot + i]
+  if snapshot == '' then
+    redis.call('DEL', key)
+  else
+    written[#written + 1] = key
+    written[#written + 1] = snapshot
+  end
+  if #written == 2 * pairs_max or (i == snapshots and #written > 0) then
+    redis.call('MSET', unpack(written))
+    written = {}
+  end
+end
 
 for i = 1, checkpoints do
-  redis.call('HSET', KEYS[i], 'position', ARGV[3], 'schema_version', ARGV[3 + 2 * i], 'generation', ARGV[4 + 2 * i])
+  redis.call('HSET', KEYS[i], 'position', ARGV[4], 'schema_version', ARGV[5 + 2 * i], 'generation', ARGV[6 + 2 * i])
 end
-local views = ARGV[5 + 2 * checkpoints]
-if redis.call('HGET', KEYS[1], 'views') ~= views then
-  redis.call('HSET', KEYS[1], 'views', views)
+if redis.call('HGET', KEYS[1], 'views') ~= ARGV[5] then
+  redis.call('HSET', KEYS[1], 'views', ARGV[5])
 end
 return 1

@@ -40,22 +40,24 @@ class CommitScript:
 
         `views` names all views that are projected.
         """
-        keys = [key for key, _ in checkpoints]
+        keys = [*(key for key, _ in checkpoints), *changes.snapshots]
         indexes: dict[str, int] = {}
         encoded: list[Change] = []
         for operation, key, arguments in changes.operations():
-            if arguments or operation in ("DEL", "DROP"):
+            if arguments or operation == "DROP":
                 index = indexes.setdefault(key, len(keys) + len(indexes))
                 encoded.extend((operation, index, *part) for part in _parts(arguments))
         arguments_all: list[str | int | bytes] = [
             len(checkpoints),
+            len(changes.snapshots),
             from_position,
             upto_position,
+            views,
             msgspec.msgpack.encode(encoded),
         ]
         for _, checkpoint in checkpoints:
             arguments_all += [checkpoint.schema_version, checkpoint.generation]
-        arguments_all.append(views)
+        arguments_all += (snapshot or b"" for snapshot in changes.snapshots.values())
         return bool(self._script(keys=[*keys, *indexes], args=arguments_all))
 
 
