@@ -254,8 +254,5 @@ class Migration:
 
 def _command_id(town: str, facts: Mapping[str, TaskAdopted]) -> str:
     """The same for the same events, so that a migration that was interrupted ends as one that was not."""
-    digest = hashlib.sha256()
-    for task, fact in facts.items():
-        digest.update(task.encode())
-        digest.update(msgspec.json.encode(fact))
-    return str(uuid5(NAMESPACE_URL, f"tinytown:{town}:adopt:{digest.hexdigest()}"))
+    digest = hashlib.sha256(msgspec.json.encode(facts)).hexdigest()
+    return str(uuid5(NAMESPACE_URL, f"tinytown:{town}:adopt:{digest}"))

@@ -10,7 +10,6 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from ledger import OldRecord, redis_errors
-from town.old_records import read_text
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -85,8 +84,11 @@ class OldReader:
 
 def size_of(record: OldRecord) -> int:
     """About how many bytes the record takes in an event."""
-    value = record.value
-    return len(value) if isinstance(value, str) else sum(len(name) + len(text) for name, text in value.items())
+    return _length(record.value)
+
+
+def _length(value: str | bytes | dict[str, str] | dict[bytes, bytes]) -> int:
+    return sum(map(len, value)) + sum(map(len, value.values())) if isinstance(value, dict) else len(value)
 
 
 def _why_not(kind: str) -> str:
@@ -95,13 +97,11 @@ def _why_not(kind: str) -> str:
 
 def _record(key: str, content: bytes | dict[bytes, bytes]) -> OldRecord | str:
     """What was read at a key as a record, or why it is none."""
+    if _length(content) > RECORD_BYTES_MAX:
+        return f"it has more than {RECORD_BYTES_MAX:,} bytes"
     try:
         if isinstance(content, bytes):
-            record = OldRecord(key, "string", read_text(content))
-        else:
-            record = OldRecord(key, "hash", {read_text(name): read_text(value) for name, value in content.items()})
-    except ValueError as error:
-        return str(error)
-    if size_of(record) > RECORD_BYTES_MAX:
-        return f"it has more than {RECORD_BYTES_MAX:,} bytes"
-    return record
+            return OldRecord(key, "string", content.decode())
+        return OldRecord(key, "hash", {name.decode(): value.decode() for name, value in content.items()})
+    except UnicodeDecodeError:
+        return "it holds bytes that are no UTF-8"

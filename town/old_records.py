@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from enum import Enum
 from typing import Any, Final
 
@@ -24,6 +25,7 @@ from ledger import (
     check_tag,
     format_ms,
     parse_rfc3339,
+    to_ms,
 )
 from projections import has_position
 
@@ -38,6 +40,8 @@ _PLAN_TAG: Final = "plan:"
 _STATES: Final[Mapping[str, State]] = {state.value: state for state in State} | {"in_flight": State.RUNNING}
 _QUOTED_CHARS_MAX: Final = 64
 _REPLACEMENT: Final = "\ufffd"
+_FIRST_MS: Final = to_ms(datetime.min.replace(tzinfo=UTC))
+_LAST_MS: Final = to_ms(datetime.max.replace(tzinfo=UTC))
 
 
 class Form(Enum):
@@ -125,14 +129,6 @@ class OldTask(Struct, frozen=True, kw_only=True, gc=False):
     alias: str | None
     alias_tag: str | None
     oddities: tuple[str, ...]
-
-
-def read_text(content: bytes) -> str:
-    """A record's bytes as text; ValueError where they are no UTF-8."""
-    try:
-        return content.decode()
-    except UnicodeDecodeError as error:
-        raise ValueError("it holds bytes that are no UTF-8") from error
 
 
 def read_record(record: OldRecord, task: str) -> OldTask:
@@ -267,9 +263,10 @@ def _time(fields: Mapping[str, Any], name: str, oddities: list[str]) -> int | No
     try:
         # RFC 3339 allows a `t` and a `z` as well.
         ms = parse_rfc3339(value.upper())
-        # A time at the very end of the calendar may lie beyond it in UTC.
-        format_ms(ms)
-    except (AttributeError, TypeError, ValueError, OverflowError):
+    except (AttributeError, TypeError, ValueError):
+        ms = None
+    # A time at the very end of the calendar may lie beyond it in UTC.
+    if ms is None or not _FIRST_MS <= ms <= _LAST_MS:
         oddities.append(f"its {name} is no time, and is left out")
         return None
     return ms

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from itertools import islice
 from typing import Final, TypeVar
 
@@ -96,9 +97,15 @@ class Entry(Struct, gc=False):
     places: bytes
 
     @property
-    def forms(self) -> list[Form]:
+    def forms(self) -> tuple[Form, ...]:
         """Where the task's records lie, newest form first."""
-        return sorted({Form(place // 2) for place in self.places}, key=lambda form: form.value)
+        return _forms_of(self.places)
+
+
+# Few places are ever named together.
+@lru_cache(maxsize=1_024)
+def _forms_of(places: bytes) -> tuple[Form, ...]:
+    return tuple(Form(value) for value in sorted({place // 2 for place in places}))
 
 
 class Survey:
@@ -124,6 +131,7 @@ class Survey:
         self._checkpoint_now = checkpoint
         self._is_elsewhere = is_elsewhere
         self._old_keys = OldKeys(keys.town)
+        self._prefixes = {form: form.prefix(keys.town, KeyKind.TASK) for form in Form}
         self.entries: dict[str, Entry] = {}
         self.finished: list[str] = []
         """Keys of records that are adopted already, and were not set aside."""
@@ -398,7 +406,7 @@ class Survey:
 
     def key(self, task: str, form: Form) -> str:
         """Where a record of the task lies that has this form."""
-        return f"{form.prefix(self._keys.town, KeyKind.TASK)}{task}"
+        return f"{self._prefixes[form]}{task}"
 
     def is_our_place(self, key: str, task: str) -> bool:
         """Whether a record of this town's server lies where the task's snapshot is, or will be."""
