@@ -7,7 +7,8 @@ store then finds its own events; they are best left off all the same.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from ledger.errors import (
@@ -20,7 +21,7 @@ from ledger.errors import (
     WrongExpectedVersionError,
 )
 from ledger.keys import Keys
-from ledger.lua import Appended, AppendScript, Backdated, Conflict, HistoryScript, HistoryStatus
+from ledger.lua import Appended, AppendScript, Backdated, Conflict, HistoryScript, HistoryStatus, Outcome
 from ledger.position import BEGINNING, Position
 from ledger.recorded_event import Entry, NewEvent, RecordedEvent, decode_events, encode_event
 from ledger.redis_errors import redis_errors
@@ -59,26 +60,26 @@ class EventStore:
         WrongExpectedVersionError, BackdateRefusedError, AppendTooLargeError: nothing was written.
         StoreUnavailableError: perhaps it was; read the history before you repeat it. Source: append.lua.
         """
+        return self.begin_append(events, guards, backdate_ms=backdate_ms)()
+
+    def begin_append(
+        self, events: Sequence[NewEvent], guards: Mapping[str, int], *, backdate_ms: int | None = None
+    ) -> Callable[[], list[Position]]:
+        """Send what `append` does. The returned function, which has to be called, waits for the server and returns or raises
+        as `append`; so there is time for other work. AppendTooLargeError: nothing was sent.
+        """
         assert events, "an append has at least one event"
         encoded = [(event.task, encode_event(event)) for event in events]
         _check_size(encoded)
-        for attempt in range(1, APPEND_ATTEMPTS_MAX + 1):
-            try:
-                return self._append_once(events, encoded, guards, backdate_ms)
-            except (WrongExpectedVersionError, BackdateRefusedError):
-                # The script may have met our own events: the client sent the request twice, or we did after a lost reply.
-                positions = self._find_appended(events)
-                if positions is None:
-                    raise
-                return positions
-            except StoreUnavailableError as error:
-                if attempt == APPEND_ATTEMPTS_MAX or error.has_refused:
-                    raise
-                positions = self._find_appended(events)
-                if positions is not None:
-                    return positions
-                # Not there yet. Should the lost request still arrive, its guard or ours fails: never both succeed.
-        raise AssertionError("the last attempt returns or raises")
+        begin = partial(
+            self._append.begin,
+            ledger_key=self._keys.ledger,
+            heads_key=self._keys.heads,
+            guards=guards,
+            events=encoded,
+            backdate_ms=backdate_ms,
+        )
+        return partial(self._finish_append, events, begin, begin(), backdate_ms)
 
     def read(
         self, after: Position = BEGINNING, *, upto: Position | None = None, limit: int = READ_EVENTS_MAX
@@ -265,21 +266,34 @@ class EventStore:
                 return None
             raise
 
-    def _append_once(
+    def _finish_append(
         self,
         events: Sequence[NewEvent],
-        encoded: Sequence[tuple[str, bytes]],
-        guards: Mapping[str, int],
+        begin: Callable[[], Callable[[], Outcome]],
+        begun: Callable[[], Outcome],
         backdate_ms: int | None,
     ) -> list[Position]:
-        with redis_errors(self._where):
-            outcome = self._append(
-                ledger_key=self._keys.ledger,
-                heads_key=self._keys.heads,
-                guards=guards,
-                events=encoded,
-                backdate_ms=backdate_ms,
-            )
+        for attempt in range(1, APPEND_ATTEMPTS_MAX + 1):
+            try:
+                with redis_errors(self._where):
+                    return self._positions(events, begun(), backdate_ms)
+            except (WrongExpectedVersionError, BackdateRefusedError):
+                # The script may have met our own events: the client sent the request twice, or we did after a lost reply.
+                positions = self._find_appended(events)
+                if positions is None:
+                    raise
+                return positions
+            except StoreUnavailableError as error:
+                if attempt == APPEND_ATTEMPTS_MAX or error.has_refused:
+                    raise
+                positions = self._find_appended(events)
+                if positions is not None:
+                    return positions
+                # Not there yet. Should the lost request still arrive, its guard or ours fails: never both succeed.
+                begun = begin()
+        raise AssertionError("the last attempt returns or raises")
+
+    def _positions(self, events: Sequence[NewEvent], outcome: Outcome, backdate_ms: int | None) -> list[Position]:
         match outcome:
             case Appended(ms, first_seq):
                 return [Position.of(ms=ms, seq=first_seq + index) for index in range(len(events))]

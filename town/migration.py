@@ -19,6 +19,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, Final, NamedTuple
 from uuid import NAMESPACE_URL, uuid5
 
@@ -68,11 +69,24 @@ class MigrationReport(Struct, frozen=True, kw_only=True):
 
 
 class _Batch(NamedTuple):
-    """Tasks that nobody has, as their records are now: their events, and the keys to set aside once those are projected."""
+    """Tasks of `part` that nobody has, as their records are now: the events, and the keys to set aside once those are projected.
 
+    `in_our_place` are the tasks of which something lies where the snapshot will be.
+    """
+
+    part: Sequence[Entry]
+    in_our_place: list[str]
     events: list[NewEvent]
     guards: dict[str, int]
     keys: list[str]
+
+
+class _Written(NamedTuple):
+    """What became of a batch: its first and last position, none where nothing was left to adopt."""
+
+    ends: tuple[Position, ...]
+    adopted: int
+    set_aside: int
 
 
 class Migration:
@@ -125,33 +139,23 @@ class Migration:
             return self._run(started, progress)
 
     def _run(self, started: float, progress: MigrationProgress | None) -> MigrationReport:
-        first: Position | None = None
-        last: Position | None = None
-        count = 0
         try:
             is_rebuilt, set_aside = self._bring_up_to_date()
-            total = len(self._survey.entries)
-            for part in self._survey.parts():
-                self._lease.take()
-                positions, renamed = self._adopt(part)
-                if positions:
-                    first, last = first or positions[0], positions[-1]
-                count += len(positions)
-                set_aside += renamed
-                if progress is not None:
-                    progress("Adopting", count, total)
+            written = self._adopt_all(progress)
+            set_aside += sum(batch.set_aside for batch in written)
             set_aside += self._set_aside([*self._survey.finished, *self._survey.judge(self._known)])
             set_aside += self._set_aside(self._survey.unreadable_in_our_place())
             set_aside += self._set_aside(self._survey.backlog_keys)
         finally:
             self._lease.give_up()
+        ends = [end for batch in written for end in batch.ends]
         return MigrationReport(
-            adopted=count,
+            adopted=sum(batch.adopted for batch in written),
             set_aside=set_aside,
             copied=self._copied,
             skipped=self._survey.skipped_keys(),
             irregular=self._survey.irregular_tasks(),
-            positions=None if first is None or last is None else (first, last),
+            positions=(ends[0], ends[-1]) if ends else None,
             is_rebuilt=is_rebuilt,
             seconds=time.monotonic() - started,
         )
@@ -179,33 +183,65 @@ class Migration:
         set_aside = self._town.rebuild().set_aside
         return True, set_aside + len(self._aside.strays(dict.fromkeys(self._survey.overwritten)))
 
-    def _adopt(self, part: Sequence[Entry]) -> tuple[list[Position], int]:
-        """Adopt a batch: the positions of its events, and how many keys were set aside."""
+    def _adopt_all(self, progress: MigrationProgress | None) -> list[_Written]:
+        """Adopt batch by batch; the next one is made while the server appends the one before."""
+        total, done = len(self._survey.entries), 0
+        written: list[_Written] = []
+        made: _Batch | None = None
+        for part in chain(self._survey.parts(), [None]):
+            self._lease.take()
+            # Before the append, which the server would finish first.
+            records = [] if part is None else self._read(part)
+            appending = None if made is None else self._begin(made)
+            following = None if part is None else self._make_batch(part, records)
+            if made is not None and appending is not None:
+                written.append(self._finish(made, appending))
+                done += written[-1].adopted
+                if progress is not None:
+                    progress("Adopting", done, total)
+            made = following
+        return written
+
+    def _begin(self, batch: _Batch) -> Callable[[], list[Position]]:
+        """Keep what the snapshots will take the place of, and send the events; what is returned waits for their positions."""
+        self._copied += self._aside.copy(batch.in_our_place)
+        return self._store.begin_append(batch.events, batch.guards) if batch.events else list
+
+    def _finish(self, batch: _Batch, appending: Callable[[], list[Position]]) -> _Written:
+        """Project the events once they are appended, and set aside what they were read from."""
         for remaining in reversed(range(ADOPT_ATTEMPTS_MAX)):
-            batch = self._make_batch(part)
-            if not batch.events:
-                return [], 0
             try:
-                positions = self._store.append(batch.events, batch.guards)
+                positions = appending()
             except WrongExpectedVersionError:
                 # Somebody else adopted one of them, or took an alias.
                 if not remaining:
                     raise
+                batch = self._make_batch(batch.part, self._read(batch.part))
+                appending = self._begin(batch)
                 continue
+            if not positions:
+                return _Written((), 0, 0)
             self._town.catch_up(positions[-1])
-            return positions, self._set_aside(batch.keys)
+            return _Written((positions[0], positions[-1]), len(positions), self._set_aside(batch.keys))
         raise AssertionError("the last attempt returns or raises")
 
-    def _make_batch(self, part: Sequence[Entry]) -> _Batch:
-        """What is to be appended for those of the tasks that the ledger does not have; their records are read anew."""
+    def _read(self, part: Sequence[Entry]) -> list[tuple[Entry, str, OldRecord | str]]:
+        """(entry, key, record or why there is none) for the records of those of the tasks that the ledger does not have."""
         versions = self._survey.versions([entry.id for entry in part])
-        keys = [(entry, form, self._survey.key(entry.id, form)) for entry in part for form in entry.forms]
-        for entry, _, key in keys:
-            if versions[entry.id] and not self._survey.is_our_place(key, entry.id):
-                self._known.append((entry.id, key))
-        keys = [each for each in keys if not versions[each[0].id]]
+        keys = [(entry, self._survey.key(entry.id, form)) for entry in part for form in entry.forms]
+        self._known += [
+            (entry.id, key)
+            for entry, key in keys
+            if versions[entry.id] and not self._survey.is_our_place(key, entry.id)
+        ]
+        keys = [(entry, key) for entry, key in keys if not versions[entry.id]]
+        records = self._reader.read([key for _, key in keys])
+        return [(entry, key, record) for (entry, key), record in zip(keys, records, strict=True)]
+
+    def _make_batch(self, part: Sequence[Entry], records: Sequence[tuple[Entry, str, OldRecord | str]]) -> _Batch:
+        """What is to be appended for the tasks that these records are of."""
         found: dict[str, list[tuple[OldRecord, OldTask]]] = {}
-        for (entry, _, key), record in zip(keys, self._reader.read([key for _, _, key in keys]), strict=True):
+        for entry, key, record in records:
             if isinstance(record, str):
                 self._survey.skip(key, record)
                 continue
@@ -213,12 +249,12 @@ class Migration:
                 found.setdefault(entry.id, []).append((record, read_record(record, entry.id)))
             except ValueError as error:
                 self._survey.skip(key, str(error))
-        in_our_place = (entry for entry in part if entry.id in found and self._survey.has_something_in_our_place(entry))
-        self._copied += self._aside.copy([entry.id for entry in in_our_place])
         aliases = self._survey.aliases_still_free([entry.id for entry in part if entry.id in found])
         facts = {entry.id: self._fact(found[entry.id], aliases) for entry in part if entry.id in found}
         command = _command_id(self._keys.town, facts)
         return _Batch(
+            part,
+            [entry.id for entry in part if entry.id in found and self._survey.has_something_in_our_place(entry)],
             [
                 NewEvent(task=id_, version=1, actor=self._town.actor, command=command, data=fact)
                 for id_, fact in facts.items()

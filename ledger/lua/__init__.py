@@ -1,6 +1,6 @@
 """The scripts that run inside Redis, a typed wrapper for each. Nobody else counts KEYS and ARGV."""
 
-from ledger.lua.append import Appended, AppendScript, Backdated, Conflict, Damaged
+from ledger.lua.append import Appended, AppendScript, Backdated, Conflict, Damaged, Outcome
 from ledger.lua.history import HistoryPage, HistoryScript, HistoryStatus
 from ledger.lua.source import script_source
 
@@ -13,5 +13,6 @@ __all__ = [
     "HistoryPage",
     "HistoryScript",
     "HistoryStatus",
+    "Outcome",
     "script_source",
 ]

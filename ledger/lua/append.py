@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+
+import redis
 
 from ledger.lua.source import script_source
 
@@ -39,13 +42,17 @@ class Damaged(NamedTuple):
     entries: int
 
 
+Outcome = Appended | Conflict | Backdated | Damaged
+
+
 class AppendScript:
     """Appends events, all or none."""
 
     def __init__(self, client: Redis) -> None:
+        self._pool = client.connection_pool
         self._script = client.register_script(script_source(__file__))
 
-    def __call__(
+    def begin(
         self,
         *,
         ledger_key: str,
@@ -53,20 +60,58 @@ class AppendScript:
         guards: Mapping[str, int],
         events: Iterable[tuple[str, bytes]],
         backdate_ms: int | None = None,
-    ) -> Appended | Conflict | Backdated | Damaged:
-        """`guards` is task -> expected version, `events` are pairs of task and JSON; each event's task has a guard."""
+    ) -> Callable[[], Outcome]:
+        """Send the script. What is returned reads the outcome, and has to be called; errors of the sending wait for it too.
+
+        `guards` is task -> expected version, `events` are pairs of task and JSON; each event's task has a guard.
+        """
         arguments: list[str | int | bytes] = ["" if backdate_ms is None else backdate_ms, len(guards)]
         for guard in guards.items():
             arguments.extend(guard)
         for event in events:
             arguments.extend(event)
-        reply = cast("list[Any]", self._script(keys=[ledger_key, heads_key], args=arguments))
-        match reply[0]:
-            case b"appended":
-                return Appended(int(reply[1]), int(reply[2]))
-            case b"conflict":
-                return Conflict(reply[1].decode(), int(reply[2]), int(reply[3]))
-            case b"backdated":
-                return Backdated(reply[1].decode())
-            case _:
-                return Damaged(reply[1].decode(), int(reply[2]))
+        keys = [ledger_key, heads_key]
+        try:
+            connection = self._pool.get_connection()
+        except redis.RedisError as error:
+            return partial(_fail, error)
+        try:
+            connection.send_command("EVALSHA", self._script.sha, len(keys), *keys, *arguments)  # type: ignore[no-untyped-call]
+        except redis.RedisError as error:
+            self._pool.release(connection)
+            return partial(_fail, error)
+
+        def finish() -> Outcome:
+            is_reply_due = True
+            try:
+                reply = connection.read_response()  # type: ignore[no-untyped-call]
+                is_reply_due = False
+            except redis.ResponseError as error:
+                is_reply_due = False
+                if not isinstance(error, redis.exceptions.NoScriptError):
+                    raise
+                reply = self._script(keys=keys, args=arguments)
+            finally:
+                if is_reply_due:
+                    # It may still come; the next user of the connection must not get it.
+                    connection.disconnect()  # type: ignore[no-untyped-call]
+                self._pool.release(connection)
+            return _understand(reply)
+
+        return finish
+
+
+def _fail(error: redis.RedisError) -> NoReturn:
+    raise error
+
+
+def _understand(reply: Sequence[Any]) -> Outcome:
+    match reply[0]:
+        case b"appended":
+            return Appended(int(reply[1]), int(reply[2]))
+        case b"conflict":
+            return Conflict(reply[1].decode(), int(reply[2]), int(reply[3]))
+        case b"backdated":
+            return Backdated(reply[1].decode())
+        case _:
+            return Damaged(reply[1].decode(), int(reply[2]))
