@@ -84,6 +84,7 @@ from ledger.events import (
     TaskStarted,
     TaskTagged,
 )
+from ledger.exchange import exchange
 from ledger.identity import new_command_id, new_task_id, task_id_of_alias
 from ledger.keys import TOWN_NAME_CHARS_MAX, TOWN_NAMES_RESERVED, Keys, check_town_name
 from ledger.lua import script_source
@@ -195,6 +196,7 @@ __all__ = [
     "decode_events",
     "encode_event",
     "evolve",
+    "exchange",
     "fold",
     "format_ms",
     "from_ms",

@@ -7,6 +7,7 @@ from functools import lru_cache
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
+_DAY_MS = 24 * 60 * 60 * 1_000
 
 
 def from_ms(ms: int) -> datetime:
@@ -23,13 +24,20 @@ def to_ms(time: datetime) -> int:
 @lru_cache(maxsize=4_096)
 def format_ms(ms: int) -> str:
     """`2026-11-23T17:33:02.123Z`."""
-    seconds, milliseconds = divmod(ms, 1_000)
-    return f"{_format_second(seconds)}.{milliseconds:03d}Z"
+    day, ms_of_day = divmod(ms, _DAY_MS)
+    minute, ms_of_minute = divmod(ms_of_day, 60_000)
+    seconds, milliseconds = divmod(ms_of_minute, 1_000)
+    return f"{_format_day(day)}T{_format_minute(minute)}:{seconds:02d}.{milliseconds:03d}Z"
 
 
 @lru_cache(maxsize=4_096)
-def _format_second(seconds: int) -> str:
-    return from_ms(seconds * 1_000).replace(tzinfo=None).isoformat(timespec="seconds")
+def _format_day(day: int) -> str:
+    return from_ms(day * _DAY_MS).date().isoformat()
+
+
+@lru_cache(maxsize=24 * 60)
+def _format_minute(minute: int) -> str:
+    return f"{minute // 60:02d}:{minute % 60:02d}"
 
 
 @lru_cache(maxsize=4_096)

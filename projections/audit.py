@@ -21,6 +21,7 @@ from ledger import (
     Position,
     RecordedEvent,
     SequenceGapError,
+    Task,
     TaskAdopted,
     TaskCreated,
     decode_event,
@@ -80,6 +81,10 @@ def lost_after_end(store: EventStore, checkpoint: Position) -> SequenceGapError 
     if highest <= end:
         return None
     return SequenceGapError("last sequence number", end, expected=highest.seq, found=end.seq)
+
+
+class _OutOfLineError(Exception):
+    """An event does not follow what came before it."""
 
 
 class Audit:
@@ -156,8 +161,10 @@ class Audit:
         first = self.board.position.seq + 1
         if [seq_of(recorded.at) for recorded in events] != list(range(first, first + len(events))):
             return False
-        for recorded in events:
-            self._take(recorded)
+        taken = self._take_sound(events)
+        while taken < len(events):
+            self._take(events[taken])
+            taken += 1 + self._take_sound(events[taken + 1 :])
         # Also where the last one is of a task whose creation is lost, which the board knows nothing of.
         self.board.position = events[-1].position
         return True
@@ -184,11 +191,33 @@ class Audit:
         else:
             self._find(FindingKind.SEQUENCE, place, f"the sequence goes back from {before.seq} to {place.seq}")
 
+    def _take_sound(self, events: Sequence[RecordedEvent]) -> int:
+        """Fold the events up to the first that does not follow what came before it; how many those were."""
+        observe, removed, orphans, taken = self._observe, self.board.removed, self._orphans, 0
+
+        def check(before: Task | None, recorded: RecordedEvent) -> None:
+            nonlocal taken
+            if before is not None:
+                follows = recorded.version == before.version + 1 and recorded.prev == before.at
+            else:
+                is_first = recorded.task not in removed and recorded.task not in orphans
+                follows = is_first and recorded.version == 1 and recorded.prev is None
+            if not follows:
+                raise _OutOfLineError
+            if observe is not None:
+                observe(before, recorded)
+            taken += 1
+
+        try:
+            self.board.fold(events, observe=check)
+        except _OutOfLineError:
+            return taken
+        except LedgerDamagedError:
+            # It was looked at, and could not be folded.
+            self._step_over(events[taken - 1])
+        return taken
+
     def _take(self, recorded: RecordedEvent) -> None:
-        state = self.board.tasks.get(recorded.task)
-        if state is not None and recorded.version == state.version + 1 and recorded.prev == state.at:
-            self._fold(recorded)
-            return
         last = self.last(recorded.task) or _NONE
         if recorded.version != last.version + 1:
             problem = f"task {recorded.task} goes from version {last.version} to {recorded.version}"

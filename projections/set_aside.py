@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 import redis
 
-from ledger import Keys, StoreUnavailableError, redis_errors
+from ledger import Keys, StoreUnavailableError, exchange, redis_errors
 from projections.lua import KeepCopyScript
 from projections.snapshots import is_snapshot
 
@@ -68,11 +68,10 @@ class SetAside:
         """
         places = {task: self._keys.task(task) for task in tasks}
         with redis_errors(self._where):
-            pipeline = self._client.pipeline(transaction=False)
-            for place in places.values():
-                pipeline.copy(place, self._keys.legacy(place))
-            answers = pipeline.execute()
+            answers = exchange(self._client, [("COPY", place, self._keys.legacy(place)) for place in places.values()])
             for (task, place), is_copied in zip(places.items(), answers, strict=True):
+                if isinstance(is_copied, redis.ResponseError):
+                    raise is_copied
                 if not is_copied:
                     self._copy_anew(task, place)
         return sum(map(bool, answers))
@@ -103,10 +102,8 @@ class SetAside:
         names = list(names)
         taken: list[str] = []
         with redis_errors(self._where):
-            pipeline = self._client.pipeline(transaction=False)
-            for name in names:
-                pipeline.renamenx(name, self._keys.legacy(name, number))
-            for name, answer in zip(names, pipeline.execute(raise_on_error=False), strict=True):
+            commands = [("RENAMENX", name, self._keys.legacy(name, number)) for name in names]
+            for name, answer in zip(names, exchange(self._client, commands), strict=True):
                 if isinstance(answer, redis.ResponseError):
                     # Another one was first.
                     if "no such key" not in str(answer):

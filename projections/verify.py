@@ -14,6 +14,7 @@ from projections.catalogue import VIEWS
 from projections.checkpoint import REBUILD_FENCED, Checkpoint, Checkpoints
 from projections.comparison import Comparison, Difference, DifferenceKind, printable
 from projections.projection import View
+from projections.replay import no_garbage_collection
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -38,6 +39,7 @@ class Verification(Struct, frozen=True):
     findings: tuple[Finding, ...]
 
 
+@no_garbage_collection()
 def verify(
     client: Redis,
     keys: Keys,

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
-from ledger import OldRecord, redis_errors
+from ledger import OldRecord, exchange, redis_errors
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -66,42 +66,34 @@ class OldReader:
         with redis_errors(self._where):
             texts = cast("list[bytes | None]", self._client.mget(keys))
             others = [key for key, text in zip(keys, texts, strict=True) if text is None]
-            hashes = dict(zip(others, self._ask("hgetall", others), strict=True))
-            rest = [key for key in others if not isinstance(hashes[key], dict) or not hashes[key]]
-            kinds = dict(zip(rest, self._ask("type", rest), strict=True))
+            found = exchange(self._client, [("HGETALL", key) for key in others])
+            hashes = {key: reply for key, reply in zip(others, found, strict=True) if isinstance(reply, list) and reply}
+            rest = [key for key in others if key not in hashes]
+            kinds = dict(zip(rest, exchange(self._client, [("TYPE", key) for key in rest]), strict=True))
         return [
             _why_not(kinds[key].decode()) if key in kinds else _record(key, hashes[key] if text is None else text)
             for key, text in zip(keys, texts, strict=True)
         ]
 
-    def _ask(self, command: str, keys: Sequence[str]) -> list[Any]:
-        """The server's answers to one command for each key, errors among them."""
-        pipeline = self._client.pipeline(transaction=False)
-        for key in keys:
-            getattr(pipeline, command)(key)
-        return pipeline.execute(raise_on_error=False) if keys else []
-
 
 def size_of(record: OldRecord) -> int:
     """About how many bytes the record takes in an event."""
-    return _length(record.value)
-
-
-def _length(value: str | bytes | dict[str, str] | dict[bytes, bytes]) -> int:
-    return sum(map(len, value)) + sum(map(len, value.values())) if isinstance(value, dict) else len(value)
+    value = record.value
+    return len(value) if isinstance(value, str) else sum(map(len, value)) + sum(map(len, value.values()))
 
 
 def _why_not(kind: str) -> str:
     return GONE if kind == "none" else f"it is a {kind}, and should be a string or a hash"
 
 
-def _record(key: str, content: bytes | dict[bytes, bytes]) -> OldRecord | str:
-    """What was read at a key as a record, or why it is none."""
-    if _length(content) > RECORD_BYTES_MAX:
+def _record(key: str, content: bytes | list[bytes]) -> OldRecord | str:
+    """What was read at a key as a record, or why it is none: a string, or names and values of a hash in turn."""
+    if (len(content) if isinstance(content, bytes) else sum(map(len, content))) > RECORD_BYTES_MAX:
         return f"it has more than {RECORD_BYTES_MAX:,} bytes"
     try:
         if isinstance(content, bytes):
             return OldRecord(key, "string", content.decode())
-        return OldRecord(key, "hash", {name.decode(): value.decode() for name, value in content.items()})
+        texts = iter([text.decode() for text in content])
+        return OldRecord(key, "hash", dict(zip(texts, texts, strict=True)))
     except UnicodeDecodeError:
         return "it holds bytes that are no UTF-8"

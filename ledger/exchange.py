@@ -1,0 +1,36 @@
+"""Many commands at once on one connection, and their replies as the server sends them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import redis
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+
+def exchange(client: Redis, commands: Sequence[Sequence[str | bytes | int]]) -> list[Any]:
+    """The reply to each of `commands`, errors among them: what a redis-py pipeline does in twice the time.
+
+    ConnectionError, TimeoutError: any of the commands may have been carried out.
+    """
+    if not commands:
+        return []
+    pool = client.connection_pool
+    connection = pool.get_connection()
+    replies: list[Any] = []
+    try:
+        connection.send_packed_command(connection.pack_commands(commands))  # type: ignore[no-untyped-call]
+        while len(replies) < len(commands):
+            try:
+                replies.append(connection.read_response())  # type: ignore[no-untyped-call]
+            except redis.ResponseError as error:
+                replies.append(error)
+    finally:
+        if len(replies) < len(commands):
+            # The rest may still come; the next user of the connection must not get it.
+            connection.disconnect()  # type: ignore[no-untyped-call]
+        pool.release(connection)
+    return replies
