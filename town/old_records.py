@@ -134,7 +134,7 @@ class OldTask(Struct, frozen=True, kw_only=True, gc=False):
 def read_record(record: OldRecord, task: str) -> OldTask:
     """What the record of `task` says. ValueError says why it is no task's."""
     fields = _fields(record)
-    if record.type == "string" and has_position(fields):
+    if record.type == "string" and "position" in fields and has_position(fields):
         raise ValueError("it is a snapshot of a ledger, not a record from before")
     named = _required(fields, "id")
     if named.lower() != task:
@@ -216,6 +216,8 @@ def adopted(
 def _fields(record: OldRecord) -> Mapping[str, Any]:
     """The record's fields by name. A hash's are text, and empty text is nothing, but for a description; its tags are JSON."""
     if isinstance(record.value, dict):
+        if "" not in record.value.values():
+            return record.value
         return {name: value for name, value in record.value.items() if value or name == "description"}
     try:
         fields = msgspec.json.decode(record.value)
@@ -238,15 +240,15 @@ def _required(fields: Mapping[str, Any], name: str) -> str:
 def _created_and_updated(fields: Mapping[str, Any], oddities: list[str]) -> tuple[int, int]:
     """Both times, each in place of the other where that is missing. ValueError where both are."""
     created, updated = _time(fields, "created_at", oddities), _time(fields, "updated_at", oddities)
-    if created is None and updated is None:
-        raise ValueError(_why_no_time(fields))
-    if created is None or updated is None:
-        missing, other = ("created_at", "updated_at") if created is None else ("updated_at", "created_at")
-        oddities.append(f"it has no {missing}; {other} stands for it")
-    return (
-        updated if created is None else created,  # type: ignore[return-value]  # not both are None
-        created if updated is None else updated,
-    )
+    if created is not None and updated is not None:
+        return created, updated
+    if created is not None:
+        oddities.append("it has no updated_at; created_at stands for it")
+        return created, created
+    if updated is not None:
+        oddities.append("it has no created_at; updated_at stands for it")
+        return updated, updated
+    raise ValueError(_why_no_time(fields))
 
 
 def _why_no_time(fields: Mapping[str, Any]) -> str:
@@ -361,12 +363,13 @@ def _fitting(check: Callable[[str], str], value: object) -> str | None:
 def _illegalities(old: OldTask) -> list[str]:
     """What no command would have led to."""
     found: list[str] = []
-    if old.state in (State.ASSIGNED, State.RUNNING) and old.assigned_to is None:
-        found.append(f"it is {old.state}, and nobody has it")
-    if old.state is State.PENDING and old.assigned_to is not None:
+    state, has_ended = old.state, old.state.is_terminal
+    if state in (State.ASSIGNED, State.RUNNING) and old.assigned_to is None:
+        found.append(f"it is {state}, and nobody has it")
+    if state is State.PENDING and old.assigned_to is not None:
         found.append("it is pending, and somebody has it")
-    if old.state.is_terminal and old.completed_ms is None:
-        found.append(f"it is {old.state}, without a time of its end")
-    if not old.state.is_terminal and old.completed_ms is not None:
-        found.append(f"it is {old.state}, with a time of its end")
+    if has_ended and old.completed_ms is None:
+        found.append(f"it is {state}, without a time of its end")
+    if not has_ended and old.completed_ms is not None:
+        found.append(f"it is {state}, with a time of its end")
     return found

@@ -519,7 +519,7 @@ def test_alias_taken_between_the_check_and_the_append_is_not_given_again(
 ) -> None:
     """The narrowest gap: a push makes the task right before the batch is appended, and the guard of its id stops that."""
     town = opened("plan")
-    append = town.store.append
+    append = town.store.begin_append
     pushed: list[str] = []
 
     def push_first(*arguments: Any, **more: Any) -> Any:
@@ -529,7 +529,7 @@ def test_alias_taken_between_the_check_and_the_append_is_not_given_again(
                 other.create("Login, made meanwhile", alias="login")
         return append(*arguments, **more)
 
-    monkeypatch.setattr(town.store, "append", push_first)
+    monkeypatch.setattr(town.store, "begin_append", push_first)
     report = migrate(town)
     assert report.adopted == 3
     assert town.task(task_id(42)).alias is None
