@@ -212,12 +212,14 @@ class Audit:
             self.board.fold(events, observe=check)
         except _OutOfLineError:
             return taken
-        except LedgerDamagedError:
-            # It was looked at, and could not be folded.
+        except LedgerDamagedError as damage:
+            # It follows, and says what cannot be.
+            self._find(FindingKind.EVENT, events[taken - 1].position, str(damage))
             self._step_over(events[taken - 1])
         return taken
 
     def _take(self, recorded: RecordedEvent) -> None:
+        """Fold an event that may not follow what came before it."""
         last = self.last(recorded.task) or _NONE
         if recorded.version != last.version + 1:
             problem = f"task {recorded.task} goes from version {last.version} to {recorded.version}"
@@ -225,12 +227,15 @@ class Audit:
         elif recorded.prev != (None if last is _NONE else last.position):
             problem = f"the event names {recorded.prev} as the one before it, and {last.position} is"
             self._find(FindingKind.PREV, recorded.position, problem)
-        self._fold(recorded)
-
-    def _fold(self, recorded: RecordedEvent) -> None:
         try:
             self.board.fold([recorded], observe=self._observe)
-        except LedgerDamagedError:
+        except SequenceGapError:
+            # That was told above.
+            self._step_over(recorded)
+        except LedgerDamagedError as damage:
+            # What follows the loss of a task's creation is no damage of its own.
+            if recorded.task not in self._orphans:
+                self._find(FindingKind.EVENT, recorded.position, str(damage))
             self._step_over(recorded)
 
     def _step_over(self, recorded: RecordedEvent) -> None:
@@ -244,10 +249,17 @@ class Audit:
         elif state is not None:
             state.version = recorded.version - 1
         else:
-            self.board.removed.pop(task, None)
-            self._orphans[task] = Last(recorded.version, recorded.position)
+            self._lose(recorded)
             return
-        self.board.fold([recorded])
+        try:
+            self.board.fold([recorded])
+        except EventDecodingError:
+            self._lose(recorded)
+
+    def _lose(self, recorded: RecordedEvent) -> None:
+        """Nothing is known of the event's task from here on but that it had this event."""
+        self.board.removed.pop(recorded.task, None)
+        self._orphans[recorded.task] = Last(recorded.version, recorded.position)
 
     def _find(self, kind: FindingKind, where: str, problem: str) -> None:
         self.findings.append(Finding(kind=kind, where=where, problem=problem))

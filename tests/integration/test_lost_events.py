@@ -215,6 +215,13 @@ def test_verify_of_a_batch_that_ends_with_an_orphan_goes_on(scene: Scene) -> Non
     assert len([each for each in found.findings if each.kind == "sequence"]) == 1
 
 
+def test_loss_of_a_creation_is_told_once(scene: Scene) -> None:
+    """The task's other events follow each other: none of them is blamed for what is not there."""
+    lose(scene, number_of("completed", 1)(scene))
+    found = [each.kind for each in scene.findings() if each.kind not in {"snapshot", "view", "key"}]
+    assert sorted(found) == ["sequence", "version"]
+
+
 def test_unfinished_rebuild_that_accepted_a_loss_is_finished(scene: Scene) -> None:
     """What was consented to once is not asked for again."""
     lose(scene, number_of("completed", 2)(scene))

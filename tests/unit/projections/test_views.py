@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import product
 
 import pytest
+from msgspec.structs import replace
 
 from ledger import State, Task, task_id_of_alias
-from projections import VIEWS, Counted, Entry, Member, Ranked
+from projections import VIEWS, Counted, Entry, Member, Ranked, View
 from tests.support.builders import a_task, a_task_in, task_id
 
 PARENT = task_id(7)
@@ -73,6 +75,20 @@ def test_every_view_is_shown_here() -> None:
     names = [view.name for view in VIEWS]
     assert sorted(names) == sorted(HELD)
     assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.name)
+def test_view_looks_at_no_other_field_than_it_says(view: View) -> None:
+    """Tasks that agree in `fields` are asked about once for all of them, so no other field may change the answer."""
+    samples = (NEW, ASSIGNED, RUNNING, COMPLETED, CANCELLED, ADOPTED, PLANNED)
+    for task, other in product(samples, samples):
+        others = {name: getattr(other, name) for name in Task.__struct_fields__ if name not in view.fields}
+        assert list(view.entries(replace(task, **others))) == list(view.entries(task))
+
+
+def test_view_that_says_nothing_looks_at_every_field() -> None:
+    """Whoever leaves `fields` out gets a view that is right, and slower."""
+    assert View.fields == set(Task.__struct_fields__)
 
 
 @pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.name)

@@ -1,0 +1,54 @@
+"""Many commands on one connection, on the real server: replies in order, errors among them, and nothing left over for others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from ledger import EventStore, Keys, TaskCreated, exchange
+from tests.support.builders import TASK, an_event
+
+
+def test_replies_come_in_order_and_errors_stand_among_them(client: redis.Redis) -> None:
+    """As the server sends them: a hash as names and values in turn, a refusal as an exception that is not raised."""
+    replies = exchange(
+        client,
+        [("SET", "text", "a"), ("HGETALL", "text"), ("HSET", "hash", "name", 1), ("HGETALL", "hash"), ("GET", "text")],
+    )
+    assert isinstance(replies[1], redis.ResponseError)
+    assert [replies[0], *replies[2:]] == [b"OK", 1, [b"name", b"1"], b"a"]
+
+
+def test_no_commands_have_no_replies(client: redis.Redis) -> None:
+    """Nothing is sent."""
+    assert exchange(client, []) == []
+
+
+def test_connection_whose_replies_are_late_is_not_given_to_the_next(client: redis.Redis, server_socket: Path) -> None:
+    """What is still on the way is nobody's: the next command of the same client gets its own reply."""
+    client.set("text", "a")
+    with redis.Redis(unix_socket_path=str(server_socket), socket_timeout=0.05) as hasty:
+        with pytest.raises(redis.TimeoutError):
+            exchange(hasty, [("GET", "text"), ("BLPOP", "nothing", 1), ("GET", "text")])
+        assert hasty.ping()
+
+
+def test_append_that_is_begun_leaves_time_for_other_work(client: redis.Redis, keys: Keys) -> None:
+    """What the same store and client do meanwhile gets its own replies, and the outcome is the append's."""
+    store = EventStore(client, keys)
+    finish = store.begin_append([an_event(TaskCreated("a"))], {TASK: 0})
+    client.set("text", "b")
+    assert client.get("text") == b"b"
+    assert store.head(TASK)[0] == 1
+    assert finish() == [store.end()]
+
+
+def test_append_that_is_begun_without_a_server_says_so_at_its_end(tmp_path: Path, keys: Keys) -> None:
+    """An error of the sending waits for whoever asks for the outcome."""
+    with redis.Redis(unix_socket_path=str(tmp_path / "nobody.sock")) as nobody:
+        finish: Any = EventStore(nobody, keys, where="nobody").begin_append([an_event(TaskCreated("a"))], {TASK: 0})
+        with pytest.raises(Exception, match="nobody did not answer"):
+            finish()
