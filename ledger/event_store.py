@@ -1,8 +1,8 @@
 """The ledger itself: append, read and history on one Redis Stream.
 
 It keeps facts in their order and knows nothing of what they mean: `decide` makes them, `projections` reads them.
-The client must not decode responses. Retries of the client do no harm, because a guard fails the second time and the
-store then finds its own events; they are best left off all the same.
+The client must not decode responses. Its retries have no part in an append, which is repeated here: a guard fails the
+second time, and the store then finds its own events.
 """
 
 from __future__ import annotations
@@ -278,7 +278,7 @@ class EventStore:
                 with redis_errors(self._where):
                     return self._positions(events, begun(), backdate_ms)
             except (WrongExpectedVersionError, BackdateRefusedError):
-                # The script may have met our own events: the client sent the request twice, or we did after a lost reply.
+                # The script may have met our own events: those of a request whose reply was lost.
                 positions = self._find_appended(events)
                 if positions is None:
                     raise
