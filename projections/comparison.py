@@ -151,7 +151,7 @@ class Comparison:
             touched = self._touched(batch)
             for task in touched:
                 self._count(self._entries_of(task), -1)
-            self.board.fold(batch, observe=self.observe if self._entries.followed else None)
+            self.board.fold(batch, observe=self.observe if self._entries.followers else None)
             for task in touched:
                 self._count(self._entries_of(task), +1)
             self._covered |= touched

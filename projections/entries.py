@@ -21,6 +21,8 @@ Counts = defaultdict[str, Counter[str]]
 KeyedEntry = tuple[str, Entry]
 """A view's key and what it holds of a task."""
 
+Tally = Callable[[Task | None, RecordedEvent], Sequence[Counted]]
+
 Traits = tuple[Any, ...]
 """The values of a task's `_TRAITS`."""
 
@@ -57,11 +59,11 @@ class ViewEntries:
         asked = [(view, (view.entries, part_keys[view.name])) for view in views]
         self._of_traits = [each for view, each in asked if view.fields <= _TRAITS]
         self._of_each = [each for view, each in asked if not view.fields <= _TRAITS]
-        self._followers = [
-            (view.follows_events, view.tally, part_keys[view.name]) for view in views if view.follows_events
-        ]
-        self.followed: frozenset[type[Event]] = frozenset().union(*(view.follows_events for view in views))
-        """The facts that any view counts."""
+        self.followers: defaultdict[type[Event], list[tuple[Tally, _PartKeys]]] = defaultdict(list)
+        """For each fact that any view counts, who counts it."""
+        for view in views:
+            for fact in view.follows_events:
+                self.followers[fact].append((view.tally, part_keys[view.name]))
 
     def of(self, task: Task) -> list[KeyedEntry]:
         """Every entry of a task, with its key."""
@@ -84,11 +86,9 @@ class ViewEntries:
 
     def tally(self, counts: Counts, before: Task | None, recorded: RecordedEvent) -> None:
         """Add to `counts` what the views that follow events count of one."""
-        fact = type(recorded.data)
-        for follows_events, tally, part_keys in self._followers:
-            if fact in follows_events:
-                for counted in tally(before, recorded):
-                    counts[part_keys[counted.part]][counted.field] += 1
+        for tally, part_keys in self.followers.get(type(recorded.data), ()):
+            for counted in tally(before, recorded):
+                counts[part_keys[counted.part]][counted.field] += 1
 
     def project(self, tasks: dict[str, Task | None], events: Iterable[RecordedEvent]) -> Changes:
         """Fold events onto `tasks`, which are as they are right before them; the changes to snapshots and views.
@@ -102,8 +102,7 @@ class ViewEntries:
         before = {task: self._look_at(state, common) for task, state in tasks.items()}
         for recorded in events:
             state = tasks[recorded.task]
-            if type(recorded.data) in self.followed:
-                self.tally(changes.counts, state, recorded)
+            self.tally(changes.counts, state, recorded)
             tasks[recorded.task] = evolve(state, recorded)
         moved: defaultdict[tuple[Traits | None, Traits | None], list[str]] = defaultdict(list)
         for task, state in tasks.items():
