@@ -9,6 +9,8 @@ there is to do. The second reads them again, batch by batch, so that memory does
     3  the batch is projected; the snapshots are there
     4  the records that lie elsewhere are renamed under `tt:<town>:legacy:…`
 
+The records of the next batch are read before step 1, and made into events while the server carries out step 2.
+
 After the last batch come what cannot be read and lies in the place of our snapshots, and then the backlog's lists. A crash
 after any step leaves a state from which the next migration goes on: what is adopted is told by the ledger, and the order
 and the batches of the rest do not depend on what was adopted before. So any number may run; a lease saves double work.

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, cast
 
 import msgspec
 import redis
@@ -48,6 +48,11 @@ class Bench(NamedTuple):
 
     def connect(self) -> redis.Redis:
         return connect(self.folder / SOCKET_FILE)
+
+    def server_cpu(self) -> float:
+        """Seconds that the server was on the processor until now."""
+        used = cast("dict[str, float]", self.client.info("cpu"))
+        return float(used["used_cpu_user"]) + float(used["used_cpu_sys"])
 
     def drop_projections(self) -> None:
         """Delete snapshots, views and checkpoints; only the ledger and its heads stay."""

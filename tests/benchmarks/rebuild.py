@@ -6,6 +6,7 @@ that of one that imports everything and does nothing.
 
 from __future__ import annotations
 
+import statistics
 import sys
 from collections.abc import Sequence
 
@@ -39,19 +40,21 @@ def rebuild(bench: Bench) -> RebuildReport:
 def run(events: int, runs: int) -> Figures:
     """Times of fold and rebuild, their ratio, and the rebuild's memory for each task."""
     tasks = events // EVENTS_PER_TASK
-    folds, rebuilds, reports = [], [], []
+    folds, rebuilds, reports, served = [], [], [], []
     with a_bench() as bench:
         total = fill(bench.store, tasks=tasks)
         for _ in range(runs):
             folds.append(timed(lambda: replay(bench.store)))
             bench.drop_projections()
+            before = bench.server_cpu()
             rebuilds.append(timed(lambda: reports.append(rebuild(bench))))
+            served.append(bench.server_cpu() - before)
         # Once more where everything is as it should be already: what an online rebuild mostly meets.
         unchanged = timed(lambda: rebuild(bench))
         bench.drop_projections()
         socket = bench.folder / SOCKET_FILE
         idle_kb, peak = peak_kb(_MODULE, "--idle", socket), peak_kb(_MODULE, "--peak", socket)
-    fold, built = median(folds), median(rebuilds)
+    fold, built, server_cpu = median(folds), median(rebuilds), statistics.median(served)
     return (
         {"events": total, "tasks": tasks}
         | rates("fold", fold, total)
@@ -63,6 +66,10 @@ def run(events: int, runs: int) -> Figures:
             "of it writing, s": sorted(report.write_seconds for report in reports)[runs // 2],
             "rebuild / fold": built.wall / fold.wall,
             "rebuild / fold by CPU": built.cpu / fold.cpu,
+            "CPU of the rebuild, s": built.cpu,
+            "CPU of the server meanwhile, s": server_cpu,
+            # What it would take if nobody ever waited for anybody.
+            "both spread evenly over two cores / fold": (built.cpu + server_cpu) / 2 / fold.wall,
             "rebuild without a difference / fold": unchanged.wall / fold.wall,
             "memory, bytes a task": (peak - idle_kb) * 1_024 / tasks,
         }
