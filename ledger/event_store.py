@@ -1,8 +1,8 @@
 """The ledger itself: append, read and history on one Redis Stream.
 
 It keeps facts in their order and knows nothing of what they mean: `decide` makes them, `projections` reads them.
-The client must not decode responses. Its retries have no part in an append, which is repeated here: a guard fails the
-second time, and the store then finds its own events.
+The client must not decode responses, and its retries are best left off: an append is repeated here, where a guard fails
+the second time and the store then finds its own events.
 """
 
 from __future__ import annotations

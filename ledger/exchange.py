@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 def exchange(client: Redis, commands: Sequence[Sequence[str | bytes | int]]) -> list[Any]:
     """The reply to each of `commands`, errors among them: what a redis-py pipeline does in twice the time.
 
+    A hash is a list of names and values in turn, or a dict where the connection speaks RESP3.
+
     ConnectionError, TimeoutError: any of the commands may have been carried out.
     """
     if not commands:

@@ -204,18 +204,16 @@ class Audit:
                 follows = is_first and recorded.version == 1 and recorded.prev is None
             if not follows:
                 raise _OutOfLineError
+            taken += 1
             if observe is not None:
                 observe(before, recorded)
-            taken += 1
 
         try:
             self.board.fold(events, observe=check)
         except _OutOfLineError:
             return taken
         except LedgerDamagedError as damage:
-            # It follows, and says what cannot be.
-            self._find(FindingKind.EVENT, events[taken - 1].position, str(damage))
-            self._step_over(events[taken - 1])
+            self._refuse(events[taken - 1], damage)
         return taken
 
     def _take(self, recorded: RecordedEvent) -> None:
@@ -229,14 +227,22 @@ class Audit:
             self._find(FindingKind.PREV, recorded.position, problem)
         try:
             self.board.fold([recorded], observe=self._observe)
+            self._orphans.pop(recorded.task, None)
         except SequenceGapError:
-            # That was told above.
+            # That was told above, or when the task's creation was found to be lost.
             self._step_over(recorded)
         except LedgerDamagedError as damage:
-            # What follows the loss of a task's creation is no damage of its own.
-            if recorded.task not in self._orphans:
-                self._find(FindingKind.EVENT, recorded.position, str(damage))
-            self._step_over(recorded)
+            self._refuse(recorded, damage)
+
+    def _refuse(self, recorded: RecordedEvent, damage: LedgerDamagedError) -> None:
+        """Tell of an event that follows what came before it, and says what cannot be."""
+        if isinstance(damage, EventDecodingError):
+            self._lose(recorded, damage)
+            return
+        # What follows the loss of a task's creation is no damage of its own.
+        if recorded.task not in self._orphans:
+            self._find(FindingKind.EVENT, recorded.position, str(damage))
+        self._step_over(recorded)
 
     def _step_over(self, recorded: RecordedEvent) -> None:
         """Fold an event that does not follow what came before it, as well as it can be."""
@@ -253,11 +259,14 @@ class Audit:
             return
         try:
             self.board.fold([recorded])
-        except EventDecodingError:
-            self._lose(recorded)
+        except EventDecodingError as damage:
+            self._lose(recorded, damage)
 
-    def _lose(self, recorded: RecordedEvent) -> None:
-        """Nothing is known of the event's task from here on but that it had this event."""
+    def _lose(self, recorded: RecordedEvent, damage: EventDecodingError | None = None) -> None:
+        """Nothing is known of the event's task from here on but that it had this event; `damage` says why, if that is new."""
+        if damage is not None:
+            self._find(FindingKind.EVENT, recorded.position, str(damage))
+            self.is_readable = False
         self.board.removed.pop(recorded.task, None)
         self._orphans[recorded.task] = Last(recorded.version, recorded.position)
 

@@ -32,7 +32,7 @@ _TRAITS: Final = frozenset({"state", "assigned_to", "tags", "parent_id"})
 _traits_of: Final[Callable[[Task], Traits]] = attrgetter(*sorted(_TRAITS))
 
 
-class Contents(Struct, frozen=True):
+class Contents(Struct):
     """What the keys of all views hold of some tasks: members of sets, scores in sorted sets, counts in hashes."""
 
     members: defaultdict[str, list[str]]
@@ -55,7 +55,6 @@ class ViewEntries:
     def __init__(self, keys: Keys, views: Sequence[View]) -> None:
         self._keys = keys
         part_keys = {view.name: _PartKeys(keys.view(view.name)) for view in views}
-        # Looked up once: a batch asks each view a thousand times.
         asked = [(view, (view.entries, part_keys[view.name])) for view in views]
         self._of_traits = [each for view, each in asked if view.fields <= _TRAITS]
         self._of_each = [each for view, each in asked if not view.fields <= _TRAITS]

@@ -57,15 +57,15 @@ class View:
     name: ClassVar[str]
     schema_version: ClassVar[int]
     fields: ClassVar[frozenset[str]] = frozenset(Task.__struct_fields__)
-    """The fields of a task that `entries` looks at. Tasks that agree in all of them are asked about once, so few are fast."""
+    """The fields of a task that `entries` looks at. A view that looks only at those whose values many tasks share is asked
+    once for all tasks that are alike (`entries.ViewEntries`)."""
     follows_events: ClassVar[frozenset[type[Event]]] = frozenset()
     """The facts `tally` is asked about; most views need only the task as it is, and a million events are not free."""
 
     def entries(self, task: Task) -> Sequence[Entry]:
         """What this view holds of `task` as it is, each entry once: a pure function of its fields.
 
-        Entries do not name the task, so that many tasks can share the same ones: it is asked twice for each task that
-        changes, and the same object is known for the same at once.
+        Entries do not name the task, so that many tasks can share the same ones.
         """
         del task
         return ()

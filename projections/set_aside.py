@@ -61,7 +61,7 @@ class SetAside:
         raise self._is_full(names[0])
 
     def copy(self, tasks: Sequence[str]) -> int:
-        """Copy what lies where the snapshots of these tasks will be, whatever it is, while the ledger has none of them.
+        """Copy what lies where the snapshots of these tasks will be, whatever it is. The ledger has none of them yet.
 
         Returns how many copies are new, but for those that are made anew.
         A copy that says something else is kept too, under the next free name. Source: COPY, keep_copy.lua.

@@ -70,8 +70,16 @@ class MigrationReport(Struct, frozen=True, kw_only=True):
     seconds: float
 
 
+class _Read(NamedTuple):
+    """What was read of some tasks: (entry, key, record or why there is none), and the alias of each that gets one."""
+
+    part: Sequence[Entry]
+    records: list[tuple[Entry, str, OldRecord | str]]
+    aliases: dict[str, str]
+
+
 class _Batch(NamedTuple):
-    """Tasks of `part` that nobody has, as their records are now: the events, and the keys to set aside once those are projected.
+    """Tasks of `part` that nobody had when they were read: the events, and the keys to set aside once those are projected.
 
     `in_our_place` are the tasks of which something lies where the snapshot will be.
     """
@@ -193,9 +201,9 @@ class Migration:
         for part in chain(self._survey.parts(), [None]):
             self._lease.take()
             # Before the append, which the server would finish first.
-            records = [] if part is None else self._read(part)
+            read = None if part is None else self._read(part)
             appending = None if made is None else self._begin(made)
-            following = None if part is None else self._make_batch(part, records)
+            following = None if read is None else self._make_batch(read)
             if made is not None and appending is not None:
                 written.append(self._finish(made, appending))
                 done += written[-1].adopted
@@ -206,8 +214,13 @@ class Migration:
 
     def _begin(self, batch: _Batch) -> Callable[[], list[Position]]:
         """Keep what the snapshots will take the place of, and send the events; what is returned waits for their positions."""
-        self._copied += self._aside.copy(batch.in_our_place)
-        return self._store.begin_append(batch.events, batch.guards) if batch.events else list
+        # Whoever adopted one meanwhile may have put its snapshot there.
+        versions = self._survey.versions(batch.in_our_place)
+        self._copied += self._aside.copy([task for task in batch.in_our_place if not versions[task]])
+        if batch.events:
+            return self._store.begin_append(batch.events, batch.guards)
+        no_positions: Callable[[], list[Position]] = list
+        return no_positions
 
     def _finish(self, batch: _Batch, appending: Callable[[], list[Position]]) -> _Written:
         """Project the events once they are appended, and set aside what they were read from."""
@@ -218,7 +231,7 @@ class Migration:
                 # Somebody else adopted one of them, or took an alias.
                 if not remaining:
                     raise
-                batch = self._make_batch(batch.part, self._read(batch.part))
+                batch = self._make_batch(self._read(batch.part))
                 appending = self._begin(batch)
                 continue
             if not positions:
@@ -227,8 +240,8 @@ class Migration:
             return _Written((positions[0], positions[-1]), len(positions), self._set_aside(batch.keys))
         raise AssertionError("the last attempt returns or raises")
 
-    def _read(self, part: Sequence[Entry]) -> list[tuple[Entry, str, OldRecord | str]]:
-        """(entry, key, record or why there is none) for the records of those of the tasks that the ledger does not have."""
+    def _read(self, part: Sequence[Entry]) -> _Read:
+        """The records of those of the tasks that the ledger does not have."""
         versions = self._survey.versions([entry.id for entry in part])
         keys = [(entry, self._survey.key(entry.id, form)) for entry in part for form in entry.forms]
         self._known += [
@@ -238,12 +251,14 @@ class Migration:
         ]
         keys = [(entry, key) for entry, key in keys if not versions[entry.id]]
         records = self._reader.read([key for _, key in keys])
-        return [(entry, key, record) for (entry, key), record in zip(keys, records, strict=True)]
+        aliases = self._survey.aliases_still_free([entry.id for entry in part if not versions[entry.id]])
+        return _Read(part, [(entry, key, record) for (entry, key), record in zip(keys, records, strict=True)], aliases)
 
-    def _make_batch(self, part: Sequence[Entry], records: Sequence[tuple[Entry, str, OldRecord | str]]) -> _Batch:
-        """What is to be appended for the tasks that these records are of."""
+    def _make_batch(self, read: _Read) -> _Batch:
+        """What is to be appended for the tasks whose records were read; asks the server nothing."""
+        part, aliases = read.part, read.aliases
         found: dict[str, list[tuple[OldRecord, OldTask]]] = {}
-        for entry, key, record in records:
+        for entry, key, record in read.records:
             if isinstance(record, str):
                 self._survey.skip(key, record)
                 continue
@@ -251,8 +266,9 @@ class Migration:
                 found.setdefault(entry.id, []).append((record, read_record(record, entry.id)))
             except ValueError as error:
                 self._survey.skip(key, str(error))
-        aliases = self._survey.aliases_still_free([entry.id for entry in part if entry.id in found])
         facts = {entry.id: self._fact(found[entry.id], aliases) for entry in part if entry.id in found}
+        # Of the ids that the aliases would lead to, too: no push of the same plan comes in between.
+        guarded = [*facts, *(task_id_of_alias(self._keys.town, aliases[task]) for task in facts if task in aliases)]
         command = _command_id(self._keys.town, facts)
         return _Batch(
             part,
@@ -261,8 +277,7 @@ class Migration:
                 NewEvent(task=id_, version=1, actor=self._town.actor, command=command, data=fact)
                 for id_, fact in facts.items()
             ],
-            # The guards of the ids that the aliases would lead to: no push of the same plan comes in between.
-            dict.fromkeys([*facts, *(task_id_of_alias(self._keys.town, alias) for alias in aliases.values())], 0),
+            dict.fromkeys(guarded, 0),
             []
             if self._is_elsewhere
             else [

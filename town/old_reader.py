@@ -6,7 +6,7 @@ What cannot be a record is answered with the reason in words, so that nobody els
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Final, cast
 
 from ledger import OldRecord, exchange, redis_errors
@@ -67,13 +67,20 @@ class OldReader:
             texts = cast("list[bytes | None]", self._client.mget(keys))
             others = [key for key, text in zip(keys, texts, strict=True) if text is None]
             found = exchange(self._client, [("HGETALL", key) for key in others])
-            hashes = {key: reply for key, reply in zip(others, found, strict=True) if isinstance(reply, list) and reply}
+            hashes = {key: reply for key, reply in zip(others, map(_in_turn, found), strict=True) if reply}
             rest = [key for key in others if key not in hashes]
             kinds = dict(zip(rest, exchange(self._client, [("TYPE", key) for key in rest]), strict=True))
         return [
             _why_not(kinds[key].decode()) if key in kinds else _record(key, hashes[key] if text is None else text)
             for key, text in zip(keys, texts, strict=True)
         ]
+
+
+def _in_turn(reply: object) -> list[bytes]:
+    """Names and values of a hash in turn, as HGETALL answered; nothing where there is none."""
+    if isinstance(reply, dict):
+        return list(chain.from_iterable(reply.items()))
+    return reply if isinstance(reply, list) else []
 
 
 def size_of(record: OldRecord) -> int:

@@ -12,6 +12,7 @@ from ledger.lua.source import script_source
 
 if TYPE_CHECKING:
     from redis import Redis
+    from redis.connection import Connection
 
 
 class Appended(NamedTuple):
@@ -77,8 +78,11 @@ class AppendScript:
             return partial(_fail, error)
         try:
             connection.send_command("EVALSHA", self._script.sha, len(keys), *keys, *arguments)  # type: ignore[no-untyped-call]
-        except redis.RedisError as error:
-            self._pool.release(connection)
+        except BaseException as error:
+            # Half of it may have been sent.
+            self._give_back(connection, is_reply_due=True)
+            if not isinstance(error, redis.RedisError):
+                raise
             return partial(_fail, error)
 
         def finish() -> Outcome:
@@ -86,19 +90,24 @@ class AppendScript:
             try:
                 reply = connection.read_response()  # type: ignore[no-untyped-call]
                 is_reply_due = False
-            except redis.ResponseError as error:
+            except redis.exceptions.NoScriptError:
                 is_reply_due = False
-                if not isinstance(error, redis.exceptions.NoScriptError):
-                    raise
-                reply = self._script(keys=keys, args=arguments)
+                reply = None
+            except redis.ResponseError:
+                is_reply_due = False
+                raise
             finally:
-                if is_reply_due:
-                    # It may still come; the next user of the connection must not get it.
-                    connection.disconnect()  # type: ignore[no-untyped-call]
-                self._pool.release(connection)
-            return _understand(reply)
+                self._give_back(connection, is_reply_due=is_reply_due)
+            # The server does not know the script yet: the client sends it along.
+            return _understand(reply or self._script(keys=keys, args=arguments))
 
         return finish
+
+    def _give_back(self, connection: Connection, *, is_reply_due: bool) -> None:
+        if is_reply_due:
+            # It may still come; the next user of the connection must not get it.
+            connection.disconnect()  # type: ignore[no-untyped-call]
+        self._pool.release(connection)
 
 
 def _fail(error: redis.RedisError) -> NoReturn:

@@ -99,6 +99,15 @@ def test_altered_event_is_named_with_its_position(scene: Scene, alteration: Alte
         assert others == []
 
 
+def test_adoption_that_says_what_cannot_be_is_told_also_behind_a_lost_creation(scene: Scene) -> None:
+    """Nothing is known of the task by then, and the event is damage of its own."""
+    first, second = (position_of(scene, "completed", version) for version in (1, 2))
+    alter(scene, second, lambda event: event | ADOPTED)
+    scene.client.xdel(scene.keys.ledger, first)
+    found = [each.kind for each in scene.findings() if each.where == second]
+    assert sorted(found) == ["event", "sequence", "version"]
+
+
 def test_altered_event_does_not_hide_the_next(scene: Scene) -> None:
     """Two events of one batch, and both are named."""
     positions = [position_of(scene, "completed", 3), position_of(scene, "failed", 2)]

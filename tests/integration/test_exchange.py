@@ -60,6 +60,25 @@ def test_append_that_is_begun_leaves_time_for_other_work(client: redis.Redis, ke
     assert finish() == [store.end()]
 
 
+def test_append_with_one_connection_teaches_the_server_its_script(
+    client: redis.Redis, server_socket: Path, keys: Keys
+) -> None:
+    """A server that was started anew knows no scripts; the request that meets this holds no connection meanwhile."""
+    client.script_flush()
+    with redis.Redis(unix_socket_path=str(server_socket), max_connections=1) as narrow:
+        store = EventStore(narrow, keys)
+        assert store.append([an_event(TaskCreated("a"))], {TASK: 0}) == [store.end()]
+
+
+def test_append_that_cannot_be_sent_gives_its_connection_back(server_socket: Path, keys: Keys) -> None:
+    """What is no text is refused by the client, and the next append goes through on the only connection."""
+    with redis.Redis(unix_socket_path=str(server_socket), max_connections=1) as narrow:
+        store = EventStore(narrow, keys)
+        with pytest.raises(UnicodeEncodeError):
+            store.begin_append([an_event(TaskCreated("a"))], {"\ud800": 0, TASK: 0})
+        assert store.append([an_event(TaskCreated("a"))], {TASK: 0}) == [store.end()]
+
+
 def test_append_that_is_begun_without_a_server_says_so_at_its_end(tmp_path: Path, keys: Keys) -> None:
     """An error of the sending waits for whoever asks for the outcome."""
     with redis.Redis(unix_socket_path=str(tmp_path / "nobody.sock")) as nobody:

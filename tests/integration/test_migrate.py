@@ -16,7 +16,18 @@ import msgspec
 import pytest
 import redis
 
-from ledger import BEGINNING, Keys, Source, State, Task, TaskAdopted, TaskNotFoundError, format_ms, task_id_of_alias
+from ledger import (
+    BEGINNING,
+    Keys,
+    OldRecord,
+    Source,
+    State,
+    Task,
+    TaskAdopted,
+    TaskNotFoundError,
+    format_ms,
+    task_id_of_alias,
+)
 from projections import Lease, SetAside
 from tests.support import old_towns
 from tests.support.builders import task_id
@@ -24,6 +35,7 @@ from tests.support.old_towns import MIXED, contents, dump, fill, fill_many, look
 from tests.support.servers import running_server
 from town import LegacyKeptError, MigrationSourceError, Town
 from town.migration import LEASE_NAME
+from town.old_reader import OldReader
 
 TASKS = 100_000 if os.environ.get("TT_STRESS") else 2_000
 
@@ -124,6 +136,16 @@ def test_hash_is_adopted_with_what_it_lacks(opened: Callable[..., Town], client:
     assert (completed.assigned_to, completed.parent_id) == ("a0000000-0000-4000-8000-000000000022", task_id(21))
     assert (cancelled.state, cancelled.tags, cancelled.started_at) == (State.CANCELLED, (), None)
     assert client.type(f"tt:demo:legacy:tt:demo:task:{task_id(21)}") == b"hash"
+
+
+def test_records_are_the_same_over_either_protocol(client: redis.Redis, server_socket: Path) -> None:
+    """A URL may ask for RESP3, in which a hash comes as a dict: the same records, in the same order of their fields."""
+    fill(client, *MIXED)
+    keys = sorted(name.decode() for name in cast("list[bytes]", client.keys("*task*")))
+    with redis.Redis(unix_socket_path=str(server_socket), protocol=3) as modern:
+        records = OldReader(modern, where="modern").read(keys)
+    assert records == OldReader(client, where="plain").read(keys)
+    assert {record.type for record in records if isinstance(record, OldRecord)} == {"string", "hash"}
 
 
 def test_adopted_event_has_the_whole_record_and_the_time_of_now(
