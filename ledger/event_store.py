@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, cast
 
+import redis
+
 from ledger.errors import (
     AppendTooLargeError,
     BackdateRefusedError,
@@ -20,6 +22,7 @@ from ledger.errors import (
     StoreUnavailableError,
     WrongExpectedVersionError,
 )
+from ledger.exchange import exchange
 from ledger.keys import Keys
 from ledger.lua import Appended, AppendScript, Backdated, Conflict, HistoryScript, HistoryStatus, Outcome
 from ledger.position import BEGINNING, Position
@@ -349,14 +352,11 @@ class EventStore:
             connection.send_command("XRANGE", self._keys.ledger, f"({after}", upto or "+", "COUNT", limit)  # type: ignore[no-untyped-call]
 
     def _exchange(self, *command: str | int) -> list[Entry]:
-        """One command on a pooled connection. redis-py's own XRANGE builds a dict for each entry, which halves the rate."""
-        pool = self._client.connection_pool
-        connection = pool.get_connection()
-        try:
-            connection.send_command(*command)  # type: ignore[no-untyped-call]
-            return _read_entries(connection)
-        finally:
-            pool.release(connection)
+        """The reply to one command. redis-py's own XRANGE builds a dict for each entry, which halves the rate."""
+        [reply] = exchange(self._client, [command])
+        if isinstance(reply, redis.ResponseError):
+            raise reply
+        return cast("list[Entry]", reply)
 
 
 def _read_entries(connection: Connection) -> list[Entry]:

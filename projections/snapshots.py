@@ -6,7 +6,7 @@ The same task is the same bytes on every machine: fields in one order, times fro
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final, cast
+from typing import Final
 
 import msgspec
 from msgspec import Struct
@@ -113,9 +113,12 @@ def is_old_record(snapshot: bytes | None, fields: Sequence[bytes | None]) -> boo
 
 def has_position(fields: Mapping[str, object]) -> bool:
     """Whether these fields of a JSON have the position of an event, as a snapshot's do, whole or not."""
+    position = fields.get("position")
+    if not isinstance(position, str):
+        return False
     try:
-        Position.parse(cast("str", fields.get("position")))
-    except (AttributeError, TypeError, ValueError):
+        Position.parse(position)
+    except ValueError:
         return False
     return True
 

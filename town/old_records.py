@@ -134,7 +134,7 @@ class OldTask(Struct, frozen=True, kw_only=True, gc=False):
 def read_record(record: OldRecord, task: str) -> OldTask:
     """What the record of `task` says. ValueError says why it is no task's."""
     fields = _fields(record)
-    if record.type == "string" and "position" in fields and has_position(fields):
+    if record.type == "string" and has_position(fields):
         raise ValueError("it is a snapshot of a ledger, not a record from before")
     named = _required(fields, "id")
     if named.lower() != task:

@@ -37,7 +37,7 @@ for _, change in ipairs(changes) do
   local key = KEYS[change[2] + 1]
   if change[1] == 'DROP' then
     dropped[key] = true
-  elseif types[change[1]] and not dropped[key] then
+  elseif not dropped[key] then
     local found = redis.call('TYPE', key).ok
     if found ~= 'none' and found ~= types[change[1]] then
       return redis.error_reply('WRONGTYPE ' .. key .. ' is a ' .. found)

@@ -10,7 +10,7 @@ import pytest
 import redis
 from redis.connection import UnixDomainSocketConnection
 
-from ledger import EventStore, Keys, TaskCreated, exchange
+from ledger import EventStore, Keys, StoreUnavailableError, TaskCreated, exchange
 from tests.support.builders import TASK, an_event
 
 
@@ -47,7 +47,7 @@ def test_connection_whose_replies_are_left_behind_is_not_given_to_the_next(
         with monkeypatch.context() as patched:
             patched.setattr(UnixDomainSocketConnection, "read_response", read_or_stop)
             with pytest.raises(KeyboardInterrupt):
-                exchange(stopped, [("GET", "text"), ("GET", "text")])
+                exchange(stopped, [("GET", "text"), ("BLPOP", "nothing", "0.5")])
         assert stopped.ping() is True
 
 
@@ -82,6 +82,6 @@ def test_append_that_cannot_be_sent_gives_its_connection_back(server_socket: Pat
 def test_append_that_is_begun_without_a_server_says_so_at_its_end(tmp_path: Path, keys: Keys) -> None:
     """An error of the sending waits for whoever asks for the outcome."""
     with redis.Redis(unix_socket_path=str(tmp_path / "nobody.sock")) as nobody:
-        finish: Any = EventStore(nobody, keys, where="nobody").begin_append([an_event(TaskCreated("a"))], {TASK: 0})
-        with pytest.raises(Exception, match="nobody did not answer"):
+        finish = EventStore(nobody, keys, where="nobody").begin_append([an_event(TaskCreated("a"))], {TASK: 0})
+        with pytest.raises(StoreUnavailableError, match="nobody did not answer"):
             finish()
