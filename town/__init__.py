@@ -14,6 +14,8 @@ from town.errors import (
     MetricsPortError,
     MigrationSourceError,
     MomentError,
+    NotOursError,
+    NotTrustedError,
     PlacedFault,
     PlanChangedError,
     PlanExistsError,
@@ -22,6 +24,7 @@ from town.errors import (
     PlanTooLargeError,
     ProgramNotFoundError,
     ProgramNotStartedError,
+    ProgramRefusedError,
     RunUnfinishedError,
     ServerNotOwnError,
     ServerStartError,
@@ -32,7 +35,7 @@ from town.errors import (
 )
 from town.event_filter import EVERY_EVENT, EventFilter
 from town.event_reader import EVENTS_COUNT
-from town.folder import RedisSettings, Settings, absolute, find_folder, is_town, read_settings, start_of_search
+from town.folder import RedisSettings, Settings, absolute, is_town, read_settings, start_of_search
 from town.hierarchy import Branch
 from town.legacy import LegacyKeys
 from town.migration import Migration, MigrationReport
@@ -46,6 +49,7 @@ from town.registry import RegisteredTown, register_town, registered_towns
 from town.run import Outcome, RunListener, RunReport
 from town.run_mark import RunMark
 from town.runner import Runner, Stop
+from town.search import FoundFolder, find_folder
 from town.server import EmbeddedServer
 from town.servers import FoundTown, Switched, TownState, find_towns, start_town, stop_town
 from town.survey import Irregular, MigrationProgress, Outlook, Skipped
@@ -69,6 +73,7 @@ __all__ = [
     "EventFilter",
     "FolderRefusedError",
     "ForeignServerError",
+    "FoundFolder",
     "FoundTown",
     "ImportReceipt",
     "ImportRefusedError",
@@ -83,6 +88,8 @@ __all__ = [
     "MigrationSourceError",
     "Moment",
     "MomentError",
+    "NotOursError",
+    "NotTrustedError",
     "Outcome",
     "Outlook",
     "PlacedFault",
@@ -100,6 +107,7 @@ __all__ = [
     "PlannedTask",
     "ProgramNotFoundError",
     "ProgramNotStartedError",
+    "ProgramRefusedError",
     "PullChange",
     "PullReceipt",
     "PushReceipt",

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
-from urllib.parse import urlsplit
 
 import redis
 from redis.backoff import NoBackoff
@@ -16,9 +15,11 @@ from redis.retry import Retry
 
 from ledger import StoreUnavailableError, redis_errors
 from town.errors import ForeignServerError, ServerTooOldError
-from town.folder import Settings
+from town.folder import SOCKET_FILE, Settings
+from town.passwords import UNKNOWN_URL, shown_url, with_password
+from town.permission import require_connection
 from town.server import LOADING_SECONDS_MAX, VERSION_MIN, EmbeddedServer
-from town.socket_path import SocketPath
+from town.socket_path import SocketPath, refuse_other_than_own_socket
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 CONNECT_SECONDS_MAX: Final = 5
 REPLY_SECONDS_MAX: Final = 60
 _LOADING_POLL_SECONDS: Final = 0.05
-_UNKNOWN: Final = "the configured URL"
 _SOURCE_ADVICE: Final = "Is it running, and is that its URL? Nothing was changed."
 _SCHEMES: Final = {"valkey": "redis", "valkeys": "rediss", "redis": "redis", "rediss": "rediss", "unix": "unix"}
 
@@ -42,6 +42,8 @@ class Connection:
         self.server = server
         self._socket_path = socket_path
         self.information: dict[str, Any] = {}
+        self.remark: str | None = None
+        """What the user should know of how the server was found."""
 
     def check(self, *, version_min: int = VERSION_MIN) -> None:
         """Wait while the server loads its data, then check its version. StoreUnavailableError, ServerTooOldError."""
@@ -105,7 +107,7 @@ def connect_to_read(url: str) -> Connection:
             raise
     except StoreUnavailableError as error:
         # It is nobody's configured server, and none that `tt start` starts.
-        where = "the URL of --from-url" if error.where == _UNKNOWN else error.where
+        where = "the URL of --from-url" if error.where == UNKNOWN_URL else error.where
         advice = error.advice if error.has_refused or "`tt" not in error.advice else _SOURCE_ADVICE
         raise StoreUnavailableError(where, error.problem, advice, has_refused=error.has_refused) from error
     return connection
@@ -125,17 +127,22 @@ def server_url(settings: Settings) -> str | None:
 
 
 def _open(folder: Path, settings: Settings) -> Connection:
+    # What stands in the environment is this user's own.
+    remark = None if os.environ.get("REDIS_URL") else require_connection(folder, settings)
     url = server_url(settings)
     if url is None:
+        refuse_other_than_own_socket(folder / SOCKET_FILE)
         socket_path = SocketPath(folder)
         client = redis.Redis(unix_socket_path=str(socket_path), **_options())
-        server = EmbeddedServer(folder, binary=settings.redis.binary)
+        server = EmbeddedServer(folder)
         return Connection(client, where=server.where, server=server, socket_path=socket_path)
-    return _open_url(url)
+    connection = _open_url(with_password(url))
+    connection.remark = remark
+    return connection
 
 
 def _open_url(url: str) -> Connection:
-    where = _without_password(url)
+    where = shown_url(url)
     scheme, separator, rest = url.partition("://")
     if not separator or scheme not in _SCHEMES:
         raise StoreUnavailableError(
@@ -166,16 +173,3 @@ def _options() -> dict[str, Any]:
         # A retry after a lost reply would send an append twice; the event store looks before it repeats.
         "retry": Retry(NoBackoff(), 0),
     }
-
-
-def _without_password(url: str) -> str:
-    """The URL as messages may show it; where it is not certain what the password is, nothing of it."""
-    try:
-        parts = urlsplit(url)
-        if "://" not in url or "@" in f"{parts.path}{parts.query}{parts.fragment}":
-            return _UNKNOWN
-        host = parts.hostname or ""
-        port = f":{parts.port}" if parts.port else ""
-    except ValueError:
-        return _UNKNOWN
-    return f"{parts.scheme}://{host}{port}{parts.path}"

@@ -5,6 +5,9 @@ CommandRejectedError
   TownExistsError            the folder is a town of another name
   FolderRefusedError         a file or folder cannot be read or written
   SettingsError              tinytown.toml or towns.toml is not as it should be
+  NotTrustedError            a folder would make `tt` connect or load data, and this user has not allowed it
+  NotOursError               something that `tt` opens is a link, another user's, or open to others
+  ProgramRefusedError        a town's file names a program to run
   ServerNotOwnError          the server is not the town's own, and not ours to stop
   MetricsPortError           the port for metrics cannot be listened on
   MomentError                the moment is not in the ledger
@@ -29,6 +32,7 @@ LedgerDamagedError
 from __future__ import annotations
 
 import errno
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -67,11 +71,15 @@ class PlacedFault(Struct, frozen=True):
 
 
 class TownNotFoundError(CommandRejectedError):
-    """No folder from here upwards is a town."""
+    """No folder from here upwards is a town, as far as the search goes."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, end: Path | None = None, reason: str | None = None) -> None:
+        """`end` is the folder at which the search ended, for `reason`; without it, it went to the top."""
         self.folder = folder
-        super().__init__(f"No town at {folder} or above. Make one with `tt init`, or name one with --town PATH.")
+        self.end = end
+        above = f"{folder} or above" if end is None else f"{folder} or above, below {end}"
+        why = "" if end is None else f" The search ended at {end}, which {reason}."
+        super().__init__(f"No town at {above}.{why} Make one with `tt init`, or name one with --town PATH.")
 
 
 class TownExistsError(CommandRejectedError):
@@ -101,6 +109,40 @@ class SettingsError(CommandRejectedError):
         self.path = path
         self.problem = problem
         super().__init__(f"{path}: {problem}. Correct the file; docs/reference/settings.md lists what it may hold.")
+
+
+class NotTrustedError(CommandRejectedError):
+    """A folder would make `tt` open a connection or load data, and this user has not allowed that. Nothing was done."""
+
+    def __init__(self, place: str, problem: str, *, folder: Path) -> None:
+        """`place` is the file, with its line where there is one; `problem` says what it would lead to."""
+        self.place = place
+        self.folder = folder
+        super().__init__(
+            f"{place}: {problem}. Nothing was connected to or loaded."
+            f" Look at it first; if you trust it, allow it once: `tt trust --town {shlex.quote(str(folder))}`."
+        )
+
+
+class NotOursError(CommandRejectedError):
+    """Something that `tt` opens is not a plain file or folder of this user's. Nothing was opened."""
+
+    def __init__(self, path: Path, problem: str, advice: str) -> None:
+        self.path = path
+        self.problem = problem
+        super().__init__(f"{path} {problem}, so it is not used. {advice}")
+
+
+class ProgramRefusedError(CommandRejectedError):
+    """A town's file names a program to run; only the user's own settings may."""
+
+    def __init__(self, place: str) -> None:
+        self.place = place
+        super().__init__(
+            f"{place}: [redis] binary names a program to run, and that is not taken from a town's file, which may come"
+            " from somebody else. Nothing was run. Take the line out; if you need that program, name it in"
+            " ~/.tt/settings.toml under [redis], or in TT_SERVER_BINARY."
+        )
 
 
 class ServerNotOwnError(CommandRejectedError):

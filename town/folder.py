@@ -11,7 +11,6 @@ import contextlib
 import os
 import re
 import stat
-import subprocess
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,7 +21,9 @@ import tomli_w
 from msgspec import Struct
 
 from ledger import TOWN_NAME_CHARS_MAX, TOWN_NAMES_RESERVED, InvalidValueError, check_town_name
-from town.errors import FolderRefusedError, SettingsError, TownExistsError, TownNotFoundError
+from town.errors import FolderRefusedError, SettingsError, TownExistsError
+from town.plain_file import open_plain
+from town.repository import branch, find_repository
 
 SETTINGS_FILE: Final = "tinytown.toml"
 SOCKET_FILE: Final = "redis.sock"
@@ -30,12 +31,12 @@ LOCK_FILE: Final = "server.lock"
 """In the data folder: whoever holds its lock is the server."""
 DATA_FOLDER: Final = ".tt"
 GITIGNORE_LINES: Final = (f"{DATA_FOLDER}/", SOCKET_FILE)
-_GIT_SECONDS_MAX: Final = 5
+SETTINGS_BYTES_MAX: Final = 1024 * 1024
 _TEMPORARY_SUFFIX: Final = ".new"
 
 
 class RedisSettings(Struct, frozen=True):
-    """`[redis]`: a server's `url`, or the `binary` of the embedded one; `hash_tag` renders keys for a cluster."""
+    """`[redis]`: a server's `url`; `hash_tag` renders keys for a cluster. `binary` is known so that it can be refused."""
 
     url: str | None = None
     binary: str | None = None
@@ -49,23 +50,18 @@ class Settings(Struct, frozen=True):
     redis: RedisSettings = RedisSettings()
 
 
-def find_folder(start: Path) -> Path:
-    """The nearest folder from `start` upwards that is a town; TownNotFoundError."""
-    start = absolute(start)
-    for folder in (start, *start.parents):
-        if is_town(folder):
-            return folder
-    raise TownNotFoundError(start)
-
-
 def start_of_search(path: Path | str | None = None) -> Path:
     """Where the search for a town begins: `path`, else TT_TOWN, else the current folder."""
     return Path(path if path is not None else os.environ.get("TT_TOWN") or Path.cwd())
 
 
 def is_town(folder: Path) -> bool:
+    """Whether the folder holds a `tinytown.toml`, whatever that is: reading it tells."""
     with refuse_os_errors(folder):
-        return (folder / SETTINGS_FILE).is_file()
+        try:
+            return not stat.S_ISDIR((folder / SETTINGS_FILE).lstat().st_mode)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
 
 
 def absolute(path: Path) -> Path:
@@ -75,9 +71,9 @@ def absolute(path: Path) -> Path:
 
 
 def read_settings(folder: Path) -> Settings:
-    """What the town's `tinytown.toml` says; SettingsError names what is wrong with it."""
+    """What the town's `tinytown.toml` says. SettingsError; NotOursError where it is a link or another user's."""
     path = folder / SETTINGS_FILE
-    table = read_toml(path)
+    table = _parse_toml(path, _read_settings_file(path))
     try:
         settings = msgspec.convert(table, Settings)
         check_town_name(settings.name)
@@ -115,10 +111,10 @@ def make_folder(folder: Path, *, name: str | None = None, url: str | None = None
 
 def suggest_name(folder: Path) -> str:
     """A town name from the git repository and branch, else from the folder, made fit for the rule."""
-    repository = _git(folder, "rev-parse", "--show-toplevel")
-    branch = _git(folder, "symbolic-ref", "--short", "HEAD")
-    if repository and branch:
-        return fit_name(f"{Path(repository).name}-{branch}")
+    repository = find_repository(next(parent for parent in (folder, *folder.parents) if parent.is_dir()))
+    checked_out = None if repository is None else branch(repository)
+    if repository is not None and checked_out is not None:
+        return fit_name(f"{repository.root.name}-{checked_out}")
     return fit_name(folder.name)
 
 
@@ -130,14 +126,21 @@ def fit_name(text: str) -> str:
     return fitted or "town"
 
 
+def setting_place(folder: Path, key: str) -> str:
+    """Where in the town's `tinytown.toml` the key stands, for messages: the file, and the line if it can be told."""
+    path = folder / SETTINGS_FILE
+    lines = _read_settings_file(path).decode(errors="replace").splitlines()
+    pattern = re.compile(rf"""(?:^|[\s{{,."']){re.escape(key)}["']?\s*=""")
+    number = next((number for number, line in enumerate(lines, 1) if pattern.search(line.partition("#")[0])), None)
+    return str(path) if number is None else f"{path}, line {number}"
+
+
 def read_toml(path: Path) -> dict[str, object]:
-    """The tables in a TOML file; SettingsError where it is none."""
+    """The tables in a TOML file of the user's own; SettingsError where it is none, or too large."""
     with refuse_os_errors(path):
-        content = path.read_bytes()
-    try:
-        return tomllib.loads(content.decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(path, f"is not TOML: {error}") from error
+        file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        content = _read_whole(path, file)
+    return _parse_toml(path, content)
 
 
 def write_toml(path: Path, table: dict[str, object]) -> None:
@@ -187,6 +190,27 @@ def _written_beside(path: Path, content: bytes, like: os.stat_result | None) -> 
         temporary.unlink(missing_ok=True)
 
 
+def _read_settings_file(path: Path) -> bytes:
+    with refuse_os_errors(path):
+        return _read_whole(path, open_plain(path, os.O_RDONLY, path=path))
+
+
+def _read_whole(path: Path, file: int) -> bytes:
+    """All of an open file, which is closed; SettingsError where it is larger than settings are."""
+    with open(file, "rb") as opened:  # noqa: PTH123 - a descriptor has no path
+        content = opened.read(SETTINGS_BYTES_MAX + 1)
+    if len(content) > SETTINGS_BYTES_MAX:
+        raise SettingsError(path, f"has more than {SETTINGS_BYTES_MAX:,} bytes")
+    return content
+
+
+def _parse_toml(path: Path, content: bytes) -> dict[str, object]:
+    try:
+        return tomllib.loads(content.decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise SettingsError(path, f"is not TOML: {error}") from error
+
+
 @contextlib.contextmanager
 def refuse_os_errors(path: Path) -> Iterator[None]:
     """Inside, an OSError leaves as FolderRefusedError that names the file it is about."""
@@ -204,19 +228,3 @@ def _add_gitignore_lines(path: Path) -> None:
         separator = "" if content.endswith(b"\n") or not content else "\n"
         with path.open("ab") as file:
             file.write((separator + "".join(f"{line}\n" for line in missing)).encode())
-
-
-def _git(folder: Path, *arguments: str) -> str | None:
-    """What git prints, or None where there is no git, no repository or no answer."""
-    existing = next(parent for parent in (folder, *folder.parents) if parent.is_dir())
-    try:
-        finished = subprocess.run(  # noqa: S603 - no shell, and the arguments are ours
-            ["git", "-C", str(existing), *arguments],  # noqa: S607 - whichever git the person uses
-            capture_output=True,
-            check=True,
-            text=True,
-            timeout=_GIT_SECONDS_MAX,
-        )
-    except (OSError, subprocess.SubprocessError, UnicodeDecodeError):
-        return None
-    return finished.stdout.strip() or None

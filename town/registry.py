@@ -13,13 +13,18 @@ from msgspec import Struct
 
 from town.errors import SettingsError
 from town.folder import read_toml, refuse_os_errors, write_toml
+from town.home import home_path, make_home_folder
 
 
 class RegisteredTown(Struct, frozen=True):
-    """A town's name and the folder it was made in."""
+    """A town's name and the folder it was made in.
+
+    `is_trust_kept`: what it leads to is kept in `~/.tt/trusted`. Programs from before that wrote entries without it.
+    """
 
     name: str
     path: str
+    is_trust_kept: bool = False
 
 
 class _Registry(Struct, frozen=True):
@@ -27,7 +32,7 @@ class _Registry(Struct, frozen=True):
 
 
 def registry_path() -> Path:
-    return Path.home() / ".tt" / "towns.toml"
+    return home_path("towns.toml")
 
 
 def registered_towns() -> tuple[RegisteredTown, ...]:
@@ -56,7 +61,7 @@ def register_town(town: RegisteredTown) -> None:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_home_folder(path)
     lock = os.open(path.with_suffix(".lock"), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)

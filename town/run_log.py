@@ -11,8 +11,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from town.folder import DATA_FOLDER
+from ledger import CommandRejectedError
+from town.data_folder import DataFolder
 from town.output_tail import Tail
+from town.plain_file import open_plain
 
 LOG_BYTES_MAX: Final = 10 * 1024 * 1024
 LOG_END_BYTES_MAX: Final = 64 * 1024
@@ -25,8 +27,9 @@ class RunLog:
     """The log at `.tt/logs/<task>-<run>.log` of the town in `folder`. Beyond LOG_BYTES_MAX only the end is kept."""
 
     def __init__(self, folder: Path, *, task: str, run: str) -> None:
-        self._logs = folder / DATA_FOLDER / LOGS_FOLDER
-        self.path = self._logs / f"{task}-{run}{_SUFFIX}"
+        self._data = DataFolder(folder)
+        self._name = f"{task}-{run}{_SUFFIX}"
+        self.path = self._data.path / LOGS_FOLDER / self._name
         self.problem: str | None = None
         self._file: int | None = None
         self._bytes = 0
@@ -34,10 +37,11 @@ class RunLog:
 
     def __enter__(self) -> Self:
         try:
-            self._logs.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _remove_oldest(self._logs, kept_max=LOGS_KEPT_MAX - 1)
-            self._file = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
-        except OSError as error:
+            self._data.make()
+            with self._data.opened_folder(LOGS_FOLDER) as logs:
+                _remove_oldest(logs, kept_max=LOGS_KEPT_MAX - 1)
+                self._file = open_plain(self._name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, path=self.path, folder=logs)
+        except (OSError, CommandRejectedError) as error:
             self._give_up(error)
         return self
 
@@ -67,8 +71,8 @@ class RunLog:
         except OSError as error:
             self._give_up(error)
 
-    def _give_up(self, error: OSError) -> None:
-        self.problem = f"{self.path} cannot be written: {error.strerror or error}"
+    def _give_up(self, error: OSError | CommandRejectedError) -> None:
+        self.problem = f"{self.path} cannot be written: {getattr(error, 'strerror', None) or error}"
         self._close()
 
     def _close(self) -> None:
@@ -77,15 +81,17 @@ class RunLog:
             self._file = None
 
 
-def _remove_oldest(folder: Path, *, kept_max: int) -> None:
-    """Remove logs until `kept_max` are left, the oldest first. Another runner may be at the same."""
-    logs = [path for path in folder.iterdir() if path.suffix == _SUFFIX]
-    if len(logs) > kept_max:
-        for path in sorted(logs, key=_changed_at)[: len(logs) - kept_max]:
-            path.unlink(missing_ok=True)
+def _remove_oldest(logs: int, *, kept_max: int) -> None:
+    """Remove logs from the open folder until `kept_max` are left, the oldest first. Another runner may be at the same."""
+    with os.scandir(logs) as entries:
+        found = [entry for entry in entries if entry.name.endswith(_SUFFIX)]
+    if len(found) > kept_max:
+        for entry in sorted(found, key=_changed_at)[: len(found) - kept_max]:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(entry.name, dir_fd=logs)
 
 
-def _changed_at(path: Path) -> float:
+def _changed_at(entry: os.DirEntry[str]) -> float:
     with contextlib.suppress(OSError):
-        return path.stat().st_mtime
+        return entry.stat(follow_symlinks=False).st_mtime
     return 0.0

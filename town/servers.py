@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 
 from msgspec import Struct
 
-from ledger import LedgerError
+from ledger import LedgerError, StoreUnavailableError
 from town.connection import connect, server_url
 from town.errors import ServerNotOwnError
-from town.folder import find_folder, is_town, read_settings, start_of_search
-from town.registry import registered_towns
+from town.folder import is_town, read_settings, start_of_search
+from town.registry import RegisteredTown, registered_towns
+from town.search import find_folder
 from town.server import EmbeddedServer
 
 
@@ -21,14 +23,17 @@ class TownState(StrEnum):
     UP = "up"
     DOWN = "down"
     GONE = "gone"
+    REFUSED = "refused"
+    """What it leads to is not trusted, or not this user's own."""
 
 
 class FoundTown(Struct, frozen=True):
-    """A registered town, and whether its server is up."""
+    """A registered town, and whether its server is up; `remark` is what else is to be known."""
 
     name: str
     path: str
     state: TownState
+    remark: str | None = None
 
 
 class Switched(Struct, frozen=True):
@@ -41,7 +46,8 @@ class Switched(Struct, frozen=True):
 
 def find_towns() -> list[FoundTown]:
     """Every registered town, by path; no server is started."""
-    return [FoundTown(each.name, each.path, _state(Path(each.path))) for each in registered_towns()]
+    towns = registered_towns()
+    return [FoundTown(each.name, each.path, _state(Path(each.path)), _remark(each, towns)) for each in towns]
 
 
 def start_town(path: Path | None) -> Switched:
@@ -72,6 +78,14 @@ def _state(folder: Path) -> TownState:
         if server_url(settings) is None:
             return TownState.UP if EmbeddedServer(folder).is_running() else TownState.DOWN
         connect(folder, settings, is_starting=False).close()
-    except LedgerError:
+    except StoreUnavailableError:
         return TownState.DOWN
+    except LedgerError:
+        return TownState.REFUSED
     return TownState.UP
+
+
+def _remark(town: RegisteredTown, towns: Sequence[RegisteredTown]) -> str | None:
+    """Two folders may carry one name, as clones of one repository do; each has a ledger of its own."""
+    others = [each.path for each in towns if each.name == town.name and each.path != town.path]
+    return f"another town than the {town.name} in {', '.join(others)}" if others else None

@@ -7,11 +7,15 @@ folder where the system shows those as files, and through a short link elsewhere
 from __future__ import annotations
 
 import os
+import stat
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from town.errors import NotOursError
 from town.folder import SOCKET_FILE
+from town.plain_file import refuse_other_than_ours
 
 ADDRESS_BYTES_MAX: Final = 103
 _DESCRIPTORS: Final = Path("/proc/self/fd")
@@ -46,3 +50,12 @@ class SocketPath:
         if self._link_folder is not None:
             self._link_folder.cleanup()
             self._link_folder = None
+
+
+def refuse_other_than_own_socket(path: Path) -> None:
+    """NotOursError where a link, a file or another user's socket lies in the place of the town's; nothing there is fine."""
+    with suppress(FileNotFoundError):
+        status = path.lstat()
+        refuse_other_than_ours(path, status)
+        if not stat.S_ISSOCK(status.st_mode):
+            raise NotOursError(path, "is no socket", "Move it away; the server makes its own.")

@@ -90,7 +90,8 @@ from town.durability import Durability, read_durability
 from town.errors import ImportRefusedError, MigrationSourceError, MomentError
 from town.event_filter import EVERY_EVENT, EventFilter
 from town.event_reader import EVENTS_COUNT, EventReader
-from town.folder import Settings, absolute, find_folder, make_folder, read_settings, start_of_search
+from town.folder import Settings, read_settings, start_of_search
+from town.founding import make_town
 from town.hierarchy import Branch, Hierarchy, tree_on
 from town.legacy import Legacy
 from town.migration import Migration
@@ -103,6 +104,7 @@ from town.plan_receipts import PlanComparison, PullReceipt, PushReceipt
 from town.reclaim import LostTask, Reclaimer
 from town.references import References, find_on_board
 from town.registry import RegisteredTown, register_town, registered_towns
+from town.search import FoundFolder, find
 from town.wait import Waited, wait_for
 from town.writer import Receipt, Wish, Writer
 
@@ -127,9 +129,11 @@ class ImportReceipt(Struct, frozen=True):
 class Town:
     """One town: its ledger, its views and its folder. Not for several threads at once; open one in each."""
 
-    def __init__(self, connection: Connection, *, folder: Path, settings: Settings, actor: str) -> None:
+    def __init__(self, connection: Connection, *, folder: FoundFolder, settings: Settings, actor: str) -> None:
         self.name = settings.name
-        self.folder = folder
+        self.folder = folder.folder
+        self.found = folder
+        """The folder, and why it is that one."""
         self.actor = actor
         self.keys = Keys(settings.name, settings.redis.hash_tag)
         self.where = connection.where
@@ -164,11 +168,11 @@ class Town:
         `actor` is who acts; None takes TT_ACTOR, then the login name. TownNotFoundError, SettingsError,
         StoreUnavailableError.
         """
-        folder = find_folder(start_of_search(path))
-        settings = read_settings(folder)
+        found = find(start_of_search(path))
+        settings = read_settings(found.folder)
         checked_actor = current_actor(actor)
-        connection = connect(folder, settings, is_starting=is_starting)
-        return cls(connection, folder=folder, settings=settings, actor=checked_actor)
+        connection = connect(found.folder, settings, is_starting=is_starting)
+        return cls(connection, folder=found, settings=settings, actor=checked_actor)
 
     @classmethod
     def init(
@@ -178,19 +182,26 @@ class Town:
         name: str | None = None,
         url: str | None = None,
         actor: str | None = None,
+        is_here: bool = False,
         is_registered: bool = True,
     ) -> Self:
-        """Make the folder at `path` a town, or meet it as it is; start its server and record it in the registry."""
-        folder = absolute(Path(path) if path is not None else Path.cwd())
+        """Make the folder at `path` a town, or meet it as it is; start its server and record it in the registry.
+
+        In a linked git worktree that is the folder of the main checkout, unless `is_here`: then the worktree is a town of
+        its own. A password in `url` is kept in `~/.tt/passwords.toml`, and stands in no file of the town. What is refused
+        has made nothing.
+        """
+        start = Path(path) if path is not None else Path.cwd()
         checked_actor = current_actor(actor)
         if is_registered:
             # Read first: where it is broken, nothing is made.
             registered_towns()
-        settings = make_folder(folder, name=name, url=url)
-        town = cls(connect(folder, settings), folder=folder, settings=settings, actor=checked_actor)
+        found = make_town(start, name=name, url=url, is_here=is_here)
+        settings = read_settings(found.folder)
+        town = cls(connect(found.folder, settings), folder=found, settings=settings, actor=checked_actor)
         if is_registered:
             try:
-                register_town(RegisteredTown(settings.name, str(folder)))
+                register_town(RegisteredTown(settings.name, str(found.folder), is_trust_kept=True))
             except BaseException:
                 town.close()
                 raise
@@ -634,8 +645,10 @@ class Town:
 
     @property
     def server_warning(self) -> str | None:
-        """What the town's own server said when this object started it, and its people should know."""
-        return None if self._connection.server is None else self._connection.server.warning
+        """What the user should know of how the server was found, and of what it said when this object started it."""
+        said = None if self._connection.server is None else self._connection.server.warning
+        words = [each for each in (self._connection.remark, said) if each is not None]
+        return "\n".join(words) or None
 
     def server_version(self) -> str:
         """`Valkey 9.1.2`, as the server says of itself."""

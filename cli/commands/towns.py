@@ -8,12 +8,12 @@ from typing import Annotated
 import typer
 
 from cli.options import ActorOption, JsonOption, TownOption
-from cli.output import say, say_fields, say_json, say_table
+from cli.output import say, say_fields, say_json, say_table, warn
 from cli.render import agent_rows, states_line
 from cli.session import opened, warn_outdated
 from cli.text import counted, local_time, visible
 from ledger import BEGINNING, Position, State
-from town import Durability, Town, TownState, find_towns, start_town, stop_town
+from town import Durability, FoundFolder, Town, TownState, find_towns, start_town, stop_town
 
 
 def init(
@@ -30,6 +30,9 @@ def init(
             "--url", metavar="URL", help="Use the server at this URL; without it the town has a server of its own."
         ),
     ] = None,
+    here: Annotated[
+        bool, typer.Option("--here", help="In a linked git worktree: a town of its own, not the repository's.")
+    ] = False,
     town: Annotated[
         Path | None, typer.Option("--town", metavar="PATH", help="The folder to make a town. Default: this folder.")
     ] = None,
@@ -39,13 +42,16 @@ def init(
     """Make a folder a town, start its server, and record it in ~/.tt/towns.toml.
 
     Writes tinytown.toml and adds .tt/ and redis.sock to .gitignore. In a folder that is a town already, it starts the server.
+    A linked git worktree has the town of its repository's main checkout. A password in the URL is kept in ~/.tt/passwords.toml.
     """
-    with Town.init(town, name=name, url=url, actor=actor) as made:
+    with Town.init(town, name=name, url=url, actor=actor, is_here=here) as made:
+        if made.server_warning is not None:
+            warn(made.server_warning)
         warn_outdated(made)
         if as_json:
             say_json({"town": made.name, "folder": str(made.folder), "server": made.where})
             return
-        say(f"Town {made.name} is ready in {visible(str(made.folder))}.")
+        say(f"Town {made.name} is ready in {visible(_folder_words(made.found))}.")
         say(f"Its server is at {visible(made.where)}.")
         say('Next: tt assign worker-1 "Implement user authentication"')
 
@@ -54,7 +60,14 @@ def towns(*, as_json: JsonOption = False) -> None:
     """List the towns of this person and whether their servers are up."""
     found = find_towns()
     if as_json:
-        say_json({"towns": [{"town": each.name, "folder": each.path, "state": each.state} for each in found]})
+        say_json(
+            {
+                "towns": [
+                    {"town": each.name, "folder": each.path, "state": each.state, "remark": each.remark}
+                    for each in found
+                ]
+            }
+        )
         return
     if not found:
         say("No towns yet. Make one with `tt init`.")
@@ -63,6 +76,9 @@ def towns(*, as_json: JsonOption = False) -> None:
         ["TOWN", "STATE", "FOLDER"],
         [[visible(each.name), _state_words(each.state), visible(each.path)] for each in found],
     )
+    for each in found:
+        if each.remark is not None:
+            say(f"{visible(each.path)} is {visible(each.remark)}.")
 
 
 def start(*, town: TownOption = None, actor: ActorOption = None, as_json: JsonOption = False) -> None:
@@ -102,6 +118,7 @@ def status(
             shape = {
                 "town": opened_town.name,
                 "folder": str(opened_town.folder),
+                "folder_reason": opened_town.found.reason,
                 "server": {
                     "where": opened_town.where,
                     "version": opened_town.server_version(),
@@ -121,7 +138,7 @@ def status(
         say_fields(
             [
                 ("Town", opened_town.name),
-                ("Folder", visible(str(opened_town.folder))),
+                ("Folder", visible(_folder_words(opened_town.found))),
                 ("Server", f"up, {opened_town.server_version()}, at {visible(opened_town.where)}"),
                 ("Durable", _durability_words(durability)),
                 ("Events", _events_words(end)),
@@ -135,7 +152,17 @@ def status(
 
 
 def _state_words(state: TownState) -> str:
-    return {TownState.UP: "up", TownState.DOWN: "down", TownState.GONE: "folder gone"}[state]
+    return {
+        TownState.UP: "up",
+        TownState.DOWN: "down",
+        TownState.GONE: "folder gone",
+        TownState.REFUSED: "not trusted",
+    }[state]
+
+
+def _folder_words(found: FoundFolder) -> str:
+    """The folder, and why it is that one where it is not the nearest upwards."""
+    return f"{found.folder} ({found.reason})" if found.reason else str(found.folder)
 
 
 def _durability_words(durability: Durability) -> str:

@@ -15,7 +15,6 @@ from town.folder import (
     GITIGNORE_LINES,
     SETTINGS_FILE,
     Settings,
-    find_folder,
     fit_name,
     is_town,
     make_folder,
@@ -23,6 +22,7 @@ from town.folder import (
     suggest_name,
     write_toml,
 )
+from town.search import find_folder
 
 
 @pytest.fixture

@@ -1,0 +1,223 @@
+"""`.tt`, the folder of a town's data: opened without following links, this user's alone, and made on this machine.
+
+A clone, an unpacked archive and a restored backup bring a `.tt` too. What was made here is known by `identity`, a file in
+it with a random token: `town.trust` remembers the token with the folder's inode, which no copy has (decision 0019).
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from msgspec import Struct
+
+from town.errors import FolderRefusedError, NotOursError, NotTrustedError
+from town.folder import DATA_FOLDER
+from town.git_index import Tracking, tracking
+from town.plain_file import open_plain, refuse_other_than_ours
+from town.repository import find_repository
+from town.trust import Grant, allow, data_grant, is_granted, trusts_everything
+
+IDENTITY_FILE: Final = "identity"
+ENTRIES_MAX: Final = 100_000
+_TOKEN_BYTES: Final = 16
+_TOKEN_CHARS: Final = frozenset("0123456789abcdef")
+_FOLDER_FLAGS: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
+
+
+class DataSize(Struct, frozen=True):
+    """How much a data folder holds."""
+
+    files: int
+    bytes: int
+
+
+class DataFolder:
+    """The `.tt` of the town in `folder`. NotOursError where it, or what is opened in it, is no plain thing of this user's."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.path = folder / DATA_FOLDER
+
+    def exists(self) -> bool:
+        """Whether something lies there, whatever it is."""
+        return os.path.lexists(self.path)
+
+    @contextmanager
+    def opened(self) -> Iterator[int]:
+        """Inside, a descriptor of the folder, which its name need not lead to any more."""
+        descriptor = self._open()
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+    @contextmanager
+    def opened_folder(self, name: str) -> Iterator[int]:
+        """Inside, a descriptor of a folder in it, which is made where there is none. NotOursError, OSError."""
+        with self.opened() as parent:
+            with suppress(FileExistsError):
+                os.mkdir(name, 0o700, dir_fd=parent)
+            refuse_other_than_ours(self.path / name, os.stat(name, dir_fd=parent, follow_symlinks=False))
+            descriptor = os.open(name, _FOLDER_FLAGS, dir_fd=parent)
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+    def open_file(self, name: str, flags: int) -> int:
+        """A descriptor of a plain file of this user's in the folder; with O_CREAT it is made, for this user alone.
+
+        FileNotFoundError where it is not there, or the folder is not.
+        """
+        with self.opened() as folder:
+            return open_plain(name, flags, path=self.path / name, folder=folder)
+
+    def make(self) -> None:
+        """Make the folder where there is none, as one that was made here. FolderRefusedError: nothing was made.
+
+        Of several processes at once one makes it, and it is there whole or not at all.
+        """
+        if self.exists() and not self._is_empty():
+            return
+        new = self.path.with_name(f"{DATA_FOLDER}.{secrets.token_hex(8)}.new")
+        try:
+            new.mkdir(mode=0o700)
+            try:
+                self._allow(new, self._write_token(new))
+                # A folder that is there already, and not empty, was made by another process meanwhile.
+                with suppress(OSError):
+                    new.rename(self.path)
+            finally:
+                shutil.rmtree(new, ignore_errors=True)
+        except OSError as error:
+            raise FolderRefusedError(self.path, error) from error
+
+    def is_trusted(self) -> bool:
+        """Whether it was made on this machine by this user, or allowed."""
+        grant = self._grant()
+        return trusts_everything() or (grant is not None and is_granted(grant))
+
+    def require_trust(self) -> None:
+        """Go on only where its data may be loaded. NotTrustedError; NotOursError names the first thing that is not ours."""
+        self.check()
+        if not self.is_trusted():
+            raise NotTrustedError(
+                str(self.path),
+                "this data was not made by `tt` on this machine: it came with a clone, a copy or a backup",
+                folder=self._folder,
+            )
+
+    def trust(self) -> None:
+        """Allow the data that is there from now on. NotOursError, FolderRefusedError."""
+        self.check()
+        with self.opened() as folder, suppress(FileNotFoundError):
+            # A token that came along is known to whoever made it.
+            os.unlink(IDENTITY_FILE, dir_fd=folder)
+        try:
+            self._allow(self.path, self._write_token(self.path))
+        except OSError as error:
+            raise FolderRefusedError(self.path, error) from error
+
+    def check(self) -> DataSize:
+        """Look at everything in the folder before it is loaded: plain files and folders of this user's, not known to git."""
+        self._refuse_tracked()
+        files = size = 0
+        for path, status in self._walk():
+            if not stat.S_ISDIR(status.st_mode):
+                files += 1
+                size += status.st_size
+            refuse_other_than_ours(path, status)
+        return DataSize(files, size)
+
+    def was_made_by_older_program(self) -> bool:
+        """Whether it looks as an older program left it, which wrote no token: for this user alone from the start."""
+        try:
+            status = self.path.lstat()
+        except OSError:
+            return False
+        return not (stat.S_IMODE(status.st_mode) & _OTHERS) and not os.path.lexists(self.path / IDENTITY_FILE)
+
+    def _open(self) -> int:
+        status = self.path.lstat()
+        refuse_other_than_ours(self.path, status)
+        if not stat.S_ISDIR(status.st_mode):
+            raise NotOursError(self.path, "is no folder", "Move it away, and `tt start` makes a new one.")
+        descriptor = os.open(self.path, _FOLDER_FLAGS)
+        if stat.S_IMODE(status.st_mode) & _OTHERS:
+            os.fchmod(descriptor, 0o700)
+        return descriptor
+
+    def _is_empty(self) -> bool:
+        with suppress(OSError), os.scandir(self.path) as entries:
+            return self.path.is_dir() and not self.path.is_symlink() and next(entries, None) is None
+        return False
+
+    def _grant(self) -> Grant | None:
+        """What has to be allowed for this very folder; None where it has no token."""
+        try:
+            file = self.open_file(IDENTITY_FILE, os.O_RDONLY)
+        except FileNotFoundError:
+            return None
+        try:
+            token = os.read(file, _TOKEN_BYTES * 2 + 1).decode(errors="replace").strip()
+        finally:
+            os.close(file)
+        if len(token) != _TOKEN_BYTES * 2 or not _TOKEN_CHARS.issuperset(token):
+            return None
+        return data_grant(token, self.path.lstat().st_ino)
+
+    def _allow(self, path: Path, token: str) -> None:
+        allow(data_grant(token, path.lstat().st_ino), self._folder)
+
+    def _write_token(self, path: Path) -> str:
+        token = secrets.token_hex(_TOKEN_BYTES)
+        flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+        file = os.open(path / IDENTITY_FILE, flags, 0o600)
+        try:
+            os.write(file, f"{token}\n".encode())
+            os.fsync(file)
+        finally:
+            os.close(file)
+        return token
+
+    def _walk(self) -> Iterator[tuple[Path, os.stat_result]]:
+        """Everything in the folder, itself first, with its own status, links not followed. NotOursError beyond ENTRIES_MAX."""
+        waiting, seen = [self.path], 0
+        while waiting:
+            path = waiting.pop()
+            try:
+                status = path.lstat()
+                yield path, status
+                if stat.S_ISDIR(status.st_mode):
+                    waiting.extend(path.iterdir())
+            except FileNotFoundError:
+                # A runner removes old logs, and a server its old files, while this looks.
+                continue
+            except OSError as error:
+                raise FolderRefusedError(path, error) from error
+            seen += 1
+            if seen > ENTRIES_MAX:
+                raise NotOursError(self.path, f"holds more than {ENTRIES_MAX:,} files", "Is it a town's data folder?")
+
+    def _refuse_tracked(self) -> None:
+        repository = find_repository(self._folder)
+        if repository is None:
+            return
+        match tracking(repository, self.path):
+            case Tracking.NONE:
+                return
+            case Tracking.UNKNOWN:
+                problem = "lies in a git repository whose index cannot be read, so it may be part of it"
+                advice = f"`git -C {self._folder} status` says what is wrong with it."
+            case Tracking.TRACKED:
+                problem = "is tracked by git, so whoever writes to that repository could write its data"
+                advice = f"Tell git to leave it alone, which deletes no file here: `git -C {self._folder} rm -r --cached {DATA_FOLDER}`."
+        raise NotOursError(self.path, problem, advice)

@@ -1,0 +1,97 @@
+"""Passwords of servers: kept in `~/.tt/passwords.toml`, for this user alone, and in no town's file.
+
+A URL in a town's file names the server and the user; the password that belongs to them is put in when it is opened.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+from urllib.parse import quote, unquote, urlsplit
+
+import msgspec
+from msgspec import Struct
+
+from town.errors import SettingsError
+from town.folder import read_toml, refuse_os_errors, write_toml
+from town.home import home_path, make_home_folder
+
+PASSWORDS_FILE: Final = "passwords.toml"
+UNKNOWN_URL: Final = "the configured URL"
+
+
+class _Passwords(Struct, frozen=True):
+    passwords: dict[str, str] = {}
+
+
+def split_password(url: str) -> tuple[str, str | None]:
+    """The URL without its password, and the password; the URL as it is, and None, where it has none or cannot be read."""
+    place = _password_place(url)
+    if place is None:
+        return url, None
+    colon, at = place
+    scheme, _, user = url[:colon].partition("://")
+    return f"{scheme}://{user}{'@' if user else ''}{url[at + 1 :]}", unquote(url[colon + 1 : at])
+
+
+def keep_password(url: str, password: str) -> None:
+    """Remember the password of the server and user that `url` names. SettingsError, FolderRefusedError."""
+    path = home_path(PASSWORDS_FILE)
+    with refuse_os_errors(path):
+        make_home_folder(path)
+        write_toml(path, {"passwords": _read() | {_server(url): password}})
+
+
+def with_password(url: str) -> str:
+    """The URL with the password that is kept for its server and user; as it is where it has one, or none is kept."""
+    if _password_place(url) is not None or not home_path(PASSWORDS_FILE).exists():
+        return url
+    password = _read().get(_server(url))
+    if password is None:
+        return url
+    scheme, _, rest = url.partition("://")
+    user, separator, host = rest.partition("@")
+    if not separator:
+        user, host = "", rest
+    return f"{scheme}://{user}:{quote(password, safe='')}@{host}"
+
+
+def shown_url(url: str) -> str:
+    """The URL as messages may show it; where it is not certain what the password is, nothing of it."""
+    try:
+        parts = urlsplit(url)
+        if "://" not in url or "@" in f"{parts.path}{parts.query}{parts.fragment}":
+            return UNKNOWN_URL
+        host = parts.hostname or ""
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        return UNKNOWN_URL
+    return f"{parts.scheme}://{host}{port}{parts.path}"
+
+
+def _password_place(url: str) -> tuple[int, int] | None:
+    """The places of the colon before and the sign behind the password in the URL, if it has one."""
+    start = url.find("://") + 3
+    if start < 3:
+        return None
+    end = min((at for sign in "/?#" if (at := url.find(sign, start)) >= 0), default=len(url))
+    at = url.rfind("@", start, end)
+    colon = url.find(":", start, at) if at >= 0 else -1
+    return None if colon < 0 or colon + 1 == at else (colon, at)
+
+
+def _server(url: str) -> str:
+    """What a password belongs to: `user@host:port`, or `user@/path` of a socket."""
+    parts = urlsplit(url)
+    where = parts.path if parts.scheme == "unix" else f"{parts.hostname or ''}:{parts.port or 6379}"
+    return f"{parts.username or ''}@{where}"
+
+
+def _read() -> dict[str, str]:
+    path = home_path(PASSWORDS_FILE)
+    with refuse_os_errors(path):
+        if not path.exists():
+            return {}
+    try:
+        return msgspec.convert(read_toml(path), _Passwords).passwords
+    except msgspec.ValidationError as error:
+        raise SettingsError(path, "does not hold a table of passwords") from error

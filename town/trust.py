@@ -1,0 +1,107 @@
+"""What this user allowed on this machine: the connections and the data that a folder may lead to (decision 0019).
+
+Each is one small file in `~/.tt/trusted`, named by a hash of what was allowed: where the folder is, and to what it leads.
+Where either changes, the name is another one, and the user is asked again. To ask is one look at the file system.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from town.errors import FolderRefusedError
+from town.home import home_path, make_home_folder
+
+TRUST_VARIABLE: Final = "TT_TRUST"
+TRUSTED_FOLDER: Final = "trusted"
+
+
+class Grant(Struct, frozen=True, kw_only=True):
+    """One thing that a folder may lead to: `kind` is connection, data or own_town; `what` says it in full."""
+
+    kind: str
+    folder: str
+    what: str
+
+    @property
+    def path(self) -> Path:
+        """The file that says it is allowed."""
+        facts = "\0".join((self.kind, self.folder, self.what)).encode(errors="surrogateescape")
+        return home_path(TRUSTED_FOLDER) / hashlib.sha256(facts).hexdigest()
+
+
+class _Record(Struct, frozen=True):
+    """What a grant's file holds, for people and for `revoke`; its name is what counts."""
+
+    kind: str
+    folder: str
+    allowed_at: str
+
+
+def connection_grant(folder: Path, url: str) -> Grant:
+    """That the town in `folder` is at `url`."""
+    return Grant(kind="connection", folder=_text(folder), what=url)
+
+
+def data_grant(token: str, inode: int) -> Grant:
+    """That a data folder may be loaded, wherever it lies: a copy has another inode, and nobody else knows the token."""
+    return Grant(kind="data", folder="", what=f"{token} {inode}")
+
+
+def own_town_grant(folder: Path) -> Grant:
+    """That a linked worktree's folder is a town of its own."""
+    return Grant(kind="own_town", folder=_text(folder), what="")
+
+
+def trusts_everything() -> bool:
+    """Whether TT_TRUST says that every folder here is the user's own, as in CI."""
+    return os.environ.get(TRUST_VARIABLE) == "1"
+
+
+def is_granted(grant: Grant) -> bool:
+    """Whether this user allowed it once."""
+    return os.path.lexists(grant.path)
+
+
+def allow(grant: Grant, folder: Path) -> None:
+    """Allow it from now on, for the town in `folder`. FolderRefusedError where `~/.tt` cannot be written."""
+    path = grant.path
+    record = _Record(grant.kind, _text(folder), datetime.now(UTC).isoformat(timespec="seconds"))
+    try:
+        make_home_folder(path)
+        file = os.open(path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            os.write(file, msgspec.json.encode(record) + b"\n")
+        finally:
+            os.close(file)
+    except OSError as error:
+        raise FolderRefusedError(path, error) from error
+
+
+def revoke(folder: Path) -> int:
+    """Take back all that was allowed for the town in `folder`; how many grants that were. FolderRefusedError."""
+    trusted = home_path(TRUSTED_FOLDER)
+    wanted, revoked = _text(folder), 0
+    try:
+        for path in trusted.iterdir() if trusted.is_dir() else ():
+            try:
+                record = msgspec.json.decode(path.read_bytes(), type=_Record)
+            except msgspec.MsgspecError:
+                continue
+            if record.folder == wanted:
+                path.unlink(missing_ok=True)
+                revoked += 1
+    except OSError as error:
+        raise FolderRefusedError(trusted, error) from error
+    return revoked
+
+
+def _text(folder: Path) -> str:
+    """A folder's path as JSON can hold it: a name that is not UTF-8 keeps its bytes as escapes."""
+    return os.fsencode(folder).decode(errors="backslashreplace")
