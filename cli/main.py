@@ -21,6 +21,7 @@ from cli.commands.plan import plan, sync_app
 from cli.commands.projections import doctor, projector, rebuild, stats, verify
 from cli.commands.tasks import assign, task_app, tasks
 from cli.commands.towns import init, start, status, stop, towns
+from cli.commands.trust import trust
 from cli.commands.work import reclaim, wait, work
 from cli.exits import Exit, exit_code
 from cli.output import going_on_unheard, say_error
@@ -87,6 +88,7 @@ app.command(rich_help_panel=_TOWNS)(towns)
 app.command(rich_help_panel=_TOWNS)(start)
 app.command(rich_help_panel=_TOWNS)(stop)
 app.command(rich_help_panel=_TOWNS)(status)
+app.command(rich_help_panel=_TOWNS)(trust)
 app.command(rich_help_panel=_TOWNS)(migrate)
 app.command(rich_help_panel=_TOWNS)(demo)
 

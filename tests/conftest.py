@@ -19,7 +19,7 @@ def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
     """No test sees the developer's towns, `~/.tt`, server or name."""
     home = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("HOME", str(home))
-    for name in ("REDIS_URL", "TT_ACTOR", "TT_TOWN", "NO_COLOR", "FORCE_COLOR"):
+    for name in ("REDIS_URL", "TT_ACTOR", "TT_SERVER_BINARY", "TT_TOWN", "TT_TRUST", "NO_COLOR", "FORCE_COLOR"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TT_ACTOR", "tester")
     monkeypatch.setenv("TZ", "UTC")

@@ -4,6 +4,7 @@
 """
 
 from town.connection import Connection, connect, server_url
+from town.consent import TrustReport, grant_trust, look_at_trust
 from town.doctor import Check, CheckState, examine
 from town.durability import Durability
 from town.errors import (
@@ -54,6 +55,7 @@ from town.server import EmbeddedServer
 from town.servers import FoundTown, Switched, TownState, find_towns, start_town, stop_town
 from town.survey import Irregular, MigrationProgress, Outlook, Skipped
 from town.town import ImportReceipt, Town, current_actor
+from town.trust import revoke_trust
 from town.wait import Waited
 from town.worker import Worker, WorkerMetrics, WorkerReport
 from town.writer import Receipt
@@ -131,6 +133,7 @@ __all__ = [
     "TownExistsError",
     "TownNotFoundError",
     "TownState",
+    "TrustReport",
     "Waited",
     "Worker",
     "WorkerMetrics",
@@ -141,13 +144,16 @@ __all__ = [
     "examine",
     "find_folder",
     "find_towns",
+    "grant_trust",
     "is_town",
+    "look_at_trust",
     "make_plan_file",
     "parse_moment",
     "read_plan_file",
     "read_settings",
     "register_town",
     "registered_towns",
+    "revoke_trust",
     "server_url",
     "start_of_search",
     "start_town",

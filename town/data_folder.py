@@ -101,9 +101,13 @@ class DataFolder:
             raise FolderRefusedError(self.path, error) from error
 
     def is_trusted(self) -> bool:
+        """Whether its data may be loaded: it is known, or TT_TRUST says that everything is."""
+        return trusts_everything() or self.is_known()
+
+    def is_known(self) -> bool:
         """Whether it was made on this machine by this user, or allowed."""
         grant = self._grant()
-        return trusts_everything() or (grant is not None and is_granted(grant))
+        return grant is not None and is_granted(grant)
 
     def require_trust(self) -> None:
         """Go on only where its data may be loaded. NotTrustedError; NotOursError names the first thing that is not ours."""

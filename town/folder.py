@@ -197,7 +197,7 @@ def _read_settings_file(path: Path) -> bytes:
 
 def _read_whole(path: Path, file: int) -> bytes:
     """All of an open file, which is closed; SettingsError where it is larger than settings are."""
-    with open(file, "rb") as opened:  # noqa: PTH123 - a descriptor has no path
+    with open(file, "rb") as opened:
         content = opened.read(SETTINGS_BYTES_MAX + 1)
     if len(content) > SETTINGS_BYTES_MAX:
         raise SettingsError(path, f"has more than {SETTINGS_BYTES_MAX:,} bytes")

@@ -79,7 +79,7 @@ def _names(content: bytes, hash_bytes: int) -> Iterator[bytes]:
 
 
 def _varint(content: bytes, at: int) -> tuple[int, int]:
-    """git's offset encoding: seven bits a byte, most significant first, each further byte adding one."""
+    """Git's offset encoding: seven bits a byte, most significant first, each further byte adding one."""
     byte = content[at]
     value = byte & 0x7F
     while byte & 0x80:

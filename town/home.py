@@ -21,4 +21,5 @@ def home_path(name: str) -> Path:
 
 def make_home_folder(path: Path) -> None:
     """Make the folder that `path` is to lie in, for this user alone. OSError."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for folder in (home_path(""), path.parent):
+        folder.mkdir(mode=0o700, exist_ok=True)

@@ -32,12 +32,12 @@ class Grant(Struct, frozen=True, kw_only=True):
     @property
     def path(self) -> Path:
         """The file that says it is allowed."""
-        facts = "\0".join((self.kind, self.folder, self.what)).encode(errors="surrogateescape")
+        facts = f"{self.kind}\0{self.folder}\0{self.what}".encode(errors="surrogateescape")
         return home_path(TRUSTED_FOLDER) / hashlib.sha256(facts).hexdigest()
 
 
 class _Record(Struct, frozen=True):
-    """What a grant's file holds, for people and for `revoke`; its name is what counts."""
+    """What a grant's file holds, for people and for `revoke_trust`; its name is what counts."""
 
     kind: str
     folder: str
@@ -84,7 +84,7 @@ def allow(grant: Grant, folder: Path) -> None:
         raise FolderRefusedError(path, error) from error
 
 
-def revoke(folder: Path) -> int:
+def revoke_trust(folder: Path) -> int:
     """Take back all that was allowed for the town in `folder`; how many grants that were. FolderRefusedError."""
     trusted = home_path(TRUSTED_FOLDER)
     wanted, revoked = _text(folder), 0

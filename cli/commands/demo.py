@@ -19,7 +19,7 @@ from cli.render import states_line, step_rows, task_rows
 from cli.shapes import moment_shape, step_shape, task_shape
 from cli.text import local_time
 from ledger import Task
-from town import EmbeddedServer, Town
+from town import EmbeddedServer, Town, revoke_trust
 
 _PLAN = (
     ("auth-api", "Build the login API", ("backend", "security"), None),
@@ -85,6 +85,7 @@ def _throwaway_town() -> Iterator[Town]:
                 yield town
         finally:
             EmbeddedServer(Path(folder)).stop()
+            revoke_trust(Path(folder))
             for each, handler in zip(signals, handlers, strict=True):
                 signal.signal(each, handler)
             if url is not None:

@@ -1,0 +1,67 @@
+"""Trust: `tt trust`, which shows what a folder would lead to, and allows it once."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from cli.options import ActorOption, JsonOption, TownOption
+from cli.output import say, say_json
+from cli.text import visible
+from town import TrustReport, grant_trust, look_at_trust, revoke_trust
+
+
+def trust(
+    *,
+    is_sure: Annotated[
+        bool, typer.Option("--yes", help="Allow it without being asked; needed where there is no terminal.")
+    ] = False,
+    is_revoked: Annotated[
+        bool, typer.Option("--revoke", help="Take back what was allowed; the folder's files stay.")
+    ] = False,
+    town: TownOption = None,
+    actor: ActorOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what the town's folder would make tt connect to and load, and allow it from now on.
+
+    Needed for what did not begin here: a cloned repository with a server's URL, and data that was copied, unpacked or
+    restored. What was allowed is kept in ~/.tt/trusted; where it changes, you are asked again.
+    """
+    del actor  # taken as by every command; nothing is written that would name who acts
+    report = look_at_trust(town)
+    if is_revoked:
+        revoked = revoke_trust(report.folder)
+        if as_json:
+            say_json(_shape(report, is_allowed=False) | {"revoked": revoked})
+            return
+        say(
+            f"{visible(str(report.folder))}: "
+            + ("what was allowed is taken back." if revoked else "nothing was allowed.")
+        )
+        return
+    if not report.questions:
+        _say_outcome(report, "there is nothing to allow.", as_json=as_json, is_allowed=True)
+        return
+    if not as_json:
+        say(f"{visible(str(report.folder))} would make tt")
+        for question in report.questions:
+            say(f"  {visible(question)}")
+    if not (is_sure or (sys.stdin.isatty() and not as_json and typer.confirm("Allow this from now on?"))):
+        _say_outcome(report, "nothing is allowed. To allow it, say --yes.", as_json=as_json, is_allowed=False)
+        raise typer.Exit(1)
+    grant_trust(report)
+    _say_outcome(report, "allowed from now on.", as_json=as_json, is_allowed=True)
+
+
+def _say_outcome(report: TrustReport, words: str, *, as_json: bool, is_allowed: bool) -> None:
+    if as_json:
+        say_json(_shape(report, is_allowed=is_allowed))
+        return
+    say(f"{visible(str(report.folder))}: {words}")
+
+
+def _shape(report: TrustReport, *, is_allowed: bool) -> dict[str, object]:
+    return {"town": report.name, "folder": str(report.folder), "would": report.questions, "is_allowed": is_allowed}

@@ -1,0 +1,83 @@
+"""Consent: what `tt trust` shows and allows. Nothing is run, connected to or loaded to find out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from msgspec import Struct
+
+from town.data_folder import DataFolder
+from town.errors import NotOursError, ProgramRefusedError
+from town.folder import is_town, read_settings, setting_place, start_of_search
+from town.foreign_commands import foreign_commands
+from town.passwords import shown_url
+from town.search import find_folder, refuse_foreign
+from town.trust import allow, connection_grant, is_granted
+
+COMMANDS_SHOWN_MAX = 5
+
+
+class TrustReport(Struct, frozen=True):
+    """A folder, and what it would make `tt` do that nobody has allowed yet, in words; none where there is nothing."""
+
+    folder: Path
+    name: str | None
+    url: str | None
+    is_data_asked: bool
+    questions: tuple[str, ...]
+
+
+def look_at_trust(path: Path | None) -> TrustReport:
+    """What is to be allowed for the town at `path`, or for a folder with data that is no town yet.
+
+    TownNotFoundError; ProgramRefusedError, NotOursError: that cannot be allowed.
+    """
+    folder = _folder(path)
+    name = url = None
+    questions: list[str] = []
+    if is_town(folder):
+        settings = read_settings(folder)
+        name = settings.name
+        if settings.redis.binary is not None:
+            raise ProgramRefusedError(setting_place(folder, "binary"))
+        if settings.redis.url is not None and not is_granted(connection_grant(folder, settings.redis.url)):
+            url = settings.redis.url
+            questions.append(f"connect to {shown_url(url)}  ({setting_place(folder, 'url')})")
+    data = DataFolder(folder)
+    is_data_asked = data.exists() and not data.is_known()
+    if is_data_asked:
+        questions.append(_look_at_data(data))
+    return TrustReport(folder, name, url, is_data_asked, tuple(questions))
+
+
+def grant_trust(report: TrustReport) -> None:
+    """Allow what was shown. FolderRefusedError where `~/.tt` cannot be written."""
+    if report.url is not None:
+        allow(connection_grant(report.folder, report.url), report.folder)
+    if report.is_data_asked:
+        DataFolder(report.folder).trust()
+
+
+def _folder(path: Path | None) -> Path:
+    start = start_of_search(path).expanduser().resolve()
+    if DataFolder(start).exists() and not is_town(start):
+        refuse_foreign(start)
+        return start
+    return find_folder(start)
+
+
+def _look_at_data(data: DataFolder) -> str:
+    """What loading it would mean, in words; NotOursError where it would do more than change data."""
+    size = data.check()
+    loaded = foreign_commands(data.path)
+    if not loaded.only_change_data:
+        shown = ", ".join(each.words for each in loaded.foreign[:COMMANDS_SHOWN_MAX])
+        raise NotOursError(
+            data.path,
+            f"holds commands that do more than change data ({shown or 'a part that cannot be looked into'})",
+            "No town's server writes those. Restore the data from a backup that you know.",
+        )
+    return (
+        f"load the data in {data.path}: {size.files:,} files, {size.bytes / 1_048_576:,.1f} MiB,"
+        f" {loaded.commands:,} commands, which change data and do nothing else"
+    )
