@@ -269,7 +269,9 @@ class CommandReader:
         line = _TS_LINE.match(_read(self._descriptor, begin, min(_TS_BYTES_MAX, self.size - begin)))
         if line is None:
             header = self._header(begin)
-            return self._refuse(begin, begin, header, rb"#(T(S(:[0-9]*\r?)?)?)?", "is no annotation that a server writes")
+            return self._refuse(
+                begin, begin, header, rb"#(T(S(:[0-9]*\r?)?)?)?", "is no annotation that a server writes"
+            )
         self.end = begin + line.end()
         return self._read_long(self.end) if self.end < self.size else None
 
@@ -280,7 +282,9 @@ class CommandReader:
         """Stop at the command at `begin`; it is cut short where all that is `found`, at the file's end, can begin what belongs there."""
         is_at_end = at + len(found) >= self.size and len(found) < _HEADER_BYTES_MAX
         is_cut_short = is_at_end and re.fullmatch(beginning, found) is not None
-        words = "the file ends within a command" if is_cut_short else f"{problem} (byte {at:,})" if at > begin else problem
+        words = (
+            "the file ends within a command" if is_cut_short else f"{problem} (byte {at:,})" if at > begin else problem
+        )
         self.damage = AofDamage(self.name, begin, words, is_cut_short)
 
     def _stop(self, problem: str) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from town.data_folder import DataFolder
+from town.data_folder import DataFolder, DataSize
 from town.errors import NotOursError, ProgramRefusedError
 from town.folder import is_town, read_settings, setting_place, start_of_search
 from town.foreign_commands import foreign_commands
@@ -44,9 +44,12 @@ def look_at_trust(path: Path | None) -> TrustReport:
             url = settings.redis.url
             questions.append(f"connect to {shown_url(url)}  ({setting_place(folder, 'url')})")
     data = DataFolder(folder)
-    is_data_asked = data.exists() and not data.is_known()
-    if is_data_asked:
-        questions.append(_look_at_data(data))
+    is_data_asked = False
+    if data.exists():
+        size = data.check()
+        is_data_asked = not data.is_known()
+        if is_data_asked:
+            questions.append(_look_at_data(data, size))
     return TrustReport(folder, name, url, is_data_asked, tuple(questions))
 
 
@@ -66,9 +69,8 @@ def _folder(path: Path | None) -> Path:
     return find_folder(start)
 
 
-def _look_at_data(data: DataFolder) -> str:
+def _look_at_data(data: DataFolder, size: DataSize) -> str:
     """What loading it would mean, in words; NotOursError where it would do more than change data."""
-    size = data.check()
     loaded = foreign_commands(data.path)
     if not loaded.only_change_data:
         shown = ", ".join(each.words for each in loaded.foreign[:COMMANDS_SHOWN_MAX])

@@ -1,7 +1,7 @@
 """`.tt`, the folder of a town's data: opened without following links, this user's alone, and made on this machine.
 
 A clone, an unpacked archive and a restored backup bring a `.tt` too. What was made here is known by `identity`, a file in
-it with a random token: `town.trust` remembers the token with the folder's inode, which no copy has (decision 0019).
+it with a random token: `town.trust` remembers the token with the file's inode and time, which no copy has (decision 0019).
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ class DataFolder:
         try:
             new.mkdir(mode=0o700)
             try:
-                self._allow(new, self._write_token(new))
+                self._allow_new(new)
                 # A folder that is there already, and not empty, was made by another process meanwhile.
                 with suppress(OSError):
                     new.rename(self.path)
@@ -126,7 +126,7 @@ class DataFolder:
             # A token that came along is known to whoever made it.
             os.unlink(IDENTITY_FILE, dir_fd=folder)
         try:
-            self._allow(self.path, self._write_token(self.path))
+            self._allow_new(self.path)
         except OSError as error:
             raise FolderRefusedError(self.path, error) from error
 
@@ -172,25 +172,25 @@ class DataFolder:
             return None
         try:
             token = os.read(file, _TOKEN_BYTES * 2 + 1).decode(errors="replace").strip()
+            status = os.fstat(file)
         finally:
             os.close(file)
         if len(token) != _TOKEN_BYTES * 2 or not _TOKEN_CHARS.issuperset(token):
             return None
-        return data_grant(token, self.path.lstat().st_ino)
+        return _data_grant(token, status)
 
-    def _allow(self, path: Path, token: str) -> None:
-        allow(data_grant(token, path.lstat().st_ino), self._folder)
-
-    def _write_token(self, path: Path) -> str:
+    def _allow_new(self, place: Path) -> None:
+        """Write a token of our own into the folder at `place`, and allow what has it. OSError, FolderRefusedError."""
         token = secrets.token_hex(_TOKEN_BYTES)
         flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
-        file = os.open(path / IDENTITY_FILE, flags, 0o600)
+        file = os.open(place / IDENTITY_FILE, flags, 0o600)
         try:
             os.write(file, f"{token}\n".encode())
             os.fsync(file)
+            status = os.fstat(file)
         finally:
             os.close(file)
-        return token
+        allow(_data_grant(token, status), self._folder)
 
     def _walk(self) -> Iterator[tuple[Path, os.stat_result]]:
         """Everything in the folder, itself first, with its own status, links not followed. NotOursError beyond ENTRIES_MAX."""
@@ -225,3 +225,8 @@ class DataFolder:
                 problem = "is tracked by git, so whoever writes to that repository could write its data"
                 advice = f"Tell git to leave it alone, which deletes no file here: `git -C {self._folder} rm -r --cached {DATA_FOLDER}`."
         raise NotOursError(self.path, problem, advice)
+
+
+def _data_grant(token: str, status: os.stat_result) -> Grant:
+    """A file system gives a number again once it is free, so the time counts too at which the token's file last changed."""
+    return data_grant(token, inode=status.st_ino, changed_ns=status.st_ctime_ns)

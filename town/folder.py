@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import secrets
 import stat
 import tomllib
 from collections.abc import Iterator
@@ -33,6 +34,9 @@ DATA_FOLDER: Final = ".tt"
 GITIGNORE_LINES: Final = (f"{DATA_FOLDER}/", SOCKET_FILE)
 SETTINGS_BYTES_MAX: Final = 1024 * 1024
 _TEMPORARY_SUFFIX: Final = ".new"
+_OWN_MODE: Final = 0o600
+_SHARED_MODE: Final = 0o666
+"""A plan goes to others, through git too: it has the permissions that the user's umask gives."""
 
 
 class RedisSettings(Struct, frozen=True):
@@ -145,18 +149,23 @@ def read_toml(path: Path) -> dict[str, object]:
 
 def write_toml(path: Path, table: dict[str, object]) -> None:
     """Write a TOML file by rename, so that a crash leaves the old file or the new one."""
-    write_by_rename(path, tomli_w.dumps(table).encode())
+    write_by_rename(path, tomli_w.dumps(table).encode(), mode=_OWN_MODE)
 
 
-def write_by_rename(path: Path, content: bytes, *, like: os.stat_result | None = None) -> None:
-    """Write a file, with the permissions and as far as possible the owner of `like`: a crash leaves the old file or the new one."""
-    with _written_beside(path, content, like) as written:
+def write_by_rename(
+    path: Path, content: bytes, *, like: os.stat_result | None = None, mode: int = _SHARED_MODE
+) -> None:
+    """Write a file, with the permissions and as far as possible the owner of `like`: a crash leaves the old file or the new one.
+
+    Without `like` it has `mode`, less what the umask takes away.
+    """
+    with _written_beside(path, content, like, mode) as written:
         written.replace(path)
 
 
 def make_by_link(path: Path, content: bytes) -> None:
     """Write a file where there is none: a crash or an error leaves the whole file or none. FileExistsError."""
-    with _written_beside(path, content, None) as written:
+    with _written_beside(path, content, None, _SHARED_MODE) as written:
         try:
             path.hardlink_to(written)
         except FileExistsError:
@@ -172,11 +181,15 @@ def make_by_link(path: Path, content: bytes) -> None:
 
 
 @contextlib.contextmanager
-def _written_beside(path: Path, content: bytes, like: os.stat_result | None) -> Iterator[Path]:
-    """Inside, a new file with the content, on disk, next to where it is to be; afterwards it is gone from there."""
-    temporary = path.with_name(f"{path.name}.{os.getpid()}{_TEMPORARY_SUFFIX}")
+def _written_beside(path: Path, content: bytes, like: os.stat_result | None, mode: int) -> Iterator[Path]:
+    """Inside, a new file with the content, on disk, next to where it is to be; afterwards it is gone from there.
+
+    Its name cannot be guessed, so nobody has put a link there to lead the write elsewhere.
+    """
+    temporary = path.with_name(f"{path.name}.{secrets.token_hex(8)}{_TEMPORARY_SUFFIX}")
+    descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
     try:
-        with temporary.open("wb") as file:
+        with open(descriptor, "wb") as file:  # noqa: PTH123 - a descriptor has no path
             if like is not None:
                 # The system lets root alone give files away; others keep what they may.
                 with contextlib.suppress(PermissionError):
@@ -222,9 +235,10 @@ def refuse_os_errors(path: Path) -> Iterator[None]:
 
 def _add_gitignore_lines(path: Path) -> None:
     """Add what is missing at the end; what is there stays, byte for byte."""
-    content = path.read_bytes() if path.exists() else b""
-    missing = [line for line in GITIGNORE_LINES if line.encode() not in content.splitlines()]
-    if missing:
-        separator = "" if content.endswith(b"\n") or not content else "\n"
-        with path.open("ab") as file:
+    flags = os.O_RDWR | os.O_CREAT | os.O_APPEND
+    with open(open_plain(path, flags, path=path, mode=_SHARED_MODE), "r+b") as file:  # noqa: PTH123 - a descriptor has no path
+        content = file.read()
+        missing = [line for line in GITIGNORE_LINES if line.encode() not in content.splitlines()]
+        if missing:
+            separator = "" if content.endswith(b"\n") or not content else "\n"
             file.write((separator + "".join(f"{line}\n" for line in missing)).encode())

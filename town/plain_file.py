@@ -36,13 +36,13 @@ def refuse_other_than_ours(path: Path, status: os.stat_result) -> None:
         raise NotOursError(path, "is neither a file nor a folder", "Move it away.")
 
 
-def open_plain(name: str | Path, flags: int, *, path: Path, folder: int | None = None) -> int:
+def open_plain(name: str | Path, flags: int, *, path: Path, folder: int | None = None, mode: int = 0o600) -> int:
     """A descriptor of the plain file `name` of this user's, in the open `folder`; `path` names it in errors.
 
-    With O_CREAT it is made for this user alone. FileNotFoundError, NotOursError, FolderRefusedError.
+    With O_CREAT it is made with `mode`, for this user alone. FileNotFoundError, NotOursError, FolderRefusedError.
     """
     try:
-        descriptor = os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600, dir_fd=folder)
+        descriptor = os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, mode, dir_fd=folder)
     except FileNotFoundError:
         raise
     except OSError as error:

@@ -49,9 +49,9 @@ def connection_grant(folder: Path, url: str) -> Grant:
     return Grant(kind="connection", folder=_text(folder), what=url)
 
 
-def data_grant(token: str, inode: int) -> Grant:
-    """That a data folder may be loaded, wherever it lies: a copy has another inode, and nobody else knows the token."""
-    return Grant(kind="data", folder="", what=f"{token} {inode}")
+def data_grant(token: str, *, inode: int, changed_ns: int) -> Grant:
+    """That a data folder may be loaded, wherever it lies: nobody else knows its token, and a copy has another inode or time."""
+    return Grant(kind="data", folder="", what=f"{token} {inode} {changed_ns}")
 
 
 def own_town_grant(folder: Path) -> Grant:

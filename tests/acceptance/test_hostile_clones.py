@@ -1,0 +1,409 @@
+"""What a folder that somebody else made cannot do: no program runs, nothing is connected to, no byte changes outside.
+
+`docs/explanation/security.md` names these tests, one for each way.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.towns import end_server
+from tests.support.traps import Listener, contents, make_program
+from tests.support.tt import Ran, Tt
+from town import NotTrustedError, Town
+from town.folder import SETTINGS_FILE
+
+NAME = 'name = "harbour"\n'
+COMMANDS = (
+    ("tasks",),
+    ("start",),
+    ("stop",),
+    ("status",),
+    ("init",),
+    ("assign", "worker-1", "something"),
+    ("events",),
+    ("verify",),
+    ("doctor",),
+    ("rebuild",),
+    ("migrate", "--dry-run"),
+    ("projector", "--once"),
+    ("work", "ada", "--once", "--", "true"),
+    ("sync", "pull"),
+    ("plan",),
+    ("towns",),
+    ("trust",),
+)
+OTHER_USER = 65_534
+"""The number of the user nobody, wherever there is one."""
+
+
+class Outside:
+    """What lies around a hostile clone: its user's own things, a server that waits for connections, and a program's mark."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.mark = folder / "ran"
+        self.private = folder / "private"
+        self.private.mkdir(mode=0o700)
+        (self.private / "keys").write_text("ssh-ed25519 mine\n")
+        (self.private / "logs").mkdir()
+        (self.private / "logs" / "mine.log").write_text("mine\n")
+        self.port = Listener.on_port()
+        self.socket = Listener.on_socket(self.private / "redis.sock")
+        self.before = dict(contents(self.private))
+
+    def check(self, ran: Ran) -> None:
+        """Nothing happened that only this user may make happen, and no command ended in a mistake of the program's own."""
+        assert not self.mark.exists(), "a program of the clone ran"
+        assert self.port.count() == 0, "a connection was opened to where the clone says"
+        assert self.socket.count() == 0, "a connection was opened to a private socket"
+        assert dict(contents(self.private)) == self.before, "something outside of the clone was changed"
+        assert ran.code != 70, ran.err
+        assert "Traceback" not in ran.err
+
+    def close(self) -> None:
+        self.port.close()
+        self.socket.close()
+
+
+@pytest.fixture
+def outside(tmp_path: Path) -> Iterator[Outside]:
+    place = tmp_path / "outside"
+    place.mkdir()
+    made = Outside(place)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def clone(folder: Path) -> Iterator[Path]:
+    """The current folder, which somebody else filled."""
+    (folder / SETTINGS_FILE).write_text(NAME)
+    yield folder
+    for path in (folder / ".tt", folder / "redis.sock"):
+        if path.is_symlink() or path.is_fifo():
+            path.unlink()
+    end_server(folder)
+    # What is left would be refused, also by those who clean up.
+    shutil.rmtree(folder / ".tt", ignore_errors=True)
+    (folder / "redis.sock").unlink(missing_ok=True)
+
+
+Plant = Callable[[Path, Outside], None]
+
+
+def settings(text: str) -> Plant:
+    """A `tinytown.toml` with further lines; `{port}`, `{private}` and `{mark}` are filled in."""
+
+    def plant(clone: Path, outside: Outside) -> None:
+        filled = text.format(port=outside.port.port, private=outside.private, clone=clone)
+        make_program(clone / "evil", outside.mark)
+        (clone / SETTINGS_FILE).write_text(NAME + filled)
+
+    return plant
+
+
+def link(place: str, target: str) -> Plant:
+    """A link at `place` in the clone that leads to `target` in the user's private folder."""
+
+    def plant(clone: Path, outside: Outside) -> None:
+        (clone / place).parent.mkdir(mode=0o700, exist_ok=True)
+        (clone / place).unlink(missing_ok=True)
+        (clone / place).symlink_to(outside.private / target)
+
+    return plant
+
+
+def pipe(place: str) -> Plant:
+    """A pipe that nobody writes to: to open it would wait for ever."""
+
+    def plant(clone: Path, _outside: Outside) -> None:
+        (clone / place).parent.mkdir(mode=0o700, exist_ok=True)
+        (clone / place).unlink(missing_ok=True)
+        os.mkfifo(clone / place)
+
+    return plant
+
+
+def shipped_data(clone: Path, outside: Outside) -> None:
+    """An append-only file that opens the server to the network when it is loaded."""
+    files = clone / ".tt" / "appendonlydir"
+    files.mkdir(parents=True, mode=0o700)
+    (files / "appendonly.aof.manifest").write_text("file appendonly.aof.1.incr.aof seq 1 type i\n")
+    commands = (["SELECT", "0"], ["CONFIG", "SET", "protected-mode", "no", "port", str(outside.port.port)])
+    text = "".join(f"*{len(each)}\r\n" + "".join(f"${len(word)}\r\n{word}\r\n" for word in each) for each in commands)
+    (files / "appendonly.aof.1.incr.aof").write_text(text)
+
+
+def shipped_identity(clone: Path, outside: Outside) -> None:
+    """As `shipped_data`, with a token that looks like one of `tt`'s own."""
+    shipped_data(clone, outside)
+    (clone / ".tt").chmod(0o700)
+    (clone / ".tt" / "identity").write_text("0123456789abcdef" * 2 + "\n")
+
+
+HOSTILE: dict[str, Plant] = {
+    "binary": settings('[redis]\nbinary = "{clone}/evil"\n'),
+    "binary through /proc": settings('[redis]\nbinary = "/proc/self/cwd/evil"\n'),
+    "binary in one line": settings('redis = {{ binary = "{clone}/evil" }}\n'),
+    "url": settings('[redis]\nurl = "redis://127.0.0.1:{port}/0"\n'),
+    "url with a password": settings('[redis]\nurl = "redis://:secret@127.0.0.1:{port}/0"\n'),
+    "url of a private socket": settings('[redis]\nurl = "unix://{private}/redis.sock"\n'),
+    "data folder is a link": link(".tt", "."),
+    "lock is a link": link(".tt/server.lock", "keys"),
+    "log is a link": link(".tt/server.log", "keys"),
+    "identity is a link": link(".tt/identity", "keys"),
+    "logs are a link": link(".tt/logs", "logs"),
+    "files are a link": link(".tt/appendonlydir", "logs"),
+    "socket is a link": link("redis.sock", "redis.sock"),
+    "settings are a link": link(SETTINGS_FILE, "keys"),
+    "settings are a pipe": pipe(SETTINGS_FILE),
+    "socket is a pipe": pipe("redis.sock"),
+    "lock is a pipe": pipe(".tt/server.lock"),
+    "shipped data": shipped_data,
+    "shipped data with an identity": shipped_identity,
+}
+@pytest.mark.parametrize("kind", ["link", "pipe", "hard link"])
+def test_init_does_not_write_through_a_shipped_gitignore(kind: str, folder: Path, outside: Outside, tt: Tt) -> None:
+    """`tt init` adds two lines to `.gitignore`, and to nothing that it leads to; what is refused has made no town."""
+    if kind == "link":
+        link(".gitignore", "keys")(folder, outside)
+    elif kind == "pipe":
+        pipe(".gitignore")(folder, outside)
+    else:
+        (folder / ".gitignore").hardlink_to(outside.private / "keys")
+    ran = tt("init", "--name", "demo")
+    (folder / ".gitignore").unlink()
+    outside.check(ran)
+    assert ran.code == 1
+    assert not (folder / SETTINGS_FILE).exists()
+
+
+REACHES_NOTHING = frozenset({"plan", "towns", "trust", "stop", "init"})
+"""Commands that may end well: they open no town, or end before they do."""
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_hostile_clone_runs_writes_and_connects_to_nothing(kind: str, clone: Path, outside: Outside, tt: Tt) -> None:
+    """Whatever a clone holds, no command runs its program, changes a file outside, or connects to where it says.
+
+    Commands that would open the town are refused with exit code 1 and name what is in the way.
+    """
+    HOSTILE[kind](clone, outside)
+    for command in COMMANDS:
+        ran = tt(*command)
+        outside.check(ran)
+        if command[0] not in REACHES_NOTHING:
+            assert ran.code == 1, (command, ran)
+            assert str(clone) in ran.err, (command, ran)
+
+
+def test_refusal_names_file_line_and_command(clone: Path, outside: Outside, tt: Tt) -> None:
+    """Whoever is refused reads where it stands, what it leads to, and what to do next."""
+    HOSTILE["url"](clone, outside)
+    refused = tt("tasks")
+    assert f"{clone / SETTINGS_FILE}, line 3" in refused.err
+    assert f"redis://127.0.0.1:{outside.port.port}" in refused.err
+    assert f"tt trust --town {clone}" in refused.err
+
+
+def test_trust_needs_a_yes_and_asks_again_when_the_url_changes(clone: Path, outside: Outside, tt: Tt) -> None:
+    """`tt trust` shows what is allowed; without a terminal it wants --yes, and another URL is another question."""
+    HOSTILE["url"](clone, outside)
+    asked = tt("trust")
+    assert asked.code == 1
+    assert f"connect to redis://127.0.0.1:{outside.port.port}" in asked.out
+    assert tt("tasks").code == 1
+    assert tt("trust", "--yes").code == 0
+    assert tt("trust").out.endswith("there is nothing to allow.\n")
+    (clone / SETTINGS_FILE).write_text(NAME + '[redis]\nurl = "redis://127.0.0.1:1/0"\n')
+    assert "nobody here has allowed" in tt("tasks").err
+    assert outside.port.count() == 0
+
+
+def test_trust_does_not_allow_data_that_does_more_than_change_data(clone: Path, outside: Outside, tt: Tt) -> None:
+    """A shipped file with CONFIG in it is named, and cannot be allowed."""
+    shipped_data(clone, outside)
+    refused = tt("trust", "--yes")
+    assert refused.code == 1
+    assert "CONFIG" in refused.err
+    assert tt("tasks").code == 1
+
+
+def test_shipped_settings_are_read_back_and_end_the_server(
+    clone: Path, outside: Outside, tt: Tt, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even where everything is trusted unseen, a server that its data opens to the network is ended at once."""
+    shipped_data(clone, outside)
+    (clone / ".tt").chmod(0o700)
+    outside.port.close()
+    monkeypatch.setenv("TT_TRUST", "1")
+    ran = tt("tasks")
+    assert ran.code == 4
+    assert "its data changed how it is set up: port is" in ran.err
+    assert "down already" in tt("stop").out
+
+
+def test_name_alone_needs_no_question(clone: Path, tt: Tt) -> None:
+    """A `tinytown.toml` with a name leads to an empty town of this user's own."""
+    assert tt("tasks").code == 0
+    assert tt("assign", "worker-1", "mine").code == 0
+    assert (clone / ".tt").stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("how", ["copied", "restored"])
+def test_data_that_was_not_made_here_is_refused_until_trusted(how: str, town: Path, tt: Tt, tmp_path: Path) -> None:
+    """A copied folder, and a backup in the place of the data, are loaded only after `tt trust`; then nothing is lost."""
+    assert tt("assign", "worker-1", "kept").code == 0
+    assert tt("stop").code == 0
+    if how == "copied":
+        place = tmp_path / "copy"
+        shutil.copytree(town, place)
+    else:
+        place = town
+        shutil.copytree(town / ".tt", tmp_path / "backup")
+        shutil.rmtree(town / ".tt")
+        shutil.copytree(tmp_path / "backup", town / ".tt")
+    refused = tt("tasks", "--town", str(place))
+    assert refused.code == 1
+    assert f"tt trust --town {place}" in refused.err
+    assert tt("trust", "--yes", "--town", str(place)).code == 0
+    assert "kept" in tt("tasks", "--town", str(place)).out
+    end_server(place)
+
+
+def test_moved_town_goes_on(town: Path, tt: Tt, tmp_path: Path) -> None:
+    """A folder that was moved is the same one: its data has the same inode."""
+    assert tt("assign", "worker-1", "kept").code == 0
+    assert tt("stop").code == 0
+    moved = tmp_path / "moved"
+    town.rename(moved)
+    ran = tt("tasks", "--town", str(moved))
+    end_server(moved)
+    town.mkdir()
+    assert (ran.code, "kept" in ran.out) == (0, True)
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
+def test_tracked_data_is_refused(town: Path, tt: Tt) -> None:
+    """Data that git tracks could be written by whoever writes to the repository; git's own ignoring does not help there."""
+    assert tt("stop").code == 0
+    subprocess.run(["git", "init", "--quiet", str(town)], check=True)
+    subprocess.run(["git", "-C", str(town), "add", "--force", ".tt/server.log"], check=True)
+    refused = tt("tasks")
+    assert refused.code == 1
+    assert "tracked by git" in refused.err
+    assert tt("trust", "--yes").code == 1
+
+
+def needs_other_user() -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can give a file to another user")
+
+
+@pytest.mark.parametrize("what", ["folder", "settings", "data", "lock", "socket"])
+def test_what_another_user_owns_is_not_used(what: str, clone: Path, outside: Outside, tt: Tt) -> None:
+    """A folder, its settings, its data and its socket count only where they are this user's own."""
+    needs_other_user()
+    settings('[redis]\nbinary = "{clone}/evil"\n')(clone, outside)
+    if what != "settings":
+        (clone / SETTINGS_FILE).write_text(NAME)
+    data = clone / ".tt"
+    data.mkdir(mode=0o700)
+    (data / "server.lock").touch()
+    other = {"folder": clone, "settings": clone / SETTINGS_FILE, "data": data, "lock": data / "server.lock"}
+    if what == "socket":
+        listener = Listener.on_socket(clone / "redis.sock")
+        os.chown(clone / "redis.sock", OTHER_USER, OTHER_USER)
+    else:
+        os.chown(other[what], OTHER_USER, OTHER_USER)
+    for command in (("tasks",), ("start",), ("assign", "worker-1", "x"), ("work", "ada", "--once", "--", "true")):
+        ran = tt(*command)
+        outside.check(ran)
+        assert ran.code == 1, (command, ran)
+    if what == "socket":
+        assert listener.count() == 0
+        listener.close()
+
+
+@pytest.mark.parametrize("why", ["another user's", "everybody's"])
+def test_search_upwards_ends_at_what_others_can_write(why: str, clone: Path, outside: Outside, tt: Tt) -> None:
+    """As with /tmp/tinytown.toml: a town above a folder that another user owns, or that everybody can write, is not found."""
+    settings('[redis]\nbinary = "{clone}/evil"\n')(clone, outside)
+    below = clone / "shared" / "mine"
+    below.mkdir(parents=True)
+    if why == "another user's":
+        needs_other_user()
+        os.chown(below.parent, OTHER_USER, OTHER_USER)
+    else:
+        below.parent.chmod(0o1777)
+    os.chdir(below)
+    ran = tt("tasks")
+    outside.check(ran)
+    assert ran.code == 1
+    assert f"The search ended at {below.parent}" in ran.err
+
+
+def test_program_beside_the_town_is_not_found_on_path(
+    clone: Path, outside: Outside, tt: Tt, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A PATH with entries like `.` leads to no `valkey-server` of the clone's."""
+    for name in ("valkey-server", "redis-server"):
+        make_program(clone / name, outside.mark)
+    monkeypatch.setattr("town.server._find_in_wheel", lambda: None)
+    monkeypatch.setenv("PATH", f".::{os.path.relpath(clone)}")
+    ran = tt("start")
+    outside.check(ran)
+    assert ran.code == 4
+    assert "no program for it was found" in ran.err
+
+
+def test_binary_of_the_users_own_settings_is_run(folder: Path, tt: Tt, tmp_path: Path, own_home: Path) -> None:
+    """`~/.tt/settings.toml` and TT_SERVER_BINARY name the program; they belong to nobody else."""
+    make_program(tmp_path / "mine", tmp_path / "ran")
+    (own_home / ".tt").mkdir()
+    (own_home / ".tt" / "settings.toml").write_text(f'[redis]\nbinary = "{tmp_path}/mine"\n')
+    assert tt("init", "--name", "demo").code == 4
+    assert (tmp_path / "ran").exists()
+    assert folder.is_dir()
+
+
+def test_town_of_an_older_program_is_adopted_once(town: Path, tt: Tt, own_home: Path) -> None:
+    """A town from before goes on without a question, and one line says so; afterwards it is known like any other."""
+    assert tt("assign", "worker-1", "kept").code == 0
+    assert tt("stop").code == 0
+    (town / ".tt" / "identity").unlink()
+    shutil.rmtree(own_home / ".tt" / "trusted")
+    (own_home / ".tt" / "towns.toml").write_text(f'[[towns]]\nname = "demo"\npath = "{town}"\n')
+    first = tt("tasks")
+    assert first.code == 0
+    assert "kept" in first.out
+    assert "taken as made here from now on" in first.err
+    assert tt("stop").code == 0
+    assert tt("tasks").err == ""
+    assert tt("stop").code == 0
+    (town / ".tt" / "identity").unlink()
+    assert tt("tasks").code == 1
+
+
+def test_files_are_for_this_user_alone(town: Path, tt: Tt, own_home: Path) -> None:
+    """What `tt` makes is 0600, and its folders 0700, whatever the umask is."""
+    assert tt("assign", "ada", "something").code == 0
+    assert tt("work", "ada", "--once", "--", "true").code == 0
+    for root in (town / ".tt", own_home / ".tt"):
+        for path in (root, *root.rglob("*")):
+            assert path.lstat().st_mode & 0o077 == 0, path
+
+
+def test_library_refuses_as_the_command_line_does(clone: Path, outside: Outside) -> None:
+    """Whoever opens a town from Python is asked the same."""
+    HOSTILE["url"](clone, outside)
+    with pytest.raises(NotTrustedError):
+        Town.open(clone)
+    assert outside.port.count() == 0
