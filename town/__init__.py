@@ -8,6 +8,7 @@ from town.consent import TrustReport, grant_trust, look_at_trust
 from town.doctor import Check, CheckState, examine
 from town.durability import Durability
 from town.errors import (
+    FileDamagedError,
     FolderRefusedError,
     ForeignServerError,
     ImportRefusedError,
@@ -73,6 +74,7 @@ __all__ = [
     "Durability",
     "EmbeddedServer",
     "EventFilter",
+    "FileDamagedError",
     "FolderRefusedError",
     "ForeignServerError",
     "FoundFolder",

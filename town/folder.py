@@ -133,7 +133,10 @@ def fit_name(text: str) -> str:
 def setting_place(folder: Path, key: str) -> str:
     """Where in the town's `tinytown.toml` the key stands, for messages: the file, and the line if it can be told."""
     path = folder / SETTINGS_FILE
-    lines = _read_settings_file(path).decode(errors="replace").splitlines()
+    try:
+        lines = _read_settings_file(path).decode(errors="replace").splitlines()
+    except FolderRefusedError:
+        return str(path)
     pattern = re.compile(rf"""(?:^|[\s{{,."']){re.escape(key)}["']?\s*=""")
     number = next((number for number, line in enumerate(lines, 1) if pattern.search(line.partition("#")[0])), None)
     return str(path) if number is None else f"{path}, line {number}"

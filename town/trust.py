@@ -18,7 +18,6 @@ from msgspec import Struct
 from town.errors import FolderRefusedError
 from town.home import home_path, make_home_folder
 
-TRUST_VARIABLE: Final = "TT_TRUST"
 TRUSTED_FOLDER: Final = "trusted"
 
 
@@ -61,7 +60,7 @@ def own_town_grant(folder: Path) -> Grant:
 
 def trusts_everything() -> bool:
     """Whether TT_TRUST says that every folder here is the user's own, as in CI."""
-    return os.environ.get(TRUST_VARIABLE) == "1"
+    return os.environ.get("TT_TRUST") == "1"
 
 
 def is_granted(grant: Grant) -> bool:

@@ -12,7 +12,6 @@ from town.errors import SettingsError
 from town.folder import read_toml, refuse_os_errors
 from town.home import home_path
 
-BINARY_VARIABLE: Final = "TT_SERVER_BINARY"
 USER_SETTINGS_FILE: Final = "settings.toml"
 
 
@@ -26,7 +25,7 @@ class _UserSettings(Struct, frozen=True):
 
 def server_binary() -> str | None:
     """The program that this user wants as a town's own server: TT_SERVER_BINARY, else `[redis] binary`. SettingsError."""
-    named = os.environ.get(BINARY_VARIABLE)
+    named = os.environ.get("TT_SERVER_BINARY")
     if named:
         return named
     path = home_path(USER_SETTINGS_FILE)

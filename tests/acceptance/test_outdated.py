@@ -73,7 +73,7 @@ LOOKS: Final[dict[str, tuple[tuple[str, ...], int]]] = {
 }
 """These look at just this, and end with their own code."""
 
-OTHERS: Final = {"start", "stop", "towns", "demo"}
+OTHERS: Final = {"start", "stop", "towns", "trust", "demo"}
 """These look at no town's projections."""
 
 

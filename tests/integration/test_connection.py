@@ -21,6 +21,12 @@ LOADING = b"-LOADING Redis is loading the dataset in memory\r\n"
 INFORMATION = bulk("# Server\r\nredis_version:7.2.4\r\n")
 
 
+@pytest.fixture(autouse=True)
+def trusted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What may be connected to is tested elsewhere; here everything may."""
+    monkeypatch.setenv("TT_TRUST", "1")
+
+
 def settings_for(url: str) -> Settings:
     return Settings("connected", RedisSettings(url=url))
 
@@ -198,7 +204,9 @@ def test_connect_gives_up_on_a_server_that_loads_for_too_long(folder: Path, monk
     assert "It is still reading its data: try again in a moment" in str(refusal)
 
 
-def test_town_whose_server_is_loading_is_opened_when_it_is_done(folder: Path, tmp_path: Path) -> None:
+def test_town_whose_server_is_loading_is_opened_when_it_is_done(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A real server answers INFO while it loads, and nothing else: the first command must not meet that.
 
     The bug looked like this: "Redis is loading the dataset in memory", after the start of a town with a long ledger.
@@ -210,7 +218,7 @@ def test_town_whose_server_is_loading_is_opened_when_it_is_done(folder: Path, tm
         pipeline.execute()
     EmbeddedServer(folder).stop()
     binary = a_slowly_loading_server(tmp_path / "server")
-    (folder / "tinytown.toml").write_text(f'name = "loading"\n[redis]\nbinary = "{binary}"\n', encoding="utf-8")
+    monkeypatch.setenv("TT_SERVER_BINARY", binary)
     with Town.open(folder) as town:
         assert town.create("a").task.version == 1
 
