@@ -10,7 +10,9 @@ from msgspec import Struct
 from ledger import LedgerDamagedError, redis_errors
 from town.connection import Connection
 from town.durability import read_durability
+from town.folder import read_settings
 from town.orphans import can_find_orphans, find_orphans
+from town.passwords import split_password
 from town.town import Town
 
 MEMORY_SHARE_MAX: Final = 0.8
@@ -44,6 +46,7 @@ def examine(town: Town) -> list[Check]:
     return [
         Check("version", CheckState.GOOD, connection.version()),
         *_durability(connection),
+        *_password(town),
         _persistence(persistence),
         _memory(memory),
         _lock(town),
@@ -61,6 +64,17 @@ def _durability(connection: Connection) -> list[Check]:
     if durability.problems:
         return [Check("durability", CheckState.BAD, problem) for problem in durability.problems]
     return [Check("durability", CheckState.GOOD, "an acknowledged event is on disk, and nothing is evicted")]
+
+
+def _password(town: Town) -> list[Check]:
+    """Only a town whose file holds a password has this check."""
+    if split_password(read_settings(town.folder).redis.url or "")[1] is None:
+        return []
+    words = (
+        "the password in tinytown.toml can be read by whoever reads the repository: take it out of [redis] url, and keep it"
+        " in ~/.tt/passwords.toml or REDIS_URL"
+    )
+    return [Check("password", CheckState.WARNING, words)]
 
 
 def _persistence(persistence: dict[str, Any]) -> Check:

@@ -647,7 +647,7 @@ class Town:
     def server_warning(self) -> str | None:
         """What the user should know of how the server was found, and of what it said when this object started it."""
         said = None if self._connection.server is None else self._connection.server.warning
-        words = [each for each in (self._connection.remark, said) if each is not None]
+        words = [each for each in (self.found.remark, self._connection.remark, said) if each is not None]
         return "\n".join(words) or None
 
     def server_version(self) -> str:

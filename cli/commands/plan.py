@@ -18,11 +18,14 @@ from cli.text import counted, visible
 from ledger import StoreUnavailableError
 from town import (
     PLAN_FILE,
+    NotOursError,
+    NotTrustedError,
     PlacedFault,
     Plan,
     PlanFault,
     PlanKept,
     PlanRefusedError,
+    ProgramRefusedError,
     PullReceipt,
     PushReceipt,
     find_folder,
@@ -195,21 +198,28 @@ def _check(path: Path, town: Path | None, actor: str | None, *, as_json: bool) -
 
 def _show(path: Path, town: Path | None, actor: str | None, *, as_json: bool) -> None:
     plan = read_plan_file(path).plan
+    shape = {
+        "town": None,
+        "file": str(path),
+        "description": plan.description,
+        "default_agent": plan.default_agent,
+        "plan": [planned_shape(task) for task in plan.tasks],
+        "push": None,
+    }
     try:
         with opened(town, actor) as opened_town:
             push = opened_town.push(path, dry_run=True)
             if as_json:
-                say_json(
-                    {
-                        "town": opened_town.name,
-                        "file": str(path),
-                        "description": plan.description,
-                        "default_agent": plan.default_agent,
-                        "plan": [planned_shape(task) for task in plan.tasks],
-                        "push": push_shape(push),
-                    }
-                )
+                say_json(shape | {"town": opened_town.name, "push": push_shape(push)})
                 return
+    except (NotOursError, NotTrustedError, ProgramRefusedError) as error:
+        # A plan is text: to read it needs no trust.
+        if as_json:
+            say_json(shape)
+        else:
+            _say_plan(plan, None)
+        warn(f"The plan is not compared with its town. {error}")
+        return
     except StoreUnavailableError:
         # A plan can be read without its town.
         if not as_json:

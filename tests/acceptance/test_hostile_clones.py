@@ -169,6 +169,8 @@ HOSTILE: dict[str, Plant] = {
     "shipped data": shipped_data,
     "shipped data with an identity": shipped_identity,
 }
+
+
 @pytest.mark.parametrize("kind", ["link", "pipe", "hard link"])
 def test_init_does_not_write_through_a_shipped_gitignore(kind: str, folder: Path, outside: Outside, tt: Tt) -> None:
     """`tt init` adds two lines to `.gitignore`, and to nothing that it leads to; what is refused has made no town."""

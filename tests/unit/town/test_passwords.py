@@ -1,0 +1,76 @@
+"""Passwords of servers: taken out of a URL, kept for one server and user, and put in again."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from town import SettingsError
+from town.passwords import keep_password, shown_url, split_password, with_password
+
+
+@pytest.mark.parametrize(
+    ("url", "plain", "password"),
+    [
+        ("redis://:secret@host:6379/0", "redis://host:6379/0", "secret"),
+        ("redis://me:secret@host/0", "redis://me@host/0", "secret"),
+        ("rediss://me:se%2Fcr%40et@host", "rediss://me@host", "se/cr@et"),
+        ("redis://me:a@b@host", "redis://me@host", "a@b"),
+        ("unix://:secret@/path/redis.sock?db=1", "unix:///path/redis.sock?db=1", "secret"),
+        ("redis://host:6379/0", "redis://host:6379/0", None),
+        ("redis://me@host", "redis://me@host", None),
+        ("redis://:@host", "redis://:@host", None),
+        ("redis://host/0?name=a:b@c", "redis://host/0?name=a:b@c", None),
+        ("no url", "no url", None),
+        ("", "", None),
+    ],
+)
+def test_password_is_split_from_the_url(url: str, plain: str, password: str | None) -> None:
+    """What goes into a town's file has no password; a URL without one, or that is none, stays as it is."""
+    assert split_password(url) == (plain, password)
+
+
+@pytest.mark.parametrize(
+    "url", ["redis://:s%2Fe%40c@host:6380/0", "redis://me:secret@host", "unix://:x@/path/redis.sock?db=1"]
+)
+def test_kept_password_is_put_in_again(url: str, own_home: Path) -> None:
+    """The URL that is opened is the one that was given, and the file is for this user alone."""
+    plain, password = split_password(url)
+    assert password is not None
+    keep_password(plain, password)
+    assert split_password(with_password(plain)) == (plain, password)
+    kept = own_home / ".tt" / "passwords.toml"
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    assert stat.S_IMODE(kept.parent.stat().st_mode) == 0o700
+
+
+def test_password_belongs_to_one_server_and_user() -> None:
+    """Another host, port or user gets none, and a URL with a password keeps its own."""
+    keep_password("redis://me@host:6379/0", "secret")
+    assert with_password("redis://me@host/3") == "redis://me:secret@host/3"
+    for other in ("redis://me@other:6379", "redis://me@host:6380", "redis://host:6379", "redis://me:mine@host:6379"):
+        assert with_password(other) == other
+
+
+def test_several_passwords_are_kept() -> None:
+    """A new one leaves the others, and replaces that of its own server."""
+    keep_password("redis://a", "one")
+    keep_password("redis://b", "two")
+    keep_password("redis://a", "three")
+    assert [with_password(url) for url in ("redis://a", "redis://b")] == ["redis://:three@a", "redis://:two@b"]
+
+
+def test_broken_list_of_passwords_is_named(own_home: Path) -> None:
+    """A list that is none is an error with its path, and no password is guessed."""
+    (own_home / ".tt").mkdir()
+    (own_home / ".tt" / "passwords.toml").write_text("passwords = 1\n")
+    with pytest.raises(SettingsError, match="passwords.toml"):
+        with_password("redis://host")
+
+
+def test_shown_url_has_no_password() -> None:
+    """Where it is not certain what the password is, nothing is shown."""
+    assert shown_url("redis://me:secret@host:1/0") == "redis://host:1/0"
+    assert "secret" not in shown_url("redis://host/0?x=@secret")
