@@ -9,7 +9,6 @@ from msgspec import Struct
 from town.data_folder import DataFolder, DataSize
 from town.errors import NotOursError, ProgramRefusedError
 from town.folder import is_town, read_settings, setting_place, start_of_search
-from town.foreign_commands import foreign_commands
 from town.passwords import shown_url
 from town.search import find_folder, refuse_foreign
 from town.trust import allow, connection_grant, is_granted
@@ -71,6 +70,8 @@ def _folder(path: Path | None) -> Path:
 
 def _look_at_data(data: DataFolder, size: DataSize) -> str:
     """What loading it would mean, in words; NotOursError where it would do more than change data."""
+    from town.foreign_commands import foreign_commands  # noqa: PLC0415 - only `tt trust` reads a server's files
+
     loaded = foreign_commands(data.path)
     if not loaded.only_change_data:
         shown = ", ".join(each.words for each in loaded.foreign[:COMMANDS_SHOWN_MAX])

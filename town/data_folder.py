@@ -19,7 +19,6 @@ from msgspec import Struct
 
 from town.errors import FolderRefusedError, NotOursError, NotTrustedError
 from town.folder import DATA_FOLDER
-from town.git_index import Tracking, tracking
 from town.plain_file import open_plain, refuse_other_than_ours
 from town.repository import find_repository
 from town.trust import Grant, allow, data_grant, is_granted, trusts_everything
@@ -212,6 +211,8 @@ class DataFolder:
                 raise NotOursError(self.path, f"holds more than {ENTRIES_MAX:,} files", "Is it a town's data folder?")
 
     def _refuse_tracked(self) -> None:
+        from town.git_index import Tracking, tracking  # noqa: PLC0415 - needed before a server starts, and at no other time
+
         repository = find_repository(self._folder)
         if repository is None:
             return
