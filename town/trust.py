@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -96,6 +97,10 @@ def revoke_trust(folder: Path) -> int:
             if record.folder == wanted:
                 path.unlink(missing_ok=True)
                 revoked += 1
+        with suppress(OSError):
+            # Of a demonstration, nothing is to be left; a folder that holds something stays.
+            trusted.rmdir()
+            trusted.parent.rmdir()
     except OSError as error:
         raise FolderRefusedError(trusted, error) from error
     return revoked

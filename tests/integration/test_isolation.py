@@ -13,6 +13,7 @@ import redis
 from ledger import CommandRejectedError, EventStore, State, task_id_of_alias
 from projections import TaskFilter, replay
 from tests.support.expected_keys import assert_projected, dump_keys
+from tests.support.towns import trust
 from town import EventFilter, Town
 
 NAMES = [("a", "b"), ("a", "a.b"), ("a", "a-b"), ("a", "ab"), ("a", "A"), ("a.view", "a"), ("x-1", "x")]
@@ -136,6 +137,7 @@ def test_town_with_a_hash_tag_keeps_to_its_own_keys(client: redis.Redis, server_
         (folder / "tinytown.toml").write_text(
             f'name = "tagged"\n[redis]\nurl = "unix://{server_socket}"\nhash_tag = {hash_tag}\n', encoding="utf-8"
         )
+        trust(folder)
         with Town.open(folder) as town:
             town.create("a", agent="worker-1")
             assert town.page().total == 1

@@ -29,6 +29,7 @@ from projections import replay
 from tests.support.builders import TASK, an_event, append, task_id
 from tests.support.expected_keys import assert_projected
 from tests.support.proxy import Fault, proxy
+from tests.support.towns import trust
 from town import Town
 
 Faults = Mapping[int, Fault]
@@ -208,6 +209,7 @@ def test_command_of_a_town_whose_reply_is_lost_ends_as_one_event(
     (tmp_path / "town" / "tinytown.toml").write_text(
         f'name = "lost-replies"\n[redis]\nurl = "unix://{path}"\n', encoding="utf-8"
     )
+    trust(tmp_path / "town")
     with proxy(path, upstream, {}), Town.open(tmp_path / "town") as town:
         town.create("first")
     with proxy(path, upstream, {1: fault}), Town.open(tmp_path / "town") as town:

@@ -33,6 +33,7 @@ from tests.support import old_towns
 from tests.support.builders import task_id
 from tests.support.old_towns import MIXED, contents, dump, fill, fill_many, look, migrate, old_town
 from tests.support.servers import running_server
+from tests.support.towns import trust
 from town import LegacyKeptError, MigrationSourceError, Town
 from town.migration import LEASE_NAME
 from town.old_reader import OldReader
@@ -967,6 +968,7 @@ def test_town_with_hash_tags_adopts_the_records_of_plain_keys(
     (folder / "tinytown.toml").write_text(
         f'name = "demo"\n[redis]\nurl = "unix://{server_socket}"\nhash_tag = true\n', encoding="utf-8"
     )
+    trust(folder)
     fill(client, *MIXED)
     with Town.open(folder, actor="ada") as town:
         assert migrate(town).adopted == 26

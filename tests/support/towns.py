@@ -14,10 +14,16 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from tests.support.waiting import wait_until
+from town import grant_trust, look_at_trust
 from town.errors import ServerStartError
 from town.folder import DATA_FOLDER
 from town.server import EmbeddedServer
 from town.socket_path import SocketPath
+
+
+def trust(folder: Path) -> None:
+    """Allow what the folder's files, which a test wrote by hand, lead to."""
+    grant_trust(look_at_trust(folder))
 
 
 @contextmanager
