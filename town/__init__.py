@@ -35,6 +35,7 @@ from town.event_reader import EVENTS_COUNT
 from town.folder import RedisSettings, Settings, absolute, find_folder, is_town, read_settings, start_of_search
 from town.hierarchy import Branch
 from town.legacy import LegacyKeys
+from town.local_zone import in_local_zone
 from town.migration import Migration, MigrationReport
 from town.moment import WHEN_HELP, Moment, parse_moment
 from town.plan import Plan, PlanFault, PlannedTask
@@ -133,6 +134,7 @@ __all__ = [
     "examine",
     "find_folder",
     "find_towns",
+    "in_local_zone",
     "is_town",
     "make_plan_file",
     "parse_moment",

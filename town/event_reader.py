@@ -10,6 +10,7 @@ from typing import Final
 from ledger import BEGINNING, EventStore, Position, RecordedEvent, to_ms
 from town.errors import MomentError
 from town.event_filter import EVERY_EVENT, EventFilter, Holders
+from town.local_zone import in_local_zone
 from town.moment import Moment, parse_moment
 
 FOLLOW_BLOCK_MS: Final = 1_000
@@ -128,7 +129,7 @@ def _as_moment(moment: Moment | str) -> Moment:
     if isinstance(moment, Position) or not isinstance(moment, str):
         return moment
     try:
-        return parse_moment(moment, now=datetime.now(UTC).astimezone())
+        return parse_moment(moment, now=in_local_zone(datetime.now(UTC)))
     except ValueError as error:
         raise MomentError(repr(moment), "is not a moment") from error
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
@@ -293,3 +294,21 @@ def test_backdate_before_the_last_event_is_refused(
     before = content(client)
     assert_refused(tt("import", "beads", "issues.jsonl", "--backdate", "2020-01-01"), 1, "cannot be dated 2020-01-01")
     assert content(client) == before
+
+
+@pytest.mark.parametrize("zone", ["UTC+99", "UTC-24"])
+def test_odd_time_zone_ends_no_command(
+    tt: Tt, tasks: dict[str, str], monkeypatch: pytest.MonkeyPatch, zone: str
+) -> None:
+    """Times are shown and taken in UTC; every command that has one once ended with 70."""
+    [id_, *_] = tasks.values()
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", zone)
+        time.tzset()
+        try:
+            asked = [["events"], ["replay", "--at", "1h"], ["events", "--since", "2026-01-01 12:00"], ["stats"]]
+            asked += [["task", "show", id_], ["task", "history", id_], ["replay", "--at", "0:00"]]
+            assert {" ".join(each): ran.err for each in asked if (ran := tt(*each)).code} == {}
+        finally:
+            patch.undo()
+            time.tzset()
