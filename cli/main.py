@@ -24,6 +24,7 @@ from cli.commands.towns import init, start, status, stop, towns
 from cli.commands.work import reclaim, wait, work
 from cli.exits import Exit, exit_code
 from cli.output import going_on_unheard, say_error
+from cli.reader import until_reader_goes
 from cli.work_command import WorkCommand
 from ledger import LedgerError
 
@@ -100,6 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if isinstance(stream, io.TextIOWrapper):
             # A terminal of few characters gets the others written out, rather than an error after the work is done.
             stream.reconfigure(errors="backslashreplace")
+    sys.stdout, sys.stderr = until_reader_goes(sys.stdout), until_reader_goes(sys.stderr)
     try:
         app(arguments)
     except LedgerError as error:

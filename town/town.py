@@ -617,6 +617,13 @@ class Town:
         task_id = None if task is None else self._references.resolve(task, is_removed_too=True)
         return self._events.follow(wanted, task=task_id, after=after)
 
+    def follow_batches(
+        self, wanted: EventFilter = EVERY_EVENT, *, task: str | None = None, after: Position | None = None
+    ) -> Iterator[list[RecordedEvent]]:
+        """As `follow`, a list at a time, which is empty at least once a second where nothing comes: a turn to stop."""
+        task_id = None if task is None else self._references.resolve(task, is_removed_too=True)
+        return self._events.follow_batches(wanted, task=task_id, after=after)
+
     # --- any earlier moment ------------------------------------------------------------------------------------
 
     def at(self, moment: Moment | str) -> Board:
