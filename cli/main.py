@@ -25,6 +25,8 @@ from cli.commands.trust import trust
 from cli.commands.work import reclaim, wait, work
 from cli.exits import Exit, exit_code
 from cli.output import going_on_unheard, say_error
+from cli.reader import until_reader_goes
+from cli.signals import obey_stop_signals
 from cli.work_command import WorkCommand
 from ledger import LedgerError
 
@@ -37,6 +39,9 @@ _READ_SIDE = "The read side"
 
 _OUTPUT_REFUSALS: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 """What a full disk, a limit or a closed terminal makes of a write to stdout or stderr; files of ours have names in their errors."""
+
+_TOLD_TO_STOP: Final = frozenset({"projector", "work"})
+"""The commands that take stop signals themselves, also one that came before them."""
 
 app = typer.Typer(
     name="tt",
@@ -58,12 +63,16 @@ def _show_version(is_asked: bool) -> None:
 
 @app.callback()
 def callback(
+    context: typer.Context,
     *,
     version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
     """Tasks for coding agents, with a history: every change is an event in one Redis Stream per town."""
+    del version  # Its own callback has shown it.
+    if context.invoked_subcommand not in _TOLD_TO_STOP:
+        obey_stop_signals()
 
 
 app.command(rich_help_panel=_TASKS)(assign)
@@ -102,6 +111,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if isinstance(stream, io.TextIOWrapper):
             # A terminal of few characters gets the others written out, rather than an error after the work is done.
             stream.reconfigure(errors="backslashreplace")
+    sys.stdout, sys.stderr = until_reader_goes(sys.stdout), until_reader_goes(sys.stderr)
     try:
         app(arguments)
     except LedgerError as error:

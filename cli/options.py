@@ -10,7 +10,7 @@ from typing import Annotated, Final, NamedTuple
 import typer
 
 from ledger import EVENT_CLASSES, State
-from town import WHEN_HELP, Moment, parse_moment
+from town import WHEN_HELP, Moment, in_local_zone, parse_moment
 
 DURATION_HELP: Final = "seconds, or a time like 30s, 5m or 1h30m"
 _DURATION: Final = re.compile(r"(?:(\d{1,6})d)?(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,6}(?:\.\d+)?)s)?")
@@ -28,7 +28,7 @@ class When(NamedTuple):
 def parse_when(text: str) -> When:
     """Typer's parser for WHEN."""
     try:
-        return When(text, parse_moment(text, now=datetime.now(UTC).astimezone()))
+        return When(text, parse_moment(text, now=in_local_zone(datetime.now(UTC))))
     except ValueError as error:
         message = f"{text!r} is not a moment. Give {WHEN_HELP}."
         raise typer.BadParameter(message) from error

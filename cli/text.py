@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Final
 
 from ledger import Position, State, Task
+from town import in_local_zone
 
 ICONS: Final = {
     State.PENDING: "⏳",
@@ -44,7 +45,7 @@ def name_of(task: Task) -> str:
 
 def local_time(time: datetime) -> str:
     """`2026-11-23 17:33:02` in the person's zone."""
-    return f"{time.astimezone():%Y-%m-%d %H:%M:%S}"
+    return f"{in_local_zone(time):%Y-%m-%d %H:%M:%S}"
 
 
 def event_number(position: Position) -> str:

@@ -86,6 +86,7 @@ from ledger.events import (
 )
 from ledger.exchange import exchange
 from ledger.identity import new_command_id, new_task_id, task_id_of_alias
+from ledger.json_problems import json_problem
 from ledger.keys import TOWN_NAME_CHARS_MAX, TOWN_NAMES_RESERVED, Keys, check_town_name
 from ledger.lua import script_source
 from ledger.position import BEGINNING, Position, ms_of, order_of, seq_of
@@ -200,6 +201,7 @@ __all__ = [
     "fold",
     "format_ms",
     "from_ms",
+    "json_problem",
     "ms_of",
     "new_command_id",
     "new_task_id",

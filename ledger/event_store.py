@@ -190,6 +190,15 @@ class EventStore:
         """The task's last event; None where it never was."""
         return next(self._walk_back(task, page_events=1), None)
 
+    def events_at(self, positions: Sequence[Position]) -> list[RecordedEvent]:
+        """The events at exactly these positions, in one exchange; where there is none, none. Source: XRANGE."""
+        with redis_errors(self._where):
+            replies = exchange(self._client, [("XRANGE", self._keys.ledger, each, each) for each in positions])
+            for reply in replies:
+                if isinstance(reply, redis.ResponseError):
+                    raise reply
+        return decode_events([entry for entries in cast("list[list[Entry]]", replies) for entry in entries])
+
     def head(self, task: str) -> tuple[int, Position]:
         """Version and position of the task's last event; (0, BEGINNING) where it never was. Source: HGET."""
         return self.heads([task])[0]

@@ -16,6 +16,7 @@ from msgspec.structs import force_setattr
 
 from ledger.errors import EventDecodingError, NewerSchemaError, UnknownEventError
 from ledger.events import EVENT_CLASSES, Event
+from ledger.json_problems import json_problem
 from ledger.position import BEGINNING, Position
 from ledger.times import format_ms, to_ms
 from ledger.upcasters import upcast
@@ -178,7 +179,7 @@ def _lift(position: Position, payload: bytes, error: Exception) -> RecordedEvent
     try:
         raw = msgspec.json.decode(payload)
     except _NOT_JSON as not_json:
-        raise EventDecodingError(position, f"is not an event: {not_json}") from not_json
+        raise EventDecodingError(position, f"is not an event: {json_problem(payload, not_json)}") from not_json
     if not isinstance(raw, dict) or not isinstance(raw.get("type"), str) or not isinstance(raw.get("schema"), int):
         raise EventDecodingError(position, "is not an event: it has no `type` and `schema`") from error
     event_type, schema = raw["type"], raw["schema"]

@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from ledger import Position, SnapshotDamagedError, State, Task, format_ms, parse_rfc3339
+from ledger import Position, SnapshotDamagedError, State, Task, format_ms, json_problem, parse_rfc3339
 
 NAME: Final = "task"
 SCHEMA_VERSION: Final = 1
@@ -85,7 +85,7 @@ def decode_snapshot(snapshot: bytes, *, key: str) -> Task:
             alias=fields.alias,
         )
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError) as error:
-        raise SnapshotDamagedError(key, f"does not hold a snapshot: {error}") from error
+        raise SnapshotDamagedError(key, f"does not hold a snapshot: {json_problem(snapshot, error)}") from error
 
 
 def is_snapshot(content: bytes) -> bool:

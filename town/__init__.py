@@ -40,6 +40,7 @@ from town.event_reader import EVENTS_COUNT
 from town.folder import RedisSettings, Settings, absolute, is_town, read_settings, start_of_search
 from town.hierarchy import Branch
 from town.legacy import LegacyKeys
+from town.local_zone import in_local_zone
 from town.migration import Migration, MigrationReport
 from town.moment import WHEN_HELP, Moment, parse_moment
 from town.plan import Plan, PlanFault, PlannedTask
@@ -147,6 +148,7 @@ __all__ = [
     "find_folder",
     "find_towns",
     "grant_trust",
+    "in_local_zone",
     "is_town",
     "look_at_trust",
     "make_plan_file",

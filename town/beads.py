@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 
-from ledger import InvalidValueError, Source, State, WishedTask, check_text, task_id_of_alias
+from ledger import InvalidValueError, Source, State, WishedTask, check_text, json_problem, task_id_of_alias
 from town.errors import ImportRefusedError
 from town.folder import refuse_os_errors
 
@@ -30,6 +30,13 @@ _STATES: Final[Mapping[str, State]] = {
 }
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 _PARENT_CHILD: Final = "parent-child"
+_ISSUE: Final = "issue"
+
+
+class _Line(Struct, frozen=True):
+    """What a line is of: an export holds what the tracker remembers beside its issues, and calls it so."""
+
+    kind: str | None = field(default=None, name="_type")
 
 
 class _Dependency(Struct, frozen=True):
@@ -61,12 +68,16 @@ class _Issue(Struct, frozen=True):
 class BeadsExport(Struct, frozen=True):
     """Task id -> the task as the file wishes it, None for a removed one; and the parent links that were left out.
 
-    The ids are those that a task has which was made for the issue; `aliases` has the issue of each.
+    The ids are those that a task has which was made for the issue; `aliases` has the issue of each. `skipped` counts the
+    lines of each other kind. Labels had blanks around them, or were empty and are left out.
     """
 
     wishes: dict[str, WishedTask | None]
     left_out: tuple[str, ...]
     aliases: dict[str, str] = {}
+    skipped: dict[str, int] = {}
+    labels_trimmed: int = 0
+    labels_dropped: int = 0
 
     def wishes_of(self, ids: Mapping[str, str]) -> dict[str, WishedTask | None]:
         """The wishes by the ids that tasks have, parents too: `ids` is alias -> id, which an adopted task has from before."""
@@ -79,6 +90,7 @@ class BeadsExport(Struct, frozen=True):
         }
 
 
+_line_decoder = msgspec.json.Decoder(_Line)
 _decoder = msgspec.json.Decoder(_Issue)
 
 
@@ -92,24 +104,33 @@ def read_beads(path: Path, *, town: str, actor: str) -> BeadsExport:
     issues: dict[str, _Issue] = {}
     wishes: dict[str, WishedTask | None] = {}
     problems: list[str] = []
+    skipped: Counter[str] = Counter()
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         try:
+            kind = _line_decoder.decode(line).kind
+            if kind is not None and kind != _ISSUE:
+                skipped[kind] += 1
+                continue
             issue = _trimmed(_decoder.decode(line))
             if issue.id in issues:
                 raise ValueError(f"the id {issue.id!r} stands in an earlier line too")  # noqa: TRY301 - one report for all
             wishes[issue.id] = _wish(issue, actor)
             issues[issue.id] = issue
         except (msgspec.MsgspecError, InvalidValueError, RecursionError, ValueError) as error:
-            problems.append(f"line {number}: {str(error).rstrip('.')}")
+            problems.append(f"line {number}: {json_problem(line, error).rstrip('.')}")
     if problems:
         raise ImportRefusedError(path, problems)
     parents, left_out = _parents({key: issues[key] for key, wish in wishes.items() if wish is not None})
+    labels = [label for key, wish in wishes.items() if wish is not None for label in issues[key].labels or ()]
     return BeadsExport(
         {task_id_of_alias(town, key): _below(wish, parents.get(key), town) for key, wish in wishes.items()},
         left_out,
         {task_id_of_alias(town, key): key for key in wishes},
+        dict(sorted(skipped.items())),
+        labels_trimmed=sum(bool(label.strip()) and label != label.strip() for label in labels),
+        labels_dropped=sum(not label.strip() for label in labels),
     )
 
 
@@ -143,7 +164,7 @@ def _wish(issue: _Issue, actor: str) -> WishedTask | None:
 
 
 def _tags(issue: _Issue) -> tuple[str, ...]:
-    tags = list(issue.labels or ())
+    tags = [label for label in issue.labels or () if label.strip()]
     if issue.issue_type is not None:
         tags.append(f"type:{issue.issue_type}")
     if issue.priority is not None:

@@ -10,6 +10,7 @@ from typing import Final
 from ledger import BEGINNING, EventStore, Position, RecordedEvent, to_ms
 from town.errors import MomentError
 from town.event_filter import EVERY_EVENT, EventFilter, Holders
+from town.local_zone import in_local_zone
 from town.moment import Moment, parse_moment
 
 FOLLOW_BLOCK_MS: Final = 1_000
@@ -60,6 +61,15 @@ class EventReader:
         self, wanted: EventFilter = EVERY_EVENT, *, task: str | None = None, after: Position | None = None
     ) -> Iterator[RecordedEvent]:
         """Events that match, as they come, from after `after` (None: the end). It goes on until the caller stops."""
+        return (each for batch in self.follow_batches(wanted, task=task, after=after) for each in batch)
+
+    def follow_batches(
+        self, wanted: EventFilter = EVERY_EVENT, *, task: str | None = None, after: Position | None = None
+    ) -> Iterator[list[RecordedEvent]]:
+        """As `follow`, a list at a time, which is empty at least once in FOLLOW_BLOCK_MS where nothing comes.
+
+        So the caller has a turn to stop.
+        """
         position = self._store.end() if after is None else after
         holders = Holders()
         if wanted.agent is not None:
@@ -68,12 +78,15 @@ class EventReader:
                     holders.concerns(recorded, wanted.agent)
         while True:
             for batch in self._store.read_batches(position):
+                found: list[RecordedEvent] = []
                 for recorded in batch:
                     position = recorded.position
                     is_concerned = wanted.agent is None or holders.concerns(recorded, wanted.agent)
                     if is_concerned and wanted.matches(recorded) and task in (None, recorded.task):
-                        yield recorded
-            self._store.wait(position, block_ms=FOLLOW_BLOCK_MS)
+                        found.append(recorded)
+                yield found
+            if not self._store.wait(position, block_ms=FOLLOW_BLOCK_MS):
+                yield []
 
     def position_at(self, moment: Moment | str) -> Position:
         """The position of the last event at `moment` or before it; BEGINNING where the ledger begins later. MomentError."""
@@ -128,7 +141,7 @@ def _as_moment(moment: Moment | str) -> Moment:
     if isinstance(moment, Position) or not isinstance(moment, str):
         return moment
     try:
-        return parse_moment(moment, now=datetime.now(UTC).astimezone())
+        return parse_moment(moment, now=in_local_zone(datetime.now(UTC)))
     except ValueError as error:
         raise MomentError(repr(moment), "is not a moment") from error
 

@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from ledger import Position
+from town.local_zone import in_local_zone
 
 Moment = Position | int | datetime
 """A position, the number of an event, or an aware time."""
@@ -54,6 +55,6 @@ def _parse_time(text: str, now: datetime) -> datetime:
             text = f"{now:%Y-%m-%d} {hour:0>2}:{rest}"
         time = datetime.fromisoformat(text.upper())
         # A time without a zone is the person's: the system knows its offset on that day.
-        return time.astimezone() if time.tzinfo is None else time
+        return in_local_zone(time) if time.tzinfo is None else time
     except (ValueError, OverflowError, OSError) as error:
         raise ValueError(f"not a moment: {text!r}") from error

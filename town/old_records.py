@@ -24,6 +24,7 @@ from ledger import (
     check_name,
     check_tag,
     format_ms,
+    json_problem,
     parse_rfc3339,
     to_ms,
 )
@@ -222,7 +223,7 @@ def _fields(record: OldRecord) -> Mapping[str, Any]:
     try:
         fields = msgspec.json.decode(record.value)
     except (msgspec.MsgspecError, RecursionError) as error:
-        raise ValueError(f"it is no JSON: {error}") from error
+        raise ValueError(f"it is no JSON: {json_problem(record.value, error)}") from error
     if not isinstance(fields, dict):
         raise ValueError("its JSON is no object")  # noqa: TRY004 - one kind of error for all that is no record
     return fields

@@ -78,6 +78,8 @@ class Runner:
         program = self._instructions.command[0]
         if shutil.which(program) is None:
             raise ProgramNotFoundError(program)
+        if self._stop.is_asked.is_set():
+            return None
         with Lifeline() as lifeline:
             with Town.open(self._path, actor=self._actor) as town:
                 folder = town.folder

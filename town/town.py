@@ -14,7 +14,7 @@ from __future__ import annotations
 import getpass
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -116,7 +116,10 @@ _REBUILD_POLL_SECONDS: Final = 0.05
 
 
 class ImportReceipt(Struct, frozen=True):
-    """What an import led to: its tasks by what happened to them, its events, and the parent links it left out."""
+    """What an import led to: its tasks by what happened to them, its events, and the parent links it left out.
+
+    `skipped` counts the lines of each kind other than issues. Labels were trimmed, or empty and dropped.
+    """
 
     tasks: int
     created: int
@@ -124,6 +127,9 @@ class ImportReceipt(Struct, frozen=True):
     removed: int
     positions: tuple[Position, ...]
     left_out: tuple[str, ...]
+    skipped: Mapping[str, int]
+    labels_trimmed: int
+    labels_dropped: int
 
 
 class Town:
@@ -394,10 +400,13 @@ class Town:
 
     # --- taking in what others say -----------------------------------------------------------------------------
 
-    def import_beads(self, path: Path | str, *, prune: bool = False, backdate: datetime | None = None) -> ImportReceipt:
+    def import_beads(
+        self, path: Path | str, *, prune: bool = False, allow_empty: bool = False, backdate: datetime | None = None
+    ) -> ImportReceipt:
         """Make the town as an export of the Beads tracker says, in one append; doing it again appends nothing.
 
-        `prune` removes tasks with an alias that the file no longer has. `backdate` is recorded as the events' time.
+        `prune` removes tasks with an alias that the file no longer has; of a file without issues that is refused, unless
+        with `allow_empty`. `backdate` is recorded as the events' time.
         ImportRefusedError, BackdateRefusedError: nothing was written.
         """
         if backdate is not None and backdate > datetime.now(UTC):
@@ -405,10 +414,12 @@ class Town:
             raise MomentError(f"{backdate.isoformat(timespec='seconds')}", "has not come yet")
         export = read_beads(Path(path), town=self.name, actor=self.actor)
 
-        if prune and not export.wishes:
-            raise ImportRefusedError(
-                Path(path), ["the file has no issue, and --prune would remove every task that has an alias"]
+        if prune and not export.wishes and not allow_empty:
+            problem = (
+                "the file has no issue, and --prune would remove every task that has an alias;"
+                " --allow-empty says that the tracker was empty then"
             )
+            raise ImportRefusedError(Path(path), [problem])
 
         def wishes() -> dict[str, WishedTask | None]:
             wished = export.wishes_of(self._references.ids_of_aliases(list(export.aliases.values())))
@@ -425,6 +436,9 @@ class Town:
             removed=done.removed,
             positions=done.positions,
             left_out=export.left_out,
+            skipped=export.skipped,
+            labels_trimmed=export.labels_trimmed,
+            labels_dropped=export.labels_dropped,
         )
 
     # --- from before the ledger --------------------------------------------------------------------------------
@@ -613,6 +627,13 @@ class Town:
         """Events that match, as they come, from after `after` (None: the end). It goes on until the caller stops."""
         task_id = None if task is None else self._references.resolve(task, is_removed_too=True)
         return self._events.follow(wanted, task=task_id, after=after)
+
+    def follow_batches(
+        self, wanted: EventFilter = EVERY_EVENT, *, task: str | None = None, after: Position | None = None
+    ) -> Iterator[list[RecordedEvent]]:
+        """As `follow`, a list at a time, which is empty at least once a second where nothing comes: a turn to stop."""
+        task_id = None if task is None else self._references.resolve(task, is_removed_too=True)
+        return self._events.follow_batches(wanted, task=task_id, after=after)
 
     # --- any earlier moment ------------------------------------------------------------------------------------
 

@@ -268,13 +268,30 @@ class Writer:
         return state, state.version
 
     def load_many(self, tasks: Sequence[str]) -> list[tuple[Task | None, int]]:
-        """As `load`, for many tasks in a few calls; whatever is not plain goes through `load`."""
-        heads = [head[0] for chunk in _chunks(tasks) for head in self._store.heads(chunk)]
+        """As `load`, for many tasks in a few calls, removed ones too; whatever is not plain goes through `load`."""
+        heads = [head for chunk in _chunks(tasks) for head in self._store.heads(chunk)]
         states = self._live.get_many(tasks)
+        found = list(zip(tasks, states, heads, strict=True))
+        removed = self._removed({task: head for task, state, head in found if state is None and head[0]})
         return [
-            (state, version) if version == (0 if state is None else state.version) else self.load(task)
-            for task, state, version in zip(tasks, states, heads, strict=True)
+            (state, version)
+            if task in removed or version == (0 if state is None else state.version)
+            else self.load(task)
+            for task, state, (version, _) in found
         ]
+
+    def _removed(self, heads: Mapping[str, tuple[int, Position]]) -> frozenset[str]:
+        """Those of the tasks whose last event, which their head names, says that they were removed at that version."""
+        last = {
+            event.task: event
+            for chunk in _chunks(list(heads))
+            for event in self._store.events_at([heads[task][1] for task in chunk])
+        }
+        return frozenset(
+            task
+            for task, (version, _) in heads.items()
+            if task in last and last[task].version == version and isinstance(last[task].data, TaskRemoved)
+        )
 
 
 def decide_wishes(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from itertools import chain
 from typing import Annotated
 
 import typer
@@ -23,6 +25,7 @@ from cli.options import (
     parse_when,
 )
 from cli.output import say, say_json, say_table, warn
+from cli.reader import is_reader_gone
 from cli.render import EVENT_COLUMNS, event_line, event_row, states_line
 from cli.session import opened
 from cli.shapes import event_shape, moment_shape, tasks_shape
@@ -74,10 +77,11 @@ def events(
         found = opened_town.events(wanted, count=count + 1, task=task, since=first, until=last)
         has_more, found = len(found) > count, found[-count:]
         if is_following:
-            for recorded in found:
-                _say_event(recorded, as_json=as_json)
-            for recorded in opened_town.follow(wanted, task=task, after=end):
-                _say_event(recorded, as_json=as_json)
+            for batch in chain([found], opened_town.follow_batches(wanted, task=task, after=end)):
+                for recorded in batch:
+                    _say_event(recorded, as_json=as_json)
+                if is_reader_gone(sys.stdout):
+                    return
         elif as_json:
             say_json({"town": opened_town.name, "events": [event_shape(recorded) for recorded in found]})
         elif found:

@@ -11,11 +11,14 @@ import typer
 from cli.options import ActorOption, JsonOption, TownOption, When, parse_when
 from cli.output import say, say_json, warn
 from cli.session import opened
-from cli.text import counted
+from cli.text import counted, visible
 from ledger import Position
+from town import ImportReceipt
 
 import_app = typer.Typer(no_args_is_help=True, help="Take in the tasks of another tracker.")
 LEFT_OUT_SHOWN_MAX = 10
+KINDS_SHOWN_MAX = 10
+_KIND_CHARS_SHOWN = 64
 
 
 @import_app.callback()
@@ -31,6 +34,9 @@ def beads(
     *,
     prune: Annotated[
         bool, typer.Option("--prune", help="Remove tasks that have an alias and that the file no longer has.")
+    ] = False,
+    allow_empty: Annotated[
+        bool, typer.Option("--allow-empty", help="Let --prune remove them all where the file has no issue.")
     ] = False,
     backdate: Annotated[
         When | None,
@@ -50,7 +56,7 @@ def beads(
     All or nothing: a bad line is reported with its number, and nothing of the file is taken.
     """
     with opened(town, actor) as opened_town:
-        receipt = opened_town.import_beads(file, prune=prune, backdate=_time(backdate))
+        receipt = opened_town.import_beads(file, prune=prune, allow_empty=allow_empty, backdate=_time(backdate))
         if as_json:
             say_json(
                 {
@@ -62,6 +68,9 @@ def beads(
                     "events": len(receipt.positions),
                     "position": receipt.positions[-1] if receipt.positions else None,
                     "left_out": receipt.left_out,
+                    "skipped": receipt.skipped,
+                    "labels_trimmed": receipt.labels_trimmed,
+                    "labels_dropped": receipt.labels_dropped,
                 }
             )
             return
@@ -73,12 +82,32 @@ def beads(
             )
         else:
             say(f"{counted(receipt.tasks, 'task')} in the file, all as in the town; nothing was appended.")
-        for link in receipt.left_out[:LEFT_OUT_SHOWN_MAX]:
-            warn(f"Parent left out: {link}")
-        if len(receipt.left_out) > LEFT_OUT_SHOWN_MAX:
-            warn(
-                f"… and {counted(len(receipt.left_out) - LEFT_OUT_SHOWN_MAX, 'more parent')} left out; --json lists them all."
-            )
+        _warn_of_rest(receipt)
+
+
+def _warn_of_rest(receipt: ImportReceipt) -> None:
+    """Say what of the file is not in the town as the file has it."""
+    for link in receipt.left_out[:LEFT_OUT_SHOWN_MAX]:
+        warn(f"Parent left out: {link}")
+    if len(receipt.left_out) > LEFT_OUT_SHOWN_MAX:
+        warn(
+            f"… and {counted(len(receipt.left_out) - LEFT_OUT_SHOWN_MAX, 'more parent')} left out; --json lists them all."
+        )
+    if receipt.skipped:
+        kinds = ", ".join(
+            f"{number:,} {_shortened(visible(kind))}"
+            for kind, number in list(receipt.skipped.items())[:KINDS_SHOWN_MAX]
+        )
+        more = ", …" if len(receipt.skipped) > KINDS_SHOWN_MAX else ""
+        warn(f"{counted(sum(receipt.skipped.values()), 'line')} of other kinds skipped: {kinds}{more}.")
+    if receipt.labels_trimmed:
+        warn(f"{counted(receipt.labels_trimmed, 'label')} trimmed of blanks.")
+    if receipt.labels_dropped:
+        warn(f"{counted(receipt.labels_dropped, 'empty label')} left out.")
+
+
+def _shortened(kind: str) -> str:
+    return kind if len(kind) <= _KIND_CHARS_SHOWN else f"{kind[: _KIND_CHARS_SHOWN - 1]}…"
 
 
 def _time(when: When | None) -> datetime | None:

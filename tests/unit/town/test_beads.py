@@ -235,6 +235,41 @@ def test_result_does_not_depend_on_the_order_of_lines(file: Path, order: tuple[i
     assert read_lines(file, *(lines[index] for index in order)) == read_lines(file, *lines)
 
 
+# --- what is left out and counted ------------------------------------------------------------------------------
+
+
+def test_lines_of_other_kinds_are_skipped_and_counted(file: Path) -> None:
+    """A present export holds more than issues; it once was refused whole for that."""
+    memory = {"_type": "memory", "key": "k", "value": "v"}
+    export = read_lines(file, {"_type": "tip", "id": "bd-1"}, memory, an_issue(_type="issue"), memory)
+    assert set(export.aliases.values()) == {"bd-1"}
+    assert list(export.skipped.items()) == [("memory", 2), ("tip", 1)]
+
+
+def test_line_without_a_kind_or_with_none_is_an_issue(file: Path) -> None:
+    """Older exports name no kind."""
+    export = read_lines(file, an_issue("bd-1"), an_issue("bd-2", _type=None))
+    assert (len(export.wishes), export.skipped) == (2, {})
+
+
+def test_kind_that_is_no_text_is_a_bad_line(file: Path) -> None:
+    """What cannot be said to be of another kind is not passed over."""
+    assert "_type" in refused(file, an_issue(_type=5))[0]
+
+
+def test_labels_are_trimmed_and_empty_ones_dropped_and_counted(file: Path) -> None:
+    """Tags have no blanks at their ends, and none is empty; a tombstone's labels do not count."""
+    export = read_lines(
+        file,
+        an_issue("bd-1", labels=[" a", "a", "", "b\t", "  "]),
+        an_issue("bd-2", labels=[" c ", ""], status="tombstone"),
+    )
+    wish = export.wishes[task_of("bd-1")]
+    assert wish is not None
+    assert wish.tags == ("a", "b")
+    assert (export.labels_trimmed, export.labels_dropped) == (2, 2)
+
+
 # --- what is refused -------------------------------------------------------------------------------------------
 
 
@@ -259,7 +294,7 @@ def test_result_does_not_depend_on_the_order_of_lines(file: Path, order: tuple[i
         (an_issue("x" * 129), "alias has 129"),
         (an_issue("bd-2", dependencies=[{"type": "parent-child"}]), "depends_on_id"),
         (an_issue("bd-1"), "earlier line"),
-        ('{"id":"bd-2","title":"\\ud800"}', ""),
+        ('{"id":"bd-2","title":"\\ud800"}', "\\ud800 at byte 23 is half of a surrogate pair"),
         ("[" * 100_000, ""),
     ],
     ids=range(20),

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from ledger import Position
-from town import parse_moment
+from town import in_local_zone, parse_moment
 
 NOW = datetime(2026, 6, 10, 12, 0, tzinfo=UTC)
 
@@ -178,4 +178,26 @@ def test_moment_in_time_is_aware(text: str) -> None:
 def test_nonsense_names_no_moment(text: str) -> None:
     """What names no moment, or one that no calendar has, raises ValueError and nothing else."""
     with pytest.raises(ValueError, match=r".+"):
+        parse_moment(text, now=NOW)
+
+
+ODD_ZONES = ["UTC+99", "UTC-24", "<+25>-25", "XXX999999", "/etc/passwd", ":bad", "nowhere/at/all", ""]
+
+
+@pytest.mark.parametrize("zone", ODD_ZONES, indirect=True)
+def test_zone_that_is_none_counts_as_utc(zone: None) -> None:
+    """A `TZ` of a day or more is no zone that a time can have; it once was a mistake of ours, exit code 70."""
+    assert zone is None
+    noon = datetime(2026, 7, 1, 12, 0, tzinfo=UTC)
+    assert in_local_zone(noon) == noon
+    assert in_local_zone(noon).utcoffset() == timedelta(0)
+    assert parse_moment("2026-07-01 12:00", now=noon) == noon
+
+
+@pytest.mark.parametrize("zone", ["UTC+99", "UTC"], indirect=True)
+@pytest.mark.parametrize("text", ["0000-01-01", "2026-13-01"])
+def test_time_that_is_none_is_refused_in_any_zone(zone: None, text: str) -> None:
+    """An odd zone does not make a time of what is none."""
+    assert zone is None
+    with pytest.raises(ValueError, match="not a moment"):
         parse_moment(text, now=NOW)

@@ -1,0 +1,53 @@
+"""Who reads what `tt` prints: a reader that goes, as `head` does, has had enough, and is no error."""
+
+from __future__ import annotations
+
+import io
+import select
+from typing import TYPE_CHECKING, Final, TextIO
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+_GONE: Final = select.POLLERR | select.POLLHUP
+
+
+def until_reader_goes(stream: TextIO) -> TextIO:
+    """The stream, but that what is written after its reader has gone is dropped; other errors are as before.
+
+    So the command goes on to its own end and exit code. A stream that is no file of the system stays as it is.
+    """
+    if not isinstance(stream, io.TextIOWrapper):
+        return stream
+    try:
+        descriptor = stream.fileno()
+    except OSError:
+        return stream
+    is_buffered = isinstance(stream.buffer, io.BufferedWriter)
+    return io.TextIOWrapper(
+        io.BufferedWriter(_Pipe(descriptor, "wb", closefd=False)),
+        encoding=stream.encoding,
+        errors=stream.errors,
+        line_buffering=stream.line_buffering or not is_buffered,
+    )
+
+
+def is_reader_gone(stream: TextIO) -> bool:
+    """Whether nobody can read any more what would be written to the stream. Source: poll."""
+    try:
+        descriptor = stream.fileno()
+    except (OSError, ValueError):
+        return False
+    poll = select.poll()
+    poll.register(descriptor, 0)
+    return any(events & _GONE for _, events in poll.poll(0))
+
+
+class _Pipe(io.FileIO):
+    """A file that takes everything once its reader has gone."""
+
+    def write(self, data: ReadableBuffer, /) -> int:
+        try:
+            return super().write(data)
+        except (BrokenPipeError, ConnectionResetError):
+            return memoryview(data).nbytes

@@ -1,0 +1,34 @@
+"""What is wrong with JSON, in words, where the decoder's own would mislead. Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+_ESCAPE: Final = re.compile(rb"\\(?:u([0-9a-fA-F]{4})|.)", re.DOTALL)
+_HIGH: Final = range(0xD800, 0xDC00)
+_LOW: Final = range(0xDC00, 0xE000)
+
+
+def json_problem(payload: bytes | str, error: Exception) -> str:
+    """The words of a decoder's `error` over `payload`. Half a surrogate pair is named; msgspec calls some of them "truncated"."""
+    half = _half_pair(payload.encode(errors="replace") if isinstance(payload, str) else payload)
+    if half is None:
+        return str(error)
+    escape, byte = half
+    return f"{escape} at byte {byte:,} is half of a surrogate pair, and no character without its other half"
+
+
+def _half_pair(payload: bytes) -> tuple[str, int] | None:
+    r"""The first `\uXXXX` that is half of a surrogate pair and stands alone, and its byte, from 1."""
+    high: re.Match[bytes] | None = None
+    for escape in _ESCAPE.finditer(payload):
+        code = int(escape[1], 16) if escape[1] else -1
+        is_second = high is not None and high.end() == escape.start() and code in _LOW
+        if high is not None and not is_second:
+            break
+        if code in _LOW and not is_second:
+            high = escape
+            break
+        high = escape if code in _HIGH else None
+    return None if high is None else (high[0].decode(), high.start() + 1)
