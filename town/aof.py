@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import os
 import re
 import stat
@@ -194,7 +195,7 @@ class CommandReader:
                     return
                 yield command
 
-    def _read_window(self, window: bytes, base: int) -> Iterator[AofCommand]:
+    def _read_window(self, window: bytes, base: int) -> Iterator[AofCommand]:  # noqa: C901 - one loop over bytes: calls would cost a file of gigabytes minutes
         """The whole commands in `window`, which begins at `base`, up to what is none or goes on behind it: `_read_long` tells."""
         find, get_count, get_length, length_window = window.find, _COUNTS.get, _LENGTHS.get, len(window)
         at = 0
@@ -278,7 +279,7 @@ class CommandReader:
     def _header(self, at: int) -> bytes:
         return _read(self._descriptor, at, max(min(_HEADER_BYTES_MAX, self.size - at), 0))
 
-    def _refuse(self, begin: int, at: int, found: bytes, beginning: bytes, problem: str) -> None:
+    def _refuse(self, begin: int, at: int, found: bytes, beginning: bytes, problem: str) -> AofCommand | None:
         """Stop at the command at `begin`; it is cut short where all that is `found`, at the file's end, can begin what belongs there."""
         is_at_end = at + len(found) >= self.size and len(found) < _HEADER_BYTES_MAX
         is_cut_short = is_at_end and re.fullmatch(beginning, found) is not None
@@ -286,6 +287,7 @@ class CommandReader:
             "the file ends within a command" if is_cut_short else f"{problem} (byte {at:,})" if at > begin else problem
         )
         self.damage = AofDamage(self.name, begin, words, is_cut_short)
+        return None
 
     def _stop(self, problem: str) -> None:
         self.damage = AofDamage(self.name, self.end, problem)
@@ -315,7 +317,7 @@ def _parse_manifest(path: Path, content: bytes) -> list[AofFile]:
     increments = [each for each in files if each.kind is AofKind.INCREMENT]
     if len(bases) > 1:
         raise FileDamagedError(path, "it lists more than one base file")
-    if any(one.seq >= other.seq for one, other in zip(increments, increments[1:], strict=False)):
+    if any(one.seq >= other.seq for one, other in itertools.pairwise(increments)):
         raise FileDamagedError(path, "the numbers of its files do not go up")
     return [*bases, *increments, *(each for each in files if each.kind is AofKind.HISTORY)]
 

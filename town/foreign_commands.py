@@ -60,7 +60,8 @@ class ForeignCommand(Struct, frozen=True):
 
 class LoadedCommands(Struct, frozen=True):
     """What a server would run if it loaded a town's files: how many commands, those that do more than change data, and
-    what could not be read, of which nothing is known."""
+    what could not be read, of which nothing is known.
+    """
 
     commands: int
     foreign: tuple[ForeignCommand, ...]

@@ -52,9 +52,13 @@ def open_plain(name: str | Path, flags: int, *, path: Path, folder: int | None =
     try:
         status = os.fstat(descriptor)
         refuse_other_than_ours(path, status)
-        if not stat.S_ISREG(status.st_mode):
-            raise NotOursError(path, "is no file", "Move it away.")
+        _refuse_other_than_file(path, status)
     except BaseException:
         os.close(descriptor)
         raise
     return descriptor
+
+
+def _refuse_other_than_file(path: Path, status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise NotOursError(path, "is no file", "Move it away.")

@@ -27,10 +27,11 @@ _DOT_GIT: Final = ".git"
 _WORKTREES: Final = "worktrees"
 _PLACES_REFUSED: Final = ("//", "/dev/", "/net/", "/proc/", "/sys/")
 """Where a path is no place on a disk of this machine; to look below `/net` can open a connection."""
-_BRANCH: Final = re.compile(r"ref: refs/heads/([^\x00-\x20\x7f]+)\n?")
-_SECTION: Final = re.compile(r"^[ \t]*\[[ \t]*(core|extensions)[ \t]*\]", re.IGNORECASE | re.MULTILINE)
-_NEXT_SECTION: Final = re.compile(r"^[ \t]*\[", re.MULTILINE)
-_VALUE_PART: Final = re.compile(r'"((?:[^"\\]|\\.)*)"?|[#;].*|([^"#;]+)')
+# Patterns are text: only few commands match one, and to make them costs each command its start.
+_BRANCH: Final = r"ref: refs/heads/([^\x00-\x20\x7f]+)\n?"
+_SECTION: Final = r"(?im)^[ \t]*\[[ \t]*(core|extensions)[ \t]*\]"
+_NEXT_SECTION: Final = r"(?m)^[ \t]*\["
+_VALUE_PART: Final = r'"((?:[^"\\]|\\.)*)"?|[#;].*|([^"#;]+)'
 _TRUE: Final = ("true", "yes", "on", "1")
 
 
@@ -90,7 +91,7 @@ def branch(repository: Repository) -> str | None:
         head = read_own_file(repository.git_folder / "HEAD", bytes_max=LINK_BYTES_MAX).decode()
     except (UnreadableError, UnicodeDecodeError):
         return None
-    matched = _BRANCH.fullmatch(head)
+    matched = re.fullmatch(_BRANCH, head)
     # A repository with reftables keeps its HEAD elsewhere, and this name in the file.
     return matched[1] if matched and matched[1] != ".invalid" else None
 
@@ -202,7 +203,7 @@ def _main_root(common_folder: str) -> tuple[Path | None, str | None]:
         if dot_git != common_folder and not _is_same_folder(
             _read_link(dot_git, prefix="gitdir: ", base=work_tree), common_folder
         ):
-            raise UnreadableError(f"{work_tree} is not the main checkout of {common_folder}")
+            raise UnreadableError(f"{work_tree} is not the main checkout of {common_folder}")  # noqa: TRY301 - one remark for all
     except UnreadableError as error:
         return None, f"the main checkout is not used: {error}"
     return Path(work_tree), None
@@ -290,8 +291,8 @@ def _read_config(git_folder: str) -> dict[str, str]:
 
 def _parse_config(text: str) -> dict[str, str]:
     values: dict[str, str] = {}
-    for section in _SECTION.finditer(text):
-        following = _NEXT_SECTION.search(text, section.end())
+    for section in re.finditer(_SECTION, text):
+        following = re.compile(_NEXT_SECTION).search(text, section.end())
         for line in text[section.end() : following.start() if following else None].splitlines():
             name, is_given, value = line.partition("=")
             name = re.split("[#;]", name)[0].strip().lower()
@@ -305,6 +306,6 @@ def _unquote(text: str) -> str:
     """A value without its comment, quotes and escapes."""
     words = [
         quoted.replace('\\"', '"').replace("\\\\", "\\") if quoted else plain
-        for quoted, plain in _VALUE_PART.findall(text.strip())
+        for quoted, plain in re.findall(_VALUE_PART, text.strip())
     ]
     return "".join(words).strip()

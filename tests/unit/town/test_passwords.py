@@ -66,7 +66,7 @@ def test_broken_list_of_passwords_is_named(own_home: Path) -> None:
     """A list that is none is an error with its path, and no password is guessed."""
     (own_home / ".tt").mkdir()
     (own_home / ".tt" / "passwords.toml").write_text("passwords = 1\n")
-    with pytest.raises(SettingsError, match="passwords.toml"):
+    with pytest.raises(SettingsError, match=r"passwords\.toml"):
         with_password("redis://host")
 
 
