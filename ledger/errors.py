@@ -29,6 +29,7 @@
         MisplacedEventError               an event of a task that does not exist, or exists already
         HeadLostError                     a task that is there and has no head
         HistoryBrokenError              an event that another one names is not there
+        HistoryCircularError            an event names itself or a later one as the one before it
         ProjectionError                 what readers see cannot be trusted
           SnapshotDamagedError          a snapshot that is not what was projected
           CheckpointMismatchError         projections that do not stand at one position
@@ -355,6 +356,18 @@ class HistoryBrokenError(LedgerDamagedError):
         super().__init__(
             f"The history of task {task} names the event at {position}, which is not in the ledger."
             " Events were lost: restore the data folder from a backup."
+        )
+
+
+class HistoryCircularError(LedgerDamagedError):
+    """An event of a task names itself, or a later one, as the one before it."""
+
+    def __init__(self, task: str, position: str) -> None:
+        self.task = task
+        self.position = position
+        super().__init__(
+            f"The event at {position} of task {task} names itself or a later event as the one before it, so its history"
+            " has no beginning. Something other than the append script wrote it: restore the data folder from a backup."
         )
 
 

@@ -17,6 +17,7 @@ from ledger.errors import (
     AppendTooLargeError,
     BackdateRefusedError,
     HistoryBrokenError,
+    HistoryCircularError,
     LedgerDamagedError,
     SequenceGapError,
     StoreUnavailableError,
@@ -348,6 +349,8 @@ class EventStore:
                 return
             if page.status is HistoryStatus.BROKEN:
                 raise HistoryBrokenError(task, page.position)
+            if page.status is HistoryStatus.CIRCULAR:
+                raise HistoryCircularError(task, page.position)
             start = page.position
 
     def _first_from(self, ms: int) -> Position | None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
+from urllib.parse import parse_qsl, urlsplit
 
 import redis
 from redis.backoff import NoBackoff
@@ -29,6 +30,17 @@ REPLY_SECONDS_MAX: Final = 60
 _LOADING_POLL_SECONDS: Final = 0.05
 _SOURCE_ADVICE: Final = "Is it running, and is that its URL? Nothing was changed."
 _SCHEMES: Final = {"valkey": "redis", "valkeys": "rediss", "redis": "redis", "rediss": "rediss", "unix": "unix"}
+
+_URL_OPTIONS: Final[Mapping[str, Callable[[str], bool]]] = {
+    "db": str.isdecimal,
+    "protocol": lambda value: value in ("2", "3"),
+    "ssl_ca_certs": bool,
+    "ssl_certfile": bool,
+    "ssl_keyfile": bool,
+    "ssl_cert_reqs": lambda value: value in ("none", "optional", "required"),
+    "ssl_check_hostname": lambda value: value.casefold() in ("true", "false", "yes", "no"),
+}
+"""What may stand behind `?` in a URL, and whether a value fits."""
 
 
 class Connection:
@@ -148,12 +160,30 @@ def _open_url(url: str) -> Connection:
         raise StoreUnavailableError(
             where, "has a URL of an unknown kind", f"Use {', '.join(f'{s}://' for s in _SCHEMES)}."
         )
+    _refuse_unknown_options(url, where)
     try:
         client = redis.Redis.from_url(f"{_SCHEMES[scheme]}://{rest}", **_options())
     except ValueError as error:
         # Its words may quote a part of the password.
         raise StoreUnavailableError(where, "has a URL that cannot be read", "Correct it.") from error
     return Connection(client, where=where, server=None, socket_path=None)
+
+
+def _refuse_unknown_options(url: str, where: str) -> None:
+    """StoreUnavailableError for what stands behind `?` and would reach inside the client, such as the class of its parser."""
+    try:
+        options = parse_qsl(urlsplit(url).query, keep_blank_values=True)
+    except ValueError as error:
+        raise StoreUnavailableError(where, "has a URL that cannot be read", "Correct it.") from error
+    for name, value in options:
+        fits = _URL_OPTIONS.get(name)
+        if fits is None or not fits(value):
+            problem = (
+                "has a URL with an option that is not known"
+                if fits is None
+                else f"has a URL whose option {name} is not right"
+            )
+            raise StoreUnavailableError(where, problem, f"Known options are {', '.join(_URL_OPTIONS)}.")
 
 
 @contextmanager

@@ -11,6 +11,7 @@
 --   'whole'    the task's first event was reached (position '')
 --   'partial'  the limit was reached; position is where the next call begins
 --   'broken'   position is named by an event, or by the heads, and there is no event of ours
+--   'circular' the event at position names itself, or a later one, as the one before it
 
 local position = ARGV[2]
 if position == '' then
@@ -28,13 +29,18 @@ for _ = 1, tonumber(ARGV[3]) do
     reply[1], reply[2] = 'broken', position
     return reply
   end
-  local prev = string.match(entry[2][2], '^{"prev":"([%d-]+)"')
+  local prev = string.match(entry[2][2], '^{"prev":"(%d+%-%d+)"')
   if not prev and string.sub(entry[2][2], 1, 13) ~= '{"prev":null,' then
     -- Not written by the append script: what came before it is unknown.
     reply[1], reply[2] = 'broken', position
     return reply
   end
   reply[#reply + 1] = entry
+  -- Sequence numbers grow with every event, so this walk ends whatever was written.
+  if prev and tonumber(string.match(prev, '%-(%d+)$')) >= tonumber(string.match(position, '%-(%d+)$')) then
+    reply[1], reply[2] = 'circular', position
+    return reply
+  end
   position = prev or ''
 end
 if position ~= '' then

@@ -17,6 +17,7 @@ class HistoryStatus(Enum):
     WHOLE = b"whole"
     PARTIAL = b"partial"
     BROKEN = b"broken"
+    CIRCULAR = b"circular"
 
 
 class HistoryPage(NamedTuple):

@@ -255,3 +255,24 @@ def test_town_whose_server_goes_away_says_so(folder: Path) -> None:
         with pytest.raises(StoreUnavailableError) as caught:
             town.create("a")
         assert isinstance(caught.value.__cause__, redis.ConnectionError)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "foo=bar",
+        "parser_class=x",
+        "retry=3",
+        "protocol=9",
+        "protocol=",
+        "db=x",
+        "connection_class=y",
+        "ssl_cert_reqs=maybe",
+        "a",
+        "socket_timeout=1",
+    ],
+)
+def test_connect_with_an_option_that_is_not_known_is_refused(folder: Path, query: str) -> None:
+    """What stands behind `?` never reaches inside the client; the refusal lists what may stand there."""
+    with pytest.raises(StoreUnavailableError, match="Known options are db, protocol"):
+        connect(folder, settings_for(f"redis://127.0.0.1:1/0?{query}")).close()
