@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
 import redis
@@ -15,6 +15,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from ledger import StoreUnavailableError, redis_errors
+from town.bounded_client import EXCHANGE_SECONDS_MAX, client_of_own_socket, client_of_url
 from town.errors import ForeignServerError, ServerTooOldError
 from town.folder import SOCKET_FILE, Settings
 from town.passwords import UNKNOWN_URL, shown_url, with_password
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from redis import Redis
 
 CONNECT_SECONDS_MAX: Final = 5
-REPLY_SECONDS_MAX: Final = 60
+_NO_SERVER: Final = ("answered INFO with something else", "Is it a Redis or Valkey server? Nothing was changed.")
 _LOADING_POLL_SECONDS: Final = 0.05
 _SOURCE_ADVICE: Final = "Is it running, and is that its URL? Nothing was changed."
 _SCHEMES: Final = {"valkey": "redis", "valkeys": "rediss", "redis": "redis", "rediss": "rediss", "unix": "unix"}
@@ -64,7 +65,7 @@ class Connection:
             while True:
                 try:
                     # A server that is loading answers INFO, and nothing else.
-                    self.information = cast("dict[str, Any]", self.client.info("server"))
+                    self.information = self._read_information()
                     self.client.ping()
                     break
                 except redis.BusyLoadingError:
@@ -74,6 +75,17 @@ class Connection:
         version = str(self.information.get("redis_version", "0"))
         if int(version.partition(".")[0]) < version_min:
             raise ServerTooOldError(self.where, version, version_min)
+
+    def _read_information(self) -> dict[str, Any]:
+        """What INFO says. StoreUnavailableError where that is no INFO."""
+        try:
+            information = self.client.info("server")
+            if isinstance(information, dict):
+                int(str(information.get("redis_version", "0")).partition(".")[0])
+                return information
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+            raise StoreUnavailableError(self.where, *_NO_SERVER) from error
+        raise StoreUnavailableError(self.where, *_NO_SERVER)
 
     def version(self) -> str:
         """`Valkey 9.1.2`, from what `check` read."""
@@ -145,7 +157,7 @@ def _open(folder: Path, settings: Settings) -> Connection:
     if url is None:
         refuse_other_than_own_socket(folder / SOCKET_FILE)
         socket_path = SocketPath(folder)
-        client = redis.Redis(unix_socket_path=str(socket_path), **_options())
+        client = client_of_own_socket(str(socket_path), **_options())
         server = EmbeddedServer(folder)
         return Connection(client, where=server.where, server=server, socket_path=socket_path)
     connection = _open_url(with_password(url))
@@ -162,7 +174,7 @@ def _open_url(url: str) -> Connection:
         )
     _refuse_unknown_options(url, where)
     try:
-        client = redis.Redis.from_url(f"{_SCHEMES[scheme]}://{rest}", **_options())
+        client = client_of_url(f"{_SCHEMES[scheme]}://{rest}", **_options())
     except ValueError as error:
         # Its words may quote a part of the password.
         raise StoreUnavailableError(where, "has a URL that cannot be read", "Correct it.") from error
@@ -199,7 +211,7 @@ def _options() -> dict[str, Any]:
     return {
         "decode_responses": False,
         "socket_connect_timeout": CONNECT_SECONDS_MAX,
-        "socket_timeout": REPLY_SECONDS_MAX,
+        "socket_timeout": EXCHANGE_SECONDS_MAX,
         # A retry after a lost reply would send an append twice; the event store looks before it repeats.
         "retry": Retry(NoBackoff(), 0),
     }
