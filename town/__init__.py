@@ -3,10 +3,12 @@
 `Town` is all that most programs need; `cli` uses nothing else.
 """
 
+from town.aof import AofDamage
 from town.connection import Connection, connect, server_url
 from town.doctor import Check, CheckState, examine
 from town.durability import Durability
 from town.errors import (
+    FileDamagedError,
     FolderRefusedError,
     ForeignServerError,
     ImportRefusedError,
@@ -33,6 +35,7 @@ from town.errors import (
 from town.event_filter import EVERY_EVENT, EventFilter
 from town.event_reader import EVENTS_COUNT
 from town.folder import RedisSettings, Settings, absolute, find_folder, is_town, read_settings, start_of_search
+from town.foreign_commands import ForeignCommand, LoadedCommands, foreign_commands
 from town.hierarchy import Branch
 from town.legacy import LegacyKeys
 from town.migration import Migration, MigrationReport
@@ -60,6 +63,7 @@ __all__ = [
     "GRACE_SECONDS",
     "PLAN_FILE",
     "WHEN_HELP",
+    "AofDamage",
     "Branch",
     "Check",
     "CheckState",
@@ -67,7 +71,9 @@ __all__ = [
     "Durability",
     "EmbeddedServer",
     "EventFilter",
+    "FileDamagedError",
     "FolderRefusedError",
+    "ForeignCommand",
     "ForeignServerError",
     "FoundTown",
     "ImportReceipt",
@@ -75,6 +81,7 @@ __all__ = [
     "Irregular",
     "LegacyKeptError",
     "LegacyKeys",
+    "LoadedCommands",
     "LostTask",
     "MetricsPortError",
     "Migration",
@@ -133,6 +140,7 @@ __all__ = [
     "examine",
     "find_folder",
     "find_towns",
+    "foreign_commands",
     "is_town",
     "make_plan_file",
     "parse_moment",

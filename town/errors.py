@@ -24,6 +24,7 @@ StoreUnavailableError
   ServerTooOldError          the server lacks what the scripts need
 LedgerDamagedError
   LegacyKeptError            old keys are not deleted, because the town is not as it should be
+  FileDamagedError           a file that the town's own server keeps is not as the server wrote it
 """
 
 from __future__ import annotations
@@ -289,3 +290,13 @@ class LegacyKeptError(LedgerDamagedError):
             f"The old keys of {town} are kept, because `tt verify` finds something: {first.where}: {first.problem}{more}."
             " Put that right first; nothing was deleted."
         )
+
+
+class FileDamagedError(LedgerDamagedError):
+    """A file that the town's own server keeps is not as the server wrote it. Nothing was changed."""
+
+    def __init__(self, path: Path, problem: str, advice: str = "") -> None:
+        self.path = path
+        self.problem = problem
+        advice = advice or "`tt doctor --repair` shows what can be read of the files, and asks before it changes them."
+        super().__init__(f"{path} is damaged: {problem}. Nothing was changed. {advice}")
