@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import itertools
 import os
 import re
 import stat
 from collections.abc import Iterator
 from enum import StrEnum
+from itertools import pairwise
 from pathlib import Path
 from typing import Final, NamedTuple, Self
 
@@ -195,7 +195,7 @@ class CommandReader:
                     return
                 yield command
 
-    def _read_window(self, window: bytes, base: int) -> Iterator[AofCommand]:  # noqa: C901 - one loop over bytes: calls would cost a file of gigabytes minutes
+    def _read_window(self, window: bytes, base: int) -> Iterator[AofCommand]:  # noqa: C901 - a call for each argument takes twice the time
         """The whole commands in `window`, which begins at `base`, up to what is none or goes on behind it: `_read_long` tells."""
         find, get_count, get_length, length_window = window.find, _COUNTS.get, _LENGTHS.get, len(window)
         at = 0
@@ -280,12 +280,10 @@ class CommandReader:
         return _read(self._descriptor, at, max(min(_HEADER_BYTES_MAX, self.size - at), 0))
 
     def _refuse(self, begin: int, at: int, found: bytes, beginning: bytes, problem: str) -> AofCommand | None:
-        """Stop at the command at `begin`; it is cut short where all that is `found`, at the file's end, can begin what belongs there."""
+        """Stop at the command at `begin`. It is cut short where all that is `found` at `at`, the file's end, can begin what belongs there."""
         is_at_end = at + len(found) >= self.size and len(found) < _HEADER_BYTES_MAX
         is_cut_short = is_at_end and re.fullmatch(beginning, found) is not None
-        words = (
-            "the file ends within a command" if is_cut_short else f"{problem} (byte {at:,})" if at > begin else problem
-        )
+        words = "the file ends within a command" if is_cut_short else problem
         self.damage = AofDamage(self.name, begin, words, is_cut_short)
         return None
 
@@ -317,7 +315,7 @@ def _parse_manifest(path: Path, content: bytes) -> list[AofFile]:
     increments = [each for each in files if each.kind is AofKind.INCREMENT]
     if len(bases) > 1:
         raise FileDamagedError(path, "it lists more than one base file")
-    if any(one.seq >= other.seq for one, other in itertools.pairwise(increments)):
+    if any(one.seq >= other.seq for one, other in pairwise(increments)):
         raise FileDamagedError(path, "the numbers of its files do not go up")
     return [*bases, *increments, *(each for each in files if each.kind is AofKind.HISTORY)]
 

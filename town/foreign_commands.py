@@ -59,8 +59,9 @@ class ForeignCommand(Struct, frozen=True):
 
 
 class LoadedCommands(Struct, frozen=True):
-    """What a server would run if it loaded a town's files: how many commands, those that do more than change data, and
-    what could not be read, of which nothing is known.
+    """What a server would run if it loaded a town's files: those that do more than change data, and what nothing is known of.
+
+    `commands` counts all; of the foreign ones the first FOREIGN_COMMANDS_COUNT_MAX are kept.
     """
 
     commands: int
