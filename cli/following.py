@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -50,7 +49,7 @@ def _run(worker: Worker, failures: list[Exception], *, stop: threading.Event, on
         worker.run(once=once)
     except LedgerError as error:
         failures.append(error)
-        with going_on_unheard(sys.stderr):
+        with going_on_unheard(is_error=True):
             say_error(str(error))
     except Exception as error:  # noqa: BLE001 - raised again in the main thread
         failures.append(error)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import errno
 import importlib.metadata
-import io
 import os
 import sys
 from collections.abc import Sequence
 from typing import Annotated, Final, NoReturn
 
 import typer
+from typer.exceptions import TyperException
 
 from cli.commands.backlog import backlog_app
 from cli.commands.demo import demo
@@ -24,8 +24,8 @@ from cli.commands.towns import init, start, status, stop, towns
 from cli.commands.trust import trust
 from cli.commands.work import reclaim, wait, work
 from cli.exits import Exit, exit_code
-from cli.output import going_on_unheard, say_error
-from cli.reader import until_reader_goes
+from cli.gate import close_gate
+from cli.output import flush, going_on_unheard, say, say_abort, say_error, say_usage_error
 from cli.signals import obey_stop_signals
 from cli.work_command import WorkCommand
 from ledger import LedgerError
@@ -57,7 +57,7 @@ app = typer.Typer(
 
 def _show_version(is_asked: bool) -> None:
     if is_asked:
-        typer.echo(f"tt {importlib.metadata.version('tinytown-ledger')}")
+        say(f"tt {importlib.metadata.version('tinytown-ledger')}")
         raise typer.Exit
 
 
@@ -104,16 +104,16 @@ app.command(rich_help_panel=_TOWNS)(demo)
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The program `tt`; ends with SystemExit. `arguments` are those after the program's name, None takes the process's."""
-    # Closed by whoever called us: what is said is said to nobody.
-    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: PTH123, SIM115 - for as long as the program runs
-    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: PTH123, SIM115
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            # A terminal of few characters gets the others written out, rather than an error after the work is done.
-            stream.reconfigure(errors="backslashreplace")
-    sys.stdout, sys.stderr = until_reader_goes(sys.stdout), until_reader_goes(sys.stderr)
+    close_gate()
     try:
-        app(arguments)
+        # Not left to Typer, which would say a mistake in the words it was made in.
+        code = app(arguments, prog_name="tt", standalone_mode=False)
+    except TyperException as error:
+        say_usage_error(error)
+        sys.exit(error.exit_code)
+    except typer.Abort:
+        say_abort()
+        sys.exit(Exit.REFUSED)
     except LedgerError as error:
         _leave(str(error), exit_code(error))
     except Exception as error:
@@ -130,12 +130,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
             " Look with `tt events` whether it was done before you repeat it. Set TT_TRACEBACK=1 to see where it happened.",
             Exit.UNEXPECTED,
         )
+    sys.exit(code or Exit.DONE)
 
 
 def _leave(message: str, code: Exit) -> NoReturn:
-    with going_on_unheard(sys.stdout):
-        sys.stdout.flush()
-    with going_on_unheard(sys.stderr):
+    with going_on_unheard():
+        flush()
+    with going_on_unheard(is_error=True):
         say_error(message)
     sys.exit(code)
 

@@ -1,13 +1,17 @@
-"""What leaves the program: tables and lines for people, JSON for programs. Everything from the ledger is made visible first."""
+"""What leaves the program: tables and lines for people, JSON for programs.
+
+Every word is made visible here, before it gets a style and a place, so callers hand over what they have. Line breaks stay
+in warnings, errors and the fields that are named for it; elsewhere they become ⏎. No other room prints (`cli.gate` sees
+to it that none can go round). What is visible already stays as it is.
+"""
 
 from __future__ import annotations
 
 import os
-import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Final, TextIO
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 from rich.cells import cell_len
@@ -15,8 +19,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from cli.text import visible
+from cli.gate import styled
+from cli.reader import is_reader_gone
+from cli.text import json_visible, visible
 from ledger import State
+
+if TYPE_CHECKING:
+    from typer.exceptions import TyperException
 
 STATE_STYLES: Final = {
     State.PENDING: "yellow",
@@ -29,17 +38,15 @@ STATE_STYLES: Final = {
 _PIPE_COLUMNS: Final = 100_000
 """Where nobody looks, a table is as wide as its content: a pipe must get whole lines."""
 
-_TERMINAL_CONTROLS = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
-
 _GAP: Final = 2
 _FLEXIBLE_COLUMNS_MIN: Final = 20
 
 Cell = str | Text
 
 
-def console(*, is_error: bool = False, width: int | None = None) -> Console:
+def _console(*, is_error: bool = False, width: int | None = None) -> Console:
     """The terminal, or what stands in its place; styles only on a terminal and without NO_COLOR."""
-    stream = sys.stderr if is_error else sys.stdout
+    stream = styled(sys.stderr if is_error else sys.stdout)
     if width is None and not stream.isatty():
         width = _PIPE_COLUMNS
     has_styles = not os.environ.get("NO_COLOR")
@@ -53,36 +60,74 @@ def console(*, is_error: bool = False, width: int | None = None) -> Console:
     )
 
 
+def is_terminal() -> bool:
+    """Whether somebody looks at the output as it comes."""
+    return sys.stdout.isatty()
+
+
 def say(*parts: Cell) -> None:
     """A line for people."""
-    console().print(*parts, soft_wrap=True)
+    _console().print(*(_cell(part) for part in parts), soft_wrap=True)
+
+
+def say_apart(line: Cell) -> None:
+    """A line for people, with an empty one before it."""
+    say()
+    say(line)
+
+
+def say_at_once(line: str) -> None:
+    """A line for people or programs that wait for it, without a style."""
+    sys.stdout.write(f"{visible(line)}\n")
+    sys.stdout.flush()
 
 
 def warn(message: str) -> None:
-    """A line beside the output, on stderr."""
+    """A line beside the output, on stderr; it may have line breaks."""
     _say_on_stderr(Text(visible(message, is_multiline=True), style="yellow"))
 
 
 def say_error(message: str) -> None:
-    """An error, on stderr."""
+    """An error, on stderr; it may have line breaks."""
     _say_on_stderr(Text.assemble(("Error: ", "bold red"), visible(message, is_multiline=True)))
 
 
+def say_usage_error(error: TyperException) -> None:
+    """A mistake in the words of the command line, as Typer says it, on stderr."""
+    from typer import core, rich_utils  # noqa: PLC0415 - only a mistake pays for it
+
+    message = visible(error.format_message(), is_multiline=True, keeps_tabs=True)
+    # On the error itself, which knows its command and how it is shown.
+    error.format_message = lambda: message  # type: ignore[method-assign]
+    if core.HAS_RICH:
+        rich_utils.rich_format_error(error)  # type: ignore[arg-type]  # Typer's own errors are all of that class
+    else:
+        error.show()  # type: ignore[attr-defined]
+
+
+def say_abort() -> None:
+    """That a question was not answered, as Typer says it, on stderr."""
+    from typer import rich_utils  # noqa: PLC0415 - as above
+
+    rich_utils.rich_abort_error()
+
+
 def _say_on_stderr(text: Text) -> None:
-    shown = console(is_error=True)
+    shown = _console(is_error=True)
     # Written by ourselves: a console that meets a closed pipe ends the whole program.
     with shown.capture() as captured:
         shown.print(text, soft_wrap=True)
-    sys.stderr.write(captured.get())
+    styled(sys.stderr).write(captured.get())
     sys.stderr.flush()
 
 
 @contextmanager
-def going_on_unheard(stream: TextIO) -> Iterator[None]:
-    """Inside, a stream that takes nothing, such as that of a full disk or a closed terminal, stops nothing.
+def going_on_unheard(*, is_error: bool = False) -> Iterator[None]:
+    """Inside, a stdout or stderr that takes nothing, such as that of a full disk or a closed terminal, stops nothing.
 
     From then on it leads nowhere, so that what waits in it is no trouble at the end either.
     """
+    stream = sys.stderr if is_error else sys.stdout
     try:
         yield
     except (OSError, ValueError):
@@ -90,46 +135,64 @@ def going_on_unheard(stream: TextIO) -> Iterator[None]:
             os.dup2(nowhere.fileno(), stream.fileno())
 
 
-def say_json(shape: object) -> None:
-    """One line of JSON on stdout."""
-    sys.stdout.write(json_line(shape) + "\n")
+def is_unread() -> bool:
+    """Whether nobody can read any more what is printed."""
+    return is_reader_gone(sys.stdout)
+
+
+def flush() -> None:
+    """Hand on what waits in stdout."""
     sys.stdout.flush()
 
 
+def say_json(shape: object) -> None:
+    """One line of JSON on stdout."""
+    say_at_once(json_line(shape))
+
+
 def json_line(shape: object) -> str:
-    """A shape as JSON in one line. The control and direction characters that JSON allows raw are written out, because terminals obey them.
+    """A shape as JSON in one line, with what a terminal might obey written out as JSON writes it: the values are the same.
 
     Positions are the one type of ours that is not JSON's; they are text.
     """
-    text = msgspec.json.encode(shape, enc_hook=str).decode()
-    return _TERMINAL_CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    try:
+        return json_visible(msgspec.json.encode(shape, enc_hook=str).decode())
+    except UnicodeEncodeError:
+        # The name of a folder need not be UTF-8. Python writes its odd bytes out as Python reads them.
+        import json  # noqa: PLC0415 - such names are rare
+
+        return json.dumps(msgspec.to_builtins(shape, enc_hook=str), separators=(",", ":"))
 
 
 def say_table(columns: Sequence[str], rows: Sequence[Sequence[Cell]], *, flexible: str | None = None) -> None:
     """An aligned table; on a terminal, the `flexible` column is cut to what the others leave it."""
-    cells = [[Text(cell) if isinstance(cell, str) else cell for cell in row] for row in rows]
+    cells = [[_cell(cell) for cell in row] for row in rows]
     widths = [max([cell_len(name), *(row[index].cell_len for row in cells)]) for index, name in enumerate(columns)]
     if flexible is not None:
         index = columns.index(flexible)
         others = sum(widths) - widths[index] + _GAP * (len(columns) - 1)
-        room = max(console().width - others, _FLEXIBLE_COLUMNS_MIN)
+        room = max(_console().width - others, _FLEXIBLE_COLUMNS_MIN)
         for row in cells:
             row[index].truncate(room, overflow="ellipsis")
         widths[index] = min(widths[index], room)
     lines = [[Text(name, style="bold") for name in columns], *cells]
     rendered: dict[tuple[str, str], str] = {}
+    stream = styled(sys.stdout)
     for line in lines:
         shown = [
             _rendered(cell, rendered) + " " * (width - cell.cell_len) for cell, width in zip(line, widths, strict=True)
         ]
-        sys.stdout.write((" " * _GAP).join(shown).rstrip() + "\n")
-    sys.stdout.flush()
+        stream.write((" " * _GAP).join(shown).rstrip() + "\n")
+    stream.flush()
 
 
 def room_beside(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
     """How many columns of the terminal are left for the last of `columns`, which `rows` do not have yet."""
-    widths = [max([cell_len(name), *(cell_len(row[index]) for row in rows)]) for index, name in enumerate(columns[:-1])]
-    return console().width - sum(widths) - _GAP * len(widths)
+    widths = [
+        max([cell_len(name), *(cell_len(visible(row[index])) for row in rows)])
+        for index, name in enumerate(columns[:-1])
+    ]
+    return _console().width - sum(widths) - _GAP * len(widths)
 
 
 def _rendered(cell: Text, known: dict[tuple[str, str], str]) -> str:
@@ -138,28 +201,27 @@ def _rendered(cell: Text, known: dict[tuple[str, str], str]) -> str:
         return cell.plain
     key = cell.plain, str(cell.style)
     if key not in known:
-        shown = console()
+        shown = _console()
         with shown.capture() as captured:
             shown.print(cell, end="")
         known[key] = captured.get()
     return known[key]
 
 
-def say_fields(fields: Sequence[tuple[str, Cell]]) -> None:
-    """A list of names and values, the values aligned."""
+def say_fields(fields: Sequence[tuple[str, Cell]], *, multiline: Container[str] = ()) -> None:
+    """A list of names and values, the values aligned; those of the names in `multiline` may have line breaks."""
     width = max(len(name) for name, _ in fields)
     for name, value in fields:
-        lines = value.split("\n") if isinstance(value, Text) else [Text(line) for line in value.split("\n")]
-        for number, line in enumerate(lines):
+        for number, line in enumerate(_cell(value, is_multiline=name in multiline).split("\n")):
             label = f"{name if number == 0 else '':<{width}}  "
-            console().print(Text.assemble((label, "bold"), line), soft_wrap=True)
+            _console().print(Text.assemble((label, "bold"), line), soft_wrap=True)
 
 
 def progress_bar(label: str) -> Progress:
     """A bar on stderr that shows itself only on a terminal, and leaves nothing behind."""
-    error_console = console(is_error=True)
+    error_console = _console(is_error=True)
     return Progress(
-        TextColumn(label),
+        TextColumn(label, markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
@@ -177,8 +239,18 @@ def progress_lines() -> Iterator[Callable[[str, int, int], None]]:
 
         def show(what: str, done: int, total: int) -> None:
             if what not in lines:
-                line = shown.add_task(what, total=total)
+                line = shown.add_task(visible(what), total=total)
                 lines[what] = lambda done, total: shown.update(line, completed=done, total=total)
             lines[what](done, total)
 
         yield show
+
+
+def _cell(cell: Cell, *, is_multiline: bool = False) -> Text:
+    """A cell whose words are visible, with the styles that it has."""
+    if isinstance(cell, str):
+        return Text(visible(cell, is_multiline=is_multiline))
+    if cell.plain.isprintable():
+        return cell
+    pieces = cell.render(_console(), end="")
+    return Text.assemble(*((visible(piece.text, is_multiline=is_multiline), piece.style or "") for piece in pieces))

@@ -28,6 +28,8 @@ from ledger import (
 from town import Branch
 
 NOTHING = "—"
+MULTILINE_FIELDS = frozenset({"Description", "Result"})
+"""The fields of a task that are texts, whose line breaks stay."""
 
 
 def state_cell(state: State) -> Text:

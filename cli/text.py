@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import unicodedata
+import re
 from datetime import datetime
 from typing import Final
 
@@ -19,19 +19,33 @@ ICONS: Final = {
 }
 SHORT_ID_CHARS: Final = 8
 BAR_COLUMNS: Final = 20
-_JOINERS: Final = "\u200c\u200d"
-_HIDDEN: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+_HIDDEN: Final = re.compile(
+    r"[\x00-\x09\x0b-\x1f\x7f-\x9f\xad\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u180e\u200b\u200e\u200f"
+    r"\u2028-\u202e\u2060-\u2064\u2066-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb"
+    r"\U000110bd\U000110cd\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0001\U000e0020-\U000e007f]"
+)
+"""Unicode's Cc, Cf, Cs, Zl and Zp, but for the line break and the two joiners that scripts and emoji are spelled with.
+
+Written down rather than asked for by character, which takes many times as long.
+"""
 
 
-def visible(text: str, *, is_multiline: bool = False) -> str:
+def visible(text: str, *, is_multiline: bool = False, keeps_tabs: bool = False) -> str:
     """`text` with every control, escape and direction character written out, so that a terminal cannot obey it.
 
-    Line breaks stay in multi-line text and become ⏎ in a line of a table.
+    Line breaks stay in multi-line text and become ⏎ in a line of a table. What is visible already stays as it is.
     """
+    if text.isprintable():
+        return text
     text = text.replace("\r\n", "\n")
     if not is_multiline:
         text = text.replace("\n", " ⏎ ")
-    return "".join(_visible_char(char) for char in text)
+    return _HIDDEN.sub(_written_with_tab if keeps_tabs else _written, text)
+
+
+def json_visible(text: str) -> str:
+    """JSON in one line with the same characters written out as JSON writes them, so that a program reads the same values."""
+    return text if text.isprintable() else _HIDDEN.sub(_written_in_json, text)
 
 
 def short_id(task: str) -> str:
@@ -74,8 +88,15 @@ def bar(number: int, longest: int, *, width: int = BAR_COLUMNS) -> str:
     return "█" * (0 if not longest else max(round(width * number / longest), 1 if number else 0))
 
 
-def _visible_char(char: str) -> str:
-    if char == "\n" or char in _JOINERS or unicodedata.category(char) not in _HIDDEN:
-        return char
-    code = ord(char)
+def _written(found: re.Match[str]) -> str:
+    code = ord(found[0])
     return f"\\x{code:02x}" if code <= 0xFF else f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
+
+
+def _written_with_tab(found: re.Match[str]) -> str:
+    return "\t" if found[0] == "\t" else _written(found)
+
+
+def _written_in_json(found: re.Match[str]) -> str:
+    units = found[0].encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[start : start + 4]}" for start in range(0, len(units), 4))

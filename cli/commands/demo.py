@@ -14,7 +14,7 @@ from rich.text import Text
 
 from cli.exits import Exit
 from cli.options import JsonOption
-from cli.output import console, say, say_json, say_table
+from cli.output import say, say_apart, say_json, say_table
 from cli.render import states_line, step_rows, task_rows
 from cli.shapes import moment_shape, step_shape, task_shape
 from cli.text import local_time
@@ -114,7 +114,7 @@ def _work(town: Town) -> None:
 
 
 def _explain(number: int, words: str) -> None:
-    console().print(Text(f"\n{number}. {words}", style="bold"), soft_wrap=True)
+    say_apart(Text(f"{number}. {words}", style="bold"))
 
 
 def _say_board(tasks: tuple[Task, ...]) -> None:

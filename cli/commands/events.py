@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from itertools import chain
 from typing import Annotated
 
@@ -24,8 +23,7 @@ from cli.options import (
     parse_event_type,
     parse_when,
 )
-from cli.output import say, say_json, say_table, warn
-from cli.reader import is_reader_gone
+from cli.output import is_unread, say, say_json, say_table, warn
 from cli.render import EVENT_COLUMNS, event_line, event_row, states_line
 from cli.session import opened
 from cli.shapes import event_shape, moment_shape, tasks_shape
@@ -80,7 +78,7 @@ def events(
             for batch in chain([found], opened_town.follow_batches(wanted, task=task, after=end)):
                 for recorded in batch:
                     _say_event(recorded, as_json=as_json)
-                if is_reader_gone(sys.stdout):
+                if is_unread():
                     return
         elif as_json:
             say_json({"town": opened_town.name, "events": [event_shape(recorded) for recorded in found]})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +11,7 @@ import typer
 from cli.exits import Exit
 from cli.following import follow
 from cli.options import ActorOption, JsonOption, TownOption, When, parse_when
-from cli.output import progress_lines, room_beside, say, say_error, say_json, say_table, warn
+from cli.output import is_terminal, progress_lines, room_beside, say, say_error, say_json, say_table, warn
 from cli.render import NOTHING
 from cli.session import opened
 from cli.shapes import difference_shape
@@ -194,7 +193,7 @@ def stats(
     longest = max(each.completed + each.failed for each in found)
     columns = ["DAY", "AGENT", "CREATED", "COMPLETED", "FAILED", "WAITED p50", "p90", "WORKED p50", "p90"]
     rows = [_stats_row(each) for each in found]
-    if sys.stdout.isatty():
+    if is_terminal():
         columns.append("ENDED")
         width = min(max(room_beside(columns, rows), _BAR_COLUMNS_MIN), BAR_COLUMNS)
         rows = [

@@ -32,7 +32,7 @@ from cli.options import (
     WhenOption,
 )
 from cli.output import say, say_fields, say_json, say_table, warn
-from cli.render import step_rows, task_fields, task_rows, tree_lines, without_column
+from cli.render import MULTILINE_FIELDS, step_rows, task_fields, task_rows, tree_lines, without_column
 from cli.session import opened
 from cli.shapes import branch_shape, moment_shape, step_shape, task_shape
 from cli.text import counted, local_time, visible
@@ -119,7 +119,7 @@ def show(
         if position is not None:
             say(f"As it was after event {position.seq}, {local_time(position.time)}:")
         parent = _parent(opened_town, found) if board is None else board.get(found.parent_id or "")
-        say_fields(task_fields(found, parent=parent))
+        say_fields(task_fields(found, parent=parent), multiline=MULTILINE_FIELDS)
 
 
 @task_app.command("list")
@@ -196,7 +196,7 @@ def current(
         elif found is None:
             say(f"{visible(name)} has no open task.")
         else:
-            say_fields(task_fields(found, parent=_parent(opened_town, found)))
+            say_fields(task_fields(found, parent=_parent(opened_town, found)), multiline=MULTILINE_FIELDS)
 
 
 @task_app.command("assign")

@@ -143,7 +143,8 @@ def status(
                 ("Durable", _durability_words(durability)),
                 ("Events", _events_words(end)),
                 ("Tasks", states_line(states)),
-            ]
+            ],
+            multiline={"Durable"},
         )
         if tasks:
             say()

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
 
 from cli.exits import Exit
 from cli.options import DURATION_HELP, ActorOption, AgentArgument, JsonOption, TownOption, parse_duration
-from cli.output import Cell, going_on_unheard, json_line, say, say_error, say_json, say_table, warn
+from cli.output import Cell, going_on_unheard, json_line, say, say_at_once, say_error, say_json, say_table, warn
 from cli.render import NOTHING, state_cell
 from cli.session import opened
 from cli.shapes import Shape, task_shape
@@ -180,12 +179,11 @@ class _Listener(RunListener):
 
     def report(self, report: RunReport) -> None:
         line = self._line(report)
-        with going_on_unheard(sys.stdout):
-            sys.stdout.write(f"{line}\n")
-            sys.stdout.flush()
+        with going_on_unheard():
+            say_at_once(line)
 
     def warn(self, problem: str) -> None:
-        with going_on_unheard(sys.stderr):
+        with going_on_unheard(is_error=True):
             warn(problem)
 
     def _line(self, report: RunReport) -> str:

@@ -1,0 +1,96 @@
+"""The gate: everything that `tt` prints passes it, and no terminal can be made to obey it.
+
+It stands in the place of stdout and stderr, so that nothing can go round it: what the libraries say, warnings and
+tracebacks pass it too. Text is let through as `visible` has it. Only `styled`, which takes what Rich has rendered, lets
+colours and the movements of a progress bar through; who renders makes the words visible before.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import sys
+from typing import Any, Final, TextIO, cast
+
+from cli.reader import until_reader_goes
+from cli.text import visible
+
+_STYLES: Final = re.compile(r"(\x1b\[(?:[0-9;]*[mAK]|\?25[hl])|\r)")
+"""Colours, and the few movements that a bar is drawn with."""
+
+
+class _Styled:
+    """A stream for Rich: colours and movements pass, and everything else as it does elsewhere."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the stream has
+        return _attribute(self._stream, name)
+
+    def write(self, text: str) -> int:
+        if _is_plain(text):
+            return self._stream.write(text)
+        # At odd places stand the styles.
+        pieces = _STYLES.split(text)
+        self._stream.write("".join(piece if index % 2 else _let_through(piece) for index, piece in enumerate(pieces)))
+        return len(text)
+
+
+class _Gate:
+    """A stream whose text is made visible. It has no `buffer`: bytes do not pass."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        # Rich asks for an attribute of this name, and writes there what it has rendered.
+        self.rich_proxied_file = _Styled(stream)
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the stream has
+        return _attribute(self._stream, name)
+
+    def write(self, text: str) -> int:
+        self._stream.write(_let_through(text))
+        return len(text)
+
+    def writelines(self, lines: list[str]) -> None:
+        for line in lines:
+            self.write(line)
+
+
+def close_gate() -> None:
+    """From here on all that is printed passes the gate."""
+    # Closed by whoever called us: what is said is said to nobody.
+    sys.stdout = _gated(sys.stdout or open(os.devnull, "w"))  # noqa: PTH123, SIM115 - for as long as the program runs
+    sys.stderr = _gated(sys.stderr or open(os.devnull, "w"))  # noqa: PTH123, SIM115
+
+
+def styled(stream: TextIO) -> TextIO:
+    """Where to write what Rich has rendered for `stream`. A progress bar may stand before the gate."""
+    for _ in range(2):
+        stream = getattr(stream, "rich_proxied_file", stream)
+    return stream
+
+
+def _gated(stream: TextIO) -> TextIO:
+    if isinstance(stream, _Gate):
+        return stream
+    if isinstance(stream, io.TextIOWrapper):
+        # A terminal of few characters gets the others written out, rather than an error after the work is done.
+        stream.reconfigure(errors="backslashreplace")
+        stream = until_reader_goes(stream)
+    return cast("TextIO", _Gate(stream))
+
+
+def _attribute(stream: TextIO, name: str) -> Any:  # noqa: ANN401 - whatever the stream has
+    if name in ("buffer", "detach"):
+        raise AttributeError(name)
+    return getattr(stream, name)
+
+
+def _let_through(text: str) -> str:
+    return text if _is_plain(text) else visible(text, is_multiline=True, keeps_tabs=True)
+
+
+def _is_plain(text: str) -> bool:
+    return text.replace("\n", "").isprintable()
