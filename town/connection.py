@@ -84,6 +84,9 @@ class Connection:
                 int(str(information.get("redis_version", "0")).partition(".")[0])
                 return information
         except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+            if isinstance(error, UnicodeError) and not isinstance(error, UnicodeDecodeError):
+                # The host's name, and nothing that was answered.
+                raise
             raise StoreUnavailableError(self.where, *_NO_SERVER) from error
         raise StoreUnavailableError(self.where, *_NO_SERVER)
 
