@@ -15,7 +15,7 @@ CommandRejectedError
   PlanMissingError           there is no plan at that place
   PlanExistsError            there is one already
   PlanRefusedError           a plan is not as it should be; neither file nor town was changed
-  PlanTooLargeError          a plan of more bytes than are read
+  PlanTooLargeError          a plan of more bytes or tasks than are read
   PlanChangedError           somebody else wrote the plan while it was to be written
   ProgramNotFoundError       what a runner is to run is no program; no task was touched
   ProgramNotStartedError     the system could not start it; the task at hand failed for it
@@ -222,14 +222,14 @@ class PlanRefusedError(CommandRejectedError):
 
 
 class PlanTooLargeError(CommandRejectedError):
-    """A plan has more bytes than are read."""
+    """A plan has more bytes, or more tasks, than are read."""
 
-    def __init__(self, path: Path, *, size: int, size_max: int) -> None:
+    def __init__(self, path: Path, *, size: int, size_max: int, what: str = "bytes") -> None:
         self.path = path
         self.size = size
         self.size_max = size_max
         super().__init__(
-            f"{path} has {size:,} bytes, and a plan at most {size_max:,}; it was not read. Is it the right file? Split it if it is."
+            f"{path} has {size:,} {what}, and a plan at most {size_max:,}; it was not read. Is it the right file? Split it if it is."
         )
 
 

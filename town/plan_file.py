@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 PLAN_FILE: Final = "tasks.toml"
 PLAN_BYTES_MAX: Final = 32 * 1024 * 1024
+PLAN_TASKS_MAX: Final = 100_000
+_TASK_HEADER: Final = b"[[tasks]]"
 BYTE_ORDER_MARK: Final = "\ufeff"
 
 STARTER: Final = """\
@@ -79,6 +81,10 @@ def read_plan_file(path: Path, *, look: Look | None = None) -> PlanFile:
     `look` is asked for the faults that only a town can see, where the plan has names that only a town knows.
     """
     content = read_plan_bytes(path)
+    # Counted before it is parsed: a push is one append, which takes no more.
+    tasks = content.count(_TASK_HEADER)
+    if tasks > PLAN_TASKS_MAX:
+        raise PlanTooLargeError(path, size=tasks, size_max=PLAN_TASKS_MAX, what="tasks")
     text = _decode(path, content)
     parsed = parse_faulty_plan(text)
     broken: frozenset[int] = frozenset()

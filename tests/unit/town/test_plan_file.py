@@ -18,7 +18,7 @@ from town.plan_file import (
     read_plan_file,
     write_plan_file,
 )
-from town.plan_toml import BAD_LINES_MAX
+from town.plan_toml import BAD_LINES_MAX, Parsed
 
 GOOD = '[[tasks]]\nid = "a"\ndescription = "A"\n'
 
@@ -225,6 +225,18 @@ def test_large_file_is_refused_unread(path: Path, monkeypatch: pytest.MonkeyPatc
         read_plan_file(path)
     assert (caught.value.size, caught.value.size_max) == (len(GOOD) + 1, len(GOOD))
     assert PLAN_BYTES_MAX == 33_554_432
+
+
+def test_plan_of_too_many_tasks_is_refused_before_it_is_parsed(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """200,000 tasks cannot be one append, so nobody waits until they are parsed and compared."""
+
+    def parse(_text: str) -> Parsed:
+        raise AssertionError("parsed")
+
+    monkeypatch.setattr("town.plan_file.parse_faulty_plan", parse)
+    path.write_text("[[tasks]]\n" * 200_000)
+    with pytest.raises(PlanTooLargeError, match="has 200,000 tasks, and a plan at most 100,000"):
+        read_plan_file(path)
 
 
 def test_missing_file_and_folder_in_its_place_are_told_apart(path: Path) -> None:
