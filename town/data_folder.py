@@ -211,20 +211,21 @@ class DataFolder:
                 raise NotOursError(self.path, f"holds more than {ENTRIES_MAX:,} files", "Is it a town's data folder?")
 
     def _refuse_tracked(self) -> None:
-        from town.git_index import Tracking, tracking  # noqa: PLC0415 - needed before a server starts, and at no other time
+        from town.git_index import tracked_below  # noqa: PLC0415 - needed before a server starts, and at no other time
 
         repository = find_repository(self._folder)
-        if repository is None:
+        if repository is None or repository.git_folder is None:
+            # A `.git` that is not believed, as of a worktree that was moved: a remark tells of it.
             return
-        match tracking(repository, self.path):
-            case Tracking.NONE:
-                return
-            case Tracking.UNKNOWN:
-                problem = "lies in a git repository whose index cannot be read, so it may be part of it"
-                advice = f"`git -C {self._folder} status` says what is wrong with it."
-            case Tracking.TRACKED:
-                problem = "is tracked by git, so whoever writes to that repository could write its data"
-                advice = f"Tell git to leave it alone, which deletes no file here: `git -C {self._folder} rm -r --cached {DATA_FOLDER}`."
+        tracked = tracked_below(repository, self.path)
+        if tracked.names:
+            problem = "is tracked by git, so whoever writes to that repository could write its data"
+            advice = f"Tell git to leave it alone, which deletes no file here: `git -C {self._folder} rm -r --cached {DATA_FOLDER}`."
+        elif tracked.remark is not None:
+            problem = f"may be tracked by git, which cannot be told ({tracked.remark})"
+            advice = "Put the repository right, or use a folder outside of it."
+        else:
+            return
         raise NotOursError(self.path, problem, advice)
 
 

@@ -107,7 +107,10 @@ def _shared(repository: Repository, start: Path) -> Path | None:
     """
     if repository.main_root is not None:
         same_place = repository.main_root / start.relative_to(repository.root)
-        beginning = next(folder for folder in (same_place, *same_place.parents) if folder.is_dir())
+        beginning = next(folder for folder in (same_place, *same_place.parents) if folder.is_dir()).resolve()
+        if not beginning.is_relative_to(repository.main_root.resolve()):
+            # A link of the main checkout leads out of it: that is another folder's town.
+            return None
     elif repository.common_folder is not None:
         beginning = repository.common_folder.parent
     else:

@@ -91,6 +91,17 @@ def test_town_that_is_not_in_git_is_found_from_a_worktree(town: Path, tmp_path: 
     assert tt("status", "--json").json["folder"] == str(town)
 
 
+def test_link_in_the_main_checkout_leads_to_no_other_town(main: Path, worktree: Path, tmp_path: Path, tt: Tt) -> None:
+    """`main/deep -> ../other` is another folder's town; the worktree's `deep` does not get it."""
+    other = tmp_path / "other"
+    assert tt("init", "--name", "other", "--town", str(other)).code == 0
+    (main / "deep").symlink_to(other)
+    os.chdir(worktree / "deep")
+    assert tt("status", "--json").json["town"] != "other"
+    end_server(other)
+    end_server(worktree)
+
+
 def test_submodule_has_the_town_above_it(main: Path, tmp_path: Path, tt: Tt) -> None:
     """A submodule is a folder like others: the nearest town upwards is that of the repository around it."""
     other = tmp_path / "other"
