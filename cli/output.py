@@ -166,6 +166,7 @@ def json_line(shape: object) -> str:
 
 def say_table(columns: Sequence[str], rows: Sequence[Sequence[Cell]], *, flexible: str | None = None) -> None:
     """An aligned table; on a terminal, the `flexible` column is cut to what the others leave it."""
+    columns = [visible(name) for name in columns]
     cells = [[_cell(cell) for cell in row] for row in rows]
     widths = [max([cell_len(name), *(row[index].cell_len for row in cells)]) for index, name in enumerate(columns)]
     if flexible is not None:
@@ -210,6 +211,7 @@ def _rendered(cell: Text, known: dict[tuple[str, str], str]) -> str:
 
 def say_fields(fields: Sequence[tuple[str, Cell]], *, multiline: Container[str] = ()) -> None:
     """A list of names and values, the values aligned; those of the names in `multiline` may have line breaks."""
+    fields = [(visible(name), value) for name, value in fields]
     width = max(len(name) for name, _ in fields)
     for name, value in fields:
         for number, line in enumerate(_cell(value, is_multiline=name in multiline).split("\n")):

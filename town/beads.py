@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +17,12 @@ from msgspec import Struct, field
 from ledger import InvalidValueError, Source, State, WishedTask, check_text, json_problem, task_id_of_alias
 from town.errors import ImportRefusedError
 from town.folder import refuse_os_errors
+from town.plan import quoted
+from town.regular_file import open_regular
+
+BEADS_BYTES_MAX: Final = 256 * 1024 * 1024
+BEADS_LINE_BYTES_MAX: Final = 8 * 1024 * 1024
+BEADS_LINES_MAX: Final = 200_000
 
 _TOMBSTONE: Final = "tombstone"
 _PENDING_WITH_TAG: Final = frozenset({"blocked", "deferred", "pinned"})
@@ -99,23 +106,21 @@ def read_beads(path: Path, *, town: str, actor: str) -> BeadsExport:
 
     ImportRefusedError lists every bad line with its number; FolderRefusedError where the file cannot be read.
     """
-    with refuse_os_errors(path):
-        lines = path.read_bytes().removeprefix(_BYTE_ORDER_MARK).split(b"\n")
     issues: dict[str, _Issue] = {}
     wishes: dict[str, WishedTask | None] = {}
     problems: list[str] = []
     skipped: Counter[str] = Counter()
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
+    for number, line in _lines(path):
         try:
+            if len(line) > BEADS_LINE_BYTES_MAX:
+                raise ValueError(f"it has more than {BEADS_LINE_BYTES_MAX:,} bytes")  # noqa: TRY301 - one report for all
             kind = _line_decoder.decode(line).kind
             if kind is not None and kind != _ISSUE:
                 skipped[kind] += 1
                 continue
             issue = _trimmed(_decoder.decode(line))
             if issue.id in issues:
-                raise ValueError(f"the id {issue.id!r} stands in an earlier line too")  # noqa: TRY301 - one report for all
+                raise ValueError(f"the id {quoted(issue.id)} stands in an earlier line too")  # noqa: TRY301 - one report for all
             wishes[issue.id] = _wish(issue, actor)
             issues[issue.id] = issue
         except (msgspec.MsgspecError, InvalidValueError, RecursionError, ValueError) as error:
@@ -134,6 +139,27 @@ def read_beads(path: Path, *, town: str, actor: str) -> BeadsExport:
     )
 
 
+def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """The lines that are not blank, with their numbers; of one that is too long a beginning that is too long.
+
+    ImportRefusedError where there are more of them, or of their bytes, than are read; FolderRefusedError.
+    """
+    with refuse_os_errors(path), open_regular(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > BEADS_BYTES_MAX:
+            raise ImportRefusedError(path, [f"it has {size:,} bytes, and an export at most {BEADS_BYTES_MAX:,}"])
+        number = 0
+        while line := file.readline(BEADS_LINE_BYTES_MAX + 1):
+            number += 1
+            if number > BEADS_LINES_MAX:
+                raise ImportRefusedError(path, [f"it has more lines than {BEADS_LINES_MAX:,}, the most that are read"])
+            rest = line
+            while not rest.endswith(b"\n") and (rest := file.readline(BEADS_LINE_BYTES_MAX)):
+                pass
+            if line.strip():
+                yield number, line.removeprefix(_BYTE_ORDER_MARK) if number == 1 else line
+
+
 def _trimmed(issue: _Issue) -> _Issue:
     """The issue with its ids as aliases are: without blanks at the ends."""
     dependencies = [_Dependency(each.depends_on_id.strip(), each.type) for each in issue.dependencies or ()]
@@ -148,7 +174,7 @@ def _wish(issue: _Issue, actor: str) -> WishedTask | None:
     state = _STATES.get(issue.status)
     if state is None:
         known = ", ".join([*_STATES, _TOMBSTONE])
-        raise ValueError(f"the status {issue.status!r} is not one of {known}")
+        raise ValueError(f"the status {quoted(issue.status)} is not one of {known}")
     if issue.status == "open" and issue.assignee:
         state = State.ASSIGNED
     person = issue.assignee or issue.created_by or actor

@@ -17,6 +17,7 @@ CommandRejectedError
   PlanRefusedError           a plan is not as it should be; neither file nor town was changed
   PlanTooLargeError          a plan of more bytes or tasks than are read
   PlanChangedError           somebody else wrote the plan while it was to be written
+  PlanOutsideError           the plan is a link that leads out of the town's folder
   ProgramNotFoundError       what a runner is to run is no program; no task was touched
   ProgramNotStartedError     the system could not start it; the task at hand failed for it
   MigrationSourceError       the server to migrate from is the town's own
@@ -230,6 +231,18 @@ class PlanTooLargeError(CommandRejectedError):
         self.size_max = size_max
         super().__init__(
             f"{path} has {size:,} {what}, and a plan at most {size_max:,}; it was not read. Is it the right file? Split it if it is."
+        )
+
+
+class PlanOutsideError(CommandRejectedError):
+    """A plan that nobody named is a link that leads out of the town's folder; nothing was written through it."""
+
+    def __init__(self, path: Path, target: Path) -> None:
+        self.path = path
+        self.target = target
+        super().__init__(
+            f"{path} is a link that leads out of the town's folder, to {target}, and was not written."
+            " If you mean that file, name it with --file; else put a plan in the link's place."
         )
 
 

@@ -17,6 +17,7 @@ from ledger import InvalidValueError, State, check_name, check_tags, check_text
 META_KEYS: Final = ("description", "default_agent")
 TASK_KEYS: Final = ("id", "description", "agent", "status", "tags", "parent", "result")
 CIRCLE_SHOWN_MAX: Final = 6
+QUOTE_CHARS_MAX: Final = 100
 """How many tasks of a circle of parents are named."""
 NOBODY: Final = ""
 """An agent that is said to be nobody, also where the plan has a default agent."""
@@ -155,7 +156,7 @@ class _Reading:
             status = table.get("status")
             if isinstance(status, str) and _STATES.get(status) in _WITH_AGENT:
                 self.faults.append(
-                    PlanFault(f"the agent is nobody, and the status {status!r} needs one", number, "agent")
+                    PlanFault(f"the agent is nobody, and the status {quoted(status)} needs one", number, "agent")
                 )
             return NOBODY
         return self._checked(lambda: check_name(text, "agent name"), number, "agent")
@@ -165,7 +166,9 @@ class _Reading:
             return None
         text = table["status"]
         if not isinstance(text, str) or text not in _STATES:
-            self.faults.append(PlanFault(f"the status {text!r} is not one of {', '.join(_STATES)}", number, "status"))
+            self.faults.append(
+                PlanFault(f"the status {quoted(text)} is not one of {', '.join(_STATES)}", number, "status")
+            )
             return None
         return _STATES[text]
 
@@ -180,7 +183,7 @@ class _Reading:
             if isinstance(tag, str):
                 good += self._checked(lambda tag=tag: check_tags([tag]), number, "tags", item) or ()  # type: ignore[misc]  # bound per turn
             else:
-                self.faults.append(PlanFault(f"the tag {tag!r} is not a text", number, "tags", item))
+                self.faults.append(PlanFault(f"the tag {quoted(tag)} is not a text", number, "tags", item))
         return tuple(sorted(set(good)))
 
     def _result(self, number: int, table: Mapping[str, Any]) -> str | None:
@@ -249,6 +252,12 @@ def find_circles(names: Sequence[str], above: Mapping[str, str]) -> list[list[st
             start = circle.index(first)
             found.append(circle[start:] + circle[:start])
     return found
+
+
+def quoted(value: object) -> str:
+    """A value as it may be quoted in a fault: one that is not of the plan's kind may be as long as the file."""
+    text = repr(value)
+    return text if len(text) <= QUOTE_CHARS_MAX else f"{text[:QUOTE_CHARS_MAX]}…"
 
 
 def _not_understood(table: Mapping[str, Any], meta: Mapping[str, Any], tasks: Sequence[Any]) -> tuple[str, ...]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import stat
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -19,12 +18,14 @@ from town.errors import (
     PlacedFault,
     PlanExistsError,
     PlanMissingError,
+    PlanOutsideError,
     PlanRefusedError,
     PlanTooLargeError,
 )
 from town.folder import make_by_link, refuse_os_errors, write_by_rename
 from town.plan import Plan, PlanFault, read_plan
 from town.plan_toml import Parsed, parse_faulty_plan
+from town.regular_file import open_regular, refuse_other_than_regular
 
 if TYPE_CHECKING:
     from town.plan_text import Outline
@@ -106,11 +107,10 @@ def read_plan_bytes(path: Path) -> bytes:
     """The file's bytes. PlanMissingError, PlanTooLargeError (before it is read), FolderRefusedError."""
     with refuse_os_errors(path):
         try:
-            status = path.stat()
-            _refuse_other_than_file(status)
-            if status.st_size > PLAN_BYTES_MAX:
-                raise PlanTooLargeError(path, size=status.st_size, size_max=PLAN_BYTES_MAX)
-            with path.open("rb") as file:
+            with open_regular(path) as file:
+                size = os.fstat(file.fileno()).st_size
+                if size > PLAN_BYTES_MAX:
+                    raise PlanTooLargeError(path, size=size, size_max=PLAN_BYTES_MAX)
                 content = file.read(PLAN_BYTES_MAX + 1)
         except FileNotFoundError as error:
             raise PlanMissingError(path) from error
@@ -119,16 +119,21 @@ def read_plan_bytes(path: Path) -> bytes:
     return content
 
 
-def write_plan_file(path: Path, text: str) -> None:
-    """Write the file by rename: a crash leaves the old file or the new one. FolderRefusedError."""
+def write_plan_file(path: Path, text: str, *, within: Path | None = None) -> None:
+    """Write the file by rename: a crash leaves the old file or the new one. FolderRefusedError.
+
+    With `within`, PlanOutsideError where the name is a link that leads out of that folder.
+    """
     try:
         # Where the name is a link, what it leads to is written, with the permissions and the owner it has.
         target = path.resolve()
+        if within is not None and not target.is_relative_to(within.resolve()):
+            raise PlanOutsideError(path, target)
         status: os.stat_result | None = None
         with contextlib.suppress(FileNotFoundError):
             status = target.stat()
             # A rename would put a file in the place of a device.
-            _refuse_other_than_file(status)
+            refuse_other_than_regular(status)
             if not os.access(target, os.W_OK):
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         write_by_rename(target, text.encode(), like=status)
@@ -162,14 +167,6 @@ def place_faults(text: str, faults: Sequence[PlanFault]) -> list[PlacedFault]:
             problem = problem.replace("{line}", str(other))
         placed.append(PlacedFault(line, column, problem))
     return sorted(placed, key=lambda fault: (fault.line, fault.column))
-
-
-def _refuse_other_than_file(status: os.stat_result) -> None:
-    """OSError where it is a folder, a pipe or a device."""
-    if stat.S_ISDIR(status.st_mode):
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-    if not stat.S_ISREG(status.st_mode):
-        raise OSError(errno.EINVAL, "It is no regular file")
 
 
 def _decode(path: Path, content: bytes) -> str:

@@ -23,7 +23,7 @@ from ledger import (
 )
 from projections import LiveBoard, no_garbage_collection
 from town.errors import PlanChangedError, PlanMissingError
-from town.plan import BRING_BACK, Plan, PlanFault, PlannedTask, find_circles, is_uuid, read_plan
+from town.plan import BRING_BACK, Plan, PlanFault, PlannedTask, find_circles, is_uuid, quoted, read_plan
 from town.plan_file import BYTE_ORDER_MARK, PlanFile, read_plan_bytes, read_plan_file, write_plan_file
 from town.plan_pull import PullEdits, faults_of_pull, pull_edits
 from town.plan_receipts import PlanChange, PlanComparison, PlanKept, PullChange, PullReceipt, PushReceipt
@@ -109,10 +109,11 @@ class Planner:
         with no_garbage_collection():
             return self._pulled(path)[1]
 
-    def pull(self, path: Path) -> PullReceipt:
+    def pull(self, path: Path, *, within: Path | None = None) -> PullReceipt:
         """Write the town into the file, by rename; a file that shows it already is not touched.
 
-        PlanRefusedError, FolderRefusedError, PlanChangedError: the file is as it was.
+        `within` is the folder that a link may not lead out of, None where the person named the file.
+        PlanRefusedError, PlanOutsideError, FolderRefusedError, PlanChangedError: the file is as it was.
         """
         for _ in range(PULL_ATTEMPTS_MAX):
             with no_garbage_collection():
@@ -120,7 +121,7 @@ class Planner:
             if not receipt.has_changes:
                 return receipt
             if _content(path) == before:
-                write_plan_file(path, text)
+                write_plan_file(path, text, within=within)
                 return receipt
         raise PlanChangedError(path)
 
@@ -346,12 +347,14 @@ def _parent_faults(plan: Plan, found: _Found, *, is_forced: bool, is_only_new: b
             if not is_so_already and not is_brought_back:
                 faults.append(
                     PlanFault(
-                        f"its parent {planned.parent!r} was removed from the town; {BRING_BACK}", number, "parent"
+                        f"its parent {quoted(planned.parent)} was removed from the town; {BRING_BACK}", number, "parent"
                     )
                 )
         elif parent not in inside:
             faults.append(
-                PlanFault(f"its parent {planned.parent!r} is no task of the file or of the town", number, "parent")
+                PlanFault(
+                    f"its parent {quoted(planned.parent)} is no task of the file or of the town", number, "parent"
+                )
             )
     return faults
 

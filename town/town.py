@@ -499,9 +499,10 @@ class Town:
     def pull(self, path: Path | str | None = None) -> PullReceipt:
         """Write the town into a plan's file; its order, comments and further keys stay. Doing it again writes nothing.
 
-        PlanRefusedError, FolderRefusedError, PlanChangedError: the file is as it was.
+        A plan that is not named is not written through a link that leads out of the town's folder: it may have come with a
+        clone. PlanRefusedError, PlanOutsideError, FolderRefusedError, PlanChangedError: the file is as it was.
         """
-        return self._planner.pull(self.plan_path(path))
+        return self._planner.pull(self.plan_path(path), within=self.folder if path is None else None)
 
     def compare_plan(self, path: Path | str | None = None) -> PlanComparison:
         """What a push and what a pull would do; nothing is written."""

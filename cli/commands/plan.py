@@ -36,6 +36,7 @@ from town import (
 
 KEPT_SHOWN_MAX = 10
 UNKNOWN_SHOWN_MAX = 10
+UNKNOWN_CHARS_SHOWN = 64
 PLAN_CHANGES_SHOWN_MAX = 50
 
 FileOption = Annotated[
@@ -271,7 +272,9 @@ def _warn_of_unknown(names: Sequence[str]) -> None:
     if names:
         more = len(names) - UNKNOWN_SHOWN_MAX
         rest = f" … and {more:,} more; --json lists them all." if more > 0 else ""
-        warn(f"Not understood, and left as it is: {', '.join(names[:UNKNOWN_SHOWN_MAX])}{rest}")
+        warn(
+            f"Not understood, and left as it is: {', '.join(name[:UNKNOWN_CHARS_SHOWN] for name in names[:UNKNOWN_SHOWN_MAX])}{rest}"
+        )
 
 
 def _shown(path: Path) -> str:

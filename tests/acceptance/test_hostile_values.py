@@ -15,6 +15,8 @@ from town import Town
 ESCAPE = "a\x1b]0;owned\x07b\x1b[31mc\x9b1md\x7fe\u202ef\u2066g\rh"
 """Sets a window's title, a colour, the direction of text, and writes over a line."""
 _OBEYED = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+_BAR = re.compile(r"\x1b\[\?25l[^\\]*?\x1b\[\?25h\r?", re.DOTALL)
 COMMANDS = tuple(cli_reference.command_names())
 READING = (
     ("tasks",),
@@ -93,6 +95,33 @@ def test_typed_values_reach_no_terminal_raw(folder: Path, tt: Tt) -> None:
     for names in COMMANDS:
         for words in ((ESCAPE, f"--{ESCAPE}"), ("--at", ESCAPE, "--limit", ESCAPE), ("--town", ESCAPE, ESCAPE)):
             assert_harmless(tt(*names, *words), (names, words))
+
+
+@pytest.mark.parametrize("is_coloured", [False, True], ids=["plain", "coloured"])
+def test_a_hostile_value_of_every_option_is_shown_harmlessly(
+    folder: Path, tt: Tt, is_coloured: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each option and argument of each command, as the program itself lists them; colours are then the only escapes."""
+    assert folder.is_dir()
+    if is_coloured:
+        monkeypatch.setenv("FORCE_COLOR", "1")
+        monkeypatch.setattr("typer.rich_utils.FORCE_TERMINAL", True)
+    seen = 0
+    for names, command in cli_reference.commands():
+        if is_coloured and names[:1] != ("task",):
+            # Whoever says a mistake is one for all commands.
+            continue
+        options = [parameter for parameter in command.params if parameter.param_type_name == "option"]
+        words = [ESCAPE for parameter in command.params if parameter.param_type_name == "argument"]
+        for option in options:
+            ran = tt(*names, *words, option.opts[0], *(() if option.is_flag else (ESCAPE,)))
+            if is_coloured:
+                seen += len(_COLOUR.findall(ran.err))
+                ran = Ran(ran.code, *(_COLOUR.sub("", _BAR.sub("", stream)) for stream in (ran.out, ran.err)))
+            assert_harmless(ran, (names, option.opts))
+    assert bool(seen) == is_coloured
+    # Where every command was tried, `tt init --town` has made a town.
+    tt("stop", "--town", ESCAPE)
 
 
 def test_folder_with_an_escape_in_its_name_is_shown_harmlessly(folder: Path, tt: Tt) -> None:

@@ -13,7 +13,7 @@ import redis
 from ledger import AppendTooLargeError, NewEvent, Position, State, TaskCreated, TaskRemoved, new_command_id
 from tests.benchmarks.push import write_plan
 from tests.support.processes import run_at_once
-from town import FolderRefusedError, PlanChangedError, PlanRefusedError, Town
+from town import FolderRefusedError, PlanChangedError, PlanOutsideError, PlanRefusedError, Town
 from town.planner import PULL_ATTEMPTS_MAX, Planner
 
 TOGETHER = """\
@@ -178,17 +178,44 @@ def test_pull_that_ends_while_it_writes_leaves_the_old_file(
     assert sorted(town.folder.iterdir()) == files
 
 
-def test_pull_writes_what_a_link_leads_to_with_its_permissions(town: Town, tmp_path: Path) -> None:
-    """A file that is shared by a link stays one, and whoever may read it still may."""
+def test_named_pull_writes_what_a_link_leads_to_with_its_permissions(town: Town, tmp_path: Path) -> None:
+    """A file that is shared by a link stays one, and whoever may read it still may, where the person names the file."""
     target = tmp_path / "shared.toml"
     town.plan_path().rename(target)
     target.chmod(0o640)
     town.plan_path().symlink_to(target)
     town.push()
-    assert town.pull().has_changes
+    assert town.pull(town.plan_path()).has_changes
     assert town.plan_path().is_symlink()
     assert 'status = "assigned"' in target.read_text()
     assert target.stat().st_mode & 0o777 == 0o640
+
+
+def test_pull_does_not_follow_a_link_out_of_the_town(town: Town, tmp_path: Path) -> None:
+    """A clone may ship one: it is read, but neither a file elsewhere is written nor one made there."""
+    plan, target = town.plan_path(), tmp_path / "elsewhere.toml"
+    plan.rename(target)
+    plan.symlink_to(target)
+    town.push()
+    with pytest.raises(PlanOutsideError, match="--file"):
+        town.pull()
+    assert target.read_text() == TOGETHER
+    target.unlink()
+    with pytest.raises(PlanOutsideError):
+        town.pull()
+    assert not target.exists()
+
+
+def test_pull_follows_a_link_within_the_town(town: Town) -> None:
+    """Where a plan lies in a folder of the town, the link to it is the person's own arrangement."""
+    plan, target = town.plan_path(), town.folder / "plans" / "tasks.toml"
+    target.parent.mkdir()
+    plan.rename(target)
+    plan.symlink_to(target)
+    town.push()
+    assert town.pull().has_changes
+    assert plan.is_symlink()
+    assert 'status = "assigned"' in target.read_text()
 
 
 def test_parents_are_created_before_their_children_else_in_the_order_of_the_file(town: Town) -> None:

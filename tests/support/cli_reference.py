@@ -36,6 +36,16 @@ def command_names() -> Iterator[tuple[str, ...]]:
     yield from _names_below(typer.main.get_command(app), ())
 
 
+def commands() -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Every command with its names, groups left out."""
+    for names in command_names():
+        found: Any = typer.main.get_command(app)
+        for name in names:
+            found = found.commands[name]
+        if not hasattr(found, "commands"):
+            yield names, found
+
+
 def reference() -> str:
     """The page: a heading and the help of every command."""
     return "\n".join([_HEAD, *(_section(names) for names in command_names())])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from itertools import permutations
 from pathlib import Path
 from typing import Any
@@ -351,3 +352,43 @@ def test_refusal_shows_twenty_lines_and_counts_the_rest(file: Path) -> None:
         read_lines(file, *(["nonsense"] * 25))
     assert len(caught.value.problems) == 25
     assert str(caught.value).count("line ") == 20
+
+
+def test_long_line_is_refused_and_the_lines_after_it_are_read(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is skipped in pieces, not kept, and the faults behind it keep their numbers."""
+    monkeypatch.setattr("town.beads.BEADS_LINE_BYTES_MAX", 100)
+    problems = refused(file, an_issue(), an_issue("bd-2", notes="x" * 1_000), "{")
+    assert [problem.partition(":")[0] for problem in problems] == ["line 2", "line 3"]
+    assert "more than 100 bytes" in problems[0]
+
+
+def test_line_as_long_as_is_allowed_is_read(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its line break does not count, nor does the last line need one."""
+    text = json.dumps(an_issue())
+    monkeypatch.setattr("town.beads.BEADS_LINE_BYTES_MAX", len(text) + 1)
+    file.write_text(f"{text}\n{text.replace('bd-1', 'bd-2')}")
+    assert len(read_beads(file, town=TOWN, actor=ACTOR).wishes) == 2
+
+
+@pytest.mark.parametrize(
+    ("bound", "most", "words"), [("BEADS_LINES_MAX", 2, "more lines than 2"), ("BEADS_BYTES_MAX", 99, "at most 99")]
+)
+def test_export_without_an_end_is_refused(
+    file: Path, monkeypatch: pytest.MonkeyPatch, bound: str, most: int, words: str
+) -> None:
+    """The bound is met before more is read."""
+    monkeypatch.setattr(f"town.beads.{bound}", most)
+    assert words in refused(file, *(an_issue(f"bd-{number}") for number in range(3)))[0]
+
+
+def test_pipe_and_device_are_not_waited_for(file: Path) -> None:
+    """Nobody writes into the pipe, and the device has no end."""
+    os.mkfifo(file)
+    for path in (file, Path("/dev/zero")):
+        with pytest.raises(FolderRefusedError, match="no regular file"):
+            read_beads(path, town=TOWN, actor=ACTOR)
+
+
+def test_long_value_is_quoted_in_part(file: Path) -> None:
+    """An error is read by people."""
+    assert len(refused(file, an_issue(status="x" * 100_000))[0]) < 400

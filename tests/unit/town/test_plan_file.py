@@ -313,3 +313,19 @@ def test_refused_write_leaves_the_old_file(path: Path, monkeypatch: pytest.Monke
     with pytest.raises(FolderRefusedError, match=r"tasks\.toml cannot be used: Permission denied"):
         write_plan_file(path, "new")
     assert path.read_text() == "old"
+
+
+def test_long_value_is_quoted_in_part(path: Path) -> None:
+    """A fault is read by people; a status may be as long as the file."""
+    with pytest.raises(PlanRefusedError) as caught:
+        read(path, f'[[tasks]]\nid = "a"\ndescription = "b"\nstatus = "{"x" * 100_000}"\ntags = [[{"1," * 9_999}]]\n')
+    assert [len(fault.problem) < 300 for fault in caught.value.faults] == [True, True]
+
+
+def test_starter_is_not_written_through_a_link(path: Path) -> None:
+    """A clone may ship one that leads to a file which is not there yet."""
+    target = path.with_name("elsewhere")
+    path.symlink_to(target)
+    with pytest.raises(PlanExistsError):
+        make_plan_file(path)
+    assert not target.exists()

@@ -1,0 +1,31 @@
+"""Files that a person names: opened without waiting for a pipe or waking a device."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+from typing import BinaryIO
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """The regular file at `path`, to be read; links are followed. OSError where it is a folder, a pipe or a device."""
+    # Looked at before it is opened, because some devices do something when they are.
+    refuse_other_than_regular(path.stat())
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    try:
+        # And once more: something else may have taken its name.
+        refuse_other_than_regular(os.fstat(descriptor))
+        return open(descriptor, "rb")  # noqa: PTH123 - a descriptor has no path, and the caller closes it
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def refuse_other_than_regular(status: os.stat_result) -> None:
+    """OSError where it is a folder, a pipe or a device."""
+    if stat.S_ISDIR(status.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, "It is no regular file")
