@@ -17,8 +17,8 @@ from ledger import InvalidValueError, State, check_name, check_tags, check_text
 META_KEYS: Final = ("description", "default_agent")
 TASK_KEYS: Final = ("id", "description", "agent", "status", "tags", "parent", "result")
 CIRCLE_SHOWN_MAX: Final = 6
-QUOTE_CHARS_MAX: Final = 100
 """How many tasks of a circle of parents are named."""
+QUOTE_CHARS_MAX: Final = 100
 NOBODY: Final = ""
 """An agent that is said to be nobody, also where the plan has a default agent."""
 
