@@ -7,9 +7,10 @@ from pathlib import Path
 from msgspec import Struct
 
 from town.data_folder import DataFolder, DataSize
-from town.errors import NotOursError, ProgramRefusedError
+from town.errors import NotOursError
 from town.folder import is_town, read_settings, setting_place, start_of_search
 from town.passwords import shown_url
+from town.permission import refuse_program
 from town.search import find_folder, refuse_foreign
 from town.trust import allow, connection_grant, is_granted
 
@@ -37,8 +38,7 @@ def look_at_trust(path: Path | None) -> TrustReport:
     if is_town(folder):
         settings = read_settings(folder)
         name = settings.name
-        if settings.redis.binary is not None:
-            raise ProgramRefusedError(setting_place(folder, "binary"))
+        refuse_program(folder, settings)
         if settings.redis.url is not None and not is_granted(connection_grant(folder, settings.redis.url)):
             url = settings.redis.url
             questions.append(f"connect to {shown_url(url)}  ({setting_place(folder, 'url')})")

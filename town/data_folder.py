@@ -99,10 +99,6 @@ class DataFolder:
         except OSError as error:
             raise FolderRefusedError(self.path, error) from error
 
-    def is_trusted(self) -> bool:
-        """Whether its data may be loaded: it is known, or TT_TRUST says that everything is."""
-        return trusts_everything() or self.is_known()
-
     def is_known(self) -> bool:
         """Whether it was made on this machine by this user, or allowed."""
         grant = self._grant()
@@ -111,7 +107,7 @@ class DataFolder:
     def require_trust(self) -> None:
         """Go on only where its data may be loaded. NotTrustedError; NotOursError names the first thing that is not ours."""
         self.check()
-        if not self.is_trusted():
+        if not (trusts_everything() or self.is_known()):
             raise NotTrustedError(
                 str(self.path),
                 "this data was not made by `tt` on this machine: it came with a clone, a copy or a backup",

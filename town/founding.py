@@ -27,6 +27,9 @@ def make_town(start: Path, *, name: str | None, url: str | None, is_here: bool) 
     plain_url, password = (None, None) if url is None else split_password(url)
     if is_town(place.folder):
         make_folder(place.folder, name=name, url=plain_url)
+        if plain_url is not None and password is not None:
+            # Said again: the one before may have been wrong.
+            keep_password(plain_url, password)
     else:
         _found(place.folder, name=name, url=plain_url, password=password)
     if is_here and place_of_new_town(start).folder != start:

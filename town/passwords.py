@@ -11,6 +11,7 @@ from urllib.parse import quote, unquote, urlsplit
 import msgspec
 from msgspec import Struct
 
+from ledger import InvalidValueError
 from town.errors import SettingsError
 from town.folder import read_toml, refuse_os_errors, write_toml
 from town.home import home_path, make_home_folder
@@ -34,18 +35,25 @@ def split_password(url: str) -> tuple[str, str | None]:
 
 
 def keep_password(url: str, password: str) -> None:
-    """Remember the password of the server and user that `url` names. SettingsError, FolderRefusedError."""
+    """Remember the password of the server and user that `url` names.
+
+    InvalidValueError where it names none, SettingsError, FolderRefusedError: nothing was written.
+    """
+    server = _server(url)
+    if server is None:
+        raise InvalidValueError("URL", "cannot be read", "Correct it: redis://[user:password@]host:port/database.")
     path = home_path(PASSWORDS_FILE)
     with refuse_os_errors(path):
         make_home_folder(path)
-        write_toml(path, {"passwords": _read() | {_server(url): password}})
+        write_toml(path, {"passwords": _read() | {server: password}})
 
 
 def with_password(url: str) -> str:
     """The URL with the password that is kept for its server and user; as it is where it has one, or none is kept."""
     if _password_place(url) is not None or not home_path(PASSWORDS_FILE).exists():
         return url
-    password = _read().get(_server(url))
+    server = _server(url)
+    password = None if server is None else _read().get(server)
     if password is None:
         return url
     scheme, _, rest = url.partition("://")
@@ -79,10 +87,13 @@ def _password_place(url: str) -> tuple[int, int] | None:
     return None if colon < 0 or colon + 1 == at else (colon, at)
 
 
-def _server(url: str) -> str:
-    """What a password belongs to: `user@host:port`, or `user@/path` of a socket."""
-    parts = urlsplit(url)
-    where = parts.path if parts.scheme == "unix" else f"{parts.hostname or ''}:{parts.port or 6379}"
+def _server(url: str) -> str | None:
+    """What a password belongs to: `user@host:port`, or `user@/path` of a socket; None where the URL cannot be read."""
+    try:
+        parts = urlsplit(url)
+        where = parts.path if parts.scheme == "unix" else f"{parts.hostname or ''}:{parts.port or 6379}"
+    except ValueError:
+        return None
     return f"{parts.username or ''}@{where}"
 
 

@@ -22,8 +22,7 @@ def require_connection(folder: Path, settings: Settings) -> str | None:
 
     ProgramRefusedError where they name a program; NotTrustedError where nobody allowed their URL.
     """
-    if settings.redis.binary is not None:
-        raise ProgramRefusedError(setting_place(folder, "binary"))
+    refuse_program(folder, settings)
     url = settings.redis.url
     if url is None or trusts_everything():
         return None
@@ -34,8 +33,14 @@ def require_connection(folder: Path, settings: Settings) -> str | None:
         problem = f"the town is at {shown_url(url)}, and nobody here has allowed that connection"
         raise NotTrustedError(setting_place(folder, "url"), problem, folder=folder)
     allow(grant, folder)
-    _note_adoption(folder, settings.name)
+    _note_adoption(folder)
     return f"This town is of before `tt trust`, so its URL, {shown_url(url)}, is allowed from now on. If it changes, you are asked."
+
+
+def refuse_program(folder: Path, settings: Settings) -> None:
+    """ProgramRefusedError where the town's file names a program to run, which nobody can allow."""
+    if settings.redis.binary is not None:
+        raise ProgramRefusedError(setting_place(folder, "binary"))
 
 
 def require_data(folder: Path) -> str | None:
@@ -65,7 +70,8 @@ def _is_from_older_program(folder: Path) -> bool:
         return False
 
 
-def _note_adoption(folder: Path, name: str | None = None) -> None:
+def _note_adoption(folder: Path) -> None:
     """So that it happens once: what changes later is asked about."""
-    known = {each.path: each.name for each in registered_towns()}
-    register_town(RegisteredTown(name or known[str(folder)], str(folder), is_trust_kept=True))
+    for each in registered_towns():
+        if each.path == str(folder):
+            register_town(RegisteredTown(each.name, each.path, is_trust_kept=True))

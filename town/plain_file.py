@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from town.errors import FolderRefusedError, NotOursError
+from town.trust import trusts_everything
 
 _LINK_ADVICE: Final = "A link may lead out of the town: put what it leads to in its place, if that is yours."
 _OWNER_ADVICE: Final = "Use a town of your own, in a folder of your own."
@@ -18,12 +19,12 @@ _OTHERS_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
 def refuse_other_than_ours(path: Path, status: os.stat_result) -> None:
     """NotOursError for links, pipes and devices, for what another user owns, for hard links, and for folders that others may write.
 
-    `status` is the path's own, not that of what a link leads to.
+    `status` is the path's own, not that of what a link leads to. TT_TRUST takes what another user owns, and nothing else.
     """
     mode = status.st_mode
     if stat.S_ISLNK(mode):
         raise NotOursError(path, "is a link", _LINK_ADVICE)
-    if status.st_uid != os.geteuid():
+    if status.st_uid != os.geteuid() and not trusts_everything():
         raise NotOursError(path, "belongs to another user", _OWNER_ADVICE)
     if stat.S_ISDIR(mode):
         if mode & _OTHERS_WRITE:

@@ -60,9 +60,7 @@ def place_of_new_town(start: Path) -> FoundFolder:
     repository = find_repository(start)
     if repository is None or not repository.is_linked or _is_town_of_its_own(start):
         return FoundFolder(start)
-    main = _shared(repository, start)
-    if main is None and repository.main_root is not None:
-        main = repository.main_root / start.relative_to(repository.root)
+    main = _shared(repository, start) or _same_place(repository, start)
     if main is None:
         return FoundFolder(start)
     refuse_foreign(main)
@@ -105,17 +103,23 @@ def _shared(repository: Repository, start: Path) -> Path | None:
 
     A bare repository has no such place; then it is the nearest one upwards from where the repository lies.
     """
-    if repository.main_root is not None:
-        same_place = repository.main_root / start.relative_to(repository.root)
-        beginning = next(folder for folder in (same_place, *same_place.parents) if folder.is_dir()).resolve()
-        if not beginning.is_relative_to(repository.main_root.resolve()):
-            # A link of the main checkout leads out of it: that is another folder's town.
-            return None
-    elif repository.common_folder is not None:
+    same_place = _same_place(repository, start)
+    if same_place is not None:
+        beginning = next(folder for folder in (same_place, *same_place.parents) if folder.is_dir())
+    elif repository.main_root is None and repository.common_folder is not None:
         beginning = repository.common_folder.parent
     else:
         return None
     return None if _why_not_ours(beginning) else _nearest(beginning).folder
+
+
+def _same_place(repository: Repository, start: Path) -> Path | None:
+    """Where `start` lies in the main checkout; None without one, and where a link there leads out of it to other towns."""
+    if repository.main_root is None:
+        return None
+    main_root = repository.main_root.resolve()
+    place = (main_root / start.relative_to(repository.root)).resolve()
+    return place if place.is_relative_to(main_root) else None
 
 
 def _is_town_of_its_own(folder: Path | None) -> bool:

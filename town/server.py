@@ -261,22 +261,35 @@ class EmbeddedServer:
     def _refuse_other_settings(self, process: subprocess.Popen[bytes]) -> None:
         """End the server just started where its data set it up in another way: a file can hold commands like CONFIG SET."""
         settings = self._read_settings()
-        different = [name for name, wanted in _READ_BACK.items() if settings.get(name) != wanted]
-        if different:
-            process.kill()
-            process.wait()
-            found = ", ".join(f"{name} is {settings.get(name, 'unknown')!r}" for name in different)
+        # A server that was built without TLS has no port for it.
+        wanted = (
+            _READ_BACK
+            if "tls-port" in settings
+            else {name: _READ_BACK[name] for name in _READ_BACK.keys() - {"tls-port"}}
+        )
+        different = [f"{name} is {settings.get(name)!r}" for name in wanted if settings.get(name) != wanted[name]]
+        if not different:
+            return
+        process.kill()
+        process.wait()
+        if not settings:
             raise ServerStartError(
                 self.where,
-                f"was stopped, because its data changed how it is set up: {found}",
-                f"No town's server writes that. Nothing was changed in {self._data.path}; restore it from a backup.",
+                "was stopped, because it did not tell how it is set up",
+                f"Look at {self._data.path / _LOG_FILE}.",
             )
+        raise ServerStartError(
+            self.where,
+            f"was stopped, because its data changed how it is set up: {', '.join(different)}",
+            f"No town's server writes that. Nothing was changed in {self._data.path}; restore it from a backup.",
+        )
 
     def _read_settings(self) -> dict[str, str]:
         """What the server says of the settings in _READ_BACK; empty where it does not tell."""
         reader = hiredis.Reader(encoding="utf-8", errors="replace")
         answer: object = False
         with suppress(OSError, hiredis.ProtocolError), self._connected() as client:
+            client.settimeout(START_SECONDS_MAX)
             client.sendall(" ".join(["CONFIG GET", *_READ_BACK]).encode() + b"\r\n")
             while answer is False and (received := client.recv(_SETTINGS_BYTES_MAX)):
                 reader.feed(received)

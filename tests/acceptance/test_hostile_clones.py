@@ -334,6 +334,31 @@ def test_what_another_user_owns_is_not_used(what: str, clone: Path, outside: Out
         listener.close()
 
 
+def test_tt_trust_takes_what_another_user_owns(clone: Path, tt: Tt, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a container the folder is often another user's: with TT_TRUST=1 it is a town, and not without."""
+    needs_other_user()
+    for path in (clone, clone / SETTINGS_FILE):
+        os.chown(path, OTHER_USER, OTHER_USER)
+    assert tt("tasks").code == 1
+    monkeypatch.setenv("TT_TRUST", "1")
+    assert tt("tasks").code == 0
+
+
+def test_password_that_is_said_again_replaces_the_one_before(folder: Path, tt: Tt, own_home: Path) -> None:
+    """A first `tt init --url` with a wrong password is put right by a second one."""
+    for password in ("wrong", "right"):
+        assert tt("init", "--name", "demo", "--url", f"redis://:{password}@127.0.0.1:1/0").code == 4
+        assert password in (own_home / ".tt" / "passwords.toml").read_text()
+    assert "right" not in (folder / SETTINGS_FILE).read_text()
+
+
+def test_init_with_a_url_that_cannot_be_read_makes_nothing(folder: Path, tt: Tt) -> None:
+    """It is refused in words, and no town is made."""
+    refused = tt("init", "--url", "redis://:secret@host:notaport")
+    assert (refused.code, "The URL cannot be read" in refused.err, "secret" in refused.err) == (1, True, False)
+    assert list(folder.iterdir()) == []
+
+
 @pytest.mark.parametrize("why", ["another user's", "everybody's"])
 def test_search_upwards_ends_at_what_others_can_write(why: str, clone: Path, outside: Outside, tt: Tt) -> None:
     """As with /tmp/tinytown.toml: a town above a folder that another user owns, or that everybody can write, is not found."""

@@ -98,7 +98,11 @@ def test_link_in_the_main_checkout_leads_to_no_other_town(main: Path, worktree: 
     (main / "deep").symlink_to(other)
     os.chdir(worktree / "deep")
     assert tt("status", "--json").json["town"] != "other"
+    before = dict(contents(other / ".tt" / "appendonlydir"))
+    assert str(other) not in tt("init").out
+    assert dict(contents(other / ".tt" / "appendonlydir")) == before
     end_server(other)
+    end_server(worktree / "deep")
     end_server(worktree)
 
 

@@ -372,3 +372,20 @@ def test_start_where_the_data_folder_cannot_be_made_is_refused(folder: Path, ser
     with pytest.raises((FolderRefusedError, NotOursError), match=r"\.tt (cannot be used|is no folder)"):
         server.start()
     folder.chmod(0o700)
+
+
+@pytest.mark.parametrize(
+    ("told", "ends"), [({}, True), ({"tls-port": "6380"}, True), ({"bind": "*"}, True), (None, False)]
+)
+def test_settings_read_back_decide_whether_the_server_stays(
+    server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch, told: dict[str, str] | None, ends: bool
+) -> None:
+    """One that tells nothing, or other settings, is ended; one that was built without TLS, and has no port for it, stays."""
+    settings = {name: value for name, value in server_module._READ_BACK.items() if name != "tls-port"}
+    monkeypatch.setattr(EmbeddedServer, "_read_settings", lambda _: {} if told == {} else settings | (told or {}))
+    if ends:
+        with pytest.raises(ServerStartError, match="did not tell" if told == {} else "changed how it is set up"):
+            server.start()
+        assert not server.is_running()
+    else:
+        assert server.start()

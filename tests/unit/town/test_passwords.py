@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from ledger import InvalidValueError
 from town import SettingsError
 from town.passwords import keep_password, shown_url, split_password, with_password
 
@@ -68,6 +69,16 @@ def test_broken_list_of_passwords_is_named(own_home: Path) -> None:
     (own_home / ".tt" / "passwords.toml").write_text("passwords = 1\n")
     with pytest.raises(SettingsError, match=r"passwords\.toml"):
         with_password("redis://host")
+
+
+@pytest.mark.parametrize("url", ["redis://host:notaport", "redis://[::1", "redis://host:99999"])
+def test_password_of_a_url_that_cannot_be_read_is_refused(url: str, own_home: Path) -> None:
+    """Nothing is kept for it and nothing is guessed. The bug looked like this: `tt init --url` ended with exit code 70."""
+    with pytest.raises(InvalidValueError, match="The URL cannot be read"):
+        keep_password(url, "secret")
+    assert not (own_home / ".tt").exists()
+    keep_password("redis://host", "secret")
+    assert with_password(url) == url
 
 
 def test_shown_url_has_no_password() -> None:
