@@ -44,7 +44,11 @@ def name_of(task: Task) -> str:
 
 def local_time(time: datetime) -> str:
     """`2026-11-23 17:33:02` in the person's zone."""
-    return f"{time.astimezone():%Y-%m-%d %H:%M:%S}"
+    try:
+        return f"{time.astimezone():%Y-%m-%d %H:%M:%S}"
+    except (OverflowError, ValueError, OSError):
+        # At either end of the calendar, another zone may have no such time.
+        return f"{time:%Y-%m-%d %H:%M:%S}"
 
 
 def event_number(position: Position) -> str:
