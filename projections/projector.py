@@ -157,7 +157,9 @@ class Projector:
             # A task that no command can make is nobody's: nothing is looked up or written under such a name.
             touched = set(filter(is_task_id, touched))
         concerned = [recorded for recorded in events if recorded.task in touched]
-        adopted = {recorded.task for recorded in concerned if type(recorded.data) is TaskAdopted}
+        adopted = {
+            recorded.task for recorded in concerned if recorded.version == 1 and type(recorded.data) is TaskAdopted
+        }
         new = {recorded.task for recorded in concerned if recorded.version == 1} - adopted
         tasks = self._load(touched - adopted, new, checkpoints[0].position)
         if tasks is None:
