@@ -42,5 +42,5 @@ def _claimed_position(snapshot: str | int | None) -> str | None:
     """The position that a snapshot says it is of."""
     try:
         return str(msgspec.json.decode(str(snapshot))["position"])
-    except (msgspec.MsgspecError, KeyError, TypeError):
+    except (msgspec.MsgspecError, RecursionError, KeyError, TypeError):
         return None

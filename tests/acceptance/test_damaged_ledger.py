@@ -107,7 +107,9 @@ def assert_safe(ran: Ran, what: str) -> None:
     """Nothing that a terminal would obey, and no mistake of ours."""
     assert ran.code != 70, (what, ran.err)
     for text in (ran.out, ran.err):
-        obeyed = {char for char in text if char != "\n" and unicodedata.category(char) in {"Cc", "Cf", "Cs", "Zl", "Zp"}}
+        obeyed = {
+            char for char in text if char != "\n" and unicodedata.category(char) in {"Cc", "Cf", "Cs", "Zl", "Zp"}
+        }
         assert not obeyed, (what, text)
 
 
