@@ -131,24 +131,29 @@ def task_fields(task: Task, *, parent: Task | None = None) -> list[tuple[str, Ce
     return [(name, value) for name, value in fields if value is not None]
 
 
-def event_row(recorded: RecordedEvent) -> list[Cell]:
-    """One event in a list of events of many tasks."""
+def event_row(recorded: RecordedEvent, flaw: str | None = None) -> list[Cell]:
+    """One event in a list of events of many tasks; `flaw` says why no command can make it."""
     return [
         event_number(recorded.position),
         local_time(recorded.position.time),
         visible(recorded.actor),
-        short_id(recorded.task),
-        event_words(recorded),
+        visible(short_id(recorded.task)),
+        event_words(recorded) if flaw is None else _flaw_words(recorded, flaw),
     ]
 
 
+DAMAGE_SIGN = "⚠"
 EVENT_COLUMNS = ["EVENT", "TIME", "ACTOR", "TASK", "WHAT"]
 
 
-def event_line(recorded: RecordedEvent) -> Text:
+def event_line(recorded: RecordedEvent, flaw: str | None = None) -> Text:
     """One event as it comes, in columns wide enough for most."""
-    number, time, actor, task, words = event_row(recorded)
+    number, time, actor, task, words = event_row(recorded, flaw)
     return Text(f"{number:>6}  {time}  {actor:<12}  {task}  {words}")
+
+
+def _flaw_words(recorded: RecordedEvent, flaw: str) -> str:
+    return visible(f"{recorded.type.partition('.')[2]} {DAMAGE_SIGN} damaged: {flaw}")
 
 
 def event_words(recorded: RecordedEvent) -> str:
@@ -181,9 +186,9 @@ def _step_row(step: Step) -> list[Cell]:
         event_number(recorded.position),
         local_time(recorded.position.time),
         visible(recorded.actor),
-        recorded.type.partition(".")[2],
+        visible(recorded.type.partition(".")[2]),
         visible(recorded.reason) if recorded.reason else "",
-        note or changes,
+        note or changes if step.flaw is None else visible(f"{DAMAGE_SIGN} damaged: {step.flaw}"),
     ]
 
 

@@ -13,6 +13,8 @@ from cli.output import progress_bar, warn
 from ledger import LedgerError, OutdatedProjectionError, Position
 from town import Town
 
+DAMAGED_TOLD_MAX: Final = 3
+"""How many damaged tasks are named beside what a command shows; `tt verify` names all."""
 PROGRESS_EVENTS_MIN: Final = 5_000
 """Catching up on fewer events is over before a bar could be read."""
 
@@ -27,7 +29,7 @@ def opened(path: Path | None, actor: str | None, *, is_following: bool = False) 
         if town.server_warning is not None:
             warn(town.server_warning)
         town.progress = bar.show
-        with _outdated_told(town, is_first=is_following):
+        with _outdated_told(town, is_first=is_following), _damage_told(town):
             yield town
 
 
@@ -48,6 +50,21 @@ def _outdated_told(town: Town, *, is_first: bool) -> Iterator[None]:
             # The command's own error, where there is one, is not to be hidden by another.
             with suppress(LedgerError):
                 warn_outdated(town)
+
+
+@contextmanager
+def _damage_told(town: Town) -> Iterator[None]:
+    """Warn of the damaged tasks among what was shown, once each."""
+    try:
+        yield
+    finally:
+        # The command's own error, where there is one, is not to be hidden by another.
+        with suppress(LedgerError):
+            found = list(town.damaged.values())
+            for task in found[:DAMAGED_TOLD_MAX]:
+                warn(str(town.damage_of(task)))
+            if len(found) > DAMAGED_TOLD_MAX:
+                warn(f"… and {len(found) - DAMAGED_TOLD_MAX:,} more damaged tasks: `tt verify` names all of them.")
 
 
 def warn_outdated(town: Town) -> None:

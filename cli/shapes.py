@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from ledger import Position, RecordedEvent, State, Step, Task, format_ms
+from ledger import Position, RecordedEvent, State, Step, Task, Unfit, format_ms
 from projections import Difference, Snapshot, different_fields, printable, snapshot_of
 from town import Branch, Receipt, Town
 
@@ -38,8 +38,8 @@ def branch_shape(branch: Branch) -> Shape:
     }
 
 
-def event_shape(recorded: RecordedEvent) -> Shape:
-    """An event as it is on the wire, with its position, number and recorded time."""
+def event_shape(recorded: RecordedEvent, flaw: str | None = None) -> Shape:
+    """An event as it is on the wire, with its position, number and recorded time; `flaw` says why no command can make it."""
     position = recorded.position
     shape: Shape = {
         "position": position,
@@ -52,15 +52,15 @@ def event_shape(recorded: RecordedEvent) -> Shape:
         "actor": recorded.actor,
         "command": recorded.command,
         "prev": recorded.prev,
-        "data": msgspec.to_builtins(recorded.data),
+        "data": recorded.data.content if isinstance(recorded.data, Unfit) else msgspec.to_builtins(recorded.data),
     }
-    optional = {"reason": recorded.reason, "cause": recorded.cause, "occurred_at": recorded.occurred_at}
+    optional = {"reason": recorded.reason, "cause": recorded.cause, "occurred_at": recorded.occurred_at, "flaw": flaw}
     return shape | {name: value for name, value in optional.items() if value is not None}
 
 
 def step_shape(step: Step) -> Shape:
     """An event of a history, with the fields it changed."""
-    return event_shape(step.event) | {"changes": [change._asdict() for change in step.changes]}
+    return event_shape(step.event, step.flaw) | {"changes": [change._asdict() for change in step.changes]}
 
 
 def difference_shape(difference: Difference, parted_after: Position | None) -> Shape:

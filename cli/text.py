@@ -59,7 +59,12 @@ def name_of(task: Task) -> str:
 
 def local_time(time: datetime) -> str:
     """`2026-11-23 17:33:02` in the person's zone."""
-    return f"{in_local_zone(time):%Y-%m-%d %H:%M:%S}"
+    try:
+        local = in_local_zone(time)
+    except (OverflowError, ValueError):
+        # At either end of the calendar another zone may have no such time.
+        local = time
+    return f"{local:%Y-%m-%d %H:%M:%S}"
 
 
 def event_number(position: Position) -> str:

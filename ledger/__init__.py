@@ -51,6 +51,7 @@ from ledger.errors import (
     TaskAlreadyExistsError,
     TaskAmbiguousError,
     TaskCycleError,
+    TaskDamagedError,
     TaskFinishedError,
     TaskHasChildrenError,
     TaskHasOpenChildrenError,
@@ -84,26 +85,41 @@ from ledger.events import (
     TaskRequeued,
     TaskStarted,
     TaskTagged,
+    Unfit,
 )
 from ledger.exchange import exchange
-from ledger.identity import new_command_id, new_task_id, task_id_of_alias
+from ledger.identity import is_task_id, new_command_id, new_task_id, task_id_of_alias
 from ledger.json_problems import json_problem
 from ledger.keys import TOWN_NAME_CHARS_MAX, TOWN_NAMES_RESERVED, Keys, check_town_name
 from ledger.lua import script_source
 from ledger.position import BEGINNING, Position, ms_of, order_of, seq_of
 from ledger.reconcile import WishedTask, reconcile
-from ledger.recorded_event import Entry, NewEvent, RecordedEvent, decode_event, decode_events, encode_event, record
+from ledger.recorded_event import (
+    Entry,
+    NewEvent,
+    RecordedEvent,
+    decode_event,
+    decode_events,
+    encode_event,
+    read_event,
+    record,
+)
 from ledger.redis_errors import redis_errors
+from ledger.soundness import flaw_in, flaw_of
 from ledger.state import State
-from ledger.task import Task, evolve, fold
-from ledger.times import format_ms, from_ms, parse_rfc3339, to_ms
+from ledger.task import Task, evolve, evolve_known, fold
+from ledger.times import TIME_MS_MAX, format_ms, from_ms, parse_rfc3339, to_ms
+from ledger.transitions import CREATIONS, STATES
 from ledger.values import TEXT_BYTES_MAX, check_name, check_tag, check_tags, check_text
 
 __all__ = [
     "APPEND_EVENTS_MAX",
     "BEGINNING",
+    "CREATIONS",
     "EVENT_CLASSES",
+    "STATES",
     "TEXT_BYTES_MAX",
+    "TIME_MS_MAX",
     "TOWN_NAMES_RESERVED",
     "TOWN_NAME_CHARS_MAX",
     "UPGRADE_ADVICE",
@@ -166,6 +182,7 @@ __all__ = [
     "TaskCompleted",
     "TaskCreated",
     "TaskCycleError",
+    "TaskDamagedError",
     "TaskDescribed",
     "TaskFailed",
     "TaskFinishedError",
@@ -183,6 +200,7 @@ __all__ = [
     "TaskStarted",
     "TaskTagged",
     "TaskUnassignedError",
+    "Unfit",
     "UnknownEventError",
     "UnknownProjectionError",
     "UpcasterMissingError",
@@ -199,16 +217,21 @@ __all__ = [
     "decode_events",
     "encode_event",
     "evolve",
+    "evolve_known",
     "exchange",
+    "flaw_in",
+    "flaw_of",
     "fold",
     "format_ms",
     "from_ms",
+    "is_task_id",
     "json_problem",
     "ms_of",
     "new_command_id",
     "new_task_id",
     "order_of",
     "parse_rfc3339",
+    "read_event",
     "reconcile",
     "record",
     "redis_errors",

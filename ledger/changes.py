@@ -9,7 +9,8 @@ from typing import Final, NamedTuple
 from msgspec import Struct
 
 from ledger.recorded_event import RecordedEvent
-from ledger.task import Task, evolve, in_order
+from ledger.soundness import flaw_in, flaw_of
+from ledger.task import Task, evolve_known, in_order
 
 _COMPARED: Final = ("description", "state", "assigned_to", "result", "parent_id", "tags", "alias")
 
@@ -29,6 +30,8 @@ class Step(Struct, frozen=True):
 
     event: RecordedEvent
     changes: tuple[Change, ...]
+    flaw: str | None = None
+    """What is wrong with an event that no command can make, in words. What comes after it changes nothing either."""
 
 
 def steps(events: Iterable[RecordedEvent]) -> list[Step]:
@@ -37,8 +40,10 @@ def steps(events: Iterable[RecordedEvent]) -> list[Step]:
     task: Task | None = None
     for recorded in in_order(events):
         before = copy(task)
-        task = evolve(task, recorded)
-        found.append(Step(recorded, compare(before, task)))
+        is_damaged = before is not None and before.damaged_at is not None
+        flaw = flaw_in(recorded) if is_damaged else flaw_of(before, recorded)
+        task = evolve_known(task, recorded)
+        found.append(Step(recorded, compare(before, task), flaw))
     return found
 
 

@@ -29,6 +29,7 @@ from ledger.commands import (
 from ledger.errors import (
     TaskAlreadyExistsError,
     TaskCycleError,
+    TaskDamagedError,
     TaskFinishedError,
     TaskHasChildrenError,
     TaskHasOpenChildrenError,
@@ -56,13 +57,16 @@ from ledger.events import (
 )
 from ledger.state import State
 from ledger.task import Task
+from ledger.transitions import STATES
 
 
 def decide(task: Task | None, command: Command) -> list[Event]:
     """The events that fulfil `command`, oldest first; empty where it is already true.
 
-    `task` is None where it does not exist or was removed. CommandRejectedError says why not.
+    `task` is None where it does not exist or was removed. CommandRejectedError says why not; TaskDamagedError.
     """
+    if task is not None and task.damaged_at is not None:
+        raise TaskDamagedError(task.id, task.damaged_at)
     if isinstance(command, CreateTask):
         return _create(task, command)
     if task is None:
@@ -92,25 +96,25 @@ def _is_as_created(task: Task, command: CreateTask) -> bool:
 
 
 def _assign(task: Task, command: AssignTask) -> list[Event]:
-    _require_open(task)
+    _require_open(task, TaskAssigned)
     return [] if task.assigned_to == command.agent else [TaskAssigned(command.agent)]
 
 
 def _claim(task: Task, command: ClaimTask) -> list[Event]:
-    _require_open(task)
+    _require_open(task, TaskAssigned)
     _require_holder(task, command.agent)
     return [] if task.assigned_to == command.agent else [TaskAssigned(command.agent)]
 
 
 def _start(task: Task, command: StartTask) -> list[Event]:
-    _require_open(task)
+    _require_open(task, TaskAssigned)
     return _lead_to_running(task, command.agent, "start")
 
 
 def _complete(task: Task, command: CompleteTask) -> list[Event]:
     if task.state is State.COMPLETED and task.result == command.result and command.agent in (None, task.assigned_to):
         return []
-    _require_open(task)
+    _require_open(task, TaskAssigned)
     events = [*_lead_to_running(task, command.agent, "complete"), TaskCompleted(command.result)]
     if command.open_children:
         raise TaskHasOpenChildrenError(task.id, command.open_children)
@@ -120,27 +124,27 @@ def _complete(task: Task, command: CompleteTask) -> list[Event]:
 def _fail(task: Task, command: FailTask) -> list[Event]:
     if task.state is State.FAILED and task.result == command.error and command.agent in (None, task.assigned_to):
         return []
-    _require_open(task)
+    _require_open(task, TaskAssigned)
     return [*_lead_to_running(task, command.agent, "fail"), TaskFailed(command.error)]
 
 
 def _cancel(task: Task, command: CancelTask) -> list[Event]:
     if task.state is State.CANCELLED and task.result == command.reason:
         return []
-    _require_open(task)
+    _require_open(task, TaskCancelled)
     return [TaskCancelled(command.reason)]
 
 
 def _requeue(task: Task, command: RequeueTask) -> list[Event]:
-    _require_open(task)
-    requeued: list[Event] = [] if task.state is State.PENDING else [TaskRequeued()]
+    _require_open(task, TaskAssigned)
+    requeued: list[Event] = [TaskRequeued()] if task.state in STATES[TaskRequeued] else []
     return requeued if command.agent is None else [*requeued, TaskAssigned(command.agent)]
 
 
 def _reopen(task: Task, _command: ReopenTask) -> list[Event]:
     if task.state is State.PENDING:
         return []
-    if not task.state.is_terminal:
+    if task.state not in STATES[TaskReopened]:
         raise TaskNotFinishedError(task.id, task.state)
     return [TaskReopened()]
 
@@ -148,7 +152,7 @@ def _reopen(task: Task, _command: ReopenTask) -> list[Event]:
 def _describe(task: Task, command: DescribeTask) -> list[Event]:
     if task.description == command.description:
         return []
-    _require_open(task)
+    _require_open(task, TaskDescribed)
     return [TaskDescribed(command.description)]
 
 
@@ -161,7 +165,7 @@ def _tag(task: Task, command: TagTask) -> list[Event]:
 def _move(task: Task, command: MoveTask) -> list[Event]:
     if task.parent_id == command.parent_id:
         return []
-    _require_open(task)
+    _require_open(task, TaskMoved)
     if command.parent_id is not None and task.id in (command.parent_id, *command.lineage):
         raise TaskCycleError(task.id, command.parent_id)
     return [TaskMoved(command.parent_id)]
@@ -183,17 +187,18 @@ def _lead_to_running(task: Task, agent: str | None, action: str) -> list[Event]:
     """What comes before `action`, so that the ledger shows an open task assigned and started."""
     if agent is not None:
         _require_holder(task, agent)
-    if task.state is State.RUNNING:
+    if task.state in STATES[TaskCompleted]:
         return []
-    if task.state is State.ASSIGNED:
+    if task.state in STATES[TaskStarted]:
         return [TaskStarted()]
     if agent is None:
         raise TaskUnassignedError(task.id, action)
     return [TaskAssigned(agent), TaskStarted()]
 
 
-def _require_open(task: Task) -> None:
-    if task.state.is_terminal:
+def _require_open(task: Task, fact: type[Event]) -> None:
+    """That the task takes `fact`, which every open one does."""
+    if task.state not in STATES[fact]:
         raise TaskFinishedError(task.id, task.state)
 
 

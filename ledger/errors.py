@@ -27,6 +27,7 @@
           UpcasterMissingError          an old schema that no upcaster lifts
         SequenceGapError                sequence numbers or versions are missing
         MisplacedEventError               an event of a task that does not exist, or exists already
+        TaskDamagedError                  an event of the task is one that no command can make
         HeadLostError                     a task that is there and has no head
         HistoryBrokenError              an event that another one names is not there
         HistoryCircularError            an event names itself or a later one as the one before it
@@ -333,6 +334,22 @@ class MisplacedEventError(LedgerDamagedError):
         super().__init__(
             f"The event at {position} says {event_type} of task {task}, which {problem}."
             f" An event or a snapshot was lost or altered: `tt task history {task}` shows what the ledger has."
+        )
+
+
+class TaskDamagedError(LedgerDamagedError):
+    """An event of a task is one that no command can make; the task stays as it was before it, and takes no command."""
+
+    def __init__(self, task: str, position: str, flaw: str | None = None) -> None:
+        """`flaw` says in words what is wrong; None where the event was not looked at."""
+        self.task = task
+        self.position = position
+        self.flaw = flaw
+        why = "" if flaw is None else f": {flaw}"
+        super().__init__(
+            f"Task {task} is damaged: no command can make its event at {position}{why}."
+            " It stays as it was before that event, and takes no commands; other tasks do."
+            " Something other than `tt` wrote the ledger: restore the data folder from a backup, or make a new task."
         )
 
 

@@ -223,7 +223,7 @@ class EventStore:
         found: set[str] = set()
         with redis_errors(self._where):
             for task, _ in self._client.hscan_iter(self._keys.heads, match=f"{prefix}*", count=_HEADS_PER_SCAN):
-                found.add(task.decode())
+                found.add(task.decode(errors="replace"))
                 if len(found) >= limit:
                     break
         return sorted(found)
@@ -249,6 +249,12 @@ class EventStore:
             first = self._first_from(low)
             raise SequenceGapError("sequence number", first or end, expected=number, found=(first or end).seq)
         return position
+
+    def event_at(self, position: Position) -> RecordedEvent | None:
+        """The event at exactly `position`; None where there is none. EventDecodingError. Source: XRANGE."""
+        with redis_errors(self._where):
+            events = decode_events(self._exchange("XRANGE", self._keys.ledger, position, position))
+        return events[0] if events else None
 
     def has(self, position: Position) -> bool:
         """Whether there is an event at exactly `position`. Source: XRANGE."""

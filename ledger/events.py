@@ -8,7 +8,7 @@ describes each for readers.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import ClassVar, Final, Literal
+from typing import Any, ClassVar, Final, Literal
 
 from msgspec import Struct
 
@@ -152,6 +152,19 @@ class TaskAdopted(Event, frozen=True, gc=False):
     result: str | None = None
     parent_id: str | None = None
     alias: str | None = None
+
+
+class Unfit(Event, frozen=True, gc=False):
+    """What stands in the place of a fact where an event does not fit its type, or its position is no time.
+
+    No command makes it and nothing is changed by it. `said` is the type it has on the wire, `content` its data as found,
+    `flaw` in words what is wrong.
+    """
+
+    type: ClassVar[str] = "unfit"
+    said: str
+    content: Any
+    flaw: str
 
 
 EVENT_CLASSES: Final[tuple[type[Event], ...]] = (

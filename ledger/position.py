@@ -16,8 +16,11 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 # Neighbours in a ledger share their milliseconds: one number for all of them, and no work for most.
-_to_number = lru_cache(maxsize=1_024)(int)
-_PATTERN = re.compile(r"(0|[1-9][0-9]{0,15})-(0|[1-9][0-9]{0,15})")
+number_of: Final = lru_cache(maxsize=1_024)(int)
+_NUMBER_MAX: Final = 2**64 - 1
+"""What a stream's id can hold in each of its two numbers."""
+_DIGITS_MAX: Final = 20
+_PATTERN = re.compile(r"(0|[1-9][0-9]{0,19})-(0|[1-9][0-9]{0,19})")
 
 
 class Position(str):
@@ -31,7 +34,8 @@ class Position(str):
     @classmethod
     def parse(cls, text: str) -> Position:
         """The position written as `text`; ValueError where it is not one."""
-        if not _PATTERN.fullmatch(text):
+        found = _PATTERN.fullmatch(text)
+        if found is None or (len(text) > _DIGITS_MAX and max(map(int, found.groups())) > _NUMBER_MAX):
             raise ValueError(f"not a position: {text!r}")
         return cls(text)
 
@@ -68,12 +72,12 @@ class Position(str):
 def order_of(position: str) -> tuple[int, int]:
     """`ms` and `seq` of a position that is kept as plain text: what positions are ordered by."""
     ms, _, seq = position.partition("-")
-    return _to_number(ms), int(seq)
+    return number_of(ms), int(seq)
 
 
 def ms_of(position: str) -> int:
     """The milliseconds of a position that is kept as plain text."""
-    return _to_number(position.partition("-")[0])
+    return number_of(position.partition("-")[0])
 
 
 def seq_of(position: str) -> int:

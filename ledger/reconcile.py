@@ -5,6 +5,7 @@ Plans, imports and adoption go through here: what they say of a task becomes fac
 
 from __future__ import annotations
 
+from ledger.errors import TaskDamagedError
 from ledger.events import (
     Event,
     Source,
@@ -54,8 +55,15 @@ def reconcile(task: Task | None, wished: WishedTask | None) -> list[Event]:
     """The fewest events, oldest first, after which `task` is as `wished`; empty where it is so already.
 
     None means that the task is not there, or is to be removed. A parent is taken as given: that no circle closes is
-    the caller's to know.
+    the caller's to know. TaskDamagedError.
     """
+    events = _lead_from(task, wished)
+    if events and task is not None and task.damaged_at is not None:
+        raise TaskDamagedError(task.id, task.damaged_at)
+    return events
+
+
+def _lead_from(task: Task | None, wished: WishedTask | None) -> list[Event]:
     if wished is None:
         return [] if task is None else [TaskRemoved()]
     if task is None:

@@ -8,21 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Final, Literal, Union, cast
+from typing import Annotated, Any, Final, Literal, TypeGuard, Union, cast
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 from msgspec.structs import force_setattr
 
 from ledger.errors import EventDecodingError, NewerSchemaError, UnknownEventError
-from ledger.events import EVENT_CLASSES, Event
+from ledger.events import EVENT_CLASSES, Event, Unfit
+from ledger.identity import are_task_ids, is_task_id
 from ledger.json_problems import json_problem
-from ledger.position import BEGINNING, Position
-from ledger.times import format_ms, to_ms
+from ledger.position import BEGINNING, Position, ms_of
+from ledger.times import TIME_MS_MAX, format_ms, to_ms
 from ledger.upcasters import upcast
 
 FIELD: Final = b"event"
 """The one field of a stream entry; its value is the JSON."""
+
+_POSITION: Final = r"^(0|[1-9][0-9]{0,19})-(0|[1-9][0-9]{0,19})$"
 
 Entry = tuple[bytes, list[bytes]]
 """A stream entry as Redis sends it: its id, and names and values of its fields in turn."""
@@ -57,8 +60,8 @@ class RecordedEvent(Struct, frozen=True, kw_only=True, tag_field="type", gc=Fals
     data: Event
     prev: str | None = None
     reason: str | None = None
-    cause: str | None = None
-    occurred_at: datetime | None = None
+    cause: Annotated[str, Meta(pattern=_POSITION)] | None = None
+    occurred_at: Annotated[datetime, Meta(tz=True)] | None = None
     at: str = str(BEGINNING)
 
     @property
@@ -67,7 +70,8 @@ class RecordedEvent(Struct, frozen=True, kw_only=True, tag_field="type", gc=Fals
 
     @property
     def type(self) -> str:
-        return self.data.type
+        """Its name on the wire."""
+        return self.data.said if type(self.data) is Unfit else self.data.type
 
 
 class _Envelope(Struct, frozen=True, omit_defaults=True):
@@ -143,15 +147,25 @@ def record(event: NewEvent, position: Position) -> RecordedEvent:
 
 
 def decode_events(entries: Sequence[Entry]) -> list[RecordedEvent]:
-    """The events in stream entries, in their order. Errors as for `decode_event`, of the first entry that has one."""
+    """The events in stream entries, in their order; what does not fit its type is `Unfit`, and the others go on.
+
+    EventDecodingError for the first entry that is no event, UnknownEventError and NewerSchemaError as for `decode_event`.
+    """
     decode = _decoder.decode
     try:
         events = [decode(payload) for _, (name, payload) in entries if name == FIELD]
     except (ValueError, RecursionError):
         events = []
-    if len(events) < len(entries):
-        # One of them is of an older schema, or no event: each by itself, which tells.
-        return [decode_event(position, fields) for position, fields in entries]
+    if (
+        # One of them is of an older schema, does not fit its type, or is no event.
+        len(events) < len(entries)
+        # Of a task's events the first one tells; a later one cannot come without it.
+        or not are_task_ids([recorded.task for recorded in events if recorded.version == 1])
+        # Positions only rise, or only fall.
+        or any(ms_of(entries[index][0].decode()) > TIME_MS_MAX for index in (0, -1) if entries)
+    ):
+        # Each by itself, which tells.
+        return [read_event(position, fields) for position, fields in entries]
     for recorded, (position, _) in zip(events, entries, strict=True):
         force_setattr(recorded, "at", position.decode())
     return events
@@ -172,6 +186,65 @@ def decode_event(position: bytes, fields: list[bytes]) -> RecordedEvent:
         recorded = _lift(place, payload, error)
     force_setattr(recorded, "at", str(place))
     return recorded
+
+
+def read_event(position: bytes, fields: list[bytes]) -> RecordedEvent:
+    """As `decode_event`, but that an event whose task and version can be read is `Unfit` where it does not fit its type."""
+    place = Position(position, "ascii")
+    try:
+        recorded = decode_event(position, fields)
+    except EventDecodingError as error:
+        raw = _envelope_of(fields)
+        if raw is None:
+            raise
+        return _unfit(place, raw, f"it {error.problem}")
+    flaw = (
+        "its position lies after the year 9999"
+        if place.ms > TIME_MS_MAX
+        else None
+        if is_task_id(recorded.task)
+        else "the task's id is no UUID"
+    )
+    if flaw is None:
+        return recorded
+    raw = _envelope_of(fields)
+    assert raw is not None, "what was decoded has an envelope"
+    return _unfit(place, raw, flaw)
+
+
+def _envelope_of(fields: list[bytes]) -> dict[str, Any] | None:
+    """The JSON of an entry, where its type and schema are known and task and version can be read; else None."""
+    try:
+        raw = msgspec.json.decode(fields[1]) if len(fields) == 2 and fields[0] == FIELD else None
+    except _NOT_JSON:
+        return None
+    if not isinstance(raw, dict):
+        return None
+    event_type, schema, task, version = (raw.get(name) for name in ("type", "schema", "task", "version"))
+    if not isinstance(event_type, str) or not _is_number(schema) or not 1 <= schema <= _SCHEMAS.get(event_type, 0):
+        return None
+    return raw if isinstance(task, str) and _is_number(version) else None
+
+
+def _is_number(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _unfit(place: Position, raw: dict[str, Any], flaw: str) -> RecordedEvent:
+    said = {name: raw.get(name) for name in ("actor", "command", "prev", "reason", "cause")}
+    texts = {name: value if isinstance(value, str) else None for name, value in said.items()}
+    return RecordedEvent(
+        task=raw["task"],
+        version=raw["version"],
+        actor=texts["actor"] or "",
+        command=texts["command"] or "",
+        schema=raw["schema"],
+        data=Unfit(raw["type"], raw.get("data"), flaw),
+        prev=texts["prev"],
+        reason=texts["reason"],
+        cause=texts["cause"],
+        at=str(place),
+    )
 
 
 def _lift(position: Position, payload: bytes, error: Exception) -> RecordedEvent:

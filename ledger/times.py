@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from typing import Final
 
+TIME_MS_MAX: Final = 253_402_300_799_999
+"""The last millisecond of the year 9999, after which neither RFC 3339 nor Python has a time."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 _DAY_MS = 24 * 60 * 60 * 1_000
 
 
 def from_ms(ms: int) -> datetime:
-    """The aware UTC time of `ms` milliseconds since 1970."""
-    return _EPOCH + timedelta(milliseconds=ms)
+    """The aware UTC time of `ms` milliseconds since 1970; a later time than there is shows as the last one."""
+    return _EPOCH + timedelta(milliseconds=min(ms, TIME_MS_MAX))
 
 
 def to_ms(time: datetime) -> int:
@@ -23,7 +26,8 @@ def to_ms(time: datetime) -> int:
 # What happens together has one time, and events come in the order of their times.
 @lru_cache(maxsize=4_096)
 def format_ms(ms: int) -> str:
-    """`2026-11-23T17:33:02.123Z`."""
+    """`2026-11-23T17:33:02.123Z`; a later time than there is shows as the last one."""
+    ms = min(ms, TIME_MS_MAX)
     day, ms_of_day = divmod(ms, _DAY_MS)
     minute, ms_of_minute = divmod(ms_of_day, 60_000)
     seconds, milliseconds = divmod(ms_of_minute, 1_000)

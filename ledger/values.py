@@ -59,13 +59,31 @@ _RULES: Final[Mapping[str, Callable[[Any], object]]] = {
     "error": lambda value: check_text(value, "error"),
     "reason": lambda value: check_text(value, "reason"),
     "text": lambda value: check_text(value, "note"),
+    "actor": lambda value: check_name(value, "actor"),
     "agent": lambda value: check_name(value, "agent name"),
+    "assigned_to": lambda value: check_name(value, "agent name"),
     "alias": lambda value: check_name(value, "alias"),
     "tags": check_tags,
     "added": check_tags,
     "removed": check_tags,
 }
 """The rule for each field that commands and wishes have, by the field's name."""
+
+
+def value_flaw(field: str, value: object) -> str | None:
+    """What is wrong, in words, with the value of a field as it is stored: a value that no command keeps so."""
+    rule = _RULES.get(field)
+    if rule is None or value is None:
+        return None
+    try:
+        kept = rule(value)
+    except InvalidValueError as error:
+        return f"the {error.what} {error.problem}"
+    if kept == value:
+        return None
+    if isinstance(value, str):
+        return f"the {field} begins or ends with a blank"
+    return f"the tags in {field} are not trimmed, each once, and in order"
 
 
 class Checked(Struct, frozen=True, kw_only=True):

@@ -7,6 +7,8 @@ is lost are left out. What it folded so is the best that can be had (`tt rebuild
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from copy import copy
 from enum import StrEnum
 from typing import Final, NamedTuple
 
@@ -14,6 +16,8 @@ from msgspec import Struct
 
 from ledger import (
     BEGINNING,
+    CREATIONS,
+    STATES,
     Entry,
     EventDecodingError,
     EventStore,
@@ -24,8 +28,12 @@ from ledger import (
     Task,
     TaskAdopted,
     TaskCreated,
-    decode_event,
+    TaskMoved,
     decode_events,
+    evolve_known,
+    flaw_in,
+    flaw_of,
+    read_event,
     seq_of,
 )
 from projections.board import Board, Observe
@@ -61,6 +69,7 @@ class Last(NamedTuple):
     position: Position
 
 
+_CREATION_TYPES: Final = frozenset({TaskCreated.type, TaskAdopted.type})
 _NONE: Final = Last(0, BEGINNING)
 
 
@@ -94,6 +103,14 @@ class Audit:
         self._store = store
         self._observe = observe
         self._orphans: dict[str, Last] = {}
+        self._meant: dict[str, Task | None] = {}
+        """Damaged tasks as they would be had every event of theirs been taken: by that the later ones are judged."""
+        self._unsure: set[str] = set()
+        """Those of them whose last event does not say what was meant; the next one that is sound does."""
+        self._unmade: set[str] = set()
+        """Tasks whose creation no command can make."""
+        self._parents: set[str] = set()
+        """Tasks that others were put below."""
         self.board = Board()
         self.findings: list[Finding] = []
         self.events = 0
@@ -174,7 +191,7 @@ class Audit:
             place = Position(position, "ascii")
             self._check_sequence(place)
             try:
-                self._take(decode_event(position, fields))
+                self._take(read_event(position, fields))
             except EventDecodingError as error:
                 self._find(FindingKind.EVENT, place, str(error))
                 self.is_readable = False
@@ -205,15 +222,12 @@ class Audit:
             if not follows:
                 raise _OutOfLineError
             taken += 1
+            self._judge(before, recorded)
             if observe is not None:
                 observe(before, recorded)
 
-        try:
+        with suppress(_OutOfLineError):
             self.board.fold(events, observe=check)
-        except _OutOfLineError:
-            return taken
-        except LedgerDamagedError as damage:
-            self._refuse(events[taken - 1], damage)
         return taken
 
     def _take(self, recorded: RecordedEvent) -> None:
@@ -225,50 +239,105 @@ class Audit:
         elif recorded.prev != (None if last is _NONE else last.position):
             problem = f"the event names {recorded.prev} as the one before it, and {last.position} is"
             self._find(FindingKind.PREV, recorded.position, problem)
+        state = self.board.get(recorded.task)
+        is_after_loss = recorded.version != last.version + 1 or recorded.task in self._orphans
+        if is_after_loss:
+            # What the task was right before it is unknown.
+            self._tell(recorded, flaw_in(recorded))
         try:
-            self.board.fold([recorded], observe=self._observe)
+            self.board.fold([recorded], observe=self._observe if is_after_loss else self._observe_judged)
             self._orphans.pop(recorded.task, None)
         except SequenceGapError:
             # That was told above, or when the task's creation was found to be lost.
-            self._step_over(recorded)
-        except LedgerDamagedError as damage:
-            self._refuse(recorded, damage)
+            self._step_over(recorded, state)
 
-    def _refuse(self, recorded: RecordedEvent, damage: LedgerDamagedError) -> None:
-        """Tell of an event that follows what came before it, and says what cannot be."""
-        if isinstance(damage, EventDecodingError):
-            self._lose(recorded, damage)
-            return
-        # What follows the loss of a task's creation is no damage of its own.
-        if recorded.task not in self._orphans:
-            self._find(FindingKind.EVENT, recorded.position, str(damage))
-        self._step_over(recorded)
-
-    def _step_over(self, recorded: RecordedEvent) -> None:
+    def _step_over(self, recorded: RecordedEvent, state: Task | None) -> None:
         """Fold an event that does not follow what came before it, as well as it can be."""
         task = recorded.task
-        state = self.board.get(task)
-        if type(recorded.data) in (TaskCreated, TaskAdopted):
+        if state is None and type(recorded.data) not in CREATIONS:
+            # Nothing is known of the task from here on but that it had this event.
+            self.board.removed.pop(task, None)
+            self._orphans[task] = Last(recorded.version, recorded.position)
+            return
+        if state is None or type(recorded.data) in CREATIONS:
             self.board.tasks.pop(task, None)
             self._orphans.pop(task, None)
             self.board.removed[task] = (recorded.version - 1, BEGINNING)
-        elif state is not None:
-            state.version = recorded.version - 1
         else:
-            self._lose(recorded)
-            return
-        try:
-            self.board.fold([recorded])
-        except EventDecodingError as damage:
-            self._lose(recorded, damage)
+            state.version = recorded.version - 1
+            _let_take(state, recorded)
+        self._meant.pop(task, None)
+        self.board.fold([recorded])
 
-    def _lose(self, recorded: RecordedEvent, damage: EventDecodingError | None = None) -> None:
-        """Nothing is known of the event's task from here on but that it had this event; `damage` says why, if that is new."""
-        if damage is not None:
-            self._find(FindingKind.EVENT, recorded.position, str(damage))
-            self.is_readable = False
-        self.board.removed.pop(recorded.task, None)
-        self._orphans[recorded.task] = Last(recorded.version, recorded.position)
+    def _observe_judged(self, before: Task | None, recorded: RecordedEvent) -> None:
+        self._judge(before, recorded)
+        if self._observe is not None:
+            self._observe(before, recorded)
+
+    def _judge(self, before: Task | None, recorded: RecordedEvent) -> None:
+        """Tell of an event that no command can make, whatever came before it; `before` is the task as the board has it."""
+        task = recorded.task
+        if task in self._meant:
+            before = self._meant[task]
+        elif task in self._unmade and type(recorded.data) not in CREATIONS:
+            # What follows from a creation that is damage is no damage of its own.
+            self._tell(recorded, flaw_in(recorded))
+            return
+        is_unsure = task in self._unsure
+        flaw = flaw_in(recorded) if is_unsure else flaw_of(before, recorded)
+        self._tell(recorded, flaw or self._circle_of(recorded))
+        if flaw is None and task not in self._meant:
+            self._unmade.discard(task)
+        elif before is None and flaw is not None:
+            if recorded.type in _CREATION_TYPES:
+                self._unmade.add(task)
+        else:
+            says_what_was_meant = flaw_in(recorded) is None and type(recorded.data) not in CREATIONS
+            (self._unsure.discard if says_what_was_meant else self._unsure.add)(task)
+            self._meant[task] = _as_meant(before, recorded)
+
+    def _circle_of(self, recorded: RecordedEvent) -> str | None:
+        """What is wrong where an event puts its task below itself; only who has all tasks can see that."""
+        data = recorded.data
+        parent = getattr(data, "parent_id", None) if isinstance(data, TaskCreated | TaskMoved) else None
+        if parent is None:
+            return None
+        self._parents.add(parent)
+        if recorded.task not in self._parents:
+            return None
+        seen = {parent}
+        while parent != recorded.task:
+            above = self.board.get(parent)
+            parent = None if above is None else above.parent_id
+            if parent is None or parent in seen:
+                return None
+            seen.add(parent)
+        return "it puts the task below itself"
+
+    def _tell(self, recorded: RecordedEvent, flaw: str | None) -> None:
+        if flaw is not None:
+            problem = f"no command can make this event of task {recorded.task}: {flaw}"
+            self._find(FindingKind.EVENT, recorded.position, problem)
 
     def _find(self, kind: FindingKind, where: str, problem: str) -> None:
         self.findings.append(Finding(kind=kind, where=where, problem=problem))
+
+
+def _as_meant(task: Task | None, recorded: RecordedEvent) -> Task | None:
+    """The task had its event been taken, whatever its state was; as it was, where the event does not say what was meant."""
+    meant = copy(task)
+    if meant is not None:
+        meant.damaged_at = None
+        meant.version = recorded.version - 1
+        _let_take(meant, recorded)
+    meant = evolve_known(meant, recorded)
+    if meant is not None:
+        meant.damaged_at = None
+    return meant
+
+
+def _let_take(task: Task, recorded: RecordedEvent) -> None:
+    """Put the task into a state in which it takes the event, where only its state is in the way."""
+    states = STATES[type(recorded.data)]
+    if states and task.state not in states and flaw_in(recorded) is None:
+        task.state = min(states)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable
 
-from ledger import BEGINNING, Position, RecordedEvent, SequenceGapError, State, Task, evolve
+from ledger import BEGINNING, Position, RecordedEvent, SequenceGapError, State, Task, evolve, evolve_known
 from projections.by_alias import is_computed
 from projections.filter import EVERY_TASK, Page, TaskFilter
 
@@ -19,11 +19,11 @@ class Board:
     def __init__(self) -> None:
         self.tasks: dict[str, Task] = {}
         self.removed: dict[str, tuple[int, Position]] = {}
-        """Version and position of the last event of each task that is gone."""
+        """Version and position of the last event of each task that is gone, or that no event could make."""
         self.position: Position = BEGINNING
 
     def fold(self, events: Iterable[RecordedEvent], *, observe: Observe | None = None) -> None:
-        """Take in more events, which follow `position`. SequenceGapError where a task's version is missing, MisplacedEventError."""
+        """Take in more events, which follow `position`. SequenceGapError where a task's version is missing."""
         tasks, removed = self.tasks, self.removed
         recorded = None
         for recorded in events:
@@ -37,9 +37,12 @@ class Board:
                 continue
             if removed or recorded.version != 1:
                 self._check_first(recorded)
-            created = evolve(None, recorded)
-            assert created is not None, "the first event of a life makes a task"
-            tasks[created.id] = created
+            created = evolve_known(None, recorded)
+            if created is None:
+                # No command can make it: there is no task, and its versions go on.
+                removed[recorded.task] = (recorded.version, recorded.position)
+            else:
+                tasks[created.id] = created
         if recorded is not None:
             self.position = recorded.position
 

@@ -167,7 +167,7 @@ def _parse(fields: Sequence[bytes | None]) -> Checkpoint | None:
         return Checkpoint(
             position=Position.parse(position.decode()),
             schema_version=int(schema_version),
-            generation=int(generation or 0),
+            generation=0 if generation is None else _parse_generation(generation),
             rebuild=None if rebuild is None else rebuild.decode(),
             accepted_loss=None if accepted_loss is None else accepted_loss.decode(),
             lost_events=int(lost_events or 0),
@@ -176,3 +176,11 @@ def _parse(fields: Sequence[bytes | None]) -> Checkpoint | None:
     except ValueError:
         # Something else wrote it: that is as good as none.
         return None
+
+
+def _parse_generation(text: bytes) -> int:
+    """ValueError where it is not as a projector writes it: no commit would ever find the generation that it read."""
+    generation = int(text)
+    if b"%d" % generation != text:
+        raise ValueError(f"not a generation: {text!r}")
+    return generation

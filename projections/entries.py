@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from operator import attrgetter
 from typing import Any, Final
 
 from msgspec import Struct
 
-from ledger import Event, Keys, RecordedEvent, Task, evolve
+from ledger import Event, Keys, RecordedEvent, Task, evolve, evolve_known, flaw_of
 from projections.changes import Changes
 from projections.projection import Counted, Entry, Member, Ranked, View
 from projections.snapshots import encode_snapshot
@@ -84,27 +84,46 @@ class ViewEntries:
         return contents
 
     def tally(self, counts: Counts, before: Task | None, recorded: RecordedEvent) -> None:
-        """Add to `counts` what the views that follow events count of one."""
-        for tally, part_keys in self.followers.get(type(recorded.data), ()):
+        """Add to `counts` what the views that follow events count of one; nothing where it is damage, or comes after some."""
+        followers = self.followers.get(type(recorded.data))
+        if followers is None or (before is not None and before.damaged_at is not None):
+            return
+        if flaw_of(before, recorded) is not None:
+            return
+        for tally, part_keys in followers:
             for counted in tally(before, recorded):
                 counts[part_keys[counted.part]][counted.field] += 1
 
-    def project(self, tasks: dict[str, Task | None], events: Iterable[RecordedEvent]) -> Changes:
+    def project(
+        self, tasks: dict[str, Task | None], events: Iterable[RecordedEvent], *, absent: Collection[str] = ()
+    ) -> Changes:
         """Fold events onto `tasks`, which are as they are right before them; the changes to snapshots and views.
 
-        `tasks` holds every task of the events, and afterwards what became of it. SequenceGapError, MisplacedEventError.
+        `tasks` holds every task of the events, and afterwards what became of it. Those in `absent` are known not to be
+        there; of others that are None, an event that needs a task is a MisplacedEventError. SequenceGapError.
         """
         changes = Changes()
         # What tasks that are alike have in common is asked once: few tasks of a batch are unlike all others.
         common: dict[Traits | None, list[KeyedEntry]] = {}
         # Before the fold, which changes tasks in place.
         before = {task: self._look_at(state, common) for task, state in tasks.items()}
+        known = set(absent)
+        made = {task for task, state in tasks.items() if state is not None}
         for recorded in events:
-            state = tasks[recorded.task]
+            task = recorded.task
+            state = tasks[task]
             self.tally(changes.counts, state, recorded)
-            tasks[recorded.task] = evolve(state, recorded)
+            after = evolve_known(state, recorded) if task in known else evolve(state, recorded)
+            tasks[task] = after
+            if after is None:
+                known.add(task)
+            elif state is None:
+                made.add(task)
         moved: defaultdict[tuple[Traits | None, Traits | None], list[str]] = defaultdict(list)
         for task, state in tasks.items():
+            if task not in made:
+                # No event could make it: what lies at its key is not ours.
+                continue
             changes.put_snapshot(self._keys.task(task), None if state is None else encode_snapshot(state))
             (old_traits, old), (traits, new) = before[task], self._look_at(state, common)
             if old_traits != traits:

@@ -6,7 +6,7 @@ from copy import copy
 
 import msgspec
 
-from ledger import EventStore, LedgerDamagedError, Position, RecordedEvent, Task, evolve
+from ledger import EventStore, LedgerDamagedError, Position, RecordedEvent, Task, evolve_known
 from projections.comparison import Difference, DifferenceKind
 from projections.snapshots import encode_snapshot
 
@@ -23,7 +23,7 @@ def parted_after(store: EventStore, difference: Difference) -> Position | None:
     last: Position | None = None
     claimed = _claimed_position(difference.actual)
     for recorded in _whole_history(store, difference.task):
-        task = evolve(copy(task), recorded)
+        task = evolve_known(copy(task), recorded)
         last = recorded.position
         is_the_same = task is not None and encode_snapshot(task).decode() == difference.actual
         if is_the_same or last == claimed:
@@ -42,5 +42,5 @@ def _claimed_position(snapshot: str | int | None) -> str | None:
     """The position that a snapshot says it is of."""
     try:
         return str(msgspec.json.decode(str(snapshot))["position"])
-    except (msgspec.MsgspecError, KeyError, TypeError):
+    except (msgspec.MsgspecError, RecursionError, KeyError, TypeError):
         return None

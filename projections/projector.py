@@ -16,15 +16,19 @@ from msgspec.structs import replace
 
 from ledger import (
     BEGINNING,
+    CREATIONS,
     CheckpointAheadError,
     EventStore,
     Keys,
+    MisplacedEventError,
     Position,
     RecordedEvent,
     SequenceGapError,
     SnapshotDamagedError,
     Task,
     TaskAdopted,
+    evolve_known,
+    is_task_id,
     order_of,
     redis_errors,
 )
@@ -148,13 +152,21 @@ class Projector:
 
     def _commit_batch(self, checkpoints: list[Checkpoint], events: Sequence[RecordedEvent]) -> bool:
         # What lies at the key of an adopted task is its old record, which the snapshot takes the place of.
-        adopted = {recorded.task for recorded in events if type(recorded.data) is TaskAdopted}
-        new = {recorded.task for recorded in events if recorded.version == 1} - adopted
-        tasks = self._load({recorded.task for recorded in events} - adopted, new, checkpoints[0].position)
+        touched = {recorded.task for recorded in events}
+        if not all(map(is_task_id, touched)):
+            # A task that no command can make is nobody's: nothing is looked up or written under such a name.
+            touched = set(filter(is_task_id, touched))
+        concerned = [recorded for recorded in events if recorded.task in touched]
+        adopted = {
+            recorded.task for recorded in concerned if recorded.version == 1 and type(recorded.data) is TaskAdopted
+        }
+        new = {recorded.task for recorded in concerned if recorded.version == 1} - adopted
+        tasks = self._load(touched - adopted, new, checkpoints[0].position)
         if tasks is None:
             return False
+        absent = new | self._absent({task for task, state in tasks.items() if state is None} - new, concerned)
         tasks |= dict.fromkeys(adopted)
-        changes = self._entries.project(tasks, events)
+        changes = self._entries.project(tasks, concerned, absent=absent)
         with redis_errors(self._where):
             return self._commit(
                 checkpoints=list(zip(self.checkpoints.keys, checkpoints, strict=True)),
@@ -163,6 +175,30 @@ class Projector:
                 views=self.checkpoints.views,
                 changes=changes,
             )
+
+    def _absent(self, tasks: set[str], events: Sequence[RecordedEvent]) -> set[str]:
+        """Those of `tasks`, which have no snapshot, that are not there by the ledger either, where their next event needs a task.
+
+        Else a snapshot is lost: MisplacedEventError. Source: history.lua, for a damaged task only.
+        """
+        absent: set[str] = set()
+        for recorded in events if tasks else ():
+            if recorded.task not in tasks:
+                continue
+            tasks = tasks - {recorded.task}
+            if type(recorded.data) in CREATIONS:
+                continue
+            state: Task | None = None
+            for earlier in self._store.history(recorded.task):
+                if earlier.version >= recorded.version:
+                    break
+                state = evolve_known(state, earlier)
+            if state is not None:
+                raise MisplacedEventError(
+                    recorded.position, recorded.type, recorded.task, problem="does not exist there"
+                )
+            absent.add(recorded.task)
+        return absent
 
     def _load(self, tasks: set[str], new: set[str], position: Position) -> dict[str, Task | None] | None:
         """The snapshots as they are at `position`; None where another projector has moved on since.

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from ledger import Position, SnapshotDamagedError, State, Task, format_ms, json_problem, parse_rfc3339
 
@@ -35,6 +35,8 @@ class Snapshot(Struct, frozen=True):
     alias: str | None
     version: int
     position: str
+    damaged_at: str | UnsetType = UNSET
+    """Only of a task with an event that no command can make: the position of the first."""
 
 
 _decoder = msgspec.json.Decoder(Snapshot)
@@ -57,6 +59,7 @@ def snapshot_of(task: Task) -> Snapshot:
         task.alias,
         task.version,
         task.at,
+        UNSET if task.damaged_at is None else task.damaged_at,
     )
 
 
@@ -83,8 +86,9 @@ def decode_snapshot(snapshot: bytes, *, key: str) -> Task:
             parent_id=fields.parent_id,
             tags=fields.tags,
             alias=fields.alias,
+            damaged_at=None if isinstance(fields.damaged_at, UnsetType) else str(Position.parse(fields.damaged_at)),
         )
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError, OverflowError) as error:
         raise SnapshotDamagedError(key, f"does not hold a snapshot: {json_problem(snapshot, error)}") from error
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from msgspec import Struct
 
-from ledger import EventStore, Keys, RecordedEvent, Task, redis_errors
+from ledger import EventStore, Keys, RecordedEvent, Task, flaw_of, redis_errors
 from projections.replay import replay
 from projections.throughput import Throughput, bucket_upper_ms
 
@@ -59,6 +59,8 @@ def fold_stats(store: EventStore, days: Sequence[str]) -> list[DayStats]:
     counts: dict[str | None, Counter[str]] = {}
 
     def observe(before: Task | None, recorded: RecordedEvent) -> None:
+        if (before is not None and before.damaged_at is not None) or flaw_of(before, recorded) is not None:
+            return
         for counted in view.tally(before, recorded):
             counts.setdefault(counted.part, Counter())[counted.field] += 1
 

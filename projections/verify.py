@@ -142,7 +142,7 @@ def different_fields(difference: Difference) -> list[tuple[str, object, object]]
 def _fields(snapshot: str | int | None) -> dict[str, object] | None:
     try:
         fields = msgspec.json.decode(str(snapshot))
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError):
         return None
     return fields if isinstance(fields, dict) else None
 
@@ -188,5 +188,5 @@ def _is_ahead(difference: Difference, compared_at: Position, keys: Keys, audit: 
         return False
     try:
         return Position.parse(msgspec.json.decode(str(difference.actual))["position"]) > compared_at
-    except (msgspec.MsgspecError, KeyError, TypeError, ValueError):
+    except (msgspec.MsgspecError, RecursionError, KeyError, TypeError, ValueError):
         return False

@@ -65,7 +65,7 @@ class Claimer:
         return None
 
     def _take_one_of(self, page: list[Task], town: Town, mark: RunMark, heartbeat: Heartbeat) -> Task | None:
-        waiting = page[::-1]
+        waiting = [task for task in page[::-1] if task.damaged_at is None]
         while waiting:
             task = waiting.pop()
             if town.count_open_children(task.id):

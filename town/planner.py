@@ -276,6 +276,12 @@ class Planner:
         if twins:
             raise file.refuse(twins)
         board = {task.id: task for task in self._live.page().tasks}
+        above = {task.id: task.parent_id for task in board.values() if task.parent_id is not None}
+        for circle in find_circles(list(board), above)[:1]:
+            problem = (
+                f"the town's tasks lie below one another in a circle; take one out: `tt task move {circle[0]} --top`"
+            )
+            raise file.refuse([PlanFault(problem)])
         removed = frozenset(task for task in found.tasks if found.is_removed(task) and task not in board)
         edits = pull_edits(file.plan, found.tasks, found.parents, board=board, removed=removed)
         faults = faults_of_pull(file.plan, found.tasks, edits, board=board)

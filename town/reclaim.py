@@ -50,7 +50,7 @@ class Reclaimer:
         """The lost tasks, oldest first, whose runs began longer ago than that. Nothing is written."""
         now_ms = self._now_ms()
         running = self._live.page(TaskFilter(state=State.RUNNING)).tasks
-        found = (self._look_at(task, now_ms) for task in running)
+        found = (self._look_at(task, now_ms) for task in running if task.damaged_at is None)
         return [lost for lost in found if lost is not None and lost.age_ms >= older_than_seconds * 1_000]
 
     def move(self, lost: list[LostTask], *, agent: str | None) -> Iterator[tuple[LostTask, Task | None]]:

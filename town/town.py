@@ -14,7 +14,7 @@ from __future__ import annotations
 import getpass
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -27,6 +27,7 @@ from msgspec.structs import replace
 
 from ledger import (
     BEGINNING,
+    TIME_MS_MAX,
     AssignTask,
     CancelTask,
     ClaimTask,
@@ -53,6 +54,7 @@ from ledger import (
     Step,
     TagTask,
     Task,
+    TaskDamagedError,
     TaskNotFoundError,
     WishedTask,
     check_name,
@@ -86,6 +88,7 @@ from projections import (
 )
 from town.beads import read_beads
 from town.connection import Connection, connect, connect_to_read
+from town.damage import damage_of, find_flaws
 from town.durability import Durability, read_durability
 from town.errors import ImportRefusedError, MigrationSourceError, MomentError
 from town.event_filter import EVERY_EVENT, EventFilter
@@ -149,6 +152,8 @@ class Town:
         """Called between any two steps of catching up, also of finishing a rebuild; whoever has to end raises in it."""
         self.outdated: OutdatedProjectionError | None = None
         """Set where an older program projected the town, so that what was read was folded from the ledger, which takes longer."""
+        self.damaged: dict[str, Task] = {}
+        """The damaged tasks among what was read, by id: they are shown as they were before an event that no command can make."""
         self._connection = connection
         self._store = EventStore(connection.client, self.keys, where=connection.where)
         self._holder = new_holder()
@@ -532,7 +537,7 @@ class Town:
         state, _ = self._writer.load(id_)
         if state is None:
             raise TaskNotFoundError(task)
-        return state
+        return self.note_damage([state])[0]
 
     def snapshot_json(self, task: str) -> bytes:
         """The task's JSON as any Redis client reads it. TaskNotFoundError."""
@@ -549,18 +554,25 @@ class Town:
             tag=None if wanted.tag is None else check_tag(wanted.tag),
             parent=None if wanted.parent is None else self._resolve_on(board, wanted.parent),
         )
-        return board.page(wanted, offset=offset, limit=limit)
+        page = board.page(wanted, offset=offset, limit=limit)
+        self.note_damage(page.tasks)
+        return page
 
     def backlog(self, *, offset: int = 0, limit: int | None = None) -> Page:
         """The pending tasks that nobody has, oldest first."""
-        return self._readable().backlog(offset=offset, limit=limit)
+        page = self._readable().backlog(offset=offset, limit=limit)
+        self.note_damage(page.tasks)
+        return page
 
     def tree(self, task: str | None = None) -> list[Branch]:
         """A task and all below it, or the whole town: each right before those below it, siblings oldest first."""
         board = self._readable()
         if isinstance(board, Board):
-            return tree_on(board, None if task is None else self.task_on(board, task))
-        return self._hierarchy.tree(None if task is None else self.task(task))
+            branches = tree_on(board, None if task is None else self.task_on(board, task))
+        else:
+            branches = self._hierarchy.tree(None if task is None else self.task(task))
+        self.note_damage([branch.task for branch in branches])
+        return branches
 
     def count_open_children(self, task: str) -> int:
         """How many tasks right below the task with this id are open, as of the checkpoint."""
@@ -581,7 +593,7 @@ class Town:
         for state in (State.RUNNING, State.ASSIGNED):
             tasks = board.page(TaskFilter(state=state, agent=agent), limit=1).tasks
             if tasks:
-                return tasks[0]
+                return self.note_damage(tasks[:1])[0]
         return None
 
     def count_states(self) -> dict[State, int]:
@@ -648,7 +660,7 @@ class Town:
 
     def task_on(self, board: Board, task: str) -> Task:
         """One task of an earlier board, by id, prefix or alias. TaskNotFoundError where it was not there."""
-        return find_on_board(board, task, town=self.name)
+        return self.note_damage([find_on_board(board, task, town=self.name)])[0]
 
     def position_at(self, moment: Moment | str) -> Position:
         """The position of the last event at `moment` or before it; BEGINNING where the ledger begins later. MomentError."""
@@ -746,6 +758,9 @@ class Town:
         is_folded = isinstance(self._readable(), Board)
         first = self._store.start() if since is None else self._events.first_after(since)
         end = self._store.end()
+        if end.ms > TIME_MS_MAX:
+            # No command can make what lies there, and nothing of it counts.
+            end = self._store.end_at(TIME_MS_MAX)
         if BEGINNING in (first, end):
             return []
         span = (end.time.date() - first.time.date()).days
@@ -756,6 +771,19 @@ class Town:
             else read_stats(self._connection.client, self.keys, days, where=self.where)
         )
         return [each for each in found if agent in (None, each.agent)]
+
+    def note_damage(self, tasks: Sequence[Task]) -> Sequence[Task]:
+        """Keep in mind which of `tasks` are damaged; returns them all."""
+        self.damaged.update({task.id: task for task in tasks if task.damaged_at is not None})
+        return tasks
+
+    def damage_of(self, task: Task) -> TaskDamagedError | None:
+        """What is wrong with a damaged task, and at which position; None where nothing is."""
+        return damage_of(self._store, task)
+
+    def find_flaws(self, events: Iterable[RecordedEvent]) -> dict[str, str]:
+        """Position -> what is wrong, of those events that no command can make, as far as the tasks of now tell."""
+        return find_flaws(events, self._live.get_many)
 
     def parted_after(self, difference: Difference) -> Position | None:
         """The last position at which the ledger agrees with a snapshot or view entry that differs; None where it never did."""

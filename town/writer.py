@@ -28,6 +28,7 @@ from ledger import (
     StoreUnavailableError,
     Task,
     TaskCreated,
+    TaskDamagedError,
     TaskRemoved,
     WishedTask,
     WrongExpectedVersionError,
@@ -41,6 +42,7 @@ from ledger import (
     to_ms,
 )
 from projections import LiveBoard
+from town.damage import damage_of, damage_of_absent
 
 DECIDE_ATTEMPTS_MAX: Final = 20
 
@@ -154,7 +156,7 @@ class Writer:
         agent = check_name(agent, "agent name")
 
         def attempt() -> tuple[Task, ...]:
-            tasks = self._live.backlog().tasks
+            tasks = [task for task in self._live.backlog().tasks if task.damaged_at is None]
             claims = [ClaimTask(task=task.id, agent=agent) for task in tasks]
             decided = [(task.id, task.version, decide(task, claim)) for task, claim in zip(tasks, claims, strict=True)]
             if not decided:
@@ -201,6 +203,9 @@ class Writer:
             except WrongExpectedVersionError:
                 if not remaining:
                     raise
+            except TaskDamagedError as damage:
+                task = None if damage.flaw is not None else self._live.get(damage.task)
+                raise (None if task is None else damage_of(self._store, task)) or damage from None
         raise AssertionError("the last attempt returns or raises")
 
     def _decide(self, state: Task | None, command: Command, relied_on: Mapping[str, int]) -> list[Event]:
@@ -243,7 +248,10 @@ class Writer:
         return events, positions
 
     def load(self, task: str) -> tuple[Task | None, int]:
-        """The task and its version as of now; None where it never was (version 0) or was removed. SnapshotDamagedError."""
+        """The task and its version as of now; None where it never was (version 0) or was removed.
+
+        SnapshotDamagedError; TaskDamagedError where no command can make the event that was to make it.
+        """
         version, position = self._store.head(task)
         state = self._live.get(task)
         if version == 0:
@@ -260,6 +268,9 @@ class Writer:
             if last is not None and last.position != position:
                 # It was removed and made again between the two looks.
                 return self.load(task)
+            damage = damage_of_absent(self._store.history(task))
+            if damage is not None:
+                raise damage
             raise SnapshotDamagedError(self._keys.task(task), "is missing, or is not a string")
         if not version <= state.version <= self._store.head(task)[0]:
             raise SnapshotDamagedError(

@@ -28,7 +28,7 @@ from cli.render import EVENT_COLUMNS, event_line, event_row, states_line
 from cli.session import opened
 from cli.shapes import event_shape, moment_shape, tasks_shape
 from cli.text import counted, local_time
-from ledger import BEGINNING, Position, RecordedEvent
+from ledger import BEGINNING, Position, RecordedEvent, flaw_in
 from projections import TaskFilter
 from town import EVENTS_COUNT, WHEN_HELP, EventFilter, Town
 
@@ -74,16 +74,19 @@ def events(
         last = end if until is None else until.moment
         found = opened_town.events(wanted, count=count + 1, task=task, since=first, until=last)
         has_more, found = len(found) > count, found[-count:]
+        flaws = opened_town.find_flaws(found)
         if is_following:
             for batch in chain([found], opened_town.follow_batches(wanted, task=task, after=end)):
                 for recorded in batch:
-                    _say_event(recorded, as_json=as_json)
+                    _say_event(recorded, flaws.get(recorded.at, flaw_in(recorded)), as_json=as_json)
                 if is_unread():
                     return
         elif as_json:
-            say_json({"town": opened_town.name, "events": [event_shape(recorded) for recorded in found]})
+            shapes = [event_shape(recorded, flaws.get(recorded.at)) for recorded in found]
+            say_json({"town": opened_town.name, "events": shapes})
         elif found:
-            say_table(EVENT_COLUMNS, [event_row(recorded) for recorded in found], flexible="WHAT")
+            rows = [event_row(recorded, flaws.get(recorded.at)) for recorded in found]
+            say_table(EVENT_COLUMNS, rows, flexible="WHAT")
             if has_more:
                 warn(f"The last {count:,}; there are older ones that match. More: --count {count * 10}")
         else:
@@ -128,11 +131,11 @@ def replay(
         say_page(opened_town, page, offset=offset, as_json=False, empty="No task matches.")
 
 
-def _say_event(recorded: RecordedEvent, *, as_json: bool) -> None:
+def _say_event(recorded: RecordedEvent, flaw: str | None, *, as_json: bool) -> None:
     if as_json:
-        say_json(event_shape(recorded))
+        say_json(event_shape(recorded, flaw))
     else:
-        say(event_line(recorded))
+        say(event_line(recorded, flaw))
 
 
 def _begins_later(town: Town) -> str:

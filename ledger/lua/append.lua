@@ -18,9 +18,8 @@ local ledger, heads = KEYS[1], KEYS[2]
 local guards = tonumber(ARGV[2])
 local first_event = 3 + 2 * guards
 
-local last_ms, last_seq, entries = 0, 0, 0
+local last_ms, last_seq, entries, last_position = 0, 0, 0, '0-0'
 if redis.call('EXISTS', ledger) == 1 then
-  local last_position
   local info = redis.call('XINFO', 'STREAM', ledger)
   for i = 1, #info, 2 do
     if info[i] == 'length' then entries = info[i + 1] end
@@ -28,6 +27,10 @@ if redis.call('EXISTS', ledger) == 1 then
   end
   local ms, seq = string.match(last_position, '^(%d+)-(%d+)$')
   last_ms, last_seq = tonumber(ms), tonumber(seq)
+end
+-- After the year 9999 no time can be told, and every later event would be recorded there.
+if last_ms > 253402300799999 then
+  return {'damaged', last_position, entries}
 end
 -- A foreign XADD restarts the sequence; a ledger deleted under its heads would begin a second history.
 if last_seq < entries or (last_seq == 0 and redis.call('EXISTS', heads) == 1) then

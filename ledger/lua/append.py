@@ -119,8 +119,8 @@ def _understand(reply: Sequence[Any]) -> Outcome:
         case b"appended":
             return Appended(int(reply[1]), int(reply[2]))
         case b"conflict":
-            return Conflict(reply[1].decode(), int(reply[2]), int(reply[3]))
+            return Conflict(reply[1].decode(errors="replace"), int(reply[2]), int(reply[3]))
         case b"backdated":
-            return Backdated(reply[1].decode())
+            return Backdated(reply[1].decode(errors="replace"))
         case _:
-            return Damaged(reply[1].decode(), int(reply[2]))
+            return Damaged(reply[1].decode(errors="replace"), int(reply[2]))

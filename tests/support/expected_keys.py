@@ -7,7 +7,7 @@ from typing import cast
 
 import redis
 
-from ledger import EventStore, Keys, Position, RecordedEvent, Task
+from ledger import EventStore, Keys, Position, RecordedEvent, Task, flaw_of
 from projections import VIEWS, Board, Counted, Member, encode_snapshot
 
 Content = bytes | set[bytes] | dict[bytes, float] | dict[bytes, bytes]
@@ -47,6 +47,9 @@ def expected_tallies(client: redis.Redis, keys: Keys, *, upto: Position) -> dict
     board = Board()
 
     def observe(before: Task | None, recorded: RecordedEvent) -> None:
+        if flaw_of(before, recorded) is not None or (before is not None and before.damaged_at is not None):
+            # No command can make it, or it comes after one that none can: nothing happened.
+            return
         for view in VIEWS:
             for counted in view.tally(before, recorded):
                 counts[keys.view(view.name, counted.part)][counted.field] += 1

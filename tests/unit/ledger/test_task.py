@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from datetime import UTC, datetime
 
 import pytest
@@ -10,7 +11,6 @@ from msgspec.structs import replace
 from ledger import (
     EVENT_CLASSES,
     Event,
-    EventDecodingError,
     MisplacedEventError,
     OldRecord,
     Position,
@@ -33,6 +33,7 @@ from ledger import (
     TaskStarted,
     TaskTagged,
     evolve,
+    flaw_of,
     fold,
     parse_rfc3339,
     record,
@@ -136,16 +137,22 @@ def test_adopted_makes_the_task_that_the_record_was() -> None:
 
 
 def test_adopted_with_a_time_that_is_none_is_damage() -> None:
-    """The event is named by its position; nothing is guessed."""
-    with pytest.raises(EventDecodingError, match=r"42 is not a task\.adopted"):
-        evolve(None, record(an_event(replace(ADOPTED, completed_at="yesterday")), NOW))
+    """It makes no task; nothing is guessed."""
+    event = record(an_event(replace(ADOPTED, completed_at="yesterday")), NOW)
+    assert evolve(None, event) is None
+    assert flaw_of(None, event) == "it is not a task.adopted: completed_at is no time"
 
 
 def test_adopted_twice_is_damage() -> None:
-    """A record is adopted once."""
-    task = a_task()
-    with pytest.raises(MisplacedEventError, match="exists there already"):
-        evolve(task, next_event(task, ADOPTED))
+    """A record is adopted once; the task stays as it was, and says since when it is damaged."""
+    assert_damages(a_task(), ADOPTED, "exists there already")
+
+
+def assert_damages(task: Task, data: Event, flaw: str) -> None:
+    """The event changes nothing but version and position, and the task names it."""
+    event = next_event(task, data)
+    assert flaw in (flaw_of(task, event) or "")
+    assert evolve(copy(task), event) == replace(task, version=task.version + 1, at=NOW, damaged_at=NOW)
 
 
 def test_created_makes_a_pending_task() -> None:
@@ -223,11 +230,15 @@ def test_evolve_without_a_task_is_damage(data_class: type[Event]) -> None:
 
 
 def test_created_twice_is_damage() -> None:
-    """A task that exists cannot be created; the message names the position."""
-    task = a_task()
-    with pytest.raises(MisplacedEventError, match="exists there already") as caught:
-        evolve(task, next_event(task, TaskCreated("Again")))
-    assert caught.value.position == NOW
+    """A task that exists cannot be created; it stays as it was, and names the position."""
+    assert_damages(a_task(), TaskCreated("Again"), "exists there already")
+
+
+@pytest.mark.parametrize("later", [TaskNoted("x"), TaskAssigned("bob"), TaskRemoved(), TaskStarted()], ids=str)
+def test_damaged_task_stays_as_it_was(later: Event) -> None:
+    """Later events count its versions on and change nothing else: what they were meant for is not there."""
+    task = a_task(damaged_at="1-1")
+    assert evolve(copy(task), next_event(task, later)) == replace(task, version=2, at=NOW)
 
 
 def test_event_after_removed_is_damage() -> None:

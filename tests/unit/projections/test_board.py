@@ -8,7 +8,6 @@ from msgspec.structs import replace
 from ledger import (
     BEGINNING,
     Event,
-    MisplacedEventError,
     Position,
     RecordedEvent,
     SequenceGapError,
@@ -22,7 +21,7 @@ from ledger import (
     TaskTagged,
 )
 from projections import Board, TaskFilter
-from tests.support.builders import START_MS, recorded, task_id
+from tests.support.builders import START_MS, TASK, recorded, task_id
 
 A, B, C = task_id(1), task_id(2), task_id(3)
 
@@ -170,7 +169,10 @@ def test_version_gap_is_damage(events: list[RecordedEvent], expected: int, found
     assert caught.value.position == events[-1].position
 
 
-def test_event_of_a_missing_task_is_damage() -> None:
-    """An event of a task that the ledger never created stops the replay."""
-    with pytest.raises(MisplacedEventError):
-        Board().fold(recorded([TaskTagged(("x",))]))
+def test_event_of_a_missing_task_is_damage_of_that_task_alone() -> None:
+    """An event of a task that the ledger never created makes none; its versions go on, and other tasks are folded."""
+    board = Board()
+    board.fold(recorded([TaskTagged(("x",))]) + recorded([TaskCreated("a")], task=task_id(2)))
+    assert (set(board.tasks), board.removed[TASK][0]) == ({task_id(2)}, 1)
+    with pytest.raises(SequenceGapError):
+        board.fold(recorded([TaskTagged(("x",))], first_version=3))

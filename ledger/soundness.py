@@ -1,0 +1,117 @@
+"""Which events no command can make: the rules of values and of transitions, asked of events that are read (DESIGN 4).
+
+The rules themselves are those that commands keep: `values` and `transitions`. What an event breaks is said in words, its
+flaw. That parents close no circle is seen by those who have all tasks (`projections.audit`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from ledger.events import Event, TaskAdopted, TaskCreated, TaskMoved, TaskTagged, Unfit
+from ledger.identity import is_task_id
+from ledger.times import TIME_MS_MAX, parse_rfc3339
+from ledger.transitions import CREATIONS, STATES
+from ledger.values import TEXT_BYTES_MAX, value_flaw
+
+if TYPE_CHECKING:
+    from ledger.recorded_event import RecordedEvent
+    from ledger.task import Task
+
+Value = TypeVar("Value")
+_KEPT_MAX: Final = 4_096
+_TEXT_CHARS_SURE: Final = TEXT_BYTES_MAX // 4
+_ADOPTED_TIMES: Final = ("created_at", "updated_at", "started_at", "completed_at")
+
+names: Final[dict[str, str]] = {}
+"""Actors and agents that were looked at and are sound, each the same object for all who ask: few agents have all the tasks."""
+tag_sets: Final[dict[tuple[str, ...], tuple[str, ...]]] = {}
+"""The same for tags: many tasks have the same ones."""
+
+
+def flaw_of(task: Task | None, recorded: RecordedEvent) -> str | None:
+    """What is wrong with an event of a task that is as it was right before it (None: not there); None where a command can make it."""
+    flaw = flaw_in(recorded)
+    if flaw is not None:
+        return flaw
+    kind = type(recorded.data)
+    if task is None:
+        return (
+            None
+            if kind in CREATIONS
+            else f"it says {recorded.type} of task {recorded.task}, which does not exist there"
+        )
+    if task.state in STATES[kind]:
+        return None
+    if kind in CREATIONS:
+        return f"it says {recorded.type} of task {recorded.task}, which exists there already"
+    return f"it says {recorded.type} of task {recorded.task}, which is {task.state} there"
+
+
+def flaw_in(recorded: RecordedEvent) -> str | None:
+    """What is wrong with an event by itself, whatever task it meets; None where its values are as commands make them."""
+    data = recorded.data
+    if type(data) is Unfit:
+        return data.flaw
+    if not is_task_id(recorded.task):
+        return "the task's id is no UUID"
+    return _flaw_of_envelope(recorded) or _flaw_of_data(recorded.task, data)
+
+
+def is_sound_text(text: str) -> bool:
+    """Whether a text is sound at a glance, as nearly all are; where it is not, `flaw_in` looks closely."""
+    return not text.isspace() and 0 < len(text) <= _TEXT_CHARS_SURE and "\0" not in text
+
+
+def _flaw_of_envelope(recorded: RecordedEvent) -> str | None:
+    actor = recorded.actor
+    if actor not in names:
+        flaw = value_flaw("actor", actor)
+        if flaw is not None:
+            return flaw
+        _keep(names, actor)
+    if recorded.reason is not None:
+        flaw = value_flaw("reason", recorded.reason)
+        if flaw is not None:
+            return flaw
+    return None
+
+
+def _flaw_of_data(task: str, data: Event) -> str | None:
+    for field in data.__struct_fields__:
+        value = getattr(data, field)
+        if value is None or (isinstance(value, str) and value in names and field in ("agent", "assigned_to")):
+            continue
+        flaw = value_flaw(field, value)
+        if flaw is not None:
+            return flaw
+        if field in ("agent", "assigned_to"):
+            _keep(names, value)
+        elif field == "tags":
+            _keep(tag_sets, value)
+    if isinstance(data, TaskCreated | TaskMoved | TaskAdopted) and data.parent_id is not None:
+        if not is_task_id(data.parent_id):
+            return "the parent's id is no UUID"
+        if data.parent_id == task:
+            return "it puts the task below itself"
+    if isinstance(data, TaskTagged) and set(data.added) & set(data.removed):
+        return "a tag is both added and removed"
+    return _flaw_of_times(data) if isinstance(data, TaskAdopted) else None
+
+
+def _flaw_of_times(data: TaskAdopted) -> str | None:
+    for field in _ADOPTED_TIMES:
+        time = getattr(data, field)
+        try:
+            if time is not None and parse_rfc3339(time) > TIME_MS_MAX:
+                return f"it is not a {data.type}: {field} lies after the year 9999"
+        except (ValueError, OverflowError):
+            return f"it is not a {data.type}: {field} is no time"
+    return None
+
+
+def _keep(kept: dict[Value, Value], value: Value) -> None:
+    """Remember a value that is sound; a bounded number of them."""
+    if len(kept) >= _KEPT_MAX:
+        kept.clear()
+    kept[value] = value

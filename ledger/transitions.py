@@ -1,0 +1,54 @@
+"""In which states a task takes which fact: Tinytown's machine as one table (DESIGN 4).
+
+`decide` makes no other transition, and `evolve` takes no other one from an event that is read, so the two cannot drift.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from ledger.events import (
+    Event,
+    TaskAdopted,
+    TaskAssigned,
+    TaskCancelled,
+    TaskCompleted,
+    TaskCreated,
+    TaskDescribed,
+    TaskFailed,
+    TaskMoved,
+    TaskNoted,
+    TaskRemoved,
+    TaskReopened,
+    TaskRequeued,
+    TaskStarted,
+    TaskTagged,
+    Unfit,
+)
+from ledger.state import State
+
+_OPEN: Final = frozenset({State.PENDING, State.ASSIGNED, State.RUNNING})
+_FINISHED: Final = frozenset(State) - _OPEN
+
+STATES: Final[Mapping[type[Event], frozenset[State]]] = {
+    TaskCreated: frozenset(),
+    TaskAdopted: frozenset(),
+    TaskAssigned: _OPEN,
+    TaskStarted: frozenset({State.ASSIGNED}),
+    TaskCompleted: frozenset({State.RUNNING}),
+    TaskFailed: frozenset({State.RUNNING}),
+    TaskCancelled: _OPEN,
+    TaskRequeued: frozenset({State.ASSIGNED, State.RUNNING}),
+    TaskReopened: _FINISHED,
+    TaskDescribed: _OPEN,
+    TaskMoved: _OPEN,
+    TaskTagged: _OPEN | _FINISHED,
+    TaskNoted: _OPEN | _FINISHED,
+    TaskRemoved: _OPEN | _FINISHED,
+    Unfit: frozenset(),
+}
+"""The states of an existing task in which a command may lead to each fact."""
+
+CREATIONS: Final = frozenset({TaskCreated, TaskAdopted})
+"""The facts that make a task; no other comes first."""

@@ -1,0 +1,44 @@
+"""Damage: which event of a task no command can make, and what is wrong with it. For people, and for who is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from copy import copy
+
+from ledger import EventStore, Position, RecordedEvent, Task, TaskDamagedError, evolve_known, flaw_in, flaw_of
+
+
+def damage_of(store: EventStore, task: Task) -> TaskDamagedError | None:
+    """What is wrong with a task, the event looked up; None where nothing is. Source: XRANGE."""
+    if task.damaged_at is None:
+        return None
+    recorded = store.event_at(Position(task.damaged_at))
+    return TaskDamagedError(task.id, task.damaged_at, None if recorded is None else flaw_of(task, recorded))
+
+
+def damage_of_absent(events: Sequence[RecordedEvent]) -> TaskDamagedError | None:
+    """Why a task with these events, oldest first, is not there: the first that no command can make; None where it was removed."""
+    task: Task | None = None
+    damage: TaskDamagedError | None = None
+    for recorded in events:
+        flaw = flaw_of(task, recorded)
+        task = evolve_known(copy(task), recorded)
+        if flaw is not None and damage is None:
+            damage = TaskDamagedError(recorded.task, recorded.position, flaw)
+    return damage if task is None else None
+
+
+def find_flaws(
+    events: Iterable[RecordedEvent], look: Callable[[Sequence[str]], Sequence[Task | None]]
+) -> dict[str, str]:
+    """Position -> what is wrong, of those events that no command can make; `look` shows the tasks with these ids as of now."""
+    events = list(events)
+    flaws = {recorded.at: flaw for recorded in events if (flaw := flaw_in(recorded)) is not None}
+    others = [recorded for recorded in events if recorded.at not in flaws]
+    ids = sorted({recorded.task for recorded in others})
+    tasks = dict(zip(ids, look(ids), strict=True)) if ids else {}
+    for recorded in others:
+        task = tasks[recorded.task]
+        if task is not None and task.damaged_at == recorded.at:
+            flaws[recorded.at] = flaw_of(task, recorded) or "no command can make it"
+    return flaws
