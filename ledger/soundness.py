@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 
 Value = TypeVar("Value")
 _KEPT_MAX: Final = 4_096
-_TEXT_CHARS_SURE: Final = TEXT_BYTES_MAX // 4
 _ADOPTED_TIMES: Final = ("created_at", "updated_at", "started_at", "completed_at")
+
+TEXT_CHARS_SURE: Final = TEXT_BYTES_MAX // 4
+"""A text of up to this many characters is short enough, whatever they are."""
 
 names: Final[dict[str, str]] = {}
 """Actors and agents that were looked at and are sound, each the same object for all who ask: few agents have all the tasks."""
@@ -56,11 +58,6 @@ def flaw_in(recorded: RecordedEvent) -> str | None:
     if not is_task_id(recorded.task):
         return "the task's id is no UUID"
     return _flaw_of_envelope(recorded) or _flaw_of_data(recorded.task, data)
-
-
-def is_sound_text(text: str) -> bool:
-    """Whether a text is sound at a glance, as nearly all are; where it is not, `flaw_in` looks closely."""
-    return not text.isspace() and 0 < len(text) <= _TEXT_CHARS_SURE and "\0" not in text
 
 
 def _flaw_of_envelope(recorded: RecordedEvent) -> str | None:

@@ -32,7 +32,7 @@ from ledger.events import (
 from ledger.identity import is_task_id
 from ledger.position import Position, ms_of, number_of, seq_of
 from ledger.recorded_event import RecordedEvent
-from ledger.soundness import flaw_in, flaw_of, is_sound_text, names, tag_sets
+from ledger.soundness import TEXT_CHARS_SURE, flaw_in, flaw_of, names, tag_sets
 from ledger.state import State
 from ledger.times import from_ms, parse_rfc3339
 from ledger.transitions import STATES
@@ -45,8 +45,8 @@ _COMPLETED: Final = State.COMPLETED
 _FAILED: Final = State.FAILED
 _CANCELLED: Final = State.CANCELLED
 _TAKES_ASSIGNED: Final = STATES[TaskAssigned]
-_TAKES_STARTED: Final = STATES[TaskStarted]
-_TAKES_COMPLETED: Final = STATES[TaskCompleted]
+[_TAKES_STARTED] = STATES[TaskStarted]
+[_TAKES_COMPLETED] = STATES[TaskCompleted]
 
 
 class Task(Struct, kw_only=True, gc=False):
@@ -114,11 +114,10 @@ def evolve(task: Task | None, recorded: RecordedEvent) -> Task | None:  # noqa: 
         return task
     # The facts of most events stand here, and are looked at closely only where a glance does not tell that they are sound:
     # a table for all of them makes a replay a tenth longer.
-    state = task.state
-    is_sound = recorded.actor in names and recorded.reason is None
+    is_plain = recorded.reason is None and recorded.actor in names
     if type(data) is TaskAssigned:
         agent = names.get(data.agent)
-        if (not is_sound or agent is None or state not in _TAKES_ASSIGNED) and _is_damage(task, recorded):
+        if (not is_plain or agent is None or task.state not in _TAKES_ASSIGNED) and _is_damage(task, recorded):
             return task
         task.state = _ASSIGNED
         task.assigned_to = agent or data.agent
@@ -126,15 +125,17 @@ def evolve(task: Task | None, recorded: RecordedEvent) -> Task | None:  # noqa: 
         task.updated_at_ms = number_of(at.partition("-")[0])
         return task
     if type(data) is TaskStarted:
-        if (not is_sound or state not in _TAKES_STARTED) and _is_damage(task, recorded):
+        if (not is_plain or task.state is not _TAKES_STARTED) and _is_damage(task, recorded):
             return task
         task.state = _RUNNING
         task.started_at_ms = task.updated_at_ms = number_of(at.partition("-")[0])
         return task
     if type(data) is TaskCompleted:
         result = data.result
-        is_sound = is_sound and (result is None or is_sound_text(result))
-        if (not is_sound or state not in _TAKES_COMPLETED) and _is_damage(task, recorded):
+        is_plain = is_plain and (
+            result is None or (0 < len(result) <= TEXT_CHARS_SURE and "\0" not in result and not result.isspace())
+        )
+        if (not is_plain or task.state is not _TAKES_COMPLETED) and _is_damage(task, recorded):
             return task
         task.state = _COMPLETED
         task.result = result
@@ -195,16 +196,18 @@ def _created(recorded: RecordedEvent) -> Task | None:
         raise MisplacedEventError(recorded.position, recorded.type, recorded.task, problem="does not exist there")
     description, tags = data.description, tag_sets.get(data.tags)
     # At a glance first, as in `evolve`.
-    is_sound = (
+    is_plain = (
         tags is not None
         and recorded.actor in names
         and recorded.reason is None
         and data.parent_id is None
         and data.alias is None
-        and is_sound_text(description)
+        and 0 < len(description) <= TEXT_CHARS_SURE
+        and "\0" not in description
+        and not description.isspace()
         and (recorded.version == 1 or is_task_id(recorded.task))
     )
-    if not is_sound and flaw_in(recorded) is not None:
+    if not is_plain and flaw_in(recorded) is not None:
         return None
     milliseconds, _, sequence = at.partition("-")
     ms = number_of(milliseconds)
