@@ -10,6 +10,7 @@ from typing import Final, Self
 from rich.progress import Progress, TaskID
 
 from cli.output import progress_bar, warn
+from cli.text import counted, short_id
 from ledger import LedgerError, OutdatedProjectionError, Position
 from town import Town
 
@@ -29,7 +30,7 @@ def opened(path: Path | None, actor: str | None, *, is_following: bool = False) 
         if town.server_warning is not None:
             warn(town.server_warning)
         town.progress = bar.show
-        with _outdated_told(town, is_first=is_following), _damage_told(town):
+        with _outdated_told(town, is_first=is_following), _damage_told(town), _loss_told(town):
             yield town
 
 
@@ -65,6 +66,24 @@ def _damage_told(town: Town) -> Iterator[None]:
                 warn(str(town.damage_of(task)))
             if len(found) > DAMAGED_TOLD_MAX:
                 warn(f"… and {len(found) - DAMAGED_TOLD_MAX:,} more damaged tasks: `tt verify` names all of them.")
+
+
+@contextmanager
+def _loss_told(town: Town) -> Iterator[None]:
+    """Warn of what was folded from the ledger because snapshots or views are lost."""
+    try:
+        yield
+    finally:
+        if town.incomplete is not None:
+            warn(f"{town.incomplete} What you see was folded from the ledger, which is slower and as true.")
+        lost = sorted(town.lost_snapshots)
+        if lost:
+            named = ", ".join(short_id(task) for task in lost[:DAMAGED_TOLD_MAX])
+            more = f" and {len(lost) - DAMAGED_TOLD_MAX:,} more" if len(lost) > DAMAGED_TOLD_MAX else ""
+            warn(
+                f"{counted(len(lost), 'snapshot')} missing or damaged: of {named}{more}. What you see of them was folded from"
+                " the ledger, and is as true. `tt doctor` counts them, `tt rebuild` writes them again."
+            )
 
 
 def warn_outdated(town: Town) -> None:

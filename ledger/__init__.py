@@ -63,6 +63,7 @@ from ledger.errors import (
     UnknownEventError,
     UnknownProjectionError,
     UpcasterMissingError,
+    ViewsIncompleteError,
     WrongExpectedVersionError,
 )
 from ledger.event_store import APPEND_EVENTS_MAX, EventStore
@@ -204,6 +205,7 @@ __all__ = [
     "UnknownEventError",
     "UnknownProjectionError",
     "UpcasterMissingError",
+    "ViewsIncompleteError",
     "WishedTask",
     "WrongExpectedVersionError",
     "check_name",

@@ -33,6 +33,7 @@
         HistoryCircularError            an event names itself or a later one as the one before it
         ProjectionError                 what readers see cannot be trusted
           SnapshotDamagedError          a snapshot that is not what was projected
+          ViewsIncompleteError          views that do not hold every task
           CheckpointMismatchError         projections that do not stand at one position
           CheckpointAheadError            a checkpoint after the ledger's last event
           LossNotAcceptedError            a rebuild over a ledger that has lost events
@@ -401,6 +402,17 @@ class SnapshotDamagedError(ProjectionError):
         super().__init__(
             f"The key {key} {problem}. Something other than the projector wrote it. The ledger still has every event:"
             " `tt verify` shows what differs, `tt rebuild` puts it right."
+        )
+
+
+class ViewsIncompleteError(ProjectionError):
+    """The views do not hold every task."""
+
+    def __init__(self, problem: str) -> None:
+        self.problem = problem
+        super().__init__(
+            f"The views do not hold every task: {problem}. Something other than the projector removed keys, or the server"
+            " evicts them: `tt doctor` tells which. The ledger still has every event; `tt rebuild` puts the views right."
         )
 
 

@@ -8,14 +8,16 @@ from typing import Final
 
 TIME_MS_MAX: Final = 253_402_300_799_999
 """The last millisecond of the year 9999, after which neither RFC 3339 nor Python has a time."""
+_TIME_MS_MIN: Final = -62_135_596_800_000
+"""The first millisecond of the year 1, before which Python has no time."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 _DAY_MS = 24 * 60 * 60 * 1_000
 
 
 def from_ms(ms: int) -> datetime:
-    """The aware UTC time of `ms` milliseconds since 1970; a later time than there is shows as the last one."""
-    return _EPOCH + timedelta(milliseconds=min(ms, TIME_MS_MAX))
+    """The aware UTC time of `ms` milliseconds since 1970; what lies outside the calendar shows as its first or last time."""
+    return _EPOCH + timedelta(milliseconds=_in_calendar(ms))
 
 
 def to_ms(time: datetime) -> int:
@@ -26,12 +28,15 @@ def to_ms(time: datetime) -> int:
 # What happens together has one time, and events come in the order of their times.
 @lru_cache(maxsize=4_096)
 def format_ms(ms: int) -> str:
-    """`2026-11-23T17:33:02.123Z`; a later time than there is shows as the last one."""
-    ms = min(ms, TIME_MS_MAX)
-    day, ms_of_day = divmod(ms, _DAY_MS)
+    """`2026-11-23T17:33:02.123Z`; what lies outside the calendar shows as its first or last time."""
+    day, ms_of_day = divmod(_in_calendar(ms), _DAY_MS)
     minute, ms_of_minute = divmod(ms_of_day, 60_000)
     seconds, milliseconds = divmod(ms_of_minute, 1_000)
     return f"{_format_day(day)}T{_format_minute(minute)}:{seconds:02d}.{milliseconds:03d}Z"
+
+
+def _in_calendar(ms: int) -> int:
+    return max(_TIME_MS_MIN, min(ms, TIME_MS_MAX))
 
 
 @lru_cache(maxsize=4_096)

@@ -1,14 +1,17 @@
 """LiveBoard: the same questions as `board`, answered from the snapshots and views in Redis.
 
 What it says is as new as the checkpoint; whoever needs the ledger's end catches up first.
+
+Keys can vanish: a server evicts them, a person deletes them, another program writes over them. A snapshot that is lost is
+folded from its task's history; views that do not hold every task are refused.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, cast
 
-from ledger import Keys, State, Task, redis_errors
+from ledger import Keys, SnapshotDamagedError, State, Task, ViewsIncompleteError, exchange, redis_errors
 from projections.backlog import Backlog
 from projections.by_agent import ByAgent
 from projections.by_alias import ByAlias
@@ -25,36 +28,105 @@ if TYPE_CHECKING:
     from redis import Redis
 
 SNAPSHOTS_PER_READ_MAX: Final = 1_000
+LOST_SNAPSHOTS_FOLDED_MAX: Final = 100
+"""Of more tasks than these, no history is read one by one: it is quicker to fold the town."""
 _AFTER_EVERY_HEX: Final = "~"
 
 
 class LiveBoard:
-    """One town's snapshots and views. `where` names the server in messages."""
+    """One town's snapshots and views. `where` names the server in messages.
 
-    def __init__(self, client: Redis, keys: Keys, *, where: str = "redis") -> None:
+    `fold_task` folds a task from its history, where a view names it and its snapshot is lost; None where it was removed.
+    """
+
+    def __init__(
+        self,
+        client: Redis,
+        keys: Keys,
+        *,
+        where: str = "redis",
+        fold_task: Callable[[str], Task | None] = lambda _: None,
+    ) -> None:
         self._client = client
         self._keys = keys
         self._where = where
+        self._fold_task = fold_task
+        self.lost: set[str] = set()
+        """The tasks among what was read whose snapshot is missing, or is not what was projected."""
 
     def get(self, task: str) -> Task | None:
-        """The task; None where it has no snapshot. SnapshotDamagedError. Source: GET."""
-        key = self._keys.task(task)
-        with redis_errors(self._where, key=key):
-            snapshot = cast("bytes | None", self._client.get(key))
-        return None if snapshot is None else decode_snapshot(snapshot, key=key)
+        """The task; None where nothing lies at its key, or something that is no string. SnapshotDamagedError. Source: MGET."""
+        return self.get_many([task])[0]
 
     def get_many(self, tasks: Sequence[str]) -> list[Task | None]:
         """As `get` for each, in the same order. Source: MGET."""
-        found: list[Task | None] = []
+        return [
+            None if snapshot is None else decode_snapshot(snapshot, key=self._keys.task(task))
+            for task, snapshot in zip(tasks, self._snapshots(tasks), strict=True)
+        ]
+
+    def get_sound(self, tasks: Sequence[str]) -> list[Task | None]:
+        """As `get_many`, but None also where the snapshot is damaged."""
+        return [
+            None if snapshot is None else self._decode_sound(task, snapshot)
+            for task, snapshot in zip(tasks, self._snapshots(tasks), strict=True)
+        ]
+
+    def get_listed(self, tasks: Sequence[str]) -> list[Task]:
+        """The tasks with these ids, which a view names, in the same order; without those that were removed since.
+
+        A task whose snapshot is lost is folded from its history, and its id kept in `lost`. ViewsIncompleteError where
+        these are too many.
+        """
+        found = dict(zip(tasks, self.get_sound(tasks), strict=True))
+        absent = [task for task, state in found.items() if state is None]
+        if len(absent) > LOST_SNAPSHOTS_FOLDED_MAX:
+            raise ViewsIncompleteError(f"{len(absent):,} tasks have no snapshot")
+        for task in absent:
+            found[task] = self.fold_lost(task)
+        return [state for state in found.values() if state is not None]
+
+    def fold_lost(self, task: str) -> Task | None:
+        """The task as its history tells, and its id kept in `lost`; None where it was removed. Source: history.lua."""
+        folded = self._fold_task(task)
+        if folded is not None:
+            self.lost.add(task)
+        return folded
+
+    def _snapshots(self, tasks: Sequence[str]) -> list[bytes | None]:
+        """What lies at the key of each task; None where nothing does, or something that is no string."""
+        found: list[bytes | None] = []
         for start in range(0, len(tasks), SNAPSHOTS_PER_READ_MAX):
             keys = [self._keys.task(task) for task in tasks[start : start + SNAPSHOTS_PER_READ_MAX]]
             with redis_errors(self._where):
-                snapshots = cast("list[bytes | None]", self._client.mget(keys))
-            found += [
-                None if snapshot is None else decode_snapshot(snapshot, key=key)
-                for key, snapshot in zip(keys, snapshots, strict=True)
-            ]
+                found += cast("list[bytes | None]", self._client.mget(keys))
         return found
+
+    def _decode_sound(self, task: str, snapshot: bytes) -> Task | None:
+        try:
+            return decode_snapshot(snapshot, key=self._keys.task(task))
+        except SnapshotDamagedError:
+            return None
+
+    def loss_of(self, task: str) -> SnapshotDamagedError:
+        """What lies at the key of a task that is there and has no snapshot. Source: TYPE."""
+        key = self._keys.task(task)
+        with redis_errors(self._where):
+            (kind,) = exchange(self._client, [("TYPE", key)])
+        kind = kind.decode() if isinstance(kind, bytes) else kind
+        return SnapshotDamagedError(
+            key, "is missing" if kind == "none" else f"has the wrong type, {kind}, and should be a string"
+        )
+
+    def count_lost(self) -> int:
+        """How many of the tasks that are there have no snapshot. ViewsIncompleteError. Source: ZRANGE, TYPE."""
+        ids, _ = self._read_ids([], {}, 0, None)
+        lost = 0
+        for start in range(0, len(ids), SNAPSHOTS_PER_READ_MAX):
+            commands = [("TYPE", self._keys.task(task)) for task in ids[start : start + SNAPSHOTS_PER_READ_MAX]]
+            with redis_errors(self._where):
+                lost += sum(reply not in {b"string", "string"} for reply in exchange(self._client, commands))
+        return lost
 
     def find(self, prefix: str, *, limit: int) -> list[str]:
         """Up to `limit` ids that begin with `prefix`, in order. Source: ZRANGEBYLEX."""
@@ -79,27 +151,32 @@ class LiveBoard:
         """The tasks that match, oldest first, from `offset`, at most `limit`. Source: ZRANGE, ZINTER, MGET.
 
         A task that changes between the two reads is left out where it matches no longer, so nothing shown is untrue.
+        ViewsIncompleteError where the views do not hold every task.
         """
         ids, total = self._matching_ids(wanted, offset, limit)
-        tasks = (task for task in self.get_many(ids) if task is not None and wanted.matches(task))
-        return Page(tuple(tasks), total)
+        return Page(tuple(task for task in self.get_listed(ids) if wanted.matches(task)), total)
 
     def backlog(self, *, offset: int = 0, limit: int | None = None) -> Page:
-        """The tasks that nobody has, oldest first."""
-        ids = self._intersect([self._keys.view(Backlog.name)])
-        wanted = ids[offset : None if limit is None else offset + limit]
-        tasks = (task for task in self.get_many(wanted) if task is not None and task.state is State.PENDING)
-        return Page(tuple(tasks), len(ids))
+        """The tasks that nobody has, oldest first. ViewsIncompleteError."""
+        backlog, pending = self._keys.view(Backlog.name), self._keys.view(ByState.name, State.PENDING)
+        with redis_errors(self._where):
+            outside = [task.decode() for task in cast("set[bytes]", self._client.sdiff([pending, backlog]))]
+        # An adopted task may be pending and have an agent.
+        if any(task.assigned_to is None and task.state is State.PENDING for task in self.get_listed(outside)):
+            raise ViewsIncompleteError(f"the key {backlog} does not hold every pending task that nobody has")
+        ids, total = self._read_ids([backlog], {pending: ("state", [State.PENDING])}, offset, limit)
+        return Page(tuple(task for task in self.get_listed(ids) if task.state is State.PENDING), total)
 
     def count_children(self, task: str) -> int:
         with redis_errors(self._where):
             return cast("int", self._client.scard(self._keys.view(ByParent.name, task)))
 
     def count_states(self) -> dict[State, int]:
-        """How many tasks are in each state; all states are there."""
+        """How many tasks are in each state; all states are there. ViewsIncompleteError."""
+        self._read_ids([], {}, 0, 0)
         with redis_errors(self._where):
             counts = cast("dict[bytes, bytes]", self._client.hgetall(self._keys.view(Counts.name, "state")))
-        return {state: int(counts.get(state.encode(), 0)) for state in State}
+        return {state: _number(counts.get(state.encode())) for state in State}
 
     def count_agents(self) -> dict[str, dict[State, int]]:
         """Agent -> how many tasks it has or had in each state; agents sorted, absent states are 0."""
@@ -108,30 +185,64 @@ class LiveBoard:
         agents: dict[str, dict[State, int]] = {}
         for field, count in sorted(counts.items(), key=lambda item: item[0].partition(b":")[2]):
             state, _, agent = field.decode().partition(":")
-            agents.setdefault(agent, dict.fromkeys(State, 0))[State(state)] = int(count)
+            agents.setdefault(agent, dict.fromkeys(State, 0))[State(state)] = _number(count)
         return agents
 
     def _matching_ids(self, wanted: TaskFilter, offset: int, limit: int | None) -> tuple[list[str], int]:
-        conditions = [
-            (ByState.name, wanted.state),
-            (ByAgent.name, wanted.agent),
-            (ByTag.name, wanted.tag),
-            (ByParent.name, wanted.parent),
-        ]
-        keys = [self._keys.view(view, part) for view, part in conditions if part is not None]
-        if keys:
-            ids = self._intersect(keys)
-            return ids[offset : None if limit is None else offset + limit], len(ids)
-        created = self._keys.view(Created.name)
-        with redis_errors(self._where):
-            last = -1 if limit is None else offset + limit - 1
-            found = [] if limit == 0 else cast("list[bytes]", self._client.zrange(created, offset, last))
-            total = cast("int", self._client.zcard(created))
-        return [task.decode() for task in found], total
+        conditions = {
+            ByState.name: wanted.state,
+            ByAgent.name: wanted.agent,
+            ByTag.name: wanted.tag,
+            ByParent.name: wanted.parent,
+        }
+        sets = [self._keys.view(view, part) for view, part in conditions.items() if part is not None]
+        sizes: dict[str, tuple[str, Sequence[str]]] = {}
+        if wanted.state is not None:
+            sizes[self._keys.view(ByState.name, wanted.state)] = ("state", [wanted.state])
+        if wanted.agent is not None:
+            sizes[self._keys.view(ByAgent.name, wanted.agent)] = (
+                "agent",
+                [f"{state}:{wanted.agent}" for state in State],
+            )
+        return self._read_ids(sets, sizes, offset, limit)
 
-    def _intersect(self, keys: Sequence[str]) -> list[str]:
-        """The tasks that are in all the sets, oldest first: only the order they were created in has weight."""
-        weights = {self._keys.view(Created.name): 1} | dict.fromkeys(keys, 0)
+    def _read_ids(
+        self, sets: Sequence[str], sizes: Mapping[str, tuple[str, Sequence[str]]], offset: int, limit: int | None
+    ) -> tuple[list[str], int]:
+        """The tasks that are in all the sets, oldest first, a page of them, and how many there are.
+
+        `sizes` names, for sets of which it is counted, the part and the fields of the counts whose sum is the set's size.
+        Several keys hold the same tasks, so one that is lost shows in another: ViewsIncompleteError.
+        """
+        created = self._keys.view(Created.name)
+        page = slice(offset, None if limit is None else offset + limit)
         with redis_errors(self._where):
-            found = self._client.zinter(weights, aggregate="SUM")
-        return [task.decode() for task in cast("list[bytes]", found)]
+            # One transaction, so that what is compared is of one moment.
+            pipeline = self._client.pipeline(transaction=True)
+            if sets:
+                # Only the order they were created in has weight.
+                pipeline.zinter({created: 1} | dict.fromkeys(sets, 0), aggregate="SUM")
+            elif limit == 0:
+                pipeline.zrange(created, 1, 0)
+            else:
+                pipeline.zrange(created, offset, -1 if limit is None else offset + limit - 1)
+            pipeline.zcard(created)
+            pipeline.hmget(self._keys.view(Counts.name, "state"), [*State])
+            for key, (part, fields) in sizes.items():
+                pipeline.scard(key)
+                pipeline.hmget(self._keys.view(Counts.name, part), list(fields))
+            ids, *counted = pipeline.execute()
+        for key, size, counts in zip([created, *sizes], counted[::2], counted[1::2], strict=True):
+            expected = sum(map(_number, counts))
+            if size != expected:
+                raise ViewsIncompleteError(f"the key {key} holds {size:,} tasks, and {expected:,} are counted")
+        found = [task.decode() for task in cast("list[bytes]", ids)]
+        return (found[page], len(found)) if sets else (found, counted[0])
+
+
+def _number(count: bytes | None) -> int:
+    """A count as a view holds it; 0 where it holds none."""
+    try:
+        return int(count or 0)
+    except ValueError:
+        raise ViewsIncompleteError("a count is no number") from None

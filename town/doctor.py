@@ -7,7 +7,7 @@ from typing import Any, Final, cast
 
 from msgspec import Struct
 
-from ledger import LedgerDamagedError, redis_errors
+from ledger import LedgerDamagedError, ViewsIncompleteError, redis_errors
 from town.connection import Connection
 from town.durability import read_durability
 from town.folder import read_settings
@@ -52,6 +52,7 @@ def examine(town: Town) -> list[Check]:
         _lock(town),
         *_orphans(),
         _projections(town),
+        *_snapshots(town),
         _worker(town),
         *_old_tasks(town),
     ]
@@ -126,6 +127,20 @@ def _projections(town: Town) -> Check:
     events = "1 event" if lag == 1 else f"{lag:,} events"
     words = f"{events} behind the ledger" if lag else "at the ledger's end"
     return Check("projections", CheckState.WARNING if lag > LAG_EVENTS_MAX else CheckState.GOOD, words)
+
+
+def _snapshots(town: Town) -> list[Check]:
+    """Whether every task that the views name has a snapshot; nothing where the projections cannot be read at all."""
+    try:
+        lost = town.count_lost_snapshots()
+    except ViewsIncompleteError as gap:
+        return [Check("snapshots", CheckState.BAD, f"{gap.problem}: `tt rebuild` puts the views right")]
+    except LedgerDamagedError:
+        return []
+    if not lost:
+        return [Check("snapshots", CheckState.GOOD, "every task has its snapshot")]
+    words = f"{lost:,} missing, or not a string: readers fold them from the ledger, `tt rebuild` writes them again"
+    return [Check("snapshots", CheckState.BAD, words)]
 
 
 def _worker(town: Town) -> Check:

@@ -50,7 +50,7 @@ class Hierarchy:
         level = [task]
         while level:
             ids = [child for child in self._children(level) if child not in found and child != task]
-            tasks = [each for each in self._live.get_many(ids) if each is not None]
+            tasks = self._live.get_listed(ids)
             found |= {each.id: each for each in tasks}
             level = [each.id for each in tasks]
         return list(found.values())

@@ -20,7 +20,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -49,6 +49,7 @@ from ledger import (
     RemoveTask,
     ReopenTask,
     RequeueTask,
+    SnapshotDamagedError,
     StartTask,
     State,
     Step,
@@ -56,9 +57,11 @@ from ledger import (
     Task,
     TaskDamagedError,
     TaskNotFoundError,
+    ViewsIncompleteError,
     WishedTask,
     check_name,
     check_tag,
+    evolve_known,
     new_task_id,
     steps,
 )
@@ -118,6 +121,9 @@ REBUILD_WAIT_SECONDS_MAX: Final = 120.0
 _REBUILD_POLL_SECONDS: Final = 0.05
 
 
+Answer = TypeVar("Answer")
+
+
 class ImportReceipt(Struct, frozen=True):
     """What an import led to: its tasks by what happened to them, its events, and the parent links it left out.
 
@@ -152,6 +158,8 @@ class Town:
         """Called between any two steps of catching up, also of finishing a rebuild; whoever has to end raises in it."""
         self.outdated: OutdatedProjectionError | None = None
         """Set where an older program projected the town, so that what was read was folded from the ledger, which takes longer."""
+        self.incomplete: ViewsIncompleteError | None = None
+        """Set where the views do not hold every task, so that what was read was folded from the ledger."""
         self.damaged: dict[str, Task] = {}
         """The damaged tasks among what was read, by id: they are shown as they were before an event that no command can make."""
         self._connection = connection
@@ -159,7 +167,12 @@ class Town:
         self._holder = new_holder()
         self._lease = Lease(connection.client, self.keys, holder=self._holder, where=connection.where)
         self._projector = Projector(connection.client, self.keys, lease=self._lease, where=connection.where)
-        self._live = LiveBoard(connection.client, self.keys, where=connection.where)
+        self._live = LiveBoard(
+            connection.client,
+            self.keys,
+            where=connection.where,
+            fold_task=self._fold_history,
+        )
         self._references = References(self._store, self._live, town=self.name)
         self._events = EventReader(self._store)
         self._writer = Writer(self._store, self._live, self.keys, actor=actor, catch_up=self.catch_up)
@@ -533,8 +546,7 @@ class Town:
         board = self._readable()
         if isinstance(board, Board):
             return self.task_on(board, task)
-        id_ = self._references.resolve(task)
-        state, _ = self._writer.load(id_)
+        state = self._load(self._references.resolve(task))
         if state is None:
             raise TaskNotFoundError(task)
         return self.note_damage([state])[0]
@@ -545,32 +557,37 @@ class Town:
 
     def page(self, wanted: TaskFilter = EVERY_TASK, *, offset: int = 0, limit: int | None = None) -> Page:
         """The tasks that match, oldest first, from `offset`, at most `limit`. A filter's parent may be a prefix or alias."""
-        board = self._readable()
         assert offset >= 0
         assert limit is None or limit >= 0
         wanted = replace(
             wanted,
             agent=None if wanted.agent is None else check_name(wanted.agent, "agent name"),
             tag=None if wanted.tag is None else check_tag(wanted.tag),
-            parent=None if wanted.parent is None else self._resolve_on(board, wanted.parent),
         )
-        page = board.page(wanted, offset=offset, limit=limit)
+
+        def ask(board: Board | LiveBoard) -> Page:
+            parent = None if wanted.parent is None else self._resolve_on(board, wanted.parent)
+            return board.page(replace(wanted, parent=parent), offset=offset, limit=limit)
+
+        page = self._ask(ask)
         self.note_damage(page.tasks)
         return page
 
     def backlog(self, *, offset: int = 0, limit: int | None = None) -> Page:
         """The pending tasks that nobody has, oldest first."""
-        page = self._readable().backlog(offset=offset, limit=limit)
+        page = self._ask(lambda board: board.backlog(offset=offset, limit=limit))
         self.note_damage(page.tasks)
         return page
 
     def tree(self, task: str | None = None) -> list[Branch]:
         """A task and all below it, or the whole town: each right before those below it, siblings oldest first."""
-        board = self._readable()
-        if isinstance(board, Board):
-            branches = tree_on(board, None if task is None else self.task_on(board, task))
-        else:
-            branches = self._hierarchy.tree(None if task is None else self.task(task))
+
+        def ask(board: Board | LiveBoard) -> list[Branch]:
+            if isinstance(board, Board):
+                return tree_on(board, None if task is None else self.task_on(board, task))
+            return self._hierarchy.tree(None if task is None else self.task(task))
+
+        branches = self._ask(ask)
         self.note_damage([branch.task for branch in branches])
         return branches
 
@@ -589,20 +606,19 @@ class Town:
     def current(self, agent: str) -> Task | None:
         """The agent's running task, else its oldest assigned one, else None."""
         agent = check_name(agent, "agent name")
-        board = self._readable()
         for state in (State.RUNNING, State.ASSIGNED):
-            tasks = board.page(TaskFilter(state=state, agent=agent), limit=1).tasks
+            tasks = self.page(TaskFilter(state=state, agent=agent), limit=1).tasks
             if tasks:
-                return self.note_damage(tasks[:1])[0]
+                return tasks[0]
         return None
 
     def count_states(self) -> dict[State, int]:
         """How many tasks are in each state; all states are there."""
-        return self._readable().count_states()
+        return self._ask(lambda board: board.count_states())
 
     def count_agents(self) -> dict[str, dict[State, int]]:
         """Agent -> how many tasks it has or had in each state; agents sorted, absent states are 0."""
-        return self._readable().count_agents()
+        return self._ask(lambda board: board.count_agents())
 
     def history(self, task: str) -> list[Step]:
         """All events of a task, oldest first, with what each changed; of a removed task too. TaskNotFoundError."""
@@ -772,6 +788,15 @@ class Town:
         )
         return [each for each in found if agent in (None, each.agent)]
 
+    @property
+    def lost_snapshots(self) -> frozenset[str]:
+        """The tasks among what was read whose snapshot is lost, so that they were folded from their history."""
+        return frozenset(self._live.lost)
+
+    def count_lost_snapshots(self) -> int:
+        """How many of the tasks that are there have no snapshot. ViewsIncompleteError."""
+        return self._live.count_lost()
+
     def note_damage(self, tasks: Sequence[Task]) -> Sequence[Task]:
         """Keep in mind which of `tasks` are damaged; returns them all."""
         self.damaged.update({task.id: task for task in tasks if task.damaged_at is not None})
@@ -783,7 +808,7 @@ class Town:
 
     def find_flaws(self, events: Iterable[RecordedEvent]) -> dict[str, str]:
         """Position -> what is wrong, of those events that no command can make, as far as the tasks of now tell."""
-        return find_flaws(events, self._live.get_many)
+        return find_flaws(events, self._live.get_sound)
 
     def parted_after(self, difference: Difference) -> Position | None:
         """The last position at which the ledger agrees with a snapshot or view entry that differs; None where it never did."""
@@ -819,6 +844,21 @@ class Town:
             self.outdated = outdated
             return replay(self._store)
         return self._live
+
+    def _ask(self, question: Callable[[Board | LiveBoard], Answer]) -> Answer:
+        """The answer of the board as of now; of the board folded from the ledger, where the views do not hold every task."""
+        try:
+            return question(self._readable())
+        except ViewsIncompleteError as gap:
+            self.incomplete = gap
+            return question(replay(self._store))
+
+    def _fold_history(self, task: str) -> Task | None:
+        """The task as its history tells; None where it was removed, or no event could make it."""
+        state: Task | None = None
+        for recorded in self._store.history(task):
+            state = evolve_known(state, recorded)
+        return state
 
     def _resolve_on(self, board: Board | LiveBoard, task: str) -> str:
         """The id behind what people call a task."""
@@ -881,7 +921,14 @@ class Town:
     def _look(self, task: str) -> Task | None:
         """The task with this id as of now; None where it was removed."""
         self.catch_up()
-        return self._writer.load(task)[0]
+        return self._load(task)
+
+    def _load(self, task: str) -> Task | None:
+        """The task with this id as of the checkpoint; folded from its history where its snapshot is lost."""
+        try:
+            return self._writer.load(task)[0]
+        except SnapshotDamagedError:
+            return self._live.fold_lost(task)
 
     def _guard_lineage(self, parent: str) -> dict[str, int]:
         """The tasks from `parent` up to its root, in this order, with the versions they were read at."""

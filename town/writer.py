@@ -237,6 +237,10 @@ class Writer:
             for task, version, facts in decided
             for number, data in enumerate(facts, version + 1)
         ]
+        for task, _, _ in decided:
+            # What was decided on was folded from the ledger: with no snapshot to go on from, projecting would stop.
+            if task in self._live.lost and self._live.get(task) is None:
+                raise self._live.loss_of(task)
         versions = dict(guards) | {task: version for task, version, _ in decided}
         positions = self._store.append(events, versions, backdate_ms=backdate_ms)
         try:
@@ -271,7 +275,7 @@ class Writer:
             damage = damage_of_absent(self._store.history(task))
             if damage is not None:
                 raise damage
-            raise SnapshotDamagedError(self._keys.task(task), "is missing, or is not a string")
+            raise self._live.loss_of(task)
         if not version <= state.version <= self._store.head(task)[0]:
             raise SnapshotDamagedError(
                 self._keys.task(task), f"is at version {state.version}, and the ledger at version {version}"
