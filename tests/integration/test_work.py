@@ -408,6 +408,7 @@ def test_heartbeat_is_renewed_while_the_program_runs(place: Place, tmp_path: Pat
         (key,) = place.heartbeats()
         place.client.pexpire(key, int(BEAT_SECONDS * 2_000))
         wait_until(lambda: place.client.pttl(key) > BEAT_SECONDS * 2_000)
+        assert place.heartbeats() == [key]
 
 
 # --- many at once ------------------------------------------------------------------------------------------------
