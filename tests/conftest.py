@@ -1,4 +1,4 @@
-"""What every test gets: a home of its own, and one real server for the session where it asks for it."""
+"""What every test gets: a home of its own, and one real server for its worker's session where it asks for it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,11 @@ import redis
 from ledger import EventStore, Keys
 from projections import LiveBoard, Projector
 from tests.support.servers import running_server
+from tests.support.signals import heed_signals
+
+
+def pytest_configure() -> None:
+    heed_signals()
 
 
 @pytest.fixture(autouse=True)
@@ -28,7 +33,7 @@ def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
 
 @pytest.fixture(scope="session")
 def server_socket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The socket of a real embedded server that lives as long as the test session."""
+    """The socket of a real embedded server that lives as long as the test session; each worker has one."""
     with running_server(tmp_path_factory.mktemp("server")) as socket:
         yield socket
 

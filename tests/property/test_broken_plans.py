@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
+from tests.property.examples import examples
 from town import PlacedFault, PlanRefusedError, read_plan_file
 
 PLAN = """\
@@ -93,7 +94,7 @@ def test_plan_that_is_cut_at_any_byte_is_read_or_refused(path: Path, newline: st
         assert_read_or_refused(path, content[:length])
 
 
-@settings(max_examples=1_000)
+@examples(1_000)
 @given(changes=st.lists(edits, min_size=1, max_size=4))
 def test_plan_with_small_damage_is_read_or_refused(path: Path, changes: list[tuple[int, int, str]]) -> None:
     """Signs lost, doubled or in the wrong place."""
@@ -106,7 +107,7 @@ def test_plan_with_small_damage_is_read_or_refused(path: Path, changes: list[tup
 LINES = PLAN.splitlines(keepends=True)
 
 
-@settings(max_examples=500)
+@examples(500)
 @given(
     lines=st.lists(
         st.sampled_from([*LINES, "[[tasks]\n", 'id = "a"\n', "description = bare\n", "[tasks]\n", "tasks = [\n"])
