@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from uuid import uuid4
 
@@ -19,10 +20,24 @@ def pytest_configure() -> None:
     heed_signals()
 
 
+@pytest.fixture(scope="session")
+def homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """New empty folders without an end. They lie apart: `mktemp` takes the longer the more it has made in one place."""
+    above = tmp_path_factory.mktemp("homes")
+
+    def make() -> Iterator[Path]:
+        for number in count():
+            home = above / str(number)
+            home.mkdir(mode=0o700)
+            yield home
+
+    return make()
+
+
 @pytest.fixture(autouse=True)
-def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+def own_home(homes: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> Path:
     """No test sees the developer's towns, `~/.tt`, server or name."""
-    home = tmp_path_factory.mktemp("home")
+    home = next(homes)
     monkeypatch.setenv("HOME", str(home))
     for name in ("REDIS_URL", "TT_ACTOR", "TT_SERVER_BINARY", "TT_TOWN", "TT_TRUST", "NO_COLOR", "FORCE_COLOR"):
         monkeypatch.delenv(name, raising=False)
