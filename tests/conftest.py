@@ -1,8 +1,9 @@
-"""What every test gets: a home of its own, and one real server for the session where it asks for it."""
+"""What every test gets: a home of its own, and one real server for its worker's session where it asks for it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from uuid import uuid4
 
@@ -12,12 +13,31 @@ import redis
 from ledger import EventStore, Keys
 from projections import LiveBoard, Projector
 from tests.support.servers import running_server
+from tests.support.signals import heed_signals
+
+
+def pytest_configure() -> None:
+    heed_signals()
+
+
+@pytest.fixture(scope="session")
+def homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """New empty folders without an end. They lie apart: `mktemp` takes the longer the more it has made in one place."""
+    above = tmp_path_factory.mktemp("homes")
+
+    def make() -> Iterator[Path]:
+        for number in count():
+            home = above / str(number)
+            home.mkdir(mode=0o700)
+            yield home
+
+    return make()
 
 
 @pytest.fixture(autouse=True)
-def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+def own_home(homes: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> Path:
     """No test sees the developer's towns, `~/.tt`, server or name."""
-    home = tmp_path_factory.mktemp("home")
+    home = next(homes)
     monkeypatch.setenv("HOME", str(home))
     for name in ("REDIS_URL", "TT_ACTOR", "TT_SERVER_BINARY", "TT_TOWN", "TT_TRUST", "NO_COLOR", "FORCE_COLOR"):
         monkeypatch.delenv(name, raising=False)
@@ -28,7 +48,7 @@ def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
 
 @pytest.fixture(scope="session")
 def server_socket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The socket of a real embedded server that lives as long as the test session."""
+    """The socket of a real embedded server that lives as long as the test session; each worker has one."""
     with running_server(tmp_path_factory.mktemp("server")) as socket:
         yield socket
 

@@ -14,7 +14,9 @@ import redis
 
 from ledger import EventStore, Keys, Position
 from tests.support.stub_server import bulk, stub_server
-from tests.support.tt import Ran, Tt
+from tests.support.towns import client_of
+from tests.support.tt import Ran, Tt, run_here
+from town import Town
 from town.server import EmbeddedServer
 
 KEYS = Keys("demo")
@@ -110,15 +112,41 @@ REFUSED: list[tuple[list[str], int, list[str]]] = [
 ]
 
 
+@pytest.fixture(scope="module")
+def lasting_town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A town with the tasks of `tasks` for all who change nothing in it; the home that it was made in lies beside it."""
+    place = tmp_path_factory.mktemp("lasting")
+    (place / "home").mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOME", str(place / "home"))
+        with Town.init(place / "demo", name="demo", actor="tester") as town:
+            town.create("Parent", alias="parent")
+            town.create("Child", alias="child", parent="parent")
+            for alias in ("running", "done"):
+                town.create(alias.title(), alias=alias, agent="ada")
+            town.start("running")
+            town.complete("done", result="ok")
+    yield place / "demo"
+    EmbeddedServer(place / "demo").stop()
+
+
 @pytest.mark.parametrize(("arguments", "code", "words"), REFUSED, ids=[" ".join(each[0])[:60] for each in REFUSED])
 def test_bad_input_is_refused_and_writes_nothing(
-    arguments: list[str], code: int, words: list[str], tt: Tt, tasks: dict[str, str], client: redis.Redis
+    arguments: list[str],
+    code: int,
+    words: list[str],
+    lasting_town: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Each mistake ends with its exit code and advice, and the server holds what it held before."""
-    assert tasks
-    before = content(client)
-    assert_refused(tt(*arguments), code, *words)
-    assert content(client) == before
+    monkeypatch.setenv("HOME", str(lasting_town.parent / "home"))
+    monkeypatch.chdir(lasting_town)
+    with client_of(lasting_town) as client:
+        before = content(client)
+        assert len(before) > 4
+        assert_refused(run_here(capsys, *arguments), code, *words)
+        assert content(client) == before
 
 
 def test_ambiguous_prefix_is_refused_with_candidates(tt: Tt, town: Path) -> None:

@@ -183,7 +183,8 @@ def test_connect_to_a_server_that_is_too_old_is_refused(folder: Path, version: s
 def test_connect_to_what_is_no_redis_is_refused(folder: Path, reply: bytes) -> None:
     """A web server behind the port, or something that does not know INFO, ends as one of our errors."""
     with stub_server({b"INFO": [reply]}) as server:
-        refusal_of(folder, f"redis://127.0.0.1:{server.port}/")
+        refusal = refusal_of(folder, f"redis://127.0.0.1:{server.port}/")
+    assert f"127.0.0.1:{server.port}" in str(refusal)
 
 
 # --- not yet -----------------------------------------------------------------------------------------------------
@@ -194,6 +195,8 @@ def test_connect_waits_while_the_server_says_it_is_loading(folder: Path) -> None
     replies = {b"PING": [LOADING] * 3 + [b"+PONG\r\n"], b"INFO": [LOADING] * 3 + [INFORMATION]}
     with stub_server(replies) as server:
         connect(folder, settings_for(f"redis://127.0.0.1:{server.port}/")).close()
+        assert server.asked.count(b"PING") > len(replies[b"PING"]) - 1
+        assert server.asked.count(b"INFO") > len(replies[b"INFO"]) - 1
 
 
 def test_connect_gives_up_on_a_server_that_loads_for_too_long(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
+from tests.property.examples import examples
 from town import PlacedFault, PlanRefusedError, read_plan_file
 
 PLAN = """\
@@ -73,7 +74,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("broken") / "tasks.toml"
 
 
-def read_or_refuse(path: Path, content: bytes) -> None:
+def assert_read_or_refused(path: Path, content: bytes) -> None:
     """Read it; a refusal names places within the file, up to its end."""
     path.write_bytes(content)
     faults: tuple[PlacedFault, ...] = ()
@@ -90,23 +91,23 @@ def test_plan_that_is_cut_at_any_byte_is_read_or_refused(path: Path, newline: st
     """As a half-written file is. A cut inside a text once ended in an AssertionError."""
     content = PLAN.replace("\n", newline).encode()
     for length in range(len(content) + 1):
-        read_or_refuse(path, content[:length])
+        assert_read_or_refused(path, content[:length])
 
 
-@settings(max_examples=1_000)
+@examples(1_000)
 @given(changes=st.lists(edits, min_size=1, max_size=4))
 def test_plan_with_small_damage_is_read_or_refused(path: Path, changes: list[tuple[int, int, str]]) -> None:
     """Signs lost, doubled or in the wrong place."""
     text = PLAN
     for place, lost, sign in changes:
         text = text[:place] + sign + text[place + lost :]
-    read_or_refuse(path, text.encode())
+    assert_read_or_refused(path, text.encode())
 
 
 LINES = PLAN.splitlines(keepends=True)
 
 
-@settings(max_examples=500)
+@examples(500)
 @given(
     lines=st.lists(
         st.sampled_from([*LINES, "[[tasks]\n", 'id = "a"\n', "description = bare\n", "[tasks]\n", "tasks = [\n"])
@@ -115,4 +116,4 @@ LINES = PLAN.splitlines(keepends=True)
 @example(lines=["[[tasks]]\n", 'id = "a"\n', 'id = "a"\n', "[[tasks]\n", "description = bare\n"])
 def test_lines_of_plans_in_any_order_are_read_or_refused(path: Path, lines: list[str]) -> None:
     """As after a merge that went wrong."""
-    read_or_refuse(path, "".join(lines).encode())
+    assert_read_or_refused(path, "".join(lines).encode())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from hypothesis import given, settings
+from hypothesis import given
 
 from ledger import (
     CommandRejectedError,
@@ -19,6 +19,7 @@ from ledger import (
     TaskNotInBacklogError,
     TaskUnassignedError,
 )
+from tests.property.examples import examples
 from tests.property.histories import Driver, Wish, wish_lists
 from tests.support.model import ModelTown, Record, RefusedError
 
@@ -67,7 +68,7 @@ def shown(task: Task) -> Record:
     )
 
 
-@settings(max_examples=300)
+@examples(300)
 @given(wish_lists)
 def test_commands_do_what_the_model_does(wished: list[Wish]) -> None:
     """After every command: the same refusal or the same number of events, and every field of every task the same."""

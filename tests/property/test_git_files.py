@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.git import entry, index, make_fake_worktree
-from town.git_index import tracked_below
+from town.git_index import NAMES_MAX, tracked_below
 from town.repository import Repository, branch, find_repository
 
 _hostile = st.one_of(
@@ -68,5 +68,7 @@ def test_no_bytes_in_an_index_raise(
         content[::-1] if len(parts) % 2 else index(entry(b".tt"), rest=bytes(20))
     )
     (folder / "index").write_bytes(content)
-    tracked_below(Repository(folder, folder, folder), folder / ".tt")
+    tracked = tracked_below(Repository(folder, folder, folder), folder / ".tt")
+    assert tracked.remark is None or tracked.remark.strip()
+    assert len(tracked.names) <= NAMES_MAX
     shutil.rmtree(folder)

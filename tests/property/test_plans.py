@@ -10,10 +10,11 @@ from uuid import uuid4
 
 import pytest
 import tomli
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from ledger import State, Task, TaskReopened, TaskRequeued, task_id_of_alias
+from tests.property.examples import examples
 from tests.property.plans import COMMENT, IDS, days, live_through, plan_texts
 from town import Plan, PlannedTask, PlanRefusedError, Town, read_plan_file
 
@@ -99,7 +100,7 @@ def expected_progress(planned: PlannedTask, plan: Plan, was: Task | None) -> tup
     return state, agent or None, planned.result if state.is_terminal else None
 
 
-@settings(max_examples=EXAMPLES_MAX)
+@examples(EXAMPLES_MAX)
 @given(text=plan_texts())
 def test_push_into_an_empty_town_reaches_the_plan(folder: Path, server_socket: Path, text: str) -> None:
     """Every task is there once, as the file says it."""
@@ -118,7 +119,7 @@ def test_push_into_an_empty_town_reaches_the_plan(folder: Path, server_socket: P
                 assert task.assigned_to == planned.agent
 
 
-@settings(max_examples=EXAMPLES_MAX)
+@examples(EXAMPLES_MAX)
 @given(text=plan_texts(), day=days())
 def test_push_reaches_the_plan_and_never_moves_a_task_backwards(
     folder: Path, server_socket: Path, text: str, day: list[st.SearchStrategy[object]]
@@ -153,7 +154,7 @@ def test_push_reaches_the_plan_and_never_moves_a_task_backwards(
         assert town.push().positions == ()
 
 
-@settings(max_examples=EXAMPLES_MAX)
+@examples(EXAMPLES_MAX)
 @given(text=plan_texts(), day=days())
 def test_push_with_force_reaches_the_plan_whatever_happened(
     folder: Path, server_socket: Path, text: str, day: list[st.SearchStrategy[object]]
@@ -177,7 +178,7 @@ def test_push_with_force_reaches_the_plan_whatever_happened(
         assert town.push(force=True).positions == ()
 
 
-@settings(max_examples=EXAMPLES_MAX)
+@examples(EXAMPLES_MAX)
 @given(text=plan_texts(), day=days())
 def test_pull_then_push_appends_nothing_but_what_the_town_never_had(
     folder: Path, server_socket: Path, text: str, day: list[st.SearchStrategy[object]]
@@ -203,7 +204,7 @@ def test_pull_then_push_appends_nothing_but_what_the_town_never_had(
         assert town.compare_plan().is_equal
 
 
-@settings(max_examples=EXAMPLES_MAX)
+@examples(EXAMPLES_MAX)
 @given(text=plan_texts(), day=days())
 def test_push_then_pull_keeps_every_comment_and_the_order(
     folder: Path, server_socket: Path, text: str, day: list[st.SearchStrategy[object]]

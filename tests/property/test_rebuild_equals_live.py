@@ -9,11 +9,12 @@ from uuid import uuid4
 
 import pytest
 import redis
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger import EventStore, Keys, NewEvent, RecordedEvent
 from projections import Projector, Rebuild, verify
+from tests.property.examples import examples
 from tests.property.histories import histories
 from tests.support.expected_keys import dump_keys
 from tests.support.scene import assert_sound
@@ -76,7 +77,7 @@ def keys_of_its_own() -> Callable[[], Keys]:
     return lambda: Keys(f"town-{uuid4().hex[:8]}")
 
 
-@settings(max_examples=_EXAMPLES_MAX)
+@examples(_EXAMPLES_MAX)
 @given(events=histories, sizes=batch_sizes)
 def test_rebuild_of_what_was_projected_changes_not_a_byte(
     client: redis.Redis, keys_of_its_own: Callable[[], Keys], events: list[RecordedEvent], sizes: list[int]
@@ -93,7 +94,7 @@ def test_rebuild_of_what_was_projected_changes_not_a_byte(
     assert dump_keys(client, keys) == before
 
 
-@settings(max_examples=_EXAMPLES_MAX)
+@examples(_EXAMPLES_MAX)
 @given(events=histories, sizes=batch_sizes)
 def test_rebuild_from_nothing_gives_what_was_projected(
     client: redis.Redis, keys_of_its_own: Callable[[], Keys], events: list[RecordedEvent], sizes: list[int]
@@ -110,7 +111,7 @@ def test_rebuild_from_nothing_gives_what_was_projected(
     assert verify(client, keys).findings == ()
 
 
-@settings(max_examples=_EXAMPLES_MAX)
+@examples(_EXAMPLES_MAX)
 @given(events=histories, cut=st.integers(0, 40), sizes=batch_sizes)
 def test_rebuild_in_the_middle_of_a_history_goes_on_alike(
     client: redis.Redis, keys_of_its_own: Callable[[], Keys], events: list[RecordedEvent], cut: int, sizes: list[int]
@@ -129,7 +130,7 @@ def test_rebuild_in_the_middle_of_a_history_goes_on_alike(
     assert renamed(projected(client, rebuilt), rebuilt) == renamed(projected(client, live), live)
 
 
-@settings(max_examples=_EXAMPLES_MAX)
+@examples(_EXAMPLES_MAX)
 @given(events=histories.filter(bool), data=st.data())
 def test_rebuild_heals_any_keys_taken_away(
     client: redis.Redis, keys_of_its_own: Callable[[], Keys], events: list[RecordedEvent], data: st.DataObject

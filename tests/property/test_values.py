@@ -58,6 +58,7 @@ def test_text_that_is_taken_can_be_stored(text: str) -> None:
 def test_any_text_is_a_moment_or_none(text: str, now: datetime) -> None:
     """Whatever is typed as WHEN, it names a moment or raises ValueError."""
     try:
-        parse_moment(text, now=now)
+        moment = parse_moment(text, now=now)
     except ValueError:
         return
+    assert not isinstance(moment, datetime) or moment.tzinfo is not None

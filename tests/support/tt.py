@@ -7,14 +7,20 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
+from unittest.mock import patch
 
 import pytest
+import typer.main
 
 from cli.main import main
 
 PROCESS_SECONDS_MAX = 120
+
+_command_of: Final = cache(typer.main.get_command)
+"""Typer makes all commands anew each time it is called, which a process does once, and which takes longer than most of them."""
 
 
 class Ran(NamedTuple):
@@ -35,7 +41,7 @@ Tt = Callable[..., Ran]
 def run_here(capsys: pytest.CaptureFixture[str], *arguments: str) -> Ran:
     """`tt ARGUMENTS` in this process and folder."""
     capsys.readouterr()
-    with pytest.raises(SystemExit) as ended:
+    with pytest.raises(SystemExit) as ended, patch("typer.main.get_command", _command_of):
         main(arguments)
     out, err = capsys.readouterr()
     code = ended.value.code

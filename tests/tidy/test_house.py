@@ -51,6 +51,28 @@ def test_test_states_its_promise(path: Path) -> None:
     assert [test.name for test in found if not ast.get_docstring(test)] == []
 
 
+@pytest.mark.parametrize("path", TESTS, ids=_name)
+def test_test_asserts(path: Path) -> None:
+    """Every test function has an assertion, an expected error, or a call of a function named `assert_…`, where one reads it.
+
+    A test that only runs something passes whatever comes of it.
+    """
+    tests = [node for node in ast.walk(_parse(path)) if isinstance(node, ast.FunctionDef)]
+    assert [test.name for test in tests if test.name.startswith("test_") and not _asserts(test)] == []
+
+
+def _asserts(test: ast.FunctionDef) -> bool:
+    return any(isinstance(node, ast.Assert) or _is_check(node) for node in ast.walk(test))
+
+
+def _is_check(node: ast.AST) -> bool:
+    """Whether it is a call of `raises` or of a function named `assert_…`."""
+    if not isinstance(node, ast.Call):
+        return False
+    name = ast.unparse(node.func).rpartition(".")[2]
+    return name == "raises" or name.startswith("assert_")
+
+
 def _order(name: str) -> tuple[int, str]:
     """Ruff's order of `__all__`: constants, then classes, then the rest."""
     if name.isupper():
