@@ -100,9 +100,10 @@ class TownExistsError(CommandRejectedError):
 class FolderRefusedError(CommandRejectedError):
     """A file or folder cannot be read or written."""
 
-    def __init__(self, path: Path, error: OSError) -> None:
+    def __init__(self, path: Path, error: OSError, *, advice: str | None = None) -> None:
+        """`advice` is what to do, where the system's reason alone does not tell."""
         self.path = path
-        advice = _ADVICE.get(error.errno or 0, "Check its permissions, or choose another.")
+        advice = advice or _ADVICE.get(error.errno or 0, "Check its permissions, or choose another.")
         super().__init__(f"{path} cannot be used: {error.strerror or error}. {advice}")
 
 

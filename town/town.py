@@ -39,6 +39,7 @@ from ledger import (
     InvalidValueError,
     Keys,
     LedgerDamagedError,
+    LedgerError,
     MoveTask,
     NoteTask,
     OutdatedProjectionError,
@@ -103,7 +104,7 @@ from town.plan_file import PLAN_FILE, PlanFile, read_plan_file
 from town.plan_receipts import PlanComparison, PullReceipt, PushReceipt
 from town.reclaim import LostTask, Reclaimer
 from town.references import References, find_on_board
-from town.registry import RegisteredTown, register_town, registered_towns
+from town.registry import RegisteredTown, register_town
 from town.search import FoundFolder, find
 from town.wait import Waited, wait_for
 from town.writer import Receipt, Wish, Writer
@@ -149,6 +150,8 @@ class Town:
         """Called between any two steps of catching up, also of finishing a rebuild; whoever has to end raises in it."""
         self.outdated: OutdatedProjectionError | None = None
         """Set where an older program projected the town, so that what was read was folded from the ledger, which takes longer."""
+        self.unlisted: str | None = None
+        """Set where the town was made just now, and could not be recorded in the registry: why, in words."""
         self._connection = connection
         self._store = EventStore(connection.client, self.keys, where=connection.where)
         self._holder = new_holder()
@@ -194,20 +197,18 @@ class Town:
         """Make the folder at `path` a town, or meet it as it is; start its server and record it in the registry.
 
         In a linked git worktree that is the folder of the main checkout, unless `is_here`: then the worktree is a town of
-        its own. A password in `url` is kept in `~/.tt/passwords.toml`, and stands in no file of the town. What is refused
-        has made nothing.
+        its own. A password in `url` is kept in `~/.tt/passwords.toml`, and stands in no file of the town. What ends with an
+        error has made nothing. The registry is for looking up only: where it cannot be written, `unlisted` says so.
         """
         start = Path(path) if path is not None else Path.cwd()
         checked_actor = current_actor(actor)
-        if is_registered:
-            # Read first: where it is broken, nothing is made.
-            registered_towns()
-        found = make_town(start, name=name, url=url, is_here=is_here)
-        settings = read_settings(found.folder)
-        town = cls(connect(found.folder, settings), folder=found, settings=settings, actor=checked_actor)
+        made = make_town(start, name=name, url=url, is_here=is_here)
+        town = cls(made.connection, folder=made.found, settings=made.settings, actor=checked_actor)
         if is_registered:
             try:
-                register_town(RegisteredTown(settings.name, str(found.folder), is_trust_kept=True))
+                register_town(RegisteredTown(town.name, str(town.folder), is_trust_kept=True))
+            except LedgerError as error:
+                town.unlisted = f"The town is ready, but `tt towns` does not list it. {error}"
             except BaseException:
                 town.close()
                 raise

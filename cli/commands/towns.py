@@ -47,6 +47,8 @@ def init(
     with Town.init(town, name=name, url=url, actor=actor, is_here=here) as made:
         if made.server_warning is not None:
             warn(made.server_warning)
+        if made.unlisted is not None:
+            warn(made.unlisted)
         warn_outdated(made)
         if as_json:
             say_json({"town": made.name, "folder": str(made.folder), "server": made.where})
