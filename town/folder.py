@@ -57,8 +57,17 @@ class Settings(Struct, frozen=True):
 
 
 def start_of_search(path: Path | str | None = None) -> Path:
-    """Where the search for a town begins: `path`, else TT_TOWN, else the current folder."""
-    return Path(path if path is not None else os.environ.get("TT_TOWN") or Path.cwd())
+    """Where the search for a town begins: `path`, else TT_TOWN, else the current folder. FolderRefusedError."""
+    return Path(path if path is not None else os.environ.get("TT_TOWN") or current_folder())
+
+
+def current_folder() -> Path:
+    """The folder that this process is in. FolderRefusedError where it was removed."""
+    try:
+        return Path.cwd()
+    except OSError as error:
+        advice = "The folder that you are in was removed: go to another one, or name the town with --town PATH."
+        raise FolderRefusedError(Path(), error, advice=advice) from error
 
 
 def is_town(folder: Path) -> bool:
@@ -71,9 +80,13 @@ def is_town(folder: Path) -> bool:
 
 
 def absolute(path: Path) -> Path:
-    """`path` from the root, without `..`, with links followed."""
+    """`path` from the root, without `..`, with links followed. FolderRefusedError."""
     with refuse_os_errors(path):
-        return path.expanduser().resolve()
+        try:
+            return path.expanduser().resolve()
+        except RuntimeError as error:
+            # No such user, or one without a home; before Python 3.13 also links that lead in a circle.
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path)) from error
 
 
 def read_settings(folder: Path) -> Settings:

@@ -56,7 +56,7 @@ def keep_password(url: str, password: str, undo: Undo) -> None:
 
 def with_password(url: str) -> str:
     """The URL with the password that is kept for its server and user; as it is where it has one, or none is kept."""
-    if _password_place(url) is not None or not home_path(PASSWORDS_FILE).exists():
+    if _password_place(url) is not None:
         return url
     server = _server(url)
     password = None if server is None else _read().get(server)

@@ -91,7 +91,7 @@ from town.durability import Durability, read_durability
 from town.errors import ImportRefusedError, MigrationSourceError, MomentError
 from town.event_filter import EVERY_EVENT, EventFilter
 from town.event_reader import EVENTS_COUNT, EventReader
-from town.folder import Settings, read_settings, start_of_search
+from town.folder import Settings, current_folder, read_settings, start_of_search
 from town.founding import make_town
 from town.hierarchy import Branch, Hierarchy, tree_on
 from town.legacy import Legacy
@@ -200,7 +200,7 @@ class Town:
         its own. A password in `url` is kept in `~/.tt/passwords.toml`, and stands in no file of the town. What ends with an
         error has made nothing. The registry is for looking up only: where it cannot be written, `unlisted` says so.
         """
-        start = Path(path) if path is not None else Path.cwd()
+        start = Path(path) if path is not None else current_folder()
         checked_actor = current_actor(actor)
         made = make_town(start, name=name, url=url, is_here=is_here)
         town = cls(made.connection, folder=made.found, settings=made.settings, actor=checked_actor)

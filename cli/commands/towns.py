@@ -43,6 +43,7 @@ def init(
 
     Writes tinytown.toml and adds .tt/ and redis.sock to .gitignore. In a folder that is a town already, it starts the server.
     A linked git worktree has the town of its repository's main checkout. A password in the URL is kept in ~/.tt/passwords.toml.
+    What ends with an error has made nothing.
     """
     with Town.init(town, name=name, url=url, actor=actor, is_here=here) as made:
         if made.server_warning is not None:
