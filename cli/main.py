@@ -115,7 +115,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         say_abort()
         sys.exit(Exit.REFUSED)
     except LedgerError as error:
-        _leave(str(error), exit_code(error))
+        _leave("\n".join([str(error), *getattr(error, "__notes__", ())]), exit_code(error))
     except Exception as error:
         if isinstance(error, OSError) and error.filename is None and error.errno in _OUTPUT_REFUSALS:
             _leave(

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from town.data_folder import DataFolder, DataSize
 from town.errors import NotOursError
-from town.folder import is_town, read_settings, setting_place, start_of_search
+from town.folder import absolute, is_town, read_settings, setting_place, start_of_search
 from town.passwords import shown_url
 from town.permission import refuse_program
 from town.search import find_folder, refuse_foreign
@@ -61,7 +61,7 @@ def grant_trust(report: TrustReport) -> None:
 
 
 def _folder(path: Path | None) -> Path:
-    start = start_of_search(path).expanduser().resolve()
+    start = absolute(start_of_search(path))
     if DataFolder(start).exists() and not is_town(start):
         refuse_foreign(start)
         return start

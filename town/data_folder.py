@@ -6,6 +6,7 @@ it with a random token: `town.trust` remembers the token with the file's inode a
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import shutil
@@ -49,6 +50,12 @@ class DataFolder:
         """Whether something lies there, whatever it is."""
         return os.path.lexists(self.path)
 
+    def is_empty(self) -> bool:
+        """Whether it is a folder that holds nothing."""
+        with suppress(OSError), os.scandir(self.path) as entries:
+            return self.path.is_dir() and not self.path.is_symlink() and next(entries, None) is None
+        return False
+
     @contextmanager
     def opened(self) -> Iterator[int]:
         """Inside, a descriptor of the folder, which its name need not lead to any more."""
@@ -84,20 +91,31 @@ class DataFolder:
 
         Of several processes at once one makes it, and it is there whole or not at all.
         """
-        if self.exists() and not self._is_empty():
+        if self.exists() and not self.is_empty():
             return
         new = self.path.with_name(f"{DATA_FOLDER}.{secrets.token_hex(8)}.new")
         try:
             new.mkdir(mode=0o700)
             try:
-                self._allow_new(new)
-                # A folder that is there already, and not empty, was made by another process meanwhile.
-                with suppress(OSError):
+                grant = self._allow_new(new)
+                try:
                     new.rename(self.path)
+                except OSError as error:
+                    grant.path.unlink(missing_ok=True)
+                    # A folder that is there already, and not empty, was made by another process meanwhile.
+                    if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+                        raise
             finally:
                 shutil.rmtree(new, ignore_errors=True)
         except OSError as error:
             raise FolderRefusedError(self.path, error) from error
+
+    def remove(self) -> None:
+        """Remove the folder, which was made a moment ago and holds nothing yet, and what allowed it. OSError, NotOursError."""
+        grant = self._grant()
+        shutil.rmtree(self.path)
+        if grant is not None:
+            grant.path.unlink(missing_ok=True)
 
     def is_known(self) -> bool:
         """Whether it was made on this machine by this user, or allowed."""
@@ -154,11 +172,6 @@ class DataFolder:
             os.fchmod(descriptor, 0o700)
         return descriptor
 
-    def _is_empty(self) -> bool:
-        with suppress(OSError), os.scandir(self.path) as entries:
-            return self.path.is_dir() and not self.path.is_symlink() and next(entries, None) is None
-        return False
-
     def _grant(self) -> Grant | None:
         """What has to be allowed for this very folder; None where it has no token."""
         try:
@@ -174,7 +187,7 @@ class DataFolder:
             return None
         return _data_grant(token, status)
 
-    def _allow_new(self, place: Path) -> None:
+    def _allow_new(self, place: Path) -> Grant:
         """Write a token of our own into the folder at `place`, and allow what has it. OSError, FolderRefusedError."""
         token = secrets.token_hex(_TOKEN_BYTES)
         flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -185,7 +198,9 @@ class DataFolder:
             status = os.fstat(file)
         finally:
             os.close(file)
-        allow(_data_grant(token, status), self._folder)
+        grant = _data_grant(token, status)
+        allow(grant, self._folder)
+        return grant
 
     def _walk(self) -> Iterator[tuple[Path, os.stat_result]]:
         """Everything in the folder, itself first, with its own status, links not followed. NotOursError beyond ENTRIES_MAX."""

@@ -21,6 +21,8 @@ CommandRejectedError
   ProgramNotFoundError       what a runner is to run is no program; no task was touched
   ProgramNotStartedError     the system could not start it; the task at hand failed for it
   MigrationSourceError       the server to migrate from is the town's own
+WrongExpectedVersionError
+  OvertakenError             others changed a task at each attempt to decide on it
 StoreUnavailableError
   RunUnfinishedError         what came of a run could not be written down
   ServerStartError           the town's own server did not start
@@ -41,7 +43,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from ledger import CommandRejectedError, LedgerDamagedError, StoreUnavailableError
+from ledger import CommandRejectedError, LedgerDamagedError, StoreUnavailableError, WrongExpectedVersionError
 from projections import Finding
 
 PROBLEMS_SHOWN_MAX = 20
@@ -98,9 +100,10 @@ class TownExistsError(CommandRejectedError):
 class FolderRefusedError(CommandRejectedError):
     """A file or folder cannot be read or written."""
 
-    def __init__(self, path: Path, error: OSError) -> None:
+    def __init__(self, path: Path, error: OSError, *, advice: str | None = None) -> None:
+        """`advice` is what to do, where the system's reason alone does not tell."""
         self.path = path
-        advice = _ADVICE.get(error.errno or 0, "Check its permissions, or choose another.")
+        advice = advice or _ADVICE.get(error.errno or 0, "Check its permissions, or choose another.")
         super().__init__(f"{path} cannot be used: {error.strerror or error}. {advice}")
 
 
@@ -287,6 +290,20 @@ class MigrationSourceError(CommandRejectedError):
         self.where = where
         super().__init__(
             f"The server at {where} is the one that the town is on. Leave out --from-url: its old tasks are found there."
+        )
+
+
+class OvertakenError(WrongExpectedVersionError):
+    """Others changed a task that was decided on, at each attempt; nothing was written."""
+
+    def __init__(self, conflict: WrongExpectedVersionError, *, attempts: int) -> None:
+        self.attempts = attempts
+        super().__init__(conflict.task, expected=conflict.expected, actual=conflict.actual)
+
+    def __str__(self) -> str:
+        return (
+            f"Others changed task {self.task} at each of {self.attempts} attempts to decide on it, so nothing was written."
+            f" `tt task history {self.task}` shows what they do; try again."
         )
 
 

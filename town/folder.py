@@ -8,6 +8,7 @@ redis.sock       the embedded server's socket
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import secrets
@@ -25,6 +26,7 @@ from ledger import TOWN_NAME_CHARS_MAX, TOWN_NAMES_RESERVED, InvalidValueError, 
 from town.errors import FolderRefusedError, SettingsError, TownExistsError
 from town.plain_file import open_plain
 from town.repository import branch, find_repository
+from town.undo import Undo
 
 SETTINGS_FILE: Final = "tinytown.toml"
 SOCKET_FILE: Final = "redis.sock"
@@ -55,8 +57,17 @@ class Settings(Struct, frozen=True):
 
 
 def start_of_search(path: Path | str | None = None) -> Path:
-    """Where the search for a town begins: `path`, else TT_TOWN, else the current folder."""
-    return Path(path if path is not None else os.environ.get("TT_TOWN") or Path.cwd())
+    """Where the search for a town begins: `path`, else TT_TOWN, else the current folder. FolderRefusedError."""
+    return Path(path if path is not None else os.environ.get("TT_TOWN") or current_folder())
+
+
+def current_folder() -> Path:
+    """The folder that this process is in. FolderRefusedError where it was removed."""
+    try:
+        return Path.cwd()
+    except OSError as error:
+        advice = "The folder that you are in was removed: go to another one, or name the town with --town PATH."
+        raise FolderRefusedError(Path(), error, advice=advice) from error
 
 
 def is_town(folder: Path) -> bool:
@@ -69,9 +80,13 @@ def is_town(folder: Path) -> bool:
 
 
 def absolute(path: Path) -> Path:
-    """`path` from the root, without `..`, with links followed."""
+    """`path` from the root, without `..`, with links followed. FolderRefusedError."""
     with refuse_os_errors(path):
-        return path.expanduser().resolve()
+        try:
+            return path.expanduser().resolve()
+        except RuntimeError as error:
+            # No such user, or one without a home; before Python 3.13 also links that lead in a circle.
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path)) from error
 
 
 def read_settings(folder: Path) -> Settings:
@@ -86,10 +101,10 @@ def read_settings(folder: Path) -> Settings:
     return settings
 
 
-def make_folder(folder: Path, *, name: str | None = None, url: str | None = None) -> Settings:
-    """Make `folder` a town, or meet it as it is; returns its settings.
+def settings_to_be(folder: Path, *, name: str | None = None, url: str | None = None) -> Settings:
+    """What the settings of the town in `folder` are, or would be if it were made one. Nothing is written.
 
-    TownExistsError where it is a town of another name; FolderRefusedError where it cannot be written.
+    TownExistsError where it is a town of another name; SettingsError where it is at another URL.
     """
     if is_town(folder):
         settings = read_settings(folder)
@@ -101,16 +116,36 @@ def make_folder(folder: Path, *, name: str | None = None, url: str | None = None
             )
         return settings
     chosen = check_town_name(name) if name is not None else suggest_name(folder)
-    settings = Settings(chosen, RedisSettings(url=url))
-    with refuse_os_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        _add_gitignore_lines(folder / ".gitignore")
-        table: dict[str, object] = {"name": settings.name}
-        if url is not None:
-            table["redis"] = {"url": url}
-        # Last, because its presence makes the folder a town.
-        write_toml(folder / SETTINGS_FILE, table)
-    return settings
+    return Settings(chosen, RedisSettings(url=url))
+
+
+def write_new_settings(folder: Path, settings: Settings) -> None:
+    """Write the `tinytown.toml` that makes the folder a town. FolderRefusedError, also where there is one: it is left alone."""
+    table: dict[str, object] = {"name": settings.name}
+    if settings.redis.url is not None:
+        table["redis"] = {"url": settings.redis.url}
+    path = folder / SETTINGS_FILE
+    with refuse_os_errors(path):
+        make_by_link(path, tomli_w.dumps(table).encode(), mode=_OWN_MODE)
+
+
+def add_gitignore_lines(folder: Path, undo: Undo) -> None:
+    """Let git leave the town's files alone: what is missing comes to the end of `.gitignore`, and the rest stays, byte for byte.
+
+    OSError, NotOursError.
+    """
+    path = folder / ".gitignore"
+    existed = os.path.lexists(path)
+    flags = os.O_RDWR | os.O_CREAT | os.O_APPEND
+    before = added = b""
+    undo.add(path, lambda: _take_back_lines(path, before if existed else None, added))
+    with open(open_plain(path, flags, path=path, mode=_SHARED_MODE), "r+b") as file:  # noqa: PTH123 - a descriptor has no path
+        before = file.read()
+        missing = [line for line in GITIGNORE_LINES if line.encode() not in before.splitlines()]
+        if missing:
+            separator = "" if before.endswith(b"\n") or not before else "\n"
+            added = (separator + "".join(f"{line}\n" for line in missing)).encode()
+            file.write(added)
 
 
 def suggest_name(folder: Path) -> str:
@@ -166,9 +201,9 @@ def write_by_rename(
         written.replace(path)
 
 
-def make_by_link(path: Path, content: bytes) -> None:
+def make_by_link(path: Path, content: bytes, *, mode: int = _SHARED_MODE) -> None:
     """Write a file where there is none: a crash or an error leaves the whole file or none. FileExistsError."""
-    with _written_beside(path, content, None, _SHARED_MODE) as written:
+    with _written_beside(path, content, None, mode) as written:
         try:
             path.hardlink_to(written)
         except FileExistsError:
@@ -236,12 +271,16 @@ def refuse_os_errors(path: Path) -> Iterator[None]:
         raise FolderRefusedError(Path(error.filename) if isinstance(error.filename, str) else path, error) from error
 
 
-def _add_gitignore_lines(path: Path) -> None:
-    """Add what is missing at the end; what is there stays, byte for byte."""
-    flags = os.O_RDWR | os.O_CREAT | os.O_APPEND
-    with open(open_plain(path, flags, path=path, mode=_SHARED_MODE), "r+b") as file:  # noqa: PTH123 - a descriptor has no path
+def _take_back_lines(path: Path, before: bytes | None, added: bytes) -> None:
+    """Put `.gitignore` as it was, None for absent, as long as nobody else changed it meanwhile. OSError."""
+    if before is not None and not added:
+        return
+    with open(open_plain(path, os.O_RDWR, path=path), "r+b") as file:  # noqa: PTH123 - a descriptor has no path
         content = file.read()
-        missing = [line for line in GITIGNORE_LINES if line.encode() not in content.splitlines()]
-        if missing:
-            separator = "" if content.endswith(b"\n") or not content else "\n"
-            file.write((separator + "".join(f"{line}\n" for line in missing)).encode())
+        kept = before or b""
+        if not content.startswith(kept) or not added.startswith(content[len(kept) :]):
+            raise FileExistsError(errno.EEXIST, "was changed meanwhile", str(path))
+        if before is None:
+            path.unlink()
+        else:
+            file.truncate(len(kept))

@@ -1,51 +1,183 @@
 """Founding: makes a folder a town, and remembers that what it leads to is this user's own. All or nothing.
 
 Who makes a town allows what it leads to; a town that is met as it is has to be allowed like any other (`permission`).
+`tinytown.toml` is written last, when the server has answered: until then nobody can find the town, so it can be taken back.
 """
 
 from __future__ import annotations
 
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
+from msgspec import Struct
+
+from town.connection import Connection, connect, server_url
 from town.data_folder import DataFolder
-from town.folder import absolute, is_town, make_folder, refuse_os_errors
-from town.home import home_path, make_home_folder
+from town.errors import FolderRefusedError
+from town.folder import (
+    SETTINGS_FILE,
+    SOCKET_FILE,
+    Settings,
+    absolute,
+    add_gitignore_lines,
+    is_town,
+    refuse_os_errors,
+    settings_to_be,
+    write_new_settings,
+)
+from town.home import HOME_ADVICE, home_path
 from town.passwords import keep_password, split_password
 from town.search import FoundFolder, place_of_new_town, refuse_foreign
-from town.trust import TRUSTED_FOLDER, allow, connection_grant, own_town_grant
+from town.server import EmbeddedServer
+from town.trust import (
+    TRUSTED_FOLDER,
+    Grant,
+    allow,
+    connection_grant,
+    is_granted,
+    own_town_grant,
+    trusts_everything,
+)
+from town.undo import Undo, all_or_nothing
+
+FOUNDING_SECONDS_MAX: Final = 120
+"""How long one `tt init` waits for another one in the same folder."""
+_POLL_SECONDS: Final = 0.01
 
 
-def make_town(start: Path, *, name: str | None, url: str | None, is_here: bool) -> FoundFolder:
-    """Make the folder at `start` a town, or meet the one that is there. Its server is not started.
+class MadeTown(Struct, frozen=True):
+    """A town that was made or met: its folder, what its settings say, and a connection that answers."""
 
-    NotOursError, NotTrustedError, FolderRefusedError, TownExistsError, SettingsError: nothing was made.
+    found: FoundFolder
+    settings: Settings
+    connection: Connection
+
+
+def make_town(start: Path, *, name: str | None, url: str | None, is_here: bool) -> MadeTown:
+    """Make the folder at `start` a town, or meet the one that is there, and connect to its server.
+
+    NotOursError, NotTrustedError, FolderRefusedError, TownExistsError, SettingsError, StoreUnavailableError: nothing was
+    made, and nothing of a town that was there is changed.
     """
     start = absolute(start)
     if is_here:
         refuse_foreign(start)
     place = FoundFolder(start) if is_here else place_of_new_town(start)
     plain_url, password = (None, None) if url is None else split_password(url)
-    if is_town(place.folder):
-        make_folder(place.folder, name=name, url=plain_url)
-        if plain_url is not None and password is not None:
-            # Said again: the one before may have been wrong.
-            keep_password(plain_url, password)
-    else:
-        _found(place.folder, name=name, url=plain_url, password=password)
-    if is_here and place_of_new_town(start).folder != start:
-        allow(own_town_grant(start), start)
-    return place
+    # What is wrong with the words is said before anything is made.
+    settings_to_be(place.folder, name=name, url=plain_url)
+    with all_or_nothing() as undo:
+        with refuse_os_errors(place.folder):
+            _make_folders(place.folder, undo)
+        with _alone(place.folder):
+            is_new = not is_town(place.folder)
+            settings = settings_to_be(place.folder, name=name, url=plain_url)
+            if is_new:
+                _prepare(place.folder, settings, undo)
+            if plain_url is not None and password is not None:
+                # Said again, it takes the place of the one before, which may have been wrong.
+                keep_password(plain_url, password, undo)
+            if is_here and place_of_new_town(start).folder != start:
+                _allow(own_town_grant(start), start, undo)
+            connection = connect(place.folder, settings)
+            if is_new:
+                try:
+                    write_new_settings(place.folder, settings)
+                except BaseException:
+                    connection.close()
+                    raise
+    return MadeTown(place, settings, connection)
 
 
-def _found(folder: Path, *, name: str | None, url: str | None, password: str | None) -> None:
-    if url is None and DataFolder(folder).exists():
+def _prepare(folder: Path, settings: Settings, undo: Undo) -> None:
+    """Everything that has to be there before the server of a new town is connected to."""
+    undo.note = "No town was made"
+    data = DataFolder(folder)
+    if settings.redis.url is None and data.exists():
         # Data without a town: whoever brought it, it is not loaded unasked.
-        DataFolder(folder).require_trust()
-    with refuse_os_errors(home_path(TRUSTED_FOLDER)):
-        # Looked at first: a town whose trust cannot be kept would be refused at its next command.
-        make_home_folder(home_path(TRUSTED_FOLDER) / "grant")
-    if url is not None and password is not None:
-        keep_password(url, password)
-    make_folder(folder, name=name, url=url)
-    if url is not None:
-        allow(connection_grant(folder, url), folder)
+        data.require_trust()
+    _make_home(undo)
+    with refuse_os_errors(folder):
+        add_gitignore_lines(folder, undo)
+    if settings.redis.url is not None:
+        _allow(connection_grant(folder, settings.redis.url), folder, undo)
+    if server_url(settings) is None:
+        _add_server(folder, undo)
+
+
+def _make_folders(folder: Path, undo: Undo) -> None:
+    missing = [each for each in (folder, *folder.parents) if not each.is_dir()]
+    for each in reversed(missing):
+        undo.make_folder(each)
+
+
+def _make_home(undo: Undo) -> None:
+    """A town whose trust cannot be kept would be refused at its next command; with TT_TRUST nothing has to be kept."""
+    if trusts_everything():
+        return
+    path = home_path(TRUSTED_FOLDER)
+    try:
+        for folder in (path.parent, path):
+            undo.make_folder(folder, mode=0o700)
+    except OSError as error:
+        raise FolderRefusedError(path, error, advice=HOME_ADVICE) from error
+
+
+def _allow(grant: Grant, folder: Path, undo: Undo) -> None:
+    if not is_granted(grant):
+        undo.add(grant.path, grant.path.unlink)
+    allow(grant, folder)
+
+
+def _add_server(folder: Path, undo: Undo) -> None:
+    """The town's own server and its data, which the first connection makes, are taken back unless they were there before."""
+    data, server = DataFolder(folder), EmbeddedServer(folder)
+    had_folder, had_data = data.exists(), data.exists() and not data.is_empty()
+    was_running = had_data and server.is_running()
+    had_socket = os.path.lexists(folder / SOCKET_FILE)
+
+    def take_back() -> None:
+        if not was_running:
+            server.stop()
+        if not had_socket:
+            (folder / SOCKET_FILE).unlink(missing_ok=True)
+        if not had_data and data.exists():
+            data.remove()
+        if had_folder and not had_data:
+            data.path.mkdir(mode=0o700)
+
+    undo.add(data.path, take_back)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Inside, no other `tt init` works on the folder. FolderRefusedError after a bound."""
+    with refuse_os_errors(folder):
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        _lock(descriptor, folder)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int, folder: Path) -> None:
+    deadline = time.monotonic() + FOUNDING_SECONDS_MAX
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            if time.monotonic() > deadline:
+                advice = "Another `tt init` is at work there: wait for it, or end it, and try again."
+                raise FolderRefusedError(folder / SETTINGS_FILE, error, advice=advice) from error
+            time.sleep(_POLL_SECONDS)
+        except OSError:
+            # A file system without locks: then it is for the user to run one at a time.
+            return
+        else:
+            return

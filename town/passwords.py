@@ -5,6 +5,7 @@ A URL in a town's file names the server and the user; the password that belongs 
 
 from __future__ import annotations
 
+import tomllib
 from typing import Final
 from urllib.parse import quote, unquote, urlsplit
 
@@ -13,8 +14,9 @@ from msgspec import Struct
 
 from ledger import InvalidValueError
 from town.errors import SettingsError
-from town.folder import read_toml, refuse_os_errors, write_toml
-from town.home import home_path, make_home_folder
+from town.folder import read_toml, refuse_os_errors, write_by_rename, write_toml
+from town.home import home_path, locked_home
+from town.undo import Undo
 
 PASSWORDS_FILE: Final = "passwords.toml"
 UNKNOWN_URL: Final = "the configured URL"
@@ -34,8 +36,8 @@ def split_password(url: str) -> tuple[str, str | None]:
     return f"{scheme}://{user}{'@' if user else ''}{url[at + 1 :]}", unquote(url[colon + 1 : at])
 
 
-def keep_password(url: str, password: str) -> None:
-    """Remember the password of the server and user that `url` names.
+def keep_password(url: str, password: str, undo: Undo) -> None:
+    """Remember the password of the server and user that `url` names, in place of the one before.
 
     InvalidValueError where it names none, SettingsError, FolderRefusedError: nothing was written.
     """
@@ -44,13 +46,17 @@ def keep_password(url: str, password: str) -> None:
         raise InvalidValueError("URL", "cannot be read", "Correct it: redis://[user:password@]host:port/database.")
     path = home_path(PASSWORDS_FILE)
     with refuse_os_errors(path):
-        make_home_folder(path)
-        write_toml(path, {"passwords": _read() | {server: password}})
+        undo.make_folder(path.parent, mode=0o700)
+        with locked_home():
+            before = path.read_bytes() if path.exists() else None
+            table = _read()
+            undo.add(path, lambda: _take_back(server, password, kept=table.get(server), before=before))
+            write_toml(path, {"passwords": table | {server: password}})
 
 
 def with_password(url: str) -> str:
     """The URL with the password that is kept for its server and user; as it is where it has one, or none is kept."""
-    if _password_place(url) is not None or not home_path(PASSWORDS_FILE).exists():
+    if _password_place(url) is not None:
         return url
     server = _server(url)
     password = None if server is None else _read().get(server)
@@ -95,6 +101,24 @@ def _server(url: str) -> str | None:
     except ValueError:
         return None
     return f"{parts.username or ''}@{where}"
+
+
+def _take_back(server: str, password: str, *, kept: str | None, before: bytes | None) -> None:
+    """Put the passwords as they were `before`; what another process wrote meanwhile stays. OSError, SettingsError."""
+    path = home_path(PASSWORDS_FILE)
+    with locked_home():
+        now = _read()
+        if now.get(server) != password:
+            return
+        remaining = {name: each for name, each in now.items() if name != server}
+        if kept is not None:
+            remaining[server] = kept
+        if before is None and not remaining:
+            path.unlink(missing_ok=True)
+        elif before is not None and msgspec.convert(tomllib.loads(before.decode()), _Passwords).passwords == remaining:
+            write_by_rename(path, before, mode=0o600)
+        else:
+            write_toml(path, {"passwords": remaining})
 
 
 def _read() -> dict[str, str]:

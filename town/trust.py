@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Struct
 
 from town.errors import FolderRefusedError
-from town.home import home_path, make_home_folder
+from town.home import HOME_ADVICE, home_path, make_home_folder
 
 TRUSTED_FOLDER: Final = "trusted"
 
@@ -70,18 +70,18 @@ def is_granted(grant: Grant) -> bool:
 
 
 def allow(grant: Grant, folder: Path) -> None:
-    """Allow it from now on, for the town in `folder`. FolderRefusedError where `~/.tt` cannot be written."""
+    """Allow it from now on, for the town in `folder`. FolderRefusedError where `~/.tt` cannot be written.
+
+    With TT_TRUST nothing has to be kept, so a home that cannot be written is no obstacle.
+    """
     path = grant.path
     record = _Record(grant.kind, _text(folder), datetime.now(UTC).isoformat(timespec="seconds"))
     try:
         make_home_folder(path)
-        file = os.open(path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        try:
-            os.write(file, msgspec.json.encode(record) + b"\n")
-        finally:
-            os.close(file)
+        _write(path, msgspec.json.encode(record) + b"\n")
     except OSError as error:
-        raise FolderRefusedError(path, error) from error
+        if not trusts_everything():
+            raise FolderRefusedError(path, error, advice=HOME_ADVICE) from error
 
 
 def revoke_trust(folder: Path) -> int:
@@ -104,6 +104,20 @@ def revoke_trust(folder: Path) -> int:
     except OSError as error:
         raise FolderRefusedError(trusted, error) from error
     return revoked
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a grant's file; an error leaves none where there was none, because its name alone grants. OSError."""
+    existed = os.path.lexists(path)
+    file = os.open(path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        os.write(file, content)
+    except OSError:
+        if not existed:
+            path.unlink(missing_ok=True)
+        raise
+    finally:
+        os.close(file)
 
 
 def _text(folder: Path) -> str:

@@ -43,6 +43,7 @@ from ledger import (
 )
 from projections import LiveBoard
 from town.damage import damage_of, damage_of_absent
+from town.errors import OvertakenError
 
 DECIDE_ATTEMPTS_MAX: Final = 20
 
@@ -83,6 +84,14 @@ class Decisions(Struct, frozen=True):
 Made = TypeVar("Made", bound=Decisions)
 
 
+class _StaleError(Exception):
+    """A task is not as it was when it was decided on; `conflict` says which."""
+
+    def __init__(self, conflict: WrongExpectedVersionError) -> None:
+        self.conflict = conflict
+        super().__init__(str(conflict))
+
+
 class Writer:
     """Writes one town's ledger as `actor`. `catch_up` projects up to a position, or to the end."""
 
@@ -96,9 +105,10 @@ class Writer:
     def execute(
         self, wish: Callable[[], Wish], *, reason: str | None = None, expected_version: int | None = None
     ) -> Receipt:
-        """Carry out a wish; where another writer was first, read and decide again, unless a version was expected.
+        """Carry out a wish; where another writer was first, read and decide again.
 
-        `wish` is made anew at each attempt, after catching up.
+        `wish` is made anew at each attempt, after catching up. Where the command's own task is not at `expected_version`,
+        WrongExpectedVersionError; that a parent changed meanwhile is no reason for it. OvertakenError after a bound.
         """
         checked_reason = None if reason is None else check_text(reason, "reason")
 
@@ -115,7 +125,7 @@ class Writer:
             events, positions = self._append([(task, version, facts)], relied_on, reason=checked_reason)
             return Receipt(_after(state, events, positions), tuple(positions))
 
-        return self._attempt(attempt, attempts_max=1 if expected_version is not None else DECIDE_ATTEMPTS_MAX)
+        return self._attempt(attempt)
 
     def execute_all(
         self,
@@ -136,10 +146,13 @@ class Writer:
             state, version = loaded[-1]
             if expected_version is not None and version != expected_version:
                 raise WrongExpectedVersionError(wished[-1].task, expected=expected_version, actual=version)
+            # The last one first: it is the task that was named, so its refusal is the reason to give.
+            own_facts = decide(state, wished[-1])
             decided = [
                 (command.task, at_version, decide(task, command))
-                for command, (task, at_version) in zip(wished, loaded, strict=True)
+                for command, (task, at_version) in zip(wished[:-1], loaded[:-1], strict=True)
             ]
+            decided.append((wished[-1].task, version, own_facts))
             if not any(facts for _, _, facts in decided):
                 assert state is not None, "only what is there can be as wished already"
                 return Receipt(state, ())
@@ -148,7 +161,7 @@ class Writer:
             after = _after(state, [event for event, _ in own], [at for _, at in own])
             return Receipt(after, tuple(positions))
 
-        return self._attempt(attempt, attempts_max=1 if expected_version is not None else DECIDE_ATTEMPTS_MAX)
+        return self._attempt(attempt)
 
     def assign_all(self, agent: str, *, reason: str | None = None) -> tuple[Task, ...]:
         """Give the whole backlog to an agent, all or none; returns the tasks it got."""
@@ -194,29 +207,30 @@ class Writer:
 
         return self._attempt(attempt)
 
-    def _attempt(self, attempt: Callable[[], Result], *, attempts_max: int = DECIDE_ATTEMPTS_MAX) -> Result:
-        """What `attempt` returns; where another writer was first, catch up and attempt again."""
-        for remaining in reversed(range(attempts_max)):
+    def _attempt(self, attempt: Callable[[], Result]) -> Result:
+        """What `attempt` returns; where another writer was first, catch up and attempt again. OvertakenError."""
+        for remaining in reversed(range(DECIDE_ATTEMPTS_MAX)):
             self._catch_up(None)
             try:
                 return attempt()
-            except WrongExpectedVersionError:
+            except _StaleError as stale:
                 if not remaining:
-                    raise
+                    raise OvertakenError(stale.conflict, attempts=DECIDE_ATTEMPTS_MAX) from stale.conflict
             except TaskDamagedError as damage:
                 task = None if damage.flaw is not None else self._live.get(damage.task)
                 raise (None if task is None else damage_of(self._store, task)) or damage from None
         raise AssertionError("the last attempt returns or raises")
 
     def _decide(self, state: Task | None, command: Command, relied_on: Mapping[str, int]) -> list[Event]:
-        """As `decide`; a refusal holds only if what it relied on was read at one moment: WrongExpectedVersionError."""
+        """As `decide`; a refusal holds only if what it relied on was read at one moment: else _StaleError."""
         try:
             return decide(state, command)
         except CommandRejectedError:
             for other, version in relied_on.items():
                 actual = self._store.head(other)[0]
                 if actual != version:
-                    raise WrongExpectedVersionError(other, expected=version, actual=actual) from None
+                    conflict = WrongExpectedVersionError(other, expected=version, actual=actual)
+                    raise _StaleError(conflict) from None
             raise
 
     def _append(
@@ -227,7 +241,7 @@ class Writer:
         reason: str | None = None,
         backdate_ms: int | None = None,
     ) -> tuple[list[NewEvent], list[Position]]:
-        """Append what was decided, all or none, and project it.
+        """Append what was decided, all or none, and project it. _StaleError: nothing was written.
 
         Where only projecting fails, the error says that the events are in the ledger.
         """
@@ -242,7 +256,10 @@ class Writer:
             if task in self._live.lost and self._live.get(task) is None:
                 raise self._live.loss_of(task)
         versions = dict(guards) | {task: version for task, version, _ in decided}
-        positions = self._store.append(events, versions, backdate_ms=backdate_ms)
+        try:
+            positions = self._store.append(events, versions, backdate_ms=backdate_ms)
+        except WrongExpectedVersionError as conflict:
+            raise _StaleError(conflict) from conflict
         try:
             self._catch_up(positions[-1])
         except StoreUnavailableError as error:

@@ -43,10 +43,13 @@ def init(
 
     Writes tinytown.toml and adds .tt/ and redis.sock to .gitignore. In a folder that is a town already, it starts the server.
     A linked git worktree has the town of its repository's main checkout. A password in the URL is kept in ~/.tt/passwords.toml.
+    What ends with an error has made nothing.
     """
     with Town.init(town, name=name, url=url, actor=actor, is_here=here) as made:
         if made.server_warning is not None:
             warn(made.server_warning)
+        if made.unlisted is not None:
+            warn(made.unlisted)
         warn_outdated(made)
         if as_json:
             say_json({"town": made.name, "folder": str(made.folder), "server": made.where})

@@ -356,6 +356,31 @@ def test_complete_with_children_that_nobody_has_needs_an_agent(tt: Tt, town: Pat
     assert tt("task", "complete", "code", "--with-children", "--force").code == 2
 
 
+@pytest.mark.parametrize(
+    ("before", "options", "words"),
+    [
+        (["task", "cancel", "code"], [], "is cancelled already"),
+        (["task", "fail", "code", "--agent", "ada"], [], "is failed already"),
+        (["task", "complete", "code", "--agent", "ada", "--force"], ["--result", "Other"], "is completed already"),
+        (["task", "assign", "code", "ada"], ["--agent", "bob"], "is with ada, not bob"),
+        (["task", "note", "code", "pending still"], [], "Nobody has task"),
+    ],
+    ids=["cancelled", "failed", "completed", "held", "pending"],
+)
+def test_refusal_to_complete_with_children_is_about_the_task_itself(
+    before: list[str], options: list[str], words: str, tt: Tt, town: Path
+) -> None:
+    """It named a child that nobody has, and asked for an agent, where the task was cancelled."""
+    assert town.is_dir()
+    ids = family(tt)
+    assert tt(*before).code == 0
+    ran = tt("task", "complete", "code", "--with-children", *options)
+    assert ran.code == 1
+    assert words in ran.err
+    assert ids["code"] in ran.err
+    assert {state(tt, ids[name]) for name in ("a", "b")} == {"pending"}
+
+
 def test_deep_tree_is_shown(tt: Tt, town: Path) -> None:
     """Hundreds of levels are walked; what lies too deep to be shown is counted."""
     assert town.is_dir()

@@ -166,6 +166,17 @@ def test_no_town_is_refused(tt: Tt, folder: Path) -> None:
     assert_refused(tt("tasks"), 1, f"No town at {folder}", "tt init")
 
 
+@pytest.mark.parametrize("command", ["tasks", "init", "trust", "plan", "stop"])
+def test_place_that_is_none_is_refused(command: str, tt: Tt, folder: Path) -> None:
+    """The home of a user that there is not, and a current folder that was removed. Both ended with exit code 70."""
+    assert_refused(tt(command, "--town", "~nobody-of-that-name/x"), 1, "~nobody-of-that-name/x cannot be used")
+    gone = folder / "gone"
+    gone.mkdir()
+    os.chdir(gone)
+    gone.rmdir()
+    assert_refused(tt(command), 1, "The folder that you are in was removed")
+
+
 def test_folder_not_writable_is_refused(tt: Tt, folder: Path) -> None:
     """A folder that cannot be written does not become a town."""
     if os.geteuid() == 0:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import redis
 
 from tests.support.towns import end_server
 from tests.support.traps import Listener, contents, make_program
@@ -344,12 +345,20 @@ def test_tt_trust_takes_what_another_user_owns(clone: Path, tt: Tt, monkeypatch:
     assert tt("tasks").code == 0
 
 
-def test_password_that_is_said_again_replaces_the_one_before(folder: Path, tt: Tt, own_home: Path) -> None:
-    """A first `tt init --url` with a wrong password is put right by a second one."""
-    for password in ("wrong", "right"):
-        assert tt("init", "--name", "demo", "--url", f"redis://:{password}@127.0.0.1:1/0").code == 4
-        assert password in (own_home / ".tt" / "passwords.toml").read_text()
-    assert "right" not in (folder / SETTINGS_FILE).read_text()
+def test_password_is_kept_where_the_server_takes_it(
+    folder: Path, tt: Tt, own_home: Path, client: redis.Redis, server_socket: Path
+) -> None:
+    """A wrong one makes no town and is not kept; a right one that is said again replaces the one before."""
+    passwords = own_home / ".tt" / "passwords.toml"
+    client.acl_setuser("demo", enabled=True, passwords=["+first", "+again"], keys=["*"], commands=["+@all"])
+    for password, code in (("wrong", 4), ("first", 0), ("again", 0), ("wrong", 4)):
+        ran = tt("init", "--name", "demo", "--url", f"unix://demo:{password}@{server_socket}")
+        assert ran.code == code, ran.err
+        assert "wrong" not in (passwords.read_text() if passwords.exists() else "")
+        assert (folder / SETTINGS_FILE).exists() == passwords.exists()
+    client.acl_deluser("demo")
+    assert "again" in passwords.read_text()
+    assert "again" not in (folder / SETTINGS_FILE).read_text()
 
 
 def test_init_with_a_url_that_cannot_be_read_makes_nothing(folder: Path, tt: Tt) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from copy import copy
 from pathlib import Path
 from typing import Any, Final
@@ -32,9 +32,11 @@ from ledger import (
     ReopenTask,
     RequeueTask,
     StartTask,
+    State,
     TagTask,
     Task,
     TaskCycleError,
+    WrongExpectedVersionError,
     decide,
     evolve,
 )
@@ -44,7 +46,8 @@ from tests.support.outcomes import Outcome, read_outcomes
 from tests.support.processes import run_at_once
 from tests.support.projectors import background_projectors
 from tests.support.towns import client_of
-from town import Town
+from town import OvertakenError, Town
+from town.writer import DECIDE_ATTEMPTS_MAX
 
 WRITERS = 8
 COMMANDS_EACH = 400 if os.environ.get("TT_STRESS") else 80
@@ -220,12 +223,7 @@ def assert_conflicts_were_justified(run: Run) -> None:
         task, expected, actual = outcome.conflict or ("", 0, 0)
         versions = {run.past.version(task, seq) for seq in moments(outcome)}
         assert actual in versions - {expected}, outcome
-        if task == outcome.task:
-            assert expected == outcome.expected_version, outcome
-        else:
-            # A task above the new parent, on whose version the move relied.
-            assert outcome.verb == "move", outcome
-            assert expected in versions, outcome
+        assert (task, expected) == (outcome.task, outcome.expected_version), outcome
 
 
 # --- races, one at a time ----------------------------------------------------------------------------------------
@@ -286,6 +284,65 @@ def test_two_moves_at_once_close_no_circle(two: tuple[Town, Town], monkeypatch: 
     with pytest.raises(TaskCycleError):
         us.move(a, b)
     assert [us.task(task).parent_id for task in (a, b, c)] == [None, c, a]
+
+
+def overtake_appends(town: Town, monkeypatch: pytest.MonkeyPatch, change: Callable[[], object], *, times: int) -> None:
+    """Another writer does `change` between the decision and the append of each of the next commands in `town`."""
+    append = town._writer._append
+    remaining = [change] * times
+
+    def append_and_be_overtaken(*arguments: Any, **options: Any) -> object:
+        if remaining:
+            remaining.pop()()
+        return append(*arguments, **options)
+
+    monkeypatch.setattr(town._writer, "_append", append_and_be_overtaken)
+
+
+def test_expected_version_is_of_the_named_task_and_of_no_other(
+    two: tuple[Town, Town], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A parent or a child that changes meanwhile is read again; it was a conflict over a version that nobody had named."""
+    us, other = two
+    parent, child = (us.create(text, agent="ada").task.id for text in ("parent", "child"))
+    overtake_appends(us, monkeypatch, lambda: other.note(parent, "meanwhile"), times=2)
+    assert us.move(child, parent, expected_version=2).task.parent_id == parent
+
+    overtake_appends(us, monkeypatch, lambda: other.note(child, "meanwhile"), times=2)
+    completed = us.complete(parent, with_children=True, expected_version=4)
+    assert (completed.task.state, us.task(child).state) == (State.COMPLETED, State.COMPLETED)
+
+
+def test_named_task_that_changes_meanwhile_is_a_conflict_over_the_named_version(
+    two: tuple[Town, Town], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where a parent changes in the same moment, and has that very version."""
+    us, other = two
+    parent, task = (us.create(text).task.id for text in ("parent", "task"))
+
+    def change_both() -> None:
+        other.note(parent, "meanwhile")
+        other.note(task, "meanwhile")
+
+    overtake_appends(us, monkeypatch, change_both, times=1)
+    with pytest.raises(WrongExpectedVersionError) as caught:
+        us.move(task, parent, expected_version=1)
+    assert (caught.value.task, caught.value.expected, caught.value.actual) == (task, 1, 2)
+    assert us.task(task).parent_id is None
+
+
+@pytest.mark.parametrize("expected_version", [None, 1])
+def test_command_that_is_overtaken_every_time_ends_and_names_no_version(
+    expected_version: int | None, two: tuple[Town, Town], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a bound it says who is in the way, in place of a version that nobody named."""
+    us, other = two
+    parent, task = (us.create(text).task.id for text in ("parent", "task"))
+    overtake_appends(us, monkeypatch, lambda: other.note(parent, "again"), times=DECIDE_ATTEMPTS_MAX)
+    with pytest.raises(OvertakenError, match=f"Others changed task {parent} at each of 20 attempts") as caught:
+        us.move(task, parent, expected_version=expected_version)
+    assert "version" not in str(caught.value)
+    assert us.task(task).parent_id is None
 
 
 def test_remove_of_a_task_that_gets_a_child_meanwhile_leaves_the_child_whole(

@@ -15,14 +15,18 @@ from town.folder import (
     GITIGNORE_LINES,
     SETTINGS_FILE,
     Settings,
+    add_gitignore_lines,
     fit_name,
     is_town,
-    make_folder,
     read_settings,
+    refuse_os_errors,
+    settings_to_be,
     suggest_name,
+    write_new_settings,
     write_toml,
 )
 from town.search import find_folder
+from town.undo import Undo
 
 
 @pytest.fixture
@@ -32,6 +36,18 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "harbour"
     folder.mkdir()
     return folder
+
+
+def make_folder(folder: Path, *, name: str | None = None, url: str | None = None) -> Settings:
+    """What `tt init` writes into a folder, or meets there."""
+    settings = settings_to_be(folder, name=name, url=url)
+    if not is_town(folder):
+        undo = Undo()
+        with refuse_os_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            add_gitignore_lines(folder, undo)
+        write_new_settings(folder, settings)
+    return settings
 
 
 def settings_in(folder: Path, text: str | bytes) -> Settings:

@@ -10,6 +10,7 @@ import pytest
 from ledger import InvalidValueError
 from town import SettingsError
 from town.passwords import keep_password, shown_url, split_password, with_password
+from town.undo import Undo
 
 
 @pytest.mark.parametrize(
@@ -40,7 +41,7 @@ def test_kept_password_is_put_in_again(url: str, own_home: Path) -> None:
     """The URL that is opened is the one that was given, and the file is for this user alone."""
     plain, password = split_password(url)
     assert password is not None
-    keep_password(plain, password)
+    keep_password(plain, password, Undo())
     assert split_password(with_password(plain)) == (plain, password)
     kept = own_home / ".tt" / "passwords.toml"
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
@@ -49,7 +50,7 @@ def test_kept_password_is_put_in_again(url: str, own_home: Path) -> None:
 
 def test_password_belongs_to_one_server_and_user() -> None:
     """Another host, port or user gets none, and a URL with a password keeps its own."""
-    keep_password("redis://me@host:6379/0", "secret")
+    keep_password("redis://me@host:6379/0", "secret", Undo())
     assert with_password("redis://me@host/3") == "redis://me:secret@host/3"
     for other in ("redis://me@other:6379", "redis://me@host:6380", "redis://host:6379", "redis://me:mine@host:6379"):
         assert with_password(other) == other
@@ -57,10 +58,30 @@ def test_password_belongs_to_one_server_and_user() -> None:
 
 def test_several_passwords_are_kept() -> None:
     """A new one leaves the others, and replaces that of its own server."""
-    keep_password("redis://a", "one")
-    keep_password("redis://b", "two")
-    keep_password("redis://a", "three")
+    keep_password("redis://a", "one", Undo())
+    keep_password("redis://b", "two", Undo())
+    keep_password("redis://a", "three", Undo())
     assert [with_password(url) for url in ("redis://a", "redis://b")] == ["redis://:three@a", "redis://:two@b"]
+
+
+def test_password_that_is_taken_back_leaves_the_file_as_it_was(own_home: Path) -> None:
+    """Byte for byte, the one before among them; what another process kept meanwhile stays, and no file where there was none."""
+    kept = own_home / ".tt" / "passwords.toml"
+    first, second, third = Undo(), Undo(), Undo()
+    keep_password("redis://a", "one", first)
+    assert (first.take_back(), kept.parent.exists()) == ([], False)
+
+    kept.parent.mkdir()
+    kept.write_text('# mine\n[passwords]\n"@a:6379" = "one"\n')
+    before = kept.read_bytes()
+    keep_password("redis://a", "two", second)
+    assert with_password("redis://a") == "redis://:two@a"
+    assert (second.take_back(), kept.read_bytes()) == ([], before)
+
+    keep_password("redis://a", "three", third)
+    keep_password("redis://b", "other", Undo())
+    assert third.take_back() == []
+    assert [with_password(url) for url in ("redis://a", "redis://b")] == ["redis://:one@a", "redis://:other@b"]
 
 
 def test_broken_list_of_passwords_is_named(own_home: Path) -> None:
@@ -75,9 +96,9 @@ def test_broken_list_of_passwords_is_named(own_home: Path) -> None:
 def test_password_of_a_url_that_cannot_be_read_is_refused(url: str, own_home: Path) -> None:
     """Nothing is kept for it and nothing is guessed. The bug looked like this: `tt init --url` ended with exit code 70."""
     with pytest.raises(InvalidValueError, match="The URL cannot be read"):
-        keep_password(url, "secret")
+        keep_password(url, "secret", Undo())
     assert not (own_home / ".tt").exists()
-    keep_password("redis://host", "secret")
+    keep_password("redis://host", "secret", Undo())
     assert with_password(url) == url
 
 

@@ -1,0 +1,61 @@
+"""Undo: how to take back what was made so far, so that what ends with an error has made nothing.
+
+Each step is told before the thing is made, so it may find all of it, a part, or nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ledger import LedgerError
+
+
+class Undo:
+    """What was made so far. `note` is what an error says once it is taken back, as "No town was made"; None for nothing."""
+
+    def __init__(self) -> None:
+        self.note: str | None = None
+        self._steps: list[tuple[Path, Callable[[], object]]] = []
+
+    def add(self, path: Path, step: Callable[[], object]) -> None:
+        """Take back what is about to be made at `path` by `step`, which may raise OSError or an error of ours."""
+        self._steps.append((path, step))
+
+    def make_folder(self, path: Path, *, mode: int = 0o777) -> None:
+        """Make a folder where there is none; it goes again if it is empty then. OSError."""
+        if not path.is_dir():
+            self.add(path, path.rmdir)
+            path.mkdir(mode=mode, exist_ok=True)
+
+    def take_back(self) -> list[Path]:
+        """Take back everything, last first; returns what could not be."""
+        left = []
+        while self._steps:
+            path, step = self._steps.pop()
+            try:
+                step()
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            except (LedgerError, OSError):
+                left.append(path)
+        return left
+
+
+@contextmanager
+def all_or_nothing() -> Iterator[Undo]:
+    """Inside, what is made is told to the Undo; an error inside takes it back, and gets a note that says so."""
+    undo = Undo()
+    try:
+        yield undo
+    except BaseException as error:
+        left = undo.take_back()
+        if undo.note is not None:
+            rest = (
+                f"but this could not be taken back: {', '.join(map(str, left))}"
+                if left
+                else "and nothing is left of it"
+            )
+            error.add_note(f"{undo.note}, {rest}.")
+        raise
