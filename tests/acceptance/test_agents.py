@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from ledger import TaskCreated
+from tests.support.builders import an_event, task_id
 from tests.support.runners import running_runner
 from tests.support.towns import client_of
 from tests.support.tt import Tt, start_process
@@ -384,11 +386,14 @@ def test_refusal_to_complete_with_children_is_about_the_task_itself(
 def test_deep_tree_is_shown(tt: Tt, town: Path) -> None:
     """Hundreds of levels are walked; what lies too deep to be shown is counted."""
     assert town.is_dir()
-    parent = None
+    tasks = [task_id(number) for number in range(300)]
+    levels = [
+        an_event(TaskCreated(f"level {number}", parent_id=parent), task=task)
+        for number, (task, parent) in enumerate(zip(tasks, [None, *tasks[:-1]], strict=True))
+    ]
     with Town.open(actor="ada") as opened:
-        for number in range(60):
-            parent = opened.create(f"level {number}", parent=parent).task.id
+        opened.store.append(levels, dict.fromkeys(tasks, 0))
     lines = tt("task", "tree").out.splitlines()
     assert len(lines) == 22
-    assert lines[-1].strip() == "… 39 below"
-    assert len(tt("task", "tree", "--json").json["tasks"]) == 60
+    assert lines[-1].strip() == "… 279 below"
+    assert len(tt("task", "tree", "--json").json["tasks"]) == 300

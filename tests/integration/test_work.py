@@ -275,6 +275,8 @@ def test_killed_runner_loses_its_task_once_and_another_does_it(place: Place, tmp
     task = place.town.create("important", agent="ada").task
     with running_runner("ada", "--", "sh", "-c", WAITS, folder=place.folder, logs=tmp_path) as runner:
         pid = place.pid()
+        # Before it reads what its program prints, the runner has told its lifeline of it.
+        wait_until(lambda: any("begun" in log.read_text() for log in (place.folder / ".tt").glob("logs/*.log")))
         assert place.town.lost_tasks() == []
         runner.send(signal.SIGKILL)
         runner.wait()

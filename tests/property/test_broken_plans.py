@@ -94,7 +94,7 @@ def test_plan_that_is_cut_at_any_byte_is_read_or_refused(path: Path, newline: st
         assert_read_or_refused(path, content[:length])
 
 
-@examples(1_000)
+@examples(400)
 @given(changes=st.lists(edits, min_size=1, max_size=4))
 def test_plan_with_small_damage_is_read_or_refused(path: Path, changes: list[tuple[int, int, str]]) -> None:
     """Signs lost, doubled or in the wrong place."""
@@ -107,7 +107,7 @@ def test_plan_with_small_damage_is_read_or_refused(path: Path, changes: list[tup
 LINES = PLAN.splitlines(keepends=True)
 
 
-@examples(500)
+@examples(200)
 @given(
     lines=st.lists(
         st.sampled_from([*LINES, "[[tasks]\n", 'id = "a"\n', "description = bare\n", "[tasks]\n", "tasks = [\n"])

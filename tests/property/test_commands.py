@@ -68,7 +68,7 @@ def shown(task: Task) -> Record:
     )
 
 
-@examples(300)
+@examples(150)
 @given(wish_lists)
 def test_commands_do_what_the_model_does(wished: list[Wish]) -> None:
     """After every command: the same refusal or the same number of events, and every field of every task the same."""

@@ -18,7 +18,7 @@ from tests.property.examples import examples
 from tests.property.plans import COMMENT, IDS, days, live_through, plan_texts
 from town import Plan, PlannedTask, PlanRefusedError, Town, read_plan_file
 
-EXAMPLES_MAX = 60
+EXAMPLES_MAX = 30
 ACTOR = "eve"
 RANKS = {State.PENDING: 0, State.ASSIGNED: 1, State.RUNNING: 2}
 
