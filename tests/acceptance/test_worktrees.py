@@ -165,14 +165,16 @@ def test_data_that_git_tracks_is_refused_also_where_the_link_is_not_believed(
         (place / ".git").rename(tmp_path / "link")
         (place / ".git").symlink_to("../link")
     os.chdir(place)
-    assert tt("tasks").code == 0
-    assert tt("stop").code == 0
-    git(place, "add", "--force", ".tt/server.log")
-    refused = tt("tasks")
-    assert (refused.code, "is tracked by git" in refused.err) == (1, True), refused
-    git(place, "rm", "--quiet", "-r", "--cached", ".tt")
-    assert tt("tasks").code == 0
-    end_server(place)
+    try:
+        assert tt("tasks").code == 0
+        assert tt("stop").code == 0
+        git(place, "add", "--force", ".tt/server.log")
+        refused = tt("tasks")
+        assert (refused.code, "is tracked by git" in refused.err) == (1, True), refused
+        git(place, "rm", "--quiet", "-r", "--cached", ".tt")
+        assert tt("tasks").code == 0
+    finally:
+        end_server(place)
 
 
 @pytest.mark.parametrize("kind", ["no link back", "another user's", "not there", "a link", "text"])
