@@ -21,7 +21,7 @@ from msgspec import Struct
 from town.errors import FolderRefusedError, NotOursError, NotTrustedError
 from town.folder import DATA_FOLDER
 from town.plain_file import open_plain, refuse_other_than_ours
-from town.repository import find_repository
+from town.repository import Repository, find_repository, unbelieved_git_folder
 from town.trust import Grant, allow, data_grant, is_granted, trusts_everything
 
 IDENTITY_FILE: Final = "identity"
@@ -225,8 +225,11 @@ class DataFolder:
         from town.git_index import tracked_below  # noqa: PLC0415 - needed before a server starts, and at no other time
 
         repository = find_repository(self._folder)
-        if repository is None or repository.git_folder is None:
-            # A `.git` that is not believed, as of a worktree that was moved: a remark tells of it.
+        if repository is not None and repository.git_folder is None:
+            # Git may work there all the same; where it cannot, nothing is tracked.
+            git_folder = unbelieved_git_folder(repository)
+            repository = None if git_folder is None else Repository(repository.root, git_folder)
+        if repository is None:
             return
         tracked = tracked_below(repository, self.path)
         if tracked.names:

@@ -20,6 +20,8 @@ from msgspec import Struct
 
 LINK_BYTES_MAX: Final = 8192
 """The largest `.git`, `gitdir`, `commondir` and `HEAD` that are read; a path in them has at most 4096 bytes."""
+LINKS_MAX: Final = 8
+"""How many links from a `.git` to its folder are followed; git makes one, and a person's link may come before it."""
 CONFIG_BYTES_MAX: Final = 1 << 20
 _DOT_GIT: Final = ".git"
 _LINK_PREFIX: Final = "gitdir: "
@@ -77,6 +79,26 @@ def find_repository(start: Path) -> Repository | None:
         # As git does, pass by a folder of that name that holds something else.
         if _is_repository(dot_git):
             return Repository(folder, dot_git, dot_git)
+    return None
+
+
+def unbelieved_git_folder(repository: Repository) -> Path | None:
+    """The git folder that a `.git` which is not believed leads to; None where it leads to none of this user's.
+
+    Git itself may follow it all the same, as in a worktree that was moved, so what git tracks there is to be looked at.
+    """
+    place = repository.root / _DOT_GIT
+    try:
+        for _ in range(LINKS_MAX):
+            status = place.lstat()
+            if stat.S_ISDIR(status.st_mode):
+                return place if _is_own(status) and _is_repository_or_worktree(place) else None
+            if stat.S_ISLNK(status.st_mode):
+                place = _resolve(os.fsdecode(place.readlink()), source=place)
+            else:
+                place = _read_path(place, prefix=_LINK_PREFIX)
+    except (UnreadableError, OSError):
+        return None
     return None
 
 
@@ -261,6 +283,10 @@ def _is_same_folder(one: Path, other: Path) -> bool:
 def _is_repository(path: Path) -> bool:
     """Whether a folder has what git asks of one."""
     return all(os.path.lexists(path / name) for name in ("HEAD", "objects", "refs"))
+
+
+def _is_repository_or_worktree(path: Path) -> bool:
+    return _is_repository(path) or os.path.lexists(path / "commondir")
 
 
 def _is_own(found: os.stat_result) -> bool:

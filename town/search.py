@@ -23,11 +23,15 @@ _OPEN: Final = "can be written by everybody"
 
 
 class FoundFolder(Struct, frozen=True):
-    """A town's folder, and why it is that one, where it is not the nearest upwards; `remark` is what else is to be known."""
+    """A town's folder, and why it is that one, where a linked worktree leaves a choice; `remark` is what else is to be known.
+
+    `is_shared` where a worktree has the town of its repository.
+    """
 
     folder: Path
     reason: str | None = None
     remark: str | None = None
+    is_shared: bool = False
 
 
 def find_folder(start: Path) -> Path:
@@ -44,13 +48,15 @@ def find(start: Path) -> FoundFolder:
     refuse_foreign(start)
     repository = find_repository(start)
     nearest = _nearest(start)
-    if repository is not None and repository.is_linked and not _is_town_of_its_own(nearest.folder):
+    is_own = repository is not None and repository.is_linked and _is_town_of_its_own(nearest.folder)
+    if repository is not None and repository.is_linked and not is_own:
         shared = _shared(repository, start)
         if shared is not None and shared != nearest.folder:
-            return FoundFolder(shared, f"{repository.root} is a worktree of its repository")
+            return _shared_folder(shared, repository)
     if nearest.folder is None:
         raise TownNotFoundError(start, end=nearest.end, reason=nearest.reason)
-    return FoundFolder(nearest.folder, remark=None if repository is None else repository.remark)
+    reason = "a town of its own, by `tt init --here`" if is_own else None
+    return FoundFolder(nearest.folder, reason, None if repository is None else repository.remark)
 
 
 def place_of_new_town(start: Path) -> FoundFolder:
@@ -64,7 +70,7 @@ def place_of_new_town(start: Path) -> FoundFolder:
     if main is None:
         return FoundFolder(start)
     refuse_foreign(main)
-    return FoundFolder(main, f"{repository.root} is a worktree of its repository")
+    return _shared_folder(main, repository)
 
 
 def refuse_foreign(start: Path) -> None:
@@ -111,6 +117,10 @@ def _shared(repository: Repository, start: Path) -> Path | None:
     else:
         return None
     return None if _why_not_ours(beginning) else _nearest(beginning).folder
+
+
+def _shared_folder(folder: Path, repository: Repository) -> FoundFolder:
+    return FoundFolder(folder, f"{repository.root} is a worktree of its repository", is_shared=True)
 
 
 def _same_place(repository: Repository, start: Path) -> Path | None:

@@ -165,8 +165,9 @@ def _state_words(state: TownState) -> str:
 
 
 def _folder_words(found: FoundFolder) -> str:
-    """The folder, and why it is that one where it is not the nearest upwards."""
-    return f"{found.folder} ({found.reason})" if found.reason else str(found.folder)
+    """The folder, and in a linked worktree why it is that one."""
+    words = f"{found.folder} ({found.reason})" if found.reason else str(found.folder)
+    return f"{words}; `tt init --here` makes a town of its own" if found.is_shared else words
 
 
 def _durability_words(durability: Durability) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from tests.support import cli_reference
+from tests.support.stub_server import bulk, stub_server
 from tests.support.towns import client_of, trust
 from tests.support.tt import Ran, Tt
 from town import Town
@@ -18,34 +21,58 @@ _OBEYED = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u20
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _BAR = re.compile(r"\x1b\[\?25l[^\\]*?\x1b\[\?25h\r?", re.DOTALL)
 COMMANDS = tuple(cli_reference.command_names())
-READING = (
-    ("tasks",),
-    ("task", "list"),
-    ("task", "list", "--limit", "1"),
-    ("task", "tree"),
-    ("task", "current", "worker-1"),
-    ("task", "show", "named"),
-    ("task", "history", "named"),
-    ("backlog", "list"),
-    ("events",),
-    ("events", "--task", "named"),
-    ("replay", "--at", "4"),
-    ("stats",),
-    ("status", "--tasks"),
-    ("verify",),
-    ("doctor",),
-    ("rebuild", "--dry-run"),
-    ("plan",),
-    ("plan", "--check"),
-    ("sync", "status"),
-    ("sync", "push", "--dry-run"),
-    ("migrate", "--dry-run"),
-    ("towns",),
-    ("trust",),
-    ("reclaim",),
-    ("import", "beads", "issues.jsonl"),
-    ("work", "worker-1", "--once", "--", "true"),
-)
+WALK: dict[tuple[str, ...], tuple[tuple[str, ...], ...]] = {
+    ("tasks",): ((),),
+    ("task", "list"): ((), ("--limit", "1")),
+    ("task", "tree"): ((),),
+    ("task", "current"): (("worker-1",),),
+    ("task", "show"): (("named",), ("free",)),
+    ("task", "history"): (("named",), ("free",)),
+    ("backlog", "list"): ((),),
+    ("events",): ((), ("--task", "named")),
+    ("replay",): (("--at", "4"),),
+    ("stats",): ((),),
+    ("status",): (("--tasks",),),
+    ("verify",): ((),),
+    ("doctor",): ((),),
+    ("rebuild",): (("--dry-run",), ()),
+    ("plan",): ((), ("--check",)),
+    ("sync", "status"): ((),),
+    ("sync", "push"): (("--dry-run",), ()),
+    ("sync", "pull"): (("--file", "pulled.toml"),),
+    ("migrate",): (("--dry-run",), ("--force",), ("--drop-legacy", "--force")),
+    ("towns",): ((),),
+    ("trust",): ((),),
+    ("reclaim",): ((),),
+    ("projector",): (("--once",),),
+    ("import", "beads"): (("issues.jsonl",),),
+    ("assign",): (("ada", ESCAPE, "--reason", ESCAPE),),
+    ("task", "create"): ((ESCAPE, "--alias", "new"),),
+    ("backlog", "add"): ((ESCAPE,),),
+    ("task", "assign"): (("free", "ada", "--reason", ESCAPE),),
+    ("task", "note"): (("free", ESCAPE),),
+    ("task", "edit"): (("free", f"again {ESCAPE}"),),
+    ("task", "tag"): (("free", "--add", "tag"),),
+    ("task", "move"): (("free", "--top"), ("free", "named")),
+    ("task", "start"): (("free",),),
+    ("task", "requeue"): (("free",),),
+    ("backlog", "claim"): (("free", "ada"),),
+    ("task", "fail"): (("free", "--error", ESCAPE),),
+    ("task", "reopen"): (("free",),),
+    ("task", "complete"): (("free", "--result", ESCAPE, "--agent", "ada"), ("named", "--with-children")),
+    ("wait",): (("free", "--timeout", "1"),),
+    ("task", "cancel"): (("new", "--reason", ESCAPE),),
+    ("task", "remove"): (("free",),),
+    ("work",): (("worker-1", "--once", "--", "true"),),
+    ("backlog", "assign-all"): (("ada",),),
+    ("backlog", "remove"): (("named",),),
+    ("stop",): ((),),
+    ("start",): ((),),
+    ("init",): ((),),
+}
+"""What every command is tried with, in this order; those that change something come last."""
+LEFT_OUT = {("demo",): "its town is one of its own, and holds what the program wrote"}
+OLD_TASKS = ("11111111-0000-4000-8000-00000000000", "22222222-0000-4000-8000-00000000000")
 
 
 def assert_harmless(ran: Ran, what: object) -> None:
@@ -63,6 +90,7 @@ def hostile(town: Path) -> Path:
         opened.create(f"named {ESCAPE}", agent="worker-1", alias="named", tags=("tag",), reason=ESCAPE)
         opened.note("named", ESCAPE)
         opened.create(ESCAPE)
+        opened.create(ESCAPE, alias="free")
         opened.fail(opened.create(ESCAPE, agent="worker-1").task.id, error=ESCAPE, reason=ESCAPE)
         opened.create(f"below {ESCAPE}", parent="named")
         snapshot = opened.snapshot_json("named")
@@ -80,13 +108,80 @@ def hostile(town: Path) -> Path:
     return town
 
 
+def walk(tt: Tt, *, as_json: bool, named: str = "named") -> Counter[int | str]:
+    """Run every command; how many ended with each exit code, and how many showed an escape made harmless.
+
+    `named` is what the task that is named so in the walk is called by.
+    """
+    ends: Counter[int | str] = Counter()
+    for names, tries in WALK.items():
+        for words in tries:
+            options = ("--json",) if as_json and names != ("work",) else ()
+            ran = tt(*names, *options, *(named if word == "named" else word for word in words))
+            assert_harmless(ran, (names, words))
+            ends[ran.code] += 1
+            ends["shown"] += "]0;owned" in ran.out + ran.err
+    return ends
+
+
+@pytest.mark.parametrize("names", [names for names, _ in cli_reference.commands()], ids=" ".join)
+def test_every_command_is_tried(names: tuple[str, ...]) -> None:
+    """The program's own list of commands is walked: a new one has its place in the walk, or a reason why not."""
+    assert (names in WALK) != (names in LEFT_OUT)
+
+
 @pytest.mark.parametrize("as_json", [False, True], ids=["words", "json"])
 def test_stored_values_reach_no_terminal_raw(hostile: Path, tt: Tt, as_json: bool) -> None:
-    """Every command that shows something, over a town with escapes in every stored text and in ids, tags and heads."""
+    """Every command, over a town with escapes in every stored text and in ids, tags and heads."""
     assert hostile.is_dir()
-    for command in READING:
-        options = ("--json",) if as_json and command[0] != "work" else ()
+    ends = walk(tt, as_json=as_json)
+    assert (ends[0] >= 45, ends["shown"] >= 35) == (True, True), ends
+
+
+@pytest.mark.parametrize("as_json", [False, True], ids=["words", "json"])
+def test_old_records_reach_no_terminal_raw(town: Path, tt: Tt, as_json: bool) -> None:
+    """`tt migrate`, and then every command, over Tinytown's old keys with escapes in their names and in each field."""
+    fields = dict.fromkeys(
+        ("description", "state", "created_at", "updated_at", "started_at", "completed_at", "assigned_to", "result"),
+        ESCAPE,
+    ) | {"parent_id": ESCAPE, ESCAPE: ESCAPE}
+    with client_of(town) as client:
+        for first, well in enumerate(
+            ({}, {"state": "completed"}, {"state": "pending", "created_at": "2025-01-01T00:00:00Z"})
+        ):
+            old, older = (f"{beginning}{first}" for beginning in OLD_TASKS)
+            client.hset(
+                f"tt:demo:task:{old}", mapping={**fields, **well, "id": old, "tags": json.dumps([ESCAPE, "fits"])}
+            )
+            client.set(f"tt:task:{older}", json.dumps({**fields, **well, "id": older, "tags": [ESCAPE, "fits"]}))
+        client.hset(f"tt:demo:task:{ESCAPE}", mapping={**fields, "id": ESCAPE})
+        client.set(f"tt:task:{ESCAPE}", json.dumps({**fields, "id": ESCAPE}))
+        client.set(f"tt:demo:agent:{ESCAPE}", json.dumps({"id": ESCAPE, "name": ESCAPE}))
+        client.rpush("tt:demo:backlog", ESCAPE, old)
+        client.rpush("tt:backlog", ESCAPE)
+    with Town.open() as opened:
+        opened.create(ESCAPE, alias="free")
+    options = ("--json",) if as_json else ()
+    for command in (("migrate", "--dry-run"), ("tasks",), ("status",), ("doctor",), ("migrate", "--force")):
         assert_harmless(tt(*command, *options), command)
+    assert tt("task", "show", old).code == 0
+    ends = walk(tt, as_json=as_json, named=old)
+    assert (ends[0] >= 40, ends["shown"] >= 25) == (True, True), ends
+
+
+@pytest.mark.parametrize("says_what_it_is", [False, True], ids=["at once", "afterwards"])
+def test_servers_words_reach_no_terminal_raw(
+    says_what_it_is: bool, folder: Path, tt: Tt, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every command, at a server whose every error is an escape, and whose version too: from the start, or once it is connected to."""
+    (folder / "tinytown.toml").write_text('name = "demo"\n')
+    refusal = f"-ERR {ESCAPE}".replace("\r", "").encode() + b"\r\n"
+    words = bulk(f"redis_version:7.{ESCAPE}\r\nvalkey_version:9.{ESCAPE}\r\n")
+    known = {b"INFO": [words], b"PING": [b"+PONG\r\n"]} if says_what_it_is else {}
+    with stub_server(known, otherwise=refusal) as server:
+        monkeypatch.setenv("REDIS_URL", f"redis://127.0.0.1:{server.port}/0")
+        ends = walk(tt, as_json=says_what_it_is)
+    assert (ends[4] >= 45, ends["shown"] >= 45) == (True, True), ends
 
 
 def test_typed_values_reach_no_terminal_raw(folder: Path, tt: Tt) -> None:

@@ -55,7 +55,8 @@ def test_worktree_has_the_town_of_its_repository(main: Path, worktree: Path, tt:
 
 def test_status_says_which_folder_is_used_and_why(main: Path, worktree: Path, tt: Tt) -> None:
     """A person in a worktree reads where the tasks are."""
-    assert f"{main} ({worktree} is a worktree of its repository)" in tt("status").out
+    words = f"{main} ({worktree} is a worktree of its repository); `tt init --here` makes a town of its own"
+    assert words in tt("status").out
     shown = tt("status", "--json").json
     assert (shown["folder"], shown["folder_reason"]) == (str(main), f"{worktree} is a worktree of its repository")
     assert tt("status", "--json", "--town", str(main)).json["folder_reason"] is None
@@ -77,6 +78,7 @@ def test_init_here_makes_a_town_of_its_own(main: Path, worktree: Path, tt: Tt) -
     assert tt("assign", "worker-1", "made here").code == 0
     assert "made here" in tt("tasks").out
     assert "made here" not in tt("tasks", "--town", str(main)).out
+    assert f"{worktree} (a town of its own, by `tt init --here`)" in tt("status").out
     listed = tt("towns")
     assert f"{worktree} is another town than the demo in {main}" in listed.out
     end_server(worktree)
@@ -144,6 +146,35 @@ def test_moved_worktree_is_told(main: Path, worktree: Path, tmp_path: Path, tt: 
     assert "git worktree repair" in ran.err
     assert dict(contents(main)) == before
     end_server(moved)
+
+
+@pytest.mark.parametrize("kind", ["moved", "moved, behind a link", "a link to the repository"])
+def test_data_that_git_tracks_is_refused_also_where_the_link_is_not_believed(
+    kind: str, main: Path, worktree: Path, tmp_path: Path, tt: Tt
+) -> None:
+    """Git works in a worktree that was moved, and through a link: a pull there could write the data that was loaded."""
+    place = worktree
+    if kind == "a link to the repository":
+        place = tmp_path / "linked"
+        place.mkdir()
+        (place / ".git").symlink_to(main / ".git")
+        (place / "tinytown.toml").write_text('name = "linked"\n')
+    else:
+        place = worktree.rename(tmp_path / "moved")
+    if kind == "moved, behind a link":
+        (place / ".git").rename(tmp_path / "link")
+        (place / ".git").symlink_to("../link")
+    os.chdir(place)
+    try:
+        assert tt("tasks").code == 0
+        assert tt("stop").code == 0
+        git(place, "add", "--force", ".tt/server.log")
+        refused = tt("tasks")
+        assert (refused.code, "is tracked by git" in refused.err) == (1, True), refused
+        git(place, "rm", "--quiet", "-r", "--cached", ".tt")
+        assert tt("tasks").code == 0
+    finally:
+        end_server(place)
 
 
 @pytest.mark.parametrize("kind", ["no link back", "another user's", "not there", "a link", "text"])

@@ -14,9 +14,10 @@ _OK: Final = b"+OK\r\n"
 
 
 class StubServer:
-    """Answers each command by name with the next of its replies, the last one for ever; everything else with OK."""
+    """Answers each command by name with the next of its replies, the last one for ever; everything else with `otherwise`."""
 
-    def __init__(self, replies: Mapping[bytes, Sequence[bytes]]) -> None:
+    def __init__(self, replies: Mapping[bytes, Sequence[bytes]], *, otherwise: bytes = _OK) -> None:
+        self._otherwise = otherwise
         self._replies = {name: list(answers) for name, answers in replies.items()}
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
@@ -42,14 +43,14 @@ class StubServer:
             for command in _commands(requests):
                 name = command[0].upper()
                 self.asked.append(name)
-                answers = self._replies.get(name, [_OK])
+                answers = self._replies.get(name, [self._otherwise])
                 connection.sendall(answers.pop(0) if len(answers) > 1 else answers[0])
 
 
 @contextmanager
-def stub_server(replies: Mapping[bytes, Sequence[bytes]]) -> Iterator[StubServer]:
+def stub_server(replies: Mapping[bytes, Sequence[bytes]], *, otherwise: bytes = _OK) -> Iterator[StubServer]:
     """A stub server on a free port of this machine."""
-    server = StubServer(replies)
+    server = StubServer(replies, otherwise=otherwise)
     try:
         yield server
     finally:
