@@ -93,7 +93,7 @@ from ledger.lua import script_source
 from ledger.position import BEGINNING, Position, ms_of, order_of, seq_of
 from ledger.reconcile import WishedTask, reconcile
 from ledger.recorded_event import Entry, NewEvent, RecordedEvent, decode_event, decode_events, encode_event, record
-from ledger.redis_errors import redis_errors
+from ledger.redis_errors import ExplainedConnectionError, redis_errors
 from ledger.state import State
 from ledger.task import Task, evolve, fold
 from ledger.times import format_ms, from_ms, parse_rfc3339, to_ms
@@ -124,6 +124,7 @@ __all__ = [
     "Event",
     "EventDecodingError",
     "EventStore",
+    "ExplainedConnectionError",
     "FailTask",
     "HeadLostError",
     "HistoryBrokenError",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
@@ -33,6 +34,18 @@ _CODES: Final[Mapping[type[Exception], str]] = {
 }
 
 
+# What a redis-py pipeline puts before the words of the server.
+_PIPELINE: Final = re.compile(r"Command # \d+ \(.*\) of pipeline caused error: ", re.DOTALL)
+
+
+class ExplainedConnectionError(redis.ConnectionError):
+    """A lost connection whose client knows why: `explanation` leaves in its place."""
+
+    def __init__(self, explanation: StoreUnavailableError) -> None:
+        self.explanation = explanation
+        super().__init__(explanation.problem)
+
+
 @contextmanager
 def redis_errors(where: str, *, key: str | None = None) -> Iterator[None]:
     """Inside, a Redis exception leaves as StoreUnavailableError, or as LedgerDamagedError for a key of the wrong type.
@@ -41,6 +54,8 @@ def redis_errors(where: str, *, key: str | None = None) -> Iterator[None]:
     """
     try:
         yield
+    except ExplainedConnectionError as error:
+        raise error.explanation from error
     except (redis.ConnectionError, redis.TimeoutError, redis.InvalidResponse) as error:
         # InvalidResponse: something answers that is no Redis.
         raise StoreUnavailableError(where, *_explain(error)) from error
@@ -57,7 +72,7 @@ def redis_errors(where: str, *, key: str | None = None) -> Iterator[None]:
 
 def _explain(error: Exception) -> tuple[str, str]:
     """What the server's words mean, and what to do."""
-    words = str(error).rstrip(".") or type(error).__name__
+    words = _PIPELINE.sub("", str(error)).rstrip(".") or type(error).__name__
     codes = [code for kind, code in _CODES.items() if isinstance(error, kind)]
     codes += [code for code in _ADVICE if words.startswith(code)]
     if isinstance(error, redis.AuthenticationError):

@@ -24,6 +24,9 @@ CommandRejectedError
 StoreUnavailableError
   RunUnfinishedError         what came of a run could not be written down
   ServerStartError           the town's own server did not start
+  ServerEndedError           the town's own server is gone, and how it ended is known
+    ServerStoppedError       it was told to stop
+    DiskFullError            its disk is full
   ForeignServerError         something else listens on the town's socket
   ServerTooOldError          the server lacks what the scripts need
 LedgerDamagedError
@@ -306,6 +309,18 @@ class RunUnfinishedError(StoreUnavailableError):
 
 class ServerStartError(StoreUnavailableError):
     """The town's own server did not start."""
+
+
+class ServerEndedError(StoreUnavailableError):
+    """The town's own server is gone, and its log tells how it ended."""
+
+
+class ServerStoppedError(ServerEndedError):
+    """The town's own server was told to stop."""
+
+
+class DiskFullError(ServerEndedError):
+    """The town's own server ended because its disk is full."""
 
 
 class ForeignServerError(StoreUnavailableError):

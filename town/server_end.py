@@ -1,0 +1,209 @@
+"""How a town's own server ended: told to stop, for want of room on its disk or of memory, or without a word.
+
+Read from the last words in its log and the room on its file system. What is only known of one that runs is not asked here.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+from msgspec import Struct
+
+from town.data_folder import DataFolder
+from town.errors import DiskFullError, ServerEndedError, ServerStoppedError
+from town.server_log import NOTE, Life, read_lives
+
+FULL_DISK_BYTES_MAX: Final = 64 * 1024
+"""A disk with less room than this is full; where the log says so, one with more was, when it was to be written."""
+ENDING_SECONDS_MAX: Final = 0.5
+"""How long a server that lost its clients without a word may take to let go of its lock."""
+_POLL_SECONDS: Final = 0.005
+_TOLD: Final = "told to stop by "
+_NOTE_OF_STOP: Final = f"{NOTE}{_TOLD}"
+_STARTS_AGAIN: Final = (
+    "The next command starts it again, and what was acknowledged is kept."
+    " Look with `tt events` whether a change was made before you repeat it."
+)
+_NO_WORD: Final = "ended without a last word, as one that is killed does: by hand, or by a system that is out of memory"
+
+
+class EndCause(StrEnum):
+    """Why a server ended."""
+
+    TOLD = "told"
+    SIGNAL = "signal"
+    DISK_FULL = "disk full"
+    DISK_FAILED = "disk failed"
+    OUT_OF_MEMORY = "out of memory"
+    UNKNOWN = "unknown"
+
+
+_CAUSES: Final = (
+    (re.compile(r"User requested shutdown"), EndCause.TOLD),
+    (re.compile(r"Received (SIG\w+) scheduling shutdown"), EndCause.SIGNAL),
+    (re.compile(r"No space left on device|[Qq]uota exceeded|Short write while writing to the AOF"), EndCause.DISK_FULL),
+    (
+        re.compile(
+            r"(?:Error writing to the AOF file|Can't persist AOF for fsync error.*'always'): (.+?)(?:\. Exiting.*)?$"
+        ),
+        EndCause.DISK_FAILED,
+    ),
+    (re.compile(r"(?i)out of memory\b.*\ballocating"), EndCause.OUT_OF_MEMORY),
+)
+"""By the words of Valkey and Redis, which are the same."""
+
+
+class ServerEnd(Struct, frozen=True):
+    """How a server ended, and when, as its log has it; `words` is who told it to, its signal, or what its disk said."""
+
+    cause: EndCause
+    at: str
+    words: str | None
+
+
+class Room(Struct, frozen=True):
+    """The room on the file system of a folder."""
+
+    folder: Path
+    free_bytes: int
+    size_bytes: int
+
+    @property
+    def is_full(self) -> bool:
+        return self.free_bytes < FULL_DISK_BYTES_MAX
+
+    def __str__(self) -> str:
+        return f"{_size(self.free_bytes)} of {_size(self.size_bytes)} are free at {self.folder}"
+
+
+def room_at(folder: Path) -> Room:
+    """How much this user can still write there. OSError. Source: statvfs."""
+    system = os.statvfs(folder)
+    free = system.f_bfree if os.geteuid() == 0 else system.f_bavail
+    return Room(folder, free * system.f_frsize, system.f_blocks * system.f_frsize)
+
+
+def end_of(life: Life) -> ServerEnd:
+    """How the server ended that wrote these lines; one that has not ended is UNKNOWN too. The last cause counts."""
+    for at, words in reversed(life.lines):
+        if words.startswith(_NOTE_OF_STOP):
+            return ServerEnd(EndCause.TOLD, at, words.removeprefix(_NOTE_OF_STOP))
+        for pattern, cause in _CAUSES:
+            found = pattern.search(words)
+            if found is not None:
+                said = _who_told(life.lines) if cause is EndCause.TOLD else found[1] if found.re.groups else None
+                return ServerEnd(cause, at, said)
+    return ServerEnd(EndCause.UNKNOWN, life.lines[-1][0] if life.lines else "", None)
+
+
+def last_end(data: DataFolder, *, is_running: bool) -> ServerEnd | None:
+    """How the last server ended that is gone; None where the log knows of none."""
+    lives = read_lives(data)
+    gone = lives[:-1] if is_running else lives
+    return end_of(gone[-1]) if gone else None
+
+
+def words_of_stop(actor: str | None) -> str:
+    """The note that goes into the log before a server is told to stop."""
+    return f"{_TOLD}{actor or 'somebody'}"
+
+
+class EndReport:
+    """Tells why the server of the town whose data is `data` cannot be reached any more."""
+
+    def __init__(self, data: DataFolder, *, where: str, is_running: Callable[[], bool]) -> None:
+        self._data = data
+        self._where = where
+        self._is_running = is_running
+
+    def error(self, process: int | None) -> ServerEndedError | None:
+        """The error that says how the server that was `process` ended, or, with None, the last one; None where none did."""
+        lives = read_lives(self._data)
+        life = next((each for each in reversed(lives) if process in (None, each.process)), None)
+        if life is None:
+            return self._full_disk()
+        end = end_of(life)
+        if end.cause is EndCause.UNKNOWN and not self._is_over(life is lives[-1]):
+            return None
+        return self._error(end)
+
+    def error_of_start(self, process: int) -> ServerEndedError | None:
+        """The same of one that ended while it was started; None where its own words have to tell."""
+        lives = [each for each in read_lives(self._data) if each.process == process]
+        end = end_of(lives[-1]) if lives else None
+        if end is None or end.cause is EndCause.UNKNOWN:
+            return self._full_disk()
+        return self._error(end)
+
+    def _is_over(self, is_last: bool) -> bool:
+        """Whether the server is gone: another one came after it, or nobody holds the lock."""
+        deadline = time.monotonic() + ENDING_SECONDS_MAX
+        while is_last and self._is_running():
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(_POLL_SECONDS)
+        return True
+
+    def _error(self, end: ServerEnd) -> ServerEndedError:
+        at = f" at {end.at}"
+        match end.cause:
+            case EndCause.TOLD:
+                how = "(SHUTDOWN)" if end.words is None else f"by {end.words} (`tt stop`)"
+                return ServerStoppedError(self._where, f"was told to stop{at} {how}", _STARTS_AGAIN)
+            case EndCause.SIGNAL:
+                return ServerStoppedError(self._where, f"was ended{at} by the signal {end.words}", _STARTS_AGAIN)
+            case EndCause.DISK_FULL:
+                return self._full_disk(at) or self._disk_was_full(at)
+            case EndCause.DISK_FAILED:
+                problem = f"ended{at}, because it could not write to its disk: {end.words}"
+                advice = f"Look after the disk of {self._data.path}. {_STARTS_AGAIN}"
+                return ServerEndedError(self._where, problem, advice)
+            case EndCause.OUT_OF_MEMORY:
+                problem = f"ended{at}, because the machine is out of memory"
+                return ServerEndedError(self._where, problem, f"End what needs memory. {_STARTS_AGAIN}")
+            case EndCause.UNKNOWN:
+                return self._full_disk() or ServerEndedError(self._where, _NO_WORD, _STARTS_AGAIN)
+
+    def _full_disk(self, at: str = "") -> DiskFullError | None:
+        """The error for a disk that is full now; None where it is not."""
+        room = self._room()
+        if room is None or not room.is_full:
+            return None
+        return DiskFullError(
+            self._where, f"ended{at}, because its disk is full: {room}", f"Free space. {_STARTS_AGAIN}"
+        )
+
+    def _disk_was_full(self, at: str) -> DiskFullError:
+        """The error for a disk that has room by now, or too little for what was to be written."""
+        room = self._room()
+        now = "" if room is None else f"; now {room}"
+        problem = f"ended{at}, because its disk was full, or a quota or a limit on the size of files was reached{now}"
+        return DiskFullError(self._where, problem, f"Free space where that is little. {_STARTS_AGAIN}")
+
+    def _room(self) -> Room | None:
+        with suppress(OSError):
+            return room_at(self._data.path)
+        return None
+
+
+def _who_told(lines: Sequence[tuple[str, str]]) -> str | None:
+    """Who is named in the last note; None where `tt` told nobody to stop."""
+    told = (words.removeprefix(_NOTE_OF_STOP) for _, words in reversed(lines) if words.startswith(_NOTE_OF_STOP))
+    return next(told, None)
+
+
+def _size(count: int) -> str:
+    """`16 KiB`, `1.5 GiB`."""
+    size, unit = count / 1024, "KiB"
+    for larger in ("MiB", "GiB", "TiB"):
+        if size < 1024:
+            break
+        size, unit = size / 1024, larger
+    return f"{size:,.0f} {unit}" if unit == "KiB" else f"{size:,.1f} {unit}"
