@@ -62,6 +62,14 @@ _ADVICE: Final = {
     errno.EROFS: "Choose another place.",
 }
 """What to do about a file that the system refuses, where its permissions are not the reason."""
+_WORDS: Final = {errno.ENOSPC: "its disk is full", errno.EDQUOT: "its disk is full as far as your quota goes"}
+"""Plainer than those of the system."""
+
+
+def words_of_system(error: Exception) -> str:
+    """Why the system refuses a file, in words."""
+    number = error.errno if isinstance(error, OSError) else None
+    return _WORDS.get(number or 0) or getattr(error, "strerror", None) or str(error)
 
 
 class PlacedFault(Struct, frozen=True):
@@ -104,7 +112,7 @@ class FolderRefusedError(CommandRejectedError):
     def __init__(self, path: Path, error: OSError) -> None:
         self.path = path
         advice = _ADVICE.get(error.errno or 0, "Check its permissions, or choose another.")
-        super().__init__(f"{path} cannot be used: {error.strerror or error}. {advice}")
+        super().__init__(f"{path} cannot be used: {words_of_system(error)}. {advice}")
 
 
 class SettingsError(CommandRejectedError):
@@ -313,6 +321,17 @@ class ServerStartError(StoreUnavailableError):
 
 class ServerEndedError(StoreUnavailableError):
     """The town's own server is gone, and its log tells how it ended."""
+
+    def __init__(self, where: str, problem: str, advice: str = "", *, is_append_known: bool = False) -> None:
+        """`advice` says what to do first; that the next command goes on is added."""
+        self._advice = advice
+        doubt = "" if is_append_known else " Look with `tt events` whether a change was made before you repeat it."
+        then = f"The next command starts it again, and what was acknowledged is kept.{doubt}"
+        super().__init__(where, problem, f"{advice} {then}".lstrip())
+
+    def after_append(self, words: str) -> ServerEndedError:
+        advice = f"{words} {self._advice}".rstrip()
+        return type(self)(self.where, self.problem, advice, is_append_known=True)
 
 
 class ServerStoppedError(ServerEndedError):

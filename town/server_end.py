@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
@@ -27,10 +27,7 @@ ENDING_SECONDS_MAX: Final = 0.5
 _POLL_SECONDS: Final = 0.005
 _TOLD: Final = "told to stop by "
 _NOTE_OF_STOP: Final = f"{NOTE}{_TOLD}"
-_STARTS_AGAIN: Final = (
-    "The next command starts it again, and what was acknowledged is kept."
-    " Look with `tt events` whether a change was made before you repeat it."
-)
+_DISK_WAS_FULL: Final = "because its disk was full, or a quota or a limit on the size of files was reached"
 _NO_WORD: Final = "ended without a last word, as one that is killed does: by hand, or by a system that is out of memory"
 
 
@@ -45,9 +42,10 @@ class EndCause(StrEnum):
     UNKNOWN = "unknown"
 
 
+_SIGNAL: Final = re.compile(r"Received (SIG\w+) scheduling shutdown")
 _CAUSES: Final = (
     (re.compile(r"User requested shutdown"), EndCause.TOLD),
-    (re.compile(r"Received (SIG\w+) scheduling shutdown"), EndCause.SIGNAL),
+    (_SIGNAL, EndCause.SIGNAL),
     (re.compile(r"No space left on device|[Qq]uota exceeded|Short write while writing to the AOF"), EndCause.DISK_FULL),
     (
         re.compile(
@@ -98,8 +96,11 @@ def end_of(life: Life) -> ServerEnd:
         for pattern, cause in _CAUSES:
             found = pattern.search(words)
             if found is not None:
-                said = _who_told(life.lines) if cause is EndCause.TOLD else found[1] if found.re.groups else None
-                return ServerEnd(cause, at, said)
+                return (
+                    _told(life, at)
+                    if cause is EndCause.TOLD
+                    else ServerEnd(cause, at, found[1] if found.re.groups else None)
+                )
     return ServerEnd(EndCause.UNKNOWN, life.lines[-1][0] if life.lines else "", None)
 
 
@@ -152,51 +153,46 @@ class EndReport:
         return True
 
     def _error(self, end: ServerEnd) -> ServerEndedError:
-        at = f" at {end.at}"
+        where, ended = self._where, f"ended at {end.at}"
         match end.cause:
             case EndCause.TOLD:
                 how = "(SHUTDOWN)" if end.words is None else f"by {end.words} (`tt stop`)"
-                return ServerStoppedError(self._where, f"was told to stop{at} {how}", _STARTS_AGAIN)
+                return ServerStoppedError(where, f"was told to stop at {end.at} {how}")
             case EndCause.SIGNAL:
-                return ServerStoppedError(self._where, f"was ended{at} by the signal {end.words}", _STARTS_AGAIN)
+                return ServerStoppedError(where, f"{ended} by the signal {end.words}")
             case EndCause.DISK_FULL:
-                return self._full_disk(at) or self._disk_was_full(at)
+                return self._full_disk(ended) or DiskFullError(
+                    where, f"{ended}, {_DISK_WAS_FULL}", self._advice_to_free()
+                )
             case EndCause.DISK_FAILED:
-                problem = f"ended{at}, because it could not write to its disk: {end.words}"
-                advice = f"Look after the disk of {self._data.path}. {_STARTS_AGAIN}"
-                return ServerEndedError(self._where, problem, advice)
+                problem = f"{ended}, because it could not write to its disk: {end.words}"
+                return ServerEndedError(where, problem, f"Look after the disk of {self._data.path}.")
             case EndCause.OUT_OF_MEMORY:
-                problem = f"ended{at}, because the machine is out of memory"
-                return ServerEndedError(self._where, problem, f"End what needs memory. {_STARTS_AGAIN}")
+                problem = f"{ended}, because the machine is out of memory"
+                return ServerEndedError(where, problem, "End what needs memory.")
             case EndCause.UNKNOWN:
-                return self._full_disk() or ServerEndedError(self._where, _NO_WORD, _STARTS_AGAIN)
+                return self._full_disk() or ServerEndedError(where, _NO_WORD)
 
-    def _full_disk(self, at: str = "") -> DiskFullError | None:
-        """The error for a disk that is full now; None where it is not."""
-        room = self._room()
-        if room is None or not room.is_full:
-            return None
-        return DiskFullError(
-            self._where, f"ended{at}, because its disk is full: {room}", f"Free space. {_STARTS_AGAIN}"
-        )
-
-    def _disk_was_full(self, at: str) -> DiskFullError:
-        """The error for a disk that has room by now, or too little for what was to be written."""
-        room = self._room()
-        now = "" if room is None else f"; now {room}"
-        problem = f"ended{at}, because its disk was full, or a quota or a limit on the size of files was reached{now}"
-        return DiskFullError(self._where, problem, f"Free space where that is little. {_STARTS_AGAIN}")
-
-    def _room(self) -> Room | None:
+    def _full_disk(self, ended: str = "ended") -> DiskFullError | None:
+        """The error for a disk that is full now; None where it is not. Without figures: the same each time it is said."""
         with suppress(OSError):
-            return room_at(self._data.path)
+            if room_at(self._data.path).is_full:
+                return DiskFullError(self._where, f"{ended}, because its disk is full", self._advice_to_free())
         return None
 
+    def _advice_to_free(self) -> str:
+        return f"Free space on the disk of {self._data.path}."
 
-def _who_told(lines: Sequence[tuple[str, str]]) -> str | None:
-    """Who is named in the last note; None where `tt` told nobody to stop."""
-    told = (words.removeprefix(_NOTE_OF_STOP) for _, words in reversed(lines) if words.startswith(_NOTE_OF_STOP))
-    return next(told, None)
+
+def _told(life: Life, at: str) -> ServerEnd:
+    """A server says the same of a client's SHUTDOWN and of a signal: what stands before that tells which it was."""
+    for _, words in reversed(life.lines):
+        if words.startswith(_NOTE_OF_STOP):
+            return ServerEnd(EndCause.TOLD, at, words.removeprefix(_NOTE_OF_STOP))
+        signal = _SIGNAL.search(words)
+        if signal is not None:
+            return ServerEnd(EndCause.SIGNAL, at, signal[1])
+    return ServerEnd(EndCause.TOLD, at, None)
 
 
 def _size(count: int) -> str:
