@@ -24,7 +24,8 @@ LOG_READ_BYTES_MAX: Final = 64 * 1024
 NOTE: Final = "tt: "
 """How the notes of `tt` begin."""
 _START: Final = "is starting oO0Oo"
-_LINE: Final = re.compile(r"(\d+):\w (\d{1,2} \w{3} \d{4} [\d:]{8})\S* \S (.*)")
+_LINE: Final = re.compile(r"(\d+):(?:\w (\d{1,2} \w{3} \d{4} [\d:]{8})\S* \S|signal-handler \(\d+\)) (.*)")
+"""Process, time and words; what a server says inside a signal has another form, and no time that people read."""
 
 
 class Life(Struct, frozen=True):
@@ -46,7 +47,7 @@ def read_lives(data: DataFolder) -> list[Life]:
             lives.append((int(process), []))
         # A server says a few words before it says that it starts; the one before it may not have ended by then.
         if int(process) == lives[-1][0]:
-            lives[-1][1].append((at, words))
+            lives[-1][1].append((at or "", words))
     return [Life(process, lines) for process, lines in lives]
 
 
