@@ -58,6 +58,11 @@ _CAUSES: Final = (
 """By the words of Valkey and Redis, which are the same."""
 
 
+LAST_LINES: Final = 2
+"""Of a disk that takes nothing, a server speaks in its last lines, if it is why it ends."""
+_OF_DISK: Final = frozenset({EndCause.DISK_FULL, EndCause.DISK_FAILED})
+
+
 class ServerEnd(Struct, frozen=True):
     """How a server ended, and when, as its log has it; `words` is who told it to, its signal, or what its disk said."""
 
@@ -90,17 +95,17 @@ def room_at(folder: Path) -> Room:
 
 def end_of(life: Life) -> ServerEnd:
     """How the server ended that wrote these lines; one that has not ended is UNKNOWN too. The last cause counts."""
-    for at, words in reversed(life.lines):
+    for age, (at, words) in enumerate(reversed(life.lines)):
         if words.startswith(_NOTE_OF_STOP):
             return ServerEnd(EndCause.TOLD, at, words.removeprefix(_NOTE_OF_STOP))
-        for pattern, cause in _CAUSES:
-            found = pattern.search(words)
-            if found is not None:
-                return (
-                    _told(life, at)
-                    if cause is EndCause.TOLD
-                    else ServerEnd(cause, at, found[1] if found.re.groups else None)
-                )
+        cause, said = _cause_in(words)
+        if cause is EndCause.TOLD:
+            return _told(life, at)
+        if cause in _OF_DISK and age >= LAST_LINES:
+            # It went on after that, and ended for another reason.
+            continue
+        if cause is not None:
+            return ServerEnd(cause, at, said)
     return ServerEnd(EndCause.UNKNOWN, life.lines[-1][0] if life.lines else "", None)
 
 
@@ -182,6 +187,15 @@ class EndReport:
 
     def _advice_to_free(self) -> str:
         return f"Free space on the disk of {self._data.path}."
+
+
+def _cause_in(words: str) -> tuple[EndCause | None, str | None]:
+    """The cause that a server's words tell, and what else they say of it; (None, None) where they tell none."""
+    for pattern, cause in _CAUSES:
+        found = pattern.search(words)
+        if found is not None:
+            return cause, found[1] if found.re.groups else None
+    return None, None
 
 
 def _told(life: Life, at: str) -> ServerEnd:

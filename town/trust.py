@@ -75,11 +75,7 @@ def allow(grant: Grant, folder: Path) -> None:
     record = _Record(grant.kind, _text(folder), datetime.now(UTC).isoformat(timespec="seconds"))
     try:
         make_home_folder(path)
-        file = os.open(path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        try:
-            os.write(file, msgspec.json.encode(record) + b"\n")
-        finally:
-            os.close(file)
+        _write(path, msgspec.json.encode(record) + b"\n")
     except OSError as error:
         raise FolderRefusedError(path, error) from error
 
@@ -104,6 +100,20 @@ def revoke_trust(folder: Path) -> int:
     except OSError as error:
         raise FolderRefusedError(trusted, error) from error
     return revoked
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a grant's file; an error leaves none where there was none, because its name alone grants. OSError."""
+    existed = os.path.lexists(path)
+    file = os.open(path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        os.write(file, content)
+    except OSError:
+        if not existed:
+            path.unlink(missing_ok=True)
+        raise
+    finally:
+        os.close(file)
 
 
 def _text(folder: Path) -> str:
