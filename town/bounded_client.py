@@ -121,9 +121,9 @@ class _OwnSocketConnection(_BoundedSocketConnection):
         super().__init__(**options)  # type: ignore[no-untyped-call]
         self._explain = explain
         self._process: int | None = None
+        """The server it was connected to last: where that cannot be reached again, its end is asked for."""
 
     def connect_check_health(self, *arguments: Any, **options: Any) -> None:
-        self._process = None
         try:
             super().connect_check_health(*arguments, **options)
         except redis.ConnectionError as error:

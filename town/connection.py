@@ -122,14 +122,20 @@ def connect(folder: Path, settings: Settings, *, is_starting: bool = True) -> Co
                     _make_ready(connection.server, is_starting=is_starting)
                 connection.check()
                 break
-            except ServerStoppedError:
+            except StoreUnavailableError as error:
                 # Nothing was asked of it yet: whoever told it to stop was first, and this command starts it again.
-                if not is_starting or attempt == CONNECT_ATTEMPTS_MAX:
+                may_start = is_starting and connection.server is not None and attempt < CONNECT_ATTEMPTS_MAX
+                if not (may_start and _is_gone(error)):
                     raise
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _is_gone(error: StoreUnavailableError) -> bool:
+    """Whether a server that was there has ended since; whether it was told to may not be known any more."""
+    return isinstance(error, ServerStoppedError) or type(error.__cause__) is redis.ConnectionError
 
 
 def connect_to_read(url: str) -> Connection:
