@@ -16,6 +16,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from ledger import CommandRejectedError
 from town.data_folder import DataFolder
 from town.errors import DiskFullError, ServerEndedError, ServerStoppedError
 from town.server_log import NOTE, Life, read_lives
@@ -130,15 +131,14 @@ class EndReport:
         self._is_running = is_running
 
     def error(self, process: int | None) -> ServerEndedError | None:
-        """The error that says how the server that was `process` ended, or, with None, the last one; None where none did."""
-        lives = read_lives(self._data)
-        life = next((each for each in reversed(lives) if process in (None, each.process)), None)
-        if life is None:
-            return self._full_disk()
-        end = end_of(life)
-        if end.cause is EndCause.UNKNOWN and not self._is_over(life is lives[-1]):
+        """The error that says how the server that was `process` ended, or, with None, the last one; None where none did.
+
+        None also where the data folder is none any more that is looked into.
+        """
+        try:
+            return self._find(process)
+        except CommandRejectedError:
             return None
-        return self._error(end)
 
     def error_of_start(self, process: int) -> ServerEndedError | None:
         """The same of one that ended while it was started; None where its own words have to tell."""
@@ -146,6 +146,16 @@ class EndReport:
         end = end_of(lives[-1]) if lives else None
         if end is None or end.cause is EndCause.UNKNOWN:
             return self._full_disk()
+        return self._error(end)
+
+    def _find(self, process: int | None) -> ServerEndedError | None:
+        lives = read_lives(self._data)
+        life = next((each for each in reversed(lives) if process in (None, each.process)), None)
+        if life is None:
+            return self._full_disk()
+        end = end_of(life)
+        if end.cause is EndCause.UNKNOWN and not self._is_over(life is lives[-1]):
+            return None
         return self._error(end)
 
     def _is_over(self, is_last: bool) -> bool:
