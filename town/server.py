@@ -232,9 +232,7 @@ class EmbeddedServer:
         threading.Thread(target=process.wait, daemon=True).start()
         while not self._is_ready():
             if process.poll() is not None:
-                known = self.report.error_of_start(process.pid)
-                if known is not None:
-                    raise known
+                self._raise_known_end(process.pid)
                 raise ServerStartError(
                     self.where,
                     f"did not start. It said:\n{_tail(log_path, log_start)}",
@@ -252,6 +250,12 @@ class EmbeddedServer:
         if cut_short is not None:
             self.warning = cut_short if self.warning is None else f"{self.warning}\n{cut_short}"
 
+    def _raise_known_end(self, process: int) -> None:
+        """ServerEndedError where the server that was being started was stopped, or its disk is full."""
+        known = self.report.error_of_start(process)
+        if known is not None:
+            raise known
+
     def _refuse_other_settings(self, process: subprocess.Popen[bytes]) -> None:
         """End the server just started where its data set it up in another way: a file can hold commands like CONFIG SET."""
         settings = self._read_settings()
@@ -267,6 +271,7 @@ class EmbeddedServer:
         process.kill()
         process.wait()
         if not settings:
+            self._raise_known_end(process.pid)
             raise ServerStartError(
                 self.where,
                 "was stopped, because it did not tell how it is set up",
@@ -363,5 +368,5 @@ def _cut_short(log: Path, start: int) -> str | None:
 
 def _tail(log: Path, start: int) -> str:
     """The last lines the server logged since `start`."""
-    lines = last_lines(log, start)
+    lines = "\n".join(last_lines(log, start)).strip().splitlines()
     return "\n".join(f"  {line}" for line in lines[-_LOG_LINES_SHOWN:])

@@ -150,9 +150,10 @@ class EndReport:
 
     def _find(self, process: int | None) -> ServerEndedError | None:
         lives = read_lives(self._data)
-        life = next((each for each in reversed(lives) if process in (None, each.process)), None)
-        if life is None:
+        if not lives:
             return self._full_disk()
+        # In another container a process may have another number.
+        life = next((each for each in reversed(lives) if process == each.process), lives[-1])
         end = end_of(life)
         if end.cause is EndCause.UNKNOWN and not self._is_over(life is lives[-1]):
             return None

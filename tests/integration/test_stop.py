@@ -16,7 +16,7 @@ from tests.support.processes import WorkerProcess, workers_at_the_line
 from tests.support.reopeners import ask_to_end, read_account
 from tests.support.servers_made_slow import SLOW_KEYS, a_slowly_loading_server
 from tests.support.towns import client_of, is_alive, kill_server, server_pid
-from tests.support.tt import run_process
+from tests.support.tt import run_here, run_process
 from tests.support.waiting import wait_until
 from town import EmbeddedServer, ServerEndedError, ServerStartError, ServerStoppedError, Town
 from town.server_log import LOG_READ_BYTES_MAX
@@ -164,6 +164,21 @@ def test_stop_that_does_not_wait_returns_when_the_server_was_told(folder: Path) 
     ran = run_process("stop", "--no-wait", folder=folder)
     assert (ran.code, ran.out) == (0, "The server of place was told to stop.\n")
     wait_until(lambda: not EmbeddedServer(folder).is_running())
+
+
+def test_stop_says_that_another_server_was_started_since(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The one that ran is stopped, and the town is not down: a person may want to know what uses it."""
+    Town.init(folder, name="place").close()
+    stop = EmbeddedServer.stop
+
+    def stop_and_start(self: EmbeddedServer, *, actor: str | None, is_waiting: bool) -> bool:
+        return stop(self, actor=actor, is_waiting=is_waiting) and EmbeddedServer(folder).start()
+
+    monkeypatch.setattr(EmbeddedServer, "stop", stop_and_start)
+    ran = run_here(capsys, "stop", "--town", str(folder))
+    assert ran.out == "The server of place is stopped. Another one was started since: something uses the town.\n"
 
 
 def test_stop_of_a_server_that_is_being_started_ends_it(folder: Path, tmp_path: Path) -> None:
