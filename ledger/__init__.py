@@ -105,7 +105,7 @@ from ledger.recorded_event import (
     read_event,
     record,
 )
-from ledger.redis_errors import redis_errors
+from ledger.redis_errors import ExplainedConnectionError, redis_errors
 from ledger.soundness import flaw_in, flaw_of
 from ledger.state import State
 from ledger.task import Task, evolve, evolve_known, fold
@@ -141,6 +141,7 @@ __all__ = [
     "Event",
     "EventDecodingError",
     "EventStore",
+    "ExplainedConnectionError",
     "FailTask",
     "HeadLostError",
     "HistoryBrokenError",

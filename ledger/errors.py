@@ -259,6 +259,10 @@ class StoreUnavailableError(LedgerError):
         self.advice = advice
         super().__init__(f"The server at {where} {problem}. {advice}")
 
+    def after_append(self, words: str) -> StoreUnavailableError:
+        """The same error where the append itself was done, as `words` say, and what came after it was not."""
+        return StoreUnavailableError(self.where, self.problem, f"{words} {self.advice}")
+
 
 class LedgerDamagedError(LedgerError):
     """What is stored contradicts itself. Nothing was skipped and nothing was changed."""

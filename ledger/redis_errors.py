@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
@@ -14,8 +15,8 @@ _ADVICE: Final = {
     "NOAUTH": "It wants a password: put it into the URL, redis://:PASSWORD@HOST/.",
     "WRONGPASS": "It refused the password: correct the URL.",
     "NOPERM": "The user in the URL lacks a right that `tt` needs: scripts, streams, hashes, sets and strings.",
-    "OOM": "It is out of memory: give it more, with maxmemory-policy noeviction.",
-    "MISCONF": "It cannot write to its disk: free space, then try again.",
+    "OOM": "It is out of memory, at its maxmemory: give it more, with maxmemory-policy noeviction, and try again.",
+    "MISCONF": "It cannot write to its disk, which may be full: free space there, or look at its log, and try again.",
     "READONLY": "It is a replica: use the URL of its primary.",
     "BUSY": "Another script is at work in it: try again in a moment.",
     "CLUSTERDOWN": "Its cluster is down: try again when it is up.",
@@ -23,6 +24,11 @@ _ADVICE: Final = {
     "NOREPLICAS": "It wants replicas and has too few: see min-replicas-to-write.",
     "LOADING": "It is still reading its data: try again in a moment.",
 }
+
+_DISK_FULL_WORDS: Final = "No space left on device"
+_DISK_FULL_ADVICE: Final = "Its disk is full: free space there, and try again."
+_NOT_WRITING: Final = frozenset({"OOM", "MISCONF"})
+"""Codes whose own words say no more than that nothing was written, and the advice says why."""
 
 # redis-py takes the code away from the words of these.
 _CODES: Final[Mapping[type[Exception], str]] = {
@@ -33,6 +39,18 @@ _CODES: Final[Mapping[type[Exception], str]] = {
 }
 
 
+# What a redis-py pipeline puts before the words of the server.
+_PIPELINE: Final = re.compile(r"Command # \d+ \(.*\) of pipeline caused error: ", re.DOTALL)
+
+
+class ExplainedConnectionError(redis.ConnectionError):
+    """A lost connection whose client knows why: `explanation` leaves in its place."""
+
+    def __init__(self, explanation: StoreUnavailableError) -> None:
+        self.explanation = explanation
+        super().__init__(explanation.problem)
+
+
 @contextmanager
 def redis_errors(where: str, *, key: str | None = None) -> Iterator[None]:
     """Inside, a Redis exception leaves as StoreUnavailableError, or as LedgerDamagedError for a key of the wrong type.
@@ -41,6 +59,8 @@ def redis_errors(where: str, *, key: str | None = None) -> Iterator[None]:
     """
     try:
         yield
+    except ExplainedConnectionError as error:
+        raise error.explanation from error
     except (redis.ConnectionError, redis.TimeoutError, redis.InvalidResponse) as error:
         # InvalidResponse: something answers that is no Redis.
         raise StoreUnavailableError(where, *_explain(error)) from error
@@ -57,13 +77,14 @@ def redis_errors(where: str, *, key: str | None = None) -> Iterator[None]:
 
 def _explain(error: Exception) -> tuple[str, str]:
     """What the server's words mean, and what to do."""
-    words = str(error).rstrip(".") or type(error).__name__
+    words = _PIPELINE.sub("", str(error)).rstrip(".") or type(error).__name__
     codes = [code for kind, code in _CODES.items() if isinstance(error, kind)]
     codes += [code for code in _ADVICE if words.startswith(code)]
     if isinstance(error, redis.AuthenticationError):
         codes.append("NOAUTH" if "required" in words else "WRONGPASS")
     if codes:
-        return f"refused: {words}", _ADVICE[codes[0]]
+        advice = _DISK_FULL_ADVICE if _DISK_FULL_WORDS in words else _ADVICE[codes[0]]
+        return "refused to write" if codes[0] in _NOT_WRITING else f"refused: {words}", advice
     if isinstance(error, redis.ResponseError):
         return f"refused: {words}", "Look at its log."
     return f"did not answer: {words}", "Is it running? `tt start` starts a town's own server; `tt status` shows it."

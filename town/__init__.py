@@ -8,6 +8,7 @@ from town.consent import TrustReport, grant_trust, look_at_trust
 from town.doctor import Check, CheckState, examine
 from town.durability import Durability
 from town.errors import (
+    DiskFullError,
     FileDamagedError,
     FolderRefusedError,
     ForeignServerError,
@@ -30,8 +31,10 @@ from town.errors import (
     ProgramNotStartedError,
     ProgramRefusedError,
     RunUnfinishedError,
+    ServerEndedError,
     ServerNotOwnError,
     ServerStartError,
+    ServerStoppedError,
     ServerTooOldError,
     SettingsError,
     TownExistsError,
@@ -56,7 +59,7 @@ from town.run_mark import RunMark
 from town.runner import Runner, Stop
 from town.search import FoundFolder, find_folder
 from town.server import EmbeddedServer
-from town.servers import FoundTown, Switched, TownState, find_towns, start_town, stop_town
+from town.servers import FoundTown, Stopped, Switched, TownState, find_towns, start_town, stop_town
 from town.survey import Irregular, MigrationProgress, Outlook, Skipped
 from town.town import ImportReceipt, Town, current_actor
 from town.trust import revoke_trust
@@ -74,6 +77,7 @@ __all__ = [
     "Check",
     "CheckState",
     "Connection",
+    "DiskFullError",
     "Durability",
     "EmbeddedServer",
     "EventFilter",
@@ -128,13 +132,16 @@ __all__ = [
     "RunReport",
     "RunUnfinishedError",
     "Runner",
+    "ServerEndedError",
     "ServerNotOwnError",
     "ServerStartError",
+    "ServerStoppedError",
     "ServerTooOldError",
     "Settings",
     "SettingsError",
     "Skipped",
     "Stop",
+    "Stopped",
     "Switched",
     "Town",
     "TownExistsError",

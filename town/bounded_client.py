@@ -7,7 +7,10 @@ that sends without an end fills the memory.
 from __future__ import annotations
 
 import re
+import socket
+import struct
 import time
+from collections.abc import Callable
 from typing import Any, Final
 
 import redis
@@ -15,12 +18,18 @@ from redis._parsers import _HiredisParser
 from redis._parsers.socket import SENTINEL
 from redis.connection import Connection, SSLConnection, UnixDomainSocketConnection
 
+from ledger import ExplainedConnectionError, StoreUnavailableError
+
 EXCHANGE_SECONDS_MAX: Final = 60
 """From the first wait after a command was sent to the last reply."""
 REPLY_BYTES_MAX: Final = 64 * 1024 * 1024
 OWN_REPLY_BYTES_MAX: Final = 512 * 1024 * 1024
 """Of the town's own server, whose socket is this user's alone."""
 REPLY_ELEMENTS_MAX: Final = 16 * 1024 * 1024
+_CREDENTIALS: Final = struct.Struct("3i")
+"""Process, user and group, as Linux gives them."""
+Explain = Callable[[int | None], StoreUnavailableError | None]
+"""From the process of a server that is gone, where it is known, to how it ended, where that is known."""
 _ANNOUNCED: Final = re.compile(rb"([*%~>|$=])(\d{1,20})\r\n")
 
 
@@ -105,6 +114,54 @@ class _BoundedSocketConnection(_Bounded, UnixDomainSocketConnection):
     """Over a socket of this machine."""
 
 
+class _OwnSocketConnection(_BoundedSocketConnection):
+    """To the town's own server: where it is lost, `explain` is asked how the server ended."""
+
+    def __init__(self, *, explain: Explain, **options: Any) -> None:
+        super().__init__(**options)  # type: ignore[no-untyped-call]
+        self._explain = explain
+        self._process: int | None = None
+        """The server it was connected to last: where that cannot be reached again, its end is asked for."""
+
+    def connect_check_health(self, *arguments: Any, **options: Any) -> None:
+        try:
+            super().connect_check_health(*arguments, **options)
+        except redis.ConnectionError as error:
+            self._raise_explained(error)
+            raise
+        self._process = process_behind(self._sock)
+
+    def send_packed_command(self, command: Any, check_health: bool = True) -> None:
+        try:
+            super().send_packed_command(command, check_health)
+        except redis.ConnectionError as error:
+            self._raise_explained(error)
+            raise
+
+    def read_response(self, *arguments: Any, **options: Any) -> Any:
+        try:
+            return super().read_response(*arguments, **options)  # type: ignore[no-untyped-call]
+        except redis.ConnectionError as error:
+            self._raise_explained(error)
+            raise
+
+    def _raise_explained(self, error: redis.ConnectionError) -> None:
+        """ExplainedConnectionError where it is known why; not for an error of another kind, such as LOADING."""
+        explanation = self._explain(self._process) if type(error) is redis.ConnectionError else None
+        if explanation is not None:
+            raise ExplainedConnectionError(explanation) from error
+
+
+def process_behind(connected: socket.socket | None) -> int | None:
+    """The process that listens at the other end of a socket of this machine; None where the system does not tell."""
+    option = getattr(socket, "SO_PEERCRED", None)
+    if option is None or connected is None:
+        return None
+    credentials = connected.getsockopt(socket.SOL_SOCKET, option, _CREDENTIALS.size)
+    # 0: a process in another container.
+    return _CREDENTIALS.unpack(credentials)[0] or None
+
+
 _CLASSES: Final[dict[str, type[_Bounded]]] = {
     "redis": _BoundedConnection,
     "rediss": _BoundedSSLConnection,
@@ -119,9 +176,9 @@ def client_of_url(url: str, **options: Any) -> redis.Redis:
     return redis.Redis.from_pool(pool)
 
 
-def client_of_own_socket(path: str, **options: Any) -> redis.Redis:
-    """A bounded client of the town's own server, at the socket `path`."""
+def client_of_own_socket(path: str, *, explain: Explain, **options: Any) -> redis.Redis:
+    """A bounded client of the town's own server, at the socket `path`. Where a connection is lost, `explain` may say why."""
     pool = redis.ConnectionPool(
-        connection_class=_BoundedSocketConnection, path=path, parser_class=_OwnParser, **options
+        connection_class=_OwnSocketConnection, path=path, parser_class=_OwnParser, explain=explain, **options
     )
     return redis.Redis.from_pool(pool)

@@ -16,7 +16,7 @@ from redis.retry import Retry
 
 from ledger import StoreUnavailableError, redis_errors
 from town.bounded_client import EXCHANGE_SECONDS_MAX, client_of_own_socket, client_of_url
-from town.errors import ForeignServerError, ServerTooOldError
+from town.errors import ForeignServerError, ServerStoppedError, ServerTooOldError
 from town.folder import SOCKET_FILE, Settings
 from town.passwords import UNKNOWN_URL, shown_url, with_password
 from town.permission import require_connection
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from redis import Redis
 
 CONNECT_SECONDS_MAX: Final = 5
+CONNECT_ATTEMPTS_MAX: Final = 3
+"""How often a server is started for a command that finds it stopped again, before the command gives up."""
 _NO_SERVER: Final = ("answered INFO with something else", "Is it a Redis or Valkey server? Nothing was changed.")
 _LOADING_POLL_SECONDS: Final = 0.05
 _SOURCE_ADVICE: Final = "Is it running, and is that its URL? Nothing was changed."
@@ -114,13 +116,26 @@ def connect(folder: Path, settings: Settings, *, is_starting: bool = True) -> Co
     """
     connection = _open(folder, settings)
     try:
-        if connection.server is not None:
-            _make_ready(connection.server, is_starting=is_starting)
-        connection.check()
+        for attempt in range(1, CONNECT_ATTEMPTS_MAX + 1):
+            try:
+                if connection.server is not None:
+                    _make_ready(connection.server, is_starting=is_starting)
+                connection.check()
+                break
+            except StoreUnavailableError as error:
+                # Nothing was asked of it yet: whoever told it to stop was first, and this command starts it again.
+                may_start = is_starting and connection.server is not None and attempt < CONNECT_ATTEMPTS_MAX
+                if not (may_start and _is_gone(error)):
+                    raise
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _is_gone(error: StoreUnavailableError) -> bool:
+    """Whether a server that was there has ended since; whether it was told to may not be known any more."""
+    return isinstance(error, ServerStoppedError) or type(error.__cause__) is redis.ConnectionError
 
 
 def connect_to_read(url: str) -> Connection:
@@ -144,7 +159,8 @@ def _make_ready(server: EmbeddedServer, *, is_starting: bool) -> None:
     """Start the town's own server where it is down; ForeignServerError where another one listens in its place."""
     if is_starting and not server.answers():
         server.start()
-    if not server.is_running() and server.answers():
+    # Looked at once more: one that was told to stop may have ended, and another been started, between the two looks.
+    if not server.is_running() and server.answers() and not server.is_running():
         raise ForeignServerError(server.where)
 
 
@@ -160,8 +176,8 @@ def _open(folder: Path, settings: Settings) -> Connection:
     if url is None:
         refuse_other_than_own_socket(folder / SOCKET_FILE)
         socket_path = SocketPath(folder)
-        client = client_of_own_socket(str(socket_path), **_options())
         server = EmbeddedServer(folder)
+        client = client_of_own_socket(str(socket_path), explain=server.report.error, **_options())
         return Connection(client, where=server.where, server=server, socket_path=socket_path)
     connection = _open_url(with_password(url))
     connection.remark = remark

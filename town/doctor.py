@@ -9,13 +9,17 @@ from msgspec import Struct
 
 from ledger import LedgerDamagedError, ViewsIncompleteError, redis_errors
 from town.connection import Connection
+from town.data_folder import DataFolder
 from town.durability import read_durability
 from town.folder import read_settings
 from town.orphans import can_find_orphans, find_orphans
 from town.passwords import split_password
+from town.server_end import EndCause, Room, last_end, room_at
 from town.town import Town
 
 MEMORY_SHARE_MAX: Final = 0.8
+DISK_FREE_BYTES_MIN: Final = 64 * 1024 * 1024
+"""With less room than this the disk of a town's own server is nearly full."""
 LAG_EVENTS_MAX: Final = 5_000
 OLD_TASKS_CALLS_MAX: Final = 1_000
 """How many calls of SCAN look for tasks from before the ledger."""
@@ -43,12 +47,13 @@ def examine(town: Town) -> list[Check]:
     with redis_errors(connection.where):
         memory = cast("dict[str, Any]", connection.client.info("memory"))
         persistence = cast("dict[str, Any]", connection.client.info("persistence"))
+        errors = cast("dict[str, Any]", connection.client.info("errorstats"))
     return [
         Check("version", CheckState.GOOD, connection.version()),
         *_durability(connection),
         *_password(town),
-        _persistence(persistence),
-        _memory(memory),
+        *_disk(town, persistence),
+        _memory(memory, errors),
         _lock(town),
         *_orphans(),
         _projections(town),
@@ -78,22 +83,58 @@ def _password(town: Town) -> list[Check]:
     return [Check("password", CheckState.WARNING, words)]
 
 
-def _persistence(persistence: dict[str, Any]) -> Check:
+def _disk(town: Town, persistence: dict[str, Any]) -> list[Check]:
+    """What the server says of its writes; of a server of the town's own also the room on its disk, and an end for want of it."""
     failed = [
         name for name in ("aof_last_write_status", "aof_last_bgrewrite_status") if persistence.get(name, "ok") != "ok"
     ]
+    room = _room(town)
+    words = "the last write to disk went well" + ("" if room is None else f"; {room}")
     if failed:
-        return Check("disk", CheckState.BAD, f"{' and '.join(failed)} failed: free space on the server's disk")
-    return Check("disk", CheckState.GOOD, "the last write to disk went well")
+        found = Check("disk", CheckState.BAD, f"{' and '.join(failed)} failed: free space on the server's disk")
+    elif room is not None and room.is_full:
+        found = Check(
+            "disk", CheckState.BAD, f"the disk is full: {room}. Free space, or the server ends at its next write"
+        )
+    elif room is not None and room.free_bytes < DISK_FREE_BYTES_MIN:
+        found = Check("disk", CheckState.WARNING, f"the disk is nearly full: {room}")
+    else:
+        found = Check("disk", CheckState.GOOD, words)
+    return [found, *_full_before(town)]
 
 
-def _memory(memory: dict[str, Any]) -> Check:
+def _room(town: Town) -> Room | None:
+    """The room on the disk of the town's own server; None for another one, and where the system does not tell."""
+    if town.connection.server is None:
+        return None
+    try:
+        return room_at(DataFolder(town.folder).path)
+    except OSError:
+        return None
+
+
+def _full_before(town: Town) -> list[Check]:
+    """Only a town whose last server ended for a full disk has this check; it goes with the next server that is stopped."""
+    server = town.connection.server
+    end = None if server is None else last_end(DataFolder(town.folder), is_running=server.is_running())
+    if end is None or end.cause is not EndCause.DISK_FULL:
+        return []
+    words = f"the server before this one ended at {end.at}, because its disk was full; what was acknowledged is kept"
+    return [Check("last end", CheckState.WARNING, words)]
+
+
+def _memory(memory: dict[str, Any], errors: dict[str, Any]) -> Check:
     used, limit = int(memory["used_memory"]), int(memory.get("maxmemory", 0))
+    refused = int(cast("dict[str, Any]", errors.get("errorstat_OOM", {})).get("count", 0))
+    times = f"; {refused:,} commands were refused for want of memory since the server's start" if refused else ""
     words = f"{used / 1_048_576:,.1f} MiB used"
     if not limit:
-        return Check("memory", CheckState.GOOD, f"{words}, no limit set")
-    state = CheckState.WARNING if used > limit * MEMORY_SHARE_MAX else CheckState.GOOD
-    return Check("memory", state, f"{words} of {limit / 1_048_576:,.1f} MiB")
+        return Check("memory", CheckState.WARNING if refused else CheckState.GOOD, f"{words}, no limit set{times}")
+    words = f"{words} of {limit / 1_048_576:,.1f} MiB{times}"
+    if used >= limit:
+        return Check("memory", CheckState.BAD, f"{words}: nothing can be written. Give the server more: maxmemory")
+    state = CheckState.WARNING if refused or used > limit * MEMORY_SHARE_MAX else CheckState.GOOD
+    return Check("memory", state, words)
 
 
 def _lock(town: Town) -> Check:

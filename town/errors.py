@@ -26,6 +26,9 @@ WrongExpectedVersionError
 StoreUnavailableError
   RunUnfinishedError         what came of a run could not be written down
   ServerStartError           the town's own server did not start
+  ServerEndedError           the town's own server is gone, and how it ended is known
+    ServerStoppedError       it was told to stop
+    DiskFullError            its disk is full
   ForeignServerError         something else listens on the town's socket
   ServerTooOldError          the server lacks what the scripts need
 LedgerDamagedError
@@ -61,6 +64,14 @@ _ADVICE: Final = {
     errno.EROFS: "Choose another place.",
 }
 """What to do about a file that the system refuses, where its permissions are not the reason."""
+_WORDS: Final = {errno.ENOSPC: "its disk is full", errno.EDQUOT: "its disk is full as far as your quota goes"}
+"""Plainer than those of the system."""
+
+
+def words_of_system(error: Exception) -> str:
+    """Why the system refuses a file, in words."""
+    number = error.errno if isinstance(error, OSError) else None
+    return _WORDS.get(number or 0) or getattr(error, "strerror", None) or str(error)
 
 
 class PlacedFault(Struct, frozen=True):
@@ -104,7 +115,7 @@ class FolderRefusedError(CommandRejectedError):
         """`advice` is what to do, where the system's reason alone does not tell."""
         self.path = path
         advice = advice or _ADVICE.get(error.errno or 0, "Check its permissions, or choose another.")
-        super().__init__(f"{path} cannot be used: {error.strerror or error}. {advice}")
+        super().__init__(f"{path} cannot be used: {words_of_system(error)}. {advice}")
 
 
 class SettingsError(CommandRejectedError):
@@ -323,6 +334,29 @@ class RunUnfinishedError(StoreUnavailableError):
 
 class ServerStartError(StoreUnavailableError):
     """The town's own server did not start."""
+
+
+class ServerEndedError(StoreUnavailableError):
+    """The town's own server is gone, and its log tells how it ended."""
+
+    def __init__(self, where: str, problem: str, advice: str = "", *, is_append_known: bool = False) -> None:
+        """`advice` says what to do first; that the next command goes on is added."""
+        self._advice = advice
+        doubt = "" if is_append_known else " Look with `tt events` whether a change was made before you repeat it."
+        then = f"The next command starts it again, and what was acknowledged is kept.{doubt}"
+        super().__init__(where, problem, f"{advice} {then}".lstrip())
+
+    def after_append(self, words: str) -> ServerEndedError:
+        advice = f"{words} {self._advice}".rstrip()
+        return type(self)(self.where, self.problem, advice, is_append_known=True)
+
+
+class ServerStoppedError(ServerEndedError):
+    """The town's own server was told to stop."""
+
+
+class DiskFullError(ServerEndedError):
+    """The town's own server ended because its disk is full."""
 
 
 class ForeignServerError(StoreUnavailableError):

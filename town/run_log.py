@@ -13,6 +13,7 @@ from typing import Final, Self
 
 from ledger import CommandRejectedError
 from town.data_folder import DataFolder
+from town.errors import words_of_system
 from town.output_tail import Tail
 from town.plain_file import open_plain
 
@@ -72,7 +73,7 @@ class RunLog:
             self._give_up(error)
 
     def _give_up(self, error: OSError | CommandRejectedError) -> None:
-        self.problem = f"{self.path} cannot be written: {getattr(error, 'strerror', None) or error}"
+        self.problem = f"{self.path} cannot be written: {words_of_system(error)}"
         self._close()
 
     def _close(self) -> None:

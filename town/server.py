@@ -12,7 +12,6 @@ import os
 import platform
 import re
 import shutil
-import signal
 import socket
 import subprocess
 import threading
@@ -29,7 +28,10 @@ from town.errors import FolderRefusedError, ServerStartError
 from town.folder import DATA_FOLDER, LOCK_FILE, SOCKET_FILE, refuse_os_errors
 from town.orphans import Orphan, orphan_of
 from town.permission import require_data
+from town.server_end import EndReport
+from town.server_log import LOG_FILE, last_lines
 from town.socket_path import SocketPath, refuse_other_than_own_socket
+from town.stopping import Stopping
 from town.user_settings import server_binary
 
 START_SECONDS_MAX: Final = 60
@@ -41,7 +43,7 @@ VERSION_MIN: Final = 7
 _POLL_SECONDS: Final = 0.005
 _PING_SECONDS_MAX: Final = 1.0
 _LOG_LINES_SHOWN: Final = 8
-_LOG_FILE: Final = "server.log"
+_LOG_FILE: Final = LOG_FILE
 
 _FLAGS: Final = {
     "port": "0",
@@ -92,6 +94,8 @@ class EmbeddedServer:
         self._binary = binary
         self._data = DataFolder(folder)
         self.where = str(folder / SOCKET_FILE)
+        self.report = EndReport(self._data, where=self.where, is_running=self.is_running)
+        """Tells how it ended."""
         self.warning: str | None = None
         """What the server said at its start, by this object, that its people should know."""
 
@@ -128,7 +132,7 @@ class EmbeddedServer:
                         return True
                 finally:
                     os.close(lock)
-            orphan = self._orphan() if time.monotonic() > deadline - START_SECONDS_MAX + SOCKET_SECONDS_MAX else None
+            orphan = self.orphan() if time.monotonic() > deadline - START_SECONDS_MAX + SOCKET_SECONDS_MAX else None
             if orphan is not None:
                 advice = f"Run `tt stop`, which ends process {orphan.process}, and try again."
                 raise ServerStartError(self.where, "runs, and its socket file is gone", advice)
@@ -146,28 +150,15 @@ class EmbeddedServer:
         answer = self._say(b"PING")
         return bool(answer) and not answer.startswith(b"-LOADING")
 
-    def stop(self) -> bool:
-        """Shut the server down and return when it is gone; whether one was running. ServerStartError after a bound."""
-        if not self.is_running():
-            return False
-        deadline = time.monotonic() + STOP_SECONDS_MAX
-        while self.is_running():
-            # Said again and again: a server that is being started does not listen yet.
-            self._say(b"SHUTDOWN NOSAVE")
-            orphan = self._orphan()
-            if orphan is not None:
-                with suppress(ProcessLookupError):
-                    os.kill(orphan.process, signal.SIGTERM)
-            if time.monotonic() > deadline:
-                raise ServerStartError(
-                    self.where,
-                    f"did not stop within {STOP_SECONDS_MAX} s",
-                    f"Look at {self._data.path / _LOG_FILE}.",
-                )
-            time.sleep(_POLL_SECONDS)
-        return True
+    def stop(self, *, actor: str | None = None, is_waiting: bool = True) -> bool:
+        """End the server that runs, once, and return when it is gone; whether one was running. ServerStartError after a bound.
 
-    def _orphan(self) -> Orphan | None:
+        One that somebody starts meanwhile is left alone. Its log names `actor`. Not `is_waiting`: return when it was told.
+        """
+        stopping = Stopping(self, self._data, actor=actor, seconds_max=STOP_SECONDS_MAX)
+        return stopping.run(is_waiting=is_waiting)
+
+    def orphan(self) -> Orphan | None:
         """The server's process, where its socket file is gone and it can be told nothing any more."""
         return None if (self._folder / SOCKET_FILE).exists() else orphan_of(self._data.path)
 
@@ -177,14 +168,14 @@ class EmbeddedServer:
         NotOursError where the socket is a link, or another user's.
         """
         try:
-            with self._connected() as client:
+            with self.connected() as client:
                 client.sendall(command + b"\r\n")
                 return client.recv(64)
         except OSError:
             return b""
 
     @contextmanager
-    def _connected(self) -> Iterator[socket.socket]:
+    def connected(self) -> Iterator[socket.socket]:
         """A connection to the socket in the folder. OSError, NotOursError."""
         with refuse_os_errors(self._folder):
             refuse_other_than_own_socket(self._folder / SOCKET_FILE)
@@ -241,6 +232,7 @@ class EmbeddedServer:
         threading.Thread(target=process.wait, daemon=True).start()
         while not self._is_ready():
             if process.poll() is not None:
+                self._raise_known_end(process.pid)
                 raise ServerStartError(
                     self.where,
                     f"did not start. It said:\n{_tail(log_path, log_start)}",
@@ -258,6 +250,12 @@ class EmbeddedServer:
         if cut_short is not None:
             self.warning = cut_short if self.warning is None else f"{self.warning}\n{cut_short}"
 
+    def _raise_known_end(self, process: int) -> None:
+        """ServerEndedError where the server that was being started was stopped, or its disk is full."""
+        known = self.report.error_of_start(process)
+        if known is not None:
+            raise known
+
     def _refuse_other_settings(self, process: subprocess.Popen[bytes]) -> None:
         """End the server just started where its data set it up in another way: a file can hold commands like CONFIG SET."""
         settings = self._read_settings()
@@ -273,6 +271,7 @@ class EmbeddedServer:
         process.kill()
         process.wait()
         if not settings:
+            self._raise_known_end(process.pid)
             raise ServerStartError(
                 self.where,
                 "was stopped, because it did not tell how it is set up",
@@ -288,7 +287,7 @@ class EmbeddedServer:
         """What the server says of the settings in _READ_BACK; empty where it does not tell."""
         reader = hiredis.Reader(encoding="utf-8", errors="replace")
         answer: object = False
-        with suppress(OSError, hiredis.ProtocolError), self._connected() as client:
+        with suppress(OSError, hiredis.ProtocolError), self.connected() as client:
             client.settimeout(START_SECONDS_MAX)
             client.sendall(" ".join(["CONFIG GET", *_READ_BACK]).encode() + b"\r\n")
             while answer is False and (received := client.recv(_SETTINGS_BYTES_MAX)):
@@ -359,9 +358,7 @@ def _version(binary: str) -> int:
 
 def _cut_short(log: Path, start: int) -> str | None:
     """What to say where the server found its file cut off and dropped the broken end, as it does after a power cut."""
-    with log.open("rb") as file:
-        file.seek(start)
-        lines = file.read().decode(errors="replace").splitlines()
+    lines = last_lines(log, start)
     words = next((line.partition("Truncating")[1:] for line in lines if "Truncating the AOF" in line), None)
     if words is None:
         return None
@@ -374,7 +371,5 @@ def _cut_short(log: Path, start: int) -> str | None:
 
 def _tail(log: Path, start: int) -> str:
     """The last lines the server logged since `start`."""
-    with log.open("rb") as file:
-        file.seek(start)
-        lines = file.read().decode(errors="replace").strip().splitlines()
+    lines = "\n".join(last_lines(log, start)).strip().splitlines()
     return "\n".join(f"  {line}" for line in lines[-_LOG_LINES_SHOWN:])

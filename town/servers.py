@@ -44,6 +44,12 @@ class Switched(Struct, frozen=True):
     has_changed: bool
 
 
+class Stopped(Switched, frozen=True):
+    """As Switched; `is_running`: another server was started meanwhile, or nobody waited for the end of this one."""
+
+    is_running: bool
+
+
 def find_towns() -> list[FoundTown]:
     """Every registered town, by path; no server is started."""
     towns = registered_towns()
@@ -60,14 +66,18 @@ def start_town(path: Path | None) -> Switched:
     return Switched(settings.name, connection.where, has_changed)
 
 
-def stop_town(path: Path | None) -> Switched:
-    """Stop the server of the town at `path`; ServerNotOwnError where it is not the town's own."""
+def stop_town(path: Path | None, *, actor: str | None = None, is_waiting: bool = True) -> Stopped:
+    """End the server of the town at `path`, once; ServerNotOwnError where it is not the town's own.
+
+    Returns when it is gone, or with `is_waiting` False when it was told. `actor` is named to those whose commands it ends.
+    """
     folder = find_folder(start_of_search(path))
     settings = read_settings(folder)
     if server_url(settings) is not None:
         raise ServerNotOwnError(settings.name)
     server = EmbeddedServer(folder)
-    return Switched(settings.name, server.where, server.stop())
+    has_changed = server.stop(actor=actor, is_waiting=is_waiting)
+    return Stopped(settings.name, server.where, has_changed, is_running=server.is_running())
 
 
 def _state(folder: Path) -> TownState:

@@ -263,9 +263,9 @@ class Writer:
         try:
             self._catch_up(positions[-1])
         except StoreUnavailableError as error:
-            raise StoreUnavailableError(error.where, error.problem, _appended(positions) + error.advice) from error
+            raise error.after_append(_appended(positions)) from error
         except LedgerDamagedError as error:
-            raise LedgerDamagedError(_appended(positions) + str(error)) from error
+            raise LedgerDamagedError(f"{_appended(positions)} {error}") from error
         return events, positions
 
     def load(self, task: str) -> tuple[Task | None, int]:
@@ -335,7 +335,7 @@ def decide_wishes(
 
 
 def _appended(positions: Sequence[Position]) -> str:
-    return f"The command's events are in the ledger, up to {positions[-1]}; do not repeat it. "
+    return f"The command's events are in the ledger, up to {positions[-1]}; do not repeat it."
 
 
 def _after(state: Task | None, events: Sequence[NewEvent], positions: Sequence[Position]) -> Task:

@@ -12,8 +12,8 @@ from cli.output import say, say_fields, say_json, say_table, warn
 from cli.render import agent_rows, states_line
 from cli.session import opened, warn_outdated
 from cli.text import counted, local_time, visible
-from ledger import BEGINNING, Position, State
-from town import Durability, FoundFolder, Town, TownState, find_towns, start_town, stop_town
+from ledger import BEGINNING, InvalidValueError, Position, State
+from town import Durability, FoundFolder, Town, TownState, current_actor, find_towns, start_town, stop_town
 
 
 def init(
@@ -94,14 +94,43 @@ def start(*, town: TownOption = None, actor: ActorOption = None, as_json: JsonOp
     say(f"The server of {status.name} {'is up' if status.has_changed else 'was up already'}: {visible(status.where)}")
 
 
-def stop(*, town: TownOption = None, actor: ActorOption = None, as_json: JsonOption = False) -> None:
-    """Stop the town's server; what is in the ledger stays on disk."""
-    del actor  # as for start
-    status = stop_town(town)
+def stop(
+    *,
+    wait: Annotated[
+        bool,
+        typer.Option("--wait/--no-wait", help="Return when the server is gone, or as soon as it was told to stop."),
+    ] = True,
+    town: TownOption = None,
+    actor: ActorOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Stop the town's server, once; what is in the ledger stays on disk.
+
+    Commands at work end with exit code 4 and are told who stopped it. The next command starts a server again, which this one
+    leaves alone.
+    """
+    status = stop_town(town, actor=_who_stops(actor), is_waiting=wait)
     if as_json:
-        say_json({"town": status.name, "server": status.where, "stopped": status.has_changed})
+        shape = {"town": status.name, "server": status.where, "stopped": status.has_changed}
+        say_json(shape | {"running": status.is_running})
         return
-    say(f"The server of {status.name} {'is stopped' if status.has_changed else 'was down already'}.")
+    if not status.has_changed:
+        say(f"The server of {status.name} was down already.")
+    elif not wait:
+        say(f"The server of {status.name} was told to stop.")
+    else:
+        again = " Another one was started since: something uses the town." if status.is_running else ""
+        say(f"The server of {status.name} is stopped.{again}")
+
+
+def _who_stops(actor: str | None) -> str | None:
+    """Who is named to those whose commands end; a user without a name may stop a server too."""
+    try:
+        return current_actor(actor)
+    except InvalidValueError:
+        if actor is not None:
+            raise
+        return None
 
 
 def status(

@@ -28,6 +28,7 @@ from projections import BatchOutcome, Projector, snapshot_of
 from tests.support.outcomes import Outcome, encode_outcome
 from tests.support.processes import READY
 from tests.support.rebuild_workers import read_known, time_commands
+from tests.support.reopeners import write_and_reopen
 from tests.support.runners import reclaim_one, work_in_threads
 from town import Receipt, Town
 
@@ -189,6 +190,7 @@ _WORKS: Final[dict[str, Callable[..., None]]] = {
     "project_until_stopped": project_until_stopped,
     "append_alone": append_alone,
     "write_until_stopped": write_until_stopped,
+    "write_and_reopen": write_and_reopen,
     "command_shared_tasks": command_shared_tasks,
     "push_plan": push_plan,
 }
