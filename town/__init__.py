@@ -24,6 +24,7 @@ from town.errors import (
     PlanTooLargeError,
     ProgramNotFoundError,
     ProgramNotStartedError,
+    RepairRefusedError,
     RunUnfinishedError,
     ServerNotOwnError,
     ServerStartError,
@@ -38,6 +39,7 @@ from town.folder import RedisSettings, Settings, absolute, find_folder, is_town,
 from town.foreign_commands import ForeignCommand, LoadedCommands, foreign_commands
 from town.hierarchy import Branch
 from town.legacy import LegacyKeys
+from town.mend import LostEvent, LostEvents, MendedTown
 from town.migration import Migration, MigrationReport
 from town.moment import WHEN_HELP, Moment, parse_moment
 from town.plan import Plan, PlanFault, PlannedTask
@@ -46,9 +48,11 @@ from town.plan_receipts import PlanChange, PlanComparison, PlanKept, PullChange,
 from town.program import GRACE_SECONDS
 from town.reclaim import LostTask
 from town.registry import RegisteredTown, register_town, registered_towns
+from town.repair import BEHIND_FILE, EVENTS_FILE, Repair, RepairPlan, opened_repair
 from town.run import Outcome, RunListener, RunReport
 from town.run_mark import RunMark
 from town.runner import Runner, Stop
+from town.salvage import Damage, Salvage, SalvagedFile
 from town.server import EmbeddedServer
 from town.servers import FoundTown, Switched, TownState, find_towns, start_town, stop_town
 from town.survey import Irregular, MigrationProgress, Outlook, Skipped
@@ -58,7 +62,9 @@ from town.worker import Worker, WorkerMetrics, WorkerReport
 from town.writer import Receipt
 
 __all__ = [
+    "BEHIND_FILE",
     "EVENTS_COUNT",
+    "EVENTS_FILE",
     "EVERY_EVENT",
     "GRACE_SECONDS",
     "PLAN_FILE",
@@ -68,6 +74,7 @@ __all__ = [
     "Check",
     "CheckState",
     "Connection",
+    "Damage",
     "Durability",
     "EmbeddedServer",
     "EventFilter",
@@ -82,7 +89,10 @@ __all__ = [
     "LegacyKeptError",
     "LegacyKeys",
     "LoadedCommands",
+    "LostEvent",
+    "LostEvents",
     "LostTask",
+    "MendedTown",
     "MetricsPortError",
     "Migration",
     "MigrationProgress",
@@ -113,11 +123,16 @@ __all__ = [
     "Receipt",
     "RedisSettings",
     "RegisteredTown",
+    "Repair",
+    "RepairPlan",
+    "RepairRefusedError",
     "RunListener",
     "RunMark",
     "RunReport",
     "RunUnfinishedError",
     "Runner",
+    "Salvage",
+    "SalvagedFile",
     "ServerNotOwnError",
     "ServerStartError",
     "ServerTooOldError",
@@ -143,6 +158,7 @@ __all__ = [
     "foreign_commands",
     "is_town",
     "make_plan_file",
+    "opened_repair",
     "parse_moment",
     "read_plan_file",
     "read_settings",
