@@ -42,9 +42,10 @@ _REPAIR_ADVICE: Final = (
     "Nothing was changed. `tt doctor --repair` shows which events can be read, and asks before it changes anything."
 )
 _DAMAGE_WORDS: Final = re.compile(
-    rb"reading the append only file|manifest file|AOF manifest|Non-existent files|a non-existing file"
-    rb"|opening the append only file|nexpected end of file|RDB preamble|AOF file was not|Wrong signature|checksum",
+    rb"reading the append only file|append log file|Unable to obtain the AOF file|truncated file is not the last"
+    rb"|AOF MANIFEST FILE ERROR|RDB preamble of the AOF file|Wrong signature|RDB checksum|RDB reading|rdbLoadRio"
 )
+"""What a server logs before it ends because of its files; the last is in the report of a crash in a binary one."""
 
 _FLAGS: Final = {
     "port": "0",

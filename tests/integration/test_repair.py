@@ -274,6 +274,8 @@ def test_missing_base_is_told_by_its_name(town_folder: Path, capsys: pytest.Capt
     expected = [(each.position, each.payload) for each in events_in(town_folder)]
     (base,) = (town_folder / ".tt" / AOF_FOLDER).glob("*.base.aof")
     base.unlink()
+    with pytest.raises(ServerStartError, match="tt doctor --repair"):
+        EmbeddedServer(town_folder).start()
     ran = run_here(capsys, "doctor", "--repair", "--yes", "--town", str(town_folder))
     assert ran.code == 0, ran.err
     assert f"{base.name}: it is missing." in ran.out
@@ -292,6 +294,8 @@ def test_binary_base_is_kept_as_it_is(folder: Path, capsys: pytest.CaptureFixtur
     base.write_bytes(zero(0.5, 64)(base.read_bytes()))
     damage(folder, lambda content: content + b"\0garbage")
     before = files_of(folder / ".tt" / AOF_FOLDER)
+    with pytest.raises(ServerStartError, match="tt doctor --repair"):
+        EmbeddedServer(folder).start()
     ran = run_here(capsys, "doctor", "--repair", "--yes", "--town", str(folder))
     assert ran.code == 5
     assert "binary format" in ran.err
