@@ -8,6 +8,7 @@ their place: a crash leaves the original in use or the repaired files whole.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import shutil
@@ -186,10 +187,10 @@ class Repair:
         """Write what was read behind the first damage into two files; how many commands and events, and events left out."""
         commands = events = left_out = 0
         with (self._scratch / BEHIND_FILE).open("xb") as behind, (self._scratch / EVENTS_FILE).open("xb") as lines:
-            for file, offset, end, event in commands_behind(folder, found):
+            for file, place, event in commands_behind(folder, found):
                 commands += 1
                 with folder.opened(file.file.name) as descriptor:
-                    _copy_range(descriptor, offset, end, behind.fileno())
+                    _copy(descriptor, place, behind.fileno())
                 if event is not None:
                     events += 1
                     left_out += not event.is_kept
@@ -257,7 +258,7 @@ class Repair:
             with contextlib.suppress(FileExistsError):
                 path.mkdir(mode=0o700)
                 return path
-        raise FileExistsError(17, "File exists", str(self._data / stem))
+        raise FileExistsError(errno.EEXIST, "File exists", str(self._data / stem))
 
 
 @contextlib.contextmanager
@@ -302,21 +303,30 @@ def _copy_file(descriptor: int, each: SalvagedFile, path: Path) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     target = os.open(path, flags, 0o600)
     try:
-        for begin, end in each.kept():
-            _copy_range(descriptor, begin, end, target)
+        for place in each.kept():
+            _copy(descriptor, place, target)
         os.fsync(target)
     finally:
         os.close(target)
 
 
-def _copy_range(descriptor: int, begin: int, end: int, target: int) -> None:
+def _copy(descriptor: int, place: tuple[int, int] | bytes, target: int) -> None:
+    """Write a part of a file, from an offset to an end, or these bytes."""
+    if isinstance(place, bytes):
+        _write(target, place)
+        return
+    begin, end = place
     while begin < end:
         content = os.pread(descriptor, min(_COPY_BYTES, end - begin), begin)
         if not content:
-            raise OSError(5, "the file became shorter while it was read")
+            raise OSError(errno.EIO, "the file became shorter while it was read")
         begin += len(content)
-        while content:
-            content = content[os.write(target, content) :]
+        _write(target, content)
+
+
+def _write(target: int, content: bytes) -> None:
+    while content:
+        content = content[os.write(target, content) :]
 
 
 def _link_or_copy(source: Path, target: Path) -> None:

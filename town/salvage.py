@@ -18,7 +18,7 @@ from typing import Any, Final, NamedTuple
 
 from msgspec import Struct
 
-from ledger import InvalidValueError, Keys, Position, check_town_name
+from ledger import InvalidValueError, Keys, LedgerError, Position, check_town_name, decode_event
 from town.aof import AofDamage, AofFile, AofFolder, AofKind, CommandReader
 from town.errors import FileDamagedError
 from town.foreign_commands import DATA_COMMANDS, is_data_command
@@ -30,6 +30,13 @@ _FILE_NAME: Final = re.compile(r"appendonly\.aof\.([1-9][0-9]{0,17})\.(base|incr
 _LEDGER_KEY: Final = re.compile(r"tt:(\{?)([A-Za-z0-9._-]+)(\}?):ledger")
 _OWN_KEY: Final = re.compile(rb"tt:\{?[A-Za-z0-9._-]+\}?:(ledger$|heads$|task|view|checkpoint)")
 _FIELD: Final = b"event"
+_EVENT: Final = re.compile(
+    rb"(?P<key>tt:[^\r\n:]{1,70}:ledger).{5,12}?(?P<position>[1-9][0-9]{0,15}-[1-9][0-9]{0,15})"
+    rb".{16,40}?(?P<payload>\{\"prev\":[^\r\n]*\})..",
+    re.DOTALL,
+)
+"""An event's key, number and text, and what frames them, whole or not."""
+_DIFFERING_BYTES_MAX: Final = 16
 _DELETING: Final = frozenset({b"DEL", b"UNLINK", b"RENAME", b"RENAMENX"})
 _EMPTYING: Final = frozenset({b"FLUSHALL", b"FLUSHDB"})
 
@@ -41,23 +48,30 @@ class Damage(Struct, frozen=True):
     offset: int
     end: int
     problem: str
+    restored: int = 0
+    """How many events in it could be restored: their number and text are whole, and only what frames them is not."""
     is_cut_short: bool = False
     """Whether the last file ends within a command or a transaction, as after a power cut: nobody got an answer to it."""
 
 
 class SalvagedFile(Struct, frozen=True):
-    """A file that can be read, and the parts of it that cannot be loaded, in order and apart from each other."""
+    """A file that can be read, and the parts of it that cannot be loaded, in order and apart from each other.
+
+    `restored` are commands that take the place of broken ones: their offsets, which lie in parts left out, and their bytes.
+    """
 
     file: AofFile
     size: int
     left_out: tuple[tuple[int, int], ...]
+    restored: tuple[tuple[int, bytes], ...] = ()
 
-    def kept(self) -> Iterator[tuple[int, int]]:
-        """The parts that can be loaded: (offset, end)."""
+    def kept(self) -> Iterator[tuple[int, int] | bytes]:
+        """What can be loaded, in order: parts of the file, from an offset to an end, and restored commands."""
         at = 0
         for begin, end in self.left_out:
             if begin > at:
                 yield at, begin
+            yield from (command for offset, command in self.restored if begin <= offset < end)
             at = end
         if at < self.size:
             yield at, self.size
@@ -65,7 +79,8 @@ class SalvagedFile(Struct, frozen=True):
     def holds(self, offset: int) -> bool:
         """Whether the command at `offset` is kept."""
         index = bisect_left(self.left_out, (offset + 1,))
-        return index == 0 or self.left_out[index - 1][1] <= offset
+        is_left_out = index > 0 and offset < self.left_out[index - 1][1]
+        return not is_left_out or any(offset == each for each, _ in self.restored)
 
 
 class Salvage(Struct, frozen=True):
@@ -95,9 +110,12 @@ class FoundEvent(NamedTuple):
 
 
 class _Whole(NamedTuple):
+    """A command; `restored` are its bytes where those in the file are broken."""
+
     offset: int
     end: int
     arguments: list[bytes]
+    restored: bytes | None = None
 
 
 class _Ledger:
@@ -105,8 +123,11 @@ class _Ledger:
 
     def __init__(self) -> None:
         self.ms, self.seq, self.offset, self.end, self.file = (array("Q") for _ in range(5))
+        self.restored: list[int] = []
 
     def add(self, position: Position, command: _Whole, file: int) -> None:
+        if command.restored is not None:
+            self.restored.append(len(self.seq))
         for column, value in (
             (self.ms, position.ms),
             (self.seq, position.seq),
@@ -118,13 +139,23 @@ class _Ledger:
 
     def out_of_order(self) -> Iterator[int]:
         """The fewest that have to go so that the others go up, as a server demands of a stream."""
-        indexes = range(len(self.seq))
         # By number, which has no gaps, and by time before number, which is how a server compares: each wants its rise.
-        kept = _longest_rise(self.seq, indexes)
-        kept = _longest_rise(list(zip(self.ms, self.seq, strict=True)), kept)
-        if len(kept) < len(indexes):
+        orders = list(zip(self.ms, self.seq, strict=True))
+        restored = set(self.restored)
+        kept = _longest_rise(self.seq, [index for index in range(len(orders)) if index not in restored])
+        kept = list(_longest_rise(orders, kept))
+        # One that was restored takes nobody's place.
+        for index in self.restored:
+            place = bisect_left(kept, index)
+            neighbours = [*kept[place - 1 : place], index, *kept[place : place + 1]]
+            if all(
+                self.seq[one] < self.seq[other] and self.ms[one] <= self.ms[other]
+                for one, other in pairwise(neighbours)
+            ):
+                kept.insert(place, index)
+        if len(kept) < len(orders):
             rising = set(kept)
-            yield from (index for index in indexes if index not in rising)
+            yield from (index for index in range(len(orders)) if index not in rising)
 
 
 class _Finder:
@@ -133,11 +164,13 @@ class _Finder:
     def __init__(self) -> None:
         self.damages: list[Damage] = []
         self.left_out: list[list[tuple[int, int]]] = []
+        self.restored: list[dict[int, bytes]] = []
         self._ledgers: dict[tuple[int, bytes], _Ledger] = {}
 
     def read(self, folder: AofFolder, file: AofFile, *, is_last: bool) -> int:
         """Read a file of the manifest; its size."""
         self.left_out.append([])
+        self.restored.append({})
         with folder.opened(file.name) as descriptor:
             size = os.fstat(descriptor).st_size
             begun: tuple[int, int] | None = None
@@ -147,6 +180,8 @@ class _Finder:
                     self._leave_out_damage(item, begun, is_last=is_last)
                     begun = None
                     continue
+                if item.restored is not None:
+                    self.restored[-1][item.offset] = item.restored
                 name = item.arguments[0].upper()
                 if name == b"MULTI":
                     self._leave_out(begun)
@@ -171,6 +206,7 @@ class _Finder:
         for ledger in self._ledgers.values():
             for index in ledger.out_of_order():
                 file, begin, end = ledger.file[index], ledger.offset[index], ledger.end[index]
+                self.restored[file].pop(begin, None)
                 if not any(first <= begin < last for first, last in self.left_out[file]):
                     words = f"the event {ledger.ms[index]}-{ledger.seq[index]} stands out of its order"
                     self.damages.append(Damage(files[file].name, begin, end, words))
@@ -179,7 +215,7 @@ class _Finder:
     def _leave_out_damage(self, damage: Damage, begun: tuple[int, int] | None, *, is_last: bool) -> None:
         """Leave out damage, and of the transaction around it the frame, so that what else it holds is loaded."""
         if damage.is_cut_short and not is_last:
-            damage = Damage(damage.file, damage.offset, damage.end, damage.problem)
+            damage = Damage(damage.file, damage.offset, damage.end, damage.problem, damage.restored)
         self.damages.append(damage)
         begin = damage.offset
         if damage.is_cut_short and begun is not None:
@@ -219,19 +255,25 @@ def salvage(folder: AofFolder) -> Salvage:
             if not isinstance(error.__cause__, FileNotFoundError):
                 raise
             finder.left_out.pop()
+            finder.restored.pop()
             finder.damages.append(Damage(file.name, 0, 0, error.problem))
     finder.leave_out_disorder([file for file, _ in found])
     salvaged = tuple(
-        SalvagedFile(file, size, tuple(_united(parts)))
-        for (file, size), parts in zip(found, finder.left_out, strict=True)
+        SalvagedFile(file, size, tuple(_united(parts)), tuple(sorted(restored.items())))
+        for (file, size), parts, restored in zip(found, finder.left_out, finder.restored, strict=True)
     )
     order = {file.name: number for number, file in enumerate(files)}
     damages = sorted(finder.damages, key=lambda each: (order[each.file], each.offset))
     return Salvage(salvaged, tuple(damages), manifest_problem)
 
 
-def commands_behind(folder: AofFolder, found: Salvage) -> Iterator[tuple[SalvagedFile, int, int, FoundEvent | None]]:
-    """Every whole command behind the first damage, in order: its file, offset and end, and the event that it appends."""
+def commands_behind(
+    folder: AofFolder, found: Salvage
+) -> Iterator[tuple[SalvagedFile, tuple[int, int] | bytes, FoundEvent | None]]:
+    """Every command that is whole or restored, from the first damage on, in order, and the event that it appends.
+
+    A command is a part of its file, or its bytes where they were restored.
+    """
     if not found.damages:
         return
     first = found.damages[0]
@@ -245,12 +287,8 @@ def commands_behind(folder: AofFolder, found: Salvage) -> Iterator[tuple[Salvage
                     continue
                 event = _event_of(item.arguments)
                 is_kept = each.holds(item.offset)
-                yield (
-                    each,
-                    item.offset,
-                    item.end,
-                    None if event is None else FoundEvent(*event, item.arguments[4], is_kept),
-                )
+                place = (item.offset, item.end) if item.restored is None else item.restored
+                yield each, place, None if event is None else FoundEvent(*event, item.arguments[4], is_kept)
 
 
 def keys_of_ledger(key: bytes) -> Keys | None:
@@ -296,7 +334,7 @@ def _scan(descriptor: int, name: str) -> Iterator[_Whole | Damage]:
             problem = _problem_of(arguments)
             if problem is None:
                 if pending is not None:
-                    yield pending
+                    yield from _told(descriptor, pending)
                     pending = None
                 yield _Whole(offset, reader.end, arguments)
             else:
@@ -308,7 +346,44 @@ def _scan(descriptor: int, name: str) -> Iterator[_Whole | Damage]:
             is_cut_short = damage.is_cut_short and at == size and pending is None
             pending = _joined(pending, Damage(name, damage.offset, at, damage.problem, is_cut_short=is_cut_short))
     if pending is not None:
-        yield pending
+        yield from _told(descriptor, pending)
+
+
+def _told(descriptor: int, damage: Damage) -> Iterator[Damage | _Whole]:
+    """The damage, and behind it the events in it that could be restored."""
+    restored = list(_restore(os.pread(descriptor, min(damage.end - damage.offset, _WINDOW_BYTES), damage.offset)))
+    yield Damage(
+        damage.file,
+        damage.offset,
+        damage.end,
+        damage.problem,
+        len(restored),
+        is_cut_short=damage.is_cut_short and not restored,
+    )
+    for offset, arguments in restored:
+        begin = damage.offset + offset
+        yield _Whole(begin, begin, arguments, encode_command(arguments))
+
+
+def _restore(content: bytes) -> Iterator[tuple[int, list[bytes]]]:
+    """The events in broken bytes whose key, number and text are whole, each in its place, and only lengths and names around them are not.
+
+    The text is whole where it is an event that can be decoded; that its number fits is seen where its order is.
+    """
+    for found in _EVENT.finditer(content):
+        key, place, payload = found["key"], found["position"], found["payload"]
+        arguments = [b"XADD", key, place, _FIELD, payload]
+        command = encode_command(arguments)
+        begin = found.end("payload") + 2 - len(command)
+        if begin < 0 or found.end() - found.end("payload") != 2 or _event_of(arguments) is None:
+            continue
+        differing = sum(one != other for one, other in zip(content[begin:], command, strict=False))
+        try:
+            decode_event(place, [_FIELD, payload])
+        except LedgerError:
+            continue
+        if differing <= _DIFFERING_BYTES_MAX:
+            yield begin, arguments
 
 
 def _has_swallowed(arguments: list[bytes]) -> bool:
@@ -330,6 +405,11 @@ def _problem_of(arguments: list[bytes]) -> str | None:
     if arguments[0].upper() == b"XADD" and _LEDGER_KEY.fullmatch(arguments[1].decode("latin-1")):
         return None if _event_of(arguments) else "an entry of a ledger that is no event"
     return None
+
+
+def encode_command(arguments: Sequence[bytes]) -> bytes:
+    """A command in the form that a server writes."""
+    return b"*%d\r\n" % len(arguments) + b"".join(b"$%d\r\n%s\r\n" % (len(each), each) for each in arguments)
 
 
 def _joined(before: Damage | None, damage: Damage) -> Damage:
@@ -384,7 +464,7 @@ def _longest_rise(orders: Sequence[Any], indexes: Sequence[int]) -> Sequence[int
         else:
             ends[length], last[length] = order, index
     kept = []
-    index = last[-1]
+    index = last[-1] if last else -1
     while index >= 0:
         kept.append(index)
         index = before[index]

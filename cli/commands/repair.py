@@ -50,13 +50,14 @@ def _say_plan(plan: RepairPlan) -> None:
         )
     for damage in plan.salvage.damages[:REPAIR_LINES_MAX]:
         extent = f" at byte {damage.offset:,}, {counted(damage.end - damage.offset, 'byte')}" if damage.end else ""
-        say(visible(f"{damage.file}{extent}: {damage.problem}."))
+        restored = f", {counted(damage.restored, 'event')} in it restored" if damage.restored else ""
+        say(visible(f"{damage.file}{extent}: {damage.problem}{restored}."))
     if len(plan.salvage.damages) > REPAIR_LINES_MAX:
         warn(f"… and {len(plan.salvage.damages) - REPAIR_LINES_MAX:,} more; --json lists them all.")
     if plan.salvage.damages:
         left_out = f"; {counted(plan.events_left_out, 'event')} cannot be kept in place" if plan.events_left_out else ""
         say(
-            f"Behind the {'first ' if len(plan.salvage.damages) > 1 else ''}damage,"
+            f"From the {'first ' if len(plan.salvage.damages) > 1 else ''}damage on,"
             f" {counted(plan.commands_behind, 'command')} with {counted(plan.events_behind, 'event')} can be read{left_out}."
         )
     for each in plan.towns:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from ledger import LedgerError
 from tests.support.aof import encode_command
+from tests.support.terminal import on_terminal
 from tests.support.towns import client_of, end_server
 from tests.support.tt import run_here
 from tests.support.waiting import wait_until
@@ -144,6 +145,13 @@ NOTHING_LOST: dict[str, Change] = {
     "count of arguments": replace_once(b"*8\r\n$4\r\nHSET", b"*3\r\n$4\r\nHSET", after=b'"Task 5'),
     "beginning of a transaction": replace_once(b"*1\r\n$5\r\nMULTI", b"*1\r\n$5\r\nMULTJ", after=b'"Task 5'),
     "end of a transaction": replace_once(b"*1\r\n$4\r\nEXEC", b"*1\r\n$4\r\nEXED", after=b'"Task 5'),
+    "name of an event": in_event(14, lambda command: command.replace(b"XADD", b"X\x00DD")),
+    "length of an event": in_event(14, lambda command: command.replace(b"event\r\n$2", b"event\r\n$9")),
+    "long length of an event": in_event(14, lambda command: command.replace(b"event\r\n$", b"event\r\n\x04")),
+    "fewer arguments of an event": in_event(14, lambda command: command.replace(b"*5", b"*3", 1)),
+    "more arguments of an event": in_event(14, lambda command: command.replace(b"*5", b"*6", 1)),
+    "frame of an event": in_event(14, lambda command: command.replace(b"\r\n$5\r\nevent\r\n$", bytes(11) + b"\r\n$")),
+    "several frames": lambda content: content.replace(b"$5\r\nevent", b"$5\r\nevenT"),
     "line of text": replace_once(b"*1\r\n$5\r\nMULTI", b"\0garbage\r\n" * 20 + b"*1\r\n$5\r\nMULTI", after=b'"Task 5'),
     "garbage at the end": lambda content: content + b"\0garbage *3\r\n$3\r\nSET" * 9,
     "zeros at the end": lambda content: content + bytes(70_000),
@@ -173,14 +181,14 @@ def test_damage_beside_events_loses_nothing(
 
 
 ONE_EVENT_LOST: dict[str, Change] = {
-    "name": in_event(14, lambda command: command.replace(b"XADD", b"X\x00DD")),
-    "length": in_event(14, lambda command: command.replace(b"event\r\n$", b"event\r\n$9")),
-    "count": in_event(14, lambda command: command.replace(b"*5", b"*3", 1)),
-    "count, more": in_event(14, lambda command: command.replace(b"*5", b"*6", 1)),
+    "number": in_event(14, lambda command: command.replace(b"-14\r\n", b"-\x004\r\n", 1)),
+    "text": in_event(14, lambda command: command.replace(b"XADD", b"XXXX").replace(b'"actor":"', b'"actor":#')),
+    "length, one byte more": in_event(14, lambda command: command.replace(b"event\r\n$", b"event\r\n$9")),
     "cut out": in_event(14, lambda command: command[:40] + command[-40:]),
     "zeroed": in_event(14, lambda command: bytes(len(command))),
     "number too high": in_event(14, lambda command: command.replace(b"-14\r\n", b"-94\r\n", 1)),
     "number too low": in_event(14, lambda command: command.replace(b"-14\r\n", b"-04\r\n", 1)),
+    "number of another": in_event(14, lambda command: command.replace(b"-14\r\n", b"-13\r\n").replace(b"*5", b"*4")),
 }
 
 
@@ -212,7 +220,7 @@ def test_damaged_event_is_told_and_all_others_are_kept(
 def test_number_of_a_lost_last_event_is_not_given_again(town_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Where the last event is damaged and its head is not, the next event gets a later number, and verify names the loss."""
     last = len(events_in(town_folder))
-    damage(town_folder, in_event(last, lambda command: command.replace(b"XADD", b"X\x00DD")))
+    damage(town_folder, in_event(last, lambda command: command[:9] + bytes(60) + command[69:]))
     assert run_here(capsys, "doctor", "--repair", "--yes", "--town", str(town_folder)).code == 0
     assert run_here(capsys, "rebuild", "--accept-loss", "--town", str(town_folder)).code == 0
     assert run_here(capsys, "assign", "worker-1", "Go on", "--town", str(town_folder)).code == 0
@@ -320,6 +328,17 @@ def test_without_a_yes_nothing_is_changed(town_folder: Path, capsys: pytest.Capt
     assert {each.name for each in (town_folder / ".tt").iterdir()} == {AOF_FOLDER, "server.lock", "server.log"}
 
 
+@pytest.mark.parametrize(("answer", "code"), [(b"y\n", 0), (b"n\n", 1)])
+def test_terminal_is_asked(town_folder: Path, answer: bytes, code: int) -> None:
+    """On a terminal the question comes after what would be lost; what is not a yes changes nothing."""
+    damage(town_folder, zero(0.5, 100))
+    before = files_of(town_folder / ".tt" / AOF_FOLDER)
+    shown = on_terminal(["doctor", "--repair"], town_folder, {"NO_COLOR": "1"}, typed=answer, code=code)
+    assert shown.index("From the damage on") < shown.index("and keep those? [y/N]")
+    assert (files_of(town_folder / ".tt" / AOF_FOLDER) == before) == (code == 1)
+    assert ("Nothing was changed" in shown) == (code == 1)
+
+
 def test_nothing_damaged_is_said(town_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Files that can be read are left alone, and it is done."""
     before = files_of(town_folder / ".tt" / AOF_FOLDER)
@@ -344,6 +363,43 @@ def test_running_server_is_not_repaired(town_folder: Path, capsys: pytest.Captur
     ran = run_here(capsys, "doctor", "--repair", "--yes", "--town", str(town_folder))
     assert ran.code == 1
     assert "`tt stop` first" in ran.err
+
+
+def test_server_elsewhere_is_not_repaired(
+    town_folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What lies in the folder is not what that server uses."""
+    monkeypatch.setenv("REDIS_URL", "unix:///no/such/socket")
+    ran = run_here(capsys, "doctor", "--repair", "--yes", "--town", str(town_folder))
+    assert ran.code == 1
+    assert "its server is at a URL" in ran.err
+
+
+def test_yes_goes_with_repair_only(town_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Alone it would agree to nothing."""
+    assert run_here(capsys, "doctor", "--yes", "--town", str(town_folder)).code == 2
+
+
+def test_copy_of_a_killed_repair_is_cleared_away(town_folder: Path) -> None:
+    """A server that a killed repair left at work on its copy is ended by the next one."""
+    damage(town_folder, zero(0.5, 100))
+    left = town_folder / ".tt" / "repairing-1"
+    left.mkdir()
+    EmbeddedServer(left).start()
+    with Repair(town_folder) as repair:
+        assert repair.look() is not None
+    assert not left.exists()
+    assert not EmbeddedServer(left).is_running()
+
+
+def test_links_are_not_followed(town_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file that is a link is refused, and what it leads to is neither read into the town nor changed."""
+    path = increment(town_folder)
+    path.rename(tmp_path / "elsewhere")
+    path.symlink_to(tmp_path / "elsewhere")
+    ran = run_here(capsys, "doctor", "--repair", "--yes", "--town", str(town_folder))
+    assert ran.code == 5
+    assert "it is a link" in ran.err
 
 
 def test_no_server_starts_during_a_repair(town_folder: Path) -> None:
