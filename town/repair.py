@@ -14,6 +14,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from itertools import groupby
 from pathlib import Path
 from typing import Final, NoReturn, Self
 
@@ -187,14 +188,22 @@ class Repair:
         """Write what was read behind the first damage into two files; how many commands and events, and events left out."""
         commands = events = left_out = 0
         with (self._scratch / BEHIND_FILE).open("xb") as behind, (self._scratch / EVENTS_FILE).open("xb") as lines:
-            for file, place, event in commands_behind(folder, found):
-                commands += 1
-                with folder.opened(file.file.name) as descriptor:
-                    _copy(descriptor, place, behind.fileno())
-                if event is not None:
-                    events += 1
-                    left_out += not event.is_kept
-                    lines.write(_event_line(event))
+            for file, found_behind in groupby(commands_behind(folder, found), key=lambda each: each[0].file.name):
+                run: tuple[int, int] | bytes = b""
+                with folder.opened(file) as descriptor:
+                    for _, place, event in found_behind:
+                        commands += 1
+                        # Commands that follow each other are copied as one part.
+                        if isinstance(place, tuple) and isinstance(run, tuple) and run[1] == place[0]:
+                            run = run[0], place[1]
+                        else:
+                            _copy(descriptor, run, behind.fileno())
+                            run = place
+                        if event is not None:
+                            events += 1
+                            left_out += not event.is_kept
+                            lines.write(_event_line(event))
+                    _copy(descriptor, run, behind.fileno())
             for written in (behind, lines):
                 written.flush()
                 os.fsync(written.fileno())
