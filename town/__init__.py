@@ -28,6 +28,7 @@ from town.errors import (
     ProgramNotFoundError,
     ProgramNotStartedError,
     ProgramRefusedError,
+    RepairRefusedError,
     RunUnfinishedError,
     ServerNotOwnError,
     ServerStartError,
@@ -42,6 +43,7 @@ from town.folder import RedisSettings, Settings, absolute, is_town, read_setting
 from town.hierarchy import Branch
 from town.legacy import LegacyKeys
 from town.local_zone import in_local_zone
+from town.mend import LostEvent, LostEvents, MendedTown
 from town.migration import Migration, MigrationReport
 from town.moment import WHEN_HELP, Moment, parse_moment
 from town.plan import Plan, PlanFault, PlannedTask
@@ -50,9 +52,11 @@ from town.plan_receipts import PlanChange, PlanComparison, PlanKept, PullChange,
 from town.program import GRACE_SECONDS
 from town.reclaim import LostTask
 from town.registry import RegisteredTown, register_town, registered_towns
+from town.repair import BEHIND_FILE, EVENTS_FILE, Repair, RepairPlan, opened_repair
 from town.run import Outcome, RunListener, RunReport
 from town.run_mark import RunMark
 from town.runner import Runner, Stop
+from town.salvage import Damage, Salvage, SalvagedFile
 from town.search import FoundFolder, find_folder
 from town.server import EmbeddedServer
 from town.servers import FoundTown, Switched, TownState, find_towns, start_town, stop_town
@@ -64,7 +68,9 @@ from town.worker import Worker, WorkerMetrics, WorkerReport
 from town.writer import Receipt
 
 __all__ = [
+    "BEHIND_FILE",
     "EVENTS_COUNT",
+    "EVENTS_FILE",
     "EVERY_EVENT",
     "GRACE_SECONDS",
     "PLAN_FILE",
@@ -73,6 +79,7 @@ __all__ = [
     "Check",
     "CheckState",
     "Connection",
+    "Damage",
     "Durability",
     "EmbeddedServer",
     "EventFilter",
@@ -86,7 +93,10 @@ __all__ = [
     "Irregular",
     "LegacyKeptError",
     "LegacyKeys",
+    "LostEvent",
+    "LostEvents",
     "LostTask",
+    "MendedTown",
     "MetricsPortError",
     "Migration",
     "MigrationProgress",
@@ -121,11 +131,16 @@ __all__ = [
     "Receipt",
     "RedisSettings",
     "RegisteredTown",
+    "Repair",
+    "RepairPlan",
+    "RepairRefusedError",
     "RunListener",
     "RunMark",
     "RunReport",
     "RunUnfinishedError",
     "Runner",
+    "Salvage",
+    "SalvagedFile",
     "ServerNotOwnError",
     "ServerStartError",
     "ServerTooOldError",
@@ -154,6 +169,7 @@ __all__ = [
     "is_town",
     "look_at_trust",
     "make_plan_file",
+    "opened_repair",
     "parse_moment",
     "read_plan_file",
     "read_settings",

@@ -291,6 +291,15 @@ class CommandReader:
         self.damage = AofDamage(self.name, self.end, problem)
 
 
+def has_lost_manifest(data: Path) -> bool:
+    """Whether files with content lie in the folder and no manifest lists them: a server would begin an empty town beside them."""
+    folder = data / AOF_FOLDER
+    with refuse_os_errors(folder):
+        if not folder.is_dir() or (folder / MANIFEST_FILE).exists():
+            return False
+        return any(each.stat().st_size for each in folder.glob(f"{SINGLE_FILE}.*") if not each.is_symlink())
+
+
 def is_file_name(name: str) -> bool:
     """Whether a file of the folder may be called so: a bare name of plain characters."""
     return _FILE_NAME.fullmatch(name) is not None

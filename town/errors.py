@@ -21,6 +21,7 @@ CommandRejectedError
   ProgramNotFoundError       what a runner is to run is no program; no task was touched
   ProgramNotStartedError     the system could not start it; the task at hand failed for it
   MigrationSourceError       the server to migrate from is the town's own
+  RepairRefusedError         the town's files cannot be repaired now; nothing was changed
 StoreUnavailableError
   RunUnfinishedError         what came of a run could not be written down
   ServerStartError           the town's own server did not start
@@ -288,6 +289,16 @@ class MigrationSourceError(CommandRejectedError):
         super().__init__(
             f"The server at {where} is the one that the town is on. Leave out --from-url: its old tasks are found there."
         )
+
+
+class RepairRefusedError(CommandRejectedError):
+    """The town's files cannot be repaired now. Nothing was changed."""
+
+    def __init__(self, folder: Path, problem: str) -> None:
+        self.folder = folder
+        self.problem = problem
+        advice = "That server's keeper repairs them." if "URL" in problem else "`tt stop` first, then repair."
+        super().__init__(f"The files of the town in {folder} are not repaired, because {problem}. {advice}")
 
 
 class RunUnfinishedError(StoreUnavailableError):

@@ -24,6 +24,7 @@ from typing import Final
 
 import hiredis
 
+from town.aof import AOF_FOLDER, MANIFEST_FILE, has_lost_manifest
 from town.data_folder import DataFolder
 from town.errors import FolderRefusedError, ServerStartError
 from town.folder import DATA_FOLDER, LOCK_FILE, SOCKET_FILE, refuse_os_errors
@@ -42,6 +43,15 @@ _POLL_SECONDS: Final = 0.005
 _PING_SECONDS_MAX: Final = 1.0
 _LOG_LINES_SHOWN: Final = 8
 _LOG_FILE: Final = "server.log"
+
+_REPAIR_ADVICE: Final = (
+    "Nothing was changed. `tt doctor --repair` shows which events can be read, and asks before it changes anything."
+)
+_DAMAGE_WORDS: Final = re.compile(
+    rb"reading the append only file|append log file|Unable to obtain the AOF file|truncated file is not the last"
+    rb"|AOF MANIFEST FILE ERROR|RDB preamble of the AOF file|Wrong signature|RDB checksum|RDB reading|rdbLoadRio"
+)
+"""What a server logs before it ends because of its files; the last is in the report of a crash in a binary one."""
 
 _FLAGS: Final = {
     "port": "0",
@@ -213,6 +223,12 @@ class EmbeddedServer:
 
     def _launch(self, lock: int) -> None:
         deadline = time.monotonic() + LOADING_SECONDS_MAX
+        if has_lost_manifest(self._data.path):
+            raise ServerStartError(
+                self.where,
+                f"is not started, because the list of its files, {MANIFEST_FILE}, is missing",
+                _REPAIR_ADVICE,
+            )
         binary = find_binary(self._binary or server_binary())
         log_path = self._data.path / _LOG_FILE
         command = [str(binary)]
@@ -241,6 +257,9 @@ class EmbeddedServer:
         threading.Thread(target=process.wait, daemon=True).start()
         while not self._is_ready():
             if process.poll() is not None:
+                if _says_damage(log_path, log_start):
+                    words = f"did not start, because a file in {self._data.path / AOF_FOLDER} is damaged"
+                    raise ServerStartError(self.where, words, f"{_REPAIR_ADVICE} Its own words are in {log_path}.")
                 raise ServerStartError(
                     self.where,
                     f"did not start. It said:\n{_tail(log_path, log_start)}",
@@ -367,6 +386,13 @@ def _cut_short(log: Path, start: int) -> str | None:
         " After a power cut that is an append nobody got an answer to; otherwise events were lost:"
         f" see {log}, and restore {DATA_FOLDER} from a backup."
     )
+
+
+def _says_damage(log: Path, start: int) -> bool:
+    """Whether the server ended because of what its files hold, by what it logged since `start`."""
+    with log.open("rb") as file:
+        file.seek(start)
+        return _DAMAGE_WORDS.search(file.read()) is not None
 
 
 def _tail(log: Path, start: int) -> str:
