@@ -5,6 +5,7 @@
 
 from town.connection import Connection, connect, server_url
 from town.consent import TrustReport, grant_trust, look_at_trust
+from town.damage_scan import Damage
 from town.doctor import Check, CheckState, examine
 from town.durability import Durability
 from town.errors import (
@@ -56,7 +57,7 @@ from town.repair import BEHIND_FILE, EVENTS_FILE, Repair, RepairPlan, opened_rep
 from town.run import Outcome, RunListener, RunReport
 from town.run_mark import RunMark
 from town.runner import Runner, Stop
-from town.salvage import Damage, Salvage, SalvagedFile
+from town.salvage import Salvage, SalvagedFile
 from town.search import FoundFolder, find_folder
 from town.server import EmbeddedServer
 from town.servers import FoundTown, Switched, TownState, find_towns, start_town, stop_town

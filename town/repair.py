@@ -12,7 +12,6 @@ import fcntl
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from itertools import groupby
 from pathlib import Path
 from typing import Final, NoReturn, Self
 
@@ -31,7 +30,7 @@ from town.folder import DATA_FOLDER, LOCK_FILE, read_settings, refuse_os_errors,
 from town.mend import MendedTown, mend_towns
 from town.permission import require_data
 from town.replacement import Replacement, encode_manifest, sync_folders
-from town.salvage import FoundEvent, Salvage, SalvagedFile, commands_behind, keys_of_ledger, salvage
+from town.salvage import FoundEvent, Salvage, SalvagedFile, events_behind, keys_of_ledger, salvage
 from town.search import find_folder
 from town.server import EmbeddedServer
 from town.socket_path import SocketPath
@@ -50,13 +49,12 @@ _LOST_MAX: Final = 10_000_000
 class RepairPlan(Struct, frozen=True):
     """What is damaged, what a repair keeps and loses. The towns are as they are in the repaired copy.
 
-    `commands_behind` and `events_behind` count what was read behind the first damage; of those events, `events_left_out`
-    cannot be kept in their place. `keeps_all` says that no event is lost.
+    `events_behind` counts the events that were read from the first damage on; `events_left_out` of those cannot be kept in
+    their place. `keeps_all` says that no event is lost.
     """
 
     salvage: Salvage
     towns: tuple[MendedTown, ...]
-    commands_behind: int
     events_behind: int
     events_left_out: int
 
@@ -101,9 +99,9 @@ class Repair:
                 self._scratch.mkdir(mode=0o700)
                 DataFolder(self._scratch).make()
                 self._copy.mkdir(mode=0o700)
-                behind, events, left_out = self._keep_behind(folder, found)
+                events, left_out = self._keep_behind(folder, found)
                 self._make_copy(folder, found)
-        return RepairPlan(found, tuple(self._load_and_mend(found)), behind, events, left_out)
+        return RepairPlan(found, tuple(self._load_and_mend(found)), events, left_out)
 
     def carry_out(self) -> Path:
         """Put the copy that `look` made in the place of the original; the folder where the original is kept.
@@ -166,30 +164,23 @@ class Repair:
                 revoke_trust(path)
                 shutil.rmtree(path)
 
-    def _keep_behind(self, folder: AofFolder, found: Salvage) -> tuple[int, int, int]:
-        """Write what was read behind the first damage into two files; how many commands and events, and events left out."""
-        commands = events = left_out = 0
-        with (self._scratch / BEHIND_FILE).open("xb") as behind, (self._scratch / EVENTS_FILE).open("xb") as lines:
-            for file, found_behind in groupby(commands_behind(folder, found), key=lambda each: each[0].file.name):
-                run: tuple[int, int] | bytes = b""
-                with folder.opened(file) as descriptor:
-                    for _, place, event in found_behind:
-                        commands += 1
-                        # Commands that follow each other are copied as one part.
-                        if isinstance(place, tuple) and isinstance(run, tuple) and run[1] == place[0]:
-                            run = run[0], place[1]
-                        else:
-                            _copy(descriptor, run, behind.fileno())
-                            run = place
-                        if event is not None:
-                            events += 1
-                            left_out += not event.is_kept
-                            lines.write(_event_line(event))
-                    _copy(descriptor, run, behind.fileno())
-            for written in (behind, lines):
-                written.flush()
-                os.fsync(written.fileno())
-        return commands, events, left_out
+    def _keep_behind(self, folder: AofFolder, found: Salvage) -> tuple[int, int]:
+        """Write what was read behind the first damage into two files; how many events that is, and how many are left out."""
+        first_file, first_offset = found.first
+        with (self._scratch / BEHIND_FILE).open("xb") as behind:
+            for each in found.files[first_file:]:
+                with folder.opened(each.file.name) as descriptor:
+                    for place in each.readable(first_offset if each is found.files[first_file] else 0):
+                        _copy(descriptor, place, behind.fileno())
+            os.fsync(behind.fileno())
+        left_out = 0
+        with (self._scratch / EVENTS_FILE).open("xb") as lines:
+            for event in events_behind(folder, found):
+                left_out += not event.is_kept
+                lines.write(_event_line(event))
+            lines.flush()
+            os.fsync(lines.fileno())
+        return len(found.events), left_out
 
     def _make_copy(self, folder: AofFolder, found: Salvage) -> None:
         """Write the files that a server can load, under names that the original does not have."""

@@ -1,8 +1,7 @@
 """What is left of damaged append-only files: which bytes a server can load, which it cannot, and which events lie where.
 
-After a damage, reading goes on at the next command that is whole. What a server would refuse or read in another way is
-left out: broken bytes, commands that do more than change data, halves of transactions, events out of their order. Reads
-only; `repair` writes.
+`damage_scan` tells what is whole in each file. Of that, what a server would refuse because of what stands around it is left
+out too: halves of transactions, events out of their order. Reads only; `repair` writes.
 """
 
 from __future__ import annotations
@@ -13,57 +12,36 @@ import re
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import Any, Final, NamedTuple
 
 from msgspec import Struct
 
-from ledger import InvalidValueError, Keys, LedgerError, Position, check_town_name, decode_event
-from town.aof import AofDamage, AofFile, AofFolder, AofKind, CommandReader
+from ledger import InvalidValueError, Keys, Position, check_town_name
+from town.aof import AofFile, AofFolder, AofKind, CommandReader
+from town.damage_scan import LEDGER_KEY, Damage, WholeCommand, encode_command, event_of, scan
 from town.errors import FileDamagedError
-from town.foreign_commands import DATA_COMMANDS, is_data_command
 
-_WINDOW_BYTES: Final = 1_048_576
-_BEGINNING: Final = re.compile(rb"\*[1-9][0-9]{0,6}\r\n\$[1-9][0-9]?\r\n([A-Za-z]+)\r\n")
-_BEGINNING_BYTES_MAX: Final = 48
 _FILE_NAME: Final = re.compile(r"appendonly\.aof\.([1-9][0-9]{0,17})\.(base|incr)\.(?:aof|rdb)")
-_LEDGER_KEY: Final = re.compile(r"tt:(\{?)([A-Za-z0-9._-]+)(\}?):ledger")
-_OWN_KEY: Final = re.compile(rb"tt:\{?[A-Za-z0-9._-]+\}?:(ledger$|heads$|task|view|checkpoint)")
-_FIELD: Final = b"event"
-_EVENT: Final = re.compile(
-    rb"(?P<key>tt:[^\r\n:]{1,70}:ledger).{5,12}?(?P<position>[1-9][0-9]{0,15}-[1-9][0-9]{0,15})"
-    rb".{16,40}?(?P<payload>\{\"prev\":[^\r\n]*\})..",
-    re.DOTALL,
-)
-"""An event's key, number and text, and what frames them, whole or not."""
-_DIFFERING_BYTES_MAX: Final = 16
 _DELETING: Final = frozenset({b"DEL", b"UNLINK", b"RENAME", b"RENAMENX"})
 _EMPTYING: Final = frozenset({b"FLUSHALL", b"FLUSHDB"})
-
-
-class Damage(Struct, frozen=True):
-    """Bytes of a file that are left out, from `offset` up to `end`, and why; none where the whole file is missing."""
-
-    file: str
-    offset: int
-    end: int
-    problem: str
-    restored: int = 0
-    """How many events in it could be restored: their number and text are whole, and only what frames them is not."""
-    is_cut_short: bool = False
-    """Whether the last file ends within a command or a transaction, as after a power cut: nobody got an answer to it."""
+_NOTED: Final = frozenset({b"XADD", b"MULTI", b"EXEC", b"SELECT", *_DELETING, *_EMPTYING})
+"""The commands that say what a file holds, or that frame others."""
 
 
 class SalvagedFile(Struct, frozen=True):
     """A file that can be read, and the parts of it that cannot be loaded, in order and apart from each other.
 
-    `restored` are commands that take the place of broken ones: their offsets, which lie in parts left out, and their bytes.
+    `restored` are commands that take the place of broken ones: their offsets, which lie in parts left out, and their arguments.
+    `whole` are the parts that could be read, and `remade` all commands that could be made anew, kept or not.
     """
 
     file: AofFile
     size: int
     left_out: tuple[tuple[int, int], ...]
-    restored: tuple[tuple[int, bytes], ...] = ()
+    restored: tuple[tuple[int, tuple[bytes, ...]], ...]
+    whole: tuple[tuple[int, int], ...]
+    remade: tuple[tuple[int, tuple[bytes, ...]], ...]
 
     def kept(self) -> Iterator[tuple[int, int] | bytes]:
         """What can be loaded, in order: parts of the file, from an offset to an end, and restored commands."""
@@ -71,10 +49,18 @@ class SalvagedFile(Struct, frozen=True):
         for begin, end in self.left_out:
             if begin > at:
                 yield at, begin
-            yield from (command for offset, command in self.restored if begin <= offset < end)
+            yield from (encode_command(command) for offset, command in self.restored if begin <= offset < end)
             at = end
         if at < self.size:
             yield at, self.size
+
+    def readable(self, begin: int) -> Iterator[tuple[int, int] | bytes]:
+        """What could be read from `begin` on, in order, whether it can be loaded or not: parts of the file, and commands made anew."""
+        parts: list[tuple[int, tuple[int, int] | bytes]] = [
+            (max(first, begin), (max(first, begin), end)) for first, end in self.whole if end > begin
+        ]
+        parts += [(offset, encode_command(command)) for offset, command in self.remade if offset >= begin]
+        yield from (part for _, part in sorted(parts, key=lambda each: each[0]))
 
     def holds(self, offset: int) -> bool:
         """Whether the command at `offset` is kept."""
@@ -84,11 +70,18 @@ class SalvagedFile(Struct, frozen=True):
 
 
 class Salvage(Struct, frozen=True):
-    """The files in the order in which a server loads them, and every damage in that order."""
+    """The files in the order in which a server loads them, and every damage in that order.
+
+    From the first damage on, at the offset `first[1]` of the file with the index `first[0]`, `commands_behind` could be read.
+    """
 
     files: tuple[SalvagedFile, ...]
     damages: tuple[Damage, ...]
-    manifest_problem: str | None = None
+    manifest_problem: str | None
+    first: tuple[int, int]
+    commands_behind: int
+    events: tuple[tuple[int, int, int], ...]
+    """Where the events stand that were read behind the first damage, in order: index of the file, offset and end."""
 
     @property
     def is_whole(self) -> bool:
@@ -109,24 +102,204 @@ class FoundEvent(NamedTuple):
     is_kept: bool
 
 
-class _Whole(NamedTuple):
-    """A command; `restored` are its bytes where those in the file are broken."""
+def salvage(folder: AofFolder) -> Salvage:
+    """Read all files of a town's server as far as they can be read. FileDamagedError where one is a link or no file."""
+    files, manifest_problem = _files(folder)
+    finder = _Finder()
+    for file in files:
+        finder.read(folder, file, is_last=file is files[-1])
+    remade = [_sorted_items(each.restored) for each in finder.notes]
+    finder.leave_out_disorder()
+    order = {file.name: number for number, file in enumerate(files)}
+    first = min(finder.firsts, default=(len(finder.notes), 0, 0))
+    return Salvage(
+        tuple(
+            SalvagedFile(
+                each.file,
+                each.size,
+                left_out=tuple(_united(each.left_out)),
+                restored=_sorted_items(each.restored),
+                whole=tuple(each.whole),
+                remade=remade[index],
+            )
+            for index, each in enumerate(finder.notes)
+        ),
+        tuple(sorted(finder.damages, key=lambda each: (order[each.file], each.offset))),
+        manifest_problem,
+        first=first[:2],
+        commands_behind=sum(each.commands for each in finder.notes[first[0] :]) - first[2],
+        events=tuple(sorted(each for each in finder.places() if each >= first[:2])),
+    )
 
-    offset: int
-    end: int
-    arguments: list[bytes]
-    restored: bytes | None = None
+
+def events_behind(folder: AofFolder, found: Salvage) -> Iterator[FoundEvent]:
+    """The events that were read from the first damage on, in order, kept or not."""
+    for index, places in groupby(found.events, key=lambda each: each[0]):
+        each = found.files[index]
+        remade = dict(each.remade)
+        with folder.opened(each.file.name) as descriptor:
+            for _, offset, end in places:
+                if offset == end:
+                    arguments: Sequence[bytes] = remade[offset]
+                else:
+                    reader = CommandReader(descriptor, each.file.name, start=offset, upto=end)
+                    arguments = next(iter(reader)).arguments
+                event = event_of(arguments)
+                assert event is not None
+                yield FoundEvent(*event, arguments[4], each.holds(offset))
+
+
+def keys_of_ledger(key: bytes) -> Keys | None:
+    """The town whose ledger this key is; None where it is no ledger's."""
+    with contextlib.suppress(UnicodeDecodeError, InvalidValueError):
+        found = LEDGER_KEY.fullmatch(key.decode())
+        if found is not None and (found[1] == "{") == (found[3] == "}"):
+            return Keys(check_town_name(found[2]), hash_tag=bool(found[1]))
+    return None
+
+
+class _Notes:
+    """What is found in one file."""
+
+    def __init__(self, file: AofFile, size: int) -> None:
+        self.file = file
+        self.size = size
+        self.left_out: list[tuple[int, int]] = []
+        self.whole: list[tuple[int, int]] = []
+        self.restored: dict[int, tuple[bytes, ...]] = {}
+        self.commands = 0
+        """How many could be read."""
+        self.database = 0
+        self.begun: tuple[int, int] | None = None
+        """The MULTI of a transaction that has not ended yet, and of `commands` those before it."""
+        self.commands_before_begun = 0
+
+    def add(self, command: WholeCommand) -> None:
+        self.commands += 1
+        if command.is_restored:
+            self.restored[command.offset] = tuple(command.arguments)
+        elif self.whole and self.whole[-1][1] == command.offset:
+            self.whole[-1] = self.whole[-1][0], command.end
+        else:
+            self.whole.append((command.offset, command.end))
+
+    def begin_transaction(self, command: WholeCommand) -> None:
+        self.leave_out_begun()
+        self.begun, self.commands_before_begun = (command.offset, command.end), self.commands - 1
+
+    def end_transaction(self, command: WholeCommand) -> None:
+        if self.begun is None:
+            self.left_out.append((command.offset, command.end))
+        self.begun = None
+
+    def leave_out_begun(self) -> None:
+        """Leave out the beginning of a transaction that does not end, so that what it holds is loaded."""
+        if self.begun is not None:
+            self.left_out.append(self.begun)
+        self.begun = None
+
+
+class _Finder:
+    """Goes through the files once, and notes what has to be left out."""
+
+    def __init__(self) -> None:
+        self.notes: list[_Notes] = []
+        self.damages: list[Damage] = []
+        self.firsts: list[tuple[int, int, int]] = []
+        """For each damage the index of its file, its offset, and how many commands stand in the file before it."""
+        self._ledgers: dict[tuple[int, bytes], _Ledger] = {}
+        self._deleted: list[_Ledger] = []
+
+    def read(self, folder: AofFolder, file: AofFile, *, is_last: bool) -> None:
+        """Read a file of the manifest, or note that it is missing."""
+        with contextlib.ExitStack() as stack:
+            try:
+                descriptor = stack.enter_context(folder.opened(file.name))
+            except FileDamagedError as error:
+                if not isinstance(error.__cause__, FileNotFoundError):
+                    raise
+                self.firsts.append((len(self.notes), 0, 0))
+                self.damages.append(Damage(file.name, 0, 0, error.problem))
+                return
+            notes = _Notes(file, os.fstat(descriptor).st_size)
+            self.notes.append(notes)
+            for item in scan(descriptor, file.name):
+                if isinstance(item, Damage):
+                    self._leave_out(notes, item, is_last=is_last)
+                else:
+                    notes.add(item)
+                    self._note(notes, item)
+            if notes.begun is not None and is_last:
+                words = "the file ends within a transaction"
+                damage = Damage(file.name, notes.begun[0], notes.size, words, is_cut_short=True)
+                self._leave_out(notes, damage, is_last=True)
+            notes.leave_out_begun()
+
+    def leave_out_disorder(self) -> None:
+        """Leave out the events that a server would refuse because of those before them, or that make it refuse others."""
+        for ledger in self._ledgers.values():
+            for index in ledger.out_of_order():
+                file, begin, end = ledger.file[index], ledger.offset[index], ledger.end[index]
+                notes = self.notes[file]
+                notes.restored.pop(begin, None)
+                if not any(first <= begin < last for first, last in notes.left_out):
+                    words = f"the event {ledger.ms[index]}-{ledger.seq[index]} stands out of its order"
+                    self.damages.append(Damage(notes.file.name, begin, end, words))
+                    self.firsts.append((file, begin, ledger.before[index]))
+                    notes.left_out.append((begin, end))
+
+    def places(self) -> Iterator[tuple[int, int, int]]:
+        """Where every event stands: the index of its file, its offset and its end."""
+        for ledger in (*self._ledgers.values(), *self._deleted):
+            yield from zip(ledger.file, ledger.offset, ledger.end, strict=True)
+
+    def _leave_out(self, notes: _Notes, damage: Damage, *, is_last: bool) -> None:
+        """Leave out damage, and of the transaction around it the frame, so that what else it holds is loaded."""
+        begin, before = damage.offset, notes.commands
+        is_cut_short = damage.is_cut_short and is_last
+        if is_cut_short and notes.begun is not None:
+            # All or nothing: a server drops the whole transaction too.
+            begin, before = notes.begun[0], notes.commands_before_begun
+            notes.begun = None
+        notes.leave_out_begun()
+        notes.left_out.append((begin, damage.end))
+        self.firsts.append((len(self.notes) - 1, begin, before))
+        self.damages.append(
+            Damage(damage.file, begin, damage.end, damage.problem, damage.restored, is_cut_short=is_cut_short)
+        )
+
+    def _note(self, notes: _Notes, command: WholeCommand) -> None:
+        """Keep an event's place; those of a ledger that was deleted on purpose stand in no order any more."""
+        arguments = command.arguments
+        name = arguments[0].upper()
+        if name not in _NOTED:
+            return
+        if name == b"XADD":
+            event = event_of(arguments)
+            if event is not None:
+                ledger = self._ledgers.setdefault((notes.database, arguments[1]), _Ledger())
+                ledger.add(event[1], command, file=len(self.notes) - 1, before=notes.commands - 1)
+        elif name == b"MULTI":
+            notes.begin_transaction(command)
+        elif name == b"EXEC":
+            notes.end_transaction(command)
+        elif name == b"SELECT":
+            notes.database = int(arguments[1]) if arguments[1].isdigit() else 0
+        else:
+            deleted = list(self._ledgers) if name in _EMPTYING else [(notes.database, key) for key in arguments[1:]]
+            self._deleted += [self._ledgers.pop(key) for key in deleted if key in self._ledgers]
 
 
 class _Ledger:
-    """The events of one ledger, as they follow one another in the files: three numbers and a place for each."""
+    """The events of one ledger, as they follow one another in the files: two numbers and a place for each."""
 
     def __init__(self) -> None:
-        self.ms, self.seq, self.offset, self.end, self.file = (array("Q") for _ in range(5))
+        self.ms, self.seq, self.offset, self.end, self.file, self.before = (array("Q") for _ in range(6))
         self.restored: list[int] = []
 
-    def add(self, position: Position, command: _Whole, file: int) -> None:
-        if command.restored is not None:
+    def add(self, position: Position, command: WholeCommand, *, file: int, before: int) -> None:
+        """Add an event; `before` counts the commands before it in its file."""
+        if command.is_restored:
             self.restored.append(len(self.seq))
         for column, value in (
             (self.ms, position.ms),
@@ -134,6 +307,7 @@ class _Ledger:
             (self.offset, command.offset),
             (self.end, command.end),
             (self.file, file),
+            (self.before, before),
         ):
             column.append(value)
 
@@ -158,148 +332,6 @@ class _Ledger:
             yield from (index for index in range(len(orders)) if index not in rising)
 
 
-class _Finder:
-    """Goes through the files once, and notes what has to be left out."""
-
-    def __init__(self) -> None:
-        self.damages: list[Damage] = []
-        self.left_out: list[list[tuple[int, int]]] = []
-        self.restored: list[dict[int, bytes]] = []
-        self._ledgers: dict[tuple[int, bytes], _Ledger] = {}
-
-    def read(self, folder: AofFolder, file: AofFile, *, is_last: bool) -> int:
-        """Read a file of the manifest; its size."""
-        self.left_out.append([])
-        self.restored.append({})
-        with folder.opened(file.name) as descriptor:
-            size = os.fstat(descriptor).st_size
-            begun: tuple[int, int] | None = None
-            database = 0
-            for item in _scan(descriptor, file.name):
-                if isinstance(item, Damage):
-                    self._leave_out_damage(item, begun, is_last=is_last)
-                    begun = None
-                    continue
-                if item.restored is not None:
-                    self.restored[-1][item.offset] = item.restored
-                name = item.arguments[0].upper()
-                if name == b"MULTI":
-                    self._leave_out(begun)
-                    begun = item.offset, item.end
-                elif name == b"EXEC":
-                    if begun is None:
-                        self._leave_out((item.offset, item.end))
-                    begun = None
-                elif name == b"SELECT":
-                    database = int(item.arguments[1]) if item.arguments[1].isdigit() else 0
-                else:
-                    self._note(item, name, database)
-            if begun is not None and is_last:
-                damage = Damage(file.name, begun[0], size, "the file ends within a transaction", is_cut_short=True)
-                self._leave_out_damage(damage, begun, is_last=True)
-            else:
-                self._leave_out(begun)
-        return size
-
-    def leave_out_disorder(self, files: Sequence[AofFile]) -> None:
-        """Leave out the events that a server would refuse because of those before them, or that make it refuse others."""
-        for ledger in self._ledgers.values():
-            for index in ledger.out_of_order():
-                file, begin, end = ledger.file[index], ledger.offset[index], ledger.end[index]
-                self.restored[file].pop(begin, None)
-                if not any(first <= begin < last for first, last in self.left_out[file]):
-                    words = f"the event {ledger.ms[index]}-{ledger.seq[index]} stands out of its order"
-                    self.damages.append(Damage(files[file].name, begin, end, words))
-                    self.left_out[file].append((begin, end))
-
-    def _leave_out_damage(self, damage: Damage, begun: tuple[int, int] | None, *, is_last: bool) -> None:
-        """Leave out damage, and of the transaction around it the frame, so that what else it holds is loaded."""
-        if damage.is_cut_short and not is_last:
-            damage = Damage(damage.file, damage.offset, damage.end, damage.problem, damage.restored)
-        self.damages.append(damage)
-        begin = damage.offset
-        if damage.is_cut_short and begun is not None:
-            # All or nothing: a server drops the whole transaction too.
-            begin = begun[0]
-        else:
-            self._leave_out(begun)
-        self._leave_out((begin, damage.end))
-
-    def _leave_out(self, part: tuple[int, int] | None) -> None:
-        if part is not None:
-            self.left_out[-1].append(part)
-
-    def _note(self, command: _Whole, name: bytes, database: int) -> None:
-        """Keep an event's place; forget those of a ledger that was deleted on purpose."""
-        if name in _EMPTYING:
-            self._ledgers.clear()
-        elif name in _DELETING:
-            for key in command.arguments[1:]:
-                self._ledgers.pop((database, key), None)
-        else:
-            event = _event_of(command.arguments)
-            if event is not None:
-                ledger = self._ledgers.setdefault((database, command.arguments[1]), _Ledger())
-                ledger.add(event[1], command, len(self.left_out) - 1)
-
-
-def salvage(folder: AofFolder) -> Salvage:
-    """Read all files of a town's server as far as they can be read. FileDamagedError where one is a link or no file."""
-    files, manifest_problem = _files(folder)
-    finder = _Finder()
-    found: list[tuple[AofFile, int]] = []
-    for file in files:
-        try:
-            found.append((file, finder.read(folder, file, is_last=file is files[-1])))
-        except FileDamagedError as error:
-            if not isinstance(error.__cause__, FileNotFoundError):
-                raise
-            finder.left_out.pop()
-            finder.restored.pop()
-            finder.damages.append(Damage(file.name, 0, 0, error.problem))
-    finder.leave_out_disorder([file for file, _ in found])
-    salvaged = tuple(
-        SalvagedFile(file, size, tuple(_united(parts)), tuple(sorted(restored.items())))
-        for (file, size), parts, restored in zip(found, finder.left_out, finder.restored, strict=True)
-    )
-    order = {file.name: number for number, file in enumerate(files)}
-    damages = sorted(finder.damages, key=lambda each: (order[each.file], each.offset))
-    return Salvage(salvaged, tuple(damages), manifest_problem)
-
-
-def commands_behind(
-    folder: AofFolder, found: Salvage
-) -> Iterator[tuple[SalvagedFile, tuple[int, int] | bytes, FoundEvent | None]]:
-    """Every command that is whole or restored, from the first damage on, in order, and the event that it appends.
-
-    A command is a part of its file, or its bytes where they were restored.
-    """
-    if not found.damages:
-        return
-    first = found.damages[0]
-    names = [each.file.name for each in found.files]
-    # A file that is missing has nothing before its damage; what follows it lies behind.
-    begin = names.index(first.file) if first.file in names else 0
-    for index, each in enumerate(found.files[begin:]):
-        with folder.opened(each.file.name) as descriptor:
-            for item in _scan(descriptor, each.file.name):
-                if isinstance(item, Damage) or (index == 0 and first.file in names and item.offset < first.offset):
-                    continue
-                event = _event_of(item.arguments)
-                is_kept = each.holds(item.offset)
-                place = (item.offset, item.end) if item.restored is None else item.restored
-                yield each, place, None if event is None else FoundEvent(*event, item.arguments[4], is_kept)
-
-
-def keys_of_ledger(key: bytes) -> Keys | None:
-    """The town whose ledger this key is; None where it is no ledger's."""
-    with contextlib.suppress(UnicodeDecodeError, InvalidValueError):
-        found = _LEDGER_KEY.fullmatch(key.decode())
-        if found is not None and (found[1] == "{") == (found[3] == "}"):
-            return Keys(check_town_name(found[2]), hash_tag=bool(found[1]))
-    return None
-
-
 def _files(folder: AofFolder) -> tuple[list[AofFile], str | None]:
     """What the manifest lists; where it cannot be read, what the names in the folder tell, and why."""
     try:
@@ -316,135 +348,6 @@ def _files(folder: AofFolder) -> tuple[list[AofFile], str | None]:
     # An earlier base is one that the server was about to delete: what it holds is in the later one.
     base = [max(bases, key=lambda each: each.seq)] if bases else []
     return [*base, *sorted(increments, key=lambda each: each.seq)], problem
-
-
-def _scan(descriptor: int, name: str) -> Iterator[_Whole | Damage]:
-    """The whole commands of a file that a server may run, and what lies between them; damage is one piece up to the next command."""
-    pending: Damage | None = None
-    at, size = 0, os.fstat(descriptor).st_size
-    while at < size:
-        reader = CommandReader(descriptor, name, start=at)
-        if reader.is_rdb:
-            return
-        damage: AofDamage | None = None
-        for offset, arguments in reader:
-            if _has_swallowed(arguments):
-                damage = AofDamage(name, offset, "an argument holds other commands: its length is wrong")
-                break
-            problem = _problem_of(arguments)
-            if problem is None:
-                if pending is not None:
-                    yield from _told(descriptor, pending)
-                    pending = None
-                yield _Whole(offset, reader.end, arguments)
-            else:
-                pending = _joined(pending, Damage(name, offset, reader.end, problem))
-        at = size
-        damage = damage or reader.damage
-        if damage is not None:
-            at = _find_command(descriptor, name, damage.offset + 1, size)
-            is_cut_short = damage.is_cut_short and at == size and pending is None
-            pending = _joined(pending, Damage(name, damage.offset, at, damage.problem, is_cut_short=is_cut_short))
-    if pending is not None:
-        yield from _told(descriptor, pending)
-
-
-def _told(descriptor: int, damage: Damage) -> Iterator[Damage | _Whole]:
-    """The damage, and behind it the events in it that could be restored."""
-    restored = list(_restore(os.pread(descriptor, min(damage.end - damage.offset, _WINDOW_BYTES), damage.offset)))
-    yield Damage(
-        damage.file,
-        damage.offset,
-        damage.end,
-        damage.problem,
-        len(restored),
-        is_cut_short=damage.is_cut_short and not restored,
-    )
-    for offset, arguments in restored:
-        begin = damage.offset + offset
-        yield _Whole(begin, begin, arguments, encode_command(arguments))
-
-
-def _restore(content: bytes) -> Iterator[tuple[int, list[bytes]]]:
-    """The events in broken bytes whose key, number and text are whole, each in its place, and only lengths and names around them are not.
-
-    The text is whole where it is an event that can be decoded; that its number fits is seen where its order is.
-    """
-    for found in _EVENT.finditer(content):
-        key, place, payload = found["key"], found["position"], found["payload"]
-        arguments = [b"XADD", key, place, _FIELD, payload]
-        command = encode_command(arguments)
-        begin = found.end("payload") + 2 - len(command)
-        if begin < 0 or found.end() - found.end("payload") != 2 or _event_of(arguments) is None:
-            continue
-        differing = sum(one != other for one, other in zip(content[begin:], command, strict=False))
-        try:
-            decode_event(place, [_FIELD, payload])
-        except LedgerError:
-            continue
-        if differing <= _DIFFERING_BYTES_MAX:
-            yield begin, arguments
-
-
-def _has_swallowed(arguments: list[bytes]) -> bool:
-    """Whether a command of the ledger holds line ends: it never does, so a wrong length made it take in what follows.
-
-    Other programs' values may hold anything; a task's hash is one of Tinytown's.
-    """
-    if len(arguments) < 2 or not any(b"\r\n" in argument for argument in arguments):
-        return False
-    found = _OWN_KEY.match(arguments[1])
-    return found is not None and not (found[1] == b"task" and arguments[0].upper() in (b"HSET", b"HMSET"))
-
-
-def _problem_of(arguments: list[bytes]) -> str | None:
-    """Why a whole command is not one that a town's server may load; None where it is."""
-    if not is_data_command(arguments):
-        is_known = arguments[0].upper() in DATA_COMMANDS
-        return "a command with too few arguments" if is_known else "no command that changes data"
-    if arguments[0].upper() == b"XADD" and _LEDGER_KEY.fullmatch(arguments[1].decode("latin-1")):
-        return None if _event_of(arguments) else "an entry of a ledger that is no event"
-    return None
-
-
-def encode_command(arguments: Sequence[bytes]) -> bytes:
-    """A command in the form that a server writes."""
-    return b"*%d\r\n" % len(arguments) + b"".join(b"$%d\r\n%s\r\n" % (len(each), each) for each in arguments)
-
-
-def _joined(before: Damage | None, damage: Damage) -> Damage:
-    return damage if before is None else Damage(before.file, before.offset, damage.end, before.problem)
-
-
-def _find_command(descriptor: int, name: str, begin: int, size: int) -> int:
-    """Where the next whole command begins that a server may run; `size` where there is none."""
-    at = begin
-    while at < size:
-        window = os.pread(descriptor, _WINDOW_BYTES + _BEGINNING_BYTES_MAX, at)
-        if not window:
-            return size
-        for found in _BEGINNING.finditer(window):
-            if found.start() >= _WINDOW_BYTES:
-                break
-            # Looked up before the rest is read: most of what looks like a beginning is none.
-            if not is_data_command([found[1]] * 100):
-                continue
-            command = next(iter(CommandReader(descriptor, name, start=at + found.start())), None)
-            if command is not None and is_data_command(command.arguments):
-                return command.offset
-        at += min(_WINDOW_BYTES, len(window))
-    return size
-
-
-def _event_of(arguments: list[bytes]) -> tuple[str, Position] | None:
-    """The key and the position of the event that a command appends to a town's ledger; None for other commands."""
-    if len(arguments) != 5 or arguments[3] != _FIELD or arguments[0].upper() != b"XADD":
-        return None
-    try:
-        key, position = arguments[1].decode(), Position.parse(arguments[2].decode("ascii"))
-    except ValueError:
-        return None
-    return (key, position) if _LEDGER_KEY.fullmatch(key) else None
 
 
 def _longest_rise(orders: Sequence[Any], indexes: Sequence[int]) -> Sequence[int]:
@@ -469,6 +372,10 @@ def _longest_rise(orders: Sequence[Any], indexes: Sequence[int]) -> Sequence[int
         kept.append(index)
         index = before[index]
     return kept[::-1]
+
+
+def _sorted_items(found: dict[int, tuple[bytes, ...]]) -> tuple[tuple[int, tuple[bytes, ...]], ...]:
+    return tuple(sorted(found.items()))
 
 
 def _united(parts: list[tuple[int, int]]) -> list[tuple[int, int]]:

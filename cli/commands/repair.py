@@ -58,7 +58,7 @@ def _say_plan(plan: RepairPlan) -> None:
         left_out = f"; {counted(plan.events_left_out, 'event')} cannot be kept in place" if plan.events_left_out else ""
         say(
             f"From the {'first ' if len(plan.salvage.damages) > 1 else ''}damage on,"
-            f" {counted(plan.commands_behind, 'command')} with {counted(plan.events_behind, 'event')} can be read{left_out}."
+            f" {counted(plan.salvage.commands_behind, 'command')} with {counted(plan.events_behind, 'event')} can be read{left_out}."
         )
     for each in plan.towns:
         _say_town(each)
@@ -112,7 +112,7 @@ def _shape(name: str, plan: RepairPlan, kept: Path | None) -> dict[str, object]:
         "kept": None if kept is None else str(kept),
         "manifest_problem": plan.salvage.manifest_problem,
         "damages": plan.salvage.damages,
-        "commands_behind": plan.commands_behind,
+        "commands_behind": plan.salvage.commands_behind,
         "events_behind": plan.events_behind,
         "events_left_out": plan.events_left_out,
         "towns": [

@@ -350,7 +350,12 @@ def test_without_a_yes_nothing_is_changed(town_folder: Path, capsys: pytest.Capt
         assert "--yes" in ran.err
     assert not ran.json["is_repaired"]
     assert files_of(town_folder / ".tt" / AOF_FOLDER) == before
-    assert {each.name for each in (town_folder / ".tt").iterdir()} == {AOF_FOLDER, "identity", "server.lock", "server.log"}
+    assert {each.name for each in (town_folder / ".tt").iterdir()} == {
+        AOF_FOLDER,
+        "identity",
+        "server.lock",
+        "server.log",
+    }
 
 
 @pytest.mark.parametrize(("answer", "code"), [(b"y\n", 0), (b"n\n", 1)])
