@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from ledger import LedgerError, Position, decode_event
 from town.aof import AofDamage, CommandReader
-from town.foreign_commands import DATA_COMMANDS, is_data_command
+from town.foreign_commands import DATA_COMMANDS, FIXED_COMMANDS, is_data_command
 
 _WINDOW_BYTES: Final = 1_048_576
 _BEGINNING: Final = re.compile(rb"\*[1-9][0-9]{0,6}\r\n\$[1-9][0-9]?\r\n([A-Za-z]+)\r\n")
@@ -159,6 +159,8 @@ def _problem_of(arguments: list[bytes]) -> str | None:
         return "no command that changes data"
     if len(arguments) < fewest:
         return "a command with too few arguments"
+    if len(arguments) > fewest and name.upper() in FIXED_COMMANDS:
+        return "a command with too many arguments"
     if len(name) == 4 and name.upper() == b"XADD" and LEDGER_KEY.fullmatch(arguments[1].decode("latin-1")):
         return None if event_of(arguments) else "an entry of a ledger that is no event"
     return None

@@ -23,6 +23,8 @@ from town.damage_scan import LEDGER_KEY, Damage, WholeCommand, encode_command, e
 from town.errors import FileDamagedError
 
 _FILE_NAME: Final = re.compile(r"appendonly\.aof\.([1-9][0-9]{0,17})\.(base|incr)\.(?:aof|rdb)")
+_KNOWN_EVENTS_MIN: Final = 4
+_ALTERED_BYTES_MAX: Final = 2
 _DELETING: Final = frozenset({b"DEL", b"UNLINK", b"RENAME", b"RENAMENX"})
 _EMPTYING: Final = frozenset({b"FLUSHALL", b"FLUSHDB"})
 _NOTED: Final = frozenset({b"XADD", b"MULTI", b"EXEC", b"SELECT", *_DELETING, *_EMPTYING})
@@ -277,7 +279,8 @@ class _Finder:
         if name == b"XADD":
             event = event_of(arguments)
             if event is not None:
-                ledger = self._ledgers.setdefault((notes.database, arguments[1]), _Ledger())
+                command, key = self._with_right_key(notes, command, event[1])
+                ledger = self._ledgers.setdefault((notes.database, key), _Ledger())
                 ledger.add(event[1], command, file=len(self.notes) - 1, before=notes.commands - 1)
         elif name == b"MULTI":
             notes.begin_transaction(command)
@@ -288,6 +291,26 @@ class _Finder:
         else:
             deleted = list(self._ledgers) if name in _EMPTYING else [(notes.database, key) for key in arguments[1:]]
             self._deleted += [self._ledgers.pop(key) for key in deleted if key in self._ledgers]
+
+    def _with_right_key(self, notes: _Notes, command: WholeCommand, position: Position) -> tuple[WholeCommand, bytes]:
+        """The command that appends an event, and its ledger's key: put right where it is damaged, and the event goes on that ledger.
+
+        Else a single altered character would make an event that is whole the only one of another town.
+        """
+        key = command.arguments[1]
+        if (notes.database, key) in self._ledgers or position.seq == 1 or command.is_restored:
+            return command, key
+        for (database, other), ledger in self._ledgers.items():
+            if database == notes.database and ledger.goes_on_with(position) and _differs_little(key, other):
+                arguments = [command.arguments[0], other, *command.arguments[2:]]
+                words = "the name of an event's ledger is altered"
+                damage = Damage(notes.file.name, command.offset, command.end, words, restored=1)
+                self.damages.append(damage)
+                self.firsts.append((len(self.notes) - 1, damage.offset, notes.commands - 1))
+                notes.left_out.append((damage.offset, damage.end))
+                notes.restored[damage.offset] = tuple(arguments)
+                return WholeCommand(damage.offset, damage.offset, arguments, is_restored=True), other
+        return command, key
 
 
 class _Ledger:
@@ -310,6 +333,10 @@ class _Ledger:
             (self.before, before),
         ):
             column.append(value)
+
+    def goes_on_with(self, position: Position) -> bool:
+        """Whether this would be its next event; it has some, so that its name is known well."""
+        return len(self.seq) >= _KNOWN_EVENTS_MIN and position.seq == self.seq[-1] + 1 and position.ms >= self.ms[-1]
 
     def out_of_order(self) -> Iterator[int]:
         """The fewest that have to go so that the others go up, as a server demands of a stream."""
@@ -372,6 +399,10 @@ def _longest_rise(orders: Sequence[Any], indexes: Sequence[int]) -> Sequence[int
         kept.append(index)
         index = before[index]
     return kept[::-1]
+
+
+def _differs_little(one: bytes, other: bytes) -> bool:
+    return len(one) == len(other) and sum(a != b for a, b in zip(one, other, strict=True)) <= _ALTERED_BYTES_MAX
 
 
 def _sorted_items(found: dict[int, tuple[bytes, ...]]) -> tuple[tuple[int, tuple[bytes, ...]], ...]:

@@ -172,6 +172,7 @@ NOTHING_LOST: dict[str, Change] = {
     "fewer arguments of an event": in_event(14, lambda command: command.replace(b"*5", b"*3", 1)),
     "more arguments of an event": in_event(14, lambda command: command.replace(b"*5", b"*6", 1)),
     "frame of an event": in_event(14, lambda command: command.replace(b"\r\n$5\r\nevent\r\n$", bytes(11) + b"\r\n$")),
+    "town of an event": in_event(14, lambda command: command.replace(b"tt:broken:ledger", b"tt:brokem:ledger")),
     "several frames": lambda content: content.replace(b"$5\r\nevent", b"$5\r\nevenT"),
     "line of text": replace_once(b"*1\r\n$5\r\nMULTI", b"\0garbage\r\n" * 20 + b"*1\r\n$5\r\nMULTI", after=b'"Task 5'),
     "garbage at the end": lambda content: content + b"\0garbage *3\r\n$3\r\nSET" * 9,
