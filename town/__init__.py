@@ -44,7 +44,7 @@ from town.folder import RedisSettings, Settings, absolute, is_town, read_setting
 from town.hierarchy import Branch
 from town.legacy import LegacyKeys
 from town.local_zone import in_local_zone
-from town.mend import LostEvent, LostEvents, MendedTown
+from town.mend import AffectedTask, Loss, LostEvent, LostEvents, MendedTown
 from town.migration import Migration, MigrationReport
 from town.moment import WHEN_HELP, Moment, parse_moment
 from town.plan import Plan, PlanFault, PlannedTask
@@ -76,6 +76,7 @@ __all__ = [
     "GRACE_SECONDS",
     "PLAN_FILE",
     "WHEN_HELP",
+    "AffectedTask",
     "Branch",
     "Check",
     "CheckState",
@@ -94,6 +95,7 @@ __all__ = [
     "Irregular",
     "LegacyKeptError",
     "LegacyKeys",
+    "Loss",
     "LostEvent",
     "LostEvents",
     "LostTask",

@@ -10,6 +10,7 @@ import re
 from bisect import bisect_right
 from contextlib import suppress
 from datetime import datetime
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import msgspec
@@ -45,6 +46,26 @@ class LostEvents(Struct, frozen=True):
     not_after: datetime | None
 
 
+class Loss(StrEnum):
+    """Which of a task's events are lost, and so what becomes of it."""
+
+    BEGINNING = "beginning"
+    """Its creation, or all of them: a snapshot still shows it, and a rebuild takes it away."""
+    MIDDLE = "middle"
+    """Some before its latest: it goes on, and its history cannot be read across them."""
+    END = "end"
+    """Its latest: a snapshot shows what they did, and a rebuild takes it back to before them."""
+
+
+class AffectedTask(Struct, frozen=True):
+    """A task that lost events; `description` and `state` are those of its snapshot, None where there is none."""
+
+    task: str
+    loss: Loss
+    description: str | None
+    state: str | None
+
+
 class MendedTown(Struct, frozen=True):
     """A town of the copy: what it holds, what it lost, and what `verify` finds now. `heads` and `rebuilt` count what was put right."""
 
@@ -53,6 +74,7 @@ class MendedTown(Struct, frozen=True):
     position: Position
     lost: tuple[LostEvents, ...]
     named: tuple[LostEvent, ...]
+    affected: tuple[AffectedTask, ...]
     heads: int
     rebuilt: int
     findings: tuple[Finding, ...]
@@ -60,6 +82,14 @@ class MendedTown(Struct, frozen=True):
     @property
     def lost_count(self) -> int:
         return sum(each.last - each.first + 1 for each in self.lost)
+
+
+class _Snapshot(Struct):
+    """As much of a snapshot as people know a task by."""
+
+    description: str | None = None
+    state: str | None = None
+    version: int | None = None
 
 
 class _Named(Struct):
@@ -92,12 +122,14 @@ class _Mending:
         self._heads: dict[bytes, tuple[int, Position]] = {}
         self._unread: set[bytes] = set()
         self._named: dict[int, LostEvent] = {}
+        self._losses: dict[bytes, Loss] = {}
 
     def run(self) -> MendedTown:
         with redis_errors(self._where):
             self._read()
             self._note_end()
             heads = self._mend_heads()
+            affected = self._affected() if self._lost else ()
         rebuilt = 0
         findings = self._verify()
         if findings and not self._lost and not self._unread:
@@ -110,6 +142,7 @@ class _Mending:
             position=self._last,
             lost=tuple(self._lost),
             named=tuple(self._named[number] for number in sorted(self._named)),
+            affected=affected,
             heads=heads,
             rebuilt=rebuilt,
             findings=findings,
@@ -136,7 +169,11 @@ class _Mending:
                     continue
                 if event.prev is not None and self._lost:
                     self._note_lost(_parse_position(event.prev.encode()), event.task)
-                self._heads[event.task.encode()] = event.version, position
+                task = event.task.encode()
+                before = self._heads.get(task, (0, BEGINNING))[0]
+                if event.version > before + 1:
+                    self._losses.setdefault(task, Loss.MIDDLE if before else Loss.BEGINNING)
+                self._heads[task] = event.version, position
             begin = f"({self._last}"
 
     def _note_end(self) -> None:
@@ -179,7 +216,9 @@ class _Mending:
         wanted = {task: f"{version}:{position}".encode() for task, (version, position) in self._heads.items()}
         changes: dict[bytes, bytes | None] = {}
         for task, head in self._client.hscan_iter(self._keys.heads, count=_READ_ENTRIES):
-            _, position = _parse_head(head)
+            version, position = _parse_head(head)
+            if version > self._heads.get(task, (0, BEGINNING))[0]:
+                self._losses.setdefault(task, Loss.END if task in self._heads else Loss.BEGINNING)
             self._note_lost(position, task.decode(errors="replace"))
             expected = wanted.pop(task, None)
             if expected != head and str(position).encode() not in self._unread:
@@ -191,6 +230,31 @@ class _Mending:
             else:
                 self._client.hset(self._keys.heads, task, value)
         return len(changes)
+
+    def _affected(self) -> tuple[AffectedTask, ...]:
+        """The tasks that lost events, in the order of their ids; also those of which a snapshot alone is left."""
+        prefix = self._keys.task("")
+        told = set(self._losses)
+        for key in self._client.scan_iter(match=f"{prefix}*", count=_READ_ENTRIES, _type="string"):
+            task = key[len(prefix) :]
+            if task not in self._heads:
+                self._losses.setdefault(task, Loss.BEGINNING)
+        tasks = sorted(self._losses)[:_TRACES_MAX]
+        snapshots = (
+            self._client.mget([self._keys.task(task.decode(errors="replace")) for task in tasks]) if tasks else []
+        )
+        return tuple(
+            AffectedTask(task.decode(errors="replace"), self._losses[task], found.description, found.state)
+            for task, found in zip(tasks, map(_parse_snapshot, snapshots), strict=True)
+            # A task from before the ledger has no version, and has lost nothing.
+            if task in told or found.version is not None
+        )
+
+
+def _parse_snapshot(content: bytes | None) -> _Snapshot:
+    with suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return msgspec.json.decode(content or b"{}", type=_Snapshot)
+    return _Snapshot()
 
 
 def _parse_head(head: bytes) -> tuple[int, Position]:

@@ -259,7 +259,9 @@ class EmbeddedServer:
             if process.poll() is not None:
                 if _says_damage(log_path, log_start):
                     words = f"did not start, because a file in {self._data.path / AOF_FOLDER} is damaged"
-                    raise ServerStartError(self.where, words, f"{_REPAIR_ADVICE} Its own words are in {log_path}.")
+                    raise ServerStartError(
+                        self.where, words, f"{_REPAIR_ADVICE} The server's own words are in {log_path}."
+                    )
                 raise ServerStartError(
                     self.where,
                     f"did not start. It said:\n{_tail(log_path, log_start)}",

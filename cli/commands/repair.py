@@ -3,31 +3,35 @@
 from __future__ import annotations
 
 import sys
-from datetime import datetime
 from pathlib import Path
+from typing import Final
 
 import typer
 
 from cli.exits import Exit
 from cli.output import say, say_error, say_json, warn
-from cli.text import counted, local_time, visible
-from town import BEHIND_FILE, EVENTS_FILE, LostEvents, MendedTown, RepairPlan, opened_repair
+from cli.text import ICONS, counted, local_time, short_id
+from ledger import State
+from town import BEHIND_FILE, EVENTS_FILE, Damage, Loss, LostEvents, MendedTown, Repair, RepairPlan, opened_repair
 
 REPAIR_LINES_MAX = 20
-"""How many damages, losses and findings are shown without --json."""
+"""How many damages, losses and tasks are shown without --json."""
+
+_FATES: Final = {
+    Loss.BEGINNING: "its beginning is lost; it is shown until a rebuild, which takes it away",
+    Loss.MIDDLE: "events within are lost; it goes on, and `tt task history` of it stops there",
+    Loss.END: "its latest events are lost; a rebuild takes it back to before them",
+}
 
 
 def repair(*, town: Path | None, is_agreed: bool, as_json: bool) -> None:
     """Look, say, ask, repair. Exit code 1 where nobody agreed: nothing was changed then."""
     with opened_repair(town) as (name, found):
         plan = None if found is None else found.look()
+        if found is not None:
+            _say_remarks(found)
         if found is None or plan is None:
-            if as_json:
-                say_json({"town": name, "is_damaged": False, "is_repaired": False})
-            else:
-                say(
-                    "Nothing is damaged: every byte of the server's files can be read. `tt verify` proves what they say."
-                )
+            _say_whole(name, as_json=as_json)
             return
         if not as_json:
             _say_plan(plan)
@@ -43,60 +47,94 @@ def repair(*, town: Path | None, is_agreed: bool, as_json: bool) -> None:
         raise typer.Exit(Exit.REFUSED)
 
 
+def _say_remarks(found: Repair) -> None:
+    if found.remark is not None:
+        warn(found.remark)
+    if found.finished is not None:
+        warn(f"A repair that was interrupted is finished. The damaged files are kept in {found.finished}.")
+
+
+def _say_whole(name: str, *, as_json: bool) -> None:
+    if as_json:
+        say_json({"town": name, "is_damaged": False, "is_repaired": False})
+    else:
+        say("Nothing is damaged: every byte of the server's files can be read. `tt verify` proves what they say.")
+
+
 def _say_plan(plan: RepairPlan) -> None:
-    if plan.salvage.manifest_problem is not None:
+    found = plan.salvage
+    if found.manifest_problem is not None:
         say(
-            f"The list of the files is damaged: {visible(plan.salvage.manifest_problem)}. Their names tell what belongs to it."
+            f"The list of the server's files is damaged: {found.manifest_problem}. Their names tell what belongs to it."
         )
-    for damage in plan.salvage.damages[:REPAIR_LINES_MAX]:
-        extent = f" at byte {damage.offset:,}, {counted(damage.end - damage.offset, 'byte')}" if damage.end else ""
-        restored = f", {counted(damage.restored, 'event')} in it restored" if damage.restored else ""
-        say(visible(f"{damage.file}{extent}: {damage.problem}{restored}."))
-    if len(plan.salvage.damages) > REPAIR_LINES_MAX:
-        warn(f"… and {len(plan.salvage.damages) - REPAIR_LINES_MAX:,} more; --json lists them all.")
-    if plan.salvage.damages:
+    for damage in found.damages[:REPAIR_LINES_MAX]:
+        say(_damage_line(damage))
+    if len(found.damages) > REPAIR_LINES_MAX:
+        warn(f"… and {counted(len(found.damages) - REPAIR_LINES_MAX, 'more damaged place')}; --json lists them all.")
+    if found.damages:
         left_out = f"; {counted(plan.events_left_out, 'event')} cannot be kept in place" if plan.events_left_out else ""
         say(
-            f"From the {'first ' if len(plan.salvage.damages) > 1 else ''}damage on,"
-            f" {counted(plan.salvage.commands_behind, 'command')} with {counted(plan.events_behind, 'event')} can be read{left_out}."
+            f"From the {'first ' if len(found.damages) > 1 else ''}damage on,"
+            f" {counted(found.commands_behind, 'command')} with {counted(plan.events_behind, 'event')} can be read{left_out}."
         )
     for each in plan.towns:
         _say_town(each)
-    say("No event is lost." if plan.keeps_all else "Everything else is kept.")
+    if plan.keeps_all:
+        say("No event is lost.")
+    elif not any(each.lost for each in plan.towns):
+        say("What is cut off at the end was never acknowledged: nobody got an answer to it. No other event is lost.")
+    else:
+        say("Every other event is kept.")
+
+
+def _damage_line(damage: Damage) -> str:
+    if not damage.end:
+        return f"{damage.file}: {damage.problem}."
+    restored = f", and {counted(damage.restored, 'event')} in them can be put together again" if damage.restored else ""
+    size = counted(damage.end - damage.offset, "byte")
+    return f"{damage.file}: {size} from byte {damage.offset:,} on cannot be read ({damage.problem}){restored}."
 
 
 def _say_town(each: MendedTown) -> None:
-    say(f"{visible(each.town)}: {counted(each.events, 'event')} can be kept, the last is {each.position.seq:,}.")
+    say(f"{each.town}: {counted(each.events, 'event')} can be kept, the last is number {each.position.seq:,}.")
     named = {event.number: event for event in each.named}
     for lost in each.lost[:REPAIR_LINES_MAX]:
-        if lost.first == lost.last and lost.first in named:
-            event = named[lost.first]
-            say(visible(f"  lost: event {lost.first:,}, {local_time(event.time)}, of task {event.task}"))
+        event = named.get(lost.first)
+        if lost.first == lost.last and event is not None:
+            say(f"  lost: event {lost.first:,}, {local_time(event.time)}, of task {short_id(event.task)}")
         else:
             numbers = f"event {lost.first:,}" if lost.first == lost.last else f"events {lost.first:,} to {lost.last:,}"
             say(f"  lost: {numbers}, {_when(lost)}")
     if len(each.lost) > REPAIR_LINES_MAX:
-        warn(f"… and at {len(each.lost) - REPAIR_LINES_MAX:,} more places; --json lists all that are lost.")
+        warn(f"… and at {counted(len(each.lost) - REPAIR_LINES_MAX, 'more place')}; --json lists all that are lost.")
+    for task in each.affected[:REPAIR_LINES_MAX]:
+        icon = f"{ICONS[State(task.state)]} {task.state}" if task.state in set(State) else "—"
+        say(f"  task {short_id(task.task)}, {icon}, {task.description or 'without a snapshot'}: {_FATES[task.loss]}")
+    if len(each.affected) > REPAIR_LINES_MAX:
+        warn(
+            f"… and {counted(len(each.affected) - REPAIR_LINES_MAX, 'more task')} that lost events; --json lists them all."
+        )
 
 
 def _when(lost: LostEvents) -> str:
     """Between which times they were recorded."""
-
-    def word(time: datetime | None, unknown: str) -> str:
-        return unknown if time is None else local_time(time)
-
-    return f"recorded between {word(lost.not_before, 'the beginning')} and {word(lost.not_after, 'the end')}"
+    before = None if lost.not_after is None else local_time(lost.not_after)
+    after = None if lost.not_before is None else local_time(lost.not_before)
+    if after is None or before is None:
+        return f"recorded {f'before {before}' if before else f'after {after}' if after else 'at an unknown time'}"
+    return f"recorded at {after}" if after == before else f"recorded between {after} and {before}"
 
 
 def _say_done(plan: RepairPlan, kept: Path) -> None:
-    say(f"Repaired. The damaged files are kept in {visible(str(kept))}.")
+    say(f"Repaired. The damaged files are kept in {kept}.")
     if plan.salvage.damages:
         say(f"What was read behind the damage is there too: {BEHIND_FILE}, and its events in {EVENTS_FILE}.")
-    losing = [each for each in plan.towns if each.lost]
-    if losing:
+    if any(each.lost for each in plan.towns):
         warn(
-            "Events are lost: `tt verify` lists which. With a backup of .tt, restore it and leave these files aside."
-            " Without one, `tt rebuild --accept-loss` builds what is left, and takes away what snapshots still tell of the lost ones."
+            "Events are lost, and `tt verify` goes on naming them. Two ways from here:\n"
+            "  With a backup of .tt: `tt stop`, move .tt away, put the backup in its place, `tt trust`.\n"
+            "  Without one: note what `tt task show` still tells of the tasks above, then `tt rebuild --accept-loss`,"
+            " which builds what is left and takes the rest away. `tt assign` makes a task anew."
         )
     elif any(each.findings for each in plan.towns):
         warn("`tt verify` still finds something: it says what, and what to do.")
@@ -122,6 +160,7 @@ def _shape(name: str, plan: RepairPlan, kept: Path | None) -> dict[str, object]:
                 "position": each.position,
                 "lost": each.lost,
                 "lost_named": each.named,
+                "tasks": each.affected,
                 "heads_put_right": each.heads,
                 "differences_put_right": each.rebuilt,
                 "findings": [
