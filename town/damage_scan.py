@@ -82,7 +82,9 @@ def scan(descriptor: int, name: str) -> Iterator[WholeCommand | Damage]:
         if damage is not None:
             at = _find_command(descriptor, name, damage.offset + 1, size)
             is_cut_short = damage.is_cut_short and at == size and pending is None
-            pending = _joined(pending, Damage(name, damage.offset, at, damage.problem, is_cut_short=is_cut_short))
+            # What seems to go on behind the file's end, and has commands behind it, only has a wrong length.
+            words = "a length is wrong" if damage.is_cut_short and at < size else damage.problem
+            pending = _joined(pending, Damage(name, damage.offset, at, words, is_cut_short=is_cut_short))
     if pending is not None:
         yield from _told(descriptor, pending)
 

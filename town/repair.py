@@ -13,7 +13,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final, NoReturn, Self
+from typing import Final, Self
 
 import msgspec
 import redis
@@ -25,14 +25,14 @@ from ledger import StoreUnavailableError, redis_errors
 from town.aof import AOF_FOLDER, MANIFEST_FILE, AofFile, AofFolder, AofKind
 from town.connection import server_url
 from town.data_folder import DataFolder
-from town.errors import FileDamagedError, RepairRefusedError
+from town.errors import FileDamagedError, NotTrustedError, RepairRefusedError
 from town.folder import DATA_FOLDER, LOCK_FILE, read_settings, refuse_os_errors, start_of_search
 from town.mend import MendedTown, mend_towns
 from town.permission import require_data
 from town.replacement import Replacement, encode_manifest, sync_folders
-from town.salvage import FoundEvent, Salvage, SalvagedFile, events_behind, keys_of_ledger, salvage
+from town.salvage import EVENT_BYTES_MIN, FoundEvent, Salvage, SalvagedFile, events_behind, keys_of_ledger, salvage
 from town.search import find_folder
-from town.server import EmbeddedServer
+from town.server import LOG_FILE, EmbeddedServer
 from town.socket_path import SocketPath
 from town.trust import revoke_trust
 
@@ -40,8 +40,6 @@ BEHIND_FILE: Final = "behind-the-damage.aof"
 EVENTS_FILE: Final = "events-behind-the-damage.jsonl"
 _SCRATCH_PREFIX: Final = "repairing-"
 _COPY_BYTES: Final = 1_048_576
-_EVENT_BYTES_MIN: Final = 100
-"""An event with its command is longer: so many fit into a damage at most."""
 _LOST_MAX: Final = 10_000_000
 """How many events a whole missing file is believed to have held, at most."""
 
@@ -71,6 +69,13 @@ class Repair:
         self._data = folder / DATA_FOLDER
         self._scratch = self._data / f"{_SCRATCH_PREFIX}{os.getpid()}"
         self._found: Salvage | None = None
+        self._left_out = 0
+        self._last_words = ""
+        self._is_empty = False
+        self.is_foreign = False
+        """Whether the data was not made here: `tt trust` allows it, before the repair or after it."""
+        self.has_files = False
+        """Whether there were any to look at."""
         self.remark: str | None = None
         """What the user should know of how the data was allowed."""
         self.finished: Path | None = None
@@ -81,27 +86,34 @@ class Repair:
     def look(self) -> RepairPlan | None:
         """Read the files, make the repaired copy, and load it; None where nothing is damaged. The original is not changed.
 
-        FileDamagedError where no copy can be made that a server loads.
+        FileDamagedError where no copy can be made that a server loads, NotTrustedError where one cannot be looked into.
         """
         with refuse_os_errors(self._data):
             self.finished = Replacement(self._data).finish()
         with AofFolder(self._data) as folder:
-            if not folder.names():
+            self.has_files = bool(folder.names())
+            if not self.has_files:
                 return None
-            found = self._found = salvage(folder)
+            found = salvage(folder)
+            if found.is_whole and not found.is_binary:
+                return None
+            if found.is_binary and self.is_foreign:
+                require_data(self._folder)
+            towns = self._try(folder, found)
+            if towns is None and found.is_binary:
+                # Nothing but a server reads its base, and it does not: what was appended since is all that is left.
+                found = salvage(folder, refused=f"the server does not load it: {self._last_words}")
+                towns = self._try(folder, found)
+            if towns is None:
+                problem = f"what can be read of it cannot be loaded: {self._last_words}"
+                raise FileDamagedError(folder.path, problem, f"Restore {self._data} from a backup.")
+            if self._is_empty and found.damages:
+                advice = f"Restore {self._data} from a backup; without one, move it away, and the town begins anew."
+                raise FileDamagedError(folder.path, "nothing in it can be read", advice)
             if found.is_whole:
                 return None
-            if not found.files:
-                path, problem = folder.path, "no file of it can be read"
-                raise FileDamagedError(path, problem, f"Restore {self._data} from a backup.")
-            with refuse_os_errors(self._scratch):
-                self._remove_scratch()
-                self._scratch.mkdir(mode=0o700)
-                DataFolder(self._scratch).make()
-                self._copy.mkdir(mode=0o700)
-                events, left_out = self._keep_behind(folder, found)
-                self._make_copy(folder, found)
-        return RepairPlan(found, tuple(self._load_and_mend(found)), events, left_out)
+            self._found = found
+            return RepairPlan(found, tuple(towns), len(found.events), self._left_out)
 
     def carry_out(self) -> Path:
         """Put the copy that `look` made in the place of the original; the folder where the original is kept.
@@ -121,8 +133,12 @@ class Repair:
         return self._scratch / DATA_FOLDER / AOF_FOLDER
 
     def __enter__(self) -> Self:
-        # The copy is loaded by a server, so it is asked first, as before any other start.
-        self.remark = require_data(self._folder)
+        try:
+            self.remark = require_data(self._folder)
+        except NotTrustedError:
+            # What came with a copy can be damaged too. Of it, no command is kept that does more than change data, and the
+            # repaired files are asked about as the damaged ones were.
+            self.is_foreign = True
         self._lock = self._take_lock()
         return self
 
@@ -164,13 +180,27 @@ class Repair:
                 revoke_trust(path)
                 shutil.rmtree(path)
 
-    def _keep_behind(self, folder: AofFolder, found: Salvage) -> tuple[int, int]:
-        """Write what was read behind the first damage into two files; how many events that is, and how many are left out."""
+    def _try(self, folder: AofFolder, found: Salvage) -> list[MendedTown] | None:
+        """Make the copy, and have a server load it; None where it does not, or where there is nothing to load."""
+        if not found.files:
+            self._last_words = "no file of it can be read"
+            return None
+        with refuse_os_errors(self._scratch):
+            self._remove_scratch()
+            self._scratch.mkdir(mode=0o700)
+            DataFolder(self._scratch).make()
+            self._copy.mkdir(mode=0o700)
+            self._left_out = self._keep_behind(folder, found)
+            self._make_copy(folder, found)
+        return self._load_and_mend(found)
+
+    def _keep_behind(self, folder: AofFolder, found: Salvage) -> int:
+        """Write what was read behind the first damage into two files; how many events of that are left out."""
         first_file, first_offset = found.first
         with (self._scratch / BEHIND_FILE).open("xb") as behind:
-            for each in found.files[first_file:]:
+            for index, each in enumerate(found.files[first_file:]):
                 with folder.opened(each.file.name) as descriptor:
-                    for place in each.readable(first_offset if each is found.files[first_file] else 0):
+                    for place in each.readable(0 if index else first_offset):
                         _copy(descriptor, place, behind.fileno())
             os.fsync(behind.fileno())
         left_out = 0
@@ -180,7 +210,7 @@ class Repair:
                 lines.write(_event_line(event))
             lines.flush()
             os.fsync(lines.fileno())
-        return len(found.events), left_out
+        return left_out
 
     def _make_copy(self, folder: AofFolder, found: Salvage) -> None:
         """Write the files that a server can load, under names that the original does not have."""
@@ -200,38 +230,31 @@ class Repair:
         (self._copy / MANIFEST_FILE).write_bytes(encode_manifest(files))
         sync_folders(self._copy)
 
-    def _load_and_mend(self, found: Salvage) -> list[MendedTown]:
-        """Have a server load the copy, and put right what follows from the events; FileDamagedError where it does not load."""
+    def _load_and_mend(self, found: Salvage) -> list[MendedTown] | None:
+        """Have a server load the copy, and put right what follows from the events; None where it does not load."""
         server = EmbeddedServer(self._scratch)
         try:
             server.start()
         except StoreUnavailableError as error:
-            self._refuse_copy(found, error)
-        whole_files = len(found.files) - len({each.file for each in found.damages if not each.end})
-        lost_max = (
-            found.bytes_left_out // _EVENT_BYTES_MIN + 1
-            if whole_files == len(found.files) and found.manifest_problem is None
-            else _LOST_MAX
-        )
+            self._last_words = _last_words(self._copy.with_name(LOG_FILE)) or error.problem
+            return None
+        # Each byte that is left out is counted; of a file that is missing, nobody knows how long it was.
+        is_counted = found.manifest_problem is None and all(each.end for each in found.damages)
+        lost_max = found.bytes_left_out // EVENT_BYTES_MIN + 1 if is_counted and not found.is_binary else _LOST_MAX
         path = SocketPath(self._scratch)
         client = redis.Redis(unix_socket_path=str(path), retry=Retry(NoBackoff(), 0))
         try:
             with redis_errors(server.where):
                 # What lies in the folder afterwards is what we list in the manifest.
                 client.config_set("auto-aof-rewrite-percentage", 0)
+                # It is on disk when the server has ended.
+                client.config_set("appendfsync", "no")
+                self._is_empty = client.dbsize() == 0
             return mend_towns(client, where=server.where, lost_max=lost_max)
         finally:
             client.close()
             path.close()
             server.stop()
-
-    def _refuse_copy(self, found: Salvage, error: StoreUnavailableError) -> NoReturn:
-        base = next((each.file.name for each in found.files if each.file.kind is AofKind.BASE), None)
-        is_binary = base is not None and base.endswith(".rdb")
-        problem = f"what can be read of it cannot be loaded either: {error.problem}"
-        if is_binary:
-            problem += f" (its base, {base}, is in the server's binary format, which is not repaired here)"
-        raise FileDamagedError(self._data / AOF_FOLDER, problem, f"Restore {self._data} from a backup.") from error
 
 
 @contextlib.contextmanager
@@ -246,6 +269,15 @@ def opened_repair(path: Path | None) -> Iterator[tuple[str, Repair | None]]:
         return
     with Repair(folder) as repair:
         yield settings.name, repair
+
+
+def _last_words(log: Path) -> str:
+    """What the server said last of what is wrong, without its time and place."""
+    with contextlib.suppress(OSError):
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+        warnings = [line.partition(" # ")[2] for line in lines if " # " in line]
+        return warnings[-1].partition(". You can:")[0].rstrip(".") if warnings else ""
+    return ""
 
 
 def _event_line(event: FoundEvent) -> bytes:

@@ -13,6 +13,7 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from itertools import groupby, pairwise
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from msgspec import Struct
@@ -23,6 +24,8 @@ from town.damage_scan import LEDGER_KEY, Damage, WholeCommand, encode_command, e
 from town.errors import FileDamagedError
 
 _FILE_NAME: Final = re.compile(r"appendonly\.aof\.([1-9][0-9]{0,17})\.(base|incr)\.(?:aof|rdb)")
+EVENT_BYTES_MIN: Final = 100
+"""An event with its command is longer, so a smaller damage held none."""
 _KNOWN_EVENTS_MIN: Final = 4
 _ALTERED_BYTES_MAX: Final = 2
 _DELETING: Final = frozenset({b"DEL", b"UNLINK", b"RENAME", b"RENAMENX"})
@@ -84,11 +87,24 @@ class Salvage(Struct, frozen=True):
     commands_behind: int
     events: tuple[tuple[int, int, int], ...]
     """Where the events stand that were read behind the first damage, in order: index of the file, offset and end."""
+    is_binary: bool
+    """Whether one of the files is in the server's binary format, which nothing but a server reads."""
 
     @property
     def is_whole(self) -> bool:
         """Whether nothing is damaged. An end that is cut short is damage too, of the kind that a server mends as it starts."""
         return not self.damages and self.manifest_problem is None
+
+    @property
+    def is_end_known(self) -> bool:
+        """Whether an event stands behind every damage that may have held one: what was lost of a ledger's end, nothing tells."""
+        index = {each.file.name: number for number, each in enumerate(self.files)}
+        last = max(self.events, default=(-1, 0, 0))
+        return all(
+            (index[each.file], each.offset) < last[:2]
+            for each in self.damages
+            if each.file in index and each.end - each.offset >= EVENT_BYTES_MIN
+        ) and all(each.file in index or self.events for each in self.damages)
 
     @property
     def bytes_left_out(self) -> int:
@@ -104,10 +120,13 @@ class FoundEvent(NamedTuple):
     is_kept: bool
 
 
-def salvage(folder: AofFolder) -> Salvage:
-    """Read all files of a town's server as far as they can be read. FileDamagedError where one is a link or no file."""
+def salvage(folder: AofFolder, *, refused: str | None = None) -> Salvage:
+    """Read all files of a town's server as far as they can be read. FileDamagedError where one is a link or no file.
+
+    A file in the server's binary format is taken as whole; `refused` are a server's words where it does not load it.
+    """
     files, manifest_problem = _files(folder)
-    finder = _Finder()
+    finder = _Finder(refused)
     for file in files:
         finder.read(folder, file, is_last=file is files[-1])
     remade = [_sorted_items(each.restored) for each in finder.notes]
@@ -131,7 +150,18 @@ def salvage(folder: AofFolder) -> Salvage:
         first=first[:2],
         commands_behind=sum(each.commands for each in finder.notes[first[0] :]) - first[2],
         events=tuple(sorted(each for each in finder.places() if each >= first[:2])),
+        is_binary=finder.is_binary,
     )
+
+
+def is_cut_short_only(data: Path) -> bool:
+    """Whether nothing is damaged in the data folder but the end of the last file, behind which no whole command stands."""
+    try:
+        with AofFolder(data) as folder:
+            found = salvage(folder)
+    except FileDamagedError:
+        return False
+    return found.manifest_problem is None and [each.is_cut_short for each in found.damages] == [True]
 
 
 def events_behind(folder: AofFolder, found: Salvage) -> Iterator[FoundEvent]:
@@ -204,7 +234,9 @@ class _Notes:
 class _Finder:
     """Goes through the files once, and notes what has to be left out."""
 
-    def __init__(self) -> None:
+    def __init__(self, refused: str | None) -> None:
+        self._refused = refused
+        self.is_binary = False
         self.notes: list[_Notes] = []
         self.damages: list[Damage] = []
         self.firsts: list[tuple[int, int, int]] = []
@@ -223,7 +255,14 @@ class _Finder:
                 self.firsts.append((len(self.notes), 0, 0))
                 self.damages.append(Damage(file.name, 0, 0, error.problem))
                 return
-            notes = _Notes(file, os.fstat(descriptor).st_size)
+            size = os.fstat(descriptor).st_size
+            if CommandReader(descriptor, file.name).is_rdb:
+                self.is_binary = True
+                if self._refused is not None:
+                    self.firsts.append((len(self.notes), 0, 0))
+                    self.damages.append(Damage(file.name, 0, size, self._refused))
+                    return
+            notes = _Notes(file, size)
             self.notes.append(notes)
             for item in scan(descriptor, file.name):
                 if isinstance(item, Damage):
@@ -233,7 +272,7 @@ class _Finder:
                     self._note(notes, item)
             if notes.begun is not None and is_last:
                 words = "the file ends within a transaction"
-                damage = Damage(file.name, notes.begun[0], notes.size, words, is_cut_short=True)
+                damage = Damage(file.name, notes.begun[0], size, words, is_cut_short=True)
                 self._leave_out(notes, damage, is_last=True)
             notes.leave_out_begun()
 

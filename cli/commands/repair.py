@@ -31,17 +31,17 @@ def repair(*, town: Path | None, is_agreed: bool, as_json: bool) -> None:
         if found is not None:
             _say_remarks(found)
         if found is None or plan is None:
-            _say_whole(name, as_json=as_json)
+            _say_whole(name, has_files=found is not None and found.has_files, as_json=as_json)
             return
         if not as_json:
-            _say_plan(plan)
+            _say_plan(name, plan)
         if not is_agreed and sys.stdin.isatty() and not as_json:
             is_agreed = typer.confirm("Put the repaired files in the place of the damaged ones, and keep those?")
         kept = found.carry_out() if is_agreed else None
         if as_json:
             say_json(_shape(name, plan, kept))
         elif kept is not None:
-            _say_done(plan, kept)
+            _say_done(name, plan, kept, is_foreign=found.is_foreign)
     if kept is None:
         say_error("Nothing was changed. `tt doctor --repair --yes` repairs; the damaged files are kept.")
         raise typer.Exit(Exit.REFUSED)
@@ -54,14 +54,18 @@ def _say_remarks(found: Repair) -> None:
         warn(f"A repair that was interrupted is finished. The damaged files are kept in {found.finished}.")
 
 
-def _say_whole(name: str, *, as_json: bool) -> None:
+def _say_whole(name: str, *, has_files: bool, as_json: bool) -> None:
     if as_json:
         say_json({"town": name, "is_damaged": False, "is_repaired": False})
+    elif not has_files:
+        say(
+            "There is nothing to repair: the town's server has no files yet. Where they were deleted, restore a backup of .tt."
+        )
     else:
         say("Nothing is damaged: every byte of the server's files can be read. `tt verify` proves what they say.")
 
 
-def _say_plan(plan: RepairPlan) -> None:
+def _say_plan(name: str, plan: RepairPlan) -> None:
     found = plan.salvage
     if found.manifest_problem is not None:
         say(
@@ -73,16 +77,34 @@ def _say_plan(plan: RepairPlan) -> None:
         warn(f"… and {counted(len(found.damages) - REPAIR_LINES_MAX, 'more damaged place')}; --json lists them all.")
     if found.damages:
         left_out = f"; {counted(plan.events_left_out, 'event')} cannot be kept in place" if plan.events_left_out else ""
-        say(
-            f"From the {'first ' if len(found.damages) > 1 else ''}damage on,"
-            f" {counted(found.commands_behind, 'command')} with {counted(plan.events_behind, 'event')} can be read{left_out}."
-        )
+        first = "first damage" if len(found.damages) > 1 else "damage"
+        if found.commands_behind:
+            commands, events = counted(found.commands_behind, "command"), counted(plan.events_behind, "event")
+            say(f"Behind the {first}, {commands} can be read, {events} among them{left_out}.")
+        else:
+            say(f"Behind the {first}, nothing can be read.")
     for each in plan.towns:
         _say_town(each)
-    if plan.keeps_all:
+    _say_end(name, plan)
+
+
+def _say_end(name: str, plan: RepairPlan) -> None:
+    """Whether anything else is lost, as far as the files tell."""
+    cut_short = next((each for each in plan.salvage.damages if each.is_cut_short), None)
+    last = next((each.position.seq for each in plan.towns if each.town == name), None)
+    if last is None:
+        say(f"{name}: no event of this town can be read. All that it held is lost, unless there is a backup.")
+    elif cut_short is not None:
+        say(
+            f"{cut_short.file} ends early. After a power cut that is an append that nobody got an answer to;"
+            f" if something else cut it off, events after number {last:,} are lost, and nothing in the files tells of them."
+        )
+    elif not plan.salvage.is_end_known:
+        say(
+            f"Behind the last damage stands no event, so nothing tells whether it held one: events after number {last:,} may be lost."
+        )
+    elif plan.keeps_all:
         say("No event is lost.")
-    elif not any(each.lost for each in plan.towns):
-        say("What is cut off at the end was never acknowledged: nobody got an answer to it. No other event is lost.")
     else:
         say("Every other event is kept.")
 
@@ -125,16 +147,22 @@ def _when(lost: LostEvents) -> str:
     return f"recorded at {after}" if after == before else f"recorded between {after} and {before}"
 
 
-def _say_done(plan: RepairPlan, kept: Path) -> None:
+def _say_done(name: str, plan: RepairPlan, kept: Path, *, is_foreign: bool) -> None:
     say(f"Repaired. The damaged files are kept in {kept}.")
-    if plan.salvage.damages:
+    if plan.salvage.commands_behind:
         say(f"What was read behind the damage is there too: {BEHIND_FILE}, and its events in {EVENTS_FILE}.")
-    if any(each.lost for each in plan.towns):
+    if is_foreign:
+        warn("This data was not made here, so it is not loaded before you allow it once: `tt trust`.")
+    if all(each.town != name for each in plan.towns):
+        warn(
+            "The town begins anew, empty. With a backup of .tt: `tt stop`, move .tt away, put the backup there, `tt trust`."
+        )
+    elif any(each.lost for each in plan.towns):
         warn(
             "Events are lost, and `tt verify` goes on naming them. Two ways from here:\n"
             "  With a backup of .tt: `tt stop`, move .tt away, put the backup in its place, `tt trust`.\n"
-            "  Without one: note what `tt task show` still tells of the tasks above, then `tt rebuild --accept-loss`,"
-            " which builds what is left and takes the rest away. `tt assign` makes a task anew."
+            "  Without one: note what you need of the tasks above, then `tt rebuild --accept-loss`, which builds what is"
+            " left and takes away what only snapshots still show. `tt assign` makes a lost task anew."
         )
     elif any(each.findings for each in plan.towns):
         warn("`tt verify` still finds something: it says what, and what to do.")
@@ -153,6 +181,7 @@ def _shape(name: str, plan: RepairPlan, kept: Path | None) -> dict[str, object]:
         "commands_behind": plan.salvage.commands_behind,
         "events_behind": plan.events_behind,
         "events_left_out": plan.events_left_out,
+        "is_end_known": plan.salvage.is_end_known,
         "towns": [
             {
                 "town": each.town,

@@ -317,24 +317,34 @@ def test_missing_base_is_told_by_its_name(town_folder: Path, capsys: pytest.Capt
 
 
 def test_binary_base_is_kept_as_it_is(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A sound base in the server's binary format stays, with what was appended since; a damaged one cannot be repaired here."""
+    """A sound base in the server's binary format stays, with what was appended since."""
     _make_town(folder, is_binary=True)
     damage(folder, replace_once(b"MSET", b"M\x00ET", after=b'"Task 6'))
     assert run_here(capsys, "doctor", "--repair", "--yes", "--town", str(folder)).code == 0
     assert run_here(capsys, "verify", "--town", str(folder)).code == 0
     EmbeddedServer(folder).stop()
 
+
+def test_damaged_binary_base_is_told_and_what_was_appended_since_is_kept(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing but a server reads it, so its events are lost as a whole, and are told; before, the only way out was a backup."""
+    _make_town(folder, is_binary=True)
+    appended = [(each.position, each.payload) for each in events_in(folder)]
     (base,) = (folder / ".tt" / AOF_FOLDER).glob("*.base.rdb")
+    assert run_here(capsys, "doctor", "--repair", "--town", str(folder)).out.startswith("Nothing is damaged")
     base.write_bytes(zero(0.5, 64)(base.read_bytes()))
-    damage(folder, lambda content: content + b"\0garbage")
     before = files_of(folder / ".tt" / AOF_FOLDER)
     with pytest.raises(ServerStartError, match="tt doctor --repair"):
         EmbeddedServer(folder).start()
-    ran = run_here(capsys, "doctor", "--repair", "--yes", "--town", str(folder))
-    assert ran.code == 5
-    assert "binary format" in ran.err
-    assert "from a backup" in ran.err
-    assert files_of(folder / ".tt" / AOF_FOLDER) == before
+    ran = run_here(capsys, "doctor", "--repair", "--yes", "--json", "--town", str(folder))
+    assert ran.code == 0, ran.err
+    (told,) = ran.json["towns"]
+    first = int(appended[0][0].split(b"-")[1])
+    assert [(each["first"], each["last"]) for each in told["lost"]] == [(1, first - 1)]
+    assert "the server does not load it" in ran.json["damages"][0]["problem"]
+    assert files_of(Path(ran.json["kept"]) / AOF_FOLDER) == before
+    assert entries(folder) == appended
 
 
 # --- asking, and not being disturbed -----------------------------------------------------------------------------
@@ -365,7 +375,7 @@ def test_terminal_is_asked(town_folder: Path, answer: bytes, code: int) -> None:
     damage(town_folder, zero(0.5, 100))
     before = files_of(town_folder / ".tt" / AOF_FOLDER)
     shown = on_terminal(["doctor", "--repair"], town_folder, {"NO_COLOR": "1"}, typed=answer, code=code)
-    assert shown.index("From the damage on") < shown.index("and keep those? [y/N]")
+    assert shown.index("Behind the damage") < shown.index("and keep those? [y/N]")
     assert (files_of(town_folder / ".tt" / AOF_FOLDER) == before) == (code == 1)
     assert ("Nothing was changed" in shown) == (code == 1)
 
