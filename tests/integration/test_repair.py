@@ -112,6 +112,17 @@ def entries(folder: Path) -> list[tuple[bytes, bytes]]:
     return [(position, fields[b"event"]) for position, fields in found]
 
 
+def _task_of(event: Event) -> str:
+    task = json.loads(event.payload)["task"]
+    assert isinstance(task, str)
+    return task
+
+
+def _task_named(folder: Path, text: bytes) -> str:
+    """The task whose creation holds the text."""
+    return next(_task_of(each) for each in events_in(folder) if text in each.payload)
+
+
 def files_of(path: Path) -> dict[str, bytes]:
     return {each.name: each.read_bytes() for each in path.iterdir()}
 
@@ -164,6 +175,7 @@ NOTHING_LOST: dict[str, Change] = {
     "length that takes in what follows": take_in,
     "view": replace_once(b"ZADD", b"ZZZZ", after=b'"Task 5'),
     "count of arguments": replace_once(b"*8\r\n$4\r\nHSET", b"*3\r\n$4\r\nHSET", after=b'"Task 5'),
+    "command that takes fewer": replace_once(b"*8\r\n$4\r\nHSET", b"*8\r\n$4\r\nLSET", after=b'"Task 5'),
     "beginning of a transaction": replace_once(b"*1\r\n$5\r\nMULTI", b"*1\r\n$5\r\nMULTJ", after=b'"Task 5'),
     "end of a transaction": replace_once(b"*1\r\n$4\r\nEXEC", b"*1\r\n$4\r\nEXED", after=b'"Task 5'),
     "name of an event": in_event(14, lambda command: command.replace(b"XADD", b"X\x00DD")),
@@ -272,6 +284,9 @@ def test_end_that_is_cut_off_is_dropped_as_a_server_does(town_folder: Path, caps
     """A transaction without its end was never acknowledged; its events are still written beside the repaired file."""
     last = events_in(town_folder)[-1]
     damage(town_folder, lambda content: content[: last.end + 9])
+    assert (
+        "nothing in the files tells of them" in run_here(capsys, "doctor", "--repair", "--town", str(town_folder)).out
+    )
     ran = run_here(capsys, "doctor", "--repair", "--yes", "--json", "--town", str(town_folder))
     assert ran.code == 0, ran.err
     assert [each["is_cut_short"] for each in ran.json["damages"]] == [True]
@@ -279,6 +294,96 @@ def test_end_that_is_cut_off_is_dropped_as_a_server_does(town_folder: Path, caps
     assert ran.json["events_left_out"] == len([line for line in behind if not json.loads(line)["is_kept"]])
     assert len(entries(town_folder)) < int(last.position.split(b"-")[1])
     assert run_here(capsys, "verify", "--town", str(town_folder)).code == 0
+
+
+def test_wrong_length_does_not_cut_off_what_lies_behind(town_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A length that leads out of the file looks like a power cut: servers cut off the second half. Ours does not start."""
+    expected = [(each.position, each.payload) for each in events_in(town_folder) if not each.position.endswith(b"-14")]
+    damaged = damage(town_folder, in_event(14, lambda command: command.replace(b"event\r\n$", b"event\r\n$99999")))
+    ran = run_here(capsys, "tasks", "--town", str(town_folder))
+    assert (ran.code, "`tt doctor --repair`" in ran.err) == (4, True)
+    assert increment(town_folder).read_bytes() == damaged
+    assert run_here(capsys, "doctor", "--repair", "--yes", "--town", str(town_folder)).code == 0
+    assert entries(town_folder) == expected
+
+
+def test_lost_events_are_told_by_what_they_mean_for_tasks(
+    town_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each task that lost events is named with what its snapshot says, and with what a rebuild makes of it, which comes true."""
+    numbers = {"beginning": b'"Task 1', "middle": b'"Task 3', "end": b'"Task 5'}
+    events = {
+        loss: [each for each in events_in(town_folder) if _task_of(each) == _task_named(town_folder, text)]
+        for loss, text in numbers.items()
+    }
+    lost = [events["beginning"][0], events["middle"][2], events["end"][-1]]
+
+    def zero_them(content: bytes) -> bytes:
+        for each in lost:
+            content = content[: each.offset] + bytes(each.end - each.offset) + content[each.end :]
+        return content
+
+    damage(town_folder, zero_them)
+    ran = run_here(capsys, "doctor", "--repair", "--yes", "--json", "--town", str(town_folder))
+    (told,) = ran.json["towns"]
+    by_task = {each["task"]: each for each in told["tasks"]}
+    tasks = {loss: _task_of(of_task[0]) for loss, of_task in events.items()}
+    assert {loss: by_task[task]["loss"] for loss, task in tasks.items()} == {loss: loss for loss in numbers}
+    assert by_task[tasks["end"]] | {"loss": ""} == {
+        "task": tasks["end"], "loss": "", "description": "Task 5 ✅", "state": "completed",
+    }  # fmt: skip
+    assert run_here(capsys, "rebuild", "--accept-loss", "--town", str(town_folder)).code == 0
+    shown = run_here(capsys, "task", "show", tasks["end"], "--json", "--town", str(town_folder))
+    assert shown.json["task"]["state"] == "running"
+    assert run_here(capsys, "task", "show", tasks["middle"], "--town", str(town_folder)).code == 0
+    assert tasks["beginning"] not in run_here(capsys, "tasks", "--all", "--json", "--town", str(town_folder)).out
+
+
+def test_town_of_which_nothing_is_left_is_not_replaced_by_an_empty_one(
+    town_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where nothing can be read, there is nothing to repair: the damaged files stay, and a backup is asked for."""
+    damaged = damage(town_folder, lambda content: bytes(len(content)))
+    ran = run_here(capsys, "doctor", "--repair", "--yes", "--town", str(town_folder))
+    assert (ran.code, "nothing in it can be read" in ran.err, "from a backup" in ran.err) == (5, True, True)
+    assert increment(town_folder).read_bytes() == damaged
+
+
+def test_files_that_were_deleted_are_not_called_whole(town_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An empty folder holds no byte that is damaged, and none of the town either."""
+    for path in (town_folder / ".tt" / AOF_FOLDER).iterdir():
+        path.unlink()
+    ran = run_here(capsys, "doctor", "--repair", "--town", str(town_folder))
+    assert "no files yet" in ran.out
+    assert "backup" in ran.out
+
+
+def test_damaged_end_is_not_called_whole(town_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Behind the last damage nothing tells what stood in it, and that is said."""
+    last = events_in(town_folder)[-1]
+    damage(town_folder, lambda content: content[: last.offset] + bytes(len(content) - last.offset))
+    ran = run_here(capsys, "doctor", "--repair", "--town", str(town_folder))
+    assert f"events after number {int(last.position.split(b'-')[1]) - 1} may be lost" in ran.out
+    assert "No event is lost" not in ran.out
+
+
+def test_damaged_copy_is_repaired_before_it_is_trusted(town_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Damaged data that was not made here cannot be looked into, so it cannot be trusted; repaired, it can, and is asked about.
+
+    What its files hold beside changes of data is not run.
+    """
+    expected = [(each.position, each.payload) for each in events_in(town_folder)]
+    foreign = encode_command(b"CONFIG", b"SET", b"port", b"7001")
+    damage(town_folder, lambda content: replace_once(b"MSET", b"M\x00ET", after=b'"Task 5')(content) + foreign)
+    (town_folder / ".tt" / "identity").unlink()
+    ran = run_here(capsys, "trust", "--yes", "--town", str(town_folder))
+    assert ran.code == 1
+    ran = run_here(capsys, "doctor", "--repair", "--yes", "--town", str(town_folder))
+    assert ran.code == 0, ran.err
+    assert "`tt trust`" in ran.err
+    assert run_here(capsys, "tasks", "--town", str(town_folder)).code == 1
+    assert run_here(capsys, "trust", "--yes", "--town", str(town_folder)).code == 0
+    assert entries(town_folder) == expected
 
 
 # --- the manifest and the base -----------------------------------------------------------------------------------
