@@ -103,6 +103,8 @@ def _say_end(name: str, plan: RepairPlan) -> None:
         say(
             f"Behind the last damage stands no event, so nothing tells whether it held one: events after number {last:,} may be lost."
         )
+    elif plan.keeps_all and plan.salvage.manifest_problem is not None:
+        say("No event is lost, as far as the names of the files tell.")
     elif plan.keeps_all:
         say("No event is lost.")
     else:
