@@ -5,6 +5,7 @@
 
 from town.connection import Connection, connect, server_url
 from town.consent import TrustReport, grant_trust, look_at_trust
+from town.damage_scan import Damage
 from town.doctor import Check, CheckState, examine
 from town.durability import Durability
 from town.errors import (
@@ -30,6 +31,7 @@ from town.errors import (
     ProgramNotFoundError,
     ProgramNotStartedError,
     ProgramRefusedError,
+    RepairRefusedError,
     RunUnfinishedError,
     ServerEndedError,
     ServerNotOwnError,
@@ -46,6 +48,7 @@ from town.folder import RedisSettings, Settings, absolute, is_town, read_setting
 from town.hierarchy import Branch
 from town.legacy import LegacyKeys
 from town.local_zone import in_local_zone
+from town.mend import AffectedTask, Loss, LostEvent, LostEvents, MendedTown
 from town.migration import Migration, MigrationReport
 from town.moment import WHEN_HELP, Moment, parse_moment
 from town.plan import Plan, PlanFault, PlannedTask
@@ -54,9 +57,11 @@ from town.plan_receipts import PlanChange, PlanComparison, PlanKept, PullChange,
 from town.program import GRACE_SECONDS
 from town.reclaim import LostTask
 from town.registry import RegisteredTown, register_town, registered_towns
+from town.repair import BEHIND_FILE, EVENTS_FILE, Repair, RepairPlan, opened_repair
 from town.run import Outcome, RunListener, RunReport
 from town.run_mark import RunMark
 from town.runner import Runner, Stop
+from town.salvage import Salvage, SalvagedFile
 from town.search import FoundFolder, find_folder
 from town.server import EmbeddedServer
 from town.servers import FoundTown, Stopped, Switched, TownState, find_towns, start_town, stop_town
@@ -68,15 +73,19 @@ from town.worker import Worker, WorkerMetrics, WorkerReport
 from town.writer import Receipt
 
 __all__ = [
+    "BEHIND_FILE",
     "EVENTS_COUNT",
+    "EVENTS_FILE",
     "EVERY_EVENT",
     "GRACE_SECONDS",
     "PLAN_FILE",
     "WHEN_HELP",
+    "AffectedTask",
     "Branch",
     "Check",
     "CheckState",
     "Connection",
+    "Damage",
     "DiskFullError",
     "Durability",
     "EmbeddedServer",
@@ -91,7 +100,11 @@ __all__ = [
     "Irregular",
     "LegacyKeptError",
     "LegacyKeys",
+    "Loss",
+    "LostEvent",
+    "LostEvents",
     "LostTask",
+    "MendedTown",
     "MetricsPortError",
     "Migration",
     "MigrationProgress",
@@ -127,11 +140,16 @@ __all__ = [
     "Receipt",
     "RedisSettings",
     "RegisteredTown",
+    "Repair",
+    "RepairPlan",
+    "RepairRefusedError",
     "RunListener",
     "RunMark",
     "RunReport",
     "RunUnfinishedError",
     "Runner",
+    "Salvage",
+    "SalvagedFile",
     "ServerEndedError",
     "ServerNotOwnError",
     "ServerStartError",
@@ -163,6 +181,7 @@ __all__ = [
     "is_town",
     "look_at_trust",
     "make_plan_file",
+    "opened_repair",
     "parse_moment",
     "read_plan_file",
     "read_settings",

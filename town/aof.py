@@ -35,6 +35,7 @@ ARGUMENT_BYTES_MAX: Final = 536_870_912
 ARGUMENT_KEPT_BYTES_MAX: Final = 16_777_216
 COMMAND_KEPT_BYTES_MAX: Final = 67_108_864
 """More of an argument, or of a command, is stepped over; what is kept of it is its beginning."""
+BINARY_PROBLEM: Final = "is in the server's binary format (RDB), which is not read here"
 _WINDOW_BYTES: Final = 1_048_576
 _HEADER_BYTES_MAX: Final = 32
 _TS_LINE: Final = re.compile(rb"#TS:[0-9]{1,20}\r\n")
@@ -182,7 +183,7 @@ class CommandReader:
 
     def __iter__(self) -> Iterator[AofCommand]:
         if self.is_rdb:
-            self._stop("is in the server's binary format (RDB), which is not read here")
+            self._stop(BINARY_PROBLEM)
             return
         while self.end < self.size:
             base = self.end
@@ -289,6 +290,15 @@ class CommandReader:
 
     def _stop(self, problem: str) -> None:
         self.damage = AofDamage(self.name, self.end, problem)
+
+
+def has_lost_manifest(data: Path) -> bool:
+    """Whether files with content lie in the folder and no manifest lists them: a server would begin an empty town beside them."""
+    folder = data / AOF_FOLDER
+    with refuse_os_errors(folder):
+        if not folder.is_dir() or (folder / MANIFEST_FILE).exists():
+            return False
+        return any(each.stat().st_size for each in folder.glob(f"{SINGLE_FILE}.*") if not each.is_symlink())
 
 
 def is_file_name(name: str) -> bool:

@@ -70,9 +70,17 @@ def _folder(path: Path | None) -> Path:
 
 def _look_at_data(data: DataFolder, size: DataSize) -> str:
     """What loading it would mean, in words; NotOursError where it would do more than change data."""
+    from town.aof import BINARY_PROBLEM  # noqa: PLC0415 - only `tt trust` reads a server's files
     from town.foreign_commands import foreign_commands  # noqa: PLC0415 - only `tt trust` reads a server's files
 
     loaded = foreign_commands(data.path)
+    damage = next((each for each in loaded.unread if not each.is_cut_short and each.problem != BINARY_PROBLEM), None)
+    if damage is not None and not loaded.foreign_count:
+        raise NotOursError(
+            data.path,
+            f"is damaged and cannot be looked into ({damage.file}, byte {damage.offset:,}: {damage.problem})",
+            "`tt doctor --repair` makes files that can be, and keeps these; or restore the data from a backup.",
+        )
     if not loaded.only_change_data:
         shown = ", ".join(each.words for each in loaded.foreign[:COMMANDS_SHOWN_MAX])
         raise NotOursError(

@@ -21,6 +21,7 @@ CommandRejectedError
   ProgramNotFoundError       what a runner is to run is no program; no task was touched
   ProgramNotStartedError     the system could not start it; the task at hand failed for it
   MigrationSourceError       the server to migrate from is the town's own
+  RepairRefusedError         the town's files cannot be repaired now; nothing was changed
 WrongExpectedVersionError
   OvertakenError             others changed a task at each attempt to decide on it
 StoreUnavailableError
@@ -316,6 +317,16 @@ class OvertakenError(WrongExpectedVersionError):
             f"Others changed task {self.task} at each of {self.attempts} attempts to decide on it, so nothing was written."
             f" `tt task history {self.task}` shows what they do; try again."
         )
+
+
+class RepairRefusedError(CommandRejectedError):
+    """The town's files cannot be repaired now. Nothing was changed."""
+
+    def __init__(self, folder: Path, problem: str) -> None:
+        self.folder = folder
+        self.problem = problem
+        advice = "That server's keeper repairs them." if "URL" in problem else "`tt stop` first, then repair."
+        super().__init__(f"The files of the town in {folder} are not repaired, because {problem}. {advice}")
 
 
 class RunUnfinishedError(StoreUnavailableError):

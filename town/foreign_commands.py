@@ -49,6 +49,14 @@ DATA_COMMANDS: Final = {
 }  # fmt: skip
 """Commands that change data and do nothing else: name -> fewest arguments."""
 
+FIXED_COMMANDS: Final = frozenset({
+    b"SELECT", b"MULTI", b"EXEC", b"SWAPDB", b"PERSIST", b"RENAME", b"RENAMENX", b"MOVE", b"SETNX", b"SETEX", b"PSETEX",
+    b"GETSET", b"GETDEL", b"DELIFEQ", b"APPEND", b"SETRANGE", b"SETBIT", b"INCR", b"INCRBY", b"INCRBYFLOAT", b"DECR",
+    b"DECRBY", b"HSETNX", b"HINCRBY", b"HINCRBYFLOAT", b"LSET", b"LTRIM", b"LREM", b"LINSERT", b"LMOVE", b"RPOPLPUSH",
+    b"SMOVE", b"ZINCRBY", b"ZREMRANGEBYSCORE", b"ZREMRANGEBYRANK", b"ZREMRANGEBYLEX",
+})  # fmt: skip
+"""Those of them that take no more arguments: a server that meets more in its files ends."""
+
 
 class ForeignCommand(Struct, frozen=True):
     """A command that does more than change data; `words` are its first arguments, shortened, with other bytes than plain ones escaped."""

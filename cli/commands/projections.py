@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from cli.commands.repair import repair
 from cli.exits import Exit
 from cli.following import follow
 from cli.options import ActorOption, JsonOption, TownOption, When, parse_when
@@ -203,8 +204,29 @@ def stats(
     say_table(columns, rows)
 
 
-def doctor(*, town: TownOption = None, actor: ActorOption = None, as_json: JsonOption = False) -> None:
-    """Look at the town's server and projections, and say what is good and what is not. Exit code 1 where something is bad."""
+def doctor(
+    *,
+    is_repairing: Annotated[
+        bool,
+        typer.Option(
+            "--repair", help="Repair damaged files of a stopped server; says what is kept and lost, and asks first."
+        ),
+    ] = False,
+    is_agreed: Annotated[bool, typer.Option("--yes", help="Repair without asking.")] = False,
+    town: TownOption = None,
+    actor: ActorOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Look at the town's server and projections, and say what is good and what is not. Exit code 1 where something is bad.
+
+    With --repair, it reads the files of a server that does not start, and repairs a copy. The damaged files are kept.
+    """
+    if is_repairing:
+        repair(town=town, is_agreed=is_agreed, as_json=as_json)
+        return
+    if is_agreed:
+        message = "--yes goes with --repair."
+        raise typer.BadParameter(message)
     with opened(town, actor) as opened_town:
         checks = examine(opened_town)
     if as_json:

@@ -9,7 +9,7 @@ from tests.support.scene import opened_scene
 from tests.support.towns import client_of
 from tests.support.waiting import wait_until
 from town import Town
-from town.foreign_commands import foreign_commands
+from town.foreign_commands import DATA_COMMANDS, FIXED_COMMANDS, foreign_commands
 from town.server import EmbeddedServer
 
 
@@ -36,6 +36,19 @@ def test_files_of_a_town_of_its_own_only_change_data(folder: Path) -> None:
     with Town.init(folder, name="own") as town:
         town.create("Write the release notes", agent="worker-1")
         assert foreign_commands(folder / ".tt").only_change_data
+
+
+def test_numbers_of_arguments_are_the_servers(folder: Path) -> None:
+    """What is taken for a whole command here is one for the server, which ends where its files hold another number of arguments."""
+    server = EmbeddedServer(folder)
+    server.start()
+    with client_of(folder) as client:
+        untyped: Any = client
+        told = untyped.execute_command("COMMAND")
+    arities = {name.upper().encode(): each["arity"] for name, each in told.items()}
+    known = {name: arities[name] for name in DATA_COMMANDS if name in arities}
+    assert len(known) > 90
+    assert known == {name: DATA_COMMANDS[name] * (1 if name in FIXED_COMMANDS else -1) for name in known}
 
 
 def _rewrite(client: Any) -> None:

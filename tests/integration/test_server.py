@@ -285,10 +285,13 @@ def test_towns_in_deep_folders_leave_no_descriptor_open(deep_folder: Path) -> No
 # --- what cannot start -------------------------------------------------------------------------------------------
 
 
-def test_start_on_a_damaged_file_reports_the_servers_words_and_repairs_nothing(
+def test_start_on_a_damaged_file_says_how_to_repair_it_and_repairs_nothing(
     folder: Path, server: EmbeddedServer
 ) -> None:
-    """Garbage in the middle of the append-only file: the server refuses it, we say why and where, the bytes stay."""
+    """Garbage in the middle of the append-only file: the server refuses it, we say why, where and what to do, the bytes stay.
+
+    The server's own words, which name a program that nobody has, are in its log.
+    """
     server.start()
     with client_of(folder) as client:
         for number in range(200):
@@ -299,14 +302,15 @@ def test_start_on_a_damaged_file_reports_the_servers_words_and_repairs_nothing(
     middle = len(content) // 2
     damaged = content[:middle] + b"\0garbage\r\n" * 20 + content[middle:]
     file.write_bytes(damaged)
-    with pytest.raises(ServerStartError, match="Bad file format reading the append only file") as caught:
+    with pytest.raises(ServerStartError, match=r"is damaged.*tt doctor --repair") as caught:
         server.start()
-    assert str(folder / ".tt") in str(caught.value)
+    assert str(folder / ".tt" / "appendonlydir") in str(caught.value)
+    assert "Bad file format reading the append only file" in (folder / ".tt" / "server.log").read_text("utf-8")
     assert file.read_bytes() == damaged
     assert not server.is_running()
 
 
-def test_start_on_a_file_found_damaged_late_reports_the_servers_words(folder: Path, tmp_path: Path) -> None:
+def test_start_on_a_file_found_damaged_late_says_so(folder: Path, tmp_path: Path) -> None:
     """A server that is still reading answers LOADING, which is not yet a start: it may find the damage after that.
 
     The bug looked like this: start returned, and the first command said that nothing answers, without the reason.
@@ -320,7 +324,7 @@ def test_start_on_a_file_found_damaged_late_reports_the_servers_words(folder: Pa
     server.stop()
     (file,) = (folder / ".tt" / "appendonlydir").glob("*.incr.aof")
     file.write_bytes(file.read_bytes() + b"garbage\r\n" * 20)
-    with pytest.raises(ServerStartError, match="Bad file format reading the append only file"):
+    with pytest.raises(ServerStartError, match=r"is damaged.*tt doctor --repair"):
         server.start()
 
 

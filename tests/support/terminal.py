@@ -10,8 +10,10 @@ import sys
 from pathlib import Path
 
 
-def on_terminal(arguments: list[str], folder: Path, environment: dict[str, str]) -> str:
-    """What `tt` writes to a terminal of 100 columns."""
+def on_terminal(
+    arguments: list[str], folder: Path, environment: dict[str, str], *, typed: bytes = b"", code: int = 0
+) -> str:
+    """What `tt` writes to a terminal of 100 columns, on which somebody has typed; it ends with `code`."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-m", "cli.main", *arguments],
@@ -22,6 +24,7 @@ def on_terminal(arguments: list[str], folder: Path, environment: dict[str, str])
         stderr=theirs,
     )
     os.close(theirs)
+    os.write(ours, typed)
     written = b""
     try:
         while select.select([ours], [], [], 60)[0]:
@@ -35,5 +38,5 @@ def on_terminal(arguments: list[str], folder: Path, environment: dict[str, str])
     finally:
         os.close(ours)
         process.wait(timeout=60)
-    assert process.returncode == 0, written
+    assert process.returncode == code, written
     return written.decode()
