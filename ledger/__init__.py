@@ -45,6 +45,7 @@ from ledger.errors import (
     ProjectionError,
     RebuildAtWorkError,
     RebuildUnfinishedError,
+    ReplyTooLargeError,
     SequenceGapError,
     SnapshotDamagedError,
     StoreUnavailableError,
@@ -93,7 +94,8 @@ from ledger.lua import script_source
 from ledger.position import BEGINNING, Position, ms_of, order_of, seq_of
 from ledger.reconcile import WishedTask, reconcile
 from ledger.recorded_event import Entry, NewEvent, RecordedEvent, decode_event, decode_events, encode_event, record
-from ledger.redis_errors import redis_errors
+from ledger.redis_errors import OversizedReplyError, redis_errors
+from ledger.reply_shapes import UnfitReplyError, fits, is_yes, name_of
 from ledger.state import State
 from ledger.task import Task, evolve, fold
 from ledger.times import format_ms, from_ms, parse_rfc3339, to_ms
@@ -141,6 +143,7 @@ __all__ = [
     "NoteTask",
     "OldRecord",
     "OutdatedProjectionError",
+    "OversizedReplyError",
     "Position",
     "ProjectionError",
     "RebuildAtWorkError",
@@ -148,6 +151,7 @@ __all__ = [
     "RecordedEvent",
     "RemoveTask",
     "ReopenTask",
+    "ReplyTooLargeError",
     "RequeueTask",
     "SequenceGapError",
     "SnapshotDamagedError",
@@ -183,6 +187,7 @@ __all__ = [
     "TaskStarted",
     "TaskTagged",
     "TaskUnassignedError",
+    "UnfitReplyError",
     "UnknownEventError",
     "UnknownProjectionError",
     "UpcasterMissingError",
@@ -200,11 +205,14 @@ __all__ = [
     "encode_event",
     "evolve",
     "exchange",
+    "fits",
     "fold",
     "format_ms",
     "from_ms",
+    "is_yes",
     "json_problem",
     "ms_of",
+    "name_of",
     "new_command_id",
     "new_task_id",
     "order_of",

@@ -20,6 +20,7 @@
         BackdateRefusedError            an event cannot be older than the one before it
       WrongExpectedVersionError         another writer was first; nothing was written
       StoreUnavailableError             Redis did not answer as a store should; the cause is kept
+        ReplyTooLargeError              its reply is larger than a reply may be
       LedgerDamagedError                what is stored contradicts itself; nothing was skipped
         EventDecodingError              an entry that is not an event
           UnknownEventError             an event type of a newer program
@@ -256,6 +257,10 @@ class StoreUnavailableError(LedgerError):
         self.problem = problem
         self.advice = advice
         super().__init__(f"The server at {where} {problem}. {advice}")
+
+
+class ReplyTooLargeError(StoreUnavailableError):
+    """A reply was larger than the program takes, and the rest of it was not read. Ask for less at once."""
 
 
 class LedgerDamagedError(LedgerError):

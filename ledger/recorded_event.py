@@ -147,7 +147,7 @@ def decode_events(entries: Sequence[Entry]) -> list[RecordedEvent]:
     decode = _decoder.decode
     try:
         events = [decode(payload) for _, (name, payload) in entries if name == FIELD]
-    except (ValueError, RecursionError):
+    except (TypeError, ValueError, RecursionError):
         events = []
     if len(events) < len(entries):
         # One of them is of an older schema, or no event: each by itself, which tells.

@@ -8,7 +8,7 @@ from typing import Final
 
 import redis
 
-from ledger.errors import LedgerDamagedError, StoreUnavailableError
+from ledger.errors import LedgerDamagedError, ReplyTooLargeError, StoreUnavailableError
 
 _ADVICE: Final = {
     "NOAUTH": "It wants a password: put it into the URL, redis://:PASSWORD@HOST/.",
@@ -24,6 +24,11 @@ _ADVICE: Final = {
     "LOADING": "It is still reading its data: try again in a moment.",
 }
 
+_UNFIT_ADVICE: Final = (
+    "Is it a Redis or Valkey server, and does nothing in between change what it says? If this was to write, look before you"
+    " repeat it."
+)
+
 # redis-py takes the code away from the words of these.
 _CODES: Final[Mapping[type[Exception], str]] = {
     redis.BusyLoadingError: "LOADING",
@@ -31,6 +36,10 @@ _CODES: Final[Mapping[type[Exception], str]] = {
     redis.exceptions.NoPermissionError: "NOPERM",
     redis.exceptions.OutOfMemoryError: "OOM",
 }
+
+
+class OversizedReplyError(redis.ConnectionError):
+    """The server sends more than a reply may have."""
 
 
 @contextmanager
@@ -41,6 +50,8 @@ def redis_errors(where: str, *, key: str | None = None) -> Iterator[None]:
     """
     try:
         yield
+    except OversizedReplyError as error:
+        raise ReplyTooLargeError(where, *_explain(error)) from error
     except (redis.ConnectionError, redis.TimeoutError, redis.InvalidResponse) as error:
         # InvalidResponse: something answers that is no Redis.
         raise StoreUnavailableError(where, *_explain(error)) from error
@@ -62,6 +73,8 @@ def _explain(error: Exception) -> tuple[str, str]:
     codes += [code for code in _ADVICE if words.startswith(code)]
     if isinstance(error, redis.AuthenticationError):
         codes.append("NOAUTH" if "required" in words else "WRONGPASS")
+    if isinstance(error, redis.InvalidResponse):
+        return words[:1].lower() + words[1:], _UNFIT_ADVICE
     if codes:
         return f"refused: {words}", _ADVICE[codes[0]]
     if isinstance(error, redis.ResponseError):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, cast
 
-from ledger import Keys, State, Task, redis_errors
+from ledger import Keys, ReplyTooLargeError, State, Task, redis_errors
 from projections.backlog import Backlog
 from projections.by_agent import ByAgent
 from projections.by_alias import ByAlias
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from redis import Redis
 
 SNAPSHOTS_PER_READ_MAX: Final = 1_000
+_FEWER: Final = 4
 _AFTER_EVERY_HEX: Final = "~"
 
 
@@ -46,10 +47,17 @@ class LiveBoard:
     def get_many(self, tasks: Sequence[str]) -> list[Task | None]:
         """As `get` for each, in the same order. Source: MGET."""
         found: list[Task | None] = []
-        for start in range(0, len(tasks), SNAPSHOTS_PER_READ_MAX):
-            keys = [self._keys.task(task) for task in tasks[start : start + SNAPSHOTS_PER_READ_MAX]]
-            with redis_errors(self._where):
-                snapshots = cast("list[bytes | None]", self._client.mget(keys))
+        count = SNAPSHOTS_PER_READ_MAX
+        while len(found) < len(tasks):
+            keys = [self._keys.task(task) for task in tasks[len(found) : len(found) + count]]
+            try:
+                with redis_errors(self._where):
+                    snapshots = cast("list[bytes | None]", self._client.mget(keys))
+            except ReplyTooLargeError:
+                if count == 1:
+                    raise
+                count = max(count // _FEWER, 1)
+                continue
             found += [
                 None if snapshot is None else decode_snapshot(snapshot, key=key)
                 for key, snapshot in zip(keys, snapshots, strict=True)

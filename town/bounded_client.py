@@ -8,12 +8,17 @@ from __future__ import annotations
 
 import re
 import time
-from typing import Any, Final
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final, cast
 
 import redis
 from redis._parsers import _HiredisParser
 from redis._parsers.socket import SENTINEL
 from redis.connection import Connection, SSLConnection, UnixDomainSocketConnection
+
+from ledger import OversizedReplyError, UnfitReplyError, fits, name_of
 
 EXCHANGE_SECONDS_MAX: Final = 60
 """From the first wait after a command was sent to the last reply."""
@@ -21,11 +26,19 @@ REPLY_BYTES_MAX: Final = 64 * 1024 * 1024
 OWN_REPLY_BYTES_MAX: Final = 512 * 1024 * 1024
 """Of the town's own server, whose socket is this user's alone."""
 REPLY_ELEMENTS_MAX: Final = 16 * 1024 * 1024
+Command = Sequence[Any]
 _ANNOUNCED: Final = re.compile(rb"([*%~>|$=])(\d{1,20})\r\n")
 
 
-class ReplyRefusedError(redis.ConnectionError):
-    """The server sends more than a reply may have."""
+@contextmanager
+def _reading() -> Iterator[None]:
+    """Inside, only redis-py and hiredis are at work, on bytes of the server: what goes wrong there is the reply's fault."""
+    try:
+        yield
+    except (MemoryError, RecursionError, SystemError) as error:
+        raise OversizedReplyError("its reply announces more than this machine can hold") from error
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise redis.InvalidResponse("sent something that is no reply") from error
 
 
 class _BoundedParser(_HiredisParser):
@@ -41,10 +54,16 @@ class _BoundedParser(_HiredisParser):
 
     def read_response(self, *arguments: Any, **options: Any) -> Any:
         self._received = 0
-        try:
+        with _reading():
             return super().read_response(*arguments, **options)  # type: ignore[no-untyped-call]
-        except (MemoryError, RecursionError, SystemError) as error:
-            raise ReplyRefusedError("its reply announces more than this machine can hold") from error
+
+    def can_read(self, timeout: float) -> bool:
+        with _reading():
+            return bool(super().can_read(timeout))  # type: ignore[no-untyped-call]
+
+    def handle_push_response(self, response: Any, **options: Any) -> Any:  # noqa: ARG002 - as redis-py's
+        """Nothing was subscribed to; and redis-py would go on reading a call deeper each time."""
+        raise redis.InvalidResponse("sent a message that nobody subscribed to")
 
     def read_from_socket(self, timeout: Any = SENTINEL, raise_on_timeout: bool = True) -> bool:
         if timeout is not SENTINEL:
@@ -67,30 +86,108 @@ class _BoundedParser(_HiredisParser):
             self._refuse_announced(received)
         self._received += received
         if self._received > self.reply_bytes_max:
-            raise ReplyRefusedError(f"its reply has more than {self.reply_bytes_max:,} bytes")
+            raise OversizedReplyError(f"its reply has more than {self.reply_bytes_max:,} bytes")
         self._reader.feed(self._buffer, 0, received)  # type: ignore[arg-type]  # any buffer is taken
         return True
 
     def _refuse_announced(self, received: int) -> None:
-        """ReplyRefusedError where a reply's first line announces more than it may have."""
+        """OversizedReplyError where a reply's first line announces more than it may have."""
         announced = _ANNOUNCED.match(self._buffer, 0, received)
         if announced is None:
             return
         is_text, count = announced[1] in b"$=", int(announced[2])
         if count > (self.reply_bytes_max if is_text else REPLY_ELEMENTS_MAX):
-            raise ReplyRefusedError(f"its reply announces {count:,} {'bytes' if is_text else 'elements'}")
+            raise OversizedReplyError(f"its reply announces {count:,} {'bytes' if is_text else 'elements'}")
 
 
 class _OwnParser(_BoundedParser):
     reply_bytes_max = OWN_REPLY_BYTES_MAX
 
 
+class _Commands(bytes):
+    """Packed bytes that begin the `commands` they were packed of."""
+
+    commands: Sequence[Command] = ()
+
+
 class _Bounded:
-    """A connection that has another deadline whenever it sends."""
+    """A connection that has another deadline whenever it sends, and whose replies are of their commands' shapes."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        self._due: deque[Command] = deque()
+        """The commands that were sent and not answered yet."""
+        self._queued: list[Command] | None = None
+        """What EXEC will carry out; None outside of a transaction."""
+        self._is_watching = False
+        super().__init__(*arguments, **options)
+
+    def pack_commands(self, commands: Iterable[Command]) -> list[bytes]:
+        commands = list(commands)
+        packed = super().pack_commands(commands)  # type: ignore[misc]
+        if packed:
+            packed[0] = _Commands(packed[0])
+            packed[0].commands = commands
+        return cast("list[bytes]", packed)
+
+    def send_command(self, *arguments: Any, **options: Any) -> None:
+        super().send_command(*arguments, **options)  # type: ignore[misc]
+        # Only now: to send may be to connect first, which asks and is answered by itself.
+        self._due.append(arguments)
 
     def send_packed_command(self, command: Any, check_health: bool = True) -> None:
         super().send_packed_command(command, check_health)  # type: ignore[misc]
         self._parser.deadline = None  # type: ignore[attr-defined]
+        for piece in command:
+            if type(piece) is _Commands:
+                self._due.extend(piece.commands)
+
+    def read_response(self, *arguments: Any, **options: Any) -> Any:
+        """As redis-py's; UnfitReplyError where the reply is not what its command is answered with."""
+        command = self._due.popleft() if self._due else ()
+        try:
+            reply = super().read_response(*arguments, **options)  # type: ignore[misc]
+        except redis.ResponseError:
+            if command and name_of(command) in ("EXEC", "DISCARD"):
+                self._queued = None
+            raise
+        if command and not self._fits(reply, command):
+            self.disconnect()
+            raise UnfitReplyError(name_of(command))
+        return reply
+
+    def disconnect(self, *arguments: Any) -> None:
+        self._due.clear()
+        self._queued, self._is_watching = None, False
+        super().disconnect(*arguments)  # type: ignore[misc]
+
+    def _fits(self, reply: Any, command: Command) -> bool:
+        name = name_of(command)
+        if name == "EXEC":
+            queued, self._queued = self._queued, None
+            was_watching, self._is_watching = self._is_watching, False
+            return _fits_all(reply, queued or ()) if reply is not None else was_watching
+        if name == "DISCARD":
+            self._queued = None
+        elif self._queued is not None:
+            self._queued.append(command)
+            return bool(reply == b"QUEUED")
+        elif name == "MULTI":
+            self._queued = []
+        elif name in ("WATCH", "UNWATCH"):
+            self._is_watching = name == "WATCH"
+        return fits(reply, command)
+
+
+def _fits_all(reply: Any, commands: Sequence[Command]) -> bool:
+    """Whether these are the replies of a transaction, errors of single commands among them."""
+    return (
+        type(reply) is list
+        and len(reply) == len(commands)
+        and all(
+            isinstance(each, redis.ResponseError) or fits(each, command)
+            for each, command in zip(reply, commands, strict=True)
+        )
+    )
 
 
 class _BoundedConnection(_Bounded, Connection):
