@@ -24,10 +24,17 @@ _ADVICE: Final = {
     "LOADING": "It is still reading its data: try again in a moment.",
 }
 
+_OVERSIZED_ADVICE: Final = (
+    "Is it a Redis or Valkey server? Of one at a URL a reply may not have more; where the town is that large, ask for less,"
+    " as with --limit."
+)
 _UNFIT_ADVICE: Final = (
     "Is it a Redis or Valkey server, and does nothing in between change what it says? If this was to write, look before you"
     " repeat it."
 )
+
+WORDS_MAX: Final = 1_000
+"""Characters of a server's words that are told."""
 
 # redis-py takes the code away from the words of these.
 _CODES: Final[Mapping[type[Exception], str]] = {
@@ -68,11 +75,13 @@ def redis_errors(where: str, *, key: str | None = None) -> Iterator[None]:
 
 def _explain(error: Exception) -> tuple[str, str]:
     """What the server's words mean, and what to do."""
-    words = str(error).rstrip(".") or type(error).__name__
+    words = str(error)[:WORDS_MAX].rstrip(".") or type(error).__name__
     codes = [code for kind, code in _CODES.items() if isinstance(error, kind)]
     codes += [code for code in _ADVICE if words.startswith(code)]
     if isinstance(error, redis.AuthenticationError):
         codes.append("NOAUTH" if "required" in words else "WRONGPASS")
+    if isinstance(error, OversizedReplyError):
+        return f"did not answer: {words}", _OVERSIZED_ADVICE
     if isinstance(error, redis.InvalidResponse):
         return words[:1].lower() + words[1:], _UNFIT_ADVICE
     if codes:

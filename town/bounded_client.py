@@ -22,12 +22,20 @@ from ledger import OversizedReplyError, UnfitReplyError, fits, name_of
 
 EXCHANGE_SECONDS_MAX: Final = 60
 """From the first wait after a command was sent to the last reply."""
-REPLY_BYTES_MAX: Final = 64 * 1024 * 1024
+REPLY_BYTES_MAX: Final = 24 * 1024 * 1024
+"""Of a server at a URL. It is there twice for a moment, and `tt` takes 40 MB by itself."""
+REPLY_ELEMENTS_MAX: Final = 600_000
 OWN_REPLY_BYTES_MAX: Final = 512 * 1024 * 1024
 """Of the town's own server, whose socket is this user's alone."""
-REPLY_ELEMENTS_MAX: Final = 16 * 1024 * 1024
+OWN_REPLY_ELEMENTS_MAX: Final = 16 * 1024 * 1024
 Command = Sequence[Any]
 _ANNOUNCED: Final = re.compile(rb"([*%~>|$=])(\d{1,20})\r\n")
+_MANY: Final = re.compile(rb"[*%~>|](\d{3,20})\r")
+_LIST: Final = re.compile(rb"\n[*%~>|]")
+_LINE_END: Final = ord("\n")
+_SEAM_BYTES: Final = 24
+_UNCOUNTED_BYTES: Final = 128 * 1024
+"""So little takes no memory worth a count, but for what it announces."""
 
 
 @contextmanager
@@ -44,7 +52,8 @@ def _reading() -> Iterator[None]:
 class _BoundedParser(_HiredisParser):
     """hiredis' reader, fed until the deadline, and with no more than `reply_bytes_max` for one reply."""
 
-    reply_bytes_max = REPLY_BYTES_MAX
+    reply_bytes_max = OWN_REPLY_BYTES_MAX
+    reply_elements_max = OWN_REPLY_ELEMENTS_MAX
 
     def __init__(self, socket_read_size: int) -> None:
         super().__init__(socket_read_size)  # type: ignore[no-untyped-call]
@@ -82,13 +91,17 @@ class _BoundedParser(_HiredisParser):
             raise redis.ConnectionError(f"Error while reading: {error.strerror or error}") from error
         if received == 0:
             raise redis.ConnectionError("it closed the connection")
+        self._count(received)
+        self._reader.feed(self._buffer, 0, received)  # type: ignore[arg-type]  # any buffer is taken
+        return True
+
+    def _count(self, received: int) -> None:
+        """OversizedReplyError where the first `received` bytes of the buffer make the reply larger than it may be."""
         if self._received == 0:
             self._refuse_announced(received)
         self._received += received
         if self._received > self.reply_bytes_max:
             raise OversizedReplyError(f"its reply has more than {self.reply_bytes_max:,} bytes")
-        self._reader.feed(self._buffer, 0, received)  # type: ignore[arg-type]  # any buffer is taken
-        return True
 
     def _refuse_announced(self, received: int) -> None:
         """OversizedReplyError where a reply's first line announces more than it may have."""
@@ -96,12 +109,39 @@ class _BoundedParser(_HiredisParser):
         if announced is None:
             return
         is_text, count = announced[1] in b"$=", int(announced[2])
-        if count > (self.reply_bytes_max if is_text else REPLY_ELEMENTS_MAX):
+        if count > (self.reply_bytes_max if is_text else self.reply_elements_max):
             raise OversizedReplyError(f"its reply announces {count:,} {'bytes' if is_text else 'elements'}")
 
 
-class _OwnParser(_BoundedParser):
-    reply_bytes_max = OWN_REPLY_BYTES_MAX
+class _StrangersParser(_BoundedParser):
+    """As _BoundedParser, for a server at a URL: a reply of many small elements may not take more memory than a large text."""
+
+    reply_bytes_max = REPLY_BYTES_MAX
+    reply_elements_max = REPLY_ELEMENTS_MAX
+
+    def __init__(self, socket_read_size: int) -> None:
+        super().__init__(socket_read_size)
+        self._lines = self._announced = 0
+        self._tail = b""
+
+    def _count(self, received: int) -> None:
+        if self._received == 0:
+            self._lines = self._announced = 0
+        super()._count(received)
+        self._announced += sum(int(count) for count in _MANY.findall(self._buffer, 0, received))
+        if self._tail:
+            seam = self._tail + self._buffer[: min(received, _SEAM_BYTES)]
+            inside = _MANY.finditer(seam)
+            self._announced += sum(int(each[1]) for each in inside if each.start() < len(self._tail) < each.end())
+        self._tail = b""
+        if self._buffer[received - 1] != _LINE_END:
+            self._tail = bytes(self._buffer[max(received - _SEAM_BYTES, 0) : received])
+        if self._received > _UNCOUNTED_BYTES:
+            # An element has a line or two. A list in a list takes as much as three others.
+            lists = _LIST.findall(self._buffer, 0, received)
+            self._lines += self._buffer.count(b"\n", 0, received) + 3 * len(lists)
+        if self._announced > self.reply_elements_max or self._lines > 2 * self.reply_elements_max:
+            raise OversizedReplyError(f"its reply has or announces more than {self.reply_elements_max:,} elements")
 
 
 class _Commands(bytes):
@@ -211,7 +251,7 @@ _CLASSES: Final[dict[str, type[_Bounded]]] = {
 
 def client_of_url(url: str, **options: Any) -> redis.Redis:
     """A bounded client of the server at a `redis://`, `rediss://` or `unix://` URL. ValueError where it cannot be read."""
-    pool = redis.ConnectionPool.from_url(url, parser_class=_BoundedParser, **options)
+    pool = redis.ConnectionPool.from_url(url, parser_class=_StrangersParser, **options)
     pool.connection_class = _CLASSES[url.partition("://")[0]]
     return redis.Redis.from_pool(pool)
 
@@ -219,6 +259,6 @@ def client_of_url(url: str, **options: Any) -> redis.Redis:
 def client_of_own_socket(path: str, **options: Any) -> redis.Redis:
     """A bounded client of the town's own server, at the socket `path`."""
     pool = redis.ConnectionPool(
-        connection_class=_BoundedSocketConnection, path=path, parser_class=_OwnParser, **options
+        connection_class=_BoundedSocketConnection, path=path, parser_class=_BoundedParser, **options
     )
     return redis.Redis.from_pool(pool)
