@@ -396,7 +396,7 @@ class EventStore:
         return last
 
     def _decode(self, entries: list[Entry]) -> list[RecordedEvent]:
-        """As `decode_events`; whether they are entries at all is looked at only where that fails."""
+        """As `decode_events`; StoreUnavailableError where these are no entries, which is looked at only where that fails."""
         try:
             return decode_events(entries)
         except (EventDecodingError, AttributeError, TypeError, ValueError):

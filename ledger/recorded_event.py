@@ -18,6 +18,7 @@ from ledger.errors import EventDecodingError, NewerSchemaError, UnknownEventErro
 from ledger.events import EVENT_CLASSES, Event
 from ledger.json_problems import json_problem
 from ledger.position import BEGINNING, Position
+from ledger.reply_shapes import split_ids
 from ledger.times import format_ms, to_ms
 from ledger.upcasters import upcast
 
@@ -149,11 +150,12 @@ def decode_events(entries: Sequence[Entry]) -> list[RecordedEvent]:
         events = [decode(payload) for _, (name, payload) in entries if name == FIELD]
     except (TypeError, ValueError, RecursionError):
         events = []
-    if len(events) < len(entries):
+    positions = split_ids(entries)
+    if len(events) < len(entries) or positions is None:
         # One of them is of an older schema, or no event: each by itself, which tells.
         return [decode_event(position, fields) for position, fields in entries]
-    for recorded, (position, _) in zip(events, entries, strict=True):
-        force_setattr(recorded, "at", position.decode())
+    for recorded, position in zip(events, positions, strict=True):
+        force_setattr(recorded, "at", position)
     return events
 
 

@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import redis
 
@@ -20,7 +20,7 @@ Shape = Callable[[Any, Command], bool]
 """Whether a reply is what the command is answered with."""
 
 _DIGITS: Final = b"0123456789"
-_ID_BYTES_MAX: Final = 41
+_ID_CHARS_MAX: Final = 41
 _TWO_WORDS: Final = frozenset(["CLIENT", "CONFIG", "MEMORY", "SCRIPT", "XINFO"])
 _HEX: Final = re.compile(rb"[0-9a-f]{40}")
 
@@ -47,46 +47,48 @@ def is_yes(reply: object, command: str) -> bool:
 
 def fits(reply: object, command: Command) -> bool:
     """Whether `reply` is of the shape that `command` is answered with."""
-    shape = SHAPES.get(name_of(command))
+    # Nearly every name is in capitals, and one word.
+    shape = SHAPES.get(command[0]) or SHAPES.get(name_of(command))
     return shape is None or shape(reply, command)
 
 
 def are_entries(reply: object) -> bool:
     """Whether these are entries of a stream: each an id, and names and values of fields in turn."""
-    return _have_ids(reply, ()) and all(
-        type(fields) is list and set(map(type, fields)) <= {bytes} for _, fields in cast("list[Any]", reply)
-    )
-
-
-def _have_ids(reply: object, _: Command) -> bool:
-    """Whether these are entries as far as their ids tell.
-
-    A fold reads a million of them, and whoever decodes an entry's fields notices by that whether they are any.
-    """
-    if type(reply) is not list:
-        return False
-    try:
-        return not reply or _are_ids([entry_id for entry_id, _ in reply])
-    except (TypeError, ValueError):
-        return False
-
-
-def _are_ids(texts: Sequence[bytes]) -> bool:
-    """Whether each is `<digits>-<digits>`. TypeError where one is no text."""
-    joined = b" ".join(texts)
     return (
-        joined.translate(None, _DIGITS) == b"-" + b" -" * (len(texts) - 1)
-        and b" -" not in joined
-        and b"- " not in joined
-        and not joined.startswith(b"-")
-        and not joined.endswith(b"-")
-        and max(map(len, texts)) <= _ID_BYTES_MAX
+        type(reply) is list
+        and split_ids(reply) is not None
+        and all(type(fields) is list and set(map(type, fields)) <= {bytes} for _, fields in reply)
     )
+
+
+def split_ids(entries: Sequence[Any]) -> list[str] | None:
+    """The ids of a stream's entries as texts; None where one is none. It takes no longer than to decode each."""
+    try:
+        joined = b" ".join([entry_id for entry_id, _ in entries])
+    except (TypeError, ValueError):
+        return None
+    if not entries:
+        return []
+    if (
+        joined.translate(None, _DIGITS) != b"-" + b" -" * (len(entries) - 1)
+        or b" -" in joined
+        or b"- " in joined
+        or joined.startswith(b"-")
+        or joined.endswith(b"-")
+    ):
+        return None
+    ids = joined.decode().split(" ")
+    return ids if max(map(len, ids)) <= _ID_CHARS_MAX else None
+
+
+def _has_entries_at_its_ends(reply: object, _: Command) -> bool:
+    """A fold reads a million entries, and notices by decoding those in between whether they are any: `split_ids`."""
+    return type(reply) is list and are_entries(reply if len(reply) < 3 else [reply[0], reply[-1]])
 
 
 def is_id(reply: object) -> bool:
     """Whether this is the id of a stream's entry."""
-    return type(reply) is bytes and _are_ids([reply])
+    return split_ids([(reply, None)]) is not None
 
 
 def _is(*kinds: type) -> Shape:
@@ -242,7 +244,7 @@ SHAPES: Final[Mapping[str, Shape]] = {
     **dict.fromkeys(("GET", "HGET", "SRANDMEMBER"), _is(bytes, _NONE)),
     **dict.fromkeys(("LRANGE", "ZINTER", "ZRANGE", "ZRANGEBYLEX"), _all(bytes)),
     **dict.fromkeys(("CONFIG GET", "HGETALL"), _is_table),
-    **dict.fromkeys(("XRANGE", "XREVRANGE"), _have_ids),
+    **dict.fromkeys(("XRANGE", "XREVRANGE"), _has_entries_at_its_ends),
     "HELLO": _is_hello,
     "HMGET": _one_for_each(bytes, _NONE, names=2),
     "HSCAN": _found(_are_pairs_of_texts, names=2),

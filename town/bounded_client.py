@@ -9,8 +9,7 @@ from __future__ import annotations
 import re
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from typing import Any, Final, cast
 
 import redis
@@ -30,23 +29,14 @@ OWN_REPLY_BYTES_MAX: Final = 512 * 1024 * 1024
 OWN_REPLY_ELEMENTS_MAX: Final = 16 * 1024 * 1024
 Command = Sequence[Any]
 _ANNOUNCED: Final = re.compile(rb"([*%~>|$=])(\d{1,20})\r\n")
-_MANY: Final = re.compile(rb"[*%~>|](\d{3,20})\r")
+_LARGE: Final = re.compile(rb"\*\d{4}")
+_COUNTS: Final = re.compile(rb"[*~](\d{4,20})\r")
 _LIST: Final = re.compile(rb"\n[*%~>|]")
 _LINE_END: Final = ord("\n")
 _SEAM_BYTES: Final = 24
+_SMALL_BYTES: Final = 512
 _UNCOUNTED_BYTES: Final = 128 * 1024
 """So little takes no memory worth a count, but for what it announces."""
-
-
-@contextmanager
-def _reading() -> Iterator[None]:
-    """Inside, only redis-py and hiredis are at work, on bytes of the server: what goes wrong there is the reply's fault."""
-    try:
-        yield
-    except (MemoryError, RecursionError, SystemError) as error:
-        raise OversizedReplyError("its reply announces more than this machine can hold") from error
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-        raise redis.InvalidResponse("sent something that is no reply") from error
 
 
 class _BoundedParser(_HiredisParser):
@@ -63,12 +53,16 @@ class _BoundedParser(_HiredisParser):
 
     def read_response(self, *arguments: Any, **options: Any) -> Any:
         self._received = 0
-        with _reading():
+        try:
             return super().read_response(*arguments, **options)  # type: ignore[no-untyped-call]
+        except _MISTAKES as error:
+            raise _refusal(error) from error
 
     def can_read(self, timeout: float) -> bool:
-        with _reading():
+        try:
             return bool(super().can_read(timeout))  # type: ignore[no-untyped-call]
+        except _MISTAKES as error:
+            raise _refusal(error) from error
 
     def handle_push_response(self, response: Any, **options: Any) -> Any:  # noqa: ARG002 - as redis-py's
         """Nothing was subscribed to; and redis-py would go on reading a call deeper each time."""
@@ -113,6 +107,17 @@ class _BoundedParser(_HiredisParser):
             raise OversizedReplyError(f"its reply announces {count:,} {'bytes' if is_text else 'elements'}")
 
 
+_TOO_LARGE: Final = (MemoryError, RecursionError, SystemError)
+_MISTAKES: Final = (*_TOO_LARGE, ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+
+
+def _refusal(error: Exception) -> redis.RedisError:
+    """What a mistake of redis-py's or hiredis' says of the bytes that they read: nobody else is at work there."""
+    if isinstance(error, _TOO_LARGE):
+        return OversizedReplyError("its reply announces more than this machine can hold")
+    return redis.InvalidResponse("sent something that is no reply")
+
+
 class _StrangersParser(_BoundedParser):
     """As _BoundedParser, for a server at a URL: a reply of many small elements may not take more memory than a large text."""
 
@@ -128,10 +133,14 @@ class _StrangersParser(_BoundedParser):
         if self._received == 0:
             self._lines = self._announced = 0
         super()._count(received)
-        self._announced += sum(int(count) for count in _MANY.findall(self._buffer, 0, received))
+        if self._received == received < _SMALL_BYTES:
+            self._tail = b""
+            return
+        if _LARGE.search(self._buffer, 0, received) or self._buffer.find(b"~", 0, received) >= 0:
+            self._announced += sum(int(count) for count in _COUNTS.findall(self._buffer, 0, received))
         if self._tail:
             seam = self._tail + self._buffer[: min(received, _SEAM_BYTES)]
-            inside = _MANY.finditer(seam)
+            inside = _COUNTS.finditer(seam)
             self._announced += sum(int(each[1]) for each in inside if each.start() < len(self._tail) < each.end())
         self._tail = b""
         if self._buffer[received - 1] != _LINE_END:
@@ -181,16 +190,26 @@ class _Bounded:
             if type(piece) is _Commands:
                 self._due.extend(piece.commands)
 
-    def read_response(self, *arguments: Any, **options: Any) -> Any:
-        """As redis-py's; UnfitReplyError where the reply is not what its command is answered with."""
-        command = self._due.popleft() if self._due else ()
+    def read_response(
+        self, disable_decoding: bool = False, *, disconnect_on_error: bool = True, **_options: Any
+    ) -> Any:
+        """As redis-py's, in less time; UnfitReplyError where the reply is not what its command is answered with."""
+        command = self._due.popleft() if self._due else None
         try:
-            reply = super().read_response(*arguments, **options)  # type: ignore[misc]
-        except redis.ResponseError:
-            if command and name_of(command) in ("EXEC", "DISCARD"):
-                self._queued = None
+            reply = self._parser.read_response(disable_decoding)  # type: ignore[attr-defined]
+        except BaseException:
+            if disconnect_on_error:
+                self.disconnect()
             raise
-        if command and not self._fits(reply, command):
+        if isinstance(reply, redis.ResponseError):
+            if command is not None and command[0] in _OF_TRANSACTIONS:
+                self._queued = None
+            try:
+                raise reply
+            finally:
+                # Or it would hold itself, by its traceback.
+                del reply
+        if command is not None and not self._fits(reply, command):
             self.disconnect()
             raise UnfitReplyError(name_of(command))
         return reply
@@ -201,21 +220,26 @@ class _Bounded:
         super().disconnect(*arguments)  # type: ignore[misc]
 
     def _fits(self, reply: Any, command: Command) -> bool:
-        name = name_of(command)
-        if name == "EXEC":
-            queued, self._queued = self._queued, None
-            was_watching, self._is_watching = self._is_watching, False
-            return _fits_all(reply, queued or ()) if reply is not None else was_watching
-        if name == "DISCARD":
-            self._queued = None
-        elif self._queued is not None:
-            self._queued.append(command)
-            return bool(reply == b"QUEUED")
-        elif name == "MULTI":
-            self._queued = []
-        elif name in ("WATCH", "UNWATCH"):
-            self._is_watching = name == "WATCH"
+        if self._queued is None and command[0] not in _OF_TRANSACTIONS:
+            return fits(reply, command)
+        match command[0]:
+            case "EXEC":
+                queued, self._queued = self._queued, None
+                was_watching, self._is_watching = self._is_watching, False
+                return _fits_all(reply, queued or ()) if reply is not None else was_watching
+            case "DISCARD":
+                self._queued, self._is_watching = None, False
+            case "MULTI":
+                self._queued = []
+            case "WATCH" | "UNWATCH" as name:
+                self._is_watching = name == "WATCH"
+            case _ if self._queued is not None:
+                self._queued.append(command)
+                return bool(reply == b"QUEUED")
         return fits(reply, command)
+
+
+_OF_TRANSACTIONS: Final = frozenset(["DISCARD", "EXEC", "MULTI", "UNWATCH", "WATCH"])
 
 
 def _fits_all(reply: Any, commands: Sequence[Command]) -> bool:
