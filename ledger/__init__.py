@@ -45,6 +45,7 @@ from ledger.errors import (
     ProjectionError,
     RebuildAtWorkError,
     RebuildUnfinishedError,
+    ReplyTooLargeError,
     SequenceGapError,
     SnapshotDamagedError,
     StoreUnavailableError,
@@ -105,7 +106,8 @@ from ledger.recorded_event import (
     read_event,
     record,
 )
-from ledger.redis_errors import ExplainedConnectionError, redis_errors
+from ledger.redis_errors import ExplainedConnectionError, OversizedReplyError, redis_errors
+from ledger.reply_shapes import UnfitReplyError, fits, is_yes, name_of
 from ledger.soundness import flaw_in, flaw_of
 from ledger.state import State
 from ledger.task import Task, evolve, evolve_known, fold
@@ -159,6 +161,7 @@ __all__ = [
     "NoteTask",
     "OldRecord",
     "OutdatedProjectionError",
+    "OversizedReplyError",
     "Position",
     "ProjectionError",
     "RebuildAtWorkError",
@@ -166,6 +169,7 @@ __all__ = [
     "RecordedEvent",
     "RemoveTask",
     "ReopenTask",
+    "ReplyTooLargeError",
     "RequeueTask",
     "SequenceGapError",
     "SnapshotDamagedError",
@@ -203,6 +207,7 @@ __all__ = [
     "TaskTagged",
     "TaskUnassignedError",
     "Unfit",
+    "UnfitReplyError",
     "UnknownEventError",
     "UnknownProjectionError",
     "UpcasterMissingError",
@@ -222,14 +227,17 @@ __all__ = [
     "evolve",
     "evolve_known",
     "exchange",
+    "fits",
     "flaw_in",
     "flaw_of",
     "fold",
     "format_ms",
     "from_ms",
     "is_task_id",
+    "is_yes",
     "json_problem",
     "ms_of",
+    "name_of",
     "new_command_id",
     "new_task_id",
     "order_of",

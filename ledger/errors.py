@@ -20,6 +20,7 @@
         BackdateRefusedError            an event cannot be older than the one before it
       WrongExpectedVersionError         another writer was first; nothing was written
       StoreUnavailableError             Redis did not answer as a store should; the cause is kept
+        ReplyTooLargeError              its reply is larger than a reply may be
       LedgerDamagedError                what is stored contradicts itself; nothing was skipped
         EventDecodingError              an entry that is not an event
           UnknownEventError             an event type of a newer program
@@ -262,6 +263,10 @@ class StoreUnavailableError(LedgerError):
     def after_append(self, words: str) -> StoreUnavailableError:
         """The same error where the append itself was done, as `words` say, and what came after it was not."""
         return StoreUnavailableError(self.where, self.problem, f"{words} {self.advice}")
+
+
+class ReplyTooLargeError(StoreUnavailableError):
+    """A reply was larger than the program takes, and the rest of it was not read. Ask for less at once."""
 
 
 class LedgerDamagedError(LedgerError):

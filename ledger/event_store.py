@@ -16,9 +16,11 @@ import redis
 from ledger.errors import (
     AppendTooLargeError,
     BackdateRefusedError,
+    EventDecodingError,
     HistoryBrokenError,
     HistoryCircularError,
     LedgerDamagedError,
+    ReplyTooLargeError,
     SequenceGapError,
     StoreUnavailableError,
     WrongExpectedVersionError,
@@ -29,6 +31,7 @@ from ledger.lua import Appended, AppendScript, Backdated, Conflict, HistoryScrip
 from ledger.position import BEGINNING, Position
 from ledger.recorded_event import Entry, NewEvent, RecordedEvent, decode_events, encode_event
 from ledger.redis_errors import redis_errors
+from ledger.reply_shapes import UnfitReplyError, are_entries
 from ledger.times import format_ms
 
 if TYPE_CHECKING:
@@ -41,6 +44,8 @@ APPEND_ATTEMPTS_MAX: Final = 3
 READ_EVENTS_MAX: Final = 250
 _HEADS_PER_SCAN: Final = 1_000
 HISTORY_PAGE_EVENTS: Final = 500
+_FEWER: Final = 4
+"""By how much less is asked for where a reply was too large."""
 
 
 class EventStore:
@@ -92,9 +97,7 @@ class EventStore:
 
         `after` is the position of an event, or BEGINNING. SequenceGapError where numbers are missing.
         """
-        with redis_errors(self._where):
-            entries = self._exchange("XRANGE", self._keys.ledger, f"({after}", upto or "+", "COUNT", limit)
-        events = decode_events(entries)
+        events = self._read_page(limit, "XRANGE", self._keys.ledger, f"({after}", upto or "+")
         _check_sequence(events, after.seq + 1)
         return events
 
@@ -102,8 +105,8 @@ class EventStore:
         self, after: Position = BEGINNING, *, upto: Position | None = None, limit: int = READ_EVENTS_MAX
     ) -> Iterator[list[RecordedEvent]]:
         """All events after `after`, oldest first, at most `upto`, in batches of 1 to `limit`; as `read`."""
-        for entries in self.read_entries(after, upto=upto, limit=limit):
-            events = decode_events(entries)
+        for entries in self._read_raw(after, upto, limit):
+            events = self._decode(entries)
             _check_sequence(events, after.seq + 1)
             after = events[-1].position
             yield events
@@ -112,6 +115,12 @@ class EventStore:
         self, after: Position = BEGINNING, *, upto: Position | None = None, limit: int = READ_EVENTS_MAX
     ) -> Iterator[list[Entry]]:
         """As `read_batches`, undecoded and unchecked: for those who look for damage. Source: XRANGE."""
+        for entries in self._read_raw(after, upto, limit):
+            self._require_entries(entries)
+            yield entries
+
+    def _read_raw(self, after: Position, upto: Position | None, limit: int) -> Iterator[list[Entry]]:
+        """As `read_entries`; only their ids are known to be right."""
         pool = self._client.connection_pool
         with redis_errors(self._where):
             connection = pool.get_connection()
@@ -120,12 +129,21 @@ class EventStore:
             self._ask_for_batch(connection, after, upto, limit)
             is_reply_due = True
             while is_reply_due:
-                with redis_errors(self._where):
-                    entries = _read_entries(connection)
+                try:
+                    with redis_errors(self._where):
+                        entries = _read_entries(connection)
+                except ReplyTooLargeError:
+                    if limit == 1:
+                        raise
+                    # The connection is closed; it opens again with what is asked next.
+                    limit = max(limit // _FEWER, 1)
+                    self._ask_for_batch(connection, after, upto, limit)
+                    continue
                 is_reply_due = len(entries) == limit
                 if is_reply_due:
+                    after = self._last_of(entries, after)
                     # The server gathers the next batch while this one is decoded and folded.
-                    self._ask_for_batch(connection, Position(entries[-1][0], "ascii"), upto, limit)
+                    self._ask_for_batch(connection, after, upto, limit)
                 if entries:
                     yield entries
         finally:
@@ -137,9 +155,7 @@ class EventStore:
     def read_back(self, before: Position | None = None, *, limit: int = READ_EVENTS_MAX) -> list[RecordedEvent]:
         """The last 1 to `limit` events before `before` (None: the end), newest first. SequenceGapError. Source: XREVRANGE."""
         end = "+" if before is None else f"({before}"
-        with redis_errors(self._where):
-            entries = self._exchange("XREVRANGE", self._keys.ledger, end, "-", "COUNT", limit)
-        events = decode_events(entries)
+        events = self._read_page(limit, "XREVRANGE", self._keys.ledger, end, "-")
         if events:
             first, last = events[-1].position, events[0].position
             _check_sequence(events[::-1], first.seq)
@@ -198,7 +214,7 @@ class EventStore:
             for reply in replies:
                 if isinstance(reply, redis.ResponseError):
                     raise reply
-        return decode_events([entry for entries in cast("list[list[Entry]]", replies) for entry in entries])
+        return self._decode([entry for entries in cast("list[list[Entry]]", replies) for entry in entries])
 
     def head(self, task: str) -> tuple[int, Position]:
         """Version and position of the task's last event; (0, BEGINNING) where it never was. Source: HGET."""
@@ -342,14 +358,20 @@ class EventStore:
         """The task's events, newest first, read in pages."""
         start: str | None = None
         while True:
-            with redis_errors(self._where):
-                page = self._history(
-                    ledger_key=self._keys.ledger,
-                    heads_key=self._keys.heads,
-                    task=task,
-                    from_position=start,
-                    limit=page_events,
-                )
+            try:
+                with redis_errors(self._where):
+                    page = self._history(
+                        ledger_key=self._keys.ledger,
+                        heads_key=self._keys.heads,
+                        task=task,
+                        from_position=start,
+                        limit=page_events,
+                    )
+            except ReplyTooLargeError:
+                if page_events == 1:
+                    raise
+                page_events = max(page_events // _FEWER, 1)
+                continue
             yield from decode_events(page.entries)
             if page.status is HistoryStatus.WHOLE:
                 return
@@ -358,6 +380,40 @@ class EventStore:
             if page.status is HistoryStatus.CIRCULAR:
                 raise HistoryCircularError(task, page.position)
             start = page.position
+
+    def _read_page(self, limit: int, *command: str | int) -> list[RecordedEvent]:
+        """The events in the reply to `command` with COUNT `limit`, or with a smaller one where that reply is too large."""
+        while True:
+            try:
+                with redis_errors(self._where):
+                    entries = self._exchange(*command, "COUNT", limit)
+                return self._decode(entries)
+            except ReplyTooLargeError:
+                if limit == 1:
+                    raise
+                limit = max(limit // _FEWER, 1)
+
+    def _last_of(self, entries: Sequence[Entry], after: Position) -> Position:
+        """The position of the last entry, which is after `after`: or it would be read again without an end."""
+        last = Position(entries[-1][0], "ascii")
+        if last <= after:
+            with redis_errors(self._where):
+                raise UnfitReplyError("XRANGE")
+        return last
+
+    def _decode(self, entries: list[Entry]) -> list[RecordedEvent]:
+        """As `decode_events`; StoreUnavailableError where these are no entries, which is looked at only where that fails."""
+        try:
+            return decode_events(entries)
+        except (EventDecodingError, AttributeError, TypeError, ValueError):
+            self._require_entries(entries)
+            raise
+
+    def _require_entries(self, entries: object) -> None:
+        """StoreUnavailableError where these are none."""
+        if not are_entries(entries):
+            with redis_errors(self._where):
+                raise UnfitReplyError("XRANGE")
 
     def _first_from(self, ms: int) -> Position | None:
         """The position of the first event recorded at `ms` or later."""

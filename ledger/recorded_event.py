@@ -19,6 +19,7 @@ from ledger.events import EVENT_CLASSES, Event, Unfit
 from ledger.identity import are_task_ids, is_task_id
 from ledger.json_problems import json_problem
 from ledger.position import BEGINNING, Position, ms_of
+from ledger.reply_shapes import split_ids
 from ledger.times import TIME_MS_MAX, format_ms, to_ms
 from ledger.upcasters import upcast
 
@@ -154,20 +155,22 @@ def decode_events(entries: Sequence[Entry]) -> list[RecordedEvent]:
     decode = _decoder.decode
     try:
         events = [decode(payload) for _, (name, payload) in entries if name == FIELD]
-    except (ValueError, RecursionError):
+    except (TypeError, ValueError, RecursionError):
         events = []
+    positions = split_ids(entries)
     if (
         # One of them is of an older schema, does not fit its type, or is no event.
         len(events) < len(entries)
+        or positions is None
         # Of a task's events the first one tells; a later one cannot come without it.
         or not are_task_ids([recorded.task for recorded in events if recorded.version == 1])
         # Positions only rise, or only fall.
-        or any(ms_of(entries[index][0].decode()) > TIME_MS_MAX for index in (0, -1) if entries)
+        or any(ms_of(positions[index]) > TIME_MS_MAX for index in (0, -1) if positions)
     ):
         # Each by itself, which tells.
         return [read_event(position, fields) for position, fields in entries]
-    for recorded, (position, _) in zip(events, entries, strict=True):
-        force_setattr(recorded, "at", position.decode())
+    for recorded, position in zip(events, positions, strict=True):
+        force_setattr(recorded, "at", position)
     return events
 
 

@@ -9,7 +9,7 @@ from typing import Final
 
 import redis
 
-from ledger.errors import LedgerDamagedError, StoreUnavailableError
+from ledger.errors import LedgerDamagedError, ReplyTooLargeError, StoreUnavailableError
 
 _ADVICE: Final = {
     "NOAUTH": "It wants a password: put it into the URL, redis://:PASSWORD@HOST/.",
@@ -29,6 +29,17 @@ _DISK_FULL_WORDS: Final = "No space left on device"
 _DISK_FULL_ADVICE: Final = "Its disk is full: free space there, and try again."
 _NOT_WRITING: Final = frozenset({"OOM", "MISCONF"})
 """Codes whose own words say no more than that nothing was written, and the advice says why."""
+_OVERSIZED_ADVICE: Final = (
+    "Is it a Redis or Valkey server? Of one at a URL a reply may not have more; where the town is that large, ask for less,"
+    " as with --limit."
+)
+_UNFIT_ADVICE: Final = (
+    "Is it a Redis or Valkey server, and does nothing in between change what it says? If this was to write, look before you"
+    " repeat it."
+)
+
+WORDS_MAX: Final = 1_000
+"""Characters of a server's words that are told."""
 
 # redis-py takes the code away from the words of these.
 _CODES: Final[Mapping[type[Exception], str]] = {
@@ -51,6 +62,10 @@ class ExplainedConnectionError(redis.ConnectionError):
         super().__init__(explanation.problem)
 
 
+class OversizedReplyError(redis.ConnectionError):
+    """The server sends more than a reply may have."""
+
+
 @contextmanager
 def redis_errors(where: str, *, key: str | None = None) -> Iterator[None]:
     """Inside, a Redis exception leaves as StoreUnavailableError, or as LedgerDamagedError for a key of the wrong type.
@@ -61,6 +76,8 @@ def redis_errors(where: str, *, key: str | None = None) -> Iterator[None]:
         yield
     except ExplainedConnectionError as error:
         raise error.explanation from error
+    except OversizedReplyError as error:
+        raise ReplyTooLargeError(where, *_explain(error)) from error
     except (redis.ConnectionError, redis.TimeoutError, redis.InvalidResponse) as error:
         # InvalidResponse: something answers that is no Redis.
         raise StoreUnavailableError(where, *_explain(error)) from error
@@ -77,11 +94,15 @@ def redis_errors(where: str, *, key: str | None = None) -> Iterator[None]:
 
 def _explain(error: Exception) -> tuple[str, str]:
     """What the server's words mean, and what to do."""
-    words = _PIPELINE.sub("", str(error)).rstrip(".") or type(error).__name__
+    words = _PIPELINE.sub("", str(error))[:WORDS_MAX].rstrip(".") or type(error).__name__
     codes = [code for kind, code in _CODES.items() if isinstance(error, kind)]
     codes += [code for code in _ADVICE if words.startswith(code)]
     if isinstance(error, redis.AuthenticationError):
         codes.append("NOAUTH" if "required" in words else "WRONGPASS")
+    if isinstance(error, OversizedReplyError):
+        return f"did not answer: {words}", _OVERSIZED_ADVICE
+    if isinstance(error, redis.InvalidResponse):
+        return words[:1].lower() + words[1:], _UNFIT_ADVICE
     if codes:
         advice = _DISK_FULL_ADVICE if _DISK_FULL_WORDS in words else _ADVICE[codes[0]]
         return "refused to write" if codes[0] in _NOT_WRITING else f"refused: {words}", advice

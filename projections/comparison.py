@@ -25,6 +25,7 @@ from ledger import (
     LedgerDamagedError,
     Position,
     RecordedEvent,
+    ReplyTooLargeError,
     Task,
     redis_errors,
 )
@@ -167,7 +168,7 @@ class Comparison:
         """
         yield from self.questions_on_snapshots()
         for ids in self.batches(progress=progress):
-            yield partial(self._ask, partial(self._ask_tasks, ids=ids))
+            yield partial(self._ask_in_parts, self._ask_tasks, ids)
         yield from self.questions_on_views()
 
     def batches(
@@ -227,7 +228,7 @@ class Comparison:
         found = {*self._scan(self._keys.view("*")), *self._scan(self._keys.checkpoint("*"))}
         unknown = sorted(name for name in found - checkpoints if not self._is_compared(name))
         for names in _batches(unknown, KEYS_PER_QUESTION):
-            yield partial(self._ask, partial(self._ask_strangers, names=names))
+            yield partial(self._ask_in_parts, self._ask_strangers, names)
 
     def restart(self, board: Board) -> None:
         """Begin again with another board, which is at the ledger's beginning."""
@@ -239,7 +240,7 @@ class Comparison:
         for found in _batches(self._scan(pattern), KEYS_PER_QUESTION):
             names = sorted(name for name in found if self._is_compared(name) and not self._is_known(name))
             if names:
-                yield partial(self._ask, partial(self._ask_strangers, names=names))
+                yield partial(self._ask_in_parts, self._ask_strangers, names)
 
     def _questions_on_members(self) -> Iterator[Question]:
         """Entries that no task has: only in sets that are larger than they should be. Source: SCARD, SSCAN."""
@@ -249,6 +250,20 @@ class Comparison:
                     yield partial(self._ask, partial(self._ask_members, key=key, found=found))
 
     # --- one question each: what is asked in the transaction, and what its answers mean ------------------------
+
+    def _ask_in_parts(
+        self,
+        question: Callable[[Pipeline, Sequence[str]], Callable[[list[Any]], list[Difference]]],
+        names: Sequence[str],
+    ) -> list[Difference]:
+        """Ask about all of `names` at once, or about halves of them where the answer is too large."""
+        try:
+            return self._ask(lambda pipeline: question(pipeline, names))
+        except ReplyTooLargeError:
+            if len(names) == 1:
+                raise
+            half = len(names) // 2
+            return self._ask_in_parts(question, names[:half]) + self._ask_in_parts(question, names[half:])
 
     def _ask(self, question: Callable[[Pipeline], Callable[[list[Any]], Asked]]) -> Asked:
         """Ask in one transaction with the checkpoint, again until both are of the position that is folded to."""

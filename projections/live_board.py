@@ -11,7 +11,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, cast
 
-from ledger import Keys, SnapshotDamagedError, State, Task, ViewsIncompleteError, exchange, redis_errors
+from ledger import (
+    Keys,
+    ReplyTooLargeError,
+    SnapshotDamagedError,
+    State,
+    Task,
+    ViewsIncompleteError,
+    exchange,
+    redis_errors,
+)
 from projections.backlog import Backlog
 from projections.by_agent import ByAgent
 from projections.by_alias import ByAlias
@@ -30,6 +39,7 @@ if TYPE_CHECKING:
 SNAPSHOTS_PER_READ_MAX: Final = 1_000
 LOST_SNAPSHOTS_FOLDED_MAX: Final = 100
 """Of more tasks than these, no history is read one by one: it is quicker to fold the town."""
+_FEWER: Final = 4
 _AFTER_EVERY_HEX: Final = "~"
 
 
@@ -96,10 +106,16 @@ class LiveBoard:
     def _snapshots(self, tasks: Sequence[str]) -> list[bytes | None]:
         """What lies at the key of each task; None where nothing does, or something that is no string."""
         found: list[bytes | None] = []
-        for start in range(0, len(tasks), SNAPSHOTS_PER_READ_MAX):
-            keys = [self._keys.task(task) for task in tasks[start : start + SNAPSHOTS_PER_READ_MAX]]
-            with redis_errors(self._where):
-                found += cast("list[bytes | None]", self._client.mget(keys))
+        count = SNAPSHOTS_PER_READ_MAX
+        while len(found) < len(tasks):
+            keys = [self._keys.task(task) for task in tasks[len(found) : len(found) + count]]
+            try:
+                with redis_errors(self._where):
+                    found += cast("list[bytes | None]", self._client.mget(keys))
+            except ReplyTooLargeError:
+                if count == 1:
+                    raise
+                count = max(count // _FEWER, 1)
         return found
 
     def _decode_sound(self, task: str, snapshot: bytes) -> Task | None:

@@ -9,8 +9,9 @@ Beginning and finishing are two calls, so that the next batch is made while the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Self, cast
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from itertools import chain
+from typing import TYPE_CHECKING, Any, Final, Self, cast
 
 from msgspec import Struct
 
@@ -20,6 +21,8 @@ from projections.snapshots import NAME, encode_snapshot
 
 if TYPE_CHECKING:
     from redis import Redis
+
+SNAPSHOTS_BYTES_MAX: Final = 8 * 1024 * 1024
 
 Command = Sequence[str | bytes | int]
 
@@ -96,12 +99,11 @@ class Overwrite:
             ("HGET", checkpoint, "position"),
             ("XREVRANGE", self._keys.ledger, "+", "-", "COUNT", 1),
         ]
-        if batch.snapshots:
-            questions.append(("MGET", *batch.snapshots))
+        questions += [("MGET", *keys) for keys in _parts(batch.snapshots)]
         with redis_errors(self._where):
             _, position, last, *found = self._exchange(questions)
             is_behind = only_at_end and bool(last) and last[0][0] != position
-            there = dict(zip(batch.snapshots, found[0] if found else (), strict=True))
+            there = dict(zip(batch.snapshots, chain.from_iterable(found), strict=True))
             missing = {key: wanted for key, wanted in batch.snapshots.items() if there[key] is None}
             changed = {key: old for key, old in there.items() if old is not None and old != batch.snapshots[key]}
             if position != batch.position.encode() or is_behind or not self._may_replace(missing, changed):
@@ -159,8 +161,8 @@ class Overwrite:
             return False
         if not changed:
             return True
-        _, again = self._exchange([("WATCH", *changed), ("MGET", *changed)])
-        return bool(again == list(changed.values()))
+        _, *again = self._exchange([("WATCH", *changed), *(("MGET", *keys) for keys in _parts(changed))])
+        return list(chain.from_iterable(again)) == list(changed.values())
 
     def _exchange(self, commands: Sequence[Command]) -> list[Any]:
         self._send(commands)
@@ -189,6 +191,20 @@ class Overwrite:
             replies.append(self._connection.read_response())  # type: ignore[no-untyped-call]
             self._replies_due -= 1
         return replies
+
+
+def _parts(snapshots: Mapping[str, bytes]) -> Iterator[list[str]]:
+    """Their keys, in parts whose snapshots are read in one reply."""
+    part: list[str] = []
+    size_bytes = 0
+    for key, snapshot in snapshots.items():
+        if part and size_bytes + len(snapshot) > SNAPSHOTS_BYTES_MAX:
+            yield part
+            part, size_bytes = [], 0
+        part.append(key)
+        size_bytes += len(snapshot)
+    if part:
+        yield part
 
 
 def _is_of_wrong_type(answer: object) -> bool:

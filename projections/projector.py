@@ -23,6 +23,7 @@ from ledger import (
     MisplacedEventError,
     Position,
     RecordedEvent,
+    ReplyTooLargeError,
     SequenceGapError,
     SnapshotDamagedError,
     Task,
@@ -133,7 +134,19 @@ class Projector:
         if checkpoints is None:
             checkpoints = self.checkpoints.read_sound()
         position = checkpoints[0].position
-        events = self._store.read(position, limit=self._batch_events_max)
+        limit = self._batch_events_max
+        while True:
+            events = self._store.read(position, limit=limit)
+            try:
+                return self._project(checkpoints, events)
+            except ReplyTooLargeError:
+                # The snapshots of their tasks are large.
+                if len(events) <= 1:
+                    raise
+                limit = len(events) // 2
+
+    def _project(self, checkpoints: list[Checkpoint], events: Sequence[RecordedEvent]) -> Batch:
+        position = checkpoints[0].position
         if not events:
             end = self._store.end()
             if position > end:

@@ -9,13 +9,15 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Final, cast
 
-from ledger import OldRecord, exchange, redis_errors
+from ledger import OldRecord, ReplyTooLargeError, exchange, redis_errors
 
 if TYPE_CHECKING:
     from redis import Redis
 
 RECORD_BYTES_MAX: Final = 16 * 1024 * 1024
 SCAN_KEYS_COUNT: Final = 1_000
+_FEWER: Final = 4
+_TOO_LONG: Final = f"it has more than {RECORD_BYTES_MAX:,} bytes"
 GONE: Final = "it is gone"
 """Why there is no record at a key that does not exist."""
 
@@ -61,8 +63,19 @@ class OldReader:
 
     def read(self, keys: Sequence[str]) -> list[OldRecord | str]:
         """The records at `keys`, or why there is none. Source: MGET, then HGETALL, then TYPE."""
-        if not keys:
-            return []
+        records: list[OldRecord | str] = []
+        count = len(keys)
+        while len(records) < len(keys):
+            try:
+                records += self._read_some(keys[len(records) : len(records) + count])
+            except ReplyTooLargeError:
+                if count == 1:
+                    records.append(_TOO_LONG)
+                count = max(count // _FEWER, 1)
+        return records
+
+    def _read_some(self, keys: Sequence[str]) -> list[OldRecord | str]:
+        """As `read`; ReplyTooLargeError where that is too much at once."""
         with redis_errors(self._where):
             texts = cast("list[bytes | None]", self._client.mget(keys))
             others = [key for key, text in zip(keys, texts, strict=True) if text is None]
@@ -96,7 +109,7 @@ def _why_not(kind: str) -> str:
 def _record(key: str, content: bytes | list[bytes]) -> OldRecord | str:
     """What was read at a key as a record, or why it is none: a string, or names and values of a hash in turn."""
     if (len(content) if isinstance(content, bytes) else sum(map(len, content))) > RECORD_BYTES_MAX:
-        return f"it has more than {RECORD_BYTES_MAX:,} bytes"
+        return _TOO_LONG
     try:
         if isinstance(content, bytes):
             return OldRecord(key, "string", content.decode())

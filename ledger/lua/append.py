@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
 
 import redis
 
 from ledger.lua.source import script_source
+from ledger.reply_shapes import UnfitReplyError, is_id
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -42,6 +43,8 @@ class Damaged(NamedTuple):
     last_position: str
     entries: int
 
+
+_NOT_KNOWN: Final = object()
 
 Outcome = Appended | Conflict | Backdated | Damaged
 
@@ -92,14 +95,14 @@ class AppendScript:
                 is_reply_due = False
             except redis.exceptions.NoScriptError:
                 is_reply_due = False
-                reply = None
+                reply = _NOT_KNOWN
             except redis.ResponseError:
                 is_reply_due = False
                 raise
             finally:
                 self._give_back(connection, is_reply_due=is_reply_due)
             # The server does not know the script yet: the client sends it along.
-            return _understand(reply or self._script(keys=keys, args=arguments))
+            return _understand(self._script(keys=keys, args=arguments) if reply is _NOT_KNOWN else reply)
 
         return finish
 
@@ -114,13 +117,15 @@ def _fail(error: redis.RedisError) -> NoReturn:
     raise error
 
 
-def _understand(reply: Sequence[Any]) -> Outcome:
-    match reply[0]:
-        case b"appended":
-            return Appended(int(reply[1]), int(reply[2]))
-        case b"conflict":
-            return Conflict(reply[1].decode(errors="replace"), int(reply[2]), int(reply[3]))
-        case b"backdated":
-            return Backdated(reply[1].decode(errors="replace"))
+def _understand(reply: object) -> Outcome:
+    match reply:
+        case [b"appended", bytes(ms), bytes(first_seq)] if is_id(b"%s-%s" % (ms, first_seq)):
+            return Appended(int(ms), int(first_seq))
+        case [b"conflict", bytes(task), int(expected), int(actual)]:
+            return Conflict(task.decode(errors="replace"), expected, actual)
+        case [b"backdated", bytes(last_position)] if is_id(last_position):
+            return Backdated(last_position.decode())
+        case [b"damaged", bytes(place), int(entries)]:
+            return Damaged(place.decode(errors="replace"), entries)
         case _:
-            return Damaged(reply[1].decode(errors="replace"), int(reply[2]))
+            raise UnfitReplyError("EVALSHA")

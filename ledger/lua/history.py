@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ledger.lua.source import script_source
+from ledger.reply_shapes import UnfitReplyError, are_entries, is_id
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -25,7 +26,7 @@ class HistoryPage(NamedTuple):
 
     status: HistoryStatus
     position: str
-    entries: list[tuple[bytes, list[bytes]]]
+    entries: list[Any]
 
 
 class HistoryScript:
@@ -38,5 +39,16 @@ class HistoryScript:
         self, *, ledger_key: str, heads_key: str, task: str, from_position: str | None, limit: int
     ) -> HistoryPage:
         """At most `limit` events from `from_position` backwards, or from the task's last event where that is None."""
-        reply = cast("list[Any]", self._script(keys=[ledger_key, heads_key], args=[task, from_position or "", limit]))
-        return HistoryPage(HistoryStatus(reply[0]), reply[1].decode(), reply[2:])
+        reply = self._script(keys=[ledger_key, heads_key], args=[task, from_position or "", limit])
+        match reply:
+            case [b"whole", b"", *entries] if are_entries(entries):
+                return HistoryPage(HistoryStatus.WHOLE, "", entries)
+            case [b"partial" | b"circular" as status, bytes(position), _, *_] if is_id(position) and are_entries(
+                reply[2:]
+            ):
+                return HistoryPage(HistoryStatus(status), position.decode(), reply[2:])
+            case [b"broken", bytes(position), *entries] if are_entries(entries):
+                # A head may hold anything.
+                return HistoryPage(HistoryStatus.BROKEN, position.decode(errors="replace"), entries)
+            case _:
+                raise UnfitReplyError("EVALSHA")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from ledger import Position, script_source
+from ledger import Position, is_yes, script_source
 from projections.changes import Changes
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class CommitScript:
         for _, checkpoint in checkpoints:
             arguments_all += [checkpoint.schema_version, checkpoint.generation]
         arguments_all += (snapshot or b"" for snapshot in changes.snapshots.values())
-        return bool(self._script(keys=[*keys, *indexes], args=arguments_all))
+        return is_yes(self._script(keys=[*keys, *indexes], args=arguments_all), "EVALSHA")
 
 
 def _parts(arguments: Sequence[str | int]) -> Iterable[Sequence[str | int]]:

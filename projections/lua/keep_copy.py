@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ledger import script_source
+from ledger import is_yes, script_source
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -18,4 +18,4 @@ class KeepCopyScript:
 
     def __call__(self, *, record_key: str, copy_key: str, free_key: str, heads_key: str, task: str) -> bool:
         """Whether all is kept that is to be; False where `free_key` is taken, and nothing was written."""
-        return bool(self._script(keys=[record_key, copy_key, free_key, heads_key], args=[task]))
+        return is_yes(self._script(keys=[record_key, copy_key, free_key, heads_key], args=[task]), "EVALSHA")

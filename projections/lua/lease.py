@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ledger import script_source
+from ledger import is_yes, script_source
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -18,4 +18,4 @@ class LeaseScript:
 
     def __call__(self, *, lease_key: str, holder: str, lease_ms: int) -> bool:
         """Whether `holder` has the lease now, for `lease_ms`; 0 gives it up."""
-        return bool(self._script(keys=[lease_key], args=[holder, lease_ms]))
+        return is_yes(self._script(keys=[lease_key], args=[holder, lease_ms]), "EVALSHA")

@@ -1,0 +1,268 @@
+"""What each command of Redis is answered with, so that a reply of another type or shape is told before anybody takes it apart.
+
+`fits` judges replies as they come, before redis-py makes anything of them; both protocols are known, RESP2 and RESP3.
+A command that is not in the table passes unjudged. Scripts judge their own replies, in `lua`.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
+from typing import Any, Final
+
+import redis
+
+Command = Sequence[Any]
+"""A command as it was given to redis-py: its name, then its arguments."""
+Shape = Callable[[Any, Command], bool]
+"""Whether a reply is what the command is answered with."""
+
+_DIGITS: Final = b"0123456789"
+_ID_CHARS_MAX: Final = 41
+_TWO_WORDS: Final = frozenset(["CLIENT", "CONFIG", "MEMORY", "SCRIPT", "XINFO"])
+_HEX: Final = re.compile(rb"[0-9a-f]{40}")
+
+
+class UnfitReplyError(redis.InvalidResponse):
+    """The server answered with something else than the command is answered with."""
+
+    def __init__(self, command: str) -> None:
+        super().__init__(f"answered {command} with something else than that command is answered with")
+
+
+def name_of(command: Command) -> str:
+    """The command's name in capitals, both words where it has two: `XINFO STREAM`."""
+    name = _text(command[0]).upper()
+    return f"{name} {_text(command[1]).upper()}" if name in _TWO_WORDS and len(command) > 1 else name
+
+
+def is_yes(reply: object, command: str) -> bool:
+    """What a script says by 1 or 0. UnfitReplyError where it is neither."""
+    if reply not in (0, 1) or type(reply) is not int:
+        raise UnfitReplyError(command)
+    return reply == 1
+
+
+def fits(reply: object, command: Command) -> bool:
+    """Whether `reply` is of the shape that `command` is answered with."""
+    # Nearly every name is in capitals, and one word.
+    shape = SHAPES.get(command[0]) or SHAPES.get(name_of(command))
+    return shape is None or shape(reply, command)
+
+
+def are_entries(reply: object) -> bool:
+    """Whether these are entries of a stream: each an id, and names and values of fields in turn."""
+    return (
+        type(reply) is list
+        and split_ids(reply) is not None
+        and all(type(fields) is list and set(map(type, fields)) <= {bytes} for _, fields in reply)
+    )
+
+
+def split_ids(entries: Sequence[Any]) -> list[str] | None:
+    """The ids of a stream's entries as texts; None where one is none. It takes no longer than to decode each."""
+    try:
+        joined = b" ".join([entry_id for entry_id, _ in entries])
+    except (TypeError, ValueError):
+        return None
+    if not entries:
+        return []
+    if (
+        joined.translate(None, _DIGITS) != b"-" + b" -" * (len(entries) - 1)
+        or b" -" in joined
+        or b"- " in joined
+        or joined.startswith(b"-")
+        or joined.endswith(b"-")
+    ):
+        return None
+    ids = joined.decode().split(" ")
+    return ids if max(map(len, ids)) <= _ID_CHARS_MAX else None
+
+
+def _has_entries_at_its_ends(reply: object, _: Command) -> bool:
+    """A fold reads a million entries, and notices by decoding those in between whether they are any: `split_ids`."""
+    return type(reply) is list and are_entries(reply if len(reply) < 3 else [reply[0], reply[-1]])
+
+
+def is_id(reply: object) -> bool:
+    """Whether this is the id of a stream's entry."""
+    return split_ids([(reply, None)]) is not None
+
+
+def _is(*kinds: type) -> Shape:
+    return lambda reply, _: type(reply) in kinds
+
+
+def _is_word(*words: bytes) -> Shape:
+    return lambda reply, _: reply in words
+
+
+def _all(*kinds: type, containers: tuple[type, ...] = (list,)) -> Shape:
+    return lambda reply, _: type(reply) in containers and set(map(type, reply)) <= set(kinds)
+
+
+def _one_for_each(*kinds: type, names: int) -> Shape:
+    """A list with an element for each argument, but for the first `names`."""
+    return lambda reply, command: (
+        type(reply) is list and len(reply) == len(command) - names and set(map(type, reply)) <= set(kinds)
+    )
+
+
+def _pairs(reply: object) -> Mapping[Any, Any] | None:
+    """Names and values in turn, or a dict as RESP3 has it, as a dict; None where it is neither."""
+    if isinstance(reply, dict):
+        return reply
+    if type(reply) is list and len(reply) % 2 == 0 and set(map(type, reply[::2])) <= {bytes}:
+        return dict(zip(reply[::2], reply[1::2], strict=True))
+    return None
+
+
+def _is_table(reply: object, _: Command = ()) -> bool:
+    pairs = _pairs(reply)
+    return pairs is not None and set(map(type, chain(pairs, pairs.values()))) <= {bytes}
+
+
+def _found(what: Shape, *, names: int) -> Shape:
+    """A cursor, and what was found. A cursor that leads to itself would be followed without an end."""
+
+    def is_found(reply: Any, command: Command) -> bool:
+        return (
+            type(reply) is list
+            and len(reply) == 2
+            and type(reply[0]) is bytes
+            and reply[0].isdigit()
+            and len(reply[0]) <= 20
+            and (int(reply[0]) == 0 or int(reply[0]) != int(command[names]))
+            and what(reply[1], command)
+        )
+
+    return is_found
+
+
+def _are_pairs_of_texts(reply: Any, _: Command) -> bool:
+    return type(reply) is list and len(reply) % 2 == 0 and set(map(type, reply)) <= {bytes}
+
+
+def _are_scored(reply: Any, command: Command) -> bool:
+    return _are_pairs_of_texts(reply, command) and all(map(_is_score, reply[1::2]))
+
+
+def _is_score(reply: object) -> bool:
+    if type(reply) is float:
+        return not math.isnan(reply)
+    if type(reply) is not bytes:
+        return False
+    try:
+        return not math.isnan(float(reply))
+    except ValueError:
+        return False
+
+
+def _are_scores(reply: Any, command: Command) -> bool:
+    return (
+        type(reply) is list
+        and len(reply) == len(command) - 2
+        and all(each is None or _is_score(each) for each in reply)
+    )
+
+
+def _is_entry(reply: object) -> bool:
+    return reply is None or are_entries([reply])
+
+
+def _is_stream(reply: object, _: Command) -> bool:
+    pairs = _pairs(reply)
+    return (
+        pairs is not None
+        and set(map(type, pairs)) <= {bytes}
+        and type(pairs.get(b"length")) is int
+        and is_id(pairs.get(b"last-generated-id"))
+        and b"last-entry" in pairs
+        and _is_entry(pairs.get(b"first-entry"))
+        and _is_entry(pairs[b"last-entry"])
+    )
+
+
+def _are_streams(reply: Any, _: Command) -> bool:
+    if reply is None:
+        return True
+    if isinstance(reply, dict):
+        return all(type(name) is bytes and are_entries(entries) for name, entries in reply.items())
+    return type(reply) is list and all(
+        type(each) is list and len(each) == 2 and type(each[0]) is bytes and are_entries(each[1]) for each in reply
+    )
+
+
+def _is_information(reply: Any, command: Command) -> bool:
+    """Text, with the lines that this section must have. What else it says is redis-py's to read."""
+    if type(reply) is not bytes:
+        return False
+    wanted = _INFORMATION.get(_text(command[1]).lower() if len(command) > 1 else "", ())
+    return all(each.search(reply) for each in wanted)
+
+
+_INFORMATION: Final[Mapping[str, Sequence[re.Pattern[bytes]]]] = {
+    "server": (re.compile(rb"^(redis|valkey)_version:\d{1,9}[.\r]", re.MULTILINE),),
+    "memory": (
+        re.compile(rb"^used_memory:\d{1,20}\r$", re.MULTILINE),
+        re.compile(rb"^maxmemory:\d{1,20}\r$", re.MULTILINE),
+    ),
+}
+
+
+def _is_time(reply: Any, _: Command) -> bool:
+    return (
+        type(reply) is list
+        and len(reply) == 2
+        and set(map(type, reply)) == {bytes}
+        and all(each.isdigit() and len(each) <= 20 for each in reply)
+    )
+
+
+def _is_type(reply: object, _: Command) -> bool:
+    return type(reply) is bytes and reply.isascii()
+
+
+def _is_hello(reply: object, _: Command) -> bool:
+    return isinstance(reply, dict)
+
+
+def _text(word: object) -> str:
+    return word.decode(errors="replace") if isinstance(word, bytes) else str(word)
+
+
+_NONE: Final = type(None)
+_OK: Final = _is_word(b"OK")
+_COUNTS: Final = ("DBSIZE", "EXISTS", "HLEN", "PTTL", "SCARD", "XLEN", "ZCARD")
+_CHANGES: Final = ("COPY", "DEL", "HDEL", "HEXISTS", "HSET", "RENAMENX", "SADD", "SREM", "UNLINK", "ZADD", "ZREM")
+SHAPES: Final[Mapping[str, Shape]] = {
+    **dict.fromkeys(("AUTH", "DISCARD", "MSET", "MULTI", "RENAME", "SELECT", "UNWATCH", "WATCH"), _OK),
+    **dict.fromkeys(("CLIENT SETINFO", "CLIENT SETNAME"), _OK),
+    **dict.fromkeys((*_COUNTS, *_CHANGES, "MSETNX"), _is(int)),
+    **dict.fromkeys(("GET", "HGET", "SRANDMEMBER"), _is(bytes, _NONE)),
+    **dict.fromkeys(("LRANGE", "ZINTER", "ZRANGE", "ZRANGEBYLEX"), _all(bytes)),
+    **dict.fromkeys(("CONFIG GET", "HGETALL"), _is_table),
+    **dict.fromkeys(("XRANGE", "XREVRANGE"), _has_entries_at_its_ends),
+    "HELLO": _is_hello,
+    "HMGET": _one_for_each(bytes, _NONE, names=2),
+    "HSCAN": _found(_are_pairs_of_texts, names=2),
+    "INFO": _is_information,
+    "MEMORY USAGE": _is(int, _NONE),
+    "MGET": _one_for_each(bytes, _NONE, names=1),
+    "PING": _is(bytes),
+    "SCAN": _found(_all(bytes), names=1),
+    "SCRIPT LOAD": lambda reply, _: type(reply) is bytes and bool(_HEX.fullmatch(reply)),
+    "SET": _is_word(b"OK", None),  # type: ignore[arg-type]
+    "SMISMEMBER": _one_for_each(int, names=2),
+    "SSCAN": _found(_all(bytes), names=2),
+    **dict.fromkeys(("SDIFF", "SUNION"), _all(bytes, containers=(list, set))),
+    "TIME": _is_time,
+    "TYPE": _is_type,
+    "XINFO STREAM": _is_stream,
+    "XREAD": _are_streams,
+    "ZMSCORE": _are_scores,
+    "ZSCAN": _found(_are_scored, names=2),
+}
+"""EXEC has the shapes of what it carries out, which whoever sent that knows."""

@@ -1,0 +1,86 @@
+"""A town whose pages are larger than a reply may be is read all the same, in smaller pages."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+import redis
+
+from ledger import EventStore, NewEvent, ReplyTooLargeError, TaskNoted
+from town import Town
+from town.bounded_client import client_of_url
+from town.old_reader import OldReader
+
+REPLY_BYTES = 256 * 1024
+TASKS = 40
+TEXT = "x" * 30_000
+
+
+@pytest.fixture
+def url(server_socket: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A server at a URL, of whose replies a few texts are too much. The bound is a hundredth of what it is."""
+    url = f"unix://{server_socket}"
+    monkeypatch.setenv("REDIS_URL", url)
+    monkeypatch.setattr("town.bounded_client._StrangersParser.reply_bytes_max", REPLY_BYTES)
+    monkeypatch.setattr("projections.overwrite.SNAPSHOTS_BYTES_MAX", REPLY_BYTES // 3)
+    return url
+
+
+@pytest.fixture
+def town(url: str, tmp_path: Path) -> Iterator[Town]:
+    assert url in os.environ["REDIS_URL"]
+    with Town.init(tmp_path, name=f"large-{uuid4().hex[:8]}", actor="alice") as town:
+        yield town
+
+
+def test_pages_larger_than_a_reply_are_read_in_parts(town: Town, client: redis.Redis) -> None:
+    """Events, one task's history, snapshots, a projector's, a verify's and a rebuild's: each read ends, and is whole."""
+    tasks = [town.create(f"{number} {TEXT}").task.id for number in range(TASKS)]
+    store = EventStore(client, town.keys)
+    store.append(
+        [
+            NewEvent(task=task, version=2, actor="alice", command=f"c-{task}", data=TaskNoted(TEXT), reason=None)
+            for task in tasks
+        ],
+        dict.fromkeys(tasks, 1),
+    )
+    town.catch_up()
+    for _ in range(10):
+        town.note(tasks[0], TEXT)
+    client.delete(town.keys.task(tasks[1]))
+    assert town.rebuild().differences == 1
+    assert [task.id for task in town.page().tasks] == tasks
+    assert len(town.history(tasks[0])) == 12
+    assert town.end().seq == 2 * TASKS + 10
+    assert [recorded.position.seq for recorded in town.events(count=30)] == list(range(61, 91))
+    assert town.verify().findings == ()
+
+
+def test_event_larger_than_a_reply_is_an_error_that_says_so(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is nothing smaller to ask for, and nothing is asked again without an end."""
+    town.create(TEXT)
+    monkeypatch.setattr("town.bounded_client._StrangersParser.reply_bytes_max", len(TEXT))
+    with pytest.raises(ReplyTooLargeError, match="its reply has more than 30,000 bytes"):
+        town.page()
+    with pytest.raises(ReplyTooLargeError, match="its reply has more than 30,000 bytes"):
+        list(town.events(count=1))
+
+
+def test_old_records_larger_than_a_reply_are_read_in_parts(url: str, client: redis.Redis) -> None:
+    """A record that is too large by itself is said to be, as any record is that is longer than it may be."""
+    sizes = [120_000, 120_000, 120_000, 400_000, 10]
+    for number, size in enumerate(sizes):
+        client.set(f"record-{number}", "x" * size)
+    reader = OldReader(client_of_url(url), where="redis")
+    found = reader.read([f"record-{number}" for number in range(len(sizes))])
+    assert [each if isinstance(each, str) else len(each.value) for each in found] == [
+        120_000,
+        120_000,
+        120_000,
+        "it has more than 16,777,216 bytes",
+        10,
+    ]
