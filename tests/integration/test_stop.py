@@ -176,8 +176,9 @@ def test_stop_says_that_another_server_was_started_since(
     def stop_and_start(self: EmbeddedServer, *, actor: str | None, is_waiting: bool) -> bool:
         return stop(self, actor=actor, is_waiting=is_waiting) and EmbeddedServer(folder).start()
 
-    monkeypatch.setattr(EmbeddedServer, "stop", stop_and_start)
-    ran = run_here(capsys, "stop", "--town", str(folder))
+    with monkeypatch.context() as patched:
+        patched.setattr(EmbeddedServer, "stop", stop_and_start)
+        ran = run_here(capsys, "stop", "--town", str(folder))
     assert ran.out == "The server of place is stopped. Another one was started since: something uses the town.\n"
 
 
