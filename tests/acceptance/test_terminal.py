@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.benchmarks.push import write_plan
-from tests.support.terminal import on_terminal
+from tests.support.terminal import each_on_terminal, on_terminal
 from tests.support.tt import Tt
 from town import PLAN_FILE
 
@@ -55,14 +55,15 @@ def test_error_about_a_control_character_writes_it_out(tt: Tt) -> None:
 
 
 @pytest.mark.usefixtures("evil")
-@pytest.mark.parametrize("arguments", COMMANDS, ids=" ".join)
-def test_terminal_gets_colour_and_no_foreign_sequence(arguments: list[str], town: Path) -> None:
+def test_terminal_gets_colour_and_no_foreign_sequence(town: Path) -> None:
     """On a terminal only our own colours are escape sequences; with NO_COLOR there are none."""
-    coloured = on_terminal(arguments, town, {"TERM": "xterm-256color"})
-    # The one answer here that has no heading, and so no style.
-    assert ("\x1b[" in coloured) == (arguments != ["task", "current", "ada"])
-    assert not RAW.search(re.sub(r"\x1b\[[0-9;]*m", "", coloured).replace("\r\n", ""))
-    assert "\x1b[" not in on_terminal(arguments, town, {"TERM": "xterm-256color", "NO_COLOR": "1"})
+    for arguments, coloured in zip(COMMANDS, each_on_terminal(COMMANDS, town, {"TERM": "xterm-256color"}), strict=True):
+        # The one answer here that has no heading, and so no style.
+        assert ("\x1b[" in coloured) == (arguments != ["task", "current", "ada"]), arguments
+        assert not RAW.search(re.sub(r"\x1b\[[0-9;]*m", "", coloured).replace("\r\n", "")), arguments
+    for plain in each_on_terminal(COMMANDS, town, {"TERM": "xterm-256color", "NO_COLOR": "1"}):
+        assert plain
+        assert "\x1b[" not in plain
 
 
 def test_bar_of_a_large_push_counts_all_of_its_events(town: Path) -> None:
