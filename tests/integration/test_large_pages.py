@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -31,6 +32,7 @@ def url(server_socket: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 @pytest.fixture
 def town(url: str, tmp_path: Path) -> Iterator[Town]:
+    assert os.environ["REDIS_URL"] == url
     with Town.init(tmp_path, name=f"large-{uuid4().hex[:8]}", actor="alice") as town:
         yield town
 
