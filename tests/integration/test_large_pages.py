@@ -32,7 +32,7 @@ def url(server_socket: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 @pytest.fixture
 def town(url: str, tmp_path: Path) -> Iterator[Town]:
-    assert url in os.environ["REDIS_URL"]
+    assert os.environ["REDIS_URL"] == url
     with Town.init(tmp_path, name=f"large-{uuid4().hex[:8]}", actor="alice") as town:
         yield town
 
