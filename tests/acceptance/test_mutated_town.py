@@ -144,7 +144,7 @@ def commands(task: str) -> list[list[str]]:
     ]  # fmt: skip
 
 
-def harm_a_town(seed: int, tt: Tt, folder: Path) -> None:
+def assert_harm_is_survived(seed: int, tt: Tt, folder: Path) -> None:
     """A small town, one to four harms, and a few commands."""
     chance = random.Random(seed)
     with Town.open(folder, actor="ada") as town:
@@ -174,13 +174,13 @@ def test_no_harm_ends_a_command_unexpectedly(tt: Tt, town: Path) -> None:
     """No exit of 70, whatever was done to the ledger, its heads, the snapshots and the checkpoints."""
     first = int(os.environ.get("TT_SEED", "0"))
     if "TT_SEED" in os.environ:
-        harm_a_town(first, tt, town)
+        assert_harm_is_survived(first, tt, town)
         return
     if not os.environ.get("TT_STRESS"):
         for seed in range(first, first + SHORT_ROUNDS):
-            harm_a_town(seed, tt, town)
+            assert_harm_is_survived(seed, tt, town)
         return
     seed, deadline = random.SystemRandom().randrange(2**31), time.monotonic() + STRESS_SECONDS
     while time.monotonic() < deadline:
-        harm_a_town(seed, tt, town)
+        assert_harm_is_survived(seed, tt, town)
         seed += 1

@@ -38,7 +38,7 @@ def events_of(folder: Path) -> int:
         return town.end().seq
 
 
-def stop_beside_writers(folder: Path, accounts: Path, *, stops: int, seconds: float) -> None:
+def assert_kept_beside_stops(folder: Path, accounts: Path, *, stops: int, seconds: float) -> None:
     """Stop the server `stops` times in `seconds`, beside four writers that reopen at once, and hold it to its promises."""
     Town.init(folder, name="busy").close()
     with workers_at_the_line("write_and_reopen", [(folder, accounts, number) for number in range(WRITERS)]) as writers:
@@ -83,7 +83,7 @@ def test_stop_beside_writers_that_reopen_ends_one_server_once(folder: Path, tmp_
     The bug looked like this: stop fought with the writers, ended 187 servers in 45 s, and they were told that theirs "did
     not start".
     """
-    stop_beside_writers(folder, tmp_path, stops=1, seconds=0.5)
+    assert_kept_beside_stops(folder, tmp_path, stops=1, seconds=0.5)
 
 
 @pytest.mark.stress
@@ -91,7 +91,7 @@ def test_stop_beside_writers_that_reopen_ends_one_server_once(folder: Path, tmp_
 @pytest.mark.parametrize("stops", [1, 20])
 def test_stop_beside_writers_for_long(folder: Path, tmp_path: Path, stops: int) -> None:
     """The same for 45 s, with one stop and with twenty."""
-    stop_beside_writers(folder, tmp_path, stops=stops, seconds=45.0)
+    assert_kept_beside_stops(folder, tmp_path, stops=stops, seconds=45.0)
 
 
 # --- who loses the server is told why ----------------------------------------------------------------------------
