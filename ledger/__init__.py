@@ -89,7 +89,7 @@ from ledger.events import (
     TaskTagged,
     Unfit,
 )
-from ledger.exchange import exchange
+from ledger.exchange import exchange, raise_error
 from ledger.identity import is_task_id, new_command_id, new_task_id, task_id_of_alias
 from ledger.json_problems import json_problem
 from ledger.keys import TOWN_NAME_CHARS_MAX, TOWN_NAMES_RESERVED, Keys, check_town_name
@@ -242,6 +242,7 @@ __all__ = [
     "new_task_id",
     "order_of",
     "parse_rfc3339",
+    "raise_error",
     "read_event",
     "reconcile",
     "record",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import redis
@@ -36,3 +36,13 @@ def exchange(client: Redis, commands: Sequence[Sequence[str | bytes | int]]) -> 
             connection.disconnect()  # type: ignore[no-untyped-call]
         pool.release(connection)
     return replies
+
+
+def raise_error(replies: Iterable[object], *, but: str | None = None) -> None:
+    """Raise the first error among the replies to many commands, but for errors that say `but`.
+
+    ResponseError, as redis-py raises it where there is one command.
+    """
+    for reply in replies:
+        if isinstance(reply, redis.RedisError) and (but is None or but not in str(reply)):
+            raise reply

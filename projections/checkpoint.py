@@ -18,6 +18,7 @@ from ledger import (
     OutdatedProjectionError,
     Position,
     RebuildUnfinishedError,
+    raise_error,
     redis_errors,
 )
 from projections import snapshots
@@ -73,9 +74,7 @@ class Checkpoints:
             for key in self.keys:
                 pipeline.hmget(key, list(_FIELDS))
             replies = pipeline.execute(raise_on_error=False)
-            for reply in replies:
-                if isinstance(reply, Exception) and "WRONGTYPE" not in str(reply):
-                    raise reply
+            raise_error(replies, but="WRONGTYPE")
         return [None if isinstance(reply, Exception) else _parse(reply) for reply in replies]
 
     def read_sound(self, *, is_fenced_too: bool = False) -> list[Checkpoint]:

@@ -27,6 +27,7 @@ from ledger import (
     RecordedEvent,
     ReplyTooLargeError,
     Task,
+    raise_error,
     redis_errors,
 )
 from projections.board import Board, Observe
@@ -273,6 +274,7 @@ class Comparison:
                 pipeline.hget(self._keys.checkpoint(NAME), "position")
                 understand = question(pipeline)
                 answers = pipeline.execute(raise_on_error=False)
+                raise_error(answers, but="WRONGTYPE")
             reached = _position_in(answers[0])
             if reached == self.board.position or not self.follows_checkpoint:
                 return understand(answers[1:])
@@ -439,6 +441,7 @@ class Comparison:
                 pipeline.type(key)
                 pipeline.execute_command("HMGET", key, *OLD_FIELDS)  # type: ignore[no-untyped-call]
             answers = pipeline.execute(raise_on_error=False)
+            raise_error(answers, but="WRONGTYPE")
         found = zip(keys, answers[::2], answers[1::2], strict=True)
         return {key: _is_old_record(None, fields) for key, kind, fields in found if kind not in (b"none", b"string")}
 

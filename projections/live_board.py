@@ -19,6 +19,7 @@ from ledger import (
     Task,
     ViewsIncompleteError,
     exchange,
+    raise_error,
     redis_errors,
 )
 from projections.backlog import Backlog
@@ -128,7 +129,7 @@ class LiveBoard:
         """What lies at the key of a task that is there and has no snapshot. Source: TYPE."""
         key = self._keys.task(task)
         with redis_errors(self._where):
-            (kind,) = exchange(self._client, [("TYPE", key)])
+            kind = cast("str | bytes", self._client.type(key))
         kind = kind.decode() if isinstance(kind, bytes) else kind
         return SnapshotDamagedError(
             key, "is missing" if kind == "none" else f"has the wrong type, {kind}, and should be a string"
@@ -141,7 +142,9 @@ class LiveBoard:
         for start in range(0, len(ids), SNAPSHOTS_PER_READ_MAX):
             commands = [("TYPE", self._keys.task(task)) for task in ids[start : start + SNAPSHOTS_PER_READ_MAX]]
             with redis_errors(self._where):
-                lost += sum(reply not in {b"string", "string"} for reply in exchange(self._client, commands))
+                kinds = exchange(self._client, commands)
+                raise_error(kinds)
+            lost += sum(kind not in {b"string", "string"} for kind in kinds)
         return lost
 
     def find(self, prefix: str, *, limit: int) -> list[str]:

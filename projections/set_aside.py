@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 import redis
 
-from ledger import Keys, StoreUnavailableError, exchange, redis_errors
+from ledger import Keys, StoreUnavailableError, exchange, raise_error, redis_errors
 from projections.lua import KeepCopyScript
 from projections.snapshots import is_snapshot
 
@@ -69,9 +69,8 @@ class SetAside:
         places = {task: self._keys.task(task) for task in tasks}
         with redis_errors(self._where):
             answers = exchange(self._client, [("COPY", place, self._keys.legacy(place)) for place in places.values()])
+            raise_error(answers)
             for (task, place), is_copied in zip(places.items(), answers, strict=True):
-                if isinstance(is_copied, redis.ResponseError):
-                    raise is_copied
                 if not is_copied:
                     self._copy_anew(task, place)
         return sum(map(bool, answers))

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Final, cast
 
-from ledger import OldRecord, ReplyTooLargeError, exchange, redis_errors
+from ledger import OldRecord, ReplyTooLargeError, exchange, raise_error, redis_errors
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -83,6 +83,7 @@ class OldReader:
             hashes = {key: reply for key, reply in zip(others, map(_in_turn, found), strict=True) if reply}
             rest = [key for key in others if key not in hashes]
             kinds = dict(zip(rest, exchange(self._client, [("TYPE", key) for key in rest]), strict=True))
+            raise_error(chain(found, kinds.values()), but="WRONGTYPE")
         return [
             _why_not(kinds[key].decode()) if key in kinds else _record(key, hashes[key] if text is None else text)
             for key, text in zip(keys, texts, strict=True)

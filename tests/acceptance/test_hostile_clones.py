@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -50,13 +51,13 @@ class Outside:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.mark = folder / "ran"
-        self.private = folder / "private"
+        self.private = folder / "own"
         self.private.mkdir(mode=0o700)
         (self.private / "keys").write_text("ssh-ed25519 mine\n")
         (self.private / "logs").mkdir()
         (self.private / "logs" / "mine.log").write_text("mine\n")
-        self.port = Listener.on_port()
         self.socket = Listener.on_socket(self.private / "redis.sock")
+        self.port = Listener.on_port()
         self.before = dict(contents(self.private))
 
     def check(self, ran: Ran) -> None:
@@ -75,11 +76,10 @@ class Outside:
 
 @pytest.fixture
 def outside(tmp_path: Path) -> Iterator[Outside]:
-    place = tmp_path / "outside"
+    place = tmp_path / "away"
     place.mkdir()
-    made = Outside(place)
-    yield made
-    made.close()
+    with contextlib.closing(Outside(place)) as made:
+        yield made
 
 
 @pytest.fixture

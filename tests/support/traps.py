@@ -24,7 +24,11 @@ class Listener:
     @classmethod
     def on_socket(cls, path: Path) -> Self:
         listening = socket.socket(socket.AF_UNIX)
-        listening.bind(str(path))
+        try:
+            listening.bind(str(path))
+        except OSError:
+            listening.close()
+            raise
         listening.listen()
         return cls(listening)
 
