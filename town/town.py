@@ -842,10 +842,10 @@ class Town:
 
     def _complete_below(self, task: str, agent: str | None) -> list[Command]:
         """Commands that complete every open task below `task`, children before their parents."""
-        holder, _ = self._writer.load(task)
-        agent = agent or (None if holder is None else holder.assigned_to)
+        above, _ = self._writer.load(task)
+        agent = agent or (None if above is None else above.holder)
         return [
-            CompleteTask(task=each.id, agent=agent if each.assigned_to is None else None)
+            CompleteTask(task=each.id, agent=agent if each.holder is None else None)
             for each in reversed(self._hierarchy.below(task))
             if not each.state.is_terminal
         ]

@@ -74,7 +74,8 @@ def tasks(*, town: TownOption = None, actor: ActorOption = None, as_json: JsonOp
         for number, (agent, found) in enumerate(groups):
             if number:
                 say()
-            say(f"{visible(agent) if agent else 'Backlog'}: {counted(len(found), 'task')}")
+            nobody = "Backlog" if found[0].state is State.PENDING else "Nobody"
+            say(f"{visible(agent) if agent else nobody}: {counted(len(found), 'task')}")
             columns, rows = task_rows(found)
             say_table(*without_column(columns, rows, "AGENT"), flexible="DESCRIPTION")
 
@@ -459,7 +460,7 @@ def _parent(town: Town, task: Task) -> Task | None:
 
 
 def _open_tasks(town: Town) -> list[tuple[str | None, list[Task]]]:
-    """(agent, its open tasks), agents sorted; the backlog (None) comes last."""
+    """(agent, its open tasks), agents sorted, first those adopted without one (None); the backlog (None) comes last."""
     by_agent: dict[str | None, list[Task]] = {}
     for state in (State.RUNNING, State.ASSIGNED):
         for task in town.page(TaskFilter(state=state)).tasks:
