@@ -155,8 +155,11 @@ _RUNNING: Final[dict[tuple[str, ...], tuple[str, ...]]] = {
     ("start",): ("--help",),
     ("stop",): ("--help",),
     ("replay",): ("--at", "1"),
+    ("task", "tag"): ("old", "--add", "new", "--remove", "web"),
+    ("task", "move"): (task_id(1), "--top"),
 }
 """What a command needs beside its arguments; two that end a server are not for one that all tests share."""
+COMMANDS_TRIED: Final = 12
 EVERY: Final = tuple(names for names, _ in commands())
 _SHAPES: Final = {names: command for names, command in commands()}
 
@@ -209,7 +212,7 @@ def refuse_seventy(ran: Ran, what: object) -> None:
     assert ran.code != 70, (what, ran.err)
 
 
-@settings(max_examples=6)
+@settings(max_examples=5)
 @given(st.lists(st.tuples(records, forms), min_size=2, max_size=4), st.randoms(use_true_random=False), st.integers(0, 2))
 def test_every_command_on_random_adopted_states_has_an_answer(
     tt: Tt,
@@ -219,14 +222,16 @@ def test_every_command_on_random_adopted_states_has_an_answer(
     random: Any,
     choice: int,
 ) -> None:
-    """Every command there is, in any order, after a migration of any tasks: none ends in a mistake of ours, and all is sound."""
+    """Some of all commands, in any order, after a migration of any tasks: none ends in a mistake of ours, and all is sound."""
     fresh()
     for number, (standing, more) in enumerate(drawn, 1):
         write_record(client, standing.record(number, **more))
     assert tt("migrate", "--force").code == 0
-    order = list(EVERY)
-    random.shuffle(order)
-    for words in [("sync", "pull"), ("sync", "push"), *(words_of(names, choice) for names in order), ("sync", "push", "--force")]:
+    assert tt("sync", "pull").code == 0
+    ran = tt("sync", "push")
+    assert (ran.code, "nothing was appended" in ran.out) == (0, True), ran
+    chosen = [words_of(names, choice) for names in random.sample(EVERY, COMMANDS_TRIED)]
+    for words in [*chosen, ("sync", "push", "--force")]:
         refuse_seventy(tt(*words), words)
     ran = tt("verify")
     assert ran.code == 0, ran.out
