@@ -5,6 +5,7 @@ CommandRejectedError
   TownExistsError            the folder is a town of another name
   FolderRefusedError         a file or folder cannot be read or written
   SettingsError              tinytown.toml or towns.toml is not as it should be
+    UnfitNameError           Tinytown's name of the town cannot be part of keys, and no other one is given
   NotTrustedError            a folder would make `tt` connect or load data, and this user has not allowed it
   NotOursError               something that `tt` opens is a link, another user's, or open to others
   ProgramRefusedError        a town's file names a program to run
@@ -111,6 +112,23 @@ class SettingsError(CommandRejectedError):
         self.path = path
         self.problem = problem
         super().__init__(f"{path}: {problem}. Correct the file; docs/reference/settings.md lists what it may hold.")
+
+
+class UnfitNameError(SettingsError):
+    """Tinytown's name of the town cannot be part of the ledger's keys, and nobody has said yet what to call it."""
+
+    def __init__(self, path: Path, name: str, *, folder: Path, suggested: str) -> None:
+        self.path = path
+        self.name = name
+        self.folder = folder
+        self.suggested = suggested
+        self.problem = f"the name {name!r} does not fit the ledger's keys"
+        CommandRejectedError.__init__(
+            self,
+            f"{path}: the town name {name!r} does not fit. The ledger needs one of 1 to 64 letters, digits, dots, dashes and"
+            " underscores, which begins with a letter or digit. Say it once; the name stays, and so do Tinytown's keys:"
+            f" `tt init --town {shlex.quote(str(folder))} --name {suggested}`.",
+        )
 
 
 class NotTrustedError(CommandRejectedError):
@@ -311,11 +329,12 @@ class ServerStartError(StoreUnavailableError):
 class ForeignServerError(StoreUnavailableError):
     """Something else listens on the town's socket: its events would not be kept in the town's folder."""
 
-    def __init__(self, where: str) -> None:
+    def __init__(self, where: str, advice: str | None = None) -> None:
         super().__init__(
             where,
             "does not hold this folder's lock",
-            "It is not the town's own, or its .tt folder was removed while it ran. Stop it, restore .tt, or set [redis] url.",
+            advice
+            or "It is not the town's own, or its .tt folder was removed while it ran. Stop it, restore .tt, or set [redis] url.",
             has_refused=True,
         )
 
