@@ -96,6 +96,7 @@ from town.hierarchy import Branch, Hierarchy, tree_on
 from town.legacy import Legacy
 from town.migration import Migration
 from town.moment import Moment
+from town.old_places import OldPlace, find_old_places, password_of
 from town.old_reader import OldReader
 from town.old_records import OldKeys
 from town.plan import Plan, PlanFault
@@ -137,6 +138,8 @@ class Town:
 
     def __init__(self, connection: Connection, *, folder: FoundFolder, settings: Settings, actor: str) -> None:
         self.name = settings.name
+        self.old_name = settings.old_name or settings.name
+        """What Tinytown calls the town: its keys carry that name."""
         self.folder = folder.folder
         self.found = folder
         """The folder, and why it is that one."""
@@ -447,13 +450,13 @@ class Town:
     def migration(self, from_url: str | None = None) -> Iterator[Migration]:
         """What takes the town's tasks from before the ledger into it: look, then run.
 
-        They are read from the town's server, else from the one at `from_url`, where nothing is changed.
-        MigrationSourceError, StoreUnavailableError.
+        They are read from the town's server, else from the one at `from_url`, where nothing is changed. Where Tinytown's
+        settings name that one too, their password is used. MigrationSourceError, StoreUnavailableError.
         """
         if from_url is None:
             yield Migration(self)
             return
-        with closing(connect_to_read(from_url)) as source:
+        with closing(connect_to_read(password_of(self.folder, from_url))) as source:
             if source.is_same_server(self._connection):
                 raise MigrationSourceError(source.where)
             yield Migration(self, source=source)
@@ -463,7 +466,11 @@ class Town:
         if self.end() != BEGINNING:
             return False
         reader = OldReader(self._connection.client, where=self.where)
-        return reader.find_task(OldKeys(self.name).is_task, calls_max=calls_max)
+        return reader.find_task(OldKeys(self.old_name).is_task, calls_max=calls_max)
+
+    def old_places(self) -> list[OldPlace]:
+        """Other servers that Tinytown's settings and files say its tasks are in. Nothing is connected to."""
+        return find_old_places(self.folder)
 
     @cached_property
     def legacy(self) -> Legacy:
