@@ -24,7 +24,7 @@ from msgspec import Struct
 from ledger import CommandRejectedError
 from town.folder import DATA_FOLDER, SETTINGS_FILE, SOCKET_FILE, read_settings_table, setting_place
 from town.home import home_path
-from town.passwords import with_password
+from town.passwords import shown_url, with_password
 from town.trust import allow, is_granted, source_grant, trusts_everything
 
 DUMP_FILE: Final = "dump.rdb"
@@ -53,9 +53,24 @@ class OldPlace(Struct, frozen=True):
     files: tuple[Path, ...]
 
     @property
+    def where(self) -> str:
+        """The server, as messages name it."""
+        return shown_url(self.url)
+
+    @property
+    def is_granted(self) -> bool:
+        """Whether the user allowed it once."""
+        return is_granted(source_grant(self.folder, self.url))
+
+    @property
     def is_allowed(self) -> bool:
         """Whether it may be connected to."""
-        return not self.is_asked or trusts_everything() or is_granted(source_grant(self.folder, self.url))
+        return not self.is_asked or trusts_everything() or self.is_granted
+
+    def is_named_by(self, url: str) -> bool:
+        """Whether the URL leads to this server, whatever user and password it names."""
+        server = _server(url)
+        return server is not None and server == _server(self.url)
 
     def allow(self) -> None:
         """The user said yes. FolderRefusedError."""
@@ -64,7 +79,7 @@ class OldPlace(Struct, frozen=True):
     def url_to_open(self) -> str:
         """The URL with the password that belongs to it: from the user's environment, the town's file, or what is kept."""
         password = os.environ.get(PASSWORD_VARIABLE) or self.password
-        if password is None:
+        if password is None or self.url.startswith("unix://"):
             return with_password(self.url)
         scheme, _, rest = self.url.partition("://")
         return f"{scheme}://:{quote(password, safe='')}@{rest}"
@@ -102,9 +117,8 @@ def password_of(folder: Path, url: str) -> str:
         places = find_old_places(folder)
     except CommandRejectedError:
         places = []
-    server = _server(url)
     for place in places:
-        if server is not None and "@" not in url and _server(place.url) == server:
+        if "@" not in url and place.is_named_by(url):
             return place.url_to_open()
     return with_password(url)
 
@@ -168,9 +182,10 @@ def _is_own_socket(path: Path) -> bool:
 def _server(url: str) -> tuple[str, int | None, str] | None:
     try:
         parts = urlsplit(url)
-        return parts.hostname or "", parts.port, parts.path if parts.scheme == "unix" else ""
+        port = parts.port
     except ValueError:
         return None
+    return parts.hostname or "", port, parts.path if parts.scheme == "unix" else ""
 
 
 def _text(value: object, otherwise: str) -> str:

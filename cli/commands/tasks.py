@@ -36,7 +36,7 @@ from cli.render import MULTILINE_FIELDS, step_rows, task_fields, task_rows, tree
 from cli.session import opened
 from cli.shapes import branch_shape, moment_shape, step_shape, task_shape
 from cli.text import counted, local_time, visible
-from ledger import State, Task, TaskNotFoundError
+from ledger import BEGINNING, State, Task, TaskNotFoundError
 from projections import TaskFilter
 from town import Town
 
@@ -471,6 +471,10 @@ def _open_tasks(town: Town) -> list[tuple[str | None, list[Task]]]:
 
 
 def _hint_at_old_tasks(town: Town, *, is_empty: bool) -> None:
-    """Say that a town without events has tasks from before the ledger, where a look at a few keys shows one."""
-    if is_empty and town.has_old_tasks():
+    """Say that a town without events has tasks from before the ledger, where a few keys or Tinytown's settings show it."""
+    if not is_empty:
+        return
+    if town.has_old_tasks():
         warn("The server has tasks from before the ledger. `tt migrate --dry-run` shows what would be adopted.")
+    elif town.end() == BEGINNING and town.old_places():
+        warn("This was a town of Tinytown, which kept its tasks elsewhere. `tt migrate --dry-run` says where.")

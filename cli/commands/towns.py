@@ -10,7 +10,7 @@ import typer
 from cli.options import ActorOption, JsonOption, TownOption
 from cli.output import say, say_fields, say_json, say_table, warn
 from cli.render import agent_rows, states_line
-from cli.session import opened, warn_outdated
+from cli.session import named_once, opened, warn_outdated
 from cli.text import counted, local_time, visible
 from ledger import BEGINNING, Position, State
 from town import Durability, FoundFolder, Town, TownState, find_towns, start_town, stop_town
@@ -44,7 +44,7 @@ def init(
     Writes tinytown.toml and adds .tt/ and redis.sock to .gitignore. In a folder that is a town already, it starts the server.
     A linked git worktree has the town of its repository's main checkout. A password in the URL is kept in ~/.tt/passwords.toml.
     """
-    with Town.init(town, name=name, url=url, actor=actor, is_here=here) as made:
+    with named_once(lambda: Town.init(town, name=name, url=url, actor=actor, is_here=here)) as made:
         if made.server_warning is not None:
             warn(made.server_warning)
         warn_outdated(made)

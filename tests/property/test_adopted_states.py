@@ -161,7 +161,7 @@ _RUNNING: Final[dict[tuple[str, ...], tuple[str, ...]]] = {
 """What a command needs beside its arguments; two that end a server are not for one that all tests share."""
 COMMANDS_TRIED: Final = 12
 EVERY: Final = tuple(names for names, _ in commands())
-_SHAPES: Final = {names: command for names, command in commands()}
+_SHAPES: Final = dict(commands())
 
 records: Final = st.builds(
     Standing,
@@ -185,7 +185,9 @@ def tt(capsys: pytest.CaptureFixture[str]) -> Tt:
 
 
 @pytest.fixture
-def fresh(client: redis.Redis, server_socket: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+def fresh(
+    client: redis.Redis, server_socket: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[], None]:
     """Empties the server, and makes its town anew in the current folder."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "issues.jsonl").write_text('{"id": "old", "title": "Imported", "status": "closed"}\n')
@@ -213,7 +215,9 @@ def refuse_seventy(ran: Ran, what: object) -> None:
 
 
 @settings(max_examples=5)
-@given(st.lists(st.tuples(records, forms), min_size=2, max_size=4), st.randoms(use_true_random=False), st.integers(0, 2))
+@given(
+    st.lists(st.tuples(records, forms), min_size=2, max_size=4), st.randoms(use_true_random=False), st.integers(0, 2)
+)
 def test_every_command_on_random_adopted_states_has_an_answer(
     tt: Tt,
     client: redis.Redis,
