@@ -126,7 +126,9 @@ def password_of(folder: Path, url: str) -> str:
 def start_words(folder: Path, saved_in: Path) -> str:
     """The command that starts a server of the user's on what is saved in a folder, at the socket where it is looked for."""
     socket = folder / DATA_FOLDER / SOCKET_FILE
-    return f"redis-server --dir {shlex.quote(str(saved_in))} --port 0 --unixsocket {shlex.quote(str(socket))} --daemonize yes"
+    where = f"--dir {shlex.quote(str(saved_in))} --unixsocket {shlex.quote(str(socket))}"
+    # It is read from, so it writes nothing either: what was saved stays what Tinytown goes back to.
+    return f"redis-server {where} --port 0 --save '' --daemonize yes"
 
 
 def unix_url(path: Path) -> str:
@@ -141,7 +143,8 @@ def _named(folder: Path, table: Mapping[str, Any], redis: Mapping[str, Any]) -> 
     if redis.get("use_socket", True) is not False:
         path = folder / _text(redis.get("socket_path"), f"{DATA_FOLDER}/{SOCKET_FILE}")
         if path == folder / SOCKET_FILE:
-            return
+            # Our own server is there: Tinytown's has to be started at the other socket.
+            path = folder / DATA_FOLDER / SOCKET_FILE
         is_in_data = path == folder / DATA_FOLDER / SOCKET_FILE
         if is_in_data and os.path.lexists(path) and not _is_own_socket(path):
             return

@@ -391,15 +391,20 @@ class Town:
 
     # --- lost tasks --------------------------------------------------------------------------------------------
 
-    def lost_tasks(self, *, older_than_seconds: float = 0) -> list[LostTask]:
-        """Running tasks whose runner has no heartbeat, oldest first; of runs that began longer ago than that."""
+    def lost_tasks(self, *, from_agent: str | None = None, older_than_seconds: float = 0) -> list[LostTask]:
+        """Running tasks whose runner has no heartbeat, oldest first; of one agent, of runs that began longer ago than that."""
+        holder = None if from_agent is None else check_name(from_agent, "agent name")
         self.catch_up()
-        return self._reclaimer.find(older_than_seconds=older_than_seconds)
+        found = self._reclaimer.find(older_than_seconds=older_than_seconds)
+        return [lost for lost in found if holder in (None, lost.task.assigned_to)]
 
-    def reclaim(self, *, agent: str | None = None, older_than_seconds: float = 0) -> list[tuple[LostTask, Task | None]]:
+    def reclaim(
+        self, *, agent: str | None = None, from_agent: str | None = None, older_than_seconds: float = 0
+    ) -> list[tuple[LostTask, Task | None]]:
         """Put lost tasks back into the backlog, or give them to `agent`: (it, the task now), None where it changed meanwhile."""
         agent = None if agent is None else check_name(agent, "agent name")
-        return list(self._reclaimer.move(self.lost_tasks(older_than_seconds=older_than_seconds), agent=agent))
+        lost = self.lost_tasks(from_agent=from_agent, older_than_seconds=older_than_seconds)
+        return list(self._reclaimer.move(lost, agent=agent))
 
     # --- taking in what others say -----------------------------------------------------------------------------
 
@@ -574,9 +579,12 @@ class Town:
         return self._hierarchy.count_open_children(task)
 
     def wait(self, tasks: Iterable[str], *, timeout_seconds: float | None = None) -> Waited:
-        """Return once all these tasks are finished or removed, or when it took too long. TaskNotFoundError."""
+        """Return once all these tasks are finished or removed, or when it took too long. TaskNotFoundError.
+
+        The name of an agent, where no task is called so, stands for the tasks that it has now and has not finished.
+        """
         position = self.catch_up()
-        ids = dict.fromkeys(self._references.resolve(task) for task in tasks)
+        ids = dict.fromkeys(id_ for task in tasks for id_ in self._tasks_called(task))
         return wait_for(
             list(ids), store=self._store, look=self._look, position=position, timeout_seconds=timeout_seconds
         )
@@ -802,6 +810,18 @@ class Town:
     def _resolve_on(self, board: Board | LiveBoard, task: str) -> str:
         """The id behind what people call a task."""
         return self.task_on(board, task).id if isinstance(board, Board) else self._references.resolve(task)
+
+    def _tasks_called(self, name: str) -> list[str]:
+        """The task with this id, prefix or alias, else the open tasks of the agent with this name. TaskNotFoundError."""
+        try:
+            return [self._references.resolve(name)]
+        except TaskNotFoundError:
+            if not self._live.page(TaskFilter(agent=name.strip()), limit=1).total:
+                raise
+        pages = [
+            self._live.page(TaskFilter(state=state, agent=name.strip())) for state in (State.RUNNING, State.ASSIGNED)
+        ]
+        return [task.id for page in pages for task in page.tasks]
 
     def _rebuild(self, *, view: str | None, accepts_loss: bool, progress: RebuildProgress | None) -> Rebuild:
         return Rebuild(

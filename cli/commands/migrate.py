@@ -233,7 +233,8 @@ def _say_outlook(town: Town, found: _Found) -> None:
     place = found.source or "the server"
     name = visible(town.name)
     if not outlook.has_work:
-        nothing = "No old task here" if found.has_unseen_tasks else "Nothing to migrate"
+        is_elsewhere = found.has_unseen_tasks and town.end() == BEGINNING
+        nothing = "No old task here" if is_elsewhere else "Nothing to migrate"
         say(f"{nothing}: {place} has no task from before the ledger that {name} could adopt.")
     _say_places(town, found)
     if outlook.tasks:
@@ -258,7 +259,8 @@ def _say_outlook(town: Town, found: _Found) -> None:
 def _say_places(town: Town, found: _Found) -> None:
     """The other servers that Tinytown's settings or files name: what is there, or how to get to it."""
     again = f"tt migrate --town {shlex.quote(str(town.folder))}"
-    for place, state, problem in found.seen:
+    seen = [each for each in found.seen if found.source is None or each.state not in (_NOT_ALLOWED, _SILENT)]
+    for place, state, problem in seen:
         where, named_by = visible(place.where), visible(place.named_by)
         match state:
             case "not allowed":
@@ -270,7 +272,7 @@ def _say_places(town: Town, found: _Found) -> None:
                 warn(f"{named_by} says that Tinytown keeps its tasks at {where}. That server {problem}.")
                 _say_how_to_start(place, again)
             case "empty":
-                say(f"{where} has no task of {visible(town.old_name)} either, where Tinytown keeps them by {named_by}.")
+                say(f"{where}, which {named_by} names, has none that is left to adopt either.")
             case "left":
                 warn(f"{where} has old tasks too. Run `{again}` once more after this.")
     durability = town.durability() if found.outlook.tasks else None

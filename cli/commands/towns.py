@@ -9,11 +9,14 @@ import typer
 
 from cli.options import ActorOption, JsonOption, TownOption
 from cli.output import say, say_fields, say_json, say_table, warn
-from cli.render import agent_rows, states_line
+from cli.render import EVENT_COLUMNS, agent_rows, event_row, states_line
 from cli.session import named_once, opened, warn_outdated
+from cli.shapes import event_shape
 from cli.text import counted, local_time, visible
 from ledger import BEGINNING, Position, State
 from town import Durability, FoundFolder, Town, TownState, find_towns, start_town, stop_town
+
+DEEP_EVENTS = 10
 
 
 def init(
@@ -21,7 +24,10 @@ def init(
     name: Annotated[
         str | None,
         typer.Option(
-            "--name", metavar="NAME", help="The town's name. Default: the git repository and branch, else the folder."
+            "--name",
+            "-n",
+            metavar="NAME",
+            help="The town's name. Default: the git repository and branch, else the folder.",
         ),
     ] = None,
     url: Annotated[
@@ -92,7 +98,10 @@ def start(*, town: TownOption = None, actor: ActorOption = None, as_json: JsonOp
 
 
 def stop(*, town: TownOption = None, actor: ActorOption = None, as_json: JsonOption = False) -> None:
-    """Stop the town's server; what is in the ledger stays on disk."""
+    """Stop the town's server; what is in the ledger stays on disk.
+
+    Tinytown's stop asks agents to stop, which this one does not: a runner, tt work, is stopped with Ctrl-C.
+    """
     del actor  # as for start
     status = stop_town(town)
     if as_json:
@@ -104,6 +113,9 @@ def stop(*, town: TownOption = None, actor: ActorOption = None, as_json: JsonOpt
 def status(
     *,
     tasks: Annotated[bool, typer.Option("--tasks", help="Also the tasks of each agent by state.")] = False,
+    deep: Annotated[
+        bool, typer.Option("--deep", help=f"Also the tasks of each agent, and the last {DEEP_EVENTS} events.")
+    ] = False,
     town: TownOption = None,
     actor: ActorOption = None,
     as_json: JsonOption = False,
@@ -112,7 +124,8 @@ def status(
     with opened(town, actor) as opened_town:
         durability = opened_town.durability()
         states = opened_town.count_states()
-        agents = opened_town.count_agents() if tasks else {}
+        agents = opened_town.count_agents() if tasks or deep else {}
+        last = opened_town.events(count=DEEP_EVENTS) if deep else []
         end = opened_town.end()
         if as_json:
             shape = {
@@ -133,7 +146,8 @@ def status(
                 "position": None if end == BEGINNING else end,
                 "states": states,
             }
-            say_json(shape | ({"agents": agents} if tasks else {}))
+            shape |= {"agents": agents} if tasks or deep else {}
+            say_json(shape | ({"last_events": [event_shape(recorded) for recorded in last]} if deep else {}))
             return
         say_fields(
             [
@@ -146,10 +160,13 @@ def status(
             ],
             multiline={"Durable"},
         )
-        if tasks:
+        if tasks or deep:
             say()
             columns, rows = agent_rows(agents, states[State.PENDING])
             say_table(columns, rows) if rows else say("No tasks yet.")
+        if last:
+            say()
+            say_table(EVENT_COLUMNS, [event_row(recorded) for recorded in last], flexible="WHAT")
 
 
 def _state_words(state: TownState) -> str:
