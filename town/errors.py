@@ -117,17 +117,18 @@ class SettingsError(CommandRejectedError):
 class UnfitNameError(SettingsError):
     """Tinytown's name of the town cannot be part of the ledger's keys, and nobody has said yet what to call it."""
 
-    def __init__(self, path: Path, name: str, *, folder: Path, suggested: str) -> None:
+    def __init__(self, path: Path, name: str, problem: str, *, folder: Path, suggested: str) -> None:
+        """`problem` is what is wrong with it, in a sentence."""
         self.path = path
         self.name = name
         self.folder = folder
         self.suggested = suggested
-        self.problem = f"the name {name!r} does not fit the ledger's keys"
+        self.problem = problem
         CommandRejectedError.__init__(
             self,
-            f"{path}: the town name {name!r} does not fit. The ledger needs one of 1 to 64 letters, digits, dots, dashes and"
-            " underscores, which begins with a letter or digit. Say it once; the name stays, and so do Tinytown's keys:"
-            f" `tt init --town {shlex.quote(str(folder))} --name {suggested}`.",
+            f"{path}: {problem} If it is the name that Tinytown gave the town, it stays, and its keys too: say once what"
+            f" the ledger is called, `tt init --town {shlex.quote(str(folder))} --name {suggested}`."
+            " Correct the file if it is a mistake; docs/reference/settings.md has the rule.",
         )
 
 

@@ -104,7 +104,9 @@ def read_settings(folder: Path) -> Settings:
         except InvalidValueError as error:
             if not settings.name.strip():
                 raise
-            raise UnfitNameError(path, settings.name, folder=folder, suggested=fit_name(settings.name)) from error
+            raise UnfitNameError(
+                path, settings.name, str(error), folder=folder, suggested=fit_name(settings.name)
+            ) from error
     except (msgspec.ValidationError, InvalidValueError) as error:
         raise SettingsError(path, str(error).rstrip(".")) from error
     return settings

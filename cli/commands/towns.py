@@ -11,7 +11,7 @@ from cli.options import ActorOption, JsonOption, TownOption
 from cli.output import say, say_fields, say_json, say_table, warn
 from cli.render import EVENT_COLUMNS, agent_rows, event_row, states_line
 from cli.session import named_once, opened, warn_outdated
-from cli.shapes import event_shape
+from cli.shapes import Shape, event_shape
 from cli.text import counted, local_time, visible
 from ledger import BEGINNING, Position, State
 from town import Durability, FoundFolder, Town, TownState, find_towns, start_town, stop_town
@@ -128,7 +128,7 @@ def status(
         last = opened_town.events(count=DEEP_EVENTS) if deep else []
         end = opened_town.end()
         if as_json:
-            shape = {
+            shape: Shape = {
                 "town": opened_town.name,
                 "folder": str(opened_town.folder),
                 "folder_reason": opened_town.found.reason,

@@ -72,11 +72,47 @@ def test_upgrade_guide_has_every_word() -> None:
     words = set(re.findall(r"^\| `tt ([a-z-]+)", page, re.MULTILINE))
     hidden = {"agent-loop"}
     assert (HINTS.keys() | SAME.keys()) - hidden <= words
-    assert TINYTOWNS <= words
+    assert words >= TINYTOWNS
 
 
 TINYTOWNS = frozenset(
-    "bootstrap init spawn list assign status start stop reset kill interrupt wait resume close prune task tasks inbox send"
-    " conductor plan sync save restore config history recover towns backlog reclaim restart auth migrate mission events help".split()
+    [
+        "bootstrap",
+        "init",
+        "spawn",
+        "list",
+        "assign",
+        "status",
+        "start",
+        "stop",
+        "reset",
+        "kill",
+        "interrupt",
+        "wait",
+        "resume",
+        "close",
+        "prune",
+        "task",
+        "tasks",
+        "inbox",
+        "send",
+        "conductor",
+        "plan",
+        "sync",
+        "save",
+        "restore",
+        "config",
+        "history",
+        "recover",
+        "towns",
+        "backlog",
+        "reclaim",
+        "restart",
+        "auth",
+        "migrate",
+        "mission",
+        "events",
+        "help",
+    ]
 )
 """The commands of Tinytown 0.6 and 0.10."""
