@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Annotated, Any, NamedTuple
@@ -31,6 +32,8 @@ from town import (
 )
 
 KEYS_SHOWN_MAX = 20
+START_SECONDS_MAX = 1.0
+_START_POLL_SECONDS = 0.05
 _NOT_ALLOWED = "not allowed"
 _SILENT = "silent"
 _OWN = "own"
@@ -143,7 +146,7 @@ def _find(town: Town, from_url: str | None, stack: ExitStack, *, is_asking: bool
             seen.append(_Seen(place, _NOT_ALLOWED))
             continue
         try:
-            other = _look(town, place.url_to_open(), stack)
+            other = _look_patiently(town, place, stack)
         except StoreUnavailableError as error:
             seen.append(_Seen(place, _SILENT, error.problem))
         except MigrationSourceError:
@@ -161,6 +164,18 @@ def _look(town: Town, url: str | None, stack: ExitStack) -> tuple[Migration, Out
     migration = stack.enter_context(town.migration(url))
     with progress_lines() as progress:
         return migration, migration.look(progress=progress)
+
+
+def _look_patiently(town: Town, place: OldPlace, stack: ExitStack) -> tuple[Migration, Outlook]:
+    """As `_look`; a server that was started on saved data right now may need a moment until it listens."""
+    deadline = time.monotonic() + (START_SECONDS_MAX if place.files else 0)
+    while True:
+        try:
+            return _look(town, place.url_to_open(), stack)
+        except StoreUnavailableError as error:
+            if error.has_refused or time.monotonic() > deadline:
+                raise
+        time.sleep(_START_POLL_SECONDS)
 
 
 def _is_allowed_now(place: OldPlace) -> bool:

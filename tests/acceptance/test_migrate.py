@@ -6,7 +6,6 @@ import io
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,8 +14,9 @@ import redis
 
 from ledger import Keys
 from tests.support.builders import task_id
-from tests.support.markdown import DOCS, blocks
+from tests.support.markdown import DOCS, blocks, section
 from tests.support.old_towns import MIXED, contents, dump, fill, fill_many
+from tests.support.tinytown import write_programs
 from tests.support.towns import client_of
 from tests.support.tt import Tt, start_process
 
@@ -252,36 +252,13 @@ def test_skipped_records_never_reach_a_terminal_raw(tt: Tt, old: redis.Redis) ->
     assert "x1b[31mred" in ran.err
 
 
-STAND_IN = """\
-#!{python}
-import sys
-
-import redis
-
-client = redis.Redis(unix_socket_path=sys.argv[2])
-if sys.argv[3] == "--scan":
-    print(*(key.decode() for key in client.scan_iter(match=sys.argv[5])), sep="\\n")
-else:
-    try:
-        answer = client.execute_command(*sys.argv[3:])
-        print(answer.decode() if isinstance(answer, bytes) else answer)
-    except redis.ResponseError as error:
-        print(error)
-"""
-"""As much of redis-cli as the guide needs; not everybody has one."""
-
-
 def test_guide_leads_back_to_tinytown_and_to_another_migration(
     tt: Tt, town: Path, old: redis.Redis, tmp_path: Path
 ) -> None:
     """Its shell lines rename every old key back, byte for byte; its further ones let a migration begin anew."""
-    (tmp_path / "bin").mkdir()
-    stand_in = tmp_path / "bin" / "redis-cli"
-    stand_in.write_text(STAND_IN.format(python=sys.executable), encoding="utf-8")
-    stand_in.chmod(0o700)
-    path = os.pathsep.join([str(stand_in.parent), str(Path(sys.executable).parent), os.environ["PATH"]])
+    path = write_programs(tmp_path / "bin")
     guide = (DOCS / "howto" / "upgrade-from-tinytown.md").read_text(encoding="utf-8").replace("my-town", "demo")
-    go_back, begin_anew = [block.text for block in blocks(guide) if block.language == "sh"]
+    go_back, begin_anew = [block.text for block in blocks(section(guide, "## Go back")) if block.language == "sh"]
     uuid_of_digits = "10000000-0000-4000-8000-000000000001"
     old.set(f"tt:task:{uuid_of_digits}", "no JSON")
     before = contents(old, Keys("demo"))
