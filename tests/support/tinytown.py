@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
 import redis
@@ -20,7 +20,7 @@ from redis.retry import Retry
 from tests.support.waiting import wait_until
 from town.server import find_binary
 
-PASSWORD: Final = "tt_01c6369a8abe54a1"  # noqa: S105 - of a server that lives as long as a test
+PASSWORD: Final = "tt_01c6369a8abe54a1"
 REAL_KEYS: Final = Path(__file__).parents[3] / "shared" / "data" / "tinytown-0.6-keys.json"
 """What a town of the real program left, key by key, where it is beside this checkout."""
 
@@ -46,13 +46,20 @@ command = "claude --print"
 """
 """The keys that 0.6 and 0.10 write, less those of townhall."""
 
+_HASH_FIELDS: Final = (
+    *("id", "description", "state", "assigned_to", "created_at", "updated_at"),
+    *("started_at", "completed_at", "result", "parent_id"),
+)
+
 _REDIS_CLI: Final = """\
 #!{python}
 import sys
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
-client = redis.Redis(unix_socket_path=sys.argv[2])
+client = redis.Redis(unix_socket_path=sys.argv[2], retry=Retry(NoBackoff(), 0))
 if sys.argv[3] == "--scan":
     print(*(key.decode() for key in client.scan_iter(match=sys.argv[5])), sep="\\n")
 else:
@@ -68,11 +75,14 @@ else:
 """As much of redis-cli as the guide needs; not everybody has one."""
 
 
-def write_settings(
-    folder: Path, *, name: str = "demo", socket_path: str = ".tt/redis.sock", port: int | None = None
+def write_town(
+    folder: Path, home: Path, *, name: str = "demo", socket_path: str = ".tt/redis.sock", port: int | None = None
 ) -> None:
-    """A town's `tinytown.toml`; with `port` its server is the central one, with a password."""
-    (folder / ".tt").mkdir(exist_ok=True)
+    """What Tinytown's `tt init` makes, but for its server; with `port` that is the central one, with a password."""
+    for path in (folder / ".tt" / "logs", home / ".tt"):
+        path.mkdir(parents=True, exist_ok=True)
+    quoted = msgspec.json.encode(str(folder)).decode()
+    (home / ".tt" / "towns.toml").write_text(f'[[towns]]\npath = {quoted}\nname = "{folder.name}"\n', encoding="utf-8")
     text = _SETTINGS.format(
         name=msgspec.json.encode(name).decode(),
         is_central="false" if port is None else "true",
@@ -142,12 +152,9 @@ def make_hashes(client: redis.Redis, pattern: str) -> int:
     """What Tinytown's `tt migrate --hash --force` does to JSON values: each becomes a Hash; how many did."""
     changed = 0
     for key in list(client.scan_iter(match=pattern, _type="string")):
-        fields = msgspec.json.decode(client.get(key) or b"")  # type: ignore[arg-type]  # a client without await
-        kept = {name: value for name, value in fields.items() if value is not None}
-        texts = {
-            name: value if isinstance(value, str) else msgspec.json.encode(value).decode() for name, value in kept.items()
-        }
+        fields = msgspec.json.decode(cast("bytes", client.get(key)))
+        texts = {name: fields[name] for name in _HASH_FIELDS if isinstance(fields.get(name), str)}
         client.delete(key)
-        client.hset(key, mapping=texts)
+        client.hset(key, mapping=texts | {"tags": msgspec.json.encode(fields["tags"]).decode()})
         changed += 1
     return changed
