@@ -30,7 +30,6 @@ from town.trust import allow, is_granted, source_grant, trusts_everything
 DUMP_FILE: Final = "dump.rdb"
 AOF_FILE: Final = "redis.aof"
 """In `.tt`: what Tinytown's `tt save` wrote."""
-PASSWORD_VARIABLE: Final = "TINYTOWN_REDIS_PASSWORD"  # noqa: S105 - the name of a variable
 HOST: Final = "127.0.0.1"
 PORT: Final = 6379
 PORT_END: Final = 65_536
@@ -78,7 +77,7 @@ class OldPlace(Struct, frozen=True):
 
     def url_to_open(self) -> str:
         """The URL with the password that belongs to it: from the user's environment, the town's file, or what is kept."""
-        password = os.environ.get(PASSWORD_VARIABLE) or self.password
+        password = os.environ.get("TINYTOWN_REDIS_PASSWORD") or self.password
         if password is None or self.url.startswith("unix://"):
             return with_password(self.url)
         scheme, _, rest = self.url.partition("://")
