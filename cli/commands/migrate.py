@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
+from enum import StrEnum
 from typing import Annotated, Any, NamedTuple
 
 import typer
@@ -34,12 +35,17 @@ from town import (
 KEYS_SHOWN_MAX = 20
 START_SECONDS_MAX = 1.0
 _START_POLL_SECONDS = 0.05
-_NOT_ALLOWED = "not allowed"
-_SILENT = "silent"
-_OWN = "own"
-_EMPTY = "empty"
-_READ = "read"
-_LEFT = "left"
+
+
+class _State(StrEnum):
+    """What came of looking at a place; the words are those of json.md."""
+
+    NOT_ALLOWED = "not allowed"
+    SILENT = "silent"
+    OWN = "own"
+    EMPTY = "empty"
+    READ = "read"
+    LEFT = "left"
 
 
 def migrate(
@@ -113,10 +119,10 @@ def _migrate(town: Town, from_url: str | None, *, dry_run: bool, force: bool, as
 
 
 class _Seen(NamedTuple):
-    """A place that Tinytown's settings or files name, and what came of looking: `state` is one of json.md's words."""
+    """A place that Tinytown's settings or files name, and what came of looking."""
 
     place: OldPlace
-    state: str
+    state: _State
     problem: str = ""
 
 
@@ -131,7 +137,7 @@ class _Found(NamedTuple):
     @property
     def has_unseen_tasks(self) -> bool:
         """Whether there may be tasks in a place that could not be looked at."""
-        return any(each.state in (_NOT_ALLOWED, _SILENT) for each in self.seen)
+        return any(each.state in (_State.NOT_ALLOWED, _State.SILENT) for each in self.seen)
 
 
 def _find(town: Town, from_url: str | None, stack: ExitStack, *, is_asking: bool) -> _Found:
@@ -143,20 +149,20 @@ def _find(town: Town, from_url: str | None, stack: ExitStack, *, is_asking: bool
     seen: list[_Seen] = []
     for place in town.old_places():
         if not place.is_allowed and not (is_asking and _is_allowed_now(place)):
-            seen.append(_Seen(place, _NOT_ALLOWED))
+            seen.append(_Seen(place, _State.NOT_ALLOWED))
             continue
         try:
             other = _look_patiently(town, place, stack)
         except StoreUnavailableError as error:
-            seen.append(_Seen(place, _SILENT, error.problem))
+            seen.append(_Seen(place, _State.SILENT, error.problem))
         except MigrationSourceError:
-            seen.append(_Seen(place, _OWN))
+            seen.append(_Seen(place, _State.OWN))
         else:
-            if other[1].has_work and source is None:
+            if other[1].tasks and source is None:
                 found, source = other, f"Tinytown's server at {visible(place.where)}"
-                seen.append(_Seen(place, _READ))
+                seen.append(_Seen(place, _State.READ))
             else:
-                seen.append(_Seen(place, _LEFT if other[1].tasks else _EMPTY))
+                seen.append(_Seen(place, _State.LEFT if other[1].tasks else _State.EMPTY))
     return _Found(*found, source, seen)
 
 
@@ -274,21 +280,23 @@ def _say_outlook(town: Town, found: _Found) -> None:
 def _say_places(town: Town, found: _Found) -> None:
     """The other servers that Tinytown's settings or files name: what is there, or how to get to it."""
     again = f"tt migrate --town {shlex.quote(str(town.folder))}"
-    seen = [each for each in found.seen if found.source is None or each.state not in (_NOT_ALLOWED, _SILENT)]
+    seen = [
+        each for each in found.seen if found.source is None or each.state not in (_State.NOT_ALLOWED, _State.SILENT)
+    ]
     for place, state, problem in seen:
         where, named_by = visible(place.where), visible(place.named_by)
         match state:
-            case "not allowed":
+            case _State.NOT_ALLOWED:
                 warn(
                     f"{named_by} says that Tinytown keeps its tasks at {where}, and nobody has allowed to connect there."
                     f" If that is yours: `tt trust --town {shlex.quote(str(town.folder))}`, then `{again}`."
                 )
-            case "silent":
+            case _State.SILENT:
                 warn(f"{named_by} says that Tinytown keeps its tasks at {where}. That server {problem}.")
                 _say_how_to_start(place, again)
-            case "empty":
+            case _State.EMPTY:
                 say(f"{where}, which {named_by} names, has none that is left to adopt either.")
-            case "left":
+            case _State.LEFT:
                 warn(f"{where} has old tasks too. Run `{again}` once more after this.")
     durability = town.durability() if found.outlook.tasks else None
     for problem in () if durability is None else durability.problems:
