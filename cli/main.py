@@ -27,6 +27,7 @@ from cli.exits import Exit, exit_code
 from cli.gate import close_gate
 from cli.output import flush, going_on_unheard, say, say_abort, say_error, say_usage_error
 from cli.signals import obey_stop_signals
+from cli.tinytown_words import hint_for, in_our_words
 from cli.work_command import WorkCommand
 from ledger import LedgerError
 
@@ -105,9 +106,13 @@ app.command(rich_help_panel=_TOWNS)(demo)
 def main(arguments: Sequence[str] | None = None) -> None:
     """The program `tt`; ends with SystemExit. `arguments` are those after the program's name, None takes the process's."""
     close_gate()
+    words = in_our_words(sys.argv[1:] if arguments is None else arguments)
+    hint = hint_for(words)
+    if hint is not None:
+        _leave(hint, Exit.USAGE)
     try:
         # Not left to Typer, which would say a mistake in the words it was made in.
-        code = app(arguments, prog_name="tt", standalone_mode=False)
+        code = app(words, prog_name="tt", standalone_mode=False)
     except TyperException as error:
         say_usage_error(error)
         sys.exit(error.exit_code)

@@ -27,7 +27,7 @@ def plan_rows(plan: Plan, push: PushReceipt | None) -> tuple[list[str], list[lis
     rows: list[list[Cell]] = []
     for branch, task in _tree(plan):
         found = None if push is None else push.found.get(task.id)
-        agent = task.agent if task.agent is not None else (found and found.assigned_to) or plan.default_agent
+        agent = task.agent if task.agent is not None else (found and found.holder) or plan.default_agent
         row: list[Cell] = [
             branch + visible(task.id),
             state_cell(task.status or (State.PENDING if found is None else found.state)),

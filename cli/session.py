@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, Self
 
+import typer
 from rich.progress import Progress, TaskID
 
-from cli.output import progress_bar, warn
-from cli.text import counted, short_id
-from ledger import LedgerError, OutdatedProjectionError, Position
-from town import Town
+from cli.output import progress_bar, say, warn
+from cli.text import counted, short_id, visible
+from ledger import InvalidValueError, LedgerError, OutdatedProjectionError, Position
+from town import Town, UnfitNameError, name_ledger
 
 DAMAGED_TOLD_MAX: Final = 3
 """How many damaged tasks are named beside what a command shows; `tt verify` names all."""
@@ -26,12 +28,33 @@ def opened(path: Path | None, actor: str | None, *, is_following: bool = False) 
 
     Where an older program projected it, that is said once: at the end, or first where the command goes on for ever.
     """
-    with Town.open(path, actor=actor) as town, _ProjectionBar() as bar:
+    with named_once(lambda: Town.open(path, actor=actor)) as town, _ProjectionBar() as bar:
         if town.server_warning is not None:
             warn(town.server_warning)
         town.progress = bar.show
         with _outdated_told(town, is_first=is_following), _damage_told(town), _loss_told(town):
             yield town
+
+
+def named_once(open_town: Callable[[], Town]) -> Town:
+    """The town; where Tinytown's name of it does not fit, a person at a terminal is asked once what the ledger is called.
+
+    UnfitNameError where nobody is there to be asked.
+    """
+    try:
+        return open_town()
+    except UnfitNameError as error:
+        if not sys.stdin.isatty():
+            raise
+        say(f"The town is called {visible(error.name)}, which cannot be part of the ledger's keys. Both names stay.")
+        while True:
+            name = typer.prompt("What is the ledger to be called?", default=error.suggested)
+            try:
+                name_ledger(error.folder, name)
+                break
+            except InvalidValueError as problem:
+                say(str(problem))
+        return open_town()
 
 
 @contextmanager

@@ -97,13 +97,13 @@ def _is_as_created(task: Task, command: CreateTask) -> bool:
 
 def _assign(task: Task, command: AssignTask) -> list[Event]:
     _require_open(task, TaskAssigned)
-    return [] if task.assigned_to == command.agent else [TaskAssigned(command.agent)]
+    return [] if task.holder == command.agent else [TaskAssigned(command.agent)]
 
 
 def _claim(task: Task, command: ClaimTask) -> list[Event]:
     _require_open(task, TaskAssigned)
     _require_holder(task, command.agent)
-    return [] if task.assigned_to == command.agent else [TaskAssigned(command.agent)]
+    return [] if task.holder == command.agent else [TaskAssigned(command.agent)]
 
 
 def _start(task: Task, command: StartTask) -> list[Event]:
@@ -187,13 +187,14 @@ def _lead_to_running(task: Task, agent: str | None, action: str) -> list[Event]:
     """What comes before `action`, so that the ledger shows an open task assigned and started."""
     if agent is not None:
         _require_holder(task, agent)
+        if task.holder is None:
+            # A record may be adopted as assigned or running, and nobody has it.
+            return [TaskAssigned(agent), TaskStarted()]
     if task.state in STATES[TaskCompleted]:
         return []
     if task.state in STATES[TaskStarted]:
         return [TaskStarted()]
-    if agent is None:
-        raise TaskUnassignedError(task.id, action)
-    return [TaskAssigned(agent), TaskStarted()]
+    raise TaskUnassignedError(task.id, action)
 
 
 def _require_open(task: Task, fact: type[Event]) -> None:
@@ -203,8 +204,8 @@ def _require_open(task: Task, fact: type[Event]) -> None:
 
 
 def _require_holder(task: Task, agent: str) -> None:
-    if task.assigned_to not in (None, agent):
-        raise TaskHeldError(task.id, holder=str(task.assigned_to), agent=agent)
+    if task.holder not in (None, agent):
+        raise TaskHeldError(task.id, holder=str(task.holder), agent=agent)
 
 
 _DECISIONS: Final[dict[type[Command], Callable[[Task, Any], list[Event]]]] = {

@@ -5,7 +5,7 @@ Plans, imports and adoption go through here: what they say of a task becomes fac
 
 from __future__ import annotations
 
-from ledger.errors import TaskDamagedError
+from ledger.errors import InvalidValueError, TaskDamagedError
 from ledger.events import (
     Event,
     Source,
@@ -30,8 +30,9 @@ from ledger.values import Checked
 class WishedTask(Checked, frozen=True, kw_only=True):
     """A task as somebody outside the ledger says it should be.
 
-    A pending task has no agent; an assigned, running, completed or failed one has. `result` counts in terminal states
-    only, `source` where the task is made. InvalidValueError where a text, name or tag does not fit.
+    A pending task has no agent; an assigned, running, completed or failed one has, unless it was adopted so and nothing
+    has to lead there. `result` counts in terminal states only, `source` where the task is made. InvalidValueError where a
+    text, name or tag does not fit.
     """
 
     description: str
@@ -45,17 +46,16 @@ class WishedTask(Checked, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.state is State.PENDING:
-            assert self.agent is None, "a pending task has no agent"
-        elif self.state is not State.CANCELLED:
-            assert self.agent is not None, f"a task that is {self.state} has an agent"
+        if self.state is State.PENDING and self.agent is not None:
+            raise InvalidValueError("agent", "is given for a pending task", "Wish it assigned, or without an agent.")
 
 
 def reconcile(task: Task | None, wished: WishedTask | None) -> list[Event]:
     """The fewest events, oldest first, after which `task` is as `wished`; empty where it is so already.
 
     None means that the task is not there, or is to be removed. A parent is taken as given: that no circle closes is
-    the caller's to know. TaskDamagedError.
+    the caller's to know. A task that was adopted pending and with an agent counts as nobody's. InvalidValueError where
+    somebody has to have the task on the way, and the wish names nobody; TaskDamagedError.
     """
     events = _lead_from(task, wished)
     if events and task is not None and task.damaged_at is not None:
@@ -72,7 +72,7 @@ def _lead_from(task: Task | None, wished: WishedTask | None) -> list[Event]:
     tagged = _tag(task, wished)
     changed = _change_content(task, wished)
     if not task.state.is_terminal:
-        return [*tagged, *changed, *_lead(task.state, task.assigned_to, wished)]
+        return [*tagged, *changed, *_lead(task.state, task.holder, wished)]
     if changed or not _has_ended_so(task, wished):
         return [*tagged, TaskReopened(), *changed, *_lead(State.PENDING, None, wished)]
     return tagged
@@ -105,15 +105,15 @@ def _lead(state: State, agent: str | None, wished: WishedTask) -> list[Event]:
             return [] if state is State.PENDING else [TaskRequeued()]
         case State.ASSIGNED:
             is_so = state is State.ASSIGNED and agent == wished.agent
-            return [] if is_so else [TaskAssigned(str(wished.agent))]
+            return [] if is_so else [_assigned(wished)]
         case State.CANCELLED:
             return [*_lead_to_agent(agent, wished.agent), TaskCancelled(wished.result)]
         case State.RUNNING:
-            return _lead_to_running(state, agent, str(wished.agent))
+            return _lead_to_running(state, agent, wished)
         case State.COMPLETED:
-            return [*_lead_to_running(state, agent, str(wished.agent)), TaskCompleted(wished.result)]
+            return [*_lead_to_running(state, agent, wished), TaskCompleted(wished.result)]
         case State.FAILED:
-            return [*_lead_to_running(state, agent, str(wished.agent)), TaskFailed(wished.result)]
+            return [*_lead_to_running(state, agent, wished), TaskFailed(wished.result)]
 
 
 def _lead_to_agent(agent: str | None, wished: str | None) -> list[Event]:
@@ -122,7 +122,13 @@ def _lead_to_agent(agent: str | None, wished: str | None) -> list[Event]:
     return [TaskRequeued()] if wished is None else [TaskAssigned(wished)]
 
 
-def _lead_to_running(state: State, agent: str | None, wished: str) -> list[Event]:
-    if agent != wished:
-        return [TaskAssigned(wished), TaskStarted()]
+def _lead_to_running(state: State, agent: str | None, wished: WishedTask) -> list[Event]:
+    if agent != wished.agent or state is State.PENDING:
+        return [_assigned(wished), TaskStarted()]
     return [] if state is State.RUNNING else [TaskStarted()]
+
+
+def _assigned(wished: WishedTask) -> TaskAssigned:
+    if wished.agent is None:
+        raise InvalidValueError("agent", f"is missing: a task becomes {wished.state} by somebody", "Name the agent.")
+    return TaskAssigned(wished.agent)

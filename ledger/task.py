@@ -81,6 +81,11 @@ class Task(Struct, kw_only=True, gc=False):
         return Position(self.at)
 
     @property
+    def holder(self) -> str | None:
+        """Who has the task: nobody has a pending one, also where a record that was adopted named somebody."""
+        return None if self.state is _PENDING else self.assigned_to
+
+    @property
     def created_at(self) -> datetime:
         return from_ms(self.created_at_ms)
 

@@ -41,16 +41,18 @@ from town.errors import (
     SettingsError,
     TownExistsError,
     TownNotFoundError,
+    UnfitNameError,
 )
 from town.event_filter import EVERY_EVENT, EventFilter
 from town.event_reader import EVENTS_COUNT
-from town.folder import RedisSettings, Settings, absolute, is_town, read_settings, start_of_search
+from town.folder import RedisSettings, Settings, absolute, is_town, name_ledger, read_settings, start_of_search
 from town.hierarchy import Branch
 from town.legacy import LegacyKeys
 from town.local_zone import in_local_zone
 from town.mend import AffectedTask, Loss, LostEvent, LostEvents, MendedTown
 from town.migration import Migration, MigrationReport
 from town.moment import WHEN_HELP, Moment, parse_moment
+from town.old_places import OldPlace
 from town.plan import Plan, PlanFault, PlannedTask
 from town.plan_file import PLAN_FILE, PlanFile, make_plan_file, read_plan_file
 from town.plan_receipts import PlanChange, PlanComparison, PlanKept, PullChange, PullReceipt, PushReceipt
@@ -114,6 +116,7 @@ __all__ = [
     "MomentError",
     "NotOursError",
     "NotTrustedError",
+    "OldPlace",
     "Outcome",
     "Outlook",
     "OvertakenError",
@@ -166,6 +169,7 @@ __all__ = [
     "TownNotFoundError",
     "TownState",
     "TrustReport",
+    "UnfitNameError",
     "Waited",
     "Worker",
     "WorkerMetrics",
@@ -181,6 +185,7 @@ __all__ = [
     "is_town",
     "look_at_trust",
     "make_plan_file",
+    "name_ledger",
     "opened_repair",
     "parse_moment",
     "read_plan_file",

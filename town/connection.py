@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -119,7 +120,7 @@ def connect(folder: Path, settings: Settings, *, is_starting: bool = True) -> Co
         for attempt in range(1, CONNECT_ATTEMPTS_MAX + 1):
             try:
                 if connection.server is not None:
-                    _make_ready(connection.server, is_starting=is_starting)
+                    _make_ready(connection.server, folder, is_starting=is_starting)
                 connection.check()
                 break
             except StoreUnavailableError as error:
@@ -155,13 +156,27 @@ def connect_to_read(url: str) -> Connection:
     return connection
 
 
-def _make_ready(server: EmbeddedServer, *, is_starting: bool) -> None:
+def _make_ready(server: EmbeddedServer, folder: Path, *, is_starting: bool) -> None:
     """Start the town's own server where it is down; ForeignServerError where another one listens in its place."""
     if is_starting and not server.answers():
         server.start()
     # Looked at once more: one that was told to stop may have ended, and another been started, between the two looks.
     if not server.is_running() and server.answers() and not server.is_running():
-        raise ForeignServerError(server.where)
+        raise ForeignServerError(server.where, _advice_on_foreign_server(folder))
+
+
+def _advice_on_foreign_server(folder: Path) -> str | None:
+    """What leads to the tasks in a server of Tinytown 0.5, which listens where the town's own is to be; None for others."""
+    from town.old_places import is_tinytowns, start_words  # noqa: PLC0415 - only where another server is in the way
+
+    if not is_tinytowns(folder):
+        return None
+    socket = shlex.quote(str(folder / SOCKET_FILE))
+    return (
+        "By tinytown.toml it may be Tinytown's, and hold its tasks. Let it save them and make room:"
+        f" `redis-cli -s {socket} SHUTDOWN SAVE`. Then start it where `tt migrate` looks for it:"
+        f" `{start_words(folder, folder)}`, and run `tt migrate`. If it is none of Tinytown's, stop it, or set [redis] url."
+    )
 
 
 def server_url(settings: Settings) -> str | None:

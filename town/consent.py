@@ -9,6 +9,7 @@ from msgspec import Struct
 from town.data_folder import DataFolder, DataSize
 from town.errors import NotOursError
 from town.folder import absolute, is_town, read_settings, setting_place, start_of_search
+from town.old_places import OldPlace, find_old_places
 from town.passwords import shown_url
 from town.permission import refuse_program
 from town.search import find_folder, refuse_foreign
@@ -23,6 +24,7 @@ class TrustReport(Struct, frozen=True):
     folder: Path
     name: str | None
     url: str | None
+    sources: tuple[OldPlace, ...]
     is_data_asked: bool
     questions: tuple[str, ...]
 
@@ -35,6 +37,7 @@ def look_at_trust(path: Path | None) -> TrustReport:
     folder = _folder(path)
     name = url = None
     questions: list[str] = []
+    sources: list[OldPlace] = []
     if is_town(folder):
         settings = read_settings(folder)
         name = settings.name
@@ -42,6 +45,10 @@ def look_at_trust(path: Path | None) -> TrustReport:
         if settings.redis.url is not None and not is_granted(connection_grant(folder, settings.redis.url)):
             url = settings.redis.url
             questions.append(f"connect to {shown_url(url)}  ({setting_place(folder, 'url')})")
+        sources = [place for place in find_old_places(folder) if place.is_asked and not place.is_granted]
+        questions += [
+            f"read Tinytown's tasks from {shown_url(each.url)} in `tt migrate`  ({each.named_by})" for each in sources
+        ]
     data = DataFolder(folder)
     is_data_asked = False
     if data.exists():
@@ -49,13 +56,15 @@ def look_at_trust(path: Path | None) -> TrustReport:
         is_data_asked = not data.is_known()
         if is_data_asked:
             questions.append(_look_at_data(data, size))
-    return TrustReport(folder, name, url, is_data_asked, tuple(questions))
+    return TrustReport(folder, name, url, tuple(sources), is_data_asked, tuple(questions))
 
 
 def grant_trust(report: TrustReport) -> None:
     """Allow what was shown. FolderRefusedError where `~/.tt` cannot be written."""
     if report.url is not None:
         allow(connection_grant(report.folder, report.url), report.folder)
+    for source in report.sources:
+        source.allow()
     if report.is_data_asked:
         DataFolder(report.folder).trust()
 

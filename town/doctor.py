@@ -7,7 +7,7 @@ from typing import Any, Final, cast
 
 from msgspec import Struct
 
-from ledger import LedgerDamagedError, ViewsIncompleteError, redis_errors
+from ledger import BEGINNING, LedgerDamagedError, ViewsIncompleteError, redis_errors
 from town.connection import Connection
 from town.data_folder import DataFolder
 from town.durability import read_durability
@@ -195,7 +195,10 @@ def _worker(town: Town) -> Check:
 
 def _old_tasks(town: Town) -> list[Check]:
     """Only a town that may have been forgotten has this check."""
-    if not town.has_old_tasks(calls_max=OLD_TASKS_CALLS_MAX):
+    if town.has_old_tasks(calls_max=OLD_TASKS_CALLS_MAX):
+        words = "the town has no events, and the server has tasks from before the ledger: `tt migrate --dry-run`"
+    elif town.end() == BEGINNING and town.old_places():
+        words = "the town has no events, and Tinytown kept its tasks elsewhere: `tt migrate --dry-run` says where"
+    else:
         return []
-    words = "the town has no events, and the server has tasks from before the ledger: `tt migrate --dry-run`"
     return [Check("old tasks", CheckState.WARNING, words)]

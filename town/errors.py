@@ -5,6 +5,7 @@ CommandRejectedError
   TownExistsError            the folder is a town of another name
   FolderRefusedError         a file or folder cannot be read or written
   SettingsError              tinytown.toml or towns.toml is not as it should be
+    UnfitNameError           Tinytown's name of the town cannot be part of keys, and no other one is given
   NotTrustedError            a folder would make `tt` connect or load data, and this user has not allowed it
   NotOursError               something that `tt` opens is a link, another user's, or open to others
   ProgramRefusedError        a town's file names a program to run
@@ -126,6 +127,24 @@ class SettingsError(CommandRejectedError):
         self.path = path
         self.problem = problem
         super().__init__(f"{path}: {problem}. Correct the file; docs/reference/settings.md lists what it may hold.")
+
+
+class UnfitNameError(SettingsError):
+    """Tinytown's name of the town cannot be part of the ledger's keys, and nobody has said yet what to call it."""
+
+    def __init__(self, path: Path, name: str, problem: str, *, folder: Path, suggested: str) -> None:
+        """`problem` is what is wrong with it, in a sentence."""
+        self.path = path
+        self.name = name
+        self.folder = folder
+        self.suggested = suggested
+        self.problem = problem
+        CommandRejectedError.__init__(
+            self,
+            f"{path}: {problem} If it is the name that Tinytown gave the town, it stays, and its keys too: say once what"
+            f" the ledger is called, `tt init --town {shlex.quote(str(folder))} --name {suggested}`."
+            " Correct the file if it is a mistake; docs/reference/settings.md has the rule.",
+        )
 
 
 class NotTrustedError(CommandRejectedError):
@@ -373,11 +392,12 @@ class DiskFullError(ServerEndedError):
 class ForeignServerError(StoreUnavailableError):
     """Something else listens on the town's socket: its events would not be kept in the town's folder."""
 
-    def __init__(self, where: str) -> None:
+    def __init__(self, where: str, advice: str | None = None) -> None:
         super().__init__(
             where,
             "does not hold this folder's lock",
-            "It is not the town's own, or its .tt folder was removed while it ran. Stop it, restore .tt, or set [redis] url.",
+            advice
+            or "It is not the town's own, or its .tt folder was removed while it ran. Stop it, restore .tt, or set [redis] url.",
             has_refused=True,
         )
 

@@ -21,9 +21,10 @@ from typing import Final
 import msgspec
 import tomli_w
 from msgspec import Struct
+from msgspec.structs import replace
 
 from ledger import TOWN_NAME_CHARS_MAX, TOWN_NAMES_RESERVED, InvalidValueError, check_town_name
-from town.errors import FolderRefusedError, SettingsError, TownExistsError
+from town.errors import FolderRefusedError, SettingsError, TownExistsError, UnfitNameError
 from town.plain_file import open_plain
 from town.repository import branch, find_repository
 from town.undo import Undo
@@ -49,11 +50,27 @@ class RedisSettings(Struct, frozen=True):
     hash_tag: bool = False
 
 
+class TownSettings(Struct, frozen=True):
+    """`[town]`: the name that the ledger's keys carry, where Tinytown's `name` does not fit them."""
+
+    ledger_name: str | None = None
+
+
 class Settings(Struct, frozen=True):
-    """What `tinytown.toml` may say. Other keys are Tinytown's, and left alone."""
+    """What `tinytown.toml` may say. Other keys are Tinytown's, and left alone.
+
+    `name` is the one that our keys carry; `old_name` that of Tinytown's, where it is another.
+    """
 
     name: str
     redis: RedisSettings = RedisSettings()
+    town: TownSettings = TownSettings()
+    old_name: str | None = None
+
+    @property
+    def is_named_anew(self) -> bool:
+        """Whether `name` is not in the file yet."""
+        return self.old_name is not None and self.town.ledger_name is None
 
 
 def start_of_search(path: Path | str | None = None) -> Path:
@@ -89,16 +106,58 @@ def absolute(path: Path) -> Path:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path)) from error
 
 
-def read_settings(folder: Path) -> Settings:
-    """What the town's `tinytown.toml` says. SettingsError; NotOursError where it is a link or another user's."""
+def read_settings(folder: Path, *, ledger_name: str | None = None) -> Settings:
+    """What the town's `tinytown.toml` says. NotOursError where it is a link or another user's.
+
+    `ledger_name` is taken where Tinytown's name does not fit and the file has no other one. SettingsError; UnfitNameError
+    where there is no name that fits.
+    """
     path = folder / SETTINGS_FILE
-    table = _parse_toml(path, _read_settings_file(path))
     try:
-        settings = msgspec.convert(table, Settings)
-        check_town_name(settings.name)
+        settings = replace(msgspec.convert(read_settings_table(folder), Settings), old_name=None)
+        named = settings.town.ledger_name
+        if named is not None:
+            check_town_name(named)
+            return replace(settings, name=named, old_name=None if named == settings.name else settings.name)
+        try:
+            check_town_name(settings.name)
+        except InvalidValueError as error:
+            if not settings.name.strip():
+                raise
+            if ledger_name is not None:
+                return replace(settings, name=ledger_name, old_name=settings.name)
+            raise UnfitNameError(
+                path, settings.name, str(error), folder=folder, suggested=fit_name(settings.name)
+            ) from error
     except (msgspec.ValidationError, InvalidValueError) as error:
         raise SettingsError(path, str(error).rstrip(".")) from error
     return settings
+
+
+def read_settings_table(folder: Path) -> dict[str, object]:
+    """All that the town's `tinytown.toml` says, Tinytown's keys too. Errors as for `read_settings`."""
+    path = folder / SETTINGS_FILE
+    return _parse_toml(path, _read_settings_file(path))
+
+
+def name_ledger(folder: Path, name: str) -> None:
+    """Say in the town's `tinytown.toml` what the ledger is called; the rest of the file stays as it is. SettingsError."""
+    check_town_name(name)
+    path = folder / SETTINGS_FILE
+    content = _read_settings_file(path)
+    line = f'ledger_name = "{name}"\n'
+    text = content.decode()
+    if "town" not in read_settings_table(folder):
+        separator = "" if text.endswith("\n") or not text else "\n"
+        text = f"{text}{separator}\n[town]\n{line}"
+    else:
+        text = re.sub(r"(?m)^(\s*\[\s*town\s*\].*)$", lambda found: f"{found[1]}\n{line.rstrip()}", text, count=1)
+    table = _parse_toml(path, text.encode())
+    town = table.get("town")
+    if not isinstance(town, dict) or town.get("ledger_name") != name:
+        raise SettingsError(path, f"has a table [town] that cannot be added to; write into it: {line.rstrip()}")
+    with refuse_os_errors(path):
+        write_by_rename(path, text.encode(), like=path.lstat())
 
 
 def settings_to_be(folder: Path, *, name: str | None = None, url: str | None = None) -> Settings:
@@ -107,7 +166,7 @@ def settings_to_be(folder: Path, *, name: str | None = None, url: str | None = N
     TownExistsError where it is a town of another name; SettingsError where it is at another URL.
     """
     if is_town(folder):
-        settings = read_settings(folder)
+        settings = read_settings(folder, ledger_name=None if name is None else check_town_name(name))
         if name not in (None, settings.name):
             raise TownExistsError(folder, settings.name)
         if url not in (None, settings.redis.url):

@@ -26,6 +26,7 @@ from town.folder import (
     absolute,
     add_gitignore_lines,
     is_town,
+    name_ledger,
     refuse_os_errors,
     settings_to_be,
     write_new_settings,
@@ -85,12 +86,14 @@ def make_town(start: Path, *, name: str | None, url: str | None, is_here: bool) 
             if is_here and place_of_new_town(start).folder != start:
                 _allow(own_town_grant(start), start, undo)
             connection = connect(place.folder, settings)
-            if is_new:
-                try:
+            try:
+                if is_new:
                     write_new_settings(place.folder, settings)
-                except BaseException:
-                    connection.close()
-                    raise
+                elif settings.is_named_anew:
+                    name_ledger(place.folder, settings.name)
+            except BaseException:
+                connection.close()
+                raise
     return MadeTown(place, settings, connection)
 
 

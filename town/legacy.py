@@ -35,7 +35,7 @@ class Legacy:
         self._client: Redis = town.connection.client
         self._keys: Keys = town.keys
         self._store: EventStore = town.store
-        self._old_keys = OldKeys(town.keys.town)
+        self._old_keys = OldKeys(town.old_name)
 
     def look(self) -> LegacyKeys:
         """What there is; nothing is written. Source: SCAN, MEMORY USAGE."""
@@ -73,8 +73,8 @@ class Legacy:
         """The id of the task whose old key this is, empty where it has none; None where it is no task's."""
         key = name.decode(errors="replace").removeprefix(self._keys.legacy(""))
         if key.startswith(self._keys.task("")):
-            # As the old keys call it, also where ours have a hash tag.
-            key = f"tt:{self._keys.town}{key.removeprefix(self._keys.prefix)}"
+            # As the old keys call it, also where ours have a hash tag or another name.
+            key = f"tt:{self._town.old_name}{key.removeprefix(self._keys.prefix)}"
         old = self._old_keys.kind_of(key)
         return old.id if old is not None and old.kind is KeyKind.TASK else None
 

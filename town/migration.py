@@ -122,6 +122,7 @@ class Migration:
         return Survey(
             self._reader,
             self._keys,
+            old_name=self._town.old_name,
             store=self._store,
             live=self._live,
             checkpoint=self._town.projector.checkpoints.position,
@@ -263,9 +264,12 @@ class Migration:
                 self._survey.skip(key, record)
                 continue
             try:
-                found.setdefault(entry.id, []).append((record, read_record(record, entry.id)))
+                old = read_record(record, entry.id)
             except ValueError as error:
+                # Another migration's snapshot may lie there by now.
                 self._survey.skip(key, str(error))
+                continue
+            found.setdefault(entry.id, []).append((record, old))
         facts = {entry.id: self._fact(found[entry.id], aliases) for entry in part if entry.id in found}
         # Of the ids that the aliases would lead to, too: no push of the same plan comes in between.
         guarded = [*facts, *(task_id_of_alias(self._keys.town, aliases[task]) for task in facts if task in aliases)]

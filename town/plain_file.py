@@ -33,7 +33,7 @@ def refuse_other_than_ours(path: Path, status: os.stat_result) -> None:
         if status.st_nlink > 1:
             raise NotOursError(path, "has another name elsewhere (a hard link)", "Put a copy in its place.")
     elif not stat.S_ISSOCK(mode):
-        # A socket is harmless here: nothing in a data folder is opened as one.
+        # A socket is harmless here: the one that is opened, Tinytown's, is looked at again (`old_places`).
         raise NotOursError(path, "is neither a file nor a folder", "Move it away.")
 
 

@@ -76,17 +76,17 @@ def _changes(
     if parent != task.parent_id or _is_lost(planned.parent, parent, names):
         values["parent"] = None if task.parent_id is None else names.get(task.parent_id, task.parent_id)
     if planned.result != (task.result if task.state.is_terminal else None):
-        values["result"] = task.result
+        values["result"] = task.result if task.state.is_terminal else None
     return values
 
 
 def _agent_change(plan: Plan, planned: PlannedTask, task: Task) -> dict[str, Value]:
-    if task.assigned_to is None:
+    if task.holder is None:
         # Where there is a default agent, a pending task has to say that nobody has it.
         wanted = NOBODY if plan.default_agent is not None and task.state is State.PENDING else None
         return {} if planned.agent == wanted else {"agent": wanted}
     said = planned.agent if planned.agent is not None else plan.default_agent
-    return {} if said == task.assigned_to else {"agent": task.assigned_to}
+    return {} if said == task.holder else {"agent": task.holder}
 
 
 def _is_lost(name: str | None, parent: str | None, names: Mapping[str, str]) -> bool:
@@ -99,9 +99,9 @@ def _table(plan: Plan, task: Task, names: Mapping[str, str]) -> dict[str, Value]
     return {
         "id": names[task.id],
         "description": task.description,
-        "agent": task.assigned_to or nobody,
+        "agent": task.holder or nobody,
         "status": str(task.state),
         "tags": task.tags,
         "parent": None if task.parent_id is None else names.get(task.parent_id, task.parent_id),
-        "result": task.result,
+        "result": task.result if task.state.is_terminal else None,
     }

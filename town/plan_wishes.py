@@ -23,6 +23,10 @@ _RANKS: Final = {
 }
 
 
+_SOMEBODYS: Final = frozenset({State.ASSIGNED, State.RUNNING, State.COMPLETED, State.FAILED})
+"""The states that a task comes to by somebody."""
+
+
 class Kept(Struct, frozen=True):
     """A field of a task that stays as it is in the town, although the plan says otherwise."""
 
@@ -59,6 +63,9 @@ def wish(
         if task.state.is_terminal:
             description = _unchanged(kept, "description", task.description, description) or description
             parent_id = _unchanged(kept, "parent", task.parent_id, parent_id)
+    if progress.agent is None and progress.state in _SOMEBODYS and not _is_so(task, progress, description, parent_id):
+        # What was adopted without an agent stays so until something has to lead there.
+        progress = progress._replace(agent=default_agent or actor)
     wished = WishedTask(
         description=description,
         state=progress.state,
@@ -74,9 +81,9 @@ def wish(
 
 def _wished_progress(planned: PlannedTask, task: Task | None, default_agent: str | None, actor: str) -> _Progress:
     """What the plan says of state, agent and result; where it says nothing, what is so already."""
-    holder = None if task is None else task.assigned_to
+    holder = None if task is None else task.holder
     state = planned.status or (State.PENDING if task is None else task.state)
-    agent = _wished_agent(planned, state, holder, default_agent, actor)
+    agent = _wished_agent(planned, state, task, default_agent, actor)
     if state is State.PENDING and agent is not None:
         state = State.ASSIGNED
     elif planned.status is None and planned.agent is not None and agent is None and holder is not None:
@@ -89,10 +96,13 @@ def _wished_progress(planned: PlannedTask, task: Task | None, default_agent: str
 
 
 def _wished_agent(
-    planned: PlannedTask, state: State, holder: str | None, default_agent: str | None, actor: str
+    planned: PlannedTask, state: State, task: Task | None, default_agent: str | None, actor: str
 ) -> str | None:
     if planned.agent is not None:
         return planned.agent or None
+    holder = None if task is None else task.holder
+    if task is not None and task.state is state and state in _SOMEBODYS:
+        return holder
     match state:
         case State.PENDING:
             # A default agent is for tasks that nobody has; one that is somebody's stays so.
@@ -104,7 +114,7 @@ def _wished_agent(
 
 
 def _without_going_back(task: Task, wished: _Progress, kept: list[Kept], *, said: State | None) -> _Progress:
-    now = _Progress(task.state, task.assigned_to, task.result)
+    now = _Progress(task.state, task.holder, task.result)
     if _RANKS[wished.state] < _RANKS[task.state]:
         kept.append(Kept("status", str(task.state), str(said or wished.state)))
         return now
@@ -114,9 +124,17 @@ def _without_going_back(task: Task, wished: _Progress, kept: list[Kept], *, said
         _unchanged(kept, "result", now.result, wished.result)
         return now
     is_taken_away = wished.agent is None or task.state is State.RUNNING
-    if task.assigned_to is not None and is_taken_away:
-        return wished._replace(agent=_unchanged(kept, "agent", task.assigned_to, wished.agent))
+    if task.holder is not None and is_taken_away:
+        return wished._replace(agent=_unchanged(kept, "agent", task.holder, wished.agent))
     return wished
+
+
+def _is_so(task: Task | None, wished: _Progress, description: str, parent_id: str | None) -> bool:
+    """Whether the task is as far as that already, and stays so: an ended one is opened again for nothing else either."""
+    if task is None or (task.state, task.holder) != (wished.state, wished.agent):
+        return False
+    now = (task.result, task.description, task.parent_id)
+    return not task.state.is_terminal or now == (wished.result, description, parent_id)
 
 
 def _unchanged(kept: list[Kept], field: str, town: str | None, plan: str | None) -> str | None:

@@ -338,7 +338,7 @@ def _twins(plan: Plan, tasks: Sequence[str]) -> list[PlanFault]:
 
 
 def _parent_faults(plan: Plan, found: _Found, *, is_forced: bool, is_only_new: bool = False) -> list[PlanFault]:
-    """Parents that are not there: never were, or were removed. A task that lies below a removed one already may stay so."""
+    """Parents that are not there: never were, or were removed. A task that lies below one of those already may stay so."""
     inside = frozenset(found.tasks)
     faults: list[PlanFault] = []
     for number, (planned, task, parent) in enumerate(zip(plan.tasks, found.tasks, found.parents, strict=True)):
@@ -347,10 +347,12 @@ def _parent_faults(plan: Plan, found: _Found, *, is_forced: bool, is_only_new: b
         state = found.task(task)
         if (is_only_new and state is not None) or (found.is_removed(task) and not is_forced):
             continue
+        if state is not None and state.parent_id == parent:
+            # It lies there already, below what was removed, or was never adopted.
+            continue
         if found.is_removed(parent):
-            is_so_already = state is not None and state.parent_id == parent
             is_brought_back = is_forced and parent in inside
-            if not is_so_already and not is_brought_back:
+            if not is_brought_back:
                 faults.append(
                     PlanFault(
                         f"its parent {quoted(planned.parent)} was removed from the town; {BRING_BACK}", number, "parent"

@@ -18,7 +18,7 @@ from ledger import BEGINNING, EventStore, Keys, OldRecord, Position, TaskAdopted
 from projections import LiveBoard, is_snapshot
 from town.old_reader import GONE, SCAN_KEYS_COUNT, OldReader, size_of
 from town.old_records import BARE_BACKLOG, Form, KeyKind, OldKeys, OldTask, read_agent_name, read_record
-from town.plan import find_circles
+from town.plan import find_circles, is_uuid
 
 ADOPTED_EVENTS_MAX: Final = 500
 ADOPTED_BYTES_MAX: Final = 8 * 1024 * 1024
@@ -49,7 +49,7 @@ class Outlook(Struct, frozen=True, kw_only=True):
     `backlog` is how many tasks the lists name, `finished` how many records are of tasks that are adopted already,
     `set_aside` how many keys that cannot be read lie in the place of our snapshots, `overwritten` in how many of those
     places something was written over a snapshot, `unadopted` the keys under `tt:<town>:legacy:` that an earlier migration
-    set aside so.
+    set aside so. `unnamed_agents` are the UUIDs of agents that no key gives a name, and how many tasks name each.
     """
 
     tasks: int
@@ -64,6 +64,7 @@ class Outlook(Struct, frozen=True, kw_only=True):
     skipped: tuple[Skipped, ...]
     irregular: tuple[Irregular, ...]
     unadopted: tuple[str, ...]
+    unnamed_agents: Mapping[str, int]
 
     @property
     def bare_records(self) -> int:
@@ -108,10 +109,14 @@ def _forms_of(places: bytes) -> tuple[Form, ...]:
     return tuple(Form(value) for value in sorted({place // 2 for place in places}))
 
 
+# Few agents have all the tasks: one text for each.
+_same: Final = lru_cache(maxsize=4_096)(lambda agent: agent)
+
+
 class Survey:
     """What one town's old tasks are, as `reader` reads them; `is_elsewhere` tells that it reads another server.
 
-    `checkpoint` tells where the town's snapshots stand.
+    `old_name` is what Tinytown's keys call the town, `checkpoint` tells where the town's snapshots stand.
     """
 
     def __init__(
@@ -119,6 +124,7 @@ class Survey:
         reader: OldReader,
         keys: Keys,
         *,
+        old_name: str,
         store: EventStore,
         live: LiveBoard,
         checkpoint: Callable[[], Position],
@@ -130,8 +136,10 @@ class Survey:
         self._live = live
         self._checkpoint_now = checkpoint
         self._is_elsewhere = is_elsewhere
-        self._old_keys = OldKeys(keys.town)
-        self._prefixes = {form: form.prefix(keys.town, KeyKind.TASK) for form in Form}
+        self._old_keys = OldKeys(old_name)
+        self._prefixes = {form: form.prefix(old_name, KeyKind.TASK) for form in Form}
+        # Not with a hash tag, and not where Tinytown calls the town otherwise.
+        self._is_in_place = not is_elsewhere and self._prefixes[Form.TOWN] == keys.task("")
         self.entries: dict[str, Entry] = {}
         self.finished: list[str] = []
         """Keys of records that are adopted already, and were not set aside."""
@@ -144,6 +152,7 @@ class Survey:
         self._unadopted: list[str] = []
         self._parents: dict[str, str] = {}
         self._wanted_aliases: dict[str, str] = {}
+        self._holders: dict[str, str] = {}
         self._aliases: dict[str, str] = {}
         self._at_top: set[str] = set()
         self._forms: Counter[str] = Counter()
@@ -274,7 +283,11 @@ class Survey:
         self._forms[_form_words(form, is_hash=is_hash)] += 1
         if is_read:
             entry.created_ms, entry.updated_ms, entry.form = old.created_ms, old.updated_ms, form.value
-            for kept, value in ((self._parents, old.parent_id), (self._wanted_aliases, old.alias)):
+            for kept, value in (
+                (self._parents, old.parent_id),
+                (self._wanted_aliases, old.alias),
+                (self._holders, None if old.assigned_to is None else _same(old.assigned_to)),
+            ):
                 if value is None:
                     kept.pop(old.id, None)
                 else:
@@ -285,7 +298,7 @@ class Survey:
 
     def _skip(self, key: str, why: str, form: Form, task: str, *, is_snapshot: bool = False) -> None:
         self._skipped[key] = why
-        if form is Form.TOWN and not is_snapshot and not self._is_elsewhere and not self._keys.hash_tag:
+        if form is Form.TOWN and not is_snapshot and self._is_in_place:
             self._in_our_place[key] = task
 
     def _note(self, task: str, what: str) -> None:
@@ -328,9 +341,23 @@ class Survey:
             if parent in missing:
                 self._note(task, f"its parent {parent} is not there")
         if self._parents:
-            for circle in find_circles([entry.id for entry in self._ordered()], self._parents):
+            above = self._above(parent for parent in outside if parent not in missing) | self._parents
+            for circle in find_circles([entry.id for entry in self._ordered()], above):
+                if circle[0] not in self.entries:
+                    continue
                 self._at_top.add(circle[0])
                 self._note(circle[0], "it lies below itself, in a circle; it goes to the top")
+
+    def _above(self, parents: Iterable[str]) -> dict[str, str]:
+        """Task -> parent, of tasks of the ledger that old tasks lie below: one that waited for its parent may close a circle."""
+        above: dict[str, str] = {}
+        unseen = list(parents)
+        while unseen:
+            found = [task for task in self._live.get_many(unseen) if task is not None and task.parent_id is not None]
+            above |= {task.id: str(task.parent_id) for task in found}
+            unseen = [task for task in dict.fromkeys(above[each.id] for each in found) if task not in above]
+            unseen = [task for task in unseen if task not in self.entries]
+        return above
 
     def outlook(self, *, is_projected_anew: bool) -> Outlook:
         """What was found. `is_projected_anew` tells that snapshots and views are an older program's."""
@@ -347,7 +374,12 @@ class Survey:
             skipped=self.skipped_keys(),
             irregular=self.irregular_tasks(),
             unadopted=tuple(sorted(key for key in self._unadopted if key.rpartition(":")[2] not in self.entries)),
+            unnamed_agents=self._unnamed_agents(),
         )
+
+    def _unnamed_agents(self) -> dict[str, int]:
+        counts = Counter(self._holders.values())
+        return {agent: counts[agent] for agent in sorted(counts) if is_uuid(agent) and self.agent_name(agent) == agent}
 
     def skipped_keys(self) -> tuple[Skipped, ...]:
         return tuple(Skipped(key, why) for key, why in sorted(self._skipped.items()))

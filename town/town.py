@@ -103,6 +103,7 @@ from town.hierarchy import Branch, Hierarchy, tree_on
 from town.legacy import Legacy
 from town.migration import Migration
 from town.moment import Moment
+from town.old_places import OldPlace, find_old_places, password_of
 from town.old_reader import OldReader
 from town.old_records import OldKeys
 from town.plan import Plan, PlanFault
@@ -147,6 +148,8 @@ class Town:
 
     def __init__(self, connection: Connection, *, folder: FoundFolder, settings: Settings, actor: str) -> None:
         self.name = settings.name
+        self.old_name = settings.old_name or settings.name
+        """What Tinytown calls the town: its keys carry that name."""
         self.folder = folder.folder
         self.found = folder
         """The folder, and why it is that one."""
@@ -407,15 +410,20 @@ class Town:
 
     # --- lost tasks --------------------------------------------------------------------------------------------
 
-    def lost_tasks(self, *, older_than_seconds: float = 0) -> list[LostTask]:
-        """Running tasks whose runner has no heartbeat, oldest first; of runs that began longer ago than that."""
+    def lost_tasks(self, *, from_agent: str | None = None, older_than_seconds: float = 0) -> list[LostTask]:
+        """Running tasks whose runner has no heartbeat, oldest first; of one agent, of runs that began longer ago than that."""
+        holder = None if from_agent is None else check_name(from_agent, "agent name")
         self.catch_up()
-        return self._reclaimer.find(older_than_seconds=older_than_seconds)
+        found = self._reclaimer.find(older_than_seconds=older_than_seconds)
+        return [lost for lost in found if holder in (None, lost.task.assigned_to)]
 
-    def reclaim(self, *, agent: str | None = None, older_than_seconds: float = 0) -> list[tuple[LostTask, Task | None]]:
+    def reclaim(
+        self, *, agent: str | None = None, from_agent: str | None = None, older_than_seconds: float = 0
+    ) -> list[tuple[LostTask, Task | None]]:
         """Put lost tasks back into the backlog, or give them to `agent`: (it, the task now), None where it changed meanwhile."""
         agent = None if agent is None else check_name(agent, "agent name")
-        return list(self._reclaimer.move(self.lost_tasks(older_than_seconds=older_than_seconds), agent=agent))
+        lost = self.lost_tasks(from_agent=from_agent, older_than_seconds=older_than_seconds)
+        return list(self._reclaimer.move(lost, agent=agent))
 
     # --- taking in what others say -----------------------------------------------------------------------------
 
@@ -466,13 +474,13 @@ class Town:
     def migration(self, from_url: str | None = None) -> Iterator[Migration]:
         """What takes the town's tasks from before the ledger into it: look, then run.
 
-        They are read from the town's server, else from the one at `from_url`, where nothing is changed.
-        MigrationSourceError, StoreUnavailableError.
+        They are read from the town's server, else from the one at `from_url`, where nothing is changed. Where Tinytown's
+        settings name that one too, their password is used. MigrationSourceError, StoreUnavailableError.
         """
         if from_url is None:
             yield Migration(self)
             return
-        with closing(connect_to_read(from_url)) as source:
+        with closing(connect_to_read(password_of(self.folder, from_url))) as source:
             if source.is_same_server(self._connection):
                 raise MigrationSourceError(source.where)
             yield Migration(self, source=source)
@@ -482,7 +490,11 @@ class Town:
         if self.end() != BEGINNING:
             return False
         reader = OldReader(self._connection.client, where=self.where)
-        return reader.find_task(OldKeys(self.name).is_task, calls_max=calls_max)
+        return reader.find_task(OldKeys(self.old_name).is_task, calls_max=calls_max)
+
+    def old_places(self) -> list[OldPlace]:
+        """Other servers that Tinytown's settings and files say its tasks are in. Nothing is connected to."""
+        return find_old_places(self.folder)
 
     @cached_property
     def legacy(self) -> Legacy:
@@ -597,9 +609,12 @@ class Town:
         return self._hierarchy.count_open_children(task)
 
     def wait(self, tasks: Iterable[str], *, timeout_seconds: float | None = None) -> Waited:
-        """Return once all these tasks are finished or removed, or when it took too long. TaskNotFoundError."""
+        """Return once all these tasks are finished or removed, or when it took too long. TaskNotFoundError.
+
+        The name of an agent, where no task is called so, stands for the tasks that it has now and has not finished.
+        """
         position = self.catch_up()
-        ids = dict.fromkeys(self._references.resolve(task) for task in tasks)
+        ids = dict.fromkeys(id_ for task in tasks for id_ in self._tasks_called(task))
         return wait_for(
             list(ids), store=self._store, look=self._look, position=position, timeout_seconds=timeout_seconds
         )
@@ -865,6 +880,18 @@ class Town:
         """The id behind what people call a task."""
         return self.task_on(board, task).id if isinstance(board, Board) else self._references.resolve(task)
 
+    def _tasks_called(self, name: str) -> list[str]:
+        """The task with this id, prefix or alias, else the open tasks of the agent with this name. TaskNotFoundError."""
+        try:
+            return [self._references.resolve(name)]
+        except TaskNotFoundError:
+            if not self._live.page(TaskFilter(agent=name.strip()), limit=1).total:
+                raise
+        pages = [
+            self._live.page(TaskFilter(state=state, agent=name.strip())) for state in (State.RUNNING, State.ASSIGNED)
+        ]
+        return [task.id for page in pages for task in page.tasks]
+
     def _rebuild(self, *, view: str | None, accepts_loss: bool, progress: RebuildProgress | None) -> Rebuild:
         return Rebuild(
             self._connection.client,
@@ -911,10 +938,10 @@ class Town:
 
     def _complete_below(self, task: str, agent: str | None) -> list[Command]:
         """Commands that complete every open task below `task`, children before their parents."""
-        holder, _ = self._writer.load(task)
-        agent = agent or (None if holder is None else holder.assigned_to)
+        above, _ = self._writer.load(task)
+        agent = agent or (None if above is None else above.holder)
         return [
-            CompleteTask(task=each.id, agent=agent if each.assigned_to is None else None)
+            CompleteTask(task=each.id, agent=agent if each.holder is None else None)
             for each in reversed(self._hierarchy.below(task))
             if not each.state.is_terminal
         ]

@@ -23,7 +23,7 @@ TRUSTED_FOLDER: Final = "trusted"
 
 
 class Grant(Struct, frozen=True, kw_only=True):
-    """One thing that a folder may lead to: `kind` is connection, data or own_town; `what` says it in full."""
+    """One thing that a folder may lead to: `kind` is connection, source, data or own_town; `what` says it in full."""
 
     kind: str
     folder: str
@@ -52,6 +52,11 @@ def connection_grant(folder: Path, url: str) -> Grant:
 def data_grant(token: str, *, inode: int, changed_ns: int) -> Grant:
     """That a data folder may be loaded, wherever it lies: nobody else knows its token, and a copy has another inode or time."""
     return Grant(kind="data", folder="", what=f"{token} {inode} {changed_ns}")
+
+
+def source_grant(folder: Path, url: str) -> Grant:
+    """That old tasks of the town in `folder` are read from `url`, which Tinytown's settings name."""
+    return Grant(kind="source", folder=_text(folder), what=url)
 
 
 def own_town_grant(folder: Path) -> Grant:

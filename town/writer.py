@@ -172,7 +172,7 @@ class Writer:
             tasks = [task for task in self._live.backlog().tasks if task.damaged_at is None]
             claims = [ClaimTask(task=task.id, agent=agent) for task in tasks]
             decided = [(task.id, task.version, decide(task, claim)) for task, claim in zip(tasks, claims, strict=True)]
-            if not decided:
+            if not any(facts for _, _, facts in decided):
                 return ()
             self._append(decided, {}, reason=checked_reason)
             return tuple(task for task in self._live.get_many([task.id for task in tasks]) if task is not None)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from cli.answers import say_page, say_receipt
@@ -37,6 +39,9 @@ def add(
     text: TextArgument,
     *,
     tag: TagsOption = None,
+    tags: Annotated[
+        str | None, typer.Option("--tags", metavar="A,B", help="Several tags, with commas between them.")
+    ] = None,
     parent: ParentOption = None,
     alias: AliasOption = None,
     reason: ReasonOption = None,
@@ -46,7 +51,8 @@ def add(
 ) -> None:
     """Make a task that nobody has yet."""
     with opened(town, actor) as opened_town:
-        receipt = opened_town.create(text, tags=tag or (), parent=parent, alias=alias, reason=reason)
+        listed = [name for each in (tags or "").split(",") if (name := each.strip())]
+        receipt = opened_town.create(text, tags=[*(tag or ()), *listed], parent=parent, alias=alias, reason=reason)
         say_receipt(opened_town, receipt, "added to the backlog", as_json=as_json)
 
 

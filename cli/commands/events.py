@@ -35,7 +35,9 @@ from town import EVENTS_COUNT, WHEN_HELP, EventFilter, Town
 
 def events(
     *,
-    count: Annotated[int, typer.Option("--count", "-n", metavar="N", min=1, help="At most the last N.")] = EVENTS_COUNT,
+    count: Annotated[
+        int, typer.Option("--count", "-n", "-c", metavar="N", min=1, help="At most the last N.")
+    ] = EVENTS_COUNT,
     is_following: Annotated[bool, typer.Option("--follow", "-f", help="Go on and show events as they come.")] = False,
     task: Annotated[
         str | None, typer.Option("--task", metavar="TASK", help="Only events of this task, which may be removed.")

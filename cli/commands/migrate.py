@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
+import time
 from collections.abc import Sequence
-from typing import Annotated, Any
+from contextlib import ExitStack
+from enum import StrEnum
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
@@ -13,10 +17,35 @@ from cli.options import ActorOption, JsonOption, TownOption
 from cli.output import progress_lines, say, say_error, say_json, warn
 from cli.session import opened
 from cli.text import counted, visible
+from ledger import BEGINNING, StoreUnavailableError
 from projections import Verification
-from town import Irregular, LegacyKeys, Migration, MigrationProgress, MigrationReport, Outlook, Skipped, Town
+from town import (
+    Irregular,
+    LegacyKeys,
+    Migration,
+    MigrationProgress,
+    MigrationReport,
+    MigrationSourceError,
+    OldPlace,
+    Outlook,
+    Skipped,
+    Town,
+)
 
 KEYS_SHOWN_MAX = 20
+START_SECONDS_MAX = 1.0
+_START_POLL_SECONDS = 0.05
+
+
+class _State(StrEnum):
+    """What came of looking at a place; the words are those of json.md."""
+
+    NOT_ALLOWED = "not allowed"
+    SILENT = "silent"
+    OWN = "own"
+    EMPTY = "empty"
+    READ = "read"
+    LEFT = "left"
 
 
 def migrate(
@@ -38,7 +67,9 @@ def migrate(
 ) -> None:
     """Take the tasks that Tinytown kept before the ledger into it, and build what an older program projected anew.
 
-    It says what it found and asks. It may be run again at any time: it goes on where it was, and adopts nothing twice.
+    It looks in the town's server, then where Tinytown's settings and files say that its tasks are. It says what it found
+    and asks. It may be run again at any time: it goes on where it was, and adopts nothing twice. This is not the migrate
+    of Tinytown, whose --force and --hash rewrite keys in place: do not run that one on a town of this program.
     Old keys are kept under tt:<town>:legacy: until --drop-legacy. Exit code 5 where the verification at its end finds
     something.
     """
@@ -56,31 +87,120 @@ def migrate(
 
 
 def _migrate(town: Town, from_url: str | None, *, dry_run: bool, force: bool, as_json: bool) -> None:
-    with town.migration(from_url) as migration:
-        with progress_lines() as progress:
-            outlook = migration.look(progress=progress)
+    with ExitStack() as stack:
+        found = _find(town, from_url, stack, is_asking=not (force or as_json))
+        outlook = found.outlook
         if dry_run or not outlook.has_work:
             if as_json:
-                say_json(_shape(town, outlook, None, None))
+                say_json(_shape(town, found, None, None))
             else:
-                _say_outlook(town, outlook, from_url)
+                _say_outlook(town, found)
                 _say_details(outlook.skipped, outlook.irregular)
+            if found.has_unseen_tasks and town.end() == BEGINNING:
+                raise typer.Exit(Exit.REFUSED)
             return
         if not as_json:
-            _say_outlook(town, outlook, from_url)
+            _say_outlook(town, found)
         if not force:
             _say_details(outlook.skipped, outlook.irregular)
             _ask("Migrate?")
         with progress_lines() as progress:
-            report = _run(migration, progress)
+            report = _run(found.migration, progress)
             end = town.end()
-            found = town.verify(progress=lambda position: progress("Verifying", position.seq, end.seq))
+            verified = town.verify(progress=lambda position: progress("Verifying", position.seq, end.seq))
+    if from_url is not None:
+        _remember(town, from_url)
     if as_json:
-        say_json(_shape(town, outlook, report, found))
+        say_json(_shape(town, found, report, verified))
     else:
-        _say_report(report, found, has_said_details=not force)
-    if found.findings:
+        _say_report(report, verified, has_said_details=not force)
+    if verified.findings:
         raise typer.Exit(Exit.DAMAGED)
+
+
+class _Seen(NamedTuple):
+    """A place that Tinytown's settings or files name, and what came of looking."""
+
+    place: OldPlace
+    state: _State
+    problem: str = ""
+
+
+class _Found(NamedTuple):
+    """What there is to migrate, from where (None: the town's own server), and the other places that were looked at."""
+
+    migration: Migration
+    outlook: Outlook
+    source: str | None
+    seen: list[_Seen]
+
+    @property
+    def has_unseen_tasks(self) -> bool:
+        """Whether there may be tasks in a place that could not be looked at."""
+        return any(each.state in (_State.NOT_ALLOWED, _State.SILENT) for each in self.seen)
+
+
+def _find(town: Town, from_url: str | None, stack: ExitStack, *, is_asking: bool) -> _Found:
+    """Look in the server that is named, else in the town's own, and where that has nothing, where Tinytown kept its tasks."""
+    found = _look(town, from_url, stack)
+    source = None if from_url is None else "the server of --from-url"
+    if from_url is not None or found[1].has_old_keys:
+        return _Found(*found, source, [])
+    seen: list[_Seen] = []
+    for place in town.old_places():
+        if not place.is_allowed and not (is_asking and _is_allowed_now(place)):
+            seen.append(_Seen(place, _State.NOT_ALLOWED))
+            continue
+        try:
+            other = _look_patiently(town, place, stack)
+        except StoreUnavailableError as error:
+            seen.append(_Seen(place, _State.SILENT, error.problem))
+        except MigrationSourceError:
+            seen.append(_Seen(place, _State.OWN))
+        else:
+            if other[1].tasks and source is None:
+                found, source = other, f"Tinytown's server at {visible(place.where)}"
+                seen.append(_Seen(place, _State.READ))
+            else:
+                seen.append(_Seen(place, _State.LEFT if other[1].tasks else _State.EMPTY))
+    return _Found(*found, source, seen)
+
+
+def _look(town: Town, url: str | None, stack: ExitStack) -> tuple[Migration, Outlook]:
+    migration = stack.enter_context(town.migration(url))
+    with progress_lines() as progress:
+        return migration, migration.look(progress=progress)
+
+
+def _look_patiently(town: Town, place: OldPlace, stack: ExitStack) -> tuple[Migration, Outlook]:
+    """As `_look`; a server that was started on saved data right now may need a moment until it listens."""
+    deadline = time.monotonic() + (START_SECONDS_MAX if place.files else 0)
+    while True:
+        try:
+            return _look(town, place.url_to_open(), stack)
+        except StoreUnavailableError as error:
+            if error.has_refused or time.monotonic() > deadline:
+                raise
+        time.sleep(_START_POLL_SECONDS)
+
+
+def _is_allowed_now(place: OldPlace) -> bool:
+    """Ask a person at a terminal whether Tinytown's server may be read; a yes is kept, as that of `tt trust`."""
+    if not sys.stdin.isatty():
+        return False
+    if not typer.confirm(
+        f"Look for Tinytown's tasks at {visible(place.where)}, which {visible(place.named_by)} names?"
+    ):
+        return False
+    place.allow()
+    return True
+
+
+def _remember(town: Town, from_url: str) -> None:
+    """Who names a server allows it: it is not asked about as one that Tinytown's settings name."""
+    for place in town.old_places():
+        if place.is_named_by(from_url) and not place.is_allowed:
+            place.allow()
 
 
 def _run(migration: Migration, progress: MigrationProgress) -> MigrationReport:
@@ -128,28 +248,73 @@ def _ask(question: str) -> None:
         raise typer.Exit(Exit.REFUSED)
 
 
-def _say_outlook(town: Town, outlook: Outlook, from_url: str | None) -> None:
+def _say_outlook(town: Town, found: _Found) -> None:
     """What was found, and what would be done about it."""
-    place = "the server" if from_url is None else "the server of --from-url"
+    outlook = found.outlook
+    place = found.source or "the server"
     name = visible(town.name)
     if not outlook.has_work:
-        say(f"Nothing to migrate: {place} has no task from before the ledger that {name} could adopt.")
+        is_elsewhere = found.has_unseen_tasks and town.end() == BEGINNING
+        nothing = "No old task here" if is_elsewhere else "Nothing to migrate"
+        say(f"{nothing}: {place} has no task from before the ledger that {name} could adopt.")
+    _say_places(town, found)
     if outlook.tasks:
         say(f"{counted(outlook.tasks, 'old task')} in {place}, to be adopted into the town {name}:")
         _say_tasks(outlook)
     _say_bare_keys(outlook, name)
     if outlook.agents and outlook.tasks:
         say(f"{counted(outlook.agents, 'agent')} known by name.")
+    _say_unnamed_agents(outlook)
     if outlook.backlog and outlook.tasks:
         say(f"{counted(outlook.backlog, 'task')} in the backlog; their order is kept.")
     _say_what_is_in_the_way(outlook)
     if outlook.is_projected_anew:
         say("Snapshots and views are those of an older program; they are built anew from the ledger.")
-    if outlook.has_old_keys and from_url is None:
+    if outlook.has_old_keys and found.source is None:
         say(f"Old keys are kept under {town.keys.legacy('')} until `tt migrate --drop-legacy`.")
     for key in outlook.unadopted[:KEYS_SHOWN_MAX]:
         warn(f"Set aside, and never adopted: {visible(key)}")
     _say_more(len(outlook.unadopted))
+
+
+def _say_places(town: Town, found: _Found) -> None:
+    """The other servers that Tinytown's settings or files name: what is there, or how to get to it."""
+    again = f"tt migrate --town {shlex.quote(str(town.folder))}"
+    seen = [
+        each for each in found.seen if found.source is None or each.state not in (_State.NOT_ALLOWED, _State.SILENT)
+    ]
+    for place, state, problem in seen:
+        where, named_by = visible(place.where), visible(place.named_by)
+        match state:
+            case _State.NOT_ALLOWED:
+                warn(
+                    f"{named_by} says that Tinytown keeps its tasks at {where}, and nobody has allowed to connect there."
+                    f" If that is yours: `tt trust --town {shlex.quote(str(town.folder))}`, then `{again}`."
+                )
+            case _State.SILENT:
+                warn(f"{named_by} says that Tinytown keeps its tasks at {where}. That server {problem}.")
+                _say_how_to_start(place, again)
+            case _State.EMPTY:
+                say(f"{where}, which {named_by} names, has none that is left to adopt either.")
+            case _State.LEFT:
+                warn(f"{where} has old tasks too. Run `{again}` once more after this.")
+    durability = town.durability() if found.outlook.tasks else None
+    for problem in () if durability is None else durability.problems:
+        warn(f"The town's server would not keep what is migrated: {visible(problem)}.")
+
+
+def _say_how_to_start(place: OldPlace, again: str) -> None:
+    if place.files:
+        files = " and ".join(visible(str(path)) for path in place.files)
+        warn(f"It saved its data in {files}. Start it there, then `{again}`: {visible(place.start_words())}")
+    else:
+        warn(f"Start it as Tinytown does, with Tinytown's own `tt status` in the town's folder, then `{again}`.")
+
+
+def _say_unnamed_agents(outlook: Outlook) -> None:
+    for agent, count in list(outlook.unnamed_agents.items())[:KEYS_SHOWN_MAX]:
+        warn(f"No key says the name of agent {agent}, which {counted(count, 'task')} had: the UUID stays.")
+    _say_more(len(outlook.unnamed_agents))
 
 
 def _say_tasks(outlook: Outlook) -> None:
@@ -234,16 +399,29 @@ def _say_legacy(town: Town, legacy: LegacyKeys) -> None:
     _say_more(len(legacy.unadopted))
 
 
-def _shape(town: Town, outlook: Outlook, report: MigrationReport | None, found: Verification | None) -> dict[str, Any]:
+def _shape(town: Town, found: _Found, report: MigrationReport | None, verified: Verification | None) -> dict[str, Any]:
     """What a migration found and did; what it did is null where nothing was done."""
+    outlook = found.outlook
     last = outlook if report is None else report
+    durability = town.durability() if outlook.tasks else None
     return {
         "town": town.name,
         "done": report is not None,
         "tasks": outlook.tasks,
         "records": outlook.forms,
         "agents": outlook.agents,
+        "unnamed_agents": outlook.unnamed_agents,
         "backlog": outlook.backlog,
+        "places": [
+            {
+                "where": each.place.where,
+                "named_by": each.place.named_by,
+                "state": each.state,
+                "files": [str(path) for path in each.place.files],
+            }
+            for each in found.seen
+        ],
+        "durability_problems": [] if durability is None else durability.problems,
         "adopted": None if report is None else report.adopted,
         "set_aside": None if report is None else report.set_aside,
         "copied": None if report is None else report.copied,
@@ -253,6 +431,6 @@ def _shape(town: Town, outlook: Outlook, report: MigrationReport | None, found: 
         "positions": None if report is None else report.positions,
         "seconds": None if report is None else round(report.seconds, 3),
         "findings": None
-        if found is None
-        else [{"kind": each.kind, "where": each.where, "problem": each.problem} for each in found.findings],
+        if verified is None
+        else [{"kind": each.kind, "where": each.where, "problem": each.problem} for each in verified.findings],
     }

@@ -56,7 +56,7 @@ sync_app = typer.Typer(no_args_is_help=True, help="Bring a plan into the town, a
 def plan(
     *,
     init: Annotated[
-        bool, typer.Option("--init", help="Write a file to begin with; never over one that is there.")
+        bool, typer.Option("--init", "-i", help="Write a file to begin with; never over one that is there.")
     ] = False,
     check: Annotated[
         bool, typer.Option("--check", help="Look for faults only, and exit 1 where there are any.")

@@ -36,7 +36,7 @@ from cli.render import MULTILINE_FIELDS, step_rows, task_fields, task_rows, tree
 from cli.session import opened
 from cli.shapes import branch_shape, moment_shape, step_shape, task_shape
 from cli.text import counted, local_time, visible
-from ledger import State, Task, TaskNotFoundError
+from ledger import BEGINNING, State, Task, TaskNotFoundError
 from projections import TaskFilter
 from town import Town
 
@@ -74,7 +74,8 @@ def tasks(*, town: TownOption = None, actor: ActorOption = None, as_json: JsonOp
         for number, (agent, found) in enumerate(groups):
             if number:
                 say()
-            say(f"{visible(agent) if agent else 'Backlog'}: {counted(len(found), 'task')}")
+            nobody = "Backlog" if found[0].state is State.PENDING else "Nobody"
+            say(f"{visible(agent) if agent else nobody}: {counted(len(found), 'task')}")
             columns, rows = task_rows(found)
             say_table(*without_column(columns, rows, "AGENT"), flexible="DESCRIPTION")
 
@@ -459,7 +460,7 @@ def _parent(town: Town, task: Task) -> Task | None:
 
 
 def _open_tasks(town: Town) -> list[tuple[str | None, list[Task]]]:
-    """(agent, its open tasks), agents sorted; the backlog (None) comes last."""
+    """(agent, its open tasks), agents sorted, first those adopted without one (None); the backlog (None) comes last."""
     by_agent: dict[str | None, list[Task]] = {}
     for state in (State.RUNNING, State.ASSIGNED):
         for task in town.page(TaskFilter(state=state)).tasks:
@@ -470,6 +471,10 @@ def _open_tasks(town: Town) -> list[tuple[str | None, list[Task]]]:
 
 
 def _hint_at_old_tasks(town: Town, *, is_empty: bool) -> None:
-    """Say that a town without events has tasks from before the ledger, where a look at a few keys shows one."""
-    if is_empty and town.has_old_tasks():
+    """Say that a town without events has tasks from before the ledger, where a few keys or Tinytown's settings show it."""
+    if not is_empty:
+        return
+    if town.has_old_tasks():
         warn("The server has tasks from before the ledger. `tt migrate --dry-run` shows what would be adopted.")
+    elif town.end() == BEGINNING and town.old_places():
+        warn("This was a town of Tinytown, which kept its tasks elsewhere. `tt migrate --dry-run` says where.")

@@ -9,11 +9,14 @@ import typer
 
 from cli.options import ActorOption, JsonOption, TownOption
 from cli.output import say, say_fields, say_json, say_table, warn
-from cli.render import agent_rows, states_line
-from cli.session import opened, warn_outdated
+from cli.render import EVENT_COLUMNS, agent_rows, event_row, states_line
+from cli.session import named_once, opened, warn_outdated
+from cli.shapes import Shape, event_shape
 from cli.text import counted, local_time, visible
 from ledger import BEGINNING, InvalidValueError, Position, State
 from town import Durability, FoundFolder, Town, TownState, current_actor, find_towns, start_town, stop_town
+
+DEEP_EVENTS = 10
 
 
 def init(
@@ -21,7 +24,10 @@ def init(
     name: Annotated[
         str | None,
         typer.Option(
-            "--name", metavar="NAME", help="The town's name. Default: the git repository and branch, else the folder."
+            "--name",
+            "-n",
+            metavar="NAME",
+            help="The town's name. Default: the git repository and branch, else the folder.",
         ),
     ] = None,
     url: Annotated[
@@ -45,7 +51,7 @@ def init(
     A linked git worktree has the town of its repository's main checkout. A password in the URL is kept in ~/.tt/passwords.toml.
     What ends with an error has made nothing.
     """
-    with Town.init(town, name=name, url=url, actor=actor, is_here=here) as made:
+    with named_once(lambda: Town.init(town, name=name, url=url, actor=actor, is_here=here)) as made:
         if made.server_warning is not None:
             warn(made.server_warning)
         if made.unlisted is not None:
@@ -107,7 +113,7 @@ def stop(
     """Stop the town's server, once; what is in the ledger stays on disk.
 
     Commands at work end with exit code 4 and are told who stopped it. The next command starts a server again, which this one
-    leaves alone.
+    leaves alone. Tinytown's stop asks agents to stop, which this one does not: a runner, tt work, is stopped with Ctrl-C.
     """
     status = stop_town(town, actor=_who_stops(actor), is_waiting=wait)
     if as_json:
@@ -136,6 +142,9 @@ def _who_stops(actor: str | None) -> str | None:
 def status(
     *,
     tasks: Annotated[bool, typer.Option("--tasks", help="Also the tasks of each agent by state.")] = False,
+    deep: Annotated[
+        bool, typer.Option("--deep", help=f"Also the tasks of each agent, and the last {DEEP_EVENTS} events.")
+    ] = False,
     town: TownOption = None,
     actor: ActorOption = None,
     as_json: JsonOption = False,
@@ -144,10 +153,11 @@ def status(
     with opened(town, actor) as opened_town:
         durability = opened_town.durability()
         states = opened_town.count_states()
-        agents = opened_town.count_agents() if tasks else {}
+        agents = opened_town.count_agents() if tasks or deep else {}
+        last = opened_town.events(count=DEEP_EVENTS) if deep else []
         end = opened_town.end()
         if as_json:
-            shape = {
+            shape: Shape = {
                 "town": opened_town.name,
                 "folder": str(opened_town.folder),
                 "folder_reason": opened_town.found.reason,
@@ -165,7 +175,8 @@ def status(
                 "position": None if end == BEGINNING else end,
                 "states": states,
             }
-            say_json(shape | ({"agents": agents} if tasks else {}))
+            shape |= {"agents": agents} if tasks or deep else {}
+            say_json(shape | ({"last_events": [event_shape(recorded) for recorded in last]} if deep else {}))
             return
         say_fields(
             [
@@ -178,10 +189,13 @@ def status(
             ],
             multiline={"Durable"},
         )
-        if tasks:
+        if tasks or deep:
             say()
             columns, rows = agent_rows(agents, states[State.PENDING])
             say_table(columns, rows) if rows else say("No tasks yet.")
+        if last:
+            say()
+            say_table(EVENT_COLUMNS, [event_row(recorded) for recorded in last], flexible="WHAT")
 
 
 def _state_words(state: TownState) -> str:

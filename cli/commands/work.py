@@ -89,6 +89,9 @@ def reclaim(
     *,
     to: Annotated[str | None, typer.Option("--to", metavar="AGENT", help="Give them to this agent.")] = None,
     to_backlog: Annotated[bool, typer.Option("--to-backlog", help="Put them back into the backlog.")] = False,
+    from_agent: Annotated[
+        str | None, typer.Option("--from", metavar="AGENT", help="Only tasks that this agent has.")
+    ] = None,
     older_than: Annotated[
         float | None,
         typer.Option(
@@ -112,9 +115,10 @@ def reclaim(
     with opened(town, actor) as opened_town:
         is_moving = to is not None or to_backlog
         if is_moving:
-            found = opened_town.reclaim(agent=to, older_than_seconds=older_than or 0.0)
+            found = opened_town.reclaim(agent=to, from_agent=from_agent, older_than_seconds=older_than or 0.0)
         else:
-            found = [(lost, lost.task) for lost in opened_town.lost_tasks(older_than_seconds=older_than or 0.0)]
+            lost_tasks = opened_town.lost_tasks(from_agent=from_agent, older_than_seconds=older_than or 0.0)
+            found = [(lost, lost.task) for lost in lost_tasks]
         if as_json:
             say_json({"town": opened_town.name, "tasks": [_lost_shape(lost, now, is_moving) for lost, now in found]})
             return
@@ -133,7 +137,11 @@ def reclaim(
 def wait(
     tasks: Annotated[
         list[str],
-        typer.Argument(metavar="TASK...", help="Tasks: ids, unique prefixes of them, or aliases.", show_default=False),
+        typer.Argument(
+            metavar="TASK...",
+            help="Tasks: ids, unique prefixes of them, or aliases; or an agent, for all that it has open.",
+            show_default=False,
+        ),
     ],
     *,
     timeout: Annotated[
@@ -159,6 +167,8 @@ def wait(
     if as_json:
         shapes = [{"id": id_, "task": task_shape(task)} for id_, task in waited.tasks.items()]
         say_json({"town": opened_town.name, "timed_out": bool(waited.open_tasks), "tasks": shapes})
+    elif not waited.tasks:
+        say("No open task to wait for.")
     else:
         say_table(
             ["TASK", "STATE", "AGENT", "RESULT"],

@@ -15,8 +15,9 @@ import redis
 
 from ledger import Keys
 from tests.support.builders import task_id
-from tests.support.markdown import DOCS, blocks
+from tests.support.markdown import DOCS, blocks, section
 from tests.support.old_towns import MIXED, contents, dump, fill, fill_many
+from tests.support.tinytown import write_programs
 from tests.support.towns import client_of
 from tests.support.tt import Tt, start_process
 
@@ -252,50 +253,13 @@ def test_skipped_records_never_reach_a_terminal_raw(tt: Tt, old: redis.Redis) ->
     assert "x1b[31mred" in ran.err
 
 
-STAND_IN = """\
-#!{python} -SE
-import socket, sys
-
-server = socket.socket(socket.AF_UNIX)
-server.connect(sys.argv[2])
-replies = server.makefile("rb")
-
-def read():
-    kind, rest = replies.read(1), replies.readline()[:-2]
-    if kind == b"*":
-        return [read() for _ in range(int(rest))]
-    return rest if kind != b"$" else b"" if rest == b"-1" else replies.read(int(rest) + 2)[:-2]
-
-def ask(*words):
-    words = [word.encode() for word in words]
-    server.sendall(b"*%d\\r\\n" % len(words) + b"".join(b"$%d\\r\\n%b\\r\\n" % (len(word), word) for word in words))
-    return read()
-
-if sys.argv[3] == "--scan":
-    cursor = b"0"
-    while True:
-        cursor, keys = ask("SCAN", cursor.decode(), "MATCH", sys.argv[5])
-        for key in keys:
-            print(key.decode())
-        if cursor == b"0":
-            break
-else:
-    print(ask(*sys.argv[3:]).decode())
-"""
-"""As much of redis-cli as the guide needs; not everybody has one. It is started a hundred times, so it imports little."""
-
-
 def test_guide_leads_back_to_tinytown_and_to_another_migration(
     tt: Tt, town: Path, old: redis.Redis, tmp_path: Path
 ) -> None:
     """Its shell lines rename every old key back, byte for byte; its further ones let a migration begin anew."""
-    (tmp_path / "bin").mkdir()
-    stand_in = tmp_path / "bin" / "redis-cli"
-    stand_in.write_text(STAND_IN.format(python=sys.executable), encoding="utf-8")
-    stand_in.chmod(0o700)
-    path = os.pathsep.join([str(stand_in.parent), str(Path(sys.executable).parent), os.environ["PATH"]])
+    path = write_programs(tmp_path / "bin")
     guide = (DOCS / "howto" / "upgrade-from-tinytown.md").read_text(encoding="utf-8").replace("my-town", "demo")
-    go_back, begin_anew = [block.text for block in blocks(guide) if block.language == "sh"]
+    go_back, begin_anew = [block.text for block in blocks(section(guide, "## Go back")) if block.language == "sh"]
     uuid_of_digits = "10000000-0000-4000-8000-000000000001"
     old.set(f"tt:task:{uuid_of_digits}", "no JSON")
     before = contents(old, Keys("demo"))

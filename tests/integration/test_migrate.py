@@ -30,6 +30,7 @@ from ledger import (
 )
 from projections import Lease, SetAside
 from tests.support import old_towns
+from tests.support.adopted import Standing, write_record
 from tests.support.builders import task_id
 from tests.support.old_towns import MIXED, contents, dump, fill, fill_many, look, migrate, old_town
 from tests.support.servers import running_server
@@ -1062,3 +1063,17 @@ def test_contents_compare_what_the_server_holds(opened: Callable[..., Town], cli
     client.flushall()
     migrate(opened(*MIXED))
     assert contents(client, Keys("demo")) == first
+
+
+def test_circle_that_closes_over_two_migrations_is_opened(
+    client: redis.Redis, server_socket: Path, tmp_path: Path
+) -> None:
+    """A task was adopted below one that was not there; that one comes later, and says that it lies below the first."""
+    with old_town(client, server_socket, tmp_path) as town:
+        for number, parent in ((1, 2), (2, 1)):
+            record = Standing(State.PENDING, None, is_started=False, has_ended=False, result=None).record(
+                number, parent_id=task_id(parent)
+            )
+            write_record(client, record)
+            migrate(town)
+        assert (town.task(task_id(1)).parent_id, town.task(task_id(2)).parent_id) == (task_id(2), None)

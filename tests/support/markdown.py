@@ -37,6 +37,15 @@ def page_name(page: Path) -> str:
     return page.relative_to(ROOT).as_posix()
 
 
+def section(text: str, heading: str) -> str:
+    """What stands below a heading, which is given with its signs, up to the next one of its rank or above."""
+    rank = heading.partition(" ")[0]
+    below = text.partition(f"\n{heading}\n")[2]
+    assert below, f"no heading {heading!r}"
+    ends = (below.find(f"\n{rank[:length]} ") for length in range(1, len(rank) + 1))
+    return below[: min((end for end in ends if end >= 0), default=len(below))]
+
+
 def blocks(text: str) -> list[Block]:
     """The fenced blocks of a page, in order."""
     found: list[Block] = []

@@ -10,6 +10,7 @@ import pytest
 
 from ledger import (
     Event,
+    InvalidValueError,
     State,
     TaskAssigned,
     TaskCancelled,
@@ -33,6 +34,7 @@ TEXT = "Implement user authentication"
 PARENT = task_id(7)
 
 TO_1, TO_2 = TaskAssigned("worker-1"), TaskAssigned("worker-2")
+SOMEBODYS = [State.ASSIGNED, State.RUNNING, State.COMPLETED, State.FAILED]
 STARTED, REQUEUED, REOPENED = TaskStarted(), TaskRequeued(), TaskReopened()
 
 
@@ -129,14 +131,33 @@ def test_reconcile_ignores_the_result_of_an_open_wish(state: State) -> None:
     assert reconcile(a_task_in(state), wish(state, agent, "early")) == []
 
 
-@pytest.mark.parametrize(
-    ("state", "agent"),
-    [(State.PENDING, "bob"), *((state, None) for state in State if state not in {"pending", "cancelled"})],
-)
-def test_wish_that_no_task_can_fulfil_is_our_mistake(state: State, agent: str | None) -> None:
-    """A pending task has no agent, and what is assigned, running, completed or failed has one."""
-    with pytest.raises(AssertionError):
-        wish(state, agent)
+def test_wish_for_a_pending_task_with_an_agent_is_refused() -> None:
+    """A pending task has no agent."""
+    with pytest.raises(InvalidValueError, match="agent"):
+        wish(State.PENDING, "bob")
+
+
+@pytest.mark.parametrize("state", SOMEBODYS)
+@pytest.mark.parametrize("before", [None, *State])
+def test_wish_that_names_nobody_is_refused_where_somebody_is_needed(state: State, before: State | None) -> None:
+    """What is to become assigned, running, completed or failed becomes so by somebody."""
+    task = None if before is None else a_task_in(before)
+    with pytest.raises(InvalidValueError, match="agent"):
+        reconcile(task, wish(state))
+
+
+@pytest.mark.parametrize("state", SOMEBODYS)
+def test_task_that_was_adopted_without_an_agent_stays_so(state: State) -> None:
+    """Wished as it is, it needs nothing; this was an assertion, which every push of such a town ran into."""
+    task = a_task_in(state, assigned_to=None, result=None)
+    assert reconcile(task, wish(state)) == []
+
+
+def test_task_that_was_adopted_pending_with_an_agent_is_nobodys() -> None:
+    """The name is of no consequence: it is in the backlog, and whoever gets it is assigned."""
+    task = a_task_in(State.PENDING, assigned_to="worker-1")
+    assert reconcile(task, wish()) == []
+    assert reconcile(task, wish(State.ASSIGNED, "worker-1")) == [TO_1]
 
 
 # --- the fewest: every pair of a small world, against a search --------------------------------------------------

@@ -1,0 +1,103 @@
+"""Tinytown's words: those that mean the same are put in our words, the others are answered with a line of what to do.
+
+Pure, and small: it is looked at before every command. Options that Tinytown has at our own commands are theirs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+_THEIRS: Final = "Tinytown's own program does that; here there are tasks and their history."
+_RUNS_AGENTS: Final = "`tt work AGENT -- PROGRAM` runs an agent's program here, a task at a time."
+
+SAME: Final[Mapping[str, tuple[str, ...]]] = {
+    "history": ("events",),
+    "list": ("status", "--tasks"),
+    "recover": ("reclaim",),
+}
+"""Word of Tinytown -> what it is here; options that follow stay."""
+
+HINTS: Final[Mapping[str, str]] = {
+    "agent-loop": f"{_RUNS_AGENTS} {_THEIRS}",
+    "auth": "Keys of townhall: " + _THEIRS,
+    "bootstrap": "Nothing has to be downloaded or built: a server comes with this program, and `tt init` starts it.",
+    "close": "To stop a runner, end `tt work` with Ctrl-C or SIGTERM: its task goes back. " + _THEIRS,
+    "conductor": "`tt plan` and `tt sync` bring a plan into the town, `tt work` runs agents. " + _THEIRS,
+    "config": "Settings are in tinytown.toml and ~/.tt/settings.toml: docs/reference/settings.md.",
+    "inbox": "There are no messages here: `tt tasks` shows what each agent has, `tt task current AGENT` what is next.",
+    "interrupt": "To stop a runner, end `tt work` with Ctrl-C or SIGTERM: its task goes back. " + _THEIRS,
+    "kill": "To stop a runner, end `tt work` with Ctrl-C or SIGTERM: its task goes back. " + _THEIRS,
+    "mission": "`tt plan` and `tt import beads` bring many tasks at once. Missions are Tinytown's: " + _THEIRS,
+    "prune": "Agents are names here, and need no clean-up: `tt reclaim` takes back the tasks of lost runners.",
+    "reset": "The ledger keeps what happened: `tt task cancel` and `tt task remove` take tasks off the board.",
+    "restart": _RUNS_AGENTS + " It takes up what the agent has already.",
+    "restore": "Each event is on disk as it happens: docs/reference/settings.md says how to copy a town and bring it back.",
+    "resume": _RUNS_AGENTS + " It takes up what the agent has already.",
+    "save": "Each event is on disk as it happens: docs/reference/settings.md says how to copy a town and bring it back.",
+    "send": "There are no messages here: `tt assign AGENT TEXT` gives a task, `tt task note TASK TEXT` adds a note.",
+    "spawn": _RUNS_AGENTS,
+}
+"""Word of Tinytown that is not about tasks -> what does that here, or who does."""
+
+OPTION_HINTS: Final[Mapping[tuple[str, str], str]] = {
+    ("events", "--mission"): "Missions are Tinytown's. " + _THEIRS,
+    ("migrate", "--hash"): (
+        "Both formats are read, JSON and Hash: leave out --hash. Do not run Tinytown's own migrate on a town of this program."
+    ),
+}
+"""Our command and an option that only Tinytown's has -> a line."""
+
+_GROUPS: Final = frozenset({"task", "backlog", "sync", "import"})
+_WITHOUT_TOWN: Final = frozenset({"towns", "demo"})
+_HELP: Final = frozenset({"-h", "--help"})
+_QUIET: Final = frozenset({"-v", "--verbose"})
+"""Nothing is logged here, so there is nothing more to say."""
+
+
+def in_our_words(arguments: Sequence[str]) -> list[str]:
+    """The command line as our commands take it: Tinytown's words replaced, `--town` behind the command."""
+    town, words = _without_leading_options(list(arguments))
+    if not words:
+        return words
+    first, rest = words[0], words[1:]
+    if first == "help":
+        words = [*rest, "--help"]
+    elif first in SAME:
+        words = [*SAME[first], *rest]
+    elif first == "sync" and not _HELP & set(rest[:1]) and (not rest or rest[0].startswith("-")):
+        words = ["sync", "push", *rest]
+    if town is None or words[0] in _WITHOUT_TOWN:
+        return words
+    has_two = words[0] in _GROUPS and len(words) > 1 and not words[1].startswith("-")
+    length = 2 if has_two else 1
+    return [*words[:length], "--town", town, *words[length:]]
+
+
+def hint_for(words: Sequence[str]) -> str | None:
+    """What to say in place of a command of Tinytown's that is none of ours, in one line; None for all others."""
+    if not words:
+        return None
+    if words[0] in HINTS:
+        return f"`tt {words[0]}` is a command of Tinytown's. {HINTS[words[0]]}"
+    own = words[1 : words.index("--")] if "--" in words else words[1:]
+    found = next((option for command, option in OPTION_HINTS if command == words[0] and option in own), None)
+    return None if found is None else f"`{found}` is an option of Tinytown's. {OPTION_HINTS[words[0], found]}"
+
+
+def _without_leading_options(words: list[str]) -> tuple[str | None, list[str]]:
+    """The town that was named before the command, and the words from the command on."""
+    town: str | None = None
+    while words:
+        name, equals, value = words[0].partition("=")
+        if words[0] in _QUIET:
+            words = words[1:]
+        elif words[0] == "-V":
+            return town, ["--version"]
+        elif name == "--town" and equals:
+            town, words = value, words[1:]
+        elif words[0] in ("-t", "--town") and len(words) > 1:
+            town, words = words[1], words[2:]
+        else:
+            break
+    return town, words
