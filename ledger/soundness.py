@@ -1,7 +1,7 @@
 """Which events no command can make: the rules of values and of transitions, asked of events that are read (DESIGN 4).
 
 The rules themselves are those that commands keep: `values` and `transitions`. What an event breaks is said in words, its
-flaw. That parents close no circle is seen by those who have all tasks (`projections.audit`).
+flaw. That parents close no circle is seen by those who have all tasks (`projections.checking.audit`).
 """
 
 from __future__ import annotations

@@ -3,23 +3,23 @@
 Everything here can be thrown away and built again. This package knows no folder and no terminal.
 """
 
-from projections.audit import Finding, FindingKind
 from projections.board import Board
-from projections.catalogue import VIEWS
+from projections.checking.audit import Finding, FindingKind
+from projections.checking.comparison import Comparison, Difference, DifferenceKind, printable
+from projections.checking.parting import parted_after
+from projections.checking.verify import Verification, describe, different_fields, verify
 from projections.checkpoint import REBUILD_ONLINE, Checkpoint, Checkpoints
-from projections.comparison import Comparison, Difference, DifferenceKind, printable
 from projections.filter import EVERY_TASK, Page, TaskFilter
 from projections.lease import LEASE_MS, REBUILD, Lease, new_holder
 from projections.live_board import LiveBoard
-from projections.parting import parted_after
-from projections.projection import Counted, Entry, Member, Ranked, View
 from projections.projector import BATCH_EVENTS_MAX, Batch, BatchOutcome, Progress, Projector
-from projections.rebuild import Rebuild, RebuildProgress, RebuildReport
+from projections.rebuilding.rebuild import Rebuild, RebuildProgress, RebuildReport
+from projections.rebuilding.set_aside import LEGACY_NAMES_MAX, SetAside
 from projections.replay import no_garbage_collection, replay
-from projections.set_aside import LEGACY_NAMES_MAX, SetAside
 from projections.snapshots import Snapshot, decode_snapshot, encode_snapshot, has_position, is_snapshot, snapshot_of
 from projections.stats import DayStats, Durations, fold_stats, read_stats
-from projections.verify import Verification, describe, different_fields, verify
+from projections.views.catalogue import VIEWS
+from projections.views.view import Counted, Entry, Member, Ranked, View
 
 __all__ = [
     "BATCH_EVENTS_MAX",

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 
 from ledger import BEGINNING, Position, RecordedEvent, SequenceGapError, State, Task, evolve, evolve_known
-from projections.by_alias import is_computed
 from projections.filter import EVERY_TASK, Page, TaskFilter
+from projections.views.by_alias import is_computed
 
 Observe = Callable[[Task | None, RecordedEvent], None]
 """Called before each event is folded, with the task as it is right before it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 
-from projections.projection import Entry, Member, Ranked
+from projections.views.view import Entry, Member, Ranked
 
 
 class Changes:

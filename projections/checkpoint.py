@@ -22,7 +22,7 @@ from ledger import (
     redis_errors,
 )
 from projections import snapshots
-from projections.projection import View
+from projections.views.view import View
 
 if TYPE_CHECKING:
     from redis import Redis

@@ -11,8 +11,8 @@ from msgspec import Struct
 
 from ledger import Event, Keys, RecordedEvent, Task, evolve, evolve_known, flaw_of
 from projections.changes import Changes
-from projections.projection import Counted, Entry, Member, Ranked, View
 from projections.snapshots import encode_snapshot
+from projections.views.view import Counted, Entry, Member, Ranked, View
 
 Counts = defaultdict[str, Counter[str]]
 """Key -> field -> count."""

@@ -22,17 +22,17 @@ from ledger import (
     raise_error,
     redis_errors,
 )
-from projections.backlog import Backlog
-from projections.by_agent import ByAgent
-from projections.by_alias import ByAlias
-from projections.by_parent import ByParent
-from projections.by_state import ByState
-from projections.by_tag import ByTag
-from projections.counts import Counts
-from projections.created import Created
 from projections.filter import EVERY_TASK, Page, TaskFilter
-from projections.ids import Ids
 from projections.snapshots import decode_snapshot
+from projections.views.backlog import Backlog
+from projections.views.by_agent import ByAgent
+from projections.views.by_alias import ByAlias
+from projections.views.by_parent import ByParent
+from projections.views.by_state import ByState
+from projections.views.by_tag import ByTag
+from projections.views.counts import Counts
+from projections.views.created import Created
+from projections.views.ids import Ids
 
 if TYPE_CHECKING:
     from redis import Redis

@@ -34,11 +34,11 @@ from ledger import (
     redis_errors,
 )
 from projections import snapshots
-from projections.catalogue import VIEWS
 from projections.checkpoint import Checkpoint, Checkpoints
 from projections.entries import ViewEntries
 from projections.lua import CommitScript
-from projections.projection import View
+from projections.views.catalogue import VIEWS
+from projections.views.view import View
 
 if TYPE_CHECKING:
     from redis import Redis

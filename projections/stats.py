@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from ledger import EventStore, Keys, RecordedEvent, Task, flaw_of, redis_errors
 from projections.replay import replay
-from projections.throughput import Throughput, bucket_upper_ms
+from projections.views.throughput import Throughput, bucket_upper_ms
 
 if TYPE_CHECKING:
     from redis import Redis

@@ -3,11 +3,12 @@
 `Town` is all that most programs need; `cli` uses nothing else.
 """
 
-from town.connection import Connection, connect, server_url
-from town.consent import TrustReport, grant_trust, look_at_trust
-from town.damage_scan import Damage
+from town.agents.program import GRACE_SECONDS
+from town.agents.run import Outcome, RunListener, RunReport
+from town.agents.runner import Runner, Stop
+from town.aof.damage_scan import Damage
+from town.aof.salvage import Salvage, SalvagedFile
 from town.doctor import Check, CheckState, examine
-from town.durability import Durability
 from town.errors import (
     DiskFullError,
     FileDamagedError,
@@ -43,34 +44,33 @@ from town.errors import (
     TownNotFoundError,
     UnfitNameError,
 )
-from town.event_filter import EVERY_EVENT, EventFilter
-from town.event_reader import EVENTS_COUNT
-from town.folder import RedisSettings, Settings, absolute, is_town, name_ledger, read_settings, start_of_search
-from town.hierarchy import Branch
-from town.legacy import LegacyKeys
-from town.local_zone import in_local_zone
-from town.mend import AffectedTask, Loss, LostEvent, LostEvents, MendedTown
-from town.migration import Migration, MigrationReport
-from town.moment import WHEN_HELP, Moment, parse_moment
-from town.old_places import OldPlace
-from town.plan import Plan, PlanFault, PlannedTask
-from town.plan_file import PLAN_FILE, PlanFile, make_plan_file, read_plan_file
-from town.plan_receipts import PlanChange, PlanComparison, PlanKept, PullChange, PullReceipt, PushReceipt
-from town.program import GRACE_SECONDS
-from town.reclaim import LostTask
-from town.registry import RegisteredTown, register_town, registered_towns
-from town.repair import BEHIND_FILE, EVENTS_FILE, Repair, RepairPlan, opened_repair
-from town.run import Outcome, RunListener, RunReport
-from town.run_mark import RunMark
-from town.runner import Runner, Stop
-from town.salvage import Salvage, SalvagedFile
-from town.search import FoundFolder, find_folder
-from town.server import EmbeddedServer
-from town.servers import FoundTown, Stopped, Switched, TownState, find_towns, start_town, stop_town
-from town.survey import Irregular, MigrationProgress, Outlook, Skipped
+from town.folder.search import FoundFolder, find_folder
+from town.folder.settings import RedisSettings, Settings, absolute, is_town, name_ledger, read_settings, start_of_search
+from town.folder.tinytown_places import OldPlace
+from town.home.grants import revoke_trust
+from town.home.registry import RegisteredTown, register_town, registered_towns
+from town.migration.legacy import LegacyKeys
+from town.migration.migration import Migration, MigrationReport
+from town.migration.survey import Irregular, MigrationProgress, Outlook, Skipped
+from town.plans.file import PLAN_FILE, PlanFile, make_plan_file, read_plan_file
+from town.plans.plan import Plan, PlanFault, PlannedTask
+from town.plans.receipts import PlanChange, PlanComparison, PlanKept, PullChange, PullReceipt, PushReceipt
+from town.reading.event_filter import EVERY_EVENT, EventFilter
+from town.reading.event_reader import EVENTS_COUNT
+from town.reading.hierarchy import Branch
+from town.reading.local_zone import in_local_zone
+from town.reading.moment import WHEN_HELP, Moment, parse_moment
+from town.reading.wait import Waited
+from town.repair.mend import AffectedTask, Loss, LostEvent, LostEvents, MendedTown
+from town.repair.repairing import BEHIND_FILE, EVENTS_FILE, Repair, RepairPlan, opened_repair
+from town.runs.reclaim import LostTask
+from town.runs.run_mark import RunMark
+from town.server.connection import Connection, connect, server_url
+from town.server.durability import Durability
+from town.server.own_server import EmbeddedServer
+from town.server.servers import FoundTown, Stopped, Switched, TownState, find_towns, start_town, stop_town
 from town.town import ImportReceipt, Town, current_actor
-from town.trust import revoke_trust
-from town.wait import Waited
+from town.trust.consent import TrustReport, grant_trust, look_at_trust
 from town.worker import Worker, WorkerMetrics, WorkerReport
 from town.writer import Receipt
 

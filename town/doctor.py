@@ -8,13 +8,13 @@ from typing import Any, Final, cast
 from msgspec import Struct
 
 from ledger import BEGINNING, LedgerDamagedError, ViewsIncompleteError, redis_errors
-from town.connection import Connection
-from town.data_folder import DataFolder
-from town.durability import read_durability
-from town.folder import read_settings
-from town.orphans import can_find_orphans, find_orphans
-from town.passwords import split_password
-from town.server_end import EndCause, Room, last_end, room_at
+from town.folder.data_folder import DataFolder
+from town.folder.settings import read_settings
+from town.home.passwords import split_password
+from town.server.connection import Connection
+from town.server.durability import read_durability
+from town.server.end import EndCause, Room, last_end, room_at
+from town.server.orphans import can_find_orphans, find_orphans
 from town.town import Town
 
 MEMORY_SHARE_MAX: Final = 0.8

@@ -16,10 +16,13 @@ from typing import Final
 
 from msgspec import Struct
 
-from town.connection import Connection, connect, server_url
-from town.data_folder import DataFolder
 from town.errors import FolderRefusedError
-from town.folder import (
+from town.files.os_errors import refuse_os_errors
+from town.files.plain_file import trusts_everything
+from town.files.taking_back import Undo, all_or_nothing
+from town.folder.data_folder import DataFolder
+from town.folder.search import FoundFolder, place_of_new_town, refuse_foreign
+from town.folder.settings import (
     SETTINGS_FILE,
     SOCKET_FILE,
     Settings,
@@ -27,24 +30,14 @@ from town.folder import (
     add_gitignore_lines,
     is_town,
     name_ledger,
-    refuse_os_errors,
     settings_to_be,
     write_new_settings,
 )
-from town.home import HOME_ADVICE, home_path
-from town.passwords import keep_password, split_password
-from town.search import FoundFolder, place_of_new_town, refuse_foreign
-from town.server import EmbeddedServer
-from town.trust import (
-    TRUSTED_FOLDER,
-    Grant,
-    allow,
-    connection_grant,
-    is_granted,
-    own_town_grant,
-    trusts_everything,
-)
-from town.undo import Undo, all_or_nothing
+from town.home.grants import TRUSTED_FOLDER, Grant, allow, connection_grant, is_granted, own_town_grant
+from town.home.passwords import keep_password, split_password
+from town.home.place import HOME_ADVICE, home_path
+from town.server.connection import Connection, connect, server_url
+from town.server.own_server import EmbeddedServer
 
 FOUNDING_SECONDS_MAX: Final = 120
 """How long one `tt init` waits for another one in the same folder."""

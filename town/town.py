@@ -90,34 +90,34 @@ from projections import (
     replay,
     verify,
 )
-from town.beads import read_beads
-from town.connection import Connection, connect, connect_to_read
-from town.damage import damage_of, find_flaws
-from town.durability import Durability, read_durability
 from town.errors import ImportRefusedError, MigrationSourceError, MomentError
-from town.event_filter import EVERY_EVENT, EventFilter
-from town.event_reader import EVENTS_COUNT, EventReader
-from town.folder import Settings, current_folder, read_settings, start_of_search
+from town.folder.search import FoundFolder, find
+from town.folder.settings import Settings, current_folder, read_settings, start_of_search
+from town.folder.tinytown_places import OldPlace, find_old_places, password_of
 from town.founding import make_town
-from town.hierarchy import Branch, Hierarchy, tree_on
-from town.legacy import Legacy
-from town.migration import Migration
-from town.moment import Moment
-from town.old_places import OldPlace, find_old_places, password_of
-from town.old_reader import OldReader
-from town.old_records import OldKeys
-from town.plan import Plan, PlanFault
-from town.plan_file import PLAN_FILE, PlanFile, read_plan_file
-from town.plan_receipts import PlanComparison, PullReceipt, PushReceipt
-from town.reclaim import LostTask, Reclaimer
-from town.references import References, find_on_board
-from town.registry import RegisteredTown, register_town
-from town.search import FoundFolder, find
-from town.wait import Waited, wait_for
+from town.home.registry import RegisteredTown, register_town
+from town.imports.beads import read_beads
+from town.migration.legacy import Legacy
+from town.migration.migration import Migration
+from town.migration.old_reader import OldReader
+from town.migration.old_records import OldKeys
+from town.plans.file import PLAN_FILE, PlanFile, read_plan_file
+from town.plans.plan import Plan, PlanFault
+from town.plans.receipts import PlanComparison, PullReceipt, PushReceipt
+from town.reading.damage import damage_of, find_flaws
+from town.reading.event_filter import EVERY_EVENT, EventFilter
+from town.reading.event_reader import EVENTS_COUNT, EventReader
+from town.reading.hierarchy import Branch, Hierarchy, tree_on
+from town.reading.moment import Moment
+from town.reading.references import References, find_on_board
+from town.reading.wait import Waited, wait_for
+from town.runs.reclaim import LostTask, Reclaimer
+from town.server.connection import Connection, connect, connect_to_read
+from town.server.durability import Durability, read_durability
 from town.writer import Receipt, Wish, Writer
 
 if TYPE_CHECKING:
-    from town.planner import Planner
+    from town.plans.planner import Planner
 
 REBUILD_WAIT_SECONDS_MAX: Final = 120.0
 _REBUILD_POLL_SECONDS: Final = 0.05
@@ -541,7 +541,7 @@ class Town:
 
     @cached_property
     def _planner(self) -> Planner:
-        from town.planner import Planner  # noqa: PLC0415 - most commands have no plan to read
+        from town.plans.planner import Planner  # noqa: PLC0415 - most commands have no plan to read
 
         return Planner(
             self._live,

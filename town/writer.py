@@ -42,8 +42,8 @@ from ledger import (
     to_ms,
 )
 from projections import LiveBoard
-from town.damage import damage_of, damage_of_absent
 from town.errors import OvertakenError
+from town.reading.damage import damage_of, damage_of_absent
 
 DECIDE_ATTEMPTS_MAX: Final = 20
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.tt import Tt, run_here
-from town.server import EmbeddedServer
+from town.server.own_server import EmbeddedServer
 
 
 @pytest.fixture

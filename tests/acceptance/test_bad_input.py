@@ -17,7 +17,7 @@ from tests.support.stub_server import bulk, stub_server
 from tests.support.towns import client_of
 from tests.support.tt import Ran, Tt, run_here
 from town import Town
-from town.server import EmbeddedServer
+from town.server.own_server import EmbeddedServer
 
 KEYS = Keys("demo")
 

@@ -19,7 +19,7 @@ from tests.support.towns import end_server
 from tests.support.traps import Listener, contents, make_program
 from tests.support.tt import Ran, Tt
 from town import NotTrustedError, Town
-from town.folder import SETTINGS_FILE
+from town.folder.settings import SETTINGS_FILE
 
 NAME = 'name = "harbour"\n'
 COMMANDS = (
@@ -392,7 +392,7 @@ def test_program_beside_the_town_is_not_found_on_path(
     """A PATH with entries like `.` leads to no `valkey-server` of the clone's."""
     for name in ("valkey-server", "redis-server"):
         make_program(clone / name, outside.mark)
-    monkeypatch.setattr("town.server._find_in_wheel", lambda: None)
+    monkeypatch.setattr("town.server.own_server._find_in_wheel", lambda: None)
     monkeypatch.setenv("PATH", f".::{os.path.relpath(clone)}")
     ran = tt("start")
     outside.check(ran)

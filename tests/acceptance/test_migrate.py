@@ -88,7 +88,7 @@ def test_migrate_that_is_interrupted_says_that_it_goes_on(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("town.migration.Migration._begin", interrupt)
+        patched.setattr("town.migration.migration.Migration._begin", interrupt)
         ran = tt("migrate", "--force")
     assert ran.code != 0
     assert "Run `tt migrate` again: it goes on where it was" in ran.err

@@ -12,7 +12,7 @@ import redis
 
 from tests.support.tt import Ran, Tt, start_process
 from tests.support.waiting import wait_until
-from town.plan_file import PLAN_BYTES_MAX, STARTER
+from town.plans.file import PLAN_BYTES_MAX, STARTER
 
 # The plans of Tinytown's documentation in one file.
 PLAN = """\

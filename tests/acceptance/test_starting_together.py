@@ -14,7 +14,7 @@ from tests.support.projectors import background_projectors
 from tests.support.towns import client_of
 from tests.support.tt import Tt, start_process
 from tests.support.waiting import wait_until
-from town.server import EmbeddedServer
+from town.server.own_server import EmbeddedServer
 
 
 @pytest.mark.parametrize("workers", [0, 2])

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.tt import PROCESS_SECONDS_MAX, Tt
-from town.server import EmbeddedServer
+from town.server.own_server import EmbeddedServer
 
 _STARTED_AND_TOLD = """
 import os, sys

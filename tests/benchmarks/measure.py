@@ -17,8 +17,8 @@ import msgspec
 import redis
 
 from ledger import Event, EventStore, Keys, NewEvent, TaskAssigned, TaskCompleted, TaskCreated, TaskStarted
-from town.folder import SOCKET_FILE
-from town.server import EmbeddedServer
+from town.folder.settings import SOCKET_FILE
+from town.server.own_server import EmbeddedServer
 
 TOWN: Final = "bench"
 EVENTS_PER_TASK: Final = 4

@@ -30,8 +30,8 @@ from projections import Projector
 from tests.benchmarks.measure import TOWN, Figures, a_bench, connect, timed
 from tests.benchmarks.measure import main as measure
 from town import Town
-from town.folder import SOCKET_FILE
-from town.plan_file import PLAN_FILE
+from town.folder.settings import SOCKET_FILE
+from town.plans.file import PLAN_FILE
 
 EVENTS = 20_000
 EVENTS_PER_PLANNED = 2

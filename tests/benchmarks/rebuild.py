@@ -27,7 +27,7 @@ from tests.benchmarks.measure import (
     timed,
 )
 from tests.benchmarks.measure import main as measure
-from town.folder import SOCKET_FILE
+from town.folder.settings import SOCKET_FILE
 
 EVENTS = 1_000_000
 _MODULE = "tests.benchmarks.rebuild"

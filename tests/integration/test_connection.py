@@ -201,7 +201,7 @@ def test_connect_waits_while_the_server_says_it_is_loading(folder: Path) -> None
 
 def test_connect_gives_up_on_a_server_that_loads_for_too_long(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The wait has a bound; the advice is to try again."""
-    monkeypatch.setattr("town.connection.LOADING_SECONDS_MAX", 0.1)
+    monkeypatch.setattr("town.server.connection.LOADING_SECONDS_MAX", 0.1)
     with stub_server({b"PING": [LOADING], b"INFO": [LOADING]}) as server:
         refusal = refusal_of(folder, f"redis://127.0.0.1:{server.port}/")
     assert "It is still reading its data: try again in a moment" in str(refusal)

@@ -16,8 +16,8 @@ import redis
 
 from ledger import CheckpointMismatchError, LedgerDamagedError, UnknownProjectionError, new_command_id
 from projections import VIEWS, Comparison, Lease, Projector, new_holder
-from projections import rebuild as rebuild_module
-from projections.overwrite import Overwrite
+from projections.rebuilding import rebuild as rebuild_module
+from projections.rebuilding.overwrite import Overwrite
 from tests.support.builders import task_id
 from tests.support.scene import Scene, assert_sound, edit_json, nth_position, opened_scene, strays
 from tests.support.tt import run_here

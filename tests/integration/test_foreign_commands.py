@@ -9,8 +9,8 @@ from tests.support.scene import opened_scene
 from tests.support.towns import client_of
 from tests.support.waiting import wait_until
 from town import Town
-from town.foreign_commands import DATA_COMMANDS, FIXED_COMMANDS, foreign_commands
-from town.server import EmbeddedServer
+from town.aof.foreign_commands import DATA_COMMANDS, FIXED_COMMANDS, foreign_commands
+from town.server.own_server import EmbeddedServer
 
 
 def test_files_of_a_town_only_change_data(folder: Path, tmp_path: Path) -> None:

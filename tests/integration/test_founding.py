@@ -14,7 +14,7 @@ from ledger import LedgerError, StoreUnavailableError
 from tests.support.refusals import refusing
 from tests.support.towns import end_server
 from town import FolderRefusedError, SettingsError, Town, find_towns
-from town.server import EmbeddedServer
+from town.server.own_server import EmbeddedServer
 
 REFUSALS_MAX = 200
 NOTHING_LEFT = "No town was made, and nothing is left of it."

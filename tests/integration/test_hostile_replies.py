@@ -99,10 +99,10 @@ def scene(hostile: HostileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 def shorten(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same bounds, and shorter."""
-    monkeypatch.setattr("town.bounded_client.EXCHANGE_SECONDS_MAX", EXCHANGE_SECONDS)
-    monkeypatch.setattr("town.connection.LOADING_SECONDS_MAX", EXCHANGE_SECONDS)
+    monkeypatch.setattr("town.server.bounded_client.EXCHANGE_SECONDS_MAX", EXCHANGE_SECONDS)
+    monkeypatch.setattr("town.server.connection.LOADING_SECONDS_MAX", EXCHANGE_SECONDS)
     monkeypatch.setattr("town.town.REBUILD_WAIT_SECONDS_MAX", EXCHANGE_SECONDS)
-    monkeypatch.setattr("projections.rebuild.LEASE_WAIT_SECONDS_MAX", EXCHANGE_SECONDS)
+    monkeypatch.setattr("projections.rebuilding.rebuild.LEASE_WAIT_SECONDS_MAX", EXCHANGE_SECONDS)
 
 
 def matrix(scene: Scene, capsys: pytest.CaptureFixture[str], answers: list[str]) -> list[Cell]:

@@ -65,7 +65,7 @@ def test_hostile_server_ends_a_connection_within_its_deadline(
 ) -> None:
     """The deadline is for the whole exchange, so bytes that keep coming do not put it off."""
     monkeypatch.setenv("TT_TRUST", "1")
-    monkeypatch.setattr("town.bounded_client.EXCHANGE_SECONDS_MAX", SECONDS_MAX)
+    monkeypatch.setattr("town.server.bounded_client.EXCHANGE_SECONDS_MAX", SECONDS_MAX)
     with fake_server(HOSTILE[kind]) as port:
         began = time.monotonic()
         with pytest.raises(StoreUnavailableError):

@@ -36,8 +36,8 @@ from tests.support.old_towns import MIXED, contents, dump, fill, fill_many, look
 from tests.support.servers import running_server
 from tests.support.towns import trust
 from town import LegacyKeptError, MigrationSourceError, Town
-from town.migration import LEASE_NAME
-from town.old_reader import OldReader
+from town.migration.migration import LEASE_NAME
+from town.migration.old_reader import OldReader
 
 TASKS = 100_000 if os.environ.get("TT_STRESS") else 2_000
 
@@ -579,7 +579,7 @@ def test_migrations_without_a_lease_adopt_each_task_once(
 ) -> None:
     """The lease saves work and nothing else: where both go on beside each other, guards keep every task single."""
     monkeypatch.setattr(Lease, "take", lambda _: True)
-    monkeypatch.setattr("town.survey.ADOPTED_EVENTS_MAX", 10)
+    monkeypatch.setattr("town.migration.survey.ADOPTED_EVENTS_MAX", 10)
     fill_many(client, 600)
     town = opened()
     with Town.open(town.folder, actor="ada") as other, town.migration() as first, other.migration() as second:
@@ -612,7 +612,7 @@ def test_readers_and_writers_beside_a_migration_see_what_was_promised(
     """P6: each command reads its own writes. P8: at each moment a key says what the task is, as record or as snapshot, and
     whoever reads the town sees each adopted task from then on, as its record was.
     """
-    monkeypatch.setattr("town.survey.ADOPTED_EVENTS_MAX", 20)
+    monkeypatch.setattr("town.migration.survey.ADOPTED_EVENTS_MAX", 20)
     fill_many(client, 900)
     town = opened()
     places = [f"tt:demo:task:{task_id(number)}" for number in range(900) if number % 3]

@@ -24,7 +24,7 @@ from tests.support.old_towns import MIXED, TOWN, contents, fill, fill_many, migr
 from tests.support.processes import READY
 from tests.support.waiting import wait_until
 from town import Town
-from town.migration import LEASE_NAME
+from town.migration.migration import LEASE_NAME
 
 SAMPLE: Final = (20, 25, 29, 31, 34, 36, 37, 41, 48, 60)
 _KILLS_MIN: Final = 100
@@ -78,7 +78,7 @@ def killer(
     client: redis.Redis, server_socket: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Killer]:
     monkeypatch.setenv("TT_ACTOR", "ada")
-    monkeypatch.setattr("town.survey.ADOPTED_EVENTS_MAX", 7)
+    monkeypatch.setattr("town.migration.survey.ADOPTED_EVENTS_MAX", 7)
     killer = Killer(client, server_socket, tmp_path)
     try:
         yield killer

@@ -28,7 +28,7 @@ from ledger import (
 )
 from tests.support.builders import START_MS, TASK, an_event, task_id
 from town import EventFilter, MomentError, Town
-from town.event_reader import EventReader
+from town.reading.event_reader import EventReader
 
 BURST = 700
 HOUR_MS = 3_600_000

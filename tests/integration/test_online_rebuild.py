@@ -12,7 +12,7 @@ import pytest
 
 from ledger import EventStore, fold
 from projections import encode_snapshot
-from projections.overwrite import Overwrite, WriteBatch
+from projections.rebuilding.overwrite import Overwrite, WriteBatch
 from tests.benchmarks.measure import EVENTS_PER_TASK, fill, task_name
 from tests.support.processes import WorkerProcess, workers_at_the_line
 from tests.support.towns import client_of

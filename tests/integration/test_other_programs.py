@@ -15,8 +15,8 @@ import redis
 
 from ledger import LedgerDamagedError, NewerProjectionError, OutdatedProjectionError, Position, Task, TaskNoted
 from projections import VIEWS, Projector, Rebuild
-from projections.by_state import ByState
-from projections.projection import Entry, View
+from projections.views.by_state import ByState
+from projections.views.view import Entry, View
 from tests.support.builders import append
 from tests.support.scene import Scene, assert_sound, opened_scene
 from tests.support.tt import run_here

@@ -14,10 +14,10 @@ import pytest
 from ledger import TEXT_BYTES_MAX
 from tests.support.towns import is_alive
 from tests.support.waiting import wait_until
-from town.lifeline import Lifeline
-from town.output_tail import STDERR_BYTES_MAX
-from town.program import Ended, Ending, EndReason, follow_program, start_program
-from town.run_log import LOG_BYTES_MAX, LOG_END_BYTES_MAX, LOGS_KEPT_MAX, RunLog
+from town.agents.lifeline import Lifeline
+from town.agents.output_tail import STDERR_BYTES_MAX
+from town.agents.program import Ended, Ending, EndReason, follow_program, start_program
+from town.agents.run_log import LOG_BYTES_MAX, LOG_END_BYTES_MAX, LOGS_KEPT_MAX, RunLog
 
 IGNORES_SIGTERM = "trap '' TERM; echo begun; while :; do sleep 0.05; done"
 

@@ -14,7 +14,7 @@ from ledger import AppendTooLargeError, NewEvent, Position, State, TaskCreated, 
 from tests.benchmarks.push import write_plan
 from tests.support.processes import run_at_once
 from town import FolderRefusedError, PlanChangedError, PlanOutsideError, PlanRefusedError, Town
-from town.planner import PULL_ATTEMPTS_MAX, Planner
+from town.plans.planner import PULL_ATTEMPTS_MAX, Planner
 
 TOGETHER = """\
 [[tasks]]
@@ -103,7 +103,7 @@ def test_push_closes_no_circle_with_a_move_in_between(town: Town, monkeypatch: p
 
 def test_push_of_more_events_than_one_append_takes_is_refused(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
     """The whole plan or nothing: the error has both numbers, in a preview as in a push, and nothing is written."""
-    monkeypatch.setattr("town.planner.APPEND_EVENTS_MAX", 2)
+    monkeypatch.setattr("town.plans.planner.APPEND_EVENTS_MAX", 2)
     monkeypatch.setattr("ledger.event_store.APPEND_EVENTS_MAX", 2)
     for dry_run in (True, False):
         with pytest.raises(AppendTooLargeError, match="at most 2 events, not 3"):
@@ -282,7 +282,7 @@ def test_pull_that_would_spoil_the_file_is_refused(town: Town, spoilt: str, monk
     path = town.plan_path()
     path.write_text(TOGETHER)
     town.push()
-    monkeypatch.setattr("town.planner.edited", lambda *_, **__: spoilt)
+    monkeypatch.setattr("town.plans.planner.edited", lambda *_, **__: spoilt)
     with pytest.raises(PlanRefusedError, match="a pull cannot edit it"):
         town.pull()
     assert path.read_text() == TOGETHER

@@ -20,9 +20,9 @@ from tests.support.towns import client_of, end_server
 from tests.support.tt import run_here
 from tests.support.waiting import wait_until
 from town import FileDamagedError, Repair, RepairPlan, ServerStartError, Town
-from town.aof import AOF_FOLDER, MANIFEST_FILE, AofFolder, CommandReader
-from town.data_folder import DataFolder
-from town.server import EmbeddedServer
+from town.aof.format import AOF_FOLDER, MANIFEST_FILE, AofFolder, CommandReader
+from town.folder.data_folder import DataFolder
+from town.server.own_server import EmbeddedServer
 
 LEDGER = b"tt:broken:ledger"
 Change = Callable[[bytes], bytes]

@@ -22,9 +22,9 @@ from tests.support.servers_made_slow import SLOW_KEYS, a_program, a_slowly_loadi
 from tests.support.towns import client_of, end_server, is_alive, kill_server, server_pid
 from tests.support.waiting import wait_until
 from town import EmbeddedServer, FolderRefusedError, NotOursError, ServerStartError, Town
-from town import server as server_module
-from town.data_folder import DataFolder
-from town.orphans import find_orphans
+from town.folder.data_folder import DataFolder
+from town.server import own_server as server_module
+from town.server.orphans import find_orphans
 
 DEEP_FOLDER_CHARS = 200
 _TAKE_LOCK = "import fcntl, sys; fcntl.flock(open(sys.argv[1]), fcntl.LOCK_EX | fcntl.LOCK_NB)"
@@ -89,8 +89,8 @@ def test_stop_of_a_server_that_does_not_end_says_so(
     folder: Path, server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Stop returns when the server is gone, and not before; after a bound it says that it is still there."""
-    monkeypatch.setattr("town.server.STOP_SECONDS_MAX", 0.1)
-    monkeypatch.setattr("town.server._PING_SECONDS_MAX", 0.1)
+    monkeypatch.setattr("town.server.own_server.STOP_SECONDS_MAX", 0.1)
+    monkeypatch.setattr("town.server.own_server._PING_SECONDS_MAX", 0.1)
     server.start()
     pid = server_pid(folder)
     os.kill(pid, signal.SIGSTOP)
@@ -229,7 +229,7 @@ def test_start_waits_for_whoever_holds_the_lock(
     folder: Path, server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While another process is starting it, no second server is started; after a bound the message says so."""
-    monkeypatch.setattr("town.server.START_SECONDS_MAX", 0.1)
+    monkeypatch.setattr("town.server.own_server.START_SECONDS_MAX", 0.1)
     DataFolder(folder).make()
     with (folder / ".tt" / "server.lock").open("wb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

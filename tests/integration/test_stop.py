@@ -19,7 +19,7 @@ from tests.support.towns import client_of, is_alive, kill_server, server_pid
 from tests.support.tt import run_here, run_process
 from tests.support.waiting import wait_until
 from town import EmbeddedServer, ServerEndedError, ServerStartError, ServerStoppedError, Town
-from town.server_log import LOG_READ_BYTES_MAX
+from town.server.log import LOG_READ_BYTES_MAX
 
 WRITERS = 4
 _BY_TESTER = "by tester (`tt stop`)"
@@ -211,7 +211,7 @@ def test_stop_of_a_server_that_is_being_started_ends_it(folder: Path, tmp_path: 
 
 def test_stop_that_the_server_refuses_says_its_words(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that may not be shut down by its clients is left running, and its own words are told."""
-    monkeypatch.setattr("town.server.STOP_SECONDS_MAX", 0.3)
+    monkeypatch.setattr("town.server.own_server.STOP_SECONDS_MAX", 0.3)
     Town.init(folder, name="place").close()
     pid = server_pid(folder)
     with client_of(folder) as client:

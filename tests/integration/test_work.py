@@ -41,10 +41,10 @@ from town import (
     Stop,
     Town,
 )
-from town.heartbeat import BEAT_SECONDS, HEARTBEAT_MS
-from town.output_tail import STDERR_BYTES_MAX
-from town.run_log import LOG_BYTES_MAX, LOG_END_BYTES_MAX
-from town.run_mark import RunMark
+from town.agents.output_tail import STDERR_BYTES_MAX
+from town.agents.run_log import LOG_BYTES_MAX, LOG_END_BYTES_MAX
+from town.runs.heartbeat import BEAT_SECONDS, HEARTBEAT_MS
+from town.runs.run_mark import RunMark
 
 AGENTS = 20
 stress = [pytest.mark.stress, pytest.mark.skipif(not os.environ.get("TT_STRESS"), reason="long; TT_STRESS=1 runs it")]
@@ -454,7 +454,7 @@ def test_20_agents_work_each_task_exactly_once(place: Place, tmp_path: Path, tas
 
 def test_claim_that_meets_others_passes_over_nothing(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where others take a whole page of candidates meanwhile, those that moved up are looked at too."""
-    monkeypatch.setattr("town.claim.CANDIDATES_MAX", 2)
+    monkeypatch.setattr("town.agents.claim.CANDIDATES_MAX", 2)
     tasks = [place.town.create(f"task {number}").task for number in range(4)]
     count_open_children = Town.count_open_children
 
@@ -515,7 +515,7 @@ def test_idle_runner_waits_for_a_stopped_server_and_does_not_start_it(
         attempts.append(is_starting)
         return open_town(path, actor=actor, is_starting=is_starting)
 
-    monkeypatch.setattr("town.runner.Town", SimpleNamespace(open=opened))
+    monkeypatch.setattr("town.agents.runner.Town", SimpleNamespace(open=opened))
     stop = Stop()
     thread = threading.Thread(target=Runner(folder, "ada", ["echo", "done"], stop=stop).run)
     thread.start()
@@ -537,7 +537,7 @@ def test_idle_runner_waits_for_a_stopped_server_and_does_not_start_it(
 
 def test_result_that_cannot_be_written_down_names_its_log(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """After a bound the runner gives up and says where the output is."""
-    monkeypatch.setattr("town.run.FINISH_SECONDS_MAX", 0.0)
+    monkeypatch.setattr("town.agents.run.FINISH_SECONDS_MAX", 0.0)
     task = place.town.create("lost words", agent="ada").task
 
     def refuse(*_: object, **__: object) -> None:
@@ -570,7 +570,7 @@ def test_second_stop_ends_a_runner_that_cannot_write_down_its_result(
         def warn(self, problem: str) -> None:
             warnings.append(problem)
 
-    monkeypatch.setattr("town.run.SERVER_WAIT_SECONDS", 0.0)
+    monkeypatch.setattr("town.agents.run.SERVER_WAIT_SECONDS", 0.0)
     monkeypatch.setattr(Town, "complete", refuse)
     runner = Runner(place.folder, "ada", ["echo", "precious"], stop=stop, listener=Listener())
     with pytest.raises(RunUnfinishedError, match="its output is in") as refused:

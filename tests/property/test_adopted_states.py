@@ -44,9 +44,9 @@ from tests.support.cli_reference import commands
 from tests.support.legality import Life, live
 from tests.support.tt import Ran, Tt, run_here
 from town import Town
-from town.plan import NOBODY, Plan, PlannedTask
-from town.plan_pull import pull_edits
-from town.plan_wishes import wish
+from town.plans.plan import NOBODY, Plan, PlannedTask
+from town.plans.pull import pull_edits
+from town.plans.wishes import wish
 
 TEXT: Final = "Implement user authentication"
 STANDINGS: Final = standings(None, "ada")

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger import task_id_of_alias
-from town.beads import read_beads
+from town.imports.beads import read_beads
 
 NAMES = [f"bd-{number}" for number in range(8)]
 links = st.dictionaries(st.sampled_from(NAMES), st.sampled_from([*NAMES, "bd-lost"]))

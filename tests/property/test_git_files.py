@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.git import entry, index, make_fake_worktree
-from town.git_index import NAMES_MAX, tracked_below
-from town.repository import Repository, branch, find_repository
+from town.folder.git_index import NAMES_MAX, tracked_below
+from town.folder.repository import Repository, branch, find_repository
 
 _hostile = st.one_of(
     st.binary(max_size=200),

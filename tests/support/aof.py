@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from town.aof import AOF_FOLDER, MANIFEST_FILE
+from town.aof.format import AOF_FOLDER, MANIFEST_FILE
 
 INCREMENT = "appendonly.aof.1.incr.aof"
 

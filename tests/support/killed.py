@@ -25,7 +25,8 @@ from projections import Projector, lease
 from tests.support import old_towns
 from tests.support.histories import Filler
 from tests.support.processes import READY
-from town import Town, Worker, survey
+from town import Town, Worker
+from town.migration import survey
 
 NEVER: Final = 0
 _BATCH_EVENTS: Final = 7

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from town.folder import SOCKET_FILE
-from town.server import EmbeddedServer
+from town.folder.settings import SOCKET_FILE
+from town.server.own_server import EmbeddedServer
 
 
 @contextmanager

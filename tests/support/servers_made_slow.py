@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from town.server import find_binary
+from town.server.own_server import find_binary
 
 SLOW_KEYS: Final = 10_000
 """So many keys take such a server about a second. It answers every 1,024 of them."""

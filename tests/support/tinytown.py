@@ -18,7 +18,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from tests.support.waiting import wait_until
-from town.server import find_binary
+from town.server.own_server import find_binary
 
 PASSWORD: Final = "tt_01c6369a8abe54a1"
 REAL_KEYS: Final = Path(__file__).parents[3] / "shared" / "data" / "tinytown-0.6-keys.json"

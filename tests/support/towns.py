@@ -16,9 +16,9 @@ from redis.retry import Retry
 from tests.support.waiting import wait_until
 from town import grant_trust, look_at_trust
 from town.errors import ServerStartError
-from town.folder import DATA_FOLDER
-from town.server import EmbeddedServer
-from town.socket_path import SocketPath
+from town.folder.settings import DATA_FOLDER
+from town.server.own_server import EmbeddedServer
+from town.server.socket_path import SocketPath
 
 
 def trust(folder: Path) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from ledger import Keys
 from projections import DayStats, Durations, read_stats
 from projections.stats import DAYS_PER_READ, durations_of, stats_of_day
-from projections.throughput import bucket_of
+from projections.views.throughput import bucket_of
 
 DAY = "2026-11-23"
 NONE = Durations(0, None, None)

@@ -26,8 +26,8 @@ from ledger import (
     TaskStarted,
     TaskTagged,
 )
-from projections.projection import Counted
-from projections.throughput import Throughput, bucket_of, bucket_upper_ms, day_of
+from projections.views.throughput import Throughput, bucket_of, bucket_upper_ms, day_of
+from projections.views.view import Counted
 from tests.support.builders import START_MS, a_task, a_task_in, recorded
 
 DAY = "2026-11-23"

@@ -12,7 +12,7 @@ import pytest
 
 from ledger import Source, State, WishedTask, task_id_of_alias
 from town import FolderRefusedError, ImportRefusedError
-from town.beads import BeadsExport, read_beads
+from town.imports.beads import BeadsExport, read_beads
 
 TOWN = "harbour"
 ACTOR = "importer"
@@ -356,7 +356,7 @@ def test_refusal_shows_twenty_lines_and_counts_the_rest(file: Path) -> None:
 
 def test_long_line_is_refused_and_the_lines_after_it_are_read(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is skipped in pieces, not kept, and the faults behind it keep their numbers."""
-    monkeypatch.setattr("town.beads.BEADS_LINE_BYTES_MAX", 100)
+    monkeypatch.setattr("town.imports.beads.BEADS_LINE_BYTES_MAX", 100)
     problems = refused(file, an_issue(), an_issue("bd-2", notes="x" * 1_000), "{")
     assert [problem.partition(":")[0] for problem in problems] == ["line 2", "line 3"]
     assert "more than 100 bytes" in problems[0]
@@ -365,7 +365,7 @@ def test_long_line_is_refused_and_the_lines_after_it_are_read(file: Path, monkey
 def test_line_as_long_as_is_allowed_is_read(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its line break does not count, nor does the last line need one."""
     text = json.dumps(an_issue())
-    monkeypatch.setattr("town.beads.BEADS_LINE_BYTES_MAX", len(text) + 1)
+    monkeypatch.setattr("town.imports.beads.BEADS_LINE_BYTES_MAX", len(text) + 1)
     file.write_text(f"{text}\n{text.replace('bd-1', 'bd-2')}")
     assert len(read_beads(file, town=TOWN, actor=ACTOR).wishes) == 2
 
@@ -377,7 +377,7 @@ def test_export_without_an_end_is_refused(
     file: Path, monkeypatch: pytest.MonkeyPatch, bound: str, most: int, words: str
 ) -> None:
     """The bound is met before more is read."""
-    monkeypatch.setattr(f"town.beads.{bound}", most)
+    monkeypatch.setattr(f"town.imports.beads.{bound}", most)
     assert words in refused(file, *(an_issue(f"bd-{number}") for number in range(3)))[0]
 
 

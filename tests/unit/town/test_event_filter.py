@@ -21,7 +21,7 @@ from ledger import (
 )
 from tests.support.builders import an_event, recorded, task_id
 from town import EVERY_EVENT, EventFilter
-from town.event_filter import Holders
+from town.reading.event_filter import Holders
 
 NOTED = record(an_event(TaskNoted("x"), actor="alice"), Position("5-1"))
 

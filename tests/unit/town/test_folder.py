@@ -11,7 +11,11 @@ import pytest
 
 from ledger import TOWN_NAMES_RESERVED, InvalidValueError, check_town_name
 from town import FolderRefusedError, RedisSettings, SettingsError, TownExistsError, TownNotFoundError
-from town.folder import (
+from town.files.os_errors import refuse_os_errors
+from town.files.taking_back import Undo
+from town.files.toml_file import write_toml
+from town.folder.search import find_folder
+from town.folder.settings import (
     GITIGNORE_LINES,
     SETTINGS_FILE,
     Settings,
@@ -19,14 +23,10 @@ from town.folder import (
     fit_name,
     is_town,
     read_settings,
-    refuse_os_errors,
     settings_to_be,
     suggest_name,
     write_new_settings,
-    write_toml,
 )
-from town.search import find_folder
-from town.undo import Undo
 
 
 @pytest.fixture

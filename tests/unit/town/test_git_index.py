@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.support.git import entry, git, index, make_repository, needs_git
-from town import git_index
-from town.git_index import ENTRY_NAME_BYTES_MAX, NAMES_MAX, Tracked, tracked_below
-from town.repository import Repository, find_repository
+from town.folder import git_index
+from town.folder.git_index import ENTRY_NAME_BYTES_MAX, NAMES_MAX, Tracked, tracked_below
+from town.folder.repository import Repository, find_repository
 
 UNREADABLE = "not an index as git writes it"
 FILES = [

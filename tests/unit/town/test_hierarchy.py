@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ledger import State
 from tests.support.builders import a_task, task_id
-from town.hierarchy import grow
+from town.reading.hierarchy import grow
 
 
 def shape(*pairs: tuple[int, int | None], root: int | None = None) -> list[tuple[int, int]]:

@@ -9,7 +9,17 @@ import pytest
 
 from ledger import OldRecord, State, TaskAdopted
 from tests.support.builders import TASK
-from town.old_records import Form, KeyKind, OldKey, OldKeys, OldTask, adopted, newest, read_agent_name, read_record
+from town.migration.old_records import (
+    Form,
+    KeyKind,
+    OldKey,
+    OldKeys,
+    OldTask,
+    adopted,
+    newest,
+    read_agent_name,
+    read_record,
+)
 
 OTHER = "7106d568-7338-4cfd-b120-595949339bae"
 FIELDS: dict[str, Any] = {

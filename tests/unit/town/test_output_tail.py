@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ledger import check_text
-from town.output_tail import LastLine, Tail, fitting_text
+from town.agents.output_tail import LastLine, Tail, fitting_text
 
 BYTES_MAX = 20
 

@@ -9,8 +9,8 @@ import pytest
 
 from ledger import InvalidValueError
 from town import SettingsError
-from town.passwords import keep_password, shown_url, split_password, with_password
-from town.undo import Undo
+from town.files.taking_back import Undo
+from town.home.passwords import keep_password, shown_url, split_password, with_password
 
 
 @pytest.mark.parametrize(

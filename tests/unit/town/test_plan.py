@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ledger import State
-from town.plan import NOBODY, Plan, PlanFault, PlannedTask, find_circles, is_uuid, read_plan
+from town.plans.plan import NOBODY, Plan, PlanFault, PlannedTask, find_circles, is_uuid, read_plan
 
 
 def a_task(id_: str = "a", **fields: Any) -> dict[str, Any]:

@@ -10,15 +10,15 @@ import pytest
 
 from town import FolderRefusedError, PlanExistsError, PlanMissingError, PlanRefusedError
 from town.errors import PlanTooLargeError
-from town.plan import Plan
-from town.plan_file import (
+from town.plans.file import (
     PLAN_BYTES_MAX,
     STARTER,
     make_plan_file,
     read_plan_file,
     write_plan_file,
 )
-from town.plan_toml import BAD_LINES_MAX, Parsed
+from town.plans.plan import Plan
+from town.plans.toml import BAD_LINES_MAX, Parsed
 
 GOOD = '[[tasks]]\nid = "a"\ndescription = "A"\n'
 
@@ -218,7 +218,7 @@ def test_byte_order_mark_and_windows_line_ends_are_fine(path: Path) -> None:
 
 def test_large_file_is_refused_unread(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its size is asked first."""
-    monkeypatch.setattr("town.plan_file.PLAN_BYTES_MAX", len(GOOD))
+    monkeypatch.setattr("town.plans.file.PLAN_BYTES_MAX", len(GOOD))
     assert len(read(path, GOOD).tasks) == 1
     path.write_text(GOOD + "#")
     with pytest.raises(PlanTooLargeError) as caught:
@@ -233,7 +233,7 @@ def test_plan_of_too_many_tasks_is_refused_before_it_is_parsed(path: Path, monke
     def parse(_text: str) -> Parsed:
         raise AssertionError("parsed")
 
-    monkeypatch.setattr("town.plan_file.parse_faulty_plan", parse)
+    monkeypatch.setattr("town.plans.file.parse_faulty_plan", parse)
     path.write_text("[[tasks]]\n" * 200_000)
     with pytest.raises(PlanTooLargeError, match="has 200,000 tasks, and a plan at most 100,000"):
         read_plan_file(path)

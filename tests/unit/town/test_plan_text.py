@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import tomli
 
-from town.plan import Value
-from town.plan_text import Outline, edited, rendered
+from town.plans.plan import Value
+from town.plans.text import Outline, edited, rendered
 
 TEXT = """\
 # top

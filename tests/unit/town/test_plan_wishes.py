@@ -8,8 +8,8 @@ import pytest
 
 from ledger import State, Task, TaskReopened, TaskRequeued, reconcile
 from tests.support.builders import a_task_in
-from town.plan import PlannedTask
-from town.plan_wishes import Kept, wish
+from town.plans.plan import PlannedTask
+from town.plans.wishes import Kept, wish
 
 TEXT = "Implement user authentication"
 DEFAULT, ACTOR = "default", "eve"

@@ -10,7 +10,7 @@ import pytest
 from ledger import EventStore, Keys, Task, TaskAmbiguousError, TaskCreated, TaskNotFoundError, task_id_of_alias
 from projections import Board, LiveBoard, encode_snapshot
 from tests.support.builders import a_task, append, task_id
-from town.references import References, find_on_board
+from town.reading.references import References, find_on_board
 
 TOWN = "harbour"
 KEYS = Keys(TOWN)

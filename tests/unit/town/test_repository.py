@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from tests.support.git import git, make_fake_repository, make_fake_worktree, make_repository, needs_git
-from town import repository as room
-from town.folder import suggest_name
-from town.git_index import tracked_below
-from town.repository import Repository, UnreadableError, branch, find_repository, read_own_file
+from town.folder import repository as room
+from town.folder.git_index import tracked_below
+from town.folder.repository import Repository, UnreadableError, branch, find_repository, read_own_file
+from town.folder.settings import suggest_name
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 
 from ledger import Position, TaskAssigned, TaskNoted, TaskStarted, check_text, record
 from tests.support.builders import TASK, an_event, recorded
-from town.run_mark import RunMark, mark_of
+from town.runs.run_mark import RunMark, mark_of
 
 
 def test_mark_reads_back_from_its_words() -> None:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from town.data_folder import DataFolder
-from town.server_end import EndCause, end_of, last_end
-from town.server_log import LOG_READ_BYTES_MAX, Life, read_lives
+from town.folder.data_folder import DataFolder
+from town.server.end import EndCause, end_of, last_end
+from town.server.log import LOG_READ_BYTES_MAX, Life, read_lives
 
 AT = "25 Nov 2026 19:47:53"
 BYE = (AT, "Valkey is now ready to exit, bye bye...")

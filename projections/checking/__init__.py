@@ -1,0 +1,1 @@
+"""Whether what is stored equals the fold of the ledger."""

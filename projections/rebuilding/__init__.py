@@ -1,0 +1,1 @@
+"""Snapshots and views written again from the ledger."""

@@ -1,0 +1,1 @@
+"""What readers see, one file for each view."""

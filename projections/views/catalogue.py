@@ -1,0 +1,30 @@
+"""Every view there is. A new one is a file beside this one and a line here."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from projections.views.backlog import Backlog
+from projections.views.by_agent import ByAgent
+from projections.views.by_alias import ByAlias
+from projections.views.by_parent import ByParent
+from projections.views.by_state import ByState
+from projections.views.by_tag import ByTag
+from projections.views.counts import Counts
+from projections.views.created import Created
+from projections.views.ids import Ids
+from projections.views.throughput import Throughput
+from projections.views.view import View
+
+VIEWS: Final[tuple[View, ...]] = (
+    Backlog(),
+    ByAgent(),
+    ByAlias(),
+    ByParent(),
+    ByState(),
+    ByTag(),
+    Counts(),
+    Created(),
+    Ids(),
+    Throughput(),
+)

@@ -1,0 +1,103 @@
+"""Claim: takes the next task for an agent, in one append that only one of many runners can make.
+
+It tries tasks one after another, oldest first. Once somebody else was first, it tries the rest of the page in any order:
+many runners that wake up together would otherwise meet at each task.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import count
+from random import SystemRandom
+from typing import Final
+
+from ledger import (
+    Event,
+    RecordedEvent,
+    State,
+    Task,
+    TaskAssigned,
+    TaskCancelled,
+    TaskCompleted,
+    TaskCreated,
+    TaskFailed,
+    TaskMoved,
+    TaskRemoved,
+    TaskReopened,
+    TaskRequeued,
+    TaskTagged,
+    WrongExpectedVersionError,
+)
+from projections import TaskFilter
+from town.runs.heartbeat import Heartbeat
+from town.runs.run_mark import RunMark
+from town.town import Town
+
+CANDIDATES_MAX: Final = 32
+_BRINGS_WORK: Final[tuple[type[Event], ...]] = (TaskCreated, TaskRequeued, TaskReopened, TaskTagged, TaskMoved)
+_ENDS_A_CHILD: Final[tuple[type[Event], ...]] = (TaskCompleted, TaskFailed, TaskCancelled, TaskRemoved)
+_chance = SystemRandom()
+
+
+class Claimer:
+    """Takes tasks for `agent`: first what it has, then what the backlog has with one of `roles` as a tag; () is any."""
+
+    def __init__(self, agent: str, roles: tuple[str, ...]) -> None:
+        self._agent = agent
+        self._roles = roles
+        self._has_met_parents = False
+        self._has_met_others = False
+
+    def take(self, town: Town, mark: RunMark, heartbeat: Heartbeat) -> Task | None:
+        """Start a task, and return it as it is then, with its heartbeat; None where there is none to take.
+
+        A task with open children is left alone until they are finished.
+        """
+        self._has_met_parents = False
+        self._has_met_others = True
+        while self._has_met_others:
+            # What others took moved the pages that followed, so something may have been passed over.
+            self._has_met_others = False
+            for page in self._pages(town):
+                task = self._take_one_of(page, town, mark, heartbeat)
+                if task is not None:
+                    return task
+        return None
+
+    def _take_one_of(self, page: list[Task], town: Town, mark: RunMark, heartbeat: Heartbeat) -> Task | None:
+        waiting = [task for task in page[::-1] if task.damaged_at is None]
+        while waiting:
+            task = waiting.pop()
+            if town.count_open_children(task.id):
+                self._has_met_parents = True
+                continue
+            # Before the task is started: a running task without a heartbeat is a lost one.
+            heartbeat.begin()
+            try:
+                return town.start(task.id, agent=self._agent, reason=str(mark), expected_version=task.version).task
+            except WrongExpectedVersionError:
+                self._has_met_others = True
+                _chance.shuffle(waiting)
+        return None
+
+    def may_bring_work(self, recorded: RecordedEvent) -> bool:
+        """Whether there may be something to take after this event, where there was nothing before it."""
+        data = recorded.data
+        if isinstance(data, TaskAssigned):
+            return data.agent == self._agent
+        return isinstance(data, _BRINGS_WORK) or (self._has_met_parents and isinstance(data, _ENDS_A_CHILD))
+
+    def _pages(self, town: Town) -> Iterator[list[Task]]:
+        """What may be taken, in pages of up to CANDIDATES_MAX for each condition, oldest first."""
+        yield from _pages_of(town, [TaskFilter(state=State.ASSIGNED, agent=self._agent)])
+        roles = [TaskFilter(state=State.PENDING, tag=role) for role in self._roles]
+        yield from _pages_of(town, roles or [TaskFilter(state=State.PENDING)])
+
+
+def _pages_of(town: Town, conditions: list[TaskFilter]) -> Iterator[list[Task]]:
+    for offset in count(0, CANDIDATES_MAX):
+        pages = [town.page(condition, offset=offset, limit=CANDIDATES_MAX) for condition in conditions]
+        found = {task.id: task for page in pages for task in page.tasks}
+        yield sorted(found.values(), key=lambda task: task.created_at_ms)
+        if all(page.total <= offset + CANDIDATES_MAX for page in pages):
+            return

@@ -1,0 +1,286 @@
+"""Run: one program for one task, and one clear event about what came of it.
+
+Every append is guarded by a version at which the task still was the run's: where somebody else cancelled, completed,
+reassigned or reclaimed it meanwhile, nothing is overwritten.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from enum import StrEnum
+from typing import Final
+
+from msgspec import Struct
+
+from ledger import (
+    Event,
+    EventStore,
+    RecordedEvent,
+    StoreUnavailableError,
+    Task,
+    TaskAssigned,
+    TaskCancelled,
+    TaskCompleted,
+    TaskFailed,
+    TaskHasOpenChildrenError,
+    TaskNotFoundError,
+    TaskRemoved,
+    TaskReopened,
+    TaskRequeued,
+    TaskStarted,
+    WrongExpectedVersionError,
+)
+from town.agents.lifeline import Lifeline
+from town.agents.program import Ended, Ending, EndReason, follow_program, start_program
+from town.agents.run_log import RunLog
+from town.errors import ProgramNotStartedError, RunUnfinishedError
+from town.runs.heartbeat import Heartbeat
+from town.runs.run_mark import RunMark
+from town.town import Town
+from town.writer import DECIDE_ATTEMPTS_MAX
+
+FINISH_SECONDS_MAX: Final = 60.0
+"""How long a runner tries to write down what came of a run while the server does not answer."""
+SERVER_WAIT_SECONDS: Final = 0.5
+DESCRIPTION_PLACE: Final = "{description}"
+
+_ENDS_A_RUN: Final[tuple[type[Event], ...]] = (
+    TaskAssigned,
+    TaskStarted,
+    TaskCompleted,
+    TaskFailed,
+    TaskCancelled,
+    TaskRequeued,
+    TaskReopened,
+    TaskRemoved,
+)
+
+
+class Outcome(StrEnum):
+    """What became of a run. `lost`: somebody else changed the task meanwhile, and nothing was overwritten."""
+
+    STARTED = "started"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    REQUEUED = "requeued"
+    LOST = "lost"
+
+
+class RunReport(Struct, frozen=True):
+    """A run that began or ended: its task as it is then, in words what there is to say, and where its output is.
+
+    `seconds` is how long the run has taken.
+    """
+
+    town: str
+    agent: str
+    run: str
+    outcome: Outcome
+    task: Task
+    words: str | None
+    log: str
+    seconds: float
+
+
+class RunListener:
+    """Is told what a runner does; a subclass says it on."""
+
+    def report(self, report: RunReport) -> None:
+        """A run began or ended."""
+
+    def warn(self, problem: str) -> None:
+        """Something is in the way, and the runner goes on."""
+
+
+class Instructions(Struct, frozen=True):
+    """What a runner does with each task: for whom, by which program, what ends it early, and who is told."""
+
+    agent: str
+    command: tuple[str, ...]
+    ending: Ending
+    listener: RunListener
+
+
+class Run:
+    """The run with this mark on `task`, which it has started."""
+
+    def __init__(
+        self, town: Town, task: Task, *, mark: RunMark, heartbeat: Heartbeat, instructions: Instructions
+    ) -> None:
+        self._town = town
+        self._task = task
+        self._mark = mark
+        self._heartbeat = heartbeat
+        self._instructions = instructions
+        self._log = RunLog(town.folder, task=task.id, run=mark.run)
+        self._begun_at = time.monotonic()
+
+    def work(self, lifeline: Lifeline) -> RunReport:
+        """Run the program, and write down what came of it.
+
+        ProgramNotStartedError: the task has failed for it. RunUnfinishedError: what came of it is in the log alone.
+        """
+        try:
+            self._heartbeat.keep_up(self._is_ours)
+            self._tell(Outcome.STARTED, None)
+            if self._instructions.ending.why() is not None:
+                return self._finish(lambda town, version: self._requeue(town, version, "it was told to stop"))
+            try:
+                ended = self._run_program(lifeline)
+            except ProgramNotStartedError as refusal:
+                problem = refusal.problem
+                report = self._finish(lambda town, version: self._fail(town, version, problem))
+                if refusal.is_for_this_task:
+                    return report
+                raise
+            if self._log.problem is not None:
+                self._instructions.listener.warn(self._log.problem)
+            return self._finish(lambda town, version: self._record(town, version, ended))
+        finally:
+            self._heartbeat.stop()
+
+    def _run_program(self, lifeline: Lifeline) -> Ended:
+        description = self._task.description
+        command = [part.replace(DESCRIPTION_PLACE, description) for part in self._instructions.command]
+        try:
+            process = start_program(command, environment=self._environment())
+        except (OSError, ValueError) as error:
+            raise ProgramNotStartedError(command[0], self._task.id, error) from error
+        ending = self._instructions.ending
+        ending = Ending(
+            lambda: EndReason.LOST if self._heartbeat.has_lost_task.is_set() else self._instructions.ending.why(),
+            ending.is_urgent,
+            ending.grace_seconds,
+        )
+        with self._log:
+            return follow_program(process, given=description.encode(), log=self._log, ending=ending, lifeline=lifeline)
+
+    def _environment(self) -> Mapping[str, str]:
+        """What the program is told. A value that does not apply is empty, so that no outer run's shows through."""
+        return os.environ | {
+            "TT_TASK": self._task.id,
+            "TT_ALIAS": self._task.alias or "",
+            "TT_TAGS": "\n".join(self._task.tags),
+            "TT_AGENT": self._instructions.agent,
+            "TT_ACTOR": self._instructions.agent,
+            "TT_TOWN": str(self._town.folder),
+            "TT_TOWN_NAME": self._town.name,
+        }
+
+    # --- writing down what came of it --------------------------------------------------------------------------
+
+    def _finish(self, write: Callable[[Town, int], RunReport]) -> RunReport:
+        """What `write` returns; for a while again and again where the server does not answer, until an urgent stop."""
+        deadline = time.monotonic() + FINISH_SECONDS_MAX
+        told: set[str] = set()
+        with ExitStack() as opened:
+            town: Town | None = self._town
+            while True:
+                try:
+                    # A server that died is started again: the result of a run is not to be lost with it.
+                    town = town or opened.enter_context(Town.open(self._town.folder, actor=self._town.actor))
+                    return self._write_down(town, write)
+                except StoreUnavailableError as error:
+                    if time.monotonic() > deadline or self._instructions.ending.is_urgent():
+                        raise RunUnfinishedError(error, self._task.id, self._log.path) from error
+                    if str(error) not in told:
+                        told.add(str(error))
+                        self._instructions.listener.warn(str(error))
+                    time.sleep(SERVER_WAIT_SECONDS)
+                    town = None
+
+    def _write_down(self, town: Town, write: Callable[[Town, int], RunReport]) -> RunReport:
+        """Write it, unless somebody else ended the run meanwhile; notes and tags in between are no obstacle."""
+        for remaining in reversed(range(DECIDE_ATTEMPTS_MAX)):
+            version, ended = look_at_run(town.store, self._task)
+            if ended is not None:
+                return self._tell_overtaken(town, ended)
+            try:
+                return write(town, version)
+            except WrongExpectedVersionError:
+                if not remaining:
+                    raise
+        raise AssertionError("the last attempt returns or raises")
+
+    def _record(self, town: Town, version: int, ended: Ended) -> RunReport:
+        if ended.asked is EndReason.LOST:
+            # The beat saw an event that ends a run, and events do not go away.
+            raise AssertionError("a run that lost its task has an event that says so")
+        if ended.asked is EndReason.STOPPED:
+            killed = ", and its program was killed" if ended.was_killed else ""
+            return self._requeue(town, version, f"it was told to stop{killed}")
+        if ended.status:
+            return self._fail(town, version, "\n".join(filter(None, (ended.words(), ended.complaint))))
+        try:
+            receipt = town.complete(
+                self._task.id, result=ended.last_line, reason=str(self._mark), expected_version=version
+            )
+        except TaskHasOpenChildrenError as error:
+            children = f"{error.children} open task{'s' if error.children != 1 else ''}"
+            return self._requeue(town, version, f"it ended well, and {children} right below it came meanwhile")
+        self._task = receipt.task
+        return self._tell(Outcome.COMPLETED, ended.last_line)
+
+    def _fail(self, town: Town, version: int, problem: str) -> RunReport:
+        self._task = town.fail(self._task.id, error=problem, reason=str(self._mark), expected_version=version).task
+        return self._tell(Outcome.FAILED, problem)
+
+    def _requeue(self, town: Town, version: int, why: str) -> RunReport:
+        self._task = town.requeue(self._task.id, reason=f"{self._mark}: {why}", expected_version=version).task
+        return self._tell(Outcome.REQUEUED, why)
+
+    def _tell_overtaken(self, town: Town, ended: RecordedEvent) -> RunReport:
+        """What somebody else made of the task; what the agent itself said while the program ran counts as its own."""
+        # Where it was removed, what is known of it is what it was.
+        with contextlib.suppress(TaskNotFoundError):
+            self._task = town.task(self._task.id)
+        is_own = self._is_own_word(ended)
+        match ended.data:
+            case TaskCompleted(result=result) if is_own:
+                return self._tell(Outcome.COMPLETED, result)
+            case TaskFailed(error=error) if is_own:
+                return self._tell(Outcome.FAILED, error)
+            case TaskAssigned(agent=agent):
+                return self._tell(Outcome.LOST, f"assigned to {agent} by {ended.actor} meanwhile")
+            case _:
+                return self._tell(Outcome.LOST, f"{ended.type.partition('.')[2]} by {ended.actor} meanwhile")
+
+    def _tell(self, outcome: Outcome, words: str | None) -> RunReport:
+        report = RunReport(
+            town=self._town.name,
+            agent=self._instructions.agent,
+            run=self._mark.run,
+            outcome=outcome,
+            task=self._task,
+            words=words,
+            log=str(self._log.path.relative_to(self._town.folder)),
+            seconds=time.monotonic() - self._begun_at,
+        )
+        self._instructions.listener.report(report)
+        return report
+
+    def _is_ours(self) -> bool:
+        """Whether the program is to go on; called by the heartbeat's thread, on a store of its own."""
+        connection = self._town.connection
+        store = EventStore(connection.client, self._town.keys, where=connection.where)
+        if store.head(self._task.id)[0] == self._task.version:
+            return True
+        ended = look_at_run(store, self._task)[1]
+        return ended is None or self._is_own_word(ended)
+
+    def _is_own_word(self, ended: RecordedEvent) -> bool:
+        """Whether the agent itself said what came of its task, from within the program, which may have something to tidy up."""
+        by_us = ended.actor in (self._instructions.agent, self._town.actor)
+        return by_us and isinstance(ended.data, TaskCompleted | TaskFailed)
+
+
+def look_at_run(store: EventStore, task: Task) -> tuple[int, RecordedEvent | None]:
+    """The version that the task is at, and the event that ended the run which `task` shows the beginning of, if any."""
+    history = store.history(task.id)
+    later = (recorded for recorded in history if recorded.version > task.version)
+    ended = next((recorded for recorded in later if isinstance(recorded.data, _ENDS_A_RUN)), None)
+    return history[-1].version, ended

@@ -1,0 +1,136 @@
+"""Runner: an agent's loop. It takes a task, runs a program for it, and goes on to the next, until it is told to stop.
+
+Idle, it waits for the ledger's events. docs/decisions/0012 has the reasons for how it takes and keeps a task.
+"""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from ledger import Position, StoreUnavailableError, check_name, check_tag
+from town.agents.claim import Claimer
+from town.agents.lifeline import Lifeline
+from town.agents.program import GRACE_SECONDS, Ending, EndReason
+from town.agents.run import SERVER_WAIT_SECONDS, Instructions, Run, RunListener, RunReport
+from town.errors import ProgramNotFoundError, RunUnfinishedError
+from town.runs.heartbeat import Heartbeat
+from town.runs.run_mark import RunMark
+from town.town import Town
+
+IDLE_BLOCK_MS: Final = 300
+"""How long an idle runner waits for events before it looks whether it is to stop."""
+
+
+class Stop:
+    """What tells a runner to stop; told a second time, it does not wait for its program any more."""
+
+    def __init__(self) -> None:
+        self.is_asked = threading.Event()
+        self.is_urgent = threading.Event()
+
+    def ask(self) -> None:
+        (self.is_urgent if self.is_asked.is_set() else self.is_asked).set()
+
+
+class Runner:
+    """Works on the tasks of `agent` in the town at `path`, with `command` as its program and the agent as the actor.
+
+    `roles` are tags: a task of the backlog is taken where it has one of them, any task where none is given. `stop` asks
+    the program at hand to end within `grace_seconds`. It sets no signal handlers; whoever runs it does.
+    """
+
+    def __init__(
+        self,
+        path: Path | str | None,
+        agent: str,
+        command: Sequence[str],
+        *,
+        roles: Sequence[str] = (),
+        actor: str | None = None,
+        stop: Stop | None = None,
+        grace_seconds: float = GRACE_SECONDS,
+        listener: RunListener | None = None,
+    ) -> None:
+        assert command, "a program has a name"
+        agent = check_name(agent, "agent name")
+        self._path = path
+        self._actor = agent if actor is None else actor
+        self._stop = Stop() if stop is None else stop
+        self._claimer = Claimer(agent, tuple(dict.fromkeys(check_tag(role) for role in roles)))
+        ending = Ending(
+            why=lambda: EndReason.STOPPED if self._stop.is_asked.is_set() else None,
+            is_urgent=self._stop.is_urgent.is_set,
+            grace_seconds=grace_seconds,
+        )
+        self._instructions = Instructions(
+            agent, tuple(command), ending, RunListener() if listener is None else listener
+        )
+
+    def run(self, *, once: bool = False) -> RunReport | None:
+        """Work until `stop` is set; with `once`, on one task. Returns the last run's report, None where there was none.
+
+        ProgramNotFoundError: no task was touched. ProgramNotStartedError, RunUnfinishedError: of the task at hand.
+        """
+        program = self._instructions.command[0]
+        if shutil.which(program) is None:
+            raise ProgramNotFoundError(program)
+        if self._stop.is_asked.is_set():
+            return None
+        with Lifeline() as lifeline:
+            with Town.open(self._path, actor=self._actor) as town:
+                folder = town.folder
+                if once:
+                    return self._work_once(town, lifeline)[0]
+            return self._run(folder, lifeline)
+
+    def _run(self, folder: Path, lifeline: Lifeline) -> RunReport | None:
+        last: RunReport | None = None
+        problem: str | None = None
+        while not self._stop.is_asked.is_set():
+            try:
+                # A server that was stopped while nothing ran is not started again: `tt stop` means stop.
+                with Town.open(folder, actor=self._actor, is_starting=False) as town:
+                    problem = None
+                    while not self._stop.is_asked.is_set():
+                        report, position = self._work_once(town, lifeline)
+                        last = report or last
+                        if report is None:
+                            self._idle(town, position)
+            except RunUnfinishedError:
+                raise
+            except StoreUnavailableError as error:
+                if problem != str(error):
+                    problem = str(error)
+                    self._instructions.listener.warn(problem)
+                self._stop.is_asked.wait(SERVER_WAIT_SECONDS)
+        return last
+
+    def _work_once(self, town: Town, lifeline: Lifeline) -> tuple[RunReport | None, Position]:
+        """Take a task and work on it; None where there is none as of the position."""
+        position = town.catch_up()
+        mark = RunMark.new()
+        connection = town.connection
+        words = f"{self._instructions.agent}: {mark}"
+        heartbeat = Heartbeat(connection.client, town.keys, run=mark.run, words=words, where=connection.where)
+        task = self._claimer.take(town, mark, heartbeat)
+        if task is None:
+            heartbeat.stop()
+            return None, position
+        run = Run(town, task, mark=mark, heartbeat=heartbeat, instructions=self._instructions)
+        return run.work(lifeline), position
+
+    def _idle(self, town: Town, position: Position) -> None:
+        """Return once something happened after `position` that may bring work, or at a stop. Source: XREAD BLOCK."""
+        while not self._stop.is_asked.is_set():
+            if not town.store.wait(position, block_ms=IDLE_BLOCK_MS):
+                continue
+            may_bring_work = False
+            for batch in town.store.read_batches(position):
+                position = batch[-1].position
+                may_bring_work |= any(self._claimer.may_bring_work(recorded) for recorded in batch)
+            if may_bring_work:
+                return

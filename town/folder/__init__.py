@@ -1,0 +1,1 @@
+"""The folder of a town: found, and its files read."""

@@ -1,0 +1,248 @@
+"""`.tt`, the folder of a town's data: opened without following links, this user's alone, and made on this machine.
+
+A clone, an unpacked archive and a restored backup bring a `.tt` too. What was made here is known by `identity`, a file in
+it with a random token: `town.home.grants` remembers the token with the file's inode and time, which no copy has (decision 0019).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import shutil
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from msgspec import Struct
+
+from town.errors import FolderRefusedError, NotOursError, NotTrustedError
+from town.files.plain_file import open_plain, refuse_other_than_ours, trusts_everything
+from town.folder.repository import Repository, find_repository, unbelieved_git_folder
+from town.folder.settings import DATA_FOLDER
+from town.home.grants import Grant, allow, data_grant, is_granted
+
+IDENTITY_FILE: Final = "identity"
+ENTRIES_MAX: Final = 100_000
+_TOKEN_BYTES: Final = 16
+_TOKEN_CHARS: Final = frozenset("0123456789abcdef")
+_FOLDER_FLAGS: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
+
+
+class DataSize(Struct, frozen=True):
+    """How much a data folder holds."""
+
+    files: int
+    bytes: int
+
+
+class DataFolder:
+    """The `.tt` of the town in `folder`. NotOursError where it, or what is opened in it, is no plain thing of this user's."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.path = folder / DATA_FOLDER
+
+    def exists(self) -> bool:
+        """Whether something lies there, whatever it is."""
+        return os.path.lexists(self.path)
+
+    def is_empty(self) -> bool:
+        """Whether it is a folder that holds nothing."""
+        with suppress(OSError), os.scandir(self.path) as entries:
+            return self.path.is_dir() and not self.path.is_symlink() and next(entries, None) is None
+        return False
+
+    @contextmanager
+    def opened(self) -> Iterator[int]:
+        """Inside, a descriptor of the folder, which its name need not lead to any more."""
+        descriptor = self._open()
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+    @contextmanager
+    def opened_folder(self, name: str) -> Iterator[int]:
+        """Inside, a descriptor of a folder in it, which is made where there is none. NotOursError, OSError."""
+        with self.opened() as parent:
+            with suppress(FileExistsError):
+                os.mkdir(name, 0o700, dir_fd=parent)
+            refuse_other_than_ours(self.path / name, os.stat(name, dir_fd=parent, follow_symlinks=False))
+            descriptor = os.open(name, _FOLDER_FLAGS, dir_fd=parent)
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+    def open_file(self, name: str, flags: int) -> int:
+        """A descriptor of a plain file of this user's in the folder; with O_CREAT it is made, for this user alone.
+
+        FileNotFoundError where it is not there, or the folder is not.
+        """
+        with self.opened() as folder:
+            return open_plain(name, flags, path=self.path / name, folder=folder)
+
+    def make(self) -> None:
+        """Make the folder where there is none, as one that was made here. FolderRefusedError: nothing was made.
+
+        Of several processes at once one makes it, and it is there whole or not at all.
+        """
+        if self.exists() and not self.is_empty():
+            return
+        new = self.path.with_name(f"{DATA_FOLDER}.{secrets.token_hex(8)}.new")
+        try:
+            new.mkdir(mode=0o700)
+            try:
+                grant = self._allow_new(new)
+                try:
+                    new.rename(self.path)
+                except OSError as error:
+                    grant.path.unlink(missing_ok=True)
+                    # A folder that is there already, and not empty, was made by another process meanwhile.
+                    if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+                        raise
+            finally:
+                shutil.rmtree(new, ignore_errors=True)
+        except OSError as error:
+            raise FolderRefusedError(self.path, error) from error
+
+    def remove(self) -> None:
+        """Remove the folder, which was made a moment ago and holds nothing yet, and what allowed it. OSError, NotOursError."""
+        grant = self._grant()
+        shutil.rmtree(self.path)
+        if grant is not None:
+            grant.path.unlink(missing_ok=True)
+
+    def is_known(self) -> bool:
+        """Whether it was made on this machine by this user, or allowed."""
+        grant = self._grant()
+        return grant is not None and is_granted(grant)
+
+    def require_trust(self) -> None:
+        """Go on only where its data may be loaded. NotTrustedError; NotOursError names the first thing that is not ours."""
+        self.check()
+        if not (trusts_everything() or self.is_known()):
+            raise NotTrustedError(
+                str(self.path),
+                "this data was not made by `tt` on this machine: it came with a clone, a copy or a backup",
+                folder=self._folder,
+            )
+
+    def trust(self) -> None:
+        """Allow the data that is there from now on. NotOursError, FolderRefusedError."""
+        self.check()
+        with self.opened() as folder, suppress(FileNotFoundError):
+            # A token that came along is known to whoever made it.
+            os.unlink(IDENTITY_FILE, dir_fd=folder)
+        try:
+            self._allow_new(self.path)
+        except OSError as error:
+            raise FolderRefusedError(self.path, error) from error
+
+    def check(self) -> DataSize:
+        """Look at everything in the folder before it is loaded: plain files and folders of this user's, not known to git."""
+        self._refuse_tracked()
+        files = size = 0
+        for path, status in self._walk():
+            if not stat.S_ISDIR(status.st_mode):
+                files += 1
+                size += status.st_size
+            refuse_other_than_ours(path, status)
+        return DataSize(files, size)
+
+    def was_made_by_older_program(self) -> bool:
+        """Whether it looks as an older program left it, which wrote no token: for this user alone from the start."""
+        try:
+            status = self.path.lstat()
+        except OSError:
+            return False
+        return not (stat.S_IMODE(status.st_mode) & _OTHERS) and not os.path.lexists(self.path / IDENTITY_FILE)
+
+    def _open(self) -> int:
+        status = self.path.lstat()
+        refuse_other_than_ours(self.path, status)
+        if not stat.S_ISDIR(status.st_mode):
+            raise NotOursError(self.path, "is no folder", "Move it away, and `tt start` makes a new one.")
+        descriptor = os.open(self.path, _FOLDER_FLAGS)
+        if stat.S_IMODE(status.st_mode) & _OTHERS:
+            os.fchmod(descriptor, 0o700)
+        return descriptor
+
+    def _grant(self) -> Grant | None:
+        """What has to be allowed for this very folder; None where it has no token."""
+        try:
+            file = self.open_file(IDENTITY_FILE, os.O_RDONLY)
+        except FileNotFoundError:
+            return None
+        try:
+            token = os.read(file, _TOKEN_BYTES * 2 + 1).decode(errors="replace").strip()
+            status = os.fstat(file)
+        finally:
+            os.close(file)
+        if len(token) != _TOKEN_BYTES * 2 or not _TOKEN_CHARS.issuperset(token):
+            return None
+        return _data_grant(token, status)
+
+    def _allow_new(self, place: Path) -> Grant:
+        """Write a token of our own into the folder at `place`, and allow what has it. OSError, FolderRefusedError."""
+        token = secrets.token_hex(_TOKEN_BYTES)
+        flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+        file = os.open(place / IDENTITY_FILE, flags, 0o600)
+        try:
+            os.write(file, f"{token}\n".encode())
+            os.fsync(file)
+            status = os.fstat(file)
+        finally:
+            os.close(file)
+        grant = _data_grant(token, status)
+        allow(grant, self._folder)
+        return grant
+
+    def _walk(self) -> Iterator[tuple[Path, os.stat_result]]:
+        """Everything in the folder, itself first, with its own status, links not followed. NotOursError beyond ENTRIES_MAX."""
+        waiting, seen = [self.path], 0
+        while waiting:
+            path = waiting.pop()
+            try:
+                status = path.lstat()
+                yield path, status
+                if stat.S_ISDIR(status.st_mode):
+                    waiting.extend(path.iterdir())
+            except FileNotFoundError:
+                # A runner removes old logs, and a server its old files, while this looks.
+                continue
+            except OSError as error:
+                raise FolderRefusedError(path, error) from error
+            seen += 1
+            if seen > ENTRIES_MAX:
+                raise NotOursError(self.path, f"holds more than {ENTRIES_MAX:,} files", "Is it a town's data folder?")
+
+    def _refuse_tracked(self) -> None:
+        from town.folder.git_index import tracked_below  # noqa: PLC0415 - needed before a server starts, and at no other time
+
+        repository = find_repository(self._folder)
+        if repository is not None and repository.git_folder is None:
+            # Git may work there all the same; where it cannot, nothing is tracked.
+            git_folder = unbelieved_git_folder(repository)
+            repository = None if git_folder is None else Repository(repository.root, git_folder)
+        if repository is None:
+            return
+        tracked = tracked_below(repository, self.path)
+        if tracked.names:
+            problem = "is tracked by git, so whoever writes to that repository could write its data"
+            advice = f"Tell git to leave it alone, which deletes no file here: `git -C {self._folder} rm -r --cached {DATA_FOLDER}`."
+        elif tracked.remark is not None:
+            problem = f"may be tracked by git, which cannot be told ({tracked.remark})"
+            advice = "Put the repository right, or use a folder outside of it."
+        else:
+            return
+        raise NotOursError(self.path, problem, advice)
+
+
+def _data_grant(token: str, status: os.stat_result) -> Grant:
+    """A file system gives a number again once it is free, so the time counts too at which the token's file last changed."""
+    return data_grant(token, inode=status.st_ino, changed_ns=status.st_ctime_ns)

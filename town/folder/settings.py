@@ -1,0 +1,250 @@
+"""A town's folder: where it is, what `tinytown.toml` says, and what `tt init` writes there.
+
+tinytown.toml    the town's name and settings; a folder that has it is a town
+redis.sock       the embedded server's socket
+.tt/             its data, lock and log
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import stat
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import tomli_w
+from msgspec import Struct
+from msgspec.structs import replace
+
+from ledger import TOWN_NAME_CHARS_MAX, TOWN_NAMES_RESERVED, InvalidValueError, check_town_name
+from town.errors import FolderRefusedError, SettingsError, TownExistsError, UnfitNameError
+from town.files.os_errors import refuse_os_errors
+from town.files.plain_file import open_plain
+from town.files.taking_back import Undo
+from town.files.toml_file import parse_toml, read_whole
+from town.files.whole_file import OWN_MODE, SHARED_MODE, make_by_link, write_by_rename
+from town.folder.repository import branch, find_repository
+
+SETTINGS_FILE: Final = "tinytown.toml"
+SOCKET_FILE: Final = "redis.sock"
+LOCK_FILE: Final = "server.lock"
+"""In the data folder: whoever holds its lock is the server."""
+DATA_FOLDER: Final = ".tt"
+GITIGNORE_LINES: Final = (f"{DATA_FOLDER}/", SOCKET_FILE)
+
+
+class RedisSettings(Struct, frozen=True):
+    """`[redis]`: a server's `url`; `hash_tag` renders keys for a cluster. `binary` is known so that it can be refused."""
+
+    url: str | None = None
+    binary: str | None = None
+    hash_tag: bool = False
+
+
+class TownSettings(Struct, frozen=True):
+    """`[town]`: the name that the ledger's keys carry, where Tinytown's `name` does not fit them."""
+
+    ledger_name: str | None = None
+
+
+class Settings(Struct, frozen=True):
+    """What `tinytown.toml` may say. Other keys are Tinytown's, and left alone.
+
+    `name` is the one that our keys carry; `old_name` that of Tinytown's, where it is another.
+    """
+
+    name: str
+    redis: RedisSettings = RedisSettings()
+    town: TownSettings = TownSettings()
+    old_name: str | None = None
+
+    @property
+    def is_named_anew(self) -> bool:
+        """Whether `name` is not in the file yet."""
+        return self.old_name is not None and self.town.ledger_name is None
+
+
+def start_of_search(path: Path | str | None = None) -> Path:
+    """Where the search for a town begins: `path`, else TT_TOWN, else the current folder. FolderRefusedError."""
+    return Path(path if path is not None else os.environ.get("TT_TOWN") or current_folder())
+
+
+def current_folder() -> Path:
+    """The folder that this process is in. FolderRefusedError where it was removed."""
+    try:
+        return Path.cwd()
+    except OSError as error:
+        advice = "The folder that you are in was removed: go to another one, or name the town with --town PATH."
+        raise FolderRefusedError(Path(), error, advice=advice) from error
+
+
+def is_town(folder: Path) -> bool:
+    """Whether the folder holds a `tinytown.toml`, whatever that is: reading it tells."""
+    with refuse_os_errors(folder):
+        try:
+            return not stat.S_ISDIR((folder / SETTINGS_FILE).lstat().st_mode)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+
+
+def absolute(path: Path) -> Path:
+    """`path` from the root, without `..`, with links followed. FolderRefusedError."""
+    with refuse_os_errors(path):
+        try:
+            return path.expanduser().resolve()
+        except RuntimeError as error:
+            # No such user, or one without a home; before Python 3.13 also links that lead in a circle.
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path)) from error
+
+
+def read_settings(folder: Path, *, ledger_name: str | None = None) -> Settings:
+    """What the town's `tinytown.toml` says. NotOursError where it is a link or another user's.
+
+    `ledger_name` is taken where Tinytown's name does not fit and the file has no other one. SettingsError; UnfitNameError
+    where there is no name that fits.
+    """
+    path = folder / SETTINGS_FILE
+    try:
+        settings = replace(msgspec.convert(read_settings_table(folder), Settings), old_name=None)
+        named = settings.town.ledger_name
+        if named is not None:
+            check_town_name(named)
+            return replace(settings, name=named, old_name=None if named == settings.name else settings.name)
+        try:
+            check_town_name(settings.name)
+        except InvalidValueError as error:
+            if not settings.name.strip():
+                raise
+            if ledger_name is not None:
+                return replace(settings, name=ledger_name, old_name=settings.name)
+            raise UnfitNameError(
+                path, settings.name, str(error), folder=folder, suggested=fit_name(settings.name)
+            ) from error
+    except (msgspec.ValidationError, InvalidValueError) as error:
+        raise SettingsError(path, str(error).rstrip(".")) from error
+    return settings
+
+
+def read_settings_table(folder: Path) -> dict[str, object]:
+    """All that the town's `tinytown.toml` says, Tinytown's keys too. Errors as for `read_settings`."""
+    path = folder / SETTINGS_FILE
+    return parse_toml(path, _read_settings_file(path))
+
+
+def name_ledger(folder: Path, name: str) -> None:
+    """Say in the town's `tinytown.toml` what the ledger is called; the rest of the file stays as it is. SettingsError."""
+    check_town_name(name)
+    path = folder / SETTINGS_FILE
+    content = _read_settings_file(path)
+    line = f'ledger_name = "{name}"\n'
+    text = content.decode()
+    if "town" not in read_settings_table(folder):
+        separator = "" if text.endswith("\n") or not text else "\n"
+        text = f"{text}{separator}\n[town]\n{line}"
+    else:
+        text = re.sub(r"(?m)^(\s*\[\s*town\s*\].*)$", lambda found: f"{found[1]}\n{line.rstrip()}", text, count=1)
+    table = parse_toml(path, text.encode())
+    town = table.get("town")
+    if not isinstance(town, dict) or town.get("ledger_name") != name:
+        raise SettingsError(path, f"has a table [town] that cannot be added to; write into it: {line.rstrip()}")
+    with refuse_os_errors(path):
+        write_by_rename(path, text.encode(), like=path.lstat())
+
+
+def settings_to_be(folder: Path, *, name: str | None = None, url: str | None = None) -> Settings:
+    """What the settings of the town in `folder` are, or would be if it were made one. Nothing is written.
+
+    TownExistsError where it is a town of another name; SettingsError where it is at another URL.
+    """
+    if is_town(folder):
+        settings = read_settings(folder, ledger_name=None if name is None else check_town_name(name))
+        if name not in (None, settings.name):
+            raise TownExistsError(folder, settings.name)
+        if url not in (None, settings.redis.url):
+            raise SettingsError(
+                folder / SETTINGS_FILE, "the town is there already, and not at that URL; set [redis] url"
+            )
+        return settings
+    chosen = check_town_name(name) if name is not None else suggest_name(folder)
+    return Settings(chosen, RedisSettings(url=url))
+
+
+def write_new_settings(folder: Path, settings: Settings) -> None:
+    """Write the `tinytown.toml` that makes the folder a town. FolderRefusedError, also where there is one: it is left alone."""
+    table: dict[str, object] = {"name": settings.name}
+    if settings.redis.url is not None:
+        table["redis"] = {"url": settings.redis.url}
+    path = folder / SETTINGS_FILE
+    with refuse_os_errors(path):
+        make_by_link(path, tomli_w.dumps(table).encode(), mode=OWN_MODE)
+
+
+def add_gitignore_lines(folder: Path, undo: Undo) -> None:
+    """Let git leave the town's files alone: what is missing comes to the end of `.gitignore`, and the rest stays, byte for byte.
+
+    OSError, NotOursError.
+    """
+    path = folder / ".gitignore"
+    existed = os.path.lexists(path)
+    flags = os.O_RDWR | os.O_CREAT | os.O_APPEND
+    before = added = b""
+    undo.add(path, lambda: _take_back_lines(path, before if existed else None, added))
+    with open(open_plain(path, flags, path=path, mode=SHARED_MODE), "r+b") as file:  # noqa: PTH123 - a descriptor has no path
+        before = file.read()
+        missing = [line for line in GITIGNORE_LINES if line.encode() not in before.splitlines()]
+        if missing:
+            separator = "" if before.endswith(b"\n") or not before else "\n"
+            added = (separator + "".join(f"{line}\n" for line in missing)).encode()
+            file.write(added)
+
+
+def suggest_name(folder: Path) -> str:
+    """A town name from the git repository and branch, else from the folder, made fit for the rule."""
+    repository = find_repository(next(parent for parent in (folder, *folder.parents) if parent.is_dir()))
+    checked_out = None if repository is None else branch(repository)
+    if repository is not None and checked_out is not None:
+        return fit_name(f"{repository.root.name}-{checked_out}")
+    return fit_name(folder.name)
+
+
+def fit_name(text: str) -> str:
+    """`text` with everything that a town name cannot hold replaced or cut."""
+    fitted = re.sub(r"[^A-Za-z0-9._-]+", "-", text).lstrip("._-")[:TOWN_NAME_CHARS_MAX].rstrip("._-")
+    if fitted in TOWN_NAMES_RESERVED:
+        fitted = f"{fitted}-town"
+    return fitted or "town"
+
+
+def setting_place(folder: Path, key: str) -> str:
+    """Where in the town's `tinytown.toml` the key stands, for messages: the file, and the line if it can be told."""
+    path = folder / SETTINGS_FILE
+    try:
+        lines = _read_settings_file(path).decode(errors="replace").splitlines()
+    except FolderRefusedError:
+        return str(path)
+    pattern = re.compile(rf"""(?:^|[\s{{,."']){re.escape(key)}["']?\s*=""")
+    number = next((number for number, line in enumerate(lines, 1) if pattern.search(line.partition("#")[0])), None)
+    return str(path) if number is None else f"{path}, line {number}"
+
+
+def _read_settings_file(path: Path) -> bytes:
+    with refuse_os_errors(path):
+        return read_whole(path, open_plain(path, os.O_RDONLY, path=path))
+
+
+def _take_back_lines(path: Path, before: bytes | None, added: bytes) -> None:
+    """Put `.gitignore` as it was, None for absent, as long as nobody else changed it meanwhile. OSError."""
+    if before is not None and not added:
+        return
+    with open(open_plain(path, os.O_RDWR, path=path), "r+b") as file:  # noqa: PTH123 - a descriptor has no path
+        content = file.read()
+        kept = before or b""
+        if not content.startswith(kept) or not added.startswith(content[len(kept) :]):
+            raise FileExistsError(errno.EEXIST, "was changed meanwhile", str(path))
+        if before is None:
+            path.unlink()
+        else:
+            file.truncate(len(kept))

@@ -1,0 +1,1 @@
+"""What is kept for the user, in ~/.tt: towns, grants, passwords, settings."""

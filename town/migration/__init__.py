@@ -1,0 +1,1 @@
+"""Tasks from before the ledger: found, read in every format, adopted, and given back."""

@@ -1,0 +1,87 @@
+"""What a migration set aside: the old keys under `tt:<town>:legacy:`, counted, and deleted once nobody needs them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final, cast
+
+from msgspec import Struct
+
+from ledger import EventStore, Keys, redis_errors
+from town.errors import LegacyKeptError
+from town.migration.old_records import KeyKind, OldKeys
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+    from town.town import Town
+
+LEGACY_KEYS_COUNT: Final = 1_000
+
+
+class LegacyKeys(Struct, frozen=True):
+    """How many old keys are set aside, how many bytes of memory they take, and which of them hold no task that is adopted."""
+
+    keys: int
+    bytes: int
+    unadopted: tuple[str, ...]
+
+
+class Legacy:
+    """The old keys that one town's migrations set aside."""
+
+    def __init__(self, town: Town) -> None:
+        self._town = town
+        self._client: Redis = town.connection.client
+        self._keys: Keys = town.keys
+        self._store: EventStore = town.store
+        self._old_keys = OldKeys(town.old_name)
+
+    def look(self) -> LegacyKeys:
+        """What there is; nothing is written. Source: SCAN, MEMORY USAGE."""
+        keys, size_bytes = 0, 0
+        unadopted: list[str] = []
+        for names in self._scan():
+            with redis_errors(self._town.where):
+                pipeline = self._client.pipeline(transaction=False)
+                for name in names:
+                    pipeline.memory_usage(name)
+                size_bytes += sum(size or 0 for size in cast("list[int | None]", pipeline.execute()))
+            keys += len(names)
+            tasks = {name: self._task_of(name) for name in names}
+            ids = sorted({task for task in tasks.values() if task})
+            versions = dict(zip(ids, (version for version, _ in self._store.heads(ids)), strict=True))
+            unadopted += [
+                name.decode(errors="backslashreplace")
+                for name, task in tasks.items()
+                if task is not None and not versions.get(task)
+            ]
+        return LegacyKeys(keys, size_bytes, tuple(sorted(unadopted)))
+
+    def drop(self) -> LegacyKeys:
+        """Delete them all; returns what was there. LegacyKeptError where `verify` finds something: nothing was deleted."""
+        findings = self._town.verify().findings
+        if findings:
+            raise LegacyKeptError(self._town.name, findings)
+        found = self.look()
+        for names in self._scan():
+            with redis_errors(self._town.where):
+                self._client.unlink(*names)
+        return found
+
+    def _task_of(self, name: bytes) -> str | None:
+        """The id of the task whose old key this is, empty where it has none; None where it is no task's."""
+        key = name.decode(errors="replace").removeprefix(self._keys.legacy(""))
+        if key.startswith(self._keys.task("")):
+            # As the old keys call it, also where ours have a hash tag or another name.
+            key = f"tt:{self._town.old_name}{key.removeprefix(self._keys.prefix)}"
+        old = self._old_keys.kind_of(key)
+        return old.id if old is not None and old.kind is KeyKind.TASK else None
+
+    def _scan(self) -> Iterator[list[bytes]]:
+        """The names, in batches of 1 to LEGACY_KEYS_COUNT, each once. They are gathered first, because they may be deleted."""
+        with redis_errors(self._town.where):
+            found = self._client.scan_iter(match=f"{self._keys.legacy('')}*", count=LEGACY_KEYS_COUNT)
+            names = sorted(set(found))
+        for start in range(0, len(names), LEGACY_KEYS_COUNT):
+            yield names[start : start + LEGACY_KEYS_COUNT]

@@ -1,0 +1,315 @@
+"""Migration: a town's tasks from before the ledger become events, and what readers see is folded from these.
+
+It goes over the records twice. The first pass keeps a few words of each task: enough to order them all, and to say what
+there is to do. The second reads them again, batch by batch, so that memory does not grow with what is in them:
+
+    1  a record that lies where the task's snapshot will be is copied under `tt:<town>:legacy:…`; as it is now, also where
+       an earlier copy says something else
+    2  `task.adopted` is appended for the whole batch, guarded: nobody has these tasks yet
+    3  the batch is projected; the snapshots are there
+    4  the records that lie elsewhere are renamed under `tt:<town>:legacy:…`
+
+The records of the next batch are read before step 1, and made into events while the server carries out step 2.
+
+After the last batch come what cannot be read and lies in the place of our snapshots, and then the backlog's lists. A crash
+after any step leaves a state from which the next migration goes on: what is adopted is told by the ledger, and the order
+and the batches of the rest do not depend on what was adopted before. So any number may run; a lease saves double work.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
+from typing import TYPE_CHECKING, Final, NamedTuple
+from uuid import NAMESPACE_URL, uuid5
+
+import msgspec
+from msgspec import Struct
+
+from ledger import (
+    NewEvent,
+    OldRecord,
+    OutdatedProjectionError,
+    Position,
+    TaskAdopted,
+    WrongExpectedVersionError,
+    task_id_of_alias,
+)
+from projections import Lease, LiveBoard, SetAside, new_holder, no_garbage_collection
+from town.migration.old_reader import SCAN_KEYS_COUNT, OldReader
+from town.migration.old_records import OldTask, adopted, newest, read_record
+from town.migration.survey import Entry, Irregular, MigrationProgress, Outlook, Skipped, Survey, batches
+
+if TYPE_CHECKING:
+    from town.server.connection import Connection
+    from town.town import Town
+
+ADOPT_ATTEMPTS_MAX: Final = 20
+MIGRATION_WAIT_SECONDS_MAX: Final = 600.0
+"""How long a migration waits for another one; then it goes on beside it, which costs work done twice."""
+LEASE_NAME: Final = "migration"
+_LEASE_POLL_SECONDS: Final = 0.05
+
+
+class MigrationReport(Struct, frozen=True, kw_only=True):
+    """What a migration did: how many tasks it adopted, and how many old keys are set aside under `tt:<town>:legacy:`.
+
+    `set_aside` of them were renamed, and `copied` lay where snapshots are now.
+    `is_rebuilt` tells that snapshots and views were built anew from the ledger.
+    """
+
+    adopted: int
+    set_aside: int
+    copied: int
+    skipped: tuple[Skipped, ...]
+    irregular: tuple[Irregular, ...]
+    positions: tuple[Position, Position] | None
+    is_rebuilt: bool
+    seconds: float
+
+
+class _Read(NamedTuple):
+    """What was read of some tasks: (entry, key, record or why there is none), and the alias of each that gets one."""
+
+    part: Sequence[Entry]
+    records: list[tuple[Entry, str, OldRecord | str]]
+    aliases: dict[str, str]
+
+
+class _Batch(NamedTuple):
+    """Tasks of `part` that nobody had when they were read: the events, and the keys to set aside once those are projected.
+
+    `in_our_place` are the tasks of which something lies where the snapshot will be.
+    """
+
+    part: Sequence[Entry]
+    in_our_place: list[str]
+    events: list[NewEvent]
+    guards: dict[str, int]
+    keys: list[str]
+
+
+class _Written(NamedTuple):
+    """What became of a batch: its first and last position, none where nothing was left to adopt."""
+
+    ends: tuple[Position, ...]
+    adopted: int
+    set_aside: int
+
+
+class Migration:
+    """Takes the old tasks of `town` into its ledger. `source` is another server that they are read from, and left in."""
+
+    def __init__(self, town: Town, *, source: Connection | None = None) -> None:
+        self._town = town
+        self._client = town.connection.client
+        self._keys = town.keys
+        self._store = town.store
+        self._where = town.where
+        self._live = LiveBoard(self._client, self._keys, where=self._where)
+        self._lease = Lease(self._client, self._keys, holder=new_holder(), name=LEASE_NAME, where=self._where)
+        self._aside = SetAside(self._client, self._keys, where=self._where)
+        self._is_elsewhere = source is not None
+        read_from = town.connection if source is None else source
+        self._reader = OldReader(read_from.client, where=read_from.where)
+        self._survey = self._new_survey()
+        self._known: list[tuple[str, str]] = []
+        self._copied = 0
+
+    def _new_survey(self) -> Survey:
+        return Survey(
+            self._reader,
+            self._keys,
+            old_name=self._town.old_name,
+            store=self._store,
+            live=self._live,
+            checkpoint=self._town.projector.checkpoints.position,
+            is_elsewhere=self._is_elsewhere,
+        )
+
+    def look(self, *, progress: MigrationProgress | None = None) -> Outlook:
+        """What there is to migrate; nothing is written."""
+        self._survey = self._new_survey()
+        with no_garbage_collection():
+            self._survey.look(progress=progress)
+        return self._survey.outlook(is_projected_anew=self._town.find_outdated() is not None)
+
+    def run(
+        self, *, progress: MigrationProgress | None = None, on_wait: Callable[[], None] | None = None
+    ) -> MigrationReport:
+        """Adopt what `look` found; `on_wait` is called where another migration is at work, which is waited for.
+
+        LedgerError where something is in the way: what was adopted until then stays, and the next migration goes on.
+        """
+        started = time.monotonic()
+        if self._wait_for_turn(on_wait):
+            self.look(progress=progress)
+        with no_garbage_collection():
+            return self._run(started, progress)
+
+    def _run(self, started: float, progress: MigrationProgress | None) -> MigrationReport:
+        try:
+            is_rebuilt, set_aside = self._bring_up_to_date()
+            written = self._adopt_all(progress)
+            set_aside += sum(batch.set_aside for batch in written)
+            set_aside += self._set_aside([*self._survey.finished, *self._survey.judge(self._known)])
+            set_aside += self._set_aside(self._survey.unreadable_in_our_place())
+            set_aside += self._set_aside(self._survey.backlog_keys)
+        finally:
+            self._lease.give_up()
+        ends = [end for batch in written for end in batch.ends]
+        return MigrationReport(
+            adopted=sum(batch.adopted for batch in written),
+            set_aside=set_aside,
+            copied=self._copied,
+            skipped=self._survey.skipped_keys(),
+            irregular=self._survey.irregular_tasks(),
+            positions=(ends[0], ends[-1]) if ends else None,
+            is_rebuilt=is_rebuilt,
+            seconds=time.monotonic() - started,
+        )
+
+    def _wait_for_turn(self, on_wait: Callable[[], None] | None) -> bool:
+        """Take the lease; whether somebody else had it."""
+        deadline = time.monotonic() + MIGRATION_WAIT_SECONDS_MAX
+        has_waited = False
+        while not self._lease.take() and time.monotonic() < deadline:
+            if not has_waited and on_wait is not None:
+                on_wait()
+            has_waited = True
+            time.sleep(_LEASE_POLL_SECONDS)
+        return has_waited
+
+    def _bring_up_to_date(self) -> tuple[bool, int]:
+        """Have snapshots and views as the ledger says; whether they were built anew, and how many keys set aside for it."""
+        if not self._survey.overwritten:
+            try:
+                self._town.catch_up()
+            except OutdatedProjectionError:
+                return True, self._town.rebuild().set_aside
+            return False, 0
+        # The rebuild first, which the next command finishes where this one is killed. It leaves records of removed tasks.
+        set_aside = self._town.rebuild().set_aside
+        return True, set_aside + len(self._aside.strays(dict.fromkeys(self._survey.overwritten)))
+
+    def _adopt_all(self, progress: MigrationProgress | None) -> list[_Written]:
+        """Adopt batch by batch; the next one is made while the server appends the one before."""
+        total, done = len(self._survey.entries), 0
+        written: list[_Written] = []
+        made: _Batch | None = None
+        for part in chain(self._survey.parts(), [None]):
+            self._lease.take()
+            # Before the append, which the server would finish first.
+            read = None if part is None else self._read(part)
+            appending = None if made is None else self._begin(made)
+            following = None if read is None else self._make_batch(read)
+            if made is not None and appending is not None:
+                written.append(self._finish(made, appending))
+                done += written[-1].adopted
+                if progress is not None:
+                    progress("Adopting", done, total)
+            made = following
+        return written
+
+    def _begin(self, batch: _Batch) -> Callable[[], list[Position]]:
+        """Keep what the snapshots will take the place of, and send the events; what is returned waits for their positions."""
+        # Whoever adopted one meanwhile may have put its snapshot there.
+        versions = self._survey.versions(batch.in_our_place)
+        self._copied += self._aside.copy([task for task in batch.in_our_place if not versions[task]])
+        if batch.events:
+            return self._store.begin_append(batch.events, batch.guards)
+        no_positions: Callable[[], list[Position]] = list
+        return no_positions
+
+    def _finish(self, batch: _Batch, appending: Callable[[], list[Position]]) -> _Written:
+        """Project the events once they are appended, and set aside what they were read from."""
+        for remaining in reversed(range(ADOPT_ATTEMPTS_MAX)):
+            try:
+                positions = appending()
+            except WrongExpectedVersionError:
+                # Somebody else adopted one of them, or took an alias.
+                if not remaining:
+                    raise
+                batch = self._make_batch(self._read(batch.part))
+                appending = self._begin(batch)
+                continue
+            if not positions:
+                return _Written((), 0, 0)
+            self._town.catch_up(positions[-1])
+            return _Written((positions[0], positions[-1]), len(positions), self._set_aside(batch.keys))
+        raise AssertionError("the last attempt returns or raises")
+
+    def _read(self, part: Sequence[Entry]) -> _Read:
+        """The records of those of the tasks that the ledger does not have."""
+        versions = self._survey.versions([entry.id for entry in part])
+        keys = [(entry, self._survey.key(entry.id, form)) for entry in part for form in entry.forms]
+        self._known += [
+            (entry.id, key)
+            for entry, key in keys
+            if versions[entry.id] and not self._survey.is_our_place(key, entry.id)
+        ]
+        keys = [(entry, key) for entry, key in keys if not versions[entry.id]]
+        records = self._reader.read([key for _, key in keys])
+        aliases = self._survey.aliases_still_free([entry.id for entry in part if not versions[entry.id]])
+        return _Read(part, [(entry, key, record) for (entry, key), record in zip(keys, records, strict=True)], aliases)
+
+    def _make_batch(self, read: _Read) -> _Batch:
+        """What is to be appended for the tasks whose records were read; asks the server nothing."""
+        part, aliases = read.part, read.aliases
+        found: dict[str, list[tuple[OldRecord, OldTask]]] = {}
+        for entry, key, record in read.records:
+            if isinstance(record, str):
+                self._survey.skip(key, record)
+                continue
+            try:
+                old = read_record(record, entry.id)
+            except ValueError as error:
+                # Another migration's snapshot may lie there by now.
+                self._survey.skip(key, str(error))
+                continue
+            found.setdefault(entry.id, []).append((record, old))
+        facts = {entry.id: self._fact(found[entry.id], aliases) for entry in part if entry.id in found}
+        # Of the ids that the aliases would lead to, too: no push of the same plan comes in between.
+        guarded = [*facts, *(task_id_of_alias(self._keys.town, aliases[task]) for task in facts if task in aliases)]
+        command = _command_id(self._keys.town, facts)
+        return _Batch(
+            part,
+            [entry.id for entry in part if entry.id in found and self._survey.has_something_in_our_place(entry)],
+            [
+                NewEvent(task=id_, version=1, actor=self._town.actor, command=command, data=fact)
+                for id_, fact in facts.items()
+            ],
+            dict.fromkeys(guarded, 0),
+            []
+            if self._is_elsewhere
+            else [
+                record.key
+                for id_, records in found.items()
+                for record, _ in records
+                if not self._survey.is_our_place(record.key, id_)
+            ],
+        )
+
+    def _fact(self, found: Sequence[tuple[OldRecord, OldTask]], aliases: Mapping[str, str]) -> TaskAdopted:
+        read = newest(found)
+        record, old = found[read]
+        others = (other for index, (other, _) in enumerate(found) if index != read)
+        return adopted(
+            old,
+            (record, *others),
+            agent_name=self._survey.agent_name,
+            has_alias=old.alias is not None and aliases.get(old.id) == old.alias,
+            has_parent=not self._survey.goes_to_top(old.id),
+        )
+
+    def _set_aside(self, keys: Sequence[str]) -> int:
+        """Rename old keys under `tt:<town>:legacy:`, each to a name that is free; how many were there."""
+        return sum(len(self._aside.rename(names)) for names in batches(keys, SCAN_KEYS_COUNT))
+
+
+def _command_id(town: str, facts: Mapping[str, TaskAdopted]) -> str:
+    """The same for the same events, so that a migration that was interrupted ends as one that was not."""
+    digest = hashlib.sha256(msgspec.json.encode(facts)).hexdigest()
+    return str(uuid5(NAMESPACE_URL, f"tinytown:{town}:adopt:{digest}"))

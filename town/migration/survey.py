@@ -1,0 +1,515 @@
+"""Survey: the first pass of a migration over a server, which writes nothing. What is there, and what is to be done about it.
+
+Of each task a few words are kept: what orders it among the others, where its records are, its parent and its alias. The
+order, and so the batches, of what is not adopted yet do not depend on what is.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from itertools import islice
+from typing import Final, TypeVar
+
+from msgspec import Struct
+
+from ledger import BEGINNING, EventStore, Keys, OldRecord, Position, TaskAdopted, task_id_of_alias
+from projections import LiveBoard, is_snapshot
+from town.migration.old_reader import GONE, SCAN_KEYS_COUNT, OldReader, size_of
+from town.migration.old_records import BARE_BACKLOG, Form, KeyKind, OldKeys, OldTask, read_agent_name, read_record
+from town.plans.plan import find_circles, is_uuid
+
+ADOPTED_EVENTS_MAX: Final = 500
+ADOPTED_BYTES_MAX: Final = 8 * 1024 * 1024
+_CAPITALS: Final = "the id in its name has capitals, and a task's has none"
+
+MigrationProgress = Callable[[str, int, int], None]
+"""Called with what is done at the moment (`Looking`, `Adopting`), how much of it is done, and how much there is."""
+Item = TypeVar("Item")
+
+
+class Skipped(Struct, frozen=True):
+    """A key that was not taken for a task, and why."""
+
+    key: str
+    why: str
+
+
+class Irregular(Struct, frozen=True):
+    """A task that is adopted as it is, though something is not as it should be, or did not fit."""
+
+    task: str
+    what: str
+
+
+class Outlook(Struct, frozen=True, kw_only=True):
+    """What a migration found, and so would do. `forms` counts records by what they are, in words.
+
+    `backlog` is how many tasks the lists name, `finished` how many records are of tasks that are adopted already,
+    `set_aside` how many keys that cannot be read lie in the place of our snapshots, `overwritten` in how many of those
+    places something was written over a snapshot, `unadopted` the keys under `tt:<town>:legacy:` that an earlier migration
+    set aside so. `unnamed_agents` are the UUIDs of agents that no key gives a name, and how many tasks name each.
+    """
+
+    tasks: int
+    forms: Mapping[str, int]
+    agents: int
+    backlog: int
+    backlog_keys: tuple[str, ...]
+    finished: int
+    set_aside: int
+    overwritten: int
+    is_projected_anew: bool
+    skipped: tuple[Skipped, ...]
+    irregular: tuple[Irregular, ...]
+    unadopted: tuple[str, ...]
+    unnamed_agents: Mapping[str, int]
+
+    @property
+    def bare_records(self) -> int:
+        """How many records name no town."""
+        return sum(count for form, count in self.forms.items() if "without a town" in form)
+
+    @property
+    def has_bare_backlog(self) -> bool:
+        """Whether one of the backlog's lists names no town."""
+        return BARE_BACKLOG in self.backlog_keys
+
+    @property
+    def has_work(self) -> bool:
+        """Whether a migration would write anything."""
+        return self.has_old_keys or self.is_projected_anew
+
+    @property
+    def has_old_keys(self) -> bool:
+        """Whether a migration would copy or rename any key."""
+        return bool(self.tasks or self.finished or self.set_aside or self.overwritten or self.backlog_keys)
+
+
+class Entry(Struct, gc=False):
+    """What the first pass keeps of a task. `places` has a byte for each record: its form, doubled, and 1 for a hash."""
+
+    id: str
+    created_ms: int
+    updated_ms: int
+    form: int
+    size: int
+    places: bytes
+
+    @property
+    def forms(self) -> tuple[Form, ...]:
+        """Where the task's records lie, newest form first."""
+        return _forms_of(self.places)
+
+
+# Few places are ever named together.
+@lru_cache(maxsize=1_024)
+def _forms_of(places: bytes) -> tuple[Form, ...]:
+    return tuple(Form(value) for value in sorted({place // 2 for place in places}))
+
+
+# Few agents have all the tasks: one text for each.
+_same: Final = lru_cache(maxsize=4_096)(lambda agent: agent)
+
+
+class Survey:
+    """What one town's old tasks are, as `reader` reads them; `is_elsewhere` tells that it reads another server.
+
+    `old_name` is what Tinytown's keys call the town, `checkpoint` tells where the town's snapshots stand.
+    """
+
+    def __init__(
+        self,
+        reader: OldReader,
+        keys: Keys,
+        *,
+        old_name: str,
+        store: EventStore,
+        live: LiveBoard,
+        checkpoint: Callable[[], Position],
+        is_elsewhere: bool,
+    ) -> None:
+        self._reader = reader
+        self._keys = keys
+        self._store = store
+        self._live = live
+        self._checkpoint_now = checkpoint
+        self._is_elsewhere = is_elsewhere
+        self._old_keys = OldKeys(old_name)
+        self._prefixes = {form: form.prefix(old_name, KeyKind.TASK) for form in Form}
+        # Not with a hash tag, and not where Tinytown calls the town otherwise.
+        self._is_in_place = not is_elsewhere and self._prefixes[Form.TOWN] == keys.task("")
+        self.entries: dict[str, Entry] = {}
+        self.finished: list[str] = []
+        """Keys of records that are adopted already, and were not set aside."""
+        self.overwritten: list[str] = []
+        """Keys where the snapshot of a task of the ledger should be, and is not: something was written over it."""
+        self._checkpoint = BEGINNING
+        self._agents: dict[Form, dict[str, str]] = {form: {} for form in Form}
+        self._backlogs: dict[Form, tuple[str, list[str]]] = {}
+        self._in_our_place: dict[str, str] = {}
+        self._unadopted: list[str] = []
+        self._parents: dict[str, str] = {}
+        self._wanted_aliases: dict[str, str] = {}
+        self._holders: dict[str, str] = {}
+        self._aliases: dict[str, str] = {}
+        self._at_top: set[str] = set()
+        self._forms: Counter[str] = Counter()
+        self._skipped: dict[str, str] = {}
+        self._irregular: dict[str, dict[str, None]] = {}
+
+    # --- looking -----------------------------------------------------------------------------------------------
+
+    def look(self, *, progress: MigrationProgress | None = None) -> None:
+        """Look at every key, once; nothing is written."""
+        # Before anything else: what is projected by now has its snapshot when it is looked at.
+        self._checkpoint = self._checkpoint_now()
+        total, done = self._reader.count_keys(), 0
+        for names in self._reader.scan():
+            self._look_at(names)
+            done += len(names)
+            if progress is not None:
+                progress("Looking", min(done, total), total)
+        self._choose_aliases()
+        self._look_at_parents()
+
+    def _look_at(self, names: Sequence[bytes]) -> None:
+        tasks: list[tuple[str, str, Form]] = []
+        agents: list[tuple[str, str, Form]] = []
+        legacy = self._keys.legacy("")
+        kept: list[tuple[str, str]] = []
+        for name in names:
+            try:
+                key = name.decode()
+            except UnicodeDecodeError:
+                # No key of Tinytown's.
+                continue
+            old = self._old_keys.kind_of(key.removeprefix(legacy))
+            if old is None:
+                if self._old_keys.has_capitals(key):
+                    self._skipped[key] = _CAPITALS
+                continue
+            if key.startswith(legacy):
+                if old.kind is KeyKind.TASK:
+                    kept.append((key, old.id))
+            elif old.kind is KeyKind.TASK:
+                tasks.append((key, old.id, old.form))
+            elif old.kind is KeyKind.AGENT:
+                agents.append((key, old.id, old.form))
+            else:
+                self._look_at_backlog(key, old.form)
+        self._look_at_agents(agents)
+        self._look_at_tasks(tasks)
+        if not self._is_elsewhere:
+            versions = self.versions([id_ for _, id_ in kept])
+            # A copy of a record that is about to be adopted was made by a migration that was interrupted.
+            self._unadopted += [key for key, id_ in kept if not versions[id_]]
+
+    def _look_at_agents(self, agents: Sequence[tuple[str, str, Form]]) -> None:
+        for (key, id_, form), record in zip(agents, self._reader.read([key for key, _, _ in agents]), strict=True):
+            if isinstance(record, str):
+                if record != GONE:
+                    self._skipped[key] = record
+            elif (name := read_agent_name(record)) is not None:
+                self._agents[form][id_] = name
+            else:
+                self._skipped[key] = "it names no agent"
+
+    def _look_at_backlog(self, key: str, form: Form) -> None:
+        items = self._reader.read_list(key)
+        if isinstance(items, str):
+            self._skipped[key] = items
+        else:
+            self._backlogs[form] = key, [item.strip().lower() for item in items]
+
+    def _look_at_tasks(self, found: Sequence[tuple[str, str, Form]]) -> None:
+        heads = self.heads([id_ for _, id_, _ in found if id_])
+        wanted: list[tuple[str, str, Form]] = []
+        known: list[tuple[str, str]] = []
+        places: list[str] = []
+        for key, id_, form in found:
+            version, position = heads.get(id_, (0, BEGINNING))
+            if not id_:
+                why = _CAPITALS if self._old_keys.has_capitals(key) else "its name does not end in a task's id"
+                self._skip(key, why, form, id_)
+            elif not version:
+                wanted.append((key, id_, form))
+            elif not self.is_our_place(key, id_):
+                known.append((id_, key))
+            elif position <= self._checkpoint:
+                places.append(key)
+        self.finished += self.judge(known)
+        self._look_at_places(places)
+        for (key, id_, form), record in zip(wanted, self._reader.read([key for key, _, _ in wanted]), strict=True):
+            if isinstance(record, str):
+                self._skip(key, record, form, id_)
+                continue
+            try:
+                self._keep(read_record(record, id_), record, form)
+            except ValueError as error:
+                self._skip(key, str(error), form, id_, is_snapshot=_is_snapshot(record))
+
+    def _look_at_places(self, keys: Sequence[str]) -> None:
+        """Tell what lies where the snapshots of tasks that the ledger has should be, and is none."""
+        for key, record in zip(keys, self._reader.read(keys), strict=True):
+            if isinstance(record, str):
+                if record == GONE:
+                    continue
+                why = record
+            elif _is_snapshot(record):
+                continue
+            else:
+                why = "it was written over a snapshot of the ledger's"
+            self._skipped[key] = f"{why}; the ledger has the task already"
+            self.overwritten.append(key)
+
+    def _keep(self, old: OldTask, record: OldRecord, form: Form) -> None:
+        """Keep of a record what orders its task among the others."""
+        is_hash = record.type == "hash"
+        place = bytes([2 * form.value + is_hash])
+        entry = self.entries.get(old.id)
+        if entry is None:
+            entry = Entry(old.id, old.created_ms, old.updated_ms, form.value, 0, b"")
+            self.entries[old.id] = entry
+            is_read = True
+        elif place in entry.places:
+            # SCAN may name a key twice.
+            return
+        else:
+            is_read = (old.updated_ms, -form.value) > (entry.updated_ms, -entry.form)
+        entry.places += place
+        entry.size += size_of(record)
+        self._forms[_form_words(form, is_hash=is_hash)] += 1
+        if is_read:
+            entry.created_ms, entry.updated_ms, entry.form = old.created_ms, old.updated_ms, form.value
+            for kept, value in (
+                (self._parents, old.parent_id),
+                (self._wanted_aliases, old.alias),
+                (self._holders, None if old.assigned_to is None else _same(old.assigned_to)),
+            ):
+                if value is None:
+                    kept.pop(old.id, None)
+                else:
+                    kept[old.id] = value
+            self._irregular.pop(old.id, None)
+            for oddity in old.oddities:
+                self._note(old.id, oddity)
+
+    def _skip(self, key: str, why: str, form: Form, task: str, *, is_snapshot: bool = False) -> None:
+        self._skipped[key] = why
+        if form is Form.TOWN and not is_snapshot and self._is_in_place:
+            self._in_our_place[key] = task
+
+    def _note(self, task: str, what: str) -> None:
+        self._irregular.setdefault(task, {})[what] = None
+
+    def _choose_aliases(self) -> None:
+        """Of the tasks with one plan's tag, the one that was updated last gets the alias, unless a task has it already."""
+        winners: dict[str, tuple[int, str]] = {}
+        for task, alias in self._wanted_aliases.items():
+            candidate = self.entries[task].updated_ms, task
+            winners[alias] = max(winners.get(alias, candidate), candidate)
+        for aliases in batches(winners, ADOPTED_EVENTS_MAX):
+            taken = self.taken_aliases(aliases)
+            for alias in aliases:
+                if alias not in taken:
+                    self._aliases[winners[alias][1]] = alias
+        for task, alias in self._wanted_aliases.items():
+            if task not in self._aliases:
+                winner = winners[alias][1]
+                if self._aliases.get(winner) == alias:
+                    self._note(task, f"task {winner}, which is newer, gets the alias {alias!r}; the tag stays")
+                else:
+                    self._note(task, f"a task has the alias {alias!r} already; the tag stays")
+
+    def taken_aliases(self, aliases: Sequence[str]) -> set[str]:
+        """Those of `aliases` that a task of the ledger has or had, by its id or by adoption."""
+        adopted_ones = self._live.find_aliases(aliases)
+        computed = {alias: task_id_of_alias(self._keys.town, alias) for alias in aliases}
+        versions = self.versions(list(computed.values()))
+        return {alias for alias in aliases if alias in adopted_ones or versions[computed[alias]]}
+
+    def _look_at_parents(self) -> None:
+        """Note parents that are not there; of the tasks on a circle, the first that is adopted goes to the top."""
+        outside = {parent for parent in self._parents.values() if parent not in self.entries}
+        missing: set[str] = set()
+        for parents in batches(sorted(outside), SCAN_KEYS_COUNT):
+            versions = self.versions(parents)
+            missing |= {parent for parent in parents if not versions[parent]}
+        for task, parent in self._parents.items():
+            if parent in missing:
+                self._note(task, f"its parent {parent} is not there")
+        if self._parents:
+            above = self._above(parent for parent in outside if parent not in missing) | self._parents
+            for circle in find_circles([entry.id for entry in self._ordered()], above):
+                if circle[0] not in self.entries:
+                    continue
+                self._at_top.add(circle[0])
+                self._note(circle[0], "it lies below itself, in a circle; it goes to the top")
+
+    def _above(self, parents: Iterable[str]) -> dict[str, str]:
+        """Task -> parent, of tasks of the ledger that old tasks lie below: one that waited for its parent may close a circle."""
+        above: dict[str, str] = {}
+        unseen = list(parents)
+        while unseen:
+            found = [task for task in self._live.get_many(unseen) if task is not None and task.parent_id is not None]
+            above |= {task.id: str(task.parent_id) for task in found}
+            unseen = [task for task in dict.fromkeys(above[each.id] for each in found) if task not in above]
+            unseen = [task for task in unseen if task not in self.entries]
+        return above
+
+    def outlook(self, *, is_projected_anew: bool) -> Outlook:
+        """What was found. `is_projected_anew` tells that snapshots and views are an older program's."""
+        return Outlook(
+            tasks=len(self.entries),
+            forms=dict(sorted(self._forms.items())),
+            agents=len(set().union(*self._agents.values())),
+            backlog=len(self._backlog()),
+            backlog_keys=tuple(self.backlog_keys),
+            finished=len(self.finished),
+            set_aside=sum(1 for task in self._in_our_place.values() if task not in self.entries),
+            overwritten=len(self.overwritten),
+            is_projected_anew=is_projected_anew,
+            skipped=self.skipped_keys(),
+            irregular=self.irregular_tasks(),
+            unadopted=tuple(sorted(key for key in self._unadopted if key.rpartition(":")[2] not in self.entries)),
+            unnamed_agents=self._unnamed_agents(),
+        )
+
+    def _unnamed_agents(self) -> dict[str, int]:
+        counts = Counter(self._holders.values())
+        return {agent: counts[agent] for agent in sorted(counts) if is_uuid(agent) and self.agent_name(agent) == agent}
+
+    def skipped_keys(self) -> tuple[Skipped, ...]:
+        return tuple(Skipped(key, why) for key, why in sorted(self._skipped.items()))
+
+    def irregular_tasks(self) -> tuple[Irregular, ...]:
+        return tuple(Irregular(task, what) for task, found in sorted(self._irregular.items()) for what in found)
+
+    # --- the order ---------------------------------------------------------------------------------------------
+
+    def _backlog(self) -> list[str]:
+        """The tasks that the backlog's lists name, the older list first, each once."""
+        named = [item for form in (Form.BARE, Form.TOWN) for item in self._backlogs.get(form, ("", []))[1]]
+        return list(dict.fromkeys(named))
+
+    def _ordered(self) -> list[Entry]:
+        """All tasks by age, then by id; those of the backlog in its order among each other.
+
+        A task of the backlog counts as old as the oldest that is there from it on. So the order of the rest is the same
+        once the first tasks are adopted, and a migration that was interrupted goes on as if it had not been.
+        """
+        ranks: dict[str, tuple[int, int]] = {}
+        oldest_ms: int | None = None
+        backlog = self._backlog()
+        for number in reversed(range(len(backlog))):
+            entry = self.entries.get(backlog[number])
+            if entry is not None:
+                oldest_ms = entry.created_ms if oldest_ms is None else min(oldest_ms, entry.created_ms)
+                ranks[entry.id] = oldest_ms, number
+        return sorted(self.entries.values(), key=lambda entry: (*ranks.get(entry.id, (entry.created_ms, -1)), entry.id))
+
+    def parts(self) -> Iterator[list[Entry]]:
+        """The tasks in order, as many together as one append takes."""
+        part: list[Entry] = []
+        size = 0
+        for entry in self._ordered():
+            if part and (len(part) >= ADOPTED_EVENTS_MAX or size + entry.size > ADOPTED_BYTES_MAX):
+                yield part
+                part, size = [], 0
+            part.append(entry)
+            size += entry.size
+        if part:
+            yield part
+
+    # --- what a migration asks ---------------------------------------------------------------------------------
+
+    @property
+    def backlog_keys(self) -> list[str]:
+        """The lists that are set aside at the end."""
+        return [] if self._is_elsewhere else sorted(key for key, _ in self._backlogs.values())
+
+    def unreadable_in_our_place(self) -> list[str]:
+        """What cannot be read and lies where a snapshot would, of tasks that the ledger does not have."""
+        tasks = [task for task in self._in_our_place.values() if task]
+        versions = self.versions(tasks)
+        return sorted(key for key, task in self._in_our_place.items() if not task or not versions[task])
+
+    def key(self, task: str, form: Form) -> str:
+        """Where a record of the task lies that has this form."""
+        return f"{self._prefixes[form]}{task}"
+
+    def is_our_place(self, key: str, task: str) -> bool:
+        """Whether a record of this town's server lies where the task's snapshot is, or will be."""
+        return not self._is_elsewhere and key == self._keys.task(task)
+
+    def has_something_in_our_place(self, entry: Entry) -> bool:
+        """Whether anything is to be kept from where the task's snapshot will be."""
+        # Where records come from elsewhere, anything may be here.
+        return self._is_elsewhere or Form.TOWN in entry.forms or self._keys.task(entry.id) in self._in_our_place
+
+    def goes_to_top(self, task: str) -> bool:
+        """Whether the task's parent is left out, because the two lie on a circle."""
+        return task in self._at_top
+
+    def agent_name(self, agent: str) -> str:
+        """The name of the agent with this UUID, in the town or from before there were towns; else what stands there."""
+        names = (self._agents[form].get(agent.lower()) for form in Form)
+        return next((name for name in names if name is not None), agent)
+
+    def aliases_still_free(self, tasks: Sequence[str]) -> dict[str, str]:
+        """Task -> the alias it gets, of those that get one."""
+        aliases = {task: self._aliases[task] for task in tasks if task in self._aliases}
+        taken = self.taken_aliases(list(aliases.values())) if aliases else set()
+        for task, alias in aliases.items():
+            if alias in taken:
+                self._note(task, f"a task has the alias {alias!r} already; the tag stays")
+        return {task: alias for task, alias in aliases.items() if alias not in taken}
+
+    def judge(self, known: Iterable[tuple[str, str]]) -> list[str]:
+        """Of (task, key) of tasks that the ledger has, the keys that they were adopted from. The others are told."""
+        return [key for part in batches(known, ADOPTED_EVENTS_MAX) for key in self._judge(part)]
+
+    def _judge(self, known: Sequence[tuple[str, str]]) -> list[str]:
+        finished: list[str] = []
+        for (task, key), record in zip(known, self._reader.read([key for _, key in known]), strict=True):
+            if record == GONE:
+                continue
+            first = next(iter(self._store.history(task)), None)
+            records = first.data.records if first is not None and isinstance(first.data, TaskAdopted) else None
+            if records is None:
+                self._skipped[key] = f"the ledger has task {task} already, and not from an old record"
+            elif record not in records:
+                self._skipped[key] = f"the ledger has task {task} already, from a record that reads otherwise"
+            elif not self._is_elsewhere:
+                finished.append(key)
+        return finished
+
+    def skip(self, key: str, why: str) -> None:
+        """Tell that a key was not taken, and why."""
+        self._skipped[key] = why
+
+    def versions(self, tasks: Sequence[str]) -> dict[str, int]:
+        """Task -> its version in the ledger, 0 where it has none."""
+        return {task: version for task, (version, _) in self.heads(tasks).items()}
+
+    def heads(self, tasks: Sequence[str]) -> dict[str, tuple[int, Position]]:
+        """Task -> version and position of its last event."""
+        return dict(zip(tasks, self._store.heads(tasks), strict=True))
+
+
+def batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    """The items in lists of 1 to `size`."""
+    iterator = iter(items)
+    while batch := list(islice(iterator, size)):
+        yield batch
+
+
+def _is_snapshot(record: OldRecord) -> bool:
+    return isinstance(record.value, str) and is_snapshot(record.value.encode())
+
+
+def _form_words(form: Form, *, is_hash: bool) -> str:
+    kind = "Hash" if is_hash else "JSON"
+    return f"{kind} of the town" if form is Form.TOWN else f"{kind} without a town"

@@ -1,0 +1,144 @@
+"""What a plan means for a task as it is: a wish, and what of the plan is left aside. Pure.
+
+A file is a plan, not the truth. What is to be done is the plan's to say: description, tags and parent. How far it is is the
+town's to know: without force, nothing that happened is taken back, neither a state nor who has a task, nor a result.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from msgspec import Struct
+
+from ledger import Source, State, Task, WishedTask
+from town.plans.plan import PlannedTask
+
+_RANKS: Final = {
+    State.PENDING: 0,
+    State.ASSIGNED: 1,
+    State.RUNNING: 2,
+    State.COMPLETED: 3,
+    State.FAILED: 3,
+    State.CANCELLED: 3,
+}
+
+
+_SOMEBODYS: Final = frozenset({State.ASSIGNED, State.RUNNING, State.COMPLETED, State.FAILED})
+"""The states that a task comes to by somebody."""
+
+
+class Kept(Struct, frozen=True):
+    """A field of a task that stays as it is in the town, although the plan says otherwise."""
+
+    field: str
+    town: str | None
+    plan: str | None
+
+
+class _Progress(NamedTuple):
+    state: State
+    agent: str | None
+    result: str | None
+
+
+def wish(
+    planned: PlannedTask,
+    task: Task | None,
+    *,
+    alias: str | None,
+    parent_id: str | None,
+    default_agent: str | None,
+    actor: str,
+    is_forced: bool = False,
+) -> tuple[WishedTask, tuple[Kept, ...]]:
+    """The task as the plan wishes it, given the task as it is (None: not there), and what stays as it is instead.
+
+    `default_agent` gets a task that nobody has and for which the plan names nobody; `actor` has one that must be somebody's.
+    """
+    progress = _wished_progress(planned, task, default_agent, actor)
+    description = planned.description
+    kept: list[Kept] = []
+    if task is not None and not is_forced:
+        progress = _without_going_back(task, progress, kept, said=planned.status)
+        if task.state.is_terminal:
+            description = _unchanged(kept, "description", task.description, description) or description
+            parent_id = _unchanged(kept, "parent", task.parent_id, parent_id)
+    if progress.agent is None and progress.state in _SOMEBODYS and not _is_so(task, progress, description, parent_id):
+        # What was adopted without an agent stays so until something has to lead there.
+        progress = progress._replace(agent=default_agent or actor)
+    wished = WishedTask(
+        description=description,
+        state=progress.state,
+        agent=progress.agent,
+        tags=planned.tags,
+        parent_id=parent_id,
+        alias=alias,
+        result=progress.result,
+        source=Source.PLAN,
+    )
+    return wished, tuple(kept)
+
+
+def _wished_progress(planned: PlannedTask, task: Task | None, default_agent: str | None, actor: str) -> _Progress:
+    """What the plan says of state, agent and result; where it says nothing, what is so already."""
+    holder = None if task is None else task.holder
+    state = planned.status or (State.PENDING if task is None else task.state)
+    agent = _wished_agent(planned, state, task, default_agent, actor)
+    if state is State.PENDING and agent is not None:
+        state = State.ASSIGNED
+    elif planned.status is None and planned.agent is not None and agent is None and holder is not None:
+        # The plan says nothing but that nobody has it.
+        state = State.PENDING
+    if not state.is_terminal:
+        return _Progress(state, agent, None)
+    has_ended_so = task is not None and task.state is state
+    return _Progress(state, agent, planned.result or (task.result if task is not None and has_ended_so else None))
+
+
+def _wished_agent(
+    planned: PlannedTask, state: State, task: Task | None, default_agent: str | None, actor: str
+) -> str | None:
+    if planned.agent is not None:
+        return planned.agent or None
+    holder = None if task is None else task.holder
+    if task is not None and task.state is state and state in _SOMEBODYS:
+        return holder
+    match state:
+        case State.PENDING:
+            # A default agent is for tasks that nobody has; one that is somebody's stays so.
+            return None if default_agent is None else holder or default_agent
+        case State.CANCELLED:
+            return holder
+        case _:
+            return holder or default_agent or actor
+
+
+def _without_going_back(task: Task, wished: _Progress, kept: list[Kept], *, said: State | None) -> _Progress:
+    now = _Progress(task.state, task.holder, task.result)
+    if _RANKS[wished.state] < _RANKS[task.state]:
+        kept.append(Kept("status", str(task.state), str(said or wished.state)))
+        return now
+    if task.state.is_terminal:
+        _unchanged(kept, "status", str(now.state), str(wished.state))
+        _unchanged(kept, "agent", now.agent, wished.agent)
+        _unchanged(kept, "result", now.result, wished.result)
+        return now
+    is_taken_away = wished.agent is None or task.state is State.RUNNING
+    if task.holder is not None and is_taken_away:
+        return wished._replace(agent=_unchanged(kept, "agent", task.holder, wished.agent))
+    return wished
+
+
+def _is_so(task: Task | None, wished: _Progress, description: str, parent_id: str | None) -> bool:
+    """Whether the task is as far as that already, and stays so: an ended one is opened again for nothing else either."""
+    if task is None or (task.state, task.holder) != (wished.state, wished.agent):
+        return False
+    now = (task.result, task.description, task.parent_id)
+    return not task.state.is_terminal or now == (wished.result, description, parent_id)
+
+
+def _unchanged(kept: list[Kept], field: str, town: str | None, plan: str | None) -> str | None:
+    """The town's value, noted where the plan has another."""
+    if town != plan:
+        kept.append(Kept(field, town, plan))
+    return town

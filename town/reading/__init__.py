@@ -1,0 +1,1 @@
+"""Questions about a town, now and at any moment."""

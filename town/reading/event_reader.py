@@ -1,0 +1,151 @@
+"""Reads a town's events: the last ones, those to come, and the positions of the moments that people name."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from typing import Final
+
+from ledger import BEGINNING, EventStore, Position, RecordedEvent, to_ms
+from town.errors import MomentError
+from town.reading.event_filter import EVERY_EVENT, EventFilter, Holders
+from town.reading.local_zone import in_local_zone
+from town.reading.moment import Moment, parse_moment
+
+FOLLOW_BLOCK_MS: Final = 1_000
+EVENTS_COUNT: Final = 20
+
+
+class EventReader:
+    """Reads one town's ledger for people; tasks are named by id here."""
+
+    def __init__(self, store: EventStore) -> None:
+        self._store = store
+
+    def end(self) -> Position:
+        """The position of the last event; BEGINNING where there is none."""
+        return self._store.end()
+
+    def events(
+        self,
+        wanted: EventFilter = EVERY_EVENT,
+        *,
+        count: int | None = EVENTS_COUNT,
+        task: str | None = None,
+        since: Moment | str | None = None,
+        until: Moment | str | None = None,
+    ) -> list[RecordedEvent]:
+        """The last `count` events that match (None: all), oldest first; of one `task`, from `since` to `until`, both in."""
+        after = BEGINNING if since is None else self._position_before(since)
+        upto = self._store.end() if until is None else self.position_at(until)
+        if count == 0 or upto <= after:
+            return []
+        if task is not None:
+            found: Iterable[RecordedEvent] = self._store.history(task)
+            if wanted.agent is not None:
+                found = _concerning(found, wanted.agent)
+            found = (each for each in found if after < each.position <= upto and wanted.matches(each))
+        elif wanted.agent is not None:
+            # Who had a task is told by all that came before, so this reads from the beginning.
+            everything = (each for batch in self._store.read_batches(upto=upto) for each in batch)
+            concerning = _concerning(everything, wanted.agent)
+            found = (each for each in concerning if each.position.seq > after.seq and wanted.matches(each))
+        else:
+            newest = (each for each in self._read_back(after=after, upto=upto) if wanted.matches(each))
+            kept = [each for _, each in zip(range(count), newest, strict=False)] if count is not None else list(newest)
+            return kept[::-1]
+        return list(deque(found, maxlen=count))
+
+    def follow(
+        self, wanted: EventFilter = EVERY_EVENT, *, task: str | None = None, after: Position | None = None
+    ) -> Iterator[RecordedEvent]:
+        """Events that match, as they come, from after `after` (None: the end). It goes on until the caller stops."""
+        return (each for batch in self.follow_batches(wanted, task=task, after=after) for each in batch)
+
+    def follow_batches(
+        self, wanted: EventFilter = EVERY_EVENT, *, task: str | None = None, after: Position | None = None
+    ) -> Iterator[list[RecordedEvent]]:
+        """As `follow`, a list at a time, which is empty at least once in FOLLOW_BLOCK_MS where nothing comes.
+
+        So the caller has a turn to stop.
+        """
+        position = self._store.end() if after is None else after
+        holders = Holders()
+        if wanted.agent is not None:
+            for batch in self._store.read_batches(upto=position):
+                for recorded in batch:
+                    holders.concerns(recorded, wanted.agent)
+        while True:
+            for batch in self._store.read_batches(position):
+                found: list[RecordedEvent] = []
+                for recorded in batch:
+                    position = recorded.position
+                    is_concerned = wanted.agent is None or holders.concerns(recorded, wanted.agent)
+                    if is_concerned and wanted.matches(recorded) and task in (None, recorded.task):
+                        found.append(recorded)
+                yield found
+            if not self._store.wait(position, block_ms=FOLLOW_BLOCK_MS):
+                yield []
+
+    def position_at(self, moment: Moment | str) -> Position:
+        """The position of the last event at `moment` or before it; BEGINNING where the ledger begins later. MomentError."""
+        asked = _as_moment(moment)
+        end = self._store.end()
+        if asked == BEGINNING:
+            return BEGINNING
+        if isinstance(asked, Position):
+            if not self._store.has(asked):
+                raise MomentError(f"Position {asked}", "is not an event of this town")
+            return asked
+        if isinstance(asked, int):
+            position = self._store.position_of(asked)
+            if position is None:
+                known = f"whose events are 1 to {end.seq}" if end.seq else "which has no events yet"
+                raise MomentError(f"Event {asked}", f"is not in this town, {known}")
+            return position
+        if asked.tzinfo is None:
+            raise MomentError(asked.isoformat(), "has no time zone")
+        if asked > max(datetime.now(UTC), end.time):
+            raise MomentError(f"{asked.isoformat(timespec='seconds')}", "has not come yet")
+        return self._store.end_at(to_ms(asked))
+
+    def beginning(self) -> Position:
+        """The position of the first event; BEGINNING where there is none."""
+        return self._store.start()
+
+    def first_after(self, moment: Moment | str) -> Position:
+        """The position of the first event at `moment` or after it; BEGINNING where there is none."""
+        return self._store.position_of(self._position_before(moment).seq + 1) or BEGINNING
+
+    def _position_before(self, moment: Moment | str) -> Position:
+        """The position of the last event before `moment`; BEGINNING where there is none."""
+        asked = _as_moment(moment)
+        if isinstance(asked, datetime):
+            return self._store.end_at(to_ms(asked) - 1)
+        number = self.position_at(asked).seq
+        return self._store.position_of(number - 1) or BEGINNING
+
+    def _read_back(self, *, after: Position, upto: Position) -> Iterator[RecordedEvent]:
+        """Events newest first, from `upto` down to just after `after`."""
+        before: Position = Position.of(ms=upto.ms, seq=upto.seq + 1)
+        while events := self._store.read_back(before):
+            for recorded in events:
+                if recorded.position <= after:
+                    return
+                yield recorded
+            before = events[-1].position
+
+
+def _as_moment(moment: Moment | str) -> Moment:
+    if isinstance(moment, Position) or not isinstance(moment, str):
+        return moment
+    try:
+        return parse_moment(moment, now=in_local_zone(datetime.now(UTC)))
+    except ValueError as error:
+        raise MomentError(repr(moment), "is not a moment") from error
+
+
+def _concerning(events: Iterable[RecordedEvent], agent: str) -> Iterator[RecordedEvent]:
+    holders = Holders()
+    return (recorded for recorded in events if holders.concerns(recorded, agent))

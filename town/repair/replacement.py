@@ -1,0 +1,167 @@
+"""Puts repaired append-only files in the place of damaged ones, which are kept in `.tt/damaged-<time>/`.
+
+One rename counts, that of the manifest: a server reads only what the manifest lists. Whatever ends a replacement before
+it leaves the damaged files in use; after it, the repaired ones. A list in the kept folder tells the next one what to finish.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from town.aof.format import AOF_FOLDER, MANIFEST_FILE, SINGLE_FILE, AofFile, AofFolder, is_file_name
+from town.errors import FileDamagedError
+from town.files.whole_file import write_by_rename
+
+KEPT_PREFIX: Final = "damaged-"
+UNFINISHED_FILE: Final = "unfinished"
+_KEPT_FOLDERS_MAX: Final = 1_000
+"""Of one second."""
+_OWN_MODE: Final = 0o600
+
+
+class _Moves(Struct, frozen=True):
+    """What a replacement moves: the names of the damaged files, and of the repaired ones that come in their place."""
+
+    damaged: tuple[str, ...]
+    repaired: tuple[str, ...]
+
+
+class Replacement:
+    """In the data folder `data`, whose lock the caller holds. Every method may raise OSError."""
+
+    def __init__(self, data: Path, *, between_steps: Callable[[], None] = lambda: None) -> None:
+        self._data = data
+        self._original = data / AOF_FOLDER
+        self._between_steps = between_steps
+
+    def run(self, copy: Path, *, damaged: Sequence[AofFile] | None, beside: Sequence[Path]) -> Path:
+        """Move the repaired files in, and the damaged ones into a folder of their own, which is returned, with the files `beside`.
+
+        `copy` holds the repaired files and their manifest. `damaged` is given where the damaged manifest cannot be read.
+        """
+        with AofFolder(copy.parent) as folder:
+            files = folder.read_manifest()
+        kept = self._make_kept_folder()
+        moves = self._keep_list(kept, files)
+        for path in beside:
+            path.rename(kept / path.name)
+        if damaged is not None:
+            # Until the repaired files are in use, nothing may be taken for a file of this town by its name alone.
+            write_by_rename(self._original / MANIFEST_FILE, encode_manifest(damaged), mode=_OWN_MODE)
+        sync_folders(kept / AOF_FOLDER, kept, self._original, self._data)
+        self._between_steps()
+        for name in moves.repaired:
+            (copy / name).rename(self._original / name)
+        sync_folders(self._original)
+        self._between_steps()
+        write_by_rename(self._original / MANIFEST_FILE, encode_manifest(files), mode=_OWN_MODE)
+        sync_folders(self._original)
+        self._between_steps()
+        self._keep_damaged(kept, moves)
+        return kept
+
+    def finish(self) -> Path | None:
+        """Finish what a replacement that was killed left: keep the damaged files where it counted, else take back what it brought.
+
+        The folder where damaged files were kept just now; None where there was nothing to finish.
+        """
+        kept = None
+        for path in sorted(self._data.glob(f"{KEPT_PREFIX}*/{UNFINISHED_FILE}")):
+            moves = _read_moves(path)
+            with AofFolder(self._data) as folder:
+                try:
+                    listed = {each.name for each in folder.read_manifest()}
+                except FileDamagedError:
+                    # It tells nothing; the next repair makes it anew.
+                    continue
+            if moves.damaged and listed.isdisjoint(moves.damaged):
+                kept = path.parent
+                self._keep_damaged(kept, moves)
+            else:
+                for name in moves.repaired:
+                    (self._original / name).unlink(missing_ok=True)
+                sync_folders(self._original)
+                self._forget(path.parent)
+        return kept
+
+    def _keep_list(self, kept: Path, files: Sequence[AofFile]) -> _Moves:
+        """Keep the manifest as it is, and a list of what is to be moved."""
+        with AofFolder(self._data) as folder:
+            names = [name for name in folder.names() if name.startswith(SINGLE_FILE)]
+            if MANIFEST_FILE in names:
+                names.remove(MANIFEST_FILE)
+                with folder.opened(MANIFEST_FILE) as descriptor:
+                    _write(kept / AOF_FOLDER / MANIFEST_FILE, os.pread(descriptor, os.fstat(descriptor).st_size, 0))
+        moves = _Moves(tuple(names), tuple(each.name for each in files))
+        _write(kept / UNFINISHED_FILE, msgspec.json.encode(moves))
+        return moves
+
+    def _keep_damaged(self, kept: Path, moves: _Moves) -> None:
+        for name in moves.damaged:
+            with contextlib.suppress(FileNotFoundError):
+                (self._original / name).rename(kept / AOF_FOLDER / name)
+        sync_folders(self._original, kept / AOF_FOLDER)
+        (kept / UNFINISHED_FILE).unlink()
+        sync_folders(kept)
+
+    def _forget(self, kept: Path) -> None:
+        """Remove a folder that keeps nothing which is not in the town still: a manifest that was made anew is only there."""
+        manifest = kept / AOF_FOLDER / MANIFEST_FILE
+        if manifest.exists() and manifest.read_bytes() == (self._original / MANIFEST_FILE).read_bytes():
+            shutil.rmtree(kept)
+        else:
+            (kept / UNFINISHED_FILE).unlink()
+
+    def _make_kept_folder(self) -> Path:
+        stem = f"{KEPT_PREFIX}{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+        for number in range(1, _KEPT_FOLDERS_MAX):
+            path = self._data / (stem if number == 1 else f"{stem}-{number}")
+            with contextlib.suppress(FileExistsError):
+                path.mkdir(mode=0o700)
+                (path / AOF_FOLDER).mkdir(mode=0o700)
+                return path
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(self._data / stem))
+
+
+def encode_manifest(files: Sequence[AofFile]) -> bytes:
+    """A manifest that lists the files, as a server writes it."""
+    return "".join(f"{file}\n" for file in files).encode()
+
+
+def sync_folders(*folders: Path) -> None:
+    """Return when the names in the folders are on disk. OSError."""
+    for folder in folders:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _read_moves(path: Path) -> _Moves:
+    """What an unfinished replacement moves; names that no file of the folder has are left out."""
+    try:
+        moves = msgspec.json.decode(path.read_bytes(), type=_Moves)
+    except msgspec.MsgspecError:
+        # It was being written, so nothing had been moved.
+        return _Moves((), ())
+    return _Moves(*(tuple(filter(is_file_name, names)) for names in (moves.damaged, moves.repaired)))
+
+
+def _write(path: Path, content: bytes) -> None:
+    """A new file with the content, on disk."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _OWN_MODE)
+    with open(descriptor, "wb") as file:  # noqa: PTH123 - a descriptor has no path
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())

@@ -1,0 +1,251 @@
+"""From settings to a client that answers: a server at a URL, or the town's own, started when it is down."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import parse_qsl, urlsplit
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from ledger import StoreUnavailableError, redis_errors
+from town.errors import ForeignServerError, ServerStoppedError, ServerTooOldError
+from town.folder.settings import SOCKET_FILE, Settings
+from town.home.passwords import UNKNOWN_URL, shown_url, with_password
+from town.server.bounded_client import EXCHANGE_SECONDS_MAX, client_of_own_socket, client_of_url
+from town.server.own_server import LOADING_SECONDS_MAX, VERSION_MIN, EmbeddedServer
+from town.server.socket_path import SocketPath, refuse_other_than_own_socket
+from town.trust.permission import require_connection
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+CONNECT_SECONDS_MAX: Final = 5
+CONNECT_ATTEMPTS_MAX: Final = 3
+"""How often a server is started for a command that finds it stopped again, before the command gives up."""
+_NO_SERVER: Final = ("answered INFO with something else", "Is it a Redis or Valkey server? Nothing was changed.")
+_LOADING_POLL_SECONDS: Final = 0.05
+_SOURCE_ADVICE: Final = "Is it running, and is that its URL? Nothing was changed."
+_SCHEMES: Final = {"valkey": "redis", "valkeys": "rediss", "redis": "redis", "rediss": "rediss", "unix": "unix"}
+
+_URL_OPTIONS: Final[Mapping[str, Callable[[str], bool]]] = {
+    "db": str.isdecimal,
+    "protocol": lambda value: value in ("2", "3"),
+    "ssl_ca_certs": bool,
+    "ssl_certfile": bool,
+    "ssl_keyfile": bool,
+    "ssl_cert_reqs": lambda value: value in ("none", "optional", "required"),
+    "ssl_check_hostname": lambda value: value.casefold() in ("true", "false", "yes", "no"),
+}
+"""What may stand behind `?` in a URL, and whether a value fits."""
+
+
+class Connection:
+    """A client, the server behind it, and what the server said of itself. `server` is None where a URL leads to it."""
+
+    def __init__(
+        self, client: Redis, *, where: str, server: EmbeddedServer | None, socket_path: SocketPath | None
+    ) -> None:
+        self.client = client
+        self.where = where
+        self.server = server
+        self._socket_path = socket_path
+        self.information: dict[str, Any] = {}
+        self.remark: str | None = None
+        """What the user should know of how the server was found."""
+
+    def check(self, *, version_min: int = VERSION_MIN) -> None:
+        """Wait while the server loads its data, then check its version. StoreUnavailableError, ServerTooOldError."""
+        deadline = time.monotonic() + LOADING_SECONDS_MAX
+        with _unfit_host_names(self.where), redis_errors(self.where):
+            while True:
+                try:
+                    # A server that is loading answers INFO, and nothing else.
+                    self.information = self._read_information()
+                    self.client.ping()
+                    break
+                except redis.BusyLoadingError:
+                    if time.monotonic() > deadline:
+                        raise
+                    time.sleep(_LOADING_POLL_SECONDS)
+        version = str(self.information.get("redis_version", "0"))
+        if int(version.partition(".")[0]) < version_min:
+            raise ServerTooOldError(self.where, version, version_min)
+
+    def _read_information(self) -> dict[str, Any]:
+        """What INFO says. StoreUnavailableError where that is no INFO."""
+        try:
+            information = self.client.info("server")
+            if isinstance(information, dict):
+                int(str(information.get("redis_version", "0")).partition(".")[0])
+                return information
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+            if isinstance(error, UnicodeError) and not isinstance(error, UnicodeDecodeError):
+                # The host's name, and nothing that was answered.
+                raise
+            raise StoreUnavailableError(self.where, *_NO_SERVER) from error
+        raise StoreUnavailableError(self.where, *_NO_SERVER)
+
+    def version(self) -> str:
+        """`Valkey 9.1.2`, from what `check` read."""
+        if "valkey_version" in self.information:
+            return f"Valkey {self.information['valkey_version']}"
+        return f"Redis {self.information.get('redis_version', 'of unknown version')}"
+
+    def is_same_server(self, other: Connection) -> bool:
+        """Whether both lead to one server's one database, as far as the server says."""
+        databases = [each.client.connection_pool.connection_kwargs.get("db") or 0 for each in (self, other)]
+        return self.information.get("run_id") == other.information.get("run_id") and databases[0] == databases[1]
+
+    def close(self) -> None:
+        self.client.close()
+        if self._socket_path is not None:
+            self._socket_path.close()
+
+
+def connect(folder: Path, settings: Settings, *, is_starting: bool = True) -> Connection:
+    """A connection that answers, to the URL in REDIS_URL or the settings, else to the town's own server.
+
+    The town's own server is started when it is down, unless `is_starting` is False. StoreUnavailableError.
+    """
+    connection = _open(folder, settings)
+    try:
+        for attempt in range(1, CONNECT_ATTEMPTS_MAX + 1):
+            try:
+                if connection.server is not None:
+                    _make_ready(connection.server, folder, is_starting=is_starting)
+                connection.check()
+                break
+            except StoreUnavailableError as error:
+                # Nothing was asked of it yet: whoever told it to stop was first, and this command starts it again.
+                may_start = is_starting and connection.server is not None and attempt < CONNECT_ATTEMPTS_MAX
+                if not (may_start and _is_gone(error)):
+                    raise
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _is_gone(error: StoreUnavailableError) -> bool:
+    """Whether a server that was there has ended since; whether it was told to may not be known any more."""
+    return isinstance(error, ServerStoppedError) or type(error.__cause__) is redis.ConnectionError
+
+
+def connect_to_read(url: str) -> Connection:
+    """A connection that answers, to a server of any version that is read from and nothing else. StoreUnavailableError."""
+    try:
+        connection = _open_url(url)
+        try:
+            connection.check(version_min=0)
+        except BaseException:
+            connection.close()
+            raise
+    except StoreUnavailableError as error:
+        # It is nobody's configured server, and none that `tt start` starts.
+        where = "the URL of --from-url" if error.where == UNKNOWN_URL else error.where
+        advice = error.advice if error.has_refused or "`tt" not in error.advice else _SOURCE_ADVICE
+        raise StoreUnavailableError(where, error.problem, advice, has_refused=error.has_refused) from error
+    return connection
+
+
+def _make_ready(server: EmbeddedServer, folder: Path, *, is_starting: bool) -> None:
+    """Start the town's own server where it is down; ForeignServerError where another one listens in its place."""
+    if is_starting and not server.answers():
+        server.start()
+    # Looked at once more: one that was told to stop may have ended, and another been started, between the two looks.
+    if not server.is_running() and server.answers() and not server.is_running():
+        raise ForeignServerError(server.where, _advice_on_foreign_server(folder))
+
+
+def _advice_on_foreign_server(folder: Path) -> str | None:
+    """What leads to the tasks in a server of Tinytown 0.5, which listens where the town's own is to be; None for others."""
+    from town.folder.tinytown_places import is_tinytowns, start_words  # noqa: PLC0415 - only where another server is in the way
+
+    if not is_tinytowns(folder):
+        return None
+    socket = shlex.quote(str(folder / SOCKET_FILE))
+    return (
+        "By tinytown.toml it may be Tinytown's, and hold its tasks. Let it save them and make room:"
+        f" `redis-cli -s {socket} SHUTDOWN SAVE`. Then start it where `tt migrate` looks for it:"
+        f" `{start_words(folder, folder)}`, and run `tt migrate`. If it is none of Tinytown's, stop it, or set [redis] url."
+    )
+
+
+def server_url(settings: Settings) -> str | None:
+    """The URL to use, None for the town's own server: REDIS_URL goes before the settings."""
+    return os.environ.get("REDIS_URL") or settings.redis.url
+
+
+def _open(folder: Path, settings: Settings) -> Connection:
+    # What stands in the environment is this user's own.
+    remark = None if os.environ.get("REDIS_URL") else require_connection(folder, settings)
+    url = server_url(settings)
+    if url is None:
+        refuse_other_than_own_socket(folder / SOCKET_FILE)
+        socket_path = SocketPath(folder)
+        server = EmbeddedServer(folder)
+        client = client_of_own_socket(str(socket_path), explain=server.report.error, **_options())
+        return Connection(client, where=server.where, server=server, socket_path=socket_path)
+    connection = _open_url(with_password(url))
+    connection.remark = remark
+    return connection
+
+
+def _open_url(url: str) -> Connection:
+    where = shown_url(url)
+    scheme, separator, rest = url.partition("://")
+    if not separator or scheme not in _SCHEMES:
+        raise StoreUnavailableError(
+            where, "has a URL of an unknown kind", f"Use {', '.join(f'{s}://' for s in _SCHEMES)}."
+        )
+    _refuse_unknown_options(url, where)
+    try:
+        client = client_of_url(f"{_SCHEMES[scheme]}://{rest}", **_options())
+    except ValueError as error:
+        # Its words may quote a part of the password.
+        raise StoreUnavailableError(where, "has a URL that cannot be read", "Correct it.") from error
+    return Connection(client, where=where, server=None, socket_path=None)
+
+
+def _refuse_unknown_options(url: str, where: str) -> None:
+    """StoreUnavailableError for what stands behind `?` and would reach inside the client, such as the class of its parser."""
+    try:
+        options = parse_qsl(urlsplit(url).query, keep_blank_values=True)
+    except ValueError as error:
+        raise StoreUnavailableError(where, "has a URL that cannot be read", "Correct it.") from error
+    for name, value in options:
+        fits = _URL_OPTIONS.get(name)
+        if fits is None or not fits(value):
+            problem = (
+                "has a URL with an option that is not known"
+                if fits is None
+                else f"has a URL whose option {name} is not right"
+            )
+            raise StoreUnavailableError(where, problem, f"Known options are {', '.join(_URL_OPTIONS)}.")
+
+
+@contextmanager
+def _unfit_host_names(where: str) -> Iterator[None]:
+    """Inside, a host name that cannot be one leaves as StoreUnavailableError."""
+    try:
+        yield
+    except UnicodeError as error:
+        raise StoreUnavailableError(where, "has a URL whose host cannot be one", "Correct it.") from error
+
+
+def _options() -> dict[str, Any]:
+    return {
+        "decode_responses": False,
+        "socket_connect_timeout": CONNECT_SECONDS_MAX,
+        "socket_timeout": EXCHANGE_SECONDS_MAX,
+        # A retry after a lost reply would send an append twice; the event store looks before it repeats.
+        "retry": Retry(NoBackoff(), 0),
+    }

