@@ -22,7 +22,6 @@ def say_receipt(town: Town, receipt: Receipt, words: str, *, as_json: bool) -> N
 
 def say_page(town: Town, page: Page, *, offset: int, as_json: bool, empty: str) -> None:
     """A page of tasks, and where the next one begins."""
-    town.note_damage(page.tasks)
     if as_json:
         say_json(tasks_shape(town, page.tasks, total=page.total, offset=offset))
         return

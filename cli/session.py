@@ -31,7 +31,7 @@ def opened(path: Path | None, actor: str | None, *, is_following: bool = False) 
     with named_once(lambda: Town.open(path, actor=actor)) as town, _ProjectionBar() as bar:
         if town.server_warning is not None:
             warn(town.server_warning)
-        town.progress = bar.show
+        town.upkeep.progress = bar.show
         with _outdated_told(town, is_first=is_following), _damage_told(town), _loss_told(town):
             yield town
 
@@ -60,7 +60,7 @@ def named_once(open_town: Callable[[], Town]) -> Town:
 @contextmanager
 def _outdated_told(town: Town, *, is_first: bool) -> Iterator[None]:
     """Warn of outdated projections, unless the command puts them right or ends with just that error."""
-    was_outdated = town.find_outdated() is not None
+    was_outdated = town.upkeep.find_outdated() is not None
     if was_outdated and is_first:
         warn_outdated(town)
     is_told = is_first
@@ -84,7 +84,7 @@ def _damage_told(town: Town) -> Iterator[None]:
     finally:
         # The command's own error, where there is one, is not to be hidden by another.
         with suppress(LedgerError):
-            found = list(town.damaged.values())
+            found = list(town.noted.damaged.values())
             for task in found[:DAMAGED_TOLD_MAX]:
                 warn(str(town.damage_of(task)))
             if len(found) > DAMAGED_TOLD_MAX:
@@ -97,8 +97,8 @@ def _loss_told(town: Town) -> Iterator[None]:
     try:
         yield
     finally:
-        if town.incomplete is not None:
-            warn(f"{town.incomplete} What you see was folded from the ledger, which is slower and as true.")
+        if town.noted.incomplete is not None:
+            warn(f"{town.noted.incomplete} What you see was folded from the ledger, which is slower and as true.")
         lost = sorted(town.lost_snapshots)
         if lost:
             named = ", ".join(short_id(task) for task in lost[:DAMAGED_TOLD_MAX])
@@ -111,9 +111,9 @@ def _loss_told(town: Town) -> Iterator[None]:
 
 def warn_outdated(town: Town) -> None:
     """Say that an older program projected the town, where that is so."""
-    outdated = town.find_outdated()
+    outdated = town.upkeep.find_outdated()
     if outdated is not None:
-        folded = " What you see was folded from the ledger, which is slower and as true." if town.outdated else ""
+        folded = " What you see was folded from the ledger, which is slower and as true." if town.noted.outdated else ""
         warn(f"{outdated}{folded}")
 
 

@@ -15,9 +15,10 @@ from projections.live_board import LiveBoard
 from projections.projector import BATCH_EVENTS_MAX, Batch, BatchOutcome, Progress, Projector
 from projections.rebuilding.rebuild import Rebuild, RebuildProgress, RebuildReport
 from projections.rebuilding.set_aside import LEGACY_NAMES_MAX, SetAside
-from projections.replay import no_garbage_collection, replay
+from projections.replay import fold_task, no_garbage_collection, replay
 from projections.snapshots import Snapshot, decode_snapshot, encode_snapshot, has_position, is_snapshot, snapshot_of
 from projections.stats import DayStats, Durations, fold_stats, read_stats
+from projections.upkeep import Upkeep
 from projections.views.catalogue import VIEWS
 from projections.views.view import Counted, Entry, Member, Ranked, View
 
@@ -56,6 +57,7 @@ __all__ = [
     "SetAside",
     "Snapshot",
     "TaskFilter",
+    "Upkeep",
     "Verification",
     "View",
     "decode_snapshot",
@@ -63,6 +65,7 @@ __all__ = [
     "different_fields",
     "encode_snapshot",
     "fold_stats",
+    "fold_task",
     "has_position",
     "is_snapshot",
     "new_holder",

@@ -8,10 +8,11 @@ folded from its task's history; views that do not hold every task are refused.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final, cast
 
 from ledger import (
+    EventStore,
     Keys,
     ReplyTooLargeError,
     SnapshotDamagedError,
@@ -23,6 +24,7 @@ from ledger import (
     redis_errors,
 )
 from projections.filter import EVERY_TASK, Page, TaskFilter
+from projections.replay import fold_task
 from projections.snapshots import decode_snapshot
 from projections.views.backlog import Backlog
 from projections.views.by_agent import ByAgent
@@ -37,6 +39,7 @@ from projections.views.ids import Ids
 if TYPE_CHECKING:
     from redis import Redis
 
+PARENTS_PER_READ_MAX: Final = 500
 SNAPSHOTS_PER_READ_MAX: Final = 1_000
 LOST_SNAPSHOTS_FOLDED_MAX: Final = 100
 """Of more tasks than these, no history is read one by one: it is quicker to fold the town."""
@@ -47,21 +50,14 @@ _AFTER_EVERY_HEX: Final = "~"
 class LiveBoard:
     """One town's snapshots and views. `where` names the server in messages.
 
-    `fold_task` folds a task from its history, where a view names it and its snapshot is lost; None where it was removed.
+    From `store` a task is folded that a view names and whose snapshot is lost; None makes one.
     """
 
-    def __init__(
-        self,
-        client: Redis,
-        keys: Keys,
-        *,
-        where: str = "redis",
-        fold_task: Callable[[str], Task | None] = lambda _: None,
-    ) -> None:
+    def __init__(self, client: Redis, keys: Keys, *, store: EventStore | None = None, where: str = "redis") -> None:
         self._client = client
         self._keys = keys
+        self._store = EventStore(client, keys, where=where) if store is None else store
         self._where = where
-        self._fold_task = fold_task
         self.lost: set[str] = set()
         """The tasks among what was read whose snapshot is missing, or is not what was projected."""
 
@@ -99,7 +95,7 @@ class LiveBoard:
 
     def fold_lost(self, task: str) -> Task | None:
         """The task as its history tells, and its id kept in `lost`; None where it was removed. Source: history.lua."""
-        folded = self._fold_task(task)
+        folded = fold_task(self._store.history(task))
         if folded is not None:
             self.lost.add(task)
         return folded
@@ -189,6 +185,20 @@ class LiveBoard:
     def count_children(self, task: str) -> int:
         with redis_errors(self._where):
             return cast("int", self._client.scard(self._keys.view(ByParent.name, task)))
+
+    def children_of(self, parents: Sequence[str]) -> list[str]:
+        """The ids of the tasks right below any of `parents`, oldest first. Source: SUNION, ZMSCORE."""
+        found: list[str] = []
+        for start in range(0, len(parents), PARENTS_PER_READ_MAX):
+            keys = [self._keys.view(ByParent.name, parent) for parent in parents[start : start + PARENTS_PER_READ_MAX]]
+            with redis_errors(self._where):
+                found += [each.decode() for each in cast("set[bytes]", self._client.sunion(keys))]
+        if not found:
+            return []
+        with redis_errors(self._where):
+            numbers = cast("list[float | None]", self._client.zmscore(self._keys.view(Created.name), found))
+        order = dict(zip(found, numbers, strict=True))
+        return sorted(found, key=lambda task: (order[task] or 0, task))
 
     def count_states(self) -> dict[State, int]:
         """How many tasks are in each state; all states are there. ViewsIncompleteError."""

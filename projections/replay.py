@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from ledger import EventStore, Position, SequenceGapError
+from ledger import EventStore, Position, RecordedEvent, SequenceGapError, Task, evolve_known
 from projections.board import Board, Observe
 
 
@@ -19,6 +19,14 @@ def replay(store: EventStore, *, upto: Position | None = None, observe: Observe 
     if upto is not None and board.position != upto:
         raise SequenceGapError("sequence number", upto, expected=upto.seq, found=board.position.seq)
     return board
+
+
+def fold_task(history: Iterable[RecordedEvent]) -> Task | None:
+    """The task that these events, oldest first, lead to; None where it was removed, or no event could make it. Pure."""
+    task: Task | None = None
+    for recorded in history:
+        task = evolve_known(task, recorded)
+    return task
 
 
 @contextmanager

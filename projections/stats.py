@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from msgspec import Struct
 
-from ledger import EventStore, Keys, RecordedEvent, Task, flaw_of, redis_errors
+from ledger import EventStore, Keys, Position, RecordedEvent, Task, flaw_of, redis_errors
 from projections.replay import replay
 from projections.views.throughput import Throughput, bucket_upper_ms
 
@@ -53,8 +53,8 @@ def read_stats(client: Redis, keys: Keys, days: Sequence[str], *, where: str = "
     return found
 
 
-def fold_stats(store: EventStore, days: Sequence[str]) -> list[DayStats]:
-    """As `read_stats`, from the ledger itself: for where an older program projected the town. LedgerDamagedError."""
+def fold_stats(store: EventStore, days: Sequence[str], *, upto: Position | None = None) -> list[DayStats]:
+    """As `read_stats`, from the ledger itself, up to a position. LedgerDamagedError."""
     view = Throughput()
     counts: dict[str | None, Counter[str]] = {}
 
@@ -64,7 +64,7 @@ def fold_stats(store: EventStore, days: Sequence[str]) -> list[DayStats]:
         for counted in view.tally(before, recorded):
             counts.setdefault(counted.part, Counter())[counted.field] += 1
 
-    replay(store, observe=observe)
+    replay(store, upto=upto, observe=observe)
     return [each for day in days for each in stats_of_day(day, counts.get(day, Counter()))]
 
 

@@ -49,9 +49,11 @@ from town.folder.settings import RedisSettings, Settings, absolute, is_town, nam
 from town.folder.tinytown_places import OldPlace
 from town.home.grants import revoke_trust
 from town.home.registry import RegisteredTown, register_town, registered_towns
+from town.imports.importer import ImportReceipt
 from town.migration.legacy import LegacyKeys
 from town.migration.migration import Migration, MigrationReport
 from town.migration.survey import Irregular, MigrationProgress, Outlook, Skipped
+from town.opening import current_actor
 from town.plans.file import PLAN_FILE, PlanFile, make_plan_file, read_plan_file
 from town.plans.plan import Plan, PlanFault, PlannedTask
 from town.plans.receipts import PlanChange, PlanComparison, PlanKept, PullChange, PullReceipt, PushReceipt
@@ -60,16 +62,17 @@ from town.reading.event_reader import EVENTS_COUNT
 from town.reading.hierarchy import Branch
 from town.reading.local_zone import in_local_zone
 from town.reading.moment import WHEN_HELP, Moment, parse_moment
+from town.reading.reader import Noted, Reader
 from town.reading.wait import Waited
 from town.repair.mend import AffectedTask, Loss, LostEvent, LostEvents, MendedTown
 from town.repair.repairing import BEHIND_FILE, EVENTS_FILE, Repair, RepairPlan, opened_repair
 from town.runs.reclaim import LostTask
 from town.runs.run_mark import RunMark
 from town.server.connection import Connection, connect, server_url
-from town.server.durability import Durability
+from town.server.durability import Durability, read_durability
 from town.server.own_server import EmbeddedServer
 from town.server.servers import FoundTown, Stopped, Switched, TownState, find_towns, start_town, stop_town
-from town.town import ImportReceipt, Town, current_actor
+from town.town import Town
 from town.trust.consent import TrustReport, grant_trust, look_at_trust
 from town.worker import Worker, WorkerMetrics, WorkerReport
 from town.writer import Receipt
@@ -116,6 +119,7 @@ __all__ = [
     "MomentError",
     "NotOursError",
     "NotTrustedError",
+    "Noted",
     "OldPlace",
     "Outcome",
     "Outlook",
@@ -140,6 +144,7 @@ __all__ = [
     "PullChange",
     "PullReceipt",
     "PushReceipt",
+    "Reader",
     "Receipt",
     "RedisSettings",
     "RegisteredTown",
@@ -188,6 +193,7 @@ __all__ = [
     "name_ledger",
     "opened_repair",
     "parse_moment",
+    "read_durability",
     "read_plan_file",
     "read_settings",
     "register_town",

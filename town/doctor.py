@@ -8,14 +8,16 @@ from typing import Any, Final, cast
 from msgspec import Struct
 
 from ledger import BEGINNING, LedgerDamagedError, ViewsIncompleteError, redis_errors
+from town.backend import Backend
 from town.folder.data_folder import DataFolder
 from town.folder.settings import read_settings
+from town.folder.tinytown_places import find_old_places
 from town.home.passwords import split_password
+from town.migration.old_reader import has_old_tasks
 from town.server.connection import Connection
 from town.server.durability import read_durability
 from town.server.end import EndCause, Room, last_end, room_at
 from town.server.orphans import can_find_orphans, find_orphans
-from town.town import Town
 
 MEMORY_SHARE_MAX: Final = 0.8
 DISK_FREE_BYTES_MIN: Final = 64 * 1024 * 1024
@@ -41,9 +43,8 @@ class Check(Struct, frozen=True):
     words: str
 
 
-def examine(town: Town) -> list[Check]:
+def examine(backend: Backend, connection: Connection) -> list[Check]:
     """Look at the town's server and projections. StoreUnavailableError where the server does not answer."""
-    connection = town.connection
     with redis_errors(connection.where):
         memory = cast("dict[str, Any]", connection.client.info("memory"))
         persistence = cast("dict[str, Any]", connection.client.info("persistence"))
@@ -51,15 +52,15 @@ def examine(town: Town) -> list[Check]:
     return [
         Check("version", CheckState.GOOD, connection.version()),
         *_durability(connection),
-        *_password(town),
-        *_disk(town, persistence),
+        *_password(backend),
+        *_disk(backend, connection, persistence),
         _memory(memory, errors),
-        _lock(town),
+        _lock(connection),
         *_orphans(),
-        _projections(town),
-        *_snapshots(town),
-        _worker(town),
-        *_old_tasks(town),
+        _projections(backend),
+        *_snapshots(backend),
+        _worker(backend),
+        *_old_tasks(backend),
     ]
 
 
@@ -72,9 +73,9 @@ def _durability(connection: Connection) -> list[Check]:
     return [Check("durability", CheckState.GOOD, "an acknowledged event is on disk, and nothing is evicted")]
 
 
-def _password(town: Town) -> list[Check]:
+def _password(backend: Backend) -> list[Check]:
     """Only a town whose file holds a password has this check."""
-    if split_password(read_settings(town.folder).redis.url or "")[1] is None:
+    if split_password(read_settings(backend.folder).redis.url or "")[1] is None:
         return []
     words = (
         "the password in tinytown.toml can be read by whoever reads the repository: take it out of [redis] url, and keep it"
@@ -83,12 +84,12 @@ def _password(town: Town) -> list[Check]:
     return [Check("password", CheckState.WARNING, words)]
 
 
-def _disk(town: Town, persistence: dict[str, Any]) -> list[Check]:
+def _disk(backend: Backend, connection: Connection, persistence: dict[str, Any]) -> list[Check]:
     """What the server says of its writes; of a server of the town's own also the room on its disk, and an end for want of it."""
     failed = [
         name for name in ("aof_last_write_status", "aof_last_bgrewrite_status") if persistence.get(name, "ok") != "ok"
     ]
-    room = _room(town)
+    room = _room(backend, connection)
     words = "the last write to disk went well" + ("" if room is None else f"; {room}")
     if failed:
         found = Check("disk", CheckState.BAD, f"{' and '.join(failed)} failed: free space on the server's disk")
@@ -100,23 +101,23 @@ def _disk(town: Town, persistence: dict[str, Any]) -> list[Check]:
         found = Check("disk", CheckState.WARNING, f"the disk is nearly full: {room}")
     else:
         found = Check("disk", CheckState.GOOD, words)
-    return [found, *_full_before(town)]
+    return [found, *_full_before(backend, connection)]
 
 
-def _room(town: Town) -> Room | None:
+def _room(backend: Backend, connection: Connection) -> Room | None:
     """The room on the disk of the town's own server; None for another one, and where the system does not tell."""
-    if town.connection.server is None:
+    if connection.server is None:
         return None
     try:
-        return room_at(DataFolder(town.folder).path)
+        return room_at(DataFolder(backend.folder).path)
     except OSError:
         return None
 
 
-def _full_before(town: Town) -> list[Check]:
+def _full_before(backend: Backend, connection: Connection) -> list[Check]:
     """Only a town whose last server ended for a full disk has this check; it goes with the next server that is stopped."""
-    server = town.connection.server
-    end = None if server is None else last_end(DataFolder(town.folder), is_running=server.is_running())
+    server = connection.server
+    end = None if server is None else last_end(DataFolder(backend.folder), is_running=server.is_running())
     if end is None or end.cause is not EndCause.DISK_FULL:
         return []
     words = f"the server before this one ended at {end.at}, because its disk was full; what was acknowledged is kept"
@@ -137,8 +138,8 @@ def _memory(memory: dict[str, Any], errors: dict[str, Any]) -> Check:
     return Check("memory", state, words)
 
 
-def _lock(town: Town) -> Check:
-    server = town.connection.server
+def _lock(connection: Connection) -> Check:
+    server = connection.server
     if server is None:
         return Check("lock", CheckState.GOOD, "the server is at a URL, and has no lock here")
     if server.is_running():
@@ -155,14 +156,14 @@ def _orphans() -> list[Check]:
     return found or [Check("orphans", CheckState.GOOD, "no server runs whose folder or socket is gone")]
 
 
-def _projections(town: Town) -> Check:
+def _projections(backend: Backend) -> Check:
     try:
-        checkpoint = town.projector.checkpoints.read_sound()[0]
+        checkpoint = backend.upkeep.projector.checkpoints.read_sound()[0]
         # Whether what is still to be projected can be read at all.
-        town.store.read(checkpoint.position, limit=LAG_EVENTS_MAX)
+        backend.store.read(checkpoint.position, limit=LAG_EVENTS_MAX)
     except LedgerDamagedError as damage:
         return Check("projections", CheckState.BAD, str(damage))
-    lag = town.end().seq - checkpoint.position.seq
+    lag = backend.store.end().seq - checkpoint.position.seq
     if lag < 0:
         return Check("projections", CheckState.BAD, f"{-lag:,} events ahead of the ledger: `tt verify` tells why")
     events = "1 event" if lag == 1 else f"{lag:,} events"
@@ -170,10 +171,10 @@ def _projections(town: Town) -> Check:
     return Check("projections", CheckState.WARNING if lag > LAG_EVENTS_MAX else CheckState.GOOD, words)
 
 
-def _snapshots(town: Town) -> list[Check]:
+def _snapshots(backend: Backend) -> list[Check]:
     """Whether every task that the views name has a snapshot; nothing where the projections cannot be read at all."""
     try:
-        lost = town.count_lost_snapshots()
+        lost = backend.live.count_lost()
     except ViewsIncompleteError as gap:
         return [Check("snapshots", CheckState.BAD, f"{gap.problem}: `tt rebuild` puts the views right")]
     except LedgerDamagedError:
@@ -184,20 +185,20 @@ def _snapshots(town: Town) -> list[Check]:
     return [Check("snapshots", CheckState.BAD, words)]
 
 
-def _worker(town: Town) -> Check:
+def _worker(backend: Backend) -> Check:
     words = (
         "a worker or a rebuild is at work"
-        if town.lease.is_taken()
+        if backend.upkeep.lease.is_taken()
         else "no worker runs; commands project by themselves"
     )
     return Check("worker", CheckState.GOOD, words)
 
 
-def _old_tasks(town: Town) -> list[Check]:
+def _old_tasks(backend: Backend) -> list[Check]:
     """Only a town that may have been forgotten has this check."""
-    if town.has_old_tasks(calls_max=OLD_TASKS_CALLS_MAX):
+    if has_old_tasks(backend, calls_max=OLD_TASKS_CALLS_MAX):
         words = "the town has no events, and the server has tasks from before the ledger: `tt migrate --dry-run`"
-    elif town.end() == BEGINNING and town.old_places():
+    elif backend.store.end() == BEGINNING and find_old_places(backend.folder):
         words = "the town has no events, and Tinytown kept its tasks elsewhere: `tt migrate --dry-run` says where"
     else:
         return []

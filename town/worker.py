@@ -16,7 +16,8 @@ from msgspec import Struct
 
 from ledger import BEGINNING, LedgerDamagedError, Position, RebuildUnfinishedError, StoreUnavailableError
 from projections import BatchOutcome
-from town.town import Town
+from town.backend import Backend
+from town.opening import opened
 
 BLOCK_MS: Final = 300
 """How long a worker waits for events before it looks whether it is to stop."""
@@ -82,8 +83,9 @@ class Worker:
         is_first = True
         while not self._stop.is_set():
             try:
-                with Town.open(self._path, is_starting=is_first) as town:
+                with opened(self._path, is_starting=is_first) as open_town:
                     is_first = False
+                    town = open_town.backend
                     self._name = town.name
                     self._metrics.stopped(town.name, is_stopped=False)
                     self._follow_until_damage(town, once=once)
@@ -101,29 +103,29 @@ class Worker:
                 self._say(BEGINNING, problem=str(damage))
                 return
 
-    def _follow_until_damage(self, town: Town, *, once: bool) -> None:
+    def _follow_until_damage(self, town: Backend, *, once: bool) -> None:
         """As `_follow`; at damage the lag that stays is measured before it goes on."""
-        town.between_batches = self._end_if_stopped
+        town.upkeep.between_batches = self._end_if_stopped
         try:
             self._follow(town, once=once)
         except LedgerDamagedError:
             self._metrics.stopped(town.name, is_stopped=True)
-            self._measure(town, town.projector.checkpoints.position())
+            self._measure(town, town.upkeep.projector.checkpoints.position())
             raise
 
     def _end_if_stopped(self) -> None:
         if self._stop.is_set():
             raise _StoppedError
 
-    def _follow(self, town: Town, *, once: bool) -> None:
+    def _follow(self, town: Backend, *, once: bool) -> None:
         try:
             while not self._stop.is_set():
-                if not once and not town.lease.take():
+                if not once and not town.upkeep.lease.take():
                     self._stop.wait(STANDBY_SECONDS)
                     continue
                 started = time.monotonic()
                 try:
-                    batch = town.projector.project_batch()
+                    batch = town.upkeep.projector.project_batch()
                 except RebuildUnfinishedError:
                     self._finish_or_wait(town, once=once)
                     continue
@@ -141,25 +143,25 @@ class Worker:
                 elif time.monotonic() - self._reported_at > REPORT_SECONDS:
                     self._look(town, batch.position)
         finally:
-            town.lease.give_up()
+            town.upkeep.lease.give_up()
 
-    def _finish_or_wait(self, town: Town, *, once: bool) -> None:
+    def _finish_or_wait(self, town: Backend, *, once: bool) -> None:
         """Finish a rebuild that nobody is at work on; one that somebody is long at work on is no damage, and waited for."""
         try:
-            town.catch_up()
+            town.upkeep.catch_up()
         except RebuildUnfinishedError:
             if once:
                 raise
             self._stop.wait(STANDBY_SECONDS)
 
-    def _look(self, town: Town, position: Position, *, is_last: bool = False) -> None:
+    def _look(self, town: Backend, position: Position, *, is_last: bool = False) -> None:
         """Measure the lag, and report it the first time, the last time, and now and then between."""
         lag_events, lag_seconds = self._measure(town, position)
         is_due = self._is_silent or time.monotonic() - self._reported_at > REPORT_SECONDS
         if self._events and (is_due or is_last):
             self._say(position, lag_events=lag_events, lag_seconds=lag_seconds)
 
-    def _measure(self, town: Town, position: Position) -> tuple[int, float]:
+    def _measure(self, town: Backend, position: Position) -> tuple[int, float]:
         """How many events come after `position`, and how many seconds the last one is younger than it."""
         end = town.store.end()
         events = max(end.seq - position.seq, 0)

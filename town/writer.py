@@ -6,7 +6,7 @@ fails if it was not.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from datetime import datetime
 from typing import Final, TypeVar
@@ -18,13 +18,9 @@ from ledger import (
     Command,
     CommandRejectedError,
     Event,
-    EventStore,
-    HeadLostError,
-    Keys,
     LedgerDamagedError,
     NewEvent,
     Position,
-    SnapshotDamagedError,
     StoreUnavailableError,
     Task,
     TaskCreated,
@@ -41,13 +37,13 @@ from ledger import (
     record,
     to_ms,
 )
-from projections import LiveBoard
+from town.backend import Backend
 from town.errors import OvertakenError
-from town.reading.damage import damage_of, damage_of_absent
+from town.reading.damage import damage_of
+from town.reading.loading import Loader
 
 DECIDE_ATTEMPTS_MAX: Final = 20
 
-CatchUp = Callable[[Position | None], Position]
 Result = TypeVar("Result")
 Wish = tuple[Command, Mapping[str, int]]
 """A command, and the versions of other tasks that it relies on."""
@@ -93,14 +89,14 @@ class _StaleError(Exception):
 
 
 class Writer:
-    """Writes one town's ledger as `actor`. `catch_up` projects up to a position, or to the end."""
+    """Writes one town's ledger as whoever opened it."""
 
-    def __init__(self, store: EventStore, live: LiveBoard, keys: Keys, *, actor: str, catch_up: CatchUp) -> None:
-        self._store = store
-        self._live = live
-        self._keys = keys
-        self._actor = actor
-        self._catch_up = catch_up
+    def __init__(self, backend: Backend) -> None:
+        self._store = backend.store
+        self._live = backend.live
+        self._actor = backend.actor
+        self._catch_up = backend.upkeep.catch_up
+        self.loader = Loader(backend)
 
     def execute(
         self, wish: Callable[[], Wish], *, reason: str | None = None, expected_version: int | None = None
@@ -115,7 +111,7 @@ class Writer:
         def attempt() -> Receipt:
             command, relied_on = wish()
             task = command.task
-            state, version = self.load(task)
+            state, version = self.loader.load(task)
             if expected_version is not None and version != expected_version:
                 raise WrongExpectedVersionError(task, expected=expected_version, actual=version)
             facts = self._decide(state, command, relied_on)
@@ -142,7 +138,7 @@ class Writer:
 
         def attempt() -> Receipt:
             wished = commands()
-            loaded = self.load_many([command.task for command in wished])
+            loaded = self.loader.load_many([command.task for command in wished])
             state, version = loaded[-1]
             if expected_version is not None and version != expected_version:
                 raise WrongExpectedVersionError(wished[-1].task, expected=expected_version, actual=version)
@@ -186,7 +182,7 @@ class Writer:
 
         def attempt() -> Decisions:
             wished = wishes()
-            return Decisions(decide_wishes(dict(zip(wished, self.load_many(list(wished)), strict=True)), wished))
+            return Decisions(decide_wishes(dict(zip(wished, self.loader.load_many(list(wished)), strict=True)), wished))
 
         decisions, positions = self.carry_out(attempt, backdate=backdate)
         created = sum(isinstance(events[0], TaskCreated) for _, _, events in decisions.decided)
@@ -268,63 +264,6 @@ class Writer:
             raise LedgerDamagedError(f"{_appended(positions)} {error}") from error
         return events, positions
 
-    def load(self, task: str) -> tuple[Task | None, int]:
-        """The task and its version as of now; None where it never was (version 0) or was removed.
-
-        SnapshotDamagedError; TaskDamagedError where no command can make the event that was to make it.
-        """
-        version, position = self._store.head(task)
-        state = self._live.get(task)
-        if version == 0:
-            if state is not None:
-                raise HeadLostError(self._keys.heads, task)
-            return None, 0
-        if state is None or state.version != version:
-            self._catch_up(position)
-            state = self._live.get(task)
-        if state is None:
-            last = self._store.last_event(task)
-            if last is not None and isinstance(last.data, TaskRemoved):
-                return None, last.version
-            if last is not None and last.position != position:
-                # It was removed and made again between the two looks.
-                return self.load(task)
-            damage = damage_of_absent(self._store.history(task))
-            if damage is not None:
-                raise damage
-            raise self._live.loss_of(task)
-        if not version <= state.version <= self._store.head(task)[0]:
-            raise SnapshotDamagedError(
-                self._keys.task(task), f"is at version {state.version}, and the ledger at version {version}"
-            )
-        return state, state.version
-
-    def load_many(self, tasks: Sequence[str]) -> list[tuple[Task | None, int]]:
-        """As `load`, for many tasks in a few calls, removed ones too; whatever is not plain goes through `load`."""
-        heads = [head for chunk in _chunks(tasks) for head in self._store.heads(chunk)]
-        states = self._live.get_many(tasks)
-        found = list(zip(tasks, states, heads, strict=True))
-        removed = self._removed({task: head for task, state, head in found if state is None and head[0]})
-        return [
-            (state, version)
-            if task in removed or version == (0 if state is None else state.version)
-            else self.load(task)
-            for task, state, (version, _) in found
-        ]
-
-    def _removed(self, heads: Mapping[str, tuple[int, Position]]) -> frozenset[str]:
-        """Those of the tasks whose last event, which their head names, says that they were removed at that version."""
-        last = {
-            event.task: event
-            for chunk in _chunks(list(heads))
-            for event in self._store.events_at([heads[task][1] for task in chunk])
-        }
-        return frozenset(
-            task
-            for task, (version, _) in heads.items()
-            if task in last and last[task].version == version and isinstance(last[task].data, TaskRemoved)
-        )
-
 
 def decide_wishes(
     states: Mapping[str, tuple[Task | None, int]], wishes: Mapping[str, WishedTask | None]
@@ -363,7 +302,3 @@ def _parents_first(wishes: Mapping[str, WishedTask | None]) -> list[str]:
             current = parent if wishes.get(parent or "") is not None else None
         ordered.update(dict.fromkeys(reversed(above)))
     return [*ordered, *(task for task, wish in wishes.items() if wish is None)]
-
-
-def _chunks(tasks: Sequence[str], size: int = 1_000) -> Iterator[Sequence[str]]:
-    return (tasks[start : start + size] for start in range(0, len(tasks), size))

@@ -39,7 +39,7 @@ def demo(*, as_json: JsonOption = False) -> None:
         _work(town)
         history = town.history("auth-api")
         end = town.end()
-        earlier = town.position_at(end.seq - _EVENTS_BACK)
+        earlier = town.events.position_at(end.seq - _EVENTS_BACK)
         board = town.replay(earlier)
         snapshot = town.snapshot_json("auth-api")
         tasks = town.page().tasks

@@ -74,11 +74,11 @@ def events(
         end = opened_town.end()
         first = None if since is None else since.moment
         last = end if until is None else until.moment
-        found = opened_town.events(wanted, count=count + 1, task=task, since=first, until=last)
+        found = opened_town.events.last(wanted, count=count + 1, task=task, since=first, until=last)
         has_more, found = len(found) > count, found[-count:]
         flaws = opened_town.find_flaws(found)
         if is_following:
-            for batch in chain([found], opened_town.follow_batches(wanted, task=task, after=end)):
+            for batch in chain([found], opened_town.events.follow_batches(wanted, task=task, after=end)):
                 for recorded in batch:
                     _say_event(recorded, flaws.get(recorded.at, flaw_in(recorded)), as_json=as_json)
                 if is_unread():
@@ -113,23 +113,23 @@ def replay(
     With --json the whole board is printed, whatever --limit and --offset say.
     """
     with opened(town, actor) as opened_town:
-        position = opened_town.position_at(at.moment)
-        board = opened_town.replay(position)
-        parent_id = None if parent is None else opened_town.task_on(board, parent).id
-        wanted = TaskFilter(state=state, agent=agent, tag=tag, parent=parent_id)
+        position = opened_town.events.position_at(at.moment)
+        reader = opened_town.at(position)
+        states = reader.count_states()
+        wanted = TaskFilter(state=state, agent=agent, tag=tag, parent=parent)
         if as_json:
             # A program gets the whole board.
-            page = board.page(wanted)
-            shape = tasks_shape(opened_town, page.tasks, **moment_shape(position), states=board.count_states())
-            say_json(shape)
+            page = reader.page(wanted)
+            say_json(tasks_shape(opened_town, page.tasks, **moment_shape(position), states=states))
             return
         if position == BEGINNING:
             warn(_begins_later(opened_town))
             return
-        say(f"The board after event {position.seq:,}, {local_time(position.time)}: {counted(len(board.tasks), 'task')}")
-        say(states_line(board.count_states()))
+        tasks = counted(sum(states.values()), "task")
+        say(f"The board after event {position.seq:,}, {local_time(position.time)}: {tasks}")
+        say(states_line(states))
         say()
-        page = board.page(wanted, offset=offset, limit=limit)
+        page = reader.page(wanted, offset=offset, limit=limit)
         say_page(opened_town, page, offset=offset, as_json=False, empty="No task matches.")
 
 
@@ -141,7 +141,7 @@ def _say_event(recorded: RecordedEvent, flaw: str | None, *, as_json: bool) -> N
 
 
 def _begins_later(town: Town) -> str:
-    first: Position = town.beginning()
+    first: Position = town.events.beginning()
     if first == BEGINNING:
         return "The ledger has no events yet."
     return f"The ledger begins later, with event 1 at {local_time(first.time)}."

@@ -56,7 +56,7 @@ def beads(
     All or nothing: a bad line is reported with its number, and nothing of the file is taken.
     """
     with opened(town, actor) as opened_town:
-        receipt = opened_town.import_beads(file, prune=prune, allow_empty=allow_empty, backdate=_time(backdate))
+        receipt = opened_town.imports.beads(file, prune=prune, allow_empty=allow_empty, backdate=_time(backdate))
         if as_json:
             say_json(
                 {

@@ -30,6 +30,7 @@ from town import (
     Outlook,
     Skipped,
     Town,
+    read_durability,
 )
 
 KEYS_SHOWN_MAX = 20
@@ -107,7 +108,7 @@ def _migrate(town: Town, from_url: str | None, *, dry_run: bool, force: bool, as
         with progress_lines() as progress:
             report = _run(found.migration, progress)
             end = town.end()
-            verified = town.verify(progress=lambda position: progress("Verifying", position.seq, end.seq))
+            verified = town.upkeep.verify(progress=lambda position: progress("Verifying", position.seq, end.seq))
     if from_url is not None:
         _remember(town, from_url)
     if as_json:
@@ -298,7 +299,7 @@ def _say_places(town: Town, found: _Found) -> None:
                 say(f"{where}, which {named_by} names, has none that is left to adopt either.")
             case _State.LEFT:
                 warn(f"{where} has old tasks too. Run `{again}` once more after this.")
-    durability = town.durability() if found.outlook.tasks else None
+    durability = read_durability(town.connection) if found.outlook.tasks else None
     for problem in () if durability is None else durability.problems:
         warn(f"The town's server would not keep what is migrated: {visible(problem)}.")
 
@@ -403,7 +404,7 @@ def _shape(town: Town, found: _Found, report: MigrationReport | None, verified: 
     """What a migration found and did; what it did is null where nothing was done."""
     outlook = found.outlook
     last = outlook if report is None else report
-    durability = town.durability() if outlook.tasks else None
+    durability = read_durability(town.connection) if outlook.tasks else None
     return {
         "town": town.name,
         "done": report is not None,

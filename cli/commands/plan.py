@@ -100,9 +100,9 @@ def push(
     A file is a plan, not the truth: what happened in the town stays, unless --force is given.
     """
     with opened(town, actor) as opened_town:
-        receipt = opened_town.push(file, prune=prune, force=force, dry_run=dry_run)
+        receipt = opened_town.plans.push(file, prune=prune, force=force, dry_run=dry_run)
         if as_json:
-            shape = {"town": opened_town.name, "file": str(opened_town.plan_path(file)), "dry_run": dry_run}
+            shape = {"town": opened_town.name, "file": str(opened_town.plans.path(file)), "dry_run": dry_run}
             say_json(shape | push_shape(receipt))
             return
     if dry_run and receipt.changes:
@@ -121,8 +121,8 @@ def pull(
     Tasks that the file lacks are added at its end, and tasks that were removed from the town are taken out.
     """
     with opened(town, actor) as opened_town:
-        receipt = opened_town.pull(file)
-        path = opened_town.plan_path(file)
+        receipt = opened_town.plans.pull(file)
+        path = opened_town.plans.path(file)
         if as_json:
             say_json(
                 {"town": opened_town.name, "file": str(path), "written": receipt.has_changes} | pull_shape(receipt)
@@ -138,8 +138,8 @@ def status(
 ) -> None:
     """Show what differs between plan and town: what a push and what a pull would do. Exit 1 where anything does."""
     with opened(town, actor) as opened_town:
-        found = opened_town.compare_plan(file)
-        path = opened_town.plan_path(file)
+        found = opened_town.plans.compare(file)
+        path = opened_town.plans.path(file)
         if as_json:
             say_json(
                 {
@@ -177,7 +177,7 @@ def _init(path: Path, *, as_json: bool) -> None:
 def _check(path: Path, town: Path | None, actor: str | None, *, as_json: bool) -> None:
     def look(plan: Plan) -> list[PlanFault]:
         with opened(town, actor) as opened_town:
-            return opened_town.find_plan_faults(plan)
+            return opened_town.plans.find_faults(plan)
 
     faults: Sequence[PlacedFault] = ()
     plan = Plan()
@@ -209,7 +209,7 @@ def _show(path: Path, town: Path | None, actor: str | None, *, as_json: bool) ->
     }
     try:
         with opened(town, actor) as opened_town:
-            push = opened_town.push(path, dry_run=True)
+            push = opened_town.plans.push(path, dry_run=True)
             if as_json:
                 say_json(shape | {"town": opened_town.name, "push": push_shape(push)})
                 return

@@ -18,7 +18,7 @@ from cli.session import opened
 from cli.shapes import difference_shape
 from cli.signals import stop_signals
 from cli.text import BAR_COLUMNS, bar, counted, duration, local_time, visible
-from projections import DayStats, Durations, FindingKind
+from projections import DayStats, Durations, FindingKind, parted_after
 from town import (
     WHEN_HELP,
     CheckState,
@@ -94,9 +94,9 @@ def rebuild(
     with opened(town, actor) as opened_town:
         if dry_run:
             with progress_lines() as progress:
-                preview = opened_town.preview_rebuild(view=view, accepts_loss=accept_loss, progress=progress)
+                preview = opened_town.upkeep.preview_rebuild(view=view, accepts_loss=accept_loss, progress=progress)
                 found = list(preview)
-            shapes = [difference_shape(each, opened_town.parted_after(each)) for each in found]
+            shapes = [difference_shape(each, parted_after(opened_town.backend.store, each)) for each in found]
             if as_json:
                 say_json({"town": opened_town.name, "differences": shapes})
                 return
@@ -110,12 +110,12 @@ def rebuild(
                 f"A rebuild would put {counted(len(shapes), 'difference')} right."
                 if shapes
                 else "A rebuild would change nothing."
-                if opened_town.find_outdated() is None
+                if opened_town.upkeep.find_outdated() is None
                 else "A rebuild would set the checkpoints anew, and change nothing else."
             )
             return
         with progress_lines() as progress:
-            report = opened_town.rebuild(view=view, accepts_loss=accept_loss, progress=progress)
+            report = opened_town.upkeep.rebuild(view=view, accepts_loss=accept_loss, progress=progress)
         if as_json:
             say_json({"town": opened_town.name, **{name: getattr(report, name) for name in report.__struct_fields__}})
             return
@@ -142,7 +142,7 @@ def verify(*, town: TownOption = None, actor: ActorOption = None, as_json: JsonO
     with opened(town, actor) as opened_town:
         end = opened_town.end()
         with progress_lines() as progress:
-            found = opened_town.verify(progress=lambda position: progress("Reading", position.seq, end.seq))
+            found = opened_town.upkeep.verify(progress=lambda position: progress("Reading", position.seq, end.seq))
     if as_json:
         findings = [{"kind": each.kind, "where": each.where, "problem": each.problem} for each in found.findings]
         say_json(
@@ -228,7 +228,7 @@ def doctor(
         message = "--yes goes with --repair."
         raise typer.BadParameter(message)
     with opened(town, actor) as opened_town:
-        checks = examine(opened_town)
+        checks = examine(opened_town.backend, opened_town.connection)
     if as_json:
         say_json({"town": opened_town.name, "checks": checks})
     else:

@@ -36,9 +36,9 @@ from cli.render import MULTILINE_FIELDS, step_rows, task_fields, task_rows, tree
 from cli.session import opened
 from cli.shapes import branch_shape, moment_shape, step_shape, task_shape
 from cli.text import counted, local_time, visible
-from ledger import BEGINNING, State, Task, TaskNotFoundError
+from ledger import BEGINNING, State, Task
 from projections import TaskFilter
-from town import Town
+from town import Reader, Town
 
 task_app = typer.Typer(no_args_is_help=True, help="Create, look at and change tasks.")
 
@@ -110,16 +110,16 @@ def show(
 ) -> None:
     """Show one task, now or as it was."""
     with opened(town, actor) as opened_town:
-        position = None if at is None else opened_town.position_at(at.moment)
-        board = None if position is None else opened_town.replay(position)
-        found = opened_town.task(task) if board is None else opened_town.task_on(board, task)
+        reader = opened_town if at is None else opened_town.at(at.moment)
+        position = reader.then
+        found = reader.task(task)
         if as_json:
             moment = {} if position is None else moment_shape(position)
             say_json({"town": opened_town.name, **moment, "task": task_shape(found)})
             return
         if position is not None:
             say(f"As it was after event {position.seq}, {local_time(position.time)}:")
-        parent = _parent(opened_town, found) if board is None else board.get(found.parent_id or "")
+        parent = _parent(reader, found)
         say_fields(task_fields(found, parent=parent), multiline=MULTILINE_FIELDS)
 
 
@@ -451,12 +451,9 @@ def history(
         say_table(columns, rows)
 
 
-def _parent(town: Town, task: Task) -> Task | None:
+def _parent(reader: Reader, task: Task) -> Task | None:
     """The task right above, None where there is none or it was removed."""
-    try:
-        return None if task.parent_id is None else town.task(task.parent_id)
-    except TaskNotFoundError:
-        return None
+    return None if task.parent_id is None else reader.find_task(task.parent_id)
 
 
 def _open_tasks(town: Town) -> list[tuple[str | None, list[Task]]]:

@@ -14,7 +14,17 @@ from cli.session import named_once, opened, warn_outdated
 from cli.shapes import Shape, event_shape
 from cli.text import counted, local_time, visible
 from ledger import BEGINNING, InvalidValueError, Position, State
-from town import Durability, FoundFolder, Town, TownState, current_actor, find_towns, start_town, stop_town
+from town import (
+    Durability,
+    FoundFolder,
+    Town,
+    TownState,
+    current_actor,
+    find_towns,
+    read_durability,
+    start_town,
+    stop_town,
+)
 
 DEEP_EVENTS = 10
 
@@ -151,10 +161,10 @@ def status(
 ) -> None:
     """Show the town, its server, how durable it is, and how many events and tasks there are."""
     with opened(town, actor) as opened_town:
-        durability = opened_town.durability()
+        durability = read_durability(opened_town.connection)
         states = opened_town.count_states()
         agents = opened_town.count_agents() if tasks or deep else {}
-        last = opened_town.events(count=DEEP_EVENTS) if deep else []
+        last = opened_town.events.last(count=DEEP_EVENTS) if deep else []
         end = opened_town.end()
         if as_json:
             shape: Shape = {
@@ -163,8 +173,8 @@ def status(
                 "folder_reason": opened_town.found.reason,
                 "server": {
                     "where": opened_town.where,
-                    "version": opened_town.server_version(),
-                    "is_own": opened_town.has_own_server,
+                    "version": opened_town.connection.version(),
+                    "is_own": opened_town.connection.server is not None,
                 },
                 "durability": {
                     "is_durable": durability.is_durable,
@@ -182,7 +192,7 @@ def status(
             [
                 ("Town", opened_town.name),
                 ("Folder", visible(_folder_words(opened_town.found))),
-                ("Server", f"up, {opened_town.server_version()}, at {visible(opened_town.where)}"),
+                ("Server", f"up, {opened_town.connection.version()}, at {visible(opened_town.where)}"),
                 ("Durable", _durability_words(durability)),
                 ("Events", _events_words(end)),
                 ("Tasks", states_line(states)),

@@ -115,9 +115,9 @@ def reclaim(
     with opened(town, actor) as opened_town:
         is_moving = to is not None or to_backlog
         if is_moving:
-            found = opened_town.reclaim(agent=to, from_agent=from_agent, older_than_seconds=older_than or 0.0)
+            found = opened_town.runs.reclaim(agent=to, from_agent=from_agent, older_than_seconds=older_than or 0.0)
         else:
-            lost_tasks = opened_town.lost_tasks(from_agent=from_agent, older_than_seconds=older_than or 0.0)
+            lost_tasks = opened_town.runs.lost_tasks(from_agent=from_agent, older_than_seconds=older_than or 0.0)
             found = [(lost, lost.task) for lost in lost_tasks]
         if as_json:
             say_json({"town": opened_town.name, "tasks": [_lost_shape(lost, now, is_moving) for lost, now in found]})

@@ -392,7 +392,7 @@ def test_deep_tree_is_shown(tt: Tt, town: Path) -> None:
         for number, (task, parent) in enumerate(zip(tasks, [None, *tasks[:-1]], strict=True))
     ]
     with Town.open(actor="ada") as opened:
-        opened.store.append(levels, dict.fromkeys(tasks, 0))
+        opened.backend.store.append(levels, dict.fromkeys(tasks, 0))
     lines = tt("task", "tree").out.splitlines()
     assert len(lines) == 22
     assert lines[-1].strip() == "… 279 below"

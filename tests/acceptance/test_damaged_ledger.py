@@ -36,7 +36,7 @@ def damaged(town: Path, request: pytest.FixtureRequest) -> Damaged:
         positions = {}
         for name, (state, fields) in BAD_EVENTS.items():
             _lead_to(opened, tasks[name], state)
-            opened.catch_up()
+            opened.upkeep.catch_up()
             positions[name] = add_by_hand(client, keys, tasks[name], **fields)
         for number, fields in enumerate(BAD_CREATIONS.values()):
             own = {"parent_id": task_id(500 + number)} if "parent_id" in fields["data"] else {}

@@ -137,7 +137,7 @@ def test_missing_view_is_said_and_the_town_folded(tt: Tt, town: Path, view: str)
 def test_many_missing_snapshots_are_folded_at_once(tt: Tt, town: Path) -> None:
     """Where more are missing than are read one by one, the town is folded, and the list is as whole."""
     with Town.open(town, actor="ada") as opened:
-        opened.import_beads(_issues(town, LOST_SNAPSHOTS_FOLDED_MAX + 1))
+        opened.imports.beads(_issues(town, LOST_SNAPSHOTS_FOLDED_MAX + 1))
     sound = tt("task", "list", "--limit", "200").out
     lose(town, lambda client, keys: client.delete(*client.keys(f"{keys.prefix}:task:*")))
     ran = tt("task", "list", "--limit", "200")

@@ -65,7 +65,7 @@ def _run_once(tasks: int) -> dict[str, float]:
     """The push of the library, then of the command, then its events in batches, each in a town of its own."""
     with a_bench() as bench, Town.init(bench.folder, name="plans", is_registered=False) as town:
         write_plan(bench.folder / PLAN_FILE, tasks)
-        pushed = timed(town.push)
+        pushed = timed(town.plans.push)
         lives = _lives(town)
     with a_bench() as bench, Town.init(bench.folder, name="plans", is_registered=False):
         write_plan(bench.folder / PLAN_FILE, tasks)
@@ -102,7 +102,7 @@ def write_plan(path: Path, tasks: int) -> None:
 def _lives(town: Town) -> list[tuple[str, list[Event]]]:
     """Task -> its events, as the push appended them."""
     lives: dict[str, list[Event]] = {}
-    for recorded in town.events(count=None):
+    for recorded in town.events.last(count=None):
         lives.setdefault(recorded.task, []).append(recorded.data)
     return list(lives.items())
 

@@ -33,7 +33,7 @@ def alter(scene: Scene, position: str, change: Callable[[Fields], Fields]) -> No
 
 
 def position_of(scene: Scene, task: str, version: int) -> str:
-    return str(scene.town.store.history(scene.tasks[task])[version - 1].position)
+    return str(scene.town.backend.store.history(scene.tasks[task])[version - 1].position)
 
 
 class Alteration(NamedTuple):

@@ -163,12 +163,12 @@ def leave(_: Arena, __: Town) -> None:
 
 
 def project(_: Arena, town: Town) -> None:
-    town.catch_up()
+    town.upkeep.catch_up()
 
 
 def damage(arena: Arena, town: Town) -> None:
     """Snapshots edited, deleted and invented, entries removed and added, keys deleted and of another type."""
-    town.catch_up()
+    town.upkeep.catch_up()
     client, keys = arena.client, town.keys
     tasks = [task.id for task in town.page().tasks]
     edit_json(client, keys.task(tasks[0]), description="by hand")
@@ -190,14 +190,14 @@ def damage(arena: Arena, town: Town) -> None:
 
 
 def set_back(arena: Arena, town: Town) -> None:
-    town.catch_up()
-    position = town.store.position_of(20)
+    town.upkeep.catch_up()
+    position = town.backend.store.position_of(20)
     assert position is not None
     _set_checkpoints(arena, town, position)
 
 
 def set_ahead(arena: Arena, town: Town) -> None:
-    town.catch_up()
+    town.upkeep.catch_up()
     end = town.end()
     # The writer reaches that number during the rebuild, at another time.
     _set_checkpoints(arena, town, Position.of(ms=end.ms + 60_000, seq=end.seq + 40))
@@ -240,18 +240,18 @@ def assert_repaired(arena: Arena, town: Town, scenario: Scenario, kept: dict[byt
     `kept` is what was no snapshot, in the place of one: it is set aside. Whether a rebuild had begun.
     """
     was_begun = bool(arena.client.hexists(town.keys.checkpoint("task"), "rebuild"))
-    was_damaged = bool(town.verify().findings) and not was_begun
+    was_damaged = bool(town.upkeep.verify().findings) and not was_begun
     if was_damaged:
         assert scenario.prepare in (damage, set_back, set_ahead)
-        town.rebuild()
+        town.upkeep.rebuild()
     town.page(limit=1)
-    assert town.verify().findings == ()
+    assert town.upkeep.verify().findings == ()
     arena.stop_writing()
     town.page(limit=1)
-    assert town.verify().findings == ()
+    assert town.upkeep.verify().findings == ()
     assert_sound(arena.client, town.keys, set_aside=kept)
     assert not arena.client.hexists(town.keys.checkpoint("task"), "rebuild")
-    assert not town.lease.is_taken()
+    assert not town.upkeep.lease.is_taken()
     return was_begun
 
 

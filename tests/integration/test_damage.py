@@ -62,10 +62,10 @@ def assert_named_and_healed(scene: Scene, damage: Damage, capsys: pytest.Capture
     assert [(each["kind"], each["where"], each["problem"]) for each in ran.json["findings"]] == [
         (each.kind, each.where, each.problem) for each in found
     ]
-    preview = list(scene.town.preview_rebuild())
+    preview = list(scene.town.upkeep.preview_rebuild())
     assert scene.dump() == damaged
 
-    report = scene.town.rebuild()
+    report = scene.town.upkeep.rebuild()
     assert report.differences >= len(preview)
     assert report.set_aside == len(kept)
     assert scene.findings() == ()
@@ -199,7 +199,7 @@ def test_invented_key_that_is_no_text_is_named_and_dropped(scene: Scene) -> None
     scene.client.sadd(scene.view("tag", "").encode() + b"\xff\xfe", "x")
     kept = strays(scene.client, scene.keys)
     assert [finding.kind for finding in scene.findings()] == ["key", "key"]
-    scene.town.rebuild()
+    scene.town.upkeep.rebuild()
     assert scene.findings() == ()
     assert len(kept) == 1
     assert_sound(scene.client, scene.keys, set_aside=kept)
@@ -325,7 +325,7 @@ def event(number: int) -> Callable[[Scene], str]:
 def no_event(scene: Scene) -> str:
     """A position between two events, at no event."""
     position = nth_position(scene.town, 7)
-    return f"{position.ms + 1}-{position.seq}" if scene.town.store.position_of(8) else ""
+    return f"{position.ms + 1}-{position.seq}" if scene.town.backend.store.position_of(8) else ""
 
 
 def ahead(scene: Scene) -> str:
@@ -412,7 +412,7 @@ def test_damaged_head_is_named_and_left_alone(
     ran = run_here(capsys, "verify", "--json", "--town", str(scene.town.folder))
     assert ran.code == 5
     assert len(ran.json["findings"]) == len(found)
-    scene.town.rebuild()
+    scene.town.upkeep.rebuild()
     assert scene.client.dump(scene.keys.heads) == heads
     assert scene.findings() == found
 
@@ -431,7 +431,7 @@ def test_unknown_view_is_dropped_beside_a_writer(scene: Scene, monkeypatch: pyte
             yield from scan(comparison, pattern)
 
         monkeypatch.setattr(Comparison, "_scan", scan_beside_a_writer)
-        assert scene.town.rebuild().differences == 1
+        assert scene.town.upkeep.rebuild().differences == 1
     monkeypatch.undo()
     assert not scene.client.exists(scene.keys.view("gone"))
     assert scene.findings() == ()
@@ -443,8 +443,8 @@ def test_rebuild_counts_what_it_put_right_beside_a_key_of_another_type(scene: Sc
     scene.client.set(scene.view("backlog"), "by hand")
     scene.client.delete(scene.snapshot("failed"))
     scene.client.srem(scene.view("state", "pending"), scene.tasks["pending"])
-    previewed = list(scene.town.preview_rebuild())
-    assert scene.town.rebuild().differences == len(previewed)
+    previewed = list(scene.town.upkeep.preview_rebuild())
+    assert scene.town.upkeep.rebuild().differences == len(previewed)
     assert scene.findings() == ()
 
 
@@ -467,7 +467,7 @@ def test_record_written_while_a_rebuild_looks_is_not_written_over(
         send(overwrite, commands, **more)
 
     monkeypatch.setattr(Overwrite, "_send", send_after_a_record)
-    assert scene.town.rebuild().set_aside == 1
+    assert scene.town.upkeep.rebuild().set_aside == 1
     assert written == ["once"]
     kept = [scene.client.get(name) for name in scene.client.scan_iter(match=f"{scene.keys.prefix}:legacy:*")]
     assert kept == [b"a record"]
@@ -507,7 +507,7 @@ def test_dry_run_takes_no_lease(scene: Scene) -> None:
 
     The bug looked like this: after `--dry-run` every command waited 0.1 s for two seconds.
     """
-    list(scene.town.preview_rebuild())
+    list(scene.town.upkeep.preview_rebuild())
     assert not scene.client.exists(scene.keys.lease("projector"), scene.keys.lease("rebuild"))
 
 
@@ -515,7 +515,7 @@ def test_lease_without_a_time_out_is_nobodys(scene: Scene) -> None:
     """A key that something else wrote in the place of a lease keeps nobody out for ever."""
     scene.client.set(scene.keys.lease("rebuild"), "by hand")
     scene.client.set(scene.keys.lease("projector"), "by hand")
-    assert scene.town.rebuild().differences == 0
+    assert scene.town.upkeep.rebuild().differences == 0
     assert not scene.client.exists(scene.keys.lease("rebuild"))
 
 
@@ -602,7 +602,7 @@ def test_rebuild_of_one_view_heals_that_view_only(scene: Scene) -> None:
     damaged = {
         name: content for name, content in scene.dump().items() if not name.startswith(scene.view("tag").encode())
     }
-    report = scene.town.rebuild(view="tag")
+    report = scene.town.upkeep.rebuild(view="tag")
     assert report.differences == 2
     after = {name: content for name, content in scene.dump().items() if not name.startswith(scene.view("tag").encode())}
     assert after == damaged
@@ -614,7 +614,7 @@ def test_rebuild_of_an_unknown_view_is_refused(scene: Scene, capsys: pytest.Capt
     """Nothing is written, and the views there are are named."""
     before = scene.dump()
     with pytest.raises(UnknownProjectionError, match="throughput"):
-        scene.town.rebuild(view="mine")
+        scene.town.upkeep.rebuild(view="mine")
     ran = run_here(capsys, "rebuild", "--view", "mine", "--town", str(scene.town.folder))
     assert (ran.code, scene.dump()) == (1, before)
 
@@ -625,9 +625,9 @@ def test_rebuild_of_one_view_refuses_checkpoints_that_were_set_back(scene: Scene
     set_checkpoints(event(number), *PROJECTIONS)(scene)
     before = scene.dump()
     with pytest.raises(LedgerDamagedError):
-        scene.town.rebuild(view="tag")
+        scene.town.upkeep.rebuild(view="tag")
     assert scene.dump() == before
-    scene.town.rebuild()
+    scene.town.upkeep.rebuild()
     assert_sound(scene.client, scene.keys)
 
 
@@ -636,7 +636,7 @@ def test_rebuild_of_one_view_refuses_others_that_are_out_of_step(scene: Scene) -
     set_checkpoints(event(5), "state")(scene)
     before = scene.dump()
     with pytest.raises(CheckpointMismatchError, match="state"):
-        scene.town.rebuild(view="tag")
+        scene.town.upkeep.rebuild(view="tag")
     assert scene.dump() == before
 
 
@@ -646,7 +646,7 @@ def test_rebuild_of_one_view_puts_its_own_checkpoint_right(scene: Scene, view: s
     set_checkpoints(event(3), view)(scene)
     for name in [*scene.client.scan_iter(match=f"{scene.view(view)}*")]:
         scene.client.delete(name)
-    scene.town.rebuild(view=view)
+    scene.town.upkeep.rebuild(view=view)
     assert scene.findings() == ()
     assert_sound(scene.client, scene.keys)
 
@@ -690,17 +690,17 @@ def test_verify_finds_nothing_where_a_projector_commits_meanwhile(
     monkeypatch.setattr(redis.client.Pipeline, "execute", pipeline_after)
     for each in (2, 3, 5):
         pace = each
-        assert scene.town.verify().findings == ()
+        assert scene.town.upkeep.verify().findings == ()
 
 
 def test_count_that_is_no_number_stops_the_commit_before_its_first_write(scene: Scene) -> None:
     """A script does not roll back: snapshots without their checkpoint would be more than the ledger up to it (P5)."""
     scene.client.hset(scene.view("counts", "state"), "running", "many")
-    position = scene.town.store.end()
+    position = scene.town.backend.store.end()
     before = scene.dump()
     with pytest.raises(LedgerDamagedError):
         scene.town.complete(scene.tasks["running"], result="x")
-    assert scene.town.store.end() > position
+    assert scene.town.backend.store.end() > position
     ledger = (scene.keys.ledger.encode(), scene.keys.heads.encode())
     after = scene.dump()
     assert {name for name in before if before[name] != after[name]} == set(ledger)
@@ -717,6 +717,6 @@ def test_task_from_before_the_ledger_is_named_and_left_to_a_migration(scene: Sce
         scene.client.set(key, json.dumps(fields))
     assert [(finding.kind, finding.where) for finding in scene.findings()] == [("old task", key)]
     before = scene.dump()
-    assert list(scene.town.preview_rebuild()) == []
-    assert scene.town.rebuild().differences == 0
+    assert list(scene.town.upkeep.preview_rebuild()) == []
+    assert scene.town.upkeep.rebuild().differences == 0
     assert scene.dump() == before

@@ -18,7 +18,7 @@ def test_files_of_a_town_only_change_data(folder: Path, tmp_path: Path) -> None:
     server = EmbeddedServer(folder)
     server.start()
     with client_of(folder) as client, opened_scene(client, folder / "redis.sock", tmp_path / "scene") as scene:
-        scene.town.rebuild()
+        scene.town.upkeep.rebuild()
         scene.town.complete(scene.tasks["running"], result="Done")
         before = foreign_commands(folder / ".tt")
         _rewrite(client)

@@ -41,7 +41,7 @@ def create_until_refused(folder: Path) -> tuple[list[str], DiskFullError]:
 
 def checks(folder: Path) -> dict[str, Check]:
     with Town.open(folder) as town:
-        return {check.name: check for check in examine(town)}
+        return {check.name: check for check in examine(town.backend, town.connection)}
 
 
 def test_full_disk_is_called_so_and_nothing_acknowledged_is_lost(disk: Path) -> None:
@@ -68,7 +68,7 @@ def test_full_disk_is_called_so_and_nothing_acknowledged_is_lost(disk: Path) -> 
         assert {town.task(task).description for task in acknowledged} == {DESCRIPTION}
         more = town.create("more").task
         assert town.task(more.id).description == "more"
-        assert not town.verify().findings
+        assert not town.upkeep.verify().findings
     EmbeddedServer(disk).stop()
     assert "last end" not in checks(disk)
 
@@ -99,12 +99,12 @@ def test_files_of_ours_are_there_whole_or_not_at_all(disk: Path) -> None:
     free(disk)
     with Town.init(disk, name="small") as town:
         town.create("Write the release notes", alias="notes")
-        town.pull(disk / "tasks.toml")
+        town.plans.pull(disk / "tasks.toml")
         before = (disk / "tasks.toml").read_bytes()
         town.create(DESCRIPTION, alias="long")
         fill(disk)
         with pytest.raises(FolderRefusedError, match="its disk is full"):
-            town.pull(disk / "tasks.toml")
+            town.plans.pull(disk / "tasks.toml")
     assert (disk / "tasks.toml").read_bytes() == before
     assert [path.name for path in disk.iterdir() if path.name.endswith(".new")] == []
 

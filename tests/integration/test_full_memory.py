@@ -14,7 +14,7 @@ from town import Town, examine
 
 @pytest.mark.parametrize(
     "write",
-    [lambda town: town.create("b"), lambda town: town.rebuild(), lambda town: town.note("known", "c")],
+    [lambda town: town.create("b"), lambda town: town.upkeep.rebuild(), lambda town: town.note("known", "c")],
     ids=["create", "rebuild", "note"],
 )
 def test_server_out_of_memory_is_called_so(folder: Path, write: Callable[[Town], object]) -> None:
@@ -31,8 +31,8 @@ def test_server_out_of_memory_is_called_so(folder: Path, write: Callable[[Town],
             write(town)
         assert not any(word in str(refused.value) for word in ("script", "pipeline", "Command", "EVALSHA"))
         assert [task.description for task in town.page().tasks] == ["a"]
-        (memory,) = (check for check in examine(town) if check.name == "memory")
+        (memory,) = (check for check in examine(town.backend, town.connection) if check.name == "memory")
         assert (memory.state, "were refused for want of memory" in memory.words) == ("bad", True)
         client.config_set("maxmemory", 0)
         write(town)
-        assert not town.verify().findings
+        assert not town.upkeep.verify().findings

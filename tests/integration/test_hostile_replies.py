@@ -101,7 +101,7 @@ def shorten(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same bounds, and shorter."""
     monkeypatch.setattr("town.server.bounded_client.EXCHANGE_SECONDS_MAX", EXCHANGE_SECONDS)
     monkeypatch.setattr("town.server.connection.LOADING_SECONDS_MAX", EXCHANGE_SECONDS)
-    monkeypatch.setattr("town.town.REBUILD_WAIT_SECONDS_MAX", EXCHANGE_SECONDS)
+    monkeypatch.setattr("projections.upkeep.REBUILD_WAIT_SECONDS_MAX", EXCHANGE_SECONDS)
     monkeypatch.setattr("projections.rebuilding.rebuild.LEASE_WAIT_SECONDS_MAX", EXCHANGE_SECONDS)
 
 

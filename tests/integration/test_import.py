@@ -57,14 +57,14 @@ def test_tombstones_of_removed_tasks_cost_one_question_for_all(
     """40 of them take no more round trips than 2, and one look-up each. It once was 21 commands for each, one by one."""
     made = town.folder / "made.jsonl"
     made.write_text("".join(f'{{"id":"bd-{number}","title":"x"}}\n' for number in range(41)))
-    town.import_beads(made)
-    town.import_beads(write_export(town.folder, tombstones=40))
+    town.imports.beads(made)
+    town.imports.beads(write_export(town.folder, tombstones=40))
     trips: list[int] = []
     commands: list[int] = []
     for tombstones in (2, 40):
         export = write_export(town.folder, tombstones=tombstones)
         before = len(sent), calls(client)
-        assert town.import_beads(export).positions == ()
+        assert town.imports.beads(export).positions == ()
         trips.append(len(sent) - before[0])
         commands.append(calls(client) - before[1])
     assert trips[0] == trips[1] > 0
@@ -77,6 +77,6 @@ def test_removed_task_that_is_back_is_no_removed_one(town: Town) -> None:
     for _ in range(2):
         made = town.folder / "made.jsonl"
         made.write_text('{"id":"bd-1","title":"x"}\n')
-        assert town.import_beads(made).created == 1
-        assert town.import_beads(export).removed == 1
+        assert town.imports.beads(made).created == 1
+        assert town.imports.beads(export).removed == 1
     assert [step.event.type for step in town.history("bd-1")] == ["task.created", "task.removed"] * 2

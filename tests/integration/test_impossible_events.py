@@ -31,11 +31,11 @@ def assert_only_it_is_damaged(scene: Scene, *positions: str) -> None:
         ("event", position) for position in positions
     ]
     # One event each, whole lives, and everything at once give the same as the fold.
-    scene.town.catch_up()
+    scene.town.upkeep.catch_up()
     assert_sound(scene.client, scene.keys)
     assert {each.where for each in scene.findings()} == set(positions)
     before = scene.dump()
-    report = scene.town.rebuild()
+    report = scene.town.upkeep.rebuild()
     assert report.differences == 0
     assert scene.dump() == before
     for name in ("alpha", "beta"):
@@ -50,7 +50,7 @@ def test_impossible_event_of_a_task_damages_that_task_alone(scene: Scene, name: 
     task = scene.tasks[name]
     if fields["data"].get("parent_id") == "SELF":
         fields = fields | {"data": {"parent_id": task}}
-    before = replay(scene.town.store).get(task)
+    before = replay(scene.town.backend.store).get(task)
     position = add_by_hand(scene.client, scene.keys, task, **fields)
     add_by_hand(scene.client, scene.keys, task, **fact("noted", text="later"))
     if before is None:
@@ -76,9 +76,9 @@ def test_impossible_creation_makes_no_task(scene: Scene, fields: Fields) -> None
         assert_only_it_is_damaged(scene, position)
         return
     add_by_hand(scene.client, scene.keys, NEW, **fact("noted", text="in the same batch"))
-    scene.town.catch_up()
+    scene.town.upkeep.catch_up()
     add_by_hand(scene.client, scene.keys, NEW, **fact("assigned", agent="bob"))
-    scene.town.catch_up()
+    scene.town.upkeep.catch_up()
     for ask in (scene.town.task, lambda task: scene.town.note(task, "x")):
         with pytest.raises(TaskDamagedError, match=position):
             ask(NEW)
@@ -91,7 +91,7 @@ def test_id_that_no_task_has_makes_none(scene: Scene, task: str) -> None:
     positions = [
         add_by_hand(scene.client, scene.keys, task, **fields) for fields in (creation(), fact("assigned", agent="bob"))
     ]
-    scene.town.catch_up()
+    scene.town.upkeep.catch_up()
     positions.append(add_by_hand(scene.client, scene.keys, task, **creation()))
     assert_only_it_is_damaged(scene, *positions)
     assert not scene.client.exists(scene.keys.task(task))
@@ -108,7 +108,7 @@ def test_position_after_the_year_9999_stops_appends_and_no_reader(scene: Scene, 
     assert scene.town.task(scene.tasks["pending"]).damaged_at is None
     assert_sound(scene.client, scene.keys)
     scene.town.stats()
-    assert scene.town.events(count=3)[-1].at == made
+    assert scene.town.events.last(count=3)[-1].at == made
     with pytest.raises(LedgerDamagedError, match="which no append leaves"):
         scene.town.create("x")
 
@@ -162,4 +162,4 @@ def test_damage_projects_alike_in_batches_of_any_size(scene: Scene, batch_events
         add_by_hand(scene.client, scene.keys, task_id(60 + number), **creation())
     Projector(scene.client, scene.keys, batch_events_max=batch_events_max).catch_up()
     assert_sound(scene.client, scene.keys)
-    assert scene.town.rebuild().differences == 0
+    assert scene.town.upkeep.rebuild().differences == 0

@@ -15,6 +15,7 @@ from projections import TaskFilter, replay
 from tests.support.expected_keys import assert_projected, dump_keys
 from tests.support.towns import trust
 from town import EventFilter, Town
+from town.server.durability import read_durability
 
 NAMES = [("a", "b"), ("a", "a.b"), ("a", "a-b"), ("a", "ab"), ("a", "A"), ("a.view", "a"), ("x-1", "x")]
 ISSUE = {"id": "bd-1", "title": "from elsewhere", "status": "open", "priority": 1, "issue_type": "task"}
@@ -63,9 +64,9 @@ def every_verb(town: Town) -> Iterator[Callable[[], object]]:
     yield lambda: town.assign_all("worker-9")
     yield lambda: town.remove("tt-2")
     yield lambda: town.create("new", alias="tt-5")
-    yield lambda: town.import_beads(an_export(town.folder), prune=True)
+    yield lambda: town.imports.beads(an_export(town.folder), prune=True)
     yield lambda: town.create("by hand", tags=["backend"])
-    yield town.catch_up
+    yield town.upkeep.catch_up
     yield town.page
     yield lambda: town.page(TaskFilter(state=State.PENDING, tag="backend"))
     yield town.backlog
@@ -73,12 +74,12 @@ def every_verb(town: Town) -> Iterator[Callable[[], object]]:
     yield town.count_states
     yield town.count_agents
     yield lambda: town.history("tt-1")
-    yield lambda: town.events(count=None)
-    yield lambda: town.events(EventFilter(agent="worker-1"))
+    yield lambda: town.events.last(count=None)
+    yield lambda: town.events.last(EventFilter(agent="worker-1"))
     yield lambda: town.at(town.end())
     yield town.end
-    yield town.beginning
-    yield town.durability
+    yield town.events.beginning
+    yield lambda: read_durability(town.connection)
 
 
 def test_every_verb_on_one_town_leaves_the_other_as_it_is(towns: tuple[Town, Town], client: redis.Redis) -> None:
@@ -125,7 +126,7 @@ def test_towns_named_by_the_url_in_the_environment_share_one_server(
     with Town.init(tmp_path / "town", name="by-environment") as town:
         town.create("a")
         assert client.xlen(town.keys.ledger) == 1
-        assert not town.has_own_server
+        assert town.connection.server is None
     assert not (tmp_path / "town" / ".tt").exists()
 
 

@@ -47,7 +47,7 @@ def test_kill_9_during_appends_loses_no_acknowledged_event(folder: Path, tmp_pat
             worker.finish()
     acknowledged = dict(line.split("\t") for log in logs for line in log.read_text(encoding="utf-8").splitlines())
     with Town.open(folder) as town, client_of(folder) as client:
-        town.catch_up()
+        town.upkeep.catch_up()
         store = EventStore(client, town.keys)
         assert_projected(client, town.keys, replay(store))
         recorded = [event for batch in store.read_batches() for event in batch]

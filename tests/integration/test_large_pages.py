@@ -48,16 +48,16 @@ def test_pages_larger_than_a_reply_are_read_in_parts(town: Town, client: redis.R
         ],
         dict.fromkeys(tasks, 1),
     )
-    town.catch_up()
+    town.upkeep.catch_up()
     for _ in range(10):
         town.note(tasks[0], TEXT)
     client.delete(town.keys.task(tasks[1]))
-    assert town.rebuild().differences == 1
+    assert town.upkeep.rebuild().differences == 1
     assert [task.id for task in town.page().tasks] == tasks
     assert len(town.history(tasks[0])) == 12
     assert town.end().seq == 2 * TASKS + 10
-    assert [recorded.position.seq for recorded in town.events(count=30)] == list(range(61, 91))
-    assert town.verify().findings == ()
+    assert [recorded.position.seq for recorded in town.events.last(count=30)] == list(range(61, 91))
+    assert town.upkeep.verify().findings == ()
 
 
 def test_event_larger_than_a_reply_is_an_error_that_says_so(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,7 +67,7 @@ def test_event_larger_than_a_reply_is_an_error_that_says_so(town: Town, monkeypa
     with pytest.raises(ReplyTooLargeError, match="its reply has more than 30,000 bytes"):
         town.page()
     with pytest.raises(ReplyTooLargeError, match="its reply has more than 30,000 bytes"):
-        list(town.events(count=1))
+        list(town.events.last(count=1))
 
 
 def test_old_records_larger_than_a_reply_are_read_in_parts(url: str, client: redis.Redis) -> None:

@@ -25,7 +25,7 @@ def number_of(task: str, version: int) -> Callable[[Scene], list[int]]:
     """The sequence number of one event of a task; -1 is its last."""
 
     def find(scene: Scene) -> list[int]:
-        history = scene.town.store.history(scene.tasks[task])
+        history = scene.town.backend.store.history(scene.tasks[task])
         return [history[version - 1 if version > 0 else version].position.seq]
 
     return find
@@ -54,7 +54,7 @@ LOSSES: dict[str, Callable[[Scene], list[int]]] = {
 
 def lose(scene: Scene, numbers: list[int]) -> None:
     for number in numbers:
-        position = scene.town.store.position_of(number)
+        position = scene.town.backend.store.position_of(number)
         assert position is not None
         assert scene.client.xdel(scene.keys.ledger, position) == 1
 
@@ -83,16 +83,16 @@ def test_lost_events_are_named_and_never_papered_over(
     assert run_here(capsys, "verify", "--json", "--town", folder).code == 5
 
     with pytest.raises(LossNotAcceptedError, match="--accept-loss"):
-        scene.town.rebuild()
+        scene.town.upkeep.rebuild()
     with pytest.raises(LossNotAcceptedError):
-        list(scene.town.preview_rebuild())
+        list(scene.town.upkeep.preview_rebuild())
     assert run_here(capsys, "rebuild", "--town", folder).code == 5
     assert scene.dump() == before
     previewed = run_here(capsys, "rebuild", "--dry-run", "--accept-loss", "--json", "--town", folder)
     assert previewed.code == 0, previewed.err
     assert scene.dump() == before
 
-    report = scene.town.rebuild(accepts_loss=True)
+    report = scene.town.upkeep.rebuild(accepts_loss=True)
     assert report.has_lost_events
     assert {finding.kind for finding in scene.findings()} <= {"sequence", "version", "prev", "head"}
     assert [finding.problem for finding in scene.findings() if finding.kind == "sequence"] == found
@@ -104,12 +104,12 @@ def test_commands_go_on_after_an_accepted_loss(scene: Scene, loss: Callable[[Sce
     numbers = loss(scene)
     lost = {
         recorded.task
-        for batch in scene.town.store.read_batches()
+        for batch in scene.town.backend.store.read_batches()
         for recorded in batch
         if recorded.position.seq in numbers
     }
     lose(scene, numbers)
-    scene.town.rebuild(accepts_loss=True)
+    scene.town.upkeep.rebuild(accepts_loss=True)
     kept = [name for name, task in scene.tasks.items() if task not in lost and name not in ("removed", "completed")]
     assert kept
     for name in kept:
@@ -153,9 +153,9 @@ def test_loss_that_the_stream_does_not_show_is_refused_too(
     assert "`tt rebuild` puts" not in ran.err
     assert "backup" in ran.err
     with pytest.raises(LossNotAcceptedError, match="--accept-loss"):
-        scene.town.rebuild()
+        scene.town.upkeep.rebuild()
     assert scene.dump() == before
-    assert scene.town.rebuild(accepts_loss=True).has_lost_events
+    assert scene.town.upkeep.rebuild(accepts_loss=True).has_lost_events
 
 
 def test_unfinished_rebuild_is_not_finished_over_a_loss_that_nobody_accepted(scene: Scene) -> None:
@@ -169,7 +169,7 @@ def test_unfinished_rebuild_is_not_finished_over_a_loss_that_nobody_accepted(sce
     with pytest.raises(LossNotAcceptedError, match="--accept-loss"):
         scene.town.page()
     assert scene.dump() == before
-    scene.town.rebuild(accepts_loss=True)
+    scene.town.upkeep.rebuild(accepts_loss=True)
     scene.town.page()
 
 
@@ -179,23 +179,23 @@ def test_unfinished_rebuild_accepts_no_loss_that_came_after(scene: Scene) -> Non
     The bug looked like this: the next command finished the rebuild over both, and ended with 0.
     """
     lose(scene, number_of("completed", 2)(scene))
-    scene.town.rebuild(accepts_loss=True)
+    scene.town.upkeep.rebuild(accepts_loss=True)
     scene.client.hset(scene.keys.checkpoint("task"), "rebuild", "fenced")
     lose(scene, number_of("failed", 3)(scene))
     before = scene.dump()
     with pytest.raises(LossNotAcceptedError, match="--accept-loss"):
         scene.town.page()
     assert scene.dump() == before
-    scene.town.rebuild(accepts_loss=True)
+    scene.town.upkeep.rebuild(accepts_loss=True)
     scene.town.page()
 
 
 def test_preview_over_a_loss_beyond_the_checkpoint_tells_what_a_rebuild_would_do(scene: Scene) -> None:
     """The bug looked like this: the checkpoint was said to have gone back."""
     task = scene.tasks["running"]
-    append(scene.town.store, [TaskNoted("a"), TaskNoted("b"), TaskNoted("c")], task=task, expected=4)
+    append(scene.town.backend.store, [TaskNoted("a"), TaskNoted("b"), TaskNoted("c")], task=task, expected=4)
     lose(scene, [scene.town.end().seq - 1])
-    found = list(scene.town.preview_rebuild(accepts_loss=True))
+    found = list(scene.town.upkeep.preview_rebuild(accepts_loss=True))
     assert scene.snapshot("running") in {each.key for each in found}
 
 
@@ -206,11 +206,11 @@ def test_verify_of_a_batch_that_ends_with_an_orphan_goes_on(scene: Scene) -> Non
     """
     task = scene.tasks["running"]
     lose(scene, number_of("running", 1)(scene))
-    version, _ = scene.town.store.head(task)
-    append(scene.town.store, [TaskNoted("x")] * (READ_EVENTS_MAX - 1), task=scene.tasks["pending"], expected=1)
-    append(scene.town.store, [TaskNoted("the last of its batch")], task=task, expected=version)
-    append(scene.town.store, [TaskNoted("y")], task=scene.tasks["pending"], expected=READ_EVENTS_MAX)
-    found = scene.town.verify()
+    version, _ = scene.town.backend.store.head(task)
+    append(scene.town.backend.store, [TaskNoted("x")] * (READ_EVENTS_MAX - 1), task=scene.tasks["pending"], expected=1)
+    append(scene.town.backend.store, [TaskNoted("the last of its batch")], task=task, expected=version)
+    append(scene.town.backend.store, [TaskNoted("y")], task=scene.tasks["pending"], expected=READ_EVENTS_MAX)
+    found = scene.town.upkeep.verify()
     assert found.events == scene.client.xlen(scene.keys.ledger)
     assert len([each for each in found.findings if each.kind == "sequence"]) == 1
 
@@ -225,7 +225,7 @@ def test_loss_of_a_creation_is_told_once(scene: Scene) -> None:
 def test_unfinished_rebuild_that_accepted_a_loss_is_finished(scene: Scene) -> None:
     """What was consented to once is not asked for again."""
     lose(scene, number_of("completed", 2)(scene))
-    scene.town.rebuild(accepts_loss=True)
+    scene.town.upkeep.rebuild(accepts_loss=True)
     scene.client.hset(scene.keys.checkpoint("task"), "rebuild", "fenced")
     scene.client.delete(scene.snapshot("pending"))
     scene.town.page()
@@ -236,7 +236,7 @@ def test_unfinished_rebuild_that_accepted_a_loss_is_finished(scene: Scene) -> No
 def test_events_that_go_on_after_a_loss_stop_every_command(scene: Scene) -> None:
     """A gap in what is still to be projected is not stepped over."""
     task = scene.tasks["running"]
-    append(scene.town.store, [TaskNoted("a"), TaskNoted("b"), TaskNoted("c")], task=task, expected=4)
+    append(scene.town.backend.store, [TaskNoted("a"), TaskNoted("b"), TaskNoted("c")], task=task, expected=4)
     lose(scene, [scene.town.end().seq - 1])
     before = scene.dump()
     with pytest.raises(LedgerDamagedError, match="is missing"):
@@ -249,13 +249,13 @@ def test_events_that_go_on_after_a_loss_stop_every_command(scene: Scene) -> None
 def test_accepted_loss_beyond_the_checkpoint_is_gone_past(scene: Scene) -> None:
     """The gap is in what is still to be projected: --accept-loss builds what follows it, too, and commands go on."""
     task = scene.tasks["running"]
-    append(scene.town.store, [TaskNoted("a"), TaskNoted("b"), TaskNoted("c")], task=task, expected=4)
+    append(scene.town.backend.store, [TaskNoted("a"), TaskNoted("b"), TaskNoted("c")], task=task, expected=4)
     lose(scene, [scene.town.end().seq - 1])
     before = scene.dump()
     with pytest.raises(LossNotAcceptedError):
-        scene.town.rebuild()
+        scene.town.upkeep.rebuild()
     assert scene.dump() == before
-    assert scene.town.rebuild(accepts_loss=True).has_lost_events
+    assert scene.town.upkeep.rebuild(accepts_loss=True).has_lost_events
     assert scene.town.task(task).version == 7
     scene.town.note(task, "d")
 
@@ -263,7 +263,7 @@ def test_accepted_loss_beyond_the_checkpoint_is_gone_past(scene: Scene) -> None:
 def test_task_whose_creation_is_lost_says_so(scene: Scene) -> None:
     """It is no task any more, and no command makes it one by mistake."""
     lose(scene, number_of("running", 1)(scene))
-    scene.town.rebuild(accepts_loss=True)
+    scene.town.upkeep.rebuild(accepts_loss=True)
     before = scene.dump()
     with pytest.raises(LedgerDamagedError):
         scene.town.complete(scene.tasks["running"], result="x")
@@ -273,9 +273,9 @@ def test_task_whose_creation_is_lost_says_so(scene: Scene) -> None:
 def test_removal_that_is_lost_brings_its_task_back_for_accepted_loss_only(scene: Scene) -> None:
     """What is left says that the task is there."""
     removed = scene.tasks["removed"]
-    assert isinstance(scene.town.store.history(removed)[-1].data, TaskRemoved)
+    assert isinstance(scene.town.backend.store.history(removed)[-1].data, TaskRemoved)
     lose(scene, number_of("removed", -1)(scene))
     with pytest.raises(LossNotAcceptedError):
-        scene.town.rebuild()
-    scene.town.rebuild(accepts_loss=True)
+        scene.town.upkeep.rebuild()
+    scene.town.upkeep.rebuild(accepts_loss=True)
     assert removed in {task.id for task in scene.town.page().tasks}

@@ -25,7 +25,7 @@ def create_at_once(folder: Path) -> None:
 
 def assert_nothing_is_lost(folder: Path, *, events: int) -> None:
     with Town.open(folder) as town, client_of(folder) as client:
-        recorded = town.events(count=None)
+        recorded = town.events.last(count=None)
         assert [event.position.seq for event in recorded] == list(range(1, events + 1))
         assert {event.actor for event in recorded} == {f"starter-{number}" for number in range(STARTERS)}
         assert len({event.task for event in recorded}) == events

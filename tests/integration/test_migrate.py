@@ -196,12 +196,12 @@ def test_push_after_a_migration_meets_the_adopted_task(opened: Callable[..., Tow
     """`tt sync push` of the plan that the tasks came from makes no second task."""
     town = opened("plan")
     migrate(town)
-    town.plan_path().write_text(
+    town.plans.path().write_text(
         '[[tasks]]\nid = "login"\ndescription = "Login"\ntags = ["backend"]\n'
         '[[tasks]]\nid = "log out"\ndescription = "Log out, too"\nparent = "login"\n',
         encoding="utf-8",
     )
-    receipt = town.push()
+    receipt = town.plans.push()
     assert [(change.task, [event.type for event in change.events]) for change in receipt.changes] == [
         (task_id(43), ["task.tagged", "task.described"])
     ]
@@ -218,7 +218,7 @@ def test_alias_of_a_removed_adopted_task_leads_nowhere(opened: Callable[..., Tow
         town.history("login")
     assert [step.event.type for step in town.history(task_id(42))] == ["task.adopted", "task.removed"]
     assert town.create("Login, again", alias="login").task.id == task_id_of_alias("demo", "login")
-    assert town.verify().findings == ()
+    assert town.upkeep.verify().findings == ()
 
 
 @pytest.mark.parametrize("prune", [False, True])
@@ -233,11 +233,11 @@ def test_import_after_a_migration_meets_the_adopted_tasks(opened: Callable[..., 
         {"id": "log out", "title": "Log out", "status": "tombstone"},
     ]
     export.write_text("".join(f"{msgspec.json.encode(issue).decode()}\n" for issue in issues), encoding="utf-8")
-    receipt = town.import_beads(export, prune=prune)
+    receipt = town.imports.beads(export, prune=prune)
     assert (receipt.created, receipt.removed) == (1, 1)
     assert town.task("child").parent_id == town.task("login").id == task_id(42)
     assert {task.id for task in town.page().tasks} == {task_id(41), task_id(42), town.task("child").id}
-    assert town.import_beads(export, prune=prune).positions == ()
+    assert town.imports.beads(export, prune=prune).positions == ()
 
 
 def test_newest_of_two_formats_wins_and_both_are_kept(opened: Callable[..., Town], client: redis.Redis) -> None:
@@ -279,7 +279,7 @@ def test_what_cannot_be_read_is_told_and_aborts_nothing(opened: Callable[..., To
     assert client.get(f"tt:task:{task_id(65)}") == b'["an array"]'
     assert client.get(f"tt:demo:legacy:tt:demo:task:{task_id(62)}") == b"not JSON"
     assert client.lrange(f"tt:demo:legacy:tt:demo:task:{task_id(64)}", 0, -1) == [b"a list"]
-    town.rebuild()
+    town.upkeep.rebuild()
     assert client.get("tt:demo:legacy:tt:demo:task:by-hand") is not None
     assert len(look(town).unadopted) == 4
 
@@ -325,7 +325,7 @@ def test_adopted_tasks_go_on_with_commands(opened: Callable[..., Town]) -> None:
     migrate(town)
     assert town.complete(task_id(72), agent="ben").task.state is State.COMPLETED
     assert town.reopen(task_id(71)).task.state is State.PENDING
-    assert town.verify().findings == ()
+    assert town.upkeep.verify().findings == ()
 
 
 def test_text_over_the_limit_is_cut_and_the_event_has_it_whole(
@@ -400,7 +400,7 @@ def test_all_formats_mixed_in_one_server_end_as_each_alone(opened: Callable[...,
     assert report.adopted == town.page().total == town.end().seq == 26
     assert town.task("login").id == task_id(42)
     assert town.task(task_id(51)).description == "Newer, a Hash"
-    assert town.rebuild().differences == 0
+    assert town.upkeep.rebuild().differences == 0
 
 
 def test_many_old_tasks_are_all_adopted(opened: Callable[..., Town], client: redis.Redis) -> None:
@@ -451,8 +451,8 @@ def test_replay_before_the_migration_is_empty(opened: Callable[..., Town]) -> No
     """The ledger begins with the migration: no task of 2025 is on a board of 2025."""
     town = opened("hash")
     migrate(town)
-    assert town.position_at("2025-12-01") == BEGINNING
-    assert town.replay(town.position_at("2025-12-01")).tasks == {}
+    assert town.events.position_at("2025-12-01") == BEGINNING
+    assert town.replay(town.events.position_at("2025-12-01")).tasks == {}
 
 
 def test_task_that_the_ledger_made_is_not_adopted_again(opened: Callable[..., Town], client: redis.Redis) -> None:
@@ -535,7 +535,7 @@ def test_alias_taken_during_the_migration_is_not_given_again(opened: Callable[..
         report = migration.run()
     assert report.adopted == 3
     assert town.task(task_id(42)).alias is None
-    assert town.verify().findings == ()
+    assert town.upkeep.verify().findings == ()
 
 
 def test_alias_taken_between_the_check_and_the_append_is_not_given_again(
@@ -543,7 +543,7 @@ def test_alias_taken_between_the_check_and_the_append_is_not_given_again(
 ) -> None:
     """The narrowest gap: a push makes the task right before the batch is appended, and the guard of its id stops that."""
     town = opened("plan")
-    append = town.store.begin_append
+    append = town.backend.store.begin_append
     pushed: list[str] = []
 
     def push_first(*arguments: Any, **more: Any) -> Any:
@@ -553,7 +553,7 @@ def test_alias_taken_between_the_check_and_the_append_is_not_given_again(
                 other.create("Login, made meanwhile", alias="login")
         return append(*arguments, **more)
 
-    monkeypatch.setattr(town.store, "begin_append", push_first)
+    monkeypatch.setattr(town.backend.store, "begin_append", push_first)
     report = migrate(town)
     assert report.adopted == 3
     assert town.task(task_id(42)).alias is None
@@ -571,7 +571,7 @@ def test_two_migrations_at_once_adopt_each_task_once(opened: Callable[..., Town]
         second.look()
         reports = at_once(first.run, lambda: second.run(on_wait=lambda: waits.append("waits")))
     assert sorted(report.adopted for report in reports) == [0, 600]
-    assert (town.end().seq, town.verify().findings) == (600, ())
+    assert (town.end().seq, town.upkeep.verify().findings) == (600, ())
 
 
 def test_migrations_without_a_lease_adopt_each_task_once(
@@ -586,7 +586,7 @@ def test_migrations_without_a_lease_adopt_each_task_once(
         first.look()
         second.look()
         at_once(first.run, second.run)
-    assert (town.end().seq, town.page().total, town.verify().findings) == (600, 600, ())
+    assert (town.end().seq, town.page().total, town.upkeep.verify().findings) == (600, 600, ())
     assert not look(town).has_work
 
 
@@ -667,7 +667,7 @@ def test_readers_and_writers_beside_a_migration_see_what_was_promised(
     assert adopted == seen == 900
     assert town.page().total == 900 + made
     assert rounds > 1
-    assert town.verify().findings == ()
+    assert town.upkeep.verify().findings == ()
 
 
 def descriptions_at(reader: redis.Redis, places: list[str]) -> list[str]:
@@ -739,7 +739,7 @@ def test_rebuild_of_a_town_that_is_not_migrated_keeps_what_it_cannot_read(
     expected = put_unreadable(client)
     fill(client, "hash")
     town = opened()
-    assert town.rebuild().set_aside == 4
+    assert town.upkeep.rebuild().set_aside == 4
     assert kept(client) == expected
     assert migrate(town).adopted == 3
     assert look(town).unadopted == tuple(sorted(expected))
@@ -832,12 +832,12 @@ def test_verify_calls_a_record_over_a_snapshot_an_old_task_and_a_rebuild_keeps_i
     key = town.keys.task(task_id(21))
     write(client, key)
     written = bytes_at(client, key)
-    [finding] = town.verify().findings
+    [finding] = town.upkeep.verify().findings
     assert (finding.kind, finding.where) == ("old task", key)
     assert "`tt migrate` sets it aside" in finding.problem
-    assert [difference.key for difference in town.preview_rebuild()] == [key]
-    assert town.rebuild().set_aside == 1
-    assert town.verify().findings == ()
+    assert [difference.key for difference in town.upkeep.preview_rebuild()] == [key]
+    assert town.upkeep.rebuild().set_aside == 1
+    assert town.upkeep.verify().findings == ()
     assert bytes_at(client, f"tt:demo:legacy:{key}:2") == written
 
 
@@ -942,7 +942,7 @@ def test_other_server_is_read_and_left_exactly_as_it_is(
         with town.migration(f"unix://{socket}") as migration:
             assert "from a record that reads otherwise" in whys(migration.look())[key]
     assert (report.adopted, report.set_aside) == (26, 0)
-    assert town.verify().findings == ()
+    assert town.upkeep.verify().findings == ()
     assert town.task("login").id == task_id(42)
     town.close()
     client.flushall()
@@ -978,7 +978,7 @@ def test_town_with_hash_tags_adopts_the_records_of_plain_keys(
         assert client.get(f"tt:demo:task:{task_id(62)}") == b"not JSON"
         assert not look(town).has_work
         client.set(town.keys.task(task_id(62)), "no snapshot")
-        assert town.rebuild().set_aside == 1
+        assert town.upkeep.rebuild().set_aside == 1
         assert town.legacy.look().unadopted == (f"tt:{{demo}}:legacy:tt:{{demo}}:task:{task_id(62)}",)
 
 

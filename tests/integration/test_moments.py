@@ -160,12 +160,12 @@ def test_town_at_a_moment_never_changes(
         task = town.create("a", agent="worker-1").task.id
         town.complete(task, result="done")
         shown = {number: town.at(number).page() for number in range(1, 5)}
-        times = {number: town.at(town.events(count=None)[number - 1].position.time).page() for number in (2, 4)}
+        times = {number: town.at(town.events.last(count=None)[number - 1].position.time).page() for number in (2, 4)}
         town.reopen(task)
         town.remove(task)
         assert {number: town.at(number).page() for number in range(1, 5)} == shown
         for number, page in times.items():
-            assert town.at(town.events(count=None)[number - 1].position.time).page() == page
+            assert town.at(town.events.last(count=None)[number - 1].position.time).page() == page
         assert [shown[number].tasks[0].state for number in range(1, 5)] == [
             "pending",
             "assigned",
@@ -175,7 +175,7 @@ def test_town_at_a_moment_never_changes(
         assert town.at(town.end()).page().tasks == ()
         assert town.replay(BEGINNING).page().tasks == ()
         with pytest.raises(TaskNotFoundError):
-            town.task_on(town.at(6), task)
+            town.at(6).task(task)
 
 
 # --- events ------------------------------------------------------------------------------------------------------
@@ -222,9 +222,9 @@ def numbers(events: list[RecordedEvent]) -> list[int]:
 )
 def test_events_are_those_that_match(reader: EventReader, wanted: EventFilter, expected: list[int]) -> None:
     """By actor, type and the agent who had the task before or after the event; `count` takes the last of them."""
-    assert numbers(reader.events(wanted, count=None)) == expected
-    assert numbers(reader.events(wanted, count=2)) == expected[-2:]
-    assert reader.events(wanted, count=0) == []
+    assert numbers(reader.last(wanted, count=None)) == expected
+    assert numbers(reader.last(wanted, count=2)) == expected[-2:]
+    assert reader.last(wanted, count=0) == []
 
 
 @pytest.mark.usefixtures("told")
@@ -233,10 +233,10 @@ def test_events_of_a_task_are_its_own(reader: EventReader, agent: str | None) ->
     """Combinable with agent, count and a stretch of time."""
     second = [2, 5, 6, 7] if agent is None else [5, 6]
     wanted = EventFilter(agent=agent)
-    assert numbers(reader.events(wanted, task=task_id(2), count=None)) == second
-    assert numbers(reader.events(wanted, task=task_id(2), count=1)) == second[-1:]
-    assert numbers(reader.events(wanted, task=task_id(2), count=None, since=3, until=6)) == [5, 6]
-    assert reader.events(wanted, task=task_id(3), count=None) == []
+    assert numbers(reader.last(wanted, task=task_id(2), count=None)) == second
+    assert numbers(reader.last(wanted, task=task_id(2), count=1)) == second[-1:]
+    assert numbers(reader.last(wanted, task=task_id(2), count=None, since=3, until=6)) == [5, 6]
+    assert reader.last(wanted, task=task_id(3), count=None) == []
 
 
 @pytest.mark.parametrize("agent", [None, "worker-1"])
@@ -253,7 +253,7 @@ def test_events_since_and_until_have_both_ends_in(
                 (first.position, last.position),
                 (first.position.time, last.position.time),
             ):
-                found = reader.events(EventFilter(agent=agent), count=None, since=since, until=until)
+                found = reader.last(EventFilter(agent=agent), count=None, since=since, until=until)
                 assert found == expected
 
 
@@ -261,11 +261,11 @@ def test_events_since_and_until_have_both_ends_in(
 def test_events_since_a_millisecond_of_many_events_has_them_all(reader: EventReader) -> None:
     """A time is a whole millisecond, a number is one event of it; more than one page is read."""
     burst = time_of(TIMES_MS[6])
-    assert len(reader.events(count=None, since=burst, until=burst)) == BURST
-    assert numbers(reader.events(count=None, since=burst, until=7)) == [7]
-    assert numbers(reader.events(count=None, since=6 + BURST, until=burst)) == [6 + BURST]
-    assert len(reader.events(count=None)) == len(TIMES_MS)
-    assert numbers(reader.events(count=3)) == [len(TIMES_MS) - 2, len(TIMES_MS) - 1, len(TIMES_MS)]
+    assert len(reader.last(count=None, since=burst, until=burst)) == BURST
+    assert numbers(reader.last(count=None, since=burst, until=7)) == [7]
+    assert numbers(reader.last(count=None, since=6 + BURST, until=burst)) == [6 + BURST]
+    assert len(reader.last(count=None)) == len(TIMES_MS)
+    assert numbers(reader.last(count=3)) == [len(TIMES_MS) - 2, len(TIMES_MS) - 1, len(TIMES_MS)]
 
 
 def test_events_over_a_gap_stop_with_its_position(
@@ -274,7 +274,7 @@ def test_events_over_a_gap_stop_with_its_position(
     """A reader is told that events are missing, rather than shown the rest as if that were all (P10)."""
     client.xdel(keys.ledger, positions[10])
     with pytest.raises(SequenceGapError, match=positions[11]):
-        reader.events(count=None)
+        reader.last(count=None)
     with pytest.raises(SequenceGapError, match=positions[11]):
         list(store.read_batches())
 
@@ -355,7 +355,7 @@ def town(client: redis.Redis, server_socket: Path, tmp_path: Path) -> Iterator[T
 def test_follow_of_a_town_goes_on_from_the_end(town: Town) -> None:
     """Without a position it begins with what comes; a task may be named by alias."""
     town.create("before", alias="tt-1")
-    followed = town.follow(task="tt-1", after=town.end())
+    followed = town.events.follow(task="tt-1", after=town.end())
     town.create("other")
     town.note("tt-1", "now")
     assert next(followed).data == TaskNoted("now")

@@ -41,8 +41,8 @@ def test_rebuild_is_felt_by_nobody(folder: Path, tmp_path: Path, events: int, mo
     timings = [tmp_path / f"timings-{number}" for number in range(WRITERS)]
     sights = [tmp_path / f"sights-{number}" for number in range(READERS)]
     with Town.init(folder, name="online") as town, client_of(folder) as client:
-        fill(town.store, tasks=events // EVENTS_PER_TASK)
-        town.catch_up()
+        fill(town.backend.store, tasks=events // EVENTS_PER_TASK)
+        town.upkeep.catch_up()
         # Something to put right that no reader looks at: a set of a third of the tasks.
         client.delete(town.keys.view("tag", "docs"))
         writing = [(folder, f"writer-{number}", ",".join(known), log, stop) for number, log in enumerate(timings)]
@@ -56,15 +56,15 @@ def test_rebuild_is_felt_by_nobody(folder: Path, tmp_path: Path, events: int, mo
                 process.go()
             wait_for_commands(timings, everyone)
             began = time.monotonic()
-            report = town.rebuild()
+            report = town.upkeep.rebuild()
             ended = time.monotonic()
             wait_for_commands(timings, everyone)
             stop.touch()
             for process in everyone:
                 process.finish()
         assert report.differences >= events // EVENTS_PER_TASK // 3
-        assert town.verify().findings == ()
-        assert_sights_are_of_the_history(town.store, known, sights)
+        assert town.upkeep.verify().findings == ()
+        assert_sights_are_of_the_history(town.backend.store, known, sights)
     print(f"\nrebuild of {report.events} events: {ended - began:.2f} s, {report.differences} differences")  # noqa: T201 - figures
     print(f"longest of {len(batches)} batches: {1_000 * max(batches):.1f} ms")  # noqa: T201 - figures
     waits = {kind: waits_of(kind, timings, began, ended) for kind in ("append", "command")}

@@ -65,7 +65,7 @@ def newer_event(**fields: object) -> Callable[[Scene], None]:
 
     def add(scene: Scene) -> None:
         task = scene.tasks["running"]
-        version, prev = scene.town.store.head(task)
+        version, prev = scene.town.backend.store.head(task)
         end = scene.town.end()
         position = Position.of(ms=end.ms, seq=end.seq + 1)
         envelope: dict[str, object] = {
@@ -143,7 +143,7 @@ def test_newer_event_is_not_taken_for_a_lost_one(scene: Scene, newer: Callable[[
     before = scene.dump()
     for accepts_loss in (False, True):
         with pytest.raises(LedgerDamagedError, match=UPGRADE) as caught:
-            scene.town.rebuild(accepts_loss=accepts_loss)
+            scene.town.upkeep.rebuild(accepts_loss=accepts_loss)
         assert "--accept-loss" not in str(caught.value)
     assert scene.dump() == before
 
@@ -163,16 +163,16 @@ def test_older_program_leaves_the_views_of_a_newer_one_alone(scene: Scene, capsy
 
     views = (*VIEWS, Newer())
     Rebuild(scene.client, scene.keys, holder="newer", views=views).run()
-    append(scene.town.store, [TaskNoted("to be projected")], task=scene.tasks["running"], expected=4)
+    append(scene.town.backend.store, [TaskNoted("to be projected")], task=scene.tasks["running"], expected=4)
     before = scene.dump()
     for name, verb in VERBS.items():
         with pytest.raises(NewerProjectionError, match=UPGRADE):
             verb(scene.town, scene.tasks["running"])
         assert scene.dump() == before, name
     with pytest.raises(NewerProjectionError):
-        scene.town.rebuild()
+        scene.town.upkeep.rebuild()
     with pytest.raises(NewerProjectionError):
-        list(scene.town.preview_rebuild())
+        list(scene.town.upkeep.preview_rebuild())
     (finding,) = scene.findings()
     assert (finding.kind, finding.where) == ("checkpoint", scene.keys.checkpoint("task"))
     assert UPGRADE in finding.problem
@@ -210,10 +210,10 @@ def test_newer_program_says_rebuild_and_then_all_is_well(
     for name in VERBS.keys() - READS:
         with pytest.raises(OutdatedProjectionError, match="tt migrate"):
             VERBS[name](scene.town, scene.tasks["running"])
-    assert scene.town.outdated is None
+    assert scene.town.noted.outdated is None
     found = {name: VERBS[name](scene.town, scene.tasks["running"]) for name in READS}
     assert without_numbers(found) == without_numbers(expected)
-    assert f"{scene.town.outdated}".startswith(f"The projection {projection} has schema 0")
+    assert f"{scene.town.noted.outdated}".startswith(f"The projection {projection} has schema 0")
     assert scene.dump() == before
     ran = run_here(capsys, "rebuild", "--json", "--town", str(scene.town.folder))
     assert (ran.code, ran.json["has_reset_checkpoints"]) == (0, True)
@@ -226,7 +226,7 @@ def test_newer_program_says_rebuild_and_then_all_is_well(
 def test_rebuild_of_one_view_is_enough_where_only_it_is_older(scene: Scene) -> None:
     """The others stay as they are."""
     lower("tag")(scene)
-    scene.town.rebuild(view="tag")
+    scene.town.upkeep.rebuild(view="tag")
     assert scene.findings() == ()
     assert_sound(scene.client, scene.keys)
 
@@ -237,7 +237,7 @@ def test_projections_of_a_newer_program_survive_a_refused_rebuild(scene: Scene) 
     lower("state")(scene)
     before = scene.dump()
     with pytest.raises(NewerProjectionError):
-        scene.town.rebuild()
+        scene.town.upkeep.rebuild()
     with pytest.raises(NewerProjectionError):
-        list(scene.town.preview_rebuild())
+        list(scene.town.upkeep.preview_rebuild())
     assert scene.dump() == before

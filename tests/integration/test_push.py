@@ -68,21 +68,21 @@ def test_six_processes_that_push_2000_tasks_at_once_create_each_once(
         write_plan(folder / "tasks.toml", 2_000)
     run_at_once("push_plan", [[folders[number % 2], f"pusher-{number}"] for number in range(6)])
     with Town.open(folders[0]) as town:
-        events = town.events(count=None)
+        events = town.events.last(count=None)
         created = Counter(event.task for event in events if isinstance(event.data, TaskCreated))
         assert len(created) == 2_000
         assert set(created.values()) == {1}
         assert len(events) == 4_000
         assert len({event.command for event in events}) == 1
         assert town.count_states()[State.ASSIGNED] == 2_000
-        assert town.push().positions == ()
+        assert town.plans.push().positions == ()
 
 
 def test_push_decides_again_where_somebody_was_first(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
     """A task that is finished between the decision and the append stays finished, and the rest of the plan comes."""
     town.create("Build", alias="auth-api")
     between(monkeypatch, lambda: town.complete("auth-api", agent="bob", result="done"))
-    receipt = town.push()
+    receipt = town.plans.push()
     task = town.task("auth-api")
     assert (task.state, task.assigned_to, task.result, task.description) == (State.COMPLETED, "bob", "done", "Build")
     assert [change.id for change in receipt.changes] == ["auth-tests"]
@@ -93,11 +93,11 @@ def test_push_closes_no_circle_with_a_move_in_between(town: Town, monkeypatch: p
     """The tasks above a new parent are guarded: a move among them makes the push decide again, and then be refused."""
     top, low = town.create("top", alias="top").task.id, town.create("low", alias="low").task.id
     town.create("Build", alias="auth-api")
-    town.plan_path().write_text('[[tasks]]\nid = "auth-api"\ndescription = "Build"\nparent = "low"\n')
+    town.plans.path().write_text('[[tasks]]\nid = "auth-api"\ndescription = "Build"\nparent = "low"\n')
     town.move(low, top)
     between(monkeypatch, lambda: town.move(top, "auth-api"))
     with pytest.raises(PlanRefusedError, match="in a circle"):
-        town.push()
+        town.plans.push()
     assert town.task("auth-api").parent_id is None
 
 
@@ -107,16 +107,16 @@ def test_push_of_more_events_than_one_append_takes_is_refused(town: Town, monkey
     monkeypatch.setattr("ledger.event_store.APPEND_EVENTS_MAX", 2)
     for dry_run in (True, False):
         with pytest.raises(AppendTooLargeError, match="at most 2 events, not 3"):
-            town.push(dry_run=dry_run)
+            town.plans.push(dry_run=dry_run)
     assert town.end().seq == 0
 
 
 def test_large_push_is_one_command_and_shows_its_progress(town: Town) -> None:
     """6,000 tasks and 12,000 events: one append, all of them projected when it returns, and every batch is told of."""
-    write_plan(town.plan_path(), 6_000)
+    write_plan(town.plans.path(), 6_000)
     told: list[tuple[Position, Position]] = []
-    town.progress = lambda reached, goal: told.append((reached, goal))
-    receipt = town.push()
+    town.upkeep.progress = lambda reached, goal: told.append((reached, goal))
+    receipt = town.plans.push()
     assert (receipt.created, receipt.events, len(receipt.positions)) == (6_000, 12_000, 12_000)
     assert len(told) > 10
     assert told[-1] == (receipt.positions[-1], receipt.positions[-1])
@@ -125,7 +125,7 @@ def test_large_push_is_one_command_and_shows_its_progress(town: Town) -> None:
 
 def test_pull_reads_again_where_the_file_changed_meanwhile(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
     """What an editor saves while a pull is at work is not lost."""
-    town.push()
+    town.plans.push()
     pulled = Planner._pulled
     left = ["# saved meanwhile\n"]
 
@@ -136,14 +136,14 @@ def test_pull_reads_again_where_the_file_changed_meanwhile(town: Town, monkeypat
         return made
 
     monkeypatch.setattr(Planner, "_pulled", pull_late)
-    assert town.pull().has_changes
-    assert town.plan_path().read_text().startswith("# saved meanwhile\n")
-    assert 'status = "assigned"' in town.plan_path().read_text()
+    assert town.plans.pull().has_changes
+    assert town.plans.path().read_text().startswith("# saved meanwhile\n")
+    assert 'status = "assigned"' in town.plans.path().read_text()
 
 
 def test_pull_of_a_file_that_never_rests_leaves_it(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
     """After a number of attempts a pull gives up, and the file is as its other writer left it."""
-    town.push()
+    town.plans.push()
     pulled = Planner._pulled
     attempts: list[int] = []
 
@@ -155,9 +155,9 @@ def test_pull_of_a_file_that_never_rests_leaves_it(town: Town, monkeypatch: pyte
 
     monkeypatch.setattr(Planner, "_pulled", pull_late)
     with pytest.raises(PlanChangedError, match="Pull again"):
-        town.pull()
+        town.plans.pull()
     assert len(attempts) == PULL_ATTEMPTS_MAX
-    assert town.plan_path().read_text() == f"# {PULL_ATTEMPTS_MAX}\n" + TOGETHER
+    assert town.plans.path().read_text() == f"# {PULL_ATTEMPTS_MAX}\n" + TOGETHER
 
 
 @pytest.mark.parametrize("step", ["os.fsync", "pathlib.Path.replace"])
@@ -165,55 +165,55 @@ def test_pull_that_ends_while_it_writes_leaves_the_old_file(
     town: Town, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     """The new file comes by rename: ended before it, the old one is whole, and nothing else lies beside it."""
-    town.push()
+    town.plans.push()
     files = sorted(town.folder.iterdir())
 
     def refuse(*_: object) -> None:
-        raise PermissionError(13, "Permission denied", str(town.plan_path()))
+        raise PermissionError(13, "Permission denied", str(town.plans.path()))
 
     monkeypatch.setattr(step, refuse)
     with pytest.raises(FolderRefusedError, match=r"tasks\.toml cannot be used: Permission denied"):
-        town.pull()
-    assert town.plan_path().read_text() == TOGETHER
+        town.plans.pull()
+    assert town.plans.path().read_text() == TOGETHER
     assert sorted(town.folder.iterdir()) == files
 
 
 def test_named_pull_writes_what_a_link_leads_to_with_its_permissions(town: Town, tmp_path: Path) -> None:
     """A file that is shared by a link stays one, and whoever may read it still may, where the person names the file."""
     target = tmp_path / "shared.toml"
-    town.plan_path().rename(target)
+    town.plans.path().rename(target)
     target.chmod(0o640)
-    town.plan_path().symlink_to(target)
-    town.push()
-    assert town.pull(town.plan_path()).has_changes
-    assert town.plan_path().is_symlink()
+    town.plans.path().symlink_to(target)
+    town.plans.push()
+    assert town.plans.pull(town.plans.path()).has_changes
+    assert town.plans.path().is_symlink()
     assert 'status = "assigned"' in target.read_text()
     assert target.stat().st_mode & 0o777 == 0o640
 
 
 def test_pull_does_not_follow_a_link_out_of_the_town(town: Town, tmp_path: Path) -> None:
     """A clone may ship one: it is read, but neither a file elsewhere is written nor one made there."""
-    plan, target = town.plan_path(), tmp_path / "elsewhere.toml"
+    plan, target = town.plans.path(), tmp_path / "elsewhere.toml"
     plan.rename(target)
     plan.symlink_to(target)
-    town.push()
+    town.plans.push()
     with pytest.raises(PlanOutsideError, match="--file"):
-        town.pull()
+        town.plans.pull()
     assert target.read_text() == TOGETHER
     target.unlink()
     with pytest.raises(PlanOutsideError):
-        town.pull()
+        town.plans.pull()
     assert not target.exists()
 
 
 def test_pull_follows_a_link_within_the_town(town: Town) -> None:
     """Where a plan lies in a folder of the town, the link to it is the person's own arrangement."""
-    plan, target = town.plan_path(), town.folder / "plans" / "tasks.toml"
+    plan, target = town.plans.path(), town.folder / "plans" / "tasks.toml"
     target.parent.mkdir()
     plan.rename(target)
     plan.symlink_to(target)
-    town.push()
-    assert town.pull().has_changes
+    town.plans.push()
+    assert town.plans.pull().has_changes
     assert plan.is_symlink()
     assert 'status = "assigned"' in target.read_text()
 
@@ -221,68 +221,68 @@ def test_pull_follows_a_link_within_the_town(town: Town) -> None:
 def test_parents_are_created_before_their_children_else_in_the_order_of_the_file(town: Town) -> None:
     """Wherever a parent stands in the file, its event comes first; the rest is created as it is written."""
     order = {"d": None, "c": "b", "a": None, "b": "a", "e": "c"}
-    town.plan_path().write_text(
+    town.plans.path().write_text(
         "".join(
             f'[[tasks]]\nid = "{name}"\ndescription = "x"\n' + (f'parent = "{parent}"\n' if parent else "")
             for name, parent in order.items()
         )
     )
-    town.push()
-    assert [event.data.alias for event in town.events(count=None) if isinstance(event.data, TaskCreated)] == [
+    town.plans.push()
+    assert [event.data.alias for event in town.events.last(count=None) if isinstance(event.data, TaskCreated)] == [
         *("d", "a", "b", "c", "e"),
     ]
 
 
 def test_pull_names_a_parent_that_was_removed_by_its_own_id(town: Town) -> None:
     """A child that others left below nothing keeps its parent, so that the file has no fault and a push appends nothing."""
-    town.push()
+    town.plans.push()
     parent = town.task("auth-api")
     removed = NewEvent(task=parent.id, version=3, actor="eve", command=new_command_id(), data=TaskRemoved())
-    town.store.append([removed], {parent.id: 2})
-    assert town.pull().removed[0].id == "auth-api"
-    assert f'parent = "{parent.id}"' in town.plan_path().read_text()
-    town.read_plan()
-    assert town.push().positions == ()
-    assert town.compare_plan().is_equal
+    town.backend.store.append([removed], {parent.id: 2})
+    assert town.plans.pull().removed[0].id == "auth-api"
+    assert f'parent = "{parent.id}"' in town.plans.path().read_text()
+    town.plans.read()
+    assert town.plans.push().positions == ()
+    assert town.plans.compare().is_equal
 
 
 def test_pull_refuses_to_take_out_the_parent_of_a_task_the_town_never_had(town: Town) -> None:
     """The plan has to be thought over by whoever wrote it; the fault is at the child, and the file stays."""
     town.create("Build it", alias="auth-api")
     town.remove("auth-api")
-    for act in (town.pull, town.push, town.compare_plan):
+    for act in (town.plans.pull, town.plans.push, town.plans.compare):
         with pytest.raises(
             PlanRefusedError, match=r"line 9, column 10: its parent 'auth-api' was removed from the town"
         ):
             act()
-    assert town.plan_path().read_text() == TOGETHER
-    assert town.push(force=True).created == 2
+    assert town.plans.path().read_text() == TOGETHER
+    assert town.plans.push(force=True).created == 2
 
 
 def test_pull_edits_keys_in_every_spelling(town: Town) -> None:
     """TOML has escapes that JSON does not; a key with one once ended in an IndexError."""
-    path = town.plan_path()
+    path = town.plans.path()
     path.write_text(
         '[["\\U00000074asks"]]\n"\\U00000069d" = "a"\n"\\x64escription" = "A"\n'
         '[[tasks]]\nid = "b"\n"d\\U00000065scription" = "B"\n"par\\U00000065nt" = "a"\n"st\\u0061tus" = "pending"\n'
     )
-    town.push()
+    town.plans.push()
     town.describe("a", "Better")
     town.complete("b", agent="ada")
-    assert town.pull().has_changes
+    assert town.plans.pull().has_changes
     assert '"st\\u0061tus" = "completed"\n' in path.read_text()
     assert '"\\x64escription" = "Better"\n' in path.read_text()
-    assert not town.pull().has_changes
-    assert town.compare_plan().is_equal
+    assert not town.plans.pull().has_changes
+    assert town.plans.compare().is_equal
 
 
 @pytest.mark.parametrize("spoilt", ["[[tasks]\n", '[[tasks]]\nid = "a"\n', ""])
 def test_pull_that_would_spoil_the_file_is_refused(town: Town, spoilt: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is to be written is read first; where it does not show the town, the file stays as it is."""
-    path = town.plan_path()
+    path = town.plans.path()
     path.write_text(TOGETHER)
-    town.push()
+    town.plans.push()
     monkeypatch.setattr("town.plans.planner.edited", lambda *_, **__: spoilt)
     with pytest.raises(PlanRefusedError, match="a pull cannot edit it"):
-        town.pull()
+        town.plans.pull()
     assert path.read_text() == TOGETHER

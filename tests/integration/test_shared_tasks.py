@@ -251,7 +251,7 @@ def test_move_is_not_refused_for_a_circle_that_never_was(
     us, other = two
     a, b, c = (us.create(text).task.id for text in "abc")
     us.move(b, c)
-    load = us._writer.load
+    load = us._writer.loader.load
     read: list[str] = []
 
     def load_and_be_overtaken(task: str) -> tuple[Task | None, int]:
@@ -262,7 +262,7 @@ def test_move_is_not_refused_for_a_circle_that_never_was(
             other.move(c, a)
         return loaded
 
-    monkeypatch.setattr(us._writer, "load", load_and_be_overtaken)
+    monkeypatch.setattr(us._writer.loader, "load", load_and_be_overtaken)
     assert us.move(a, b).task.parent_id == b
 
 
@@ -351,7 +351,7 @@ def test_remove_of_a_task_that_gets_a_child_meanwhile_leaves_the_child_whole(
     """The one race without a guard (guarantees, "Parents across commands"): the child stays, names the gone task, and moves on."""
     us, other = two
     parent = us.create("parent").task.id
-    count_children = us._live.count_children
+    count_children = us.backend.live.count_children
 
     def count_and_be_overtaken(task: str) -> int:
         count = count_children(task)
@@ -359,7 +359,7 @@ def test_remove_of_a_task_that_gets_a_child_meanwhile_leaves_the_child_whole(
             other.create("child", parent=parent)
         return count
 
-    monkeypatch.setattr(us._live, "count_children", count_and_be_overtaken)
+    monkeypatch.setattr(us.backend.live, "count_children", count_and_be_overtaken)
     us.remove(parent)
     (child,) = us.page().tasks
     assert (child.description, child.parent_id) == ("child", parent)
@@ -372,7 +372,7 @@ def test_task_that_is_removed_and_made_again_meanwhile_is_no_damage(
     """Between the look at the snapshot and the look at the ledger a removed task came back: it is read again."""
     us, other = two
     us.create("first", alias="tt-1")
-    get = us._live.get
+    get = us.backend.live.get
     looks: list[str] = []
 
     def get_and_be_overtaken(task: str) -> Task | None:
@@ -385,7 +385,7 @@ def test_task_that_is_removed_and_made_again_meanwhile_is_no_damage(
         return get(task)
 
     task = us._references.resolve("tt-1")
-    monkeypatch.setattr(us._live, "get", get_and_be_overtaken)
+    monkeypatch.setattr(us.backend.live, "get", get_and_be_overtaken)
     receipt = us.note(task, "still here")
     assert (receipt.task.description, receipt.task.version) == ("second", 4)
 
@@ -396,7 +396,7 @@ def test_command_of_several_writers_is_decided_again_until_it_is_first(
     """Without an expected version, being overtaken is not the caller's worry."""
     us, other = two
     task = us.create("a").task.id
-    load = us._writer.load
+    load = us._writer.loader.load
     overtaken: list[str] = []
 
     def load_and_be_overtaken(wanted: str) -> tuple[Task | None, int]:
@@ -406,7 +406,7 @@ def test_command_of_several_writers_is_decided_again_until_it_is_first(
             other.note(wanted, f"note {len(overtaken)}")
         return loaded
 
-    monkeypatch.setattr(us._writer, "load", load_and_be_overtaken)
+    monkeypatch.setattr(us._writer.loader, "load", load_and_be_overtaken)
     receipt = us.assign(task, "worker-1")
     assert receipt.task.version == 5
     assert encode_snapshot(us.task(task)) == encode_snapshot(receipt.task)

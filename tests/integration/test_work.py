@@ -9,8 +9,8 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -43,8 +43,11 @@ from town import (
 )
 from town.agents.output_tail import STDERR_BYTES_MAX
 from town.agents.run_log import LOG_BYTES_MAX, LOG_END_BYTES_MAX
+from town.agents.workplace import Workplace, opened_workplace
+from town.reading.present import Present
 from town.runs.heartbeat import BEAT_SECONDS, HEARTBEAT_MS
 from town.runs.run_mark import RunMark
+from town.verbs import Verbs
 
 AGENTS = 20
 stress = [pytest.mark.stress, pytest.mark.skipif(not os.environ.get("TT_STRESS"), reason="long; TT_STRESS=1 runs it")]
@@ -66,7 +69,7 @@ class Place:
         return Runner(self.folder, agent, command, roles=roles).run(once=True)
 
     def events(self, task: Task) -> list[RecordedEvent]:
-        return self.town.store.history(task.id)
+        return self.town.backend.store.history(task.id)
 
     def types(self, task: Task) -> list[str]:
         return [event.type.partition(".")[2] for event in self.events(task)]
@@ -95,7 +98,7 @@ def place(client: redis.Redis, server_socket: Path, tmp_path: Path, monkeypatch:
         monkeypatch.chdir(folder)
         yield Place(client, folder, town)
         (folder / "pid").unlink(missing_ok=True)
-        assert not town.verify().findings
+        assert not town.upkeep.verify().findings
 
 
 # --- one task, whatever its program does -------------------------------------------------------------------------
@@ -277,18 +280,18 @@ def test_killed_runner_loses_its_task_once_and_another_does_it(place: Place, tmp
         pid = place.pid()
         # Before it reads what its program prints, the runner has told its lifeline of it.
         wait_until(lambda: any("begun" in log.read_text() for log in (place.folder / ".tt").glob("logs/*.log")))
-        assert place.town.lost_tasks() == []
+        assert place.town.runs.lost_tasks() == []
         runner.send(signal.SIGKILL)
         runner.wait()
         wait_until(lambda: not is_alive(pid))
         (key,) = place.heartbeats()
         assert 0 < place.client.pttl(key) <= HEARTBEAT_MS
-        assert place.town.lost_tasks() == []
+        assert place.town.runs.lost_tasks() == []
         place.lose_heartbeats()
     mark = RunMark.parse(place.events(task)[-1].reason)
     assert mark is not None
     assert mark.process == runner.process.pid
-    assert [lost.mark for lost in place.town.lost_tasks()] == [mark]
+    assert [lost.mark for lost in place.town.runs.lost_tasks()] == [mark]
     run_at_once("reclaim_one", [[place.folder, f"person-{number}"] for number in range(4)])
     [requeued] = [event for event in place.events(task) if isinstance(event.data, TaskRequeued)]
     assert requeued.reason == f"lost: {mark}, of ada, has no heartbeat"
@@ -312,11 +315,11 @@ def test_heartbeat_of_a_killed_runner_ends_by_itself(place: Place, tmp_path: Pat
     (key,) = place.heartbeats()
     assert 0 < place.client.pttl(key) <= HEARTBEAT_MS
     wait_until(lambda: place.client.pttl(key) < HEARTBEAT_MS - BEAT_SECONDS * 1_250)
-    assert place.town.lost_tasks() == []
+    assert place.town.runs.lost_tasks() == []
     place.client.pexpire(key, 50, lt=True)
-    wait_until(place.town.lost_tasks)
+    wait_until(place.town.runs.lost_tasks)
     assert place.heartbeats() == []
-    [(lost, moved)] = place.town.reclaim()
+    [(lost, moved)] = place.town.runs.reclaim()
     assert (lost.task.id, moved and moved.state) == (task.id, State.PENDING)
 
 
@@ -328,7 +331,7 @@ def test_runner_that_stood_still_does_not_overwrite_who_took_over(place: Place, 
         pid = place.pid()
         runner.send(signal.SIGSTOP)
         place.lose_heartbeats()
-        [(_, taken)] = place.town.reclaim(agent="bob")
+        [(_, taken)] = place.town.runs.reclaim(agent="bob")
         assert taken is not None
         assert place.once("echo", "mine", agent="bob") is not None
         runner.send(signal.SIGCONT)
@@ -404,7 +407,7 @@ def test_program_may_complete_its_own_task(place: Place) -> None:
 def test_task_that_was_started_by_hand_is_never_lost(place: Place) -> None:
     """Nobody can tell from here whether its person is at work."""
     place.town.start(place.town.create("by hand", agent="ada").task.id)
-    assert place.town.lost_tasks() == []
+    assert place.town.runs.lost_tasks() == []
 
 
 def test_heartbeat_is_renewed_while_the_program_runs(place: Place, tmp_path: Path) -> None:
@@ -446,7 +449,10 @@ def test_20_agents_work_each_task_exactly_once(place: Place, tmp_path: Path, tas
             assert runner.wait() == 0, runner.err
     assert Counter(done.read_text().split()) == dict.fromkeys(ids, 1)
     facts = Counter(
-        type(event.data) for batch in place.town.store.read_batches() for event in batch if event.task in set(ids)
+        type(event.data)
+        for batch in place.town.backend.store.read_batches()
+        for event in batch
+        if event.task in set(ids)
     )
     assert (facts[TaskStarted], facts[TaskCompleted]) == (tasks, tasks)
     assert place.heartbeats() == []
@@ -456,15 +462,15 @@ def test_claim_that_meets_others_passes_over_nothing(place: Place, monkeypatch: 
     """Where others take a whole page of candidates meanwhile, those that moved up are looked at too."""
     monkeypatch.setattr("town.agents.claim.CANDIDATES_MAX", 2)
     tasks = [place.town.create(f"task {number}").task for number in range(4)]
-    count_open_children = Town.count_open_children
+    count_open_children = Present.count_open_children
 
-    def meanwhile(town: Town, task: str) -> int:
+    def meanwhile(present: Present, task: str) -> int:
         for taken in tasks[:2]:
             if place.town.task(taken.id).state is State.PENDING:
                 place.town.claim(taken.id, "bob")
-        return count_open_children(town, task)
+        return count_open_children(present, task)
 
-    monkeypatch.setattr(Town, "count_open_children", meanwhile)
+    monkeypatch.setattr(Present, "count_open_children", meanwhile)
     report = place.once("true")
     assert report is not None
     assert report.task.id in {tasks[2].id, tasks[3].id}
@@ -508,14 +514,13 @@ def test_idle_runner_waits_for_a_stopped_server_and_does_not_start_it(
 ) -> None:
     """`tt stop` means stop; once somebody starts it, the runner goes on."""
     Town.init(folder, name="place", actor="alice", is_registered=False).close()
-    open_town = Town.open
     attempts: list[bool] = []
 
-    def opened(path: Path, *, actor: str, is_starting: bool = True) -> Town:
+    def counted(path: Path, *, actor: str, is_starting: bool = True) -> AbstractContextManager[Workplace]:
         attempts.append(is_starting)
-        return open_town(path, actor=actor, is_starting=is_starting)
+        return opened_workplace(path, actor=actor, is_starting=is_starting)
 
-    monkeypatch.setattr("town.agents.runner.Town", SimpleNamespace(open=opened))
+    monkeypatch.setattr("town.agents.runner.opened_workplace", counted)
     stop = Stop()
     thread = threading.Thread(target=Runner(folder, "ada", ["echo", "done"], stop=stop).run)
     thread.start()
@@ -543,12 +548,12 @@ def test_result_that_cannot_be_written_down_names_its_log(place: Place, monkeypa
     def refuse(*_: object, **__: object) -> None:
         raise StoreUnavailableError("redis", "did not answer", "Is it running?")
 
-    monkeypatch.setattr(Town, "complete", refuse)
+    monkeypatch.setattr(Verbs, "complete", refuse)
     with pytest.raises(RunUnfinishedError, match="its output is in") as refused:
         place.once("echo", "precious")
     assert refused.value.task == task.id
     assert refused.value.log.read_text() == "precious\n"
-    assert [lost.task.id for lost in place.town.lost_tasks()] == [task.id]
+    assert [lost.task.id for lost in place.town.runs.lost_tasks()] == [task.id]
 
 
 def test_second_stop_ends_a_runner_that_cannot_write_down_its_result(
@@ -571,7 +576,7 @@ def test_second_stop_ends_a_runner_that_cannot_write_down_its_result(
             warnings.append(problem)
 
     monkeypatch.setattr("town.agents.run.SERVER_WAIT_SECONDS", 0.0)
-    monkeypatch.setattr(Town, "complete", refuse)
+    monkeypatch.setattr(Verbs, "complete", refuse)
     runner = Runner(place.folder, "ada", ["echo", "precious"], stop=stop, listener=Listener())
     with pytest.raises(RunUnfinishedError, match="its output is in") as refused:
         runner.run(once=True)

@@ -9,7 +9,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from shutil import rmtree
 from typing import Any
@@ -19,6 +19,7 @@ import redis
 
 from ledger import BEGINNING, EventStore, Keys, Position, TaskCreated
 from projections import LEASE_MS, REBUILD_ONLINE, VIEWS, Checkpoints, LiveBoard, replay
+from projections import upkeep as upkeep_module
 from projections.checkpoint import REBUILD_FENCED
 from tests.benchmarks.measure import fill
 from tests.support.builders import append
@@ -28,8 +29,9 @@ from tests.support.projectors import ProjectorProcess, lease_holder, running_pro
 from tests.support.towns import client_of, server_pid
 from tests.support.tt import run_process
 from tests.support.waiting import wait_until
-from town import EmbeddedServer, Town, Worker, WorkerReport
-from town import town as town_module
+from town import EmbeddedServer, Town, Worker, WorkerReport, opening
+from town.backend import Backend
+from town.opening import OpenTown
 from town.worker import STANDBY_SECONDS
 
 STOP_SECONDS_MAX = 1.0
@@ -232,7 +234,7 @@ def test_stop_signal_ends_a_worker_that_finishes_a_rebuild(place: Place, tmp_pat
     assert stored.rebuild == REBUILD_FENCED
     with Town.open(place.folder) as town:
         town.page(limit=1)
-        assert town.verify().findings == ()
+        assert town.upkeep.verify().findings == ()
 
 
 def test_stop_signal_ends_a_worker_whose_server_hangs(tmp_path: Path) -> None:
@@ -324,13 +326,12 @@ def test_worker_waits_for_a_stopped_server_and_does_not_start_it(folder: Path, m
     """`tt stop` means stop: the worker says so once, keeps looking, and goes on when somebody starts the server."""
     Town.init(folder, name="one").close()
     opened: list[bool] = []
-    open_town = Town.open
 
-    def count_and_open(*arguments: Any, **options: Any) -> Town:
+    def count_and_open(*arguments: Any, **options: Any) -> AbstractContextManager[OpenTown]:
         opened.append(EmbeddedServer(folder).is_running())
-        return open_town(*arguments, **options)
+        return opening.opened(*arguments, **options)
 
-    monkeypatch.setattr("town.worker.Town.open", count_and_open)
+    monkeypatch.setattr("town.worker.opened", count_and_open)
     with worker_thread(folder) as reports:
         wait_until(lambda: opened)
         with client_of(folder) as client:
@@ -446,7 +447,7 @@ def test_worker_outlives_a_rebuild_that_was_killed(place: Place, tmp_path: Path,
         assert projector.process.poll() is None, projector.err
         wait_until(lambda: not place.client.hexists(place.keys.checkpoint("task"), "rebuild"))
     with Town.open(place.folder) as town:
-        assert town.verify().findings == ()
+        assert town.upkeep.verify().findings == ()
 
 
 def test_long_rebuild_of_another_machine_is_no_damage(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -458,11 +459,11 @@ def test_long_rebuild_of_another_machine_is_no_damage(place: Place, monkeypatch:
     checkpoints = Checkpoints(place.client, place.keys, VIEWS)
     assert checkpoints.fence(checkpoints.read(), place.store.end())
     place.client.set(place.keys.lease("rebuild"), "elsewhere:1:x", px=60_000)
-    monkeypatch.setattr(town_module, "REBUILD_WAIT_SECONDS_MAX", 0.2)
+    monkeypatch.setattr(upkeep_module, "REBUILD_WAIT_SECONDS_MAX", 0.2)
     rounds: list[None] = []
     finish_or_wait = Worker._finish_or_wait
 
-    def counted(worker: Worker, town: Town, *, once: bool) -> None:
+    def counted(worker: Worker, town: Backend, *, once: bool) -> None:
         finish_or_wait(worker, town, once=once)
         rounds.append(None)
 
@@ -544,7 +545,7 @@ def test_metrics_count_lost_commits(place: Place, tmp_path: Path) -> None:
         deadline = time.monotonic() + 20
         while not projector.metrics().get('tt_commits_lost_total{town="one"}', 0) and time.monotonic() < deadline:
             place.filler.fill(40)
-            town.projector.project_batch()
+            town.upkeep.projector.project_batch()
         wait_until(place.is_caught_up)
         assert projected_by(projector) <= place.store.end().seq
         assert projector.metrics()['tt_commits_lost_total{town="one"}'] >= 1

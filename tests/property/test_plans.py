@@ -39,11 +39,11 @@ def a_town(folder: Path, socket: Path, text: str) -> Iterator[Town]:
 
 
 def plan_of(town: Town) -> Plan:
-    return read_plan_file(town.plan_path()).plan
+    return read_plan_file(town.plans.path()).plan
 
 
 def text_of(town: Town) -> str:
-    return town.plan_path().read_bytes().decode()
+    return town.plans.path().read_bytes().decode()
 
 
 def task_of(town: Town, planned: PlannedTask) -> Task | None:
@@ -52,14 +52,14 @@ def task_of(town: Town, planned: PlannedTask) -> Task | None:
 
 def was_removed(town: Town, name: str) -> bool:
     id_ = task_id_of_alias(town.name, name)
-    return town.store.head(id_)[0] > 0 and all(task.id != id_ for task in town.page().tasks)
+    return town.backend.store.head(id_)[0] > 0 and all(task.id != id_ for task in town.page().tasks)
 
 
 def push_or_leave(town: Town, *, force: bool = False) -> None:
     """Push; a plan that does not fit the town, such as one whose parent was removed, is another test's."""
     before = town.end()
     try:
-        town.push(force=force)
+        town.plans.push(force=force)
     except PlanRefusedError:
         assert town.end() == before
         assume(False)
@@ -105,7 +105,7 @@ def expected_progress(planned: PlannedTask, plan: Plan, was: Task | None) -> tup
 def test_push_into_an_empty_town_reaches_the_plan(folder: Path, server_socket: Path, text: str) -> None:
     """Every task is there once, as the file says it."""
     with a_town(folder, server_socket, text) as town:
-        town.push()
+        town.plans.push()
         plan = plan_of(town)
         assert {task.alias for task in town.page().tasks} == {planned.id for planned in plan.tasks}
         for planned in plan.tasks:
@@ -134,7 +134,7 @@ def test_push_reaches_the_plan_and_never_moves_a_task_backwards(
         removed = {name for name in IDS if was_removed(town, name)}
         end = town.end()
         push_or_leave(town)
-        appended = [event for event in town.events(count=None) if event.position > end]
+        appended = [event for event in town.events.last(count=None) if event.position > end]
         assert not any(isinstance(event.data, TaskRequeued | TaskReopened) for event in appended)
         plan = plan_of(town)
         for planned in plan.tasks:
@@ -151,7 +151,7 @@ def test_push_reaches_the_plan_and_never_moves_a_task_backwards(
                 assert now.parent_id == (planned.parent and task_id_of_alias(town.name, planned.parent))
             else:
                 assert (now.state, now.result, now.assigned_to) == (was.state, was.result, was.assigned_to)
-        assert town.push().positions == ()
+        assert town.plans.push().positions == ()
 
 
 @examples(EXAMPLES_MAX)
@@ -175,7 +175,7 @@ def test_push_with_force_reaches_the_plan_whatever_happened(
                 assert now.assigned_to == planned.agent
             if planned.result and now.state.is_terminal:
                 assert now.result == planned.result
-        assert town.push(force=True).positions == ()
+        assert town.plans.push(force=True).positions == ()
 
 
 @examples(EXAMPLES_MAX)
@@ -186,22 +186,22 @@ def test_pull_then_push_appends_nothing_but_what_the_town_never_had(
     """A pulled file shows the town; it stays without a fault, and pulling again leaves the same bytes."""
     with a_town(folder, server_socket, text) as town:
         live_through(town, day)  # type: ignore[arg-type]  # as above
-        new = {name for name in IDS if not town.store.head(task_id_of_alias(town.name, name))[0]}
+        new = {name for name in IDS if not town.backend.store.head(task_id_of_alias(town.name, name))[0]}
         try:
-            town.pull()
+            town.plans.pull()
         except PlanRefusedError:
             assert text_of(town) == text
             assume(False)
         pulled = text_of(town)
-        town.read_plan()
-        assert not town.pull().has_changes
+        town.plans.read()
+        assert not town.plans.pull().has_changes
         assert text_of(town) == pulled
-        names = {change.id for change in town.push(dry_run=True).changes}
+        names = {change.id for change in town.plans.push(dry_run=True).changes}
         assert names == {planned.id for planned in plan_of(town).tasks} & new
-        assert not town.push().kept
-        town.pull()
-        assert town.push().positions == ()
-        assert town.compare_plan().is_equal
+        assert not town.plans.push().kept
+        town.plans.pull()
+        assert town.plans.push().positions == ()
+        assert town.plans.compare().is_equal
 
 
 @examples(EXAMPLES_MAX)
@@ -215,7 +215,7 @@ def test_push_then_pull_keeps_every_comment_and_the_order(
         kept_ids = [planned.id for planned in plan_of(town).tasks if not was_removed(town, planned.id)]
         is_whole = len(kept_ids) == len(plan_of(town).tasks)
         push_or_leave(town)
-        town.pull()
+        town.plans.pull()
         after = text_of(town)
         assert [planned.id for planned in plan_of(town).tasks][: len(kept_ids)] == kept_ids
         if is_whole:

@@ -64,7 +64,7 @@ def rebuild(folder: str, number: int, *, is_after: bool, **_: object) -> None:
     """Rebuild everything."""
     with Town.open(folder) as town:
         arm(number, is_after=is_after)
-        town.rebuild()
+        town.upkeep.rebuild()
 
 
 def work(folder: str, number: int, *, is_after: bool, **_: object) -> None:

@@ -132,7 +132,7 @@ def migrate(town: Town) -> MigrationReport:
     with town.migration() as migration:
         migration.look()
         report = migration.run()
-    assert town.verify().findings == ()
+    assert town.upkeep.verify().findings == ()
     return report
 
 

@@ -27,7 +27,7 @@ def time_commands(folder: str, writer: str, known: str, log: str, stop: str) -> 
             try:
                 match chance.randrange(4):
                     case 3:
-                        append(town.store, [TaskCreated("appended beside the rebuild")], task=new_task_id())
+                        append(town.backend.store, [TaskCreated("appended beside the rebuild")], task=new_task_id())
                         out.write(f"append {started} {time.monotonic() - started}\n")
                         continue
                     case 0:

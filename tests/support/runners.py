@@ -98,7 +98,7 @@ def work_in_threads(folder: str, agents: str, stop_file: str, done_file: str) ->
 def reclaim_one(folder: str, person: str) -> None:
     """Put what is lost back into the backlog."""
     with Town.open(folder, actor=person) as town:
-        town.reclaim()
+        town.runs.reclaim()
 
 
 def program_that_writes_ids(done: Path) -> Sequence[str]:

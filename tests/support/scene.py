@@ -57,7 +57,7 @@ class Scene(NamedTuple):
     def findings(self) -> tuple[Finding, ...]:
         """What `verify` finds; it writes nothing."""
         before = self.dump()
-        found = self.town.verify().findings
+        found = self.town.upkeep.verify().findings
         assert self.dump() == before, "verify wrote something"
         return found
 
@@ -139,6 +139,6 @@ def edit_json(client: redis.Redis, key: str, **fields: object) -> None:
 
 def nth_position(town: Town, number: int) -> Position:
     """The position of event `number`."""
-    position = town.store.position_of(number)
+    position = town.backend.store.position_of(number)
     assert position is not None
     return position

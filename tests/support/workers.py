@@ -58,7 +58,7 @@ def project_until_stopped(folder: str, town: str, stop: str) -> None:
         projector = Projector(opened.connection.client, Keys(town))
         while not Path(stop).exists():
             if projector.project_batch().outcome is BatchOutcome.NOTHING_TO_DO:
-                opened.store.wait(opened.projector.checkpoints.position(), block_ms=_BLOCK_MS)
+                opened.backend.store.wait(opened.upkeep.projector.checkpoints.position(), block_ms=_BLOCK_MS)
 
 
 def append_alone(folder: str, writer: str, count: str) -> None:
@@ -76,7 +76,7 @@ def append_alone(folder: str, writer: str, count: str) -> None:
                 NewEvent(task=task, version=version, actor=writer, command=command, data=data)
                 for version, data in enumerate(facts, 1)
             ]
-            town.store.append(events, {task: 0})
+            town.backend.store.append(events, {task: 0})
 
 
 def write_until_stopped(folder: str, writer: str, acknowledged: str, stop: str) -> None:
@@ -121,7 +121,7 @@ def command_shared_tasks(folder: str, writer: str, seed: str, count: str, tasks:
 def push_plan(folder: str, writer: str) -> None:
     """Push the plan in the town's folder."""
     with Town.open(folder, actor=writer) as town:
-        town.push()
+        town.plans.push()
 
 
 def _command_one(town: Town, chance: Random, shared: list[str]) -> Outcome:

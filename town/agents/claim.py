@@ -29,9 +29,9 @@ from ledger import (
     WrongExpectedVersionError,
 )
 from projections import TaskFilter
+from town.agents.workplace import Workplace
 from town.runs.heartbeat import Heartbeat
 from town.runs.run_mark import RunMark
-from town.town import Town
 
 CANDIDATES_MAX: Final = 32
 _BRINGS_WORK: Final[tuple[type[Event], ...]] = (TaskCreated, TaskRequeued, TaskReopened, TaskTagged, TaskMoved)
@@ -48,7 +48,7 @@ class Claimer:
         self._has_met_parents = False
         self._has_met_others = False
 
-    def take(self, town: Town, mark: RunMark, heartbeat: Heartbeat) -> Task | None:
+    def take(self, town: Workplace, mark: RunMark, heartbeat: Heartbeat) -> Task | None:
         """Start a task, and return it as it is then, with its heartbeat; None where there is none to take.
 
         A task with open children is left alone until they are finished.
@@ -64,17 +64,19 @@ class Claimer:
                     return task
         return None
 
-    def _take_one_of(self, page: list[Task], town: Town, mark: RunMark, heartbeat: Heartbeat) -> Task | None:
+    def _take_one_of(self, page: list[Task], town: Workplace, mark: RunMark, heartbeat: Heartbeat) -> Task | None:
         waiting = [task for task in page[::-1] if task.damaged_at is None]
         while waiting:
             task = waiting.pop()
-            if town.count_open_children(task.id):
+            if town.present.count_open_children(task.id):
                 self._has_met_parents = True
                 continue
             # Before the task is started: a running task without a heartbeat is a lost one.
             heartbeat.begin()
             try:
-                return town.start(task.id, agent=self._agent, reason=str(mark), expected_version=task.version).task
+                return town.verbs.start(
+                    task.id, agent=self._agent, reason=str(mark), expected_version=task.version
+                ).task
             except WrongExpectedVersionError:
                 self._has_met_others = True
                 _chance.shuffle(waiting)
@@ -87,16 +89,16 @@ class Claimer:
             return data.agent == self._agent
         return isinstance(data, _BRINGS_WORK) or (self._has_met_parents and isinstance(data, _ENDS_A_CHILD))
 
-    def _pages(self, town: Town) -> Iterator[list[Task]]:
+    def _pages(self, town: Workplace) -> Iterator[list[Task]]:
         """What may be taken, in pages of up to CANDIDATES_MAX for each condition, oldest first."""
         yield from _pages_of(town, [TaskFilter(state=State.ASSIGNED, agent=self._agent)])
         roles = [TaskFilter(state=State.PENDING, tag=role) for role in self._roles]
         yield from _pages_of(town, roles or [TaskFilter(state=State.PENDING)])
 
 
-def _pages_of(town: Town, conditions: list[TaskFilter]) -> Iterator[list[Task]]:
+def _pages_of(town: Workplace, conditions: list[TaskFilter]) -> Iterator[list[Task]]:
     for offset in count(0, CANDIDATES_MAX):
-        pages = [town.page(condition, offset=offset, limit=CANDIDATES_MAX) for condition in conditions]
+        pages = [town.reader.page(condition, offset=offset, limit=CANDIDATES_MAX) for condition in conditions]
         found = {task.id: task for page in pages for task in page.tasks}
         yield sorted(found.values(), key=lambda task: task.created_at_ms)
         if all(page.total <= offset + CANDIDATES_MAX for page in pages):

@@ -37,10 +37,10 @@ from ledger import (
 from town.agents.lifeline import Lifeline
 from town.agents.program import Ended, Ending, EndReason, follow_program, start_program
 from town.agents.run_log import RunLog
+from town.agents.workplace import Workplace, opened_workplace
 from town.errors import ProgramNotStartedError, RunUnfinishedError
 from town.runs.heartbeat import Heartbeat
 from town.runs.run_mark import RunMark
-from town.town import Town
 from town.writer import DECIDE_ATTEMPTS_MAX
 
 FINISH_SECONDS_MAX: Final = 60.0
@@ -109,7 +109,7 @@ class Run:
     """The run with this mark on `task`, which it has started."""
 
     def __init__(
-        self, town: Town, task: Task, *, mark: RunMark, heartbeat: Heartbeat, instructions: Instructions
+        self, town: Workplace, task: Task, *, mark: RunMark, heartbeat: Heartbeat, instructions: Instructions
     ) -> None:
         self._town = town
         self._task = task
@@ -168,21 +168,23 @@ class Run:
             "TT_AGENT": self._instructions.agent,
             "TT_ACTOR": self._instructions.agent,
             "TT_TOWN": str(self._town.folder),
-            "TT_TOWN_NAME": self._town.name,
+            "TT_TOWN_NAME": self._town.backend.name,
         }
 
     # --- writing down what came of it --------------------------------------------------------------------------
 
-    def _finish(self, write: Callable[[Town, int], RunReport]) -> RunReport:
+    def _finish(self, write: Callable[[Workplace, int], RunReport]) -> RunReport:
         """What `write` returns; for a while again and again where the server does not answer, until an urgent stop."""
         deadline = time.monotonic() + FINISH_SECONDS_MAX
         told: set[str] = set()
         with ExitStack() as opened:
-            town: Town | None = self._town
+            town: Workplace | None = self._town
             while True:
                 try:
                     # A server that died is started again: the result of a run is not to be lost with it.
-                    town = town or opened.enter_context(Town.open(self._town.folder, actor=self._town.actor))
+                    town = town or opened.enter_context(
+                        opened_workplace(self._town.folder, actor=self._town.backend.actor)
+                    )
                     return self._write_down(town, write)
                 except StoreUnavailableError as error:
                     if time.monotonic() > deadline or self._instructions.ending.is_urgent():
@@ -193,10 +195,10 @@ class Run:
                     time.sleep(SERVER_WAIT_SECONDS)
                     town = None
 
-    def _write_down(self, town: Town, write: Callable[[Town, int], RunReport]) -> RunReport:
+    def _write_down(self, town: Workplace, write: Callable[[Workplace, int], RunReport]) -> RunReport:
         """Write it, unless somebody else ended the run meanwhile; notes and tags in between are no obstacle."""
         for remaining in reversed(range(DECIDE_ATTEMPTS_MAX)):
-            version, ended = look_at_run(town.store, self._task)
+            version, ended = look_at_run(town.backend.store, self._task)
             if ended is not None:
                 return self._tell_overtaken(town, ended)
             try:
@@ -206,7 +208,7 @@ class Run:
                     raise
         raise AssertionError("the last attempt returns or raises")
 
-    def _record(self, town: Town, version: int, ended: Ended) -> RunReport:
+    def _record(self, town: Workplace, version: int, ended: Ended) -> RunReport:
         if ended.asked is EndReason.LOST:
             # The beat saw an event that ends a run, and events do not go away.
             raise AssertionError("a run that lost its task has an event that says so")
@@ -216,7 +218,7 @@ class Run:
         if ended.status:
             return self._fail(town, version, "\n".join(filter(None, (ended.words(), ended.complaint))))
         try:
-            receipt = town.complete(
+            receipt = town.verbs.complete(
                 self._task.id, result=ended.last_line, reason=str(self._mark), expected_version=version
             )
         except TaskHasOpenChildrenError as error:
@@ -225,19 +227,21 @@ class Run:
         self._task = receipt.task
         return self._tell(Outcome.COMPLETED, ended.last_line)
 
-    def _fail(self, town: Town, version: int, problem: str) -> RunReport:
-        self._task = town.fail(self._task.id, error=problem, reason=str(self._mark), expected_version=version).task
+    def _fail(self, town: Workplace, version: int, problem: str) -> RunReport:
+        self._task = town.verbs.fail(
+            self._task.id, error=problem, reason=str(self._mark), expected_version=version
+        ).task
         return self._tell(Outcome.FAILED, problem)
 
-    def _requeue(self, town: Town, version: int, why: str) -> RunReport:
-        self._task = town.requeue(self._task.id, reason=f"{self._mark}: {why}", expected_version=version).task
+    def _requeue(self, town: Workplace, version: int, why: str) -> RunReport:
+        self._task = town.verbs.requeue(self._task.id, reason=f"{self._mark}: {why}", expected_version=version).task
         return self._tell(Outcome.REQUEUED, why)
 
-    def _tell_overtaken(self, town: Town, ended: RecordedEvent) -> RunReport:
+    def _tell_overtaken(self, town: Workplace, ended: RecordedEvent) -> RunReport:
         """What somebody else made of the task; what the agent itself said while the program ran counts as its own."""
         # Where it was removed, what is known of it is what it was.
         with contextlib.suppress(TaskNotFoundError):
-            self._task = town.task(self._task.id)
+            self._task = town.reader.task(self._task.id)
         is_own = self._is_own_word(ended)
         match ended.data:
             case TaskCompleted(result=result) if is_own:
@@ -251,7 +255,7 @@ class Run:
 
     def _tell(self, outcome: Outcome, words: str | None) -> RunReport:
         report = RunReport(
-            town=self._town.name,
+            town=self._town.backend.name,
             agent=self._instructions.agent,
             run=self._mark.run,
             outcome=outcome,
@@ -265,8 +269,8 @@ class Run:
 
     def _is_ours(self) -> bool:
         """Whether the program is to go on; called by the heartbeat's thread, on a store of its own."""
-        connection = self._town.connection
-        store = EventStore(connection.client, self._town.keys, where=connection.where)
+        backend = self._town.backend
+        store = EventStore(backend.client, backend.keys, where=backend.where)
         if store.head(self._task.id)[0] == self._task.version:
             return True
         ended = look_at_run(store, self._task)[1]
@@ -274,7 +278,7 @@ class Run:
 
     def _is_own_word(self, ended: RecordedEvent) -> bool:
         """Whether the agent itself said what came of its task, from within the program, which may have something to tidy up."""
-        by_us = ended.actor in (self._instructions.agent, self._town.actor)
+        by_us = ended.actor in (self._instructions.agent, self._town.backend.actor)
         return by_us and isinstance(ended.data, TaskCompleted | TaskFailed)
 
 

@@ -16,10 +16,10 @@ from town.agents.claim import Claimer
 from town.agents.lifeline import Lifeline
 from town.agents.program import GRACE_SECONDS, Ending, EndReason
 from town.agents.run import SERVER_WAIT_SECONDS, Instructions, Run, RunListener, RunReport
+from town.agents.workplace import Workplace, opened_workplace
 from town.errors import ProgramNotFoundError, RunUnfinishedError
 from town.runs.heartbeat import Heartbeat
 from town.runs.run_mark import RunMark
-from town.town import Town
 
 IDLE_BLOCK_MS: Final = 300
 """How long an idle runner waits for events before it looks whether it is to stop."""
@@ -81,7 +81,7 @@ class Runner:
         if self._stop.is_asked.is_set():
             return None
         with Lifeline() as lifeline:
-            with Town.open(self._path, actor=self._actor) as town:
+            with opened_workplace(self._path, actor=self._actor) as town:
                 folder = town.folder
                 if once:
                     return self._work_once(town, lifeline)[0]
@@ -93,7 +93,7 @@ class Runner:
         while not self._stop.is_asked.is_set():
             try:
                 # A server that was stopped while nothing ran is not started again: `tt stop` means stop.
-                with Town.open(folder, actor=self._actor, is_starting=False) as town:
+                with opened_workplace(folder, actor=self._actor, is_starting=False) as town:
                     problem = None
                     while not self._stop.is_asked.is_set():
                         report, position = self._work_once(town, lifeline)
@@ -109,13 +109,13 @@ class Runner:
                 self._stop.is_asked.wait(SERVER_WAIT_SECONDS)
         return last
 
-    def _work_once(self, town: Town, lifeline: Lifeline) -> tuple[RunReport | None, Position]:
+    def _work_once(self, town: Workplace, lifeline: Lifeline) -> tuple[RunReport | None, Position]:
         """Take a task and work on it; None where there is none as of the position."""
-        position = town.catch_up()
+        position = town.backend.upkeep.catch_up()
         mark = RunMark.new()
-        connection = town.connection
+        backend = town.backend
         words = f"{self._instructions.agent}: {mark}"
-        heartbeat = Heartbeat(connection.client, town.keys, run=mark.run, words=words, where=connection.where)
+        heartbeat = Heartbeat(backend.client, backend.keys, run=mark.run, words=words, where=backend.where)
         task = self._claimer.take(town, mark, heartbeat)
         if task is None:
             heartbeat.stop()
@@ -123,13 +123,13 @@ class Runner:
         run = Run(town, task, mark=mark, heartbeat=heartbeat, instructions=self._instructions)
         return run.work(lifeline), position
 
-    def _idle(self, town: Town, position: Position) -> None:
+    def _idle(self, town: Workplace, position: Position) -> None:
         """Return once something happened after `position` that may bring work, or at a stop. Source: XREAD BLOCK."""
         while not self._stop.is_asked.is_set():
-            if not town.store.wait(position, block_ms=IDLE_BLOCK_MS):
+            if not town.backend.store.wait(position, block_ms=IDLE_BLOCK_MS):
                 continue
             may_bring_work = False
-            for batch in town.store.read_batches(position):
+            for batch in town.backend.store.read_batches(position):
                 position = batch[-1].position
                 may_bring_work |= any(self._claimer.may_bring_work(recorded) for recorded in batch)
             if may_bring_work:

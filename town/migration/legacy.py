@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Final, cast
+from typing import Final, cast
 
 from msgspec import Struct
 
-from ledger import EventStore, Keys, redis_errors
+from ledger import redis_errors
+from town.backend import Backend
 from town.errors import LegacyKeptError
 from town.migration.old_records import KeyKind, OldKeys
-
-if TYPE_CHECKING:
-    from redis import Redis
-
-    from town.town import Town
 
 LEGACY_KEYS_COUNT: Final = 1_000
 
@@ -30,19 +26,22 @@ class LegacyKeys(Struct, frozen=True):
 class Legacy:
     """The old keys that one town's migrations set aside."""
 
-    def __init__(self, town: Town) -> None:
-        self._town = town
-        self._client: Redis = town.connection.client
-        self._keys: Keys = town.keys
-        self._store: EventStore = town.store
-        self._old_keys = OldKeys(town.old_name)
+    def __init__(self, backend: Backend) -> None:
+        self._name = backend.name
+        self._old_name = backend.old_name
+        self._client = backend.client
+        self._keys = backend.keys
+        self._store = backend.store
+        self._upkeep = backend.upkeep
+        self._where = backend.where
+        self._old_keys = OldKeys(backend.old_name)
 
     def look(self) -> LegacyKeys:
         """What there is; nothing is written. Source: SCAN, MEMORY USAGE."""
         keys, size_bytes = 0, 0
         unadopted: list[str] = []
         for names in self._scan():
-            with redis_errors(self._town.where):
+            with redis_errors(self._where):
                 pipeline = self._client.pipeline(transaction=False)
                 for name in names:
                     pipeline.memory_usage(name)
@@ -60,12 +59,12 @@ class Legacy:
 
     def drop(self) -> LegacyKeys:
         """Delete them all; returns what was there. LegacyKeptError where `verify` finds something: nothing was deleted."""
-        findings = self._town.verify().findings
+        findings = self._upkeep.verify().findings
         if findings:
-            raise LegacyKeptError(self._town.name, findings)
+            raise LegacyKeptError(self._name, findings)
         found = self.look()
         for names in self._scan():
-            with redis_errors(self._town.where):
+            with redis_errors(self._where):
                 self._client.unlink(*names)
         return found
 
@@ -74,13 +73,13 @@ class Legacy:
         key = name.decode(errors="replace").removeprefix(self._keys.legacy(""))
         if key.startswith(self._keys.task("")):
             # As the old keys call it, also where ours have a hash tag or another name.
-            key = f"tt:{self._town.old_name}{key.removeprefix(self._keys.prefix)}"
+            key = f"tt:{self._old_name}{key.removeprefix(self._keys.prefix)}"
         old = self._old_keys.kind_of(key)
         return old.id if old is not None and old.kind is KeyKind.TASK else None
 
     def _scan(self) -> Iterator[list[bytes]]:
         """The names, in batches of 1 to LEGACY_KEYS_COUNT, each once. They are gathered first, because they may be deleted."""
-        with redis_errors(self._town.where):
+        with redis_errors(self._where):
             found = self._client.scan_iter(match=f"{self._keys.legacy('')}*", count=LEGACY_KEYS_COUNT)
             names = sorted(set(found))
         for start in range(0, len(names), LEGACY_KEYS_COUNT):

@@ -37,14 +37,14 @@ from ledger import (
     WrongExpectedVersionError,
     task_id_of_alias,
 )
-from projections import Lease, LiveBoard, SetAside, new_holder, no_garbage_collection
+from projections import Lease, SetAside, new_holder, no_garbage_collection
+from town.backend import Backend
 from town.migration.old_reader import SCAN_KEYS_COUNT, OldReader
 from town.migration.old_records import OldTask, adopted, newest, read_record
 from town.migration.survey import Entry, Irregular, MigrationProgress, Outlook, Skipped, Survey, batches
 
 if TYPE_CHECKING:
     from town.server.connection import Connection
-    from town.town import Town
 
 ADOPT_ATTEMPTS_MAX: Final = 20
 MIGRATION_WAIT_SECONDS_MAX: Final = 600.0
@@ -100,19 +100,20 @@ class _Written(NamedTuple):
 
 
 class Migration:
-    """Takes the old tasks of `town` into its ledger. `source` is another server that they are read from, and left in."""
+    """Takes the old tasks of a town into its ledger. `source` is another server that they are read from, and left in."""
 
-    def __init__(self, town: Town, *, source: Connection | None = None) -> None:
-        self._town = town
-        self._client = town.connection.client
-        self._keys = town.keys
-        self._store = town.store
-        self._where = town.where
-        self._live = LiveBoard(self._client, self._keys, where=self._where)
+    def __init__(self, backend: Backend, *, source: Connection | None = None) -> None:
+        self._backend = backend
+        self._client = backend.client
+        self._keys = backend.keys
+        self._store = backend.store
+        self._live = backend.live
+        self._upkeep = backend.upkeep
+        self._where = backend.where
         self._lease = Lease(self._client, self._keys, holder=new_holder(), name=LEASE_NAME, where=self._where)
         self._aside = SetAside(self._client, self._keys, where=self._where)
         self._is_elsewhere = source is not None
-        read_from = town.connection if source is None else source
+        read_from = backend if source is None else source
         self._reader = OldReader(read_from.client, where=read_from.where)
         self._survey = self._new_survey()
         self._known: list[tuple[str, str]] = []
@@ -122,10 +123,10 @@ class Migration:
         return Survey(
             self._reader,
             self._keys,
-            old_name=self._town.old_name,
+            old_name=self._backend.old_name,
             store=self._store,
             live=self._live,
-            checkpoint=self._town.projector.checkpoints.position,
+            checkpoint=self._upkeep.projector.checkpoints.position,
             is_elsewhere=self._is_elsewhere,
         )
 
@@ -134,7 +135,7 @@ class Migration:
         self._survey = self._new_survey()
         with no_garbage_collection():
             self._survey.look(progress=progress)
-        return self._survey.outlook(is_projected_anew=self._town.find_outdated() is not None)
+        return self._survey.outlook(is_projected_anew=self._upkeep.find_outdated() is not None)
 
     def run(
         self, *, progress: MigrationProgress | None = None, on_wait: Callable[[], None] | None = None
@@ -186,12 +187,12 @@ class Migration:
         """Have snapshots and views as the ledger says; whether they were built anew, and how many keys set aside for it."""
         if not self._survey.overwritten:
             try:
-                self._town.catch_up()
+                self._upkeep.catch_up()
             except OutdatedProjectionError:
-                return True, self._town.rebuild().set_aside
+                return True, self._upkeep.rebuild().set_aside
             return False, 0
         # The rebuild first, which the next command finishes where this one is killed. It leaves records of removed tasks.
-        set_aside = self._town.rebuild().set_aside
+        set_aside = self._upkeep.rebuild().set_aside
         return True, set_aside + len(self._aside.strays(dict.fromkeys(self._survey.overwritten)))
 
     def _adopt_all(self, progress: MigrationProgress | None) -> list[_Written]:
@@ -237,7 +238,7 @@ class Migration:
                 continue
             if not positions:
                 return _Written((), 0, 0)
-            self._town.catch_up(positions[-1])
+            self._upkeep.catch_up(positions[-1])
             return _Written((positions[0], positions[-1]), len(positions), self._set_aside(batch.keys))
         raise AssertionError("the last attempt returns or raises")
 
@@ -278,7 +279,7 @@ class Migration:
             part,
             [entry.id for entry in part if entry.id in found and self._survey.has_something_in_our_place(entry)],
             [
-                NewEvent(task=id_, version=1, actor=self._town.actor, command=command, data=fact)
+                NewEvent(task=id_, version=1, actor=self._backend.actor, command=command, data=fact)
                 for id_, fact in facts.items()
             ],
             dict.fromkeys(guarded, 0),

@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Final, cast
 
-from ledger import OldRecord, ReplyTooLargeError, exchange, raise_error, redis_errors
+from ledger import BEGINNING, OldRecord, ReplyTooLargeError, exchange, raise_error, redis_errors
+from town.backend import Backend
+from town.migration.old_records import OldKeys
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -118,3 +120,11 @@ def _record(key: str, content: bytes | list[bytes]) -> OldRecord | str:
         return OldRecord(key, "hash", dict(zip(texts, texts, strict=True)))
     except UnicodeDecodeError:
         return "it holds bytes that are no UTF-8"
+
+
+def has_old_tasks(backend: Backend, *, calls_max: int = 1) -> bool:
+    """Whether a town without events has tasks from before the ledger, as far as `calls_max` calls tell. Source: SCAN."""
+    if backend.store.end() != BEGINNING:
+        return False
+    reader = OldReader(backend.client, where=backend.where)
+    return reader.find_task(OldKeys(backend.old_name).is_task, calls_max=calls_max)

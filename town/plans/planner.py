@@ -7,7 +7,7 @@ decided goes through `Writer` in one append; where another writer was first, all
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -21,7 +21,8 @@ from ledger import (
     TaskMoved,
     WishedTask,
 )
-from projections import LiveBoard, no_garbage_collection
+from projections import no_garbage_collection
+from town.backend import Backend
 from town.errors import PlanChangedError, PlanMissingError
 from town.plans.file import BYTE_ORDER_MARK, PlanFile, read_plan_bytes, read_plan_file, write_plan_file
 from town.plans.plan import BRING_BACK, Plan, PlanFault, PlannedTask, find_circles, is_uuid, quoted, read_plan
@@ -30,6 +31,8 @@ from town.plans.receipts import PlanChange, PlanComparison, PlanKept, PullChange
 from town.plans.text import Outline, edited, rendered
 from town.plans.toml import parse_plan
 from town.plans.wishes import Kept, wish
+from town.reading.present import Present
+from town.reading.references import References
 from town.writer import Decided, Decisions, Writer, decide_wishes
 
 PULL_ATTEMPTS_MAX: Final = 5
@@ -66,20 +69,14 @@ class Planner:
 
     def __init__(
         self,
-        live: LiveBoard,
-        writer: Writer,
-        *,
-        town: str,
-        actor: str,
-        ids_of_aliases: Callable[[Sequence[str]], Mapping[str, str]],
-        catch_up: Callable[[], Position],
+        backend: Backend,
     ) -> None:
-        self._live = live
-        self._ids_of_aliases = ids_of_aliases
-        self._writer = writer
-        self._town = town
-        self._actor = actor
-        self._catch_up = catch_up
+        self._live = backend.live
+        self._ids_of_aliases = References(Present(backend), town=backend.name).ids_of_aliases
+        self._writer = Writer(backend)
+        self._town = backend.name
+        self._actor = backend.actor
+        self._catch_up = backend.upkeep.catch_up
 
     def find_faults(self, plan: Plan) -> list[PlanFault]:
         """What is wrong with the plan's names in the town: two ids of one task, and parents that are not there."""
@@ -161,7 +158,7 @@ class Planner:
         uuids = [task.id.lower() for task in plan.tasks if is_uuid(task.id)]
         outside = plan.parents_outside()
         # Only what the ledger knows as a task's own id is one; anything else is an alias, whatever it looks like.
-        known = {task for task, head in zip(uuids, self._writer.load_many(uuids), strict=True) if head[1]}
+        known = {task for task, head in zip(uuids, self._writer.loader.load_many(uuids), strict=True) if head[1]}
         aliases = [task.id for task in plan.tasks if task.id.lower() not in known]
         ids = self._ids_of_aliases([*aliases, *(name for name in outside if not is_uuid(name))])
         tasks = [ids.get(planned.id) or planned.id.lower() for planned in plan.tasks]
@@ -169,7 +166,7 @@ class Planner:
         index |= {planned.id: task for planned, task in zip(plan.tasks, tasks, strict=True)}
         parents = [None if planned.parent is None else index[planned.parent] for planned in plan.tasks]
         wanted = list(dict.fromkeys([*tasks, *(parent for parent in parents if parent is not None)]))
-        return _Found(tasks, parents, dict(zip(wanted, self._writer.load_many(wanted), strict=True)))
+        return _Found(tasks, parents, dict(zip(wanted, self._writer.loader.load_many(wanted), strict=True)))
 
     def _wishes(
         self, plan: Plan, found: _Found, *, is_forced: bool
@@ -208,7 +205,7 @@ class Planner:
                     parents.append(parent)
             unseen = [task for task in dict.fromkeys(parents) if task not in above and task not in wishes]
             missing = [task for task in unseen if task not in found.states]
-            found.states.update(zip(missing, self._writer.load_many(missing), strict=True))
+            found.states.update(zip(missing, self._writer.loader.load_many(missing), strict=True))
         return above
 
     def _refuse_circles(self, file: PlanFile, found: _Found, above: Mapping[str, str]) -> None:

@@ -12,22 +12,24 @@ from town.errors import MomentError
 from town.reading.event_filter import EVERY_EVENT, EventFilter, Holders
 from town.reading.local_zone import in_local_zone
 from town.reading.moment import Moment, parse_moment
+from town.reading.references import References
 
 FOLLOW_BLOCK_MS: Final = 1_000
 EVENTS_COUNT: Final = 20
 
 
 class EventReader:
-    """Reads one town's ledger for people; tasks are named by id here."""
+    """Reads one town's ledger for people. Without `references`, tasks are named by id alone."""
 
-    def __init__(self, store: EventStore) -> None:
+    def __init__(self, store: EventStore, references: References | None = None) -> None:
         self._store = store
+        self._references = references
 
     def end(self) -> Position:
         """The position of the last event; BEGINNING where there is none."""
         return self._store.end()
 
-    def events(
+    def last(
         self,
         wanted: EventFilter = EVERY_EVENT,
         *,
@@ -37,6 +39,7 @@ class EventReader:
         until: Moment | str | None = None,
     ) -> list[RecordedEvent]:
         """The last `count` events that match (None: all), oldest first; of one `task`, from `since` to `until`, both in."""
+        task = self._id(task)
         after = BEGINNING if since is None else self._position_before(since)
         upto = self._store.end() if until is None else self.position_at(until)
         if count == 0 or upto <= after:
@@ -68,8 +71,11 @@ class EventReader:
     ) -> Iterator[list[RecordedEvent]]:
         """As `follow`, a list at a time, which is empty at least once in FOLLOW_BLOCK_MS where nothing comes.
 
-        So the caller has a turn to stop.
+        So the caller has a turn to stop. TaskNotFoundError at the call.
         """
+        return self._batches(wanted, self._id(task), after)
+
+    def _batches(self, wanted: EventFilter, task: str | None, after: Position | None) -> Iterator[list[RecordedEvent]]:
         position = self._store.end() if after is None else after
         holders = Holders()
         if wanted.agent is not None:
@@ -125,6 +131,11 @@ class EventReader:
             return self._store.end_at(to_ms(asked) - 1)
         number = self.position_at(asked).seq
         return self._store.position_of(number - 1) or BEGINNING
+
+    def _id(self, task: str | None) -> str | None:
+        if task is None or self._references is None:
+            return task
+        return self._references.resolve(task, is_removed_too=True)
 
     def _read_back(self, *, after: Position, upto: Position) -> Iterator[RecordedEvent]:
         """Events newest first, from `upto` down to just after `after`."""

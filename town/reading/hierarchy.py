@@ -7,18 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import takewhile
-from typing import TYPE_CHECKING, Final, cast
+from typing import Final
 
 from msgspec import Struct
 
-from ledger import Keys, State, Task, redis_errors
-from projections import Board, LiveBoard, TaskFilter
+from ledger import State, Task
+from projections import Board, LiveBoard
 
-if TYPE_CHECKING:
-    from redis import Redis
-
-PARENTS_PER_READ_MAX: Final = 500
-_OPEN_STATES: Final = tuple(state for state in State if not state.is_terminal)
+OPEN_STATES: Final = tuple(state for state in State if not state.is_terminal)
 
 
 class Branch(Struct, frozen=True):
@@ -29,55 +25,20 @@ class Branch(Struct, frozen=True):
     children: Mapping[State, int]
 
 
-class Hierarchy:
-    """One town's parents and children, as its views are now."""
-
-    def __init__(self, client: Redis, keys: Keys, live: LiveBoard, *, where: str = "redis") -> None:
-        self._client = client
-        self._keys = keys
-        self._live = live
-        self._where = where
-
-    def count_open_children(self, task: str) -> int:
-        """How many tasks right below `task` are open."""
-        if not self._live.count_children(task):
-            return 0
-        return sum(self._live.page(TaskFilter(state=state, parent=task), limit=0).total for state in _OPEN_STATES)
-
-    def below(self, task: str) -> list[Task]:
-        """All tasks below `task`, a parent before its children, and those of one parent oldest first."""
-        found: dict[str, Task] = {}
-        level = [task]
-        while level:
-            ids = [child for child in self._children(level) if child not in found and child != task]
-            tasks = self._live.get_listed(ids)
-            found |= {each.id: each for each in tasks}
-            level = [each.id for each in tasks]
-        return list(found.values())
-
-    def tree(self, root: Task | None = None) -> list[Branch]:
-        """`root` and all below it; without it the whole town. A task comes right before those below it."""
-        if root is None:
-            return grow(self._live.page().tasks)
-        return grow([root, *self.below(root.id)], root=root.id)
-
-    def _children(self, parents: Sequence[str]) -> list[str]:
-        """The ids of the tasks right below any of `parents`, oldest first. Source: SUNION, ZMSCORE."""
-        found: list[str] = []
-        for start in range(0, len(parents), PARENTS_PER_READ_MAX):
-            keys = [self._keys.view("parent", parent) for parent in parents[start : start + PARENTS_PER_READ_MAX]]
-            with redis_errors(self._where):
-                found += [each.decode() for each in cast("set[bytes]", self._client.sunion(keys))]
-        if not found:
-            return []
-        with redis_errors(self._where):
-            numbers = cast("list[float | None]", self._client.zmscore(self._keys.view("created"), found))
-        order = dict(zip(found, numbers, strict=True))
-        return sorted(found, key=lambda task: (order[task] or 0, task))
+def below(board: LiveBoard, task_id: str) -> list[Task]:
+    """All tasks below this one, a parent before its children, and those of one parent oldest first."""
+    found: dict[str, Task] = {}
+    level = [task_id]
+    while level:
+        ids = [child for child in board.children_of(level) if child not in found and child != task_id]
+        tasks = board.get_listed(ids)
+        found |= {each.id: each for each in tasks}
+        level = [each.id for each in tasks]
+    return list(found.values())
 
 
 def tree_on(board: Board, root: Task | None = None) -> list[Branch]:
-    """As `Hierarchy.tree`, of a board in memory. Pure."""
+    """`root` and all below it, of a board in memory; without it the whole board. A task comes right before those below it. Pure."""
     tasks = board.page().tasks
     if root is None:
         return grow(tasks)

@@ -7,18 +7,16 @@ work. The move is guarded by the version that was looked at, so of several recla
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from msgspec import Struct
 
-from ledger import EventStore, Keys, RequeueTask, State, Task, WrongExpectedVersionError, redis_errors
-from projections import LiveBoard, TaskFilter
+from ledger import RequeueTask, State, Task, WrongExpectedVersionError, check_name, redis_errors
+from projections import TaskFilter
+from town.backend import Backend
 from town.runs.heartbeat import is_beating
 from town.runs.run_mark import RunMark, mark_of
 from town.writer import Receipt, Writer
-
-if TYPE_CHECKING:
-    from redis import Redis
 
 
 class LostTask(Struct, frozen=True):
@@ -36,25 +34,39 @@ class LostTask(Struct, frozen=True):
 class Reclaimer:
     """Finds and moves the lost tasks of one town."""
 
-    def __init__(
-        self, client: Redis, store: EventStore, live: LiveBoard, writer: Writer, keys: Keys, *, where: str
-    ) -> None:
-        self._client = client
-        self._store = store
-        self._live = live
-        self._writer = writer
-        self._keys = keys
-        self._where = where
+    def __init__(self, backend: Backend) -> None:
+        self._client = backend.client
+        self._keys = backend.keys
+        self._where = backend.where
+        self._store = backend.store
+        self._live = backend.live
+        self._upkeep = backend.upkeep
+        self._writer = Writer(backend)
 
-    def find(self, *, older_than_seconds: float = 0) -> list[LostTask]:
-        """The lost tasks, oldest first, whose runs began longer ago than that. Nothing is written."""
+    def lost_tasks(self, *, from_agent: str | None = None, older_than_seconds: float = 0) -> list[LostTask]:
+        """Running tasks whose runner has no heartbeat, oldest first; of one agent, of runs that began longer ago than that."""
+        holder = None if from_agent is None else check_name(from_agent, "agent name")
+        self._upkeep.catch_up()
         now_ms = self._now_ms()
         running = self._live.page(TaskFilter(state=State.RUNNING)).tasks
         found = (self._look_at(task, now_ms) for task in running if task.damaged_at is None)
-        return [lost for lost in found if lost is not None and lost.age_ms >= older_than_seconds * 1_000]
+        return [
+            lost
+            for lost in found
+            if lost is not None
+            and lost.age_ms >= older_than_seconds * 1_000
+            and holder in (None, lost.task.assigned_to)
+        ]
 
-    def move(self, lost: list[LostTask], *, agent: str | None) -> Iterator[tuple[LostTask, Task | None]]:
-        """Put each back into the backlog, or give it to `agent`; (it, the task now). None where it changed meanwhile."""
+    def reclaim(
+        self, *, agent: str | None = None, from_agent: str | None = None, older_than_seconds: float = 0
+    ) -> list[tuple[LostTask, Task | None]]:
+        """Put lost tasks back into the backlog, or give them to `agent`: (it, the task now), None where it changed meanwhile."""
+        agent = None if agent is None else check_name(agent, "agent name")
+        lost = self.lost_tasks(from_agent=from_agent, older_than_seconds=older_than_seconds)
+        return list(self._move(lost, agent))
+
+    def _move(self, lost: list[LostTask], agent: str | None) -> Iterator[tuple[LostTask, Task | None]]:
         for each in lost:
             try:
                 yield each, self._move_one(each, agent).task

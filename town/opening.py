@@ -1,0 +1,67 @@
+"""Opening: from a folder to a town whose server answers, for everybody who works on one."""
+
+from __future__ import annotations
+
+import getpass
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ledger import InvalidValueError, Keys, check_name
+from town.backend import Backend
+from town.folder.search import FoundFolder, find
+from town.folder.settings import Settings, read_settings, start_of_search
+from town.server.connection import Connection, connect
+
+
+class OpenTown:
+    """A town that was opened: its folder and why it is that one, the connection to its server, and what rooms are given."""
+
+    def __init__(self, connection: Connection, *, found: FoundFolder, settings: Settings, actor: str) -> None:
+        self.found = found
+        self.connection = connection
+        self.backend = Backend(
+            connection.client,
+            Keys(settings.name, settings.redis.hash_tag),
+            folder=found.folder,
+            actor=actor,
+            old_name=settings.old_name,
+            where=connection.where,
+        )
+
+
+def open_town(path: Path | str | None = None, *, actor: str | None = None, is_starting: bool = True) -> OpenTown:
+    """The town of the nearest folder upwards from `path` (None: TT_TOWN, then the current folder).
+
+    Its own server is started when it is down, unless `is_starting` is False. `actor` is who acts; None takes TT_ACTOR,
+    then the login name. TownNotFoundError, SettingsError, StoreUnavailableError. Whoever opens it closes the connection.
+    """
+    found = find(start_of_search(path))
+    settings = read_settings(found.folder)
+    checked_actor = current_actor(actor)
+    connection = connect(found.folder, settings, is_starting=is_starting)
+    return OpenTown(connection, found=found, settings=settings, actor=checked_actor)
+
+
+@contextmanager
+def opened(path: Path | str | None = None, *, actor: str | None = None, is_starting: bool = True) -> Iterator[OpenTown]:
+    """As `open_town`, and closed afterwards."""
+    town = open_town(path, actor=actor, is_starting=is_starting)
+    try:
+        yield town
+    finally:
+        town.connection.close()
+
+
+def current_actor(actor: str | None = None) -> str:
+    """Who acts: `actor`, else TT_ACTOR, else the login name. InvalidValueError where there is none of these."""
+    named = actor if actor is not None else os.environ.get("TT_ACTOR")
+    if named is None:
+        try:
+            named = getpass.getuser()
+        except (OSError, KeyError) as error:
+            raise InvalidValueError(
+                "actor", "is unknown: there is no login name", "Set TT_ACTOR or pass --actor."
+            ) from error
+    return check_name(named, "actor")

@@ -1,0 +1,87 @@
+"""Past: a town's board as it was, from the ledger alone. It is also what answers where views cannot.
+
+Of one task its history is read, which takes as long in any town; for what needs all tasks the town is folded, once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Final
+
+from ledger import BEGINNING, Position, RecordedEvent, Task
+from projections import Board, DayStats, fold_stats, fold_task, replay
+from town.backend import Backend
+from town.reading.hierarchy import Branch, tree_on
+
+PREFIX_TASKS_MAX: Final = 100
+"""Of more tasks that begin with a prefix, no history is read one by one: it is quicker to fold the town."""
+
+
+class Past:
+    """What `Present` answers, as of the event at `upto`; BEGINNING shows the town empty.
+
+    `is_now` is for who is shown the present, where views cannot tell it.
+    """
+
+    def __init__(self, backend: Backend, upto: Position, *, is_now: bool = False) -> None:
+        self.then = None if is_now else upto
+        """The position that errors name."""
+        self._store = backend.store
+        self._live = backend.live
+        self._upto = upto
+
+    @cached_property
+    def board(self) -> Board:
+        """All tasks at that position, folded from the ledger. LedgerDamagedError."""
+        return Board() if self._upto == BEGINNING else replay(self._store, upto=self._upto)
+
+    def end(self) -> Position:
+        """The position whose board this is."""
+        return self._upto
+
+    def knows(self, task_id: str) -> bool:
+        """Whether the ledger had events of a task with this id, which may have been removed."""
+        return bool(self.history(task_id))
+
+    def load(self, task_id: str) -> Task | None:
+        """The task; None where it was not there."""
+        return fold_task(self.history(task_id))
+
+    def has(self, task_id: str) -> bool:
+        """Whether the task was there."""
+        return self.load(task_id) is not None
+
+    def find(self, prefix: str, *, limit: int, is_removed_too: bool = False) -> list[str]:
+        """Up to `limit` ids that begin with `prefix`, in order; where there are none, those of removed tasks, if wished."""
+        ids = self._store.find_tasks(prefix, limit=PREFIX_TASKS_MAX)
+        if len(ids) == PREFIX_TASKS_MAX:
+            board = self.board
+            known = [task_id for task_id in board.removed if task_id.startswith(prefix)]
+            return board.find(prefix, limit=limit) or (sorted(known)[:limit] if is_removed_too else [])
+        found = [task_id for task_id in ids if self.has(task_id)]
+        if not found and is_removed_too:
+            found = [task_id for task_id in ids if self.knows(task_id)]
+        return found[:limit]
+
+    def find_aliases(self, aliases: Sequence[str]) -> dict[str, str]:
+        """Alias -> id of those of `aliases` whose task was adopted, is still there, and had the alias then."""
+        found = self._live.find_aliases(aliases)
+        return {alias: task_id for alias, task_id in found.items() if self.has(task_id)}
+
+    def find_removed_alias(self, alias: str) -> str | None:
+        """The id of the adopted task that had this alias, also where it was removed since."""
+        task = self.board.find_alias(alias)
+        return None if task is None else task.id
+
+    def history(self, task_id: str) -> list[RecordedEvent]:
+        """The events of a task until then, oldest first."""
+        return [recorded for recorded in self._store.history(task_id) if recorded.position <= self._upto]
+
+    def tree(self, root: Task | None) -> list[Branch]:
+        """`root` and all below it; None is the whole town. A task comes right before those below it."""
+        return tree_on(self.board, root)
+
+    def count_days(self, days: Sequence[str]) -> list[DayStats]:
+        """What was created, completed and failed on each of these days and by whom."""
+        return fold_stats(self._store, days, upto=self._upto)

@@ -1,0 +1,81 @@
+"""Present: a town's board as it is now, from snapshots and views that were caught up first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ledger import Position, RecordedEvent, SnapshotDamagedError, Task
+from projections import DayStats, LiveBoard, TaskFilter, read_stats
+from town.backend import Backend
+from town.reading.hierarchy import OPEN_STATES, Branch, below, grow
+from town.reading.loading import Loader
+
+
+class Present:
+    """What `Past` answers, as of the checkpoint. What `board` says raises ViewsIncompleteError where views lost tasks."""
+
+    then: Position | None = None
+    """The position that errors name; of now there is none."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self._store = backend.store
+        self._loader = Loader(backend)
+        self.board: LiveBoard = backend.live
+
+    def end(self) -> Position:
+        """The position of the ledger's last event."""
+        return self._store.end()
+
+    def knows(self, task_id: str) -> bool:
+        """Whether the ledger has events of a task with this id, which may be removed."""
+        return self._store.head(task_id)[0] > 0
+
+    def load(self, task_id: str) -> Task | None:
+        """The task; folded from its history where its snapshot is lost. None where it was removed."""
+        try:
+            return self._loader.load(task_id)[0]
+        except SnapshotDamagedError:
+            return self.board.fold_lost(task_id)
+
+    def has(self, task_id: str) -> bool:
+        """Whether the task is there. SnapshotDamagedError."""
+        return self.board.get(task_id) is not None
+
+    def find(self, prefix: str, *, limit: int, is_removed_too: bool = False) -> list[str]:
+        """Up to `limit` ids that begin with `prefix`, in order; where there are none, those of removed tasks, if wished."""
+        found = self.board.find(prefix, limit=limit)
+        return found if found or not is_removed_too else self._store.find_tasks(prefix, limit=limit)
+
+    def find_aliases(self, aliases: Sequence[str]) -> dict[str, str]:
+        """Alias -> id of those of `aliases` whose task was adopted; the others' ids are computed."""
+        return self.board.find_aliases(aliases)
+
+    def find_removed_alias(self, alias: str) -> str | None:  # noqa: ARG002 - as `Past` has it
+        """Nothing: where an adopted task was removed, its alias is free."""
+        return None
+
+    def history(self, task_id: str) -> list[RecordedEvent]:
+        """All events of a task, oldest first."""
+        return self._store.history(task_id)
+
+    def tree(self, root: Task | None) -> list[Branch]:
+        """`root` and all below it; None is the whole town. A task comes right before those below it."""
+        if root is None:
+            return grow(self.board.page().tasks)
+        return grow([root, *self.below(root.id)], root=root.id)
+
+    def below(self, task_id: str) -> list[Task]:
+        """All tasks below this one, a parent before its children, and those of one parent oldest first."""
+        return below(self.board, task_id)
+
+    def count_open_children(self, task_id: str) -> int:
+        """How many tasks right below this one are open."""
+        if not self.board.count_children(task_id):
+            return 0
+        return sum(self.board.page(TaskFilter(state=state, parent=task_id), limit=0).total for state in OPEN_STATES)
+
+    def count_days(self, days: Sequence[str]) -> list[DayStats]:
+        """What was created, completed and failed on each of these days and by whom."""
+        backend = self._backend
+        return read_stats(backend.client, backend.keys, days, where=backend.where)

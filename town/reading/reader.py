@@ -1,0 +1,206 @@
+"""Reader: every question about a town's board, as it is now or as it was at a moment, through the same code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import timedelta
+from typing import TypeVar
+
+from msgspec.structs import replace
+
+from ledger import (
+    BEGINNING,
+    TIME_MS_MAX,
+    OutdatedProjectionError,
+    Position,
+    RecordedEvent,
+    State,
+    Step,
+    Task,
+    TaskDamagedError,
+    TaskNotFoundError,
+    ViewsIncompleteError,
+    check_name,
+    check_tag,
+    steps,
+)
+from projections import EVERY_TASK, DayStats, Page, TaskFilter, encode_snapshot
+from town.backend import Backend
+from town.reading.damage import damage_of, find_flaws
+from town.reading.event_reader import EventReader
+from town.reading.hierarchy import Branch
+from town.reading.moment import Moment
+from town.reading.past import Past
+from town.reading.present import Present
+from town.reading.references import References
+
+Answer = TypeVar("Answer")
+
+
+class Noted:
+    """What is to be told to who was shown an answer: how it came about, and what is wrong with it."""
+
+    def __init__(self) -> None:
+        self.outdated: OutdatedProjectionError | None = None
+        """Set where an older program projected the town, so that what was read was folded from the ledger, which takes longer."""
+        self.incomplete: ViewsIncompleteError | None = None
+        """Set where the views do not hold every task, so that what was read was folded from the ledger."""
+        self.damaged: dict[str, Task] = {}
+        """The damaged tasks among what was read, by id: they are shown as they were before an event that no command can make."""
+
+
+class Reader:
+    """One town's board: as of now, or with `then` as of the event at that position.
+
+    Tasks are named by id, by a unique prefix of it, or by alias. `noted` keeps what is to be told of all answers.
+    """
+
+    def __init__(self, backend: Backend, *, then: Position | None = None, noted: Noted | None = None) -> None:
+        self._backend = backend
+        self._present = Present(backend)
+        self._past = None if then is None else Past(backend, then)
+        self.noted = Noted() if noted is None else noted
+
+    @property
+    def then(self) -> Position | None:
+        """The position whose board is shown; None is now."""
+        return None if self._past is None else self._past.then
+
+    def task(self, task: str) -> Task:
+        """One task; TaskNotFoundError, TaskAmbiguousError."""
+
+        def ask(board: Present | Past) -> Task:
+            found = board.load(self._resolve(board, task))
+            if found is None:
+                raise TaskNotFoundError(task, then=board.then)
+            return found
+
+        return self._note([self._ask(ask)])[0]
+
+    def find_task(self, task_id: str) -> Task | None:
+        """The task with this id; None where it is not there, as where a parent was removed."""
+        found = self._ask(lambda board: board.load(task_id))
+        return None if found is None else self._note([found])[0]
+
+    def snapshot_json(self, task: str) -> bytes:
+        """The task's JSON as any Redis client reads it. TaskNotFoundError."""
+        return encode_snapshot(self.task(task))
+
+    def page(self, wanted: TaskFilter = EVERY_TASK, *, offset: int = 0, limit: int | None = None) -> Page:
+        """The tasks that match, oldest first, from `offset`, at most `limit`. A filter's parent may be a prefix or alias."""
+        assert offset >= 0
+        assert limit is None or limit >= 0
+        wanted = replace(
+            wanted,
+            agent=None if wanted.agent is None else check_name(wanted.agent, "agent name"),
+            tag=None if wanted.tag is None else check_tag(wanted.tag),
+        )
+
+        def ask(board: Present | Past) -> Page:
+            parent = None if wanted.parent is None else self._resolve(board, wanted.parent)
+            return board.board.page(replace(wanted, parent=parent), offset=offset, limit=limit)
+
+        return self._note_page(self._ask(ask))
+
+    def backlog(self, *, offset: int = 0, limit: int | None = None) -> Page:
+        """The pending tasks that nobody has, oldest first."""
+        return self._note_page(self._ask(lambda board: board.board.backlog(offset=offset, limit=limit)))
+
+    def tree(self, task: str | None = None) -> list[Branch]:
+        """A task and all below it, or the whole town: each right before those below it, siblings oldest first."""
+
+        def ask(board: Present | Past) -> list[Branch]:
+            return board.tree(None if task is None else self.task(task))
+
+        branches = self._ask(ask)
+        self._note([branch.task for branch in branches])
+        return branches
+
+    def current(self, agent: str) -> Task | None:
+        """The agent's running task, else its oldest assigned one, else None."""
+        for state in (State.RUNNING, State.ASSIGNED):
+            tasks = self.page(TaskFilter(state=state, agent=agent), limit=1).tasks
+            if tasks:
+                return tasks[0]
+        return None
+
+    def count_states(self) -> dict[State, int]:
+        """How many tasks are in each state; all states are there."""
+        return self._ask(lambda board: board.board.count_states())
+
+    def count_agents(self) -> dict[str, dict[State, int]]:
+        """Agent -> how many tasks it has or had in each state; agents sorted, absent states are 0."""
+        return self._ask(lambda board: board.board.count_agents())
+
+    def history(self, task: str) -> list[Step]:
+        """All events of a task, oldest first, with what each changed; of a removed task too. TaskNotFoundError."""
+
+        def ask(board: Present | Past) -> list[RecordedEvent]:
+            return board.history(self._resolve(board, task, is_removed_too=True))
+
+        events = self._ask(ask)
+        if not events:
+            raise TaskNotFoundError(task, then=self.then)
+        return steps(events)
+
+    def stats(self, *, agent: str | None = None, since: Moment | str | None = None) -> list[DayStats]:
+        """What was created, completed and failed on each day (UTC) and by whom, days and agents in order."""
+        store = self._backend.store
+        first = store.start() if since is None else EventReader(store).first_after(since)
+
+        def ask(board: Present | Past) -> list[DayStats]:
+            end = board.end()
+            if end.ms > TIME_MS_MAX:
+                # No command can make what lies there, and nothing of it counts.
+                end = store.end_at(TIME_MS_MAX)
+            if BEGINNING in (first, end):
+                return []
+            span = (end.time.date() - first.time.date()).days
+            return board.count_days(
+                [(first.time.date() + timedelta(days=number)).isoformat() for number in range(span + 1)]
+            )
+
+        return [each for each in self._ask(ask) if agent in (None, each.agent)]
+
+    def damage_of(self, task: Task) -> TaskDamagedError | None:
+        """What is wrong with a damaged task, and at which position; None where nothing is."""
+        return damage_of(self._backend.store, task)
+
+    def find_flaws(self, events: Iterable[RecordedEvent]) -> dict[str, str]:
+        """Position -> what is wrong, of those events that no command can make, as far as the tasks of now tell."""
+        return find_flaws(events, self._backend.live.get_sound)
+
+    @property
+    def lost_snapshots(self) -> frozenset[str]:
+        """The tasks among what was read whose snapshot is lost, so that they were folded from their history."""
+        return frozenset(self._backend.live.lost)
+
+    def _ask(self, question: Callable[[Present | Past], Answer]) -> Answer:
+        """The answer; from the board folded from the ledger, where views cannot tell of now."""
+        if self._past is not None:
+            return question(self._past)
+        try:
+            self._backend.upkeep.catch_up()
+        except OutdatedProjectionError as outdated:
+            self.noted.outdated = outdated
+            return question(self._folded())
+        try:
+            return question(self._present)
+        except ViewsIncompleteError as gap:
+            self.noted.incomplete = gap
+            return question(self._folded())
+
+    def _folded(self) -> Past:
+        return Past(self._backend, self._backend.store.end(), is_now=True)
+
+    def _resolve(self, board: Present | Past, task: str, *, is_removed_too: bool = False) -> str:
+        return References(board, town=self._backend.name).resolve(task, is_removed_too=is_removed_too)
+
+    def _note_page(self, page: Page) -> Page:
+        self._note(page.tasks)
+        return page
+
+    def _note(self, tasks: Sequence[Task]) -> Sequence[Task]:
+        """Keep in mind which of `tasks` are damaged; returns them all."""
+        self.noted.damaged.update({task.id: task for task in tasks if task.damaged_at is not None})
+        return tasks

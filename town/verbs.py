@@ -1,0 +1,234 @@
+"""Verbs: every change of a task that a person or an agent makes. Each decides, appends, and projects what it appended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from ledger import (
+    AssignTask,
+    CancelTask,
+    ClaimTask,
+    Command,
+    CompleteTask,
+    CreateTask,
+    DescribeTask,
+    FailTask,
+    MoveTask,
+    NoteTask,
+    RemoveTask,
+    ReopenTask,
+    RequeueTask,
+    StartTask,
+    TagTask,
+    Task,
+    TaskNotFoundError,
+    check_name,
+    new_task_id,
+)
+from town.backend import Backend
+from town.reading.present import Present
+from town.reading.references import References
+from town.writer import Receipt, Wish, Writer
+
+
+class Verbs:
+    """Changes the tasks of one town, which are named by id, by a unique prefix of it, or by alias.
+
+    With `expected_version` a verb changes a task only while it is at that version: WrongExpectedVersionError. Every verb
+    returns a Receipt, and what it changed is readable when it returns.
+    """
+
+    def __init__(self, backend: Backend) -> None:
+        self._present = Present(backend)
+        self._references = References(self._present, town=backend.name)
+        self._writer = Writer(backend)
+
+    def create(
+        self,
+        description: str,
+        *,
+        agent: str | None = None,
+        tags: Iterable[str] = (),
+        parent: str | None = None,
+        alias: str | None = None,
+        reason: str | None = None,
+    ) -> Receipt:
+        """A new task, pending, or assigned where `agent` is given. With an alias it is made once: again is already true."""
+        new_id = new_task_id()
+        name = None if alias is None else check_name(alias, "alias")
+        given_tags = tuple(tags)
+
+        def wish() -> Wish:
+            guards = {} if parent is None else self._guard_lineage(parent)
+            lineage = tuple(guards)
+            command = CreateTask(
+                task=new_id if name is None else self._references.id_of_alias(name),
+                description=description,
+                tags=given_tags,
+                parent_id=lineage[0] if lineage else None,
+                alias=name,
+                agent=agent,
+                lineage=lineage[1:],
+            )
+            return command, guards
+
+        return self._writer.execute(wish, reason=reason)
+
+    def assign(
+        self, task: str, agent: str, *, reason: str | None = None, expected_version: int | None = None
+    ) -> Receipt:
+        """Give the task to an agent, from another one where it has it."""
+        return self._change(task, lambda id_: AssignTask(task=id_, agent=agent), reason, expected_version)
+
+    def claim(
+        self, task: str, agent: str, *, reason: str | None = None, expected_version: int | None = None
+    ) -> Receipt:
+        """Take a task that nobody has; of several agents at once exactly one gets it, the others TaskHeldError."""
+        return self._change(task, lambda id_: ClaimTask(task=id_, agent=agent), reason, expected_version)
+
+    def start(
+        self,
+        task: str,
+        *,
+        agent: str | None = None,
+        reason: str | None = None,
+        expected_version: int | None = None,
+    ) -> Receipt:
+        """Begin to work; a pending task needs `agent`."""
+        return self._change(task, lambda id_: StartTask(task=id_, agent=agent), reason, expected_version)
+
+    def complete(
+        self,
+        task: str,
+        *,
+        result: str | None = None,
+        agent: str | None = None,
+        with_children: bool = False,
+        is_forced: bool = False,
+        reason: str | None = None,
+        expected_version: int | None = None,
+    ) -> Receipt:
+        """The work is done; a pending task needs `agent`. TaskHasOpenChildrenError, unless one of these says what to do.
+
+        `with_children` completes all open tasks below it too, in one append; those that nobody has for `agent`, else for
+        the task's own. `is_forced` leaves them open.
+        """
+
+        def commands() -> list[Command]:
+            id_ = self._references.resolve(task)
+            below = self._complete_below(id_, agent) if with_children else []
+            open_children = 0 if with_children or is_forced else self._present.count_open_children(id_)
+            return [*below, CompleteTask(task=id_, result=result, agent=agent, open_children=open_children)]
+
+        return self._writer.execute_all(commands, reason=reason, expected_version=expected_version)
+
+    def fail(
+        self,
+        task: str,
+        *,
+        error: str | None = None,
+        agent: str | None = None,
+        reason: str | None = None,
+        expected_version: int | None = None,
+    ) -> Receipt:
+        """The work ended without success; a pending task needs `agent`."""
+        return self._change(task, lambda id_: FailTask(task=id_, error=error, agent=agent), reason, expected_version)
+
+    def cancel(self, task: str, *, reason: str | None = None, expected_version: int | None = None) -> Receipt:
+        """The work is no longer wanted."""
+        return self._change(task, lambda id_: CancelTask(task=id_, reason=reason), None, expected_version)
+
+    def requeue(self, task: str, *, reason: str | None = None, expected_version: int | None = None) -> Receipt:
+        """Put an assigned or running task back into the backlog."""
+        return self._change(task, lambda id_: RequeueTask(task=id_), reason, expected_version)
+
+    def reopen(self, task: str, *, reason: str | None = None, expected_version: int | None = None) -> Receipt:
+        """Make a finished task pending again."""
+        return self._change(task, lambda id_: ReopenTask(task=id_), reason, expected_version)
+
+    def describe(
+        self, task: str, description: str, *, reason: str | None = None, expected_version: int | None = None
+    ) -> Receipt:
+        """Replace the description."""
+        return self._change(task, lambda id_: DescribeTask(task=id_, description=description), reason, expected_version)
+
+    def tag(
+        self,
+        task: str,
+        *,
+        add: Iterable[str] = (),
+        remove: Iterable[str] = (),
+        reason: str | None = None,
+        expected_version: int | None = None,
+    ) -> Receipt:
+        """Add and remove tags."""
+        added, removed = tuple(add), tuple(remove)
+        return self._change(task, lambda id_: TagTask(task=id_, added=added, removed=removed), reason, expected_version)
+
+    def move(
+        self, task: str, parent: str | None, *, reason: str | None = None, expected_version: int | None = None
+    ) -> Receipt:
+        """Put the task below `parent`, or below none. TaskCycleError where `parent` lies below the task."""
+
+        def wish() -> Wish:
+            id_ = self._references.resolve(task)
+            guards = {} if parent is None else self._guard_lineage(parent)
+            lineage = tuple(guards)
+            return MoveTask(task=id_, parent_id=lineage[0] if lineage else None, lineage=lineage[1:]), guards
+
+        return self._writer.execute(wish, reason=reason, expected_version=expected_version)
+
+    def note(self, task: str, text: str, *, expected_version: int | None = None) -> Receipt:
+        """Write down progress."""
+        return self._change(task, lambda id_: NoteTask(task=id_, text=text), None, expected_version)
+
+    def remove(
+        self,
+        task: str,
+        *,
+        is_from_backlog: bool = False,
+        reason: str | None = None,
+        expected_version: int | None = None,
+    ) -> Receipt:
+        """Take the task off the board; its history stays. TaskHasChildrenError."""
+
+        def command(id_: str) -> Command:
+            children = self._present.board.count_children(id_)
+            return RemoveTask(task=id_, children=children, is_from_backlog=is_from_backlog)
+
+        return self._change(task, command, reason, expected_version)
+
+    def assign_all(self, agent: str, *, reason: str | None = None) -> tuple[Task, ...]:
+        """Give the whole backlog to an agent, all or none; returns the tasks it got."""
+        return self._writer.assign_all(agent, reason=reason)
+
+    def _change(
+        self, task: str, command: Callable[[str], Command], reason: str | None, expected_version: int | None
+    ) -> Receipt:
+        """Execute a command on a task that is there, by id, prefix or alias."""
+        return self._writer.execute(
+            lambda: (command(self._references.resolve(task)), {}), reason=reason, expected_version=expected_version
+        )
+
+    def _complete_below(self, task: str, agent: str | None) -> list[Command]:
+        """Commands that complete every open task below `task`, children before their parents."""
+        above, _ = self._writer.loader.load(task)
+        agent = agent or (None if above is None else above.holder)
+        return [
+            CompleteTask(task=each.id, agent=agent if each.holder is None else None)
+            for each in reversed(self._present.below(task))
+            if not each.state.is_terminal
+        ]
+
+    def _guard_lineage(self, parent: str) -> dict[str, int]:
+        """The tasks from `parent` up to its root, in this order, with the versions they were read at."""
+        guards: dict[str, int] = {}
+        current: str | None = self._references.resolve(parent)
+        while current is not None and current not in guards:
+            state, version = self._writer.loader.load(current)
+            if state is None and not guards:
+                raise TaskNotFoundError(parent)
+            guards[current] = version
+            # A removed ancestor ends the chain; it counts, because it may come back.
+            current = None if state is None else state.parent_id
+        return guards
