@@ -4,7 +4,7 @@
 """
 
 from town.connection import Connection, connect, server_url
-from town.consent import TrustReport, grant_trust, look_at_trust
+from town.consent import TrustReport, grant_trust, look_at_trust, place_of_trust
 from town.damage_scan import Damage
 from town.doctor import Check, CheckState, examine
 from town.durability import Durability
@@ -188,6 +188,7 @@ __all__ = [
     "name_ledger",
     "opened_repair",
     "parse_moment",
+    "place_of_trust",
     "read_plan_file",
     "read_settings",
     "register_town",

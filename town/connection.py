@@ -200,19 +200,26 @@ def _open(folder: Path, settings: Settings) -> Connection:
 
 
 def _open_url(url: str) -> Connection:
+    refuse_unfit_url(url)
     where = shown_url(url)
-    scheme, separator, rest = url.partition("://")
-    if not separator or scheme not in _SCHEMES:
-        raise StoreUnavailableError(
-            where, "has a URL of an unknown kind", f"Use {', '.join(f'{s}://' for s in _SCHEMES)}."
-        )
-    _refuse_unknown_options(url, where)
+    scheme, _, rest = url.partition("://")
     try:
         client = client_of_url(f"{_SCHEMES[scheme]}://{rest}", **_options())
     except ValueError as error:
         # Its words may quote a part of the password.
         raise StoreUnavailableError(where, "has a URL that cannot be read", "Correct it.") from error
     return Connection(client, where=where, server=None, socket_path=None)
+
+
+def refuse_unfit_url(url: str) -> None:
+    """StoreUnavailableError for a URL of an unknown kind, or with options that are not listed. Nothing is connected to."""
+    where = shown_url(url)
+    scheme, separator, _ = url.partition("://")
+    if not separator or scheme not in _SCHEMES:
+        raise StoreUnavailableError(
+            where, "has a URL of an unknown kind", f"Use {', '.join(f'{s}://' for s in _SCHEMES)}."
+        )
+    _refuse_unknown_options(url, where)
 
 
 def _refuse_unknown_options(url: str, where: str) -> None:

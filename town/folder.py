@@ -317,7 +317,8 @@ def _read_whole(path: Path, file: int) -> bytes:
 def _parse_toml(path: Path, content: bytes) -> dict[str, object]:
     try:
         return tomllib.loads(content.decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
+        # TOMLDecodeError, UnicodeDecodeError, and Python's own word on a number of thousands of digits.
         raise SettingsError(path, f"is not TOML: {error}") from error
 
 

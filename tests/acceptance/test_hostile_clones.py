@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -230,6 +231,73 @@ def test_trust_needs_a_yes_and_asks_again_when_the_url_changes(clone: Path, outs
     assert outside.port.count() == 0
 
 
+@pytest.mark.parametrize(
+    ("url", "code", "words"),
+    [
+        ("rediss://127.0.0.1:{port}/0?ssl_cert_reqs=none", 1, "?ssl_cert_reqs=none "),
+        ("redis://127.0.0.1:{port}/0?db=7", 1, "?db=7 "),
+        ("redis://mallory@127.0.0.1:{port}", 1, "redis://mallory@127.0.0.1:"),
+        ("redis://127.0.0.1:{port}/@", 1, "cannot be shown"),
+        ("redis://127.0.0.1:{port}#@", 1, "cannot be shown"),
+        ("redis://127.0.0.1:{port}?password=secret", 4, "option that is not known"),
+    ],
+)
+def test_trust_allows_no_more_of_a_url_than_it_shows(
+    url: str, code: int, words: str, clone: Path, outside: Outside, tt: Tt
+) -> None:
+    """What weakens a connection, or leads elsewhere, is in the question; a URL that cannot be shown whole cannot be allowed.
+
+    The bug looked like this: an option that switches certificates off was left out, and `/@` hid the host.
+    """
+    settings(f'[redis]\nurl = "{url}"\n')(clone, outside)
+    asked = tt("trust")
+    assert (asked.code, words in asked.out + asked.err, "secret" in asked.out + asked.err) == (code, True, False), asked
+    allowed = tt("trust", "--yes")
+    if "connect to" in asked.out:
+        assert allowed.code == 0
+    else:
+        assert allowed.code == code
+        assert tt("tasks").code == 1
+        assert outside.port.count() == 0
+
+
+def test_trust_is_taken_back_whatever_the_folder_holds_by_now(clone: Path, outside: Outside, tt: Tt) -> None:
+    """`tt trust --revoke` looks at nothing that it would have to refuse."""
+    HOSTILE["url"](clone, outside)
+    allowed = (clone / SETTINGS_FILE).read_text()
+    assert tt("trust", "--yes").code == 0
+    HOSTILE["binary"](clone, outside)
+    HOSTILE["data folder is a link"](clone, outside)
+    assert tt("trust", "--revoke", "--json").json["revoked"] == 1
+    (clone / ".tt").unlink()
+    (clone / SETTINGS_FILE).write_text(allowed)
+    refused = tt("tasks")
+    assert (refused.code, "nobody here has allowed" in refused.err) == (1, True)
+    outside.check(refused)
+
+
+def test_commands_in_refusals_can_be_pasted(folder: Path, outside: Outside, tt: Tt) -> None:
+    """A folder's name goes into no shell: where a refusal says a command with it, it is one word there."""
+    place = folder / "it's; $(touch ran) `x` -rf"
+    place.mkdir()
+    os.chdir(place)
+    refusals = []
+    for text in ('[redis]\nurl = "redis://127.0.0.1:{port}"\n', "[redis]\nport = {port}\nuse_socket = false\n"):
+        settings(text)(place, outside)
+        refusals.append(tt("migrate").err)
+    (place / SETTINGS_FILE).write_text('name = "does not fit"\n')
+    refusals.append(tt("tasks").err)
+    if shutil.which("git") is not None:
+        (place / SETTINGS_FILE).write_text(NAME)
+        assert tt("stop").code == 0
+        subprocess.run(["git", "init", "--quiet"], check=True)
+        subprocess.run(["git", "add", "--force", ".tt/server.log"], check=True)
+        refusals.append(tt("tasks").err)
+    for said in refusals:
+        assert shlex.quote(str(place)) in said, said
+    end_server(place)
+
+
 def test_trust_does_not_allow_data_that_does_more_than_change_data(clone: Path, outside: Outside, tt: Tt) -> None:
     """A shipped file with CONFIG in it is named, and cannot be allowed."""
     shipped_data(clone, outside)
@@ -408,6 +476,41 @@ def test_binary_of_the_users_own_settings_is_run(folder: Path, tt: Tt, tmp_path:
     assert tt("init", "--name", "demo").code == 4
     assert (tmp_path / "ran").exists()
     assert folder.is_dir()
+
+
+@pytest.mark.usefixtures("clone")
+@pytest.mark.parametrize("why", ["another user's", "others write there", "a link of another user's"])
+def test_users_own_folder_counts_only_where_nobody_else_writes(
+    why: str, outside: Outside, tt: Tt, own_home: Path
+) -> None:
+    """HOME may be a place like /tmp: a `~/.tt` that somebody else put there names no program and allows nothing.
+
+    The bug looked like this: another user's /tmp/.tt/settings.toml ran a program as everybody whose HOME is /tmp.
+    """
+    make_program(outside.folder / "evil", outside.mark)
+    place = own_home / ".tt"
+    place.mkdir(mode=0o700)
+    (place / "settings.toml").write_text(f'[redis]\nbinary = "{outside.folder}/evil"\n')
+    if why == "others write there":
+        place.chmod(0o777)
+    else:
+        needs_other_user()
+        if why == "another user's":
+            os.chown(place, OTHER_USER, OTHER_USER)
+        else:
+            place.rename(own_home / "clone")
+            place.symlink_to("clone")
+            os.chown(place, OTHER_USER, OTHER_USER, follow_symlinks=False)
+    for command in (("tasks",), ("start",), ("towns",), ("init",)):
+        ran = tt(*command)
+        outside.check(ran)
+        assert (ran.code, str(place) in ran.err) == (1, True), (command, ran)
+    if why == "another user's":
+        os.chown(place, os.geteuid(), os.getegid())
+    elif why == "others write there":
+        place.chmod(0o700)
+    else:
+        place.unlink()
 
 
 def test_town_of_an_older_program_is_adopted_once(town: Path, tt: Tt, own_home: Path) -> None:
