@@ -208,6 +208,18 @@ def test_hostile_clone_runs_writes_and_connects_to_nothing(kind: str, clone: Pat
             assert str(clone) in ran.err, (command, ran)
 
 
+@pytest.mark.parametrize("more", ["", '[redis]\nuse_socket = true\nsocket_path = ".tt/redis.sock"\n'])
+def test_link_in_place_of_the_data_leads_to_no_private_socket_where_the_town_is_elsewhere(
+    more: str, clone: Path, outside: Outside, tt: Tt, server_socket: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With REDIS_URL no data of the folder is loaded, so nothing refused it: Tinytown's socket was looked for through the link."""
+    settings(more)(clone, outside)
+    HOSTILE["data folder is a link"](clone, outside)
+    monkeypatch.setenv("REDIS_URL", f"unix://{server_socket}")
+    for command in (*COMMANDS, ("migrate",), ("doctor", "--repair", "--yes")):
+        outside.check(tt(*command))
+
+
 def test_refusal_names_file_line_and_command(clone: Path, outside: Outside, tt: Tt) -> None:
     """Whoever is refused reads where it stands, what it leads to, and what to do next."""
     HOSTILE["url"](clone, outside)
