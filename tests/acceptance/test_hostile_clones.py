@@ -42,6 +42,7 @@ COMMANDS = (
     ("towns",),
     ("trust",),
 )
+HOLE_BYTES = 1 << 40
 OTHER_USER = 65_534
 """The number of the user nobody, wherever there is one."""
 
@@ -133,6 +134,17 @@ def pipe(place: str) -> Plant:
     return plant
 
 
+def hole(place: str) -> Plant:
+    """A file of a tebibyte that takes no room on the disk, as an archive may bring it."""
+
+    def plant(clone: Path, _outside: Outside) -> None:
+        (clone / place).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        (clone / place).touch()
+        os.truncate(clone / place, HOLE_BYTES)
+
+    return plant
+
+
 def shipped_data(clone: Path, outside: Outside) -> None:
     """An append-only file that opens the server to the network when it is loaded."""
     files = clone / ".tt" / "appendonlydir"
@@ -173,13 +185,15 @@ HOSTILE: dict[str, Plant] = {
 }
 
 
-@pytest.mark.parametrize("kind", ["link", "pipe", "hard link"])
+@pytest.mark.parametrize("kind", ["link", "pipe", "hard link", "hole"])
 def test_init_does_not_write_through_a_shipped_gitignore(kind: str, folder: Path, outside: Outside, tt: Tt) -> None:
     """`tt init` adds two lines to `.gitignore`, and to nothing that it leads to; what is refused has made no town."""
     if kind == "link":
         link(".gitignore", "keys")(folder, outside)
     elif kind == "pipe":
         pipe(".gitignore")(folder, outside)
+    elif kind == "hole":
+        hole(".gitignore")(folder, outside)
     else:
         (folder / ".gitignore").hardlink_to(outside.private / "keys")
     ran = tt("init", "--name", "demo")
@@ -217,6 +231,33 @@ def test_link_in_place_of_the_data_leads_to_no_private_socket_where_the_town_is_
     HOSTILE["data folder is a link"](clone, outside)
     monkeypatch.setenv("REDIS_URL", f"unix://{server_socket}")
     for command in (*COMMANDS, ("migrate",), ("doctor", "--repair", "--yes")):
+        outside.check(tt(*command))
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        SETTINGS_FILE,
+        "tasks.toml",
+        ".git",
+        ".git/HEAD",
+        ".git/config",
+        ".git/index",
+        ".tt/identity",
+        ".tt/server.lock",
+        ".tt/server.log",
+        ".tt/appendonlydir/appendonly.aof.manifest",
+        ".tt/damaged-1/unfinished",
+    ],
+)
+def test_file_of_any_size_fills_no_memory(place: str, clone: Path, outside: Outside, tt: Tt) -> None:
+    """Whatever is read of a folder is read up to a bound. The bug looked like this: exit 70 with MemoryError."""
+    if place.startswith(".git/"):
+        for name in ("objects", "refs"):
+            (clone / ".git" / name).mkdir(parents=True)
+        (clone / ".git" / "HEAD").write_text("ref: refs/heads/main\n")
+    hole(place)(clone, outside)
+    for command in (("tasks",), ("plan",), ("trust", "--yes"), ("doctor", "--repair", "--yes"), ("status",)):
         outside.check(tt(*command))
 
 
