@@ -147,10 +147,15 @@ def hole(place: str) -> Plant:
 
 def shipped_data(clone: Path, outside: Outside) -> None:
     """An append-only file that opens the server to the network when it is loaded."""
+    ship(clone, "CONFIG", "SET", "protected-mode", "no", "port", str(outside.port.port))
+
+
+def ship(clone: Path, *command: str) -> None:
+    """An append-only file with the command in it."""
     files = clone / ".tt" / "appendonlydir"
     files.mkdir(parents=True, mode=0o700)
     (files / "appendonly.aof.manifest").write_text("file appendonly.aof.1.incr.aof seq 1 type i\n")
-    commands = (["SELECT", "0"], ["CONFIG", "SET", "protected-mode", "no", "port", str(outside.port.port)])
+    commands = (["SELECT", "0"], command)
     text = "".join(f"*{len(each)}\r\n" + "".join(f"${len(word)}\r\n{word}\r\n" for word in each) for each in commands)
     (files / "appendonly.aof.1.incr.aof").write_text(text)
 
@@ -371,6 +376,20 @@ def test_shipped_settings_are_read_back_and_end_the_server(
     ran = tt("tasks")
     assert ran.code == 4
     assert "its data changed how it is set up: port is" in ran.err
+    assert "down already" in tt("stop").out
+
+
+def test_shipped_replication_is_read_back_and_ends_the_server(
+    clone: Path, outside: Outside, tt: Tt, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that its data makes a copy of another one would show that one's tasks: it is ended at once."""
+    ship(clone, "REPLICAOF", "127.0.0.1", str(outside.port.port))
+    (clone / ".tt").chmod(0o700)
+    outside.port.close()
+    monkeypatch.setenv("TT_TRUST", "1")
+    ran = tt("tasks")
+    assert ran.code == 4
+    assert "its data changed how it is set up: replicaof is" in ran.err
     assert "down already" in tt("stop").out
 
 
