@@ -258,7 +258,9 @@ class StoreUnavailableError(LedgerError):
         self.has_refused = has_refused
         self.problem = problem
         self.advice = advice
-        super().__init__(f"The server at {where} {problem}. {advice}")
+        # A path may hold a line break, and what follows it would look like words of ours.
+        shown = where.replace("\n", "\\n")
+        super().__init__(f"The server at {shown} {problem}. {advice}")
 
     def after_append(self, words: str) -> StoreUnavailableError:
         """The same error where the append itself was done, as `words` say, and what came after it was not."""

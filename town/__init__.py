@@ -73,7 +73,7 @@ from town.server.durability import Durability, read_durability
 from town.server.own_server import EmbeddedServer
 from town.server.servers import FoundTown, Stopped, Switched, TownState, find_towns, start_town, stop_town
 from town.town import Town
-from town.trust.consent import TrustReport, grant_trust, look_at_trust
+from town.trust.consent import TrustReport, grant_trust, look_at_trust, place_of_trust
 from town.worker import Worker, WorkerMetrics, WorkerReport
 from town.writer import Receipt
 
@@ -193,6 +193,7 @@ __all__ = [
     "name_ledger",
     "opened_repair",
     "parse_moment",
+    "place_of_trust",
     "read_durability",
     "read_plan_file",
     "read_settings",

@@ -70,6 +70,11 @@ _WORDS: Final = {errno.ENOSPC: "its disk is full", errno.EDQUOT: "its disk is fu
 """Plainer than those of the system."""
 
 
+def in_one_line(path: Path | str) -> str:
+    """A path for an error: what follows a line break in a name would look like words of ours, such as what to do next."""
+    return str(path).replace("\n", "\\n")
+
+
 def words_of_system(error: Exception) -> str:
     """Why the system refuses a file, in words."""
     number = error.errno if isinstance(error, OSError) else None
@@ -94,8 +99,12 @@ class TownNotFoundError(CommandRejectedError):
         """`end` is the folder at which the search ended, for `reason`; without it, it went to the top."""
         self.folder = folder
         self.end = end
-        above = f"{folder} or above" if end is None else f"{folder} or above, below {end}"
-        why = "" if end is None else f" The search ended at {end}, which {reason}."
+        above = (
+            f"{in_one_line(folder)} or above"
+            if end is None
+            else f"{in_one_line(folder)} or above, below {in_one_line(end)}"
+        )
+        why = "" if end is None else f" The search ended at {in_one_line(end)}, which {reason}."
         super().__init__(f"No town at {above}.{why} Make one with `tt init`, or name one with --town PATH.")
 
 
@@ -106,7 +115,7 @@ class TownExistsError(CommandRejectedError):
         self.folder = folder
         self.name = name
         super().__init__(
-            f"{folder} is the town {name!r} already, and its keys carry that name. Use it as it is, or another folder."
+            f"{in_one_line(folder)} is the town {name!r} already, and its keys carry that name. Use it as it is, or another folder."
         )
 
 
@@ -117,7 +126,7 @@ class FolderRefusedError(CommandRejectedError):
         """`advice` is what to do, where the system's reason alone does not tell."""
         self.path = path
         advice = advice or _ADVICE.get(error.errno or 0, "Check its permissions, or choose another.")
-        super().__init__(f"{path} cannot be used: {words_of_system(error)}. {advice}")
+        super().__init__(f"{in_one_line(path)} cannot be used: {words_of_system(error)}. {advice}")
 
 
 class SettingsError(CommandRejectedError):
@@ -126,7 +135,9 @@ class SettingsError(CommandRejectedError):
     def __init__(self, path: Path, problem: str) -> None:
         self.path = path
         self.problem = problem
-        super().__init__(f"{path}: {problem}. Correct the file; docs/reference/settings.md lists what it may hold.")
+        super().__init__(
+            f"{in_one_line(path)}: {problem}. Correct the file; docs/reference/settings.md lists what it may hold."
+        )
 
 
 class UnfitNameError(SettingsError):
@@ -141,8 +152,8 @@ class UnfitNameError(SettingsError):
         self.problem = problem
         CommandRejectedError.__init__(
             self,
-            f"{path}: {problem} If it is the name that Tinytown gave the town, it stays, and its keys too: say once what"
-            f" the ledger is called, `tt init --town {shlex.quote(str(folder))} --name {suggested}`."
+            f"{in_one_line(path)}: {problem} If it is the name that Tinytown gave the town, it stays, and its keys too: say once what"
+            f" the ledger is called, `tt init --town {shlex.quote(in_one_line(folder))} --name {suggested}`."
             " Correct the file if it is a mistake; docs/reference/settings.md has the rule.",
         )
 
@@ -155,8 +166,8 @@ class NotTrustedError(CommandRejectedError):
         self.place = place
         self.folder = folder
         super().__init__(
-            f"{place}: {problem}. Nothing was connected to or loaded."
-            f" Look at it first; if you trust it, allow it once: `tt trust --town {shlex.quote(str(folder))}`."
+            f"{in_one_line(place)}: {problem}. Nothing was connected to or loaded."
+            f" Look at it first; if you trust it, allow it once: `tt trust --town {shlex.quote(in_one_line(folder))}`."
         )
 
 
@@ -166,7 +177,7 @@ class NotOursError(CommandRejectedError):
     def __init__(self, path: Path, problem: str, advice: str) -> None:
         self.path = path
         self.problem = problem
-        super().__init__(f"{path} {problem}, so it is not used. {advice}")
+        super().__init__(f"{in_one_line(path)} {problem}, so it is not used. {advice}")
 
 
 class ProgramRefusedError(CommandRejectedError):
@@ -175,7 +186,7 @@ class ProgramRefusedError(CommandRejectedError):
     def __init__(self, place: str) -> None:
         self.place = place
         super().__init__(
-            f"{place}: [redis] binary names a program to run, and that is not taken from a town's file, which may come"
+            f"{in_one_line(place)}: [redis] binary names a program to run, and that is not taken from a town's file, which may come"
             " from somebody else. Nothing was run. Take the line out; if you need that program, name it in"
             " ~/.tt/settings.toml under [redis], or in TT_SERVER_BINARY."
         )
@@ -217,7 +228,7 @@ class ImportRefusedError(CommandRejectedError):
         more = len(self.problems) - PROBLEMS_SHOWN_MAX
         rest = f"\n  … and {more} more" if more > 0 else ""
         super().__init__(
-            f"{path} was not imported, nothing of it was taken:{shown}{rest}\nCorrect these and import again."
+            f"{in_one_line(path)} was not imported, nothing of it was taken:{shown}{rest}\nCorrect these and import again."
         )
 
 
@@ -227,7 +238,7 @@ class PlanMissingError(CommandRejectedError):
     def __init__(self, path: Path) -> None:
         self.path = path
         super().__init__(
-            f"There is no plan at {path}. `tt plan --init` writes one to begin with, `tt sync pull` one of the town's tasks."
+            f"There is no plan at {in_one_line(path)}. `tt plan --init` writes one to begin with, `tt sync pull` one of the town's tasks."
         )
 
 
@@ -237,7 +248,7 @@ class PlanExistsError(CommandRejectedError):
     def __init__(self, path: Path) -> None:
         self.path = path
         super().__init__(
-            f"{path} is there already, and is left as it is. Look at it with `tt plan`, or choose another with --file."
+            f"{in_one_line(path)} is there already, and is left as it is. Look at it with `tt plan`, or choose another with --file."
         )
 
 
@@ -251,7 +262,7 @@ class PlanRefusedError(CommandRejectedError):
         more = len(self.faults) - PROBLEMS_SHOWN_MAX
         rest = f"\n  … and {more} more" if more > 0 else ""
         super().__init__(
-            f"{path} is not a plan as it should be; neither file nor town was changed:{shown}{rest}"
+            f"{in_one_line(path)} is not a plan as it should be; neither file nor town was changed:{shown}{rest}"
             "\nCorrect the file; `tt plan --check` lists everything, docs/reference/tasks-toml.md has the format."
         )
 
@@ -264,7 +275,7 @@ class PlanTooLargeError(CommandRejectedError):
         self.size = size
         self.size_max = size_max
         super().__init__(
-            f"{path} has {size:,} {what}, and a plan at most {size_max:,}; it was not read. Is it the right file? Split it if it is."
+            f"{in_one_line(path)} has {size:,} {what}, and a plan at most {size_max:,}; it was not read. Is it the right file? Split it if it is."
         )
 
 
@@ -275,7 +286,7 @@ class PlanOutsideError(CommandRejectedError):
         self.path = path
         self.target = target
         super().__init__(
-            f"{path} is a link that leads out of the town's folder, to {target}, and was not written."
+            f"{in_one_line(path)} is a link that leads out of the town's folder, to {in_one_line(target)}, and was not written."
             " If you mean that file, name it with --file; else put a plan in the link's place."
         )
 
@@ -285,7 +296,9 @@ class PlanChangedError(CommandRejectedError):
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        super().__init__(f"{path} was changed meanwhile, again and again, and is left as it is. Pull again.")
+        super().__init__(
+            f"{in_one_line(path)} was changed meanwhile, again and again, and is left as it is. Pull again."
+        )
 
 
 class ProgramNotFoundError(CommandRejectedError):
@@ -345,7 +358,9 @@ class RepairRefusedError(CommandRejectedError):
         self.folder = folder
         self.problem = problem
         advice = "That server's keeper repairs them." if "URL" in problem else "`tt stop` first, then repair."
-        super().__init__(f"The files of the town in {folder} are not repaired, because {problem}. {advice}")
+        super().__init__(
+            f"The files of the town in {in_one_line(folder)} are not repaired, because {problem}. {advice}"
+        )
 
 
 class RunUnfinishedError(StoreUnavailableError):
@@ -436,4 +451,4 @@ class FileDamagedError(LedgerDamagedError):
         self.path = path
         self.problem = problem
         advice = advice or "`tt doctor --repair` shows what can be read of the files, and asks before it changes them."
-        super().__init__(f"{path} is damaged: {problem}. Nothing was changed. {advice}")
+        super().__init__(f"{in_one_line(path)} is damaged: {problem}. Nothing was changed. {advice}")

@@ -10,7 +10,7 @@ import typer
 from cli.options import ActorOption, JsonOption, TownOption
 from cli.output import say, say_json
 from cli.text import visible
-from town import TrustReport, grant_trust, look_at_trust, revoke_trust
+from town import TrustReport, grant_trust, look_at_trust, place_of_trust, revoke_trust
 
 
 def trust(
@@ -31,8 +31,9 @@ def trust(
     restored. What was allowed is kept in ~/.tt/trusted; where it changes, you are asked again.
     """
     del actor  # taken as by every command; nothing is written that would name who acts
-    report = look_at_trust(town)
     if is_revoked:
+        # Not looked at before: what is there by now may be refused, and then it is taken back all the more.
+        report = place_of_trust(town)
         revoked = revoke_trust(report.folder)
         if as_json:
             say_json(_shape(report, is_allowed=False) | {"revoked": revoked})
@@ -42,6 +43,7 @@ def trust(
             + ("what was allowed is taken back." if revoked else "nothing was allowed.")
         )
         return
+    report = look_at_trust(town)
     if not report.questions:
         _say_outcome(report, "there is nothing to allow.", as_json=as_json, is_allowed=True)
         return

@@ -193,6 +193,8 @@ def test_folder_not_writable_is_refused(tt: Tt, folder: Path) -> None:
     ("toml", "words"),
     [
         ("name = ", "is not TOML"),
+        (f"name = {'9' * 5_000}", "is not TOML"),
+        (f"name = {'[' * 5_000}", "is not TOML"),
         ("", "missing required field `name`"),
         ("name = 7", "Expected `str`, got `int`"),
         ('name = "bad name"', "does not fit"),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 import redis
 
+from cli.exits import Exit
 from tests.support.towns import end_server
 from tests.support.traps import Listener, contents, make_program
 from tests.support.tt import Ran, Tt
@@ -41,6 +43,7 @@ COMMANDS = (
     ("towns",),
     ("trust",),
 )
+HOLE_BYTES = 1 << 40
 OTHER_USER = 65_534
 """The number of the user nobody, wherever there is one."""
 
@@ -132,12 +135,28 @@ def pipe(place: str) -> Plant:
     return plant
 
 
+def hole(place: str) -> Plant:
+    """A file of a tebibyte that takes no room on the disk, as an archive may bring it."""
+
+    def plant(clone: Path, _outside: Outside) -> None:
+        (clone / place).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        (clone / place).touch()
+        os.truncate(clone / place, HOLE_BYTES)
+
+    return plant
+
+
 def shipped_data(clone: Path, outside: Outside) -> None:
     """An append-only file that opens the server to the network when it is loaded."""
+    ship(clone, "CONFIG", "SET", "protected-mode", "no", "port", str(outside.port.port))
+
+
+def ship(clone: Path, *command: str) -> None:
+    """An append-only file with the command in it."""
     files = clone / ".tt" / "appendonlydir"
     files.mkdir(parents=True, mode=0o700)
     (files / "appendonly.aof.manifest").write_text("file appendonly.aof.1.incr.aof seq 1 type i\n")
-    commands = (["SELECT", "0"], ["CONFIG", "SET", "protected-mode", "no", "port", str(outside.port.port)])
+    commands = (["SELECT", "0"], command)
     text = "".join(f"*{len(each)}\r\n" + "".join(f"${len(word)}\r\n{word}\r\n" for word in each) for each in commands)
     (files / "appendonly.aof.1.incr.aof").write_text(text)
 
@@ -172,13 +191,15 @@ HOSTILE: dict[str, Plant] = {
 }
 
 
-@pytest.mark.parametrize("kind", ["link", "pipe", "hard link"])
+@pytest.mark.parametrize("kind", ["link", "pipe", "hard link", "hole"])
 def test_init_does_not_write_through_a_shipped_gitignore(kind: str, folder: Path, outside: Outside, tt: Tt) -> None:
     """`tt init` adds two lines to `.gitignore`, and to nothing that it leads to; what is refused has made no town."""
     if kind == "link":
         link(".gitignore", "keys")(folder, outside)
     elif kind == "pipe":
         pipe(".gitignore")(folder, outside)
+    elif kind == "hole":
+        hole(".gitignore")(folder, outside)
     else:
         (folder / ".gitignore").hardlink_to(outside.private / "keys")
     ran = tt("init", "--name", "demo")
@@ -207,6 +228,49 @@ def test_hostile_clone_runs_writes_and_connects_to_nothing(kind: str, clone: Pat
             assert str(clone) in ran.err, (command, ran)
 
 
+@pytest.mark.parametrize("more", ["", '[redis]\nuse_socket = true\nsocket_path = ".tt/redis.sock"\n'])
+def test_link_in_place_of_the_data_leads_to_no_private_socket_where_the_town_is_elsewhere(
+    more: str, clone: Path, outside: Outside, tt: Tt, server_socket: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With REDIS_URL no data of the folder is loaded, so nothing refused it: Tinytown's socket was looked for through the link."""
+    settings(more)(clone, outside)
+    HOSTILE["data folder is a link"](clone, outside)
+    monkeypatch.setenv("REDIS_URL", f"unix://{server_socket}")
+    for command in (*COMMANDS, ("migrate",), ("doctor", "--repair", "--yes")):
+        ran = tt(*command)
+        outside.check(ran)
+        assert str(outside.private) not in ran.out + ran.err
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        SETTINGS_FILE,
+        "tasks.toml",
+        ".git",
+        ".git/HEAD",
+        ".git/config",
+        ".git/index",
+        ".tt/identity",
+        ".tt/server.lock",
+        ".tt/server.log",
+        ".tt/appendonlydir/appendonly.aof.manifest",
+        ".tt/damaged-1/unfinished",
+    ],
+)
+def test_file_of_any_size_fills_no_memory(place: str, clone: Path, outside: Outside, tt: Tt) -> None:
+    """Whatever is read of a folder is read up to a bound. The bug looked like this: exit 70 with MemoryError."""
+    if place.startswith(".git/"):
+        for name in ("objects", "refs"):
+            (clone / ".git" / name).mkdir(parents=True)
+        (clone / ".git" / "HEAD").write_text("ref: refs/heads/main\n")
+    hole(place)(clone, outside)
+    for command in (("tasks",), ("plan",), ("trust", "--yes"), ("doctor", "--repair", "--yes"), ("status",)):
+        ran = tt(*command)
+        outside.check(ran)
+        assert ran.code in {Exit.DONE, Exit.REFUSED, Exit.UNAVAILABLE, Exit.DAMAGED}, (command, ran)
+
+
 def test_refusal_names_file_line_and_command(clone: Path, outside: Outside, tt: Tt) -> None:
     """Whoever is refused reads where it stands, what it leads to, and what to do next."""
     HOSTILE["url"](clone, outside)
@@ -230,6 +294,73 @@ def test_trust_needs_a_yes_and_asks_again_when_the_url_changes(clone: Path, outs
     assert outside.port.count() == 0
 
 
+@pytest.mark.parametrize(
+    ("url", "code", "words"),
+    [
+        ("rediss://127.0.0.1:{port}/0?ssl_cert_reqs=none", 1, "?ssl_cert_reqs=none "),
+        ("redis://127.0.0.1:{port}/0?db=7", 1, "?db=7 "),
+        ("redis://mallory@127.0.0.1:{port}", 1, "redis://mallory@127.0.0.1:"),
+        ("redis://127.0.0.1:{port}/@", 1, "cannot be shown"),
+        ("redis://127.0.0.1:{port}#@", 1, "cannot be shown"),
+        ("redis://127.0.0.1:{port}?password=secret", 4, "option that is not known"),
+    ],
+)
+def test_trust_allows_no_more_of_a_url_than_it_shows(
+    url: str, code: int, words: str, clone: Path, outside: Outside, tt: Tt
+) -> None:
+    """What weakens a connection, or leads elsewhere, is in the question; a URL that cannot be shown whole cannot be allowed.
+
+    The bug looked like this: an option that switches certificates off was left out, and `/@` hid the host.
+    """
+    settings(f'[redis]\nurl = "{url}"\n')(clone, outside)
+    asked = tt("trust")
+    assert (asked.code, words in asked.out + asked.err, "secret" in asked.out + asked.err) == (code, True, False), asked
+    allowed = tt("trust", "--yes")
+    if "connect to" in asked.out:
+        assert allowed.code == 0
+    else:
+        assert allowed.code == code
+        assert tt("tasks").code == 1
+        assert outside.port.count() == 0
+
+
+def test_trust_is_taken_back_whatever_the_folder_holds_by_now(clone: Path, outside: Outside, tt: Tt) -> None:
+    """`tt trust --revoke` looks at nothing that it would have to refuse."""
+    HOSTILE["url"](clone, outside)
+    allowed = (clone / SETTINGS_FILE).read_text()
+    assert tt("trust", "--yes").code == 0
+    HOSTILE["binary"](clone, outside)
+    HOSTILE["data folder is a link"](clone, outside)
+    assert tt("trust", "--revoke", "--json").json["revoked"] == 1
+    (clone / ".tt").unlink()
+    (clone / SETTINGS_FILE).write_text(allowed)
+    refused = tt("tasks")
+    assert (refused.code, "nobody here has allowed" in refused.err) == (1, True)
+    outside.check(refused)
+
+
+def test_commands_in_refusals_can_be_pasted(folder: Path, outside: Outside, tt: Tt) -> None:
+    """A folder's name goes into no shell: where a refusal says a command with it, it is one word there."""
+    place = folder / "it's; $(touch ran) `x` -rf"
+    place.mkdir()
+    os.chdir(place)
+    refusals = []
+    for text in ('[redis]\nurl = "redis://127.0.0.1:{port}"\n', "[redis]\nport = {port}\nuse_socket = false\n"):
+        settings(text)(place, outside)
+        refusals.append(tt("migrate").err)
+    (place / SETTINGS_FILE).write_text('name = "does not fit"\n')
+    refusals.append(tt("tasks").err)
+    if shutil.which("git") is not None:
+        (place / SETTINGS_FILE).write_text(NAME)
+        assert tt("stop").code == 0
+        subprocess.run(["git", "init", "--quiet"], check=True)
+        subprocess.run(["git", "add", "--force", ".tt/server.log"], check=True)
+        refusals.append(tt("tasks").err)
+    for said in refusals:
+        assert shlex.quote(str(place)) in said, said
+    end_server(place)
+
+
 def test_trust_does_not_allow_data_that_does_more_than_change_data(clone: Path, outside: Outside, tt: Tt) -> None:
     """A shipped file with CONFIG in it is named, and cannot be allowed."""
     shipped_data(clone, outside)
@@ -250,6 +381,20 @@ def test_shipped_settings_are_read_back_and_end_the_server(
     ran = tt("tasks")
     assert ran.code == 4
     assert "its data changed how it is set up: port is" in ran.err
+    assert "down already" in tt("stop").out
+
+
+def test_shipped_replication_is_read_back_and_ends_the_server(
+    clone: Path, outside: Outside, tt: Tt, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that its data makes a copy of another one would show that one's tasks: it is ended at once."""
+    ship(clone, "REPLICAOF", "127.0.0.1", str(outside.port.port))
+    (clone / ".tt").chmod(0o700)
+    outside.port.close()
+    monkeypatch.setenv("TT_TRUST", "1")
+    ran = tt("tasks")
+    assert ran.code == 4
+    assert "its data changed how it is set up: replicaof is" in ran.err
     assert "down already" in tt("stop").out
 
 
@@ -408,6 +553,41 @@ def test_binary_of_the_users_own_settings_is_run(folder: Path, tt: Tt, tmp_path:
     assert tt("init", "--name", "demo").code == 4
     assert (tmp_path / "ran").exists()
     assert folder.is_dir()
+
+
+@pytest.mark.usefixtures("clone")
+@pytest.mark.parametrize("why", ["another user's", "others write there", "a link of another user's"])
+def test_users_own_folder_counts_only_where_nobody_else_writes(
+    why: str, outside: Outside, tt: Tt, own_home: Path
+) -> None:
+    """HOME may be a place like /tmp: a `~/.tt` that somebody else put there names no program and allows nothing.
+
+    The bug looked like this: another user's /tmp/.tt/settings.toml ran a program as everybody whose HOME is /tmp.
+    """
+    make_program(outside.folder / "evil", outside.mark)
+    place = own_home / ".tt"
+    place.mkdir(mode=0o700)
+    (place / "settings.toml").write_text(f'[redis]\nbinary = "{outside.folder}/evil"\n')
+    if why == "others write there":
+        place.chmod(0o777)
+    else:
+        needs_other_user()
+        if why == "another user's":
+            os.chown(place, OTHER_USER, OTHER_USER)
+        else:
+            place.rename(own_home / "clone")
+            place.symlink_to("clone")
+            os.chown(place, OTHER_USER, OTHER_USER, follow_symlinks=False)
+    for command in (("tasks",), ("start",), ("towns",), ("init",)):
+        ran = tt(*command)
+        outside.check(ran)
+        assert (ran.code, str(place) in ran.err) == (1, True), (command, ran)
+    if why == "another user's":
+        os.chown(place, os.geteuid(), os.getegid())
+    elif why == "others write there":
+        place.chmod(0o700)
+    else:
+        place.unlink()
 
 
 def test_town_of_an_older_program_is_adopted_once(town: Path, tt: Tt, own_home: Path) -> None:

@@ -230,3 +230,18 @@ def test_folder_with_an_escape_in_its_name_is_shown_harmlessly(folder: Path, tt:
     assert_harmless(tt("tasks", "--town", str(place)), "refused")
     trust(place)
     assert_harmless(tt("tasks", "--town", str(place)), "allowed")
+
+
+def test_line_break_in_the_name_of_a_folder_makes_no_line_of_an_error(folder: Path, tt: Tt) -> None:
+    """What follows it would look like words of ours, such as what to do next."""
+    place = folder / "a\nError: run this"
+    place.mkdir()
+    for text in (
+        'name = "x"\n[redis]\nurl = "redis://127.0.0.1:1/0"\n',
+        'name = "x"\n[redis]\nbinary = "/x"\n',
+        "name = ",
+        'name = "a b"\n',
+    ):
+        (place / "tinytown.toml").write_text(text)
+        refused = tt("tasks", "--town", str(place))
+        assert (refused.code, refused.err.count("\n"), "a\\nError: run this" in refused.err) == (1, 1, True), refused

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from tests.benchmarks import append, fold, live, migrate, push, rebuild
+from tests.benchmarks import append, fold, live, migrate, push, rebuild, trust
 
 EVENTS = 400
 RATIOS = {
@@ -25,6 +25,7 @@ RATIOS = {
         "memory with long records, bytes a task",
     ),
     "push": ("push / append", "push / append and project", "tt sync push / appending program"),
+    "trust": ("checks of a command, ms", "checks before a start, ms"),
     "append": ("append / bare XADD", "command with projection, µs", "history in 100 tasks, µs"),
 }
 
@@ -38,6 +39,7 @@ RATIOS = {
         ("append", append.main),
         ("push", push.main),
         ("migrate", migrate.main),
+        ("trust", trust.main),
     ],
 )
 def test_benchmark_prints_its_figures(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import secrets
+import shlex
 import shutil
 import stat
 from collections.abc import Iterator
@@ -234,7 +235,7 @@ class DataFolder:
         tracked = tracked_below(repository, self.path)
         if tracked.names:
             problem = "is tracked by git, so whoever writes to that repository could write its data"
-            advice = f"Tell git to leave it alone, which deletes no file here: `git -C {self._folder} rm -r --cached {DATA_FOLDER}`."
+            advice = f"Tell git to leave it alone, which deletes no file here: `git -C {shlex.quote(str(self._folder))} rm -r --cached {DATA_FOLDER}`."
         elif tracked.remark is not None:
             problem = f"may be tracked by git, which cannot be told ({tracked.remark})"
             advice = "Put the repository right, or use a folder outside of it."

@@ -34,6 +34,8 @@ LOCK_FILE: Final = "server.lock"
 """In the data folder: whoever holds its lock is the server."""
 DATA_FOLDER: Final = ".tt"
 GITIGNORE_LINES: Final = (f"{DATA_FOLDER}/", SOCKET_FILE)
+GITIGNORE_BYTES_MAX: Final = 16 * 1024 * 1024
+"""An archive may bring one of any size, of which nothing lies on the disk."""
 
 
 class RedisSettings(Struct, frozen=True):
@@ -185,7 +187,7 @@ def write_new_settings(folder: Path, settings: Settings) -> None:
 def add_gitignore_lines(folder: Path, undo: Undo) -> None:
     """Let git leave the town's files alone: what is missing comes to the end of `.gitignore`, and the rest stays, byte for byte.
 
-    OSError, NotOursError.
+    OSError, NotOursError, FolderRefusedError.
     """
     path = folder / ".gitignore"
     existed = os.path.lexists(path)
@@ -193,7 +195,10 @@ def add_gitignore_lines(folder: Path, undo: Undo) -> None:
     before = added = b""
     undo.add(path, lambda: _take_back_lines(path, before if existed else None, added))
     with open(open_plain(path, flags, path=path, mode=SHARED_MODE), "r+b") as file:  # noqa: PTH123 - a descriptor has no path
-        before = file.read()
+        before = file.read(GITIGNORE_BYTES_MAX + 1)
+        if len(before) > GITIGNORE_BYTES_MAX:
+            error = OSError(errno.EFBIG, f"it has more than {GITIGNORE_BYTES_MAX:,} bytes")
+            raise FolderRefusedError(path, error, advice="Is it a list of patterns? Make it shorter, or move it away.")
         missing = [line for line in GITIGNORE_LINES if line.encode() not in before.splitlines()]
         if missing:
             separator = "" if before.endswith(b"\n") or not before else "\n"

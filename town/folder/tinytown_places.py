@@ -6,7 +6,7 @@ redis.sock                  the socket of 0.5 and before: where our own server l
 dump.rdb                    what a server saved as it ended, in the folder, or in ~/.tt for the central one
 
 A file that came with a clone may name any server, so what it names is connected to once the user allowed it. The socket in
-`.tt` is in a folder that is trusted already, or nothing of it is used.
+`.tt` is this user's own program's, where `.tt` is a plain folder: no clone and no archive brings one that somebody listens on.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import shlex
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
@@ -146,6 +146,8 @@ def _named(folder: Path, table: Mapping[str, Any], redis: Mapping[str, Any]) -> 
             # Our own server is there: Tinytown's has to be started at the other socket.
             path = folder / DATA_FOLDER / SOCKET_FILE
         is_in_data = path == folder / DATA_FOLDER / SOCKET_FILE
+        if is_in_data and os.path.lexists(path.parent) and not _is_own_folder(path.parent):
+            return
         if is_in_data and os.path.lexists(path) and not _is_own_socket(path):
             return
         named_by = setting_place(folder, "socket_path") if "socket_path" in redis else str(folder / SETTINGS_FILE)
@@ -174,12 +176,20 @@ def _saved(folder: Path) -> tuple[Path, ...]:
 
 
 def _is_own_socket(path: Path) -> bool:
-    """Whether a socket of this user's lies there; nothing is followed to it but the folder."""
+    """Whether a socket of this user's lies there, in a folder of this user's; no link is followed to it."""
+    return _is_own_folder(path.parent) and _is_own(path, stat.S_ISSOCK)
+
+
+def _is_own_folder(path: Path) -> bool:
+    return _is_own(path, stat.S_ISDIR)
+
+
+def _is_own(path: Path, is_kind: Callable[[int], bool]) -> bool:
     try:
         status = path.lstat()
     except OSError:
         return False
-    return stat.S_ISSOCK(status.st_mode) and (status.st_uid == os.geteuid() or trusts_everything())
+    return is_kind(status.st_mode) and (status.st_uid == os.geteuid() or trusts_everything())
 
 
 def _server(url: str) -> tuple[str, int | None, str] | None:

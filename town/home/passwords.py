@@ -78,10 +78,26 @@ def shown_url(url: str) -> str:
         if "://" not in url or "@" in f"{parts.path}{parts.query}{parts.fragment}":
             return UNKNOWN_URL
         host = parts.hostname or ""
+        host = f"[{host}]" if ":" in host else host
         port = f":{parts.port}" if parts.port else ""
     except ValueError:
         return UNKNOWN_URL
     return f"{parts.scheme}://{host}{port}{parts.path}"
+
+
+def asked_url(url: str) -> str | None:
+    """The URL as a person sees it who is to allow it: all of it but the password. None where that cannot be told from the rest.
+
+    Its options are known ones, none of which is secret (`connection.refuse_unfit_url`).
+    """
+    shown = shown_url(url)
+    if shown == UNKNOWN_URL:
+        return None
+    parts = urlsplit(url)
+    scheme, _, rest = shown.partition("://")
+    return (
+        f"{scheme}://{f'{parts.username}@' if parts.username else ''}{rest}{f'?{parts.query}' if parts.query else ''}"
+    )
 
 
 def _password_place(url: str) -> tuple[int, int] | None:

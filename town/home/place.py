@@ -4,16 +4,22 @@ towns.toml       the towns that `tt init` made
 settings.toml    the user's own settings
 passwords.toml   the passwords of servers, which stand in no town's file
 trusted/         what this user allowed once
+
+HOME may name a place where others write, such as /tmp, so it is used only where it is this user's own.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
+import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
+
+from town.errors import NotOursError
+from town.files.plain_file import trusts_everything
 
 HOME_FOLDER: Final = ".tt"
 HOME_ADVICE: Final = (
@@ -25,12 +31,20 @@ _NO_HOME: Final = Path("/nonexistent")
 
 
 def home_path(name: str) -> Path:
-    """Where a file of the user's own lies, whether it is there or not."""
+    """Where a file of the user's own lies, whether it is there or not.
+
+    NotOursError where the folder is another user's, or others may write there: they would choose what this user runs and trusts.
+    """
     try:
         home = Path.home()
     except RuntimeError:
         home = _NO_HOME
-    return home / HOME_FOLDER / name
+    if not home.is_absolute():
+        # It would be another folder in each place, such as the `.tt` of a clone.
+        home = _NO_HOME
+    folder = home / HOME_FOLDER
+    _refuse_other_than_own(folder)
+    return folder / name
 
 
 def make_home_folder(path: Path) -> None:
@@ -48,3 +62,15 @@ def locked_home() -> Iterator[None]:
         yield
     finally:
         os.close(lock)
+
+
+def _refuse_other_than_own(folder: Path) -> None:
+    with suppress(OSError):
+        # A link counts only where this user made it, for it may lead to a folder of this user's that others filled, such as a clone.
+        named, led_to = folder.lstat(), folder.stat()
+        if trusts_everything():
+            return
+        if {named.st_uid, led_to.st_uid} != {os.geteuid()}:
+            raise NotOursError(folder, "belongs to another user", HOME_ADVICE)
+        if led_to.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            raise NotOursError(folder, "can be written by other users", "Take that right away from them (chmod go-w).")

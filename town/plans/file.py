@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -34,7 +35,8 @@ if TYPE_CHECKING:
 PLAN_FILE: Final = "tasks.toml"
 PLAN_BYTES_MAX: Final = 32 * 1024 * 1024
 PLAN_TASKS_MAX: Final = 100_000
-_TASK_HEADER: Final = b"[[tasks]]"
+_HEADER: Final = re.compile(rb"^[ \t]*\[\[", re.MULTILINE)
+"""Begins a task, however its header is written; whatever else begins so is as large."""
 BYTE_ORDER_MARK: Final = "\ufeff"
 
 STARTER: Final = """\
@@ -84,7 +86,7 @@ def read_plan_file(path: Path, *, look: Look | None = None) -> PlanFile:
     """
     content = read_plan_bytes(path)
     # Counted before it is parsed: a push is one append, which takes no more.
-    tasks = content.count(_TASK_HEADER)
+    tasks = sum(1 for _ in _HEADER.finditer(content))
     if tasks > PLAN_TASKS_MAX:
         raise PlanTooLargeError(path, size=tasks, size_max=PLAN_TASKS_MAX, what="tasks")
     text = _decode(path, content)

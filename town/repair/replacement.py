@@ -24,6 +24,8 @@ from town.files.whole_file import write_by_rename
 
 KEPT_PREFIX: Final = "damaged-"
 UNFINISHED_FILE: Final = "unfinished"
+UNFINISHED_BYTES_MAX: Final = 1_048_576
+"""More than all the names that are read have (`aof.FILES_MAX`)."""
 _KEPT_FOLDERS_MAX: Final = 1_000
 """Of one second."""
 _OWN_MODE: Final = 0o600
@@ -149,9 +151,14 @@ def sync_folders(*folders: Path) -> None:
 
 
 def _read_moves(path: Path) -> _Moves:
-    """What an unfinished replacement moves; names that no file of the folder has are left out."""
+    """What an unfinished replacement moves; names that no file of the folder has are left out. FileDamagedError, OSError."""
+    with path.open("rb") as file:
+        content = file.read(UNFINISHED_BYTES_MAX + 1)
+    if len(content) > UNFINISHED_BYTES_MAX:
+        problem = f"it is longer than {UNFINISHED_BYTES_MAX:,} bytes, and no repair wrote it"
+        raise FileDamagedError(path, problem, "Move it away, out of the town, and try again.")
     try:
-        moves = msgspec.json.decode(path.read_bytes(), type=_Moves)
+        moves = msgspec.json.decode(content, type=_Moves)
     except msgspec.MsgspecError:
         # It was being written, so nothing had been moved.
         return _Moves((), ())

@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 import shlex
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import parse_qsl, urlsplit
 
 import redis
 from redis.backoff import NoBackoff
@@ -23,6 +22,7 @@ from town.server.bounded_client import EXCHANGE_SECONDS_MAX, client_of_own_socke
 from town.server.own_server import LOADING_SECONDS_MAX, VERSION_MIN, EmbeddedServer
 from town.server.socket_path import SocketPath, refuse_other_than_own_socket
 from town.trust.permission import require_connection
+from town.trust.url_rules import SCHEMES, refuse_unfit_url
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -33,18 +33,6 @@ CONNECT_ATTEMPTS_MAX: Final = 3
 _NO_SERVER: Final = ("answered INFO with something else", "Is it a Redis or Valkey server? Nothing was changed.")
 _LOADING_POLL_SECONDS: Final = 0.05
 _SOURCE_ADVICE: Final = "Is it running, and is that its URL? Nothing was changed."
-_SCHEMES: Final = {"valkey": "redis", "valkeys": "rediss", "redis": "redis", "rediss": "rediss", "unix": "unix"}
-
-_URL_OPTIONS: Final[Mapping[str, Callable[[str], bool]]] = {
-    "db": str.isdecimal,
-    "protocol": lambda value: value in ("2", "3"),
-    "ssl_ca_certs": bool,
-    "ssl_certfile": bool,
-    "ssl_keyfile": bool,
-    "ssl_cert_reqs": lambda value: value in ("none", "optional", "required"),
-    "ssl_check_hostname": lambda value: value.casefold() in ("true", "false", "yes", "no"),
-}
-"""What may stand behind `?` in a URL, and whether a value fits."""
 
 
 class Connection:
@@ -200,36 +188,15 @@ def _open(folder: Path, settings: Settings) -> Connection:
 
 
 def _open_url(url: str) -> Connection:
+    refuse_unfit_url(url)
     where = shown_url(url)
-    scheme, separator, rest = url.partition("://")
-    if not separator or scheme not in _SCHEMES:
-        raise StoreUnavailableError(
-            where, "has a URL of an unknown kind", f"Use {', '.join(f'{s}://' for s in _SCHEMES)}."
-        )
-    _refuse_unknown_options(url, where)
+    scheme, _, rest = url.partition("://")
     try:
-        client = client_of_url(f"{_SCHEMES[scheme]}://{rest}", **_options())
+        client = client_of_url(f"{SCHEMES[scheme]}://{rest}", **_options())
     except ValueError as error:
         # Its words may quote a part of the password.
         raise StoreUnavailableError(where, "has a URL that cannot be read", "Correct it.") from error
     return Connection(client, where=where, server=None, socket_path=None)
-
-
-def _refuse_unknown_options(url: str, where: str) -> None:
-    """StoreUnavailableError for what stands behind `?` and would reach inside the client, such as the class of its parser."""
-    try:
-        options = parse_qsl(urlsplit(url).query, keep_blank_values=True)
-    except ValueError as error:
-        raise StoreUnavailableError(where, "has a URL that cannot be read", "Correct it.") from error
-    for name, value in options:
-        fits = _URL_OPTIONS.get(name)
-        if fits is None or not fits(value):
-            problem = (
-                "has a URL with an option that is not known"
-                if fits is None
-                else f"has a URL whose option {name} is not right"
-            )
-            raise StoreUnavailableError(where, problem, f"Known options are {', '.join(_URL_OPTIONS)}.")
 
 
 @contextmanager

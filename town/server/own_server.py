@@ -85,6 +85,8 @@ _READ_BACK: Final = {
     "appendonly": "yes",
     "appendfsync": "always",
     "maxmemory-policy": "noeviction",
+    # A copy of another server would take that one's data for its own.
+    "replicaof": "",
 }
 """What the settings have to be after the data was loaded, as the server writes them."""
 

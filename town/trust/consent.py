@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from msgspec import Struct
 
-from town.errors import NotOursError
+from ledger import CommandRejectedError
+from town.errors import NotOursError, SettingsError
 from town.folder.data_folder import DataFolder, DataSize
 from town.folder.search import find_folder, refuse_foreign
-from town.folder.settings import absolute, is_town, read_settings, setting_place, start_of_search
+from town.folder.settings import SETTINGS_FILE, absolute, is_town, read_settings, setting_place, start_of_search
 from town.folder.tinytown_places import OldPlace, find_old_places
 from town.home.grants import allow, connection_grant, is_granted
-from town.home.passwords import shown_url
+from town.home.passwords import asked_url, shown_url, with_password
 from town.trust.permission import refuse_program
+from town.trust.url_rules import refuse_unfit_url
 
 COMMANDS_SHOWN_MAX = 5
 
@@ -44,7 +47,7 @@ def look_at_trust(path: Path | None) -> TrustReport:
         refuse_program(folder, settings)
         if settings.redis.url is not None and not is_granted(connection_grant(folder, settings.redis.url)):
             url = settings.redis.url
-            questions.append(f"connect to {shown_url(url)}  ({setting_place(folder, 'url')})")
+            questions.append(f"{_look_at_url(folder, url)}  ({setting_place(folder, 'url')})")
         sources = [place for place in find_old_places(folder) if place.is_asked and not place.is_granted]
         questions += [
             f"read Tinytown's tasks from {shown_url(each.url)} in `tt migrate`  ({each.named_by})" for each in sources
@@ -57,6 +60,15 @@ def look_at_trust(path: Path | None) -> TrustReport:
         if is_data_asked:
             questions.append(_look_at_data(data, size))
     return TrustReport(folder, name, url, tuple(sources), is_data_asked, tuple(questions))
+
+
+def place_of_trust(path: Path | None) -> TrustReport:
+    """The folder whose trust can be taken back, whatever lies there by now: nothing of it is looked at. TownNotFoundError."""
+    folder = _folder(path)
+    name = None
+    with suppress(CommandRejectedError):
+        name = read_settings(folder).name
+    return TrustReport(folder, name, None, (), is_data_asked=False, questions=())
 
 
 def grant_trust(report: TrustReport) -> None:
@@ -75,6 +87,19 @@ def _folder(path: Path | None) -> Path:
         refuse_foreign(start)
         return start
     return find_folder(start)
+
+
+def _look_at_url(folder: Path, url: str) -> str:
+    """What following it would mean, in words; StoreUnavailableError, SettingsError where it cannot be followed, or not be shown."""
+    refuse_unfit_url(url)
+    shown = asked_url(url)
+    if shown is None:
+        raise SettingsError(
+            folder / SETTINGS_FILE,
+            "[redis] url cannot be told from its password, so it cannot be shown, and what is not shown is not allowed;"
+            " write `@` as %40 there, but for the one before the host",
+        )
+    return f"connect to {shown}{', with the password that you keep for it' if with_password(url) != url else ''}"
 
 
 def _look_at_data(data: DataFolder, size: DataSize) -> str:

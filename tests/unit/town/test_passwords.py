@@ -10,7 +10,7 @@ import pytest
 from ledger import InvalidValueError
 from town import SettingsError
 from town.files.taking_back import Undo
-from town.home.passwords import keep_password, shown_url, split_password, with_password
+from town.home.passwords import asked_url, keep_password, shown_url, split_password, with_password
 
 
 @pytest.mark.parametrize(
@@ -106,3 +106,12 @@ def test_shown_url_has_no_password() -> None:
     """Where it is not certain what the password is, nothing is shown."""
     assert shown_url("redis://me:secret@host:1/0") == "redis://host:1/0"
     assert "secret" not in shown_url("redis://host/0?x=@secret")
+    assert shown_url("redis://[::1]:1/0") == "redis://[::1]:1/0"
+
+
+def test_asked_url_has_all_but_the_password() -> None:
+    """Who is asked sees the user and the options; where the password cannot be told from the rest, there is nothing to be asked."""
+    url = "rediss://me:secret@host:1/0?ssl_cert_reqs=none&db=3"
+    assert asked_url(url) == "rediss://me@host:1/0?ssl_cert_reqs=none&db=3"
+    assert asked_url("redis://evil:6379/@") is None
+    assert asked_url("redis://host/0?ssl_keyfile=@x") is None

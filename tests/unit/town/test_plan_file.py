@@ -227,14 +227,22 @@ def test_large_file_is_refused_unread(path: Path, monkeypatch: pytest.MonkeyPatc
     assert PLAN_BYTES_MAX == 33_554_432
 
 
-def test_plan_of_too_many_tasks_is_refused_before_it_is_parsed(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """200,000 tasks cannot be one append, so nobody waits until they are parsed and compared."""
+@pytest.mark.parametrize(
+    "header", ["[[tasks]]", '[["tasks"]]', "[['tasks']]", "  [[ tasks ]]", '[["t\\u0061sks"]]', "[[x]]"]
+)
+def test_plan_of_too_many_tasks_is_refused_before_it_is_parsed(
+    header: str, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """200,000 tasks cannot be one append, so nobody waits until they are parsed and compared, however their headers are written.
+
+    The bug looked like this: two million lines `[["tasks"]]` took minutes, and gigabytes.
+    """
 
     def parse(_text: str) -> Parsed:
         raise AssertionError("parsed")
 
     monkeypatch.setattr("town.plans.file.parse_faulty_plan", parse)
-    path.write_text("[[tasks]]\n" * 200_000)
+    path.write_text(f"{header}\n" * 200_000)
     with pytest.raises(PlanTooLargeError, match="has 200,000 tasks, and a plan at most 100,000"):
         read_plan_file(path)
 
