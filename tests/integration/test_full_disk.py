@@ -14,6 +14,7 @@ from town import (
     DiskFullError,
     EmbeddedServer,
     FolderRefusedError,
+    ServerStartError,
     Town,
     examine,
     make_plan_file,
@@ -85,6 +86,32 @@ def test_server_that_cannot_start_on_a_full_disk_says_so(disk: Path) -> None:
     free(disk)
     with Town.open(disk) as town:
         assert town.create("a").task.version == 1
+
+
+@pytest.mark.parametrize("damage", ["event", "manifest"])
+def test_damaged_file_on_a_full_disk_is_called_damaged_and_the_disk_full(disk: Path, damage: str) -> None:
+    """Both are said, the repair is named; when there is room the file is still called damaged.
+
+    The bug looked like this: "ended, because its disk is full … The next command starts it again".
+    """
+    with Town.init(disk, name="small") as town:
+        town.create("a")
+        town.create("b")
+    EmbeddedServer(disk).stop()
+    if damage == "event":
+        (path,) = (disk / ".tt" / "appendonlydir").glob("*.incr.aof")
+        content = path.read_bytes()
+        place = content.index(b"XADD")
+        path.write_bytes(content[:place] + bytes(8) + content[place + 8 :])
+    else:
+        (disk / ".tt" / "appendonlydir" / "appendonly.aof.manifest").unlink()
+    words = {"event": "is damaged", "manifest": "is missing"}[damage]
+    fill(disk)
+    with pytest.raises(ServerStartError, match=f"{words}, and its disk is full: free space .* `tt doctor --repair`"):
+        EmbeddedServer(disk).start()
+    free(disk)
+    with pytest.raises(ServerStartError, match=rf"{words}\. .*`tt doctor --repair`"):
+        EmbeddedServer(disk).start()
 
 
 def test_files_of_ours_are_there_whole_or_not_at_all(disk: Path) -> None:

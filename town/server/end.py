@@ -148,6 +148,12 @@ class EndReport:
             return self._full_disk()
         return self._error(end)
 
+    def is_disk_full(self) -> bool:
+        """Whether the disk of the data is full now; not where it cannot be asked."""
+        with suppress(OSError):
+            return room_at(self._data.path).is_full
+        return False
+
     def _find(self, process: int | None) -> ServerEndedError | None:
         lives = read_lives(self._data)
         if not lives:
@@ -191,10 +197,9 @@ class EndReport:
 
     def _full_disk(self, ended: str = "ended") -> DiskFullError | None:
         """The error for a disk that is full now; None where it is not. Without figures: the same each time it is said."""
-        with suppress(OSError):
-            if room_at(self._data.path).is_full:
-                return DiskFullError(self._where, f"{ended}, because its disk is full", self._advice_to_free())
-        return None
+        if not self.is_disk_full():
+            return None
+        return DiskFullError(self._where, f"{ended}, because its disk is full", self._advice_to_free())
 
     def _advice_to_free(self) -> str:
         return f"Free space on the disk of {self._data.path}."

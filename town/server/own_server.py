@@ -221,7 +221,7 @@ class EmbeddedServer:
         if has_lost_manifest(self._data.path):
             raise ServerStartError(
                 self.where,
-                f"is not started, because the list of its files, {MANIFEST_FILE}, is missing",
+                f"is not started, because the list of its files, {MANIFEST_FILE}, is missing{self._words_of_full_disk()}",
                 _REPAIR_ADVICE,
             )
         binary = find_binary(self._binary or server_binary())
@@ -231,12 +231,13 @@ class EmbeddedServer:
             command += [f"--{flag}", value]
         process, log_start = self._run(command, lock)
         is_ready = self._wait_until_ready(process, deadline)
-        if not is_ready:
-            self._raise_known_end(process.pid)
         if not is_ready and _says_damage(log_path, log_start):
+            # Asked before the disk: to free a full one does not heal a damaged file.
             self._refuse_damage(log_path)
             process, log_start = self._run([*command, *_CUTTING], lock)
-            self._wait_until_ready(process, deadline)
+            is_ready = self._wait_until_ready(process, deadline)
+        if not is_ready:
+            self._raise_known_end(process.pid)
         if process.poll() is not None:
             raise ServerStartError(
                 self.where,
@@ -293,8 +294,13 @@ class EmbeddedServer:
         from town.aof.salvage import is_cut_short_only  # noqa: PLC0415 - a server that starts well needs none of it
 
         if not is_cut_short_only(self._data.path):
-            words = f"did not start, because a file in {self._data.path / AOF_FOLDER} is damaged"
+            file = f"a file in {self._data.path / AOF_FOLDER}"
+            words = f"did not start, because {file} is damaged{self._words_of_full_disk()}"
             raise ServerStartError(self.where, words, f"{_REPAIR_ADVICE} The server's own words are in {log_path}.")
+
+    def _words_of_full_disk(self) -> str:
+        """To follow a damage: that its disk is full as well, where it is."""
+        return ", and its disk is full: free space on it first" if self.report.is_disk_full() else ""
 
     def _raise_known_end(self, process: int) -> None:
         """ServerEndedError where the server that was being started was stopped, or its disk is full."""
