@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
 from typing import Any, Final
 
-import redis
+from ledger.client_errors import UnfitReplyError
 
 Command = Sequence[Any]
 """A command as it was given to redis-py: its name, then its arguments."""
@@ -23,13 +23,6 @@ _DIGITS: Final = b"0123456789"
 _ID_CHARS_MAX: Final = 41
 _TWO_WORDS: Final = frozenset(["CLIENT", "CONFIG", "MEMORY", "SCRIPT", "XINFO"])
 _HEX: Final = re.compile(rb"[0-9a-f]{40}")
-
-
-class UnfitReplyError(redis.InvalidResponse):
-    """The server answered with something else than the command is answered with."""
-
-    def __init__(self, command: str) -> None:
-        super().__init__(f"answered {command} with something else than that command is answered with")
 
 
 def name_of(command: Command) -> str:

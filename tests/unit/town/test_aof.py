@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from tests.support.aof import INCREMENT, encode_command, make_aof
 from town import FileDamagedError
+from town.aof import format as aof_module
 from town.aof.foreign_commands import foreign_commands
 from town.aof.format import AofDamage, AofFolder, AofKind, CommandReader
-from town.aof import format as aof_module
 
 SET = encode_command(b"SET", b"key", b"value")
 
