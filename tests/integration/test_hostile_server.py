@@ -82,7 +82,7 @@ def test_flood_takes_less_than_100_mb(kind: str) -> None:
     program = (
         "import sys\n"
         "from town import RedisSettings, Settings, connect\n"
-        "import town.bounded_client as client\n"
+        "import town.server.bounded_client as client\n"
         "from pathlib import Path\n"
         "from ledger import StoreUnavailableError\n"
         "client.EXCHANGE_SECONDS_MAX = 20\n"
