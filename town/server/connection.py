@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -162,6 +161,8 @@ def _make_ready(server: EmbeddedServer, folder: Path, *, is_starting: bool) -> N
 
 def _advice_on_foreign_server(folder: Path) -> str | None:
     """What leads to the tasks in a server of Tinytown 0.5, which listens where the town's own is to be; None for others."""
+    import shlex  # noqa: PLC0415
+
     from town.folder.tinytown_places import is_tinytowns, start_words  # noqa: PLC0415 - only where another server is in the way
 
     if not is_tinytowns(folder):
