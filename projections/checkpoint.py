@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, cast
 
-import redis
 from msgspec import Struct
 
 from ledger import (
@@ -18,6 +17,8 @@ from ledger import (
     OutdatedProjectionError,
     Position,
     RebuildUnfinishedError,
+    WatchError,
+    kinds_of,
     raise_error,
     redis_errors,
 )
@@ -140,7 +141,11 @@ class Checkpoints:
         From then on no other projector commits until the mark is gone. Source: WATCH, MULTI, HSET, EXEC.
         """
         generation = 1 + max((checkpoint.generation for checkpoint in seen if checkpoint is not None), default=0)
-        with suppress(redis.WatchError), redis_errors(self._where), self._client.pipeline(transaction=True) as pipeline:
+        with (
+            suppress(*kinds_of(WatchError)),
+            redis_errors(self._where),
+            self._client.pipeline(transaction=True) as pipeline,
+        ):
             pipeline.watch(*self.keys)  # type: ignore[no-untyped-call]
             if self.read() != list(seen):
                 return False

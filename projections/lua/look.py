@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ledger import UnfitReplyError, is_id, script_source
 
@@ -53,7 +53,7 @@ class LookScript:
         return _understand(reply, checkpoints=len(checkpoint_keys), fields=len(fields), tasks=len(tasks))
 
 
-def _understand(reply: Any, *, checkpoints: int, fields: int, tasks: int) -> Looked:
+def _understand(reply: object, *, checkpoints: int, fields: int, tasks: int) -> Looked:
     match reply:
         case [
             bytes(end),
