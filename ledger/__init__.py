@@ -91,7 +91,7 @@ if TYPE_CHECKING:
         ViewsIncompleteError,
         WrongExpectedVersionError,
     )
-    from ledger.event_store import APPEND_EVENTS_MAX, EventStore
+    from ledger.event_store import APPEND_EVENTS_MAX, EventStore, parse_head
     from ledger.events import (
         EVENT_CLASSES,
         Event,
@@ -281,6 +281,7 @@ __all__ = [
     "new_command_id",
     "new_task_id",
     "order_of",
+    "parse_head",
     "parse_rfc3339",
     "raise_error",
     "read_event",
@@ -313,7 +314,7 @@ open_front_door(
         "TaskFinishedError TaskHasChildrenError TaskHasOpenChildrenError TaskHeldError TaskNotFinishedError "
         "TaskNotFoundError TaskNotInBacklogError TaskUnassignedError UnknownEventError UnknownProjectionError "
         "UpcasterMissingError ViewsIncompleteError WrongExpectedVersionError",
-        "event_store": "APPEND_EVENTS_MAX EventStore",
+        "event_store": "APPEND_EVENTS_MAX EventStore parse_head",
         "events": "EVENT_CLASSES Event OldRecord Source TaskAdopted TaskAssigned TaskCancelled TaskCompleted "
         "TaskCreated TaskDescribed TaskFailed TaskMoved TaskNoted TaskRemoved TaskReopened TaskRequeued "
         "TaskStarted TaskTagged Unfit",

@@ -223,13 +223,13 @@ class EventStore:
             return []
         with redis_errors(self._where):
             values = cast("list[bytes | None]", self._client.hmget(self._keys.heads, list(tasks)))
-        return [_parse_head(value) for value in values]
+        return [parse_head(value) for value in values]
 
     def all_heads(self) -> Iterator[tuple[str, int, Position]]:
         """(task, version, position) of every task that ever was, in no order; some may come twice. Source: HSCAN."""
         with redis_errors(self._where, key=self._keys.heads):
             for task, head in self._client.hscan_iter(self._keys.heads, count=_HEADS_PER_SCAN):
-                yield task.decode(errors="replace"), *_parse_head(head)
+                yield task.decode(errors="replace"), *parse_head(head)
 
     def find_tasks(self, prefix: str, *, limit: int) -> list[str]:
         """Up to `limit` ids, in order, of all tasks that ever were and begin with `prefix`. Walks all heads: HSCAN."""
@@ -452,7 +452,8 @@ def _check_sequence(events: Sequence[RecordedEvent], first_seq: int) -> None:
             raise SequenceGapError("sequence number", recorded.position, expected=expected, found=recorded.position.seq)
 
 
-def _parse_head(value: bytes | None) -> tuple[int, Position]:
+def parse_head(value: bytes | None) -> tuple[int, Position]:
+    """Version and position in a head; (0, BEGINNING) where there is none. LedgerDamagedError. Pure."""
     if value is None:
         return 0, BEGINNING
     version, _, position = value.decode(errors="replace").partition(":")

@@ -14,9 +14,12 @@ if TYPE_CHECKING:
     from projections.checking.parting import parted_after
     from projections.checking.verify import Verification, describe, different_fields, verify
     from projections.checkpoint import REBUILD_ONLINE, Checkpoint, Checkpoints
+    from projections.damage import damage_of, damage_of_absent, find_flaws
     from projections.filter import EVERY_TASK, Page, TaskFilter
     from projections.lease import LEASE_MS, REBUILD, Lease, new_holder
     from projections.live_board import LiveBoard
+    from projections.loading import Loader
+    from projections.look import PREFIX_IDS_MAX, Look, Wanted
     from projections.projector import BATCH_EVENTS_MAX, Batch, BatchOutcome, Progress, Projector
     from projections.rebuilding.rebuild import Rebuild, RebuildProgress, RebuildReport
     from projections.rebuilding.set_aside import LEGACY_NAMES_MAX, SetAside
@@ -32,6 +35,7 @@ __all__ = [
     "EVERY_TASK",
     "LEASE_MS",
     "LEGACY_NAMES_MAX",
+    "PREFIX_IDS_MAX",
     "REBUILD",
     "REBUILD_ONLINE",
     "VIEWS",
@@ -51,6 +55,8 @@ __all__ = [
     "FindingKind",
     "Lease",
     "LiveBoard",
+    "Loader",
+    "Look",
     "Member",
     "Page",
     "Progress",
@@ -65,10 +71,14 @@ __all__ = [
     "Upkeep",
     "Verification",
     "View",
+    "Wanted",
+    "damage_of",
+    "damage_of_absent",
     "decode_snapshot",
     "describe",
     "different_fields",
     "encode_snapshot",
+    "find_flaws",
     "fold_stats",
     "fold_task",
     "has_position",
@@ -92,9 +102,12 @@ open_front_door(
         "checking.parting": "parted_after",
         "checking.verify": "Verification describe different_fields verify",
         "checkpoint": "REBUILD_ONLINE Checkpoint Checkpoints",
+        "damage": "damage_of damage_of_absent find_flaws",
         "filter": "EVERY_TASK Page TaskFilter",
         "lease": "LEASE_MS REBUILD Lease new_holder",
         "live_board": "LiveBoard",
+        "loading": "Loader",
+        "look": "PREFIX_IDS_MAX Look Wanted",
         "projector": "BATCH_EVENTS_MAX Batch BatchOutcome Progress Projector",
         "rebuilding.rebuild": "Rebuild RebuildProgress RebuildReport",
         "rebuilding.set_aside": "LEGACY_NAMES_MAX SetAside",

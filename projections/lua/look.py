@@ -5,18 +5,44 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+import msgspec
+
 from ledger import UnfitReplyError, is_id, script_source
 
 if TYPE_CHECKING:
     from redis import Redis
 
 
-class Looked(NamedTuple):
-    """What there is, as the server has it, all of one moment; lists are in the order of the tasks and checkpoints asked for.
+class LookKeys(NamedTuple):
+    """The keys that are looked at; those of `snapshots` and `children` begin so, and a task's id follows."""
 
-    `end` and `last` are empty without a stream, a checkpoint is empty where its key is no hash, a head where the task never
-    was. A snapshot is empty where nothing lies at its key, and None where something lies there that is no string.
-    `children` is -1 where the key is no set.
+    ledger: str
+    heads: str
+    lease: str
+    ids: str
+    aliases: str
+    checkpoints: Sequence[str]
+    snapshots: str
+    children: str
+
+
+class TaskSeen(NamedTuple):
+    """What the server holds of a task: its head, empty where it never was; its snapshot; how many tasks lie right below.
+
+    `snapshot` is empty where nothing lies at its key, and None where something lies there that is no string. `children` is
+    -1 where its key is no set.
+    """
+
+    head: bytes
+    snapshot: bytes | None
+    children: int
+
+
+class Seen(NamedTuple):
+    """What the server holds, all of one moment, in the order in which it was asked for.
+
+    `end` and `last` are empty without a stream, and a checkpoint where its key is no hash. `adopted` has the id of the adopted
+    task with each alias, else an empty one; `found` the ids that begin with each prefix.
     """
 
     end: bytes
@@ -24,9 +50,9 @@ class Looked(NamedTuple):
     holder: bytes
     remaining_ms: int
     checkpoints: list[list[bytes]]
-    heads: list[bytes]
-    snapshots: list[bytes | None]
-    children: list[int]
+    adopted: list[bytes]
+    found: list[list[bytes]]
+    tasks: dict[str, TaskSeen]
 
 
 class LookScript:
@@ -37,53 +63,57 @@ class LookScript:
 
     def __call__(
         self,
+        keys: LookKeys,
         *,
-        ledger_key: str,
-        heads_key: str,
-        lease_key: str,
-        checkpoint_keys: Sequence[str],
         fields: Sequence[str],
-        tasks: Sequence[str],
-        snapshot_keys: Sequence[str],
-        children_keys: Sequence[str],
-    ) -> Looked:
-        """`fields` are those of a checkpoint; the keys of snapshots and children are those of `tasks`, in the same order."""
-        keys = [ledger_key, heads_key, lease_key, *checkpoint_keys, *snapshot_keys, *children_keys]
-        reply = self._script(keys=keys, args=[len(checkpoint_keys), len(fields), *fields, *tasks])
-        return _understand(reply, checkpoints=len(checkpoint_keys), fields=len(fields), tasks=len(tasks))
+        task_ids: Sequence[str],
+        aliases: Sequence[str],
+        prefixes: Sequence[str],
+        ids_max: int,
+    ) -> Seen:
+        """The tasks with these ids, with these aliases where they were adopted, and the only ones with these prefixes.
+
+        Of a prefix up to `ids_max` ids are found. `fields` are those of a checkpoint.
+        """
+        given = [keys.ledger, keys.heads, keys.lease, keys.ids, keys.aliases, *keys.checkpoints]
+        asked = msgspec.msgpack.encode((task_ids, aliases, prefixes, fields))
+        reply = self._script(keys=given, args=[keys.snapshots, keys.children, ids_max, asked])
+        return _understand(reply, (len(keys.checkpoints), len(aliases), len(prefixes)), fields=len(fields))
 
 
-def _understand(reply: object, *, checkpoints: int, fields: int, tasks: int) -> Looked:
+def _understand(reply: object, sizes: tuple[int, int, int], *, fields: int) -> Seen:
     match reply:
         case [
             bytes(end),
             bytes(last),
             bytes(holder),
             int(remaining_ms),
+            list(checkpoints),
+            list(adopted),
             list(found),
-            list(heads),
-            list(snapshots),
-            list(children),
+            list(tasks),
         ]:
-            looked = Looked(
-                end,
-                last,
-                holder,
-                remaining_ms,
-                [[] if each == b"" else each for each in found],
-                heads,
-                [None if each == 1 else each for each in snapshots],
-                children,
-            )
             if (
                 all(position == b"" or is_id(position) for position in (end, last))
-                and len(looked.checkpoints) == checkpoints
-                and all(type(each) is list and len(each) in (0, fields) for each in looked.checkpoints)
-                and all(type(value) is bytes for each in looked.checkpoints for value in each)
-                and [len(heads), len(snapshots), len(children)] == [tasks] * 3
-                and all(type(head) is bytes for head in heads)
-                and all(snapshot is None or type(snapshot) is bytes for snapshot in looked.snapshots)
-                and all(type(count) is int for count in children)
+                and (len(checkpoints), len(adopted), len(found)) == sizes
+                and all(_are_bytes(each) and len(each) in (0, fields) for each in checkpoints)
+                and _are_bytes(adopted)
+                and all(map(_are_bytes, found))
+                and len(tasks) % 4 == 0
+                and _are_bytes(tasks[::4])
+                and _are_bytes(tasks[1::4])
+                and all(type(snapshot) is bytes or snapshot == 1 for snapshot in tasks[2::4])
+                and all(type(children) is int for children in tasks[3::4])
             ):
-                return looked
+                seen = {
+                    task_id.decode(errors="replace"): TaskSeen(head, None if snapshot == 1 else snapshot, children)
+                    for task_id, head, snapshot, children in zip(
+                        tasks[::4], tasks[1::4], tasks[2::4], tasks[3::4], strict=True
+                    )
+                }
+                return Seen(end, last, holder, remaining_ms, checkpoints, adopted, found, seen)
     raise UnfitReplyError("EVALSHA")
+
+
+def _are_bytes(values: object) -> bool:
+    return type(values) is list and all(type(value) is bytes for value in values)
