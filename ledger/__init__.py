@@ -4,116 +4,140 @@ This package knows no view, no folder and no terminal. Programs enter by `town`;
 beside it.
 """
 
-from ledger.changes import Change, Step, compare, steps
-from ledger.commands import (
-    AssignTask,
-    CancelTask,
-    ClaimTask,
-    Command,
-    CompleteTask,
-    CreateTask,
-    DescribeTask,
-    FailTask,
-    MoveTask,
-    NoteTask,
-    RemoveTask,
-    ReopenTask,
-    RequeueTask,
-    StartTask,
-    TagTask,
-)
-from ledger.decide import decide
-from ledger.errors import (
-    UPGRADE_ADVICE,
-    AppendTooLargeError,
-    BackdateRefusedError,
-    CheckpointAheadError,
-    CheckpointMismatchError,
-    CommandRejectedError,
-    EventDecodingError,
-    HeadLostError,
-    HistoryBrokenError,
-    HistoryCircularError,
-    InvalidValueError,
-    LedgerDamagedError,
-    LedgerError,
-    LossNotAcceptedError,
-    MisplacedEventError,
-    NewerProjectionError,
-    NewerSchemaError,
-    OutdatedProjectionError,
-    ProjectionError,
-    RebuildAtWorkError,
-    RebuildUnfinishedError,
-    ReplyTooLargeError,
-    SequenceGapError,
-    SnapshotDamagedError,
-    StoreUnavailableError,
-    TaskAlreadyExistsError,
-    TaskAmbiguousError,
-    TaskCycleError,
-    TaskDamagedError,
-    TaskFinishedError,
-    TaskHasChildrenError,
-    TaskHasOpenChildrenError,
-    TaskHeldError,
-    TaskNotFinishedError,
-    TaskNotFoundError,
-    TaskNotInBacklogError,
-    TaskUnassignedError,
-    UnknownEventError,
-    UnknownProjectionError,
-    UpcasterMissingError,
-    ViewsIncompleteError,
-    WrongExpectedVersionError,
-)
-from ledger.event_store import APPEND_EVENTS_MAX, EventStore
-from ledger.events import (
-    EVENT_CLASSES,
-    Event,
-    OldRecord,
-    Source,
-    TaskAdopted,
-    TaskAssigned,
-    TaskCancelled,
-    TaskCompleted,
-    TaskCreated,
-    TaskDescribed,
-    TaskFailed,
-    TaskMoved,
-    TaskNoted,
-    TaskRemoved,
-    TaskReopened,
-    TaskRequeued,
-    TaskStarted,
-    TaskTagged,
-    Unfit,
-)
-from ledger.exchange import exchange, raise_error
-from ledger.identity import is_task_id, new_command_id, new_task_id, task_id_of_alias
-from ledger.json_problems import json_problem
-from ledger.keys import TOWN_NAME_CHARS_MAX, TOWN_NAMES_RESERVED, Keys, check_town_name
-from ledger.lua import script_source
-from ledger.position import BEGINNING, Position, ms_of, order_of, seq_of
-from ledger.reconcile import WishedTask, reconcile
-from ledger.recorded_event import (
-    Entry,
-    NewEvent,
-    RecordedEvent,
-    decode_event,
-    decode_events,
-    encode_event,
-    read_event,
-    record,
-)
-from ledger.redis_errors import ExplainedConnectionError, OversizedReplyError, redis_errors
-from ledger.reply_shapes import UnfitReplyError, fits, is_yes, name_of
-from ledger.soundness import flaw_in, flaw_of
-from ledger.state import State
-from ledger.task import Task, evolve, evolve_known, fold
-from ledger.times import TIME_MS_MAX, format_ms, from_ms, parse_rfc3339, to_ms
-from ledger.transitions import CREATIONS, STATES
-from ledger.values import TEXT_BYTES_MAX, check_name, check_tag, check_tags, check_text
+from typing import TYPE_CHECKING
+
+from ledger.front_door import open_front_door
+
+if TYPE_CHECKING:
+    from ledger.changes import Change, Step, compare, steps
+    from ledger.client_errors import (
+        AuthenticationError,
+        BusyLoadingError,
+        ExecAbortError,
+        InvalidReplyError,
+        LostConnectionError,
+        NoPermissionError,
+        NoScriptError,
+        OutOfMemoryError,
+        OverdueReplyError,
+        OversizedReplyError,
+        ReadOnlyError,
+        RedisError,
+        ResponseError,
+        UnfitReplyError,
+        UnsendableError,
+        WatchError,
+        kinds_of,
+    )
+    from ledger.commands import (
+        AssignTask,
+        CancelTask,
+        ClaimTask,
+        Command,
+        CompleteTask,
+        CreateTask,
+        DescribeTask,
+        FailTask,
+        MoveTask,
+        NoteTask,
+        RemoveTask,
+        ReopenTask,
+        RequeueTask,
+        StartTask,
+        TagTask,
+    )
+    from ledger.decide import decide
+    from ledger.errors import (
+        UPGRADE_ADVICE,
+        AppendTooLargeError,
+        BackdateRefusedError,
+        CheckpointAheadError,
+        CheckpointMismatchError,
+        CommandRejectedError,
+        EventDecodingError,
+        HeadLostError,
+        HistoryBrokenError,
+        HistoryCircularError,
+        InvalidValueError,
+        LedgerDamagedError,
+        LedgerError,
+        LossNotAcceptedError,
+        MisplacedEventError,
+        NewerProjectionError,
+        NewerSchemaError,
+        OutdatedProjectionError,
+        ProjectionError,
+        RebuildAtWorkError,
+        RebuildUnfinishedError,
+        ReplyTooLargeError,
+        SequenceGapError,
+        SnapshotDamagedError,
+        StoreUnavailableError,
+        TaskAlreadyExistsError,
+        TaskAmbiguousError,
+        TaskCycleError,
+        TaskDamagedError,
+        TaskFinishedError,
+        TaskHasChildrenError,
+        TaskHasOpenChildrenError,
+        TaskHeldError,
+        TaskNotFinishedError,
+        TaskNotFoundError,
+        TaskNotInBacklogError,
+        TaskUnassignedError,
+        UnknownEventError,
+        UnknownProjectionError,
+        UpcasterMissingError,
+        ViewsIncompleteError,
+        WrongExpectedVersionError,
+    )
+    from ledger.event_store import APPEND_EVENTS_MAX, EventStore, parse_head
+    from ledger.events import (
+        EVENT_CLASSES,
+        Event,
+        OldRecord,
+        Source,
+        TaskAdopted,
+        TaskAssigned,
+        TaskCancelled,
+        TaskCompleted,
+        TaskCreated,
+        TaskDescribed,
+        TaskFailed,
+        TaskMoved,
+        TaskNoted,
+        TaskRemoved,
+        TaskReopened,
+        TaskRequeued,
+        TaskStarted,
+        TaskTagged,
+        Unfit,
+    )
+    from ledger.exchange import exchange, raise_error
+    from ledger.identity import is_task_id, new_command_id, new_task_id, task_id_of_alias
+    from ledger.json_problems import json_problem
+    from ledger.keys import TOWN_NAME_CHARS_MAX, TOWN_NAMES_RESERVED, Keys, check_town_name
+    from ledger.lua import script_source
+    from ledger.position import BEGINNING, Position, ms_of, order_of, seq_of
+    from ledger.reconcile import WishedTask, reconcile
+    from ledger.recorded_event import (
+        Entry,
+        NewEvent,
+        RecordedEvent,
+        decode_event,
+        decode_events,
+        encode_event,
+        read_event,
+        record,
+    )
+    from ledger.redis_errors import ExplainedConnectionError, redis_errors
+    from ledger.reply_shapes import fits, is_id, is_yes, name_of
+    from ledger.soundness import flaw_in, flaw_of
+    from ledger.state import State
+    from ledger.task import Task, evolve, evolve_known, fold
+    from ledger.times import TIME_MS_MAX, format_ms, from_ms, parse_rfc3339, to_ms
+    from ledger.transitions import CREATIONS, STATES
+    from ledger.values import TEXT_BYTES_MAX, check_name, check_tag, check_tags, check_text
 
 __all__ = [
     "APPEND_EVENTS_MAX",
@@ -128,7 +152,9 @@ __all__ = [
     "UPGRADE_ADVICE",
     "AppendTooLargeError",
     "AssignTask",
+    "AuthenticationError",
     "BackdateRefusedError",
+    "BusyLoadingError",
     "CancelTask",
     "Change",
     "CheckpointAheadError",
@@ -143,34 +169,44 @@ __all__ = [
     "Event",
     "EventDecodingError",
     "EventStore",
+    "ExecAbortError",
     "ExplainedConnectionError",
     "FailTask",
     "HeadLostError",
     "HistoryBrokenError",
     "HistoryCircularError",
+    "InvalidReplyError",
     "InvalidValueError",
     "Keys",
     "LedgerDamagedError",
     "LedgerError",
     "LossNotAcceptedError",
+    "LostConnectionError",
     "MisplacedEventError",
     "MoveTask",
     "NewEvent",
     "NewerProjectionError",
     "NewerSchemaError",
+    "NoPermissionError",
+    "NoScriptError",
     "NoteTask",
     "OldRecord",
+    "OutOfMemoryError",
     "OutdatedProjectionError",
+    "OverdueReplyError",
     "OversizedReplyError",
     "Position",
     "ProjectionError",
+    "ReadOnlyError",
     "RebuildAtWorkError",
     "RebuildUnfinishedError",
     "RecordedEvent",
+    "RedisError",
     "RemoveTask",
     "ReopenTask",
     "ReplyTooLargeError",
     "RequeueTask",
+    "ResponseError",
     "SequenceGapError",
     "SnapshotDamagedError",
     "Source",
@@ -210,8 +246,10 @@ __all__ = [
     "UnfitReplyError",
     "UnknownEventError",
     "UnknownProjectionError",
+    "UnsendableError",
     "UpcasterMissingError",
     "ViewsIncompleteError",
+    "WatchError",
     "WishedTask",
     "WrongExpectedVersionError",
     "check_name",
@@ -233,14 +271,17 @@ __all__ = [
     "fold",
     "format_ms",
     "from_ms",
+    "is_id",
     "is_task_id",
     "is_yes",
     "json_problem",
+    "kinds_of",
     "ms_of",
     "name_of",
     "new_command_id",
     "new_task_id",
     "order_of",
+    "parse_head",
     "parse_rfc3339",
     "raise_error",
     "read_event",
@@ -253,3 +294,45 @@ __all__ = [
     "task_id_of_alias",
     "to_ms",
 ]
+
+open_front_door(
+    __name__,
+    {
+        "changes": "Change Step compare steps",
+        "client_errors": "AuthenticationError BusyLoadingError ExecAbortError InvalidReplyError LostConnectionError "
+        "NoPermissionError NoScriptError OutOfMemoryError OverdueReplyError OversizedReplyError ReadOnlyError "
+        "RedisError ResponseError UnfitReplyError UnsendableError WatchError kinds_of",
+        "commands": "AssignTask CancelTask ClaimTask Command CompleteTask CreateTask DescribeTask FailTask MoveTask "
+        "NoteTask RemoveTask ReopenTask RequeueTask StartTask TagTask",
+        "decide": "decide",
+        "errors": "UPGRADE_ADVICE AppendTooLargeError BackdateRefusedError CheckpointAheadError CheckpointMismatchError "
+        "CommandRejectedError EventDecodingError HeadLostError HistoryBrokenError HistoryCircularError "
+        "InvalidValueError LedgerDamagedError LedgerError LossNotAcceptedError MisplacedEventError "
+        "NewerProjectionError NewerSchemaError OutdatedProjectionError ProjectionError RebuildAtWorkError "
+        "RebuildUnfinishedError ReplyTooLargeError SequenceGapError SnapshotDamagedError "
+        "StoreUnavailableError TaskAlreadyExistsError TaskAmbiguousError TaskCycleError TaskDamagedError "
+        "TaskFinishedError TaskHasChildrenError TaskHasOpenChildrenError TaskHeldError TaskNotFinishedError "
+        "TaskNotFoundError TaskNotInBacklogError TaskUnassignedError UnknownEventError UnknownProjectionError "
+        "UpcasterMissingError ViewsIncompleteError WrongExpectedVersionError",
+        "event_store": "APPEND_EVENTS_MAX EventStore parse_head",
+        "events": "EVENT_CLASSES Event OldRecord Source TaskAdopted TaskAssigned TaskCancelled TaskCompleted "
+        "TaskCreated TaskDescribed TaskFailed TaskMoved TaskNoted TaskRemoved TaskReopened TaskRequeued "
+        "TaskStarted TaskTagged Unfit",
+        "exchange": "exchange raise_error",
+        "identity": "is_task_id new_command_id new_task_id task_id_of_alias",
+        "json_problems": "json_problem",
+        "keys": "TOWN_NAMES_RESERVED TOWN_NAME_CHARS_MAX Keys check_town_name",
+        "lua": "script_source",
+        "position": "BEGINNING Position ms_of order_of seq_of",
+        "reconcile": "WishedTask reconcile",
+        "recorded_event": "Entry NewEvent RecordedEvent decode_event decode_events encode_event read_event record",
+        "redis_errors": "ExplainedConnectionError redis_errors",
+        "reply_shapes": "fits is_id is_yes name_of",
+        "soundness": "flaw_in flaw_of",
+        "state": "State",
+        "task": "Task evolve evolve_known fold",
+        "times": "TIME_MS_MAX format_ms from_ms parse_rfc3339 to_ms",
+        "transitions": "CREATIONS STATES",
+        "values": "TEXT_BYTES_MAX check_name check_tag check_tags check_text",
+    },
+)

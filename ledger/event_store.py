@@ -11,8 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, cast
 
-import redis
-
+from ledger.client_errors import UnfitReplyError
 from ledger.errors import (
     AppendTooLargeError,
     BackdateRefusedError,
@@ -25,13 +24,13 @@ from ledger.errors import (
     StoreUnavailableError,
     WrongExpectedVersionError,
 )
-from ledger.exchange import exchange
+from ledger.exchange import exchange, raise_error
 from ledger.keys import Keys
 from ledger.lua import Appended, AppendScript, Backdated, Conflict, HistoryScript, HistoryStatus, Outcome
 from ledger.position import BEGINNING, Position
 from ledger.recorded_event import Entry, NewEvent, RecordedEvent, decode_events, encode_event
 from ledger.redis_errors import redis_errors
-from ledger.reply_shapes import UnfitReplyError, are_entries
+from ledger.reply_shapes import are_entries
 from ledger.times import format_ms
 
 if TYPE_CHECKING:
@@ -211,9 +210,7 @@ class EventStore:
         """The events at exactly these positions, in one exchange; where there is none, none. Source: XRANGE."""
         with redis_errors(self._where):
             replies = exchange(self._client, [("XRANGE", self._keys.ledger, each, each) for each in positions])
-            for reply in replies:
-                if isinstance(reply, redis.ResponseError):
-                    raise reply
+            raise_error(replies)
         return self._decode([entry for entries in cast("list[list[Entry]]", replies) for entry in entries])
 
     def head(self, task: str) -> tuple[int, Position]:
@@ -226,13 +223,13 @@ class EventStore:
             return []
         with redis_errors(self._where):
             values = cast("list[bytes | None]", self._client.hmget(self._keys.heads, list(tasks)))
-        return [_parse_head(value) for value in values]
+        return [parse_head(value) for value in values]
 
     def all_heads(self) -> Iterator[tuple[str, int, Position]]:
         """(task, version, position) of every task that ever was, in no order; some may come twice. Source: HSCAN."""
         with redis_errors(self._where, key=self._keys.heads):
             for task, head in self._client.hscan_iter(self._keys.heads, count=_HEADS_PER_SCAN):
-                yield task.decode(errors="replace"), *_parse_head(head)
+                yield task.decode(errors="replace"), *parse_head(head)
 
     def find_tasks(self, prefix: str, *, limit: int) -> list[str]:
         """Up to `limit` ids, in order, of all tasks that ever were and begin with `prefix`. Walks all heads: HSCAN."""
@@ -428,8 +425,7 @@ class EventStore:
     def _exchange(self, *command: str | int) -> list[Entry]:
         """The reply to one command. redis-py's own XRANGE builds a dict for each entry, which halves the rate."""
         [reply] = exchange(self._client, [command])
-        if isinstance(reply, redis.ResponseError):
-            raise reply
+        raise_error([reply])
         return cast("list[Entry]", reply)
 
 
@@ -456,7 +452,8 @@ def _check_sequence(events: Sequence[RecordedEvent], first_seq: int) -> None:
             raise SequenceGapError("sequence number", recorded.position, expected=expected, found=recorded.position.seq)
 
 
-def _parse_head(value: bytes | None) -> tuple[int, Position]:
+def parse_head(value: bytes | None) -> tuple[int, Position]:
+    """Version and position in a head; (0, BEGINNING) where there is none. LedgerDamagedError. Pure."""
     if value is None:
         return 0, BEGINNING
     version, _, position = value.decode(errors="replace").partition(":")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-import redis
+from ledger.client_errors import RedisError, ResponseError, kinds_of
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -28,7 +28,7 @@ def exchange(client: Redis, commands: Sequence[Sequence[str | bytes | int]]) -> 
         while len(replies) < len(commands):
             try:
                 replies.append(connection.read_response())  # type: ignore[no-untyped-call]
-            except redis.ResponseError as error:
+            except kinds_of(ResponseError) as error:
                 replies.append(error)
     finally:
         if len(replies) < len(commands):
@@ -44,5 +44,9 @@ def raise_error(replies: Iterable[object], *, but: str | None = None) -> None:
     ResponseError, as redis-py raises it where there is one command.
     """
     for reply in replies:
-        if isinstance(reply, redis.RedisError) and (but is None or but not in str(reply)):
+        if (
+            isinstance(reply, Exception)
+            and isinstance(reply, kinds_of(RedisError))
+            and (but is None or but not in str(reply))
+        ):
             raise reply

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Final
 from uuid import NAMESPACE_URL, uuid4, uuid5
-
-_TASK_ID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 _TASK_ID_CHARS: Final = 36
 _DASHES: Final = (8, 13, 18, 23)
@@ -15,7 +12,7 @@ _DASHES: Final = (8, 13, 18, 23)
 
 def is_task_id(text: str) -> bool:
     """Whether a task may have this id: a UUID as every program writes it, in lower case with four dashes."""
-    return _TASK_ID.fullmatch(text) is not None
+    return are_task_ids([text])
 
 
 def are_task_ids(texts: Sequence[str]) -> bool:

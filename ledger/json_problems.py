@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-_ESCAPE: Final = re.compile(rb"\\(?:u([0-9a-fA-F]{4})|.)", re.DOTALL)
+_ESCAPE: Final = rb"(?s)\\(?:u([0-9a-fA-F]{4})|.)"
 _HIGH: Final = range(0xD800, 0xDC00)
 _LOW: Final = range(0xDC00, 0xE000)
 
@@ -22,7 +22,7 @@ def json_problem(payload: bytes | str, error: Exception) -> str:
 def _half_pair(payload: bytes) -> tuple[str, int] | None:
     r"""The first `\uXXXX` that is half of a surrogate pair and stands alone, and its byte, from 1."""
     high: re.Match[bytes] | None = None
-    for escape in _ESCAPE.finditer(payload):
+    for escape in re.finditer(_ESCAPE, payload):
         code = int(escape[1], 16) if escape[1] else -1
         is_second = high is not None and high.end() == escape.start() and code in _LOW
         if high is not None and not is_second:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
 from msgspec import Struct
@@ -30,14 +29,16 @@ TOWN_NAMES_RESERVED: Final = frozenset(
 )
 """Tinytown's bare key types: `tt:<type>:<id>` from before towns were isolated would read as a town of that name."""
 
-_TOWN_NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{TOWN_NAME_CHARS_MAX - 1}}}")
+_SIGNS: Final = str.maketrans("", "", "._-")
+"""What a town's name may hold after its first character, beside letters and digits."""
 
 
 def check_town_name(name: str) -> str:
     """`name`, when a town may be called so; InvalidValueError otherwise."""
     if name in TOWN_NAMES_RESERVED:
         raise InvalidValueError("town name", f"{name!r} is one of Tinytown's key types", f"Try {name}-town.")
-    if not _TOWN_NAME.fullmatch(name):
+    letters = name[:1] + name[1:].translate(_SIGNS) if name[:1].isalnum() else ""
+    if not (letters.isascii() and letters.isalnum() and len(name) <= TOWN_NAME_CHARS_MAX):
         raise InvalidValueError(
             "town name",
             f"{name!r} does not fit",

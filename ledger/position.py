@@ -6,7 +6,6 @@ snapshots hold, and because the fold passes a million of them by without looking
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
@@ -20,7 +19,6 @@ number_of: Final = lru_cache(maxsize=1_024)(int)
 _NUMBER_MAX: Final = 2**64 - 1
 """What a stream's id can hold in each of its two numbers."""
 _DIGITS_MAX: Final = 20
-_PATTERN = re.compile(r"(0|[1-9][0-9]{0,19})-(0|[1-9][0-9]{0,19})")
 
 
 class Position(str):
@@ -34,8 +32,8 @@ class Position(str):
     @classmethod
     def parse(cls, text: str) -> Position:
         """The position written as `text`; ValueError where it is not one."""
-        found = _PATTERN.fullmatch(text)
-        if found is None or (len(text) > _DIGITS_MAX and max(map(int, found.groups())) > _NUMBER_MAX):
+        ms, _, seq = text.partition("-")
+        if not (_is_number(ms) and _is_number(seq)):
             raise ValueError(f"not a position: {text!r}")
         return cls(text)
 
@@ -67,6 +65,16 @@ class Position(str):
 
     def __ge__(self, other: str) -> bool:
         return order_of(self) >= order_of(other)
+
+
+def _is_number(text: str) -> bool:
+    """Whether `text` is a number of a stream's id, as the server writes it."""
+    return (
+        text.isdecimal()
+        and text.isascii()
+        and (text[0] != "0" or text == "0")
+        and (len(text) < _DIGITS_MAX or (len(text) == _DIGITS_MAX and int(text) <= _NUMBER_MAX))
+    )
 
 
 def order_of(position: str) -> tuple[int, int]:

@@ -4,10 +4,11 @@ On the wire both are one JSON object, the envelope of DESIGN 4. The append scrip
 stream entry's id and stands outside.
 """
 
-from __future__ import annotations
+# No `annotations` of the future here: msgspec would have to compile each of them from its text, for each class below.
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import cache
 from typing import Annotated, Any, Final, Literal, TypeGuard, Union, cast
 
 import msgspec
@@ -105,10 +106,17 @@ def _recorded_class(event_class: type[Event]) -> type[RecordedEvent]:
 
 
 _SCHEMAS: Final = {event_class.type: event_class.schema for event_class in EVENT_CLASSES}
-_AnyRecorded: Any = Union[tuple(_recorded_class(event_class) for event_class in EVENT_CLASSES)]  # noqa: UP007 - made at run time
 # Deeply nested JSON ends the decoder with a RecursionError.
 _NOT_JSON: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
-_decoder: msgspec.json.Decoder[RecordedEvent] = msgspec.json.Decoder(_AnyRecorded)
+
+
+@cache
+def _decoder() -> "msgspec.json.Decoder[RecordedEvent]":
+    """The one decoder; made where an event is read first, because it takes as long as a third of the interpreter's start."""
+    any_recorded: Any = Union[tuple(_recorded_class(event_class) for event_class in EVENT_CLASSES)]  # noqa: UP007 - made at run time
+    return msgspec.json.Decoder(any_recorded)
+
+
 # `cause` is a Position, which is text.
 _encoder = msgspec.json.Encoder(enc_hook=str)
 
@@ -152,7 +160,7 @@ def decode_events(entries: Sequence[Entry]) -> list[RecordedEvent]:
 
     EventDecodingError for the first entry that is no event, UnknownEventError and NewerSchemaError as for `decode_event`.
     """
-    decode = _decoder.decode
+    decode = _decoder().decode
     try:
         events = [decode(payload) for _, (name, payload) in entries if name == FIELD]
     except (TypeError, ValueError, RecursionError):
@@ -184,7 +192,7 @@ def decode_event(position: bytes, fields: list[bytes]) -> RecordedEvent:
         raise EventDecodingError(place, "is not an event: it must have the one field `event`")
     payload = fields[1]
     try:
-        recorded = _decoder.decode(payload)
+        recorded = _decoder().decode(payload)
     except _NOT_JSON as error:
         recorded = _lift(place, payload, error)
     force_setattr(recorded, "at", str(place))
@@ -270,6 +278,6 @@ def _lift(position: Position, payload: bytes, error: Exception) -> RecordedEvent
     raw["schema"] = newest
     try:
         # Through JSON once more: `msgspec.convert` takes ten times as long for a union of so many.
-        return _decoder.decode(msgspec.json.encode(raw))
+        return _decoder().decode(msgspec.json.encode(raw))
     except msgspec.ValidationError as mismatch:
         raise EventDecodingError(position, f"is not a {event_type}: {mismatch}") from mismatch

@@ -7,8 +7,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
 
-import redis
-
+from ledger.client_errors import (
+    InvalidReplyError,
+    LostConnectionError,
+    OverdueReplyError,
+    OversizedReplyError,
+    ResponseError,
+    kinds_of,
+)
 from ledger.errors import LedgerDamagedError, ReplyTooLargeError, StoreUnavailableError
 
 _ADVICE: Final = {
@@ -41,29 +47,25 @@ _UNFIT_ADVICE: Final = (
 WORDS_MAX: Final = 1_000
 """Characters of a server's words that are told."""
 
-# redis-py takes the code away from the words of these.
-_CODES: Final[Mapping[type[Exception], str]] = {
-    redis.BusyLoadingError: "LOADING",
-    redis.ReadOnlyError: "READONLY",
-    redis.exceptions.NoPermissionError: "NOPERM",
-    redis.exceptions.OutOfMemoryError: "OOM",
+# A client takes the code away from the words of these, which have one name in redis-py and here.
+_CODES: Final[Mapping[str, str]] = {
+    "BusyLoadingError": "LOADING",
+    "ReadOnlyError": "READONLY",
+    "NoPermissionError": "NOPERM",
+    "OutOfMemoryError": "OOM",
 }
 
 
-# What a redis-py pipeline puts before the words of the server.
-_PIPELINE: Final = re.compile(r"Command # \d+ \(.*\) of pipeline caused error: ", re.DOTALL)
+# What a redis-py pipeline puts before the words of the server. Compiled where an error is told: most commands have none.
+_PIPELINE: Final = r"(?s)Command # \d+ \(.*\) of pipeline caused error: "
 
 
-class ExplainedConnectionError(redis.ConnectionError):
+class ExplainedConnectionError(LostConnectionError):
     """A lost connection whose client knows why: `explanation` leaves in its place."""
 
     def __init__(self, explanation: StoreUnavailableError) -> None:
         self.explanation = explanation
         super().__init__(explanation.problem)
-
-
-class OversizedReplyError(redis.ConnectionError):
-    """The server sends more than a reply may have."""
 
 
 @contextmanager
@@ -78,10 +80,10 @@ def redis_errors(where: str, *, key: str | None = None) -> Iterator[None]:
         raise error.explanation from error
     except OversizedReplyError as error:
         raise ReplyTooLargeError(where, *_explain(error)) from error
-    except (redis.ConnectionError, redis.TimeoutError, redis.InvalidResponse) as error:
-        # InvalidResponse: something answers that is no Redis.
+    except kinds_of(LostConnectionError, OverdueReplyError, InvalidReplyError) as error:
+        # InvalidReplyError: something answers that is no Redis.
         raise StoreUnavailableError(where, *_explain(error)) from error
-    except redis.ResponseError as error:
+    except kinds_of(ResponseError) as error:
         words = str(error)
         if "WRONGTYPE" in words:
             named = f"The key {key}" if key is not None else f"A key of the town ({words.removeprefix('WRONGTYPE ')})"
@@ -94,18 +96,19 @@ def redis_errors(where: str, *, key: str | None = None) -> Iterator[None]:
 
 def _explain(error: Exception) -> tuple[str, str]:
     """What the server's words mean, and what to do."""
-    words = _PIPELINE.sub("", str(error))[:WORDS_MAX].rstrip(".") or type(error).__name__
-    codes = [code for kind, code in _CODES.items() if isinstance(error, kind)]
+    words = re.sub(_PIPELINE, "", str(error))[:WORDS_MAX].rstrip(".") or type(error).__name__
+    kinds = {kind.__name__ for kind in type(error).__mro__}
+    codes = [code for kind, code in _CODES.items() if kind in kinds]
     codes += [code for code in _ADVICE if words.startswith(code)]
-    if isinstance(error, redis.AuthenticationError):
+    if "AuthenticationError" in kinds:
         codes.append("NOAUTH" if "required" in words else "WRONGPASS")
     if isinstance(error, OversizedReplyError):
         return f"did not answer: {words}", _OVERSIZED_ADVICE
-    if isinstance(error, redis.InvalidResponse):
+    if isinstance(error, kinds_of(InvalidReplyError)):
         return words[:1].lower() + words[1:], _UNFIT_ADVICE
     if codes:
         advice = _DISK_FULL_ADVICE if _DISK_FULL_WORDS in words else _ADVICE[codes[0]]
         return "refused to write" if codes[0] in _NOT_WRITING else f"refused: {words}", advice
-    if isinstance(error, redis.ResponseError):
+    if isinstance(error, kinds_of(ResponseError)):
         return f"refused: {words}", "Look at its log."
     return f"did not answer: {words}", "Is it running? `tt start` starts a town's own server; `tt status` shows it."

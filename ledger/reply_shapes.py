@@ -7,12 +7,11 @@ A command that is not in the table passes unjudged. Scripts judge their own repl
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
 from typing import Any, Final
 
-import redis
+from ledger.client_errors import UnfitReplyError
 
 Command = Sequence[Any]
 """A command as it was given to redis-py: its name, then its arguments."""
@@ -22,14 +21,8 @@ Shape = Callable[[Any, Command], bool]
 _DIGITS: Final = b"0123456789"
 _ID_CHARS_MAX: Final = 41
 _TWO_WORDS: Final = frozenset(["CLIENT", "CONFIG", "MEMORY", "SCRIPT", "XINFO"])
-_HEX: Final = re.compile(rb"[0-9a-f]{40}")
-
-
-class UnfitReplyError(redis.InvalidResponse):
-    """The server answered with something else than the command is answered with."""
-
-    def __init__(self, command: str) -> None:
-        super().__init__(f"answered {command} with something else than that command is answered with")
+_HEX: Final = b"0123456789abcdef"
+_HASH_CHARS: Final = 40
 
 
 def name_of(command: Command) -> str:
@@ -200,16 +193,28 @@ def _is_information(reply: Any, command: Command) -> bool:
     if type(reply) is not bytes:
         return False
     wanted = _INFORMATION.get(_text(command[1]).lower() if len(command) > 1 else "", ())
-    return all(each.search(reply) for each in wanted)
+    return all(_has_number(reply, *each) for each in wanted)
 
 
-_INFORMATION: Final[Mapping[str, Sequence[re.Pattern[bytes]]]] = {
-    "server": (re.compile(rb"^(redis|valkey)_version:\d{1,9}[.\r]", re.MULTILINE),),
-    "memory": (
-        re.compile(rb"^used_memory:\d{1,20}\r$", re.MULTILINE),
-        re.compile(rb"^maxmemory:\d{1,20}\r$", re.MULTILINE),
-    ),
+def _has_number(reply: bytes, names: Sequence[bytes], digits_max: int, end: bytes) -> bool:
+    """Whether a line of INFO is one of these names and a number; the line ends there, or `end` follows."""
+    for line in reply.split(b"\n"):
+        name, _, value = line.partition(b":")
+        rest = value.lstrip(_DIGITS)
+        if (
+            name in names
+            and 1 <= len(value) - len(rest) <= digits_max
+            and (rest == b"\r" or (end and rest.startswith(end)))
+        ):
+            return True
+    return False
+
+
+_INFORMATION: Final[Mapping[str, Sequence[tuple[Sequence[bytes], int, bytes]]]] = {
+    "server": (((b"redis_version", b"valkey_version"), 9, b"."),),
+    "memory": (((b"used_memory",), 20, b""), ((b"maxmemory",), 20, b"")),
 }
+"""Section -> names of a line that it must have, how many digits its number may have, and what may follow that."""
 
 
 def _is_time(reply: Any, _: Command) -> bool:
@@ -253,7 +258,9 @@ SHAPES: Final[Mapping[str, Shape]] = {
     "MGET": _one_for_each(bytes, _NONE, names=1),
     "PING": _is(bytes),
     "SCAN": _found(_all(bytes), names=1),
-    "SCRIPT LOAD": lambda reply, _: type(reply) is bytes and bool(_HEX.fullmatch(reply)),
+    "SCRIPT LOAD": lambda reply, _: (
+        type(reply) is bytes and len(reply) == _HASH_CHARS and not reply.translate(None, _HEX)
+    ),
     "SET": _is_word(b"OK", None),  # type: ignore[arg-type]
     "SMISMEMBER": _one_for_each(int, names=2),
     "SSCAN": _found(_all(bytes), names=2),

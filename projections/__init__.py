@@ -3,30 +3,39 @@
 Everything here can be thrown away and built again. This package knows no folder and no terminal.
 """
 
-from projections.board import Board
-from projections.checking.audit import Finding, FindingKind
-from projections.checking.comparison import Comparison, Difference, DifferenceKind, printable
-from projections.checking.parting import parted_after
-from projections.checking.verify import Verification, describe, different_fields, verify
-from projections.checkpoint import REBUILD_ONLINE, Checkpoint, Checkpoints
-from projections.filter import EVERY_TASK, Page, TaskFilter
-from projections.lease import LEASE_MS, REBUILD, Lease, new_holder
-from projections.live_board import LiveBoard
-from projections.projector import BATCH_EVENTS_MAX, Batch, BatchOutcome, Progress, Projector
-from projections.rebuilding.rebuild import Rebuild, RebuildProgress, RebuildReport
-from projections.rebuilding.set_aside import LEGACY_NAMES_MAX, SetAside
-from projections.replay import fold_task, no_garbage_collection, replay
-from projections.snapshots import Snapshot, decode_snapshot, encode_snapshot, has_position, is_snapshot, snapshot_of
-from projections.stats import DayStats, Durations, fold_stats, read_stats
-from projections.upkeep import Upkeep
-from projections.views.catalogue import VIEWS
-from projections.views.view import Counted, Entry, Member, Ranked, View
+from typing import TYPE_CHECKING
+
+from ledger.front_door import open_front_door
+
+if TYPE_CHECKING:
+    from projections.board import Board
+    from projections.checking.audit import Finding, FindingKind
+    from projections.checking.comparison import Comparison, Difference, DifferenceKind, printable
+    from projections.checking.parting import parted_after
+    from projections.checking.verify import Verification, describe, different_fields, verify
+    from projections.checkpoint import REBUILD_ONLINE, Checkpoint, Checkpoints
+    from projections.damage import damage_of, damage_of_absent, find_flaws
+    from projections.filter import EVERY_TASK, Page, TaskFilter
+    from projections.lease import LEASE_MS, REBUILD, Lease, new_holder
+    from projections.live_board import LiveBoard
+    from projections.loading import Loader
+    from projections.look import PREFIX_IDS_MAX, Look, Wanted
+    from projections.projector import BATCH_EVENTS_MAX, Batch, BatchOutcome, Progress, Projector
+    from projections.rebuilding.rebuild import Rebuild, RebuildProgress, RebuildReport
+    from projections.rebuilding.set_aside import LEGACY_NAMES_MAX, SetAside
+    from projections.replay import fold_task, no_garbage_collection, replay
+    from projections.snapshots import Snapshot, decode_snapshot, encode_snapshot, has_position, is_snapshot, snapshot_of
+    from projections.stats import DayStats, Durations, fold_stats, read_stats
+    from projections.upkeep import Upkeep
+    from projections.views.catalogue import VIEWS
+    from projections.views.view import Counted, Entry, Member, Ranked, View
 
 __all__ = [
     "BATCH_EVENTS_MAX",
     "EVERY_TASK",
     "LEASE_MS",
     "LEGACY_NAMES_MAX",
+    "PREFIX_IDS_MAX",
     "REBUILD",
     "REBUILD_ONLINE",
     "VIEWS",
@@ -46,6 +55,8 @@ __all__ = [
     "FindingKind",
     "Lease",
     "LiveBoard",
+    "Loader",
+    "Look",
     "Member",
     "Page",
     "Progress",
@@ -60,10 +71,14 @@ __all__ = [
     "Upkeep",
     "Verification",
     "View",
+    "Wanted",
+    "damage_of",
+    "damage_of_absent",
     "decode_snapshot",
     "describe",
     "different_fields",
     "encode_snapshot",
+    "find_flaws",
     "fold_stats",
     "fold_task",
     "has_position",
@@ -77,3 +92,30 @@ __all__ = [
     "snapshot_of",
     "verify",
 ]
+
+open_front_door(
+    __name__,
+    {
+        "board": "Board",
+        "checking.audit": "Finding FindingKind",
+        "checking.comparison": "Comparison Difference DifferenceKind printable",
+        "checking.parting": "parted_after",
+        "checking.verify": "Verification describe different_fields verify",
+        "checkpoint": "REBUILD_ONLINE Checkpoint Checkpoints",
+        "damage": "damage_of damage_of_absent find_flaws",
+        "filter": "EVERY_TASK Page TaskFilter",
+        "lease": "LEASE_MS REBUILD Lease new_holder",
+        "live_board": "LiveBoard",
+        "loading": "Loader",
+        "look": "PREFIX_IDS_MAX Look Wanted",
+        "projector": "BATCH_EVENTS_MAX Batch BatchOutcome Progress Projector",
+        "rebuilding.rebuild": "Rebuild RebuildProgress RebuildReport",
+        "rebuilding.set_aside": "LEGACY_NAMES_MAX SetAside",
+        "replay": "fold_task no_garbage_collection replay",
+        "snapshots": "Snapshot decode_snapshot encode_snapshot has_position is_snapshot snapshot_of",
+        "stats": "DayStats Durations fold_stats read_stats",
+        "upkeep": "Upkeep",
+        "views.catalogue": "VIEWS",
+        "views.view": "Counted Entry Member Ranked View",
+    },
+)

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, cast
 
-import redis
 from msgspec import Struct
 
 from ledger import (
@@ -18,6 +17,8 @@ from ledger import (
     OutdatedProjectionError,
     Position,
     RebuildUnfinishedError,
+    WatchError,
+    kinds_of,
     raise_error,
     redis_errors,
 )
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 REBUILD_ONLINE: Final = "online"
 REBUILD_FENCED: Final = "fenced"
-_FIELDS: Final = ("position", "schema_version", "generation", "rebuild", "accepted_loss", "lost_events", "views")
+FIELDS: Final = ("position", "schema_version", "generation", "rebuild", "accepted_loss", "lost_events", "views")
 
 
 class Checkpoint(Struct, frozen=True, kw_only=True):
@@ -72,10 +73,10 @@ class Checkpoints:
             # One transaction: a commit between two replies would look like projections out of step.
             pipeline = self._client.pipeline(transaction=True)
             for key in self.keys:
-                pipeline.hmget(key, list(_FIELDS))
+                pipeline.hmget(key, list(FIELDS))
             replies = pipeline.execute(raise_on_error=False)
             raise_error(replies, but="WRONGTYPE")
-        return [None if isinstance(reply, Exception) else _parse(reply) for reply in replies]
+        return [None if isinstance(reply, Exception) else parse_checkpoint(reply) for reply in replies]
 
     def read_sound(self, *, is_fenced_too: bool = False) -> list[Checkpoint]:
         """As `read`, all at one position and of this program's schema versions.
@@ -83,7 +84,10 @@ class Checkpoints:
         NewerProjectionError, OutdatedProjectionError, CheckpointMismatchError; RebuildUnfinishedError where a rebuild
         keeps others out.
         """
-        stored = self.read()
+        return self.sound(self.read(), is_fenced_too=is_fenced_too)
+
+    def sound(self, stored: Sequence[Checkpoint | None], *, is_fenced_too: bool = False) -> list[Checkpoint]:
+        """`stored`, as `read` gives it, where it is as for `read_sound`; the same errors. Pure."""
         first = stored[0]
         if first is None and not any(stored):
             return [Checkpoint(position=BEGINNING, schema_version=schema) for _, schema in self.projections]
@@ -140,7 +144,11 @@ class Checkpoints:
         From then on no other projector commits until the mark is gone. Source: WATCH, MULTI, HSET, EXEC.
         """
         generation = 1 + max((checkpoint.generation for checkpoint in seen if checkpoint is not None), default=0)
-        with suppress(redis.WatchError), redis_errors(self._where), self._client.pipeline(transaction=True) as pipeline:
+        with (
+            suppress(*kinds_of(WatchError)),
+            redis_errors(self._where),
+            self._client.pipeline(transaction=True) as pipeline,
+        ):
             pipeline.watch(*self.keys)  # type: ignore[no-untyped-call]
             if self.read() != list(seen):
                 return False
@@ -158,7 +166,8 @@ class Checkpoints:
         return False
 
 
-def _parse(fields: Sequence[bytes | None]) -> Checkpoint | None:
+def parse_checkpoint(fields: Sequence[bytes | None]) -> Checkpoint | None:
+    """The checkpoint with the values of `FIELDS`, None for one that is not there; None where these make no checkpoint. Pure."""
     position, schema_version, generation, rebuild, accepted_loss, lost_events, views = fields
     if position is None or schema_version is None:
         return None

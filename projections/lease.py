@@ -8,7 +8,9 @@ to those of the same machine, who can see that the process is gone.
 from __future__ import annotations
 
 import os
-import socket
+
+# `socket` is a wrapper of it that takes long to import.
+from _socket import gethostname
 from typing import TYPE_CHECKING, Final, cast
 
 from ledger import Keys, new_command_id, redis_errors
@@ -24,7 +26,7 @@ REBUILD: Final = "rebuild"
 
 def new_holder() -> str:
     """A name for whoever takes leases in this process: `<machine>:<process>:<random>`."""
-    return f"{socket.gethostname()}:{os.getpid()}:{new_command_id()}"
+    return f"{gethostname()}:{os.getpid()}:{new_command_id()}"
 
 
 class Lease:
@@ -66,7 +68,7 @@ class Lease:
 def is_gone(holder: str) -> bool:
     """Whether `holder` was a process of this machine that runs no more. Of other machines nobody can tell."""
     machine, _, process = holder.rpartition(":")[0].rpartition(":")
-    if machine != socket.gethostname() or not process.isdecimal():
+    if machine != gethostname() or not process.isdecimal():
         return False
     try:
         os.kill(int(process), 0)

@@ -34,6 +34,7 @@ from ledger import (
     redis_errors,
 )
 from projections import snapshots
+from projections.changes import Changes
 from projections.checkpoint import Checkpoint, Checkpoints
 from projections.entries import ViewEntries
 from projections.lua import CommitScript
@@ -129,6 +130,16 @@ class Projector:
             raise CheckpointAheadError(position, self._store.end())
         return checkpoints[0]
 
+    def project_own(
+        self, checkpoints: list[Checkpoint], events: Sequence[RecordedEvent], tasks: dict[str, Task | None]
+    ) -> bool:
+        """Commit events that come right after `checkpoints`, whose tasks are known as they are right before them.
+
+        A task that is None never was. False where another projector was first: nothing was written. Source: commit.lua.
+        """
+        absent = {task for task, state in tasks.items() if state is None}
+        return self._commit_changes(checkpoints, events, self._entries.project(tasks, events, absent=absent))
+
     def project_batch(self, checkpoints: list[Checkpoint] | None = None) -> Batch:
         """Read, fold and commit one batch after `checkpoints` (None: read them first). Errors as for `catch_up`."""
         if checkpoints is None:
@@ -179,7 +190,9 @@ class Projector:
             return False
         absent = new | self._absent({task for task, state in tasks.items() if state is None} - new, concerned)
         tasks |= dict.fromkeys(adopted)
-        changes = self._entries.project(tasks, concerned, absent=absent)
+        return self._commit_changes(checkpoints, events, self._entries.project(tasks, concerned, absent=absent))
+
+    def _commit_changes(self, checkpoints: list[Checkpoint], events: Sequence[RecordedEvent], changes: Changes) -> bool:
         with redis_errors(self._where):
             return self._commit(
                 checkpoints=list(zip(self.checkpoints.keys, checkpoints, strict=True)),

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
-from ledger import EventStore, Keys, LedgerDamagedError, OutdatedProjectionError, Position, RebuildUnfinishedError
+from ledger import (
+    EventStore,
+    Keys,
+    LedgerDamagedError,
+    OutdatedProjectionError,
+    Position,
+    RebuildUnfinishedError,
+    RecordedEvent,
+    Task,
+)
 from projections.lease import REBUILD, Lease, new_holder
+from projections.look import Look, Looker, Wanted
 from projections.projector import Progress, Projector
 
 if TYPE_CHECKING:
@@ -19,6 +29,7 @@ if TYPE_CHECKING:
 
 REBUILD_WAIT_SECONDS_MAX: Final = 120.0
 _REBUILD_POLL_SECONDS: Final = 0.05
+_NOTHING: Final = Wanted()
 
 
 class Upkeep:
@@ -33,6 +44,7 @@ class Upkeep:
         self.lease = Lease(client, keys, holder=self._holder, where=where)
         """The lease on projecting this town."""
         self.projector = Projector(client, keys, lease=self.lease, where=where)
+        self._looker = Looker(client, keys, self.projector.checkpoints, where=where)
         self.progress: Progress | None = None
         """Called while much is projected."""
         self.between_batches: Callable[[], None] = lambda: None
@@ -64,6 +76,31 @@ class Upkeep:
                 continue
             if checkpoint.rebuild is None or not self._finish_rebuild():
                 return checkpoint.position
+
+    def look(self, wanted: Wanted = _NOTHING) -> Look | None:
+        """What is wanted of a town that is caught up, in one call; None where it is not, and `catch_up` is needed."""
+        return self._looker.look(wanted)
+
+    def project_own(self, look: Look, events: Sequence[RecordedEvent]) -> bool:
+        """Project events that this process appended right after `look`, in one call; False where `catch_up` is needed.
+
+        So it is where others appended or projected meanwhile, where a worker projects, and where a task of the events was
+        not looked at, or lies in an unusual way.
+        """
+        if look.has_worker or events[0].position.seq != look.position.seq + 1:
+            return False
+        tasks: dict[str, Task | None] = {}
+        for recorded in events:
+            task_id = recorded.task
+            if task_id in tasks:
+                continue
+            if task_id not in look:
+                return False
+            tasks[task_id] = look.get(task_id)
+            is_new = recorded.version == 1 and look.version(task_id) == 0 and look.is_free(task_id)
+            if tasks[task_id] is None and not is_new:
+                return False
+        return self.projector.project_own(look.checkpoints, events, tasks)
 
     def find_outdated(self) -> OutdatedProjectionError | None:
         """What says that an older program projected the town; None where none did. Nothing is written. Source: HMGET."""

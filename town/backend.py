@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ledger import EventStore, Keys
-from projections import LiveBoard, Upkeep
+from projections import LiveBoard, Loader, Upkeep
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -31,3 +31,4 @@ class Backend:
         self.store = EventStore(client, keys, where=where)
         self.live = LiveBoard(client, keys, store=self.store, where=where)
         self.upkeep = Upkeep(client, keys, store=self.store, where=where)
+        self.loader = Loader(self.store, self.live, keys, self.upkeep)

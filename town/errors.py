@@ -44,12 +44,14 @@ import errno
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
 from ledger import CommandRejectedError, LedgerDamagedError, StoreUnavailableError, WrongExpectedVersionError
-from projections import Finding
+
+if TYPE_CHECKING:
+    from projections import Finding
 
 PROBLEMS_SHOWN_MAX = 20
 

@@ -25,9 +25,10 @@ from ledger import (
     check_name,
     new_task_id,
 )
+from projections import Wanted
 from town.backend import Backend
 from town.reading.present import Present
-from town.reading.references import References
+from town.reading.references import References, wanted_of
 from town.writer import Receipt, Wish, Writer
 
 
@@ -39,6 +40,7 @@ class Verbs:
     """
 
     def __init__(self, backend: Backend) -> None:
+        self._town = backend.name
         self._present = Present(backend)
         self._references = References(self._present, town=backend.name)
         self._writer = Writer(backend)
@@ -72,7 +74,7 @@ class Verbs:
             )
             return command, guards
 
-        return self._writer.execute(wish, reason=reason)
+        return self._writer.execute(wish, wanted=self._wanted(parent, name, new_id=new_id), reason=reason)
 
     def assign(
         self, task: str, agent: str, *, reason: str | None = None, expected_version: int | None = None
@@ -120,7 +122,9 @@ class Verbs:
             open_children = 0 if with_children or is_forced else self._present.count_open_children(id_)
             return [*below, CompleteTask(task=id_, result=result, agent=agent, open_children=open_children)]
 
-        return self._writer.execute_all(commands, reason=reason, expected_version=expected_version)
+        return self._writer.execute_all(
+            commands, wanted=self._wanted(task), reason=reason, expected_version=expected_version
+        )
 
     def fail(
         self,
@@ -176,7 +180,9 @@ class Verbs:
             lineage = tuple(guards)
             return MoveTask(task=id_, parent_id=lineage[0] if lineage else None, lineage=lineage[1:]), guards
 
-        return self._writer.execute(wish, reason=reason, expected_version=expected_version)
+        return self._writer.execute(
+            wish, wanted=self._wanted(task, parent), reason=reason, expected_version=expected_version
+        )
 
     def note(self, task: str, text: str, *, expected_version: int | None = None) -> Receipt:
         """Write down progress."""
@@ -193,7 +199,7 @@ class Verbs:
         """Take the task off the board; its history stays. TaskHasChildrenError."""
 
         def command(id_: str) -> Command:
-            children = self._present.board.count_children(id_)
+            children = self._writer.loader.count_children(id_)
             return RemoveTask(task=id_, children=children, is_from_backlog=is_from_backlog)
 
         return self._change(task, command, reason, expected_version)
@@ -207,8 +213,15 @@ class Verbs:
     ) -> Receipt:
         """Execute a command on a task that is there, by id, prefix or alias."""
         return self._writer.execute(
-            lambda: (command(self._references.resolve(task)), {}), reason=reason, expected_version=expected_version
+            lambda: (command(self._references.resolve(task)), {}),
+            wanted=self._wanted(task),
+            reason=reason,
+            expected_version=expected_version,
         )
+
+    def _wanted(self, *references: str | None, new_id: str | None = None) -> Wanted:
+        given = [reference for reference in references if reference is not None]
+        return wanted_of(given, town=self._town, task_ids=() if new_id is None else (new_id,))
 
     def _complete_below(self, task: str, agent: str | None) -> list[Command]:
         """Commands that complete every open task below `task`, children before their parents."""

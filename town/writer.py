@@ -37,12 +37,13 @@ from ledger import (
     record,
     to_ms,
 )
+from projections import Wanted
+from projections.damage import damage_of
 from town.backend import Backend
 from town.errors import OvertakenError
-from town.reading.damage import damage_of
-from town.reading.loading import Loader
 
 DECIDE_ATTEMPTS_MAX: Final = 20
+_NOTHING: Final = Wanted()
 
 Result = TypeVar("Result")
 Wish = tuple[Command, Mapping[str, int]]
@@ -95,15 +96,20 @@ class Writer:
         self._store = backend.store
         self._live = backend.live
         self._actor = backend.actor
-        self._catch_up = backend.upkeep.catch_up
-        self.loader = Loader(backend)
+        self._upkeep = backend.upkeep
+        self.loader = backend.loader
 
     def execute(
-        self, wish: Callable[[], Wish], *, reason: str | None = None, expected_version: int | None = None
+        self,
+        wish: Callable[[], Wish],
+        *,
+        wanted: Wanted = _NOTHING,
+        reason: str | None = None,
+        expected_version: int | None = None,
     ) -> Receipt:
         """Carry out a wish; where another writer was first, read and decide again.
 
-        `wish` is made anew at each attempt, after catching up. Where the command's own task is not at `expected_version`,
+        `wanted` is what the wish will look at. `wish` is made anew at each attempt, after catching up. Where the command's own task is not at `expected_version`,
         WrongExpectedVersionError; that a parent changed meanwhile is no reason for it. OvertakenError after a bound.
         """
         checked_reason = None if reason is None else check_text(reason, "reason")
@@ -121,12 +127,13 @@ class Writer:
             events, positions = self._append([(task, version, facts)], relied_on, reason=checked_reason)
             return Receipt(_after(state, events, positions), tuple(positions))
 
-        return self._attempt(attempt)
+        return self._attempt(attempt, wanted)
 
     def execute_all(
         self,
         commands: Callable[[], Sequence[Command]],
         *,
+        wanted: Wanted = _NOTHING,
         reason: str | None = None,
         expected_version: int | None = None,
     ) -> Receipt:
@@ -157,7 +164,7 @@ class Writer:
             after = _after(state, [event for event, _ in own], [at for _, at in own])
             return Receipt(after, tuple(positions))
 
-        return self._attempt(attempt)
+        return self._attempt(attempt, wanted)
 
     def assign_all(self, agent: str, *, reason: str | None = None) -> tuple[Task, ...]:
         """Give the whole backlog to an agent, all or none; returns the tasks it got."""
@@ -203,12 +210,12 @@ class Writer:
 
         return self._attempt(attempt)
 
-    def _attempt(self, attempt: Callable[[], Result]) -> Result:
+    def _attempt(self, attempt: Callable[[], Result], wanted: Wanted = _NOTHING) -> Result:
         """What `attempt` returns; where another writer was first, catch up and attempt again. OvertakenError."""
         for remaining in reversed(range(DECIDE_ATTEMPTS_MAX)):
-            self._catch_up(None)
             try:
-                return attempt()
+                with self.loader.caught_up(wanted):
+                    return attempt()
             except _StaleError as stale:
                 if not remaining:
                     raise OvertakenError(stale.conflict, attempts=DECIDE_ATTEMPTS_MAX) from stale.conflict
@@ -256,8 +263,11 @@ class Writer:
             positions = self._store.append(events, versions, backdate_ms=backdate_ms)
         except WrongExpectedVersionError as conflict:
             raise _StaleError(conflict) from conflict
+        look = self.loader.look
         try:
-            self._catch_up(positions[-1])
+            appended = [record(event, position) for event, position in zip(events, positions, strict=True)]
+            if look is None or not self._upkeep.project_own(look, appended):
+                self._upkeep.catch_up(positions[-1])
         except StoreUnavailableError as error:
             raise error.after_append(_appended(positions)) from error
         except LedgerDamagedError as error:

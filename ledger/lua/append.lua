@@ -19,8 +19,10 @@ local guards = tonumber(ARGV[2])
 local first_event = 3 + 2 * guards
 
 local last_ms, last_seq, entries, last_position = 0, 0, 0, '0-0'
-if redis.call('EXISTS', ledger) == 1 then
-  local info = redis.call('XINFO', 'STREAM', ledger)
+local info = redis.pcall('XINFO', 'STREAM', ledger)
+if info.err then
+  if not string.find(info.err, 'no such key', 1, true) then return info end
+else
   for i = 1, #info, 2 do
     if info[i] == 'length' then entries = info[i + 1] end
     if info[i] == 'last-generated-id' then last_position = info[i + 1] end
@@ -48,23 +50,30 @@ else
   end
 end
 
+-- Lua's `unpack` fails at some 8,000.
+local heads_max = 1000
 local versions, positions = {}, {}
-for i = 3, first_event - 1, 2 do
-  local task, expected = ARGV[i], tonumber(ARGV[i + 1])
-  local head = redis.call('HGET', heads, task)
-  local actual, position = 0, nil
-  if head then
-    local version
-    version, position = string.match(head, '^(%d+):(%d+%-%d+)$')
-    actual = tonumber(version)
-    if not actual then
-      return {'damaged', head, entries}
+for first = 3, first_event - 1, 2 * heads_max do
+  local tasks = {}
+  for i = first, math.min(first + 2 * heads_max, first_event) - 1, 2 do
+    tasks[#tasks + 1] = ARGV[i]
+  end
+  for i, head in ipairs(redis.call('HMGET', heads, unpack(tasks))) do
+    local task, expected = tasks[i], tonumber(ARGV[first + 2 * i - 1])
+    local actual, position = 0, nil
+    if head then
+      local version
+      version, position = string.match(head, '^(%d+):(%d+%-%d+)$')
+      actual = tonumber(version)
+      if not actual then
+        return {'damaged', head, entries}
+      end
     end
+    if actual ~= expected then
+      return {'conflict', task, expected, actual}
+    end
+    versions[task], positions[task] = actual, position
   end
-  if actual ~= expected then
-    return {'conflict', task, expected, actual}
-  end
-  versions[task], positions[task] = actual, position
 end
 
 for i = first_event, #ARGV, 2 do
@@ -84,10 +93,16 @@ for i = first_event, #ARGV, 2 do
   versions[task], positions[task] = versions[task] + 1, position
 end
 
+local written = {}
 for i = 3, first_event - 1, 2 do
   local task = ARGV[i]
   if positions[task] then
-    redis.call('HSET', heads, task, versions[task] .. ':' .. positions[task])
+    written[#written + 1] = task
+    written[#written + 1] = versions[task] .. ':' .. positions[task]
+  end
+  if #written == 2 * heads_max or (i == first_event - 2 and #written > 0) then
+    redis.call('HSET', heads, unpack(written))
+    written = {}
   end
 end
 return {'appended', ms_text, string.format('%.0f', last_seq + 1)}

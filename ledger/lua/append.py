@@ -6,10 +6,9 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
 
-import redis
-
+from ledger.client_errors import NoScriptError, RedisError, ResponseError, UnfitReplyError, kinds_of
 from ledger.lua.source import script_source
-from ledger.reply_shapes import UnfitReplyError, is_id
+from ledger.reply_shapes import is_id
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -77,14 +76,14 @@ class AppendScript:
         keys = [ledger_key, heads_key]
         try:
             connection = self._pool.get_connection()
-        except redis.RedisError as error:
+        except kinds_of(RedisError) as error:
             return partial(_fail, error)
         try:
             connection.send_command("EVALSHA", self._script.sha, len(keys), *keys, *arguments)  # type: ignore[no-untyped-call]
         except BaseException as error:
             # Half of it may have been sent.
             self._give_back(connection, is_reply_due=True)
-            if not isinstance(error, redis.RedisError):
+            if not (isinstance(error, Exception) and isinstance(error, kinds_of(RedisError))):
                 raise
             return partial(_fail, error)
 
@@ -93,10 +92,10 @@ class AppendScript:
             try:
                 reply = connection.read_response()  # type: ignore[no-untyped-call]
                 is_reply_due = False
-            except redis.exceptions.NoScriptError:
+            except kinds_of(NoScriptError):
                 is_reply_due = False
                 reply = _NOT_KNOWN
-            except redis.ResponseError:
+            except kinds_of(ResponseError):
                 is_reply_due = False
                 raise
             finally:
@@ -113,7 +112,7 @@ class AppendScript:
         self._pool.release(connection)
 
 
-def _fail(error: redis.RedisError) -> NoReturn:
+def _fail(error: Exception) -> NoReturn:
     raise error
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ledger.client_errors import UnfitReplyError
 from ledger.lua.source import script_source
-from ledger.reply_shapes import UnfitReplyError, are_entries, is_id
+from ledger.reply_shapes import are_entries, is_id
 
 if TYPE_CHECKING:
     from redis import Redis

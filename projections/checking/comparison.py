@@ -14,7 +14,6 @@ from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
-import redis
 from msgspec import Struct
 
 from ledger import (
@@ -26,7 +25,9 @@ from ledger import (
     Position,
     RecordedEvent,
     ReplyTooLargeError,
+    ResponseError,
     Task,
+    kinds_of,
     raise_error,
     redis_errors,
 )
@@ -466,7 +467,7 @@ _GLOB: Final = {ord(char): f"\\{char}" for char in "*?[]\\^"}
 
 def _different_members(key: str, names: Sequence[str], answers: object) -> list[Difference]:
     found: list[Difference] = []
-    if isinstance(answers, redis.ResponseError):
+    if isinstance(answers, kinds_of(ResponseError)):
         found.append(Difference(kind=DifferenceKind.TYPE, key=key, actual="another type"))
         answers = [0] * len(names)
     pairs = zip(names, cast("list[int]", answers), strict=True)
@@ -477,7 +478,7 @@ def _different_members(key: str, names: Sequence[str], answers: object) -> list[
 
 def _different_ranks(key: str, scores: dict[str, int], answers: object) -> list[Difference]:
     found: list[Difference] = []
-    if isinstance(answers, redis.ResponseError):
+    if isinstance(answers, kinds_of(ResponseError)):
         found.append(Difference(kind=DifferenceKind.TYPE, key=key, actual="another type"))
         answers = [None] * len(scores)
     pairs = zip(scores.items(), cast("list[float | None]", answers), strict=True)

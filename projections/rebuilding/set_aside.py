@@ -11,9 +11,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, cast
 
-import redis
-
-from ledger import Keys, StoreUnavailableError, exchange, raise_error, redis_errors
+from ledger import (
+    Keys,
+    ResponseError,
+    StoreUnavailableError,
+    WatchError,
+    exchange,
+    kinds_of,
+    raise_error,
+    redis_errors,
+)
 from projections.lua import KeepCopyScript
 from projections.snapshots import is_snapshot
 
@@ -103,7 +110,7 @@ class SetAside:
         with redis_errors(self._where):
             commands = [("RENAMENX", name, self._keys.legacy(name, number)) for name in names]
             for name, answer in zip(names, exchange(self._client, commands), strict=True):
-                if isinstance(answer, redis.ResponseError):
+                if isinstance(answer, kinds_of(ResponseError)):
                     # Another one was first.
                     if "no such key" not in str(answer):
                         raise answer
@@ -127,7 +134,7 @@ class SetAside:
         for _ in range(_ATTEMPTS_MAX):
             # A snapshot that is written meanwhile is not to be taken away.
             with (
-                suppress(redis.WatchError),
+                suppress(*kinds_of(WatchError)),
                 redis_errors(self._where),
                 self._client.pipeline(transaction=True) as pipeline,
             ):

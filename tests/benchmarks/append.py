@@ -9,7 +9,7 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 
-from ledger import NewEvent, TaskCreated, encode_event, new_command_id, new_task_id
+from ledger import EventStore, Keys, NewEvent, TaskCreated, encode_event, new_command_id, new_task_id
 from tests.benchmarks.measure import EVENTS_PER_TASK, Bench, Figures, Work, a_bench, fill, task_name
 from tests.benchmarks.measure import main as measure
 from town import Town
@@ -26,12 +26,22 @@ def run(events: int, runs: int) -> Figures:
     with a_bench() as bench:
         added, appended = in_turns(runs * calls, lambda: add_bare(bench), lambda: append_one(bench))
         with Town.init(bench.folder, name="commands", is_registered=False) as town:
-            commanded = statistics.median(microseconds(lambda: town.create("Measure it")) for _ in range(calls))
+            bare = EventStore(town.backend.client, Keys("bare"))
+            plain, commanded = in_turns(
+                runs * calls,
+                lambda: append_to(bare),
+                lambda: town.create("Implement user authentication", tags=["backend"]),
+            )
+            task = town.create("Implement user authentication").task.id
+            noted = statistics.median(microseconds(lambda: town.note(task, "Measure it")) for _ in range(calls))
     figures = {
         "bare XADD, µs": added,
         "append, µs": appended,
         "append / bare XADD": appended / added,
-        "command with projection, µs": commanded,
+        "append by a town's client, µs": plain,
+        "create, projected, µs": commanded,
+        "create / append": commanded / plain,
+        "note, projected, µs": noted,
     }
     for size in (min(SMALL_TASKS, tasks), tasks):
         with a_bench() as bench:
@@ -45,8 +55,12 @@ def run(events: int, runs: int) -> Figures:
 
 
 def append_one(bench: Bench) -> None:
+    append_to(bench.store)
+
+
+def append_to(store: EventStore) -> None:
     event = an_event()
-    bench.store.append([event], {event.task: 0})
+    store.append([event], {event.task: 0})
 
 
 def add_bare(bench: Bench) -> None:

@@ -8,9 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-import redis
 
-from ledger import StoreUnavailableError
+from ledger import LostConnectionError, StoreUnavailableError
 from tests.support.servers_made_slow import SLOW_KEYS, a_slowly_loading_server
 from tests.support.stub_server import bulk, stub_server
 from tests.support.towns import client_of
@@ -257,7 +256,7 @@ def test_town_whose_server_goes_away_says_so(folder: Path) -> None:
         EmbeddedServer(folder).stop()
         with pytest.raises(StoreUnavailableError) as caught:
             town.create("a")
-        assert isinstance(caught.value.__cause__, redis.ConnectionError)
+        assert isinstance(caught.value.__cause__, LostConnectionError)
 
 
 @pytest.mark.parametrize(

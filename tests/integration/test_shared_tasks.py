@@ -351,7 +351,7 @@ def test_remove_of_a_task_that_gets_a_child_meanwhile_leaves_the_child_whole(
     """The one race without a guard (guarantees, "Parents across commands"): the child stays, names the gone task, and moves on."""
     us, other = two
     parent = us.create("parent").task.id
-    count_children = us.backend.live.count_children
+    count_children = us.backend.loader.count_children
 
     def count_and_be_overtaken(task: str) -> int:
         count = count_children(task)
@@ -359,7 +359,7 @@ def test_remove_of_a_task_that_gets_a_child_meanwhile_leaves_the_child_whole(
             other.create("child", parent=parent)
         return count
 
-    monkeypatch.setattr(us.backend.live, "count_children", count_and_be_overtaken)
+    monkeypatch.setattr(us.backend.loader, "count_children", count_and_be_overtaken)
     us.remove(parent)
     (child,) = us.page().tasks
     assert (child.description, child.parent_id) == ("child", parent)
@@ -385,6 +385,7 @@ def test_task_that_is_removed_and_made_again_meanwhile_is_no_damage(
         return get(task)
 
     task = us._references.resolve("tt-1")
+    monkeypatch.setattr(us.upkeep, "look", lambda _: None)
     monkeypatch.setattr(us.backend.live, "get", get_and_be_overtaken)
     receipt = us.note(task, "still here")
     assert (receipt.task.description, receipt.task.version) == ("second", 4)

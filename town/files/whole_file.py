@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -48,7 +47,7 @@ def _written_beside(path: Path, content: bytes, like: os.stat_result | None, mod
 
     Its name cannot be guessed, so nobody has put a link there to lead the write elsewhere.
     """
-    temporary = path.with_name(f"{path.name}.{secrets.token_hex(8)}{_TEMPORARY_SUFFIX}")
+    temporary = path.with_name(f"{path.name}.{os.urandom(8).hex()}{_TEMPORARY_SUFFIX}")
     descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
     try:
         with open(descriptor, "wb") as file:  # noqa: PTH123 - a descriptor has no path

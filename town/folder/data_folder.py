@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
-import shlex
-import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -94,7 +91,7 @@ class DataFolder:
         """
         if self.exists() and not self.is_empty():
             return
-        new = self.path.with_name(f"{DATA_FOLDER}.{secrets.token_hex(8)}.new")
+        new = self.path.with_name(f"{DATA_FOLDER}.{os.urandom(8).hex()}.new")
         try:
             new.mkdir(mode=0o700)
             try:
@@ -107,6 +104,8 @@ class DataFolder:
                     if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
                         raise
             finally:
+                import shutil  # noqa: PLC0415 - a folder is made once
+
                 shutil.rmtree(new, ignore_errors=True)
         except OSError as error:
             raise FolderRefusedError(self.path, error) from error
@@ -114,6 +113,8 @@ class DataFolder:
     def remove(self) -> None:
         """Remove the folder, which was made a moment ago and holds nothing yet, and what allowed it. OSError, NotOursError."""
         grant = self._grant()
+        import shutil  # noqa: PLC0415 - most commands remove nothing
+
         shutil.rmtree(self.path)
         if grant is not None:
             grant.path.unlink(missing_ok=True)
@@ -190,7 +191,7 @@ class DataFolder:
 
     def _allow_new(self, place: Path) -> Grant:
         """Write a token of our own into the folder at `place`, and allow what has it. OSError, FolderRefusedError."""
-        token = secrets.token_hex(_TOKEN_BYTES)
+        token = os.urandom(_TOKEN_BYTES).hex()
         flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
         file = os.open(place / IDENTITY_FILE, flags, 0o600)
         try:
@@ -235,6 +236,8 @@ class DataFolder:
         tracked = tracked_below(repository, self.path)
         if tracked.names:
             problem = "is tracked by git, so whoever writes to that repository could write its data"
+            import shlex  # noqa: PLC0415 - only for a refusal
+
             advice = f"Tell git to leave it alone, which deletes no file here: `git -C {shlex.quote(str(self._folder))} rm -r --cached {DATA_FOLDER}`."
         elif tracked.remark is not None:
             problem = f"may be tracked by git, which cannot be told ({tracked.remark})"

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
-import tomli_w
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -181,6 +180,8 @@ def write_new_settings(folder: Path, settings: Settings) -> None:
         table["redis"] = {"url": settings.redis.url}
     path = folder / SETTINGS_FILE
     with refuse_os_errors(path):
+        import tomli_w  # noqa: PLC0415 - only who writes needs it
+
         make_by_link(path, tomli_w.dumps(table).encode(), mode=OWN_MODE)
 
 

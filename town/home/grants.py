@@ -6,7 +6,6 @@ Where either changes, the name is another one, and the user is asked again. To a
 
 from __future__ import annotations
 
-import hashlib
 import os
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -33,6 +32,9 @@ class Grant(Struct, frozen=True, kw_only=True):
     @property
     def path(self) -> Path:
         """The file that says it is allowed."""
+        # It loads OpenSSL, and most commands ask for no grant.
+        import hashlib  # noqa: PLC0415
+
         facts = f"{self.kind}\0{self.folder}\0{self.what}".encode(errors="surrogateescape")
         return home_path(TRUSTED_FOLDER) / hashlib.sha256(facts).hexdigest()
 

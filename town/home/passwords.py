@@ -5,7 +5,6 @@ A URL in a town's file names the server and the user; the password that belongs 
 
 from __future__ import annotations
 
-import tomllib
 from typing import Final
 from urllib.parse import quote, unquote, urlsplit
 
@@ -16,7 +15,7 @@ from ledger import InvalidValueError
 from town.errors import SettingsError
 from town.files.os_errors import refuse_os_errors
 from town.files.taking_back import Undo
-from town.files.toml_file import read_toml, write_toml
+from town.files.toml_file import parse_toml, read_toml, write_toml
 from town.files.whole_file import write_by_rename
 from town.home.place import home_path, locked_home
 
@@ -133,7 +132,7 @@ def _take_back(server: str, password: str, *, kept: str | None, before: bytes | 
             remaining[server] = kept
         if before is None and not remaining:
             path.unlink(missing_ok=True)
-        elif before is not None and msgspec.convert(tomllib.loads(before.decode()), _Passwords).passwords == remaining:
+        elif before is not None and msgspec.convert(parse_toml(path, before), _Passwords).passwords == remaining:
             write_by_rename(path, before, mode=0o600)
         else:
             write_toml(path, {"passwords": remaining})

@@ -8,7 +8,6 @@ from ledger import Position, RecordedEvent, SnapshotDamagedError, Task
 from projections import DayStats, LiveBoard, TaskFilter, read_stats
 from town.backend import Backend
 from town.reading.hierarchy import OPEN_STATES, Branch, below, grow
-from town.reading.loading import Loader
 
 
 class Present:
@@ -20,7 +19,7 @@ class Present:
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
         self._store = backend.store
-        self._loader = Loader(backend)
+        self._loader = backend.loader
         self.board: LiveBoard = backend.live
 
     def end(self) -> Position:
@@ -29,7 +28,7 @@ class Present:
 
     def knows(self, task_id: str) -> bool:
         """Whether the ledger has events of a task with this id, which may be removed."""
-        return self._store.head(task_id)[0] > 0
+        return self._loader.version(task_id) > 0
 
     def load(self, task_id: str) -> Task | None:
         """The task; folded from its history where its snapshot is lost. None where it was removed."""
@@ -40,16 +39,16 @@ class Present:
 
     def has(self, task_id: str) -> bool:
         """Whether the task is there. SnapshotDamagedError."""
-        return self.board.get(task_id) is not None
+        return self._loader.get(task_id) is not None
 
     def find(self, prefix: str, *, limit: int, is_removed_too: bool = False) -> list[str]:
         """Up to `limit` ids that begin with `prefix`, in order; where there are none, those of removed tasks, if wished."""
-        found = self.board.find(prefix, limit=limit)
+        found = self._loader.find(prefix, limit=limit)
         return found if found or not is_removed_too else self._store.find_tasks(prefix, limit=limit)
 
     def find_aliases(self, aliases: Sequence[str]) -> dict[str, str]:
         """Alias -> id of those of `aliases` whose task was adopted; the others' ids are computed."""
-        return self.board.find_aliases(aliases)
+        return self._loader.find_aliases(aliases)
 
     def find_removed_alias(self, alias: str) -> str | None:  # noqa: ARG002 - as `Past` has it
         """Nothing: where an adopted task was removed, its alias is free."""
@@ -71,7 +70,7 @@ class Present:
 
     def count_open_children(self, task_id: str) -> int:
         """How many tasks right below this one are open."""
-        if not self.board.count_children(task_id):
+        if not self._loader.count_children(task_id):
             return 0
         return sum(self.board.page(TaskFilter(state=state, parent=task_id), limit=0).total for state in OPEN_STATES)
 

@@ -25,14 +25,14 @@ from ledger import (
     steps,
 )
 from projections import EVERY_TASK, DayStats, Page, TaskFilter, encode_snapshot
+from projections.damage import damage_of, find_flaws
 from town.backend import Backend
-from town.reading.damage import damage_of, find_flaws
 from town.reading.event_reader import EventReader
 from town.reading.hierarchy import Branch
 from town.reading.moment import Moment
 from town.reading.past import Past
 from town.reading.present import Present
-from town.reading.references import References
+from town.reading.references import References, wanted_of
 
 Answer = TypeVar("Answer")
 
@@ -75,11 +75,11 @@ class Reader:
                 raise TaskNotFoundError(task, then=board.then)
             return found
 
-        return self._note([self._ask(ask)])[0]
+        return self._note([self._ask(ask, task)])[0]
 
     def find_task(self, task_id: str) -> Task | None:
         """The task with this id; None where it is not there, as where a parent was removed."""
-        found = self._ask(lambda board: board.load(task_id))
+        found = self._ask(lambda board: board.load(task_id), task_id)
         return None if found is None else self._note([found])[0]
 
     def snapshot_json(self, task: str) -> bytes:
@@ -110,7 +110,12 @@ class Reader:
         """A task and all below it, or the whole town: each right before those below it, siblings oldest first."""
 
         def ask(board: Present | Past) -> list[Branch]:
-            return board.tree(None if task is None else self.task(task))
+            if task is None:
+                return board.tree(None)
+            root = board.load(self._resolve(board, task))
+            if root is None:
+                raise TaskNotFoundError(task, then=board.then)
+            return board.tree(root)
 
         branches = self._ask(ask)
         self._note([branch.task for branch in branches])
@@ -138,7 +143,7 @@ class Reader:
         def ask(board: Present | Past) -> list[RecordedEvent]:
             return board.history(self._resolve(board, task, is_removed_too=True))
 
-        events = self._ask(ask)
+        events = self._ask(ask, task)
         if not events:
             raise TaskNotFoundError(task, then=self.then)
         return steps(events)
@@ -175,20 +180,21 @@ class Reader:
         """The tasks among what was read whose snapshot is lost, so that they were folded from their history."""
         return frozenset(self._backend.live.lost)
 
-    def _ask(self, question: Callable[[Present | Past], Answer]) -> Answer:
-        """The answer; from the board folded from the ledger, where views cannot tell of now."""
+    def _ask(self, question: Callable[[Present | Past], Answer], *references: str) -> Answer:
+        """The answer; from the board folded from the ledger, where views cannot tell of now.
+
+        `references` are those that the question will resolve.
+        """
         if self._past is not None:
             return question(self._past)
         try:
-            self._backend.upkeep.catch_up()
+            with self._backend.loader.caught_up(wanted_of(references, town=self._backend.name)):
+                return question(self._present)
         except OutdatedProjectionError as outdated:
             self.noted.outdated = outdated
-            return question(self._folded())
-        try:
-            return question(self._present)
         except ViewsIncompleteError as gap:
             self.noted.incomplete = gap
-            return question(self._folded())
+        return question(self._folded())
 
     def _folded(self) -> Past:
         return Past(self._backend, self._backend.store.end(), is_now=True)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from ledger import TaskAmbiguousError, TaskNotFoundError, task_id_of_alias
+from projections import PREFIX_IDS_MAX, Wanted
 
 if TYPE_CHECKING:
     from town.reading.past import Past
     from town.reading.present import Present
 
-CANDIDATES_SHOWN_MAX: Final = 5
 _UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _UUID_PREFIX: Final = re.compile(r"[0-9a-f-]{1,36}")
 
@@ -35,7 +35,7 @@ class References:
         if by_alias and board.has(by_alias):
             return by_alias
         if _UUID_PREFIX.fullmatch(lowered):
-            found = board.find(lowered, limit=CANDIDATES_SHOWN_MAX, is_removed_too=is_removed_too)
+            found = board.find(lowered, limit=PREFIX_IDS_MAX, is_removed_too=is_removed_too)
             if found:
                 return _only(reference, found)
         if by_alias and board.knows(by_alias):
@@ -53,6 +53,24 @@ class References:
         """As `id_of_alias`, for several at once."""
         adopted = self._board.find_aliases(aliases)
         return {alias: adopted.get(alias) or task_id_of_alias(self._town, alias) for alias in aliases}
+
+
+def wanted_of(references: Iterable[str], *, town: str, task_ids: Iterable[str] = ()) -> Wanted:
+    """What has to be looked at to resolve `references`, besides `task_ids`. Pure."""
+    ids, aliases, prefixes = list(task_ids), list[str](), list[str]()
+    for reference in references:
+        text = reference.strip()
+        lowered = text.lower()
+        if _UUID.fullmatch(lowered):
+            ids.append(lowered)
+            continue
+        if not _is_encodable(text):
+            continue
+        ids.append(task_id_of_alias(town, text))
+        aliases.append(text)
+        if _UUID_PREFIX.fullmatch(lowered):
+            prefixes.append(lowered)
+    return Wanted(ids, aliases, prefixes)
 
 
 def _only(reference: str, found: Sequence[str]) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 from collections.abc import Sequence
 from typing import Final, Self
 from uuid import uuid4
@@ -32,6 +31,9 @@ class RunMark(Struct, frozen=True):
     @classmethod
     def new(cls) -> Self:
         """The mark of a run that this process is about to begin."""
+        # It takes long to import, and most commands begin no run.
+        import socket  # noqa: PLC0415
+
         host = re.sub(r"[^A-Za-z0-9._-]+", "-", socket.gethostname())[:HOST_CHARS_MAX] or "unknown"
         return cls(host, os.getpid(), uuid4().hex[:RUN_CHARS])
 

@@ -3,31 +3,24 @@
 from __future__ import annotations
 
 import os
-import shlex
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
-
-from ledger import StoreUnavailableError, redis_errors
+from ledger import BusyLoadingError, LostConnectionError, StoreUnavailableError, kinds_of, redis_errors
 from town.errors import ForeignServerError, ServerStoppedError, ServerTooOldError
 from town.folder.settings import SOCKET_FILE, Settings
 from town.home.passwords import UNKNOWN_URL, shown_url, with_password
-from town.server.bounded_client import EXCHANGE_SECONDS_MAX, client_of_own_socket, client_of_url
 from town.server.own_server import LOADING_SECONDS_MAX, VERSION_MIN, EmbeddedServer
+from town.server.socket_client import client_of_own_socket
 from town.server.socket_path import SocketPath, refuse_other_than_own_socket
 from town.trust.permission import require_connection
-from town.trust.url_rules import SCHEMES, refuse_unfit_url
 
 if TYPE_CHECKING:
     from redis import Redis
 
-CONNECT_SECONDS_MAX: Final = 5
 CONNECT_ATTEMPTS_MAX: Final = 3
 """How often a server is started for a command that finds it stopped again, before the command gives up."""
 _NO_SERVER: Final = ("answered INFO with something else", "Is it a Redis or Valkey server? Nothing was changed.")
@@ -59,7 +52,7 @@ class Connection:
                     self.information = self._read_information()
                     self.client.ping()
                     break
-                except redis.BusyLoadingError:
+                except kinds_of(BusyLoadingError):
                     if time.monotonic() > deadline:
                         raise
                     time.sleep(_LOADING_POLL_SECONDS)
@@ -124,7 +117,7 @@ def connect(folder: Path, settings: Settings, *, is_starting: bool = True) -> Co
 
 def _is_gone(error: StoreUnavailableError) -> bool:
     """Whether a server that was there has ended since; whether it was told to may not be known any more."""
-    return isinstance(error, ServerStoppedError) or type(error.__cause__) is redis.ConnectionError
+    return isinstance(error, ServerStoppedError) or type(error.__cause__) in kinds_of(LostConnectionError)
 
 
 def connect_to_read(url: str) -> Connection:
@@ -155,6 +148,8 @@ def _make_ready(server: EmbeddedServer, folder: Path, *, is_starting: bool) -> N
 
 def _advice_on_foreign_server(folder: Path) -> str | None:
     """What leads to the tasks in a server of Tinytown 0.5, which listens where the town's own is to be; None for others."""
+    import shlex  # noqa: PLC0415
+
     from town.folder.tinytown_places import is_tinytowns, start_words  # noqa: PLC0415 - only where another server is in the way
 
     if not is_tinytowns(folder):
@@ -180,7 +175,7 @@ def _open(folder: Path, settings: Settings) -> Connection:
         refuse_other_than_own_socket(folder / SOCKET_FILE)
         socket_path = SocketPath(folder)
         server = EmbeddedServer(folder)
-        client = client_of_own_socket(str(socket_path), explain=server.report.error, **_options())
+        client = client_of_own_socket(str(socket_path), explain=server.report.error)
         return Connection(client, where=server.where, server=server, socket_path=socket_path)
     connection = _open_url(with_password(url))
     connection.remark = remark
@@ -188,11 +183,15 @@ def _open(folder: Path, settings: Settings) -> Connection:
 
 
 def _open_url(url: str) -> Connection:
+    # Not with the town's own server: redis-py takes longer to import than a command takes in all.
+    from town.server.bounded_client import client_of_url  # noqa: PLC0415
+    from town.trust.url_rules import SCHEMES, refuse_unfit_url  # noqa: PLC0415
+
     refuse_unfit_url(url)
     where = shown_url(url)
     scheme, _, rest = url.partition("://")
     try:
-        client = client_of_url(f"{SCHEMES[scheme]}://{rest}", **_options())
+        client = client_of_url(f"{SCHEMES[scheme]}://{rest}")
     except ValueError as error:
         # Its words may quote a part of the password.
         raise StoreUnavailableError(where, "has a URL that cannot be read", "Correct it.") from error
@@ -206,13 +205,3 @@ def _unfit_host_names(where: str) -> Iterator[None]:
         yield
     except UnicodeError as error:
         raise StoreUnavailableError(where, "has a URL whose host cannot be one", "Correct it.") from error
-
-
-def _options() -> dict[str, Any]:
-    return {
-        "decode_responses": False,
-        "socket_connect_timeout": CONNECT_SECONDS_MAX,
-        "socket_timeout": EXCHANGE_SECONDS_MAX,
-        # A retry after a lost reply would send an append twice; the event store looks before it repeats.
-        "retry": Retry(NoBackoff(), 0),
-    }

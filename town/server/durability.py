@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, cast
 
-import redis
 from msgspec import Struct
 
-from ledger import redis_errors
+from ledger import ResponseError, kinds_of, redis_errors
 
 if TYPE_CHECKING:
     from town.server.connection import Connection
@@ -36,7 +35,7 @@ def read_durability(connection: Connection) -> Durability:
     with redis_errors(connection.where):
         try:
             settings = cast("dict[str, str]", connection.client.config_get(*_WANTED))  # type: ignore[arg-type]
-        except redis.ResponseError:
+        except kinds_of(ResponseError):
             # Hosted servers forbid CONFIG.
             return Durability({}, (), is_known=False)
     settings = {_text(name): _text(value) for name, value in settings.items()}

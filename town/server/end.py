@@ -43,18 +43,17 @@ class EndCause(StrEnum):
     UNKNOWN = "unknown"
 
 
-_SIGNAL: Final = re.compile(r"Received (SIG\w+) scheduling shutdown")
+# Compiled where a server has ended: most commands meet none that has.
+_SIGNAL: Final = r"Received (SIG\w+) scheduling shutdown"
 _CAUSES: Final = (
-    (re.compile(r"User requested shutdown"), EndCause.TOLD),
+    (r"User requested shutdown", EndCause.TOLD),
     (_SIGNAL, EndCause.SIGNAL),
-    (re.compile(r"No space left on device|[Qq]uota exceeded|Short write while writing to the AOF"), EndCause.DISK_FULL),
+    (r"No space left on device|[Qq]uota exceeded|Short write while writing to the AOF", EndCause.DISK_FULL),
     (
-        re.compile(
-            r"(?:Error writing to the AOF file|Can't persist AOF for fsync error.*'always'): (.+?)(?:\. Exiting.*)?$"
-        ),
+        r"(?:Error writing to the AOF file|Can't persist AOF for fsync error.*'always'): (.+?)(?:\. Exiting.*)?$",
         EndCause.DISK_FAILED,
     ),
-    (re.compile(r"(?i)out of memory\b.*\ballocating"), EndCause.OUT_OF_MEMORY),
+    (r"(?i)out of memory\b.*\ballocating", EndCause.OUT_OF_MEMORY),
 )
 """By the words of Valkey and Redis, which are the same."""
 
@@ -208,7 +207,7 @@ class EndReport:
 def _cause_in(words: str) -> tuple[EndCause | None, str | None]:
     """The cause that a server's words tell, and what else they say of it; (None, None) where they tell none."""
     for pattern, cause in _CAUSES:
-        found = pattern.search(words)
+        found = re.search(pattern, words)
         if found is not None:
             return cause, found[1] if found.re.groups else None
     return None, None
@@ -219,7 +218,7 @@ def _told(life: Life, at: str) -> ServerEnd:
     for _, words in reversed(life.lines):
         if words.startswith(_NOTE_OF_STOP):
             return ServerEnd(EndCause.TOLD, at, words.removeprefix(_NOTE_OF_STOP))
-        signal = _SIGNAL.search(words)
+        signal = re.search(_SIGNAL, words)
         if signal is not None:
             return ServerEnd(EndCause.SIGNAL, at, signal[1])
     return ServerEnd(EndCause.TOLD, at, None)

@@ -24,7 +24,7 @@ LOG_READ_BYTES_MAX: Final = 64 * 1024
 NOTE: Final = "tt: "
 """How the notes of `tt` begin."""
 _START: Final = "is starting oO0Oo"
-_LINE: Final = re.compile(r"(\d+):(?:\w (\d{1,2} \w{3} \d{4} [\d:]{8})\S* \S|signal-handler \(\d+\)) (.*)")
+_LINE: Final = r"(\d+):(?:\w (\d{1,2} \w{3} \d{4} [\d:]{8})\S* \S|signal-handler \(\d+\)) (.*)"
 """Process, time and words; what a server says inside a signal has another form, and no time that people read."""
 
 
@@ -42,7 +42,7 @@ def read_lives(data: DataFolder) -> list[Life]:
     except (OSError, FolderRefusedError, NotOursError):
         return []
     lives: list[tuple[int, list[tuple[str, str]]]] = []
-    for process, at, words in (found.groups() for line in lines if (found := _LINE.fullmatch(line))):
+    for process, at, words in (found.groups() for line in lines if (found := re.fullmatch(_LINE, line))):
         if _START in words or not lives:
             lives.append((int(process), []))
         # A server says a few words before it says that it starts; the one before it may not have ended by then.

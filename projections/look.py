@@ -1,0 +1,150 @@
+"""Look: whether a town is caught up, and some of its tasks, of one moment and in one call. What most commands begin with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from ledger import (
+    BEGINNING,
+    Keys,
+    LedgerError,
+    Position,
+    StoreUnavailableError,
+    Task,
+    parse_head,
+    redis_errors,
+)
+from projections.checkpoint import FIELDS, Checkpoint, Checkpoints, parse_checkpoint
+from projections.lease import PROJECTOR, is_gone
+from projections.lua.look import LookKeys, LookScript, TaskSeen
+from projections.snapshots import decode_snapshot
+from projections.views.by_alias import ByAlias
+from projections.views.by_parent import ByParent
+from projections.views.ids import Ids
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+PREFIX_IDS_MAX: Final = 5
+"""How many ids are found of one prefix."""
+
+
+class Wanted(NamedTuple):
+    """What is looked at: tasks by id, by the alias they were adopted with, and by a prefix of their id."""
+
+    task_ids: Sequence[str] = ()
+    aliases: Sequence[str] = ()
+    prefixes: Sequence[str] = ()
+
+
+class Look:
+    """A town that was caught up, and what was wanted of it.
+
+    `aliases` has the id of the adopted task with each alias, None where there is none; `prefixes` the ids that begin with each.
+    """
+
+    def __init__(
+        self,
+        keys: Keys,
+        checkpoints: list[Checkpoint],
+        *,
+        has_worker: bool,
+        tasks: Mapping[str, TaskSeen],
+        aliases: Mapping[str, str | None],
+        prefixes: Mapping[str, list[str]],
+    ) -> None:
+        self._keys = keys
+        self._tasks = tasks
+        self.checkpoints = checkpoints
+        self.has_worker = has_worker
+        """Whether somebody else projects, who is to be left a moment to do so."""
+        self.aliases = aliases
+        self.prefixes = prefixes
+
+    @property
+    def position(self) -> Position:
+        """The position of the last event, and of the checkpoints."""
+        return self.checkpoints[0].position
+
+    def __contains__(self, task_id: str) -> bool:
+        return task_id in self._tasks
+
+    def version(self, task_id: str) -> int:
+        """The version of the task's last event; 0 where it never was. LedgerDamagedError."""
+        head = self._tasks[task_id].head
+        return parse_head(head or None)[0]
+
+    def get(self, task_id: str) -> Task | None:
+        """The task, made anew; None where nothing lies at its key, or something that is no string. SnapshotDamagedError."""
+        snapshot = self._tasks[task_id].snapshot
+        return decode_snapshot(snapshot, key=self._keys.task(task_id)) if snapshot else None
+
+    def is_free(self, task_id: str) -> bool:
+        """Whether nothing lies at the key of the task's snapshot."""
+        return self._tasks[task_id].snapshot == b""
+
+    def children(self, task_id: str) -> int | None:
+        """How many tasks lie right below; None where their key is no set."""
+        children = self._tasks[task_id].children
+        return None if children < 0 else children
+
+
+class Looker:
+    """Looks at one town. `where` names the server in messages."""
+
+    def __init__(self, client: Redis, keys: Keys, checkpoints: Checkpoints, *, where: str = "redis") -> None:
+        self._keys = keys
+        self._checkpoints = checkpoints
+        self._where = where
+        self._script = LookScript(client)
+        self._looked_at = LookKeys(
+            ledger=keys.ledger,
+            heads=keys.heads,
+            lease=keys.lease(PROJECTOR),
+            ids=keys.view(Ids.name),
+            aliases=keys.view(ByAlias.name),
+            checkpoints=checkpoints.keys,
+            snapshots=keys.task(""),
+            children=keys.view(ByParent.name, ""),
+        )
+
+    def look(self, wanted: Wanted) -> Look | None:
+        """What is wanted; None where there is something to project, to finish or to refuse: to catch up tells. Source: look.lua."""
+        try:
+            with redis_errors(self._where):
+                seen = self._script(
+                    self._looked_at,
+                    fields=FIELDS,
+                    task_ids=wanted.task_ids,
+                    aliases=wanted.aliases,
+                    prefixes=wanted.prefixes,
+                    ids_max=PREFIX_IDS_MAX,
+                )
+            stored = [
+                parse_checkpoint([value or None for value in each]) if each else None for each in seen.checkpoints
+            ]
+            sound = self._checkpoints.sound(stored)
+        except StoreUnavailableError as error:
+            if not error.has_refused:
+                raise
+            return None
+        except LedgerError:
+            return None
+        end = Position(seen.end, "ascii") if seen.end else BEGINNING
+        if seen.last != seen.end or sound[0].position != end or sound[0].rebuild is not None:
+            return None
+        holder = seen.holder.decode(errors="replace")
+        return Look(
+            self._keys,
+            sound,
+            has_worker=bool(holder) and seen.remaining_ms >= 0 and not is_gone(holder),
+            tasks=seen.tasks,
+            aliases={
+                alias: task_id.decode() or None for alias, task_id in zip(wanted.aliases, seen.adopted, strict=True)
+            },
+            prefixes={
+                prefix: [task_id.decode(errors="replace") for task_id in found]
+                for prefix, found in zip(wanted.prefixes, seen.found, strict=True)
+            },
+        )

@@ -1,0 +1,119 @@
+"""`look.lua`, typed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+from ledger import UnfitReplyError, is_id, script_source
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+
+class LookKeys(NamedTuple):
+    """The keys that are looked at; those of `snapshots` and `children` begin so, and a task's id follows."""
+
+    ledger: str
+    heads: str
+    lease: str
+    ids: str
+    aliases: str
+    checkpoints: Sequence[str]
+    snapshots: str
+    children: str
+
+
+class TaskSeen(NamedTuple):
+    """What the server holds of a task: its head, empty where it never was; its snapshot; how many tasks lie right below.
+
+    `snapshot` is empty where nothing lies at its key, and None where something lies there that is no string. `children` is
+    -1 where its key is no set.
+    """
+
+    head: bytes
+    snapshot: bytes | None
+    children: int
+
+
+class Seen(NamedTuple):
+    """What the server holds, all of one moment, in the order in which it was asked for.
+
+    `end` and `last` are empty without a stream, and a checkpoint where its key is no hash. `adopted` has the id of the adopted
+    task with each alias, else an empty one; `found` the ids that begin with each prefix.
+    """
+
+    end: bytes
+    last: bytes
+    holder: bytes
+    remaining_ms: int
+    checkpoints: list[list[bytes]]
+    adopted: list[bytes]
+    found: list[list[bytes]]
+    tasks: dict[str, TaskSeen]
+
+
+class LookScript:
+    """Looks at a town before a command."""
+
+    def __init__(self, client: Redis) -> None:
+        self._script = client.register_script(script_source(__file__))
+
+    def __call__(
+        self,
+        keys: LookKeys,
+        *,
+        fields: Sequence[str],
+        task_ids: Sequence[str],
+        aliases: Sequence[str],
+        prefixes: Sequence[str],
+        ids_max: int,
+    ) -> Seen:
+        """The tasks with these ids, with these aliases where they were adopted, and the only ones with these prefixes.
+
+        Of a prefix up to `ids_max` ids are found. `fields` are those of a checkpoint.
+        """
+        given = [keys.ledger, keys.heads, keys.lease, keys.ids, keys.aliases, *keys.checkpoints]
+        asked = msgspec.msgpack.encode((task_ids, aliases, prefixes, fields))
+        reply = self._script(keys=given, args=[keys.snapshots, keys.children, ids_max, asked])
+        return _understand(reply, (len(keys.checkpoints), len(aliases), len(prefixes)), fields=len(fields))
+
+
+def _understand(reply: object, sizes: tuple[int, int, int], *, fields: int) -> Seen:
+    match reply:
+        case [
+            bytes(end),
+            bytes(last),
+            bytes(holder),
+            int(remaining_ms),
+            list(checkpoints),
+            list(adopted),
+            list(found),
+            list(tasks),
+        ]:
+            if (
+                all(position == b"" or is_id(position) for position in (end, last))
+                and (len(checkpoints), len(adopted), len(found)) == sizes
+                and all(_are_bytes(each) and len(each) in (0, fields) for each in checkpoints)
+                and _are_bytes(adopted)
+                and all(map(_are_bytes, found))
+                and len(tasks) % 4 == 0
+                and _are_bytes(tasks[::4])
+                and _are_bytes(tasks[1::4])
+                and all(type(snapshot) is bytes or snapshot == 1 for snapshot in tasks[2::4])
+                and all(type(children) is int for children in tasks[3::4])
+            ):
+                seen = {
+                    task_id.decode(errors="replace"): TaskSeen(head, None if snapshot == 1 else snapshot, children)
+                    for task_id, head, snapshot, children in zip(
+                        tasks[::4], tasks[1::4], tasks[2::4], tasks[3::4], strict=True
+                    )
+                }
+                return Seen(end, last, holder, remaining_ms, checkpoints, adopted, found, seen)
+    raise UnfitReplyError("EVALSHA")
+
+
+def _are_bytes(values: object) -> bool:
+    return type(values) is list and all(type(value) is bytes for value in values)

@@ -1,0 +1,102 @@
+"""How often a command goes to the server: on a caught-up town one look, one append, one commit."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from town import Town
+from town.server.socket_connection import SocketConnection
+
+Verb = Callable[[Town, str], object]
+LOOK_APPEND_COMMIT = 3
+VERBS: dict[str, Verb] = {
+    "create": lambda town, _: town.create("a", tags=["backend"]),
+    "create for an agent": lambda town, _: town.create("a", agent="worker-1"),
+    "create below": lambda town, task: town.create("a", parent=task),
+    "create with an alias": lambda town, task: town.create("a", alias=f"for-{task}"),
+    "assign": lambda town, task: town.assign(task, "worker-1"),
+    "claim": lambda town, task: town.claim(task, "worker-1"),
+    "start": lambda town, task: town.start(task, agent="worker-1"),
+    "complete": lambda town, task: town.complete(task, agent="worker-1"),
+    "fail": lambda town, task: town.fail(task, agent="worker-1"),
+    "cancel": lambda town, task: town.cancel(task),
+    "describe": lambda town, task: town.describe(task, "b"),
+    "tag": lambda town, task: town.tag(task, add=["docs"]),
+    "note": lambda town, task: town.note(task, "halfway"),
+    "remove": lambda town, task: town.remove(task),
+}
+
+
+@pytest.fixture
+def town(tmp_path: Path) -> Iterator[Town]:
+    with Town.init(tmp_path / "town", name="trips", actor="alice", is_registered=False) as town:
+        for verb in VERBS.values():
+            # So that the server knows every script.
+            verb(town, town.create("a").task.id)
+        town.create("a", alias="tt-1")
+        yield town
+
+
+@pytest.fixture
+def trips(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The first command of each request that is sent to the town's own server."""
+    sent: list[str] = []
+    send = SocketConnection._send
+
+    def counted(connection: SocketConnection, pieces: Sequence[bytes]) -> None:
+        found = re.search(rb"\*\d+\r\n\$\d+\r\n([A-Z]+)", b"".join(pieces))
+        assert found is not None
+        sent.append(found[1].decode())
+        send(connection, pieces)
+
+    monkeypatch.setattr(SocketConnection, "_send", counted)
+    return sent
+
+
+@pytest.mark.parametrize("verb", VERBS.values(), ids=VERBS)
+def test_verb_on_a_caught_up_town_goes_to_the_server_three_times(town: Town, trips: list[str], verb: Verb) -> None:
+    """It took 11 to 13 trips: the checkpoints were read three times, and the event was read back."""
+    task = town.create("a").task.id
+    trips.clear()
+    verb(town, task)
+    assert trips == ["EVALSHA"] * LOOK_APPEND_COMMIT
+
+
+@pytest.mark.parametrize("name", ["id", "prefix", "alias"])
+def test_one_task_is_read_in_one_trip_whatever_it_is_called(town: Town, trips: list[str], name: str) -> None:
+    """The look finds it by id, by the beginning of it, and by alias."""
+    task = town.task("tt-1")
+    trips.clear()
+    assert town.task({"id": task.id, "prefix": task.id[:12], "alias": "tt-1"}[name]) == task
+    assert len(trips) == 1
+
+
+def test_command_that_is_true_already_reads_once(town: Town, trips: list[str]) -> None:
+    """Nothing is appended, and nothing is projected."""
+    trips.clear()
+    assert town.create("a", alias="tt-1").positions == ()
+    assert len(trips) == 1
+
+
+def test_verb_projects_what_others_appended_meanwhile(town: Town, trips: list[str]) -> None:
+    """The quick way is for who is alone: an event in between is read, and projected too."""
+    task, other = (town.create("a").task.id for _ in range(2))
+    look = town.upkeep.look
+
+    def overtaken(*wanted: object) -> object:
+        seen = look(*wanted)  # type: ignore[arg-type]
+        with Town.open(town.folder, actor="bob") as bob:
+            bob.note(other, "in between")
+        return seen
+
+    trips.clear()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(town.upkeep, "look", overtaken)
+        town.note(task, "mine")
+    assert len(trips) > 2 * LOOK_APPEND_COMMIT
+    assert town.upkeep.verify().findings == ()
+    assert (town.task(task).version, town.task(other).version) == (2, 2)

@@ -1,0 +1,50 @@
+"""How long an exchange with a server may take, and how large a reply may be: the bounds of both clients."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ledger import OversizedReplyError
+
+CONNECT_SECONDS_MAX: Final = 5
+EXCHANGE_SECONDS_MAX: Final = 60
+"""From the first wait after a command was sent to the last reply."""
+OWN_REPLY_BYTES_MAX: Final = 512 * 1024 * 1024
+"""Of the town's own server, whose socket is this user's alone."""
+OWN_REPLY_ELEMENTS_MAX: Final = 16 * 1024 * 1024
+REPLY_BYTES_MAX: Final = 24 * 1024 * 1024
+"""Of a server at a URL. It is there twice for a moment, and `tt` takes 40 MB by itself."""
+REPLY_ELEMENTS_MAX: Final = 600_000
+READ_BYTES: Final = 64 * 1024
+"""How much is taken from the socket at once."""
+
+TOO_LARGE: Final = (MemoryError, RecursionError, SystemError)
+MISTAKES: Final = (*TOO_LARGE, ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+"""What hiredis' reader raises over bytes that are no reply, or too much of one: nobody else is at work there."""
+TOO_LARGE_WORDS: Final = "its reply announces more than this machine can hold"
+NO_REPLY_WORDS: Final = "sent something that is no reply"
+
+_TEXTS: Final = b"$="
+_CONTAINERS: Final = b"*%~>|"
+_DIGITS_MAX: Final = 20
+
+
+def refuse_announced(buffer: bytearray, received: int, *, bytes_max: int, elements_max: int) -> None:
+    """OversizedReplyError where the first line in the buffer announces more than a reply may have."""
+    is_text = buffer[0] in _TEXTS
+    if not is_text and buffer[0] not in _CONTAINERS:
+        return
+    end = buffer.find(b"\r\n", 1, min(received, 1 + _DIGITS_MAX + 2))
+    digits = bytes(buffer[1:end]) if end > 0 else b""
+    if digits.isdigit() and int(digits) > (bytes_max if is_text else elements_max):
+        raise OversizedReplyError(f"its reply announces {int(digits):,} {'bytes' if is_text else 'elements'}")
+
+
+def refuse_received(received: int, *, bytes_max: int) -> None:
+    """OversizedReplyError where so many bytes of one reply are more than it may have."""
+    if received > bytes_max:
+        raise OversizedReplyError(f"its reply has more than {bytes_max:,} bytes")
+
+
+def overdue_words(seconds: float) -> str:
+    return f"its reply was not there after {seconds} s"
