@@ -345,20 +345,22 @@ def test_commands_in_refusals_can_be_pasted(folder: Path, outside: Outside, tt: 
     place.mkdir()
     os.chdir(place)
     refusals = []
-    for text in ('[redis]\nurl = "redis://127.0.0.1:{port}"\n', "[redis]\nport = {port}\nuse_socket = false\n"):
-        settings(text)(place, outside)
-        refusals.append(tt("migrate").err)
-    (place / SETTINGS_FILE).write_text('name = "does not fit"\n')
-    refusals.append(tt("tasks").err)
-    if shutil.which("git") is not None:
-        (place / SETTINGS_FILE).write_text(NAME)
-        assert tt("stop").code == 0
-        subprocess.run(["git", "init", "--quiet"], check=True)
-        subprocess.run(["git", "add", "--force", ".tt/server.log"], check=True)
+    try:
+        for text in ('[redis]\nurl = "redis://127.0.0.1:{port}"\n', "[redis]\nport = {port}\nuse_socket = false\n"):
+            settings(text)(place, outside)
+            refusals.append(tt("migrate").err)
+        (place / SETTINGS_FILE).write_text('name = "does not fit"\n')
         refusals.append(tt("tasks").err)
+        if shutil.which("git") is not None:
+            (place / SETTINGS_FILE).write_text(NAME)
+            assert tt("stop").code == 0
+            subprocess.run(["git", "init", "--quiet"], check=True)
+            subprocess.run(["git", "add", "--force", ".tt/server.log"], check=True)
+            refusals.append(tt("tasks").err)
+    finally:
+        end_server(place)
     for said in refusals:
         assert shlex.quote(str(place)) in said, said
-    end_server(place)
 
 
 def test_trust_does_not_allow_data_that_does_more_than_change_data(clone: Path, outside: Outside, tt: Tt) -> None:
