@@ -59,6 +59,7 @@ LAYOUTS = {
     "socket in .tt": Layout(".tt/redis.sock", "### The socket in .tt", 0, is_up=True),
     "socket in .tt, down": Layout(".tt/redis.sock", "### The socket in .tt", 1, is_up=False),
     "socket of 0.5": Layout("redis.sock", "### The socket beside tinytown.toml", 0, is_up=True),
+    "socket of 0.5, down": Layout("redis.sock", "### The socket beside tinytown.toml", 1, is_up=False),
 }
 
 
@@ -243,12 +244,20 @@ def test_target_that_keeps_nothing_is_said_first(tt: Tt, folder: Path, tmp_path:
 
 
 def test_hashes_that_tinytowns_migrate_made_of_snapshots_are_set_aside(tt: Tt, town: Path) -> None:
-    """Its `tt migrate --hash --force` rewrites the ledger's snapshots; ours puts them back, and nothing is adopted twice."""
+    """Its `tt migrate --hash --force` rewrites the ledger's snapshots: no task is lost from sight, and ours puts them back."""
     with client_of(town) as client:
         fill(client)
         tt("migrate", "--force")
         before = {key: client.get(key) for key in client.scan_iter(match="tt:demo:task:*")}
+        board = tt("tasks").out
         assert make_hashes(client, "tt:demo:task:*") == 4
+        # Until then readers fold the tasks from the ledger, and say so.
+        ran = tt("tasks")
+        assert (ran.code, ran.out) == (0, board)
+        assert "folded from the ledger" in ran.err
+        listed = tt("task", "list", "--json")
+        assert [task["description"] for task in listed.json["tasks"]] == ["Task 1", "Task 2", "Task 3", "Task 4"]
+        assert "4 snapshots missing or damaged" in listed.err
         ran = tt("migrate", "--force")
         assert (ran.code, "4 keys where something was written over a snapshot" in ran.out) == (0, True)
         assert {key: client.get(key) for key in client.scan_iter(match="tt:demo:task:*")} == before
