@@ -1,8 +1,8 @@
 """A client of the town's own server that needs no redis-py, with the part of its face that is of use here.
 
 Importing redis-py takes four times as long as all that a command does, and most of it is for servers elsewhere: those are
-reached by `bounded_client`. What either client does is held by one suite, `tests/contract/test_clients.py`. A command that
-has no method here is asked by `execute_command`.
+reached by `bounded_client`. What either client does is held by one suite, `tests/contract/test_clients.py`. A method that is
+not here is redis-py's own, which is then loaded.
 """
 
 from __future__ import annotations
@@ -108,6 +108,9 @@ class SocketClient(_Commands):
 
     def __init__(self, path: str, explain: Explain) -> None:
         self.connection_pool = SocketPool(path, explain)
+        self._path = path
+        self._whole: Redis | None = None
+        """redis-py's client of the same socket, where a program wants a method of it that is not here."""
 
     def execute_command(self, *command: Any) -> Any:
         """The reply to one command, in redis-py's types. RedisError."""
@@ -158,6 +161,17 @@ class SocketClient(_Commands):
     def close(self) -> None:
         """Close the connections; they open again with what is asked next."""
         self.connection_pool.disconnect()
+        if self._whole is not None:
+            self._whole.close()
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        if self._whole is None:
+            from town.server.bounded_client import client_of_socket  # noqa: PLC0415
+
+            self._whole = client_of_socket(self._path)
+        return getattr(self._whole, name)
 
     def __enter__(self) -> Self:
         return self
