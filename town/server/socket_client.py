@@ -414,11 +414,11 @@ def _value(text: str) -> Any:
 
 
 _CONVERSIONS: Final[Mapping[str, Callable[[Any], Any]]] = {
-    **dict.fromkeys(("COPY", "HEXISTS", "MSETNX", "PERSIST", "PEXPIRE", "RENAMENX", "SETNX"), bool),
+    **dict.fromkeys(("COPY", "HEXISTS", "MSETNX", "RENAMENX"), bool),
     **dict.fromkeys(
         ("CONFIG SET", "FLUSHALL", "FLUSHDB", "MSET", "RENAME", "SCRIPT FLUSH", "UNWATCH", "WATCH"), _is_ok
     ),
-    **dict.fromkeys(("SDIFF", "SINTER", "SMEMBERS", "SUNION"), set),
+    **dict.fromkeys(("SDIFF", "SMEMBERS", "SUNION"), set),
     **dict.fromkeys(("XRANGE", "XREVRANGE"), _entries),
     "CONFIG GET": lambda reply: {name.decode(): value.decode() for name, value in _pairs(reply).items()},
     "HGETALL": _pairs,
@@ -438,12 +438,59 @@ _CONVERSIONS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "ZSCORE": lambda reply: None if reply is None else float(reply),
 }
 
-_METHODS: Final = """
-    config_get config_set copy dbsize delete dump evalsha exists expire flushall flushdb get hdel hexists hget hgetall hincrby
-    hkeys hlen hmget incr info lpush lrange memory_usage mget persist pexpire ping pttl rename renamenx rpush sadd scard
-    script_exists script_flush script_load sdiff sinter sismember smembers smismember srandmember srem strlen sunion time
-    type unlink xdel xinfo_stream xlen zcard zincrby zmscore zrange zrem zscore
-"""
+METHODS: Final = (
+    "config_get",
+    "config_set",
+    "copy",
+    "dbsize",
+    "delete",
+    "dump",
+    "evalsha",
+    "exists",
+    "flushall",
+    "get",
+    "hdel",
+    "hexists",
+    "hget",
+    "hgetall",
+    "hincrby",
+    "hkeys",
+    "hlen",
+    "hmget",
+    "info",
+    "lrange",
+    "memory_usage",
+    "mget",
+    "ping",
+    "pttl",
+    "rename",
+    "renamenx",
+    "rpush",
+    "sadd",
+    "scard",
+    "script_exists",
+    "script_flush",
+    "script_load",
+    "sdiff",
+    "sismember",
+    "smembers",
+    "smismember",
+    "srandmember",
+    "srem",
+    "strlen",
+    "sunion",
+    "time",
+    "type",
+    "unlink",
+    "xdel",
+    "xinfo_stream",
+    "xlen",
+    "zcard",
+    "zmscore",
+    "zrange",
+    "zrem",
+    "zscore",
+)
 """The methods that are a command of that name and its arguments, lists of them one after another."""
 
 
@@ -454,5 +501,5 @@ def _method(command: str) -> Callable[..., Any]:
     return ask
 
 
-for _name in _METHODS.split():
+for _name in METHODS:
     setattr(_Commands, _name, _method({"delete": "DEL"}.get(_name, _name.replace("_", " ").upper())))
