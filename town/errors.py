@@ -41,7 +41,6 @@ LedgerDamagedError
 from __future__ import annotations
 
 import errno
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -144,7 +143,7 @@ class UnfitNameError(SettingsError):
         CommandRejectedError.__init__(
             self,
             f"{path}: {problem} If it is the name that Tinytown gave the town, it stays, and its keys too: say once what"
-            f" the ledger is called, `tt init --town {shlex.quote(str(folder))} --name {suggested}`."
+            f" the ledger is called, `tt init --town {_quoted(folder)} --name {suggested}`."
             " Correct the file if it is a mistake; docs/reference/settings.md has the rule.",
         )
 
@@ -158,7 +157,7 @@ class NotTrustedError(CommandRejectedError):
         self.folder = folder
         super().__init__(
             f"{place}: {problem}. Nothing was connected to or loaded."
-            f" Look at it first; if you trust it, allow it once: `tt trust --town {shlex.quote(str(folder))}`."
+            f" Look at it first; if you trust it, allow it once: `tt trust --town {_quoted(folder)}`."
         )
 
 
@@ -439,3 +438,10 @@ class FileDamagedError(LedgerDamagedError):
         self.problem = problem
         advice = advice or "`tt doctor --repair` shows what can be read of the files, and asks before it changes them."
         super().__init__(f"{path} is damaged: {problem}. Nothing was changed. {advice}")
+
+
+def _quoted(folder: Path) -> str:
+    """The folder as a shell takes it."""
+    import shlex  # noqa: PLC0415 - for a message only
+
+    return shlex.quote(str(folder))
