@@ -92,4 +92,5 @@ def kinds_of(*kinds: type[RedisError]) -> tuple[type[Exception], ...]:
     theirs = sys.modules.get("redis.exceptions")
     if theirs is None:
         return kinds
-    return (*kinds, *(getattr(theirs, _OTHER_NAMES.get(kind, kind.__name__)) for kind in kinds))
+    # It may be in the middle of being loaded; and some kinds are ours alone.
+    return (*kinds, *(getattr(theirs, _OTHER_NAMES.get(kind, kind.__name__), kind) for kind in kinds))

@@ -41,7 +41,6 @@ LedgerDamagedError
 from __future__ import annotations
 
 import errno
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -155,7 +154,7 @@ class UnfitNameError(SettingsError):
         CommandRejectedError.__init__(
             self,
             f"{in_one_line(path)}: {problem} If it is the name that Tinytown gave the town, it stays, and its keys too: say once what"
-            f" the ledger is called, `tt init --town {shlex.quote(in_one_line(folder))} --name {suggested}`."
+            f" the ledger is called, `tt init --town {_quoted(folder)} --name {suggested}`."
             " Correct the file if it is a mistake; docs/reference/settings.md has the rule.",
         )
 
@@ -169,7 +168,7 @@ class NotTrustedError(CommandRejectedError):
         self.folder = folder
         super().__init__(
             f"{in_one_line(place)}: {problem}. Nothing was connected to or loaded."
-            f" Look at it first; if you trust it, allow it once: `tt trust --town {shlex.quote(in_one_line(folder))}`."
+            f" Look at it first; if you trust it, allow it once: `tt trust --town {_quoted(folder)}`."
         )
 
 
@@ -454,3 +453,10 @@ class FileDamagedError(LedgerDamagedError):
         self.problem = problem
         advice = advice or "`tt doctor --repair` shows what can be read of the files, and asks before it changes them."
         super().__init__(f"{in_one_line(path)} is damaged: {problem}. Nothing was changed. {advice}")
+
+
+def _quoted(folder: Path) -> str:
+    """The folder as a shell takes it."""
+    import shlex  # noqa: PLC0415 - for a message only
+
+    return shlex.quote(in_one_line(folder))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
+
+from msgspec import Struct
 
 from ledger.client_errors import NoScriptError, RedisError, ResponseError, UnfitReplyError, kinds_of
 from ledger.lua.source import script_source
@@ -15,14 +17,14 @@ if TYPE_CHECKING:
     from redis.connection import Connection
 
 
-class Appended(NamedTuple):
+class Appended(Struct, frozen=True):
     """The events are in the ledger, at `ms`, numbered from `first_seq`."""
 
     ms: int
     first_seq: int
 
 
-class Conflict(NamedTuple):
+class Conflict(Struct, frozen=True):
     """A guard failed; nothing was written."""
 
     task: str
@@ -30,13 +32,13 @@ class Conflict(NamedTuple):
     actual: int
 
 
-class Backdated(NamedTuple):
+class Backdated(Struct, frozen=True):
     """The time to record lies before the last event; nothing was written."""
 
     last_position: str
 
 
-class Damaged(NamedTuple):
+class Damaged(Struct, frozen=True):
     """The stream is not what this script left; nothing was written."""
 
     last_position: str

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from ledger.client_errors import UnfitReplyError
 from ledger.lua.source import script_source
@@ -22,7 +24,7 @@ class HistoryStatus(Enum):
     CIRCULAR = b"circular"
 
 
-class HistoryPage(NamedTuple):
+class HistoryPage(Struct, frozen=True):
     """Stream entries, newest first; `position` is where the next page begins, or the missing event of a broken history."""
 
     status: HistoryStatus

@@ -219,14 +219,23 @@ _CLASSES: Final[dict[str, type[_Bounded]]] = {
 
 def client_of_url(url: str) -> redis.Redis:
     """A bounded client of the server at a `redis://`, `rediss://` or `unix://` URL. ValueError where it cannot be read."""
-    pool = redis.ConnectionPool.from_url(
-        url,
-        parser_class=_StrangersParser,
-        decode_responses=False,
-        socket_connect_timeout=CONNECT_SECONDS_MAX,
-        socket_timeout=EXCHANGE_SECONDS_MAX,
-        # A retry after a lost reply would send an append twice; the event store looks before it repeats.
-        retry=Retry(NoBackoff(), 0),
-    )
+    pool = redis.ConnectionPool.from_url(url, **_options())
     pool.connection_class = _CLASSES[url.partition("://")[0]]
     return redis.Redis.from_pool(pool)
+
+
+def client_of_socket(path: str) -> redis.Redis:
+    """As `client_of_url`, for the socket at `path`."""
+    pool = redis.ConnectionPool(connection_class=_BoundedSocketConnection, path=path, **_options())
+    return redis.Redis.from_pool(pool)
+
+
+def _options() -> dict[str, Any]:
+    return {
+        "parser_class": _StrangersParser,
+        "decode_responses": False,
+        "socket_connect_timeout": CONNECT_SECONDS_MAX,
+        "socket_timeout": EXCHANGE_SECONDS_MAX,
+        # A retry after a lost reply would send an append twice; the event store looks before it repeats.
+        "retry": Retry(NoBackoff(), 0),
+    }

@@ -175,7 +175,7 @@ def _open(folder: Path, settings: Settings) -> Connection:
         refuse_other_than_own_socket(folder / SOCKET_FILE)
         socket_path = SocketPath(folder)
         server = EmbeddedServer(folder)
-        client = client_of_own_socket(str(socket_path), explain=server.report.error)
+        client = client_of_own_socket(str(socket_path), explain=server.explain_end)
         return Connection(client, where=server.where, server=server, socket_path=socket_path)
     connection = _open_url(with_password(url))
     connection.remark = remark

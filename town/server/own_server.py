@@ -15,24 +15,26 @@ import time
 from _socket import AF_UNIX, socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import hiredis
 
-from town.errors import FolderRefusedError, ServerStartError
+from town.errors import FolderRefusedError, ServerEndedError, ServerStartError
 from town.files.os_errors import refuse_os_errors
 from town.folder.data_folder import DataFolder
 from town.folder.settings import DATA_FOLDER, LOCK_FILE, SOCKET_FILE
 from town.home.user_settings import server_binary
-from town.server.end import EndReport
 from town.server.log import LOG_FILE, last_lines
-from town.server.orphans import Orphan, orphan_of
 from town.server.socket_path import SocketPath, refuse_other_than_own_socket
 from town.trust.permission import require_data
 
 if TYPE_CHECKING:
     import subprocess
+
+    from town.server.end import EndReport
+    from town.server.orphans import Orphan
 
 # ruff: noqa: PLC0415 - most commands find the server up, and start and stop nothing
 
@@ -108,10 +110,19 @@ class EmbeddedServer:
         self._binary = binary
         self._data = DataFolder(folder)
         self.where = str(folder / SOCKET_FILE)
-        self.report = EndReport(self._data, where=self.where, is_running=self.is_running)
-        """Tells how it ended."""
         self.warning: str | None = None
         """What the server said at its start, by this object, that its people should know."""
+
+    @cached_property
+    def report(self) -> EndReport:
+        """Tells how it ended."""
+        from town.server.end import EndReport
+
+        return EndReport(self._data, where=self.where, is_running=self.is_running)
+
+    def explain_end(self, process: int | None) -> ServerEndedError | None:
+        """How the server that was `process` ended, as `report` tells it, which is loaded where one has."""
+        return self.report.error(process)
 
     def is_running(self) -> bool:
         """Whether a server holds the folder's lock."""
@@ -176,6 +187,8 @@ class EmbeddedServer:
 
     def orphan(self) -> Orphan | None:
         """The server's process, where its socket file is gone and it can be told nothing any more."""
+        from town.server.orphans import orphan_of
+
         return None if (self._folder / SOCKET_FILE).exists() else orphan_of(self._data.path)
 
     def _say(self, command: bytes) -> bytes:

@@ -1,8 +1,8 @@
 """A client of the town's own server that needs no redis-py, with the part of its face that is of use here.
 
 Importing redis-py takes four times as long as all that a command does, and most of it is for servers elsewhere: those are
-reached by `bounded_client`. What either client does is held by one suite, `tests/contract/test_clients.py`. A command that
-has no method here is asked by `execute_command`.
+reached by `bounded_client`. What either client does is held by one suite, `tests/contract/test_clients.py`. A method that is
+not here is redis-py's own, which is then loaded.
 """
 
 from __future__ import annotations
@@ -108,6 +108,9 @@ class SocketClient(_Commands):
 
     def __init__(self, path: str, explain: Explain) -> None:
         self.connection_pool = SocketPool(path, explain)
+        self._path = path
+        self._whole: Redis | None = None
+        """redis-py's client of the same socket, where a program wants a method of it that is not here."""
 
     def execute_command(self, *command: Any) -> Any:
         """The reply to one command, in redis-py's types. RedisError."""
@@ -158,6 +161,17 @@ class SocketClient(_Commands):
     def close(self) -> None:
         """Close the connections; they open again with what is asked next."""
         self.connection_pool.disconnect()
+        if self._whole is not None:
+            self._whole.close()
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        if self._whole is None:
+            from town.server.bounded_client import client_of_socket  # noqa: PLC0415
+
+            self._whole = client_of_socket(self._path)
+        return getattr(self._whole, name)
 
     def __enter__(self) -> Self:
         return self
@@ -400,11 +414,11 @@ def _value(text: str) -> Any:
 
 
 _CONVERSIONS: Final[Mapping[str, Callable[[Any], Any]]] = {
-    **dict.fromkeys(("COPY", "HEXISTS", "MSETNX", "PERSIST", "PEXPIRE", "RENAMENX", "SETNX"), bool),
+    **dict.fromkeys(("COPY", "HEXISTS", "MSETNX", "RENAMENX"), bool),
     **dict.fromkeys(
         ("CONFIG SET", "FLUSHALL", "FLUSHDB", "MSET", "RENAME", "SCRIPT FLUSH", "UNWATCH", "WATCH"), _is_ok
     ),
-    **dict.fromkeys(("SDIFF", "SINTER", "SMEMBERS", "SUNION"), set),
+    **dict.fromkeys(("SDIFF", "SMEMBERS", "SUNION"), set),
     **dict.fromkeys(("XRANGE", "XREVRANGE"), _entries),
     "CONFIG GET": lambda reply: {name.decode(): value.decode() for name, value in _pairs(reply).items()},
     "HGETALL": _pairs,
@@ -424,12 +438,12 @@ _CONVERSIONS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "ZSCORE": lambda reply: None if reply is None else float(reply),
 }
 
-_METHODS: Final = """
-    config_get config_set copy dbsize delete dump evalsha exists expire flushall flushdb get hdel hexists hget hgetall hincrby
-    hkeys hlen hmget incr info lpush lrange memory_usage mget persist pexpire ping pttl rename renamenx rpush sadd scard
-    script_exists script_flush script_load sdiff sinter sismember smembers smismember srandmember srem strlen sunion time
-    type unlink xdel xinfo_stream xlen zcard zincrby zmscore zrange zrem zscore
-"""
+METHODS: Final = """
+    config_get config_set copy dbsize delete dump evalsha exists flushall get hdel hexists hget hgetall hincrby
+    hkeys hlen hmget info lrange memory_usage mget ping pttl rename renamenx rpush sadd scard script_exists
+    script_flush script_load sdiff sismember smembers smismember srandmember srem strlen sunion time type unlink
+    xdel xinfo_stream xlen zcard zmscore zrange zrem zscore
+""".split()  # noqa: SIM905 - a line for each would be the longest part of this file
 """The methods that are a command of that name and its arguments, lists of them one after another."""
 
 
@@ -440,5 +454,5 @@ def _method(command: str) -> Callable[..., Any]:
     return ask
 
 
-for _name in _METHODS.split():
+for _name in METHODS:
     setattr(_Commands, _name, _method({"delete": "DEL"}.get(_name, _name.replace("_", " ").upper())))
