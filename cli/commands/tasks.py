@@ -1,36 +1,15 @@
-"""Tasks: `tt assign`, `tt tasks`, and the group `tt task`."""
+"""Tasks: `tt assign`, `tt tasks`, and the group `tt task`.
+
+Agents call these all day, so nothing here imports Typer: `cli.tree` makes the hints real when Typer needs them.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from cli.answers import say_page, say_receipt
-from cli.options import (
-    PAGE_TASKS,
-    TREE_LEVELS,
-    TREE_TASKS,
-    ActorOption,
-    AgentArgument,
-    AgentFilter,
-    AgentOption,
-    AliasOption,
-    ExpectOption,
-    JsonOption,
-    LimitOption,
-    OffsetOption,
-    ParentFilter,
-    ParentOption,
-    ReasonOption,
-    StateFilter,
-    TagFilter,
-    TagsOption,
-    TaskArgument,
-    TextArgument,
-    TownOption,
-    WhenOption,
-)
+from cli.exits import UsageError
+from cli.limits import PAGE_TASKS, TREE_LEVELS, TREE_TASKS
 from cli.output import say, say_fields, say_json, say_table, warn
 from cli.render import MULTILINE_FIELDS, step_rows, task_fields, task_rows, tree_lines, without_column
 from cli.session import opened
@@ -38,9 +17,34 @@ from cli.shapes import branch_shape, moment_shape, step_shape, task_shape
 from cli.text import counted, local_time, visible
 from ledger import BEGINNING, State, Task, TaskNotFoundError
 from projections import TaskFilter
-from town import Town
 
-task_app = typer.Typer(no_args_is_help=True, help="Create, look at and change tasks.")
+if TYPE_CHECKING:
+    from typing import Annotated
+
+    import typer
+
+    from cli.options import (
+        ActorOption,
+        AgentArgument,
+        AgentFilter,
+        AgentOption,
+        AliasOption,
+        ExpectOption,
+        JsonOption,
+        LimitOption,
+        OffsetOption,
+        ParentFilter,
+        ParentOption,
+        ReasonOption,
+        StateFilter,
+        TagFilter,
+        TagsOption,
+        TaskArgument,
+        TextArgument,
+        TownOption,
+        WhenOption,
+    )
+    from town import Town
 
 
 def assign(
@@ -80,7 +84,6 @@ def tasks(*, town: TownOption = None, actor: ActorOption = None, as_json: JsonOp
             say_table(*without_column(columns, rows, "AGENT"), flexible="DESCRIPTION")
 
 
-@task_app.command()
 def create(
     text: TextArgument,
     *,
@@ -99,7 +102,6 @@ def create(
         say_receipt(opened_town, receipt, "created", as_json=as_json)
 
 
-@task_app.command()
 def show(
     task: TaskArgument,
     *,
@@ -123,7 +125,6 @@ def show(
         say_fields(task_fields(found, parent=parent), multiline=MULTILINE_FIELDS)
 
 
-@task_app.command("list")
 def list_(
     *,
     state: StateFilter = None,
@@ -144,7 +145,6 @@ def list_(
         _hint_at_old_tasks(opened_town, is_empty=not page.total)
 
 
-@task_app.command()
 def tree(
     task: Annotated[
         str | None,
@@ -178,7 +178,6 @@ def tree(
         warn(f"{limit:,} of {counted(len(lines), 'line')} shown. More: --limit {limit * 10}")
 
 
-@task_app.command()
 def current(
     agent: Annotated[
         str | None, typer.Argument(metavar="AGENT", help="The agent. Default: the actor.", show_default=False)
@@ -200,7 +199,6 @@ def current(
             say_fields(task_fields(found, parent=_parent(opened_town, found)), multiline=MULTILINE_FIELDS)
 
 
-@task_app.command("assign")
 def assign_existing(
     task: TaskArgument,
     agent: AgentArgument,
@@ -217,7 +215,6 @@ def assign_existing(
         say_receipt(opened_town, receipt, f"assigned to {visible(agent.strip())}", as_json=as_json)
 
 
-@task_app.command()
 def start(
     task: TaskArgument,
     *,
@@ -234,7 +231,6 @@ def start(
         say_receipt(opened_town, receipt, "running", as_json=as_json)
 
 
-@task_app.command()
 def complete(
     task: TaskArgument,
     *,
@@ -255,7 +251,7 @@ def complete(
     """Say that a task is done. Refused where tasks right below it are open, unless an option says what becomes of them."""
     if with_children and is_forced:
         message = "Give either --with-children or --force."
-        raise typer.BadParameter(message)
+        raise UsageError(message)
     with opened(town, actor) as opened_town:
         receipt = opened_town.complete(
             task,
@@ -270,7 +266,6 @@ def complete(
         say_receipt(opened_town, receipt, words, as_json=as_json)
 
 
-@task_app.command()
 def fail(
     task: TaskArgument,
     *,
@@ -288,7 +283,6 @@ def fail(
         say_receipt(opened_town, receipt, "failed", as_json=as_json)
 
 
-@task_app.command()
 def cancel(
     task: TaskArgument,
     *,
@@ -304,7 +298,6 @@ def cancel(
         say_receipt(opened_town, receipt, "cancelled", as_json=as_json)
 
 
-@task_app.command()
 def requeue(
     task: TaskArgument,
     *,
@@ -320,7 +313,6 @@ def requeue(
         say_receipt(opened_town, receipt, "back in the backlog", as_json=as_json)
 
 
-@task_app.command()
 def reopen(
     task: TaskArgument,
     *,
@@ -336,7 +328,6 @@ def reopen(
         say_receipt(opened_town, receipt, "open again", as_json=as_json)
 
 
-@task_app.command()
 def edit(
     task: TaskArgument,
     text: TextArgument,
@@ -353,7 +344,6 @@ def edit(
         say_receipt(opened_town, receipt, "described anew", as_json=as_json)
 
 
-@task_app.command()
 def tag(
     task: TaskArgument,
     *,
@@ -372,14 +362,13 @@ def tag(
     """Add and remove tags of a task."""
     if not add and not remove:
         message = "Say which tags: --add TAG, --remove TAG, or both."
-        raise typer.BadParameter(message)
+        raise UsageError(message)
     with opened(town, actor) as opened_town:
         receipt = opened_town.tag(task, add=add or (), remove=remove or (), reason=reason, expected_version=expect)
         words = f"tagged {visible(', '.join(receipt.task.tags))}" if receipt.task.tags else "without tags"
         say_receipt(opened_town, receipt, words, as_json=as_json)
 
 
-@task_app.command()
 def move(
     task: TaskArgument,
     parent: Annotated[
@@ -396,14 +385,13 @@ def move(
     """Put a task below another one, or at the top."""
     if (parent is None) != to_top:
         message = "Give either a PARENT or --top."
-        raise typer.BadParameter(message)
+        raise UsageError(message)
     with opened(town, actor) as opened_town:
         receipt = opened_town.move(task, parent, reason=reason, expected_version=expect)
         where = "at the top" if to_top else f"below {visible(str(parent))}"
         say_receipt(opened_town, receipt, where, as_json=as_json)
 
 
-@task_app.command()
 def note(
     task: TaskArgument,
     text: Annotated[str, typer.Argument(metavar="TEXT", help="The progress to write down.", show_default=False)],
@@ -419,7 +407,6 @@ def note(
         say_receipt(opened_town, receipt, "noted", as_json=as_json)
 
 
-@task_app.command()
 def remove(
     task: TaskArgument,
     *,
@@ -435,7 +422,6 @@ def remove(
         say_receipt(opened_town, receipt, "removed; its history stays", as_json=as_json)
 
 
-@task_app.command()
 def history(
     task: TaskArgument, *, town: TownOption = None, actor: ActorOption = None, as_json: JsonOption = False
 ) -> None:
