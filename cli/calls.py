@@ -8,9 +8,11 @@ to Typer, so that every message is Typer's own. docs/decisions/0022.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
+
+from msgspec import Struct
 
 from cli.call_table import CALLS
 
@@ -18,26 +20,11 @@ _COMPLETION: Final = "_TT_COMPLETE"
 """What a shell sets to ask Typer for completions; Typer looks at it before the words."""
 _DIGITS_MAX: Final = 9
 
-
-class OptionShape(NamedTuple):
-    """An option: the parameter it fills, what it takes (text, texts, number, path, state, flag), and the least number."""
-
-    parameter: str
-    kind: str
-    least: int = 0
+_Option = tuple[str, str] | tuple[str, str, int]
+"""The parameter that an option fills, what it takes (text, texts, number, path, state, flag), and a number's least value."""
 
 
-class CallShape(NamedTuple):
-    """A command: its function, its arguments in order, how many of them are needed, and its options."""
-
-    module: str
-    function: str
-    arguments: tuple[str, ...]
-    needed: int
-    options: dict[str, tuple[str, str] | tuple[str, str, int]]
-
-
-class Call(NamedTuple):
+class Call(Struct, frozen=True):
     """A command's function and what it is given; what the command line leaves out has the function's own default."""
 
     module: str
@@ -58,62 +45,62 @@ def call_of(words: Sequence[str]) -> Call | None:
     found = CALLS.get(tuple(words[:length]))
     if found is None or _COMPLETION in os.environ:
         return None
-    shape = CallShape(*found)
+    module, function, arguments, needed_count, options = found
     try:
-        return Call(shape.module, shape.function, _given(shape, words[length:]))
+        given, positional = _read(words[length:], options)
     except _UnreadError:
         return None
+    if not needed_count <= len(positional) <= len(arguments):
+        return None
+    return Call(module, function, given | dict(zip(arguments, positional, strict=False)))
 
 
-def _given(shape: CallShape, words: Sequence[str]) -> dict[str, Any]:
+def _read(words: Sequence[str], options: Mapping[str, _Option]) -> tuple[dict[str, Any], list[str]]:
+    """What the options give, and the words that are none."""
     given: dict[str, Any] = {}
-    arguments: list[str] = []
+    positional: list[str] = []
     rest = iter(words)
     for word in rest:
         if not word.startswith("-"):
-            arguments.append(word)
+            positional.append(word)
             continue
         name, equals, value = word.partition("=")
-        if name not in shape.options:
+        if name not in options:
             raise _UnreadError
-        option = OptionShape(*shape.options[name])
-        if option.parameter in given and option.kind != "texts":
+        parameter, kind, *least = options[name]
+        if parameter in given and kind != "texts":
             raise _UnreadError
-        if option.kind == "flag":
+        if kind == "flag":
             if equals:
                 raise _UnreadError
-            given[option.parameter] = True
-            continue
-        _take(given, option, value if equals else next(rest, ""))
-    if not shape.needed <= len(arguments) <= len(shape.arguments):
-        raise _UnreadError
-    return given | dict(zip(shape.arguments, arguments, strict=False))
+            given[parameter] = True
+        elif kind == "texts":
+            given.setdefault(parameter, []).append(_text(value if equals else next(rest, "")))
+        else:
+            given[parameter] = _value(kind, _text(value if equals else next(rest, "")), *least)
+    return given, positional
 
 
-def _take(given: dict[str, Any], option: OptionShape, value: str) -> None:
+def _text(value: str) -> str:
     if not value or value.startswith("-"):
         raise _UnreadError
-    if option.kind == "texts":
-        given.setdefault(option.parameter, []).append(value)
-    else:
-        given[option.parameter] = _read_value(option, value)
+    return value
 
 
-def _read_value(option: OptionShape, value: str) -> Any:  # noqa: ANN401 - each option has its type
-    if option.kind == "text":
-        return value
-    if option.kind == "number":
-        is_plain = value.isascii() and value.isdigit() and len(value) <= _DIGITS_MAX
-        if not is_plain or int(value) < option.least:
+def _value(kind: str, text: str, least: int = 0) -> Any:  # noqa: ANN401 - each kind has its type
+    if kind == "text":
+        return text
+    if kind == "number":
+        if not (text.isascii() and text.isdigit() and len(text) <= _DIGITS_MAX) or int(text) < least:
             raise _UnreadError
-        return int(value)
-    if option.kind == "path":
+        return int(text)
+    if kind == "path":
         from pathlib import Path  # noqa: PLC0415 - few name a folder
 
-        return Path(value)
-    assert option.kind == "state"
+        return Path(text)
+    assert kind == "state"
     from ledger import State  # noqa: PLC0415 - as above
 
-    if value not in list(State):
+    if text not in list(State):
         raise _UnreadError
-    return State(value)
+    return State(text)

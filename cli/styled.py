@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from msgspec import Struct
 
 
-class Styled(NamedTuple):
+class Styled(Struct, frozen=True):
     """Pieces in their order, each a text and its style; without a style it is empty."""
 
     pieces: tuple[tuple[str, str], ...]
