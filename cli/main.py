@@ -52,8 +52,8 @@ def _run(words: Sequence[str]) -> int:
     """Run what the words say; most are known without Typer, which takes longer than the command itself."""
     call = call_of(words)
     if call is not None:
-        obey_stop_signals()
         try:
+            obey_stop_signals()
             call.run()
         except UsageError:
             # Nothing was done. Typer meets the same mistake, and says it with the command's usage.

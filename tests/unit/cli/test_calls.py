@@ -60,7 +60,6 @@ _ODD: Final = (
     "--at",
     "--version",
 )
-_OPTIONS: Final = sorted({name for shape in CALLS.values() for name in shape[4]})
 
 
 def test_table_is_what_the_commands_say() -> None:
@@ -119,18 +118,39 @@ def test_completion_is_left_to_typer(monkeypatch: pytest.MonkeyPatch) -> None:
     assert call_of(["tasks"]) is None
 
 
-@settings(max_examples=500, deadline=None)
-@given(
-    names=st.sampled_from(sorted(CALLS)),
-    words=st.lists(st.sampled_from([*_VALUES, *_OPTIONS, *_OPTIONS, "--json", *_ODD]), max_size=5),
-    attached=st.lists(st.builds("{}={}".format, st.sampled_from(_OPTIONS), st.sampled_from(_VALUES)), max_size=1),
-)
-def test_what_is_read_is_what_typer_reads(names: tuple[str, ...], words: list[str], attached: list[str]) -> None:
+@st.composite
+def command_lines(draw: st.DrawFn) -> list[str]:
+    """Words of a command of the table: mostly its own options with values, and now and then anything else."""
+    names = draw(st.sampled_from(sorted(CALLS)))
+    option = st.sampled_from([*CALLS[names][4], *_ODD])
+    value = st.sampled_from(_VALUES)
+    part = st.one_of(
+        st.tuples(option, value),
+        st.tuples(option),
+        st.tuples(value),
+        st.builds("{}={}".format, option, value).map(lambda word: (word,)),
+    )
+    arguments = [draw(value) for _ in CALLS[names][2]]
+    return [*names, *arguments, *(word for words in draw(st.lists(part, max_size=3)) for word in words)]
+
+
+@settings(max_examples=300, deadline=None)
+@given(line=command_lines())
+def test_what_is_read_is_what_typer_reads(line: list[str]) -> None:
     """A command line either falls through, or calls the same function with the same values as Typer does."""
-    line = [*names, *words, *attached]
     call = call_of(line)
     if call is not None:
         assert _filled(call) == _typers(line)
+
+
+def test_every_value_of_an_option_is_read_as_typer_reads_it() -> None:
+    """Every option with every value above, plain and odd: read as Typer reads it, or left to Typer."""
+    places = {(option, *shape): names for names, (*_, options) in CALLS.items() for option, shape in options.items()}
+    for (option, *_), names in places.items():
+        for value in (*_VALUES, *_ODD):
+            line = [*names, *(ID for _ in CALLS[names][2]), option, value]
+            call = call_of(line)
+            assert call is None or _filled(call) == _typers(line), line
 
 
 def test_every_call_is_met_with_all_its_options() -> None:
