@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 from cli.answers import say_page, say_receipt
 from cli.exits import UsageError
-from cli.limits import PAGE_TASKS, TREE_LEVELS, TREE_TASKS
+from cli.limits import AGENT_TASKS, PAGE_TASKS, TREE_LEVELS, TREE_TASKS
+from cli.open_tasks import open_groups, open_shape, say_groups
 from cli.output import say, say_fields, say_json, say_table, warn
-from cli.render import MULTILINE_FIELDS, step_rows, task_fields, task_rows, tree_lines, without_column
+from cli.render import MULTILINE_FIELDS, step_rows, task_fields, tree_lines
 from cli.session import opened
 from cli.shapes import branch_shape, moment_shape, step_shape, task_shape
 from cli.text import counted, local_time, visible
-from ledger import BEGINNING, State, Task, TaskNotFoundError
+from ledger import BEGINNING, Task, TaskNotFoundError
 from projections import TaskFilter
 
 if TYPE_CHECKING:
@@ -64,24 +65,39 @@ def assign(
         say_receipt(opened_town, receipt, f"assigned to {visible(agent.strip())}", as_json=as_json)
 
 
-def tasks(*, town: TownOption = None, actor: ActorOption = None, as_json: JsonOption = False) -> None:
-    """Show what is open, agent by agent, and the backlog."""
+def tasks(
+    *,
+    agent: Annotated[str | None, typer.Option("--agent", metavar="NAME", help="Only what this agent has open.")] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            "--limit",
+            metavar="N",
+            min=1,
+            help="At most so many tasks of each agent, and ten times as many in all. Default: 10.",
+        ),
+    ] = None,
+    is_whole: Annotated[bool, typer.Option("--all", help="All open tasks, however many there are.")] = False,
+    town: TownOption = None,
+    actor: ActorOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what is open: agent by agent, what is running first and the newest first; then the backlog, oldest first."""
+    if limit is not None and is_whole:
+        message = "Give either --limit or --all."
+        raise UsageError(message)
     with opened(town, actor) as opened_town:
-        groups = _open_tasks(opened_town)
+        groups = open_groups(opened_town, agent=agent, limit=None if is_whole else limit or AGENT_TASKS)
+        for group in groups:
+            opened_town.note_damage(group.tasks)
         if as_json:
-            shape = [{"agent": agent, "tasks": [task_shape(task) for task in found]} for agent, found in groups]
-            say_json({"town": opened_town.name, "agents": shape})
+            say_json(open_shape(opened_town, groups))
             return
         if not groups:
-            say("Nothing is open.")
-            _hint_at_old_tasks(opened_town, is_empty=True)
-        for number, (agent, found) in enumerate(groups):
-            if number:
-                say()
-            nobody = "Backlog" if found[0].state is State.PENDING else "Nobody"
-            say(f"{visible(agent) if agent else nobody}: {counted(len(found), 'task')}")
-            columns, rows = task_rows(found)
-            say_table(*without_column(columns, rows, "AGENT"), flexible="DESCRIPTION")
+            say("Nothing is open." if agent is None else f"{visible(agent.strip())} has no open task.")
+            if agent is None:
+                _hint_at_old_tasks(opened_town, is_empty=True)
+        say_groups(groups)
 
 
 def create(
@@ -443,17 +459,6 @@ def _parent(town: Town, task: Task) -> Task | None:
         return None if task.parent_id is None else town.task(task.parent_id)
     except TaskNotFoundError:
         return None
-
-
-def _open_tasks(town: Town) -> list[tuple[str | None, list[Task]]]:
-    """(agent, its open tasks), agents sorted, first those adopted without one (None); the backlog (None) comes last."""
-    by_agent: dict[str | None, list[Task]] = {}
-    for state in (State.RUNNING, State.ASSIGNED):
-        for task in town.page(TaskFilter(state=state)).tasks:
-            by_agent.setdefault(task.assigned_to, []).append(task)
-    groups = sorted(by_agent.items(), key=lambda item: item[0] or "")
-    backlog = list(town.backlog().tasks)
-    return [*groups, (None, backlog)] if backlog else groups
 
 
 def _hint_at_old_tasks(town: Town, *, is_empty: bool) -> None:
