@@ -1,8 +1,7 @@
 """Listing: a page of the tasks that are in several sets at once, in the order they were created.
 
-A page does not read every id that matches: the order of creation is walked from its end until the page is full, and of each
-stretch the server says which are in the sets. Where few match, or where they lie far from the end, the sets are
-intersected, which reads all that match, but no more. docs/decisions/0023.
+A page does not read every id that matches: the order of creation is walked from one end until the page is full. Where few match,
+or where they lie far from that end, the sets are intersected, which reads all that match, and no more. docs/decisions/0026.
 """
 
 from __future__ import annotations
@@ -10,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from ledger import Keys, State, ViewsIncompleteError, exchange, raise_error, redis_errors
+from ledger import Keys, State, ViewsIncompleteError, redis_errors
+from projections.lua import WalkScript
 from projections.views.counts import Counts
 from projections.views.created import Created
 
@@ -22,9 +22,6 @@ Sizes = Mapping[str, tuple[str, Sequence[str]]]
 
 INTERSECTED_MAX: Final = 1_000
 """So many ids are read sooner than they are looked for."""
-STRETCH_IDS_MIN: Final = 100
-STRETCH_IDS_MAX: Final = 4_000
-_LONGER: Final = 4
 
 
 class Listing:
@@ -52,26 +49,55 @@ class Listing:
         counts those in several sets one by one.
 
         Several keys hold the same tasks, so one that is lost shows in another: ViewsIncompleteError.
-        Source: ZRANGE, SINTERCARD, SMISMEMBER, ZMSCORE, ZINTER.
+        Source: ZRANGE, SINTERCARD, walk.lua, ZINTER.
         """
         last = None if limit is None else offset + limit
-        stretch = min(max(last or 0, STRETCH_IDS_MIN), STRETCH_IDS_MAX)
+        found, total, all_tasks, smallest = self._look(
+            sets, sizes, slice(offset, last), is_newest_first=is_newest_first, counted_as=counted_as
+        )
+        if found is not None:
+            return found, total
+        assert last is not None
+        wanted = min(last, total)
+        # So many ids are walked past for the page, if those that match lie evenly among the others.
+        is_walked = smallest > INTERSECTED_MAX and wanted * all_tasks <= total * smallest
+        walked = self._walk(sets, wanted, is_newest_first, ids_max=smallest) if is_walked else None
+        return (self._intersect(sets, is_newest_first) if walked is None else walked)[offset:last], total
+
+    def outside(self, inside: str, others: Sequence[str]) -> list[str]:
+        """The ids that are in the set `inside` and in none of `others`, in no order. Source: SDIFF."""
         with redis_errors(self._where):
-            # One transaction, so that what is compared is of one moment.
+            return [task.decode() for task in cast("set[bytes]", self._client.sdiff([inside, *others]))]
+
+    def _look(
+        self,
+        sets: Sequence[str],
+        sizes: Sizes,
+        page: slice,
+        *,
+        is_newest_first: bool,
+        counted_as: tuple[str, str] | None,
+    ) -> tuple[list[str] | None, int, int, int]:
+        """What can be told in one transaction, so that what is compared is of one moment.
+
+        The ids, None where the page is yet to be found; how many there are; how many tasks; how many in the smallest set.
+        """
+        direction = ["REV"] if is_newest_first else []
+        is_empty = page.start == page.stop
+        with redis_errors(self._where):
             pipeline = self._client.pipeline(transaction=True)
-            if sets and last is None:
+            if sets and page.stop is None:
                 # Only the order they were created in has weight.
                 pipeline.zinter({self._created: 1} | dict.fromkeys(sets, 0), aggregate="SUM")
-            elif limit == 0:
+            elif sets or is_empty:
                 pipeline.zrange(self._created, 1, 0)
-            elif sets:
-                pipeline.zrange(self._created, 0, stretch - 1, desc=is_newest_first)
             else:
-                pipeline.zrange(self._created, offset, -1 if last is None else last - 1, desc=is_newest_first)
+                end = -1 if page.stop is None else page.stop - 1
+                pipeline.execute_command("ZRANGE", self._created, page.start, end, *direction)  # type: ignore[no-untyped-call]
             if counted_as is not None:
                 pipeline.hget(self._keys.view(Counts.name, counted_as[0]), counted_as[1])
             elif len(sets) > 1:
-                pipeline.sintercard(len(sets), list(sets))
+                pipeline.execute_command("SINTERCARD", len(sets), *sets)  # type: ignore[no-untyped-call]
             else:
                 pipeline.scard(sets[0]) if sets else pipeline.zcard(self._created)
             pipeline.zcard(self._created)
@@ -82,62 +108,30 @@ class Listing:
             for key in sets:
                 pipeline.scard(key)
             ids, size, *counted = pipeline.execute()
-        total = size if counted_as is None else number_of(size)
-        cardinalities = counted[2 + 2 * len(sizes) :]
         _check([self._created, *sizes], counted)
+        total = size if counted_as is None else number_of(size)
+        smallest = min(counted[2 + 2 * len(sizes) :], default=0)
         found = [task.decode() for task in cast("list[bytes]", ids)]
-        if not sets or limit == 0:
-            return found, total
-        if last is None:
-            return (found[::-1] if is_newest_first else found)[offset:], total
-        smallest, all_tasks = min(cardinalities), counted[0]
-        wanted = min(last, total)
-        # So many ids are walked past for the page, if those that match lie evenly among the others.
-        is_walked = smallest > INTERSECTED_MAX and wanted * all_tasks <= total * smallest
-        matching = self._walk(found, sets, wanted, is_newest_first, ids_max=smallest) if is_walked else None
-        return (self._intersect(sets, is_newest_first) if matching is None else matching)[offset:last], total
+        if sets and page.stop is None:
+            found = (found[::-1] if is_newest_first else found)[page]
+        is_found = not sets or is_empty or page.stop is None
+        return found if is_found else None, total, counted[0], smallest
 
-    def outside(self, inside: str, others: Sequence[str]) -> list[str]:
-        """The ids that are in the set `inside` and in none of `others`, in no order. Source: SDIFF."""
+    def _walk(self, sets: Sequence[str], wanted: int, is_newest_first: bool, *, ids_max: int) -> list[str] | None:
         with redis_errors(self._where):
-            return [task.decode() for task in cast("set[bytes]", self._client.sdiff([inside, *others]))]
-
-    def _walk(
-        self, stretch: list[str], sets: Sequence[str], wanted: int, is_newest_first: bool, *, ids_max: int
-    ) -> list[str] | None:
-        """The first `wanted` ids that match, beginning with `stretch`; None where more than `ids_max` were walked past."""
-        found: list[str] = []
-        walked = 0
-        while stretch:
-            *memberships, scores = self._exchange(
-                *(("SMISMEMBER", key, *stretch) for key in sets), ("ZMSCORE", self._created, stretch[-1])
+            return WalkScript(self._client)(
+                order_key=self._created,
+                set_keys=sets,
+                wanted=wanted,
+                walk_ids_max=ids_max,
+                is_newest_first=is_newest_first,
             )
-            found += [task for task, *are_in in zip(stretch, *memberships, strict=True) if all(are_in)]
-            walked += len(stretch)
-            if len(found) >= wanted:
-                return found
-            if walked >= ids_max or scores[0] is None:
-                # The task where the walk would go on was removed meanwhile, which is as rare as it sounds.
-                return None
-            count = min(len(stretch) * _LONGER, STRETCH_IDS_MAX)
-            end, direction = ("-inf", ["REV"]) if is_newest_first else ("+inf", [])
-            (ids,) = self._exchange(
-                ("ZRANGE", self._created, f"({_score_text(scores[0])}", end, "BYSCORE", *direction, "LIMIT", 0, count)
-            )
-            stretch = [task.decode() for task in ids]
-        return found
 
     def _intersect(self, sets: Sequence[str], is_newest_first: bool) -> list[str]:
         with redis_errors(self._where):
             ids = self._client.zinter({self._created: 1} | dict.fromkeys(sets, 0), aggregate="SUM")
         found = [task.decode() for task in cast("list[bytes]", ids)]
         return found[::-1] if is_newest_first else found
-
-    def _exchange(self, *commands: Sequence[str | int]) -> list[Any]:
-        with redis_errors(self._where):
-            replies = exchange(self._client, commands)
-            raise_error(replies)
-        return replies
 
 
 def number_of(count: bytes | None) -> int:
@@ -146,11 +140,6 @@ def number_of(count: bytes | None) -> int:
         return int(count or 0)
     except ValueError:
         raise ViewsIncompleteError("a count is no number") from None
-
-
-def _score_text(score: bytes | float) -> str:
-    """A score as either protocol has it, in the words of a command."""
-    return score.decode() if isinstance(score, bytes) else repr(score)
 
 
 def _check(keys: Sequence[str], counted: Sequence[Any]) -> None:
