@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from cli.output import say, say_json, say_table, warn
 from cli.render import task_rows
 from cli.shapes import receipt_shape, tasks_shape
 from cli.text import ICONS, counted, name_of, visible
-from projections import Page
-from town import Receipt, Town
+
+if TYPE_CHECKING:
+    from projections import Page
+    from town import Receipt, Town
 
 
 def say_receipt(town: Town, receipt: Receipt, words: str, *, as_json: bool) -> None:

@@ -14,8 +14,12 @@ from ledger import (
 )
 
 
+class UsageError(Exception):
+    """Options that do not go together. It is raised before anything was done; Typer says it, with the command's usage."""
+
+
 class Exit(IntEnum):
-    """The documented exit codes; 2 is Typer's, 70 a mistake of ours (EX_SOFTWARE), 74 an output that takes nothing (EX_IOERR)."""
+    """The documented exit codes; 2 is Typer's, 70 a mistake of ours (EX_SOFTWARE), 74 an output that takes nothing (EX_IOERR), 130 Ctrl-C."""
 
     DONE = 0
     REFUSED = 1
@@ -25,6 +29,7 @@ class Exit(IntEnum):
     DAMAGED = 5
     UNEXPECTED = 70
     UNHEARD = 74
+    INTERRUPTED = 130
 
 
 _CODES: Final[tuple[tuple[type[LedgerError], Exit], ...]] = (

@@ -108,7 +108,3 @@ TagFilter = Annotated[str | None, typer.Option("--tag", metavar="TAG", help="Onl
 ParentFilter = Annotated[str | None, typer.Option("--parent", metavar="TASK", help="Only tasks right below this one.")]
 LimitOption = Annotated[int, typer.Option("--limit", metavar="N", min=1, help="At most so many tasks.")]
 OffsetOption = Annotated[int, typer.Option("--offset", metavar="N", min=0, help="Leave out so many tasks first.")]
-
-PAGE_TASKS = 50
-TREE_TASKS = 500
-TREE_LEVELS = 20

@@ -13,18 +13,17 @@ from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
-import msgspec
-from rich.cells import cell_len
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.text import Text
-
+from cli.columns import columns as columns_of
 from cli.gate import styled
 from cli.reader import is_reader_gone
+from cli.styled import Styled
 from cli.text import json_visible, visible
 from ledger import State
 
 if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress
+    from rich.text import Text
     from typer.exceptions import TyperException
 
 STATE_STYLES: Final = {
@@ -41,14 +40,24 @@ _PIPE_COLUMNS: Final = 100_000
 _GAP: Final = 2
 _FLEXIBLE_COLUMNS_MIN: Final = 20
 
-Cell = str | Text
+_RICH_WORDS: Final = ("FORCE_COLOR", "TTY_COMPATIBLE")
+"""What makes Rich take a pipe for a terminal."""
+
+Cell = str | Styled
 
 
-def _console(*, is_error: bool = False, width: int | None = None) -> Console:
+def _is_plain(*, is_error: bool = False) -> bool:
+    """Whether the output is words alone, which need no Rich: nobody looks at them, and nobody asked for colours."""
+    stream = sys.stderr if is_error else sys.stdout
+    return not stream.isatty() and not any(word in os.environ for word in _RICH_WORDS)
+
+
+def _console(*, is_error: bool = False) -> Console:
     """The terminal, or what stands in its place; styles only on a terminal and without NO_COLOR."""
+    from rich.console import Console  # noqa: PLC0415 - takes longer to import than all that is printed in a pipe
+
     stream = styled(sys.stderr if is_error else sys.stdout)
-    if width is None and not stream.isatty():
-        width = _PIPE_COLUMNS
+    width = None if stream.isatty() else _PIPE_COLUMNS
     has_styles = not os.environ.get("NO_COLOR")
     return Console(
         file=stream,
@@ -67,7 +76,10 @@ def is_terminal() -> bool:
 
 def say(*parts: Cell) -> None:
     """A line for people."""
-    _console().print(*(_cell(part) for part in parts), soft_wrap=True)
+    if _is_plain():
+        say_at_once(" ".join(map(_words, parts)))
+    else:
+        _console().print(*(_text(part) for part in parts), soft_wrap=True)
 
 
 def say_apart(line: Cell) -> None:
@@ -84,12 +96,12 @@ def say_at_once(line: str) -> None:
 
 def warn(message: str) -> None:
     """A line beside the output, on stderr; it may have line breaks."""
-    _say_on_stderr(Text(visible(message, is_multiline=True), style="yellow"))
+    _say_on_stderr(Styled.of(message, "yellow"))
 
 
 def say_error(message: str) -> None:
     """An error, on stderr; it may have line breaks."""
-    _say_on_stderr(Text.assemble(("Error: ", "bold red"), visible(message, is_multiline=True)))
+    _say_on_stderr(Styled.assemble(("Error: ", "bold red"), message))
 
 
 def say_usage_error(error: TyperException) -> None:
@@ -112,12 +124,15 @@ def say_abort() -> None:
     rich_utils.rich_abort_error()
 
 
-def _say_on_stderr(text: Text) -> None:
-    shown = _console(is_error=True)
-    # Written by ourselves: a console that meets a closed pipe ends the whole program.
-    with shown.capture() as captured:
-        shown.print(text, soft_wrap=True)
-    styled(sys.stderr).write(captured.get())
+def _say_on_stderr(message: Styled) -> None:
+    if _is_plain(is_error=True):
+        sys.stderr.write(f"{_words(message, is_multiline=True)}\n")
+    else:
+        shown = _console(is_error=True)
+        # Written by ourselves: a console that meets a closed pipe ends the whole program.
+        with shown.capture() as captured:
+            shown.print(_text(message, is_multiline=True), soft_wrap=True)
+        styled(sys.stderr).write(captured.get())
     sys.stderr.flush()
 
 
@@ -155,6 +170,8 @@ def json_line(shape: object) -> str:
 
     Positions are the one type of ours that is not JSON's; they are text.
     """
+    import msgspec  # noqa: PLC0415 - only JSON is made with it
+
     try:
         return json_visible(msgspec.json.encode(shape, enc_hook=str).decode())
     except UnicodeEncodeError:
@@ -166,9 +183,22 @@ def json_line(shape: object) -> str:
 
 def say_table(columns: Sequence[str], rows: Sequence[Sequence[Cell]], *, flexible: str | None = None) -> None:
     """An aligned table; on a terminal, the `flexible` column is cut to what the others leave it."""
+    lines = [[_words(cell) for cell in row] for row in (columns, *rows)]
+    widths = [max(map(columns_of, column)) for column in zip(*lines, strict=True)]
+    if not _is_plain() or sum(widths) + _GAP * (len(columns) - 1) > _PIPE_COLUMNS:
+        _say_styled_table(columns, rows, flexible=flexible)
+        return
+    gap = " " * _GAP
+    for line in lines:
+        shown = [cell + " " * (width - columns_of(cell)) for cell, width in zip(line, widths, strict=True)]
+        sys.stdout.write(f"{gap.join(shown).rstrip()}\n")
+    sys.stdout.flush()
+
+
+def _say_styled_table(columns: Sequence[str], rows: Sequence[Sequence[Cell]], *, flexible: str | None) -> None:
     columns = [visible(name) for name in columns]
-    cells = [[_cell(cell) for cell in row] for row in rows]
-    widths = [max([cell_len(name), *(row[index].cell_len for row in cells)]) for index, name in enumerate(columns)]
+    cells = [[_text(cell) for cell in row] for row in rows]
+    widths = [max([columns_of(name), *(row[index].cell_len for row in cells)]) for index, name in enumerate(columns)]
     if flexible is not None:
         index = columns.index(flexible)
         others = sum(widths) - widths[index] + _GAP * (len(columns) - 1)
@@ -176,7 +206,7 @@ def say_table(columns: Sequence[str], rows: Sequence[Sequence[Cell]], *, flexibl
         for row in cells:
             row[index].truncate(room, overflow="ellipsis")
         widths[index] = min(widths[index], room)
-    lines = [[Text(name, style="bold") for name in columns], *cells]
+    lines = [[_text(Styled.of(name, "bold")) for name in columns], *cells]
     rendered: dict[tuple[str, str], str] = {}
     stream = styled(sys.stdout)
     for line in lines:
@@ -190,7 +220,7 @@ def say_table(columns: Sequence[str], rows: Sequence[Sequence[Cell]], *, flexibl
 def room_beside(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
     """How many columns of the terminal are left for the last of `columns`, which `rows` do not have yet."""
     widths = [
-        max([cell_len(name), *(cell_len(visible(row[index])) for row in rows)])
+        max([columns_of(name), *(columns_of(visible(row[index])) for row in rows)])
         for index, name in enumerate(columns[:-1])
     ]
     return _console().width - sum(widths) - _GAP * len(widths)
@@ -214,13 +244,20 @@ def say_fields(fields: Sequence[tuple[str, Cell]], *, multiline: Container[str] 
     fields = [(visible(name), value) for name, value in fields]
     width = max(len(name) for name, _ in fields)
     for name, value in fields:
-        for number, line in enumerate(_cell(value, is_multiline=name in multiline).split("\n")):
-            label = f"{name if number == 0 else '':<{width}}  "
-            _console().print(Text.assemble((label, "bold"), line), soft_wrap=True)
+        for number, line in enumerate(_lines(value, is_multiline=name in multiline)):
+            say(Styled.assemble((f"{name if number == 0 else '':<{width}}  ", "bold"), line))
 
 
 def progress_bar(label: str) -> Progress:
     """A bar on stderr that shows itself only on a terminal, and leaves nothing behind."""
+    from rich.progress import (  # noqa: PLC0415 - as above
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
     error_console = _console(is_error=True)
     return Progress(
         TextColumn(label, markup=False),
@@ -248,11 +285,26 @@ def progress_lines() -> Iterator[Callable[[str, int, int], None]]:
         yield show
 
 
-def _cell(cell: Cell, *, is_multiline: bool = False) -> Text:
-    """A cell whose words are visible, with the styles that it has."""
+def _words(cell: Cell, *, is_multiline: bool = False) -> str:
+    """A cell's words, made visible."""
+    return visible(cell if isinstance(cell, str) else cell.plain, is_multiline=is_multiline)
+
+
+def _lines(cell: Cell, *, is_multiline: bool) -> list[Styled]:
+    """A cell, made visible, as its lines."""
+    lines: list[list[tuple[str, str]]] = [[]]
+    for text, style in cell.pieces if isinstance(cell, Styled) else ((cell, ""),):
+        first, *others = visible(text, is_multiline=is_multiline).split("\n")
+        lines[-1].append((first, style))
+        lines += [[(other, style)] for other in others]
+    return [Styled(tuple(pieces)) for pieces in lines]
+
+
+def _text(cell: Cell, *, is_multiline: bool = False) -> Text:
+    """A cell as Rich takes it, its words made visible."""
+    from rich.text import Text  # noqa: PLC0415 - as above
+
     if isinstance(cell, str):
         return Text(visible(cell, is_multiline=is_multiline))
-    if cell.plain.isprintable():
-        return cell
-    pieces = cell.render(_console(), end="")
-    return Text.assemble(*((visible(piece.text, is_multiline=is_multiline), piece.style or "") for piece in pieces))
+    pieces = [(visible(text, is_multiline=is_multiline), style) for text, style in cell.pieces]
+    return Text(pieces[0][0], style=pieces[0][1]) if len(pieces) == 1 else Text.assemble(*pieces)

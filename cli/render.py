@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-
-from rich.text import Text
+from typing import TYPE_CHECKING
 
 from cli.output import STATE_STYLES, Cell
+from cli.styled import Styled
 from cli.text import ICONS, event_number, local_time, name_of, short_id, visible
 from ledger import (
     Change,
@@ -25,15 +25,17 @@ from ledger import (
     TaskNoted,
     TaskTagged,
 )
-from town import Branch
+
+if TYPE_CHECKING:
+    from town import Branch
 
 NOTHING = "—"
 MULTILINE_FIELDS = frozenset({"Description", "Result"})
 """The fields of a task that are texts, whose line breaks stay."""
 
 
-def state_cell(state: State) -> Text:
-    return Text(f"{ICONS[state]} {state}", style=STATE_STYLES[state])
+def state_cell(state: State) -> Styled:
+    return Styled.of(f"{ICONS[state]} {state}", style=STATE_STYLES[state])
 
 
 def states_line(counts: dict[State, int]) -> str:
@@ -58,9 +60,9 @@ def task_rows(tasks: Sequence[Task]) -> tuple[list[str], list[list[Cell]]]:
     return columns, rows
 
 
-def tree_lines(branches: Sequence[Branch], *, levels_max: int) -> list[Text]:
+def tree_lines(branches: Sequence[Branch], *, levels_max: int) -> list[Styled]:
     """A tree, a line for each task; what lies deeper than `levels_max` is counted in a line of its own."""
-    lines: list[Text] = []
+    lines: list[Styled] = []
     lasts = _last_siblings(branches)
     stems: list[str] = []
     hidden = 0
@@ -69,15 +71,15 @@ def tree_lines(branches: Sequence[Branch], *, levels_max: int) -> list[Text]:
             hidden += 1
             continue
         if hidden:
-            lines.append(Text(f"{''.join(stems)}… {hidden:,} below", style="dim"))
+            lines.append(Styled.of(f"{''.join(stems)}… {hidden:,} below", style="dim"))
             hidden = 0
         del stems[max(branch.depth - 1, 0) :]
         fork = "" if not branch.depth else "└─ " if is_last else "├─ "
-        lines.append(Text.assemble("".join(stems), fork, _branch_text(branch)))
+        lines.append(Styled.assemble("".join(stems), fork, _branch_text(branch)))
         if branch.depth:
             stems.append("   " if is_last else "│  ")
     if hidden:
-        lines.append(Text(f"{''.join(stems)}… {hidden:,} below", style="dim"))
+        lines.append(Styled.of(f"{''.join(stems)}… {hidden:,} below", style="dim"))
     return lines
 
 
@@ -91,14 +93,14 @@ def _last_siblings(branches: Sequence[Branch]) -> list[bool]:
     return lasts[::-1]
 
 
-def _branch_text(branch: Branch) -> Text:
+def _branch_text(branch: Branch) -> Styled:
     task = branch.task
     agent = f"  ({visible(task.assigned_to)})" if task.assigned_to else ""
-    text = Text.assemble(
+    text = Styled.assemble(
         (ICONS[task.state], STATE_STYLES[task.state]), f" {name_of(task)}  {visible(task.description)}{agent}"
     )
     progress = _progress_words(branch)
-    return Text.assemble(text, "  ", (progress, "bold")) if progress else text
+    return Styled.assemble(text, "  ", (progress, "bold")) if progress else text
 
 
 def _progress_words(branch: Branch) -> str:
@@ -146,10 +148,10 @@ DAMAGE_SIGN = "⚠"
 EVENT_COLUMNS = ["EVENT", "TIME", "ACTOR", "TASK", "WHAT"]
 
 
-def event_line(recorded: RecordedEvent, flaw: str | None = None) -> Text:
+def event_line(recorded: RecordedEvent, flaw: str | None = None) -> Styled:
     """One event as it comes, in columns wide enough for most."""
     number, time, actor, task, words = event_row(recorded, flaw)
-    return Text(f"{number:>6}  {time}  {actor:<12}  {task}  {words}")
+    return Styled.of(f"{number:>6}  {time}  {actor:<12}  {task}  {words}")
 
 
 def _flaw_words(recorded: RecordedEvent, flaw: str) -> str:

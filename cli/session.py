@@ -5,16 +5,18 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
-import typer
-from rich.progress import Progress, TaskID
-
-from cli.output import progress_bar, say, warn
+from cli.exits import Exit
+from cli.output import progress_bar, say, say_abort, warn
 from cli.text import counted, short_id, visible
 from ledger import InvalidValueError, LedgerError, OutdatedProjectionError, Position
 from town import Town, UnfitNameError, name_ledger
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rich.progress import Progress, TaskID
 
 DAMAGED_TOLD_MAX: Final = 3
 """How many damaged tasks are named beside what a command shows; `tt verify` names all."""
@@ -48,13 +50,22 @@ def named_once(open_town: Callable[[], Town]) -> Town:
             raise
         say(f"The town is called {visible(error.name)}, which cannot be part of the ledger's keys. Both names stay.")
         while True:
-            name = typer.prompt("What is the ledger to be called?", default=error.suggested)
             try:
-                name_ledger(error.folder, name)
+                name_ledger(error.folder, _asked_name(error.suggested))
                 break
             except InvalidValueError as problem:
                 say(str(problem))
         return open_town()
+
+
+def _asked_name(suggested: str) -> str:
+    import typer  # noqa: PLC0415 - a town is named once
+
+    try:
+        return str(typer.prompt("What is the ledger to be called?", default=suggested))
+    except typer.Abort:
+        say_abort()
+        sys.exit(Exit.REFUSED)
 
 
 @contextmanager

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from ledger import Position, RecordedEvent, State, Step, Task, Unfit, format_ms
-from projections import Difference, Snapshot, different_fields, printable, snapshot_of
-from town import Branch, Receipt, Town
+from projections import Snapshot, snapshot_of
+
+if TYPE_CHECKING:
+    from projections import Difference
+    from town import Branch, Receipt, Town
 
 Shape = dict[str, Any]
 
@@ -65,6 +68,8 @@ def step_shape(step: Step) -> Shape:
 
 def difference_shape(difference: Difference, parted_after: Position | None) -> Shape:
     """What differs, field by field: [field, expected, actual]; and the position after which they parted."""
+    from projections import different_fields, printable  # noqa: PLC0415 - with them comes all that compares and rebuilds
+
     return {
         "kind": difference.kind,
         "key": printable(difference.key),

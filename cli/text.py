@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
+from functools import cache
 from typing import Final
 
 from ledger import Position, State, Task
@@ -19,7 +20,7 @@ ICONS: Final = {
 }
 SHORT_ID_CHARS: Final = 8
 BAR_COLUMNS: Final = 20
-_HIDDEN: Final = re.compile(
+_HIDDEN: Final = (
     r"[\x00-\x09\x0b-\x1f\x7f-\x9f\xad\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u180e\u200b\u200e\u200f"
     r"\u2028-\u202e\u2060-\u2064\u2066-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb"
     r"\U000110bd\U000110cd\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0001\U000e0020-\U000e007f]"
@@ -40,12 +41,14 @@ def visible(text: str, *, is_multiline: bool = False, keeps_tabs: bool = False) 
     text = text.replace("\r\n", "\n")
     if not is_multiline:
         text = text.replace("\n", " ⏎ ")
-    return _HIDDEN.sub(_written_with_tab if keeps_tabs else _written, text)
+    if text.replace("\n", "").isprintable():
+        return text
+    return _hidden().sub(_written_with_tab if keeps_tabs else _written, text)
 
 
 def json_visible(text: str) -> str:
     """JSON in one line with the same characters written out as JSON writes them, so that a program reads the same values."""
-    return text if text.isprintable() else _HIDDEN.sub(_written_in_json, text)
+    return text if text.isprintable() else _hidden().sub(_written_in_json, text)
 
 
 def short_id(task: str) -> str:
@@ -91,6 +94,12 @@ def duration(ms: int) -> str:
 def bar(number: int, longest: int, *, width: int = BAR_COLUMNS) -> str:
     """A bar as long as `number` is beside `longest`."""
     return "█" * (0 if not longest else max(round(width * number / longest), 1 if number else 0))
+
+
+@cache
+def _hidden() -> re.Pattern[str]:
+    # Compiled by the first text that has one of them: that takes as long as all else here.
+    return re.compile(_HIDDEN)
 
 
 def _written(found: re.Match[str]) -> str:

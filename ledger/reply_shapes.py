@@ -240,7 +240,7 @@ def _text(word: object) -> str:
 
 _NONE: Final = type(None)
 _OK: Final = _is_word(b"OK")
-_COUNTS: Final = ("DBSIZE", "EXISTS", "HLEN", "PTTL", "SCARD", "XLEN", "ZCARD")
+_COUNTS: Final = ("DBSIZE", "EXISTS", "HLEN", "PTTL", "SCARD", "SINTERCARD", "XLEN", "ZCARD")
 _CHANGES: Final = ("COPY", "DEL", "HDEL", "HEXISTS", "HSET", "RENAMENX", "SADD", "SREM", "UNLINK", "ZADD", "ZREM")
 SHAPES: Final[Mapping[str, Shape]] = {
     **dict.fromkeys(("AUTH", "DISCARD", "MSET", "MULTI", "RENAME", "SELECT", "UNWATCH", "WATCH"), _OK),

@@ -59,9 +59,11 @@ class Board:
         return next(found, None)
 
     def page(self, wanted: TaskFilter = EVERY_TASK, *, offset: int = 0, limit: int | None = None) -> Page:
-        """The tasks that match, oldest first, from `offset`, at most `limit`."""
+        """The tasks that match, oldest first unless newest are wanted first, from `offset`, at most `limit`."""
         found = sorted(
-            (task for task in self.tasks.values() if wanted.matches(task)), key=lambda task: (task.number, task.id)
+            (task for task in self.tasks.values() if wanted.matches(task)),
+            key=lambda task: (task.number, task.id),
+            reverse=wanted.is_newest_first,
         )
         return Page(tuple(found[offset : None if limit is None else offset + limit]), len(found))
 

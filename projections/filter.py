@@ -1,4 +1,4 @@
-"""TaskFilter: which tasks a reader wants. Pure."""
+"""TaskFilter: which tasks a reader wants, and in which order. Pure."""
 
 from __future__ import annotations
 
@@ -8,12 +8,17 @@ from ledger import State, Task
 
 
 class TaskFilter(Struct, frozen=True, kw_only=True):
-    """All given conditions hold; None is no condition. `parent` is the id of the task right above."""
+    """All given conditions hold; None is no condition. `parent` is the id of the task right above.
+
+    `has_no_agent` is for the tasks that nobody has. `is_newest_first` is no condition: it turns the order round.
+    """
 
     state: State | None = None
     agent: str | None = None
     tag: str | None = None
     parent: str | None = None
+    has_no_agent: bool = False
+    is_newest_first: bool = False
 
     def matches(self, task: Task) -> bool:
         return (
@@ -21,6 +26,7 @@ class TaskFilter(Struct, frozen=True, kw_only=True):
             and (self.agent is None or task.assigned_to == self.agent)
             and (self.tag is None or self.tag in task.tags)
             and (self.parent is None or task.parent_id == self.parent)
+            and (not self.has_no_agent or task.assigned_to is None)
         )
 
 
@@ -28,7 +34,7 @@ EVERY_TASK = TaskFilter()
 
 
 class Page(Struct, frozen=True):
-    """Some of the tasks that match, in the order they were created, and how many match in all."""
+    """Some of the tasks that match, in the order that was asked for, and how many match in all."""
 
     tasks: tuple[Task, ...]
     total: int

@@ -8,7 +8,7 @@ folded from its task's history; views that do not hold every task are refused.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, cast
 
 from ledger import (
@@ -24,6 +24,7 @@ from ledger import (
     redis_errors,
 )
 from projections.filter import EVERY_TASK, Page, TaskFilter
+from projections.listing import Listing, number_of
 from projections.replay import fold_task
 from projections.snapshots import decode_snapshot
 from projections.views.backlog import Backlog
@@ -58,6 +59,7 @@ class LiveBoard:
         self._keys = keys
         self._store = EventStore(client, keys, where=where) if store is None else store
         self._where = where
+        self._listing = Listing(client, keys, where=where)
         self.lost: set[str] = set()
         """The tasks among what was read whose snapshot is missing, or is not what was projected."""
 
@@ -133,7 +135,7 @@ class LiveBoard:
 
     def count_lost(self) -> int:
         """How many of the tasks that are there have no snapshot. ViewsIncompleteError. Source: ZRANGE, TYPE."""
-        ids, _ = self._read_ids([], {}, 0, None)
+        ids, _ = self._listing.page([], {}, offset=0, limit=None)
         lost = 0
         for start in range(0, len(ids), SNAPSHOTS_PER_READ_MAX):
             commands = [("TYPE", self._keys.task(task)) for task in ids[start : start + SNAPSHOTS_PER_READ_MAX]]
@@ -163,11 +165,15 @@ class LiveBoard:
         return {alias: task.decode() for alias, task in zip(aliases, found, strict=True) if task is not None}
 
     def page(self, wanted: TaskFilter = EVERY_TASK, *, offset: int = 0, limit: int | None = None) -> Page:
-        """The tasks that match, oldest first, from `offset`, at most `limit`. Source: ZRANGE, ZINTER, MGET.
+        """The tasks that match, oldest first unless newest are wanted first, from `offset`, at most `limit`.
+
+        Source: `Listing.page`, MGET.
 
         A task that changes between the two reads is left out where it matches no longer, so nothing shown is untrue.
         ViewsIncompleteError where the views do not hold every task.
         """
+        if wanted.has_no_agent:
+            return self._page_without_agent(wanted, offset, limit)
         ids, total = self._matching_ids(wanted, offset, limit)
         return Page(tuple(task for task in self.get_listed(ids) if wanted.matches(task)), total)
 
@@ -179,7 +185,8 @@ class LiveBoard:
         # An adopted task may be pending and have an agent.
         if any(task.assigned_to is None and task.state is State.PENDING for task in self.get_listed(outside)):
             raise ViewsIncompleteError(f"the key {backlog} does not hold every pending task that nobody has")
-        ids, total = self._read_ids([backlog], {pending: ("state", [State.PENDING])}, offset, limit)
+        sizes = {pending: ("state", [State.PENDING])}
+        ids, total = self._listing.page([backlog], sizes, offset=offset, limit=limit)
         return Page(tuple(task for task in self.get_listed(ids) if task.state is State.PENDING), total)
 
     def count_children(self, task: str) -> int:
@@ -202,10 +209,10 @@ class LiveBoard:
 
     def count_states(self) -> dict[State, int]:
         """How many tasks are in each state; all states are there. ViewsIncompleteError."""
-        self._read_ids([], {}, 0, 0)
+        self._listing.page([], {}, offset=0, limit=0)
         with redis_errors(self._where):
             counts = cast("dict[bytes, bytes]", self._client.hgetall(self._keys.view(Counts.name, "state")))
-        return {state: _number(counts.get(state.encode())) for state in State}
+        return {state: number_of(counts.get(state.encode())) for state in State}
 
     def count_agents(self) -> dict[str, dict[State, int]]:
         """Agent -> how many tasks it has or had in each state; agents sorted, absent states are 0."""
@@ -214,8 +221,28 @@ class LiveBoard:
         agents: dict[str, dict[State, int]] = {}
         for field, count in sorted(counts.items(), key=lambda item: item[0].partition(b":")[2]):
             state, _, agent = field.decode().partition(":")
-            agents.setdefault(agent, dict.fromkeys(State, 0))[State(state)] = _number(count)
+            agents.setdefault(agent, dict.fromkeys(State, 0))[State(state)] = number_of(count)
         return agents
+
+    def _page_without_agent(self, wanted: TaskFilter, offset: int, limit: int | None) -> Page:
+        """A page of tasks that nobody has: all are looked at, because no set has them, and outside the backlog they are few.
+
+        ViewsIncompleteError where they are not as many as the counts leave.
+        """
+        agents = [self._keys.view(ByAgent.name, agent) for agent in self.count_agents()]
+        states = State if wanted.state is None else [wanted.state]
+        ids = [task for state in states for task in self._listing.outside(self._keys.view(ByState.name, state), agents)]
+        found = sorted(
+            (task for task in self.get_listed(ids) if wanted.matches(task)),
+            key=lambda task: (task.number, task.id),
+            reverse=wanted.is_newest_first,
+        )
+        if wanted == TaskFilter(state=wanted.state, has_no_agent=True, is_newest_first=wanted.is_newest_first):
+            in_states, of_agents = self.count_states(), self.count_agents().values()
+            if len(found) != sum(in_states[state] - sum(counts[state] for counts in of_agents) for state in states):
+                key = self._keys.view(Counts.name, "agent")
+                raise ViewsIncompleteError(f"the key {key} does not count every task that an agent has")
+        return Page(tuple(found[offset : None if limit is None else offset + limit]), len(found))
 
     def _matching_ids(self, wanted: TaskFilter, offset: int, limit: int | None) -> tuple[list[str], int]:
         conditions = {
@@ -233,45 +260,13 @@ class LiveBoard:
                 "agent",
                 [f"{state}:{wanted.agent}" for state in State],
             )
-        return self._read_ids(sets, sizes, offset, limit)
-
-    def _read_ids(
-        self, sets: Sequence[str], sizes: Mapping[str, tuple[str, Sequence[str]]], offset: int, limit: int | None
-    ) -> tuple[list[str], int]:
-        """The tasks that are in all the sets, oldest first, a page of them, and how many there are.
-
-        `sizes` names, for sets of which it is counted, the part and the fields of the counts whose sum is the set's size.
-        Several keys hold the same tasks, so one that is lost shows in another: ViewsIncompleteError.
-        """
-        created = self._keys.view(Created.name)
-        page = slice(offset, None if limit is None else offset + limit)
-        with redis_errors(self._where):
-            # One transaction, so that what is compared is of one moment.
-            pipeline = self._client.pipeline(transaction=True)
-            if sets:
-                # Only the order they were created in has weight.
-                pipeline.zinter({created: 1} | dict.fromkeys(sets, 0), aggregate="SUM")
-            elif limit == 0:
-                pipeline.zrange(created, 1, 0)
-            else:
-                pipeline.zrange(created, offset, -1 if limit is None else offset + limit - 1)
-            pipeline.zcard(created)
-            pipeline.hmget(self._keys.view(Counts.name, "state"), [*State])
-            for key, (part, fields) in sizes.items():
-                pipeline.scard(key)
-                pipeline.hmget(self._keys.view(Counts.name, part), list(fields))
-            ids, *counted = pipeline.execute()
-        for key, size, counts in zip([created, *sizes], counted[::2], counted[1::2], strict=True):
-            expected = sum(map(_number, counts))
-            if size != expected:
-                raise ViewsIncompleteError(f"the key {key} holds {size:,} tasks, and {expected:,} are counted")
-        found = [task.decode() for task in cast("list[bytes]", ids)]
-        return (found[page], len(found)) if sets else (found, counted[0])
-
-
-def _number(count: bytes | None) -> int:
-    """A count as a view holds it; 0 where it holds none."""
-    try:
-        return int(count or 0)
-    except ValueError:
-        raise ViewsIncompleteError("a count is no number") from None
+        # The only two conditions together that are counted.
+        is_counted = wanted.state is not None and wanted.agent is not None and len(sets) == len(sizes)
+        return self._listing.page(
+            sets,
+            sizes,
+            offset=offset,
+            limit=limit,
+            is_newest_first=wanted.is_newest_first,
+            counted_as=("agent", f"{wanted.state}:{wanted.agent}") if is_counted else None,
+        )

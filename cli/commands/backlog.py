@@ -1,40 +1,39 @@
-"""The backlog: pending tasks that nobody has."""
+"""The backlog: pending tasks that nobody has. As in `cli.commands.tasks`, nothing here imports Typer."""
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from cli.answers import say_page, say_receipt
-from cli.options import (
-    PAGE_TASKS,
-    ActorOption,
-    AgentArgument,
-    AliasOption,
-    ExpectOption,
-    JsonOption,
-    LimitOption,
-    OffsetOption,
-    ParentOption,
-    ReasonOption,
-    TagsOption,
-    TaskArgument,
-    TextArgument,
-    TownOption,
-)
+from cli.limits import PAGE_TASKS
 from cli.output import say, say_json, say_table
 from cli.render import task_rows
 from cli.session import opened
 from cli.shapes import tasks_shape
 from cli.text import counted, visible
 
-backlog_app = typer.Typer(
-    no_args_is_help=True, help="Pending tasks that nobody has: add, list, claim, assign-all, remove."
-)
+if TYPE_CHECKING:
+    from typing import Annotated
+
+    import typer
+
+    from cli.options import (
+        ActorOption,
+        AgentArgument,
+        AliasOption,
+        ExpectOption,
+        JsonOption,
+        LimitOption,
+        OffsetOption,
+        ParentOption,
+        ReasonOption,
+        TagsOption,
+        TaskArgument,
+        TextArgument,
+        TownOption,
+    )
 
 
-@backlog_app.command()
 def add(
     text: TextArgument,
     *,
@@ -56,7 +55,6 @@ def add(
         say_receipt(opened_town, receipt, "added to the backlog", as_json=as_json)
 
 
-@backlog_app.command("list")
 def list_(
     *,
     limit: LimitOption = PAGE_TASKS,
@@ -71,7 +69,6 @@ def list_(
         say_page(opened_town, page, offset=offset, as_json=as_json, empty="The backlog is empty.")
 
 
-@backlog_app.command()
 def claim(
     task: TaskArgument,
     agent: AgentArgument,
@@ -88,7 +85,6 @@ def claim(
         say_receipt(opened_town, receipt, f"claimed by {visible(agent.strip())}", as_json=as_json)
 
 
-@backlog_app.command("assign-all")
 def assign_all(
     agent: AgentArgument,
     *,
@@ -111,7 +107,6 @@ def assign_all(
         say_table(columns, rows, flexible="DESCRIPTION")
 
 
-@backlog_app.command()
 def remove(
     task: TaskArgument,
     *,

@@ -10,13 +10,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from rich.text import Text
-
 from cli.exits import Exit
 from cli.options import JsonOption
 from cli.output import say, say_apart, say_json, say_table
 from cli.render import states_line, step_rows, task_rows
 from cli.shapes import moment_shape, step_shape, task_shape
+from cli.styled import Styled
 from cli.text import local_time
 from ledger import Task
 from town import EmbeddedServer, Town, revoke_trust
@@ -114,7 +113,7 @@ def _work(town: Town) -> None:
 
 
 def _explain(number: int, words: str) -> None:
-    say_apart(Text(f"{number}. {words}", style="bold"))
+    say_apart(Styled.of(f"{number}. {words}", "bold"))
 
 
 def _say_board(tasks: tuple[Task, ...]) -> None:

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from cli.answers import say_page
+from cli.limits import PAGE_TASKS
 from cli.options import (
-    PAGE_TASKS,
     ActorOption,
     AgentFilter,
     JsonOption,

@@ -15,18 +15,11 @@ from cli.text import counted, visible
 from ledger import Position
 from town import ImportReceipt
 
-import_app = typer.Typer(no_args_is_help=True, help="Take in the tasks of another tracker.")
 LEFT_OUT_SHOWN_MAX = 10
 KINDS_SHOWN_MAX = 10
 _KIND_CHARS_SHOWN = 64
 
 
-@import_app.callback()
-def main() -> None:
-    """Take in the tasks of another tracker."""
-
-
-@import_app.command()
 def beads(
     file: Annotated[
         Path, typer.Argument(metavar="FILE", help="The export: JSON lines, an issue a line.", show_default=False)

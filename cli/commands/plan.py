@@ -50,8 +50,6 @@ ForceOption = Annotated[
     bool, typer.Option("--force", help="Also take back what happened in the town: requeue, reopen, bring back.")
 ]
 
-sync_app = typer.Typer(no_args_is_help=True, help="Bring a plan into the town, and the town's news into the plan.")
-
 
 def plan(
     *,
@@ -82,7 +80,6 @@ def plan(
         _show(path, town, actor, as_json=as_json)
 
 
-@sync_app.command()
 def push(
     *,
     dry_run: Annotated[
@@ -112,7 +109,6 @@ def push(
     _warn_of_unknown(receipt.not_understood)
 
 
-@sync_app.command()
 def pull(
     *, file: FileOption = None, town: TownOption = None, actor: ActorOption = None, as_json: JsonOption = False
 ) -> None:
@@ -132,7 +128,6 @@ def pull(
     _warn_of_unknown(receipt.not_understood)
 
 
-@sync_app.command()
 def status(
     *, file: FileOption = None, town: TownOption = None, actor: ActorOption = None, as_json: JsonOption = False
 ) -> None:

@@ -1,46 +1,51 @@
-"""Tasks: `tt assign`, `tt tasks`, and the group `tt task`."""
+"""Tasks: `tt assign`, `tt tasks`, and the group `tt task`.
+
+Agents call these all day, so nothing here imports Typer: `cli.tree` makes the hints real when Typer needs them.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from cli.answers import say_page, say_receipt
-from cli.options import (
-    PAGE_TASKS,
-    TREE_LEVELS,
-    TREE_TASKS,
-    ActorOption,
-    AgentArgument,
-    AgentFilter,
-    AgentOption,
-    AliasOption,
-    ExpectOption,
-    JsonOption,
-    LimitOption,
-    OffsetOption,
-    ParentFilter,
-    ParentOption,
-    ReasonOption,
-    StateFilter,
-    TagFilter,
-    TagsOption,
-    TaskArgument,
-    TextArgument,
-    TownOption,
-    WhenOption,
-)
+from cli.exits import UsageError
+from cli.limits import AGENT_TASKS, PAGE_TASKS, TREE_LEVELS, TREE_TASKS
+from cli.open_tasks import open_groups, open_shape, say_groups
 from cli.output import say, say_fields, say_json, say_table, warn
-from cli.render import MULTILINE_FIELDS, step_rows, task_fields, task_rows, tree_lines, without_column
+from cli.render import MULTILINE_FIELDS, step_rows, task_fields, tree_lines
 from cli.session import opened
 from cli.shapes import branch_shape, moment_shape, step_shape, task_shape
 from cli.text import counted, local_time, visible
-from ledger import BEGINNING, State, Task
+from ledger import BEGINNING, Task
 from projections import TaskFilter
-from town import Reader, Town
 
-task_app = typer.Typer(no_args_is_help=True, help="Create, look at and change tasks.")
+if TYPE_CHECKING:
+    from typing import Annotated
+
+    import typer
+
+    from cli.options import (
+        ActorOption,
+        AgentArgument,
+        AgentFilter,
+        AgentOption,
+        AliasOption,
+        ExpectOption,
+        JsonOption,
+        LimitOption,
+        OffsetOption,
+        ParentFilter,
+        ParentOption,
+        ReasonOption,
+        StateFilter,
+        TagFilter,
+        TagsOption,
+        TaskArgument,
+        TextArgument,
+        TownOption,
+        WhenOption,
+    )
+    from town import Reader, Town
 
 
 def assign(
@@ -60,27 +65,39 @@ def assign(
         say_receipt(opened_town, receipt, f"assigned to {visible(agent.strip())}", as_json=as_json)
 
 
-def tasks(*, town: TownOption = None, actor: ActorOption = None, as_json: JsonOption = False) -> None:
-    """Show what is open, agent by agent, and the backlog."""
+def tasks(
+    *,
+    agent: Annotated[str | None, typer.Option("--agent", metavar="NAME", help="Only what this agent has open.")] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            "--limit",
+            metavar="N",
+            min=1,
+            help="At most so many tasks of each agent, and ten times as many in all. Default: 10.",
+        ),
+    ] = None,
+    is_whole: Annotated[bool, typer.Option("--all", help="All open tasks, however many there are.")] = False,
+    town: TownOption = None,
+    actor: ActorOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what is open: agent by agent, what is running first and the newest first; then the backlog, oldest first."""
+    if limit is not None and is_whole:
+        message = "Give either --limit or --all."
+        raise UsageError(message)
     with opened(town, actor) as opened_town:
-        groups = _open_tasks(opened_town)
+        groups = open_groups(opened_town, agent=agent, limit=None if is_whole else limit or AGENT_TASKS)
         if as_json:
-            shape = [{"agent": agent, "tasks": [task_shape(task) for task in found]} for agent, found in groups]
-            say_json({"town": opened_town.name, "agents": shape})
+            say_json(open_shape(opened_town, groups))
             return
         if not groups:
-            say("Nothing is open.")
-            _hint_at_old_tasks(opened_town, is_empty=True)
-        for number, (agent, found) in enumerate(groups):
-            if number:
-                say()
-            nobody = "Backlog" if found[0].state is State.PENDING else "Nobody"
-            say(f"{visible(agent) if agent else nobody}: {counted(len(found), 'task')}")
-            columns, rows = task_rows(found)
-            say_table(*without_column(columns, rows, "AGENT"), flexible="DESCRIPTION")
+            say("Nothing is open." if agent is None else f"{visible(agent.strip())} has no open task.")
+            if agent is None:
+                _hint_at_old_tasks(opened_town, is_empty=True)
+        say_groups(groups)
 
 
-@task_app.command()
 def create(
     text: TextArgument,
     *,
@@ -99,7 +116,6 @@ def create(
         say_receipt(opened_town, receipt, "created", as_json=as_json)
 
 
-@task_app.command()
 def show(
     task: TaskArgument,
     *,
@@ -123,7 +139,6 @@ def show(
         say_fields(task_fields(found, parent=parent), multiline=MULTILINE_FIELDS)
 
 
-@task_app.command("list")
 def list_(
     *,
     state: StateFilter = None,
@@ -144,7 +159,6 @@ def list_(
         _hint_at_old_tasks(opened_town, is_empty=not page.total)
 
 
-@task_app.command()
 def tree(
     task: Annotated[
         str | None,
@@ -178,7 +192,6 @@ def tree(
         warn(f"{limit:,} of {counted(len(lines), 'line')} shown. More: --limit {limit * 10}")
 
 
-@task_app.command()
 def current(
     agent: Annotated[
         str | None, typer.Argument(metavar="AGENT", help="The agent. Default: the actor.", show_default=False)
@@ -200,7 +213,6 @@ def current(
             say_fields(task_fields(found, parent=_parent(opened_town, found)), multiline=MULTILINE_FIELDS)
 
 
-@task_app.command("assign")
 def assign_existing(
     task: TaskArgument,
     agent: AgentArgument,
@@ -217,7 +229,6 @@ def assign_existing(
         say_receipt(opened_town, receipt, f"assigned to {visible(agent.strip())}", as_json=as_json)
 
 
-@task_app.command()
 def start(
     task: TaskArgument,
     *,
@@ -234,7 +245,6 @@ def start(
         say_receipt(opened_town, receipt, "running", as_json=as_json)
 
 
-@task_app.command()
 def complete(
     task: TaskArgument,
     *,
@@ -255,7 +265,7 @@ def complete(
     """Say that a task is done. Refused where tasks right below it are open, unless an option says what becomes of them."""
     if with_children and is_forced:
         message = "Give either --with-children or --force."
-        raise typer.BadParameter(message)
+        raise UsageError(message)
     with opened(town, actor) as opened_town:
         receipt = opened_town.complete(
             task,
@@ -270,7 +280,6 @@ def complete(
         say_receipt(opened_town, receipt, words, as_json=as_json)
 
 
-@task_app.command()
 def fail(
     task: TaskArgument,
     *,
@@ -288,7 +297,6 @@ def fail(
         say_receipt(opened_town, receipt, "failed", as_json=as_json)
 
 
-@task_app.command()
 def cancel(
     task: TaskArgument,
     *,
@@ -304,7 +312,6 @@ def cancel(
         say_receipt(opened_town, receipt, "cancelled", as_json=as_json)
 
 
-@task_app.command()
 def requeue(
     task: TaskArgument,
     *,
@@ -320,7 +327,6 @@ def requeue(
         say_receipt(opened_town, receipt, "back in the backlog", as_json=as_json)
 
 
-@task_app.command()
 def reopen(
     task: TaskArgument,
     *,
@@ -336,7 +342,6 @@ def reopen(
         say_receipt(opened_town, receipt, "open again", as_json=as_json)
 
 
-@task_app.command()
 def edit(
     task: TaskArgument,
     text: TextArgument,
@@ -353,7 +358,6 @@ def edit(
         say_receipt(opened_town, receipt, "described anew", as_json=as_json)
 
 
-@task_app.command()
 def tag(
     task: TaskArgument,
     *,
@@ -372,14 +376,13 @@ def tag(
     """Add and remove tags of a task."""
     if not add and not remove:
         message = "Say which tags: --add TAG, --remove TAG, or both."
-        raise typer.BadParameter(message)
+        raise UsageError(message)
     with opened(town, actor) as opened_town:
         receipt = opened_town.tag(task, add=add or (), remove=remove or (), reason=reason, expected_version=expect)
         words = f"tagged {visible(', '.join(receipt.task.tags))}" if receipt.task.tags else "without tags"
         say_receipt(opened_town, receipt, words, as_json=as_json)
 
 
-@task_app.command()
 def move(
     task: TaskArgument,
     parent: Annotated[
@@ -396,14 +399,13 @@ def move(
     """Put a task below another one, or at the top."""
     if (parent is None) != to_top:
         message = "Give either a PARENT or --top."
-        raise typer.BadParameter(message)
+        raise UsageError(message)
     with opened(town, actor) as opened_town:
         receipt = opened_town.move(task, parent, reason=reason, expected_version=expect)
         where = "at the top" if to_top else f"below {visible(str(parent))}"
         say_receipt(opened_town, receipt, where, as_json=as_json)
 
 
-@task_app.command()
 def note(
     task: TaskArgument,
     text: Annotated[str, typer.Argument(metavar="TEXT", help="The progress to write down.", show_default=False)],
@@ -419,7 +421,6 @@ def note(
         say_receipt(opened_town, receipt, "noted", as_json=as_json)
 
 
-@task_app.command()
 def remove(
     task: TaskArgument,
     *,
@@ -435,7 +436,6 @@ def remove(
         say_receipt(opened_town, receipt, "removed; its history stays", as_json=as_json)
 
 
-@task_app.command()
 def history(
     task: TaskArgument, *, town: TownOption = None, actor: ActorOption = None, as_json: JsonOption = False
 ) -> None:
@@ -454,17 +454,6 @@ def history(
 def _parent(reader: Reader, task: Task) -> Task | None:
     """The task right above, None where there is none or it was removed."""
     return None if task.parent_id is None else reader.find_task(task.parent_id)
-
-
-def _open_tasks(town: Town) -> list[tuple[str | None, list[Task]]]:
-    """(agent, its open tasks), agents sorted, first those adopted without one (None); the backlog (None) comes last."""
-    by_agent: dict[str | None, list[Task]] = {}
-    for state in (State.RUNNING, State.ASSIGNED):
-        for task in town.page(TaskFilter(state=state)).tasks:
-            by_agent.setdefault(task.assigned_to, []).append(task)
-    groups = sorted(by_agent.items(), key=lambda item: item[0] or "")
-    backlog = list(town.backlog().tasks)
-    return [*groups, (None, backlog)] if backlog else groups
 
 
 def _hint_at_old_tasks(town: Town, *, is_empty: bool) -> None:

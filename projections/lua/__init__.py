@@ -3,5 +3,6 @@
 from projections.lua.commit import CommitScript
 from projections.lua.keep_copy import KeepCopyScript
 from projections.lua.lease import LeaseScript
+from projections.lua.walk import WalkScript
 
-__all__ = ["CommitScript", "KeepCopyScript", "LeaseScript"]
+__all__ = ["CommitScript", "KeepCopyScript", "LeaseScript", "WalkScript"]

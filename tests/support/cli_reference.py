@@ -11,7 +11,7 @@ import typer.main
 import typer.rich_utils
 from typer.testing import CliRunner
 
-from cli.main import app
+from cli.tree import app_for
 from tests.support.markdown import DOCS
 
 PAGE: Final = DOCS / "reference" / "cli.md"
@@ -33,13 +33,13 @@ Exit codes are in [Exit codes and errors](exit-codes.md), and environment variab
 
 def command_names() -> Iterator[tuple[str, ...]]:
     """The names of every command and group, groups before what is in them; the program itself is ()."""
-    yield from _names_below(typer.main.get_command(app), ())
+    yield from _names_below(typer.main.get_command(app_for()), ())
 
 
 def commands() -> Iterator[tuple[tuple[str, ...], Any]]:
     """Every command with its names, groups left out."""
     for names in command_names():
-        found: Any = typer.main.get_command(app)
+        found: Any = typer.main.get_command(app_for())
         for name in names:
             found = found.commands[name]
         if not hasattr(found, "commands"):
@@ -64,7 +64,10 @@ def _section(names: tuple[str, ...]) -> str:
 def _help(names: tuple[str, ...]) -> str:
     """What `--help` prints at 80 columns, without colour and without blanks at the ends of lines."""
     result = CliRunner().invoke(
-        app, [*names, "--help"], prog_name=PROGRAM, env={"COLUMNS": str(COLUMNS), "NO_COLOR": "1", "TERM": "dumb"}
+        app_for(names),
+        [*names, "--help"],
+        prog_name=PROGRAM,
+        env={"COLUMNS": str(COLUMNS), "NO_COLOR": "1", "TERM": "dumb"},
     )
     assert result.exit_code == 0, result.output
     lines = [line.rstrip() for line in _ESCAPES.sub("", result.output).splitlines()]

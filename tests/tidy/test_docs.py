@@ -15,7 +15,7 @@ import ledger
 import ledger.errors
 import town.errors
 from cli.exits import Exit, exit_code
-from cli.main import app
+from cli.tree import app_for
 from ledger import EVENT_CLASSES, TOWN_NAMES_RESERVED, Keys, LedgerError, RecordedEvent, State, decode_event
 from projections import VIEWS, Snapshot, View, decode_snapshot
 from tests.support import cli_reference
@@ -100,7 +100,7 @@ def test_command_reference_has_every_command() -> None:
     commands = [" ".join(("tt", *names)) for names in cli_reference.command_names()]
     assert sections[1:] == commands
     assert {name for command in commands for name in command.split()} >= {"assign", "task", "history", "replay"}
-    assert app.info.name == "tt"
+    assert app_for().info.name == "tt"
 
 
 @pytest.mark.parametrize("event_class", EVENT_CLASSES, ids=lambda event_class: event_class.type)

@@ -59,6 +59,7 @@ class Reader:
         self._backend = backend
         self._present = Present(backend)
         self._past = None if then is None else Past(backend, then)
+        self._fold: Past | None = None
         self.noted = Noted() if noted is None else noted
 
     @property
@@ -197,7 +198,11 @@ class Reader:
         return question(self._folded())
 
     def _folded(self) -> Past:
-        return Past(self._backend, self._backend.store.end(), is_now=True)
+        """The board as of now, folded from the ledger: once, as long as nothing is appended."""
+        end = self._backend.store.end()
+        if self._fold is None or self._fold.end() != end:
+            self._fold = Past(self._backend, end, is_now=True)
+        return self._fold
 
     def _resolve(self, board: Present | Past, task: str, *, is_removed_too: bool = False) -> str:
         return References(board, town=self._backend.name).resolve(task, is_removed_too=is_removed_too)

@@ -1,0 +1,122 @@
+"""What is open, agent by agent, and the backlog: a page of each, and how much more there is."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
+
+from cli.limits import AGENTS_TASKS_TIMES
+from cli.output import say, say_table, warn
+from cli.render import task_rows, without_column
+from cli.shapes import Shape, task_shape
+from cli.text import counted, visible
+from ledger import State, Task
+from projections import TaskFilter
+
+if TYPE_CHECKING:
+    from town import Reader, Town
+
+_AT_WORK: Final = (State.RUNNING, State.ASSIGNED)
+
+
+class OpenGroup(Struct, frozen=True):
+    """The open tasks of an agent, a page of them, and how many it has. Without an agent: the backlog, or adopted tasks."""
+
+    agent: str | None
+    tasks: Sequence[Task]
+    total: int
+    is_backlog: bool = False
+
+    @property
+    def more(self) -> int:
+        """How many are not in the page."""
+        return max(self.total - len(self.tasks), 0)
+
+
+def open_groups(reader: Reader, *, agent: str | None, limit: int | None) -> list[OpenGroup]:
+    """Agents sorted, first those adopted without one; the backlog comes last. `agent` is for that one alone.
+
+    `limit` is how many tasks of each, and in all `AGENTS_TASKS_TIMES` as many; None is all of them.
+    """
+    left = None if limit is None else limit * AGENTS_TASKS_TIMES
+    if agent is not None:
+        # One agent's page is as long as that of all.
+        page = [reader.page(_filter(state, agent.strip()), limit=left) for state in _AT_WORK]
+        tasks = [task for each in page for task in each.tasks][:left]
+        total = sum(each.total for each in page)
+        return [OpenGroup(agent.strip(), tasks, total)] if total else []
+    counts = {name: {state: of[state] for state in _AT_WORK} for name, of in reader.count_agents().items()}
+    in_states = reader.count_states()
+    groups: list[OpenGroup] = []
+    for name, of in [(None, _of_nobody(counts.values(), in_states)), *counts.items()]:
+        tasks = []
+        for state, number in of.items():
+            room = None if limit is None or left is None else min(limit, left) - len(tasks)
+            if number and room != 0:
+                tasks += reader.page(_filter(state, name), limit=room).tasks
+        left = None if left is None else left - len(tasks)
+        if any(of.values()):
+            groups.append(OpenGroup(name, tasks, sum(of.values())))
+    backlog = reader.backlog(limit=None if limit is None or left is None else min(limit, left))
+    return [*groups, OpenGroup(None, backlog.tasks, backlog.total, is_backlog=True)] if backlog.total else groups
+
+
+def open_shape(town: Town, groups: Sequence[OpenGroup]) -> Shape:
+    """What `tt tasks --json` prints."""
+    shapes = [
+        {
+            "agent": group.agent,
+            "total": group.total,
+            "has_more": group.more > 0,
+            "tasks": [task_shape(task) for task in group.tasks],
+        }
+        for group in groups
+    ]
+    total, more = sum(group.total for group in groups), sum(group.more for group in groups)
+    return {"town": town.name, "total": total, "has_more": more > 0, "agents": shapes}
+
+
+def say_groups(groups: Sequence[OpenGroup]) -> None:
+    """A table for each group, and of what is left out how many and how to see them."""
+    shown = [group for group in groups if group.tasks]
+    for number, group in enumerate(shown):
+        if number:
+            say()
+        say(f"{_name(group)}: {counted(group.total, 'task')}")
+        columns, rows = task_rows(group.tasks)
+        say_table(*without_column(columns, rows, "AGENT"), flexible="DESCRIPTION")
+        if group.more:
+            say(f"… {group.more:,} more: {_advice(group, is_alone=len(groups) == 1)}")
+    left_out = [group for group in groups if not group.tasks]
+    if left_out:
+        total = sum(group.total for group in left_out)
+        names = ", ".join(_name(group) for group in left_out[:3])
+        others = f" and {len(left_out) - 3:,} others" if len(left_out) > 3 else ""
+        warn(f"{counted(total, 'task')} of {names}{others} not shown. All: tt tasks --all, one agent's: --agent NAME")
+
+
+def _name(group: OpenGroup) -> str:
+    return "Backlog" if group.is_backlog else "Nobody" if group.agent is None else visible(group.agent)
+
+
+def _advice(group: OpenGroup, *, is_alone: bool) -> str:
+    if group.is_backlog:
+        return "tt backlog list"
+    if group.agent is None or is_alone:
+        return (
+            "tt tasks --all" if group.agent is None else f"tt tasks --agent {visible(shlex.quote(group.agent))} --all"
+        )
+    return f"tt tasks --agent {visible(shlex.quote(group.agent))}"
+
+
+def _filter(state: State, agent: str | None) -> TaskFilter:
+    return TaskFilter(state=state, agent=agent, has_no_agent=agent is None, is_newest_first=True)
+
+
+def _of_nobody(counts: Iterable[Mapping[State, int]], in_states: Mapping[State, int]) -> dict[State, int]:
+    """How many tasks of each state no agent is counted with: adopted ones, which may be so."""
+    of_agents = list(counts)
+    return {state: in_states[state] - sum(of[state] for of in of_agents) for state in _AT_WORK}

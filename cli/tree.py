@@ -1,0 +1,223 @@
+"""The commands of `tt` as Typer takes them: their names, the panels of `--help` they stand in, and where each is.
+
+A command's module is imported only when it is that command, or where all are shown. `cli.calls` knows the commonest command
+lines without Typer; every other one is read, answered and explained here.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import inspect
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, wraps
+from importlib import import_module
+from typing import Annotated, Any, Final, get_type_hints
+
+import typer
+from typer.exceptions import TyperException
+
+from cli import options
+from cli.exits import Exit, UsageError
+from cli.output import say, say_abort, say_usage_error
+from cli.signals import obey_stop_signals
+
+_TOWNS: Final = "Towns"
+_TASKS: Final = "Tasks"
+_AGENTS: Final = "Agents"
+_PLANS: Final = "Plans"
+_PAST: Final = "The past"
+_READ_SIDE: Final = "The read side"
+
+PANELS: Final[Mapping[str, str]] = {
+    "assign": _TASKS,
+    "tasks": _TASKS,
+    "task": _TASKS,
+    "backlog": _TASKS,
+    "work": _AGENTS,
+    "wait": _AGENTS,
+    "reclaim": _AGENTS,
+    "plan": _PLANS,
+    "sync": _PLANS,
+    "events": _PAST,
+    "replay": _PAST,
+    "import": _PAST,
+    "stats": _PAST,
+    "projector": _READ_SIDE,
+    "rebuild": _READ_SIDE,
+    "verify": _READ_SIDE,
+    "doctor": _READ_SIDE,
+    "init": _TOWNS,
+    "towns": _TOWNS,
+    "start": _TOWNS,
+    "stop": _TOWNS,
+    "status": _TOWNS,
+    "trust": _TOWNS,
+    "migrate": _TOWNS,
+    "demo": _TOWNS,
+}
+"""Every first word and its panel, in the order of `tt --help`."""
+
+GROUPS: Final[Mapping[str, str]] = {
+    "task": "Create, look at and change tasks.",
+    "backlog": "Pending tasks that nobody has: add, list, claim, assign-all, remove.",
+    "sync": "Bring a plan into the town, and the town's news into the plan.",
+    "import": "Take in the tasks of another tracker.",
+}
+"""The first words that are followed by a second one, and what they say of themselves."""
+
+PLACES: Final[Mapping[tuple[str, ...], tuple[str, str]]] = {
+    ("assign",): ("tasks", "assign"),
+    ("tasks",): ("tasks", "tasks"),
+    ("task", "create"): ("tasks", "create"),
+    ("task", "show"): ("tasks", "show"),
+    ("task", "list"): ("tasks", "list_"),
+    ("task", "tree"): ("tasks", "tree"),
+    ("task", "current"): ("tasks", "current"),
+    ("task", "assign"): ("tasks", "assign_existing"),
+    ("task", "start"): ("tasks", "start"),
+    ("task", "complete"): ("tasks", "complete"),
+    ("task", "fail"): ("tasks", "fail"),
+    ("task", "cancel"): ("tasks", "cancel"),
+    ("task", "requeue"): ("tasks", "requeue"),
+    ("task", "reopen"): ("tasks", "reopen"),
+    ("task", "edit"): ("tasks", "edit"),
+    ("task", "tag"): ("tasks", "tag"),
+    ("task", "move"): ("tasks", "move"),
+    ("task", "note"): ("tasks", "note"),
+    ("task", "remove"): ("tasks", "remove"),
+    ("task", "history"): ("tasks", "history"),
+    ("backlog", "add"): ("backlog", "add"),
+    ("backlog", "list"): ("backlog", "list_"),
+    ("backlog", "claim"): ("backlog", "claim"),
+    ("backlog", "assign-all"): ("backlog", "assign_all"),
+    ("backlog", "remove"): ("backlog", "remove"),
+    ("work",): ("work", "work"),
+    ("wait",): ("work", "wait"),
+    ("reclaim",): ("work", "reclaim"),
+    ("plan",): ("plan", "plan"),
+    ("sync", "push"): ("plan", "push"),
+    ("sync", "pull"): ("plan", "pull"),
+    ("sync", "status"): ("plan", "status"),
+    ("events",): ("events", "events"),
+    ("replay",): ("events", "replay"),
+    ("import", "beads"): ("imports", "beads"),
+    ("stats",): ("projections", "stats"),
+    ("projector",): ("projections", "projector"),
+    ("rebuild",): ("projections", "rebuild"),
+    ("verify",): ("projections", "verify"),
+    ("doctor",): ("projections", "doctor"),
+    ("init",): ("towns", "init"),
+    ("towns",): ("towns", "towns"),
+    ("start",): ("towns", "start"),
+    ("stop",): ("towns", "stop"),
+    ("status",): ("towns", "status"),
+    ("trust",): ("trust", "trust"),
+    ("migrate",): ("migrate", "migrate"),
+    ("demo",): ("demo", "demo"),
+}
+"""The words of every command -> the module of `cli.commands` and the function in it, in the order of the groups' help."""
+
+_TOLD_TO_STOP: Final = frozenset({"projector", "work"})
+"""The commands that take stop signals themselves, also one that came before them."""
+
+
+def run(words: Sequence[str]) -> int:
+    """Run what `words` say, and return the exit code. A mistake in them is said, in our words."""
+    try:
+        # Not left to Typer, which would say a mistake in the words it was made in.
+        return app_for(words)(words, prog_name="tt", standalone_mode=False) or Exit.DONE
+    except TyperException as error:
+        say_usage_error(error)
+        return error.exit_code
+    except typer.Abort:
+        say_abort()
+        return Exit.REFUSED
+
+
+def app_for(words: Sequence[str] = ()) -> typer.Typer:
+    """`tt` with the one command that `words` name; where they name none, with all, for help and for mistakes."""
+    found = [names for names in (tuple(words[:1]), tuple(words[:2])) if names in PLACES]
+    return _app_with(tuple(found) or tuple(PLACES))
+
+
+@cache
+def _app_with(chosen: tuple[tuple[str, ...], ...]) -> typer.Typer:
+    app = typer.Typer(
+        name="tt",
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode="rich",
+        pretty_exceptions_enable=False,
+        help="Tasks for coding agents, with a history: every change is an event in one Redis Stream per town.",
+        epilog="Exit codes: 0 done, 1 refused or not found, 2 usage, 3 version conflict, 4 server unavailable, 5 ledger damaged.",
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_before_every_command)
+    for first, panel in PANELS.items():
+        below = [names for names in chosen if names[0] == first]
+        if not below:
+            continue
+        if first not in GROUPS:
+            app.command(first, cls=_class_of(first), rich_help_panel=panel)(_body(below[0]))
+            continue
+        group = typer.Typer(no_args_is_help=True, help=GROUPS[first])
+        for names in below:
+            group.command(names[1])(_body(names))
+        app.add_typer(group, name=first, rich_help_panel=panel)
+    return app
+
+
+def _class_of(first: str) -> Any:  # noqa: ANN401 - Typer's class of commands, which it does not name
+    if first != "work":
+        return None
+    from cli.work_command import WorkCommand  # noqa: PLC0415 - for that one command
+
+    return WorkCommand
+
+
+def _body(names: tuple[str, ...]) -> Callable[..., Any]:
+    """A command's function, with its hints as Typer takes them."""
+    module, name = PLACES[names]
+    body: Callable[..., Any] = getattr(import_module(f"cli.commands.{module}"), name)
+
+    @wraps(body)
+    def run_body(**given: Any) -> Any:  # noqa: ANN401 - the command's own options
+        try:
+            return body(**given)
+        except UsageError as error:
+            raise typer.BadParameter(str(error)) from error
+
+    run_body.__signature__ = _real_signature(body)  # type: ignore[attr-defined]  # what inspect.signature looks for
+    run_body.__annotations__ = {name: each.annotation for name, each in inspect.signature(run_body).parameters.items()}
+    return run_body
+
+
+def _real_signature(body: Callable[..., Any]) -> inspect.Signature:
+    """The signature with real hints: modules that Typer is not to slow down name the options without importing them."""
+    known = {**vars(options), "typer": typer, "Annotated": Annotated, **vars(sys.modules[body.__module__])}
+    hints = get_type_hints(inspect.unwrap(body), known, include_extras=True)
+    signature = inspect.signature(body)
+    return signature.replace(
+        parameters=[each.replace(annotation=hints[name]) for name, each in signature.parameters.items()],
+        return_annotation=None,
+    )
+
+
+def _show_version(is_asked: bool) -> None:
+    if is_asked:
+        say(f"tt {importlib.metadata.version('tinytown-ledger')}")
+        raise typer.Exit
+
+
+def _before_every_command(
+    context: typer.Context,
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Tasks for coding agents, with a history: every change is an event in one Redis Stream per town."""
+    del version  # Its own callback has shown it.
+    if context.invoked_subcommand not in _TOLD_TO_STOP:
+        obey_stop_signals()

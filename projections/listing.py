@@ -1,0 +1,150 @@
+"""Listing: a page of the tasks that are in several sets at once, in the order they were created.
+
+A page does not read every id that matches: the order of creation is walked from one end until the page is full. Where few match,
+or where they lie far from that end, the sets are intersected, which reads all that match, and no more. docs/decisions/0026.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from ledger import Keys, State, ViewsIncompleteError, redis_errors
+from projections.lua import WalkScript
+from projections.views.counts import Counts
+from projections.views.created import Created
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+Sizes = Mapping[str, tuple[str, Sequence[str]]]
+"""Sets of which it is counted how many are in them: key -> the part and the fields of the counts whose sum is its size."""
+
+INTERSECTED_MAX: Final = 1_000
+"""So many ids are read sooner than they are looked for."""
+
+
+class Listing:
+    """One town's tasks in the order they were created. `where` names the server in messages."""
+
+    def __init__(self, client: Redis, keys: Keys, *, where: str = "redis") -> None:
+        self._client = client
+        self._keys = keys
+        self._where = where
+        self._created = keys.view(Created.name)
+
+    def page(
+        self,
+        sets: Sequence[str],
+        sizes: Sizes,
+        *,
+        offset: int,
+        limit: int | None,
+        is_newest_first: bool = False,
+        counted_as: tuple[str, str] | None = None,
+    ) -> tuple[list[str], int]:
+        """The ids that are in all of `sets`, a page of them, and how many there are.
+
+        `counted_as` is the part and the field of the counts that have this number, where it is counted; else the server
+        counts those in several sets one by one.
+
+        Several keys hold the same tasks, so one that is lost shows in another: ViewsIncompleteError.
+        Source: ZRANGE, SINTERCARD, walk.lua, ZINTER.
+        """
+        last = None if limit is None else offset + limit
+        found, total, all_tasks, smallest = self._look(
+            sets, sizes, slice(offset, last), is_newest_first=is_newest_first, counted_as=counted_as
+        )
+        if found is not None:
+            return found, total
+        assert last is not None
+        wanted = min(last, total)
+        # So many ids are walked past for the page, if those that match lie evenly among the others.
+        is_walked = smallest > INTERSECTED_MAX and wanted * all_tasks <= total * smallest
+        walked = self._walk(sets, wanted, is_newest_first, ids_max=smallest) if is_walked else None
+        return (self._intersect(sets, is_newest_first) if walked is None else walked)[offset:last], total
+
+    def outside(self, inside: str, others: Sequence[str]) -> list[str]:
+        """The ids that are in the set `inside` and in none of `others`, in no order. Source: SDIFF."""
+        with redis_errors(self._where):
+            return [task.decode() for task in cast("set[bytes]", self._client.sdiff([inside, *others]))]
+
+    def _look(
+        self,
+        sets: Sequence[str],
+        sizes: Sizes,
+        page: slice,
+        *,
+        is_newest_first: bool,
+        counted_as: tuple[str, str] | None,
+    ) -> tuple[list[str] | None, int, int, int]:
+        """What can be told in one transaction, so that what is compared is of one moment.
+
+        The ids, None where the page is yet to be found; how many there are; how many tasks; how many in the smallest set.
+        """
+        direction = ["REV"] if is_newest_first else []
+        is_empty = page.start == page.stop
+        with redis_errors(self._where):
+            pipeline = self._client.pipeline(transaction=True)
+            if sets and page.stop is None:
+                # Only the order they were created in has weight.
+                pipeline.zinter({self._created: 1} | dict.fromkeys(sets, 0), aggregate="SUM")
+            elif sets or is_empty:
+                pipeline.zrange(self._created, 1, 0)
+            else:
+                end = -1 if page.stop is None else page.stop - 1
+                pipeline.execute_command("ZRANGE", self._created, page.start, end, *direction)  # type: ignore[no-untyped-call]
+            if counted_as is not None:
+                pipeline.hget(self._keys.view(Counts.name, counted_as[0]), counted_as[1])
+            elif len(sets) > 1:
+                pipeline.execute_command("SINTERCARD", len(sets), *sets)  # type: ignore[no-untyped-call]
+            else:
+                pipeline.scard(sets[0]) if sets else pipeline.zcard(self._created)
+            pipeline.zcard(self._created)
+            pipeline.hmget(self._keys.view(Counts.name, "state"), [*State])
+            for key, (part, fields) in sizes.items():
+                pipeline.scard(key)
+                pipeline.hmget(self._keys.view(Counts.name, part), list(fields))
+            for key in sets:
+                pipeline.scard(key)
+            ids, size, *counted = pipeline.execute()
+        _check([self._created, *sizes], counted)
+        total = size if counted_as is None else number_of(size)
+        smallest = min(counted[2 + 2 * len(sizes) :], default=0)
+        found = [task.decode() for task in cast("list[bytes]", ids)]
+        if sets and page.stop is None:
+            found = (found[::-1] if is_newest_first else found)[page]
+        is_found = not sets or is_empty or page.stop is None
+        return found if is_found else None, total, counted[0], smallest
+
+    def _walk(self, sets: Sequence[str], wanted: int, is_newest_first: bool, *, ids_max: int) -> list[str] | None:
+        with redis_errors(self._where):
+            return WalkScript(self._client)(
+                order_key=self._created,
+                set_keys=sets,
+                wanted=wanted,
+                walk_ids_max=ids_max,
+                is_newest_first=is_newest_first,
+            )
+
+    def _intersect(self, sets: Sequence[str], is_newest_first: bool) -> list[str]:
+        with redis_errors(self._where):
+            ids = self._client.zinter({self._created: 1} | dict.fromkeys(sets, 0), aggregate="SUM")
+        found = [task.decode() for task in cast("list[bytes]", ids)]
+        return found[::-1] if is_newest_first else found
+
+
+def number_of(count: bytes | None) -> int:
+    """A count as a view holds it; 0 where it holds none. ViewsIncompleteError."""
+    try:
+        return int(count or 0)
+    except ValueError:
+        raise ViewsIncompleteError("a count is no number") from None
+
+
+def _check(keys: Sequence[str], counted: Sequence[Any]) -> None:
+    """That each of `keys` holds as many tasks as are counted. `counted` has its size and the counts, in turn."""
+    for number, key in enumerate(keys):
+        size, expected = counted[2 * number], sum(map(number_of, counted[2 * number + 1]))
+        if size != expected:
+            raise ViewsIncompleteError(f"the key {key} holds {size:,} tasks, and {expected:,} are counted")
