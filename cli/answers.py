@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 
 from cli.output import say, say_json, say_table, warn
 from cli.render import task_rows
-from cli.shapes import receipt_shape, tasks_shape
-from cli.text import ICONS, counted, name_of, visible
+from cli.shapes import reader_shape, receipt_shape, tasks_shape
+from cli.text import ICONS, counted, local_time, name_of, visible
+from ledger import BEGINNING
 
 if TYPE_CHECKING:
+    from cli.options import When
     from projections import Page
-    from town import Receipt, Town
+    from town import Reader, Receipt, Town
 
 
 def say_receipt(town: Town, receipt: Receipt, words: str, *, as_json: bool) -> None:
@@ -24,10 +26,24 @@ def say_receipt(town: Town, receipt: Receipt, words: str, *, as_json: bool) -> N
     say(f"{ICONS[task.state]} {name_of(task)} {words}{already}: {visible(task.description)}")
 
 
-def say_page(town: Town, page: Page, *, offset: int, as_json: bool, empty: str) -> None:
-    """A page of tasks, and where the next one begins."""
+def reader_at(town: Town, at: When | None) -> Reader:
+    """The town, or as it was at the moment that `--at` gives."""
+    return town if at is None else town.at(at.moment)
+
+
+def say_moment(reader: Reader, what: str = "As it was") -> None:
+    """Which board is shown, where it is not that of now."""
+    if reader.then == BEGINNING:
+        say(f"{what} before the first event:")
+    elif reader.then is not None:
+        say(f"{what} after event {reader.then.seq:,}, {local_time(reader.then.time)}:")
+
+
+def say_page(town: Town, reader: Reader, page: Page, *, offset: int, as_json: bool, empty: str) -> None:
+    """A page of tasks as `reader` gave it, and where the next one begins."""
     if as_json:
-        say_json(tasks_shape(town, page.tasks, total=page.total, offset=offset))
+        moment = reader_shape(reader)
+        say_json(tasks_shape(town, page.tasks, **moment, total=page.total, offset=offset))
         return
     if not page.tasks:
         say(empty if not page.total else f"{counted(page.total, 'task')} in all, none after the first {offset:,}.")

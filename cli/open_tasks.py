@@ -11,9 +11,9 @@ from msgspec import Struct
 from cli.limits import AGENTS_TASKS_TIMES
 from cli.output import say, say_table, warn
 from cli.render import task_rows, without_column
-from cli.shapes import Shape, task_shape
+from cli.shapes import Shape, reader_shape, task_shape
 from cli.text import counted, visible
-from ledger import State, Task
+from ledger import Position, State, Task
 from projections import TaskFilter
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def open_groups(reader: Reader, *, agent: str | None, limit: int | None) -> list
     return [*groups, OpenGroup(None, backlog.tasks, backlog.total, is_backlog=True)] if backlog.total else groups
 
 
-def open_shape(town: Town, groups: Sequence[OpenGroup]) -> Shape:
+def open_shape(town: Town, reader: Reader, groups: Sequence[OpenGroup]) -> Shape:
     """What `tt tasks --json` prints."""
     shapes = [
         {
@@ -76,11 +76,12 @@ def open_shape(town: Town, groups: Sequence[OpenGroup]) -> Shape:
         for group in groups
     ]
     total, more = sum(group.total for group in groups), sum(group.more for group in groups)
-    return {"town": town.name, "total": total, "has_more": more > 0, "agents": shapes}
+    return {"town": town.name, **reader_shape(reader), "total": total, "has_more": more > 0, "agents": shapes}
 
 
-def say_groups(groups: Sequence[OpenGroup]) -> None:
-    """A table for each group, and of what is left out how many and how to see them."""
+def say_groups(groups: Sequence[OpenGroup], *, then: Position | None = None) -> None:
+    """A table for each group, and of what is left out how many and how to see them; of the board at `then`, None is now."""
+    at = "" if then is None else f" --at {then.seq}"
     shown = [group for group in groups if group.tasks]
     for number, group in enumerate(shown):
         if number:
@@ -89,13 +90,15 @@ def say_groups(groups: Sequence[OpenGroup]) -> None:
         columns, rows = task_rows(group.tasks)
         say_table(*without_column(columns, rows, "AGENT"), flexible="DESCRIPTION")
         if group.more:
-            say(f"… {group.more:,} more: {_advice(group, is_alone=len(groups) == 1)}")
+            say(f"… {group.more:,} more: {_advice(group, is_alone=len(groups) == 1)}{at}")
     left_out = [group for group in groups if not group.tasks]
     if left_out:
         total = sum(group.total for group in left_out)
         names = ", ".join(_name(group) for group in left_out[:3])
         others = f" and {len(left_out) - 3:,} others" if len(left_out) > 3 else ""
-        warn(f"{counted(total, 'task')} of {names}{others} not shown. All: tt tasks --all, one agent's: --agent NAME")
+        warn(
+            f"{counted(total, 'task')} of {names}{others} not shown. All: tt tasks --all{at}, one agent's: --agent NAME"
+        )
 
 
 def _name(group: OpenGroup) -> str:

@@ -12,7 +12,7 @@ from projections import Snapshot, snapshot_of
 
 if TYPE_CHECKING:
     from projections import Difference
-    from town import Branch, Receipt, Town
+    from town import Branch, Reader, Receipt, Town
 
 Shape = dict[str, Any]
 
@@ -77,6 +77,11 @@ def difference_shape(difference: Difference, parted_after: Position | None) -> S
         "parted_after": parted_after,
         "fields": different_fields(difference),
     }
+
+
+def reader_shape(reader: Reader) -> Shape:
+    """Which moment is shown; nothing of now."""
+    return {} if reader.then is None else moment_shape(reader.then)
 
 
 def moment_shape(position: Position) -> Shape:

@@ -37,8 +37,7 @@ from ledger import (
     record,
     to_ms,
 )
-from projections import Wanted
-from projections.damage import damage_of
+from projections import Wanted, damage_of
 from town.backend import Backend
 from town.errors import OvertakenError
 

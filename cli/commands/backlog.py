@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cli.answers import say_page, say_receipt
+from cli.answers import reader_at, say_moment, say_page, say_receipt
 from cli.limits import PAGE_TASKS
 from cli.output import say, say_json, say_table
 from cli.render import task_rows
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         TaskArgument,
         TextArgument,
         TownOption,
+        WhenOption,
     )
 
 
@@ -59,14 +60,18 @@ def list_(
     *,
     limit: LimitOption = PAGE_TASKS,
     offset: OffsetOption = 0,
+    at: WhenOption = None,
     town: TownOption = None,
     actor: ActorOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List the backlog, oldest first."""
+    """List the backlog, oldest first, now or as it was."""
     with opened(town, actor) as opened_town:
-        page = opened_town.backlog(offset=offset, limit=limit)
-        say_page(opened_town, page, offset=offset, as_json=as_json, empty="The backlog is empty.")
+        reader = reader_at(opened_town, at)
+        page = reader.backlog(offset=offset, limit=limit)
+        if not as_json:
+            say_moment(reader)
+        say_page(opened_town, reader, page, offset=offset, as_json=as_json, empty="The backlog is empty.")
 
 
 def claim(

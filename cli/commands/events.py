@@ -130,7 +130,7 @@ def replay(
         say(states_line(states))
         say()
         page = reader.page(wanted, offset=offset, limit=limit)
-        say_page(opened_town, page, offset=offset, as_json=False, empty="No task matches.")
+        say_page(opened_town, reader, page, offset=offset, as_json=False, empty="No task matches.")
 
 
 def _say_event(recorded: RecordedEvent, flaw: str | None, *, as_json: bool) -> None:

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cli.answers import say_page, say_receipt
+from cli.answers import reader_at, say_moment, say_page, say_receipt
 from cli.exits import UsageError
 from cli.limits import AGENT_TASKS, PAGE_TASKS, TREE_LEVELS, TREE_TASKS
 from cli.open_tasks import open_groups, open_shape, say_groups
 from cli.output import say, say_fields, say_json, say_table, warn
 from cli.render import MULTILINE_FIELDS, step_rows, task_fields, tree_lines
 from cli.session import opened
-from cli.shapes import branch_shape, moment_shape, step_shape, task_shape
-from cli.text import counted, local_time, visible
+from cli.shapes import branch_shape, reader_shape, step_shape, task_shape
+from cli.text import counted, visible
 from ledger import BEGINNING, Task
 from projections import TaskFilter
 
@@ -78,6 +78,7 @@ def tasks(
         ),
     ] = None,
     is_whole: Annotated[bool, typer.Option("--all", help="All open tasks, however many there are.")] = False,
+    at: WhenOption = None,
     town: TownOption = None,
     actor: ActorOption = None,
     as_json: JsonOption = False,
@@ -87,15 +88,18 @@ def tasks(
         message = "Give either --limit or --all."
         raise UsageError(message)
     with opened(town, actor) as opened_town:
-        groups = open_groups(opened_town, agent=agent, limit=None if is_whole else limit or AGENT_TASKS)
+        reader = reader_at(opened_town, at)
+        groups = open_groups(reader, agent=agent, limit=None if is_whole else limit or AGENT_TASKS)
         if as_json:
-            say_json(open_shape(opened_town, groups))
+            say_json(open_shape(opened_town, reader, groups))
             return
+        say_moment(reader)
         if not groups:
-            say("Nothing is open." if agent is None else f"{visible(agent.strip())} has no open task.")
+            are, has = ("is", "has") if reader.then is None else ("was", "had")
+            say(f"Nothing {are} open." if agent is None else f"{visible(agent.strip())} {has} no open task.")
             if agent is None:
                 _hint_at_old_tasks(opened_town, is_empty=True)
-        say_groups(groups)
+        say_groups(groups, then=reader.then)
 
 
 def create(
@@ -126,15 +130,12 @@ def show(
 ) -> None:
     """Show one task, now or as it was."""
     with opened(town, actor) as opened_town:
-        reader = opened_town if at is None else opened_town.at(at.moment)
-        position = reader.then
+        reader = reader_at(opened_town, at)
         found = reader.task(task)
         if as_json:
-            moment = {} if position is None else moment_shape(position)
-            say_json({"town": opened_town.name, **moment, "task": task_shape(found)})
+            say_json({"town": opened_town.name, **reader_shape(reader), "task": task_shape(found)})
             return
-        if position is not None:
-            say(f"As it was after event {position.seq}, {local_time(position.time)}:")
+        say_moment(reader)
         parent = _parent(reader, found)
         say_fields(task_fields(found, parent=parent), multiline=MULTILINE_FIELDS)
 
@@ -147,15 +148,19 @@ def list_(
     parent: ParentFilter = None,
     limit: LimitOption = PAGE_TASKS,
     offset: OffsetOption = 0,
+    at: WhenOption = None,
     town: TownOption = None,
     actor: ActorOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List tasks, oldest first; conditions combine."""
+    """List tasks, oldest first, now or as they were; conditions combine."""
     with opened(town, actor) as opened_town:
+        reader = reader_at(opened_town, at)
         wanted = TaskFilter(state=state, agent=agent, tag=tag, parent=parent)
-        page = opened_town.page(wanted, offset=offset, limit=limit)
-        say_page(opened_town, page, offset=offset, as_json=as_json, empty="No task matches.")
+        page = reader.page(wanted, offset=offset, limit=limit)
+        if not as_json:
+            say_moment(reader)
+        say_page(opened_town, reader, page, offset=offset, as_json=as_json, empty="No task matches.")
         _hint_at_old_tasks(opened_town, is_empty=not page.total)
 
 
@@ -169,6 +174,7 @@ def tree(
         int, typer.Option("--depth", metavar="N", min=0, help="Show at most so many levels below the first.")
     ] = TREE_LEVELS,
     limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, help="Show at most so many tasks.")] = TREE_TASKS,
+    at: WhenOption = None,
     town: TownOption = None,
     actor: ActorOption = None,
     as_json: JsonOption = False,
@@ -178,10 +184,13 @@ def tree(
     With --json the whole tree is printed, whatever --depth and --limit say.
     """
     with opened(town, actor) as opened_town:
-        branches = opened_town.tree(task)
+        reader = reader_at(opened_town, at)
+        branches = reader.tree(task)
         if as_json:
-            say_json({"town": opened_town.name, "tasks": [branch_shape(branch) for branch in branches]})
+            shapes = [branch_shape(branch) for branch in branches]
+            say_json({"town": opened_town.name, **reader_shape(reader), "tasks": shapes})
             return
+        say_moment(reader)
     if not branches:
         say("No tasks yet.")
         return
@@ -197,6 +206,7 @@ def current(
         str | None, typer.Argument(metavar="AGENT", help="The agent. Default: the actor.", show_default=False)
     ] = None,
     *,
+    at: WhenOption = None,
     town: TownOption = None,
     actor: ActorOption = None,
     as_json: JsonOption = False,
@@ -204,13 +214,16 @@ def current(
     """Show what an agent works on: its running task, else its oldest assigned one."""
     with opened(town, actor) as opened_town:
         name = agent if agent is not None else opened_town.actor
-        found = opened_town.current(name)
+        reader = reader_at(opened_town, at)
+        found = reader.current(name)
         if as_json:
-            say_json({"town": opened_town.name, "agent": name, "task": task_shape(found)})
-        elif found is None:
-            say(f"{visible(name)} has no open task.")
+            say_json({"town": opened_town.name, **reader_shape(reader), "agent": name, "task": task_shape(found)})
+            return
+        say_moment(reader)
+        if found is None:
+            say(f"{visible(name)} {'has' if reader.then is None else 'had'} no open task.")
         else:
-            say_fields(task_fields(found, parent=_parent(opened_town, found)), multiline=MULTILINE_FIELDS)
+            say_fields(task_fields(found, parent=_parent(reader, found)), multiline=MULTILINE_FIELDS)
 
 
 def assign_existing(

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from cli.options import ActorOption, JsonOption, TownOption
+from cli.answers import reader_at, say_moment
+from cli.options import ActorOption, JsonOption, TownOption, WhenOption
 from cli.output import say, say_fields, say_json, say_table, warn
 from cli.render import EVENT_COLUMNS, agent_rows, event_row, states_line
 from cli.session import named_once, opened, warn_outdated
@@ -155,17 +156,22 @@ def status(
     deep: Annotated[
         bool, typer.Option("--deep", help=f"Also the tasks of each agent, and the last {DEEP_EVENTS} events.")
     ] = False,
+    at: WhenOption = None,
     town: TownOption = None,
     actor: ActorOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show the town, its server, how durable it is, and how many events and tasks there are."""
+    """Show the town, its server, how durable it is, and how many events and tasks there are, or were.
+
+    With --at events and tasks are those of an earlier moment; the server is shown as it is now.
+    """
     with opened(town, actor) as opened_town:
+        reader = reader_at(opened_town, at)
         durability = read_durability(opened_town.connection)
-        states = opened_town.count_states()
-        agents = opened_town.count_agents() if tasks or deep else {}
-        last = opened_town.events.last(count=DEEP_EVENTS) if deep else []
-        end = opened_town.end()
+        states = reader.count_states()
+        agents = reader.count_agents() if tasks or deep else {}
+        last = opened_town.events.last(count=DEEP_EVENTS, until=reader.then) if deep else []
+        end = opened_town.end() if reader.then is None else reader.then
         if as_json:
             shape: Shape = {
                 "town": opened_town.name,
@@ -188,6 +194,7 @@ def status(
             shape |= {"agents": agents} if tasks or deep else {}
             say_json(shape | ({"last_events": [event_shape(recorded) for recorded in last]} if deep else {}))
             return
+        say_moment(reader, "Events and tasks as they were")
         say_fields(
             [
                 ("Town", opened_town.name),

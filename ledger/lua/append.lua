@@ -19,10 +19,8 @@ local guards = tonumber(ARGV[2])
 local first_event = 3 + 2 * guards
 
 local last_ms, last_seq, entries, last_position = 0, 0, 0, '0-0'
-local info = redis.pcall('XINFO', 'STREAM', ledger)
-if info.err then
-  if not string.find(info.err, 'no such key', 1, true) then return info end
-else
+if redis.call('EXISTS', ledger) == 1 then
+  local info = redis.call('XINFO', 'STREAM', ledger)
   for i = 1, #info, 2 do
     if info[i] == 'length' then entries = info[i + 1] end
     if info[i] == 'last-generated-id' then last_position = info[i + 1] end

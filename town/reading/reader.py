@@ -24,8 +24,7 @@ from ledger import (
     check_tag,
     steps,
 )
-from projections import EVERY_TASK, DayStats, Page, TaskFilter, encode_snapshot
-from projections.damage import damage_of, find_flaws
+from projections import EVERY_TASK, DayStats, Page, TaskFilter, damage_of, encode_snapshot, find_flaws
 from town.backend import Backend
 from town.reading.event_reader import EventReader
 from town.reading.hierarchy import Branch
