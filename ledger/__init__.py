@@ -279,6 +279,7 @@ __all__ = [
     "name_of",
     "new_command_id",
     "new_task_id",
+    "open_front_door",
     "order_of",
     "parse_rfc3339",
     "raise_error",
@@ -317,6 +318,7 @@ open_front_door(
         "TaskCreated TaskDescribed TaskFailed TaskMoved TaskNoted TaskRemoved TaskReopened TaskRequeued "
         "TaskStarted TaskTagged Unfit",
         "exchange": "exchange raise_error",
+        "front_door": "open_front_door",
         "identity": "is_task_id new_command_id new_task_id task_id_of_alias",
         "json_problems": "json_problem",
         "keys": "TOWN_NAME_CHARS_MAX TOWN_NAMES_RESERVED Keys check_town_name",
