@@ -280,6 +280,7 @@ __all__ = [
     "name_of",
     "new_command_id",
     "new_task_id",
+    "open_front_door",
     "order_of",
     "parse_head",
     "parse_rfc3339",
@@ -319,6 +320,7 @@ open_front_door(
         "TaskCreated TaskDescribed TaskFailed TaskMoved TaskNoted TaskRemoved TaskReopened TaskRequeued "
         "TaskStarted TaskTagged Unfit",
         "exchange": "exchange raise_error",
+        "front_door": "open_front_door",
         "identity": "is_task_id new_command_id new_task_id task_id_of_alias",
         "json_problems": "json_problem",
         "keys": "TOWN_NAMES_RESERVED TOWN_NAME_CHARS_MAX Keys check_town_name",

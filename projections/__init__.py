@@ -5,7 +5,7 @@ Everything here can be thrown away and built again. This package knows no folder
 
 from typing import TYPE_CHECKING
 
-from ledger.front_door import open_front_door
+from ledger import open_front_door
 
 if TYPE_CHECKING:
     from projections.board import Board

@@ -5,7 +5,7 @@
 
 from typing import TYPE_CHECKING
 
-from ledger.front_door import open_front_door
+from ledger import open_front_door
 
 if TYPE_CHECKING:
     from town.agents.program import GRACE_SECONDS
