@@ -25,7 +25,6 @@ from ledger import (
 )
 from projections.filter import EVERY_TASK, Page, TaskFilter
 from projections.listing import Listing, number_of
-from projections.replay import fold_task
 from projections.snapshots import decode_snapshot
 from projections.views.backlog import Backlog
 from projections.views.by_agent import ByAgent
@@ -97,6 +96,8 @@ class LiveBoard:
 
     def fold_lost(self, task: str) -> Task | None:
         """The task as its history tells, and its id kept in `lost`; None where it was removed. Source: history.lua."""
+        from projections.replay import fold_task  # noqa: PLC0415 - few snapshots are ever lost
+
         folded = fold_task(self._store.history(task))
         if folded is not None:
             self.lost.add(task)
