@@ -26,7 +26,7 @@ RATIOS = {
     ),
     "push": ("push / append", "push / append and project", "tt sync push / appending program"),
     "trust": ("checks of a command, ms", "checks before a start, ms"),
-    "append": ("append / bare XADD", "command with projection, µs", "history in 100 tasks, µs"),
+    "append": ("append / bare XADD", "create, projected, µs", "history in 100 tasks, µs"),
 }
 
 

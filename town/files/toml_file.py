@@ -49,7 +49,8 @@ def parse_toml(path: Path, content: bytes) -> dict[str, object]:
 
     try:
         return tomllib.loads(content.decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
+        # ValueError: no TOML, no UTF-8, or a number with thousands of digits.
         raise SettingsError(path, f"is not TOML: {error}") from error
 
 

@@ -20,6 +20,7 @@ import hiredis
 
 import ledger
 from ledger import (
+    BusyLoadingError,
     ExplainedConnectionError,
     InvalidReplyError,
     LostConnectionError,
@@ -53,6 +54,7 @@ Explain = Callable[[int | None], StoreUnavailableError | None]
 """From the process of a server that is gone, where it is known, to how it ended, where that is known."""
 
 _NOT_ALL: Final = object()
+_LOADING_POLL_SECONDS: Final = 0.05
 _PIECE_BYTES: Final = 64 * 1024
 """Small commands are sent together, in pieces of about this size."""
 _KINDS: Final[dict[str, type[RedisError]]] = {
@@ -102,12 +104,33 @@ class SocketConnection:
             connected.close()
             words = f"Error {error.errno} connecting to {self._path}. {error.strerror}."
             raise self._explained(LostConnectionError(words)) from error
+        is_again = self._process is not None
         self._socket = connected
         self._owner = os.getpid()
         self._process = process_behind(connected)
         self._reader = hiredis.Reader(
             protocolError=InvalidReplyError, replyError=error_of_words, notEnoughData=_NOT_ALL
         )
+        if is_again:
+            self._wait_until_loaded(connected)
+
+    def _wait_until_loaded(self, connected: Socket) -> None:
+        """Return when the server has read its data: one that was started since refuses everything until then. As `connect`."""
+        deadline = time.monotonic() + EXCHANGE_SECONDS_MAX
+        try:
+            while True:
+                connected.settimeout(EXCHANGE_SECONDS_MAX)
+                connected.sendall(_pack(("PING",)))
+                self._deadline = None
+                if not isinstance(self._read(), BusyLoadingError) or time.monotonic() > deadline:
+                    return
+                time.sleep(_LOADING_POLL_SECONDS)
+        except (OSError, LostConnectionError) as error:
+            self.disconnect()
+            raise self._explained(LostConnectionError(str(error))) from error
+        except BaseException:
+            self.disconnect()
+            raise
 
     def make_ready(self) -> None:
         """Connect, also where the server closed the connection or sent what nobody asked for. As `connect`."""
