@@ -353,12 +353,13 @@ def test_server_that_is_gone_is_told_and_one_that_is_back_is_used(connect: Conne
 
 def test_child_process_has_connections_of_its_own(filled: Any, client: redis.Redis) -> None:
     """After a fork both go on, and neither gets the other's replies."""
-    filled.get("text")
+    number = filled.execute_command("CLIENT", "ID")
     child = os.fork()
     if child == 0:
-        os._exit(0 if filled.get("text") == b"a" and filled.set("from", "child") else 1)
+        os._exit(0 if filled.execute_command("CLIENT", "ID") != number and filled.set("from", "child") else 1)
     assert [filled.hget("hash", "a") for _ in range(50)] == [b"1"] * 50
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert filled.execute_command("CLIENT", "ID") == number
     assert client.get("from") == b"child"
 
 

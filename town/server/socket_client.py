@@ -7,7 +7,6 @@ not here is redis-py's own, which is then loaded.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Self, cast
 
@@ -29,20 +28,16 @@ if TYPE_CHECKING:
 
 
 class SocketPool:
-    """Connections to one socket that nobody uses at the moment; each process has its own."""
+    """Connections to one socket that nobody uses at the moment."""
 
     def __init__(self, path: str, explain: Explain) -> None:
         self._path = path
         self._explain = explain
         self._idle: list[SocketConnection] = []
-        self._owner = os.getpid()
         self.connection_kwargs: Mapping[str, Any] = {"path": path}
 
     def get_connection(self) -> SocketConnection:
         """One that is open and has nothing to be read, for the caller alone. LostConnectionError, OverdueReplyError."""
-        if self._owner != os.getpid():
-            # The parent goes on to use those.
-            self._idle, self._owner = [], os.getpid()
         try:
             connection = self._idle.pop()
         except IndexError:
