@@ -32,7 +32,7 @@ from tests.support.hostile_server import ANSWERS, HostileServer, hostile_server
 from tests.support.markdown import ROOT
 from tests.support.towns import kill_server
 from town import EmbeddedServer
-from town.server import bounded_client, socket_client, socket_connection
+from town.server import bounded_client, client_face, socket_client, socket_connection
 
 SECONDS_MAX: Final = 0.2
 
@@ -136,7 +136,7 @@ def test_reply_is_of_the_same_type(filled: Any, name: str) -> None:
 def test_every_method_is_in_the_contract() -> None:
     """What the small client offers is asked above or below; nothing of its face is untested."""
     tested = Path(__file__).read_text(encoding="utf-8")
-    untested = [name for name in socket_client.METHODS if f".{name}(" not in tested]
+    untested = [name for name in client_face.METHODS if f".{name}(" not in tested]
     assert untested == []
 
 
