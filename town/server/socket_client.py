@@ -195,7 +195,7 @@ class SocketPipeline(CommandMethods):
         is_transaction = self._is_transaction or self._is_explicit
         try:
             connection = self._connected()
-            replies = self._transact(connection, commands) if is_transaction else self._run(connection, commands)
+            replies = self._transact(connection, commands) if is_transaction else _exchange(connection, commands)
         except (LostConnectionError, OverdueReplyError) as error:
             raise self._lost(error) from error
         finally:
@@ -245,8 +245,14 @@ class SocketPipeline(CommandMethods):
         try:
             connection.send_command(*command)
             reply = connection.read_response()
+        except ResponseError:
+            raise
         except (LostConnectionError, OverdueReplyError) as error:
             raise self._lost(error) from error
+        except BaseException:
+            # The reply may be on the way; the next user of the connection must not get it.
+            connection.disconnect()
+            raise
         if command[0] in ("WATCH", "UNWATCH"):
             self._is_watching = command[0] == "WATCH"
         return converted(command, reply)
@@ -257,9 +263,6 @@ class SocketPipeline(CommandMethods):
             return error
         self._is_watching = False
         return WatchError(f"A {type(error).__name__} occurred while watching one or more keys")
-
-    def _run(self, connection: SocketConnection, commands: Sequence[Command]) -> list[Any]:
-        return _exchange(connection, commands)
 
     def _transact(self, connection: SocketConnection, commands: Sequence[Command]) -> list[Any]:
         *queued, replies = _exchange(connection, [("MULTI",), *commands, ("EXEC",)])
