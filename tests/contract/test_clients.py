@@ -32,7 +32,7 @@ from tests.support.hostile_server import ANSWERS, HostileServer, hostile_server
 from tests.support.markdown import ROOT
 from tests.support.towns import kill_server
 from town import EmbeddedServer
-from town.server import bounded_client, socket_client, socket_connection
+from town.server import bounded_client, client_face, socket_client, socket_connection
 
 SECONDS_MAX: Final = 0.2
 
@@ -136,7 +136,7 @@ def test_reply_is_of_the_same_type(filled: Any, name: str) -> None:
 def test_every_method_is_in_the_contract() -> None:
     """What the small client offers is asked above or below; nothing of its face is untested."""
     tested = Path(__file__).read_text(encoding="utf-8")
-    untested = [name for name in socket_client.METHODS if f".{name}(" not in tested]
+    untested = [name for name in client_face.METHODS if f".{name}(" not in tested]
     assert untested == []
 
 
@@ -353,12 +353,13 @@ def test_server_that_is_gone_is_told_and_one_that_is_back_is_used(connect: Conne
 
 def test_child_process_has_connections_of_its_own(filled: Any, client: redis.Redis) -> None:
     """After a fork both go on, and neither gets the other's replies."""
-    filled.get("text")
+    number = filled.execute_command("CLIENT", "ID")
     child = os.fork()
     if child == 0:
-        os._exit(0 if filled.get("text") == b"a" and filled.set("from", "child") else 1)
+        os._exit(0 if filled.execute_command("CLIENT", "ID") != number and filled.set("from", "child") else 1)
     assert [filled.hget("hash", "a") for _ in range(50)] == [b"1"] * 50
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert filled.execute_command("CLIENT", "ID") == number
     assert client.get("from") == b"child"
 
 

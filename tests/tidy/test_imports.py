@@ -63,6 +63,22 @@ EventStore(connection.client, keys).end()
 Projector(connection.client, keys).checkpoints.read_sound()
 """
 
+_USE: Final = """
+from town import Town
+with Town.open() as town:
+    task = town.create("One", agent="ada").task
+    town.start(task.id)
+    town.note(task.id, "half way")
+    assert len(town.history(task.id[:8])) == 4
+    assert town.page().total == 1
+    assert town.task(task.id).state == "running"
+    assert town.count_agents()["ada"]
+    town.complete(task.id, result="Done")
+    assert [branch.task.id for branch in town.tree()] == [task.id]
+    assert not town.verify().findings
+    town.rebuild()
+"""
+
 LOADED: Final = {
     "ledger": ("import ledger", 3),
     "projections": ("import projections", 3),
@@ -81,6 +97,12 @@ def test_few_modules_are_loaded(what: str, folder: Path) -> None:
     loaded = _loaded(program, folder)
     assert loaded & HEAVY == set()
     assert len(loaded) <= modules_max, sorted(loaded)
+
+
+def test_verbs_and_questions_of_a_town_load_no_redis_py(folder: Path) -> None:
+    """Whatever the hot commands ask of a town with its own server: the small client has every method that it takes."""
+    loaded = _loaded(_USE, folder)
+    assert {name for name in loaded if name.partition(".")[0] == "redis"} == set()
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ from town.server.bounds import (
     EXCHANGE_SECONDS_MAX,
     MISTAKES,
     NO_REPLY_WORDS,
+    PUSH_WORDS,
     REPLY_BYTES_MAX,
     REPLY_ELEMENTS_MAX,
     TOO_LARGE,
@@ -84,7 +85,7 @@ class _StrangersParser(_HiredisParser):
 
     def handle_push_response(self, response: Any, **options: Any) -> Any:  # noqa: ARG002 - as redis-py's
         """Nothing was subscribed to; and redis-py would go on reading a call deeper each time."""
-        raise redis.InvalidResponse("sent a message that nobody subscribed to")
+        raise redis.InvalidResponse(PUSH_WORDS)
 
     def read_from_socket(self, timeout: Any = SENTINEL, raise_on_timeout: bool = True) -> bool:
         if timeout is not SENTINEL:

@@ -23,6 +23,7 @@ MISTAKES: Final = (*TOO_LARGE, ArithmeticError, AttributeError, LookupError, Typ
 """What hiredis' reader raises over bytes that are no reply, or too much of one: nobody else is at work there."""
 TOO_LARGE_WORDS: Final = "its reply announces more than this machine can hold"
 NO_REPLY_WORDS: Final = "sent something that is no reply"
+PUSH_WORDS: Final = "sent a message that nobody subscribed to"
 
 _TEXTS: Final = b"$="
 _CONTAINERS: Final = b"*%~>|"

@@ -1,15 +1,14 @@
 """A client of the town's own server that needs no redis-py, with the part of its face that is of use here.
 
-Importing redis-py takes four times as long as all that a command does, and most of it is for servers elsewhere: those are
-reached by `bounded_client`. What either client does is held by one suite, `tests/contract/test_clients.py`. A method that is
+Importing redis-py takes longer than a whole command may, and most of it is for servers elsewhere: those are reached by
+`bounded_client`. What either client does is held by one suite, `tests/contract/test_clients.py`. A method that is
 not here is redis-py's own, which is then loaded.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, Self, cast
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from ledger import (
     ExecAbortError,
@@ -20,6 +19,7 @@ from ledger import (
     ResponseError,
     WatchError,
 )
+from town.server.client_face import CommandMethods, converted, option
 from town.server.socket_connection import Explain, SocketConnection
 
 if TYPE_CHECKING:
@@ -29,20 +29,16 @@ if TYPE_CHECKING:
 
 
 class SocketPool:
-    """Connections to one socket that nobody uses at the moment; each process has its own."""
+    """Connections to one socket that nobody uses at the moment."""
 
     def __init__(self, path: str, explain: Explain) -> None:
         self._path = path
         self._explain = explain
         self._idle: list[SocketConnection] = []
-        self._owner = os.getpid()
         self.connection_kwargs: Mapping[str, Any] = {"path": path}
 
     def get_connection(self) -> SocketConnection:
         """One that is open and has nothing to be read, for the caller alone. LostConnectionError, OverdueReplyError."""
-        if self._owner != os.getpid():
-            # The parent goes on to use those.
-            self._idle, self._owner = [], os.getpid()
         try:
             connection = self._idle.pop()
         except IndexError:
@@ -62,48 +58,7 @@ class SocketPool:
             connection.disconnect()
 
 
-class _Commands:
-    """The methods for commands: their arguments in the server's order, replies in redis-py's types."""
-
-    def execute_command(self, *command: Any) -> Any:
-        raise NotImplementedError
-
-    # Those whose arguments have names in Python; the others are made of a table below.
-
-    def set(self, name: Any, value: Any, *, px: int | None = None, nx: bool = False) -> Any:
-        return self.execute_command("SET", name, value, *_option("PX", px), *(("NX",) if nx else ()))
-
-    def hset(self, name: Any, key: Any = None, value: Any = None, mapping: Mapping[Any, Any] | None = None) -> Any:
-        pairs = [] if key is None else [key, value]
-        return self.execute_command("HSET", name, *pairs, *_flat((mapping or {}).items()))
-
-    def xadd(self, name: Any, fields: Mapping[Any, Any], id: Any = "*") -> Any:  # noqa: A002 - redis-py's name
-        return self.execute_command("XADD", name, id, *_flat(fields.items()))
-
-    def xrange(self, name: Any, min: Any = "-", max: Any = "+", count: int | None = None) -> Any:  # noqa: A002
-        return self.execute_command("XRANGE", name, min, max, *_option("COUNT", count))
-
-    def xread(self, streams: Mapping[Any, Any], count: int | None = None, block: int | None = None) -> Any:
-        options = (*_option("COUNT", count), *_option("BLOCK", block))
-        return self.execute_command("XREAD", *options, "STREAMS", *streams, *streams.values())
-
-    def zadd(self, name: Any, mapping: Mapping[Any, Any]) -> Any:
-        return self.execute_command("ZADD", name, *_flat((score, member) for member, score in mapping.items()))
-
-    def zinter(self, keys: Mapping[Any, Any] | Sequence[Any], aggregate: str | None = None) -> Any:
-        weights = ("WEIGHTS", *keys.values()) if isinstance(keys, Mapping) else ()
-        return self.execute_command("ZINTER", len(keys), *keys, *weights, *_option("AGGREGATE", aggregate))
-
-    def zrangebylex(self, name: Any, min: Any, max: Any, start: int | None = None, num: int | None = None) -> Any:  # noqa: A002
-        limit = () if start is None or num is None else ("LIMIT", start, num)
-        return self.execute_command("ZRANGEBYLEX", name, min, max, *limit)
-
-    def scan(self, cursor: Any = 0, match: Any = None, count: int | None = None, _type: str | None = None) -> Any:
-        options = (*_option("MATCH", match), *_option("COUNT", count), *_option("TYPE", _type))
-        return self.execute_command("SCAN", cursor, *options)
-
-
-class SocketClient(_Commands):
+class SocketClient(CommandMethods):
     """A client of the server at the socket `path`. Where a connection is lost, `explain` may say why."""
 
     def __init__(self, path: str, explain: Explain) -> None:
@@ -117,7 +72,7 @@ class SocketClient(_Commands):
         connection = self.connection_pool.get_connection()
         try:
             connection.send_command(*command)
-            return _converted(command, connection.read_response())
+            return converted(command, connection.read_response())
         except ResponseError:
             raise
         except BaseException:
@@ -152,7 +107,7 @@ class SocketClient(_Commands):
             yield from found
 
     def _scan_in(self, command: str, name: Any, match: Any, count: int | None) -> Iterator[Any]:
-        options = (*_option("MATCH", match), *_option("COUNT", count))
+        options = (*option("MATCH", match), *option("COUNT", count))
         cursor: Any = "0"
         while cursor != 0:
             cursor, found = self.execute_command(command, name, cursor, *options)
@@ -197,7 +152,7 @@ class SocketScript:
             return self._client.execute_command(*command)
 
 
-class SocketPipeline(_Commands):
+class SocketPipeline(CommandMethods):
     """Many commands at once: as a transaction, or one after another. Between `watch` and `multi` each is asked at once."""
 
     def __init__(self, pool: SocketPool, *, is_transaction: bool) -> None:
@@ -240,7 +195,7 @@ class SocketPipeline(_Commands):
         is_transaction = self._is_transaction or self._is_explicit
         try:
             connection = self._connected()
-            replies = self._transact(connection, commands) if is_transaction else self._run(connection, commands)
+            replies = self._transact(connection, commands) if is_transaction else _exchange(connection, commands)
         except (LostConnectionError, OverdueReplyError) as error:
             raise self._lost(error) from error
         finally:
@@ -250,7 +205,7 @@ class SocketPipeline(_Commands):
                 if isinstance(reply, ResponseError):
                     raise reply
         return [
-            reply if isinstance(reply, Exception) else _converted(command, reply)
+            reply if isinstance(reply, Exception) else converted(command, reply)
             for command, reply in zip(commands, replies, strict=True)
         ]
 
@@ -290,11 +245,17 @@ class SocketPipeline(_Commands):
         try:
             connection.send_command(*command)
             reply = connection.read_response()
+        except ResponseError:
+            raise
         except (LostConnectionError, OverdueReplyError) as error:
             raise self._lost(error) from error
+        except BaseException:
+            # The reply may be on the way; the next user of the connection must not get it.
+            connection.disconnect()
+            raise
         if command[0] in ("WATCH", "UNWATCH"):
             self._is_watching = command[0] == "WATCH"
-        return _converted(command, reply)
+        return converted(command, reply)
 
     def _lost(self, error: RedisError) -> RedisError:
         """With its connection a watch ends, and the transaction was not carried out, or has to be looked for."""
@@ -302,9 +263,6 @@ class SocketPipeline(_Commands):
             return error
         self._is_watching = False
         return WatchError(f"A {type(error).__name__} occurred while watching one or more keys")
-
-    def _run(self, connection: SocketConnection, commands: Sequence[Command]) -> list[Any]:
-        return _exchange(connection, commands)
 
     def _transact(self, connection: SocketConnection, commands: Sequence[Command]) -> list[Any]:
         *queued, replies = _exchange(connection, [("MULTI",), *commands, ("EXEC",)])
@@ -345,114 +303,3 @@ def _sha1(content: bytes) -> str:
     except ImportError:
         from hashlib import sha1  # noqa: PLC0415
     return cast("str", sha1(content).hexdigest())  # noqa: S324 - the name that the server gives a script
-
-
-def _option(name: str, value: Any) -> tuple[Any, ...]:
-    return () if value is None else (name, value)
-
-
-def _flat(arguments: Iterable[Any]) -> list[Any]:
-    """The arguments, those that are lists one after another."""
-    flat: list[Any] = []
-    for argument in arguments:
-        if isinstance(argument, (list, tuple, set, frozenset)):
-            flat += argument
-        else:
-            flat.append(argument)
-    return flat
-
-
-# --- replies in redis-py's types ----------------------------------------------------------------------------------
-
-
-def _converted(command: Command, reply: Any) -> Any:
-    convert = _CONVERSIONS.get(command[0])
-    return reply if convert is None else convert(reply)
-
-
-def _is_ok(reply: Any) -> bool:
-    return bool(reply == b"OK")
-
-
-def _pairs(reply: Any) -> dict[Any, Any]:
-    return dict(zip(reply[::2], reply[1::2], strict=True))
-
-
-def _entries(reply: Any) -> list[tuple[bytes, dict[bytes, bytes]]]:
-    return [(entry_id, _pairs(fields)) for entry_id, fields in reply]
-
-
-def _entry(reply: Any) -> tuple[bytes, dict[bytes, bytes]] | None:
-    return None if reply is None else (reply[0], _pairs(reply[1]))
-
-
-def _stream(reply: Any) -> dict[str, Any]:
-    stream = {name.decode(): value for name, value in _pairs(reply).items()}
-    return stream | {name: _entry(stream.get(name)) for name in ("first-entry", "last-entry")}
-
-
-def _scores(reply: Any) -> list[float | None]:
-    return [None if score is None else float(score) for score in reply]
-
-
-def _information(reply: bytes) -> dict[str, Any]:
-    lines = (line.partition(":") for line in reply.decode().splitlines() if not line.startswith("#"))
-    return {name: _value(value) for name, colon, value in lines if colon}
-
-
-def _value(text: str) -> Any:
-    """A value of INFO: a number, a text, or a table of `name=value,…`."""
-    if "=" in text:
-        pairs = (part.rpartition("=") for part in text.split(",") if part)
-        return {name: _value(value) for name, _, value in pairs}
-    if "," in text:
-        return [_value(part) for part in text.split(",") if part]
-    try:
-        return float(text) if "." in text else int(text)
-    except ValueError:
-        return text
-
-
-_CONVERSIONS: Final[Mapping[str, Callable[[Any], Any]]] = {
-    **dict.fromkeys(("COPY", "HEXISTS", "MSETNX", "RENAMENX"), bool),
-    **dict.fromkeys(
-        ("CONFIG SET", "FLUSHALL", "FLUSHDB", "MSET", "RENAME", "SCRIPT FLUSH", "UNWATCH", "WATCH"), _is_ok
-    ),
-    **dict.fromkeys(("SDIFF", "SMEMBERS", "SUNION"), set),
-    **dict.fromkeys(("XRANGE", "XREVRANGE"), _entries),
-    "CONFIG GET": lambda reply: {name.decode(): value.decode() for name, value in _pairs(reply).items()},
-    "HGETALL": _pairs,
-    "HSCAN": lambda reply: (int(reply[0]), _pairs(reply[1])),
-    "INFO": _information,
-    "PING": lambda reply: reply == b"PONG",
-    "SCAN": lambda reply: (int(reply[0]), reply[1]),
-    "SCRIPT EXISTS": lambda reply: [bool(each) for each in reply],
-    "SCRIPT LOAD": bytes.decode,
-    "SET": lambda reply: None if reply is None else reply == b"OK",
-    "SSCAN": lambda reply: (int(reply[0]), reply[1]),
-    "TIME": lambda reply: (int(reply[0]), int(reply[1])),
-    "XINFO STREAM": _stream,
-    "XREAD": lambda reply: [[name, _entries(entries)] for name, entries in reply or ()],
-    "ZMSCORE": _scores,
-    "ZSCAN": lambda reply: (int(reply[0]), list(zip(reply[1][::2], _scores(reply[1][1::2]), strict=True))),
-    "ZSCORE": lambda reply: None if reply is None else float(reply),
-}
-
-METHODS: Final = """
-    config_get config_set copy dbsize delete dump evalsha exists flushall get hdel hexists hget hgetall hincrby
-    hkeys hlen hmget info lrange memory_usage mget ping pttl rename renamenx rpush sadd scard script_exists
-    script_flush script_load sdiff sismember smembers smismember srandmember srem strlen sunion time type unlink
-    xdel xinfo_stream xlen zcard zmscore zrange zrem zscore
-""".split()  # noqa: SIM905 - a line for each would be the longest part of this file
-"""The methods that are a command of that name and its arguments, lists of them one after another."""
-
-
-def _method(command: str) -> Callable[..., Any]:
-    def ask(self: _Commands, *arguments: Any) -> Any:
-        return self.execute_command(command, *_flat(arguments))
-
-    return ask
-
-
-for _name in METHODS:
-    setattr(_Commands, _name, _method({"delete": "DEL"}.get(_name, _name.replace("_", " ").upper())))

@@ -40,6 +40,7 @@ from town.server.bounds import (
     NO_REPLY_WORDS,
     OWN_REPLY_BYTES_MAX,
     OWN_REPLY_ELEMENTS_MAX,
+    PUSH_WORDS,
     READ_BYTES,
     TOO_LARGE,
     TOO_LARGE_WORDS,
@@ -55,6 +56,8 @@ Explain = Callable[[int | None], StoreUnavailableError | None]
 
 _NOT_ALL: Final = object()
 _LOADING_POLL_SECONDS: Final = 0.05
+# hiredis has it since 3.2.
+_PUSH: Final[Any] = getattr(hiredis, "PushNotification", ())
 _PIECE_BYTES: Final = 64 * 1024
 """Small commands are sent together, in pieces of about this size."""
 _KINDS: Final[dict[str, type[RedisError]]] = {
@@ -198,11 +201,14 @@ class SocketConnection:
     def _is_idle(self) -> bool:
         """Whether it is open, and nothing came that was not read."""
         assert self._socket is not None
+        if self._owner != os.getpid():
+            # The parent goes on to use it, and what comes is the parent's.
+            return False
         self._socket.settimeout(0)
         try:
             self._socket.recv(1, MSG_DONTWAIT)
         except BlockingIOError:
-            return self._owner == os.getpid()
+            return True
         except OSError:
             return False
         return False
@@ -241,6 +247,8 @@ class SocketConnection:
             raise OversizedReplyError(TOO_LARGE_WORDS) from error
         except MISTAKES as error:
             raise InvalidReplyError(NO_REPLY_WORDS) from error
+        if isinstance(reply, _PUSH):
+            raise InvalidReplyError(PUSH_WORDS)
         first = reply[0] if type(reply) is list and reply else reply
         if isinstance(first, LostConnectionError):
             raise first
