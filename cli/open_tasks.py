@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from projections import Board
     from town import Town
 
+LEFT_OUT_NAMED_MAX: Final = 3
 _AT_WORK: Final = (State.RUNNING, State.ASSIGNED)
 
 
@@ -80,8 +81,8 @@ def say_groups(groups: Sequence[OpenGroup]) -> None:
     left_out = [group for group in groups if not group.tasks]
     if left_out:
         total = sum(group.total for group in left_out)
-        names = ", ".join(_name(group) for group in left_out[:3])
-        others = f" and {len(left_out) - 3:,} others" if len(left_out) > 3 else ""
+        names = ", ".join(_name(group) for group in left_out[:LEFT_OUT_NAMED_MAX])
+        others = f" and {len(left_out) - LEFT_OUT_NAMED_MAX:,} others" if len(left_out) > LEFT_OUT_NAMED_MAX else ""
         warn(f"{counted(total, 'task')} of {names}{others} not shown. All: tt tasks --all, one agent's: --agent NAME")
 
 
