@@ -26,8 +26,9 @@ lint: $(VENV)/installed-test ## Check style, types and import rules
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-docs: $(VENV)/installed-test ## Make the command reference from --help
+docs: $(VENV)/installed-test ## Make the command reference from --help, and the table of common command lines
 	$(BIN)/python -m tests.support.cli_reference
+	$(BIN)/python -m tests.support.call_table
 
 lock: $(VENV)/made ## Lock the dependencies; versions that still fit stay, make lock UPGRADE=--upgrade takes the newest
 	$(PYTHON) -m venv $(VENV)/lock

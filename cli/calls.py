@@ -2,7 +2,7 @@
 
 `cli.call_table` is generated from the commands as Typer has them, so nothing is declared twice. Only what means the same to
 Typer beyond doubt is read here. Help, mistakes, options that need a parser, values that begin with a dash: all else is left
-to Typer, so that every message is Typer's own. docs/decisions/0022.
+to Typer, so that every message is Typer's own. docs/decisions/0025.
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ from projections import TaskFilter
 if TYPE_CHECKING:
     from town import Reader, Town
 
+LEFT_OUT_NAMED_MAX: Final = 3
 _AT_WORK: Final = (State.RUNNING, State.ASSIGNED)
 
 
@@ -94,11 +95,10 @@ def say_groups(groups: Sequence[OpenGroup], *, then: Position | None = None) -> 
     left_out = [group for group in groups if not group.tasks]
     if left_out:
         total = sum(group.total for group in left_out)
-        names = ", ".join(_name(group) for group in left_out[:3])
-        others = f" and {len(left_out) - 3:,} others" if len(left_out) > 3 else ""
-        warn(
-            f"{counted(total, 'task')} of {names}{others} not shown. All: tt tasks --all{at}, one agent's: --agent NAME"
-        )
+        names = ", ".join(_name(group) for group in left_out[:LEFT_OUT_NAMED_MAX])
+        others = f" and {len(left_out) - LEFT_OUT_NAMED_MAX:,} others" if len(left_out) > LEFT_OUT_NAMED_MAX else ""
+        hint = f"All: tt tasks --all{at}, one agent's: --agent NAME"
+        warn(f"{counted(total, 'task')} of {names}{others} not shown. {hint}")
 
 
 def _name(group: OpenGroup) -> str:

@@ -64,10 +64,15 @@ class Listing:
         walked = self._walk(sets, wanted, is_newest_first, ids_max=smallest) if is_walked else None
         return (self._intersect(sets, is_newest_first) if walked is None else walked)[offset:last], total
 
-    def outside(self, inside: str, others: Sequence[str]) -> list[str]:
-        """The ids that are in the set `inside` and in none of `others`, in no order. Source: SDIFF."""
+    def outside(self, insides: Sequence[str], others: Sequence[str]) -> list[str]:
+        """The ids that are in any of the sets `insides` and in none of `others`, oldest first. Source: SDIFF, ZMSCORE."""
+        found: list[str] = []
         with redis_errors(self._where):
-            return [task.decode() for task in cast("set[bytes]", self._client.sdiff([inside, *others]))]
+            for inside in insides:
+                found += [task.decode() for task in cast("set[bytes]", self._client.sdiff([inside, *others]))]
+            numbers = cast("list[float | None]", self._client.zmscore(self._created, found)) if found else []
+        order = dict(zip(found, numbers, strict=True))
+        return sorted(order, key=lambda task: (order[task] or 0, task))
 
     def _look(
         self,

@@ -232,17 +232,15 @@ class LiveBoard:
         """
         agents = [self._keys.view(ByAgent.name, agent) for agent in self.count_agents()]
         states = State if wanted.state is None else [wanted.state]
-        ids = [task for state in states for task in self._listing.outside(self._keys.view(ByState.name, state), agents)]
-        found = sorted(
-            (task for task in self.get_listed(ids) if wanted.matches(task)),
-            key=lambda task: (task.number, task.id),
-            reverse=wanted.is_newest_first,
-        )
+        ids = self._listing.outside([self._keys.view(ByState.name, state) for state in states], agents)
+        found = [task for task in self.get_listed(ids) if wanted.matches(task)]
         if wanted == TaskFilter(state=wanted.state, has_no_agent=True, is_newest_first=wanted.is_newest_first):
             in_states, of_agents = self.count_states(), self.count_agents().values()
             if len(found) != sum(in_states[state] - sum(counts[state] for counts in of_agents) for state in states):
                 key = self._keys.view(Counts.name, "agent")
                 raise ViewsIncompleteError(f"the key {key} does not count every task that an agent has")
+        if wanted.is_newest_first:
+            found.reverse()
         return Page(tuple(found[offset : None if limit is None else offset + limit]), len(found))
 
     def _matching_ids(self, wanted: TaskFilter, offset: int, limit: int | None) -> tuple[list[str], int]:

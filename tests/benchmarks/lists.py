@@ -11,7 +11,7 @@ from typing import Final
 
 from ledger import State
 from projections import LiveBoard, Page, Projector, TaskFilter
-from tests.benchmarks.measure import EVENTS_PER_TASK, Figures, Timing, a_bench, fill, medians
+from tests.benchmarks.measure import EVENTS_PER_TASK, Bench, Figures, a_bench, fill, medians
 from tests.benchmarks.measure import main as measure
 
 EVENTS = 400_000
@@ -30,23 +30,27 @@ FILTERS: Final = {
 
 
 def run(events: int, runs: int) -> Figures:
-    """How long a page takes in both towns, and how many times as long in the large one."""
+    """How long a page takes in both towns, and how many times as long in the large one; the towns take turns."""
     sizes = (SMALL_TOWN_TASKS, events // EVENTS_PER_TASK)
-    small, large = (_timings(tasks, runs) for tasks in sizes)
+    with a_bench() as small, a_bench() as large:
+        boards = [_board(bench, tasks) for bench, tasks in zip((small, large), sizes, strict=True)]
+        works = {
+            f"{name} {size}": partial(_pages, board, wanted)
+            for name, wanted in FILTERS.items()
+            for size, board in zip(("small", "large"), boards, strict=True)
+        }
+        timings = medians(runs, works)
     figures: Figures = {"tasks": sizes[1]}
     for name in FILTERS:
-        figures[f"{name}, ms in {sizes[0]:,} tasks"] = small[name].wall * 1_000 / PAGES_IN_A_TURN
-        figures[f"{name}, ms in {sizes[1]:,} tasks"] = large[name].wall * 1_000 / PAGES_IN_A_TURN
-        figures[f"{name}, large / small"] = large[name].wall / small[name].wall
+        in_small, in_large = (timings[f"{name} {size}"].wall * 1_000 / PAGES_IN_A_TURN for size in ("small", "large"))
+        figures |= {f"{name}, ms": in_large, f"{name}, large / small": in_large / in_small}
     return figures
 
 
-def _timings(tasks: int, runs: int) -> dict[str, Timing]:
-    with a_bench() as bench:
-        fill(bench.store, tasks=tasks)
-        Projector(bench.client, bench.keys).catch_up()
-        board = LiveBoard(bench.client, bench.keys)
-        return medians(runs, {name: partial(_pages, board, wanted) for name, wanted in FILTERS.items()})
+def _board(bench: Bench, tasks: int) -> LiveBoard:
+    fill(bench.store, tasks=tasks)
+    Projector(bench.client, bench.keys).catch_up()
+    return LiveBoard(bench.client, bench.keys)
 
 
 def _pages(board: LiveBoard, wanted: TaskFilter) -> list[Page]:

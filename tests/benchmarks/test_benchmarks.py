@@ -7,12 +7,13 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from tests.benchmarks import append, fold, live, migrate, push, rebuild, trust
+from tests.benchmarks import append, fold, lists, live, migrate, push, rebuild, start_up, trust
 
 EVENTS = 400
 RATIOS = {
     "fold": ("fold / bare read", "fold / bare read by CPU", "memory, bytes a task"),
     "rebuild": ("rebuild / fold", "rebuild / fold by CPU", "memory, bytes a task"),
+    "lists": ("state, large / small", "state and agent, large / small", "tag, large / small"),
     "live": ("lives events/s", "spread events/s"),
     "migrate": (
         "look, s",
@@ -40,6 +41,7 @@ RATIOS = {
         ("push", push.main),
         ("migrate", migrate.main),
         ("trust", trust.main),
+        ("lists", lists.main),
     ],
 )
 def test_benchmark_prints_its_figures(
@@ -50,6 +52,20 @@ def test_benchmark_prints_its_figures(
     figures = json.loads(capsys.readouterr().out)
     assert set(RATIOS[name]) <= figures.keys()
     assert all(isinstance(figure, int | float) and figure > 0 for figure in figures.values() if figure)
+
+
+def test_start_up_is_measured_without_valgrind_too(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By processor time, which every machine tells; counting instructions takes a minute."""
+    monkeypatch.setattr("shutil.which", lambda _: None)
+    start_up.main(["--events", "4", "--runs", "1", "--json"])
+    figures = json.loads(capsys.readouterr().out)
+    assert [name for name in figures if name.startswith("tt ")] == [
+        f"tt {command} / python -c pass by CPU"
+        for command in ("task show", "task start", "task history", "task list", "tasks", "assign")
+    ]
+    assert all(figure > 1 for figure in figures.values())
 
 
 def test_benchmark_prints_a_line_for_each_figure(capsys: pytest.CaptureFixture[str]) -> None:
