@@ -30,7 +30,7 @@ def full(town: Path) -> Path:
         for version, fact in enumerate(lives, start=1)
     ]
     with Town.open(town, actor="alice") as opened:
-        opened.store.append(events, {task_id(task): 0 for task in range(1, len(facts) + 1)})
+        opened.backend.store.append(events, {task_id(task): 0 for task in range(1, len(facts) + 1)})
     return town
 
 
