@@ -12,7 +12,12 @@ _DASHES: Final = (8, 13, 18, 23)
 
 def is_task_id(text: str) -> bool:
     """Whether a task may have this id: a UUID as every program writes it, in lower case with four dashes."""
-    return are_task_ids([text])
+    return (
+        len(text) == _TASK_ID_CHARS
+        and text[8] == text[13] == text[18] == text[23] == "-"
+        and text.isascii()
+        and text.encode().translate(None, b"0123456789abcdef") == b"-" * len(_DASHES)
+    )
 
 
 def are_task_ids(texts: Sequence[str]) -> bool:

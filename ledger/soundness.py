@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 Value = TypeVar("Value")
 _KEPT_MAX: Final = 4_096
+_AGENTS: Final = frozenset({"agent", "assigned_to"})
 _ADOPTED_TIMES: Final = ("created_at", "updated_at", "started_at", "completed_at")
 
 TEXT_CHARS_SURE: Final = TEXT_BYTES_MAX // 4
@@ -33,7 +34,8 @@ tag_sets: Final[dict[tuple[str, ...], tuple[str, ...]]] = {}
 
 def flaw_of(task: Task | None, recorded: RecordedEvent) -> str | None:
     """What is wrong with an event of a task that is as it was right before it (None: not there); None where a command can make it."""
-    flaw = flaw_in(recorded)
+    # A task that is there has a sound id.
+    flaw = flaw_in(recorded) if task is None else _flaw_of_values(recorded)
     if flaw is not None:
         return flaw
     kind = type(recorded.data)
@@ -52,11 +54,15 @@ def flaw_of(task: Task | None, recorded: RecordedEvent) -> str | None:
 
 def flaw_in(recorded: RecordedEvent) -> str | None:
     """What is wrong with an event by itself, whatever task it meets; None where its values are as commands make them."""
+    if type(recorded.data) is not Unfit and not is_task_id(recorded.task):
+        return "the task's id is no UUID"
+    return _flaw_of_values(recorded)
+
+
+def _flaw_of_values(recorded: RecordedEvent) -> str | None:
     data = recorded.data
     if type(data) is Unfit:
         return data.flaw
-    if not is_task_id(recorded.task):
-        return "the task's id is no UUID"
     return _flaw_of_envelope(recorded) or _flaw_of_data(recorded.task, data)
 
 
@@ -77,12 +83,12 @@ def _flaw_of_envelope(recorded: RecordedEvent) -> str | None:
 def _flaw_of_data(task: str, data: Event) -> str | None:
     for field in data.__struct_fields__:
         value = getattr(data, field)
-        if value is None or (isinstance(value, str) and value in names and field in ("agent", "assigned_to")):
+        if value is None or (field in _AGENTS and value in names) or (field == "tags" and value in tag_sets):
             continue
         flaw = value_flaw(field, value)
         if flaw is not None:
             return flaw
-        if field in ("agent", "assigned_to"):
+        if field in _AGENTS:
             _keep(names, value)
         elif field == "tags":
             _keep(tag_sets, value)

@@ -88,9 +88,12 @@ class ViewEntries:
         followers = self.followers.get(type(recorded.data))
         if followers is None or (before is not None and before.damaged_at is not None):
             return
-        if flaw_of(before, recorded) is not None:
-            return
-        for tally, part_keys in followers:
+        if flaw_of(before, recorded) is None:
+            self.tally_sound(counts, before, recorded)
+
+    def tally_sound(self, counts: Counts, before: Task | None, recorded: RecordedEvent) -> None:
+        """As `tally`, of an event that is known to be no damage, and to come after none."""
+        for tally, part_keys in self.followers.get(type(recorded.data), ()):
             for counted in tally(before, recorded):
                 counts[part_keys[counted.part]][counted.field] += 1
 

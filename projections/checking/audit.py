@@ -99,9 +99,13 @@ class _OutOfLineError(Exception):
 class Audit:
     """Folds a ledger's events onto `board`, and keeps what it finds wrong in `findings`."""
 
-    def __init__(self, store: EventStore, *, observe: Observe | None = None) -> None:
+    def __init__(
+        self, store: EventStore, *, observe: Observe | None = None, observe_sound: Observe | None = None
+    ) -> None:
+        """`observe` is called before each event is folded; `observe_sound` in its place, if given, where that is known to be sound."""
         self._store = store
         self._observe = observe
+        self._observe_sound = observe if observe_sound is None else observe_sound
         self._orphans: dict[str, Last] = {}
         self._meant: dict[str, Task | None] = {}
         """Damaged tasks as they would be had every event of theirs been taken: by that the later ones are judged."""
@@ -210,7 +214,8 @@ class Audit:
 
     def _take_sound(self, events: Sequence[RecordedEvent]) -> int:
         """Fold the events up to the first that does not follow what came before it; how many those were."""
-        observe, removed, orphans, taken = self._observe, self.board.removed, self._orphans, 0
+        observe_any, observe_sound = self._observe, self._observe_sound
+        removed, orphans, taken = self.board.removed, self._orphans, 0
 
         def check(before: Task | None, recorded: RecordedEvent) -> None:
             nonlocal taken
@@ -222,7 +227,8 @@ class Audit:
             if not follows:
                 raise _OutOfLineError
             taken += 1
-            self._judge(before, recorded)
+            is_sound = self._judge(before, recorded)
+            observe = observe_sound if is_sound else observe_any
             if observe is not None:
                 observe(before, recorded)
 
@@ -274,27 +280,32 @@ class Audit:
         if self._observe is not None:
             self._observe(before, recorded)
 
-    def _judge(self, before: Task | None, recorded: RecordedEvent) -> None:
-        """Tell of an event that no command can make, whatever came before it; `before` is the task as the board has it."""
+    def _judge(self, before: Task | None, recorded: RecordedEvent) -> bool:
+        """Tell of an event that no command can make, whatever came before it; `before` is the task as the board has it.
+
+        Whether it is sound, and all that came before it.
+        """
         task = recorded.task
         if task in self._meant:
             before = self._meant[task]
         elif task in self._unmade and type(recorded.data) not in CREATIONS:
             # What follows from a creation that is damage is no damage of its own.
             self._tell(recorded, flaw_in(recorded))
-            return
+            return False
         is_unsure = task in self._unsure
         flaw = flaw_in(recorded) if is_unsure else flaw_of(before, recorded)
         self._tell(recorded, flaw or self._circle_of(recorded))
         if flaw is None and task not in self._meant:
             self._unmade.discard(task)
-        elif before is None and flaw is not None:
+            return not is_unsure
+        if before is None and flaw is not None:
             if recorded.type in _CREATION_TYPES:
                 self._unmade.add(task)
         else:
             says_what_was_meant = flaw_in(recorded) is None and type(recorded.data) not in CREATIONS
             (self._unsure.discard if says_what_was_meant else self._unsure.add)(task)
             self._meant[task] = _as_meant(before, recorded)
+        return False
 
     def _circle_of(self, recorded: RecordedEvent) -> str | None:
         """What is wrong where an event puts its task below itself; only who has all tasks can see that."""

@@ -144,6 +144,8 @@ class Comparison:
         self._counts: Counts = defaultdict(Counter)
         self.observe: Observe = partial(self._entries.tally, self._counts)
         """Counts an event in the views that follow events; to be called right before it is folded."""
+        self.observe_sound: Observe = partial(self._entries.tally_sound, self._counts)
+        """As `observe`, for an event that is known to be no damage, and to come after none."""
         self.board = Board() if board is None else board
 
     # --- following the checkpoint ------------------------------------------------------------------------------
