@@ -108,6 +108,7 @@ from ledger.recorded_event import (
 )
 from ledger.redis_errors import ExplainedConnectionError, OversizedReplyError, redis_errors
 from ledger.reply_shapes import UnfitReplyError, fits, is_yes, name_of
+from ledger.run_mark import HOST_CHARS_MAX, RUN_CHARS, RunMark
 from ledger.soundness import flaw_in, flaw_of
 from ledger.state import State
 from ledger.task import Task, evolve, evolve_known, fold
@@ -120,6 +121,8 @@ __all__ = [
     "BEGINNING",
     "CREATIONS",
     "EVENT_CLASSES",
+    "HOST_CHARS_MAX",
+    "RUN_CHARS",
     "STATES",
     "TEXT_BYTES_MAX",
     "TIME_MS_MAX",
@@ -171,6 +174,7 @@ __all__ = [
     "ReopenTask",
     "ReplyTooLargeError",
     "RequeueTask",
+    "RunMark",
     "SequenceGapError",
     "SnapshotDamagedError",
     "Source",

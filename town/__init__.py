@@ -64,7 +64,7 @@ from town.reading.wait import Waited
 from town.repair.mend import AffectedTask, Loss, LostEvent, LostEvents, MendedTown
 from town.repair.repairing import BEHIND_FILE, EVENTS_FILE, Repair, RepairPlan, opened_repair
 from town.runs.reclaim import LostTask
-from town.runs.run_mark import RunMark
+from town.runs.run_mark import new_mark
 from town.server.connection import Connection, connect, server_url
 from town.server.durability import Durability
 from town.server.own_server import EmbeddedServer
@@ -147,7 +147,6 @@ __all__ = [
     "RepairPlan",
     "RepairRefusedError",
     "RunListener",
-    "RunMark",
     "RunReport",
     "RunUnfinishedError",
     "Runner",
@@ -186,6 +185,7 @@ __all__ = [
     "look_at_trust",
     "make_plan_file",
     "name_ledger",
+    "new_mark",
     "opened_repair",
     "parse_moment",
     "read_plan_file",

@@ -44,7 +44,7 @@ from town import (
 from town.agents.output_tail import STDERR_BYTES_MAX
 from town.agents.run_log import LOG_BYTES_MAX, LOG_END_BYTES_MAX
 from town.runs.heartbeat import BEAT_SECONDS, HEARTBEAT_MS
-from town.runs.run_mark import RunMark
+from town.runs.run_mark import mark_of
 
 AGENTS = 20
 stress = [pytest.mark.stress, pytest.mark.skipif(not os.environ.get("TT_STRESS"), reason="long; TT_STRESS=1 runs it")]
@@ -285,7 +285,7 @@ def test_killed_runner_loses_its_task_once_and_another_does_it(place: Place, tmp
         assert 0 < place.client.pttl(key) <= HEARTBEAT_MS
         assert place.town.lost_tasks() == []
         place.lose_heartbeats()
-    mark = RunMark.parse(place.events(task)[-1].reason)
+    mark = mark_of(place.events(task))
     assert mark is not None
     assert mark.process == runner.process.pid
     assert [lost.mark for lost in place.town.lost_tasks()] == [mark]

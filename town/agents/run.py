@@ -20,6 +20,7 @@ from ledger import (
     Event,
     EventStore,
     RecordedEvent,
+    RunMark,
     StoreUnavailableError,
     Task,
     TaskAssigned,
@@ -39,7 +40,6 @@ from town.agents.program import Ended, Ending, EndReason, follow_program, start_
 from town.agents.run_log import RunLog
 from town.errors import ProgramNotStartedError, RunUnfinishedError
 from town.runs.heartbeat import Heartbeat
-from town.runs.run_mark import RunMark
 from town.town import Town
 from town.writer import DECIDE_ATTEMPTS_MAX
 
@@ -116,7 +116,7 @@ class Run:
         self._mark = mark
         self._heartbeat = heartbeat
         self._instructions = instructions
-        self._log = RunLog(town.folder, task=task.id, run=mark.run)
+        self._log = RunLog(town.folder, task=task.id, run=mark.id)
         self._begun_at = time.monotonic()
 
     def work(self, lifeline: Lifeline) -> RunReport:
@@ -253,7 +253,7 @@ class Run:
         report = RunReport(
             town=self._town.name,
             agent=self._instructions.agent,
-            run=self._mark.run,
+            run=self._mark.id,
             outcome=outcome,
             task=self._task,
             words=words,

@@ -18,7 +18,7 @@ from town.agents.program import GRACE_SECONDS, Ending, EndReason
 from town.agents.run import SERVER_WAIT_SECONDS, Instructions, Run, RunListener, RunReport
 from town.errors import ProgramNotFoundError, RunUnfinishedError
 from town.runs.heartbeat import Heartbeat
-from town.runs.run_mark import RunMark
+from town.runs.run_mark import new_mark
 from town.town import Town
 
 IDLE_BLOCK_MS: Final = 300
@@ -112,10 +112,10 @@ class Runner:
     def _work_once(self, town: Town, lifeline: Lifeline) -> tuple[RunReport | None, Position]:
         """Take a task and work on it; None where there is none as of the position."""
         position = town.catch_up()
-        mark = RunMark.new()
+        mark = new_mark()
         connection = town.connection
         words = f"{self._instructions.agent}: {mark}"
-        heartbeat = Heartbeat(connection.client, town.keys, run=mark.run, words=words, where=connection.where)
+        heartbeat = Heartbeat(connection.client, town.keys, run=mark.id, words=words, where=connection.where)
         task = self._claimer.take(town, mark, heartbeat)
         if task is None:
             heartbeat.stop()

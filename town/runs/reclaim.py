@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, cast
 
 from msgspec import Struct
 
-from ledger import EventStore, Keys, RequeueTask, State, Task, WrongExpectedVersionError, redis_errors
+from ledger import EventStore, Keys, RequeueTask, RunMark, State, Task, WrongExpectedVersionError, redis_errors
 from projections import LiveBoard, TaskFilter
 from town.runs.heartbeat import is_beating
-from town.runs.run_mark import RunMark, mark_of
+from town.runs.run_mark import mark_of
 from town.writer import Receipt, Writer
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class Reclaimer:
         if mark is None or history[-1].version != task.version:
             # Started by hand, or changed since the page was read.
             return None
-        if is_beating(self._client, self._keys, mark.run, where=self._where):
+        if is_beating(self._client, self._keys, mark.id, where=self._where):
             return None
         return LostTask(task, mark, max(now_ms - (task.started_at_ms or now_ms), 0))
 
