@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 
 RUN_CHARS: Final = 12
 HOST_CHARS_MAX: Final = 64
-PROCESS_MAX: Final = 2**31 - 1
+_PROCESS_MAX: Final = 2**31 - 1
 
 _HOST: Final = rf"[A-Za-z0-9._-]{{1,{HOST_CHARS_MAX}}}"
 _ID: Final = rf"[0-9a-f]{{{RUN_CHARS}}}"
@@ -21,7 +21,7 @@ class RunMark(Struct, frozen=True, gc=False):
 
     id: Annotated[str, Meta(pattern=rf"\A{_ID}\Z")]
     host: Annotated[str, Meta(pattern=rf"\A{_HOST}\Z")]
-    process: Annotated[int, Meta(ge=1, le=PROCESS_MAX)]
+    process: Annotated[int, Meta(ge=1, le=_PROCESS_MAX)]
 
     @classmethod
     def parse(cls, words: str | None) -> Self | None:
@@ -30,7 +30,7 @@ class RunMark(Struct, frozen=True, gc=False):
         Only the reason of a `task.started` of schema 1 is read so: later ones have the run as a field.
         """
         found = _WORDS.fullmatch(words or "")
-        if found is None or int(found["process"]) > PROCESS_MAX:
+        if found is None or int(found["process"]) > _PROCESS_MAX:
             return None
         return cls(found["id"], found["host"], int(found["process"]))
 
