@@ -11,6 +11,7 @@ from cli.text import ICONS, event_number, local_time, name_of, short_id, visible
 from ledger import (
     Change,
     RecordedEvent,
+    RunMark,
     State,
     Step,
     Task,
@@ -23,6 +24,7 @@ from ledger import (
     TaskFailed,
     TaskMoved,
     TaskNoted,
+    TaskStarted,
     TaskTagged,
 )
 
@@ -184,6 +186,8 @@ def _step_row(step: Step) -> list[Cell]:
     recorded = step.event
     changes = "  ".join(change_words(change) for change in step.changes)
     note = visible(recorded.data.text) if isinstance(recorded.data, TaskNoted) else ""
+    if isinstance(recorded.data, TaskStarted) and recorded.data.run is not None:
+        changes += f"  {visible(str(recorded.data.run))}"
     return [
         event_number(recorded.position),
         local_time(recorded.position.time),
@@ -214,7 +218,7 @@ def agent_rows(agents: dict[str, dict[State, int]], backlog: int) -> tuple[list[
     return columns, rows
 
 
-def _details(recorded: RecordedEvent) -> str:
+def _details(recorded: RecordedEvent) -> str:  # noqa: PLR0911 - a line for each fact
     match recorded.data:
         case (
             TaskCreated(description=text)
@@ -229,6 +233,8 @@ def _details(recorded: RecordedEvent) -> str:
             return visible(text or "")
         case TaskTagged(added=added, removed=removed):
             return visible(" ".join(_signed("+", added) + _signed("-", removed)))
+        case TaskStarted(run=RunMark() as run):
+            return visible(str(run))
         case TaskMoved(parent_id=parent):
             return "to the top" if parent is None else f"below {short_id(parent)}"
         case _:

@@ -132,6 +132,7 @@ if TYPE_CHECKING:
     )
     from ledger.redis_errors import ExplainedConnectionError, redis_errors
     from ledger.reply_shapes import fits, is_id, is_yes, name_of
+    from ledger.run_mark import HOST_CHARS_MAX, RUN_CHARS, RunMark
     from ledger.soundness import flaw_in, flaw_of
     from ledger.state import State
     from ledger.task import Task, evolve, evolve_known, fold
@@ -144,6 +145,8 @@ __all__ = [
     "BEGINNING",
     "CREATIONS",
     "EVENT_CLASSES",
+    "HOST_CHARS_MAX",
+    "RUN_CHARS",
     "STATES",
     "TEXT_BYTES_MAX",
     "TIME_MS_MAX",
@@ -207,6 +210,7 @@ __all__ = [
     "ReplyTooLargeError",
     "RequeueTask",
     "ResponseError",
+    "RunMark",
     "SequenceGapError",
     "SnapshotDamagedError",
     "Source",
@@ -330,6 +334,7 @@ open_front_door(
         "recorded_event": "Entry NewEvent RecordedEvent decode_event decode_events encode_event read_event record",
         "redis_errors": "ExplainedConnectionError redis_errors",
         "reply_shapes": "fits is_id is_yes name_of",
+        "run_mark": "HOST_CHARS_MAX RUN_CHARS RunMark",
         "soundness": "flaw_in flaw_of",
         "state": "State",
         "task": "Task evolve evolve_known fold",

@@ -12,7 +12,21 @@ from ledger.recorded_event import RecordedEvent
 from ledger.soundness import flaw_in, flaw_of
 from ledger.task import Task, evolve_known, in_order
 
-_COMPARED: Final = ("description", "state", "assigned_to", "result", "parent_id", "tags", "alias")
+_NOT_COMPARED: Final = frozenset(
+    {
+        "id",
+        "version",
+        "at",
+        "number",
+        "damaged_at",
+        "created_at_ms",
+        "updated_at_ms",
+        "started_at_ms",
+        "completed_at_ms",
+    }
+)
+_COMPARED: Final = tuple(field for field in Task.__struct_fields__ if field not in _NOT_COMPARED)
+"""Every other field of a task, so that a new one shows in histories unasked."""
 
 Value = str | tuple[str, ...] | None
 

@@ -7,6 +7,7 @@ value does not fit.
 from __future__ import annotations
 
 from ledger.errors import InvalidValueError
+from ledger.run_mark import RunMark
 from ledger.values import Checked
 
 
@@ -40,9 +41,10 @@ class ClaimTask(Command, frozen=True, kw_only=True):
 
 
 class StartTask(Command, frozen=True, kw_only=True):
-    """Begin to work; with `agent`, a pending task is assigned to it first."""
+    """Begin to work; with `agent`, a pending task is assigned to it first. `run` is that of the runner that begins."""
 
     agent: str | None = None
+    run: RunMark | None = None
 
 
 class CompleteTask(Command, frozen=True, kw_only=True):

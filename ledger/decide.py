@@ -55,6 +55,7 @@ from ledger.events import (
     TaskStarted,
     TaskTagged,
 )
+from ledger.run_mark import RunMark
 from ledger.state import State
 from ledger.task import Task
 from ledger.transitions import STATES
@@ -108,7 +109,7 @@ def _claim(task: Task, command: ClaimTask) -> list[Event]:
 
 def _start(task: Task, command: StartTask) -> list[Event]:
     _require_open(task, TaskAssigned)
-    return _lead_to_running(task, command.agent, "start")
+    return _lead_to_running(task, command.agent, "start", command.run)
 
 
 def _complete(task: Task, command: CompleteTask) -> list[Event]:
@@ -183,17 +184,17 @@ def _remove(task: Task, command: RemoveTask) -> list[Event]:
     return [TaskRemoved()]
 
 
-def _lead_to_running(task: Task, agent: str | None, action: str) -> list[Event]:
+def _lead_to_running(task: Task, agent: str | None, action: str, run: RunMark | None = None) -> list[Event]:
     """What comes before `action`, so that the ledger shows an open task assigned and started."""
     if agent is not None:
         _require_holder(task, agent)
         if task.holder is None:
             # A record may be adopted as assigned or running, and nobody has it.
-            return [TaskAssigned(agent), TaskStarted()]
+            return [TaskAssigned(agent), TaskStarted(run)]
     if task.state in STATES[TaskCompleted]:
         return []
     if task.state in STATES[TaskStarted]:
-        return [TaskStarted()]
+        return [TaskStarted(run)]
     raise TaskUnassignedError(task.id, action)
 
 

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Final, Literal
 
 from msgspec import Struct
 
+from ledger.run_mark import RunMark
 from ledger.state import State
 
 
@@ -59,9 +60,11 @@ class TaskAssigned(Event, frozen=True, gc=False):
 
 
 class TaskStarted(Event, frozen=True, gc=False):
-    """The agent began to work."""
+    """The agent began to work; `run` is the run of the runner that did it, None where somebody did it by hand."""
 
     type: ClassVar[str] = "task.started"
+    schema: ClassVar[int] = 2
+    run: RunMark | None = None
 
 
 class TaskCompleted(Event, frozen=True, gc=False):

@@ -16,11 +16,12 @@ from msgspec import Meta, Struct
 from msgspec.structs import force_setattr
 
 from ledger.errors import EventDecodingError, NewerSchemaError, UnknownEventError
-from ledger.events import EVENT_CLASSES, Event, Unfit
+from ledger.events import EVENT_CLASSES, Event, TaskStarted, Unfit
 from ledger.identity import are_task_ids, is_task_id
 from ledger.json_problems import json_problem
 from ledger.position import BEGINNING, Position, ms_of
 from ledger.reply_shapes import split_ids
+from ledger.run_mark import RunMark
 from ledger.times import TIME_MS_MAX, format_ms, to_ms
 from ledger.upcasters import upcast
 
@@ -105,6 +106,23 @@ def _recorded_class(event_class: type[Event]) -> type[RecordedEvent]:
     return cast("type[RecordedEvent]", recorded)
 
 
+class _RecordedStart(RecordedEvent, frozen=True, kw_only=True, tag="task.started", gc=False):
+    """A `task.started` of either schema, lifted as it is decoded.
+
+    Towns hold as many of schema 1 as they have tasks; on the slow way each would take its whole batch with it.
+    """
+
+    data: TaskStarted
+    schema: Literal[1, 2]
+
+    def __post_init__(self) -> None:
+        if self.schema == 1:
+            run = None if self.reason is None else RunMark.parse(self.reason)
+            force_setattr(self, "schema", TaskStarted.schema)
+            if run is not self.data.run:
+                force_setattr(self, "data", TaskStarted(run))
+
+
 _SCHEMAS: Final = {event_class.type: event_class.schema for event_class in EVENT_CLASSES}
 # Deeply nested JSON ends the decoder with a RecursionError.
 _NOT_JSON: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
@@ -113,7 +131,9 @@ _NOT_JSON: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 @cache
 def _decoder() -> "msgspec.json.Decoder[RecordedEvent]":
     """The one decoder; made where an event is read first, because it takes as long as a third of the interpreter's start."""
-    any_recorded: Any = Union[tuple(_recorded_class(event_class) for event_class in EVENT_CLASSES)]  # noqa: UP007 - made at run time
+    any_recorded: Any = Union[  # noqa: UP007 - made at run time
+        tuple(_RecordedStart if each is TaskStarted else _recorded_class(each) for each in EVENT_CLASSES)
+    ]
     return msgspec.json.Decoder(any_recorded)
 
 

@@ -130,7 +130,7 @@ def evolve(task: Task | None, recorded: RecordedEvent) -> Task | None:  # noqa: 
         task.updated_at_ms = number_of(at.partition("-")[0])
         return task
     if type(data) is TaskStarted:
-        if (not is_plain or task.state is not _TAKES_STARTED) and _is_damage(task, recorded):
+        if (not is_plain or data.run is not None or task.state is not _TAKES_STARTED) and _is_damage(task, recorded):
             return task
         task.state = _RUNNING
         task.started_at_ms = task.updated_at_ms = number_of(at.partition("-")[0])

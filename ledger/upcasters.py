@@ -20,7 +20,15 @@ def upcast_created_v1_v2(data: Data) -> Data:
     return data | {"source": None}
 
 
-UPCASTERS: Final[Mapping[tuple[str, int], Upcaster]] = {("task.created", 1): upcast_created_v1_v2}
+def upcast_started_v1_v2(_data: Data) -> Data:
+    """Schema 2 has the run; schema 1 has it in the words of the reason, which `recorded_event` reads as it decodes."""
+    return {"run": None}
+
+
+UPCASTERS: Final[Mapping[tuple[str, int], Upcaster]] = {
+    ("task.created", 1): upcast_created_v1_v2,
+    ("task.started", 1): upcast_started_v1_v2,
+}
 
 
 def upcast(

@@ -9,6 +9,7 @@ from msgspec import Struct
 from msgspec.structs import force_setattr
 
 from ledger.errors import InvalidValueError
+from ledger.run_mark import RunMark
 
 TEXT_BYTES_MAX: Final = 64 * 1024
 NAME_CHARS_MAX: Final = 128
@@ -53,6 +54,13 @@ def check_tags(tags: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted({check_tag(tag) for tag in tags}))
 
 
+def check_run(run: RunMark) -> RunMark:
+    """A run as a runner makes it; no other one can be stored."""
+    if RunMark.parse(str(run)) != run:
+        raise InvalidValueError("run", "is not as a runner makes it", "Take one from `new_mark()`.")
+    return run
+
+
 _RULES: Final[Mapping[str, Callable[[Any], object]]] = {
     "description": lambda value: check_text(value, "description"),
     "result": lambda value: check_text(value, "result"),
@@ -63,6 +71,7 @@ _RULES: Final[Mapping[str, Callable[[Any], object]]] = {
     "agent": lambda value: check_name(value, "agent name"),
     "assigned_to": lambda value: check_name(value, "agent name"),
     "alias": lambda value: check_name(value, "alias"),
+    "run": check_run,
     "tags": check_tags,
     "added": check_tags,
     "removed": check_tags,

@@ -80,7 +80,7 @@ if TYPE_CHECKING:
     from town.repair.mend import AffectedTask, Loss, LostEvent, LostEvents, MendedTown
     from town.repair.repairing import BEHIND_FILE, EVENTS_FILE, Repair, RepairPlan, opened_repair
     from town.runs.reclaim import LostTask
-    from town.runs.run_mark import RunMark
+    from town.runs.run_mark import new_mark
     from town.server.connection import Connection, connect, server_url
     from town.server.durability import Durability, read_durability
     from town.server.own_server import EmbeddedServer
@@ -165,7 +165,6 @@ __all__ = [
     "RepairPlan",
     "RepairRefusedError",
     "RunListener",
-    "RunMark",
     "RunReport",
     "RunUnfinishedError",
     "Runner",
@@ -204,6 +203,7 @@ __all__ = [
     "look_at_trust",
     "make_plan_file",
     "name_ledger",
+    "new_mark",
     "opened_repair",
     "parse_moment",
     "place_of_trust",
@@ -257,7 +257,7 @@ open_front_door(
         "repair.mend": "AffectedTask Loss LostEvent LostEvents MendedTown",
         "repair.repairing": "BEHIND_FILE EVENTS_FILE Repair RepairPlan opened_repair",
         "runs.reclaim": "LostTask",
-        "runs.run_mark": "RunMark",
+        "runs.run_mark": "new_mark",
         "server.connection": "Connection connect server_url",
         "server.durability": "Durability read_durability",
         "server.own_server": "EmbeddedServer",

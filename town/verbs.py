@@ -18,6 +18,7 @@ from ledger import (
     RemoveTask,
     ReopenTask,
     RequeueTask,
+    RunMark,
     StartTask,
     TagTask,
     Task,
@@ -93,11 +94,12 @@ class Verbs:
         task: str,
         *,
         agent: str | None = None,
+        run: RunMark | None = None,
         reason: str | None = None,
         expected_version: int | None = None,
     ) -> Receipt:
-        """Begin to work; a pending task needs `agent`."""
-        return self._change(task, lambda id_: StartTask(task=id_, agent=agent), reason, expected_version)
+        """Begin to work; a pending task needs `agent`. `run` is that of the runner that begins."""
+        return self._change(task, lambda id_: StartTask(task=id_, agent=agent, run=run), reason, expected_version)
 
     def complete(
         self,

@@ -221,7 +221,7 @@ def _lost_shape(lost: LostTask, now: Task | None, is_moving: bool) -> Shape:
         "task": task_shape(lost.task if now is None else now),
         "is_moved": is_moving and now is not None,
         "agent": lost.task.assigned_to,
-        "runner": {"host": lost.mark.host, "process": lost.mark.process, "run": lost.mark.run},
+        "runner": {"host": lost.mark.host, "process": lost.mark.process, "run": lost.mark.id},
         "age_ms": lost.age_ms,
     }
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.tt import Tt
-from town import RunMark, Town
+from town import Town, new_mark
 
 
 def test_town_and_verbosity_may_stand_before_the_command(tt: Tt, town: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,7 +58,7 @@ def test_reclaim_from_an_agent_leaves_the_others_alone(tt: Tt, town: Path) -> No
     with Town.open(town) as opened:
         for agent in ("ada", "bob"):
             task = opened.create(f"Of {agent}", agent=agent).task.id
-            opened.start(task, agent=agent, reason=str(RunMark.new()))
+            opened.start(task, agent=agent, run=new_mark())
     assert len(tt("reclaim", "--json").json["tasks"]) == 2
     moved = tt("reclaim", "--from", "ada", "--to-backlog", "--json").json["tasks"]
     assert [each["agent"] for each in moved] == ["ada"]

@@ -46,7 +46,7 @@ from town.agents.run_log import LOG_BYTES_MAX, LOG_END_BYTES_MAX
 from town.agents.workplace import Workplace, opened_workplace
 from town.reading.present import Present
 from town.runs.heartbeat import BEAT_SECONDS, HEARTBEAT_MS
-from town.runs.run_mark import RunMark
+from town.runs.run_mark import mark_of
 from town.verbs import Verbs
 
 AGENTS = 20
@@ -288,7 +288,7 @@ def test_killed_runner_loses_its_task_once_and_another_does_it(place: Place, tmp
         assert 0 < place.client.pttl(key) <= HEARTBEAT_MS
         assert place.town.runs.lost_tasks() == []
         place.lose_heartbeats()
-    mark = RunMark.parse(place.events(task)[-1].reason)
+    mark = mark_of(place.events(task))
     assert mark is not None
     assert mark.process == runner.process.pid
     assert [lost.mark for lost in place.town.runs.lost_tasks()] == [mark]

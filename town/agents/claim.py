@@ -14,6 +14,7 @@ from typing import Final
 from ledger import (
     Event,
     RecordedEvent,
+    RunMark,
     State,
     Task,
     TaskAssigned,
@@ -31,7 +32,6 @@ from ledger import (
 from projections import TaskFilter
 from town.agents.workplace import Workplace
 from town.runs.heartbeat import Heartbeat
-from town.runs.run_mark import RunMark
 
 CANDIDATES_MAX: Final = 32
 _BRINGS_WORK: Final[tuple[type[Event], ...]] = (TaskCreated, TaskRequeued, TaskReopened, TaskTagged, TaskMoved)
@@ -74,9 +74,7 @@ class Claimer:
             # Before the task is started: a running task without a heartbeat is a lost one.
             heartbeat.begin()
             try:
-                return town.verbs.start(
-                    task.id, agent=self._agent, reason=str(mark), expected_version=task.version
-                ).task
+                return town.verbs.start(task.id, agent=self._agent, run=mark, expected_version=task.version).task
             except WrongExpectedVersionError:
                 self._has_met_others = True
                 _chance.shuffle(waiting)

@@ -20,6 +20,7 @@ from ledger import (
     Event,
     EventStore,
     RecordedEvent,
+    RunMark,
     StoreUnavailableError,
     Task,
     TaskAssigned,
@@ -40,7 +41,6 @@ from town.agents.run_log import RunLog
 from town.agents.workplace import Workplace, opened_workplace
 from town.errors import ProgramNotStartedError, RunUnfinishedError
 from town.runs.heartbeat import Heartbeat
-from town.runs.run_mark import RunMark
 from town.writer import DECIDE_ATTEMPTS_MAX
 
 FINISH_SECONDS_MAX: Final = 60.0
@@ -116,7 +116,7 @@ class Run:
         self._mark = mark
         self._heartbeat = heartbeat
         self._instructions = instructions
-        self._log = RunLog(town.folder, task=task.id, run=mark.run)
+        self._log = RunLog(town.folder, task=task.id, run=mark.id)
         self._begun_at = time.monotonic()
 
     def work(self, lifeline: Lifeline) -> RunReport:
@@ -257,7 +257,7 @@ class Run:
         report = RunReport(
             town=self._town.backend.name,
             agent=self._instructions.agent,
-            run=self._mark.run,
+            run=self._mark.id,
             outcome=outcome,
             task=self._task,
             words=words,

@@ -19,7 +19,7 @@ from town.agents.run import SERVER_WAIT_SECONDS, Instructions, Run, RunListener,
 from town.agents.workplace import Workplace, opened_workplace
 from town.errors import ProgramNotFoundError, RunUnfinishedError
 from town.runs.heartbeat import Heartbeat
-from town.runs.run_mark import RunMark
+from town.runs.run_mark import new_mark
 
 IDLE_BLOCK_MS: Final = 300
 """How long an idle runner waits for events before it looks whether it is to stop."""
@@ -112,10 +112,10 @@ class Runner:
     def _work_once(self, town: Workplace, lifeline: Lifeline) -> tuple[RunReport | None, Position]:
         """Take a task and work on it; None where there is none as of the position."""
         position = town.backend.upkeep.catch_up()
-        mark = RunMark.new()
+        mark = new_mark()
         backend = town.backend
         words = f"{self._instructions.agent}: {mark}"
-        heartbeat = Heartbeat(backend.client, backend.keys, run=mark.run, words=words, where=backend.where)
+        heartbeat = Heartbeat(backend.client, backend.keys, run=mark.id, words=words, where=backend.where)
         task = self._claimer.take(town, mark, heartbeat)
         if task is None:
             heartbeat.stop()

@@ -11,11 +11,11 @@ from typing import cast
 
 from msgspec import Struct
 
-from ledger import RequeueTask, State, Task, WrongExpectedVersionError, check_name, redis_errors
+from ledger import RequeueTask, RunMark, State, Task, WrongExpectedVersionError, check_name, redis_errors
 from projections import TaskFilter
 from town.backend import Backend
 from town.runs.heartbeat import is_beating
-from town.runs.run_mark import RunMark, mark_of
+from town.runs.run_mark import mark_of
 from town.writer import Receipt, Writer
 
 
@@ -83,7 +83,7 @@ class Reclaimer:
         if mark is None or history[-1].version != task.version:
             # Started by hand, or changed since the page was read.
             return None
-        if is_beating(self._client, self._keys, mark.run, where=self._where):
+        if is_beating(self._client, self._keys, mark.id, where=self._where):
             return None
         return LostTask(task, mark, max(now_ms - (task.started_at_ms or now_ms), 0))
 

@@ -17,6 +17,7 @@ from ledger import (
     OldRecord,
     Position,
     RecordedEvent,
+    RunMark,
     Source,
     State,
     TaskAdopted,
@@ -93,6 +94,10 @@ SAID: Final[dict[str, Event]] = {
     "task.moved-1": TaskMoved(None),
     "task.noted-1": TaskNoted("Half done"),
     "task.removed-1": TaskRemoved(),
+    "task.started-2": TaskStarted(),
+    "task.started-1-run": TaskStarted(RunMark("3f2a9c1e44d0", "build-3", 4711)),
+    "task.started-2-run": TaskStarted(RunMark("3f2a9c1e44d0", "build-3", 4711)),
+    "task.started-2-reason": TaskStarted(),
     "task.created-2-hand": TaskCreated("Write the docs", source=Source.HAND),
     "task.created-2-import": TaskCreated("Write the docs", alias="bd-7", source=Source.IMPORT),
     "task.created-2-no-source": TaskCreated("Write the docs", source=None),
@@ -197,9 +202,9 @@ def test_encode_leaves_out_what_was_not_said() -> None:
     """Optional fields that are absent are not written; the event's data always is."""
     event = an_event(TaskStarted(), command="c")
     assert encode_event(event) == (
-        b'{"type":"task.started","schema":1,"task":"'
+        b'{"type":"task.started","schema":2,"task":"'
         + TASK.encode()
-        + b'","version":1,"actor":"alice","command":"c","data":{}}'
+        + b'","version":1,"actor":"alice","command":"c","data":{"run":null}}'
     )
 
 
