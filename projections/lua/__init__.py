@@ -1,8 +1,7 @@
 """The scripts of this package, a typed wrapper for each."""
 
 from projections.lua.commit import CommitScript
-from projections.lua.keep_copy import KeepCopyScript
 from projections.lua.lease import LeaseScript
 from projections.lua.walk import WalkScript
 
-__all__ = ["CommitScript", "KeepCopyScript", "LeaseScript", "WalkScript"]
+__all__ = ["CommitScript", "LeaseScript", "WalkScript"]

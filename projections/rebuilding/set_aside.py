@@ -21,7 +21,7 @@ from ledger import (
     raise_error,
     redis_errors,
 )
-from projections.lua import KeepCopyScript
+from projections.lua.keep_copy import KeepCopyScript
 from projections.snapshots import is_snapshot
 
 if TYPE_CHECKING:

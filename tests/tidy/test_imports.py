@@ -75,8 +75,8 @@ with Town.open() as town:
     assert town.count_agents()["ada"]
     town.complete(task.id, result="Done")
     assert [branch.task.id for branch in town.tree()] == [task.id]
-    assert not town.verify().findings
-    town.rebuild()
+    assert not town.upkeep.verify().findings
+    town.upkeep.rebuild()
 """
 
 LOADED: Final = {
