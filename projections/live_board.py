@@ -216,7 +216,8 @@ class LiveBoard:
         return {state: number_of(counts.get(state.encode())) for state in State}
 
     def count_agents(self) -> dict[str, dict[State, int]]:
-        """Agent -> how many tasks it has or had in each state; agents sorted, absent states are 0."""
+        """Agent -> how many tasks it has or had in each state; agents sorted, absent states are 0. ViewsIncompleteError."""
+        self._listing.page([], {}, offset=0, limit=0)
         with redis_errors(self._where):
             counts = cast("dict[bytes, bytes]", self._client.hgetall(self._keys.view(Counts.name, "agent")))
         agents: dict[str, dict[State, int]] = {}

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.towns import end_server
 from town import Town
 from town.server.socket_connection import SocketConnection
 
@@ -39,6 +40,7 @@ def town(tmp_path: Path) -> Iterator[Town]:
             verb(town, town.create("a").task.id)
         town.create("a", alias="tt-1")
         yield town
+    end_server(tmp_path / "town")
 
 
 @pytest.fixture
