@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from tests.benchmarks import append, fold, lists, live, migrate, push, rebuild, start_up, trust
+from tests.benchmarks import append, fold, lists, live, migrate, push, rebuild, start_up, trust, verify
 
 EVENTS = 400
 RATIOS = {
@@ -26,8 +26,9 @@ RATIOS = {
         "memory with long records, bytes a task",
     ),
     "push": ("push / append", "push / append and project", "tt sync push / appending program"),
+    "verify": ("verify / fold", "verify / fold by CPU"),
     "trust": ("checks of a command, ms", "checks before a start, ms"),
-    "append": ("append / bare XADD", "create, projected, µs", "history in 100 tasks, µs"),
+    "append": ("append / bare XADD", "create / append", "create, projected, µs", "history in 100 tasks, µs"),
 }
 
 
@@ -41,6 +42,7 @@ RATIOS = {
         ("push", push.main),
         ("migrate", migrate.main),
         ("trust", trust.main),
+        ("verify", verify.main),
         ("lists", lists.main),
     ],
 )
