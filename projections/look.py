@@ -121,9 +121,8 @@ class Looker:
                     prefixes=wanted.prefixes,
                     ids_max=PREFIX_IDS_MAX,
                 )
-            stored = [
-                parse_checkpoint([value or None for value in each]) if each else None for each in seen.checkpoints
-            ]
+            first = parse_checkpoint([value or None for value in seen.checkpoint]) if seen.checkpoint else None
+            stored = [first, *(_other(text, first) for text in seen.others)]
             sound = self._checkpoints.sound(stored)
         except StoreUnavailableError as error:
             if not error.has_refused:
@@ -148,3 +147,17 @@ class Looker:
                 for prefix, found in zip(wanted.prefixes, seen.found, strict=True)
             },
         )
+
+
+def _other(text: bytes, first: Checkpoint | None) -> Checkpoint | None:
+    """A checkpoint from position, schema version and generation between blanks; None where it makes none.
+
+    Nearly always it stands where the `first` one does.
+    """
+    position, _, rest = text.partition(b" ")
+    schema_version, _, generation = rest.partition(b" ")
+    if first is None or position != first.position.encode():
+        return parse_checkpoint([position, schema_version, generation, *[None] * 4]) if text else None
+    if not schema_version.isdigit() or not generation.isdigit():
+        return None
+    return Checkpoint(position=first.position, schema_version=int(schema_version), generation=int(generation))

@@ -14,7 +14,8 @@
 --
 -- Returns {end, last, holder, remaining ms, {{field, …}, …}, {id or '', …}, {{id, …}, …}, {id, head, snapshot, children, …}}
 --   end           the position that the last append gave, and last that of the last entry; '' without a stream
---   fields        of each checkpoint, '' where one is not there; none where the key is no hash
+--   fields        of the snapshots' checkpoint, which is the first, '' where one is not there; none where the key is no hash.
+--                 Of each other one a text, its first three fields between blanks, the third 0 where it is not there; '' without the others
 --   id or ''      of the adopted task with each alias
 --   {id, …}       the ids that begin with each prefix
 --   then          four for each task that was named, has one of the aliases, or is the only one with one of the prefixes
@@ -38,15 +39,17 @@ if redis.call('EXISTS', KEYS[1]) == 1 then
   end
 end
 
-local checkpoints = {}
-for i = 6, #KEYS do
-  local values = redis.pcall('HMGET', KEYS[i], unpack(fields))
-  if values.err then
-    values = {}
-  else
-    for j = 1, #fields do values[j] = text(values[j]) end
-  end
-  checkpoints[#checkpoints + 1] = values
+local first = redis.pcall('HMGET', KEYS[6], unpack(fields))
+if first.err then
+  first = {}
+else
+  for j = 1, #fields do first[j] = text(first[j]) end
+end
+local checkpoints = {first}
+for i = 7, #KEYS do
+  local values = redis.pcall('HMGET', KEYS[i], fields[1], fields[2], fields[3])
+  local is_there = not values.err and values[1] and values[2]
+  checkpoints[#checkpoints + 1] = is_there and values[1] .. ' ' .. values[2] .. ' ' .. (values[3] or '0') or ''
 end
 
 local adopted, has_adopted = {}, #aliases > 0 and redis.call('EXISTS', KEYS[5]) == 1

@@ -41,7 +41,8 @@ class TaskSeen(NamedTuple):
 class Seen(NamedTuple):
     """What the server holds, all of one moment, in the order in which it was asked for.
 
-    `end` and `last` are empty without a stream, and a checkpoint where its key is no hash. `adopted` has the id of the adopted
+    `end` and `last` are empty without a stream. `checkpoint` has the fields of the first one, none where its key is no hash;
+    `others` the first three of each other one between blanks, empty where one of these is not there. `adopted` has the id of the adopted
     task with each alias, else an empty one; `found` the ids that begin with each prefix.
     """
 
@@ -49,7 +50,8 @@ class Seen(NamedTuple):
     last: bytes
     holder: bytes
     remaining_ms: int
-    checkpoints: list[list[bytes]]
+    checkpoint: list[bytes]
+    others: list[bytes]
     adopted: list[bytes]
     found: list[list[bytes]]
     tasks: dict[str, TaskSeen]
@@ -96,7 +98,9 @@ def _understand(reply: object, sizes: tuple[int, int, int], *, fields: int) -> S
             if (
                 all(position == b"" or is_id(position) for position in (end, last))
                 and (len(checkpoints), len(adopted), len(found)) == sizes
-                and all(_are_bytes(each) and len(each) in (0, fields) for each in checkpoints)
+                and _are_bytes(checkpoints[0])
+                and len(checkpoints[0]) in (0, fields)
+                and _are_bytes(checkpoints[1:])
                 and _are_bytes(adopted)
                 and all(map(_are_bytes, found))
                 and len(tasks) % 4 == 0
@@ -111,7 +115,7 @@ def _understand(reply: object, sizes: tuple[int, int, int], *, fields: int) -> S
                         tasks[::4], tasks[1::4], tasks[2::4], tasks[3::4], strict=True
                     )
                 }
-                return Seen(end, last, holder, remaining_ms, checkpoints, adopted, found, seen)
+                return Seen(end, last, holder, remaining_ms, checkpoints[0], checkpoints[1:], adopted, found, seen)
     raise UnfitReplyError("EVALSHA")
 
 
