@@ -1,4 +1,4 @@
-"""A task, and how its events make it: evolve is one step, fold is all of them. Pure.
+"""A task and its fields, and how its events make it: evolve is one step, fold is all of them. Pure.
 
 A fold owns the task it evolves, so `evolve` changes it in place and hands it back.
 """
@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
-from typing import Any, Final
+from enum import StrEnum
+from typing import Any, Final, NamedTuple
 
 from msgspec import Struct
 
@@ -100,6 +101,74 @@ class Task(Struct, kw_only=True, gc=False):
     @property
     def completed_at(self) -> datetime | None:
         return None if self.completed_at_ms is None else from_ms(self.completed_at_ms)
+
+
+# --- the fields as readers know them ---------------------------------------------------------------------------
+
+# A field is written down once, in `Task`, and snapshots, histories, `--json` and the detail view are made from FIELDS, where
+# a new one is unasked. What is written down here is what does not follow from `Task`: the fields of the first snapshots.
+
+
+class Form(StrEnum):
+    """How the JSON has the value of a field."""
+
+    PLAIN = "plain"
+    TIME = "time"
+    """RFC 3339, made from milliseconds since 1970."""
+    POSITION = "position"
+
+
+class Field(NamedTuple):
+    """A field of a task, as readers know it."""
+
+    attribute: str
+    """Its name in `Task`."""
+    name: str
+    """Its name in snapshots, histories and `--json`."""
+    form: Form = Form.PLAIN
+    is_compared: bool = True
+    """Whether a history shows that it changed. Versions and times change with every event, and damage is told by its event."""
+    is_always_there: bool = False
+    """Whether the JSON has it where it is empty, as `null`. A newer field is left out there, so that old snapshots stay good."""
+
+
+def _first(name: str) -> Field:
+    return Field(name, name, is_always_there=True)
+
+
+def _first_time(name: str) -> Field:
+    return Field(f"{name}_ms", name, Form.TIME, is_compared=False, is_always_there=True)
+
+
+_FIRST: Final = (
+    Field("id", "id", is_compared=False, is_always_there=True),
+    _first("description"),
+    _first("state"),
+    _first("assigned_to"),
+    _first_time("created_at"),
+    _first_time("updated_at"),
+    _first_time("started_at"),
+    _first_time("completed_at"),
+    _first("result"),
+    _first("parent_id"),
+    _first("tags"),
+    _first("alias"),
+    Field("version", "version", is_compared=False, is_always_there=True),
+    Field("at", "position", Form.POSITION, is_compared=False, is_always_there=True),
+    Field("damaged_at", "damaged_at", Form.POSITION, is_compared=False),
+)
+"""The fields of the first snapshots, in the order of their JSON."""
+
+UNSHOWN: Final = frozenset({"number"})
+"""The attributes of a task that no reader sees: its place among the tasks of a town, which their snapshots do not hold."""
+
+_KNOWN: Final = UNSHOWN | {field.attribute for field in _FIRST}
+
+FIELDS: Final = (*_FIRST, *(Field(name, name) for name in Task.__struct_fields__ if name not in _KNOWN))
+"""Every field, in the order of the JSON: the first ones, and then newer ones in the order of `Task`."""
+
+
+# --- evolving ----------------------------------------------------------------------------------------------------
 
 
 def evolve(task: Task | None, recorded: RecordedEvent) -> Task | None:  # noqa: C901, PLR0911 - a call less is a tenth of a replay
