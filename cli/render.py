@@ -12,6 +12,7 @@ from ledger import (
     FIELDS,
     Change,
     Field,
+    Form,
     RecordedEvent,
     RunMark,
     State,
@@ -29,6 +30,7 @@ from ledger import (
     TaskStarted,
     TaskTagged,
     Unfit,
+    from_ms,
 )
 
 if TYPE_CHECKING:
@@ -167,7 +169,9 @@ def _label(field: Field) -> str:
 
 def _plain_cell(task: Task, field: Field) -> str | None:
     value = getattr(task, field.attribute)
-    return None if value is None or value == () else _value_words(value)
+    if value is None or value == ():
+        return None
+    return local_time(from_ms(value)) if field.form is Form.TIME else _value_words(value)
 
 
 def event_row(recorded: RecordedEvent, flaw: str | None = None) -> list[Cell]:

@@ -10,9 +10,10 @@ from msgspec import Struct
 
 from ledger.recorded_event import RecordedEvent
 from ledger.soundness import flaw_in, flaw_of
-from ledger.task import FIELDS, Task, evolve_known, in_order
+from ledger.task import FIELDS, Field, Form, Task, evolve_known, in_order
+from ledger.times import format_ms
 
-_COMPARED: Final = tuple((field.name, field.attribute) for field in FIELDS if field.is_compared)
+_COMPARED: Final = tuple(field for field in FIELDS if field.is_compared)
 
 Value = str | tuple[str, ...] | None
 
@@ -49,10 +50,13 @@ def steps(events: Iterable[RecordedEvent]) -> list[Step]:
 
 def compare(before: Task | None, after: Task | None) -> tuple[Change, ...]:
     """The fields that differ; of a task that is not there, every field is empty."""
-    pairs = ((name, _value(before, attribute), _value(after, attribute)) for name, attribute in _COMPARED)
+    pairs = ((field.name, _value(before, field), _value(after, field)) for field in _COMPARED)
     return tuple(Change(name, old, new) for name, old, new in pairs if old != new)
 
 
-def _value(task: Task | None, attribute: str) -> Value:
-    value: Value = getattr(task, attribute, None)
-    return None if value == () else value
+def _value(task: Task | None, field: Field) -> Value:
+    value = getattr(task, field.attribute, None)
+    if value is None or value == ():
+        return None
+    shown: Value = format_ms(value) if field.form is Form.TIME else value
+    return shown

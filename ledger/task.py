@@ -164,7 +164,13 @@ UNSHOWN: Final = frozenset({"number"})
 
 _KNOWN: Final = UNSHOWN | {field.attribute for field in _FIRST}
 
-FIELDS: Final = (*_FIRST, *(Field(name, name) for name in Task.__struct_fields__ if name not in _KNOWN))
+
+def _newer(attribute: str) -> Field:
+    name = attribute.removesuffix("_ms")
+    return Field(attribute, name, Form.PLAIN if name == attribute else Form.TIME)
+
+
+FIELDS: Final = (*_FIRST, *(_newer(attribute) for attribute in Task.__struct_fields__ if attribute not in _KNOWN))
 """Every field, in the order of the JSON: the first ones, and then newer ones in the order of `Task`."""
 
 
