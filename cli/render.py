@@ -12,7 +12,6 @@ from ledger import (
     FIELDS,
     Change,
     Field,
-    Form,
     RecordedEvent,
     RunMark,
     State,
@@ -171,7 +170,7 @@ def _plain_cell(task: Task, field: Field) -> str | None:
     value = getattr(task, field.attribute)
     if value is None or value == ():
         return None
-    return local_time(from_ms(value)) if field.form is Form.TIME else _value_words(value)
+    return local_time(from_ms(value)) if field.form == "time" else _value_words(value)
 
 
 def event_row(recorded: RecordedEvent, flaw: str | None = None) -> list[Cell]:

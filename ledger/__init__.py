@@ -135,7 +135,7 @@ if TYPE_CHECKING:
     from ledger.run_mark import HOST_CHARS_MAX, RUN_CHARS, RunMark
     from ledger.soundness import flaw_in, flaw_of
     from ledger.state import State
-    from ledger.task import FIELDS, UNSHOWN, Field, Form, Task, evolve, evolve_known, fold
+    from ledger.task import FIELDS, UNSHOWN, Field, Task, evolve, evolve_known, fold
     from ledger.times import TIME_MS_MAX, format_ms, from_ms, parse_rfc3339, to_ms
     from ledger.transitions import CREATIONS, STATES
     from ledger.values import TEXT_BYTES_MAX, check_name, check_tag, check_tags, check_text
@@ -178,7 +178,6 @@ __all__ = [
     "ExplainedConnectionError",
     "FailTask",
     "Field",
-    "Form",
     "HeadLostError",
     "HistoryBrokenError",
     "HistoryCircularError",
@@ -341,7 +340,7 @@ open_front_door(
         "run_mark": "HOST_CHARS_MAX RUN_CHARS RunMark",
         "soundness": "flaw_in flaw_of",
         "state": "State",
-        "task": "FIELDS UNSHOWN Field Form Task evolve evolve_known fold",
+        "task": "FIELDS UNSHOWN Field Task evolve evolve_known fold",
         "times": "TIME_MS_MAX format_ms from_ms parse_rfc3339 to_ms",
         "transitions": "CREATIONS STATES",
         "values": "TEXT_BYTES_MAX check_name check_tag check_tags check_text",

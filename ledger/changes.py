@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from ledger.recorded_event import RecordedEvent
 from ledger.soundness import flaw_in, flaw_of
-from ledger.task import FIELDS, Field, Form, Task, evolve_known, in_order
+from ledger.task import FIELDS, Field, Task, evolve_known, in_order
 from ledger.times import format_ms
 
 _COMPARED: Final = tuple(field for field in FIELDS if field.is_compared)
@@ -58,5 +58,5 @@ def _value(task: Task | None, field: Field) -> Value:
     value = getattr(task, field.attribute, None)
     if value is None or value == ():
         return None
-    shown: Value = format_ms(value) if field.form is Form.TIME else value
+    shown: Value = format_ms(value) if field.form == "time" else value
     return shown

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
-from enum import StrEnum
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal
 
 from msgspec import Struct
 
@@ -109,23 +108,15 @@ class Task(Struct, kw_only=True, gc=False):
 # a new one is unasked. What is written down here is what does not follow from `Task`: the fields of the first snapshots.
 
 
-class Form(StrEnum):
-    """How the JSON has the value of a field."""
-
-    PLAIN = "plain"
-    TIME = "time"
-    """RFC 3339, made from milliseconds since 1970."""
-    POSITION = "position"
-
-
-class Field(NamedTuple):
+class Field(Struct, frozen=True):
     """A field of a task, as readers know it."""
 
     attribute: str
     """Its name in `Task`."""
     name: str
     """Its name in snapshots, histories and `--json`."""
-    form: Form = Form.PLAIN
+    form: Literal["plain", "time", "position"] = "plain"
+    """What it is in the JSON: the value itself, RFC 3339 made from milliseconds since 1970, or a position."""
     is_compared: bool = True
     """Whether a history shows that it changed. Versions and times change with every event, and damage is told by its event."""
     is_always_there: bool = False
@@ -137,7 +128,7 @@ def _first(name: str) -> Field:
 
 
 def _first_time(name: str) -> Field:
-    return Field(f"{name}_ms", name, Form.TIME, is_compared=False, is_always_there=True)
+    return Field(f"{name}_ms", name, "time", is_compared=False, is_always_there=True)
 
 
 _FIRST: Final = (
@@ -154,8 +145,8 @@ _FIRST: Final = (
     _first("tags"),
     _first("alias"),
     Field("version", "version", is_compared=False, is_always_there=True),
-    Field("at", "position", Form.POSITION, is_compared=False, is_always_there=True),
-    Field("damaged_at", "damaged_at", Form.POSITION, is_compared=False),
+    Field("at", "position", "position", is_compared=False, is_always_there=True),
+    Field("damaged_at", "damaged_at", "position", is_compared=False),
 )
 """The fields of the first snapshots, in the order of their JSON."""
 
@@ -167,7 +158,7 @@ _KNOWN: Final = UNSHOWN | {field.attribute for field in _FIRST}
 
 def _newer(attribute: str) -> Field:
     name = attribute.removesuffix("_ms")
-    return Field(attribute, name, Form.PLAIN if name == attribute else Form.TIME)
+    return Field(attribute, name, "plain" if name == attribute else "time")
 
 
 FIELDS: Final = (*_FIRST, *(_newer(attribute) for attribute in Task.__struct_fields__ if attribute not in _KNOWN))

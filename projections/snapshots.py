@@ -6,38 +6,37 @@ The same task is the same bytes on every machine: fields in one order, times fro
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from types import NoneType
-from typing import TYPE_CHECKING, Any, Final, Union, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from msgspec import Struct
 
-from ledger import FIELDS, Field, Form, Position, SnapshotDamagedError, Task, format_ms, json_problem, parse_rfc3339
+from ledger import FIELDS, Field, Position, SnapshotDamagedError, Task, format_ms, json_problem, parse_rfc3339
 
 NAME: Final = "task"
 SCHEMA_VERSION: Final = 1
 OLD_FIELDS: Final = ("id", "description", "state")
 
 
-_TYPES: Final = get_type_hints(Task)
-_DEFAULTS: Final = {field.name: field.default for field in msgspec.structs.fields(Task)}
+_OR_NONE: Final = " | None"
+
+
+def _type_of(field: Field) -> str:
+    """The type of a field in `Task`, as it is written there: to make types of all of them takes longer than all the rest."""
+    written: str = Task.__annotations__[field.attribute]
+    return written
 
 
 def _is_optional(field: Field) -> bool:
-    return NoneType in get_args(_TYPES[field.attribute])
-
-
-def _type_in_json(field: Field) -> Any:  # noqa: ANN401 - any type
-    """What a field is in the JSON. One that is left out where it is empty is never `null`."""
-    of_task = _TYPES[field.attribute]
-    in_json = of_task if field.form is Form.PLAIN else str | None if _is_optional(field) else str
-    return in_json if field.is_always_there else Union[*(each for each in get_args(in_json) if each is not NoneType)]
+    return _type_of(field).endswith(_OR_NONE)
 
 
 def _in_struct(field: Field) -> tuple[str, Any] | tuple[str, Any, Any]:
-    """A field of the struct: name, type, and for one that may be left out what that means."""
-    declared = (field.name, _type_in_json(field))
-    return declared if field.is_always_there else (*declared, _DEFAULTS[field.attribute])
+    """A field of the struct: name and type, and what it holds where it may be left out. It is never `null` then."""
+    in_json = _type_of(field).removesuffix(_OR_NONE) if field.form == "plain" else "str"
+    if not field.is_always_there:
+        return field.name, in_json, () if in_json.startswith("tuple") else None
+    return field.name, f"{in_json}{_OR_NONE}" if _is_optional(field) else in_json
 
 
 if TYPE_CHECKING:
@@ -46,7 +45,10 @@ if TYPE_CHECKING:
         """The fields of the JSON, in their order. Times are RFC 3339, UTC, milliseconds, `Z`."""
 
 else:
-    Snapshot = msgspec.defstruct("Snapshot", map(_in_struct, FIELDS), module=__name__, frozen=True, omit_defaults=True)
+    # The names of types are looked up in the module.
+    Snapshot = msgspec.defstruct(
+        "Snapshot", map(_in_struct, FIELDS), module=Task.__module__, frozen=True, omit_defaults=True
+    )
 
 _decoder = msgspec.json.Decoder(Snapshot)
 _encoder = msgspec.json.Encoder()
@@ -54,16 +56,16 @@ _encoder = msgspec.json.Encoder()
 
 def _value_in_json(field: Field) -> str:
     value = f"task.{field.attribute}"
-    if field.form is not Form.TIME:
+    if field.form != "time":
         return value
     return f"None if {value} is None else format_ms({value})" if _is_optional(field) else f"format_ms({value})"
 
 
 def _value_in_task(field: Field) -> str:
     value = f"fields.{field.name}"
-    if field.form is Form.PLAIN:
+    if field.form == "plain":
         return value
-    parsed = f"parse_rfc3339({value})" if field.form is Form.TIME else f"str(Position.parse({value}))"
+    parsed = f"parse_rfc3339({value})" if field.form == "time" else f"str(Position.parse({value}))"
     return f"None if {value} is None else {parsed}" if _is_optional(field) else parsed
 
 
