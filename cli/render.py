@@ -9,7 +9,9 @@ from cli.output import STATE_STYLES, Cell
 from cli.styled import Styled
 from cli.text import ICONS, event_number, local_time, name_of, short_id, visible
 from ledger import (
+    FIELDS,
     Change,
+    Field,
     RecordedEvent,
     RunMark,
     State,
@@ -26,6 +28,8 @@ from ledger import (
     TaskNoted,
     TaskStarted,
     TaskTagged,
+    Unfit,
+    from_ms,
 )
 
 if TYPE_CHECKING:
@@ -117,7 +121,7 @@ def _progress_words(branch: Branch) -> str:
 
 
 def task_fields(task: Task, *, parent: Task | None = None) -> list[tuple[str, Cell]]:
-    """Every field of one task that holds something."""
+    """Every field of one task that holds something; those that have no words of their own here come last."""
     fields: list[tuple[str, Cell | None]] = [
         ("Task", task.id),
         ("Alias", visible(task.alias) if task.alias else None),
@@ -131,8 +135,42 @@ def task_fields(task: Task, *, parent: Task | None = None) -> list[tuple[str, Ce
         ("Started", local_time(task.started_at) if task.started_at else None),
         ("Ended", local_time(task.completed_at) if task.completed_at else None),
         ("Updated", f"{local_time(task.updated_at)}, version {task.version}, event {event_number(task.position)}"),
+        *((_label(field), _plain_cell(task, field)) for field in FIELDS if field.name not in _WITH_OWN_WORDS),
     ]
     return [(name, value) for name, value in fields if value is not None]
+
+
+_WITH_OWN_WORDS = frozenset(
+    {
+        "id",
+        "alias",
+        "state",
+        "assigned_to",
+        "description",
+        "result",
+        "tags",
+        "parent_id",
+        "created_at",
+        "started_at",
+        "completed_at",
+        "updated_at",
+        "version",
+        "position",
+        "damaged_at",
+    }
+)
+"""The fields that `task_fields` shows in words of their own. Damage is told where the history is shown."""
+
+
+def _label(field: Field) -> str:
+    return field.name.replace("_", " ").capitalize()
+
+
+def _plain_cell(task: Task, field: Field) -> str | None:
+    value = getattr(task, field.attribute)
+    if value is None or value == ():
+        return None
+    return local_time(from_ms(value)) if field.form == "time" else _value_words(value)
 
 
 def event_row(recorded: RecordedEvent, flaw: str | None = None) -> list[Cell]:
@@ -237,8 +275,11 @@ def _details(recorded: RecordedEvent) -> str:  # noqa: PLR0911 - a line for each
             return visible(str(run))
         case TaskMoved(parent_id=parent):
             return "to the top" if parent is None else f"below {short_id(parent)}"
-        case _:
+        case Unfit():
             return ""
+        case data:
+            values = (getattr(data, name) for name in data.__struct_fields__)
+            return "  ".join(_value_words(value) for value in values if value is not None and value != ())
 
 
 def _signed(sign: str, tags: Iterable[str]) -> list[str]:

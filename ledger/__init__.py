@@ -135,7 +135,7 @@ if TYPE_CHECKING:
     from ledger.run_mark import HOST_CHARS_MAX, RUN_CHARS, RunMark
     from ledger.soundness import flaw_in, flaw_of
     from ledger.state import State
-    from ledger.task import Task, evolve, evolve_known, fold
+    from ledger.task import FIELDS, UNSHOWN, Field, Task, evolve, evolve_known, fold
     from ledger.times import TIME_MS_MAX, format_ms, from_ms, parse_rfc3339, to_ms
     from ledger.transitions import CREATIONS, STATES
     from ledger.values import TEXT_BYTES_MAX, check_name, check_tag, check_tags, check_text
@@ -145,6 +145,7 @@ __all__ = [
     "BEGINNING",
     "CREATIONS",
     "EVENT_CLASSES",
+    "FIELDS",
     "HOST_CHARS_MAX",
     "RUN_CHARS",
     "STATES",
@@ -152,6 +153,7 @@ __all__ = [
     "TIME_MS_MAX",
     "TOWN_NAMES_RESERVED",
     "TOWN_NAME_CHARS_MAX",
+    "UNSHOWN",
     "UPGRADE_ADVICE",
     "AppendTooLargeError",
     "AssignTask",
@@ -175,6 +177,7 @@ __all__ = [
     "ExecAbortError",
     "ExplainedConnectionError",
     "FailTask",
+    "Field",
     "HeadLostError",
     "HistoryBrokenError",
     "HistoryCircularError",
@@ -337,7 +340,7 @@ open_front_door(
         "run_mark": "HOST_CHARS_MAX RUN_CHARS RunMark",
         "soundness": "flaw_in flaw_of",
         "state": "State",
-        "task": "Task evolve evolve_known fold",
+        "task": "FIELDS UNSHOWN Field Task evolve evolve_known fold",
         "times": "TIME_MS_MAX format_ms from_ms parse_rfc3339 to_ms",
         "transitions": "CREATIONS STATES",
         "values": "TEXT_BYTES_MAX check_name check_tag check_tags check_text",

@@ -10,23 +10,10 @@ from msgspec import Struct
 
 from ledger.recorded_event import RecordedEvent
 from ledger.soundness import flaw_in, flaw_of
-from ledger.task import Task, evolve_known, in_order
+from ledger.task import FIELDS, Field, Task, evolve_known, in_order
+from ledger.times import format_ms
 
-_NOT_COMPARED: Final = frozenset(
-    {
-        "id",
-        "version",
-        "at",
-        "number",
-        "damaged_at",
-        "created_at_ms",
-        "updated_at_ms",
-        "started_at_ms",
-        "completed_at_ms",
-    }
-)
-_COMPARED: Final = tuple(field for field in Task.__struct_fields__ if field not in _NOT_COMPARED)
-"""Every other field of a task, so that a new one shows in histories unasked."""
+_COMPARED: Final = tuple(field for field in FIELDS if field.is_compared)
 
 Value = str | tuple[str, ...] | None
 
@@ -63,10 +50,13 @@ def steps(events: Iterable[RecordedEvent]) -> list[Step]:
 
 def compare(before: Task | None, after: Task | None) -> tuple[Change, ...]:
     """The fields that differ; of a task that is not there, every field is empty."""
-    pairs = ((field, _value(before, field), _value(after, field)) for field in _COMPARED)
-    return tuple(Change(field, old, new) for field, old, new in pairs if old != new)
+    pairs = ((field.name, _value(before, field), _value(after, field)) for field in _COMPARED)
+    return tuple(Change(name, old, new) for name, old, new in pairs if old != new)
 
 
-def _value(task: Task | None, field: str) -> Value:
-    value: Value = getattr(task, field, None)
-    return None if value == () else value
+def _value(task: Task | None, field: Field) -> Value:
+    value = getattr(task, field.attribute, None)
+    if value is None or value == ():
+        return None
+    shown: Value = format_ms(value) if field.form == "time" else value
+    return shown

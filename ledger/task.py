@@ -1,4 +1,4 @@
-"""A task, and how its events make it: evolve is one step, fold is all of them. Pure.
+"""A task and its fields, and how its events make it: evolve is one step, fold is all of them. Pure.
 
 A fold owns the task it evolves, so `evolve` changes it in place and hands it back.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from msgspec import Struct
 
@@ -100,6 +100,72 @@ class Task(Struct, kw_only=True, gc=False):
     @property
     def completed_at(self) -> datetime | None:
         return None if self.completed_at_ms is None else from_ms(self.completed_at_ms)
+
+
+# --- the fields as readers know them ---------------------------------------------------------------------------
+
+# A field is written down once, in `Task`, and snapshots, histories, `--json` and the detail view are made from FIELDS, where
+# a new one is unasked. What is written down here is what does not follow from `Task`: the fields of the first snapshots.
+
+
+class Field(Struct, frozen=True):
+    """A field of a task, as readers know it."""
+
+    attribute: str
+    """Its name in `Task`."""
+    name: str
+    """Its name in snapshots, histories and `--json`."""
+    form: Literal["plain", "time", "position"] = "plain"
+    """What it is in the JSON: the value itself, RFC 3339 made from milliseconds since 1970, or a position."""
+    is_compared: bool = True
+    """Whether a history shows that it changed. Versions and times change with every event, and damage is told by its event."""
+    is_always_there: bool = False
+    """Whether the JSON has it where it is empty, as `null`. A newer field is left out there, so that old snapshots stay good."""
+
+
+def _first(name: str) -> Field:
+    return Field(name, name, is_always_there=True)
+
+
+def _first_time(name: str) -> Field:
+    return Field(f"{name}_ms", name, "time", is_compared=False, is_always_there=True)
+
+
+_FIRST: Final = (
+    Field("id", "id", is_compared=False, is_always_there=True),
+    _first("description"),
+    _first("state"),
+    _first("assigned_to"),
+    _first_time("created_at"),
+    _first_time("updated_at"),
+    _first_time("started_at"),
+    _first_time("completed_at"),
+    _first("result"),
+    _first("parent_id"),
+    _first("tags"),
+    _first("alias"),
+    Field("version", "version", is_compared=False, is_always_there=True),
+    Field("at", "position", "position", is_compared=False, is_always_there=True),
+    Field("damaged_at", "damaged_at", "position", is_compared=False),
+)
+"""The fields of the first snapshots, in the order of their JSON."""
+
+UNSHOWN: Final = frozenset({"number"})
+"""The attributes of a task that no reader sees: its place among the tasks of a town, which their snapshots do not hold."""
+
+_KNOWN: Final = UNSHOWN | {field.attribute for field in _FIRST}
+
+
+def _newer(attribute: str) -> Field:
+    name = attribute.removesuffix("_ms")
+    return Field(attribute, name, "plain" if name == attribute else "time")
+
+
+FIELDS: Final = (*_FIRST, *(_newer(attribute) for attribute in Task.__struct_fields__ if attribute not in _KNOWN))
+"""Every field, in the order of the JSON: the first ones, and then newer ones in the order of `Task`."""
+
+
+# --- evolving ----------------------------------------------------------------------------------------------------
 
 
 def evolve(task: Task | None, recorded: RecordedEvent) -> Task | None:  # noqa: C901, PLR0911 - a call less is a tenth of a replay

@@ -302,6 +302,18 @@ def test_killed_runner_loses_its_task_once_and_another_does_it(place: Place, tmp
     assert Counter(place.types(task))["completed"] == 1
 
 
+def test_run_forged_in_a_reason_is_no_run(place: Place) -> None:
+    """Whoever writes the words of a runner as a reason is still somebody at work by hand: nothing takes the task from them."""
+    forged = "runner on me, process 1, run 0123456789ab"
+    task = place.town.create("by hand").task
+    place.town.start(task.id, agent="ada", reason=forged)
+    assert place.events(task)[-1].reason == forged
+    assert mark_of(place.events(task)) is None
+    assert place.town.runs.lost_tasks() == []
+    assert place.town.runs.reclaim() == []
+    assert place.town.task(task.id).state is State.RUNNING
+
+
 def test_heartbeat_of_a_killed_runner_ends_by_itself(place: Place, tmp_path: Path) -> None:
     """Nobody deletes or renews the key: its own time-out makes the task lost, and not before.
 
