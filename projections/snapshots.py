@@ -11,7 +11,8 @@ from typing import Final
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from ledger import Position, SnapshotDamagedError, State, Task, format_ms, json_problem, parse_rfc3339
+from ledger import Position, State, Task, format_ms, parse_rfc3339
+from projections.errors import SnapshotDamagedError
 
 NAME: Final = "task"
 SCHEMA_VERSION: Final = 1
@@ -89,6 +90,8 @@ def decode_snapshot(snapshot: bytes, *, key: str) -> Task:
             damaged_at=None if isinstance(fields.damaged_at, UnsetType) else str(Position.parse(fields.damaged_at)),
         )
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError, OverflowError) as error:
+        from ledger import json_problem  # noqa: PLC0415 - for a message only
+
         raise SnapshotDamagedError(key, f"does not hold a snapshot: {json_problem(snapshot, error)}") from error
 
 
