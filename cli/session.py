@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Final, Self
 from cli.exits import Exit
 from cli.output import progress_bar, say, say_abort, warn
 from cli.text import counted, short_id, visible
-from ledger import InvalidValueError, LedgerError, OutdatedProjectionError, Position
+from ledger import InvalidValueError, LedgerError, Position
+from projections import OutdatedProjectionError
 from town import Town, UnfitNameError, name_ledger
 
 if TYPE_CHECKING:

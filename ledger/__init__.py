@@ -51,8 +51,6 @@ if TYPE_CHECKING:
         UPGRADE_ADVICE,
         AppendTooLargeError,
         BackdateRefusedError,
-        CheckpointAheadError,
-        CheckpointMismatchError,
         CommandRejectedError,
         EventDecodingError,
         HeadLostError,
@@ -61,17 +59,10 @@ if TYPE_CHECKING:
         InvalidValueError,
         LedgerDamagedError,
         LedgerError,
-        LossNotAcceptedError,
         MisplacedEventError,
-        NewerProjectionError,
         NewerSchemaError,
-        OutdatedProjectionError,
-        ProjectionError,
-        RebuildAtWorkError,
-        RebuildUnfinishedError,
         ReplyTooLargeError,
         SequenceGapError,
-        SnapshotDamagedError,
         StoreUnavailableError,
         TaskAlreadyExistsError,
         TaskAmbiguousError,
@@ -86,9 +77,7 @@ if TYPE_CHECKING:
         TaskNotInBacklogError,
         TaskUnassignedError,
         UnknownEventError,
-        UnknownProjectionError,
         UpcasterMissingError,
-        ViewsIncompleteError,
         WrongExpectedVersionError,
     )
     from ledger.event_store import APPEND_EVENTS_MAX, EventStore, parse_head
@@ -162,8 +151,6 @@ __all__ = [
     "BusyLoadingError",
     "CancelTask",
     "Change",
-    "CheckpointAheadError",
-    "CheckpointMismatchError",
     "ClaimTask",
     "Command",
     "CommandRejectedError",
@@ -186,26 +173,20 @@ __all__ = [
     "Keys",
     "LedgerDamagedError",
     "LedgerError",
-    "LossNotAcceptedError",
     "LostConnectionError",
     "MisplacedEventError",
     "MoveTask",
     "NewEvent",
-    "NewerProjectionError",
     "NewerSchemaError",
     "NoPermissionError",
     "NoScriptError",
     "NoteTask",
     "OldRecord",
     "OutOfMemoryError",
-    "OutdatedProjectionError",
     "OverdueReplyError",
     "OversizedReplyError",
     "Position",
-    "ProjectionError",
     "ReadOnlyError",
-    "RebuildAtWorkError",
-    "RebuildUnfinishedError",
     "RecordedEvent",
     "RedisError",
     "RemoveTask",
@@ -215,7 +196,6 @@ __all__ = [
     "ResponseError",
     "RunMark",
     "SequenceGapError",
-    "SnapshotDamagedError",
     "Source",
     "StartTask",
     "State",
@@ -252,10 +232,8 @@ __all__ = [
     "Unfit",
     "UnfitReplyError",
     "UnknownEventError",
-    "UnknownProjectionError",
     "UnsendableError",
     "UpcasterMissingError",
-    "ViewsIncompleteError",
     "WatchError",
     "WishedTask",
     "WrongExpectedVersionError",
@@ -313,15 +291,13 @@ open_front_door(
         "commands": "AssignTask CancelTask ClaimTask Command CompleteTask CreateTask DescribeTask FailTask MoveTask "
         "NoteTask RemoveTask ReopenTask RequeueTask StartTask TagTask",
         "decide": "decide",
-        "errors": "UPGRADE_ADVICE AppendTooLargeError BackdateRefusedError CheckpointAheadError CheckpointMismatchError "
-        "CommandRejectedError EventDecodingError HeadLostError HistoryBrokenError HistoryCircularError "
-        "InvalidValueError LedgerDamagedError LedgerError LossNotAcceptedError MisplacedEventError "
-        "NewerProjectionError NewerSchemaError OutdatedProjectionError ProjectionError RebuildAtWorkError "
-        "RebuildUnfinishedError ReplyTooLargeError SequenceGapError SnapshotDamagedError "
+        "errors": "UPGRADE_ADVICE AppendTooLargeError BackdateRefusedError CommandRejectedError EventDecodingError "
+        "HeadLostError HistoryBrokenError HistoryCircularError InvalidValueError LedgerDamagedError "
+        "LedgerError MisplacedEventError NewerSchemaError ReplyTooLargeError SequenceGapError "
         "StoreUnavailableError TaskAlreadyExistsError TaskAmbiguousError TaskCycleError TaskDamagedError "
         "TaskFinishedError TaskHasChildrenError TaskHasOpenChildrenError TaskHeldError TaskNotFinishedError "
-        "TaskNotFoundError TaskNotInBacklogError TaskUnassignedError UnknownEventError UnknownProjectionError "
-        "UpcasterMissingError ViewsIncompleteError WrongExpectedVersionError",
+        "TaskNotFoundError TaskNotInBacklogError TaskUnassignedError UnknownEventError UpcasterMissingError "
+        "WrongExpectedVersionError",
         "event_store": "APPEND_EVENTS_MAX EventStore parse_head",
         "events": "EVENT_CLASSES Event OldRecord Source TaskAdopted TaskAssigned TaskCancelled TaskCompleted "
         "TaskCreated TaskDescribed TaskFailed TaskMoved TaskNoted TaskRemoved TaskReopened TaskRequeued "

@@ -18,7 +18,6 @@ from msgspec.structs import force_setattr
 from ledger.errors import EventDecodingError, NewerSchemaError, UnknownEventError
 from ledger.events import EVENT_CLASSES, Event, TaskStarted, Unfit
 from ledger.identity import are_task_ids, is_task_id
-from ledger.json_problems import json_problem
 from ledger.position import BEGINNING, Position, ms_of
 from ledger.reply_shapes import split_ids
 from ledger.run_mark import RunMark
@@ -283,6 +282,8 @@ def _lift(position: Position, payload: bytes, error: Exception) -> RecordedEvent
     try:
         raw = msgspec.json.decode(payload)
     except _NOT_JSON as not_json:
+        from ledger.json_problems import json_problem  # noqa: PLC0415 - for a message only
+
         raise EventDecodingError(position, f"is not an event: {json_problem(payload, not_json)}") from not_json
     if not isinstance(raw, dict) or not isinstance(raw.get("type"), str) or not isinstance(raw.get("schema"), int):
         raise EventDecodingError(position, "is not an event: it has no `type` and `schema`") from error

@@ -15,6 +15,19 @@ if TYPE_CHECKING:
     from projections.checking.verify import Verification, describe, different_fields, verify
     from projections.checkpoint import REBUILD_ONLINE, Checkpoint, Checkpoints
     from projections.damage import damage_of, damage_of_absent, find_flaws
+    from projections.errors import (
+        CheckpointAheadError,
+        CheckpointMismatchError,
+        LossNotAcceptedError,
+        NewerProjectionError,
+        OutdatedProjectionError,
+        ProjectionError,
+        RebuildAtWorkError,
+        RebuildUnfinishedError,
+        SnapshotDamagedError,
+        UnknownProjectionError,
+        ViewsIncompleteError,
+    )
     from projections.filter import EVERY_TASK, Page, TaskFilter
     from projections.lease import LEASE_MS, REBUILD, Lease, new_holder
     from projections.live_board import LiveBoard
@@ -43,6 +56,8 @@ __all__ = [
     "BatchOutcome",
     "Board",
     "Checkpoint",
+    "CheckpointAheadError",
+    "CheckpointMismatchError",
     "Checkpoints",
     "Comparison",
     "Counted",
@@ -57,20 +72,29 @@ __all__ = [
     "LiveBoard",
     "Loader",
     "Look",
+    "LossNotAcceptedError",
     "Member",
+    "NewerProjectionError",
+    "OutdatedProjectionError",
     "Page",
     "Progress",
+    "ProjectionError",
     "Projector",
     "Ranked",
     "Rebuild",
+    "RebuildAtWorkError",
     "RebuildProgress",
     "RebuildReport",
+    "RebuildUnfinishedError",
     "SetAside",
     "Snapshot",
+    "SnapshotDamagedError",
     "TaskFilter",
+    "UnknownProjectionError",
     "Upkeep",
     "Verification",
     "View",
+    "ViewsIncompleteError",
     "Wanted",
     "damage_of",
     "damage_of_absent",
@@ -103,6 +127,9 @@ open_front_door(
         "checking.verify": "Verification describe different_fields verify",
         "checkpoint": "REBUILD_ONLINE Checkpoint Checkpoints",
         "damage": "damage_of damage_of_absent find_flaws",
+        "errors": "CheckpointAheadError CheckpointMismatchError LossNotAcceptedError NewerProjectionError "
+        "OutdatedProjectionError ProjectionError RebuildAtWorkError RebuildUnfinishedError "
+        "SnapshotDamagedError UnknownProjectionError ViewsIncompleteError",
         "filter": "EVERY_TASK Page TaskFilter",
         "lease": "LEASE_MS REBUILD Lease new_holder",
         "live_board": "LiveBoard",

@@ -8,21 +8,14 @@ from typing import TYPE_CHECKING, Final, cast
 
 from msgspec import Struct
 
-from ledger import (
-    BEGINNING,
+from ledger import BEGINNING, Keys, LedgerDamagedError, Position, WatchError, kinds_of, raise_error, redis_errors
+from projections import snapshots
+from projections.errors import (
     CheckpointMismatchError,
-    Keys,
-    LedgerDamagedError,
     NewerProjectionError,
     OutdatedProjectionError,
-    Position,
     RebuildUnfinishedError,
-    WatchError,
-    kinds_of,
-    raise_error,
-    redis_errors,
 )
-from projections import snapshots
 from projections.views.view import View
 
 if TYPE_CHECKING:

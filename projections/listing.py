@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from ledger import Keys, State, ViewsIncompleteError, redis_errors
+from ledger import Keys, State, redis_errors
+from projections.errors import ViewsIncompleteError
 from projections.lua import WalkScript
 from projections.views.counts import Counts
 from projections.views.created import Created

@@ -11,18 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, cast
 
-from ledger import (
-    EventStore,
-    Keys,
-    ReplyTooLargeError,
-    SnapshotDamagedError,
-    State,
-    Task,
-    ViewsIncompleteError,
-    exchange,
-    raise_error,
-    redis_errors,
-)
+from ledger import EventStore, Keys, ReplyTooLargeError, State, Task, exchange, raise_error, redis_errors
+from projections.errors import SnapshotDamagedError, ViewsIncompleteError
 from projections.filter import EVERY_TASK, Page, TaskFilter
 from projections.listing import Listing, number_of
 from projections.snapshots import decode_snapshot

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from ledger import EventStore, HeadLostError, Keys, Position, SnapshotDamagedError, Task, TaskRemoved
+from ledger import EventStore, HeadLostError, Keys, Position, Task, TaskRemoved
 from projections.damage import damage_of_absent
+from projections.errors import SnapshotDamagedError
 from projections.live_board import LiveBoard
 from projections.look import PREFIX_IDS_MAX, Look, Wanted
 from projections.upkeep import Upkeep

@@ -17,7 +17,6 @@ from msgspec.structs import replace
 from ledger import (
     BEGINNING,
     CREATIONS,
-    CheckpointAheadError,
     EventStore,
     Keys,
     MisplacedEventError,
@@ -25,7 +24,6 @@ from ledger import (
     RecordedEvent,
     ReplyTooLargeError,
     SequenceGapError,
-    SnapshotDamagedError,
     Task,
     TaskAdopted,
     evolve_known,
@@ -37,6 +35,7 @@ from projections import snapshots
 from projections.changes import Changes
 from projections.checkpoint import Checkpoint, Checkpoints
 from projections.entries import ViewEntries
+from projections.errors import CheckpointAheadError, SnapshotDamagedError
 from projections.lua import CommitScript
 from projections.views.catalogue import VIEWS
 from projections.views.view import View

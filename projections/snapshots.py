@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from msgspec import Struct
 
-from ledger import FIELDS, Field, Position, SnapshotDamagedError, Task, format_ms, json_problem, parse_rfc3339
+from ledger import FIELDS, Field, Position, Task, format_ms, parse_rfc3339
+from projections.errors import SnapshotDamagedError
 
 NAME: Final = "task"
 SCHEMA_VERSION: Final = 1
@@ -103,6 +104,8 @@ def decode_snapshot(snapshot: bytes, *, key: str) -> Task:
     try:
         return _task_of(_decoder.decode(snapshot))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError, OverflowError) as error:
+        from ledger import json_problem  # noqa: PLC0415 - for a message only
+
         raise SnapshotDamagedError(key, f"does not hold a snapshot: {json_problem(snapshot, error)}") from error
 
 

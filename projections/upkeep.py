@@ -6,16 +6,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
-from ledger import (
-    EventStore,
-    Keys,
-    LedgerDamagedError,
-    OutdatedProjectionError,
-    Position,
-    RebuildUnfinishedError,
-    RecordedEvent,
-    Task,
-)
+from ledger import EventStore, Keys, LedgerDamagedError, Position, RecordedEvent, Task
+from projections.errors import OutdatedProjectionError, RebuildUnfinishedError
 from projections.lease import REBUILD, Lease, new_holder
 from projections.look import Look, Looker, Wanted
 from projections.projector import Progress, Projector

@@ -7,7 +7,8 @@ from typing import Any, Final, cast
 
 from msgspec import Struct
 
-from ledger import BEGINNING, LedgerDamagedError, ViewsIncompleteError, redis_errors
+from ledger import BEGINNING, LedgerDamagedError, redis_errors
+from projections import ViewsIncompleteError
 from town.backend import Backend
 from town.folder.data_folder import DataFolder
 from town.folder.settings import read_settings

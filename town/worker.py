@@ -14,8 +14,8 @@ from typing import Final
 
 from msgspec import Struct
 
-from ledger import BEGINNING, LedgerDamagedError, Position, RebuildUnfinishedError, StoreUnavailableError
-from projections import BatchOutcome
+from ledger import BEGINNING, LedgerDamagedError, Position, StoreUnavailableError
+from projections import BatchOutcome, RebuildUnfinishedError
 from town.backend import Backend
 from town.opening import opened
 

@@ -18,7 +18,6 @@ from msgspec import Struct
 
 from ledger import (
     BEGINNING,
-    CheckpointAheadError,
     EventStore,
     Keys,
     LedgerDamagedError,
@@ -34,6 +33,7 @@ from ledger import (
 from projections.board import Board, Observe
 from projections.changes import Changes
 from projections.entries import Contents, Counts, ViewEntries
+from projections.errors import CheckpointAheadError
 from projections.snapshots import NAME, OLD_FIELDS, encode_snapshot, is_old_record
 from projections.views.view import Counted, Entry, Member, Ranked, View
 

@@ -24,23 +24,25 @@ from msgspec import Struct
 
 from ledger import (
     BEGINNING,
-    CheckpointMismatchError,
     EventDecodingError,
     EventStore,
     Keys,
     LedgerDamagedError,
-    LossNotAcceptedError,
-    NewerProjectionError,
     Position,
-    RebuildAtWorkError,
     StoreUnavailableError,
-    UnknownProjectionError,
     redis_errors,
 )
 from projections.changes import Changes
 from projections.checking.audit import Audit, lost_after_end
 from projections.checking.comparison import Comparison, Difference, DifferenceKind, Question
 from projections.checkpoint import REBUILD_FENCED, REBUILD_ONLINE, Checkpoint
+from projections.errors import (
+    CheckpointMismatchError,
+    LossNotAcceptedError,
+    NewerProjectionError,
+    RebuildAtWorkError,
+    UnknownProjectionError,
+)
 from projections.lease import LEASE_MS, REBUILD, Lease
 from projections.live_board import LiveBoard
 from projections.lua import CommitScript

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import redis
 
-from ledger import EventStore, Keys, OutdatedProjectionError, TaskAssigned, TaskCompleted, TaskCreated, TaskStarted
-from projections import VIEWS, Checkpoints, Projector, Rebuild, View, verify
+from ledger import EventStore, Keys, TaskAssigned, TaskCompleted, TaskCreated, TaskStarted
+from projections import VIEWS, Checkpoints, OutdatedProjectionError, Projector, Rebuild, View, verify
 from tests.support.builders import TASK, append, task_id
 from tests.support.expected_keys import Content, actual_keys
 from tests.support.histories import Filler

@@ -14,8 +14,8 @@ from typing import Any, cast
 import pytest
 import redis
 
-from ledger import CheckpointMismatchError, LedgerDamagedError, UnknownProjectionError, new_command_id
-from projections import VIEWS, Comparison, Lease, Projector, new_holder
+from ledger import LedgerDamagedError, new_command_id
+from projections import VIEWS, CheckpointMismatchError, Comparison, Lease, Projector, UnknownProjectionError, new_holder
 from projections.rebuilding import rebuild as rebuild_module
 from projections.rebuilding.overwrite import Overwrite
 from tests.support.builders import task_id

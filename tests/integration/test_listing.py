@@ -8,8 +8,8 @@ from typing import Final
 import pytest
 import redis
 
-from ledger import EventStore, Keys, State, ViewsIncompleteError
-from projections import LiveBoard, Page, Projector, TaskFilter, replay
+from ledger import EventStore, Keys, State
+from projections import LiveBoard, Page, Projector, TaskFilter, ViewsIncompleteError, replay
 from projections.listing import Listing
 from tests.benchmarks.measure import fill
 from tests.support.histories import Filler

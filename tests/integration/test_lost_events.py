@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 import redis
 
-from ledger import LedgerDamagedError, LossNotAcceptedError, TaskNoted, TaskRemoved
+from ledger import LedgerDamagedError, TaskNoted, TaskRemoved
 from ledger.event_store import READ_EVENTS_MAX
+from projections import LossNotAcceptedError
 from tests.support.builders import append
 from tests.support.scene import Scene, opened_scene
 from tests.support.tt import run_here

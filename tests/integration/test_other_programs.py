@@ -13,8 +13,8 @@ import msgspec
 import pytest
 import redis
 
-from ledger import LedgerDamagedError, NewerProjectionError, OutdatedProjectionError, Position, Task, TaskNoted
-from projections import VIEWS, Projector, Rebuild
+from ledger import LedgerDamagedError, Position, Task, TaskNoted
+from projections import VIEWS, NewerProjectionError, OutdatedProjectionError, Projector, Rebuild
 from projections.views.by_state import ByState
 from projections.views.view import Entry, View
 from tests.support.builders import append

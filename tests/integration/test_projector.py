@@ -13,18 +13,13 @@ import redis
 
 from ledger import (
     BEGINNING,
-    CheckpointAheadError,
-    CheckpointMismatchError,
     EventDecodingError,
     EventStore,
     Keys,
     LedgerDamagedError,
-    NewerProjectionError,
     NewerSchemaError,
-    OutdatedProjectionError,
     Position,
     SequenceGapError,
-    SnapshotDamagedError,
     TaskAssigned,
     TaskCreated,
     TaskNoted,
@@ -32,7 +27,18 @@ from ledger import (
     TaskTagged,
     UnknownEventError,
 )
-from projections import VIEWS, LiveBoard, Projector, encode_snapshot, replay
+from projections import (
+    VIEWS,
+    CheckpointAheadError,
+    CheckpointMismatchError,
+    LiveBoard,
+    NewerProjectionError,
+    OutdatedProjectionError,
+    Projector,
+    SnapshotDamagedError,
+    encode_snapshot,
+    replay,
+)
 from tests.support.builders import TASK, an_event, append, task_id
 from tests.support.expected_keys import actual_keys, assert_projected, dump_keys
 from tests.support.histories import Filler

@@ -11,7 +11,6 @@ from ledger import (
     NewEvent,
     Position,
     RecordedEvent,
-    SnapshotDamagedError,
     decode_event,
     encode_event,
     format_ms,
@@ -20,7 +19,7 @@ from ledger import (
     record,
     to_ms,
 )
-from projections import decode_snapshot
+from projections import SnapshotDamagedError, decode_snapshot
 from tests.property.strategies import instants, new_events, positions
 
 

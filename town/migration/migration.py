@@ -28,16 +28,8 @@ from uuid import NAMESPACE_URL, uuid5
 import msgspec
 from msgspec import Struct
 
-from ledger import (
-    NewEvent,
-    OldRecord,
-    OutdatedProjectionError,
-    Position,
-    TaskAdopted,
-    WrongExpectedVersionError,
-    task_id_of_alias,
-)
-from projections import Lease, SetAside, new_holder, no_garbage_collection
+from ledger import NewEvent, OldRecord, Position, TaskAdopted, WrongExpectedVersionError, task_id_of_alias
+from projections import Lease, OutdatedProjectionError, SetAside, new_holder, no_garbage_collection
 from town.backend import Backend
 from town.migration.old_reader import SCAN_KEYS_COUNT, OldReader
 from town.migration.old_records import OldTask, adopted, newest, read_record

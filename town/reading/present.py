@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ledger import Position, RecordedEvent, SnapshotDamagedError, Task
-from projections import DayStats, LiveBoard, TaskFilter, read_stats
+from ledger import Position, RecordedEvent, Task
+from projections import DayStats, LiveBoard, SnapshotDamagedError, TaskFilter, read_stats
 from town.backend import Backend
 from town.reading.hierarchy import OPEN_STATES, Branch, below, grow
 

@@ -11,7 +11,6 @@ from msgspec.structs import replace
 from ledger import (
     BEGINNING,
     TIME_MS_MAX,
-    OutdatedProjectionError,
     Position,
     RecordedEvent,
     State,
@@ -19,12 +18,21 @@ from ledger import (
     Task,
     TaskDamagedError,
     TaskNotFoundError,
-    ViewsIncompleteError,
     check_name,
     check_tag,
     steps,
 )
-from projections import EVERY_TASK, DayStats, Page, TaskFilter, damage_of, encode_snapshot, find_flaws
+from projections import (
+    EVERY_TASK,
+    DayStats,
+    OutdatedProjectionError,
+    Page,
+    TaskFilter,
+    ViewsIncompleteError,
+    damage_of,
+    encode_snapshot,
+    find_flaws,
+)
 from town.backend import Backend
 from town.reading.event_reader import EventReader
 from town.reading.hierarchy import Branch

@@ -7,15 +7,14 @@ from typing import Any
 import pytest
 from fakeredis import FakeRedis
 
-from ledger import (
-    BEGINNING,
+from ledger import BEGINNING, Keys
+from projections import (
+    VIEWS,
     CheckpointMismatchError,
-    Keys,
     NewerProjectionError,
     OutdatedProjectionError,
     RebuildUnfinishedError,
 )
-from projections import VIEWS
 from projections.checkpoint import REBUILD_FENCED, REBUILD_ONLINE, Checkpoint, Checkpoints
 
 KEYS = Keys("demo")

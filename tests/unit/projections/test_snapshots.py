@@ -7,8 +7,8 @@ import json
 import msgspec
 import pytest
 
-from ledger import Position, SnapshotDamagedError, State
-from projections import decode_snapshot, encode_snapshot, snapshot_of
+from ledger import Position, State
+from projections import SnapshotDamagedError, decode_snapshot, encode_snapshot, snapshot_of
 from tests.support.builders import START_MS, TASK, a_task, a_task_in, task_id
 
 FIELDS = [
