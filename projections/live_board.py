@@ -35,6 +35,7 @@ LOST_SNAPSHOTS_FOLDED_MAX: Final = 100
 """Of more tasks than these, no history is read one by one: it is quicker to fold the town."""
 _FEWER: Final = 4
 _AFTER_EVERY_HEX: Final = "~"
+_STATE_NAMES: Final = frozenset(map(str, State))
 
 
 class LiveBoard:
@@ -142,7 +143,7 @@ class LiveBoard:
             found = self._client.zrangebylex(
                 self._keys.view(Ids.name), f"[{prefix}", f"({prefix}{_AFTER_EVERY_HEX}", start=0, num=limit
             )
-        return [task.decode() for task in cast("list[bytes]", found)]
+        return [task.decode(errors="replace") for task in cast("list[bytes]", found)]
 
     def find_aliases(self, aliases: Sequence[str]) -> dict[str, str]:
         """Alias -> id of those of `aliases` whose task was adopted; the others' ids are computed. Source: EXISTS, SRANDMEMBER."""
@@ -153,7 +154,9 @@ class LiveBoard:
             for alias in aliases:
                 pipeline.srandmember(self._keys.view(ByAlias.name, alias))
             found = cast("list[bytes | None]", pipeline.execute())
-        return {alias: task.decode() for alias, task in zip(aliases, found, strict=True) if task is not None}
+        return {
+            alias: task.decode(errors="replace") for alias, task in zip(aliases, found, strict=True) if task is not None
+        }
 
     def page(self, wanted: TaskFilter = EVERY_TASK, *, offset: int = 0, limit: int | None = None) -> Page:
         """The tasks that match, oldest first unless newest are wanted first, from `offset`, at most `limit`.
@@ -172,7 +175,9 @@ class LiveBoard:
         """The tasks that nobody has, oldest first. ViewsIncompleteError."""
         backlog, pending = self._keys.view(Backlog.name), self._keys.view(ByState.name, State.PENDING)
         with redis_errors(self._where):
-            outside = [task.decode() for task in cast("set[bytes]", self._client.sdiff([pending, backlog]))]
+            outside = [
+                task.decode(errors="replace") for task in cast("set[bytes]", self._client.sdiff([pending, backlog]))
+            ]
         # An adopted task may be pending and have an agent.
         if any(task.assigned_to is None and task.state is State.PENDING for task in self.get_listed(outside)):
             raise ViewsIncompleteError(f"the key {backlog} does not hold every pending task that nobody has")
@@ -190,7 +195,7 @@ class LiveBoard:
         for start in range(0, len(parents), PARENTS_PER_READ_MAX):
             keys = [self._keys.view(ByParent.name, parent) for parent in parents[start : start + PARENTS_PER_READ_MAX]]
             with redis_errors(self._where):
-                found += [each.decode() for each in cast("set[bytes]", self._client.sunion(keys))]
+                found += [each.decode(errors="replace") for each in cast("set[bytes]", self._client.sunion(keys))]
         if not found:
             return []
         with redis_errors(self._where):
@@ -208,11 +213,14 @@ class LiveBoard:
     def count_agents(self) -> dict[str, dict[State, int]]:
         """Agent -> how many tasks it has or had in each state; agents sorted, absent states are 0. ViewsIncompleteError."""
         self._listing.page([], {}, offset=0, limit=0)
+        key = self._keys.view(Counts.name, "agent")
         with redis_errors(self._where):
-            counts = cast("dict[bytes, bytes]", self._client.hgetall(self._keys.view(Counts.name, "agent")))
+            counts = cast("dict[bytes, bytes]", self._client.hgetall(key))
         agents: dict[str, dict[State, int]] = {}
         for field, count in sorted(counts.items(), key=lambda item: item[0].partition(b":")[2]):
-            state, _, agent = field.decode().partition(":")
+            state, _, agent = field.decode(errors="replace").partition(":")
+            if state not in _STATE_NAMES:
+                raise ViewsIncompleteError(f"the key {key} counts something that is no state")
             agents.setdefault(agent, dict.fromkeys(State, 0))[State(state)] = number_of(count)
         return agents
 

@@ -140,7 +140,8 @@ class Looker:
             has_worker=bool(holder) and seen.remaining_ms >= 0 and not is_gone(holder),
             tasks=seen.tasks,
             aliases={
-                alias: task_id.decode() or None for alias, task_id in zip(wanted.aliases, seen.adopted, strict=True)
+                alias: task_id.decode(errors="replace") or None
+                for alias, task_id in zip(wanted.aliases, seen.adopted, strict=True)
             },
             prefixes={
                 prefix: [task_id.decode(errors="replace") for task_id in found]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, cast
 from msgspec import Struct
 
 from ledger import EventStore, Keys, Position, RecordedEvent, Task, flaw_of, redis_errors
+from projections.errors import ViewsIncompleteError
 from projections.replay import replay
 from projections.views.throughput import Throughput, bucket_upper_ms
 
@@ -39,7 +40,7 @@ class DayStats(Struct, frozen=True):
 
 
 def read_stats(client: Redis, keys: Keys, days: Sequence[str], *, where: str = "redis") -> list[DayStats]:
-    """Each agent's stats on each of `days` on which there are any, days and agents in order. Source: HGETALL."""
+    """Each agent's stats on each of `days` on which there are any, days and agents in order. ViewsIncompleteError. Source: HGETALL."""
     found: list[DayStats] = []
     for start in range(0, len(days), DAYS_PER_READ):
         part = days[start : start + DAYS_PER_READ]
@@ -49,7 +50,11 @@ def read_stats(client: Redis, keys: Keys, days: Sequence[str], *, where: str = "
                 pipeline.hgetall(keys.view(Throughput.name, day))
             hashes = cast("list[dict[bytes, bytes]]", pipeline.execute())
         for day, counts in zip(part, hashes, strict=True):
-            found += stats_of_day(day, {field.decode(): int(count) for field, count in counts.items()})
+            try:
+                found += stats_of_day(day, {field.decode(): int(count) for field, count in counts.items()})
+            except ValueError:
+                key = keys.view(Throughput.name, day)
+                raise ViewsIncompleteError(f"the key {key} counts something that is none of its counts") from None
     return found
 
 

@@ -31,7 +31,7 @@ class WalkScript:
         )
         match reply:
             case [1, list(found)] if all(type(task) is bytes for task in found):
-                return [task.decode() for task in found]
+                return [task.decode(errors="replace") for task in found]
             case [0, []]:
                 return None
         raise UnfitReplyError("EVALSHA")
