@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 from enum import Enum
+from functools import cache
 from typing import Any, Final, get_args, get_type_hints
 
 import msgspec
@@ -78,6 +79,7 @@ def value_of(attribute: str) -> Any:
     return ("x",) if str(TYPES[attribute]).startswith("tuple") else task_id(5)
 
 
+@cache
 def names_called(*folders: str) -> set[str]:
     """What is called anywhere in these files and folders, by the last part of its name."""
     paths = [
