@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ast
 import importlib
-import re
 from enum import Enum
+from functools import cache
 from typing import Any, Final, get_args, get_type_hints
 
 import msgspec
@@ -14,6 +14,7 @@ import pytest
 import ledger
 from cli.render import step_rows, task_fields
 from cli.shapes import task_shape
+from cli.tree import PLACES
 from ledger import (
     CREATIONS,
     EVENT_CLASSES,
@@ -21,6 +22,7 @@ from ledger import (
     STATES,
     UNSHOWN,
     Command,
+    CreateTask,
     Event,
     Field,
     RecordedEvent,
@@ -77,6 +79,7 @@ def value_of(attribute: str) -> Any:
     return ("x",) if str(TYPES[attribute]).startswith("tuple") else task_id(5)
 
 
+@cache
 def names_called(*folders: str) -> set[str]:
     """What is called anywhere in these files and folders, by the last part of its name."""
     paths = [
@@ -226,8 +229,8 @@ COMMANDS: Final = [
 @pytest.mark.parametrize("command", [each for each in COMMANDS if each is not Command], ids=lambda each: each.__name__)
 def test_command_is_decided_and_given(command: type[Command]) -> None:
     """`decide` knows it, and something in `town` makes it."""
-    decided = re.findall(r"\w+", (ROOT / "ledger" / "decide.py").read_text("utf-8").partition("def decide(")[2])
-    assert command.__name__ in decided, f"ledger.decide does not know {command.__name__}"
+    decisions = vars(importlib.import_module("ledger.decide"))["_DECISIONS"]
+    assert command in decisions or command is CreateTask, f"ledger.decide does not know {command.__name__}"
     assert command.__name__ in names_called("town"), f"nothing in town makes {command.__name__}"
 
 
@@ -249,3 +252,15 @@ def test_verb_can_be_typed() -> None:
     """Every verb of a town is called by a command of `tt`."""
     typed = names_called("cli/commands")
     assert [name for name in vars(Verbs) if not name.startswith("_") and name not in typed] == []
+
+
+def test_command_can_be_typed() -> None:
+    """Every function of the commands has its words; `tt doctor` has an option for the one that repairs."""
+    placed = {*PLACES.values(), ("repair", "repair")}
+    found = [
+        (path.stem, node.name)
+        for path in sorted((ROOT / "cli" / "commands").glob("*.py"))
+        for node in ast.parse(path.read_text("utf-8")).body
+        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")
+    ]
+    assert [each for each in found if each not in placed] == [], "not in cli.tree.PLACES"
