@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
+from cli.advice import words_of
 from cli.exits import Exit, exit_code
 from cli.output import going_on_unheard, say_error, warn
 from ledger import LedgerError
@@ -50,7 +51,7 @@ def _run(worker: Worker, failures: list[Exception], *, stop: threading.Event, on
     except LedgerError as error:
         failures.append(error)
         with going_on_unheard(is_error=True):
-            say_error(str(error))
+            say_error(words_of(error))
     except Exception as error:  # noqa: BLE001 - raised again in the main thread
         failures.append(error)
         stop.set()

@@ -30,7 +30,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         code = _run(words)
     except LedgerError as error:
-        _leave("\n".join([str(error), *getattr(error, "__notes__", ())]), exit_code(error))
+        from cli.advice import words_of  # noqa: PLC0415 - only an error pays for it
+
+        _leave("\n".join([words_of(error), *getattr(error, "__notes__", ())]), exit_code(error))
     except Exception as error:
         if isinstance(error, OSError) and error.filename is None and error.errno in _OUTPUT_REFUSALS:
             _leave(

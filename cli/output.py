@@ -168,17 +168,25 @@ def say_json(shape: object) -> None:
 def json_line(shape: object) -> str:
     """A shape as JSON in one line, with what a terminal might obey written out as JSON writes it: the values are the same.
 
-    Positions are the one type of ours that is not JSON's; they are text.
+    Two types of ours are not JSON's, and become text: positions, and errors in a person's words.
     """
     import msgspec  # noqa: PLC0415 - only JSON is made with it
 
     try:
-        return json_visible(msgspec.json.encode(shape, enc_hook=str).decode())
+        return json_visible(msgspec.json.encode(shape, enc_hook=_plain).decode())
     except UnicodeEncodeError:
         # The name of a folder need not be UTF-8. Python writes its odd bytes out as Python reads them.
         import json  # noqa: PLC0415 - such names are rare
 
-        return json.dumps(msgspec.to_builtins(shape, enc_hook=str), separators=(",", ":"))
+        return json.dumps(msgspec.to_builtins(shape, enc_hook=_plain), separators=(",", ":"))
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, Exception):
+        from cli.advice import words_of  # noqa: PLC0415 - only an error pays for it
+
+        return words_of(value)
+    return str(value)
 
 
 def say_table(columns: Sequence[str], rows: Sequence[Sequence[Cell]], *, flexible: str | None = None) -> None:

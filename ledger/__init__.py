@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     )
     from ledger.decide import decide
     from ledger.errors import (
+        UNREACHED_ADVICE,
         UPGRADE_ADVICE,
         AppendTooLargeError,
         BackdateRefusedError,
@@ -79,6 +80,7 @@ if TYPE_CHECKING:
         UnknownEventError,
         UpcasterMissingError,
         WrongExpectedVersionError,
+        WrongKeyTypeError,
     )
     from ledger.event_store import APPEND_EVENTS_MAX, EventStore, parse_head
     from ledger.events import (
@@ -142,6 +144,7 @@ __all__ = [
     "TIME_MS_MAX",
     "TOWN_NAMES_RESERVED",
     "TOWN_NAME_CHARS_MAX",
+    "UNREACHED_ADVICE",
     "UNSHOWN",
     "UPGRADE_ADVICE",
     "AppendTooLargeError",
@@ -237,6 +240,7 @@ __all__ = [
     "WatchError",
     "WishedTask",
     "WrongExpectedVersionError",
+    "WrongKeyTypeError",
     "check_name",
     "check_tag",
     "check_tags",
@@ -291,13 +295,13 @@ open_front_door(
         "commands": "AssignTask CancelTask ClaimTask Command CompleteTask CreateTask DescribeTask FailTask MoveTask "
         "NoteTask RemoveTask ReopenTask RequeueTask StartTask TagTask",
         "decide": "decide",
-        "errors": "UPGRADE_ADVICE AppendTooLargeError BackdateRefusedError CommandRejectedError EventDecodingError "
-        "HeadLostError HistoryBrokenError HistoryCircularError InvalidValueError LedgerDamagedError "
-        "LedgerError MisplacedEventError NewerSchemaError ReplyTooLargeError SequenceGapError "
-        "StoreUnavailableError TaskAlreadyExistsError TaskAmbiguousError TaskCycleError TaskDamagedError "
-        "TaskFinishedError TaskHasChildrenError TaskHasOpenChildrenError TaskHeldError TaskNotFinishedError "
-        "TaskNotFoundError TaskNotInBacklogError TaskUnassignedError UnknownEventError UpcasterMissingError "
-        "WrongExpectedVersionError",
+        "errors": "UNREACHED_ADVICE UPGRADE_ADVICE AppendTooLargeError BackdateRefusedError CommandRejectedError "
+        "EventDecodingError HeadLostError HistoryBrokenError HistoryCircularError InvalidValueError "
+        "LedgerDamagedError LedgerError MisplacedEventError NewerSchemaError ReplyTooLargeError "
+        "SequenceGapError StoreUnavailableError TaskAlreadyExistsError TaskAmbiguousError TaskCycleError "
+        "TaskDamagedError TaskFinishedError TaskHasChildrenError TaskHasOpenChildrenError TaskHeldError "
+        "TaskNotFinishedError TaskNotFoundError TaskNotInBacklogError TaskUnassignedError UnknownEventError "
+        "UpcasterMissingError WrongExpectedVersionError WrongKeyTypeError",
         "event_store": "APPEND_EVENTS_MAX EventStore parse_head",
         "events": "EVENT_CLASSES Event OldRecord Source TaskAdopted TaskAssigned TaskCancelled TaskCompleted "
         "TaskCreated TaskDescribed TaskFailed TaskMoved TaskNoted TaskRemoved TaskReopened TaskRequeued "

@@ -20,6 +20,7 @@
       StoreUnavailableError             Redis did not answer as a store should; the cause is kept
         ReplyTooLargeError              its reply is larger than a reply may be
       LedgerDamagedError                what is stored contradicts itself; nothing was skipped
+        WrongKeyTypeError               a key of the town is of another Redis type
         EventDecodingError              an entry that is not an event
           UnknownEventError             an event type of a newer program
           NewerSchemaError              an event schema of a newer program
@@ -31,7 +32,8 @@
         HistoryBrokenError              an event that another one names is not there
         HistoryCircularError            an event names itself or a later one as the one before it
 
-Each message says what happened, where, and what to do next. Which exit code a class leads to is decided in `cli`.
+Each message says what happened and where, and what to do next where no command is needed for it. `cli` adds the command, and
+decides which exit code a class leads to.
 """
 
 from __future__ import annotations
@@ -41,6 +43,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+UNREACHED_ADVICE = "Is it running?"
+"""Of a server that did not answer at all."""
 UPGRADE_ADVICE = "It was written by a newer version of this program: upgrade with `pip install -U`."
 
 
@@ -70,11 +74,9 @@ class TaskNotFoundError(CommandRejectedError):
         self.task = task
         self.then = then
         if then is None:
-            super().__init__(f"No task is called {task!r}. `tt task list` shows the tasks of this town.")
+            super().__init__(f"No task is called {task!r}.")
         else:
-            super().__init__(
-                f"No task was called {task!r} at {then}. `tt task history {task}` shows when it came to be."
-            )
+            super().__init__(f"No task was called {task!r} at {then}.")
 
 
 class TaskAmbiguousError(CommandRejectedError):
@@ -93,9 +95,7 @@ class TaskAlreadyExistsError(CommandRejectedError):
     def __init__(self, task: str, alias: str | None) -> None:
         self.task = task
         self.alias = alias
-        super().__init__(
-            f"Task {alias or task} exists already, with other content. Change it with `tt task edit`, `tag` or `move`."
-        )
+        super().__init__(f"Task {alias or task} exists already, with other content.")
 
 
 class TaskFinishedError(CommandRejectedError):
@@ -104,7 +104,7 @@ class TaskFinishedError(CommandRejectedError):
     def __init__(self, task: str, state: str) -> None:
         self.task = task
         self.state = state
-        super().__init__(f"Task {task} is {state} already. Open it again first: `tt task reopen {task}`.")
+        super().__init__(f"Task {task} is {state} already.")
 
 
 class TaskNotFinishedError(CommandRejectedError):
@@ -113,9 +113,7 @@ class TaskNotFinishedError(CommandRejectedError):
     def __init__(self, task: str, state: str) -> None:
         self.task = task
         self.state = state
-        super().__init__(
-            f"Task {task} is {state}, so there is nothing to reopen. To take it back: `tt task requeue {task}`."
-        )
+        super().__init__(f"Task {task} is {state}, so there is nothing to reopen.")
 
 
 class TaskUnassignedError(CommandRejectedError):
@@ -124,7 +122,7 @@ class TaskUnassignedError(CommandRejectedError):
     def __init__(self, task: str, action: str) -> None:
         self.task = task
         self.action = action
-        super().__init__(f"Nobody has task {task} yet. Say who did it: `tt task {action} {task} --agent NAME`.")
+        super().__init__(f"Nobody has task {task} yet.")
 
 
 class TaskHeldError(CommandRejectedError):
@@ -134,9 +132,7 @@ class TaskHeldError(CommandRejectedError):
         self.task = task
         self.holder = holder
         self.agent = agent
-        super().__init__(
-            f"Task {task} is with {holder}, not {agent}. Hand it over first: `tt task assign {task} NAME`."
-        )
+        super().__init__(f"Task {task} is with {holder}, not {agent}.")
 
 
 class TaskNotInBacklogError(CommandRejectedError):
@@ -145,9 +141,7 @@ class TaskNotInBacklogError(CommandRejectedError):
     def __init__(self, task: str, state: str) -> None:
         self.task = task
         self.state = state
-        super().__init__(
-            f"Task {task} is {state}, so it is not in the backlog. To remove it all the same: `tt task remove {task}`."
-        )
+        super().__init__(f"Task {task} is {state}, so it is not in the backlog.")
 
 
 class TaskHasChildrenError(CommandRejectedError):
@@ -156,10 +150,7 @@ class TaskHasChildrenError(CommandRejectedError):
     def __init__(self, task: str, children: int) -> None:
         self.task = task
         self.children = children
-        super().__init__(
-            f"Task {task} has {children} task{'s' if children != 1 else ''} below it."
-            f" Move or remove them first: `tt task list --parent {task}`."
-        )
+        super().__init__(f"Task {task} has {children} task{'s' if children != 1 else ''} below it.")
 
 
 class TaskHasOpenChildrenError(CommandRejectedError):
@@ -168,10 +159,7 @@ class TaskHasOpenChildrenError(CommandRejectedError):
     def __init__(self, task: str, children: int) -> None:
         self.task = task
         self.children = children
-        super().__init__(
-            f"Task {task} has {children} open task{'s' if children != 1 else ''} right below it: `tt task tree {task}`."
-            " Complete them first, or all together with --with-children, or this one alone with --force."
-        )
+        super().__init__(f"Task {task} has {children} open task{'s' if children != 1 else ''} right below it.")
 
 
 class TaskCycleError(CommandRejectedError):
@@ -215,10 +203,7 @@ class WrongExpectedVersionError(LedgerError):
         self.expected = expected
         self.actual = actual
         why = "somebody else changed it meanwhile" if actual > expected else "it never had that version"
-        super().__init__(
-            f"Task {task} is at version {actual}, not {expected}: {why}."
-            f" Look at it with `tt task history {task}` and try again."
-        )
+        super().__init__(f"Task {task} is at version {actual}, not {expected}: {why}.")
 
 
 class StoreUnavailableError(LedgerError):
@@ -247,6 +232,15 @@ class ReplyTooLargeError(StoreUnavailableError):
 
 class LedgerDamagedError(LedgerError):
     """What is stored contradicts itself. Nothing was skipped and nothing was changed."""
+
+
+class WrongKeyTypeError(LedgerDamagedError):
+    """A key of the town is of another Redis type."""
+
+    def __init__(self, named: str, where: str) -> None:
+        """`named` says which key, as the sentence begins."""
+        self.where = where
+        super().__init__(f"{named} at {where} is of the wrong type: something other than this program wrote it.")
 
 
 class EventDecodingError(LedgerDamagedError):
@@ -319,7 +313,7 @@ class MisplacedEventError(LedgerDamagedError):
         self.task = task
         super().__init__(
             f"The event at {position} says {event_type} of task {task}, which {problem}."
-            f" An event or a snapshot was lost or altered: `tt task history {task}` shows what the ledger has."
+            " An event or a snapshot was lost or altered."
         )
 
 

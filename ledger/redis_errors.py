@@ -15,7 +15,7 @@ from ledger.client_errors import (
     ResponseError,
     kinds_of,
 )
-from ledger.errors import LedgerDamagedError, ReplyTooLargeError, StoreUnavailableError
+from ledger.errors import UNREACHED_ADVICE, ReplyTooLargeError, StoreUnavailableError, WrongKeyTypeError
 
 _ADVICE: Final = {
     "NOAUTH": "It wants a password: put it into the URL, redis://:PASSWORD@HOST/.",
@@ -70,7 +70,7 @@ class ExplainedConnectionError(LostConnectionError):
 
 @contextmanager
 def redis_errors(where: str, *, key: str | None = None) -> Iterator[None]:
-    """Inside, a Redis exception leaves as StoreUnavailableError, or as LedgerDamagedError for a key of the wrong type.
+    """Inside, a Redis exception leaves as StoreUnavailableError, or as WrongKeyTypeError for a key of the wrong type.
 
     `key` is the one key that is read inside, for that message.
     """
@@ -87,10 +87,7 @@ def redis_errors(where: str, *, key: str | None = None) -> Iterator[None]:
         words = str(error)
         if "WRONGTYPE" in words:
             named = f"The key {key}" if key is not None else f"A key of the town ({words.removeprefix('WRONGTYPE ')})"
-            raise LedgerDamagedError(
-                f"{named} at {where} is of the wrong type: something other than this program wrote it."
-                " Rename that key, then `tt rebuild`."
-            ) from error
+            raise WrongKeyTypeError(named, where) from error
         raise StoreUnavailableError(where, *_explain(error), has_refused=True) from error
 
 
@@ -111,4 +108,4 @@ def _explain(error: Exception) -> tuple[str, str]:
         return "refused to write" if codes[0] in _NOT_WRITING else f"refused: {words}", advice
     if isinstance(error, kinds_of(ResponseError)):
         return f"refused: {words}", "Look at its log."
-    return f"did not answer: {words}", "Is it running? `tt start` starts a town's own server; `tt status` shows it."
+    return f"did not answer: {words}", UNREACHED_ADVICE

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from projections.checkpoint import REBUILD_ONLINE, Checkpoint, Checkpoints
     from projections.damage import damage_of, damage_of_absent, find_flaws
     from projections.errors import (
+        WRONG_KEY_TYPE_ADVICE,
         CheckpointAheadError,
         CheckpointMismatchError,
         LossNotAcceptedError,
@@ -52,6 +53,7 @@ __all__ = [
     "REBUILD",
     "REBUILD_ONLINE",
     "VIEWS",
+    "WRONG_KEY_TYPE_ADVICE",
     "Batch",
     "BatchOutcome",
     "Board",
@@ -127,9 +129,9 @@ open_front_door(
         "checking.verify": "Verification describe different_fields verify",
         "checkpoint": "REBUILD_ONLINE Checkpoint Checkpoints",
         "damage": "damage_of damage_of_absent find_flaws",
-        "errors": "CheckpointAheadError CheckpointMismatchError LossNotAcceptedError NewerProjectionError "
-        "OutdatedProjectionError ProjectionError RebuildAtWorkError RebuildUnfinishedError "
-        "SnapshotDamagedError UnknownProjectionError ViewsIncompleteError",
+        "errors": "WRONG_KEY_TYPE_ADVICE CheckpointAheadError CheckpointMismatchError LossNotAcceptedError "
+        "NewerProjectionError OutdatedProjectionError ProjectionError RebuildAtWorkError "
+        "RebuildUnfinishedError SnapshotDamagedError UnknownProjectionError ViewsIncompleteError",
         "filter": "EVERY_TASK Page TaskFilter",
         "lease": "LEASE_MS REBUILD Lease new_holder",
         "live_board": "LiveBoard",

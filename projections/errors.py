@@ -24,6 +24,8 @@ from ledger import UPGRADE_ADVICE, CommandRejectedError, LedgerDamagedError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+WRONG_KEY_TYPE_ADVICE = "Rename that key, then `tt rebuild`."
+
 
 class UnknownProjectionError(CommandRejectedError):
     """There is no view of that name."""

@@ -7,8 +7,8 @@ from typing import Any, Final, cast
 
 from msgspec import Struct
 
-from ledger import BEGINNING, LedgerDamagedError, redis_errors
-from projections import ViewsIncompleteError
+from ledger import BEGINNING, LedgerDamagedError, WrongKeyTypeError, redis_errors
+from projections import WRONG_KEY_TYPE_ADVICE, ViewsIncompleteError
 from town.backend import Backend
 from town.folder.data_folder import DataFolder
 from town.folder.settings import read_settings
@@ -162,6 +162,8 @@ def _projections(backend: Backend) -> Check:
         checkpoint = backend.upkeep.projector.checkpoints.read_sound()[0]
         # Whether what is still to be projected can be read at all.
         backend.store.read(checkpoint.position, limit=LAG_EVENTS_MAX)
+    except WrongKeyTypeError as damage:
+        return Check("projections", CheckState.BAD, f"{damage} {WRONG_KEY_TYPE_ADVICE}")
     except LedgerDamagedError as damage:
         return Check("projections", CheckState.BAD, str(damage))
     lag = backend.store.end().seq - checkpoint.position.seq

@@ -14,7 +14,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from ledger import BEGINNING, LedgerDamagedError, Position, StoreUnavailableError
+from ledger import BEGINNING, LedgerDamagedError, LedgerError, Position, StoreUnavailableError
 from projections import BatchOutcome, RebuildUnfinishedError
 from town.backend import Backend
 from town.opening import opened
@@ -35,7 +35,7 @@ class WorkerReport(Struct, frozen=True):
     lag_seconds: float
     events: int
     events_per_second: float
-    problem: str | None = None
+    problem: LedgerError | None = None
 
 
 class WorkerMetrics:
@@ -96,11 +96,11 @@ class Worker:
                 if once:
                     raise
                 is_first = False
-                self._say(BEGINNING, problem=str(error))
+                self._say(BEGINNING, problem=error)
                 self._stop.wait(RECONNECT_SECONDS)
             except LedgerDamagedError as damage:
                 self.damage = damage
-                self._say(BEGINNING, problem=str(damage))
+                self._say(BEGINNING, problem=damage)
                 return
 
     def _follow_until_damage(self, town: Backend, *, once: bool) -> None:
@@ -170,11 +170,12 @@ class Worker:
         return events, seconds
 
     def _say(
-        self, position: Position, *, lag_events: int = 0, lag_seconds: float = 0.0, problem: str | None = None
+        self, position: Position, *, lag_events: int = 0, lag_seconds: float = 0.0, problem: LedgerError | None = None
     ) -> None:
-        if problem is not None and problem == self._problem:
+        words = None if problem is None else str(problem)
+        if words is not None and words == self._problem:
             return
-        self._problem = problem
+        self._problem = words
         self._is_silent = False
         elapsed = max(time.monotonic() - self._reported_at, 0.001)
         self._report(

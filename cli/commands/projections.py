@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from cli.advice import words_of
 from cli.commands.repair import repair
 from cli.exits import Exit
 from cli.following import follow
@@ -299,7 +300,7 @@ def _say_report(report: WorkerReport, *, as_json: bool) -> None:
     if as_json:
         say_json(report)
     elif report.problem is not None:
-        warn(f"{report.town}  {report.problem}")
+        warn(f"{report.town}  {words_of(report.problem)}")
     else:
         say(
             f"{local_time(report.position.time)}  {visible(report.town)}  event {report.position.seq:,}"

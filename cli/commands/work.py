@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from cli.advice import words_of
 from cli.exits import Exit
 from cli.options import DURATION_HELP, ActorOption, AgentArgument, JsonOption, TownOption, parse_duration
 from cli.output import Cell, going_on_unheard, json_line, say, say_at_once, say_error, say_json, say_table, warn
@@ -14,7 +15,7 @@ from cli.session import opened
 from cli.shapes import Shape, task_shape
 from cli.signals import stop_signals
 from cli.text import ICONS, counted, duration, name_of, short_id, visible
-from ledger import State, Task
+from ledger import LedgerError, State, Task
 from town import GRACE_SECONDS, LostTask, Outcome, RunListener, Runner, RunReport, Stop
 
 WORDS_SHOWN_MAX = 200
@@ -192,9 +193,9 @@ class _Listener(RunListener):
         with going_on_unheard():
             say_at_once(line)
 
-    def warn(self, problem: str) -> None:
+    def warn(self, problem: LedgerError | str) -> None:
         with going_on_unheard(is_error=True):
-            warn(problem)
+            warn(words_of(problem))
 
     def _line(self, report: RunReport) -> str:
         took = "" if report.outcome is Outcome.STARTED else f" ({duration(round(report.seconds * 1_000))})"

@@ -29,6 +29,7 @@ from ledger import (
     TaskAdopted,
     TaskCreated,
     TaskMoved,
+    WrongKeyTypeError,
     decode_events,
     evolve_known,
     flaw_in,
@@ -37,6 +38,7 @@ from ledger import (
     seq_of,
 )
 from projections.board import Board, Observe
+from projections.errors import WRONG_KEY_TYPE_ADVICE
 
 
 class FindingKind(StrEnum):
@@ -163,6 +165,9 @@ class Audit:
                 known = "no event" if last is None else f"version {last.version} at {last.position}"
                 problem = f"the head of task {task} says version {version}, and the ledger {known}"
                 self._find(FindingKind.HEAD, position, problem)
+        except WrongKeyTypeError as damage:
+            self._find(FindingKind.HEAD, "the heads", f"{damage} {WRONG_KEY_TYPE_ADVICE}")
+            return
         except LedgerDamagedError as damage:
             self._find(FindingKind.HEAD, "the heads", str(damage))
             return

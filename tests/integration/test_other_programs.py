@@ -13,7 +13,7 @@ import msgspec
 import pytest
 import redis
 
-from ledger import LedgerDamagedError, Position, Task, TaskNoted
+from ledger import LedgerDamagedError, LedgerError, Position, Task, TaskNoted
 from projections import VIEWS, NewerProjectionError, OutdatedProjectionError, Projector, Rebuild
 from projections.views.by_state import ByState
 from projections.views.view import Entry, View
@@ -127,7 +127,7 @@ def test_older_program_does_not_rebuild_or_verify_what_is_newer(
         assert ran.code == 5, arguments
         assert UPGRADE in (ran.out + ran.err).lower(), arguments
         assert scene.dump() == before, arguments
-    reports: list[str | None] = []
+    reports: list[LedgerError | None] = []
     worker = Worker(scene.town.folder, stop=threading.Event(), report=lambda report: reports.append(report.problem))
     worker.run()
     assert worker.damage is not None

@@ -17,6 +17,7 @@ import pytest
 import redis
 
 from ledger import (
+    LedgerError,
     RecordedEvent,
     State,
     StoreUnavailableError,
@@ -575,7 +576,7 @@ def test_second_stop_ends_a_runner_that_cannot_write_down_its_result(
     task = place.town.create("lost words", agent="ada").task
     stop = Stop()
     attempts: list[object] = []
-    warnings: list[str] = []
+    warnings: list[LedgerError | str] = []
 
     def refuse(*_: object, **__: object) -> None:
         attempts.append(None)
@@ -584,7 +585,7 @@ def test_second_stop_ends_a_runner_that_cannot_write_down_its_result(
         raise StoreUnavailableError("redis", "did not answer", "Is it running?")
 
     class Listener(RunListener):
-        def warn(self, problem: str) -> None:
+        def warn(self, problem: LedgerError | str) -> None:
             warnings.append(problem)
 
     monkeypatch.setattr("town.agents.run.SERVER_WAIT_SECONDS", 0.0)

@@ -38,6 +38,20 @@ def test_module_says_what_it_is_for(path: Path) -> None:
     assert ast.get_docstring(_parse(path))
 
 
+@pytest.mark.parametrize("path", sorted((ROOT / "ledger").rglob("*.py")), ids=_name)
+def test_ledger_names_no_command(path: Path) -> None:
+    """No text in `ledger` but a docstring names a command of `tt`: `cli.advice` adds those."""
+    tree = _parse(path)
+    # A string that stands alone is a docstring, also below a constant.
+    docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    texts = [
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings
+    ]
+    assert [text for text in texts if "`tt " in text] == []
+
+
 @pytest.mark.parametrize("path", TESTS, ids=_name)
 def test_test_states_its_promise(path: Path) -> None:
     """Every test function has a docstring, and so has its module."""

@@ -19,6 +19,7 @@ from msgspec import Struct
 from ledger import (
     Event,
     EventStore,
+    LedgerError,
     RecordedEvent,
     RunMark,
     StoreUnavailableError,
@@ -92,7 +93,7 @@ class RunListener:
     def report(self, report: RunReport) -> None:
         """A run began or ended."""
 
-    def warn(self, problem: str) -> None:
+    def warn(self, problem: LedgerError | str) -> None:
         """Something is in the way, and the runner goes on."""
 
 
@@ -191,7 +192,7 @@ class Run:
                         raise RunUnfinishedError(error, self._task.id, self._log.path) from error
                     if str(error) not in told:
                         told.add(str(error))
-                        self._instructions.listener.warn(str(error))
+                        self._instructions.listener.warn(error)
                     time.sleep(SERVER_WAIT_SECONDS)
                     town = None
 

@@ -105,7 +105,7 @@ class Runner:
             except StoreUnavailableError as error:
                 if problem != str(error):
                     problem = str(error)
-                    self._instructions.listener.warn(problem)
+                    self._instructions.listener.warn(error)
                 self._stop.is_asked.wait(SERVER_WAIT_SECONDS)
         return last
 

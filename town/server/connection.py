@@ -9,7 +9,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from ledger import BusyLoadingError, LostConnectionError, StoreUnavailableError, kinds_of, redis_errors
+from ledger import (
+    UNREACHED_ADVICE,
+    BusyLoadingError,
+    LostConnectionError,
+    StoreUnavailableError,
+    kinds_of,
+    redis_errors,
+)
 from town.errors import ForeignServerError, ServerStoppedError, ServerTooOldError
 from town.folder.settings import SOCKET_FILE, Settings
 from town.home.passwords import UNKNOWN_URL, shown_url, with_password
@@ -132,7 +139,7 @@ def connect_to_read(url: str) -> Connection:
     except StoreUnavailableError as error:
         # It is nobody's configured server, and none that `tt start` starts.
         where = "the URL of --from-url" if error.where == UNKNOWN_URL else error.where
-        advice = error.advice if error.has_refused or "`tt" not in error.advice else _SOURCE_ADVICE
+        advice = error.advice if error.has_refused or error.advice != UNREACHED_ADVICE else _SOURCE_ADVICE
         raise StoreUnavailableError(where, error.problem, advice, has_refused=error.has_refused) from error
     return connection
 

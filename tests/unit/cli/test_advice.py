@@ -1,0 +1,129 @@
+"""What a person reads of an error: its message, and the command that helps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+import pytest
+
+from cli.advice import _ADVICE, words_of
+from cli.output import json_line
+from ledger import (
+    CommandRejectedError,
+    FailTask,
+    LedgerDamagedError,
+    LedgerError,
+    MisplacedEventError,
+    ReopenTask,
+    RequeueTask,
+    StartTask,
+    State,
+    StoreUnavailableError,
+    TaskAlreadyExistsError,
+    TaskFinishedError,
+    TaskHasChildrenError,
+    TaskHasOpenChildrenError,
+    TaskHeldError,
+    TaskNotFinishedError,
+    TaskNotFoundError,
+    TaskNotInBacklogError,
+    TaskUnassignedError,
+    WrongExpectedVersionError,
+    WrongKeyTypeError,
+    decide,
+)
+from projections import LossNotAcceptedError
+from tests.support.builders import TASK, a_task, a_task_in
+from town import OvertakenError, ServerStartError
+
+UNREACHED = StoreUnavailableError("redis://here/", "did not answer: no", "Is it running?")
+STARTING = "Is it running? `tt start` starts a town's own server; `tt status` shows it."
+SAID = {
+    "The event at 1-2 says task.noted of task t, which is not there. An event or a snapshot was lost or altered:"
+    " `tt task history t` shows what the ledger has.": MisplacedEventError(
+        "1-2", "task.noted", "t", problem="is not there"
+    ),
+    f"The server at redis://here/ did not answer: no. {STARTING}": UNREACHED,
+    f"The server at redis://here/ did not answer: no. It is done. {STARTING}": UNREACHED.after_append("It is done."),
+    "The server at redis://here/ is full. Free space.": StoreUnavailableError(
+        "redis://here/", "is full", "Free space."
+    ),
+    "The server at here did not start. Is it running?": ServerStartError("here", "did not start", "Is it running?"),
+    "Task auth exists already, with other content. Change it with `tt task edit`, `tag` or `move`.": (
+        TaskAlreadyExistsError("t", "auth")
+    ),
+    "Task t is failed already. Open it again first: `tt task reopen t`.": TaskFinishedError("t", "failed"),
+    "Task t has 1 task below it. Move or remove them first: `tt task list --parent t`.": TaskHasChildrenError("t", 1),
+    "Task t has 2 open tasks right below it: `tt task tree t`. Complete them first, or all together with --with-children,"
+    " or this one alone with --force.": TaskHasOpenChildrenError("t", 2),
+    "Task t is with bob, not ada. Hand it over first: `tt task assign t NAME`.": TaskHeldError(
+        "t", holder="bob", agent="ada"
+    ),
+    "Task t is running, so there is nothing to reopen. To take it back: `tt task requeue t`.": (
+        TaskNotFinishedError("t", "running")
+    ),
+    "No task is called 't'. `tt task list` shows the tasks of this town.": TaskNotFoundError("t"),
+    "No task was called 't' at 1-2. `tt task history t` shows when it came to be.": TaskNotFoundError("t", then="1-2"),
+    "Task t is running, so it is not in the backlog. To remove it all the same: `tt task remove t`.": (
+        TaskNotInBacklogError("t", "running")
+    ),
+    "Nobody has task t yet. Say who did it: `tt task fail t --agent NAME`.": TaskUnassignedError("t", "fail"),
+    "Task t is at version 3, not 2: somebody else changed it meanwhile. Look at it with `tt task history t` and try again.": (
+        WrongExpectedVersionError("t", expected=2, actual=3)
+    ),
+    "Others changed task t at each of 20 attempts to decide on it, so nothing was written. `tt task history t` shows what"
+    " they do; try again.": OvertakenError(WrongExpectedVersionError("t", expected=2, actual=3), attempts=20),
+    "The key k at here is of the wrong type: something other than this program wrote it. Rename that key, then `tt rebuild`.": (
+        WrongKeyTypeError("The key k", "here")
+    ),
+}
+
+
+@pytest.mark.parametrize("words", SAID)
+def test_error_is_said_with_the_command_that_helps(words: str) -> None:
+    """Word for word; where the message has advice of its own, or none, nothing is added."""
+    assert words_of(SAID[words]) == words
+
+
+def test_every_advice_is_of_an_error_that_is_here() -> None:
+    """No name in the table is one that no error has."""
+    assert set(_ADVICE) <= {type(error).__name__ for error in SAID.values()}
+
+
+@pytest.mark.parametrize(
+    ("refused", "words"),
+    [
+        (lambda: decide(None, ReopenTask(task=TASK)), "tt task list"),
+        (lambda: decide(a_task(), StartTask(task=TASK)), f"tt task start {TASK} --agent NAME"),
+        (lambda: decide(a_task(), FailTask(task=TASK)), f"tt task fail {TASK} --agent NAME"),
+        (lambda: decide(a_task_in(State.COMPLETED), RequeueTask(task=TASK)), f"tt task reopen {TASK}"),
+        (lambda: decide(a_task_in(State.RUNNING), ReopenTask(task=TASK)), f"tt task requeue {TASK}"),
+    ],
+    ids=range(5),
+)
+def test_refusal_says_what_to_do_next(refused: Callable[[], object], words: str) -> None:
+    """What `decide` refuses is said with the way on."""
+    with pytest.raises(CommandRejectedError) as caught:
+        refused()
+    assert words in words_of(caught.value)
+
+
+def test_error_that_quotes_its_cause_has_its_advice() -> None:
+    """After an append, and where a rebuild met a loss: the words of the cause stand in the middle."""
+    cause = MisplacedEventError("1-2", "task.noted", "t", problem="is not there")
+    assert words_of(_raised(LedgerDamagedError(f"It is done. {cause}"), cause)) == f"It is done. {words_of(cause)}"
+    told = words_of(_raised(LossNotAcceptedError(cause), cause))
+    assert told.startswith(f"{words_of(cause)} Nothing was rebuilt.")
+
+
+def test_error_in_json_is_what_a_person_reads() -> None:
+    """A report with an error has its words, and the command with them."""
+    assert msgspec.json.decode(json_line({"problem": UNREACHED})) == {"problem": words_of(UNREACHED)}
+
+
+def _raised(error: LedgerError, cause: LedgerError) -> LedgerError:
+    """The error as it is where it was raised from the cause."""
+    with pytest.raises(LedgerError) as caught:
+        raise error from cause
+    return caught.value
