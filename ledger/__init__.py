@@ -111,22 +111,13 @@ if TYPE_CHECKING:
     from ledger.lua import script_source
     from ledger.position import BEGINNING, Position, ms_of, order_of, seq_of
     from ledger.reconcile import WishedTask, reconcile
-    from ledger.recorded_event import (
-        Entry,
-        NewEvent,
-        RecordedEvent,
-        decode_event,
-        decode_events,
-        encode_event,
-        read_event,
-        record,
-    )
+    from ledger.recorded_event import Entry, NewEvent, RecordedEvent, decode_event, decode_events, read_event, record
     from ledger.redis_errors import ExplainedConnectionError, redis_errors
     from ledger.reply_shapes import fits, is_id, is_yes, name_of
     from ledger.run_mark import HOST_CHARS_MAX, RUN_CHARS, RunMark
     from ledger.soundness import flaw_in, flaw_of
     from ledger.state import State
-    from ledger.task import FIELDS, UNSHOWN, Field, Task, evolve, evolve_known, fold
+    from ledger.task import FIELDS, UNSHOWN, Field, Task, evolve, evolve_known
     from ledger.times import TIME_MS_MAX, format_ms, from_ms, parse_rfc3339, to_ms
     from ledger.transitions import CREATIONS, STATES
     from ledger.values import TEXT_BYTES_MAX, check_name, check_tag, check_tags, check_text
@@ -250,14 +241,12 @@ __all__ = [
     "decide",
     "decode_event",
     "decode_events",
-    "encode_event",
     "evolve",
     "evolve_known",
     "exchange",
     "fits",
     "flaw_in",
     "flaw_of",
-    "fold",
     "format_ms",
     "from_ms",
     "is_id",
@@ -314,13 +303,13 @@ open_front_door(
         "lua": "script_source",
         "position": "BEGINNING Position ms_of order_of seq_of",
         "reconcile": "WishedTask reconcile",
-        "recorded_event": "Entry NewEvent RecordedEvent decode_event decode_events encode_event read_event record",
+        "recorded_event": "Entry NewEvent RecordedEvent decode_event decode_events read_event record",
         "redis_errors": "ExplainedConnectionError redis_errors",
         "reply_shapes": "fits is_id is_yes name_of",
         "run_mark": "HOST_CHARS_MAX RUN_CHARS RunMark",
         "soundness": "flaw_in flaw_of",
         "state": "State",
-        "task": "FIELDS UNSHOWN Field Task evolve evolve_known fold",
+        "task": "FIELDS UNSHOWN Field Task evolve evolve_known",
         "times": "TIME_MS_MAX format_ms from_ms parse_rfc3339 to_ms",
         "transitions": "CREATIONS STATES",
         "values": "TEXT_BYTES_MAX check_name check_tag check_tags check_text",

@@ -10,11 +10,10 @@ from ledger import open_front_door
 if TYPE_CHECKING:
     from projections.board import Board
     from projections.checking.audit import Finding, FindingKind
-    from projections.checking.comparison import Comparison, Difference, DifferenceKind, printable
+    from projections.checking.comparison import Difference, printable
     from projections.checking.parting import parted_after
     from projections.checking.verify import Verification, describe, different_fields, verify
-    from projections.checkpoint import REBUILD_ONLINE, Checkpoint, Checkpoints
-    from projections.damage import damage_of, damage_of_absent, find_flaws
+    from projections.damage import damage_of, find_flaws
     from projections.errors import (
         WRONG_KEY_TYPE_ADVICE,
         CheckpointAheadError,
@@ -30,19 +29,19 @@ if TYPE_CHECKING:
         ViewsIncompleteError,
     )
     from projections.filter import EVERY_TASK, Page, TaskFilter
-    from projections.lease import LEASE_MS, REBUILD, Lease, new_holder
+    from projections.lease import LEASE_MS, Lease, new_holder
     from projections.live_board import LiveBoard
     from projections.loading import Loader
-    from projections.look import PREFIX_IDS_MAX, Look, Wanted
-    from projections.projector import BATCH_EVENTS_MAX, Batch, BatchOutcome, Progress, Projector
-    from projections.rebuilding.rebuild import Rebuild, RebuildProgress, RebuildReport
+    from projections.look import PREFIX_IDS_MAX, Wanted
+    from projections.projector import BATCH_EVENTS_MAX, BatchOutcome, Projector
+    from projections.rebuilding.rebuild import Rebuild
     from projections.rebuilding.set_aside import LEGACY_NAMES_MAX, SetAside
     from projections.replay import fold_task, no_garbage_collection, replay
-    from projections.snapshots import Snapshot, decode_snapshot, encode_snapshot, has_position, is_snapshot, snapshot_of
+    from projections.snapshots import Snapshot, encode_snapshot, has_position, is_snapshot, snapshot_of
     from projections.stats import DayStats, Durations, fold_stats, read_stats
     from projections.upkeep import Upkeep
     from projections.views.catalogue import VIEWS
-    from projections.views.view import Counted, Entry, Member, Ranked, View
+    from projections.views.view import Counted, Member, Ranked, View
 
 __all__ = [
     "BATCH_EVENTS_MAX",
@@ -50,43 +49,31 @@ __all__ = [
     "LEASE_MS",
     "LEGACY_NAMES_MAX",
     "PREFIX_IDS_MAX",
-    "REBUILD",
-    "REBUILD_ONLINE",
     "VIEWS",
     "WRONG_KEY_TYPE_ADVICE",
-    "Batch",
     "BatchOutcome",
     "Board",
-    "Checkpoint",
     "CheckpointAheadError",
     "CheckpointMismatchError",
-    "Checkpoints",
-    "Comparison",
     "Counted",
     "DayStats",
     "Difference",
-    "DifferenceKind",
     "Durations",
-    "Entry",
     "Finding",
     "FindingKind",
     "Lease",
     "LiveBoard",
     "Loader",
-    "Look",
     "LossNotAcceptedError",
     "Member",
     "NewerProjectionError",
     "OutdatedProjectionError",
     "Page",
-    "Progress",
     "ProjectionError",
     "Projector",
     "Ranked",
     "Rebuild",
     "RebuildAtWorkError",
-    "RebuildProgress",
-    "RebuildReport",
     "RebuildUnfinishedError",
     "SetAside",
     "Snapshot",
@@ -99,8 +86,6 @@ __all__ = [
     "ViewsIncompleteError",
     "Wanted",
     "damage_of",
-    "damage_of_absent",
-    "decode_snapshot",
     "describe",
     "different_fields",
     "encode_snapshot",
@@ -124,27 +109,26 @@ open_front_door(
     {
         "board": "Board",
         "checking.audit": "Finding FindingKind",
-        "checking.comparison": "Comparison Difference DifferenceKind printable",
+        "checking.comparison": "Difference printable",
         "checking.parting": "parted_after",
         "checking.verify": "Verification describe different_fields verify",
-        "checkpoint": "REBUILD_ONLINE Checkpoint Checkpoints",
-        "damage": "damage_of damage_of_absent find_flaws",
+        "damage": "damage_of find_flaws",
         "errors": "WRONG_KEY_TYPE_ADVICE CheckpointAheadError CheckpointMismatchError LossNotAcceptedError "
         "NewerProjectionError OutdatedProjectionError ProjectionError RebuildAtWorkError "
         "RebuildUnfinishedError SnapshotDamagedError UnknownProjectionError ViewsIncompleteError",
         "filter": "EVERY_TASK Page TaskFilter",
-        "lease": "LEASE_MS REBUILD Lease new_holder",
+        "lease": "LEASE_MS Lease new_holder",
         "live_board": "LiveBoard",
         "loading": "Loader",
-        "look": "PREFIX_IDS_MAX Look Wanted",
-        "projector": "BATCH_EVENTS_MAX Batch BatchOutcome Progress Projector",
-        "rebuilding.rebuild": "Rebuild RebuildProgress RebuildReport",
+        "look": "PREFIX_IDS_MAX Wanted",
+        "projector": "BATCH_EVENTS_MAX BatchOutcome Projector",
+        "rebuilding.rebuild": "Rebuild",
         "rebuilding.set_aside": "LEGACY_NAMES_MAX SetAside",
         "replay": "fold_task no_garbage_collection replay",
-        "snapshots": "Snapshot decode_snapshot encode_snapshot has_position is_snapshot snapshot_of",
+        "snapshots": "Snapshot encode_snapshot has_position is_snapshot snapshot_of",
         "stats": "DayStats Durations fold_stats read_stats",
         "upkeep": "Upkeep",
         "views.catalogue": "VIEWS",
-        "views.view": "Counted Entry Member Ranked View",
+        "views.view": "Counted Member Ranked View",
     },
 )

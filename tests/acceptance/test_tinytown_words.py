@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.tt import Tt
-from town import Town, new_mark
+from town import Town
+from town.runs.run_mark import new_mark
 
 
 def test_town_and_verbosity_may_stand_before_the_command(tt: Tt, town: Path, monkeypatch: pytest.MonkeyPatch) -> None:

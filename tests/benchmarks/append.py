@@ -9,7 +9,8 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 
-from ledger import EventStore, Keys, NewEvent, TaskCreated, encode_event, new_command_id, new_task_id
+from ledger import EventStore, Keys, NewEvent, TaskCreated, new_command_id, new_task_id
+from ledger.recorded_event import encode_event
 from tests.benchmarks.measure import EVENTS_PER_TASK, Bench, Figures, Work, a_bench, fill, task_name
 from tests.benchmarks.measure import main as measure
 from town import Town

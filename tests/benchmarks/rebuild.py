@@ -11,7 +11,8 @@ import sys
 from collections.abc import Sequence
 
 from ledger import EventStore, Keys
-from projections import Rebuild, RebuildReport, replay
+from projections import Rebuild, replay
+from projections.rebuilding.rebuild import RebuildReport
 from tests.benchmarks.measure import (
     EVENTS_PER_TASK,
     TOWN,

@@ -13,7 +13,8 @@ import pytest
 import redis
 
 from ledger import EventStore, Keys, TaskAssigned, TaskCompleted, TaskCreated, TaskStarted
-from projections import VIEWS, Checkpoints, OutdatedProjectionError, Projector, Rebuild, View, verify
+from projections import VIEWS, OutdatedProjectionError, Projector, Rebuild, View, verify
+from projections.checkpoint import Checkpoints
 from tests.support.builders import TASK, append, task_id
 from tests.support.expected_keys import Content, actual_keys
 from tests.support.histories import Filler

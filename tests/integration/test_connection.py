@@ -13,7 +13,9 @@ from ledger import LostConnectionError, StoreUnavailableError
 from tests.support.servers_made_slow import SLOW_KEYS, a_slowly_loading_server
 from tests.support.stub_server import bulk, stub_server
 from tests.support.towns import client_of
-from town import EmbeddedServer, RedisSettings, ServerTooOldError, Settings, Town, connect
+from town import EmbeddedServer, ServerTooOldError, Town
+from town.folder.settings import RedisSettings, Settings
+from town.server.connection import connect
 
 SECRET = "s3cr3t"
 LOADING = b"-LOADING Redis is loading the dataset in memory\r\n"

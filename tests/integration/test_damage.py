@@ -15,7 +15,8 @@ import pytest
 import redis
 
 from ledger import LedgerDamagedError, new_command_id
-from projections import VIEWS, CheckpointMismatchError, Comparison, Lease, Projector, UnknownProjectionError, new_holder
+from projections import VIEWS, CheckpointMismatchError, Lease, Projector, UnknownProjectionError, new_holder
+from projections.checking.comparison import Comparison
 from projections.rebuilding import rebuild as rebuild_module
 from projections.rebuilding.overwrite import Overwrite
 from tests.support.builders import task_id

@@ -9,16 +9,8 @@ import pytest
 
 from tests.support.small_disk import enlarge, fill, free, small_disk
 from tests.support.tt import run_process
-from town import (
-    Check,
-    DiskFullError,
-    EmbeddedServer,
-    FolderRefusedError,
-    ServerStartError,
-    Town,
-    examine,
-    make_plan_file,
-)
+from town import DiskFullError, EmbeddedServer, FolderRefusedError, ServerStartError, Town, examine, make_plan_file
+from town.doctor import Check
 
 DESCRIPTION = "x" * 20_000
 

@@ -16,7 +16,8 @@ import pytest
 from ledger import StoreUnavailableError
 from tests.support.fake_server import Answer, fake_server
 from tests.support.tt import run_process
-from town import RedisSettings, Settings, connect
+from town.folder.settings import RedisSettings, Settings
+from town.server.connection import connect
 
 SECONDS_MAX = 0.6
 
@@ -81,7 +82,8 @@ def test_flood_takes_less_than_100_mb(kind: str) -> None:
     """Measured of a process of its own, as the system counts it."""
     program = (
         "import sys\n"
-        "from town import RedisSettings, Settings, connect\n"
+        "from town.folder.settings import RedisSettings, Settings\n"
+        "from town.server.connection import connect\n"
         "import town.server.bounded_client as client\n"
         "from pathlib import Path\n"
         "from ledger import StoreUnavailableError\n"

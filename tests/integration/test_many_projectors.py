@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from ledger import EventStore, Keys
-from projections import VIEWS, Checkpoints, replay
+from projections import VIEWS, replay
+from projections.checkpoint import Checkpoints
 from tests.support.expected_keys import assert_projected
 from tests.support.processes import workers_at_the_line
 from tests.support.projectors import background_projectors

@@ -24,8 +24,8 @@ from ledger import (
     TaskNoted,
     TaskNotFoundError,
     TaskStarted,
-    from_ms,
 )
+from ledger.times import from_ms
 from tests.support.builders import START_MS, TASK, an_event, task_id
 from town import EventFilter, MomentError, Town
 from town.reading.event_reader import EventReader

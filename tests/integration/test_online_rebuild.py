@@ -10,7 +10,8 @@ from statistics import quantiles
 import msgspec
 import pytest
 
-from ledger import EventStore, fold
+from ledger import EventStore
+from ledger.task import fold
 from projections import encode_snapshot
 from projections.rebuilding.overwrite import Overwrite, WriteBatch
 from tests.benchmarks.measure import EVENTS_PER_TASK, fill, task_name

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from ledger import TaskCreated, encode_event
+from ledger import TaskCreated
+from ledger.recorded_event import encode_event
 from projections import encode_snapshot
 from tests.support.builders import TASK, an_event
 from tests.support.servers_made_slow import SLOW_KEYS, a_program, a_slowly_loading_server

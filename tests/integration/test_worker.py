@@ -18,9 +18,9 @@ import pytest
 import redis
 
 from ledger import BEGINNING, EventStore, Keys, Position, TaskCreated
-from projections import LEASE_MS, REBUILD_ONLINE, VIEWS, Checkpoints, LiveBoard, replay
+from projections import LEASE_MS, VIEWS, LiveBoard, replay
 from projections import upkeep as upkeep_module
-from projections.checkpoint import REBUILD_FENCED
+from projections.checkpoint import REBUILD_FENCED, REBUILD_ONLINE, Checkpoints
 from tests.benchmarks.measure import fill
 from tests.support.builders import append
 from tests.support.expected_keys import assert_projected, dump_keys

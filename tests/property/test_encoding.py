@@ -12,14 +12,15 @@ from ledger import (
     Position,
     RecordedEvent,
     decode_event,
-    encode_event,
     format_ms,
-    from_ms,
     parse_rfc3339,
     record,
     to_ms,
 )
-from projections import SnapshotDamagedError, decode_snapshot
+from ledger.recorded_event import encode_event
+from ledger.times import from_ms
+from projections import SnapshotDamagedError
+from projections.snapshots import decode_snapshot
 from tests.property.strategies import instants, new_events, positions
 
 

@@ -9,8 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from ledger import RecordedEvent, Task, compare, fold, steps
-from projections import Board, decode_snapshot, encode_snapshot
+from ledger import RecordedEvent, Task, compare, steps
+from ledger.task import fold
+from projections import Board, encode_snapshot
+from projections.snapshots import decode_snapshot
 from tests.property.histories import TASKS, histories
 from tests.property.strategies import tasks
 from tests.support.legality import live

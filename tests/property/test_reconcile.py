@@ -6,18 +6,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from ledger import (
-    Event,
-    NewEvent,
-    Position,
-    RecordedEvent,
-    Task,
-    TaskReopened,
-    WishedTask,
-    fold,
-    reconcile,
-    record,
-)
+from ledger import Event, NewEvent, Position, RecordedEvent, Task, TaskReopened, WishedTask, reconcile, record
+from ledger.task import fold
 from tests.property.histories import TASKS, histories
 from tests.property.strategies import tasks, wishes
 from tests.support.legality import Life, live

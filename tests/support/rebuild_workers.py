@@ -7,7 +7,7 @@ from pathlib import Path
 from random import Random
 
 from ledger import CommandRejectedError, State, TaskCreated, new_task_id
-from projections import decode_snapshot
+from projections.snapshots import decode_snapshot
 from tests.support.builders import append
 from town import Town
 

@@ -18,10 +18,11 @@ import town.errors
 from cli.exits import Exit, exit_code
 from cli.tree import app_for
 from ledger import EVENT_CLASSES, TOWN_NAMES_RESERVED, Keys, LedgerError, RecordedEvent, State, decode_event
-from projections import VIEWS, Snapshot, View, decode_snapshot
+from projections import VIEWS, Snapshot, View
+from projections.snapshots import decode_snapshot
 from tests.support import cli_reference
 from tests.support.markdown import DOCS, ROOT, anchors, blocks, headings, links, page_name, pages, prose
-from town import RedisSettings, Settings
+from town.folder.settings import RedisSettings, Settings
 
 REFERENCE = DOCS / "reference"
 _SOURCES = [

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import ast
 import importlib
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests.support.markdown import pages
 
 PACKAGES = ("ledger", "projections", "town")
 ROOT = Path(__file__).parents[2]
@@ -30,6 +33,43 @@ def test_package_is_entered_by_its_front_door(path: Path) -> None:
             names = {alias.name for alias in node.names}
             assert node.module == package, f"line {node.lineno} reaches into {node.module}"
             assert names <= set(importlib.import_module(package).__all__), f"line {node.lineno}"
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_front_door_hands_out_what_others_use(package: str) -> None:
+    """Every name in `__all__` has a user: another package of ours, or the programs of others.
+
+    Another package uses what it imports, or takes as an attribute of the package. Programs of others use what the docs show
+    them: names in code, on every page but the changelog and the decisions. Tests and benchmarks count for nothing: they
+    import from the module itself what only they use.
+    """
+    handed_out = set(importlib.import_module(package).__all__)
+    used = {name for path in SOURCES if path.relative_to(ROOT).parts[0] != package for name in _taken(path, package)}
+    assert sorted(handed_out - used - _shown_in_docs()) == []
+
+
+def _taken(path: Path, package: str) -> set[str]:
+    """What a source file takes from a package's front door."""
+    taken: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        match node:
+            case ast.ImportFrom(module=module) if module == package:
+                taken.update(alias.name for alias in node.names)
+            case ast.Attribute(value=ast.Name(id=name)) if name == package:
+                taken.add(node.attr)
+    return taken
+
+
+def _shown_in_docs() -> set[str]:
+    """The words that begin code between backticks, and those of all examples in Python."""
+    shown: set[str] = set()
+    for page in (path for path in pages() if path.name != "changelog.md" and "decisions" not in path.parts):
+        text = page.read_text(encoding="utf-8")
+        shown.update(re.findall(r"`([A-Za-z_]+)\b", text))
+        shown.update(
+            word for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL) for word in re.findall(r"\w+", block)
+        )
+    return shown
 
 
 @pytest.mark.parametrize("package", PACKAGES)

@@ -36,9 +36,9 @@ from ledger import (
     TaskTagged,
     UnknownEventError,
     decode_event,
-    encode_event,
     record,
 )
+from ledger.recorded_event import encode_event
 from tests.support.builders import TASK, an_event
 
 CORPUS: Final = Path(__file__).parent / "corpus"

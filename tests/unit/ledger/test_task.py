@@ -34,10 +34,10 @@ from ledger import (
     TaskTagged,
     evolve,
     flaw_of,
-    fold,
     parse_rfc3339,
     record,
 )
+from ledger.task import fold
 from tests.support.builders import START_MS, TASK, a_task, a_task_in, an_event, recorded, task_id
 
 PARENT = task_id(7)

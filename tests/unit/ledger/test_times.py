@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from ledger import format_ms, from_ms, parse_rfc3339, to_ms
+from ledger import format_ms, parse_rfc3339, to_ms
+from ledger.times import from_ms
 
 TIMES = [
     (0, "1970-01-01T00:00:00.000Z"),

@@ -8,7 +8,8 @@ import msgspec
 import pytest
 
 from ledger import Position, State
-from projections import SnapshotDamagedError, decode_snapshot, encode_snapshot, snapshot_of
+from projections import SnapshotDamagedError, encode_snapshot, snapshot_of
+from projections.snapshots import decode_snapshot
 from tests.support.builders import START_MS, TASK, a_task, a_task_in, task_id
 
 FIELDS = [

@@ -9,7 +9,8 @@ import pytest
 from msgspec.structs import replace
 
 from ledger import State, Task, task_id_of_alias
-from projections import VIEWS, Counted, Entry, Member, Ranked, View
+from projections import VIEWS, Counted, Member, Ranked, View
+from projections.views.view import Entry
 from tests.support.builders import a_task, a_task_in, task_id
 
 PARENT = task_id(7)

@@ -20,8 +20,8 @@ from ledger import (
     record,
 )
 from tests.support.builders import an_event, recorded, task_id
-from town import EVERY_EVENT, EventFilter
-from town.reading.event_filter import Holders
+from town import EventFilter
+from town.reading.event_filter import EVERY_EVENT, Holders
 
 NOTED = record(an_event(TaskNoted("x"), actor="alice"), Position("5-1"))
 

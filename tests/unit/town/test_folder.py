@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ledger import TOWN_NAMES_RESERVED, InvalidValueError, check_town_name
-from town import FolderRefusedError, RedisSettings, SettingsError, TownExistsError, TownNotFoundError
+from town import FolderRefusedError, SettingsError, TownExistsError, TownNotFoundError
 from town.files.os_errors import refuse_os_errors
 from town.files.taking_back import Undo
 from town.files.toml_file import write_toml
@@ -18,6 +18,7 @@ from town.folder.search import find_folder
 from town.folder.settings import (
     GITIGNORE_LINES,
     SETTINGS_FILE,
+    RedisSettings,
     Settings,
     add_gitignore_lines,
     fit_name,
