@@ -117,7 +117,7 @@ if TYPE_CHECKING:
     from ledger.run_mark import HOST_CHARS_MAX, RUN_CHARS, RunMark
     from ledger.soundness import flaw_in, flaw_of
     from ledger.state import State
-    from ledger.task import FIELDS, UNSHOWN, Field, Task, evolve, evolve_known
+    from ledger.task import FIELDS, Field, Task, evolve, evolve_known
     from ledger.times import TIME_MS_MAX, format_ms, from_ms, parse_rfc3339, to_ms
     from ledger.transitions import CREATIONS, STATES
     from ledger.values import TEXT_BYTES_MAX, check_name, check_tag, check_tags, check_text
@@ -136,7 +136,6 @@ __all__ = [
     "TOWN_NAMES_RESERVED",
     "TOWN_NAME_CHARS_MAX",
     "UNREACHED_ADVICE",
-    "UNSHOWN",
     "UPGRADE_ADVICE",
     "AppendTooLargeError",
     "AssignTask",
@@ -309,7 +308,7 @@ open_front_door(
         "run_mark": "HOST_CHARS_MAX RUN_CHARS RunMark",
         "soundness": "flaw_in flaw_of",
         "state": "State",
-        "task": "FIELDS UNSHOWN Field Task evolve evolve_known",
+        "task": "FIELDS Field Task evolve evolve_known",
         "times": "TIME_MS_MAX format_ms from_ms parse_rfc3339 to_ms",
         "transitions": "CREATIONS STATES",
         "values": "TEXT_BYTES_MAX check_name check_tag check_tags check_text",

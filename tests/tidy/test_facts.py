@@ -20,7 +20,6 @@ from ledger import (
     EVENT_CLASSES,
     FIELDS,
     STATES,
-    UNSHOWN,
     Command,
     CreateTask,
     Event,
@@ -32,10 +31,11 @@ from ledger import (
     TaskRemoved,
     compare,
     decode_event,
-    fold,
 )
 from ledger.changes import Step
-from projections import decode_snapshot, encode_snapshot
+from ledger.task import UNSHOWN, fold
+from projections import encode_snapshot
+from projections.snapshots import decode_snapshot
 from tests.support.builders import START_MS, a_task, a_task_in, task_id
 from tests.support.markdown import DOCS, ROOT, blocks, section
 from town.verbs import Verbs
