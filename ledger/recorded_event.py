@@ -6,6 +6,7 @@ stream entry's id and stands outside.
 
 # No `annotations` of the future here: msgspec would have to compile each of them from its text, for each class below.
 
+from _thread import allocate_lock
 from collections.abc import Sequence
 from datetime import datetime
 from functools import cache
@@ -127,9 +128,22 @@ _SCHEMAS: Final = {event_class.type: event_class.schema for event_class in EVENT
 _NOT_JSON: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
+_making = allocate_lock()
+
+
 @cache
 def _decoder() -> "msgspec.json.Decoder[RecordedEvent]":
-    """The one decoder; made where an event is read first, because it takes as long as a third of the interpreter's start."""
+    """The one decoder; made where an event is read first, because it takes as long as a third of the interpreter's start.
+
+    One thread makes it: msgspec plans how to read each class while other threads may run, and a plan that another one takes
+    before it is whole ends the process.
+    """
+    with _making:
+        return _make_decoder()
+
+
+@cache
+def _make_decoder() -> "msgspec.json.Decoder[RecordedEvent]":
     any_recorded: Any = Union[  # noqa: UP007 - made at run time
         tuple(_RecordedStart if each is TaskStarted else _recorded_class(each) for each in EVENT_CLASSES)
     ]

@@ -68,6 +68,10 @@ class Settings(Struct, frozen=True):
         return self.old_name is not None and self.town.ledger_name is None
 
 
+# So that msgspec has planned how to read them before several threads open towns: a plan that is not whole ends the process.
+msgspec.convert({"name": ""}, Settings)
+
+
 def start_of_search(path: Path | str | None = None) -> Path:
     """Where the search for a town begins: `path`, else TT_TOWN, else the current folder. FolderRefusedError."""
     return Path(path if path is not None else os.environ.get("TT_TOWN") or current_folder())
