@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from _thread import start_new_thread
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -38,12 +39,13 @@ def obey_stop_signals() -> None:
 def stop_signals(tell: Callable[[], None]) -> Iterator[None]:
     """Inside, SIGINT, SIGTERM and SIGHUP call `tell`, each time, also for those that were kept.
 
-    SIGHUP does not where `nohup` has it ignored.
+    SIGHUP does not where `nohup` has it ignored. `tell` runs in a thread of its own: the interrupted one may hold a lock that
+    it takes, such as that of the Event it waits for, and would wait for itself.
     """
     signals = [signal.SIGINT, signal.SIGTERM]
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         signals.append(signal.SIGHUP)
-    before = {each: signal.signal(each, lambda *_: tell()) for each in signals} | _before
+    before = {each: signal.signal(each, lambda *_: start_new_thread(tell, ())) for each in signals} | _before
     _before.clear()
     for _ in _kept:
         tell()
