@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from projections.lease import LEASE_MS, Lease, new_holder
     from projections.live_board import LiveBoard
     from projections.loading import Loader
-    from projections.look import PREFIX_IDS_MAX, Wanted
+    from projections.look import NOTHING, PREFIX_IDS_MAX, Wanted
     from projections.projector import BATCH_EVENTS_MAX, BatchOutcome, Projector
     from projections.rebuilding.rebuild import Rebuild
     from projections.rebuilding.set_aside import LEGACY_NAMES_MAX, SetAside
@@ -48,6 +48,7 @@ __all__ = [
     "EVERY_TASK",
     "LEASE_MS",
     "LEGACY_NAMES_MAX",
+    "NOTHING",
     "PREFIX_IDS_MAX",
     "VIEWS",
     "WRONG_KEY_TYPE_ADVICE",
@@ -120,7 +121,7 @@ open_front_door(
         "lease": "LEASE_MS Lease new_holder",
         "live_board": "LiveBoard",
         "loading": "Loader",
-        "look": "PREFIX_IDS_MAX Wanted",
+        "look": "NOTHING PREFIX_IDS_MAX Wanted",
         "projector": "BATCH_EVENTS_MAX BatchOutcome Projector",
         "rebuilding.rebuild": "Rebuild",
         "rebuilding.set_aside": "LEGACY_NAMES_MAX SetAside",

@@ -38,6 +38,9 @@ class Wanted(NamedTuple):
     prefixes: Sequence[str] = ()
 
 
+NOTHING: Final = Wanted()
+
+
 class Look:
     """A town that was caught up, and what was wanted of it.
 
@@ -133,11 +136,10 @@ class Looker:
         end = Position(seen.end, "ascii") if seen.end else BEGINNING
         if seen.last != seen.end or sound[0].position != end or sound[0].rebuild is not None:
             return None
-        holder = seen.holder.decode(errors="replace")
         return Look(
             self._keys,
             sound,
-            has_worker=bool(holder) and seen.remaining_ms >= 0 and not is_gone(holder),
+            has_worker=_is_held(seen.holder, seen.remaining_ms),
             tasks=seen.tasks,
             aliases={
                 alias: task_id.decode(errors="replace") or None
@@ -148,6 +150,13 @@ class Looker:
                 for prefix, found in zip(wanted.prefixes, seen.found, strict=True)
             },
         )
+
+
+def _is_held(holder: bytes | None, remaining_ms: int) -> bool:
+    """As `Lease.is_taken`. What is no lease at all counts as held: to wait for its holder tells of it."""
+    if holder is None:
+        return True
+    return bool(holder) and remaining_ms >= 0 and not is_gone(holder.decode(errors="replace"))
 
 
 def _other(text: bytes, first: Checkpoint | None) -> Checkpoint | None:

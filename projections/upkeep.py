@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from ledger import EventStore, Keys, LedgerDamagedError, Position, RecordedEvent, Task
 from projections.errors import OutdatedProjectionError, RebuildUnfinishedError
 from projections.lease import REBUILD, Lease, new_holder
-from projections.look import Look, Looker, Wanted
+from projections.look import NOTHING, Look, Looker, Wanted
 from projections.projector import Progress, Projector
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 REBUILD_WAIT_SECONDS_MAX: Final = 120.0
 _REBUILD_POLL_SECONDS: Final = 0.05
-_NOTHING: Final = Wanted()
 
 
 class Upkeep:
@@ -69,7 +68,7 @@ class Upkeep:
             if checkpoint.rebuild is None or not self._finish_rebuild():
                 return checkpoint.position
 
-    def look(self, wanted: Wanted = _NOTHING) -> Look | None:
+    def look(self, wanted: Wanted = NOTHING) -> Look | None:
         """What is wanted of a town that is caught up, in one call; None where it is not, and `catch_up` is needed."""
         return self._looker.look(wanted)
 

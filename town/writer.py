@@ -37,12 +37,11 @@ from ledger import (
     record,
     to_ms,
 )
-from projections import Wanted, damage_of
+from projections import NOTHING, Wanted, damage_of
 from town.backend import Backend
 from town.errors import OvertakenError
 
 DECIDE_ATTEMPTS_MAX: Final = 20
-_NOTHING: Final = Wanted()
 
 Result = TypeVar("Result")
 Wish = tuple[Command, Mapping[str, int]]
@@ -102,7 +101,7 @@ class Writer:
         self,
         wish: Callable[[], Wish],
         *,
-        wanted: Wanted = _NOTHING,
+        wanted: Wanted = NOTHING,
         reason: str | None = None,
         expected_version: int | None = None,
     ) -> Receipt:
@@ -132,7 +131,7 @@ class Writer:
         self,
         commands: Callable[[], Sequence[Command]],
         *,
-        wanted: Wanted = _NOTHING,
+        wanted: Wanted = NOTHING,
         reason: str | None = None,
         expected_version: int | None = None,
     ) -> Receipt:
@@ -209,7 +208,7 @@ class Writer:
 
         return self._attempt(attempt)
 
-    def _attempt(self, attempt: Callable[[], Result], wanted: Wanted = _NOTHING) -> Result:
+    def _attempt(self, attempt: Callable[[], Result], wanted: Wanted = NOTHING) -> Result:
         """What `attempt` returns; where another writer was first, catch up and attempt again. OvertakenError."""
         for remaining in reversed(range(DECIDE_ATTEMPTS_MAX)):
             try:

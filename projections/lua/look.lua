@@ -16,6 +16,7 @@
 --   end           the position that the last append gave, and last that of the last entry; '' without a stream
 --   fields        of the snapshots' checkpoint, which is the first, '' where one is not there; none where the key is no hash.
 --                 Of each other one a text, its first three fields between blanks, the third 0 where it is not there; '' without the others
+--   holder        of the lease, '' where nobody holds it, 1 where something lies there that is no string
 --   id or ''      of the adopted task with each alias
 --   {id, …}       the ids that begin with each prefix
 --   then          four for each task that was named, has one of the aliases, or is the only one with one of the prefixes

@@ -42,13 +42,14 @@ class Seen(NamedTuple):
     """What the server holds, all of one moment, in the order in which it was asked for.
 
     `end` and `last` are empty without a stream. `checkpoint` has the fields of the first one, none where its key is no hash;
-    `others` the first three of each other one between blanks, empty where one of these is not there. `adopted` has the id of the adopted
-    task with each alias, else an empty one; `found` the ids that begin with each prefix.
+    `others` the first three of each other one between blanks, empty where one of these is not there. `holder` is empty where
+    nobody holds the lease, and None where something lies there that is no string. `adopted` has the id of the adopted task with
+    each alias, else an empty one; `found` the ids that begin with each prefix.
     """
 
     end: bytes
     last: bytes
-    holder: bytes
+    holder: bytes | None
     remaining_ms: int
     checkpoint: list[bytes]
     others: list[bytes]
@@ -88,7 +89,7 @@ def _understand(reply: object, sizes: tuple[int, int, int], *, fields: int) -> S
         case [
             bytes(end),
             bytes(last),
-            bytes(holder),
+            bytes(holder) | (1 as holder),
             int(remaining_ms),
             list(checkpoints),
             list(adopted),
@@ -115,7 +116,8 @@ def _understand(reply: object, sizes: tuple[int, int, int], *, fields: int) -> S
                         tasks[::4], tasks[1::4], tasks[2::4], tasks[3::4], strict=True
                     )
                 }
-                return Seen(end, last, holder, remaining_ms, checkpoints[0], checkpoints[1:], adopted, found, seen)
+                lease = holder if isinstance(holder, bytes) else None
+                return Seen(end, last, lease, remaining_ms, checkpoints[0], checkpoints[1:], adopted, found, seen)
     raise UnfitReplyError("EVALSHA")
 
 

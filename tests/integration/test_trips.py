@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from ledger import LedgerDamagedError
 from tests.support.towns import end_server
 from town import Town
 from town.server.socket_connection import SocketConnection
@@ -102,3 +103,12 @@ def test_verb_projects_what_others_appended_meanwhile(town: Town, trips: list[st
     assert len(trips) > 2 * LOOK_APPEND_COMMIT
     assert town.upkeep.verify().findings == ()
     assert (town.task(task).version, town.task(other).version) == (2, 2)
+
+
+def test_foreign_key_in_the_place_of_the_lease_stops_no_reader(town: Town) -> None:
+    """Who reads a town that is caught up needs no lease; who has to project is told of the key, as ever."""
+    task = town.task("tt-1")
+    town.connection.client.hset(town.keys.lease("projector"), "field", "value")
+    assert town.task("tt-1") == task
+    with pytest.raises(LedgerDamagedError, match="lease"):
+        town.note(task.id, "halfway")

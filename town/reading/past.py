@@ -30,6 +30,7 @@ class Past:
         self._store = backend.store
         self._live = backend.live
         self._upto = upto
+        self._last_read: tuple[str, list[RecordedEvent]] | None = None
 
     @cached_property
     def board(self) -> Board:
@@ -75,8 +76,11 @@ class Past:
         return None if task is None else task.id
 
     def history(self, task_id: str) -> list[RecordedEvent]:
-        """The events of a task until then, oldest first."""
-        return [recorded for recorded in self._store.history(task_id) if recorded.position <= self._upto]
+        """The events of a task until then, oldest first. Those that were asked for last are kept: to resolve is to look too."""
+        if self._last_read is None or self._last_read[0] != task_id:
+            events = [recorded for recorded in self._store.history(task_id) if recorded.position <= self._upto]
+            self._last_read = task_id, events
+        return self._last_read[1]
 
     def tree(self, root: Task | None) -> list[Branch]:
         """`root` and all below it; None is the whole town. A task comes right before those below it."""

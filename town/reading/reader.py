@@ -108,7 +108,7 @@ class Reader:
             parent = None if wanted.parent is None else self._resolve(board, wanted.parent)
             return board.board.page(replace(wanted, parent=parent), offset=offset, limit=limit)
 
-        return self._note_page(self._ask(ask))
+        return self._note_page(self._ask(ask, *_given(wanted.parent)))
 
     def backlog(self, *, offset: int = 0, limit: int | None = None) -> Page:
         """The pending tasks that nobody has, oldest first."""
@@ -125,7 +125,7 @@ class Reader:
                 raise TaskNotFoundError(task, then=board.then)
             return board.tree(root)
 
-        branches = self._ask(ask)
+        branches = self._ask(ask, *_given(task))
         self._note([branch.task for branch in branches])
         return branches
 
@@ -222,3 +222,7 @@ class Reader:
         """Keep in mind which of `tasks` are damaged; returns them all."""
         self.noted.damaged.update({task.id: task for task in tasks if task.damaged_at is not None})
         return tasks
+
+
+def _given(reference: str | None) -> tuple[str, ...]:
+    return () if reference is None else (reference,)
