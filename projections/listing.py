@@ -7,6 +7,7 @@ or where they lie far from that end, the sets are intersected, which reads all t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from ledger import Keys, State, redis_errors
@@ -33,6 +34,10 @@ class Listing:
         self._keys = keys
         self._where = where
         self._created = keys.view(Created.name)
+
+    @cached_property
+    def _walk_script(self) -> WalkScript:
+        return WalkScript(self._client)
 
     def page(
         self,
@@ -127,7 +132,7 @@ class Listing:
 
     def _walk(self, sets: Sequence[str], wanted: int, is_newest_first: bool, *, ids_max: int) -> list[str] | None:
         with redis_errors(self._where):
-            return WalkScript(self._client)(
+            return self._walk_script(
                 order_key=self._created,
                 set_keys=sets,
                 wanted=wanted,
