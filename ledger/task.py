@@ -52,9 +52,9 @@ _TAKES_ASSIGNED: Final = STATES[TaskAssigned]
 class Task(Struct, kw_only=True, gc=False):
     """A task at one version. Times are milliseconds since 1970 UTC, taken from positions; `tags` are sorted.
 
-    `created_number` is the sequence number of the event that created the task, so it orders tasks by age. It is None only where
-    the task was read from the snapshot of an older program, which did not store it. `at` is the position of its last
-    event, as text.
+    `created_number` is the sequence number of the event that created the task, so it orders tasks by age. It is None only
+    where the task was read from the snapshot of an older program, which did not store it. `at` is the position of its
+    last event, as text.
 
     `damaged_at` is the position of its first event that no command can make. From there on only `version` and `at` change.
     """
@@ -106,7 +106,7 @@ class Task(Struct, kw_only=True, gc=False):
 # --- the fields as readers know them ---------------------------------------------------------------------------
 
 # A field is written down once, in `Task`, and snapshots, histories, `--json` and the detail view are made from FIELDS, where
-# a new one is unasked. What is written down here is what does not follow from `Task`: the fields of the first snapshots.
+# a new one is unasked. What is written down here is what does not follow from `Task`: mostly the fields of the first snapshots.
 
 
 class Field(Struct, frozen=True):
@@ -132,7 +132,7 @@ def _first_time(name: str) -> Field:
     return Field(f"{name}_ms", name, "time", is_compared=False, is_always_there=True)
 
 
-_FIRST: Final = (
+_BY_HAND: Final = (
     Field("id", "id", is_compared=False, is_always_there=True),
     _first("description"),
     _first("state"),
@@ -152,7 +152,7 @@ _FIRST: Final = (
 )
 """The fields that do not follow from `Task`, in the order of their JSON."""
 
-_KNOWN: Final = frozenset(field.attribute for field in _FIRST)
+_KNOWN: Final = frozenset(field.attribute for field in _BY_HAND)
 
 
 def _newer(attribute: str) -> Field:
@@ -160,8 +160,8 @@ def _newer(attribute: str) -> Field:
     return Field(attribute, name, "plain" if name == attribute else "time")
 
 
-FIELDS: Final = (*_FIRST, *(_newer(attribute) for attribute in Task.__struct_fields__ if attribute not in _KNOWN))
-"""Every field, in the order of the JSON: the first ones, and then newer ones in the order of `Task`."""
+FIELDS: Final = (*_BY_HAND, *(_newer(attribute) for attribute in Task.__struct_fields__ if attribute not in _KNOWN))
+"""Every field, in the order of the JSON: those written down by hand, and then newer ones in the order of `Task`."""
 
 
 # --- evolving ----------------------------------------------------------------------------------------------------

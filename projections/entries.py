@@ -167,15 +167,10 @@ class _PartKeys(dict[str | None, str]):
 
 
 def _add_difference(changes: Changes, tasks: Sequence[str], old: list[KeyedEntry], new: list[KeyedEntry]) -> None:
-    """Lead `tasks`, which are alike, from `old` to `new`."""
+    """Lead `tasks`, which are alike, from `old` to `new`. What is taken and added again at another score stays, at the new one."""
     for key, entry in old:
-        if (key, entry) not in new and not (type(entry) is Ranked and _has_rank(key, new)):
+        if (key, entry) not in new:
             changes.take(key, entry, tasks)
     for key, entry in new:
         if (key, entry) not in old:
             changes.add(key, entry, tasks)
-
-
-def _has_rank(key: str, entries: Sequence[KeyedEntry]) -> bool:
-    """Whether `entries` has a rank in the sorted set at `key`, at whatever score."""
-    return any(type(entry) is Ranked and each == key for each, entry in entries)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from copy import copy
+
+import pytest
 
 from ledger import Keys, State, Task, TaskAssigned, TaskCreated, TaskRemoved
 from projections import VIEWS, Counted, Member, Ranked
@@ -72,3 +75,33 @@ def test_task_that_comes_and_goes_in_one_batch_leaves_no_entry() -> None:
     changes = ViewEntries(KEYS, VIEWS).project(tasks, events)
     assert changes.snapshots == {KEYS.task(task_id(1)): None}
     assert all(operation == "COUNT" for operation, _, arguments in changes.operations() if arguments)
+
+
+@pytest.mark.parametrize("created_number", [1, None], ids=["known", "of an older snapshot"])
+def test_task_that_goes_and_comes_in_one_batch_has_its_new_place(created_number: int | None) -> None:
+    """Its place among all tasks is that of its second creation, and it is never taken away."""
+    tasks: dict[str, Task | None] = {task_id(1): a_task_in(State.PENDING, id=task_id(1), created_number=created_number)}
+    events = recorded([TaskRemoved(), TaskCreated("a")], task=task_id(1), first_version=2)
+    operations = {
+        (operation, key): arguments
+        for operation, key, arguments in ViewEntries(KEYS, VIEWS).project(tasks, events).operations()
+    }
+    assert operations["ZADD", KEYS.view("created")] == [3, task_id(1)]
+    assert operations["ZREM", KEYS.view("created")] == []
+
+
+def test_place_of_a_task_of_an_older_snapshot_stays_and_goes_with_it() -> None:
+    """A change of such a task leaves its place alone, which the snapshot does not tell; a removal takes it away."""
+    older = a_task_in(State.PENDING, id=task_id(1))
+    assert older.created_number is None
+    changed, removed = (
+        [(operation, arguments) for operation, key, arguments in changes.operations() if key == KEYS.view("created")]
+        for fact in (TaskAssigned("ada"), TaskRemoved())
+        for changes in [
+            ViewEntries(KEYS, VIEWS).project(
+                {task_id(1): copy(older)}, recorded([fact], task=task_id(1), first_version=2)
+            )
+        ]
+    )
+    assert changed == []
+    assert removed == [("ZADD", []), ("ZREM", [task_id(1)])]
