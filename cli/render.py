@@ -10,8 +10,8 @@ from cli.styled import Styled
 from cli.text import ICONS, event_number, local_time, name_of, short_id, visible
 from ledger import (
     FIELDS,
-    Change,
     Field,
+    FieldChange,
     RecordedEvent,
     RunMark,
     State,
@@ -236,7 +236,7 @@ def _step_row(step: Step) -> list[Cell]:
     ]
 
 
-def change_words(change: Change) -> str:
+def change_words(change: FieldChange) -> str:
     """`state: pending → assigned`; a field that was or is empty shows as —."""
     before, after = _value_words(change.before), _value_words(change.after)
     if change.field == "parent_id":

@@ -66,15 +66,15 @@ def step_shape(step: Step) -> Shape:
     return event_shape(step.event, step.flaw) | {"changes": [change._asdict() for change in step.changes]}
 
 
-def difference_shape(difference: Difference, parted_after: Position | None) -> Shape:
-    """What differs, field by field: [field, expected, actual]; and the position after which they parted."""
+def difference_shape(difference: Difference, diverged_after: Position | None) -> Shape:
+    """What differs, field by field: [field, expected, actual]; and the position after which they diverged."""
     from projections import different_fields, printable  # noqa: PLC0415 - with them comes all that compares and rebuilds
 
     return {
         "kind": difference.kind,
         "key": printable(difference.key),
         "task": None if difference.task is None else printable(difference.task),
-        "parted_after": parted_after,
+        "parted_after": diverged_after,
         "fields": different_fields(difference),
     }
 

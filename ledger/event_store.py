@@ -26,9 +26,9 @@ from ledger.errors import (
 )
 from ledger.exchange import exchange, raise_error
 from ledger.keys import Keys
-from ledger.lua import Appended, AppendScript, Backdated, Conflict, HistoryScript, HistoryStatus, Outcome
+from ledger.lua import Appended, AppendReply, AppendScript, Backdated, Conflict, HistoryScript, HistoryStatus
 from ledger.position import BEGINNING, Position
-from ledger.recorded_event import Entry, NewEvent, RecordedEvent, decode_events, encode_event
+from ledger.recorded_event import NewEvent, RecordedEvent, StreamEntry, decode_events, encode_event
 from ledger.redis_errors import redis_errors
 from ledger.reply_shapes import are_entries
 from ledger.times import format_ms
@@ -112,13 +112,13 @@ class EventStore:
 
     def read_entries(
         self, after: Position = BEGINNING, *, upto: Position | None = None, limit: int = READ_EVENTS_MAX
-    ) -> Iterator[list[Entry]]:
+    ) -> Iterator[list[StreamEntry]]:
         """As `read_batches`, undecoded and unchecked: for those who look for damage. Source: XRANGE."""
         for entries in self._read_raw(after, upto, limit):
             self._require_entries(entries)
             yield entries
 
-    def _read_raw(self, after: Position, upto: Position | None, limit: int) -> Iterator[list[Entry]]:
+    def _read_raw(self, after: Position, upto: Position | None, limit: int) -> Iterator[list[StreamEntry]]:
         """As `read_entries`; only their ids are known to be right."""
         pool = self._client.connection_pool
         with redis_errors(self._where):
@@ -211,7 +211,7 @@ class EventStore:
         with redis_errors(self._where):
             replies = exchange(self._client, [("XRANGE", self._keys.ledger, each, each) for each in positions])
             raise_error(replies)
-        return self._decode([entry for entries in cast("list[list[Entry]]", replies) for entry in entries])
+        return self._decode([entry for entries in cast("list[list[StreamEntry]]", replies) for entry in entries])
 
     def head(self, task: str) -> tuple[int, Position]:
         """Version and position of the task's last event; (0, BEGINNING) where it never was. Source: HGET."""
@@ -301,8 +301,8 @@ class EventStore:
     def _finish_append(
         self,
         events: Sequence[NewEvent],
-        begin: Callable[[], Callable[[], Outcome]],
-        begun: Callable[[], Outcome],
+        begin: Callable[[], Callable[[], AppendReply]],
+        begun: Callable[[], AppendReply],
         backdate_ms: int | None,
     ) -> list[Position]:
         for attempt in range(1, APPEND_ATTEMPTS_MAX + 1):
@@ -325,7 +325,7 @@ class EventStore:
                 begun = begin()
         raise AssertionError("the last attempt returns or raises")
 
-    def _positions(self, events: Sequence[NewEvent], outcome: Outcome, backdate_ms: int | None) -> list[Position]:
+    def _positions(self, events: Sequence[NewEvent], outcome: AppendReply, backdate_ms: int | None) -> list[Position]:
         match outcome:
             case Appended(ms, first_seq):
                 return [Position.of(ms=ms, seq=first_seq + index) for index in range(len(events))]
@@ -390,7 +390,7 @@ class EventStore:
                     raise
                 limit = max(limit // _FEWER, 1)
 
-    def _last_of(self, entries: Sequence[Entry], after: Position) -> Position:
+    def _last_of(self, entries: Sequence[StreamEntry], after: Position) -> Position:
         """The position of the last entry, which is after `after`: or it would be read again without an end."""
         last = Position(entries[-1][0], "ascii")
         if last <= after:
@@ -398,7 +398,7 @@ class EventStore:
                 raise UnfitReplyError("XRANGE")
         return last
 
-    def _decode(self, entries: list[Entry]) -> list[RecordedEvent]:
+    def _decode(self, entries: list[StreamEntry]) -> list[RecordedEvent]:
         """As `decode_events`; StoreUnavailableError where these are no entries, which is looked at only where that fails."""
         try:
             return decode_events(entries)
@@ -422,15 +422,15 @@ class EventStore:
         with redis_errors(self._where):
             connection.send_command("XRANGE", self._keys.ledger, f"({after}", upto or "+", "COUNT", limit)  # type: ignore[no-untyped-call]
 
-    def _exchange(self, *command: str | int) -> list[Entry]:
+    def _exchange(self, *command: str | int) -> list[StreamEntry]:
         """The reply to one command. redis-py's own XRANGE builds a dict for each entry, which halves the rate."""
         [reply] = exchange(self._client, [command])
         raise_error([reply])
-        return cast("list[Entry]", reply)
+        return cast("list[StreamEntry]", reply)
 
 
-def _read_entries(connection: Connection) -> list[Entry]:
-    return cast("list[Entry]", connection.read_response())  # type: ignore[no-untyped-call]
+def _read_entries(connection: Connection) -> list[StreamEntry]:
+    return cast("list[StreamEntry]", connection.read_response())  # type: ignore[no-untyped-call]
 
 
 def _check_size(encoded: Sequence[tuple[str, bytes]]) -> None:

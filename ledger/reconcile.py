@@ -27,7 +27,7 @@ from ledger.task import Task
 from ledger.values import Checked
 
 
-class WishedTask(Checked, frozen=True, kw_only=True):
+class DesiredTask(Checked, frozen=True, kw_only=True):
     """A task as somebody outside the ledger says it should be.
 
     A pending task has no agent; an assigned, running, completed or failed one has, unless it was adopted so and nothing
@@ -50,7 +50,7 @@ class WishedTask(Checked, frozen=True, kw_only=True):
             raise InvalidValueError("agent", "is given for a pending task", "Wish it assigned, or without an agent.")
 
 
-def reconcile(task: Task | None, wished: WishedTask | None) -> list[Event]:
+def reconcile(task: Task | None, wished: DesiredTask | None) -> list[Event]:
     """The fewest events, oldest first, after which `task` is as `wished`; empty where it is so already.
 
     None means that the task is not there, or is to be removed. A parent is taken as given: that no circle closes is
@@ -63,7 +63,7 @@ def reconcile(task: Task | None, wished: WishedTask | None) -> list[Event]:
     return events
 
 
-def _lead_from(task: Task | None, wished: WishedTask | None) -> list[Event]:
+def _lead_from(task: Task | None, wished: DesiredTask | None) -> list[Event]:
     if wished is None:
         return [] if task is None else [TaskRemoved()]
     if task is None:
@@ -78,17 +78,17 @@ def _lead_from(task: Task | None, wished: WishedTask | None) -> list[Event]:
     return tagged
 
 
-def _has_ended_so(task: Task, wished: WishedTask) -> bool:
+def _has_ended_so(task: Task, wished: DesiredTask) -> bool:
     return (task.state, task.assigned_to, task.result) == (wished.state, wished.agent, wished.result)
 
 
-def _tag(task: Task, wished: WishedTask) -> list[Event]:
+def _tag(task: Task, wished: DesiredTask) -> list[Event]:
     added = tuple(sorted(set(wished.tags) - set(task.tags)))
     removed = tuple(sorted(set(task.tags) - set(wished.tags)))
     return [TaskTagged(added, removed)] if added or removed else []
 
 
-def _change_content(task: Task, wished: WishedTask) -> list[Event]:
+def _change_content(task: Task, wished: DesiredTask) -> list[Event]:
     """What only an open task accepts."""
     events: list[Event] = []
     if task.description != wished.description:
@@ -98,7 +98,7 @@ def _change_content(task: Task, wished: WishedTask) -> list[Event]:
     return events
 
 
-def _lead(state: State, agent: str | None, wished: WishedTask) -> list[Event]:
+def _lead(state: State, agent: str | None, wished: DesiredTask) -> list[Event]:
     """From an open state with `agent` to the wished state with the wished agent."""
     match wished.state:
         case State.PENDING:
@@ -122,13 +122,13 @@ def _lead_to_agent(agent: str | None, wished: str | None) -> list[Event]:
     return [TaskRequeued()] if wished is None else [TaskAssigned(wished)]
 
 
-def _lead_to_running(state: State, agent: str | None, wished: WishedTask) -> list[Event]:
+def _lead_to_running(state: State, agent: str | None, wished: DesiredTask) -> list[Event]:
     if agent != wished.agent or state is State.PENDING:
         return [_assigned(wished), TaskStarted()]
     return [] if state is State.RUNNING else [TaskStarted()]
 
 
-def _assigned(wished: WishedTask) -> TaskAssigned:
+def _assigned(wished: DesiredTask) -> TaskAssigned:
     if wished.agent is None:
         raise InvalidValueError("agent", f"is missing: a task becomes {wished.state} by somebody", "Name the agent.")
     return TaskAssigned(wished.agent)

@@ -30,7 +30,7 @@ FIELD: Final = b"event"
 
 _POSITION: Final = r"^(0|[1-9][0-9]{0,19})-(0|[1-9][0-9]{0,19})$"
 
-Entry = tuple[bytes, list[bytes]]
+StreamEntry = tuple[bytes, list[bytes]]
 """A stream entry as Redis sends it: its id, and names and values of its fields in turn."""
 
 
@@ -188,7 +188,7 @@ def record(event: NewEvent, position: Position) -> RecordedEvent:
     )
 
 
-def decode_events(entries: Sequence[Entry]) -> list[RecordedEvent]:
+def decode_events(entries: Sequence[StreamEntry]) -> list[RecordedEvent]:
     """The events in stream entries, in their order; what does not fit its type is `Unfit`, and the others go on.
 
     EventDecodingError for the first entry that is no event, UnknownEventError and NewerSchemaError as for `decode_event`.

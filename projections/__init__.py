@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from projections.board import Board
     from projections.checking.audit import Finding, FindingKind
     from projections.checking.comparison import Difference, printable
-    from projections.checking.parting import parted_after
+    from projections.checking.divergence import diverged_after
     from projections.checking.verify import Verification, describe, different_fields, verify
     from projections.damage import damage_of, find_flaws
     from projections.errors import (
@@ -89,6 +89,7 @@ __all__ = [
     "damage_of",
     "describe",
     "different_fields",
+    "diverged_after",
     "encode_snapshot",
     "find_flaws",
     "fold_stats",
@@ -97,7 +98,6 @@ __all__ = [
     "is_snapshot",
     "new_holder",
     "no_garbage_collection",
-    "parted_after",
     "printable",
     "read_stats",
     "replay",
@@ -111,7 +111,7 @@ open_front_door(
         "board": "Board",
         "checking.audit": "Finding FindingKind",
         "checking.comparison": "Difference printable",
-        "checking.parting": "parted_after",
+        "checking.divergence": "diverged_after",
         "checking.verify": "Verification describe different_fields verify",
         "damage": "damage_of find_flaws",
         "errors": "WRONG_KEY_TYPE_ADVICE CheckpointAheadError CheckpointMismatchError LossNotAcceptedError "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 
-from projections.views.view import Entry, Member, Ranked
+from projections.views.view import Member, Ranked, ViewEntry
 
 
 class Changes:
@@ -28,7 +28,7 @@ class Changes:
         """Delete a key of any type, before anything else; whatever is put there afterwards finds it free."""
         self._dropped[key] = None
 
-    def add(self, key: str, entry: Entry, tasks: Sequence[str]) -> None:
+    def add(self, key: str, entry: ViewEntry, tasks: Sequence[str]) -> None:
         """Have the key hold `entry` of each of `tasks`."""
         if isinstance(entry, Member):
             self._members.setdefault(key, {}).update(dict.fromkeys(tasks, True))
@@ -37,7 +37,7 @@ class Changes:
         else:
             self.count(key, entry.field, +len(tasks))
 
-    def take(self, key: str, entry: Entry, tasks: Sequence[str]) -> None:
+    def take(self, key: str, entry: ViewEntry, tasks: Sequence[str]) -> None:
         """Have the key no longer hold `entry` of each of `tasks`."""
         if isinstance(entry, Member):
             self._members.setdefault(key, {}).update(dict.fromkeys(tasks, False))

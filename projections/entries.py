@@ -12,24 +12,24 @@ from msgspec import Struct
 from ledger import Event, Keys, RecordedEvent, Task, evolve, evolve_known, flaw_of
 from projections.changes import Changes
 from projections.snapshots import encode_snapshot
-from projections.views.view import Counted, Entry, Member, Ranked, View
+from projections.views.view import Counted, Member, Ranked, View, ViewEntry
 
-Counts = defaultdict[str, Counter[str]]
+CountsByKey = defaultdict[str, Counter[str]]
 """Key -> field -> count."""
 
 
-KeyedEntry = tuple[str, Entry]
+KeyedEntry = tuple[str, ViewEntry]
 """A view's key and what it holds of a task."""
 
 Tally = Callable[[Task | None, RecordedEvent], Sequence[Counted]]
 
-Traits = tuple[Any, ...]
-"""The values of a task's `_TRAITS`."""
+SharedFields = tuple[Any, ...]
+"""The values of a task's `_SHARED_FIELDS`."""
 
 _PARTS_KEPT_MAX: Final = 1_000
-_TRAITS: Final = frozenset({"state", "assigned_to", "tags", "parent_id"})
+_SHARED_FIELDS: Final = frozenset({"state", "assigned_to", "tags", "parent_id"})
 """The fields whose values many tasks share. A view that looks at no others holds the same of all tasks that are alike."""
-_traits_of: Final[Callable[[Task], Traits]] = attrgetter(*sorted(_TRAITS))
+_shared_fields_of: Final[Callable[[Task], SharedFields]] = attrgetter(*sorted(_SHARED_FIELDS))
 
 
 class Contents(Struct):
@@ -37,9 +37,9 @@ class Contents(Struct):
 
     members: defaultdict[str, list[str]]
     scores: defaultdict[str, dict[str, int]]
-    counts: Counts
+    counts: CountsByKey
 
-    def add(self, key: str, entry: Entry, tasks: Sequence[str]) -> None:
+    def add(self, key: str, entry: ViewEntry, tasks: Sequence[str]) -> None:
         """The key holds `entry` of each of `tasks`."""
         if type(entry) is Member:
             self.members[key] += tasks
@@ -56,8 +56,8 @@ class ViewEntries:
         self._keys = keys
         part_keys = {view.name: _PartKeys(keys.view(view.name)) for view in views}
         asked = [(view, (view.entries, part_keys[view.name])) for view in views]
-        self._of_traits = [each for view, each in asked if view.fields <= _TRAITS]
-        self._of_each = [each for view, each in asked if not view.fields <= _TRAITS]
+        self._of_shared_fields = [each for view, each in asked if view.fields <= _SHARED_FIELDS]
+        self._of_each = [each for view, each in asked if not view.fields <= _SHARED_FIELDS]
         self.followers: defaultdict[type[Event], list[tuple[Tally, _PartKeys]]] = defaultdict(list)
         """For each fact that any view counts, who counts it."""
         for view in views:
@@ -66,24 +66,24 @@ class ViewEntries:
 
     def of(self, task: Task) -> list[KeyedEntry]:
         """Every entry of a task, with its key."""
-        return _ask(self._of_traits, task) + _ask(self._of_each, task)
+        return _ask(self._of_shared_fields, task) + _ask(self._of_each, task)
 
     def contents(self, tasks: Sequence[Task]) -> Contents:
         """The entries of many tasks, gathered key by key."""
         contents = Contents(defaultdict(list), defaultdict(dict), defaultdict(Counter))
-        alike: defaultdict[Traits, list[Task]] = defaultdict(list)
+        alike: defaultdict[SharedFields, list[Task]] = defaultdict(list)
         for task in tasks:
-            alike[_traits_of(task)].append(task)
+            alike[_shared_fields_of(task)].append(task)
         for group in alike.values():
             ids = [task.id for task in group]
-            for key, entry in _ask(self._of_traits, group[0]):
+            for key, entry in _ask(self._of_shared_fields, group[0]):
                 contents.add(key, entry, ids)
         for task in tasks:
             for key, entry in _ask(self._of_each, task):
                 contents.add(key, entry, (task.id,))
         return contents
 
-    def tally(self, counts: Counts, before: Task | None, recorded: RecordedEvent) -> None:
+    def tally(self, counts: CountsByKey, before: Task | None, recorded: RecordedEvent) -> None:
         """Add to `counts` what the views that follow events count of one; nothing where it is damage, or comes after some."""
         followers = self.followers.get(type(recorded.data))
         if followers is None or (before is not None and before.damaged_at is not None):
@@ -91,7 +91,7 @@ class ViewEntries:
         if flaw_of(before, recorded) is None:
             self.tally_sound(counts, before, recorded)
 
-    def tally_sound(self, counts: Counts, before: Task | None, recorded: RecordedEvent) -> None:
+    def tally_sound(self, counts: CountsByKey, before: Task | None, recorded: RecordedEvent) -> None:
         """As `tally`, of an event that is known to be no damage, and to come after none."""
         for tally, part_keys in self.followers.get(type(recorded.data), ()):
             for counted in tally(before, recorded):
@@ -107,7 +107,7 @@ class ViewEntries:
         """
         changes = Changes()
         # What tasks that are alike have in common is asked once: few tasks of a batch are unlike all others.
-        common: dict[Traits | None, list[KeyedEntry]] = {}
+        common: dict[SharedFields | None, list[KeyedEntry]] = {}
         # Before the fold, which changes tasks in place.
         before = {task: self._look_at(state, common) for task, state in tasks.items()}
         known = set(absent)
@@ -122,32 +122,32 @@ class ViewEntries:
                 known.add(task)
             elif state is None:
                 made.add(task)
-        moved: defaultdict[tuple[Traits | None, Traits | None], list[str]] = defaultdict(list)
+        moved: defaultdict[tuple[SharedFields | None, SharedFields | None], list[str]] = defaultdict(list)
         for task, state in tasks.items():
             if task not in made:
                 # No event could make it: what lies at its key is not ours.
                 continue
             changes.put_snapshot(self._keys.task(task), None if state is None else encode_snapshot(state))
-            (old_traits, old), (traits, new) = before[task], self._look_at(state, common)
-            if old_traits != traits:
-                moved[old_traits, traits].append(task)
+            (old_shared, old), (shared, new) = before[task], self._look_at(state, common)
+            if old_shared != shared:
+                moved[old_shared, shared].append(task)
             if old != new:
                 _add_difference(changes, [task], old, new)
-        for (old_traits, traits), ids in moved.items():
-            _add_difference(changes, ids, common[old_traits], common[traits])
+        for (old_shared, shared), ids in moved.items():
+            _add_difference(changes, ids, common[old_shared], common[shared])
         return changes
 
     def _look_at(
-        self, task: Task | None, common: dict[Traits | None, list[KeyedEntry]]
-    ) -> tuple[Traits | None, list[KeyedEntry]]:
-        """The traits of a task, whose entries `common` holds afterwards; and the entries that are its own."""
-        traits = None if task is None else _traits_of(task)
-        if traits not in common:
-            common[traits] = [] if task is None else _ask(self._of_traits, task)
-        return traits, [] if task is None else _ask(self._of_each, task)
+        self, task: Task | None, common: dict[SharedFields | None, list[KeyedEntry]]
+    ) -> tuple[SharedFields | None, list[KeyedEntry]]:
+        """The shared of a task, whose entries `common` holds afterwards; and the entries that are its own."""
+        shared = None if task is None else _shared_fields_of(task)
+        if shared not in common:
+            common[shared] = [] if task is None else _ask(self._of_shared_fields, task)
+        return shared, [] if task is None else _ask(self._of_each, task)
 
 
-def _ask(views: Iterable[tuple[Callable[[Task], Sequence[Entry]], _PartKeys]], task: Task) -> list[KeyedEntry]:
+def _ask(views: Iterable[tuple[Callable[[Task], Sequence[ViewEntry]], _PartKeys]], task: Task) -> list[KeyedEntry]:
     """What these views hold of a task."""
     return [(part_keys[entry.part], entry) for entries_of, part_keys in views for entry in entries_of(task)]
 

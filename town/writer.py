@@ -17,6 +17,7 @@ from ledger import (
     ClaimTask,
     Command,
     CommandRejectedError,
+    DesiredTask,
     Event,
     LedgerDamagedError,
     NewEvent,
@@ -26,7 +27,6 @@ from ledger import (
     TaskCreated,
     TaskDamagedError,
     TaskRemoved,
-    WishedTask,
     WrongExpectedVersionError,
     check_name,
     check_text,
@@ -181,7 +181,7 @@ class Writer:
         return self._attempt(attempt)
 
     def reconcile(
-        self, wishes: Callable[[], Mapping[str, WishedTask | None]], *, backdate: datetime | None = None
+        self, wishes: Callable[[], Mapping[str, DesiredTask | None]], *, backdate: datetime | None = None
     ) -> Reconciled:
         """Make the tasks as wished, None for removed, in one append. `wishes` are made anew at each attempt."""
 
@@ -274,7 +274,7 @@ class Writer:
 
 
 def decide_wishes(
-    states: Mapping[str, tuple[Task | None, int]], wishes: Mapping[str, WishedTask | None]
+    states: Mapping[str, tuple[Task | None, int]], wishes: Mapping[str, DesiredTask | None]
 ) -> tuple[Decided, ...]:
     """The events that lead each task from what it is to what is wished, parents first and removals last; none is left out."""
     facts = ((task, reconcile(states[task][0], wishes[task])) for task in _parents_first(wishes))
@@ -296,7 +296,7 @@ def _after(state: Task | None, events: Sequence[NewEvent], positions: Sequence[P
     return remaining
 
 
-def _parents_first(wishes: Mapping[str, WishedTask | None]) -> list[str]:
+def _parents_first(wishes: Mapping[str, DesiredTask | None]) -> list[str]:
     """The tasks in their order, but that a parent comes before its children, and removals come last."""
     ordered: dict[str, None] = {}
     for task, wish in wishes.items():

@@ -19,7 +19,7 @@ from cli.session import opened
 from cli.shapes import difference_shape
 from cli.signals import stop_signals
 from cli.text import BAR_COLUMNS, bar, counted, duration, local_time, visible
-from projections import DayStats, Durations, FindingKind, parted_after
+from projections import DayStats, Durations, FindingKind, diverged_after
 from town import (
     WHEN_HELP,
     CheckState,
@@ -97,7 +97,7 @@ def rebuild(
             with progress_lines() as progress:
                 preview = opened_town.upkeep.preview_rebuild(view=view, accepts_loss=accept_loss, progress=progress)
                 found = list(preview)
-            shapes = [difference_shape(each, parted_after(opened_town.backend.store, each)) for each in found]
+            shapes = [difference_shape(each, diverged_after(opened_town.backend.store, each)) for each in found]
             if as_json:
                 say_json({"town": opened_town.name, "differences": shapes})
                 return

@@ -47,7 +47,7 @@ class Damaged(Struct, frozen=True):
 
 _NOT_KNOWN: Final = object()
 
-Outcome = Appended | Conflict | Backdated | Damaged
+AppendReply = Appended | Conflict | Backdated | Damaged
 
 
 class AppendScript:
@@ -65,7 +65,7 @@ class AppendScript:
         guards: Mapping[str, int],
         events: Iterable[tuple[str, bytes]],
         backdate_ms: int | None = None,
-    ) -> Callable[[], Outcome]:
+    ) -> Callable[[], AppendReply]:
         """Send the script. What is returned reads the outcome, and has to be called; errors of the sending wait for it too.
 
         `guards` is task -> expected version, `events` are pairs of task and JSON; each event's task has a guard.
@@ -89,7 +89,7 @@ class AppendScript:
                 raise
             return partial(_fail, error)
 
-        def finish() -> Outcome:
+        def finish() -> AppendReply:
             is_reply_due = True
             try:
                 reply = connection.read_response()  # type: ignore[no-untyped-call]
@@ -118,7 +118,7 @@ def _fail(error: Exception) -> NoReturn:
     raise error
 
 
-def _understand(reply: object) -> Outcome:
+def _understand(reply: object) -> AppendReply:
     match reply:
         case [b"appended", bytes(ms), bytes(first_seq)] if is_id(b"%s-%s" % (ms, first_seq)):
             return Appended(int(ms), int(first_seq))

@@ -18,13 +18,13 @@ from ledger import (
     BEGINNING,
     CREATIONS,
     STATES,
-    Entry,
     EventDecodingError,
     EventStore,
     LedgerDamagedError,
     Position,
     RecordedEvent,
     SequenceGapError,
+    StreamEntry,
     Task,
     TaskAdopted,
     TaskCreated,
@@ -178,7 +178,7 @@ class Audit:
         missing = f"number {first} is" if first == last else f"numbers {first} to {last} are"
         self._find(FindingKind.SEQUENCE, position, f"sequence {missing} missing at the end")
 
-    def _read_whole(self, entries: Sequence[Entry]) -> bool:
+    def _read_whole(self, entries: Sequence[StreamEntry]) -> bool:
         """Take in a batch in which every entry is an event and no number is missing, as all are in a sound ledger."""
         try:
             events = decode_events(entries)
@@ -195,7 +195,7 @@ class Audit:
         self.board.position = events[-1].position
         return True
 
-    def _read_one_by_one(self, entries: Sequence[Entry]) -> None:
+    def _read_one_by_one(self, entries: Sequence[StreamEntry]) -> None:
         for position, fields in entries:
             place = Position(position, "ascii")
             self._check_sequence(place)

@@ -25,7 +25,7 @@ _KINDS = {
     DifferenceKind.ENTRY: FindingKind.VIEW,
     DifferenceKind.COUNT: FindingKind.VIEW,
     DifferenceKind.TYPE: FindingKind.KEY,
-    DifferenceKind.STRANGER: FindingKind.KEY,
+    DifferenceKind.UNKNOWN_KEY: FindingKind.KEY,
     DifferenceKind.CHECKPOINT: FindingKind.CHECKPOINT,
 }
 
@@ -98,8 +98,8 @@ def verify(
 def describe(difference: Difference) -> str:
     """A difference in words, without its key."""
     expected, actual = difference.expected, difference.actual
-    if difference.kind is DifferenceKind.STRANGER or difference.is_written_over:
-        return _describe_stranger(difference)
+    if difference.kind is DifferenceKind.UNKNOWN_KEY or difference.is_written_over:
+        return _describe_unknown_key(difference)
     if difference.kind is DifferenceKind.SNAPSHOT and None not in (expected, actual):
         return "; ".join(
             f"{name} is {found}, and should be {wanted}" for name, wanted, found in different_fields(difference)
@@ -119,7 +119,7 @@ def describe(difference: Difference) -> str:
     return f"{what} is {actual}, and should be {expected}"
 
 
-def _describe_stranger(difference: Difference) -> str:
+def _describe_unknown_key(difference: Difference) -> str:
     if difference.is_written_over:
         return "an old record was written over the snapshot: `tt migrate` sets it aside and puts the snapshot back"
     if difference.is_old_record:
@@ -180,7 +180,7 @@ def _check_checkpoints(
 
 def _is_ahead(difference: Difference, compared_at: Position, keys: Keys, audit: Audit) -> bool:
     """Whether a snapshot knows of events after the checkpoint it was compared at."""
-    if difference.kind is DifferenceKind.STRANGER:
+    if difference.kind is DifferenceKind.UNKNOWN_KEY:
         prefix = keys.task("")
         last = audit.last(difference.key.removeprefix(prefix)) if difference.key.startswith(prefix) else None
         return last is not None and last.position > compared_at

@@ -328,7 +328,7 @@ class Rebuild:
             self._client,
             self._keys,
             has_snapshots=not self._is_of_one_view,
-            set_aside=self._aside.strays,
+            set_aside=self._aside.to_set_aside,
             where=self._where,
         ) as overwrite:
             batches = map(
@@ -387,7 +387,9 @@ class Rebuild:
         changes = Changes()
         # What is no snapshot in the place of one may be somebody's work.
         differences = list(differences)
-        aside = self._aside.strays({each.key: None for each in differences if each.kind is DifferenceKind.STRANGER})
+        aside = self._aside.to_set_aside(
+            {each.key: None for each in differences if each.kind is DifferenceKind.UNKNOWN_KEY}
+        )
         for difference in (each for each in differences if each.key not in aside):
             if difference.is_foreign:
                 with redis_errors(self._where):

@@ -45,7 +45,7 @@ class SetAside:
         self.count = 0
         """How many keys were set aside."""
 
-    def strays(self, found: Mapping[str, bytes | None]) -> set[str]:
+    def to_set_aside(self, found: Mapping[str, bytes | None]) -> set[str]:
         """Set aside what lies at these keys, is in the place of a snapshot, and is none; which of the keys that were.
 
         `found` is what GET answers for each, None also for another type; each is looked at again before it is renamed.

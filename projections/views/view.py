@@ -39,7 +39,7 @@ class Counted(Struct, frozen=True, gc=False):
     field: str
 
 
-Entry = Member | Ranked | Counted
+ViewEntry = Member | Ranked | Counted
 
 
 @lru_cache(maxsize=4_096)
@@ -62,7 +62,7 @@ class View:
     follows_events: ClassVar[frozenset[type[Event]]] = frozenset()
     """The facts `tally` is asked about; most views need only the task as it is, and a million events are not free."""
 
-    def entries(self, task: Task) -> Sequence[Entry]:
+    def entries(self, task: Task) -> Sequence[ViewEntry]:
         """What this view holds of `task` as it is, each entry once: a pure function of its fields.
 
         Entries do not name the task, so that many tasks can share the same ones.

@@ -16,7 +16,7 @@ import redis
 from ledger import LedgerDamagedError, LedgerError, Position, Task, TaskNoted
 from projections import VIEWS, NewerProjectionError, OutdatedProjectionError, Projector, Rebuild
 from projections.views.by_state import ByState
-from projections.views.view import Entry, View
+from projections.views.view import View, ViewEntry
 from tests.support.builders import append
 from tests.support.scene import Scene, assert_sound, opened_scene
 from tests.support.tt import run_here
@@ -158,7 +158,7 @@ def test_older_program_leaves_the_views_of_a_newer_one_alone(scene: Scene, capsy
         name = "newer"
         schema_version = 1
 
-        def entries(self, task: Task) -> tuple[Entry, ...]:
+        def entries(self, task: Task) -> tuple[ViewEntry, ...]:
             return ByState().entries(task)
 
     views = (*VIEWS, Newer())

@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct, field
 
-from ledger import InvalidValueError, Source, State, WishedTask, check_text, json_problem, task_id_of_alias
+from ledger import DesiredTask, InvalidValueError, Source, State, check_text, json_problem, task_id_of_alias
 from town.errors import ImportRefusedError
 from town.files.os_errors import refuse_os_errors
 from town.files.regular_file import open_regular
@@ -79,14 +79,14 @@ class BeadsExport(Struct, frozen=True):
     lines of each other kind. Labels had blanks around them, or were empty and are left out.
     """
 
-    wishes: dict[str, WishedTask | None]
+    wishes: dict[str, DesiredTask | None]
     left_out: tuple[str, ...]
     aliases: dict[str, str] = {}
     skipped: dict[str, int] = {}
     labels_trimmed: int = 0
     labels_dropped: int = 0
 
-    def wishes_of(self, ids: Mapping[str, str]) -> dict[str, WishedTask | None]:
+    def wishes_of(self, ids: Mapping[str, str]) -> dict[str, DesiredTask | None]:
         """The wishes by the ids that tasks have, parents too: `ids` is alias -> id, which an adopted task has from before."""
         found = {task: ids[alias] for task, alias in self.aliases.items()}
         return {
@@ -107,7 +107,7 @@ def read_beads(path: Path, *, town: str, actor: str) -> BeadsExport:
     ImportRefusedError lists every bad line with its number; FolderRefusedError where the file cannot be read.
     """
     issues: dict[str, _Issue] = {}
-    wishes: dict[str, WishedTask | None] = {}
+    wishes: dict[str, DesiredTask | None] = {}
     problems: list[str] = []
     skipped: Counter[str] = Counter()
     for number, line in _lines(path):
@@ -166,7 +166,7 @@ def _trimmed(issue: _Issue) -> _Issue:
     return msgspec.structs.replace(issue, id=issue.id.strip(), dependencies=tuple(dependencies))
 
 
-def _wish(issue: _Issue, actor: str) -> WishedTask | None:
+def _wish(issue: _Issue, actor: str) -> DesiredTask | None:
     """The issue as a task, its parent left open; None for a tombstone. ValueError, InvalidValueError."""
     if issue.status == _TOMBSTONE:
         return None
@@ -178,7 +178,7 @@ def _wish(issue: _Issue, actor: str) -> WishedTask | None:
     if issue.status == "open" and issue.assignee:
         state = State.ASSIGNED
     person = issue.assignee or issue.created_by or actor
-    return WishedTask(
+    return DesiredTask(
         description=issue.title,
         state=state,
         agent=None if state is State.PENDING else person,
@@ -225,7 +225,7 @@ def _on_circles(parents: Mapping[str, str]) -> set[str]:
     return on_circles
 
 
-def _below(wish: WishedTask | None, parent: str | None, town: str) -> WishedTask | None:
+def _below(wish: DesiredTask | None, parent: str | None, town: str) -> DesiredTask | None:
     if wish is None or parent is None:
         return wish
     return msgspec.structs.replace(wish, parent_id=task_id_of_alias(town, parent))

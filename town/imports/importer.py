@@ -8,7 +8,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from ledger import Position, WishedTask
+from ledger import DesiredTask, Position
 from town.backend import Backend
 from town.errors import ImportRefusedError, MomentError
 from town.imports.beads import read_beads
@@ -65,7 +65,7 @@ class Importer:
             )
             raise ImportRefusedError(Path(path), [problem])
 
-        def wishes() -> dict[str, WishedTask | None]:
+        def wishes() -> dict[str, DesiredTask | None]:
             wished = export.wishes_of(self._references.ids_of_aliases(list(export.aliases.values())))
             if prune:
                 present = self._live.page().tasks

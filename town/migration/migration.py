@@ -185,7 +185,7 @@ class Migration:
             return False, 0
         # The rebuild first, which the next command finishes where this one is killed. It leaves records of removed tasks.
         set_aside = self._upkeep.rebuild().set_aside
-        return True, set_aside + len(self._aside.strays(dict.fromkeys(self._survey.overwritten)))
+        return True, set_aside + len(self._aside.to_set_aside(dict.fromkeys(self._survey.overwritten)))
 
     def _adopt_all(self, progress: MigrationProgress | None) -> list[_Written]:
         """Adopt batch by batch; the next one is made while the server appends the one before."""

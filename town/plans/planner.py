@@ -14,12 +14,12 @@ from typing import Final, NamedTuple
 from ledger import (
     APPEND_EVENTS_MAX,
     AppendTooLargeError,
+    DesiredTask,
     Position,
     State,
     Task,
     TaskCreated,
     TaskMoved,
-    WishedTask,
 )
 from projections import no_garbage_collection
 from town.backend import Backend
@@ -170,8 +170,8 @@ class Planner:
 
     def _wishes(
         self, plan: Plan, found: _Found, *, is_forced: bool
-    ) -> tuple[dict[str, WishedTask | None], list[PlanKept]]:
-        wishes: dict[str, WishedTask | None] = {}
+    ) -> tuple[dict[str, DesiredTask | None], list[PlanKept]]:
+        wishes: dict[str, DesiredTask | None] = {}
         kept: list[PlanKept] = []
         for planned, task, parent in zip(plan.tasks, found.tasks, found.parents, strict=True):
             if found.is_removed(task) and not is_forced:
@@ -190,7 +190,7 @@ class Planner:
             kept += [_kept(planned, task, each) for each in stays]
         return wishes, kept
 
-    def _above(self, found: _Found, wishes: Mapping[str, WishedTask | None]) -> dict[str, str]:
+    def _above(self, found: _Found, wishes: Mapping[str, DesiredTask | None]) -> dict[str, str]:
         """Task -> parent, as the push leaves them, of the plan's tasks and all that they lie below."""
         above: dict[str, str] = {}
         unseen = [*wishes]

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from msgspec import Struct
 
-from ledger import Source, State, Task, WishedTask
+from ledger import DesiredTask, Source, State, Task
 from town.plans.plan import PlannedTask
 
 _RANKS: Final = {
@@ -50,7 +50,7 @@ def wish(
     default_agent: str | None,
     actor: str,
     is_forced: bool = False,
-) -> tuple[WishedTask, tuple[Kept, ...]]:
+) -> tuple[DesiredTask, tuple[Kept, ...]]:
     """The task as the plan wishes it, given the task as it is (None: not there), and what stays as it is instead.
 
     `default_agent` gets a task that nobody has and for which the plan names nobody; `actor` has one that must be somebody's.
@@ -66,7 +66,7 @@ def wish(
     if progress.agent is None and progress.state in _SOMEBODYS and not _is_so(task, progress, description, parent_id):
         # What was adopted without an agent stays so until something has to lead there.
         progress = progress._replace(agent=default_agent or actor)
-    wished = WishedTask(
+    wished = DesiredTask(
         description=description,
         state=progress.state,
         agent=progress.agent,

@@ -74,7 +74,7 @@ def test_difference_shape_names_the_fields_that_differ() -> None:
 
 def test_difference_shape_writes_out_a_key_that_is_no_text() -> None:
     """Any bytes may be a key, and JSON is text."""
-    found = Difference(kind=DifferenceKind.STRANGER, key="tt:a:\udcff")
+    found = Difference(kind=DifferenceKind.UNKNOWN_KEY, key="tt:a:\udcff")
     shape = difference_shape(found, None)
     assert (shape["key"], shape["task"], shape["parted_after"]) == ("tt:a:\\udcff", None, None)
     assert json.loads(json_line(shape))["key"] == "tt:a:\\udcff"

@@ -267,7 +267,7 @@ def test_move_below_itself_is_refused(state: State, parent: str, lineage: tuple[
     assert (caught.value.task, caught.value.parent) == (TASK, parent)
 
 
-def test_move_below_a_stranger_is_accepted() -> None:
+def test_move_below_an_unknown_task_is_accepted() -> None:
     """A new parent whose lineage does not hold the task is fine."""
     command = MoveTask(task=TASK, parent_id=PARENT, lineage=(task_id(8), task_id(9)))
     assert decide(a_task(parent_id=task_id(3)), command) == [TaskMoved(PARENT)]

@@ -13,12 +13,12 @@ from ledger import (
     CompleteTask,
     CreateTask,
     DescribeTask,
+    DesiredTask,
     FailTask,
     InvalidValueError,
     NoteTask,
     StartTask,
     TagTask,
-    WishedTask,
     check_name,
     check_tags,
     check_text,
@@ -183,13 +183,13 @@ def test_unprintable_character_is_named() -> None:
         lambda: NoteTask(task=TASK, text="\ud800"),
         lambda: TagTask(task=TASK, added=("x" * 65,)),
         lambda: TagTask(task=TASK, removed=("\t",)),
-        lambda: WishedTask(description="x", alias=""),
-        lambda: WishedTask(description=" "),
-        lambda: WishedTask(description="x", tags=("\x1b",)),
+        lambda: DesiredTask(description="x", alias=""),
+        lambda: DesiredTask(description=" "),
+        lambda: DesiredTask(description="x", tags=("\x1b",)),
     ],
     ids=range(17),
 )
-def test_wish_with_bad_value_cannot_be_made(make: Callable[[], Command | WishedTask]) -> None:
+def test_wish_with_bad_value_cannot_be_made(make: Callable[[], Command | DesiredTask]) -> None:
     """A command or wish that exists holds only values that fit."""
     with pytest.raises(InvalidValueError):
         make()

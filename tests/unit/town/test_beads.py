@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ledger import Source, State, WishedTask, task_id_of_alias
+from ledger import DesiredTask, Source, State, task_id_of_alias
 from town import FolderRefusedError, ImportRefusedError
 from town.imports.beads import BeadsExport, read_beads
 
@@ -41,7 +41,7 @@ def read_lines(file: Path, *lines: str | dict[str, Any]) -> BeadsExport:
     return read_beads(file, town=TOWN, actor=ACTOR)
 
 
-def read_one(file: Path, **fields: Any) -> WishedTask | None:
+def read_one(file: Path, **fields: Any) -> DesiredTask | None:
     return read_lines(file, an_issue(**fields)).wishes[task_of("bd-1")]
 
 
@@ -126,7 +126,7 @@ def test_issue_becomes_a_task_with_all_it_says(file: Path) -> None:
         created_at="2026-01-01T00:00:00Z",
         design="Fields that do not count here are left alone.",
     )
-    assert wish == WishedTask(
+    assert wish == DesiredTask(
         source=Source.IMPORT,
         description="Fix the pump 🔧",
         state=State.COMPLETED,
@@ -152,8 +152,8 @@ def test_issue_with_nothing_but_id_and_title_is_pending(file: Path) -> None:
     wishes = read_lines(
         file, {"id": "bd-1", "title": "x"}, {"id": "bd-2", "title": "x", "labels": None, "dependencies": None}
     ).wishes
-    assert wishes[task_of("bd-1")] == WishedTask(description="x", alias="bd-1", source=Source.IMPORT)
-    assert wishes[task_of("bd-2")] == WishedTask(description="x", alias="bd-2", source=Source.IMPORT)
+    assert wishes[task_of("bd-1")] == DesiredTask(description="x", alias="bd-1", source=Source.IMPORT)
+    assert wishes[task_of("bd-2")] == DesiredTask(description="x", alias="bd-2", source=Source.IMPORT)
 
 
 def test_tombstone_is_a_task_to_remove(file: Path) -> None:

@@ -11,13 +11,13 @@ from projections.checking.comparison import Difference, DifferenceKind
 from projections.snapshots import encode_snapshot
 
 
-def parted_after(store: EventStore, difference: Difference) -> Position | None:
+def diverged_after(store: EventStore, difference: Difference) -> Position | None:
     """The position after which they parted; None where the difference is of no one task, or its history is damaged.
 
     For a snapshot that once was right, that is its last event as the snapshot knows it. For one that never was, or is
     missing, and for entries, it is the task's last event.
     """
-    if difference.task is None or difference.kind is DifferenceKind.STRANGER:
+    if difference.task is None or difference.kind is DifferenceKind.UNKNOWN_KEY:
         return None
     task: Task | None = None
     last: Position | None = None
