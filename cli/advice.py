@@ -9,21 +9,29 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 _ADVICE: Final[Mapping[str, Callable[[Any], str]]] = {
-    "MisplacedEventError": lambda error: f"{_open(error)}: `tt task history {error.task}` shows what the ledger has.",
+    "MisplacedEventError": lambda error: (
+        f"{_open(error)}: `tt task history {error.task_id}` shows what the ledger has."
+    ),
     "StoreUnavailableError": lambda error: f"{error}{_starting(error)}",
     "TaskAlreadyExistsError": lambda error: f"{error} Change it with `tt task edit`, `tag` or `move`.",
-    "TaskFinishedError": lambda error: f"{error} Open it again first: `tt task reopen {error.task}`.",
-    "TaskHasChildrenError": lambda error: f"{error} Move or remove them first: `tt task list --parent {error.task}`.",
+    "TaskFinishedError": lambda error: f"{error} Open it again first: `tt task reopen {error.task_id}`.",
+    "TaskHasChildrenError": lambda error: (
+        f"{error} Move or remove them first: `tt task list --parent {error.task_id}`."
+    ),
     "TaskHasOpenChildrenError": lambda error: (
-        f"{_open(error)}: `tt task tree {error.task}`."
+        f"{_open(error)}: `tt task tree {error.task_id}`."
         " Complete them first, or all together with --with-children, or this one alone with --force."
     ),
-    "TaskHeldError": lambda error: f"{error} Hand it over first: `tt task assign {error.task} NAME`.",
-    "TaskNotFinishedError": lambda error: f"{error} To take it back: `tt task requeue {error.task}`.",
+    "TaskHeldError": lambda error: f"{error} Hand it over first: `tt task assign {error.task_id} NAME`.",
+    "TaskNotFinishedError": lambda error: f"{error} To take it back: `tt task requeue {error.task_id}`.",
     "TaskNotFoundError": lambda error: f"{error} {_finding(error)}",
-    "TaskNotInBacklogError": lambda error: f"{error} To remove it all the same: `tt task remove {error.task}`.",
-    "TaskUnassignedError": lambda error: f"{error} Say who did it: `tt task {error.action} {error.task} --agent NAME`.",
-    "WrongExpectedVersionError": lambda error: f"{error} Look at it with `tt task history {error.task}` and try again.",
+    "TaskNotInBacklogError": lambda error: f"{error} To remove it all the same: `tt task remove {error.task_id}`.",
+    "TaskUnassignedError": lambda error: (
+        f"{error} Say who did it: `tt task {error.action} {error.task_id} --agent NAME`."
+    ),
+    "WrongExpectedVersionError": lambda error: (
+        f"{error} Look at it with `tt task history {error.task_id}` and try again."
+    ),
     "WrongKeyTypeError": lambda error: f"{error} {_rebuilding()}",
 }
 """Class -> the error's message with the command. A subclass has a message of its own, and advice of its own or none."""
@@ -50,7 +58,7 @@ def _open(error: Exception) -> str:
 def _finding(error: Any) -> str:  # noqa: ANN401 - one class's attributes
     if error.then is None:
         return "`tt task list` shows the tasks of this town."
-    return f"`tt task history {error.task}` shows when it came to be."
+    return f"`tt task history {error.reference}` shows when it came to be."
 
 
 def _starting(error: Any) -> str:  # noqa: ANN401 - as above

@@ -73,7 +73,7 @@ def difference_shape(difference: Difference, diverged_after: Position | None) ->
     return {
         "kind": difference.kind,
         "key": printable(difference.key),
-        "task": None if difference.task is None else printable(difference.task),
+        "task": None if difference.task_id is None else printable(difference.task_id),
         "parted_after": diverged_after,
         "fields": different_fields(difference),
     }

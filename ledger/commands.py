@@ -12,9 +12,9 @@ from ledger.values import Checked
 
 
 class Command(Checked, frozen=True, kw_only=True):
-    """A wish about the task with the id `task`."""
+    """What to do with the task `task_id`."""
 
-    task: str
+    task_id: str
 
 
 class CreateTask(Command, frozen=True, kw_only=True):

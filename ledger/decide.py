@@ -71,7 +71,7 @@ def decide(task: Task | None, command: Command) -> list[Event]:
     if isinstance(command, CreateTask):
         return _create(task, command)
     if task is None:
-        raise TaskNotFoundError(command.task)
+        raise TaskNotFoundError(command.task_id)
     return _DECISIONS[type(command)](task, command)
 
 
@@ -80,9 +80,9 @@ def _create(task: Task | None, command: CreateTask) -> list[Event]:
         if _is_as_created(task, command):
             return []
         raise TaskAlreadyExistsError(task.id, task.alias)
-    if command.parent_id is not None and command.task in (command.parent_id, *command.lineage):
+    if command.parent_id is not None and command.task_id in (command.parent_id, *command.lineage):
         # It was removed, and its own children are still below it.
-        raise TaskCycleError(command.task, command.parent_id)
+        raise TaskCycleError(command.task_id, command.parent_id)
     created = TaskCreated(command.description, command.tags, command.parent_id, command.alias)
     return [created] if command.agent is None else [created, TaskAssigned(command.agent)]
 

@@ -69,14 +69,14 @@ class InvalidValueError(CommandRejectedError):
 class TaskNotFoundError(CommandRejectedError):
     """No task goes by that id, prefix or alias."""
 
-    def __init__(self, task: str, *, then: str | None = None) -> None:
+    def __init__(self, reference: str, *, then: str | None = None) -> None:
         """`then` is the position at which it was looked for, where that is not now."""
-        self.task = task
+        self.reference = reference
         self.then = then
         if then is None:
-            super().__init__(f"No task is called {task!r}.")
+            super().__init__(f"No task is called {reference!r}.")
         else:
-            super().__init__(f"No task was called {task!r} at {then}.")
+            super().__init__(f"No task was called {reference!r} at {then}.")
 
 
 class TaskAmbiguousError(CommandRejectedError):
@@ -92,84 +92,84 @@ class TaskAmbiguousError(CommandRejectedError):
 class TaskAlreadyExistsError(CommandRejectedError):
     """The alias belongs to a task with other content."""
 
-    def __init__(self, task: str, alias: str | None) -> None:
-        self.task = task
+    def __init__(self, task_id: str, alias: str | None) -> None:
+        self.task_id = task_id
         self.alias = alias
-        super().__init__(f"Task {alias or task} exists already, with other content.")
+        super().__init__(f"Task {alias or task_id} exists already, with other content.")
 
 
 class TaskFinishedError(CommandRejectedError):
     """A finished task accepts reopen, note, tag and remove only."""
 
-    def __init__(self, task: str, state: str) -> None:
-        self.task = task
+    def __init__(self, task_id: str, state: str) -> None:
+        self.task_id = task_id
         self.state = state
-        super().__init__(f"Task {task} is {state} already.")
+        super().__init__(f"Task {task_id} is {state} already.")
 
 
 class TaskNotFinishedError(CommandRejectedError):
     """Only a finished task can be reopened."""
 
-    def __init__(self, task: str, state: str) -> None:
-        self.task = task
+    def __init__(self, task_id: str, state: str) -> None:
+        self.task_id = task_id
         self.state = state
-        super().__init__(f"Task {task} is {state}, so there is nothing to reopen.")
+        super().__init__(f"Task {task_id} is {state}, so there is nothing to reopen.")
 
 
 class TaskUnassignedError(CommandRejectedError):
     """Nobody has the task, so the command must say who acts."""
 
-    def __init__(self, task: str, action: str) -> None:
-        self.task = task
+    def __init__(self, task_id: str, action: str) -> None:
+        self.task_id = task_id
         self.action = action
-        super().__init__(f"Nobody has task {task} yet.")
+        super().__init__(f"Nobody has task {task_id} yet.")
 
 
 class TaskHeldError(CommandRejectedError):
     """Another agent has the task."""
 
-    def __init__(self, task: str, *, holder: str, agent: str) -> None:
-        self.task = task
+    def __init__(self, task_id: str, *, holder: str, agent: str) -> None:
+        self.task_id = task_id
         self.holder = holder
         self.agent = agent
-        super().__init__(f"Task {task} is with {holder}, not {agent}.")
+        super().__init__(f"Task {task_id} is with {holder}, not {agent}.")
 
 
 class TaskNotInBacklogError(CommandRejectedError):
     """The task is not pending, so it is not in the backlog."""
 
-    def __init__(self, task: str, state: str) -> None:
-        self.task = task
+    def __init__(self, task_id: str, state: str) -> None:
+        self.task_id = task_id
         self.state = state
-        super().__init__(f"Task {task} is {state}, so it is not in the backlog.")
+        super().__init__(f"Task {task_id} is {state}, so it is not in the backlog.")
 
 
 class TaskHasChildrenError(CommandRejectedError):
     """A task with children cannot be removed."""
 
-    def __init__(self, task: str, children: int) -> None:
-        self.task = task
+    def __init__(self, task_id: str, children: int) -> None:
+        self.task_id = task_id
         self.children = children
-        super().__init__(f"Task {task} has {children} task{'s' if children != 1 else ''} below it.")
+        super().__init__(f"Task {task_id} has {children} task{'s' if children != 1 else ''} below it.")
 
 
 class TaskHasOpenChildrenError(CommandRejectedError):
     """A task with open children is not completed without being told what becomes of them."""
 
-    def __init__(self, task: str, children: int) -> None:
-        self.task = task
+    def __init__(self, task_id: str, children: int) -> None:
+        self.task_id = task_id
         self.children = children
-        super().__init__(f"Task {task} has {children} open task{'s' if children != 1 else ''} right below it.")
+        super().__init__(f"Task {task_id} has {children} open task{'s' if children != 1 else ''} right below it.")
 
 
 class TaskCycleError(CommandRejectedError):
     """A task cannot be moved below itself."""
 
-    def __init__(self, task: str, parent: str) -> None:
-        self.task = task
+    def __init__(self, task_id: str, parent: str) -> None:
+        self.task_id = task_id
         self.parent = parent
         super().__init__(
-            f"Task {task} cannot go below {parent}, which is the task itself or lies below it. Choose another parent."
+            f"Task {task_id} cannot go below {parent}, which is the task itself or lies below it. Choose another parent."
         )
 
 
@@ -198,12 +198,12 @@ class BackdateRefusedError(CommandRejectedError):
 class WrongExpectedVersionError(LedgerError):
     """Another writer was first; nothing was written. Read again, decide again."""
 
-    def __init__(self, task: str, *, expected: int, actual: int) -> None:
-        self.task = task
+    def __init__(self, task_id: str, *, expected: int, actual: int) -> None:
+        self.task_id = task_id
         self.expected = expected
         self.actual = actual
         why = "somebody else changed it meanwhile" if actual > expected else "it never had that version"
-        super().__init__(f"Task {task} is at version {actual}, not {expected}: {why}.")
+        super().__init__(f"Task {task_id} is at version {actual}, not {expected}: {why}.")
 
 
 class StoreUnavailableError(LedgerError):
@@ -308,11 +308,11 @@ class SequenceGapError(LedgerDamagedError):
 class MisplacedEventError(LedgerDamagedError):
     """An event tells of a task that does not exist at that point, or creates one that does."""
 
-    def __init__(self, position: str, event_type: str, task: str, *, problem: str) -> None:
+    def __init__(self, position: str, event_type: str, task_id: str, *, problem: str) -> None:
         self.position = position
-        self.task = task
+        self.task_id = task_id
         super().__init__(
-            f"The event at {position} says {event_type} of task {task}, which {problem}."
+            f"The event at {position} says {event_type} of task {task_id}, which {problem}."
             " An event or a snapshot was lost or altered."
         )
 
@@ -320,14 +320,14 @@ class MisplacedEventError(LedgerDamagedError):
 class TaskDamagedError(LedgerDamagedError):
     """An event of a task is one that no command can make; the task stays as it was before it, and takes no command."""
 
-    def __init__(self, task: str, position: str, flaw: str | None = None) -> None:
+    def __init__(self, task_id: str, position: str, flaw: str | None = None) -> None:
         """`flaw` says in words what is wrong; None where the event was not looked at."""
-        self.task = task
+        self.task_id = task_id
         self.position = position
         self.flaw = flaw
         why = "" if flaw is None else f": {flaw}"
         super().__init__(
-            f"Task {task} is damaged: no command can make its event at {position}{why}."
+            f"Task {task_id} is damaged: no command can make its event at {position}{why}."
             " It stays as it was before that event, and takes no commands; other tasks do."
             " Something other than `tt` wrote the ledger: restore the data folder from a backup, or make a new task."
         )
@@ -336,10 +336,10 @@ class TaskDamagedError(LedgerDamagedError):
 class HeadLostError(LedgerDamagedError):
     """A task is there, and the heads do not know it."""
 
-    def __init__(self, heads_key: str, task: str) -> None:
-        self.task = task
+    def __init__(self, heads_key: str, task_id: str) -> None:
+        self.task_id = task_id
         super().__init__(
-            f"The hash {heads_key} has lost task {task}, which has a snapshot: something other than the append script"
+            f"The hash {heads_key} has lost task {task_id}, which has a snapshot: something other than the append script"
             " changed it. Restore the data folder from a backup."
         )
 
@@ -347,11 +347,11 @@ class HeadLostError(LedgerDamagedError):
 class HistoryBrokenError(LedgerDamagedError):
     """A task's history names an event that is not in the ledger."""
 
-    def __init__(self, task: str, position: str) -> None:
-        self.task = task
+    def __init__(self, task_id: str, position: str) -> None:
+        self.task_id = task_id
         self.position = position
         super().__init__(
-            f"The history of task {task} names the event at {position}, which is not in the ledger."
+            f"The history of task {task_id} names the event at {position}, which is not in the ledger."
             " Events were lost: restore the data folder from a backup."
         )
 
@@ -359,10 +359,10 @@ class HistoryBrokenError(LedgerDamagedError):
 class HistoryCircularError(LedgerDamagedError):
     """An event of a task names itself, or a later one, as the one before it."""
 
-    def __init__(self, task: str, position: str) -> None:
-        self.task = task
+    def __init__(self, task_id: str, position: str) -> None:
+        self.task_id = task_id
         self.position = position
         super().__init__(
-            f"The event at {position} of task {task} names itself or a later event as the one before it, so its history"
+            f"The event at {position} of task {task_id} names itself or a later event as the one before it, so its history"
             " has no beginning. Something other than the append script wrote it: restore the data folder from a backup."
         )

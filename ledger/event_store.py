@@ -195,16 +195,16 @@ class EventStore:
             return 0
         return Position(information["last-generated-id"], "ascii").seq - int(information["length"])
 
-    def history(self, task: str) -> list[RecordedEvent]:
+    def history(self, task_id: str) -> list[RecordedEvent]:
         """All events of one task, oldest first; empty where it never was. Source: history.lua.
 
         HistoryBrokenError where an event is missing.
         """
-        return list(self._walk_back(task))[::-1]
+        return list(self._walk_back(task_id))[::-1]
 
-    def last_event(self, task: str) -> RecordedEvent | None:
+    def last_event(self, task_id: str) -> RecordedEvent | None:
         """The task's last event; None where it never was."""
-        return next(self._walk_back(task, page_events=1), None)
+        return next(self._walk_back(task_id, page_events=1), None)
 
     def events_at(self, positions: Sequence[Position]) -> list[RecordedEvent]:
         """The events at exactly these positions, in one exchange; where there is none, none. Source: XRANGE."""
@@ -213,9 +213,9 @@ class EventStore:
             raise_error(replies)
         return self._decode([entry for entries in cast("list[list[StreamEntry]]", replies) for entry in entries])
 
-    def head(self, task: str) -> tuple[int, Position]:
+    def head(self, task_id: str) -> tuple[int, Position]:
         """Version and position of the task's last event; (0, BEGINNING) where it never was. Source: HGET."""
-        return self.heads([task])[0]
+        return self.heads([task_id])[0]
 
     def heads(self, tasks: Sequence[str]) -> list[tuple[int, Position]]:
         """As `head`, for several tasks in one call."""
@@ -351,7 +351,7 @@ class EventStore:
                 return [Position.of(ms=ms, seq=seq + index) for index in range(len(events))]
         return None
 
-    def _walk_back(self, task: str, *, page_events: int = HISTORY_PAGE_EVENTS) -> Iterator[RecordedEvent]:
+    def _walk_back(self, task_id: str, *, page_events: int = HISTORY_PAGE_EVENTS) -> Iterator[RecordedEvent]:
         """The task's events, newest first, read in pages."""
         start: str | None = None
         while True:
@@ -360,7 +360,7 @@ class EventStore:
                     page = self._history(
                         ledger_key=self._keys.ledger,
                         heads_key=self._keys.heads,
-                        task=task,
+                        task_id=task_id,
                         from_position=start,
                         limit=page_events,
                     )
@@ -373,9 +373,9 @@ class EventStore:
             if page.status is HistoryStatus.WHOLE:
                 return
             if page.status is HistoryStatus.BROKEN:
-                raise HistoryBrokenError(task, page.position)
+                raise HistoryBrokenError(task_id, page.position)
             if page.status is HistoryStatus.CIRCULAR:
-                raise HistoryCircularError(task, page.position)
+                raise HistoryCircularError(task_id, page.position)
             start = page.position
 
     def _read_page(self, limit: int, *command: str | int) -> list[RecordedEvent]:

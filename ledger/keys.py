@@ -67,9 +67,9 @@ class Keys(Struct, frozen=True):
         """Hash: task id -> `<version>:<position>` of its last event."""
         return f"{self.prefix}:heads"
 
-    def task(self, task: str) -> str:
+    def task(self, task_id: str) -> str:
         """String: the canonical snapshot of a task, JSON."""
-        return f"{self.prefix}:task:{task}"
+        return f"{self.prefix}:task:{task_id}"
 
     def view(self, view: str, part: str | None = None) -> str:
         """A read model's key; `part` is the state, agent, tag or parent it is for."""

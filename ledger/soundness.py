@@ -80,7 +80,7 @@ def _flaw_of_envelope(recorded: RecordedEvent) -> str | None:
     return None
 
 
-def _flaw_of_data(task: str, data: Event) -> str | None:
+def _flaw_of_data(task_id: str, data: Event) -> str | None:
     for field in data.__struct_fields__:
         value = getattr(data, field)
         if value is None or (field in _AGENTS and value in names) or (field == "tags" and value in tag_sets):
@@ -95,7 +95,7 @@ def _flaw_of_data(task: str, data: Event) -> str | None:
     if isinstance(data, TaskCreated | TaskMoved | TaskAdopted) and data.parent_id is not None:
         if not is_task_id(data.parent_id):
             return "the parent's id is no UUID"
-        if data.parent_id == task:
+        if data.parent_id == task_id:
             return "it puts the task below itself"
     if isinstance(data, TaskTagged) and set(data.added) & set(data.removed):
         return "a tag is both added and removed"

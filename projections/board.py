@@ -46,8 +46,8 @@ class Board:
         if recorded is not None:
             self.position = recorded.position
 
-    def get(self, task: str) -> Task | None:
-        return self.tasks.get(task)
+    def get(self, task_id: str) -> Task | None:
+        return self.tasks.get(task_id)
 
     def find(self, prefix: str, *, limit: int) -> list[str]:
         """Up to `limit` ids that begin with `prefix`, in order."""

@@ -53,9 +53,9 @@ class LiveBoard:
         self.lost: set[str] = set()
         """The tasks among what was read whose snapshot is missing, or is not what was projected."""
 
-    def get(self, task: str) -> Task | None:
+    def get(self, task_id: str) -> Task | None:
         """The task; None where nothing lies at its key, or something that is no string. SnapshotDamagedError. Source: MGET."""
-        return self.get_many([task])[0]
+        return self.get_many([task_id])[0]
 
     def get_many(self, tasks: Sequence[str]) -> list[Task | None]:
         """As `get` for each, in the same order. Source: MGET."""
@@ -85,13 +85,13 @@ class LiveBoard:
             found[task] = self.fold_lost(task)
         return [state for state in found.values() if state is not None]
 
-    def fold_lost(self, task: str) -> Task | None:
+    def fold_lost(self, task_id: str) -> Task | None:
         """The task as its history tells, and its id kept in `lost`; None where it was removed. Source: history.lua."""
         from projections.replay import fold_task  # noqa: PLC0415 - few snapshots are ever lost
 
-        folded = fold_task(self._store.history(task))
+        folded = fold_task(self._store.history(task_id))
         if folded is not None:
-            self.lost.add(task)
+            self.lost.add(task_id)
         return folded
 
     def _snapshots(self, tasks: Sequence[str]) -> list[bytes | None]:
@@ -109,15 +109,15 @@ class LiveBoard:
                 count = max(count // _FEWER, 1)
         return found
 
-    def _decode_sound(self, task: str, snapshot: bytes) -> Task | None:
+    def _decode_sound(self, task_id: str, snapshot: bytes) -> Task | None:
         try:
-            return decode_snapshot(snapshot, key=self._keys.task(task))
+            return decode_snapshot(snapshot, key=self._keys.task(task_id))
         except SnapshotDamagedError:
             return None
 
-    def loss_of(self, task: str) -> SnapshotDamagedError:
+    def loss_of(self, task_id: str) -> SnapshotDamagedError:
         """What lies at the key of a task that is there and has no snapshot. Source: TYPE."""
-        key = self._keys.task(task)
+        key = self._keys.task(task_id)
         with redis_errors(self._where):
             kind = cast("str | bytes", self._client.type(key))
         kind = kind.decode() if isinstance(kind, bytes) else kind
@@ -185,9 +185,9 @@ class LiveBoard:
         ids, total = self._listing.page([backlog], sizes, offset=offset, limit=limit)
         return Page(tuple(task for task in self.get_listed(ids) if task.state is State.PENDING), total)
 
-    def count_children(self, task: str) -> int:
+    def count_children(self, task_id: str) -> int:
         with redis_errors(self._where):
-            return cast("int", self._client.scard(self._keys.view(ByParent.name, task)))
+            return cast("int", self._client.scard(self._keys.view(ByParent.name, task_id)))
 
     def children_of(self, parents: Sequence[str]) -> list[str]:
         """The ids of the tasks right below any of `parents`, oldest first. Source: SUNION, ZMSCORE."""

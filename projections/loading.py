@@ -67,45 +67,45 @@ class Loader:
                 return children
         return self._live.count_children(task_id)
 
-    def load(self, task: str) -> tuple[Task | None, int]:
+    def load(self, task_id: str) -> tuple[Task | None, int]:
         """The task and its version as of now; None where it never was (version 0) or was removed.
 
         SnapshotDamagedError; TaskDamagedError where no command can make the event that was to make it.
         """
-        looked = self._as_looked_at(task)
+        looked = self._as_looked_at(task_id)
         if looked is not None:
             return looked
-        version, position = self._store.head(task)
-        state = self._live.get(task)
+        version, position = self._store.head(task_id)
+        state = self._live.get(task_id)
         if version == 0:
             if state is not None:
-                raise HeadLostError(self._keys.heads, task)
+                raise HeadLostError(self._keys.heads, task_id)
             return None, 0
         if state is None or state.version != version:
             self._upkeep.catch_up(position)
-            state = self._live.get(task)
+            state = self._live.get(task_id)
         if state is None:
-            last = self._store.last_event(task)
+            last = self._store.last_event(task_id)
             if last is not None and isinstance(last.data, TaskRemoved):
                 return None, last.version
             if last is not None and last.position != position:
                 # It was removed and made again between the two looks.
-                return self.load(task)
-            damage = damage_of_absent(self._store.history(task))
+                return self.load(task_id)
+            damage = damage_of_absent(self._store.history(task_id))
             if damage is not None:
                 raise damage
-            raise self._live.loss_of(task)
-        if not version <= state.version <= self._store.head(task)[0]:
+            raise self._live.loss_of(task_id)
+        if not version <= state.version <= self._store.head(task_id)[0]:
             raise SnapshotDamagedError(
-                self._keys.task(task), f"is at version {state.version}, and the ledger at version {version}"
+                self._keys.task(task_id), f"is at version {state.version}, and the ledger at version {version}"
             )
         return state, state.version
 
-    def _as_looked_at(self, task: str) -> tuple[Task | None, int] | None:
+    def _as_looked_at(self, task_id: str) -> tuple[Task | None, int] | None:
         """As `load`, from the look that the command began with; None where that does not tell, or tells nothing plain."""
-        if self.look is None or task not in self.look:
+        if self.look is None or task_id not in self.look:
             return None
-        state, version = self.look.get(task), self.look.version(task)
+        state, version = self.look.get(task_id), self.look.version(task_id)
         return (state, version) if version == (0 if state is None else state.version) else None
 
     def load_many(self, tasks: Sequence[str]) -> list[tuple[Task | None, int]]:

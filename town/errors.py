@@ -343,12 +343,12 @@ class OvertakenError(WrongExpectedVersionError):
 
     def __init__(self, conflict: WrongExpectedVersionError, *, attempts: int) -> None:
         self.attempts = attempts
-        super().__init__(conflict.task, expected=conflict.expected, actual=conflict.actual)
+        super().__init__(conflict.task_id, expected=conflict.expected, actual=conflict.actual)
 
     def __str__(self) -> str:
         return (
-            f"Others changed task {self.task} at each of {self.attempts} attempts to decide on it, so nothing was written."
-            f" `tt task history {self.task}` shows what they do; try again."
+            f"Others changed task {self.task_id} at each of {self.attempts} attempts to decide on it, so nothing was written."
+            f" `tt task history {self.task_id}` shows what they do; try again."
         )
 
 

@@ -65,7 +65,7 @@ class Verbs:
             guards = {} if parent is None else self._guard_lineage(parent)
             lineage = tuple(guards)
             command = CreateTask(
-                task=new_id if name is None else self._references.id_of_alias(name),
+                task_id=new_id if name is None else self._references.id_of_alias(name),
                 description=description,
                 tags=given_tags,
                 parent_id=lineage[0] if lineage else None,
@@ -81,13 +81,13 @@ class Verbs:
         self, task: str, agent: str, *, reason: str | None = None, expected_version: int | None = None
     ) -> Receipt:
         """Give the task to an agent, from another one where it has it."""
-        return self._change(task, lambda id_: AssignTask(task=id_, agent=agent), reason, expected_version)
+        return self._change(task, lambda id_: AssignTask(task_id=id_, agent=agent), reason, expected_version)
 
     def claim(
         self, task: str, agent: str, *, reason: str | None = None, expected_version: int | None = None
     ) -> Receipt:
         """Take a task that nobody has; of several agents at once exactly one gets it, the others TaskHeldError."""
-        return self._change(task, lambda id_: ClaimTask(task=id_, agent=agent), reason, expected_version)
+        return self._change(task, lambda id_: ClaimTask(task_id=id_, agent=agent), reason, expected_version)
 
     def start(
         self,
@@ -99,7 +99,7 @@ class Verbs:
         expected_version: int | None = None,
     ) -> Receipt:
         """Begin to work; a pending task needs `agent`. `run` is that of the runner that begins."""
-        return self._change(task, lambda id_: StartTask(task=id_, agent=agent, run=run), reason, expected_version)
+        return self._change(task, lambda id_: StartTask(task_id=id_, agent=agent, run=run), reason, expected_version)
 
     def complete(
         self,
@@ -122,7 +122,7 @@ class Verbs:
             id_ = self._references.resolve(task)
             below = self._complete_below(id_, agent) if with_children else []
             open_children = 0 if with_children or is_forced else self._present.count_open_children(id_)
-            return [*below, CompleteTask(task=id_, result=result, agent=agent, open_children=open_children)]
+            return [*below, CompleteTask(task_id=id_, result=result, agent=agent, open_children=open_children)]
 
         return self._writer.execute_all(
             commands, wanted=self._wanted(task), reason=reason, expected_version=expected_version
@@ -138,25 +138,27 @@ class Verbs:
         expected_version: int | None = None,
     ) -> Receipt:
         """The work ended without success; a pending task needs `agent`."""
-        return self._change(task, lambda id_: FailTask(task=id_, error=error, agent=agent), reason, expected_version)
+        return self._change(task, lambda id_: FailTask(task_id=id_, error=error, agent=agent), reason, expected_version)
 
     def cancel(self, task: str, *, reason: str | None = None, expected_version: int | None = None) -> Receipt:
         """The work is no longer wanted."""
-        return self._change(task, lambda id_: CancelTask(task=id_, reason=reason), None, expected_version)
+        return self._change(task, lambda id_: CancelTask(task_id=id_, reason=reason), None, expected_version)
 
     def requeue(self, task: str, *, reason: str | None = None, expected_version: int | None = None) -> Receipt:
         """Put an assigned or running task back into the backlog."""
-        return self._change(task, lambda id_: RequeueTask(task=id_), reason, expected_version)
+        return self._change(task, lambda id_: RequeueTask(task_id=id_), reason, expected_version)
 
     def reopen(self, task: str, *, reason: str | None = None, expected_version: int | None = None) -> Receipt:
         """Make a finished task pending again."""
-        return self._change(task, lambda id_: ReopenTask(task=id_), reason, expected_version)
+        return self._change(task, lambda id_: ReopenTask(task_id=id_), reason, expected_version)
 
     def describe(
         self, task: str, description: str, *, reason: str | None = None, expected_version: int | None = None
     ) -> Receipt:
         """Replace the description."""
-        return self._change(task, lambda id_: DescribeTask(task=id_, description=description), reason, expected_version)
+        return self._change(
+            task, lambda id_: DescribeTask(task_id=id_, description=description), reason, expected_version
+        )
 
     def tag(
         self,
@@ -169,7 +171,9 @@ class Verbs:
     ) -> Receipt:
         """Add and remove tags."""
         added, removed = tuple(add), tuple(remove)
-        return self._change(task, lambda id_: TagTask(task=id_, added=added, removed=removed), reason, expected_version)
+        return self._change(
+            task, lambda id_: TagTask(task_id=id_, added=added, removed=removed), reason, expected_version
+        )
 
     def move(
         self, task: str, parent: str | None, *, reason: str | None = None, expected_version: int | None = None
@@ -180,7 +184,7 @@ class Verbs:
             id_ = self._references.resolve(task)
             guards = {} if parent is None else self._guard_lineage(parent)
             lineage = tuple(guards)
-            return MoveTask(task=id_, parent_id=lineage[0] if lineage else None, lineage=lineage[1:]), guards
+            return MoveTask(task_id=id_, parent_id=lineage[0] if lineage else None, lineage=lineage[1:]), guards
 
         return self._writer.execute(
             wish, wanted=self._wanted(task, parent), reason=reason, expected_version=expected_version
@@ -188,7 +192,7 @@ class Verbs:
 
     def note(self, task: str, text: str, *, expected_version: int | None = None) -> Receipt:
         """Write down progress."""
-        return self._change(task, lambda id_: NoteTask(task=id_, text=text), None, expected_version)
+        return self._change(task, lambda id_: NoteTask(task_id=id_, text=text), None, expected_version)
 
     def remove(
         self,
@@ -202,7 +206,7 @@ class Verbs:
 
         def command(id_: str) -> Command:
             children = self._writer.loader.count_children(id_)
-            return RemoveTask(task=id_, children=children, is_from_backlog=is_from_backlog)
+            return RemoveTask(task_id=id_, children=children, is_from_backlog=is_from_backlog)
 
         return self._change(task, command, reason, expected_version)
 
@@ -230,7 +234,7 @@ class Verbs:
         above, _ = self._writer.loader.load(task)
         agent = agent or (None if above is None else above.holder)
         return [
-            CompleteTask(task=each.id, agent=agent if each.holder is None else None)
+            CompleteTask(task_id=each.id, agent=agent if each.holder is None else None)
             for each in reversed(self._present.below(task))
             if not each.state.is_terminal
         ]

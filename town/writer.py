@@ -114,7 +114,7 @@ class Writer:
 
         def attempt() -> Receipt:
             command, relied_on = wish()
-            task = command.task
+            task = command.task_id
             state, version = self.loader.load(task)
             if expected_version is not None and version != expected_version:
                 raise WrongExpectedVersionError(task, expected=expected_version, actual=version)
@@ -143,22 +143,22 @@ class Writer:
 
         def attempt() -> Receipt:
             wished = commands()
-            loaded = self.loader.load_many([command.task for command in wished])
+            loaded = self.loader.load_many([command.task_id for command in wished])
             state, version = loaded[-1]
             if expected_version is not None and version != expected_version:
-                raise WrongExpectedVersionError(wished[-1].task, expected=expected_version, actual=version)
+                raise WrongExpectedVersionError(wished[-1].task_id, expected=expected_version, actual=version)
             # The last one first: it is the task that was named, so its refusal is the reason to give.
             own_facts = decide(state, wished[-1])
             decided = [
-                (command.task, at_version, decide(task, command))
+                (command.task_id, at_version, decide(task, command))
                 for command, (task, at_version) in zip(wished[:-1], loaded[:-1], strict=True)
             ]
-            decided.append((wished[-1].task, version, own_facts))
+            decided.append((wished[-1].task_id, version, own_facts))
             if not any(facts for _, _, facts in decided):
                 assert state is not None, "only what is there can be as wished already"
                 return Receipt(state, ())
             events, positions = self._append([each for each in decided if each[2]], {}, reason=checked_reason)
-            own = [(event, at) for event, at in zip(events, positions, strict=True) if event.task == wished[-1].task]
+            own = [(event, at) for event, at in zip(events, positions, strict=True) if event.task == wished[-1].task_id]
             after = _after(state, [event for event, _ in own], [at for _, at in own])
             return Receipt(after, tuple(positions))
 
@@ -171,7 +171,7 @@ class Writer:
 
         def attempt() -> tuple[Task, ...]:
             tasks = [task for task in self._live.backlog().tasks if task.damaged_at is None]
-            claims = [ClaimTask(task=task.id, agent=agent) for task in tasks]
+            claims = [ClaimTask(task_id=task.id, agent=agent) for task in tasks]
             decided = [(task.id, task.version, decide(task, claim)) for task, claim in zip(tasks, claims, strict=True)]
             if not any(facts for _, _, facts in decided):
                 return ()
@@ -218,7 +218,7 @@ class Writer:
                 if not remaining:
                     raise OvertakenError(stale.conflict, attempts=DECIDE_ATTEMPTS_MAX) from stale.conflict
             except TaskDamagedError as damage:
-                task = None if damage.flaw is not None else self._live.get(damage.task)
+                task = None if damage.flaw is not None else self._live.get(damage.task_id)
                 raise (None if task is None else damage_of(self._store, task)) or damage from None
         raise AssertionError("the last attempt returns or raises")
 

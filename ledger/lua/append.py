@@ -27,7 +27,7 @@ class Appended(Struct, frozen=True):
 class Conflict(Struct, frozen=True):
     """A guard failed; nothing was written."""
 
-    task: str
+    task_id: str
     expected: int
     actual: int
 

@@ -39,10 +39,10 @@ class HistoryScript:
         self._script = client.register_script(script_source(__file__))
 
     def __call__(
-        self, *, ledger_key: str, heads_key: str, task: str, from_position: str | None, limit: int
+        self, *, ledger_key: str, heads_key: str, task_id: str, from_position: str | None, limit: int
     ) -> HistoryPage:
         """At most `limit` events from `from_position` backwards, or from the task's last event where that is None."""
-        reply = self._script(keys=[ledger_key, heads_key], args=[task, from_position or "", limit])
+        reply = self._script(keys=[ledger_key, heads_key], args=[task_id, from_position or "", limit])
         match reply:
             case [b"whole", b"", *entries] if are_entries(entries):
                 return HistoryPage(HistoryStatus.WHOLE, "", entries)

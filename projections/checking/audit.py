@@ -132,13 +132,13 @@ class Audit:
             if progress is not None:
                 progress(self.board.position)
 
-    def last(self, task: str) -> Last | None:
+    def last(self, task_id: str) -> Last | None:
         """The last event of a task, None where it never was."""
-        state = self.board.get(task)
+        state = self.board.get(task_id)
         if state is not None:
             return Last(state.version, state.position)
-        removed = self.board.removed.get(task)
-        return Last(*removed) if removed is not None else self._orphans.get(task)
+        removed = self.board.removed.get(task_id)
+        return Last(*removed) if removed is not None else self._orphans.get(task_id)
 
     def check_end(self, checkpoint: Position) -> None:
         """That the last event that ever was is still there; the snapshots' `checkpoint` is a witness."""

@@ -71,7 +71,7 @@ class Difference(Struct, frozen=True, kw_only=True):
 
     kind: DifferenceKind
     key: str
-    task: str | None = None
+    task_id: str | None = None
     field: str | None = None
     expected: str | int | None = None
     actual: str | int | None = None
@@ -84,7 +84,7 @@ class Difference(Struct, frozen=True, kw_only=True):
     @property
     def is_foreign(self) -> bool:
         """Whether it is about a name that is no text: nothing of ours ever is."""
-        name = self.key if self.kind is DifferenceKind.UNKNOWN_KEY else self.task or ""
+        name = self.key if self.kind is DifferenceKind.UNKNOWN_KEY else self.task_id or ""
         return not _is_text(name)
 
     def remove(self, client: Redis) -> None:
@@ -92,18 +92,18 @@ class Difference(Struct, frozen=True, kw_only=True):
         if self.kind is DifferenceKind.UNKNOWN_KEY:
             client.unlink(_as_bytes(self.key))
         elif self.is_ranked:
-            client.zrem(self.key, _as_bytes(self.task or ""))
+            client.zrem(self.key, _as_bytes(self.task_id or ""))
         else:
-            client.srem(self.key, _as_bytes(self.task or ""))
+            client.srem(self.key, _as_bytes(self.task_id or ""))
 
     def repair(self, changes: Changes) -> None:
         """Add to `changes` what takes the difference away."""
         match self.kind:
             case DifferenceKind.ENTRY:
-                assert self.task is not None
+                assert self.task_id is not None
                 score = int(self.expected or 0)
                 entry = Ranked(None, score) if self.is_ranked else Member(None)
-                (changes.take if self.expected is None else changes.add)(self.key, entry, [self.task])
+                (changes.take if self.expected is None else changes.add)(self.key, entry, [self.task_id])
             case DifferenceKind.COUNT:
                 assert self.field is not None
                 changes.count(self.key, self.field, int(self.expected or 0) - int(self.actual or 0))
@@ -357,7 +357,7 @@ class Comparison:
 
         def understand(answers: list[Any]) -> list[Difference]:
             return [
-                Difference(kind=DifferenceKind.ENTRY, key=key, task=task, actual=f"{answer:g}", is_ranked=is_ranked)
+                Difference(kind=DifferenceKind.ENTRY, key=key, task_id=task, actual=f"{answer:g}", is_ranked=is_ranked)
                 for task, answer in zip(found, answers[0], strict=True)
                 if (answer is not None if is_ranked else answer) and not self._is_entry(key, task)
             ]
@@ -386,7 +386,7 @@ class Comparison:
                 difference = Difference(
                     kind=DifferenceKind.SNAPSHOT,
                     key=self._keys.task(task.id),
-                    task=task.id,
+                    task_id=task.id,
                     expected=expected.decode(),
                     actual=shown,
                     is_written_over=is_old_record(actual, ()),
@@ -418,8 +418,8 @@ class Comparison:
                 if isinstance(entry, Ranked):
                     self._ranked.add(key)
 
-    def _entries_of(self, task: str) -> Iterable[tuple[str, ViewEntry]]:
-        state = self.board.get(task)
+    def _entries_of(self, task_id: str) -> Iterable[tuple[str, ViewEntry]]:
+        state = self.board.get(task_id)
         return () if state is None else self._entries.of(state)
 
     def _is_compared(self, name: str) -> bool:
@@ -436,8 +436,8 @@ class Comparison:
             self._sizes[name] > 0 or any(self._counts[name].values()) if name in self._counts else self._sizes[name] > 0
         )
 
-    def _is_entry(self, key: str, task: str) -> bool:
-        return any(each == key for each, _ in self._entries_of(task))
+    def _is_entry(self, key: str, task_id: str) -> bool:
+        return any(each == key for each, _ in self._entries_of(task_id))
 
     def _of_another_type(self, keys: Sequence[str]) -> dict[str, bool]:
         """The keys that are there after all, and hold something that is no string; whether that is an old record."""
@@ -477,7 +477,7 @@ def _different_members(key: str, names: Sequence[str], answers: object) -> list[
         answers = [0] * len(names)
     pairs = zip(names, cast("list[int]", answers), strict=True)
     return found + [
-        Difference(kind=DifferenceKind.ENTRY, key=key, task=task, expected=0) for task, is_in in pairs if not is_in
+        Difference(kind=DifferenceKind.ENTRY, key=key, task_id=task, expected=0) for task, is_in in pairs if not is_in
     ]
 
 
@@ -491,7 +491,7 @@ def _different_ranks(key: str, scores: dict[str, int], answers: object) -> list[
         Difference(
             kind=DifferenceKind.ENTRY,
             key=key,
-            task=task,
+            task_id=task,
             expected=score,
             actual=None if actual is None else f"{float(actual):g}",
             is_ranked=True,

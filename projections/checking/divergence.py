@@ -17,12 +17,12 @@ def diverged_after(store: EventStore, difference: Difference) -> Position | None
     For a snapshot that once was right, that is its last event as the snapshot knows it. For one that never was, or is
     missing, and for entries, it is the task's last event.
     """
-    if difference.task is None or difference.kind is DifferenceKind.UNKNOWN_KEY:
+    if difference.task_id is None or difference.kind is DifferenceKind.UNKNOWN_KEY:
         return None
     task: Task | None = None
     last: Position | None = None
     claimed = _claimed_position(difference.actual)
-    for recorded in _whole_history(store, difference.task):
+    for recorded in _whole_history(store, difference.task_id):
         task = evolve_known(copy(task), recorded)
         last = recorded.position
         is_the_same = task is not None and encode_snapshot(task).decode() == difference.actual
@@ -31,9 +31,9 @@ def diverged_after(store: EventStore, difference: Difference) -> Position | None
     return last
 
 
-def _whole_history(store: EventStore, task: str) -> list[RecordedEvent]:
+def _whole_history(store: EventStore, task_id: str) -> list[RecordedEvent]:
     try:
-        return store.history(task)
+        return store.history(task_id)
     except LedgerDamagedError:
         return []
 

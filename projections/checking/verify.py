@@ -106,7 +106,7 @@ def describe(difference: Difference) -> str:
         )
     what = {
         DifferenceKind.SNAPSHOT: "the snapshot",
-        DifferenceKind.ENTRY: f"task {difference.task}",
+        DifferenceKind.ENTRY: f"task {difference.task_id}",
         DifferenceKind.COUNT: f"{difference.field}",
         DifferenceKind.TYPE: "the key",
     }[difference.kind]

@@ -16,6 +16,6 @@ class KeepCopyScript:
     def __init__(self, client: Redis) -> None:
         self._script = client.register_script(script_source(__file__))
 
-    def __call__(self, *, record_key: str, copy_key: str, free_key: str, heads_key: str, task: str) -> bool:
+    def __call__(self, *, record_key: str, copy_key: str, free_key: str, heads_key: str, task_id: str) -> bool:
         """Whether all is kept that is to be; False where `free_key` is taken, and nothing was written."""
-        return is_yes(self._script(keys=[record_key, copy_key, free_key, heads_key], args=[task]), "EVALSHA")
+        return is_yes(self._script(keys=[record_key, copy_key, free_key, heads_key], args=[task_id]), "EVALSHA")

@@ -82,7 +82,7 @@ class SetAside:
                     self._copy_anew(task, place)
         return sum(map(bool, answers))
 
-    def _copy_anew(self, task: str, place: str) -> None:
+    def _copy_anew(self, task_id: str, place: str) -> None:
         """Copy where there is a copy already."""
         for _ in range(_ATTEMPTS_MAX):
             if self._keep_copy(
@@ -90,7 +90,7 @@ class SetAside:
                 copy_key=self._keys.legacy(place),
                 free_key=self._free_name(place),
                 heads_key=self._keys.heads,
-                task=task,
+                task_id=task_id,
             ):
                 return
         raise self._is_busy(place)

@@ -24,6 +24,6 @@ class ByAlias(View):
         return Member(None), Member(task.alias)
 
 
-def is_computed(task: str) -> bool:
+def is_computed(task_id: str) -> bool:
     """Whether a task's id comes from its alias: a UUID says of which kind it is, and version 5 is made from a name."""
-    return task[_VERSION_AT] == _COMPUTED_VERSION
+    return task_id[_VERSION_AT] == _COMPUTED_VERSION

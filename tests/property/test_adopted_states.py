@@ -51,22 +51,22 @@ from town.plans.wishes import wish
 TEXT: Final = "Implement user authentication"
 STANDINGS: Final = standings(None, "ada")
 COMMANDS: Final[list[Command]] = [
-    AssignTask(task=TASK, agent="ada"),
-    AssignTask(task=TASK, agent="bob"),
-    ClaimTask(task=TASK, agent="ada"),
-    ClaimTask(task=TASK, agent="bob"),
-    *(StartTask(task=TASK, agent=agent) for agent in (None, "ada", "bob")),
-    *(CompleteTask(task=TASK, agent=agent, result="ok") for agent in (None, "ada", "bob")),
-    *(FailTask(task=TASK, agent=agent, error="no") for agent in (None, "ada", "bob")),
-    CancelTask(task=TASK),
-    RequeueTask(task=TASK),
-    RequeueTask(task=TASK, agent="bob"),
-    ReopenTask(task=TASK),
-    DescribeTask(task=TASK, description="Otherwise"),
-    TagTask(task=TASK, added=("a",), removed=()),
-    MoveTask(task=TASK, parent_id=task_id(7)),
-    NoteTask(task=TASK, text="Half way"),
-    RemoveTask(task=TASK),
+    AssignTask(task_id=TASK, agent="ada"),
+    AssignTask(task_id=TASK, agent="bob"),
+    ClaimTask(task_id=TASK, agent="ada"),
+    ClaimTask(task_id=TASK, agent="bob"),
+    *(StartTask(task_id=TASK, agent=agent) for agent in (None, "ada", "bob")),
+    *(CompleteTask(task_id=TASK, agent=agent, result="ok") for agent in (None, "ada", "bob")),
+    *(FailTask(task_id=TASK, agent=agent, error="no") for agent in (None, "ada", "bob")),
+    CancelTask(task_id=TASK),
+    RequeueTask(task_id=TASK),
+    RequeueTask(task_id=TASK, agent="bob"),
+    ReopenTask(task_id=TASK),
+    DescribeTask(task_id=TASK, description="Otherwise"),
+    TagTask(task_id=TASK, added=("a",), removed=()),
+    MoveTask(task_id=TASK, parent_id=task_id(7)),
+    NoteTask(task_id=TASK, text="Half way"),
+    RemoveTask(task_id=TASK),
 ]
 PLANNED: Final = [
     PlannedTask("a", text, status=status, agent=agent, result=result)

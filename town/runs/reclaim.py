@@ -74,7 +74,7 @@ class Reclaimer:
                 yield each, None
 
     def _move_one(self, lost: LostTask, agent: str | None) -> Receipt:
-        command = RequeueTask(task=lost.task.id, agent=agent)
+        command = RequeueTask(task_id=lost.task.id, agent=agent)
         return self._writer.execute(lambda: (command, {}), reason=lost.words(), expected_version=lost.task.version)
 
     def _look_at(self, task: Task, now_ms: int) -> LostTask | None:

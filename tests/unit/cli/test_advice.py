@@ -94,11 +94,11 @@ def test_every_advice_is_of_an_error_that_is_here() -> None:
 @pytest.mark.parametrize(
     ("refused", "words"),
     [
-        (lambda: decide(None, ReopenTask(task=TASK)), "tt task list"),
-        (lambda: decide(a_task(), StartTask(task=TASK)), f"tt task start {TASK} --agent NAME"),
-        (lambda: decide(a_task(), FailTask(task=TASK)), f"tt task fail {TASK} --agent NAME"),
-        (lambda: decide(a_task_in(State.COMPLETED), RequeueTask(task=TASK)), f"tt task reopen {TASK}"),
-        (lambda: decide(a_task_in(State.RUNNING), ReopenTask(task=TASK)), f"tt task requeue {TASK}"),
+        (lambda: decide(None, ReopenTask(task_id=TASK)), "tt task list"),
+        (lambda: decide(a_task(), StartTask(task_id=TASK)), f"tt task start {TASK} --agent NAME"),
+        (lambda: decide(a_task(), FailTask(task_id=TASK)), f"tt task fail {TASK} --agent NAME"),
+        (lambda: decide(a_task_in(State.COMPLETED), RequeueTask(task_id=TASK)), f"tt task reopen {TASK}"),
+        (lambda: decide(a_task_in(State.RUNNING), ReopenTask(task_id=TASK)), f"tt task requeue {TASK}"),
     ],
     ids=range(5),
 )

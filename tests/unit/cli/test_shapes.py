@@ -62,7 +62,7 @@ def test_branch_shape_counts_children() -> None:
 def test_difference_shape_names_the_fields_that_differ() -> None:
     """Of a snapshot only those; and the position after which they parted."""
     expected, actual = (encode_snapshot(a_task(description=text)).decode() for text in "ab")
-    found = Difference(kind=DifferenceKind.SNAPSHOT, key="tt:a:task:1", task=TASK, expected=expected, actual=actual)
+    found = Difference(kind=DifferenceKind.SNAPSHOT, key="tt:a:task:1", task_id=TASK, expected=expected, actual=actual)
     assert difference_shape(found, CREATED.position) == {
         "kind": "snapshot",
         "key": "tt:a:task:1",
