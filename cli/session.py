@@ -110,7 +110,11 @@ def _loss_told(town: Town) -> Iterator[None]:
         yield
     finally:
         if town.noted.incomplete is not None:
-            warn(f"{town.noted.incomplete} What you see was folded from the ledger, which is slower and as true.")
+            from cli.advice import words_of  # noqa: PLC0415 - only a warning pays for it
+
+            warn(
+                f"{words_of(town.noted.incomplete)} What you see was folded from the ledger, which is slower and as true."
+            )
         lost = sorted(town.lost_snapshots)
         if lost:
             named = ", ".join(short_id(task) for task in lost[:DAMAGED_TOLD_MAX])
@@ -125,8 +129,10 @@ def warn_outdated(town: Town) -> None:
     """Say that an older program projected the town, where that is so."""
     outdated = town.upkeep.find_outdated()
     if outdated is not None:
+        from cli.advice import words_of  # noqa: PLC0415 - as above
+
         folded = " What you see was folded from the ledger, which is slower and as true." if town.noted.outdated else ""
-        warn(f"{outdated}{folded}")
+        warn(f"{words_of(outdated)}{folded}")
 
 
 class _ProjectionBar:

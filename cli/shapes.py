@@ -11,8 +11,9 @@ from ledger import Position, RecordedEvent, State, Step, Task, Unfit, format_ms
 from projections import Snapshot, snapshot_of
 
 if TYPE_CHECKING:
-    from projections import Difference
+    from projections import Difference, Finding
     from town import Branch, Reader, Receipt, Town
+    from town.doctor import Check
 
 Shape = dict[str, Any]
 
@@ -77,6 +78,20 @@ def difference_shape(difference: Difference, diverged_after: Position | None) ->
         "parted_after": diverged_after,
         "fields": different_fields(difference),
     }
+
+
+def finding_shape(finding: Finding) -> Shape:
+    """What a verification found: where, and what is wrong."""
+    from cli.advice import problem_of  # noqa: PLC0415 - only a finding pays for it
+
+    return {"kind": finding.kind, "where": finding.where, "problem": problem_of(finding)}
+
+
+def check_shape(check: Check) -> Shape:
+    """What `tt doctor` looked at, how it is, and what was found."""
+    from cli.advice import words_of  # noqa: PLC0415 - only `tt doctor` pays for it
+
+    return {"name": check.name, "state": check.state, "words": words_of(check.error or check.words)}
 
 
 def reader_shape(reader: Reader) -> Shape:

@@ -9,15 +9,16 @@ from ledger import open_front_door
 
 if TYPE_CHECKING:
     from projections.board import Board
-    from projections.checking.audit import Finding, FindingKind
+    from projections.checking.audit import Finding, FindingKind, Remedy
     from projections.checking.comparison import Difference, printable
     from projections.checking.divergence import diverged_after
     from projections.checking.verify import Verification, describe, different_fields, verify
     from projections.damage import damage_of, find_flaws
     from projections.errors import (
-        WRONG_KEY_TYPE_ADVICE,
         CheckpointAheadError,
         CheckpointMismatchError,
+        CheckpointSetBackError,
+        LegacyFullError,
         LossNotAcceptedError,
         NewerProjectionError,
         OutdatedProjectionError,
@@ -51,11 +52,11 @@ __all__ = [
     "NOTHING",
     "PREFIX_IDS_MAX",
     "VIEWS",
-    "WRONG_KEY_TYPE_ADVICE",
     "BatchOutcome",
     "Board",
     "CheckpointAheadError",
     "CheckpointMismatchError",
+    "CheckpointSetBackError",
     "Counted",
     "DayStats",
     "Difference",
@@ -63,6 +64,7 @@ __all__ = [
     "Finding",
     "FindingKind",
     "Lease",
+    "LegacyFullError",
     "LiveBoard",
     "Loader",
     "LossNotAcceptedError",
@@ -76,6 +78,7 @@ __all__ = [
     "Rebuild",
     "RebuildAtWorkError",
     "RebuildUnfinishedError",
+    "Remedy",
     "SetAside",
     "Snapshot",
     "SnapshotDamagedError",
@@ -109,13 +112,13 @@ open_front_door(
     __name__,
     {
         "board": "Board",
-        "checking.audit": "Finding FindingKind",
+        "checking.audit": "Finding FindingKind Remedy",
         "checking.comparison": "Difference printable",
         "checking.divergence": "diverged_after",
         "checking.verify": "Verification describe different_fields verify",
         "damage": "damage_of find_flaws",
-        "errors": "WRONG_KEY_TYPE_ADVICE CheckpointAheadError CheckpointMismatchError LossNotAcceptedError "
-        "NewerProjectionError OutdatedProjectionError ProjectionError RebuildAtWorkError "
+        "errors": "CheckpointAheadError CheckpointMismatchError CheckpointSetBackError LegacyFullError "
+        "LossNotAcceptedError NewerProjectionError OutdatedProjectionError ProjectionError RebuildAtWorkError "
         "RebuildUnfinishedError SnapshotDamagedError UnknownProjectionError ViewsIncompleteError",
         "filter": "EVERY_TASK Page TaskFilter",
         "lease": "LEASE_MS Lease new_holder",

@@ -7,8 +7,8 @@ from typing import Any, Final, cast
 
 from msgspec import Struct
 
-from ledger import BEGINNING, LedgerDamagedError, WrongKeyTypeError, redis_errors
-from projections import WRONG_KEY_TYPE_ADVICE, ViewsIncompleteError
+from ledger import BEGINNING, LedgerDamagedError, redis_errors
+from projections import ViewsIncompleteError
 from town.backend import Backend
 from town.folder.data_folder import DataFolder
 from town.folder.settings import read_settings
@@ -37,11 +37,12 @@ class CheckState(StrEnum):
 
 
 class Check(Struct, frozen=True):
-    """One thing that was looked at, how it is, and in words what was found and what to do."""
+    """One thing that was looked at, how it is, and in words what was found and what to do; `error` is the error that says it."""
 
     name: str
     state: CheckState
     words: str
+    error: LedgerDamagedError | None = None
 
 
 def examine(backend: Backend, connection: Connection) -> list[Check]:
@@ -162,10 +163,8 @@ def _projections(backend: Backend) -> Check:
         checkpoint = backend.upkeep.projector.checkpoints.read_sound()[0]
         # Whether what is still to be projected can be read at all.
         backend.store.read(checkpoint.position, limit=LAG_EVENTS_MAX)
-    except WrongKeyTypeError as damage:
-        return Check("projections", CheckState.BAD, f"{damage} {WRONG_KEY_TYPE_ADVICE}")
     except LedgerDamagedError as damage:
-        return Check("projections", CheckState.BAD, str(damage))
+        return Check("projections", CheckState.BAD, str(damage), damage)
     lag = backend.store.end().seq - checkpoint.position.seq
     if lag < 0:
         return Check("projections", CheckState.BAD, f"{-lag:,} events ahead of the ledger: `tt verify` tells why")

@@ -12,10 +12,12 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
+from cli.advice import problem_of
 from cli.exits import Exit
 from cli.options import ActorOption, JsonOption, TownOption
 from cli.output import progress_lines, say, say_error, say_json, warn
 from cli.session import opened
+from cli.shapes import finding_shape
 from cli.text import counted, visible
 from ledger import BEGINNING, StoreUnavailableError
 from projections import Verification
@@ -367,7 +369,7 @@ def _say_report(report: MigrationReport, found: Verification, *, has_said_detail
         say(f"Verified: {counted(found.events, 'event')}, {counted(found.tasks, 'task')}, all as promised.")
         return
     for finding in found.findings[:KEYS_SHOWN_MAX]:
-        say(f"{finding.kind:<10}  {visible(finding.where)}  {visible(finding.problem)}")
+        say(f"{finding.kind:<10}  {visible(finding.where)}  {visible(problem_of(finding))}")
     _say_more(len(found.findings))
     say_error(
         f"{counted(len(found.findings), 'finding')}. What was adopted stays; `tt verify` lists everything,"
@@ -431,7 +433,5 @@ def _shape(town: Town, found: _Found, report: MigrationReport | None, verified: 
         "unadopted": outlook.unadopted,
         "positions": None if report is None else report.positions,
         "seconds": None if report is None else round(report.seconds, 3),
-        "findings": None
-        if verified is None
-        else [{"kind": each.kind, "where": each.where, "problem": each.problem} for each in verified.findings],
+        "findings": None if verified is None else [finding_shape(each) for each in verified.findings],
     }

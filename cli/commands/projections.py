@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cli.advice import words_of
+from cli.advice import problem_of, words_of
 from cli.commands.repair import repair
 from cli.exits import Exit
 from cli.following import follow
@@ -16,7 +16,7 @@ from cli.options import ActorOption, JsonOption, TownOption, When, parse_when
 from cli.output import is_terminal, progress_lines, room_beside, say, say_error, say_json, say_table, warn
 from cli.render import NOTHING
 from cli.session import opened
-from cli.shapes import difference_shape
+from cli.shapes import check_shape, difference_shape, finding_shape
 from cli.signals import stop_signals
 from cli.text import BAR_COLUMNS, bar, counted, duration, local_time, visible
 from projections import DayStats, Durations, FindingKind, diverged_after
@@ -145,7 +145,7 @@ def verify(*, town: TownOption = None, actor: ActorOption = None, as_json: JsonO
         with progress_lines() as progress:
             found = opened_town.upkeep.verify(progress=lambda position: progress("Reading", position.seq, end.seq))
     if as_json:
-        findings = [{"kind": each.kind, "where": each.where, "problem": each.problem} for each in found.findings]
+        findings = [finding_shape(each) for each in found.findings]
         say_json(
             {
                 "town": opened_town.name,
@@ -159,7 +159,7 @@ def verify(*, town: TownOption = None, actor: ActorOption = None, as_json: JsonO
         say(f"{counted(found.events, 'event')}, {counted(found.tasks, 'task')}: all as promised.")
     else:
         for finding in found.findings[:FINDINGS_SHOWN_MAX]:
-            say(f"{finding.kind:<10}  {visible(finding.where)}  {visible(finding.problem)}")
+            say(f"{finding.kind:<10}  {visible(finding.where)}  {visible(problem_of(finding))}")
         if len(found.findings) > FINDINGS_SHOWN_MAX:
             warn(f"… and {len(found.findings) - FINDINGS_SHOWN_MAX:,} more; --json lists them all.")
         say_error(f"{counted(len(found.findings), 'finding')}. {_advice({finding.kind for finding in found.findings})}")
@@ -231,10 +231,14 @@ def doctor(
     with opened(town, actor) as opened_town:
         checks = examine(opened_town.backend, opened_town.connection)
     if as_json:
-        say_json({"town": opened_town.name, "checks": checks})
+        say_json({"town": opened_town.name, "checks": [check_shape(check) for check in checks]})
     else:
         say_table(
-            ["", "CHECK", "FOUND"], [[_STATE_SIGNS[check.state], check.name, visible(check.words)] for check in checks]
+            ["", "CHECK", "FOUND"],
+            [
+                [_STATE_SIGNS[check.state], check.name, visible(words_of(check.error or check.words))]
+                for check in checks
+            ],
         )
     if any(check.state is CheckState.BAD for check in checks):
         raise typer.Exit(Exit.REFUSED)

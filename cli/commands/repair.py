@@ -10,6 +10,7 @@ import typer
 
 from cli.exits import Exit
 from cli.output import say, say_error, say_json, warn
+from cli.shapes import finding_shape
 from cli.text import ICONS, counted, local_time, short_id
 from ledger import State
 from town import BEHIND_FILE, EVENTS_FILE, Damage, Loss, LostEvents, MendedTown, Repair, RepairPlan, opened_repair
@@ -194,10 +195,7 @@ def _shape(name: str, plan: RepairPlan, kept: Path | None) -> dict[str, object]:
                 "tasks": each.affected,
                 "heads_put_right": each.heads,
                 "differences_put_right": each.rebuilt,
-                "findings": [
-                    {"kind": finding.kind, "where": finding.where, "problem": finding.problem}
-                    for finding in each.findings
-                ],
+                "findings": [finding_shape(finding) for finding in each.findings],
             }
             for each in plan.towns
         ],

@@ -38,7 +38,6 @@ from ledger import (
     seq_of,
 )
 from projections.board import Board, Observe
-from projections.errors import WRONG_KEY_TYPE_ADVICE
 
 
 class FindingKind(StrEnum):
@@ -56,12 +55,22 @@ class FindingKind(StrEnum):
     OLD_TASK = "old task"
 
 
+class Remedy(StrEnum):
+    """What takes a finding away, where its kind alone does not tell. `cli` names the command."""
+
+    RENAME_KEY = "rename key"
+    BUILD_ANEW = "build anew"
+    ADOPT = "adopt"
+    RESTORE_SNAPSHOT = "restore snapshot"
+
+
 class Finding(Struct, frozen=True, kw_only=True):
     """One thing that is not as promised: where (a position or a key), and in words what."""
 
     kind: FindingKind
     where: str
     problem: str
+    remedy: Remedy | None = None
 
 
 class Last(NamedTuple):
@@ -166,7 +175,7 @@ class Audit:
                 problem = f"the head of task {task} says version {version}, and the ledger {known}"
                 self._find(FindingKind.HEAD, position, problem)
         except WrongKeyTypeError as damage:
-            self._find(FindingKind.HEAD, "the heads", f"{damage} {WRONG_KEY_TYPE_ADVICE}")
+            self._find(FindingKind.HEAD, "the heads", str(damage), Remedy.RENAME_KEY)
             return
         except LedgerDamagedError as damage:
             self._find(FindingKind.HEAD, "the heads", str(damage))
@@ -335,8 +344,8 @@ class Audit:
             problem = f"no command can make this event of task {recorded.task}: {flaw}"
             self._find(FindingKind.EVENT, recorded.position, problem)
 
-    def _find(self, kind: FindingKind, where: str, problem: str) -> None:
-        self.findings.append(Finding(kind=kind, where=where, problem=problem))
+    def _find(self, kind: FindingKind, where: str, problem: str, remedy: Remedy | None = None) -> None:
+        self.findings.append(Finding(kind=kind, where=where, problem=problem, remedy=remedy))
 
 
 def _as_meant(task: Task | None, recorded: RecordedEvent) -> Task | None:

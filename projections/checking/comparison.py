@@ -33,7 +33,7 @@ from ledger import (
 from projections.board import Board, Observe
 from projections.changes import Changes
 from projections.entries import Contents, CountsByKey, ViewEntries
-from projections.errors import CheckpointAheadError
+from projections.errors import CheckpointAheadError, CheckpointSetBackError
 from projections.snapshots import NAME, OLD_FIELDS, encode_snapshot, is_old_record
 from projections.views.view import Counted, Member, Ranked, View, ViewEntry
 
@@ -282,10 +282,7 @@ class Comparison:
             if reached == self.board.position or not self.follows_checkpoint:
                 return understand(answers[1:])
             if reached < self.board.position:
-                raise LedgerDamagedError(
-                    f"The checkpoint went back from {self.board.position} to {reached} while it was compared:"
-                    " something other than the projector moved it. `tt rebuild` puts it right."
-                )
+                raise CheckpointSetBackError(reached, self.board.position)
             self.fold_to(reached)
             if self.board.position != reached:
                 raise CheckpointAheadError(reached, self.board.position)

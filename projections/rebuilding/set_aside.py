@@ -21,6 +21,7 @@ from ledger import (
     raise_error,
     redis_errors,
 )
+from projections.errors import LegacyFullError
 from projections.lua.keep_copy import KeepCopyScript
 from projections.snapshots import is_snapshot
 
@@ -155,9 +156,8 @@ class SetAside:
             self._where, f"has {name} written to without pause", "Stop what writes it, and try again."
         )
 
-    def _is_full(self, name: str) -> StoreUnavailableError:
-        problem = f"keeps {LEGACY_NAMES_MAX:,} records of {name} under {self._keys.legacy('')} already"
-        return StoreUnavailableError(self._where, problem, "Delete them with `tt migrate --drop-legacy`.")
+    def _is_full(self, name: str) -> LegacyFullError:
+        return LegacyFullError(self._where, name, self._keys.legacy(""), records_max=LEGACY_NAMES_MAX)
 
 
 def _is_stray(pipeline: Pipeline, key: bytes) -> bool:

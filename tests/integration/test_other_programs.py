@@ -208,7 +208,7 @@ def test_newer_program_says_rebuild_and_then_all_is_well(
         scene.client.delete(name)
     before = scene.dump()
     for name in VERBS.keys() - READS:
-        with pytest.raises(OutdatedProjectionError, match="tt migrate"):
+        with pytest.raises(OutdatedProjectionError, match="Build it anew"):
             VERBS[name](scene.town, scene.tasks["running"])
     assert scene.town.noted.outdated is None
     found = {name: VERBS[name](scene.town, scene.tasks["running"]) for name in READS}
