@@ -14,6 +14,7 @@ from typing import Any, cast
 import pytest
 import redis
 
+from cli.advice import problem_of
 from ledger import LedgerDamagedError, new_command_id
 from projections import VIEWS, CheckpointMismatchError, Lease, Projector, UnknownProjectionError, new_holder
 from projections.checking.comparison import Comparison
@@ -61,7 +62,7 @@ def assert_named_and_healed(scene: Scene, damage: Damage, capsys: pytest.Capture
     ran = run_here(capsys, "verify", "--json", "--town", str(scene.town.folder))
     assert ran.code == 5
     assert [(each["kind"], each["where"], each["problem"]) for each in ran.json["findings"]] == [
-        (each.kind, each.where, each.problem) for each in found
+        (each.kind, each.where, problem_of(each)) for each in found
     ]
     preview = list(scene.town.upkeep.preview_rebuild())
     assert scene.dump() == damaged

@@ -16,6 +16,7 @@ import msgspec
 import pytest
 import redis
 
+from cli.advice import problem_of
 from ledger import (
     BEGINNING,
     Keys,
@@ -834,7 +835,7 @@ def test_verify_calls_a_record_over_a_snapshot_an_old_task_and_a_rebuild_keeps_i
     written = bytes_at(client, key)
     [finding] = town.upkeep.verify().findings
     assert (finding.kind, finding.where) == ("old task", key)
-    assert "`tt migrate` sets it aside" in finding.problem
+    assert "`tt migrate` sets it aside" in problem_of(finding)
     assert [difference.key for difference in town.upkeep.preview_rebuild()] == [key]
     assert town.upkeep.rebuild().set_aside == 1
     assert town.upkeep.verify().findings == ()
