@@ -32,11 +32,11 @@ class Step(Struct, frozen=True):
     event: RecordedEvent
     changes: tuple[FieldChange, ...]
     flaw: str | None = None
-    """What is wrong with an event that no command can make, in words. What comes after it changes nothing either."""
+    """What is wrong with an event that no command can make, in words. Later events change nothing either."""
 
 
 def steps(events: Iterable[RecordedEvent]) -> list[Step]:
-    """Each of a task's events, oldest first, with what it changed. Versions and times change with every event; they are left out."""
+    """Each of a task's events, oldest first, with what it changed, but for versions and times, which every event changes."""
     found: list[Step] = []
     task: Task | None = None
     for recorded in in_order(events):
@@ -49,7 +49,7 @@ def steps(events: Iterable[RecordedEvent]) -> list[Step]:
 
 
 def compare(before: Task | None, after: Task | None) -> tuple[FieldChange, ...]:
-    """The fields that differ; of a task that is not there, every field is empty."""
+    """The fields that differ. A task that does not exist has empty fields."""
     pairs = ((field.name, _value(before, field), _value(after, field)) for field in _COMPARED)
     return tuple(FieldChange(name, old, new) for name, old, new in pairs if old != new)
 

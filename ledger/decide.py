@@ -1,7 +1,7 @@
 """What a command leads to: (state, command) -> new events, or a refusal. Pure.
 
-The machine is Tinytown's, and the ledger always follows it: completing an assigned task tells that it was started too.
-A command that is already true leads to no event.
+The states and transitions are Tinytown's. The ledger always follows them: completing an assigned task also records that it
+was started. A command whose result is already there leads to no event.
 """
 
 from __future__ import annotations
@@ -189,7 +189,7 @@ def _lead_to_running(task: Task, agent: str | None, action: str, run: RunMark | 
     if agent is not None:
         _require_holder(task, agent)
         if task.holder is None:
-            # A record may be adopted as assigned or running, and nobody has it.
+            # An adopted record may be assigned or running without an agent.
             return [TaskAssigned(agent), TaskStarted(run)]
     if task.state in STATES[TaskCompleted]:
         return []
@@ -199,7 +199,7 @@ def _lead_to_running(task: Task, agent: str | None, action: str, run: RunMark | 
 
 
 def _require_open(task: Task, fact: type[Event]) -> None:
-    """That the task takes `fact`, which every open one does."""
+    """TaskFinishedError unless the task takes `fact`, which every open task does."""
     if task.state not in STATES[fact]:
         raise TaskFinishedError(task.id, task.state)
 

@@ -1,4 +1,4 @@
-"""The scripts that run inside Redis, a typed wrapper for each. Nobody else counts KEYS and ARGV."""
+"""The scripts that run inside Redis, with a typed wrapper for each. No other module counts KEYS and ARGV."""
 
 from ledger.lua.append import Appended, AppendReply, AppendScript, Backdated, Conflict, Damaged
 from ledger.lua.history import HistoryPage, HistoryScript, HistoryStatus

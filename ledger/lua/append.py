@@ -33,13 +33,13 @@ class Conflict(Struct, frozen=True):
 
 
 class Backdated(Struct, frozen=True):
-    """The time to record lies before the last event; nothing was written."""
+    """The time to record is before the last event; nothing was written."""
 
     last_position: str
 
 
 class Damaged(Struct, frozen=True):
-    """The stream is not what this script left; nothing was written."""
+    """The stream or a head is not as this script left it; nothing was written."""
 
     last_position: str
     entries: int
@@ -66,9 +66,9 @@ class AppendScript:
         events: Iterable[tuple[str, bytes]],
         backdate_ms: int | None = None,
     ) -> Callable[[], AppendReply]:
-        """Send the script. What is returned reads the outcome, and has to be called; errors of the sending wait for it too.
+        """Send the script. Call the returned function to read the reply; it also raises what went wrong while sending.
 
-        `guards` is task -> expected version, `events` are pairs of task and JSON; each event's task has a guard.
+        `guards` is task id -> expected version, `events` are pairs of task id and JSON. Each event's task has a guard.
         """
         arguments: list[str | int | bytes] = ["" if backdate_ms is None else backdate_ms, len(guards)]
         for guard in guards.items():
