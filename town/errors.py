@@ -316,15 +316,15 @@ class ProgramNotFoundError(CommandRejectedError):
 class ProgramNotStartedError(CommandRejectedError):
     """The system could not start a runner's program; the task at hand failed for it."""
 
-    def __init__(self, program: str, task: str, error: OSError | ValueError) -> None:
+    def __init__(self, program: str, task_id: str, error: OSError | ValueError) -> None:
         self.program = program
-        self.task = task
+        self.task_id = task_id
         self.problem = f"the program {program!r} could not be started: {getattr(error, 'strerror', None) or error}"
         self.is_for_this_task = isinstance(error, OSError) and error.errno == errno.E2BIG
         """Whether its description is too long for an argument: another task's may not be."""
         super().__init__(
-            f"Task {task} failed, because {self.problem}. The runner has ended, so that no other task fails for it too."
-            f" Correct the command, then `tt task reopen {task}`."
+            f"Task {task_id} failed, because {self.problem}. The runner has ended, so that no other task fails for it too."
+            f" Correct the command, then `tt task reopen {task_id}`."
         )
 
 
@@ -367,13 +367,13 @@ class RepairRefusedError(CommandRejectedError):
 class RunUnfinishedError(StoreUnavailableError):
     """What came of a run could not be written down: the server did not answer for too long."""
 
-    def __init__(self, error: StoreUnavailableError, task: str, log: Path) -> None:
-        self.task = task
+    def __init__(self, error: StoreUnavailableError, task_id: str, log: Path) -> None:
+        self.task_id = task_id
         self.log = log
         super().__init__(
             error.where,
             error.problem,
-            f"What came of task {task} could not be written down; its output is in {log}."
+            f"What came of task {task_id} could not be written down; its output is in {log}."
             " The task is running until `tt reclaim` takes it back, or `tt task complete` says what came of it.",
         )
 

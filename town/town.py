@@ -136,13 +136,13 @@ class Town(Verbs, Reader):
         """All tasks in memory, as they were after the event at `upto`; BEGINNING shows none."""
         return Board() if upto == BEGINNING else replay(self.backend.store, upto=upto)
 
-    def wait(self, tasks: Iterable[str], *, timeout_seconds: float | None = None) -> Waited:
+    def wait(self, task_ids: Iterable[str], *, timeout_seconds: float | None = None) -> Waited:
         """Return once all these tasks are finished or removed, or when it took too long. TaskNotFoundError.
 
         The name of an agent, where no task is called so, stands for the tasks that it has now and has not finished.
         """
         position = self.upkeep.catch_up()
-        ids = dict.fromkeys(task_id for task in tasks for task_id in self._tasks_called(task))
+        ids = dict.fromkeys(task_id for task_id in task_ids for task_id in self._tasks_called(task_id))
         return wait_for(
             list(ids),
             store=self.backend.store,

@@ -44,7 +44,7 @@ from town.errors import OvertakenError
 DECIDE_ATTEMPTS_MAX: Final = 20
 
 Result = TypeVar("Result")
-Wish = tuple[Command, Mapping[str, int]]
+GuardedCommand = tuple[Command, Mapping[str, int]]
 """A command, and the versions of other tasks that it relies on."""
 Decided = tuple[str, int, Sequence[Event]]
 """A task, the version that was decided on, and the events decided."""
@@ -99,37 +99,37 @@ class Writer:
 
     def execute(
         self,
-        wish: Callable[[], Wish],
+        make_command: Callable[[], GuardedCommand],
         *,
         wanted: Wanted = NOTHING,
         reason: str | None = None,
         expected_version: int | None = None,
     ) -> Receipt:
-        """Carry out a wish; where another writer was first, read and decide again.
+        """Carry out a command; where another writer was first, read and decide again.
 
-        `wanted` is what the wish will look at. `wish` is made anew at each attempt, after catching up. Where the command's own task is not at `expected_version`,
+        `wanted` is what the command will look at. `make_command` is called anew at each attempt, after catching up. Where the command's own task is not at `expected_version`,
         WrongExpectedVersionError; that a parent changed meanwhile is no reason for it. OvertakenError after a bound.
         """
         checked_reason = None if reason is None else check_text(reason, "reason")
 
         def attempt() -> Receipt:
-            command, relied_on = wish()
-            task = command.task
-            state, version = self.loader.load(task)
+            command, relied_on = make_command()
+            task_id = command.task
+            state, version = self.loader.load(task_id)
             if expected_version is not None and version != expected_version:
-                raise WrongExpectedVersionError(task, expected=expected_version, actual=version)
+                raise WrongExpectedVersionError(task_id, expected=expected_version, actual=version)
             facts = self._decide(state, command, relied_on)
             if not facts:
-                assert state is not None, "only what is there can be as wished already"
+                assert state is not None, "only what is there can be so already"
                 return Receipt(state, ())
-            events, positions = self._append([(task, version, facts)], relied_on, reason=checked_reason)
+            events, positions = self._append([(task_id, version, facts)], relied_on, reason=checked_reason)
             return Receipt(_after(state, events, positions), tuple(positions))
 
         return self._attempt(attempt, wanted)
 
     def execute_all(
         self,
-        commands: Callable[[], Sequence[Command]],
+        make_commands: Callable[[], Sequence[Command]],
         *,
         wanted: Wanted = NOTHING,
         reason: str | None = None,
@@ -142,23 +142,23 @@ class Writer:
         checked_reason = None if reason is None else check_text(reason, "reason")
 
         def attempt() -> Receipt:
-            wished = commands()
-            loaded = self.loader.load_many([command.task for command in wished])
+            commands = make_commands()
+            loaded = self.loader.load_many([command.task for command in commands])
             state, version = loaded[-1]
             if expected_version is not None and version != expected_version:
-                raise WrongExpectedVersionError(wished[-1].task, expected=expected_version, actual=version)
+                raise WrongExpectedVersionError(commands[-1].task, expected=expected_version, actual=version)
             # The last one first: it is the task that was named, so its refusal is the reason to give.
-            own_facts = decide(state, wished[-1])
+            own_facts = decide(state, commands[-1])
             decided = [
                 (command.task, at_version, decide(task, command))
-                for command, (task, at_version) in zip(wished[:-1], loaded[:-1], strict=True)
+                for command, (task, at_version) in zip(commands[:-1], loaded[:-1], strict=True)
             ]
-            decided.append((wished[-1].task, version, own_facts))
+            decided.append((commands[-1].task, version, own_facts))
             if not any(facts for _, _, facts in decided):
-                assert state is not None, "only what is there can be as wished already"
+                assert state is not None, "only what is there can be so already"
                 return Receipt(state, ())
             events, positions = self._append([each for each in decided if each[2]], {}, reason=checked_reason)
-            own = [(event, at) for event, at in zip(events, positions, strict=True) if event.task == wished[-1].task]
+            own = [(event, at) for event, at in zip(events, positions, strict=True) if event.task == commands[-1].task]
             after = _after(state, [event for event, _ in own], [at for _, at in own])
             return Receipt(after, tuple(positions))
 
@@ -181,13 +181,15 @@ class Writer:
         return self._attempt(attempt)
 
     def reconcile(
-        self, wishes: Callable[[], Mapping[str, WishedTask | None]], *, backdate: datetime | None = None
+        self, make_desired: Callable[[], Mapping[str, WishedTask | None]], *, backdate: datetime | None = None
     ) -> Reconciled:
-        """Make the tasks as wished, None for removed, in one append. `wishes` are made anew at each attempt."""
+        """Bring each task to its desired state, None for removed, in one append. `make_desired` is called anew at each attempt."""
 
         def attempt() -> Decisions:
-            wished = wishes()
-            return Decisions(decide_wishes(dict(zip(wished, self.loader.load_many(list(wished)), strict=True)), wished))
+            desired = make_desired()
+            return Decisions(
+                reconcile_all(dict(zip(desired, self.loader.load_many(list(desired)), strict=True)), desired)
+            )
 
         decisions, positions = self.carry_out(attempt, backdate=backdate)
         created = sum(isinstance(events[0], TaskCreated) for _, _, events in decisions.decided)
@@ -248,15 +250,15 @@ class Writer:
         """
         command = new_command_id()
         events = [
-            NewEvent(task=task, version=number, actor=self._actor, command=command, data=data, reason=reason)
-            for task, version, facts in decided
+            NewEvent(task=task_id, version=number, actor=self._actor, command=command, data=data, reason=reason)
+            for task_id, version, facts in decided
             for number, data in enumerate(facts, version + 1)
         ]
-        for task, _, _ in decided:
+        for task_id, _, _ in decided:
             # What was decided on was folded from the ledger: with no snapshot to go on from, projecting would stop.
-            if task in self._live.lost and self._live.get(task) is None:
-                raise self._live.loss_of(task)
-        versions = dict(guards) | {task: version for task, version, _ in decided}
+            if task_id in self._live.lost and self._live.get(task_id) is None:
+                raise self._live.loss_of(task_id)
+        versions = dict(guards) | {task_id: version for task_id, version, _ in decided}
         try:
             positions = self._store.append(events, versions, backdate_ms=backdate_ms)
         except WrongExpectedVersionError as conflict:
@@ -273,12 +275,12 @@ class Writer:
         return events, positions
 
 
-def decide_wishes(
-    states: Mapping[str, tuple[Task | None, int]], wishes: Mapping[str, WishedTask | None]
+def reconcile_all(
+    states: Mapping[str, tuple[Task | None, int]], desired: Mapping[str, WishedTask | None]
 ) -> tuple[Decided, ...]:
-    """The events that lead each task from what it is to what is wished, parents first and removals last; none is left out."""
-    facts = ((task, reconcile(states[task][0], wishes[task])) for task in _parents_first(wishes))
-    return tuple((task, states[task][1], events) for task, events in facts if events)
+    """The events that lead each task from its present state to its desired state, parents first and removals last; none is left out."""
+    facts = ((task_id, reconcile(states[task_id][0], desired[task_id])) for task_id in _parents_first(desired))
+    return tuple((task_id, states[task_id][1], events) for task_id, events in facts if events)
 
 
 def _appended(positions: Sequence[Position]) -> str:
@@ -296,17 +298,17 @@ def _after(state: Task | None, events: Sequence[NewEvent], positions: Sequence[P
     return remaining
 
 
-def _parents_first(wishes: Mapping[str, WishedTask | None]) -> list[str]:
+def _parents_first(desired: Mapping[str, WishedTask | None]) -> list[str]:
     """The tasks in their order, but that a parent comes before its children, and removals come last."""
     ordered: dict[str, None] = {}
-    for task, wish in wishes.items():
+    for task_id, wanted in desired.items():
         above: list[str] = []
-        current = None if wish is None else task
+        current = None if wanted is None else task_id
         while current is not None and current not in ordered:
-            assert len(above) <= len(wishes), "no task lies below itself"
+            assert len(above) <= len(desired), "no task lies below itself"
             above.append(current)
-            wished = wishes.get(current)
-            parent = None if wished is None else wished.parent_id
-            current = parent if wishes.get(parent or "") is not None else None
+            target = desired.get(current)
+            parent = None if target is None else target.parent_id
+            current = parent if desired.get(parent or "") is not None else None
         ordered.update(dict.fromkeys(reversed(above)))
-    return [*ordered, *(task for task, wish in wishes.items() if wish is None)]
+    return [*ordered, *(task_id for task_id, target in desired.items() if target is None)]

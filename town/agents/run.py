@@ -61,7 +61,7 @@ _ENDS_A_RUN: Final[tuple[type[Event], ...]] = (
 )
 
 
-class Outcome(StrEnum):
+class RunOutcome(StrEnum):
     """What became of a run. `lost`: somebody else changed the task meanwhile, and nothing was overwritten."""
 
     STARTED = "started"
@@ -80,7 +80,7 @@ class RunReport(Struct, frozen=True):
     town: str
     agent: str
     run: str
-    outcome: Outcome
+    outcome: RunOutcome
     task: Task
     words: str | None
     log: str
@@ -117,7 +117,7 @@ class Run:
         self._mark = mark
         self._heartbeat = heartbeat
         self._instructions = instructions
-        self._log = RunLog(town.folder, task=task.id, run=mark.id)
+        self._log = RunLog(town.folder, task_id=task.id, run=mark.id)
         self._begun_at = time.monotonic()
 
     def work(self, lifeline: Lifeline) -> RunReport:
@@ -127,7 +127,7 @@ class Run:
         """
         try:
             self._heartbeat.keep_up(self._is_ours)
-            self._tell(Outcome.STARTED, None)
+            self._tell(RunOutcome.STARTED, None)
             if self._instructions.ending.why() is not None:
                 return self._finish(lambda town, version: self._requeue(town, version, "it was told to stop"))
             try:
@@ -226,17 +226,17 @@ class Run:
             children = f"{error.children} open task{'s' if error.children != 1 else ''}"
             return self._requeue(town, version, f"it ended well, and {children} right below it came meanwhile")
         self._task = receipt.task
-        return self._tell(Outcome.COMPLETED, ended.last_line)
+        return self._tell(RunOutcome.COMPLETED, ended.last_line)
 
     def _fail(self, town: Workplace, version: int, problem: str) -> RunReport:
         self._task = town.verbs.fail(
             self._task.id, error=problem, reason=str(self._mark), expected_version=version
         ).task
-        return self._tell(Outcome.FAILED, problem)
+        return self._tell(RunOutcome.FAILED, problem)
 
     def _requeue(self, town: Workplace, version: int, why: str) -> RunReport:
         self._task = town.verbs.requeue(self._task.id, reason=f"{self._mark}: {why}", expected_version=version).task
-        return self._tell(Outcome.REQUEUED, why)
+        return self._tell(RunOutcome.REQUEUED, why)
 
     def _tell_overtaken(self, town: Workplace, ended: RecordedEvent) -> RunReport:
         """What somebody else made of the task; what the agent itself said while the program ran counts as its own."""
@@ -246,15 +246,15 @@ class Run:
         is_own = self._is_own_word(ended)
         match ended.data:
             case TaskCompleted(result=result) if is_own:
-                return self._tell(Outcome.COMPLETED, result)
+                return self._tell(RunOutcome.COMPLETED, result)
             case TaskFailed(error=error) if is_own:
-                return self._tell(Outcome.FAILED, error)
+                return self._tell(RunOutcome.FAILED, error)
             case TaskAssigned(agent=agent):
-                return self._tell(Outcome.LOST, f"assigned to {agent} by {ended.actor} meanwhile")
+                return self._tell(RunOutcome.LOST, f"assigned to {agent} by {ended.actor} meanwhile")
             case _:
-                return self._tell(Outcome.LOST, f"{ended.type.partition('.')[2]} by {ended.actor} meanwhile")
+                return self._tell(RunOutcome.LOST, f"{ended.type.partition('.')[2]} by {ended.actor} meanwhile")
 
-    def _tell(self, outcome: Outcome, words: str | None) -> RunReport:
+    def _tell(self, outcome: RunOutcome, words: str | None) -> RunReport:
         report = RunReport(
             town=self._town.backend.name,
             agent=self._instructions.agent,

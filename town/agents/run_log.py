@@ -27,9 +27,9 @@ _SUFFIX: Final = ".log"
 class RunLog:
     """The log at `.tt/logs/<task>-<run>.log` of the town in `folder`. Beyond LOG_BYTES_MAX only the end is kept."""
 
-    def __init__(self, folder: Path, *, task: str, run: str) -> None:
+    def __init__(self, folder: Path, *, task_id: str, run: str) -> None:
         self._data = DataFolder(folder)
-        self._name = f"{task}-{run}{_SUFFIX}"
+        self._name = f"{task_id}-{run}{_SUFFIX}"
         self.path = self._data.path / LOGS_FOLDER / self._name
         self.problem: str | None = None
         self._file: int | None = None

@@ -73,27 +73,27 @@ class _Issue(Struct, frozen=True):
 
 
 class BeadsExport(Struct, frozen=True):
-    """Task id -> the task as the file wishes it, None for a removed one; and the parent links that were left out.
+    """Task id -> the task as the file wants it, None for a removed one; and the parent links that were left out.
 
     The ids are those that a task has which was made for the issue; `aliases` has the issue of each. `skipped` counts the
     lines of each other kind. Labels had blanks around them, or were empty and are left out.
     """
 
-    wishes: dict[str, WishedTask | None]
+    desired: dict[str, WishedTask | None]
     left_out: tuple[str, ...]
     aliases: dict[str, str] = {}
     skipped: dict[str, int] = {}
     labels_trimmed: int = 0
     labels_dropped: int = 0
 
-    def wishes_of(self, ids: Mapping[str, str]) -> dict[str, WishedTask | None]:
-        """The wishes by the ids that tasks have, parents too: `ids` is alias -> id, which an adopted task has from before."""
-        found = {task: ids[alias] for task, alias in self.aliases.items()}
+    def desired_of(self, ids: Mapping[str, str]) -> dict[str, WishedTask | None]:
+        """The desired tasks by the ids that tasks have, parents too: `ids` is alias -> id, which an adopted task has from before."""
+        found = {task_id: ids[alias] for task_id, alias in self.aliases.items()}
         return {
-            found[task]: None
-            if wish is None
-            else msgspec.structs.replace(wish, parent_id=found.get(wish.parent_id or ""))
-            for task, wish in self.wishes.items()
+            found[task_id]: None
+            if target is None
+            else msgspec.structs.replace(target, parent_id=found.get(target.parent_id or ""))
+            for task_id, target in self.desired.items()
         }
 
 
@@ -107,7 +107,7 @@ def read_beads(path: Path, *, town: str, actor: str) -> BeadsExport:
     ImportRefusedError lists every bad line with its number; FolderRefusedError where the file cannot be read.
     """
     issues: dict[str, _Issue] = {}
-    wishes: dict[str, WishedTask | None] = {}
+    desired: dict[str, WishedTask | None] = {}
     problems: list[str] = []
     skipped: Counter[str] = Counter()
     for number, line in _lines(path):
@@ -121,18 +121,18 @@ def read_beads(path: Path, *, town: str, actor: str) -> BeadsExport:
             issue = _trimmed(_decoder.decode(line))
             if issue.id in issues:
                 raise ValueError(f"the id {quoted(issue.id)} stands in an earlier line too")  # noqa: TRY301 - one report for all
-            wishes[issue.id] = _wish(issue, actor)
+            desired[issue.id] = _desired(issue, actor)
             issues[issue.id] = issue
         except (msgspec.MsgspecError, InvalidValueError, RecursionError, ValueError) as error:
             problems.append(f"line {number}: {json_problem(line, error).rstrip('.')}")
     if problems:
         raise ImportRefusedError(path, problems)
-    parents, left_out = _parents({key: issues[key] for key, wish in wishes.items() if wish is not None})
-    labels = [label for key, wish in wishes.items() if wish is not None for label in issues[key].labels or ()]
+    parents, left_out = _parents({key: issues[key] for key, target in desired.items() if target is not None})
+    labels = [label for key, target in desired.items() if target is not None for label in issues[key].labels or ()]
     return BeadsExport(
-        {task_id_of_alias(town, key): _below(wish, parents.get(key), town) for key, wish in wishes.items()},
+        {task_id_of_alias(town, key): _below(target, parents.get(key), town) for key, target in desired.items()},
         left_out,
-        {task_id_of_alias(town, key): key for key in wishes},
+        {task_id_of_alias(town, key): key for key in desired},
         dict(sorted(skipped.items())),
         labels_trimmed=sum(bool(label.strip()) and label != label.strip() for label in labels),
         labels_dropped=sum(not label.strip() for label in labels),
@@ -166,7 +166,7 @@ def _trimmed(issue: _Issue) -> _Issue:
     return msgspec.structs.replace(issue, id=issue.id.strip(), dependencies=tuple(dependencies))
 
 
-def _wish(issue: _Issue, actor: str) -> WishedTask | None:
+def _desired(issue: _Issue, actor: str) -> WishedTask | None:
     """The issue as a task, its parent left open; None for a tombstone. ValueError, InvalidValueError."""
     if issue.status == _TOMBSTONE:
         return None
@@ -225,7 +225,7 @@ def _on_circles(parents: Mapping[str, str]) -> set[str]:
     return on_circles
 
 
-def _below(wish: WishedTask | None, parent: str | None, town: str) -> WishedTask | None:
-    if wish is None or parent is None:
-        return wish
-    return msgspec.structs.replace(wish, parent_id=task_id_of_alias(town, parent))
+def _below(target: WishedTask | None, parent: str | None, town: str) -> WishedTask | None:
+    if target is None or parent is None:
+        return target
+    return msgspec.structs.replace(target, parent_id=task_id_of_alias(town, parent))

@@ -58,23 +58,23 @@ class Importer:
             raise MomentError(f"{backdate.isoformat(timespec='seconds')}", "has not come yet")
         export = read_beads(Path(path), town=self._town, actor=self._actor)
 
-        if prune and not export.wishes and not allow_empty:
+        if prune and not export.desired and not allow_empty:
             problem = (
                 "the file has no issue, and --prune would remove every task that has an alias;"
                 " --allow-empty says that the tracker was empty then"
             )
             raise ImportRefusedError(Path(path), [problem])
 
-        def wishes() -> dict[str, WishedTask | None]:
-            wished = export.wishes_of(self._references.ids_of_aliases(list(export.aliases.values())))
+        def desired() -> dict[str, WishedTask | None]:
+            targets = export.desired_of(self._references.ids_of_aliases(list(export.aliases.values())))
             if prune:
                 present = self._live.page().tasks
-                wished |= {task.id: None for task in present if task.alias is not None and task.id not in wished}
-            return wished
+                targets |= {task.id: None for task in present if task.alias is not None and task.id not in targets}
+            return targets
 
-        done = self._writer.reconcile(wishes, backdate=backdate)
+        done = self._writer.reconcile(desired, backdate=backdate)
         return ImportReceipt(
-            tasks=sum(wish is not None for wish in export.wishes.values()),
+            tasks=sum(target is not None for target in export.desired.values()),
             created=done.created,
             changed=done.changed,
             removed=done.removed,

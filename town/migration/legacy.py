@@ -48,12 +48,12 @@ class Legacy:
                 size_bytes += sum(size or 0 for size in cast("list[int | None]", pipeline.execute()))
             keys += len(names)
             tasks = {name: self._task_of(name) for name in names}
-            ids = sorted({task for task in tasks.values() if task})
+            ids = sorted({task_id for task_id in tasks.values() if task_id})
             versions = dict(zip(ids, (version for version, _ in self._store.heads(ids)), strict=True))
             unadopted += [
                 name.decode(errors="backslashreplace")
-                for name, task in tasks.items()
-                if task is not None and not versions.get(task)
+                for name, task_id in tasks.items()
+                if task_id is not None and not versions.get(task_id)
             ]
         return LegacyKeys(keys, size_bytes, tuple(sorted(unadopted)))
 

@@ -33,7 +33,7 @@ from projections import Lease, OutdatedProjectionError, SetAside, new_holder, no
 from town.backend import Backend
 from town.migration.old_reader import SCAN_KEYS_COUNT, OldReader
 from town.migration.old_records import OldTask, adopted, newest, read_record
-from town.migration.survey import Entry, Irregular, MigrationProgress, Outlook, Skipped, Survey, batches
+from town.migration.survey import Irregular, MigrationPreview, MigrationProgress, Skipped, Survey, SurveyedTask, batches
 
 if TYPE_CHECKING:
     from town.server.connection import Connection
@@ -65,8 +65,8 @@ class MigrationReport(Struct, frozen=True, kw_only=True):
 class _Read(NamedTuple):
     """What was read of some tasks: (entry, key, record or why there is none), and the alias of each that gets one."""
 
-    part: Sequence[Entry]
-    records: list[tuple[Entry, str, OldRecord | str]]
+    part: Sequence[SurveyedTask]
+    records: list[tuple[SurveyedTask, str, OldRecord | str]]
     aliases: dict[str, str]
 
 
@@ -76,7 +76,7 @@ class _Batch(NamedTuple):
     `in_our_place` are the tasks of which something lies where the snapshot will be.
     """
 
-    part: Sequence[Entry]
+    part: Sequence[SurveyedTask]
     in_our_place: list[str]
     events: list[NewEvent]
     guards: dict[str, int]
@@ -122,12 +122,12 @@ class Migration:
             is_elsewhere=self._is_elsewhere,
         )
 
-    def look(self, *, progress: MigrationProgress | None = None) -> Outlook:
+    def look(self, *, progress: MigrationProgress | None = None) -> MigrationPreview:
         """What there is to migrate; nothing is written."""
         self._survey = self._new_survey()
         with no_garbage_collection():
             self._survey.look(progress=progress)
-        return self._survey.outlook(is_projected_anew=self._upkeep.find_outdated() is not None)
+        return self._survey.preview(is_projected_anew=self._upkeep.find_outdated() is not None)
 
     def run(
         self, *, progress: MigrationProgress | None = None, on_wait: Callable[[], None] | None = None
@@ -210,7 +210,7 @@ class Migration:
         """Keep what the snapshots will take the place of, and send the events; what is returned waits for their positions."""
         # Whoever adopted one meanwhile may have put its snapshot there.
         versions = self._survey.versions(batch.in_our_place)
-        self._copied += self._aside.copy([task for task in batch.in_our_place if not versions[task]])
+        self._copied += self._aside.copy([task_id for task_id in batch.in_our_place if not versions[task_id]])
         if batch.events:
             return self._store.begin_append(batch.events, batch.guards)
         no_positions: Callable[[], list[Position]] = list
@@ -234,7 +234,7 @@ class Migration:
             return _Written((positions[0], positions[-1]), len(positions), self._set_aside(batch.keys))
         raise AssertionError("the last attempt returns or raises")
 
-    def _read(self, part: Sequence[Entry]) -> _Read:
+    def _read(self, part: Sequence[SurveyedTask]) -> _Read:
         """The records of those of the tasks that the ledger does not have."""
         versions = self._survey.versions([entry.id for entry in part])
         keys = [(entry, self._survey.key(entry.id, form)) for entry in part for form in entry.forms]
@@ -265,7 +265,10 @@ class Migration:
             found.setdefault(entry.id, []).append((record, old))
         facts = {entry.id: self._fact(found[entry.id], aliases) for entry in part if entry.id in found}
         # Of the ids that the aliases would lead to, too: no push of the same plan comes in between.
-        guarded = [*facts, *(task_id_of_alias(self._keys.town, aliases[task]) for task in facts if task in aliases)]
+        guarded = [
+            *facts,
+            *(task_id_of_alias(self._keys.town, aliases[task_id]) for task_id in facts if task_id in aliases),
+        ]
         command = _command_id(self._keys.town, facts)
         return _Batch(
             part,

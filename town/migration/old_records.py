@@ -113,7 +113,7 @@ class OldTask(Struct, frozen=True, kw_only=True, gc=False):
     """What a record says of a task. Times are milliseconds since 1970 UTC, `assigned_to` is the agent's UUID or name.
 
     `alias` is that of the first tag `plan:<alias>`, which is `alias_tag`, left out of `tags`; `alias_tag` is None where it
-    fits no tag. `oddities` says in words what is not as Tinytown's tasks should be, or did not fit.
+    fits no tag. `irregularities` says in words what is not as Tinytown's tasks should be, or did not fit.
     """
 
     id: str
@@ -129,42 +129,42 @@ class OldTask(Struct, frozen=True, kw_only=True, gc=False):
     tags: tuple[str, ...]
     alias: str | None
     alias_tag: str | None
-    oddities: tuple[str, ...]
+    irregularities: tuple[str, ...]
 
 
-def read_record(record: OldRecord, task: str) -> OldTask:
+def read_record(record: OldRecord, task_id: str) -> OldTask:
     """What the record of `task` says. ValueError says why it is no task's."""
     fields = _fields(record)
     if record.type == "string" and has_position(fields):
         raise ValueError("it is a snapshot of a ledger, not a record from before")
     named = _required(fields, "id")
-    if named.lower() != task:
+    if named.lower() != task_id:
         raise ValueError(f"it says that it is task {named!r}")
     description = _required(fields, "description")
     state = _STATES.get(_required(fields, "state").lower())
     if state is None:
         raise ValueError(f"its state {fields['state']!r} is none of {', '.join(_STATES)}")
-    oddities: list[str] = []
-    created_ms, updated_ms = _created_and_updated(fields, oddities)
-    tags, alias, alias_tag = _tags(fields.get("tags"), oddities)
+    irregularities: list[str] = []
+    created_ms, updated_ms = _created_and_updated(fields, irregularities)
+    tags, alias, alias_tag = _tags(fields.get("tags"), irregularities)
     old = OldTask(
-        id=task,
-        description=_fitted(description, "description", oddities) or NO_DESCRIPTION,
+        id=task_id,
+        description=_fitted(description, "description", irregularities) or NO_DESCRIPTION,
         state=state,
         created_ms=created_ms,
         updated_ms=updated_ms,
-        assigned_to=_agent(fields.get("assigned_to"), oddities),
-        started_ms=_time(fields, "started_at", oddities),
-        completed_ms=_time(fields, "completed_at", oddities),
-        result=_result(fields.get("result"), oddities),
-        parent_id=_parent(fields.get("parent_id"), oddities),
+        assigned_to=_agent(fields.get("assigned_to"), irregularities),
+        started_ms=_time(fields, "started_at", irregularities),
+        completed_ms=_time(fields, "completed_at", irregularities),
+        result=_result(fields.get("result"), irregularities),
+        parent_id=_parent(fields.get("parent_id"), irregularities),
         tags=tags,
         alias=alias,
         alias_tag=alias_tag,
-        oddities=(),
+        irregularities=(),
     )
-    oddities += _illegalities(old)
-    return msgspec.structs.replace(old, oddities=tuple(oddities)) if oddities else old
+    irregularities += _illegalities(old)
+    return msgspec.structs.replace(old, irregularities=tuple(irregularities)) if irregularities else old
 
 
 def read_agent_name(record: OldRecord) -> str | None:
@@ -238,16 +238,16 @@ def _required(fields: Mapping[str, Any], name: str) -> str:
     return value
 
 
-def _created_and_updated(fields: Mapping[str, Any], oddities: list[str]) -> tuple[int, int]:
+def _created_and_updated(fields: Mapping[str, Any], irregularities: list[str]) -> tuple[int, int]:
     """Both times, each in place of the other where that is missing. ValueError where both are."""
-    created, updated = _time(fields, "created_at", oddities), _time(fields, "updated_at", oddities)
+    created, updated = _time(fields, "created_at", irregularities), _time(fields, "updated_at", irregularities)
     if created is not None and updated is not None:
         return created, updated
     if created is not None:
-        oddities.append("it has no updated_at; created_at stands for it")
+        irregularities.append("it has no updated_at; created_at stands for it")
         return created, created
     if updated is not None:
-        oddities.append("it has no created_at; updated_at stands for it")
+        irregularities.append("it has no created_at; updated_at stands for it")
         return updated, updated
     raise ValueError(_why_no_time(fields))
 
@@ -259,7 +259,7 @@ def _why_no_time(fields: Mapping[str, Any]) -> str:
     return "it has no created_at"
 
 
-def _time(fields: Mapping[str, Any], name: str, oddities: list[str]) -> int | None:
+def _time(fields: Mapping[str, Any], name: str, irregularities: list[str]) -> int | None:
     value = fields.get(name)
     if value is None:
         return None
@@ -270,60 +270,60 @@ def _time(fields: Mapping[str, Any], name: str, oddities: list[str]) -> int | No
         ms = None
     # A time at the very end of the calendar may lie beyond it in UTC.
     if ms is None or not _FIRST_MS <= ms <= _LAST_MS:
-        oddities.append(f"its {name} is no time, and is left out")
+        irregularities.append(f"its {name} is no time, and is left out")
         return None
     return ms
 
 
-def _fitted(text: str, what: str, oddities: list[str]) -> str:
+def _fitted(text: str, what: str, irregularities: list[str]) -> str:
     """The text as far as it fits; empty where nothing of it shows."""
     if not text.strip():
-        oddities.append(f"its {what} is empty")
+        irregularities.append(f"its {what} is empty")
         return ""
     if "\0" in text:
-        oddities.append(f"its {what} held NUL characters, which are replaced")
+        irregularities.append(f"its {what} held NUL characters, which are replaced")
         text = text.replace("\0", _REPLACEMENT)
     if len(text) * 4 > TEXT_BYTES_MAX and len(content := text.encode()) > TEXT_BYTES_MAX:
-        oddities.append(f"its {what} has {len(content):,} bytes, and is cut to {TEXT_BYTES_MAX:,}")
+        irregularities.append(f"its {what} has {len(content):,} bytes, and is cut to {TEXT_BYTES_MAX:,}")
         text = content[:TEXT_BYTES_MAX].decode(errors="ignore")
     return text
 
 
-def _result(value: object, oddities: list[str]) -> str | None:
+def _result(value: object, irregularities: list[str]) -> str | None:
     if value is None or value == "":
         return None
     if not isinstance(value, str):
-        oddities.append("its result is no text, and is left out")
+        irregularities.append("its result is no text, and is left out")
         return None
-    return _fitted(value, "result", oddities) or None
+    return _fitted(value, "result", irregularities) or None
 
 
-def _agent(value: object, oddities: list[str]) -> str | None:
+def _agent(value: object, irregularities: list[str]) -> str | None:
     if value is None or value == "":
         return None
     try:
         return check_name(value, "agent name")  # type: ignore[arg-type]  # what is no text is told
     except (AttributeError, InvalidValueError):
-        oddities.append("its assigned_to is no agent, and is left out")
+        irregularities.append("its assigned_to is no agent, and is left out")
         return None
 
 
-def _parent(value: object, oddities: list[str]) -> str | None:
+def _parent(value: object, irregularities: list[str]) -> str | None:
     if value is None or value == "":
         return None
     if isinstance(value, str) and _UUID.fullmatch(value.lower()):
         return value.lower()
-    oddities.append("its parent_id is no task id, and is left out")
+    irregularities.append("its parent_id is no task id, and is left out")
     return None
 
 
-def _tags(value: object, oddities: list[str]) -> tuple[tuple[str, ...], str | None, str | None]:
+def _tags(value: object, irregularities: list[str]) -> tuple[tuple[str, ...], str | None, str | None]:
     """The tags that fit, sorted, but for the plan's; the alias that one gives, and that tag."""
     tags: set[str] = set()
     alias: str | None = None
     alias_tag: str | None = None
     left_out = 0
-    for tag in _list_of_tags(value, oddities):
+    for tag in _list_of_tags(value, irregularities):
         fitting = _fitting(check_tag, tag)
         if alias is None and isinstance(tag, str) and tag.startswith(_PLAN_TAG):
             alias = _fitting(lambda name: check_name(name, "alias"), tag.removeprefix(_PLAN_TAG))
@@ -335,11 +335,11 @@ def _tags(value: object, oddities: list[str]) -> tuple[tuple[str, ...], str | No
         else:
             tags.add(fitting)
     if left_out:
-        oddities.append(f"tags that fit no tag of ours are left out: {left_out}")
+        irregularities.append(f"tags that fit no tag of ours are left out: {left_out}")
     return tuple(sorted(tags)), alias, alias_tag
 
 
-def _list_of_tags(value: object, oddities: list[str]) -> Sequence[object]:
+def _list_of_tags(value: object, irregularities: list[str]) -> Sequence[object]:
     if value is None:
         return ()
     if isinstance(value, str):
@@ -350,7 +350,7 @@ def _list_of_tags(value: object, oddities: list[str]) -> Sequence[object]:
             value = None
     if isinstance(value, list):
         return value
-    oddities.append("its tags are no list, and are left out")
+    irregularities.append("its tags are no list, and are left out")
     return ()
 
 

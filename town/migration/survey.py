@@ -39,11 +39,11 @@ class Skipped(Struct, frozen=True):
 class Irregular(Struct, frozen=True):
     """A task that is adopted as it is, though something is not as it should be, or did not fit."""
 
-    task: str
+    task_id: str
     what: str
 
 
-class Outlook(Struct, frozen=True, kw_only=True):
+class MigrationPreview(Struct, frozen=True, kw_only=True):
     """What a migration found, and so would do. `forms` counts records by what they are, in words.
 
     `backlog` is how many tasks the lists name, `finished` how many records are of tasks that are adopted already,
@@ -87,7 +87,7 @@ class Outlook(Struct, frozen=True, kw_only=True):
         return bool(self.tasks or self.finished or self.set_aside or self.overwritten or self.backlog_keys)
 
 
-class Entry(Struct, gc=False):
+class SurveyedTask(Struct, gc=False):
     """What the first pass keeps of a task. `places` has a byte for each record: its form, doubled, and 1 for a hash."""
 
     id: str
@@ -140,7 +140,7 @@ class Survey:
         self._prefixes = {form: form.prefix(old_name, KeyKind.TASK) for form in Form}
         # Not with a hash tag, and not where Tinytown calls the town otherwise.
         self._is_in_place = not is_elsewhere and self._prefixes[Form.TOWN] == keys.task("")
-        self.entries: dict[str, Entry] = {}
+        self.entries: dict[str, SurveyedTask] = {}
         self.finished: list[str] = []
         """Keys of records that are adopted already, and were not set aside."""
         self.overwritten: list[str] = []
@@ -270,7 +270,7 @@ class Survey:
         place = bytes([2 * form.value + is_hash])
         entry = self.entries.get(old.id)
         if entry is None:
-            entry = Entry(old.id, old.created_ms, old.updated_ms, form.value, 0, b"")
+            entry = SurveyedTask(old.id, old.created_ms, old.updated_ms, form.value, 0, b"")
             self.entries[old.id] = entry
             is_read = True
         elif place in entry.places:
@@ -293,35 +293,35 @@ class Survey:
                 else:
                     kept[old.id] = value
             self._irregular.pop(old.id, None)
-            for oddity in old.oddities:
-                self._note(old.id, oddity)
+            for irregularity in old.irregularities:
+                self._note(old.id, irregularity)
 
-    def _skip(self, key: str, why: str, form: Form, task: str, *, is_snapshot: bool = False) -> None:
+    def _skip(self, key: str, why: str, form: Form, task_id: str, *, is_snapshot: bool = False) -> None:
         self._skipped[key] = why
         if form is Form.TOWN and not is_snapshot and self._is_in_place:
-            self._in_our_place[key] = task
+            self._in_our_place[key] = task_id
 
-    def _note(self, task: str, what: str) -> None:
-        self._irregular.setdefault(task, {})[what] = None
+    def _note(self, task_id: str, what: str) -> None:
+        self._irregular.setdefault(task_id, {})[what] = None
 
     def _choose_aliases(self) -> None:
         """Of the tasks with one plan's tag, the one that was updated last gets the alias, unless a task has it already."""
         winners: dict[str, tuple[int, str]] = {}
-        for task, alias in self._wanted_aliases.items():
-            candidate = self.entries[task].updated_ms, task
+        for task_id, alias in self._wanted_aliases.items():
+            candidate = self.entries[task_id].updated_ms, task_id
             winners[alias] = max(winners.get(alias, candidate), candidate)
         for aliases in batches(winners, ADOPTED_EVENTS_MAX):
             taken = self.taken_aliases(aliases)
             for alias in aliases:
                 if alias not in taken:
                     self._aliases[winners[alias][1]] = alias
-        for task, alias in self._wanted_aliases.items():
-            if task not in self._aliases:
+        for task_id, alias in self._wanted_aliases.items():
+            if task_id not in self._aliases:
                 winner = winners[alias][1]
                 if self._aliases.get(winner) == alias:
-                    self._note(task, f"task {winner}, which is newer, gets the alias {alias!r}; the tag stays")
+                    self._note(task_id, f"task {winner}, which is newer, gets the alias {alias!r}; the tag stays")
                 else:
-                    self._note(task, f"a task has the alias {alias!r} already; the tag stays")
+                    self._note(task_id, f"a task has the alias {alias!r} already; the tag stays")
 
     def taken_aliases(self, aliases: Sequence[str]) -> set[str]:
         """Those of `aliases` that a task of the ledger has or had, by its id or by adoption."""
@@ -337,9 +337,9 @@ class Survey:
         for parents in batches(sorted(outside), SCAN_KEYS_COUNT):
             versions = self.versions(parents)
             missing |= {parent for parent in parents if not versions[parent]}
-        for task, parent in self._parents.items():
+        for task_id, parent in self._parents.items():
             if parent in missing:
-                self._note(task, f"its parent {parent} is not there")
+                self._note(task_id, f"its parent {parent} is not there")
         if self._parents:
             above = self._above(parent for parent in outside if parent not in missing) | self._parents
             for circle in find_circles([entry.id for entry in self._ordered()], above):
@@ -355,20 +355,20 @@ class Survey:
         while unseen:
             found = [task for task in self._live.get_many(unseen) if task is not None and task.parent_id is not None]
             above |= {task.id: str(task.parent_id) for task in found}
-            unseen = [task for task in dict.fromkeys(above[each.id] for each in found) if task not in above]
-            unseen = [task for task in unseen if task not in self.entries]
+            unseen = [task_id for task_id in dict.fromkeys(above[each.id] for each in found) if task_id not in above]
+            unseen = [task_id for task_id in unseen if task_id not in self.entries]
         return above
 
-    def outlook(self, *, is_projected_anew: bool) -> Outlook:
+    def preview(self, *, is_projected_anew: bool) -> MigrationPreview:
         """What was found. `is_projected_anew` tells that snapshots and views are an older program's."""
-        return Outlook(
+        return MigrationPreview(
             tasks=len(self.entries),
             forms=dict(sorted(self._forms.items())),
             agents=len(set().union(*self._agents.values())),
             backlog=len(self._backlog()),
             backlog_keys=tuple(self.backlog_keys),
             finished=len(self.finished),
-            set_aside=sum(1 for task in self._in_our_place.values() if task not in self.entries),
+            set_aside=sum(1 for task_id in self._in_our_place.values() if task_id not in self.entries),
             overwritten=len(self.overwritten),
             is_projected_anew=is_projected_anew,
             skipped=self.skipped_keys(),
@@ -385,7 +385,7 @@ class Survey:
         return tuple(Skipped(key, why) for key, why in sorted(self._skipped.items()))
 
     def irregular_tasks(self) -> tuple[Irregular, ...]:
-        return tuple(Irregular(task, what) for task, found in sorted(self._irregular.items()) for what in found)
+        return tuple(Irregular(task_id, what) for task_id, found in sorted(self._irregular.items()) for what in found)
 
     # --- the order ---------------------------------------------------------------------------------------------
 
@@ -394,7 +394,7 @@ class Survey:
         named = [item for form in (Form.BARE, Form.TOWN) for item in self._backlogs.get(form, ("", []))[1]]
         return list(dict.fromkeys(named))
 
-    def _ordered(self) -> list[Entry]:
+    def _ordered(self) -> list[SurveyedTask]:
         """All tasks by age, then by id; those of the backlog in its order among each other.
 
         A task of the backlog counts as old as the oldest that is there from it on. So the order of the rest is the same
@@ -410,9 +410,9 @@ class Survey:
                 ranks[entry.id] = oldest_ms, number
         return sorted(self.entries.values(), key=lambda entry: (*ranks.get(entry.id, (entry.created_ms, -1)), entry.id))
 
-    def parts(self) -> Iterator[list[Entry]]:
+    def parts(self) -> Iterator[list[SurveyedTask]]:
         """The tasks in order, as many together as one append takes."""
-        part: list[Entry] = []
+        part: list[SurveyedTask] = []
         size = 0
         for entry in self._ordered():
             if part and (len(part) >= ADOPTED_EVENTS_MAX or size + entry.size > ADOPTED_BYTES_MAX):
@@ -432,40 +432,40 @@ class Survey:
 
     def unreadable_in_our_place(self) -> list[str]:
         """What cannot be read and lies where a snapshot would, of tasks that the ledger does not have."""
-        tasks = [task for task in self._in_our_place.values() if task]
-        versions = self.versions(tasks)
-        return sorted(key for key, task in self._in_our_place.items() if not task or not versions[task])
+        task_ids = [task_id for task_id in self._in_our_place.values() if task_id]
+        versions = self.versions(task_ids)
+        return sorted(key for key, task_id in self._in_our_place.items() if not task_id or not versions[task_id])
 
-    def key(self, task: str, form: Form) -> str:
+    def key(self, task_id: str, form: Form) -> str:
         """Where a record of the task lies that has this form."""
-        return f"{self._prefixes[form]}{task}"
+        return f"{self._prefixes[form]}{task_id}"
 
-    def is_our_place(self, key: str, task: str) -> bool:
+    def is_our_place(self, key: str, task_id: str) -> bool:
         """Whether a record of this town's server lies where the task's snapshot is, or will be."""
-        return not self._is_elsewhere and key == self._keys.task(task)
+        return not self._is_elsewhere and key == self._keys.task(task_id)
 
-    def has_something_in_our_place(self, entry: Entry) -> bool:
+    def has_something_in_our_place(self, entry: SurveyedTask) -> bool:
         """Whether anything is to be kept from where the task's snapshot will be."""
         # Where records come from elsewhere, anything may be here.
         return self._is_elsewhere or Form.TOWN in entry.forms or self._keys.task(entry.id) in self._in_our_place
 
-    def goes_to_top(self, task: str) -> bool:
+    def goes_to_top(self, task_id: str) -> bool:
         """Whether the task's parent is left out, because the two lie on a circle."""
-        return task in self._at_top
+        return task_id in self._at_top
 
     def agent_name(self, agent: str) -> str:
         """The name of the agent with this UUID, in the town or from before there were towns; else what stands there."""
         names = (self._agents[form].get(agent.lower()) for form in Form)
         return next((name for name in names if name is not None), agent)
 
-    def aliases_still_free(self, tasks: Sequence[str]) -> dict[str, str]:
+    def aliases_still_free(self, task_ids: Sequence[str]) -> dict[str, str]:
         """Task -> the alias it gets, of those that get one."""
-        aliases = {task: self._aliases[task] for task in tasks if task in self._aliases}
+        aliases = {task_id: self._aliases[task_id] for task_id in task_ids if task_id in self._aliases}
         taken = self.taken_aliases(list(aliases.values())) if aliases else set()
-        for task, alias in aliases.items():
+        for task_id, alias in aliases.items():
             if alias in taken:
-                self._note(task, f"a task has the alias {alias!r} already; the tag stays")
-        return {task: alias for task, alias in aliases.items() if alias not in taken}
+                self._note(task_id, f"a task has the alias {alias!r} already; the tag stays")
+        return {task_id: alias for task_id, alias in aliases.items() if alias not in taken}
 
     def judge(self, known: Iterable[tuple[str, str]]) -> list[str]:
         """Of (task, key) of tasks that the ledger has, the keys that they were adopted from. The others are told."""
@@ -473,15 +473,15 @@ class Survey:
 
     def _judge(self, known: Sequence[tuple[str, str]]) -> list[str]:
         finished: list[str] = []
-        for (task, key), record in zip(known, self._reader.read([key for _, key in known]), strict=True):
+        for (task_id, key), record in zip(known, self._reader.read([key for _, key in known]), strict=True):
             if record == GONE:
                 continue
-            first = next(iter(self._store.history(task)), None)
+            first = next(iter(self._store.history(task_id)), None)
             records = first.data.records if first is not None and isinstance(first.data, TaskAdopted) else None
             if records is None:
-                self._skipped[key] = f"the ledger has task {task} already, and not from an old record"
+                self._skipped[key] = f"the ledger has task {task_id} already, and not from an old record"
             elif record not in records:
-                self._skipped[key] = f"the ledger has task {task} already, from a record that reads otherwise"
+                self._skipped[key] = f"the ledger has task {task_id} already, from a record that reads otherwise"
             elif not self._is_elsewhere:
                 finished.append(key)
         return finished
@@ -490,13 +490,13 @@ class Survey:
         """Tell that a key was not taken, and why."""
         self._skipped[key] = why
 
-    def versions(self, tasks: Sequence[str]) -> dict[str, int]:
+    def versions(self, task_ids: Sequence[str]) -> dict[str, int]:
         """Task -> its version in the ledger, 0 where it has none."""
-        return {task: version for task, (version, _) in self.heads(tasks).items()}
+        return {task_id: version for task_id, (version, _) in self.heads(task_ids).items()}
 
-    def heads(self, tasks: Sequence[str]) -> dict[str, tuple[int, Position]]:
+    def heads(self, task_ids: Sequence[str]) -> dict[str, tuple[int, Position]]:
         """Task -> version and position of its last event."""
-        return dict(zip(tasks, self._store.heads(tasks), strict=True))
+        return dict(zip(task_ids, self._store.heads(task_ids), strict=True))
 
 
 def batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:

@@ -1,6 +1,6 @@
 """A plan: tasks as `tasks.toml` says they should be. Pure: parsed TOML in, a plan and its faults out.
 
-Where a fault stands in the file is `plan_text`'s to say; what a plan means for tasks that are there is `plan_wishes`'s.
+`town.plans.text` says where a fault stands in the file; `town.plans.desired` says what a plan means for existing tasks.
 `docs/reference/tasks-toml.md` has the format.
 """
 

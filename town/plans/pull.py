@@ -23,7 +23,7 @@ class PullEdits(NamedTuple):
 
 def pull_edits(
     plan: Plan,
-    tasks: Sequence[str],
+    task_ids: Sequence[str],
     parents: Sequence[str | None],
     *,
     board: Mapping[str, Task],
@@ -34,25 +34,29 @@ def pull_edits(
     `tasks` and `parents` are the task ids behind the plan's ids and parents, in their order. `board` has the town's tasks,
     oldest first, and `removed` those of `tasks` that were removed. Tasks that the town never had are left alone.
     """
-    names = {task: planned.id for task, planned in zip(tasks, plan.tasks, strict=True) if task not in removed}
+    names = {
+        task_id: planned.id for task_id, planned in zip(task_ids, plan.tasks, strict=True) if task_id not in removed
+    }
     missing = [task for task in board.values() if task.id not in names]
     names |= {task.id: _name(task) for task in missing}
     changed = {
         number: values
-        for number, (planned, task, parent) in enumerate(zip(plan.tasks, tasks, parents, strict=True))
-        if (found := board.get(task)) is not None and (values := _changes(plan, planned, parent, found, names))
+        for number, (planned, task_id, parent) in enumerate(zip(plan.tasks, task_ids, parents, strict=True))
+        if (found := board.get(task_id)) is not None and (values := _changes(plan, planned, parent, found, names))
     }
-    dropped = [number for number, task in enumerate(tasks) if task in removed]
+    dropped = [number for number, task_id in enumerate(task_ids) if task_id in removed]
     return PullEdits(changed, dropped, {task.id: _table(plan, task, names) for task in missing})
 
 
-def faults_of_pull(plan: Plan, tasks: Sequence[str], edits: PullEdits, *, board: Mapping[str, Task]) -> list[PlanFault]:
+def faults_of_pull(
+    plan: Plan, task_ids: Sequence[str], edits: PullEdits, *, board: Mapping[str, Task]
+) -> list[PlanFault]:
     """The tasks that the town never had and whose parents go: their plan has to be thought over first."""
     index, gone = plan.index(), frozenset(edits.dropped)
     return [
         PlanFault(f"its parent {planned.parent!r} was removed from the town; {BRING_BACK}", number, "parent")
         for number, planned in enumerate(plan.tasks)
-        if tasks[number] not in board and number not in gone and index.get(planned.parent or "") in gone
+        if task_ids[number] not in board and number not in gone and index.get(planned.parent or "") in gone
     ]
 
 

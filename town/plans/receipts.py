@@ -14,7 +14,7 @@ class PlanChange(Struct, frozen=True):
     """What a push does to one task, called `id` in the file: the events it takes, oldest first."""
 
     id: str
-    task: str
+    task_id: str
     events: tuple[Event, ...]
 
 
@@ -25,7 +25,7 @@ class PlanKept(Struct, frozen=True):
     """
 
     id: str
-    task: str
+    task_id: str
     field: str
     town: str | None
     plan: str | None
@@ -65,7 +65,7 @@ class PullChange(Struct, frozen=True):
     """What a pull writes of one task: key -> the new value, None for a key that goes."""
 
     id: str
-    task: str
+    task_id: str
     values: dict[str, Value]
 
 

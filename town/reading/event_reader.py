@@ -34,18 +34,18 @@ class EventReader:
         wanted: EventFilter = EVERY_EVENT,
         *,
         count: int | None = EVENTS_COUNT,
-        task: str | None = None,
+        task_id: str | None = None,
         since: Moment | str | None = None,
         until: Moment | str | None = None,
     ) -> list[RecordedEvent]:
         """The last `count` events that match (None: all), oldest first; of one `task`, from `since` to `until`, both in."""
-        task = self._id(task)
+        task_id = self._id(task_id)
         after = BEGINNING if since is None else self._position_before(since)
         upto = self._store.end() if until is None else self.position_at(until)
         if count == 0 or upto <= after:
             return []
-        if task is not None:
-            found: Iterable[RecordedEvent] = self._store.history(task)
+        if task_id is not None:
+            found: Iterable[RecordedEvent] = self._store.history(task_id)
             if wanted.agent is not None:
                 found = _concerning(found, wanted.agent)
             found = (each for each in found if after < each.position <= upto and wanted.matches(each))
@@ -61,21 +61,23 @@ class EventReader:
         return list(deque(found, maxlen=count))
 
     def follow(
-        self, wanted: EventFilter = EVERY_EVENT, *, task: str | None = None, after: Position | None = None
+        self, wanted: EventFilter = EVERY_EVENT, *, task_id: str | None = None, after: Position | None = None
     ) -> Iterator[RecordedEvent]:
         """Events that match, as they come, from after `after` (None: the end). It goes on until the caller stops."""
-        return (each for batch in self.follow_batches(wanted, task=task, after=after) for each in batch)
+        return (each for batch in self.follow_batches(wanted, task_id=task_id, after=after) for each in batch)
 
     def follow_batches(
-        self, wanted: EventFilter = EVERY_EVENT, *, task: str | None = None, after: Position | None = None
+        self, wanted: EventFilter = EVERY_EVENT, *, task_id: str | None = None, after: Position | None = None
     ) -> Iterator[list[RecordedEvent]]:
         """As `follow`, a list at a time, which is empty at least once in FOLLOW_BLOCK_MS where nothing comes.
 
         So the caller has a turn to stop. TaskNotFoundError at the call.
         """
-        return self._batches(wanted, self._id(task), after)
+        return self._batches(wanted, self._id(task_id), after)
 
-    def _batches(self, wanted: EventFilter, task: str | None, after: Position | None) -> Iterator[list[RecordedEvent]]:
+    def _batches(
+        self, wanted: EventFilter, task_id: str | None, after: Position | None
+    ) -> Iterator[list[RecordedEvent]]:
         position = self._store.end() if after is None else after
         holders = Holders()
         if wanted.agent is not None:
@@ -88,7 +90,7 @@ class EventReader:
                 for recorded in batch:
                     position = recorded.position
                     is_concerned = wanted.agent is None or holders.concerns(recorded, wanted.agent)
-                    if is_concerned and wanted.matches(recorded) and task in (None, recorded.task):
+                    if is_concerned and wanted.matches(recorded) and task_id in (None, recorded.task):
                         found.append(recorded)
                 yield found
             if not self._store.wait(position, block_ms=FOLLOW_BLOCK_MS):
@@ -132,10 +134,10 @@ class EventReader:
         number = self.position_at(asked).seq
         return self._store.position_of(number - 1) or BEGINNING
 
-    def _id(self, task: str | None) -> str | None:
-        if task is None or self._references is None:
-            return task
-        return self._references.resolve(task, is_removed_too=True)
+    def _id(self, task_id: str | None) -> str | None:
+        if task_id is None or self._references is None:
+            return task_id
+        return self._references.resolve(task_id, is_removed_too=True)
 
     def _read_back(self, *, after: Position, upto: Position) -> Iterator[RecordedEvent]:
         """Events newest first, from `upto` down to just after `after`."""

@@ -54,7 +54,7 @@ class Past:
         return self.load(task_id) is not None
 
     def find(self, prefix: str, *, limit: int, is_removed_too: bool = False) -> list[str]:
-        """Up to `limit` ids that begin with `prefix`, in order; where there are none, those of removed tasks, if wished."""
+        """Up to `limit` ids that begin with `prefix`, in order; where there are none, those of removed tasks, if asked for."""
         ids = self._store.find_tasks(prefix, limit=PREFIX_TASKS_MAX)
         if len(ids) == PREFIX_TASKS_MAX:
             board = self.board

@@ -42,7 +42,7 @@ class Present:
         return self._loader.get(task_id) is not None
 
     def find(self, prefix: str, *, limit: int, is_removed_too: bool = False) -> list[str]:
-        """Up to `limit` ids that begin with `prefix`, in order; where there are none, those of removed tasks, if wished."""
+        """Up to `limit` ids that begin with `prefix`, in order; where there are none, those of removed tasks, if asked for."""
         found = self._loader.find(prefix, limit=limit)
         return found if found or not is_removed_too else self._store.find_tasks(prefix, limit=limit)
 

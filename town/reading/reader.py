@@ -74,25 +74,25 @@ class Reader:
         """The position whose board is shown; None is now."""
         return None if self._past is None else self._past.then
 
-    def task(self, task: str) -> Task:
+    def task(self, task_id: str) -> Task:
         """One task; TaskNotFoundError, TaskAmbiguousError."""
 
         def ask(board: Present | Past) -> Task:
-            found = board.load(self._resolve(board, task))
+            found = board.load(self._resolve(board, task_id))
             if found is None:
-                raise TaskNotFoundError(task, then=board.then)
+                raise TaskNotFoundError(task_id, then=board.then)
             return found
 
-        return self._note([self._ask(ask, task)])[0]
+        return self._note([self._ask(ask, task_id)])[0]
 
     def find_task(self, task_id: str) -> Task | None:
         """The task with this id; None where it is not there, as where a parent was removed."""
         found = self._ask(lambda board: board.load(task_id), task_id)
         return None if found is None else self._note([found])[0]
 
-    def snapshot_json(self, task: str) -> bytes:
+    def snapshot_json(self, task_id: str) -> bytes:
         """The task's JSON as any Redis client reads it. TaskNotFoundError."""
-        return encode_snapshot(self.task(task))
+        return encode_snapshot(self.task(task_id))
 
     def page(self, wanted: TaskFilter = EVERY_TASK, *, offset: int = 0, limit: int | None = None) -> Page:
         """The tasks that match, oldest first, from `offset`, at most `limit`. A filter's parent may be a prefix or alias."""
@@ -114,18 +114,18 @@ class Reader:
         """The pending tasks that nobody has, oldest first."""
         return self._note_page(self._ask(lambda board: board.board.backlog(offset=offset, limit=limit)))
 
-    def tree(self, task: str | None = None) -> list[Branch]:
+    def tree(self, task_id: str | None = None) -> list[Branch]:
         """A task and all below it, or the whole town: each right before those below it, siblings oldest first."""
 
         def ask(board: Present | Past) -> list[Branch]:
-            if task is None:
+            if task_id is None:
                 return board.tree(None)
-            root = board.load(self._resolve(board, task))
+            root = board.load(self._resolve(board, task_id))
             if root is None:
-                raise TaskNotFoundError(task, then=board.then)
+                raise TaskNotFoundError(task_id, then=board.then)
             return board.tree(root)
 
-        branches = self._ask(ask, *_given(task))
+        branches = self._ask(ask, *_given(task_id))
         self._note([branch.task for branch in branches])
         return branches
 
@@ -145,15 +145,15 @@ class Reader:
         """Agent -> how many tasks it has or had in each state; agents sorted, absent states are 0."""
         return self._ask(lambda board: board.board.count_agents())
 
-    def history(self, task: str) -> list[Step]:
+    def history(self, task_id: str) -> list[Step]:
         """All events of a task, oldest first, with what each changed; of a removed task too. TaskNotFoundError."""
 
         def ask(board: Present | Past) -> list[RecordedEvent]:
-            return board.history(self._resolve(board, task, is_removed_too=True))
+            return board.history(self._resolve(board, task_id, is_removed_too=True))
 
-        events = self._ask(ask, task)
+        events = self._ask(ask, task_id)
         if not events:
-            raise TaskNotFoundError(task, then=self.then)
+            raise TaskNotFoundError(task_id, then=self.then)
         return steps(events)
 
     def stats(self, *, agent: str | None = None, since: Moment | str | None = None) -> list[DayStats]:
@@ -211,8 +211,8 @@ class Reader:
             self._fold = Past(self._backend, end, is_now=True)
         return self._fold
 
-    def _resolve(self, board: Present | Past, task: str, *, is_removed_too: bool = False) -> str:
-        return References(board, town=self._backend.name).resolve(task, is_removed_too=is_removed_too)
+    def _resolve(self, board: Present | Past, task_id: str, *, is_removed_too: bool = False) -> str:
+        return References(board, town=self._backend.name).resolve(task_id, is_removed_too=is_removed_too)
 
     def _note_page(self, page: Page) -> Page:
         self._note(page.tasks)

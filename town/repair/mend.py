@@ -34,7 +34,7 @@ class LostEvent(Struct, frozen=True):
 
     number: int
     time: datetime
-    task: str
+    task_id: str
 
 
 class LostEvents(Struct, frozen=True):
@@ -60,7 +60,7 @@ class Loss(StrEnum):
 class AffectedTask(Struct, frozen=True):
     """A task that lost events; `description` and `state` are those of its snapshot, None where there is none."""
 
-    task: str
+    task_id: str
     loss: Loss
     description: str | None
     state: str | None
@@ -93,7 +93,7 @@ class _Snapshot(Struct):
 
 
 class _Named(Struct):
-    """As much of an event as its place in its task's history takes."""
+    """The fields of a stored event that give its place in its task's history."""
 
     task: str
     version: int
@@ -203,13 +203,13 @@ class _Mending:
         not_before = None if self._last == BEGINNING else _time_of(self._last)
         self._lost.append(LostEvents(first, last, not_before, _time_of(next_position)))
 
-    def _note_lost(self, position: Position, task: str) -> None:
+    def _note_lost(self, position: Position, task_id: str) -> None:
         """Remember what names a lost event."""
         index = bisect_right(self._lost, position.seq, key=lambda each: each.first) - 1
         time = _time_of(position)
         is_lost = index >= 0 and self._lost[index].first <= position.seq <= self._lost[index].last
         if is_lost and time is not None and len(self._named) < _TRACES_MAX:
-            self._named[position.seq] = LostEvent(position.seq, time, task)
+            self._named[position.seq] = LostEvent(position.seq, time, task_id)
 
     def _mend_heads(self) -> int:
         """Make the heads what the events say; how many were not. A head at an event that cannot be read stays."""

@@ -167,7 +167,7 @@ def test_text_that_is_no_json_object_says_so(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fields", "oddity"),
+    ("fields", "irregularity"),
     [
         ({"created_at": None}, "it has no created_at; updated_at stands for it"),
         ({"updated_at": "soon"}, "its updated_at is no time, and is left out"),
@@ -188,9 +188,9 @@ def test_text_that_is_no_json_object_says_so(text: str) -> None:
         ({"completed_at": "2025-03-02T09:00:00Z"}, "it is pending, with a time of its end"),
     ],
 )
-def test_what_does_not_fit_is_told(fields: dict[str, Any], oddity: str) -> None:
+def test_what_does_not_fit_is_told(fields: dict[str, Any], irregularity: str) -> None:
     """The task is read as far as it fits, and each thing that did not is said in words."""
-    assert oddity in read(**fields).oddities
+    assert irregularity in read(**fields).irregularities
 
 
 def test_cut_text_ends_at_a_whole_character() -> None:
@@ -209,13 +209,13 @@ def test_first_plan_tag_is_the_alias() -> None:
 def test_plan_tag_that_is_no_name_is_a_tag() -> None:
     """`plan:` names nothing."""
     old = read(tags=["plan:"])
-    assert (old.alias, old.tags, old.oddities) == (None, ("plan:",), ())
+    assert (old.alias, old.tags, old.irregularities) == (None, ("plan:",), ())
 
 
 def test_alias_may_be_longer_than_a_tag() -> None:
     """A tag of more than 64 characters fits no tag, and its plan's id may still be an alias."""
     old = read(tags=[f"plan:{'x' * 100}"])
-    assert (old.alias, old.alias_tag, old.oddities) == ("x" * 100, None, ())
+    assert (old.alias, old.alias_tag, old.irregularities) == ("x" * 100, None, ())
     assert event(old, has_alias=False).tags == ()
 
 

@@ -1,4 +1,4 @@
-"""What a plan means for a task as it is: a wish, and what of the plan is left aside. Pure.
+"""What a plan means for a task as it is: the desired state, and what the plan says in vain. Pure.
 
 A file is a plan, not the truth. What is to be done is the plan's to say: description, tags and parent. How far it is is the
 town's to know: without force, nothing that happened is taken back, neither a state nor who has a task, nor a result.
@@ -41,7 +41,7 @@ class _Progress(NamedTuple):
     result: str | None
 
 
-def wish(
+def desired(
     planned: PlannedTask,
     task: Task | None,
     *,
@@ -51,11 +51,11 @@ def wish(
     actor: str,
     is_forced: bool = False,
 ) -> tuple[WishedTask, tuple[Kept, ...]]:
-    """The task as the plan wishes it, given the task as it is (None: not there), and what stays as it is instead.
+    """The task as the plan wants it, given the task as it is (None: not there), and what stays as it is instead.
 
     `default_agent` gets a task that nobody has and for which the plan names nobody; `actor` has one that must be somebody's.
     """
-    progress = _wished_progress(planned, task, default_agent, actor)
+    progress = _desired_progress(planned, task, default_agent, actor)
     description = planned.description
     kept: list[Kept] = []
     if task is not None and not is_forced:
@@ -66,7 +66,7 @@ def wish(
     if progress.agent is None and progress.state in _SOMEBODYS and not _is_so(task, progress, description, parent_id):
         # What was adopted without an agent stays so until something has to lead there.
         progress = progress._replace(agent=default_agent or actor)
-    wished = WishedTask(
+    target = WishedTask(
         description=description,
         state=progress.state,
         agent=progress.agent,
@@ -76,14 +76,14 @@ def wish(
         result=progress.result,
         source=Source.PLAN,
     )
-    return wished, tuple(kept)
+    return target, tuple(kept)
 
 
-def _wished_progress(planned: PlannedTask, task: Task | None, default_agent: str | None, actor: str) -> _Progress:
+def _desired_progress(planned: PlannedTask, task: Task | None, default_agent: str | None, actor: str) -> _Progress:
     """What the plan says of state, agent and result; where it says nothing, what is so already."""
     holder = None if task is None else task.holder
     state = planned.status or (State.PENDING if task is None else task.state)
-    agent = _wished_agent(planned, state, task, default_agent, actor)
+    agent = _desired_agent(planned, state, task, default_agent, actor)
     if state is State.PENDING and agent is not None:
         state = State.ASSIGNED
     elif planned.status is None and planned.agent is not None and agent is None and holder is not None:
@@ -95,7 +95,7 @@ def _wished_progress(planned: PlannedTask, task: Task | None, default_agent: str
     return _Progress(state, agent, planned.result or (task.result if task is not None and has_ended_so else None))
 
 
-def _wished_agent(
+def _desired_agent(
     planned: PlannedTask, state: State, task: Task | None, default_agent: str | None, actor: str
 ) -> str | None:
     if planned.agent is not None:
@@ -113,28 +113,28 @@ def _wished_agent(
             return holder or default_agent or actor
 
 
-def _without_going_back(task: Task, wished: _Progress, kept: list[Kept], *, said: State | None) -> _Progress:
+def _without_going_back(task: Task, target: _Progress, kept: list[Kept], *, said: State | None) -> _Progress:
     now = _Progress(task.state, task.holder, task.result)
-    if _RANKS[wished.state] < _RANKS[task.state]:
-        kept.append(Kept("status", str(task.state), str(said or wished.state)))
+    if _RANKS[target.state] < _RANKS[task.state]:
+        kept.append(Kept("status", str(task.state), str(said or target.state)))
         return now
     if task.state.is_terminal:
-        _unchanged(kept, "status", str(now.state), str(wished.state))
-        _unchanged(kept, "agent", now.agent, wished.agent)
-        _unchanged(kept, "result", now.result, wished.result)
+        _unchanged(kept, "status", str(now.state), str(target.state))
+        _unchanged(kept, "agent", now.agent, target.agent)
+        _unchanged(kept, "result", now.result, target.result)
         return now
-    is_taken_away = wished.agent is None or task.state is State.RUNNING
+    is_taken_away = target.agent is None or task.state is State.RUNNING
     if task.holder is not None and is_taken_away:
-        return wished._replace(agent=_unchanged(kept, "agent", task.holder, wished.agent))
-    return wished
+        return target._replace(agent=_unchanged(kept, "agent", task.holder, target.agent))
+    return target
 
 
-def _is_so(task: Task | None, wished: _Progress, description: str, parent_id: str | None) -> bool:
+def _is_so(task: Task | None, target: _Progress, description: str, parent_id: str | None) -> bool:
     """Whether the task is as far as that already, and stays so: an ended one is opened again for nothing else either."""
-    if task is None or (task.state, task.holder) != (wished.state, wished.agent):
+    if task is None or (task.state, task.holder) != (target.state, target.agent):
         return False
     now = (task.result, task.description, task.parent_id)
-    return not task.state.is_terminal or now == (wished.result, description, parent_id)
+    return not task.state.is_terminal or now == (target.result, description, parent_id)
 
 
 def _unchanged(kept: list[Kept], field: str, town: str | None, plan: str | None) -> str | None:
