@@ -80,7 +80,7 @@ def whys(found: Any) -> dict[str, str]:
 def irregularities(found: Any) -> dict[str, list[str]]:
     noted: dict[str, list[str]] = {}
     for each in found.irregular:
-        noted.setdefault(each.task, []).append(each.what)
+        noted.setdefault(each.task_id, []).append(each.what)
     return noted
 
 
