@@ -32,7 +32,7 @@ _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
 
 class DataSize(Struct, frozen=True):
-    """The most files that a data folder may hold."""
+    """The number of files in a data folder, and their size."""
 
     files: int
     bytes: int

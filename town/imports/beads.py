@@ -1,4 +1,4 @@
-"""An export of the Beads tracker, read as tasks as they should be. Pure but for reading the file.
+"""An export of the Beads tracker, read as desired tasks. Pure except for reading the file.
 
 `docs/reference/import-beads.md` has the mapping. The result does not depend on the order of lines.
 """
@@ -41,7 +41,7 @@ _ISSUE: Final = "issue"
 
 
 class _Line(Struct, frozen=True):
-    """What a line is of: an export holds what the tracker remembers beside its issues, and calls it so."""
+    """The kind of a line: beside issues, an export holds other records, and names their kind."""
 
     kind: str | None = field(default=None, name="_type")
 
@@ -52,7 +52,7 @@ class _Dependency(Struct, frozen=True):
 
 
 class _Issue(Struct, frozen=True):
-    """The fields of an issue that count here; others are left alone."""
+    """The fields of an issue that matter here; others are ignored."""
 
     id: str
     title: str
@@ -73,10 +73,9 @@ class _Issue(Struct, frozen=True):
 
 
 class BeadsExport(Struct, frozen=True):
-    """Task id -> the task as the file wants it, None for a removed one; and the parent links that were left out.
-
-    The ids are those that a task has which was made for the issue; `aliases` has the issue of each. `skipped` counts the
-    lines of each other kind. Labels had blanks around them, or were empty and are left out.
+    """`desired` has the task for each issue by task id, None for a removed one; `left_out` the parent links that were
+    left out. The ids are those that new tasks for the issues would get; `aliases` has the issue of each. `skipped`
+    counts the lines of each other kind. Labels with blanks around them are trimmed, empty ones dropped.
     """
 
     desired: dict[str, WishedTask | None]
@@ -87,7 +86,9 @@ class BeadsExport(Struct, frozen=True):
     labels_dropped: int = 0
 
     def desired_of(self, ids: Mapping[str, str]) -> dict[str, WishedTask | None]:
-        """The desired tasks by the ids that tasks have, parents too: `ids` is alias -> id, which an adopted task has from before."""
+        """The desired tasks and their parents by the tasks' real ids. `ids` is alias -> id; an adopted task keeps its
+        older id.
+        """
         found = {task_id: ids[alias] for task_id, alias in self.aliases.items()}
         return {
             found[task_id]: None
@@ -102,9 +103,9 @@ _decoder = msgspec.json.Decoder(_Issue)
 
 
 def read_beads(path: Path, *, town: str, actor: str) -> BeadsExport:
-    """The file's issues as tasks of `town`. `actor` has an issue that must be somebody's and names nobody.
+    """The file's issues as tasks of `town`. An issue that needs an agent but names nobody goes to `actor`.
 
-    ImportRefusedError lists every bad line with its number; FolderRefusedError where the file cannot be read.
+    ImportRefusedError lists every bad line with its number; FolderRefusedError if the file cannot be read.
     """
     issues: dict[str, _Issue] = {}
     desired: dict[str, WishedTask | None] = {}
@@ -140,9 +141,8 @@ def read_beads(path: Path, *, town: str, actor: str) -> BeadsExport:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """The lines that are not blank, with their numbers; of one that is too long a beginning that is too long.
-
-    ImportRefusedError where there are more of them, or of their bytes, than are read; FolderRefusedError.
+    """The lines that are not blank, with their numbers. Of an oversized line only a beginning, which is oversized too.
+    ImportRefusedError if the file has too many lines or bytes; FolderRefusedError.
     """
     with refuse_os_errors(path), open_regular(path) as file:
         size = os.fstat(file.fileno()).st_size
@@ -161,13 +161,13 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
 
 
 def _trimmed(issue: _Issue) -> _Issue:
-    """The issue with its ids as aliases are: without blanks at the ends."""
+    """The issue with blanks removed from the ends of its ids, as in aliases."""
     dependencies = [_Dependency(each.depends_on_id.strip(), each.type) for each in issue.dependencies or ()]
     return msgspec.structs.replace(issue, id=issue.id.strip(), dependencies=tuple(dependencies))
 
 
 def _desired(issue: _Issue, actor: str) -> WishedTask | None:
-    """The issue as a task, its parent left open; None for a tombstone. ValueError, InvalidValueError."""
+    """The issue as a desired task, still without its parent; None for a tombstone. ValueError, InvalidValueError."""
     if issue.status == _TOMBSTONE:
         return None
     check_text(issue.title, "title")
@@ -201,7 +201,7 @@ def _tags(issue: _Issue) -> tuple[str, ...]:
 
 
 def _parents(issues: Mapping[str, _Issue]) -> tuple[dict[str, str], tuple[str, ...]]:
-    """Issue -> parent, without parents that do not exist and links that lie on a circle; and what was left out."""
+    """Issue -> parent, without missing parents and links on a circle; and the links that were left out."""
     links = {key: issue.parent for key, issue in issues.items() if issue.parent is not None}
     known = {key: parent for key, parent in links.items() if parent in issues}
     circular = _on_circles(known)
@@ -211,7 +211,7 @@ def _parents(issues: Mapping[str, _Issue]) -> tuple[dict[str, str], tuple[str, .
 
 
 def _on_circles(parents: Mapping[str, str]) -> set[str]:
-    """The issues that lie on a circle: those left when every issue without children is taken away, again and again."""
+    """The issues on a circle: those that remain after repeatedly removing every issue without children."""
     children = Counter(parents.values())
     on_circles = set(parents)
     childless = [key for key in parents if not children[key]]

@@ -1,4 +1,6 @@
-"""What a migration set aside: the old keys under `tt:<town>:legacy:`, counted, and deleted once nobody needs them."""
+"""The old keys that a migration set aside under `tt:<town>:legacy:`: counts them, and deletes them once nobody needs
+them.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ LEGACY_KEYS_COUNT: Final = 1_000
 
 
 class LegacyKeys(Struct, frozen=True):
-    """How many old keys are set aside, how many bytes of memory they take, and which of them hold no task that is adopted."""
+    """How many old keys are set aside, how many bytes of memory they take, and which of them hold a task that was not
+    adopted.
+    """
 
     keys: int
     bytes: int
@@ -37,7 +41,7 @@ class Legacy:
         self._old_keys = OldKeys(backend.old_name)
 
     def look(self) -> LegacyKeys:
-        """What there is; nothing is written. Source: SCAN, MEMORY USAGE."""
+        """Count the old keys; writes nothing. Source: SCAN, MEMORY USAGE."""
         keys, size_bytes = 0, 0
         unadopted: list[str] = []
         for names in self._scan():
@@ -58,7 +62,7 @@ class Legacy:
         return LegacyKeys(keys, size_bytes, tuple(sorted(unadopted)))
 
     def drop(self) -> LegacyKeys:
-        """Delete them all; returns what was there. LegacyKeptError where `verify` finds something: nothing was deleted."""
+        """Delete them all; returns what was there. LegacyKeptError if `verify` finds something: nothing was deleted."""
         findings = self._upkeep.verify().findings
         if findings:
             raise LegacyKeptError(self._name, findings)
@@ -69,16 +73,18 @@ class Legacy:
         return found
 
     def _task_of(self, name: bytes) -> str | None:
-        """The id of the task whose old key this is, empty where it has none; None where it is no task's."""
+        """The id of the task whose old key this is, empty if the key has no id; None if it is not a task's key."""
         key = name.decode(errors="replace").removeprefix(self._keys.legacy(""))
         if key.startswith(self._keys.task("")):
-            # As the old keys call it, also where ours have a hash tag or another name.
+            # The town's name in the old keys, which have no hash tag and may differ from our name.
             key = f"tt:{self._old_name}{key.removeprefix(self._keys.prefix)}"
         old = self._old_keys.kind_of(key)
         return old.id if old is not None and old.kind is KeyKind.TASK else None
 
     def _scan(self) -> Iterator[list[bytes]]:
-        """The names, in batches of 1 to LEGACY_KEYS_COUNT, each once. They are gathered first, because they may be deleted."""
+        """The keys in batches of 1 to LEGACY_KEYS_COUNT, each once. Collected first, because the caller may delete
+        them.
+        """
         with redis_errors(self._where):
             found = self._client.scan_iter(match=f"{self._keys.legacy('')}*", count=LEGACY_KEYS_COUNT)
             names = sorted(set(found))

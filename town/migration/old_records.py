@@ -1,7 +1,7 @@
 """Tasks as Tinytown kept them before the ledger: which key is what, and what a record says. Pure.
 
-`docs/reference/migrate.md` has the formats and the mapping. Whatever is not surely a task is not taken for one: a record
-that cannot be read is told with its reason, and what does not fit our limits is fitted and told.
+`docs/reference/migrate.md` has the formats and the mapping. Only what is certainly a task is taken for one. A record
+that cannot be read is reported with the reason; a value beyond our limits is made to fit, and reported.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from ledger import (
 from projections import has_position
 
 NO_DESCRIPTION: Final = "(no description)"
-"""Stands where a record's description is empty, because a task has one."""
+"""Replaces an empty description, because a task must have one."""
 
 BARE_BACKLOG: Final = "tt:backlog"
 """The key of the backlog from before towns were isolated."""
@@ -46,7 +46,7 @@ _LAST_MS: Final = to_ms(datetime.max.replace(tzinfo=UTC))
 
 
 class Form(Enum):
-    """Where a task's record lies, newest form first; the value stands for it in what is kept of many records."""
+    """Where a task's record lies, newest form first. The survey stores the value to save memory."""
 
     TOWN = 0
     BARE = 1
@@ -58,7 +58,7 @@ class Form(Enum):
 
 
 class KeyKind(Enum):
-    """What an old key of Tinytown's holds, as far as a migration cares."""
+    """What an old key of Tinytown's holds: the kinds that a migration reads."""
 
     TASK = "task"
     AGENT = "agent"
@@ -66,7 +66,7 @@ class KeyKind(Enum):
 
 
 class OldKey(Struct, frozen=True, gc=False):
-    """What the name of a key says: its kind, the id at its end, and its form. `id` is empty where it is no UUID."""
+    """What the name of a key says: its kind, the id at its end, and its form. `id` is empty if it is not a UUID."""
 
     kind: KeyKind
     id: str
@@ -74,7 +74,7 @@ class OldKey(Struct, frozen=True, gc=False):
 
 
 class OldKeys:
-    """Tells the old keys of one town, and those that name no town, from all others."""
+    """Recognises the old keys of one town, and those without a town, among all others."""
 
     def __init__(self, town: str) -> None:
         self._prefixes: list[tuple[str, KeyKind, Form]] = [
@@ -83,10 +83,9 @@ class OldKeys:
         self._backlogs = {f"tt:{town}:backlog": Form.TOWN, BARE_BACKLOG: Form.BARE}
 
     def kind_of(self, key: str) -> OldKey | None:
-        """What `key` is by its name; None where it is none of these, or another town's.
-
-        A key that names no town has a UUID at its end, or it is somebody else's: `tt:task:backlog` is a town's, and not a
-        task. One of the town's own tasks is told also without a UUID, because our snapshots lie in that place.
+        """What `key` is by its name; None if it is neither, or another town's. A key without a town has a UUID at its
+        end, or it is not ours: `tt:task:backlog` belongs to a town, and is not a task. A key among the town's own tasks
+        counts even without a UUID, because our snapshots have the same place.
         """
         for prefix, kind, form in self._prefixes:
             if key.startswith(prefix):
@@ -104,16 +103,16 @@ class OldKeys:
         return old is not None and old.kind is KeyKind.TASK and bool(old.id)
 
     def has_capitals(self, key: str) -> bool:
-        """Whether the key would be a task's, had the UUID at its end no capitals."""
+        """Whether the key would be a task's if the UUID at its end were in lower case."""
         head, separator, id_ = key.rpartition(":")
         return id_ != id_.lower() and self.is_task(f"{head}{separator}{id_.lower()}")
 
 
 class OldTask(Struct, frozen=True, kw_only=True, gc=False):
-    """What a record says of a task. Times are milliseconds since 1970 UTC, `assigned_to` is the agent's UUID or name.
-
-    `alias` is that of the first tag `plan:<alias>`, which is `alias_tag`, left out of `tags`; `alias_tag` is None where it
-    fits no tag. `irregularities` says in words what is not as Tinytown's tasks should be, or did not fit.
+    """What a record says about a task. Times are milliseconds since 1970 UTC, `assigned_to` is the agent's UUID or
+    name. `alias` comes from the first tag `plan:<alias>`; that tag is `alias_tag` and not among `tags`. `alias_tag` is
+    None if it is not a valid tag. `irregularities` says in words what is wrong for a task of Tinytown's, or did not
+    fit.
     """
 
     id: str
@@ -133,7 +132,7 @@ class OldTask(Struct, frozen=True, kw_only=True, gc=False):
 
 
 def read_record(record: OldRecord, task_id: str) -> OldTask:
-    """What the record of `task` says. ValueError says why it is no task's."""
+    """What the record of this task says. ValueError says why it is not a task's record."""
     fields = _fields(record)
     if record.type == "string" and has_position(fields):
         raise ValueError("it is a snapshot of a ledger, not a record from before")
@@ -168,7 +167,7 @@ def read_record(record: OldRecord, task_id: str) -> OldTask:
 
 
 def read_agent_name(record: OldRecord) -> str | None:
-    """The name in an agent's record; None where it has none that fits."""
+    """The name in an agent's record; None without a valid name."""
     try:
         return check_name(_required(_fields(record), "name"), "agent name")
     except (ValueError, InvalidValueError):
@@ -176,7 +175,7 @@ def read_agent_name(record: OldRecord) -> str | None:
 
 
 def newest(tasks: Sequence[tuple[OldRecord, OldTask]]) -> int:
-    """Which of several records of one task is read: that of the newest `updated_at`, the first of several such."""
+    """Which of several records of one task to use: the one with the newest `updated_at`, the first of several such."""
     return max(range(len(tasks)), key=lambda index: (tasks[index][1].updated_ms, -index))
 
 
@@ -188,7 +187,7 @@ def adopted(
     has_alias: bool,
     has_parent: bool,
 ) -> TaskAdopted:
-    """The event that takes the task into the ledger. `agent_name` gives the name of an agent's UUID, or the UUID.
+    """The event that takes the task into the ledger. `agent_name` gives the name for an agent's UUID, or the UUID itself.
 
     Without `has_alias` the plan's tag stays a tag; without `has_parent` the task is at the top.
     """
@@ -215,7 +214,9 @@ def adopted(
 
 
 def _fields(record: OldRecord) -> Mapping[str, Any]:
-    """The record's fields by name. A hash's are text, and empty text is nothing, but for a description; its tags are JSON."""
+    """The record's fields by name. In a hash they are text: empty text means no value, except for the description; tags
+    are JSON.
+    """
     if isinstance(record.value, dict):
         if "" not in record.value.values():
             return record.value
@@ -239,7 +240,7 @@ def _required(fields: Mapping[str, Any], name: str) -> str:
 
 
 def _created_and_updated(fields: Mapping[str, Any], irregularities: list[str]) -> tuple[int, int]:
-    """Both times, each in place of the other where that is missing. ValueError where both are."""
+    """Both times; one replaces the other if that is missing. ValueError if both are missing."""
     created, updated = _time(fields, "created_at", irregularities), _time(fields, "updated_at", irregularities)
     if created is not None and updated is not None:
         return created, updated
@@ -268,7 +269,7 @@ def _time(fields: Mapping[str, Any], name: str, irregularities: list[str]) -> in
         ms = parse_rfc3339(value.upper())
     except (AttributeError, TypeError, ValueError):
         ms = None
-    # A time at the very end of the calendar may lie beyond it in UTC.
+    # A time at the very end of the calendar may be beyond it in UTC.
     if ms is None or not _FIRST_MS <= ms <= _LAST_MS:
         irregularities.append(f"its {name} is no time, and is left out")
         return None
@@ -276,7 +277,7 @@ def _time(fields: Mapping[str, Any], name: str, irregularities: list[str]) -> in
 
 
 def _fitted(text: str, what: str, irregularities: list[str]) -> str:
-    """The text as far as it fits; empty where nothing of it shows."""
+    """The text, cut to fit; empty if it has only blanks."""
     if not text.strip():
         irregularities.append(f"its {what} is empty")
         return ""
@@ -318,7 +319,7 @@ def _parent(value: object, irregularities: list[str]) -> str | None:
 
 
 def _tags(value: object, irregularities: list[str]) -> tuple[tuple[str, ...], str | None, str | None]:
-    """The tags that fit, sorted, but for the plan's; the alias that one gives, and that tag."""
+    """The valid tags, sorted, without the plan's tag; the alias from that tag, and the tag itself."""
     tags: set[str] = set()
     alias: str | None = None
     alias_tag: str | None = None
@@ -362,7 +363,7 @@ def _fitting(check: Callable[[str], str], value: object) -> str | None:
 
 
 def _illegalities(old: OldTask) -> list[str]:
-    """What no command would have led to."""
+    """States that no command would have led to."""
     found: list[str] = []
     state, has_ended = old.state, old.state.is_terminal
     if state in (State.ASSIGNED, State.RUNNING) and old.assigned_to is None:
