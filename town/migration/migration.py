@@ -12,7 +12,7 @@ The records of the next batch are read before step 1, and made into events while
 
 After the last batch it sets aside unreadable keys in the place of our snapshots, and then the backlog's lists. After a
 crash at any step the next migration can go on: the ledger shows what is adopted, and the order and the batches of the
-rest do not depend on what was adopted before. So any number may run at once; a lease saves double work.
+rest do not depend on what was adopted before. So any number may run at once; a lease avoids double work.
 """
 
 from __future__ import annotations

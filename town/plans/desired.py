@@ -1,7 +1,7 @@
-"""What a plan means for a task as it is: the desired state, and what the plan says in vain. Pure.
+"""What a plan means for a task as it is: the desired state, and the fields that stay in spite of the plan. Pure.
 
-A file is a plan, not the truth. What is to be done is the plan's to say: description, tags and parent. How far it is is the
-town's to know: without force, nothing that happened is taken back, neither a state nor who has a task, nor a result.
+A file is a plan, not the truth. The plan decides what to do: description, tags and parent. The town knows the progress:
+without force, a push takes back nothing that happened, neither a state nor an agent nor a result.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _RANKS: Final = {
 
 
 _SOMEBODYS: Final = frozenset({State.ASSIGNED, State.RUNNING, State.COMPLETED, State.FAILED})
-"""The states that a task comes to by somebody."""
+"""The states that need an agent."""
 
 
 class Kept(Struct, frozen=True):
@@ -51,9 +51,9 @@ def desired(
     actor: str,
     is_forced: bool = False,
 ) -> tuple[WishedTask, tuple[Kept, ...]]:
-    """The task as the plan wants it, given the task as it is (None: not there), and what stays as it is instead.
-
-    `default_agent` gets a task that nobody has and for which the plan names nobody; `actor` has one that must be somebody's.
+    """The desired task, given the plan and the task as it is (None: not there), and the fields that stay in spite of
+    the plan. `default_agent` gets a task without an agent if the plan names none. `actor` gets one whose state needs an
+    agent.
     """
     progress = _desired_progress(planned, task, default_agent, actor)
     description = planned.description
@@ -64,7 +64,7 @@ def desired(
             description = _unchanged(kept, "description", task.description, description) or description
             parent_id = _unchanged(kept, "parent", task.parent_id, parent_id)
     if progress.agent is None and progress.state in _SOMEBODYS and not _is_so(task, progress, description, parent_id):
-        # What was adopted without an agent stays so until something has to lead there.
+        # A task adopted without an agent stays so, unless an event has to lead to the desired state.
         progress = progress._replace(agent=default_agent or actor)
     target = WishedTask(
         description=description,
@@ -80,14 +80,14 @@ def desired(
 
 
 def _desired_progress(planned: PlannedTask, task: Task | None, default_agent: str | None, actor: str) -> _Progress:
-    """What the plan says of state, agent and result; where it says nothing, what is so already."""
+    """State, agent and result by the plan; where the plan is silent, the task's present ones."""
     holder = None if task is None else task.holder
     state = planned.status or (State.PENDING if task is None else task.state)
     agent = _desired_agent(planned, state, task, default_agent, actor)
     if state is State.PENDING and agent is not None:
         state = State.ASSIGNED
     elif planned.status is None and planned.agent is not None and agent is None and holder is not None:
-        # The plan says nothing but that nobody has it.
+        # The plan says only that nobody has it.
         state = State.PENDING
     if not state.is_terminal:
         return _Progress(state, agent, None)
@@ -105,7 +105,7 @@ def _desired_agent(
         return holder
     match state:
         case State.PENDING:
-            # A default agent is for tasks that nobody has; one that is somebody's stays so.
+            # A default agent is for tasks without an agent; others keep theirs.
             return None if default_agent is None else holder or default_agent
         case State.CANCELLED:
             return holder
@@ -130,7 +130,7 @@ def _without_going_back(task: Task, target: _Progress, kept: list[Kept], *, said
 
 
 def _is_so(task: Task | None, target: _Progress, description: str, parent_id: str | None) -> bool:
-    """Whether the task is as far as that already, and stays so: an ended one is opened again for nothing else either."""
+    """Whether the task has that progress already and keeps it: nothing else reopens a finished task either."""
     if task is None or (task.state, task.holder) != (target.state, target.agent):
         return False
     now = (task.result, task.description, task.parent_id)
@@ -138,7 +138,7 @@ def _is_so(task: Task | None, target: _Progress, description: str, parent_id: st
 
 
 def _unchanged(kept: list[Kept], field: str, town: str | None, plan: str | None) -> str | None:
-    """The town's value, noted where the plan has another."""
+    """The town's value, noted in `kept` if the plan has another."""
     if town != plan:
         kept.append(Kept(field, town, plan))
     return town

@@ -1,4 +1,4 @@
-"""A plan and its town: what a push would do, a push, a pull, and what differs.
+"""Planner: a push and a pull of a plan, their previews, and the differences between a plan and its town.
 
 `town.plans.desired` says what a plan wants of a task, `town.plans.pull` what a pull writes. This room finds and loads the tasks, and
 appends what was decided through `Writer`, all or none. Where another writer was first, it finds, loads and decides again.
@@ -42,7 +42,9 @@ _CANNOT_BE_EDITED: Final = PlanFault(
 
 
 class _Found(NamedTuple):
-    """A plan's tasks in the town: the ids of its tasks and their parents, in its order, and all of them as they are."""
+    """A plan's tasks in the town: the ids of its tasks and their parents, in its order, and the present state of all of
+    them.
+    """
 
     task_ids: list[str]
     parents: list[str | None]
@@ -57,7 +59,7 @@ class _Found(NamedTuple):
 
 
 class _PlanDecisions(Decisions, frozen=True):
-    """What was decided, and what stays."""
+    """The decisions, and the fields that stay in spite of the plan."""
 
     names: Mapping[str, str] = {}
     found: Mapping[str, Task] = {}
@@ -79,13 +81,13 @@ class Planner:
         self._catch_up = backend.upkeep.catch_up
 
     def find_faults(self, plan: Plan) -> list[PlanFault]:
-        """What is wrong with the plan's names in the town: two ids of one task, and parents that are not there."""
+        """The faults in the plan's names in this town: two ids for one task, and missing parents."""
         self._catch_up()
         found = self._find(plan)
         return _duplicates(plan, found.task_ids) + _parent_faults(plan, found, is_forced=False)
 
     def preview_push(self, file: PlanFile, *, is_pruning: bool = False, is_forced: bool = False) -> PushReceipt:
-        """What a push would do; nothing is written. PlanRefusedError, AppendTooLargeError."""
+        """What a push would do; writes nothing. PlanRefusedError, AppendTooLargeError."""
         with no_garbage_collection():
             self._catch_up()
             receipt = _receipt(file.plan, self._decide(file, is_pruning=is_pruning, is_forced=is_forced), ())
@@ -94,7 +96,9 @@ class Planner:
         return receipt
 
     def push(self, file: PlanFile, *, is_pruning: bool = False, is_forced: bool = False) -> PushReceipt:
-        """Make the town as the plan says, in one append. PlanRefusedError, AppendTooLargeError: nothing was written."""
+        """Bring the town to the plan's state, in one append. PlanRefusedError, AppendTooLargeError: nothing was
+        written.
+        """
         with no_garbage_collection():
             made, positions = self._writer.carry_out(
                 lambda: self._decide(file, is_pruning=is_pruning, is_forced=is_forced)
@@ -102,14 +106,13 @@ class Planner:
             return _receipt(file.plan, made, positions)
 
     def preview_pull(self, path: Path) -> PullReceipt:
-        """What a pull would write; nothing is written. Errors as for `pull`."""
+        """What a pull would write; writes nothing. Errors as for `pull`."""
         with no_garbage_collection():
             return self._pulled(path)[1]
 
     def pull(self, path: Path, *, within: Path | None = None) -> PullReceipt:
-        """Write the town into the file, by rename; a file that shows it already is not touched.
-
-        `within` is the folder that a link may not lead out of, None where the person named the file.
+        """Write the town's state into the file, by rename. An up-to-date file is not touched. `within` is the folder
+        that a link must not lead out of, None if the user named the file.
         PlanRefusedError, PlanOutsideError, FolderRefusedError, PlanChangedError: the file is as it was.
         """
         for _ in range(PULL_ATTEMPTS_MAX):
@@ -123,7 +126,7 @@ class Planner:
         raise PlanChangedError(path)
 
     def compare(self, path: Path) -> PlanComparison:
-        """What differs on either side. PlanMissingError, PlanRefusedError."""
+        """The differences in both directions. PlanMissingError, PlanRefusedError."""
         file = read_plan_file(path, look=self.find_faults)
         return PlanComparison(self.preview_push(file), self.preview_pull(path), file.plan.not_understood)
 
@@ -157,7 +160,7 @@ class Planner:
         """The plan's tasks and parents in the town."""
         uuids = [task.id.lower() for task in plan.tasks if is_uuid(task.id)]
         outside = plan.parents_outside()
-        # Only what the ledger knows as a task's own id is one; anything else is an alias, whatever it looks like.
+        # A UUID is a task's own id only if the ledger knows it; anything else is an alias, whatever it looks like.
         known = {task_id for task_id, head in zip(uuids, self._writer.loader.load_many(uuids), strict=True) if head[1]}
         aliases = [task.id for task in plan.tasks if task.id.lower() not in known]
         ids = self._ids_of_aliases([*aliases, *(name for name in outside if not is_uuid(name))])
@@ -180,7 +183,7 @@ class Planner:
             targets[task_id], stays = desired(
                 planned,
                 found.task(task_id),
-                # A task that is called by its own id has no alias.
+                # A task that the plan names by its own id gets no alias.
                 alias=None if task_id == planned.id.lower() else planned.id,
                 parent_id=parent,
                 default_agent=plan.default_agent,
@@ -191,7 +194,7 @@ class Planner:
         return targets, kept
 
     def _above(self, found: _Found, targets: Mapping[str, WishedTask | None]) -> dict[str, str]:
-        """Task -> parent, as the push leaves them, of the plan's tasks and all that they lie below."""
+        """Task -> parent after the push, for the plan's tasks and all tasks above them."""
         above: dict[str, str] = {}
         unseen = [*targets]
         while unseen:
@@ -226,7 +229,7 @@ class Planner:
     ) -> tuple[dict[str, Task], list[PlanKept]]:
         """The tasks with an alias that the plan does not have, lowest first.
 
-        Left out are those that others would be left below, and those that somebody works on, unless it is forced.
+        Without force it leaves out tasks that would leave others below them, and tasks that somebody works on.
         """
         board = {task.id: task for task in self._live.page().tasks}
         going = {task.id: task for task in board.values() if task.alias is not None and task.id not in planned}
@@ -258,7 +261,7 @@ class Planner:
     # --- a pull ------------------------------------------------------------------------------------------------
 
     def _pulled(self, path: Path) -> tuple[bytes | None, PullReceipt, str]:
-        """The file's bytes (None: there is no file), what changes in it, and its new text."""
+        """The file's bytes (None: there is no file), the changes in it, and its new text."""
         try:
             file = read_plan_file(path)
         except PlanMissingError:
@@ -303,7 +306,7 @@ class Planner:
     def _edited(self, file: PlanFile, edits: PullEdits, board: Mapping[str, Task], removed: frozenset[str]) -> str:
         if not edits:
             return file.text
-        # Read as anybody would read it: whatever an edit got wrong, no file is written that does not show the town.
+        # Read the result as any reader would: if an edit went wrong, the file would not show the town, so do not write it.
         try:
             text = edited(
                 Outline(file.text), changed=edits.changed, dropped=edits.dropped, added=list(edits.added.values())
@@ -327,7 +330,7 @@ def _kept(planned: PlannedTask, task_id: str, kept: Kept) -> PlanKept:
 
 
 def _duplicates(plan: Plan, task_ids: Sequence[str]) -> list[PlanFault]:
-    """A fault for each id that means the same task as an earlier one: its alias there, its own id here."""
+    """A fault for each id that names the same task as an earlier one, such as its alias there and its own id here."""
     first: dict[str, int] = {}
     return [
         PlanFault(
@@ -339,7 +342,7 @@ def _duplicates(plan: Plan, task_ids: Sequence[str]) -> list[PlanFault]:
 
 
 def _parent_faults(plan: Plan, found: _Found, *, is_forced: bool, is_only_new: bool = False) -> list[PlanFault]:
-    """Parents that are not there: never were, or were removed. A task that lies below one of those already may stay so."""
+    """Missing parents: they never existed, or were removed. A task that lies below one of them already may stay there."""
     inside = frozenset(found.task_ids)
     faults: list[PlanFault] = []
     for number, (planned, task_id, parent) in enumerate(zip(plan.tasks, found.task_ids, found.parents, strict=True)):
@@ -349,7 +352,7 @@ def _parent_faults(plan: Plan, found: _Found, *, is_forced: bool, is_only_new: b
         if (is_only_new and state is not None) or (found.is_removed(task_id) and not is_forced):
             continue
         if state is not None and state.parent_id == parent:
-            # It lies there already, below what was removed, or was never adopted.
+            # It lies there already, below a task that was removed or never adopted.
             continue
         if found.is_removed(parent):
             is_brought_back = is_forced and parent in inside
@@ -371,7 +374,9 @@ def _parent_faults(plan: Plan, found: _Found, *, is_forced: bool, is_only_new: b
 def _lineages(
     decided: Iterable[Decided], above: Mapping[str, str], states: Mapping[str, tuple[Task | None, int]]
 ) -> dict[str, int]:
-    """The versions of all tasks above those that get a parent, so that two moves at once cannot close a circle."""
+    """The versions of all tasks above those that get a parent. They guard against two moves at once that close a
+    circle.
+    """
     relied_on: dict[str, int] = {}
     for task_id, _, events in decided:
         if any(isinstance(event, TaskCreated | TaskMoved) for event in events):

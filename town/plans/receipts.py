@@ -1,4 +1,4 @@
-"""What pushes and pulls led to, or would lead to."""
+"""The results of pushes and pulls, real or previewed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from town.plans.plan import Value
 
 
 class PlanChange(Struct, frozen=True):
-    """What a push does to one task, called `id` in the file: the events it takes, oldest first."""
+    """What a push does to one task, named `id` in the file: its events, oldest first."""
 
     id: str
     task_id: str
@@ -19,9 +19,8 @@ class PlanChange(Struct, frozen=True):
 
 
 class PlanKept(Struct, frozen=True):
-    """A field of a task that a push leaves as it is in the town, although the file says otherwise.
-
-    The field `task` tells that the task itself stays removed, or that it stays because there are tasks below it.
+    """A field of a task that a push leaves as it is in the town, although the file differs. The field `task` means that
+    the task itself stays removed, or that it stays because there are tasks below it.
     """
 
     id: str
@@ -32,9 +31,8 @@ class PlanKept(Struct, frozen=True):
 
 
 class PushReceipt(Struct, frozen=True):
-    """What a push led to, or would lead to: changes in the order of their events, and what stays as it is in the town.
-
-    `found` has the plan's tasks, by their ids in the file, as the push found them in the town; those it did not are missing.
+    """The result of a push: changes in the order of their events, and what stays as it is in the town. `found` has the
+    plan's tasks as the push found them in the town, by their ids in the file. New tasks are not in it.
     """
 
     tasks: int
@@ -62,7 +60,7 @@ class PushReceipt(Struct, frozen=True):
 
 
 class PullChange(Struct, frozen=True):
-    """What a pull writes of one task: key -> the new value, None for a key that goes."""
+    """What a pull writes for one task: key -> the new value, None for a key to remove."""
 
     id: str
     task_id: str
@@ -70,7 +68,7 @@ class PullChange(Struct, frozen=True):
 
 
 class PullReceipt(Struct, frozen=True):
-    """What a pull wrote, or would write. `tasks` is how many the file then has; without changes the file is not touched."""
+    """The result of a pull. `tasks` is how many the file has afterwards. Without changes the file is not touched."""
 
     tasks: int
     changed: tuple[PullChange, ...]

@@ -1,4 +1,4 @@
-"""Wait: until tasks are finished, told by the ledger's events and not by asking again and again."""
+"""Wait: returns once tasks are finished. It waits for the ledger's events instead of polling."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Look = Callable[[str], Task | None]
 
 
 class Waited(Struct, frozen=True):
-    """What became of tasks: id -> the task as it was seen last, None where it was removed. Some are open where it was too long."""
+    """The result of a wait: id -> the task as last seen, None if it was removed. After a timeout some are still open."""
 
     tasks: dict[str, Task | None]
 
