@@ -1,4 +1,4 @@
-"""Verbs: every change of a task that a person or an agent makes. Each decides, appends, and projects what it appended."""
+"""Verbs: every change to a task by a person or an agent. Each decides, appends, and projects its events."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ from town.writer import GuardedCommand, Receipt, Writer
 class Verbs:
     """Changes the tasks of one town, which are named by id, by a unique prefix of it, or by alias.
 
-    With `expected_version` a verb changes a task only while it is at that version: WrongExpectedVersionError. Every verb
-    returns a Receipt, and what it changed is readable when it returns.
+    With `expected_version` a verb changes a task only at that version; otherwise WrongExpectedVersionError. Every verb
+    returns a Receipt, and its changes are readable when it returns.
     """
 
     def __init__(self, backend: Backend) -> None:
@@ -56,7 +56,9 @@ class Verbs:
         alias: str | None = None,
         reason: str | None = None,
     ) -> Receipt:
-        """A new task, pending, or assigned where `agent` is given. With an alias it is made once: again is already true."""
+        """Create a task, pending, or assigned if `agent` is given. An alias makes it idempotent: a second call appends
+        nothing.
+        """
         new_id = new_task_id()
         name = None if alias is None else check_name(alias, "alias")
         given_tags = tuple(tags)
@@ -80,13 +82,13 @@ class Verbs:
     def assign(
         self, task_id: str, agent: str, *, reason: str | None = None, expected_version: int | None = None
     ) -> Receipt:
-        """Give the task to an agent, from another one where it has it."""
+        """Give the task to an agent, also from another one."""
         return self._change(task_id, lambda id_: AssignTask(task=id_, agent=agent), reason, expected_version)
 
     def claim(
         self, task_id: str, agent: str, *, reason: str | None = None, expected_version: int | None = None
     ) -> Receipt:
-        """Take a task that nobody has; of several agents at once exactly one gets it, the others TaskHeldError."""
+        """Take a task that nobody has. Of several agents at once exactly one gets it, the others get TaskHeldError."""
         return self._change(task_id, lambda id_: ClaimTask(task=id_, agent=agent), reason, expected_version)
 
     def start(
@@ -98,7 +100,7 @@ class Verbs:
         reason: str | None = None,
         expected_version: int | None = None,
     ) -> Receipt:
-        """Begin to work; a pending task needs `agent`. `run` is that of the runner that begins."""
+        """Start work on the task. A pending task needs `agent`. `run` is that of the runner that starts it."""
         return self._change(task_id, lambda id_: StartTask(task=id_, agent=agent, run=run), reason, expected_version)
 
     def complete(
@@ -112,10 +114,9 @@ class Verbs:
         reason: str | None = None,
         expected_version: int | None = None,
     ) -> Receipt:
-        """The work is done; a pending task needs `agent`. TaskHasOpenChildrenError, unless one of these says what to do.
-
-        `with_children` completes all open tasks below it too, in one append; those that nobody has for `agent`, else for
-        the task's own. `is_forced` leaves them open.
+        """Complete the task. A pending task needs `agent`. TaskHasOpenChildrenError, unless one of these options is
+        set. `with_children` also completes all open tasks below it, in the same append. Those without an agent are
+        completed for `agent`, else for the task's own agent. `is_forced` leaves them open.
         """
 
         def commands() -> list[Command]:
@@ -137,11 +138,11 @@ class Verbs:
         reason: str | None = None,
         expected_version: int | None = None,
     ) -> Receipt:
-        """The work ended without success; a pending task needs `agent`."""
+        """Record that the work ended without success. A pending task needs `agent`."""
         return self._change(task_id, lambda id_: FailTask(task=id_, error=error, agent=agent), reason, expected_version)
 
     def cancel(self, task_id: str, *, reason: str | None = None, expected_version: int | None = None) -> Receipt:
-        """The work is no longer wanted."""
+        """Cancel the task."""
         return self._change(task_id, lambda id_: CancelTask(task=id_, reason=reason), None, expected_version)
 
     def requeue(self, task_id: str, *, reason: str | None = None, expected_version: int | None = None) -> Receipt:
@@ -178,7 +179,7 @@ class Verbs:
     def move(
         self, task_id: str, parent: str | None, *, reason: str | None = None, expected_version: int | None = None
     ) -> Receipt:
-        """Put the task below `parent`, or below none. TaskCycleError where `parent` lies below the task."""
+        """Put the task below `parent`, or at the top for None. TaskCycleError if `parent` lies below the task."""
 
         def make_command() -> GuardedCommand:
             id_ = self._references.resolve(task_id)
@@ -191,7 +192,7 @@ class Verbs:
         )
 
     def note(self, task_id: str, text: str, *, expected_version: int | None = None) -> Receipt:
-        """Write down progress."""
+        """Record a note on progress."""
         return self._change(task_id, lambda id_: NoteTask(task=id_, text=text), None, expected_version)
 
     def remove(
@@ -217,7 +218,7 @@ class Verbs:
     def _change(
         self, task_id: str, command: Callable[[str], Command], reason: str | None, expected_version: int | None
     ) -> Receipt:
-        """Execute a command on a task that is there, by id, prefix or alias."""
+        """Execute a command on an existing task, by id, prefix or alias."""
         return self._writer.execute(
             lambda: (command(self._references.resolve(task_id)), {}),
             wanted=self._wanted(task_id),
@@ -230,7 +231,7 @@ class Verbs:
         return wanted_of(given, town=self._town, task_ids=() if new_id is None else (new_id,))
 
     def _complete_below(self, task_id: str, agent: str | None) -> list[Command]:
-        """Commands that complete every open task below `task`, children before their parents."""
+        """Commands that complete every open task below the task, children before their parents."""
         above, _ = self._writer.loader.load(task_id)
         agent = agent or (None if above is None else above.holder)
         return [
@@ -240,7 +241,7 @@ class Verbs:
         ]
 
     def _guard_lineage(self, parent: str) -> dict[str, int]:
-        """The tasks from `parent` up to its root, in this order, with the versions they were read at."""
+        """The tasks from `parent` up to its root, in this order, with the versions at which they were read."""
         guards: dict[str, int] = {}
         current: str | None = self._references.resolve(parent)
         while current is not None and current not in guards:

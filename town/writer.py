@@ -1,7 +1,5 @@
-"""The write side: read a task, decide, append, project; and again where another writer was first.
-
-A command is decided on the snapshot, which is as good as the ledger once it has been caught up: the append's guard
-fails if it was not.
+"""The write side: read a task, decide, append, project. If another writer was first, it starts again. It decides on the
+snapshot, which is as good as the ledger after a catch-up: if it is stale, the append's guard fails.
 """
 
 from __future__ import annotations
@@ -45,15 +43,14 @@ DECIDE_ATTEMPTS_MAX: Final = 20
 
 Result = TypeVar("Result")
 GuardedCommand = tuple[Command, Mapping[str, int]]
-"""A command, and the versions of other tasks that it relies on."""
+"""A command, and the versions of other tasks on which it relies."""
 Decided = tuple[str, int, Sequence[Event]]
-"""A task, the version that was decided on, and the events decided."""
+"""A task's id, the version on which the decision was made, and the events."""
 
 
 class Receipt(Struct, frozen=True):
-    """What a command led to: the task as it is after it (before it, if removed), and the positions of its events.
-
-    No positions: it was true already, and nothing was appended.
+    """The result of a command: the task after it (before it, if removed), and the positions of its events. No
+    positions: the state was reached already, and nothing was appended.
     """
 
     task: Task
@@ -70,7 +67,7 @@ class Reconciled(Struct, frozen=True):
 
 
 class Decisions(Struct, frozen=True):
-    """What was decided for several tasks, in the order of the events, and the versions of other tasks it relies on."""
+    """The decisions for several tasks, in the order of the events, and the versions of other tasks on which they rely."""
 
     decided: tuple[Decided, ...]
     relied_on: Mapping[str, int] = {}
@@ -80,7 +77,7 @@ Made = TypeVar("Made", bound=Decisions)
 
 
 class _StaleError(Exception):
-    """A task is not as it was when it was decided on; `conflict` says which."""
+    """A task has changed since the decision; `conflict` says which."""
 
     def __init__(self, conflict: WrongExpectedVersionError) -> None:
         self.conflict = conflict
@@ -88,7 +85,7 @@ class _StaleError(Exception):
 
 
 class Writer:
-    """Writes one town's ledger as whoever opened it."""
+    """Writes one town's ledger, as the town's actor."""
 
     def __init__(self, backend: Backend) -> None:
         self._store = backend.store
@@ -105,10 +102,10 @@ class Writer:
         reason: str | None = None,
         expected_version: int | None = None,
     ) -> Receipt:
-        """Carry out a command; where another writer was first, read and decide again.
-
-        `wanted` is what the command will look at. `make_command` is called anew at each attempt, after catching up. Where the command's own task is not at `expected_version`,
-        WrongExpectedVersionError; that a parent changed meanwhile is no reason for it. OvertakenError after a bound.
+        """Carry out a command. If another writer was first, read and decide again. `wanted` is what the command will
+        read. `make_command` is called anew at each attempt, after catching up. WrongExpectedVersionError if the
+        command's own task is not at `expected_version`; a changed parent does not raise it. OvertakenError after
+        DECIDE_ATTEMPTS_MAX attempts.
         """
         checked_reason = None if reason is None else check_text(reason, "reason")
 
@@ -135,9 +132,8 @@ class Writer:
         reason: str | None = None,
         expected_version: int | None = None,
     ) -> Receipt:
-        """Carry out commands on as many tasks in one append, all or none; the receipt is that of the last one.
-
-        `expected_version` is the last task's. Attempts are as for `execute`.
+        """Carry out commands, each on its own task, in one append, all or none. The receipt is the last one's.
+        `expected_version` is that of the last task. Attempts are as for `execute`.
         """
         checked_reason = None if reason is None else check_text(reason, "reason")
 
@@ -147,7 +143,7 @@ class Writer:
             state, version = loaded[-1]
             if expected_version is not None and version != expected_version:
                 raise WrongExpectedVersionError(commands[-1].task, expected=expected_version, actual=version)
-            # The last one first: it is the task that was named, so its refusal is the reason to give.
+            # Decide the last one first: it is the task that the user named, so its refusal is the reason to report.
             own_facts = decide(state, commands[-1])
             decided = [
                 (command.task, at_version, decide(task, command))
@@ -199,7 +195,7 @@ class Writer:
     def carry_out(
         self, make_decisions: Callable[[], Made], *, backdate: datetime | None = None
     ) -> tuple[Made, tuple[Position, ...]]:
-        """Append what is decided for several tasks, all or none. Decisions are made anew at each attempt, after catching up."""
+        """Append decisions for several tasks, all or none. They are made anew at each attempt, after catching up."""
         backdate_ms = None if backdate is None else to_ms(backdate)
 
         def attempt() -> tuple[Made, tuple[Position, ...]]:
@@ -211,7 +207,7 @@ class Writer:
         return self._attempt(attempt)
 
     def _attempt(self, attempt: Callable[[], Result], wanted: Wanted = NOTHING) -> Result:
-        """What `attempt` returns; where another writer was first, catch up and attempt again. OvertakenError."""
+        """Return what `attempt` returns. If another writer was first, catch up and attempt again. OvertakenError."""
         for remaining in reversed(range(DECIDE_ATTEMPTS_MAX)):
             try:
                 with self.loader.caught_up(wanted):
@@ -225,7 +221,9 @@ class Writer:
         raise AssertionError("the last attempt returns or raises")
 
     def _decide(self, state: Task | None, command: Command, relied_on: Mapping[str, int]) -> list[Event]:
-        """As `decide`; a refusal holds only if what it relied on was read at one moment: else _StaleError."""
+        """As `decide`. A refusal holds only if everything it relied on is still at the version read; otherwise
+        _StaleError.
+        """
         try:
             return decide(state, command)
         except CommandRejectedError:
@@ -244,9 +242,8 @@ class Writer:
         reason: str | None = None,
         backdate_ms: int | None = None,
     ) -> tuple[list[NewEvent], list[Position]]:
-        """Append what was decided, all or none, and project it. _StaleError: nothing was written.
-
-        Where only projecting fails, the error says that the events are in the ledger.
+        """Append the decided events, all or none, and project them. _StaleError: nothing was written. If only
+        projecting fails, the error says that the events are in the ledger.
         """
         command = new_command_id()
         events = [
@@ -255,7 +252,7 @@ class Writer:
             for number, data in enumerate(facts, version + 1)
         ]
         for task_id, _, _ in decided:
-            # What was decided on was folded from the ledger: with no snapshot to go on from, projecting would stop.
+            # The decision was made on a task folded from the ledger. Without its snapshot, projecting would stop.
             if task_id in self._live.lost and self._live.get(task_id) is None:
                 raise self._live.loss_of(task_id)
         versions = dict(guards) | {task_id: version for task_id, version, _ in decided}
@@ -278,7 +275,7 @@ class Writer:
 def reconcile_all(
     states: Mapping[str, tuple[Task | None, int]], desired: Mapping[str, WishedTask | None]
 ) -> tuple[Decided, ...]:
-    """The events that lead each task from its present state to its desired state, parents first and removals last; none is left out."""
+    """The events that lead each task from its present to its desired state, parents first and removals last."""
     facts = ((task_id, reconcile(states[task_id][0], desired[task_id])) for task_id in _parents_first(desired))
     return tuple((task_id, states[task_id][1], events) for task_id, events in facts if events)
 
@@ -288,7 +285,7 @@ def _appended(positions: Sequence[Position]) -> str:
 
 
 def _after(state: Task | None, events: Sequence[NewEvent], positions: Sequence[Position]) -> Task:
-    """The task right after its own events, whatever others did since; as it was before, where they removed it."""
+    """The task right after these events, whatever others did since. If the events removed it, the task before that."""
     task = copy(state)
     for event, position in zip(events, positions, strict=True):
         last = task
@@ -299,7 +296,7 @@ def _after(state: Task | None, events: Sequence[NewEvent], positions: Sequence[P
 
 
 def _parents_first(desired: Mapping[str, WishedTask | None]) -> list[str]:
-    """The tasks in their order, but that a parent comes before its children, and removals come last."""
+    """The tasks in their order, except that parents come before their children, and removals come last."""
     ordered: dict[str, None] = {}
     for task_id, wanted in desired.items():
         above: list[str] = []
