@@ -86,8 +86,9 @@ def _password(backend: Backend) -> list[Check]:
 
 
 def _disk(backend: Backend, connection: Connection, persistence: dict[str, Any]) -> list[Check]:
-    """The server's report on its writes. For the town's own server also the room on its disk, and an end for lack of
-    room.
+    """The server's report on its writes.
+
+    For the town's own server also the room on its disk, and an end for lack of room.
     """
     failed = [
         name for name in ("aof_last_write_status", "aof_last_bgrewrite_status") if persistence.get(name, "ok") != "ok"

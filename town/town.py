@@ -1,5 +1,6 @@
-"""Town: the door for programs. It has every verb and every question about the present board; the other rooms are its
-attributes.
+"""Town: the door for programs.
+
+It has every verb and every question about the present board; the other rooms are its attributes.
 
     with Town.open(actor="alice") as town:
         task = town.create("Implement user authentication", agent="worker-1").task
@@ -136,8 +137,9 @@ class Town(Verbs, Reader):
         return Board() if upto == BEGINNING else replay(self.backend.store, upto=upto)
 
     def wait(self, task_ids: Iterable[str], *, timeout_seconds: float | None = None) -> Waited:
-        """Return once all these tasks are finished or removed, or at the timeout. TaskNotFoundError. The name of an
-        agent, if no task has that name, stands for the agent's open tasks.
+        """Return once all these tasks are finished or removed, or at the timeout. TaskNotFoundError.
+
+        The name of an agent, if no task has that name, stands for the agent's open tasks.
         """
         position = self.upkeep.catch_up()
         ids = dict.fromkeys(task_id for task_id in task_ids for task_id in self._tasks_called(task_id))
@@ -191,9 +193,10 @@ class Town(Verbs, Reader):
 
     @contextmanager
     def migration(self, from_url: str | None = None) -> Iterator[Migration]:
-        """Takes the town's tasks from before the ledger into it: look, then run. Reads them from the town's server, or
-        from the one at `from_url`, which it does not change. If Tinytown's settings name that one too, their password
-        is used. MigrationSourceError, StoreUnavailableError.
+        """Takes the town's tasks from before the ledger into it: look, then run.
+
+        Reads them from the town's server, or from the one at `from_url`, which it does not change. If Tinytown's
+        settings name that one too, their password is used. MigrationSourceError, StoreUnavailableError.
         """
         from town.folder.tinytown_places import password_of
         from town.migration.migration import Migration

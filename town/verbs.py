@@ -56,8 +56,9 @@ class Verbs:
         alias: str | None = None,
         reason: str | None = None,
     ) -> Receipt:
-        """Create a task, pending, or assigned if `agent` is given. An alias makes it idempotent: a second call appends
-        nothing.
+        """Create a task, pending, or assigned if `agent` is given.
+
+        An alias makes it idempotent: a second call appends nothing.
         """
         new_id = new_task_id()
         name = None if alias is None else check_name(alias, "alias")
@@ -114,9 +115,11 @@ class Verbs:
         reason: str | None = None,
         expected_version: int | None = None,
     ) -> Receipt:
-        """Complete the task. A pending task needs `agent`. TaskHasOpenChildrenError, unless one of these options is
-        set. `with_children` also completes all open tasks below it, in the same append. Those without an agent are
-        completed for `agent`, else for the task's own agent. `is_forced` leaves them open.
+        """Complete the task. A pending task needs `agent`.
+
+        TaskHasOpenChildrenError, unless one of these options is set. `with_children` also completes all open tasks
+        below it, in the same append. Those without an agent are completed for `agent`, else for the task's own agent.
+        `is_forced` leaves them open.
         """
 
         def commands() -> list[Command]:

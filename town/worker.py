@@ -1,6 +1,7 @@
-"""The projector worker: follows one town in batches until a stop. A lease keeps several workers from doing the same
-work twice; the others stand by and take over when its holder ends. If the server goes away, the worker waits and does
-not start it: `tt stop` means stop.
+"""The projector worker: follows one town in batches until a stop.
+
+A lease keeps several workers from doing the same work twice; the others stand by and take over when its holder ends. If
+the server goes away, the worker waits and does not start it: `tt stop` means stop.
 """
 
 from __future__ import annotations
@@ -78,8 +79,9 @@ class Worker:
         """What stopped it, if it was damage."""
 
     def run(self, *, once: bool = False) -> None:
-        """Project until `stop` is set; with `once`, until all events are projected. Returns at damage too, and keeps it
-        in `damage`.
+        """Project until `stop` is set; with `once`, until all events are projected.
+
+        Returns at damage too, and keeps it in `damage`.
         """
         is_first = True
         while not self._stop.is_set():

@@ -1,5 +1,7 @@
-"""The write side: read a task, decide, append, project. If another writer was first, it starts again. It decides on the
-snapshot, which is as good as the ledger after a catch-up: if it is stale, the append's guard fails.
+"""The write side: read a task, decide, append, project.
+
+If another writer was first, it starts again. It decides on the snapshot, which is as good as the ledger after a
+catch-up: if it is stale, the append's guard fails.
 """
 
 from __future__ import annotations
@@ -49,8 +51,9 @@ Decided = tuple[str, int, Sequence[Event]]
 
 
 class Receipt(Struct, frozen=True):
-    """The result of a command: the task after it (before it, if removed), and the positions of its events. No
-    positions: the state was reached already, and nothing was appended.
+    """The result of a command: the task after it (before it, if removed), and the positions of its events.
+
+    No positions: the state was reached already, and nothing was appended.
     """
 
     task: Task
@@ -102,10 +105,11 @@ class Writer:
         reason: str | None = None,
         expected_version: int | None = None,
     ) -> Receipt:
-        """Carry out a command. If another writer was first, read and decide again. `wanted` is what the command will
-        read. `make_command` is called anew at each attempt, after catching up. WrongExpectedVersionError if the
-        command's own task is not at `expected_version`; a changed parent does not raise it. OvertakenError after
-        DECIDE_ATTEMPTS_MAX attempts.
+        """Carry out a command.
+
+        If another writer was first, read and decide again. `wanted` is what the command will read. `make_command` is
+        called anew at each attempt, after catching up. WrongExpectedVersionError if the command's own task is not at
+        `expected_version`; a changed parent does not raise it. OvertakenError after DECIDE_ATTEMPTS_MAX attempts.
         """
         checked_reason = None if reason is None else check_text(reason, "reason")
 
@@ -132,8 +136,9 @@ class Writer:
         reason: str | None = None,
         expected_version: int | None = None,
     ) -> Receipt:
-        """Carry out commands, each on its own task, in one append, all or none. The receipt is the last one's.
-        `expected_version` is that of the last task. Attempts are as for `execute`.
+        """Carry out commands, each on its own task, in one append, all or none.
+
+        The receipt is the last one's. `expected_version` is that of the last task. Attempts are as for `execute`.
         """
         checked_reason = None if reason is None else check_text(reason, "reason")
 
@@ -221,8 +226,9 @@ class Writer:
         raise AssertionError("the last attempt returns or raises")
 
     def _decide(self, state: Task | None, command: Command, relied_on: Mapping[str, int]) -> list[Event]:
-        """As `decide`. A refusal holds only if everything it relied on is still at the version read; otherwise
-        _StaleError.
+        """As `decide`.
+
+        A refusal holds only if everything it relied on is still at the version read; otherwise _StaleError.
         """
         try:
             return decide(state, command)
@@ -242,8 +248,9 @@ class Writer:
         reason: str | None = None,
         backdate_ms: int | None = None,
     ) -> tuple[list[NewEvent], list[Position]]:
-        """Append the decided events, all or none, and project them. _StaleError: nothing was written. If only
-        projecting fails, the error says that the events are in the ledger.
+        """Append the decided events, all or none, and project them. _StaleError: nothing was written.
+
+        If only projecting fails, the error says that the events are in the ledger.
         """
         command = new_command_id()
         events = [

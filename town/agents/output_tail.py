@@ -1,5 +1,6 @@
-"""What memory keeps of a program's output: its last line and its last bytes. Both are bounded, whatever the program
-prints.
+"""What memory keeps of a program's output: its last line and its last bytes.
+
+Both are bounded, whatever the program prints.
 """
 
 from __future__ import annotations

@@ -40,6 +40,7 @@ class EndReason(StrEnum):
 
 class Ended(Struct, frozen=True):
     """How a program ended: its exit status (below 0: the signal), the end of its output, why it was asked to end.
+
     `was_killed` is true if it did not end in time.
     """
 

@@ -121,8 +121,9 @@ class Run:
         self._begun_at = time.monotonic()
 
     def work(self, lifeline: Lifeline) -> RunReport:
-        """Run the program and record the outcome. ProgramNotStartedError: the task has failed. RunUnfinishedError: only
-        the log has the outcome.
+        """Run the program and record the outcome.
+
+        ProgramNotStartedError: the task has failed. RunUnfinishedError: only the log has the outcome.
         """
         try:
             self._heartbeat.keep_up(self._is_ours)
@@ -160,8 +161,9 @@ class Run:
             return follow_program(process, given=description.encode(), log=self._log, ending=ending, lifeline=lifeline)
 
     def _environment(self) -> Mapping[str, str]:
-        """The program's environment. A value that does not apply is empty, so that the value of an outer run never
-        shows through.
+        """The program's environment.
+
+        A value that does not apply is empty, so that the value of an outer run never shows through.
         """
         return os.environ | {
             "TT_TASK": self._task.id,
@@ -240,8 +242,9 @@ class Run:
         return self._tell(RunOutcome.REQUEUED, why)
 
     def _tell_overtaken(self, town: Workplace, ended: RecordedEvent) -> RunReport:
-        """What somebody else did with the task. What the agent itself recorded while the program ran counts as the
-        run's own outcome.
+        """What somebody else did with the task.
+
+        What the agent itself recorded while the program ran counts as the run's own outcome.
         """
         # If it was removed, report it as it was before.
         with contextlib.suppress(TaskNotFoundError):

@@ -25,8 +25,9 @@ _SUFFIX: Final = ".log"
 
 
 class RunLog:
-    """The log at `.tt/logs/<task>-<run>.log` of the town in `folder`. Of what comes after LOG_BYTES_MAX it keeps only
-    the end.
+    """The log at `.tt/logs/<task>-<run>.log` of the town in `folder`.
+
+    Of what comes after LOG_BYTES_MAX it keeps only the end.
     """
 
     def __init__(self, folder: Path, *, task_id: str, run: str) -> None:
@@ -85,8 +86,9 @@ class RunLog:
 
 
 def _remove_oldest(logs: int, *, kept_max: int) -> None:
-    """Remove logs from the open folder, oldest first, until `kept_max` are left. Another runner may do the same at
-    once.
+    """Remove logs from the open folder, oldest first, until `kept_max` are left.
+
+    Another runner may do the same at once.
     """
     with os.scandir(logs) as entries:
         found = [entry for entry in entries if entry.name.endswith(_SUFFIX)]

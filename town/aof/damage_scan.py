@@ -56,8 +56,9 @@ class WholeCommand(NamedTuple):
 
 
 def scan(descriptor: int, name: str) -> Iterator[WholeCommand | Damage]:
-    """The intact commands that a server may run, and what lies between them. Damage is one piece up to the next
-    command.
+    """The intact commands that a server may run, and what lies between them.
+
+    Damage is one piece up to the next command.
     """
     pending: Damage | None = None
     at, size = 0, os.fstat(descriptor).st_size
@@ -124,9 +125,10 @@ def _told(descriptor: int, damage: Damage) -> Iterator[Damage | WholeCommand]:
 
 
 def _restore(content: bytes) -> Iterator[tuple[int, list[bytes]]]:
-    """The events in broken bytes whose key, number and text are intact, each in its place. Only the lengths and names
-    around them are broken. The text is intact if it decodes as an event. The check of the order shows whether the
-    number fits.
+    """The events in broken bytes whose key, number and text are intact, each in its place.
+
+    Only the lengths and names around them are broken. The text is intact if it decodes as an event. The check of the
+    order shows whether the number fits.
     """
     for found in _EVENT.finditer(content):
         key, place, payload = found["key"], found["position"], found["payload"]
@@ -145,8 +147,10 @@ def _restore(content: bytes) -> Iterator[tuple[int, list[bytes]]]:
 
 
 def _has_swallowed(arguments: list[bytes]) -> bool:
-    """Whether a command of the ledger holds line ends. An intact one never does: a wrong length made it swallow what
-    follows. Values of other programs may hold anything; a task's hash is one of Tinytown's.
+    """Whether a command of the ledger holds line ends.
+
+    An intact one never does: a wrong length made it swallow what follows. Values of other programs may hold anything; a
+    task's hash is one of Tinytown's.
     """
     if len(arguments) < 2 or not any(b"\r\n" in argument for argument in arguments):
         return False

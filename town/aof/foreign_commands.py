@@ -80,14 +80,16 @@ class LoadedCommands(Struct, frozen=True):
 
     @property
     def only_change_data(self) -> bool:
-        """Whether every byte that a server would load was read and only changes data. A server does not load an end
-        that is cut short.
+        """Whether every byte that a server would load was read and only changes data.
+
+        A server does not load an end that is cut short.
         """
         return not self.foreign_count and all(each.is_cut_short for each in self.unread)
 
 
 def foreign_commands(data: Path) -> LoadedCommands:
     """Read all that a server would load from the data folder `data` (a town's `.tt`). Runs nothing, changes nothing.
+
     Reports damaged files, missing files and links as unread. FolderRefusedError if the system refuses.
     """
     foreign: list[ForeignCommand] = []

@@ -166,9 +166,11 @@ class AofFolder:
 
 
 class CommandReader:
-    """The commands in an append-only file in order, from `start` up to its end or to damage. It holds a bounded part of
-    the file at a time. After the last command, `damage` says why it stopped, None at the file's end, and `end` is the
-    offset behind the last intact command. `is_rdb` is known from the start: such a file is only recognised, not read.
+    """The commands in an append-only file in order, from `start` up to its end or to damage.
+
+    It holds a bounded part of the file at a time. After the last command, `damage` says why it stopped, None at the
+    file's end, and `end` is the offset behind the last intact command. `is_rdb` is known from the start: such a file is
+    only recognised, not read.
     """
 
     def __init__(self, descriptor: int, name: str, *, start: int = 0, upto: int | None = None) -> None:
@@ -197,6 +199,7 @@ class CommandReader:
 
     def _read_window(self, window: bytes, base: int) -> Iterator[AofCommand]:  # noqa: C901 - a call for each argument takes twice the time
         """The intact commands in `window`, which begins at `base`, up to one that is damaged or longer than the window:
+
         `_read_long` decides which.
         """
         find, get_count, get_length, length_window = window.find, _COUNTS.get, _LENGTHS.get, len(window)
@@ -282,8 +285,9 @@ class CommandReader:
         return _read(self._descriptor, at, max(min(_HEADER_BYTES_MAX, self.size - at), 0))
 
     def _refuse(self, begin: int, at: int, found: bytes, beginning: bytes, problem: str) -> AofCommand | None:
-        """Stop at the command at `begin`. It is cut short if the bytes `found` at `at`, up to the file's end, can be
-        the start of what belongs there.
+        """Stop at the command at `begin`.
+
+        It is cut short if the bytes `found` at `at`, up to the file's end, can be the start of what belongs there.
         """
         is_at_end = at + len(found) >= self.size and len(found) < _HEADER_BYTES_MAX
         is_cut_short = is_at_end and re.fullmatch(beginning, found) is not None

@@ -99,8 +99,9 @@ class Salvage(Struct, frozen=True):
 
     @property
     def is_end_known(self) -> bool:
-        """Whether an event follows every damage that may have held one. Without it, nothing shows what the ledger's end
-        lost.
+        """Whether an event follows every damage that may have held one.
+
+        Without it, nothing shows what the ledger's end lost.
         """
         index = {each.file.name: number for number, each in enumerate(self.files)}
         last = max(self.events, default=(-1, 0, 0))
@@ -125,8 +126,9 @@ class FoundEvent(NamedTuple):
 
 
 def salvage(folder: AofFolder, *, refused: str | None = None) -> Salvage:
-    """Read all files of a town's server as far as possible. FileDamagedError if one is a link or not a file. It takes a
-    file in the server's binary format as intact; `refused` has the server's message if it does not load one.
+    """Read all files of a town's server as far as possible. FileDamagedError if one is a link or not a file.
+
+    It takes a file in the server's binary format as intact; `refused` has the server's message if it does not load one.
     """
     files, manifest_problem = _files(folder)
     finder = _Finder(refused)
@@ -337,8 +339,10 @@ class _Finder:
             self._deleted += [self._ledgers.pop(key) for key in deleted if key in self._ledgers]
 
     def _with_right_key(self, notes: _Notes, command: WholeCommand, position: Position) -> tuple[WholeCommand, bytes]:
-        """The command that appends an event, and its ledger's key. A damaged key is corrected if the event continues
-        that ledger. Otherwise a single altered character would turn an intact event into the only one of another town.
+        """The command that appends an event, and its ledger's key.
+
+        A damaged key is corrected if the event continues that ledger. Otherwise a single altered character would turn
+        an intact event into the only one of another town.
         """
         key = command.arguments[1]
         if (notes.database, key) in self._ledgers or position.seq == 1 or command.is_restored:

@@ -22,6 +22,7 @@ def trusts_everything() -> bool:
 
 def refuse_other_than_ours(path: Path, status: os.stat_result) -> None:
     """NotOursError for links, pipes, devices, hard links, files of other users, and folders that others may write.
+
     `status` is that of the path itself, not of a link's target. TT_TRUST allows files of other users, and nothing else.
     """
     mode = status.st_mode
@@ -41,8 +42,9 @@ def refuse_other_than_ours(path: Path, status: os.stat_result) -> None:
 
 
 def open_plain(name: str | Path, flags: int, *, path: Path, folder: int | None = None, mode: int = 0o600) -> int:
-    """A descriptor of this user's plain file `name` in the open `folder`; `path` names it in errors. O_CREAT makes it
-    with `mode`, for this user alone. FileNotFoundError, NotOursError, FolderRefusedError.
+    """A descriptor of this user's plain file `name` in the open `folder`; `path` names it in errors.
+
+    O_CREAT makes it with `mode`, for this user alone. FileNotFoundError, NotOursError, FolderRefusedError.
     """
     try:
         descriptor = os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, mode, dir_fd=folder)

@@ -20,8 +20,9 @@ class Undo:
         self._steps: list[tuple[Path, Callable[[], object]]] = []
 
     def add(self, path: Path, step: Callable[[], object]) -> None:
-        """Register `step`, which takes back what is about to be made at `path`. It may raise OSError or an error of
-        ours.
+        """Register `step`, which takes back what is about to be made at `path`.
+
+        It may raise OSError or an error of ours.
         """
         self._steps.append((path, step))
 

@@ -55,9 +55,10 @@ def parse_toml(path: Path, content: bytes) -> dict[str, object]:
 
 
 def _read_plain(content: bytes) -> dict[str, object] | None:
-    """The tables of a file of plain lines, as `tomllib` reads them. None if a line is not plain, or a name comes twice.
-    Plain lines are empty lines, comments on their own line, `[table]`, and `key = value` with a string without escapes,
-    true or false.
+    """The tables of a file of plain lines, as `tomllib` reads them.
+
+    None if a line is not plain, or a name comes twice. Plain lines are empty lines, comments on their own line,
+    `[table]`, and `key = value` with a string without escapes, true or false.
     """
     if not content.isascii() or not content.replace(b"\n", b" ").decode().isprintable():
         return None

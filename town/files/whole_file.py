@@ -16,8 +16,9 @@ _TEMPORARY_SUFFIX: Final = ".new"
 
 
 def write_by_rename(path: Path, content: bytes, *, like: os.stat_result | None = None, mode: int = SHARED_MODE) -> None:
-    """Write a file with the permissions and, if possible, the owner of `like`. A crash leaves the old file or the new
-    one. Without `like` it gets `mode`, less the umask.
+    """Write a file with the permissions and, if possible, the owner of `like`.
+
+    A crash leaves the old file or the new one. Without `like` it gets `mode`, less the umask.
     """
     with _written_beside(path, content, like, mode) as written:
         written.replace(path)
@@ -43,8 +44,9 @@ def make_by_link(path: Path, content: bytes, *, mode: int = SHARED_MODE) -> None
 
 @contextlib.contextmanager
 def _written_beside(path: Path, content: bytes, like: os.stat_result | None, mode: int) -> Iterator[Path]:
-    """A new file with the content, on disk, next to its final place; removed from there afterwards. Its name cannot be
-    guessed, so nobody can put a link there to redirect the write.
+    """A new file with the content, on disk, next to its final place; removed from there afterwards.
+
+    Its name cannot be guessed, so nobody can put a link there to redirect the write.
     """
     temporary = path.with_name(f"{path.name}.{os.urandom(8).hex()}{_TEMPORARY_SUFFIX}")
     descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, mode)

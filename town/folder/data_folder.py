@@ -39,8 +39,9 @@ class DataSize(Struct, frozen=True):
 
 
 class DataFolder:
-    """The `.tt` of the town in `folder`. NotOursError if it, or anything opened in it, is not a plain file or folder of
-    this user's.
+    """The `.tt` of the town in `folder`.
+
+    NotOursError if it, or anything opened in it, is not a plain file or folder of this user's.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -81,14 +82,16 @@ class DataFolder:
 
     def open_file(self, name: str, flags: int) -> int:
         """A descriptor of a plain file of this user's in the folder; O_CREAT makes it, for this user alone.
+
         FileNotFoundError if the file or the folder is missing.
         """
         with self.opened() as folder:
             return open_plain(name, flags, path=self.path / name, folder=folder)
 
     def make(self) -> None:
-        """Make the folder if there is none, marked as made here. FolderRefusedError: nothing was made. If several
-        processes try at once, one of them makes it. It appears whole or not at all.
+        """Make the folder if there is none, marked as made here. FolderRefusedError: nothing was made.
+
+        If several processes try at once, one of them makes it. It appears whole or not at all.
         """
         if self.exists() and not self.is_empty():
             return

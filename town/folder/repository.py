@@ -83,8 +83,9 @@ def find_repository(start: Path) -> Repository | None:
 
 
 def unbelieved_git_folder(repository: Repository) -> Path | None:
-    """The git folder that an untrusted `.git` leads to; None if it does not lead to one of this user's. Git itself may
-    follow it all the same, as in a worktree that was moved, so its index has to be checked.
+    """The git folder that an untrusted `.git` leads to; None if it does not lead to one of this user's.
+
+    Git itself may follow it all the same, as in a worktree that was moved, so its index has to be checked.
     """
     place = repository.root / _DOT_GIT
     try:
@@ -157,8 +158,9 @@ def _follow(root: Path) -> Repository:
 
 
 def _common_folder(git_folder: Path) -> Path | None:
-    """The folder that all work trees share, if this is the git folder of a linked worktree. UnreadableError if parts
-    are missing.
+    """The folder that all work trees share, if this is the git folder of a linked worktree.
+
+    UnreadableError if parts are missing.
     """
     repository = git_folder.parent.parent
     is_of_worktree = git_folder.parent.name == "worktrees"
@@ -296,6 +298,7 @@ def _is_own(found: os.stat_result) -> bool:
 
 def _read_config(git_folder: Path) -> dict[str, str]:
     """The settings of `[core]` and `[extensions]`, by names in lower case; the last value wins. UnreadableError.
+
     Included files are not read.
     """
     values = _parse_config(git_folder / "config")

@@ -25,8 +25,9 @@ _OPEN: Final = "can be written by everybody"
 
 
 class FoundFolder(Struct, frozen=True):
-    """A town's folder, and why it is that one, if a linked worktree leaves a choice. `remark` has further words for the
-    user. `is_shared` means that a worktree uses the town of its repository.
+    """A town's folder, and why it is that one, if a linked worktree leaves a choice.
+
+    `remark` has further words for the user. `is_shared` means that a worktree uses the town of its repository.
     """
 
     folder: Path
@@ -42,6 +43,7 @@ def find_folder(start: Path) -> Path:
 
 def find(start: Path) -> FoundFolder:
     """The town for `start`: in a linked git worktree that of the main checkout, else the nearest folder upwards.
+
     TownNotFoundError; NotOursError if `start` itself is not this user's own.
     """
     start = absolute(start)
@@ -124,8 +126,9 @@ def _shared_folder(folder: Path, repository: Repository) -> FoundFolder:
 
 
 def _same_place(repository: Repository, start: Path) -> Path | None:
-    """The place of `start` in the main checkout. None without a checkout, or if a link there leads out of it to other
-    towns.
+    """The place of `start` in the main checkout.
+
+    None without a checkout, or if a link there leads out of it to other towns.
     """
     if repository.main_root is None:
         return None
@@ -140,8 +143,9 @@ def _is_town_of_its_own(folder: Path | None) -> bool:
 
 
 def _why_not_ours(folder: Path) -> str | None:
-    """Why a `tinytown.toml` in the folder may be somebody else's; None if it is this user's. A missing folder belongs
-    to nobody.
+    """Why a `tinytown.toml` in the folder may be somebody else's; None if it is this user's.
+
+    A missing folder belongs to nobody.
     """
     try:
         status = folder.stat()

@@ -52,8 +52,9 @@ class TownSettings(Struct, frozen=True):
 
 
 class Settings(Struct, frozen=True):
-    """The settings in `tinytown.toml`. Other keys are Tinytown's and stay as they are. `name` is the name in our keys;
-    `old_name` is the one in Tinytown's keys, if it differs.
+    """The settings in `tinytown.toml`. Other keys are Tinytown's and stay as they are.
+
+    `name` is the name in our keys; `old_name` is the one in Tinytown's keys, if it differs.
     """
 
     name: str
@@ -106,6 +107,7 @@ def absolute(path: Path) -> Path:
 
 def read_settings(folder: Path, *, ledger_name: str | None = None) -> Settings:
     """The settings in the town's `tinytown.toml`. NotOursError if it is a link or belongs to another user.
+
     `ledger_name` is used if Tinytown's name cannot be in keys and the file has no other one. SettingsError;
     UnfitNameError without a usable name.
     """
@@ -158,8 +160,9 @@ def name_ledger(folder: Path, name: str) -> None:
 
 
 def settings_to_be(folder: Path, *, name: str | None = None, url: str | None = None) -> Settings:
-    """The settings of the town in `folder`, or those it would get. Nothing is written. TownExistsError if it is a town
-    of another name; SettingsError if its server is at another URL.
+    """The settings of the town in `folder`, or those it would get. Nothing is written.
+
+    TownExistsError if it is a town of another name; SettingsError if its server is at another URL.
     """
     if is_town(folder):
         settings = read_settings(folder, ledger_name=None if name is None else check_town_name(name))
@@ -175,8 +178,9 @@ def settings_to_be(folder: Path, *, name: str | None = None, url: str | None = N
 
 
 def write_new_settings(folder: Path, settings: Settings) -> None:
-    """Write the `tinytown.toml` that makes the folder a town. FolderRefusedError, also if there is one; it stays as it
-    is.
+    """Write the `tinytown.toml` that makes the folder a town.
+
+    FolderRefusedError, also if there is one; it stays as it is.
     """
     table: dict[str, object] = {"name": settings.name}
     if settings.redis.url is not None:

@@ -90,8 +90,9 @@ class OldPlace(Struct, frozen=True):
 
 
 def find_old_places(folder: Path) -> list[OldPlace]:
-    """The places of Tinytown's tasks, by the settings and files of the town in `folder`. Empty if the town is not
-    Tinytown's.
+    """The places of Tinytown's tasks, by the settings and files of the town in `folder`.
+
+    Empty if the town is not Tinytown's.
 
     SettingsError, FolderRefusedError.
     """

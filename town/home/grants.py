@@ -23,8 +23,9 @@ TRUSTED_FOLDER: Final = "trusted"
 
 
 class Grant(Struct, frozen=True, kw_only=True):
-    """One thing that a folder may lead to. `kind` is connection, source, data or own_town; `what` is the full
-    description.
+    """One thing that a folder may lead to.
+
+    `kind` is connection, source, data or own_town; `what` is the full description.
     """
 
     kind: str
@@ -75,8 +76,9 @@ def is_granted(grant: Grant) -> bool:
 
 
 def allow(grant: Grant, folder: Path) -> None:
-    """Allow it from now on, for the town in `folder`. FolderRefusedError if `~/.tt` cannot be written. With TT_TRUST no
-    grant is needed, so a read-only home does not matter.
+    """Allow it from now on, for the town in `folder`. FolderRefusedError if `~/.tt` cannot be written.
+
+    With TT_TRUST no grant is needed, so a read-only home does not matter.
     """
     path = grant.path
     record = _Record(grant.kind, _text(folder), datetime.now(UTC).isoformat(timespec="seconds"))

@@ -1,5 +1,6 @@
-"""Passwords of servers: kept in `~/.tt/passwords.toml`, readable by this user only, and never in a town's file. A URL
-in a town's file names the server and the user; the password is added when the connection opens.
+"""Passwords of servers: kept in `~/.tt/passwords.toml`, readable by this user only, and never in a town's file.
+
+A URL in a town's file names the server and the user; the password is added when the connection opens.
 """
 
 from __future__ import annotations
@@ -27,8 +28,9 @@ class _Passwords(Struct, frozen=True):
 
 
 def split_password(url: str) -> tuple[str, str | None]:
-    """The URL without its password, and the password. The unchanged URL and None if it has no password or cannot be
-    parsed.
+    """The URL without its password, and the password.
+
+    The unchanged URL and None if it has no password or cannot be parsed.
     """
     place = _password_place(url)
     if place is None:
@@ -39,8 +41,9 @@ def split_password(url: str) -> tuple[str, str | None]:
 
 
 def keep_password(url: str, password: str, undo: Undo) -> None:
-    """Remember the password of the server and user in `url`, in place of the previous one. InvalidValueError if `url`
-    has none, SettingsError, FolderRefusedError: nothing was written.
+    """Remember the password of the server and user in `url`, in place of the previous one.
+
+    InvalidValueError if `url` has none, SettingsError, FolderRefusedError: nothing was written.
     """
     server = _server(url)
     if server is None:
@@ -85,8 +88,10 @@ def shown_url(url: str) -> str:
 
 
 def asked_url(url: str) -> str | None:
-    """The URL as `tt` shows it to a user who has to allow it: all but the password. None if the password cannot be told
-    from the rest. Its options are known and not secret (`connection.refuse_unfit_url`).
+    """The URL as `tt` shows it to a user who has to allow it: all but the password.
+
+    None if the password cannot be told from the rest. Its options are known and not secret
+    (`connection.refuse_unfit_url`).
     """
     shown = shown_url(url)
     if shown == UNKNOWN_URL:

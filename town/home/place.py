@@ -31,8 +31,10 @@ _NO_HOME: Final = Path("/nonexistent")
 
 
 def home_path(name: str) -> Path:
-    """The path of a file of the user's own; it need not exist. NotOursError if the folder belongs to another user, or
-    if others may write there: they would choose what this user runs and trusts.
+    """The path of a file of the user's own; it need not exist.
+
+    NotOursError if the folder belongs to another user, or if others may write there: they would choose what this user
+    runs and trusts.
     """
     try:
         home = Path.home()

@@ -74,8 +74,10 @@ class _Issue(Struct, frozen=True):
 
 class BeadsExport(Struct, frozen=True):
     """`desired` has the task for each issue by task id, None for a removed one; `left_out` the parent links that were
-    left out. The ids are those that new tasks for the issues would get; `aliases` has the issue of each. `skipped`
-    counts the lines of each other kind. Labels with blanks around them are trimmed, empty ones dropped.
+    left out.
+
+    The ids are those that new tasks for the issues would get; `aliases` has the issue of each. `skipped` counts the
+    lines of each other kind. Labels with blanks around them are trimmed, empty ones dropped.
     """
 
     desired: dict[str, WishedTask | None]
@@ -141,8 +143,10 @@ def read_beads(path: Path, *, town: str, actor: str) -> BeadsExport:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """The lines that are not blank, with their numbers. Of an oversized line only a beginning, which is oversized too.
-    ImportRefusedError if the file has too many lines or bytes; FolderRefusedError.
+    """The lines that are not blank, with their numbers.
+
+    Of an oversized line only a beginning, which is oversized too. ImportRefusedError if the file has too many lines or
+    bytes; FolderRefusedError.
     """
     with refuse_os_errors(path), open_regular(path) as file:
         size = os.fstat(file.fileno()).st_size

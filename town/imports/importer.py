@@ -19,6 +19,7 @@ from town.writer import Writer
 
 class ImportReceipt(Struct, frozen=True):
     """The result of an import: its tasks by what happened to them, its events, and the parent links it left out.
+
     `skipped` counts the lines of each kind other than issues.
     """
 
@@ -46,9 +47,10 @@ class Importer:
     def beads(
         self, path: Path | str, *, prune: bool = False, allow_empty: bool = False, backdate: datetime | None = None
     ) -> ImportReceipt:
-        """Bring the town to the state of an export of the Beads tracker, in one append. Repeating it appends nothing.
-        `prune` removes tasks with an alias that the file no longer has. With a file without issues it is refused,
-        unless `allow_empty` is set. `backdate` is recorded as the events' time.
+        """Bring the town to the state of an export of the Beads tracker, in one append.
+
+        Repeating it appends nothing. `prune` removes tasks with an alias that the file no longer has. With a file
+        without issues it is refused, unless `allow_empty` is set. `backdate` is recorded as the events' time.
         ImportRefusedError, BackdateRefusedError: nothing was written.
         """
         if backdate is not None and backdate > datetime.now(UTC):

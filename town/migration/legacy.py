@@ -82,8 +82,9 @@ class Legacy:
         return old.id if old is not None and old.kind is KeyKind.TASK else None
 
     def _scan(self) -> Iterator[list[bytes]]:
-        """The keys in batches of 1 to LEGACY_KEYS_COUNT, each once. Collected first, because the caller may delete
-        them.
+        """The keys in batches of 1 to LEGACY_KEYS_COUNT, each once.
+
+        Collected first, because the caller may delete them.
         """
         with redis_errors(self._where):
             found = self._client.scan_iter(match=f"{self._keys.legacy('')}*", count=LEGACY_KEYS_COUNT)

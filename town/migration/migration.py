@@ -1,6 +1,7 @@
-"""Migration: turns a town's tasks from before the ledger into events, from which all that readers see is folded. It
-reads the records twice. The first pass keeps a little of each task: enough to order them all, and to say what there is
-to do. The second reads them again, batch by batch, so that memory does not grow with what is in them:
+"""Migration: turns a town's tasks from before the ledger into events, from which all that readers see is folded.
+
+It reads the records twice. The first pass keeps a little of each task: enough to order them all, and to say what there
+is to do. The second reads them again, batch by batch, so that memory does not grow with what is in them:
 
     1  a record in the place of the task's future snapshot is copied under `tt:<town>:legacy:…`, in its present state,
     even if an earlier copy differs
@@ -71,7 +72,9 @@ class _Read(NamedTuple):
 
 class _Batch(NamedTuple):
     """The tasks of `part` that the ledger did not have when they were read: their events, and the keys to set aside
-    once these are projected. `in_our_place` are the tasks with something in the place of their future snapshot.
+    once these are projected.
+
+    `in_our_place` are the tasks with something in the place of their future snapshot.
     """
 
     part: Sequence[SurveyedTask]
@@ -130,8 +133,10 @@ class Migration:
     def run(
         self, *, progress: MigrationProgress | None = None, on_wait: Callable[[], None] | None = None
     ) -> MigrationReport:
-        """Adopt what `look` found. If another migration is running, call `on_wait` and wait for it. LedgerError if
-        something is in the way: what was adopted until then stays, and the next migration goes on.
+        """Adopt what `look` found.
+
+        If another migration is running, call `on_wait` and wait for it. LedgerError if something is in the way: what
+        was adopted until then stays, and the next migration goes on.
         """
         started = time.monotonic()
         if self._wait_for_turn(on_wait):

@@ -1,5 +1,6 @@
-"""Reads what Tinytown left in a server: its keys and their records, in batches. Writes nothing. For what cannot be a
-record it returns the reason in words, so that only this room looks at types and bytes.
+"""Reads what Tinytown left in a server: its keys and their records, in batches. Writes nothing.
+
+For what cannot be a record it returns the reason in words, so that only this room looks at types and bytes.
 """
 
 from __future__ import annotations
@@ -122,8 +123,9 @@ def _record(key: str, content: bytes | list[bytes]) -> OldRecord | str:
 
 
 def has_old_tasks(backend: Backend, *, calls_max: int = 1) -> bool:
-    """Whether a town without events has tasks from before the ledger, as far as `calls_max` calls can find. Source:
-    SCAN.
+    """Whether a town without events has tasks from before the ledger, as far as `calls_max` calls can find.
+
+    Source: SCAN.
     """
     if backend.store.end() != BEGINNING:
         return False

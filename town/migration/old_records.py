@@ -83,9 +83,10 @@ class OldKeys:
         self._backlogs = {f"tt:{town}:backlog": Form.TOWN, BARE_BACKLOG: Form.BARE}
 
     def kind_of(self, key: str) -> OldKey | None:
-        """What `key` is by its name; None if it is neither, or another town's. A key without a town has a UUID at its
-        end, or it is not ours: `tt:task:backlog` belongs to a town, and is not a task. A key among the town's own tasks
-        counts even without a UUID, because our snapshots have the same place.
+        """What `key` is by its name; None if it is neither, or another town's.
+
+        A key without a town has a UUID at its end, or it is not ours: `tt:task:backlog` belongs to a town, and is not a
+        task. A key among the town's own tasks counts even without a UUID, because our snapshots have the same place.
         """
         for prefix, kind, form in self._prefixes:
             if key.startswith(prefix):
@@ -109,10 +110,11 @@ class OldKeys:
 
 
 class OldTask(Struct, frozen=True, kw_only=True, gc=False):
-    """What a record says about a task. Times are milliseconds since 1970 UTC, `assigned_to` is the agent's UUID or
-    name. `alias` comes from the first tag `plan:<alias>`; that tag is `alias_tag` and not among `tags`. `alias_tag` is
-    None if it is not a valid tag. `irregularities` says in words what is wrong for a task of Tinytown's, or did not
-    fit.
+    """What a record says about a task.
+
+    Times are milliseconds since 1970 UTC, `assigned_to` is the agent's UUID or name. `alias` comes from the first tag
+    `plan:<alias>`; that tag is `alias_tag` and not among `tags`. `alias_tag` is None if it is not a valid tag.
+    `irregularities` says in words what is wrong for a task of Tinytown's, or did not fit.
     """
 
     id: str
@@ -214,8 +216,9 @@ def adopted(
 
 
 def _fields(record: OldRecord) -> Mapping[str, Any]:
-    """The record's fields by name. In a hash they are text: empty text means no value, except for the description; tags
-    are JSON.
+    """The record's fields by name.
+
+    In a hash they are text: empty text means no value, except for the description; tags are JSON.
     """
     if isinstance(record.value, dict):
         if "" not in record.value.values():

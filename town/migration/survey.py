@@ -1,6 +1,7 @@
-"""Survey: the first pass of a migration over a server. It finds what is there and what to do about it. Writes nothing.
-It keeps a little of each task: what orders it among the others, where its records are, its parent and its alias. What
-is already adopted does not change the order, and so the batches, of the rest.
+"""Survey: the first pass of a migration over a server. It finds what is there and what to do about it.
+
+Writes nothing. It keeps a little of each task: what orders it among the others, where its records are, its parent and
+its alias. What is already adopted does not change the order, and so the batches, of the rest.
 """
 
 from __future__ import annotations
@@ -112,8 +113,10 @@ _same: Final = lru_cache(maxsize=4_096)(lambda agent: agent)
 
 
 class Survey:
-    """The old tasks of one town, read by `reader`. `is_elsewhere` means that it reads another server. `old_name` is the
-    town's name in Tinytown's keys. `checkpoint` returns the position of the town's snapshots.
+    """The old tasks of one town, read by `reader`.
+
+    `is_elsewhere` means that it reads another server. `old_name` is the town's name in Tinytown's keys. `checkpoint`
+    returns the position of the town's snapshots.
     """
 
     def __init__(
@@ -346,8 +349,9 @@ class Survey:
                 self._note(circle[0], "it lies below itself, in a circle; it goes to the top")
 
     def _above(self, parents: Iterable[str]) -> dict[str, str]:
-        """Task -> parent, for tasks of the ledger above the old tasks. An old task that waited for its parent may close
-        a circle.
+        """Task -> parent, for tasks of the ledger above the old tasks.
+
+        An old task that waited for its parent may close a circle.
         """
         above: dict[str, str] = {}
         unseen = list(parents)
@@ -394,9 +398,11 @@ class Survey:
         return list(dict.fromkeys(named))
 
     def _ordered(self) -> list[SurveyedTask]:
-        """All tasks by age, then by id. Tasks of the backlog keep the backlog's order among themselves. A task of the
-        backlog counts as old as the oldest one at or behind its place. So the order of the rest stays the same after
-        the first tasks are adopted, and an interrupted migration goes on as if nothing had happened.
+        """All tasks by age, then by id.
+
+        Tasks of the backlog keep the backlog's order among themselves. A task of the backlog counts as old as the
+        oldest one at or behind its place. So the order of the rest stays the same after the first tasks are adopted,
+        and an interrupted migration goes on as if nothing had happened.
         """
         ranks: dict[str, tuple[int, int]] = {}
         oldest_ms: int | None = None
@@ -466,8 +472,9 @@ class Survey:
         return {task_id: alias for task_id, alias in aliases.items() if alias not in taken}
 
     def judge(self, known: Iterable[tuple[str, str]]) -> list[str]:
-        """For (task, key) of tasks that the ledger has: the keys that the tasks were adopted from. Reports the others
-        as skipped.
+        """For (task, key) of tasks that the ledger has: the keys that the tasks were adopted from.
+
+        Reports the others as skipped.
         """
         return [key for part in batches(known, ADOPTED_EVENTS_MAX) for key in self._judge(part)]
 

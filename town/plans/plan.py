@@ -72,8 +72,9 @@ BRING_BACK: Final = "give it another one or none, or bring that one back with `t
 
 
 class PlanFault(Struct, frozen=True):
-    """A fault in task number `task` (from 0; None: not in a task), in its `key`. `item` is the place of a tag. `{line}`
-    in `problem` stands for the line of the task number `other`.
+    """A fault in task number `task` (from 0; None: not in a task), in its `key`.
+
+    `item` is the place of a tag. `{line}` in `problem` stands for the line of the task number `other`.
     """
 
     problem: str
@@ -89,8 +90,10 @@ def is_uuid(name: str) -> bool:
 
 
 def read_plan(table: Mapping[str, Any], *, broken: frozenset[int] = frozenset()) -> tuple[Plan, list[PlanFault]]:
-    """The plan in parsed TOML, and all its faults. Without faults the plan is complete. The tasks in `broken` could be
-    parsed only in part, so missing keys there are no faults.
+    """The plan in parsed TOML, and all its faults.
+
+    Without faults the plan is complete. The tasks in `broken` could be parsed only in part, so missing keys there are
+    no faults.
     """
     reading = _Reading(broken)
     meta = reading.table(table, "meta")

@@ -96,8 +96,9 @@ class Planner:
         return receipt
 
     def push(self, file: PlanFile, *, is_pruning: bool = False, is_forced: bool = False) -> PushReceipt:
-        """Bring the town to the plan's state, in one append. PlanRefusedError, AppendTooLargeError: nothing was
-        written.
+        """Bring the town to the plan's state, in one append.
+
+        PlanRefusedError, AppendTooLargeError: nothing was written.
         """
         with no_garbage_collection():
             made, positions = self._writer.carry_out(
@@ -111,9 +112,10 @@ class Planner:
             return self._pulled(path)[1]
 
     def pull(self, path: Path, *, within: Path | None = None) -> PullReceipt:
-        """Write the town's state into the file, by rename. An up-to-date file is not touched. `within` is the folder
-        that a link must not lead out of, None if the user named the file.
-        PlanRefusedError, PlanOutsideError, FolderRefusedError, PlanChangedError: the file is as it was.
+        """Write the town's state into the file, by rename.
+
+        An up-to-date file is not touched. `within` is the folder that a link must not lead out of, None if the user
+        named the file. PlanRefusedError, PlanOutsideError, FolderRefusedError, PlanChangedError: the file is as it was.
         """
         for _ in range(PULL_ATTEMPTS_MAX):
             with no_garbage_collection():
@@ -374,8 +376,9 @@ def _parent_faults(plan: Plan, found: _Found, *, is_forced: bool, is_only_new: b
 def _lineages(
     decided: Iterable[Decided], above: Mapping[str, str], states: Mapping[str, tuple[Task | None, int]]
 ) -> dict[str, int]:
-    """The versions of all tasks above those that get a parent. They guard against two moves at once that close a
-    circle.
+    """The versions of all tasks above those that get a parent.
+
+    They guard against two moves at once that close a circle.
     """
     relied_on: dict[str, int] = {}
     for task_id, _, events in decided:

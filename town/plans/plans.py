@@ -1,5 +1,6 @@
-"""Plans: reads, pushes, pulls and compares the plan files of one town. Without a path the file is the town's
-`tasks.toml`.
+"""Plans: reads, pushes, pulls and compares the plan files of one town.
+
+Without a path the file is the town's `tasks.toml`.
 """
 
 from __future__ import annotations
@@ -35,19 +36,22 @@ class Plans:
     def push(
         self, path: Path | str | None = None, *, prune: bool = False, force: bool = False, dry_run: bool = False
     ) -> PushReceipt:
-        """Bring the town to a plan's state, in one append. Repeating it appends nothing. Without `force`, nothing that
-        happened in the town is taken back. `prune` removes tasks with an alias that the file no longer has. `dry_run`
-        writes nothing. PlanMissingError, PlanRefusedError: nothing was written.
+        """Bring the town to a plan's state, in one append.
+
+        Repeating it appends nothing. Without `force`, nothing that happened in the town is taken back. `prune` removes
+        tasks with an alias that the file no longer has. `dry_run` writes nothing. PlanMissingError, PlanRefusedError:
+        nothing was written.
         """
         file = self.read(path)
         act = self._planner.preview_push if dry_run else self._planner.push
         return act(file, is_pruning=prune, is_forced=force)
 
     def pull(self, path: Path | str | None = None) -> PullReceipt:
-        """Write the town's state into a plan's file. Its order, comments and other keys stay. Repeating it writes
-        nothing. Without a path it does not write through a link that leads out of the town's folder: the link may have
-        come with a clone.
-        PlanRefusedError, PlanOutsideError, FolderRefusedError, PlanChangedError: the file is as it was.
+        """Write the town's state into a plan's file. Its order, comments and other keys stay.
+
+        Repeating it writes nothing. Without a path it does not write through a link that leads out of the town's
+        folder: the link may have come with a clone. PlanRefusedError, PlanOutsideError, FolderRefusedError,
+        PlanChangedError: the file is as it was.
         """
         return self._planner.pull(self.path(path), within=self._folder if path is None else None)
 

@@ -19,8 +19,9 @@ class PlanChange(Struct, frozen=True):
 
 
 class PlanKept(Struct, frozen=True):
-    """A field of a task that a push leaves as it is in the town, although the file differs. The field `task` means that
-    the task itself stays removed, or that it stays because there are tasks below it.
+    """A field of a task that a push leaves as it is in the town, although the file differs.
+
+    The field `task` means that the task itself stays removed, or that it stays because there are tasks below it.
     """
 
     id: str
@@ -31,8 +32,9 @@ class PlanKept(Struct, frozen=True):
 
 
 class PushReceipt(Struct, frozen=True):
-    """The result of a push: changes in the order of their events, and what stays as it is in the town. `found` has the
-    plan's tasks as the push found them in the town, by their ids in the file. New tasks are not in it.
+    """The result of a push: changes in the order of their events, and what stays as it is in the town.
+
+    `found` has the plan's tasks as the push found them in the town, by their ids in the file. New tasks are not in it.
     """
 
     tasks: int

@@ -168,6 +168,7 @@ def _with_newlines(text: str, newline: str) -> str:
 
 def extent_at(text: str, offset: int, *, begin: int = 0) -> Extent:
     """What a parser was reading when it stopped at `offset`: the last statement or header that begins at or before it.
+
     The search starts at `begin`: the beginning of a statement, at or before `offset`. Up to the result the text is
     TOML.
     """

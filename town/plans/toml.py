@@ -24,8 +24,9 @@ _OPENERS: Final = (("[", "list"), ("{", "table"), ('"""', "text"), ("'''", "text
 
 
 class Parsed(NamedTuple):
-    """The tables that could be parsed, and their text: the same lines, with those that are not TOML left empty. Both
-    are empty if the search was given up. `broken_lines` (from 1) are the first lines of the parts left out.
+    """The tables that could be parsed, and their text: the same lines, with those that are not TOML left empty.
+
+    Both are empty if the search was given up. `broken_lines` (from 1) are the first lines of the parts left out.
     """
 
     table: dict[str, Any]

@@ -15,8 +15,9 @@ from ledger import (
 
 
 class EventFilter(Struct, frozen=True, kw_only=True):
-    """Matches events for which all given conditions hold; None is no condition. `agent` had the task when the event
-    happened, `actor` caused it, `type` is the event's name on the wire.
+    """Matches events for which all given conditions hold; None is no condition.
+
+    `agent` had the task when the event happened, `actor` caused it, `type` is the event's name on the wire.
     """
 
     agent: str | None = None

@@ -69,8 +69,10 @@ class EventReader:
     def follow_batches(
         self, wanted: EventFilter = EVERY_EVENT, *, task_id: str | None = None, after: Position | None = None
     ) -> Iterator[list[RecordedEvent]]:
-        """As `follow`, but in lists. Without events it yields an empty list every FOLLOW_BLOCK_MS. So the caller gets a
-        turn to stop. TaskNotFoundError at the call.
+        """As `follow`, but in lists.
+
+        Without events it yields an empty list every FOLLOW_BLOCK_MS. So the caller gets a turn to stop.
+        TaskNotFoundError at the call.
         """
         return self._batches(wanted, self._id(task_id), after)
 

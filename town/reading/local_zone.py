@@ -6,9 +6,10 @@ from datetime import MAXYEAR, MINYEAR, UTC, datetime
 
 
 def in_local_zone(time: datetime) -> datetime:
-    """The time in the user's zone. A time without a zone counts as the user's. ValueError, OverflowError: no such time
-    there. If TZ makes an offset of a day or more, as `UTC+99` does, the zone is UTC, as the system takes it for an
-    unknown TZ.
+    """The time in the user's zone. A time without a zone counts as the user's.
+
+    ValueError, OverflowError: no such time there. If TZ makes an offset of a day or more, as `UTC+99` does, the zone is
+    UTC, as the system takes it for an unknown TZ.
     """
     try:
         return time.astimezone()

@@ -1,6 +1,7 @@
-"""Past: a town's board as it was, from the ledger alone. It also answers questions about now if the views cannot. For
-one task it reads that task's history, which takes as long in any town. For questions about all tasks it folds the town,
-once.
+"""Past: a town's board as it was, from the ledger alone. It also answers questions about now if the views cannot.
+
+For one task it reads that task's history, which takes as long in any town. For questions about all tasks it folds the
+town, once.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ PREFIX_TASKS_MAX: Final = 100
 
 
 class Past:
-    """Answers the questions that `Present` answers, as of the event at `upto`; BEGINNING shows an empty town. `is_now`
-    is set if it stands in for the present, because the views cannot answer.
+    """Answers the questions that `Present` answers, as of the event at `upto`; BEGINNING shows an empty town.
+
+    `is_now` is set if it stands in for the present, because the views cannot answer.
     """
 
     def __init__(self, backend: Backend, upto: Position, *, is_now: bool = False) -> None:
@@ -75,8 +77,9 @@ class Past:
         return None if task is None else task.id
 
     def history(self, task_id: str) -> list[RecordedEvent]:
-        """The events of a task until then, oldest first. The last result is kept, because resolving a reference reads
-        it too.
+        """The events of a task until then, oldest first.
+
+        The last result is kept, because resolving a reference reads it too.
         """
         if self._last_read is None or self._last_read[0] != task_id:
             events = [recorded for recorded in self._store.history(task_id) if recorded.position <= self._upto]

@@ -11,8 +11,9 @@ from town.reading.hierarchy import OPEN_STATES, Branch, below, grow
 
 
 class Present:
-    """Answers the questions that `Past` answers, as of the checkpoint. `board` raises ViewsIncompleteError if views
-    lost tasks.
+    """Answers the questions that `Past` answers, as of the checkpoint.
+
+    `board` raises ViewsIncompleteError if views lost tasks.
     """
 
     then: Position | None = None

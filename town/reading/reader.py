@@ -117,8 +117,9 @@ class Reader:
         return self._note_page(self._ask(lambda board: board.board.backlog(offset=offset, limit=limit)))
 
     def tree(self, task_id: str | None = None) -> list[Branch]:
-        """A task and all below it, or the whole town. Each comes right before the tasks below it, siblings oldest
-        first.
+        """A task and all below it, or the whole town.
+
+        Each comes right before the tasks below it, siblings oldest first.
         """
 
         def ask(board: Present | Past) -> list[Branch]:
@@ -193,8 +194,9 @@ class Reader:
         return frozenset(self._backend.live.lost)
 
     def _ask(self, question: Callable[[Present | Past], Answer], *references: str) -> Answer:
-        """Answer a question; from the board folded from the ledger if the views cannot answer. `references` are those
-        that the question will resolve.
+        """Answer a question; from the board folded from the ledger if the views cannot answer.
+
+        `references` are those that the question will resolve.
         """
         if self._past is not None:
             return question(self._past)

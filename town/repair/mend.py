@@ -1,6 +1,7 @@
-"""Examines each town of a loaded repaired copy, and puts right what follows from its events. Heads are made to match
-the ledger. Snapshots and views are rebuilt if no event is lost. Otherwise they stay as they are: they may be the last
-trace of a lost event. The number of a lost event is never used again.
+"""Examines each town of a loaded repaired copy, and puts right what follows from its events.
+
+Heads are made to match the ledger. Snapshots and views are rebuilt if no event is lost. Otherwise they stay as they
+are: they may be the last trace of a lost event. The number of a lost event is never used again.
 """
 
 from __future__ import annotations
@@ -66,8 +67,9 @@ class AffectedTask(Struct, frozen=True):
 
 
 class MendedTown(Struct, frozen=True):
-    """A town of the copy: what it holds, what it lost, and what `verify` finds now. `heads` and `rebuilt` count
-    corrections.
+    """A town of the copy: what it holds, what it lost, and what `verify` finds now.
+
+    `heads` and `rebuilt` count corrections.
     """
 
     town: str

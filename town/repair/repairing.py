@@ -1,7 +1,8 @@
-"""Repairs a town's damaged files on a copy. A server loads the copy before it replaces the original. Nothing is
-deleted: the damaged files are kept, together with what could be read behind the damage. The repair holds the folder's
-lock throughout, so no server starts meanwhile. `salvage` reads, `mend` puts the copy right, `replacement` puts it in
-place.
+"""Repairs a town's damaged files on a copy.
+
+A server loads the copy before it replaces the original. Nothing is deleted: the damaged files are kept, together with
+what could be read behind the damage. The repair holds the folder's lock throughout, so no server starts meanwhile.
+`salvage` reads, `mend` puts the copy right, `replacement` puts it in place.
 """
 
 from __future__ import annotations
@@ -55,9 +56,10 @@ _LOST_MAX: Final = 10_000_000
 
 
 class RepairPlan(Struct, frozen=True):
-    """What is damaged, and what a repair keeps and loses. `towns` are those of the repaired copy. `events_behind`
-    counts the events read from the first damage on; `events_left_out` counts those of them that cannot be kept in their
-    place. `keeps_all` means that no event is lost.
+    """What is damaged, and what a repair keeps and loses. `towns` are those of the repaired copy.
+
+    `events_behind` counts the events read from the first damage on; `events_left_out` counts those of them that cannot
+    be kept in their place. `keeps_all` means that no event is lost.
     """
 
     salvage: Salvage
@@ -71,8 +73,9 @@ class RepairPlan(Struct, frozen=True):
 
 
 class Repair:
-    """A repair of the town in `folder`, with no server running meanwhile. A context manager; it removes its copy at the
-    end.
+    """A repair of the town in `folder`, with no server running meanwhile.
+
+    A context manager; it removes its copy at the end.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -95,9 +98,10 @@ class Repair:
         """Called between the steps that put the repaired files in place. An exception from it ends the repair there."""
 
     def look(self) -> RepairPlan | None:
-        """Read the files, make the repaired copy, and load it; None if nothing is damaged. Does not change the
-        original. FileDamagedError if no copy can be made that a server loads, NotTrustedError if a file cannot be
-        inspected.
+        """Read the files, make the repaired copy, and load it; None if nothing is damaged.
+
+        Does not change the original. FileDamagedError if no copy can be made that a server loads, NotTrustedError if a
+        file cannot be inspected.
         """
         with refuse_os_errors(self._data):
             self.finished = Replacement(self._data).finish()
@@ -127,8 +131,9 @@ class Repair:
             return RepairPlan(found, tuple(towns), len(found.events), self._left_out)
 
     def carry_out(self) -> Path:
-        """Replace the original with the copy that `look` made; returns the folder where the original is kept. After
-        each step a server loads the folder either as before or as repaired. FolderRefusedError.
+        """Replace the original with the copy that `look` made; returns the folder where the original is kept.
+
+        After each step a server loads the folder either as before or as repaired. FolderRefusedError.
         """
         assert self._found is not None
         with refuse_os_errors(self._data):
@@ -160,8 +165,9 @@ class Repair:
             os.close(self._lock)
 
     def _take_lock(self) -> int:
-        """Hold the folder's lock, as a server would. RepairRefusedError if a server holds it, or something else
-        answers.
+        """Hold the folder's lock, as a server would.
+
+        RepairRefusedError if a server holds it, or something else answers.
         """
         with refuse_os_errors(self._data):
             lock = DataFolder(self._folder).open_file(LOCK_FILE, os.O_CREAT | os.O_RDWR)

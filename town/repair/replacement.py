@@ -1,5 +1,6 @@
-"""Replaces damaged append-only files with repaired ones, and keeps the damaged ones in `.tt/damaged-<time>/`. The
-rename of the manifest decides: a server reads only what the manifest lists. If a replacement ends before it, the
+"""Replaces damaged append-only files with repaired ones, and keeps the damaged ones in `.tt/damaged-<time>/`.
+
+The rename of the manifest decides: a server reads only what the manifest lists. If a replacement ends before it, the
 damaged files stay in use; after it, the repaired ones are. A list in the kept folder tells the next replacement what to
 finish.
 """
@@ -48,8 +49,9 @@ class Replacement:
 
     def run(self, copy: Path, *, damaged: Sequence[AofFile] | None, beside: Sequence[Path]) -> Path:
         """Move the repaired files in, and the damaged ones, with the files `beside`, into a new folder, which is
-        returned. `copy` holds the repaired files and their manifest. `damaged` is given if the damaged manifest cannot
-        be read.
+        returned.
+
+        `copy` holds the repaired files and their manifest. `damaged` is given if the damaged manifest cannot be read.
         """
         with AofFolder(copy.parent) as folder:
             files = folder.read_manifest()
@@ -74,6 +76,7 @@ class Replacement:
 
     def finish(self) -> Path | None:
         """Finish a killed replacement: keep the damaged files if its rename was done, else remove the files it brought.
+
         Returns the folder where damaged files were just kept; None if there was nothing to finish.
         """
         kept = None

@@ -1,6 +1,7 @@
-"""Heartbeat: a key with a time-out that shows that a run is alive. Its own thread renews the key. The thread also
-checks whether the task still belongs to the run, so that a program does not go on in vain. It uses only the client,
-because threads may share a client, but not a `Town`.
+"""Heartbeat: a key with a time-out that shows that a run is alive.
+
+Its own thread renews the key. The thread also checks whether the task still belongs to the run, so that a program does
+not go on in vain. It uses only the client, because threads may share a client, but not a `Town`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""Reclaim: finds running tasks whose runner has no heartbeat, and moves them. A task that somebody started by hand has
-no runner and never counts as lost: the ledger cannot show whether that person is at work. The version that was read
-guards the move, so of several reclaims at once only one moves a task.
+"""Reclaim: finds running tasks whose runner has no heartbeat, and moves them.
+
+A task that somebody started by hand has no runner and never counts as lost: the ledger cannot show whether that person
+is at work. The version that was read guards the move, so of several reclaims at once only one moves a task.
 """
 
 from __future__ import annotations
@@ -62,8 +63,9 @@ class Reclaimer:
     def reclaim(
         self, *, agent: str | None = None, from_agent: str | None = None, older_than_seconds: float = 0
     ) -> list[tuple[LostTask, Task | None]]:
-        """Put lost tasks back into the backlog, or give them to `agent`. Yields each with its present task, or None if
-        that changed meanwhile.
+        """Put lost tasks back into the backlog, or give them to `agent`.
+
+        Yields each with its present task, or None if that changed meanwhile.
         """
         agent = None if agent is None else check_name(agent, "agent name")
         lost = self.lost_tasks(from_agent=from_agent, older_than_seconds=older_than_seconds)

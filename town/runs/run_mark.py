@@ -1,6 +1,7 @@
-"""The run that this process is about to begin, and the run of a running task. The ledger itself records who works on a
-task, in the same append that starts the task. So no crash can come between the two, and no second list of runs is
-needed (docs/decisions/0012, 0022).
+"""The run that this process is about to begin, and the run of a running task.
+
+The ledger itself records who works on a task, in the same append that starts the task. So no crash can come between the
+two, and no second list of runs is needed (docs/decisions/0012, 0022).
 """
 
 from __future__ import annotations

@@ -33,8 +33,9 @@ class TrustReport(Struct, frozen=True):
 
 
 def look_at_trust(path: Path | None) -> TrustReport:
-    """What the town at `path`, or a folder with data that is not a town yet, needs permission for. TownNotFoundError;
-    ProgramRefusedError, NotOursError: that cannot be allowed.
+    """What the town at `path`, or a folder with data that is not a town yet, needs permission for.
+
+    TownNotFoundError; ProgramRefusedError, NotOursError: that cannot be allowed.
     """
     folder = _folder(path)
     name = url = None
@@ -89,8 +90,9 @@ def _folder(path: Path | None) -> Path:
 
 
 def _look_at_url(folder: Path, url: str) -> str:
-    """What connecting to it would mean, in words. StoreUnavailableError, SettingsError if the URL is not allowed or
-    cannot be shown.
+    """What connecting to it would mean, in words.
+
+    StoreUnavailableError, SettingsError if the URL is not allowed or cannot be shown.
     """
     refuse_unfit_url(url)
     shown = asked_url(url)

@@ -1,6 +1,7 @@
-"""Permission: whether a town's folder may make `tt` connect somewhere or load data. A town that `tt init` of an older
-program made is this user's own without a question: it is in the user's list of towns, and its connection and data are
-allowed at first use (decision 0019).
+"""Permission: whether a town's folder may make `tt` connect somewhere or load data.
+
+A town that `tt init` of an older program made is this user's own without a question: it is in the user's list of towns,
+and its connection and data are allowed at first use (decision 0019).
 """
 
 from __future__ import annotations
@@ -18,8 +19,10 @@ from town.home.registry import RegisteredTown, register_town, registered_towns
 
 
 def require_connection(folder: Path, settings: Settings) -> str | None:
-    """Return only if the town's settings are allowed. The result is what to tell the user if they were allowed just
-    now. ProgramRefusedError if they name a program; NotTrustedError if their URL is not allowed.
+    """Return only if the town's settings are allowed.
+
+    The result is what to tell the user if they were allowed just now. ProgramRefusedError if they name a program;
+    NotTrustedError if their URL is not allowed.
     """
     refuse_program(folder, settings)
     url = settings.redis.url
@@ -43,9 +46,10 @@ def refuse_program(folder: Path, settings: Settings) -> None:
 
 
 def require_data(folder: Path) -> str | None:
-    """Return only if the data in the folder's `.tt` may be loaded; makes `.tt` if there is none. Result as for
-    `require_connection`. NotTrustedError if it was not made here; NotOursError if it holds a link, another user's file
-    or a file that git tracks.
+    """Return only if the data in the folder's `.tt` may be loaded; makes `.tt` if there is none.
+
+    Result as for `require_connection`. NotTrustedError if it was not made here; NotOursError if it holds a link,
+    another user's file or a file that git tracks.
     """
     data = DataFolder(folder)
     data.make()
@@ -70,8 +74,9 @@ def _is_from_older_program(folder: Path) -> bool:
 
 
 def _note_adoption(folder: Path) -> None:
-    """Record that this happened, so that it happens once: later changes need permission. Record it before allowing, so
-    that a crash cannot repeat it.
+    """Record that this happened, so that it happens once: later changes need permission.
+
+    Record it before allowing, so that a crash cannot repeat it.
     """
     for each in registered_towns():
         if each.path == str(folder):
