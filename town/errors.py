@@ -56,7 +56,7 @@ PROBLEMS_SHOWN_MAX = 20
 
 _ADVICE: Final = {
     errno.ENOENT: "Check the name.",
-    errno.ENOTDIR: "Check the name: something in it is no folder.",
+    errno.ENOTDIR: "Check the name: a part of it is not a folder.",
     errno.EISDIR: "Name a file.",
     errno.EINVAL: "Choose another.",
     errno.ENAMETOOLONG: "Choose a shorter name.",
@@ -72,9 +72,7 @@ _WORDS: Final = {errno.ENOSPC: "its disk is full", errno.EDQUOT: "its disk is fu
 
 
 def in_one_line(path: Path | str) -> str:
-    """A path for an error, on one line: text behind a line break in a name would look like our own words, such as
-    advice.
-    """
+    """A path on one line, for an error: text behind a line break in a name would look like our own words."""
     return str(path).replace("\n", "\\n")
 
 

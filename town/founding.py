@@ -132,9 +132,7 @@ def _allow(grant: Grant, folder: Path, undo: Undo) -> None:
 
 
 def _add_server(folder: Path, undo: Undo) -> None:
-    """Register to take back the town's own server and its data, which the first connection makes, unless they existed
-    before.
-    """
+    """Register to take back the own server and its data, which the first connection makes, unless they existed before."""
     data, server = DataFolder(folder), EmbeddedServer(folder)
     had_folder, had_data = data.exists(), data.exists() and not data.is_empty()
     was_running = had_data and server.is_running()

@@ -263,16 +263,16 @@ def test_what_cannot_be_read_is_told_and_aborts_nothing(opened: Callable[..., To
     report = migrate(town)
     assert report.adopted == 2
     assert {key.removeprefix("tt:"): why.partition(":")[0] for key, why in whys(report).items()} == {
-        f"task:{task_id(61)}": "it is no JSON",
-        f"demo:task:{task_id(62)}": "it is no JSON",
+        f"task:{task_id(61)}": "it is not JSON",
+        f"demo:task:{task_id(62)}": "it is not JSON",
         f"demo:task:{task_id(63)}": "it has no description",
         f"demo:task:{task_id(64)}": "it is a list, and should be a string or a hash",
-        f"task:{task_id(65)}": "its JSON is no object",
+        f"task:{task_id(65)}": "its JSON is not an object",
         f"task:{task_id(66)}": f"it says that it is task '{task_id(61)}'",
-        f"task:{task_id(67)}": "its state 'sleeping' is none of pending, assigned, running, completed, failed, "
+        f"task:{task_id(67)}": "its state 'sleeping' is not one of pending, assigned, running, completed, failed, "
         "cancelled, in_flight",
         f"task:{task_id(68)}": "it has no created_at",
-        f"task:{task_id(70)}": "it is no JSON",
+        f"task:{task_id(70)}": "it is not JSON",
         "demo:task:by-hand": "its name does not end in a task's id",
     }
     # Elsewhere they stay; in the place of our snapshots, where a rebuild would drop them, they are set aside.
@@ -300,9 +300,9 @@ def test_illegal_state_is_adopted_as_it_was_and_told(opened: Callable[..., Town]
         task_id(71): ["it is completed, without a time of its end"],
         task_id(72): ["it is running, and nobody has it"],
         task_id(73): [
-            "its created_at is no time, and is left out",
+            "its created_at is not a time, and is left out",
             "it has no created_at; updated_at stands for it",
-            "its tags are no list, and are left out",
+            "its tags are not a list, and are left out",
             "its description is empty",
         ],
         task_id(74): ["tags that fit no tag of ours are left out: 2"],
@@ -348,7 +348,7 @@ def test_bytes_that_are_no_utf8_are_told_and_kept(opened: Callable[..., Town], c
     client.hset(f"tt:demo:task:{task_id(2)}", mapping={"id": task_id(2), "description": b"\xff"})
     client.set(b"tt:task:\xff", "odd")
     report = migrate(opened())
-    assert set(whys(report).values()) == {"it holds bytes that are no UTF-8"}
+    assert set(whys(report).values()) == {"it holds bytes that are not UTF-8"}
     assert client.get(f"tt:task:{task_id(1)}") == b'{"id":"\xff"}'
     assert client.get(b"tt:task:\xff") == b"odd"
 
@@ -368,7 +368,7 @@ def test_keys_that_nearly_are_tasks_or_agents_are_told_and_left(
         capitals: "the id in its name has capitals, and a task's has none",
         agents[0]: "it is a list, and should be a string or a hash",
         agents[1]: "it names no agent",
-        agents[2]: "it holds bytes that are no UTF-8",
+        agents[2]: "it holds bytes that are not UTF-8",
     }
     assert dump(client) == before
 

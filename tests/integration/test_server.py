@@ -374,7 +374,7 @@ def test_start_where_the_data_folder_cannot_be_made_is_refused(folder: Path, ser
         (folder / ".tt").write_text("", encoding="utf-8")
     else:
         folder.chmod(0o500)
-    with pytest.raises((FolderRefusedError, NotOursError), match=r"\.tt (cannot be used|is no folder)"):
+    with pytest.raises((FolderRefusedError, NotOursError), match=r"\.tt (cannot be used|is not a folder)"):
         server.start()
     folder.chmod(0o700)
 

@@ -40,9 +40,7 @@ _chance = SystemRandom()
 
 
 class Claimer:
-    """Takes tasks for `agent`: first those assigned to it, then those of the backlog with one of `roles` as a tag; ()
-    is any.
-    """
+    """Takes tasks for `agent`: first its own, then those of the backlog with one of `roles` as a tag; () means any."""
 
     def __init__(self, agent: str, roles: tuple[str, ...]) -> None:
         self._agent = agent

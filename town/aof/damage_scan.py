@@ -169,7 +169,7 @@ def _problem_of(arguments: list[bytes]) -> str | None:
     if len(arguments) > fewest and name.upper() in FIXED_COMMANDS:
         return "a command with too many arguments"
     if len(name) == 4 and name.upper() == b"XADD" and LEDGER_KEY.fullmatch(arguments[1].decode("latin-1")):
-        return None if event_of(arguments) else "an entry of a ledger that is no event"
+        return None if event_of(arguments) else "an entry of a ledger that is not an event"
     return None
 
 

@@ -67,8 +67,8 @@ class ForeignCommand(Struct, frozen=True):
 
 
 class LoadedCommands(Struct, frozen=True):
-    """What a server would run if it loaded a town's files: commands that do more than change data, and files that could
-    not be read.
+    """What a server would run if it loaded a town's files: the commands that do more than change data, and unread
+    files.
 
     `commands` counts all; of the foreign ones the first FOREIGN_COMMANDS_COUNT_MAX are kept.
     """

@@ -276,7 +276,7 @@ class CommandReader:
         if line is None:
             header = self._header(begin)
             return self._refuse(
-                begin, begin, header, rb"#(T(S(:[0-9]*\r?)?)?)?", "is no annotation that a server writes"
+                begin, begin, header, rb"#(T(S(:[0-9]*\r?)?)?)?", "is not an annotation that a server writes"
             )
         self.end = begin + line.end()
         return self._read_long(self.end) if self.end < self.size else None
@@ -317,7 +317,7 @@ def _parse_manifest(path: Path, content: bytes) -> list[AofFile]:
     try:
         lines = content.decode("ascii").split("\n")
     except UnicodeDecodeError as error:
-        raise FileDamagedError(path, f"it has a byte that is no plain text at {error.start}") from error
+        raise FileDamagedError(path, f"it has a byte that is not plain text at {error.start}") from error
     if lines.pop() or not lines:
         raise FileDamagedError(path, "it is empty" if not content else "its last line is not whole")
     if len(lines) > FILES_MAX:
@@ -366,7 +366,7 @@ def _opened(folder: int, name: str, path: Path) -> Iterator[int]:
             raise FileDamagedError(path, "it is missing") from error
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise FileDamagedError(path, "it is no regular file")
+            raise FileDamagedError(path, "it is not a regular file")
         yield descriptor
     finally:
         os.close(descriptor)
@@ -383,5 +383,5 @@ def _links_refused(path: Path) -> Iterator[None]:
             if error.errno in (errno.ELOOP, errno.EMLINK) or (error.errno == errno.ENOTDIR and path.is_symlink()):
                 raise FileDamagedError(path, "it is a link") from error
             if error.errno == errno.ENXIO:
-                raise FileDamagedError(path, "it is no regular file") from error
+                raise FileDamagedError(path, "it is not a regular file") from error
             raise

@@ -1,5 +1,4 @@
-"""What can be saved of damaged append-only files: which bytes a server can load, which it cannot, and where each event
-lies.
+"""What can be saved of damaged append-only files: the bytes that a server can load, and the place of each event.
 
 `damage_scan` finds what is intact in each file. This room also leaves out what a server would refuse because of its
 surroundings: halves of transactions, and events out of order. Reads only; `repair` writes.
@@ -300,9 +299,7 @@ class _Finder:
             yield from zip(ledger.file, ledger.offset, ledger.end, strict=True)
 
     def _leave_out(self, notes: _Notes, damage: Damage, *, is_last: bool) -> None:
-        """Leave out damage, and the frame of a transaction around it, so that the transaction's other commands are
-        loaded.
-        """
+        """Leave out damage and the frame of a transaction around it, so that the other commands in it are loaded."""
         begin, before = damage.offset, notes.commands
         is_cut_short = damage.is_cut_short and is_last
         if is_cut_short and notes.begun is not None:

@@ -66,4 +66,4 @@ def open_plain(name: str | Path, flags: int, *, path: Path, folder: int | None =
 
 def _refuse_other_than_file(path: Path, status: os.stat_result) -> None:
     if not stat.S_ISREG(status.st_mode):
-        raise NotOursError(path, "is no file", "Move it away.")
+        raise NotOursError(path, "is not a file", "Move it away.")

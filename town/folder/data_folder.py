@@ -150,9 +150,7 @@ class DataFolder:
             raise FolderRefusedError(self.path, error) from error
 
     def check(self) -> DataSize:
-        """Check everything in the folder before it is loaded: plain files and folders of this user's, not tracked by
-        git.
-        """
+        """Check everything in the folder before loading it: plain files and folders of this user's, not tracked by git."""
         self._refuse_tracked()
         files = size = 0
         for path, status in self._walk():
@@ -163,9 +161,7 @@ class DataFolder:
         return DataSize(files, size)
 
     def was_made_by_older_program(self) -> bool:
-        """Whether it looks like a folder of an older program, which wrote no token: private to this user from the
-        start.
-        """
+        """Whether it looks like a folder of an older program: no token, and private to this user from the start."""
         try:
             status = self.path.lstat()
         except OSError:
@@ -176,7 +172,7 @@ class DataFolder:
         status = self.path.lstat()
         refuse_other_than_ours(self.path, status)
         if not stat.S_ISDIR(status.st_mode):
-            raise NotOursError(self.path, "is no folder", "Move it away, and `tt start` makes a new one.")
+            raise NotOursError(self.path, "is not a folder", "Move it away, and `tt start` makes a new one.")
         descriptor = os.open(self.path, _FOLDER_FLAGS)
         if stat.S_IMODE(status.st_mode) & _OTHERS:
             os.fchmod(descriptor, 0o700)

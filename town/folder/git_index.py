@@ -167,7 +167,7 @@ def _padded_names(content: bytes, count: int, flags_offset: int) -> tuple[list[b
 
 
 def _compressed_names(content: bytes, count: int, flags_offset: int) -> tuple[list[bytes], int]:
-    """The names in version 4, where each entry says how much of the previous name it keeps; and the offset behind the
+    """The names in version 4, whose entries say how much of the previous name to keep; and the offset behind the
     entries.
     """
     names = []

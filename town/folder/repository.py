@@ -256,7 +256,7 @@ def _resolve(text: str, *, source: Path) -> Path:
 
 def _check_place(path: str, source: Path) -> None:
     if (path.rstrip("/") + "/").startswith(_PLACES_REFUSED):
-        raise UnreadableError(f"{source} leads to {path}, which is no place on a disk of this machine")
+        raise UnreadableError(f"{source} leads to {path}, which is not on a disk of this machine")
 
 
 def _real(path: Path) -> Path:

@@ -1,4 +1,4 @@
-"""The user's own settings, `~/.tt/settings.toml`: those that a town's file must not set, because they make `tt` run a
+"""The user's own settings, `~/.tt/settings.toml`: a town's file must not set them, because they make `tt` run a
 program.
 """
 

@@ -73,11 +73,11 @@ class _Issue(Struct, frozen=True):
 
 
 class BeadsExport(Struct, frozen=True):
-    """`desired` has the task for each issue by task id, None for a removed one; `left_out` the parent links that were
-    left out.
+    """The content of an export: for each task id the task that the file wants, None for a removed one.
 
-    The ids are those that new tasks for the issues would get; `aliases` has the issue of each. `skipped` counts the
-    lines of each other kind. Labels with blanks around them are trimmed, empty ones dropped.
+    The ids are those that new tasks for the issues would get; `aliases` has the issue of each. `left_out` are the
+    parent links that were left out. `skipped` counts the lines of each other kind. Labels with blanks around them are
+    trimmed, empty ones dropped.
     """
 
     desired: dict[str, WishedTask | None]

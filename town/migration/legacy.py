@@ -1,6 +1,4 @@
-"""The old keys that a migration set aside under `tt:<town>:legacy:`: counts them, and deletes them once nobody needs
-them.
-"""
+"""The old keys that a migration set aside under `tt:<town>:legacy:`: counts them, and deletes them on request."""
 
 from __future__ import annotations
 
@@ -18,9 +16,7 @@ LEGACY_KEYS_COUNT: Final = 1_000
 
 
 class LegacyKeys(Struct, frozen=True):
-    """How many old keys are set aside, how many bytes of memory they take, and which of them hold a task that was not
-    adopted.
-    """
+    """How many old keys are set aside, how many bytes of memory they take, and those without an adopted task."""
 
     keys: int
     bytes: int

@@ -4,7 +4,7 @@ It reads the records twice. The first pass keeps a little of each task: enough t
 is to do. The second reads them again, batch by batch, so that memory does not grow with what is in them:
 
     1  a record in the place of the task's future snapshot is copied under `tt:<town>:legacy:…`, in its present state,
-    even if an earlier copy differs
+       even if an earlier copy differs
     2  `task.adopted` is appended for the whole batch, guarded: the ledger does not have these tasks yet
     3  the batch is projected, which writes the snapshots
     4  records in other places are renamed under `tt:<town>:legacy:…`
@@ -71,8 +71,8 @@ class _Read(NamedTuple):
 
 
 class _Batch(NamedTuple):
-    """The tasks of `part` that the ledger did not have when they were read: their events, and the keys to set aside
-    once these are projected.
+    """The tasks of `part` that the ledger did not have yet: their events, and the keys to set aside after projecting
+    them.
 
     `in_our_place` are the tasks with something in the place of their future snapshot.
     """

@@ -119,7 +119,7 @@ def _record(key: str, content: bytes | list[bytes]) -> OldRecord | str:
         texts = iter([text.decode() for text in content])
         return OldRecord(key, "hash", dict(zip(texts, texts, strict=True)))
     except UnicodeDecodeError:
-        return "it holds bytes that are no UTF-8"
+        return "it holds bytes that are not UTF-8"
 
 
 def has_old_tasks(backend: Backend, *, calls_max: int = 1) -> bool:

@@ -144,7 +144,7 @@ def read_record(record: OldRecord, task_id: str) -> OldTask:
     description = _required(fields, "description")
     state = _STATES.get(_required(fields, "state").lower())
     if state is None:
-        raise ValueError(f"its state {fields['state']!r} is none of {', '.join(_STATES)}")
+        raise ValueError(f"its state {fields['state']!r} is not one of {', '.join(_STATES)}")
     irregularities: list[str] = []
     created_ms, updated_ms = _created_and_updated(fields, irregularities)
     tags, alias, alias_tag = _tags(fields.get("tags"), irregularities)
@@ -227,9 +227,9 @@ def _fields(record: OldRecord) -> Mapping[str, Any]:
     try:
         fields = msgspec.json.decode(record.value)
     except (msgspec.MsgspecError, RecursionError) as error:
-        raise ValueError(f"it is no JSON: {json_problem(record.value, error)}") from error
+        raise ValueError(f"it is not JSON: {json_problem(record.value, error)}") from error
     if not isinstance(fields, dict):
-        raise ValueError("its JSON is no object")  # noqa: TRY004 - one kind of error for all that is no record
+        raise ValueError("its JSON is not an object")  # noqa: TRY004 - one kind of error for all that is no record
     return fields
 
 
@@ -238,7 +238,7 @@ def _required(fields: Mapping[str, Any], name: str) -> str:
     if value is None:
         raise ValueError(f"it has no {name}")
     if not isinstance(value, str):
-        raise ValueError(f"its {name} is no text")  # noqa: TRY004 - as above
+        raise ValueError(f"its {name} is not text")  # noqa: TRY004 - as above
     return value
 
 
@@ -259,7 +259,7 @@ def _created_and_updated(fields: Mapping[str, Any], irregularities: list[str]) -
 def _why_no_time(fields: Mapping[str, Any]) -> str:
     for name in ("created_at", "updated_at"):
         if fields.get(name) is not None:
-            return f"its {name} is no time with a zone: {str(fields[name])[:_QUOTED_CHARS_MAX]!r}"
+            return f"its {name} is not a time with a zone: {str(fields[name])[:_QUOTED_CHARS_MAX]!r}"
     return "it has no created_at"
 
 
@@ -274,7 +274,7 @@ def _time(fields: Mapping[str, Any], name: str, irregularities: list[str]) -> in
         ms = None
     # A time at the very end of the calendar may be beyond it in UTC.
     if ms is None or not _FIRST_MS <= ms <= _LAST_MS:
-        irregularities.append(f"its {name} is no time, and is left out")
+        irregularities.append(f"its {name} is not a time, and is left out")
         return None
     return ms
 
@@ -297,7 +297,7 @@ def _result(value: object, irregularities: list[str]) -> str | None:
     if value is None or value == "":
         return None
     if not isinstance(value, str):
-        irregularities.append("its result is no text, and is left out")
+        irregularities.append("its result is not text, and is left out")
         return None
     return _fitted(value, "result", irregularities) or None
 
@@ -308,7 +308,7 @@ def _agent(value: object, irregularities: list[str]) -> str | None:
     try:
         return check_name(value, "agent name")  # type: ignore[arg-type]  # what is no text is told
     except (AttributeError, InvalidValueError):
-        irregularities.append("its assigned_to is no agent, and is left out")
+        irregularities.append("its assigned_to is not an agent, and is left out")
         return None
 
 
@@ -317,7 +317,7 @@ def _parent(value: object, irregularities: list[str]) -> str | None:
         return None
     if isinstance(value, str) and _UUID.fullmatch(value.lower()):
         return value.lower()
-    irregularities.append("its parent_id is no task id, and is left out")
+    irregularities.append("its parent_id is not a task id, and is left out")
     return None
 
 
@@ -354,7 +354,7 @@ def _list_of_tags(value: object, irregularities: list[str]) -> Sequence[object]:
             value = None
     if isinstance(value, list):
         return value
-    irregularities.append("its tags are no list, and are left out")
+    irregularities.append("its tags are not a list, and are left out")
     return ()
 
 

@@ -44,11 +44,13 @@ class Irregular(Struct, frozen=True):
 
 
 class MigrationPreview(Struct, frozen=True, kw_only=True):
-    """What a migration found, and so would do. `forms` counts records by their kind, in words. `backlog` counts the
-    tasks that the lists name, `finished` the records of tasks that are adopted already, `set_aside` the unreadable keys
-    in the place of our snapshots, and `overwritten` the snapshots that something was written over. `unadopted` are the
-    keys under `tt:<town>:legacy:` that an earlier migration set aside without adopting. `unnamed_agents` are the UUIDs
-    of agents for which no key has a name, and how many tasks name each.
+    """What a migration found, and so would do.
+
+    `forms` counts records by their kind, in words. `backlog` counts the tasks that the lists name, `finished` the
+    records of tasks that are adopted already, `set_aside` the unreadable keys in the place of our snapshots, and
+    `overwritten` the snapshots that something was written over. `unadopted` are the keys under `tt:<town>:legacy:` that
+    an earlier migration set aside without adopting. `unnamed_agents` are the UUIDs of agents for which no key has a
+    name, and how many tasks name each.
     """
 
     tasks: int

@@ -51,9 +51,9 @@ def desired(
     actor: str,
     is_forced: bool = False,
 ) -> tuple[WishedTask, tuple[Kept, ...]]:
-    """The desired task, given the plan and the task as it is (None: not there), and the fields that stay in spite of
-    the plan. `default_agent` gets a task without an agent if the plan names none. `actor` gets one whose state needs an
-    agent.
+    """The desired task, given the task as it is (None: not there), and the fields that stay in spite of the plan.
+
+    `default_agent` gets a task without an agent if the plan names none. `actor` gets one whose state needs an agent.
     """
     progress = _desired_progress(planned, task, default_agent, actor)
     description = planned.description

@@ -1,7 +1,7 @@
 """Planner: a push and a pull of a plan, their previews, and the differences between a plan and its town.
 
-`town.plans.desired` says what a plan wants of a task, `town.plans.pull` what a pull writes. This room finds and loads the tasks, and
-appends what was decided through `Writer`, all or none. Where another writer was first, it finds, loads and decides again.
+`town.plans.desired` says what a plan wants of a task, `town.plans.pull` what a pull writes. This room finds and loads
+the tasks, and appends what was decided through `Writer`, all or none. If another writer was first, it starts again.
 """
 
 from __future__ import annotations
@@ -42,9 +42,7 @@ _CANNOT_BE_EDITED: Final = PlanFault(
 
 
 class _Found(NamedTuple):
-    """A plan's tasks in the town: the ids of its tasks and their parents, in its order, and the present state of all of
-    them.
-    """
+    """A plan's tasks in the town: the ids of its tasks and of their parents, in its order, and their present states."""
 
     task_ids: list[str]
     parents: list[str | None]
@@ -367,7 +365,7 @@ def _parent_faults(plan: Plan, found: _Found, *, is_forced: bool, is_only_new: b
         elif parent not in inside:
             faults.append(
                 PlanFault(
-                    f"its parent {quoted(planned.parent)} is no task of the file or of the town", number, "parent"
+                    f"its parent {quoted(planned.parent)} is not a task of the file or of the town", number, "parent"
                 )
             )
     return faults

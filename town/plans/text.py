@@ -53,9 +53,7 @@ class Table(NamedTuple):
 
 
 class Extent(NamedTuple):
-    """Where a statement or header begins, where its value begins (None: no value), and where it ends (None: it does not
-    end).
-    """
+    """Where a statement or header begins, where its value begins (None: no value), and where it ends (None: unclosed)."""
 
     start: int
     value: int | None

@@ -180,9 +180,7 @@ class _Mending:
             begin = f"({self._last}"
 
     def _note_end(self) -> None:
-        """If heads or checkpoints name events behind the last one, note those as lost and never use their numbers
-        again.
-        """
+        """Note events behind the last one that heads or checkpoints name as lost. Their numbers are never used again."""
         told = [_parse_head(head)[1] for _, head in self._client.hscan_iter(self._keys.heads)]
         for checkpoint in self._client.scan_iter(match=self._keys.checkpoint("*"), count=_READ_ENTRIES):
             if self._client.type(checkpoint) == b"hash":

@@ -48,8 +48,7 @@ class Replacement:
         self._between_steps = between_steps
 
     def run(self, copy: Path, *, damaged: Sequence[AofFile] | None, beside: Sequence[Path]) -> Path:
-        """Move the repaired files in, and the damaged ones, with the files `beside`, into a new folder, which is
-        returned.
+        """Move the repaired files in; returns the new folder that has the damaged ones and the files `beside`.
 
         `copy` holds the repaired files and their manifest. `damaged` is given if the damaged manifest cannot be read.
         """

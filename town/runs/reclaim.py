@@ -44,8 +44,8 @@ class Reclaimer:
         self._writer = Writer(backend)
 
     def lost_tasks(self, *, from_agent: str | None = None, older_than_seconds: float = 0) -> list[LostTask]:
-        """Running tasks whose runner has no heartbeat, oldest first; of one agent, or of runs older than that, if
-        given.
+        """Running tasks without a heartbeat, oldest first; if given, only those of one agent, or of runs older than
+        that.
         """
         holder = None if from_agent is None else check_name(from_agent, "agent name")
         self._upkeep.catch_up()

@@ -1,8 +1,7 @@
-"""redis-py's client for a server at a URL, with bounds: each exchange has a deadline, and each reply a maximum size.
-redis-py only bounds each single read of the socket.
+"""redis-py's client for a server at a URL: each exchange has a deadline, and each reply a maximum size.
 
-So a server that sends a byte now and then would block a command forever, and one that never stops sending would fill
-the memory. `socket_client` is for the town's own server.
+redis-py only bounds each single read of the socket. So a server that sends a byte now and then would block a command
+forever, and one that never stops sending would fill the memory. `socket_client` is for the town's own server.
 """
 
 from __future__ import annotations
@@ -54,7 +53,7 @@ class _UnfitReplyError(UnfitReplyError, redis.InvalidResponse):
     """Also one of redis-py's errors."""
 
 
-class _StrangersParser(_HiredisParser):
+class _BoundedParser(_HiredisParser):
     """hiredis' reader, fed until the deadline with at most `reply_bytes_max` bytes for one reply.
 
     It also bounds the number of elements, so that many small ones take no more memory than a large text.
@@ -234,7 +233,7 @@ def client_of_socket(path: str) -> redis.Redis:
 
 def _options() -> dict[str, Any]:
     return {
-        "parser_class": _StrangersParser,
+        "parser_class": _BoundedParser,
         "decode_responses": False,
         "socket_connect_timeout": CONNECT_SECONDS_MAX,
         "socket_timeout": EXCHANGE_SECONDS_MAX,

@@ -22,8 +22,8 @@ TOO_LARGE: Final = (MemoryError, RecursionError, SystemError)
 MISTAKES: Final = (*TOO_LARGE, ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 """What hiredis' reader raises for bytes that are not a reply, or for too many. No other code runs there."""
 TOO_LARGE_WORDS: Final = "its reply announces more than this machine can hold"
-NO_REPLY_WORDS: Final = "sent something that is no reply"
-PUSH_WORDS: Final = "sent a message that nobody subscribed to"
+NO_REPLY_WORDS: Final = "sent something that is not a reply"
+PUSH_WORDS: Final = "sent a message without a subscription"
 
 _TEXTS: Final = b"$="
 _CONTAINERS: Final = b"*%~>|"

@@ -1,5 +1,4 @@
-"""The command methods of redis-py's client and pipelines, as far as this program uses them, with redis-py's types of
-replies.
+"""The command methods of redis-py's client and pipelines that this program uses, with redis-py's types of replies.
 
 Most are made from a table. The type of a reply depends only on its command.
 """

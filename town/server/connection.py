@@ -165,7 +165,7 @@ def _advice_on_foreign_server(folder: Path) -> str | None:
     return (
         "By tinytown.toml it may be Tinytown's, and hold its tasks. Let it save them and make room:"
         f" `redis-cli -s {socket} SHUTDOWN SAVE`. Then start it where `tt migrate` looks for it:"
-        f" `{start_words(folder, folder)}`, and run `tt migrate`. If it is none of Tinytown's, stop it, or set [redis] url."
+        f" `{start_words(folder, folder)}`, and run `tt migrate`. If it is not Tinytown's, stop it, or set [redis] url."
     )
 
 

@@ -316,8 +316,8 @@ class EmbeddedServer:
         return True
 
     def _refuse_damage(self, log_path: Path) -> None:
-        """ServerStartError, unless the only damage is a cut at the end of the last file, as after a power cut: that end
-        may be dropped.
+        """ServerStartError, unless only the end of the last file is cut off, as after a power cut. A server may drop
+        that end.
         """
         from town.aof.format import AOF_FOLDER
         from town.aof.salvage import is_cut_short_only

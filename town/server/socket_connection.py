@@ -302,7 +302,7 @@ def _pack(command: Command) -> bytes:
             return bytes(hiredis.pack_command((*name.split(), *command[1:])))
         return bytes(hiredis.pack_command(tuple(command)))
     except TypeError as error:
-        raise UnsendableError(f"An argument of {name} can be no {error}") from error
+        raise UnsendableError(f"An argument of {name} cannot be sent: {error}") from error
 
 
 def _joined(pieces: Iterable[bytes]) -> Iterator[bytes]:

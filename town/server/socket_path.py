@@ -65,4 +65,4 @@ def refuse_other_than_own_socket(path: Path) -> None:
         status = path.lstat()
         refuse_other_than_ours(path, status)
         if not stat.S_ISSOCK(status.st_mode):
-            raise NotOursError(path, "is no socket", "Move it away; the server makes its own.")
+            raise NotOursError(path, "is not a socket", "Move it away; the server makes its own.")

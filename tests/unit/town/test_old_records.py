@@ -140,16 +140,16 @@ def test_times_are_read_to_the_millisecond(time: str, written: str) -> None:
         ({"id": None}, "it has no id"),
         ({"id": OTHER}, f"it says that it is task {OTHER!r}"),
         ({"description": None}, "it has no description"),
-        ({"description": 7}, "its description is no text"),
+        ({"description": 7}, "its description is not text"),
         ({"state": None}, "it has no state"),
-        ({"state": "sleeping"}, "its state 'sleeping' is none of"),
+        ({"state": "sleeping"}, "its state 'sleeping' is not one of"),
         ({"created_at": None, "updated_at": None}, "it has no created_at"),
-        ({"created_at": "yesterday", "updated_at": None}, "its created_at is no time with a zone: 'yesterday'"),
+        ({"created_at": "yesterday", "updated_at": None}, "its created_at is not a time with a zone: 'yesterday'"),
         (
             {"created_at": None, "updated_at": "2025-03-01T09:00:00"},
-            "its updated_at is no time with a zone: '2025-03-01T09:00:00'",
+            "its updated_at is not a time with a zone: '2025-03-01T09:00:00'",
         ),
-        ({"created_at": 1740819600, "updated_at": []}, "its created_at is no time with a zone: '1740819600'"),
+        ({"created_at": 1740819600, "updated_at": []}, "its created_at is not a time with a zone: '1740819600'"),
         ({"position": "1-1"}, "it is a snapshot of a ledger"),
     ],
 )
@@ -162,7 +162,7 @@ def test_record_that_is_no_task_says_why(fields: dict[str, Any], why: str) -> No
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '"text"', "[" * 100_000])
 def test_text_that_is_no_json_object_says_so(text: str) -> None:
     """Broken, deep or other JSON is no record."""
-    with pytest.raises(ValueError, match=r"it is no JSON|its JSON is no object"):
+    with pytest.raises(ValueError, match=r"it is not JSON|its JSON is not an object"):
         read_record(OldRecord("tt:task:x", "string", text), TASK)
 
 
@@ -170,17 +170,17 @@ def test_text_that_is_no_json_object_says_so(text: str) -> None:
     ("fields", "irregularity"),
     [
         ({"created_at": None}, "it has no created_at; updated_at stands for it"),
-        ({"updated_at": "soon"}, "its updated_at is no time, and is left out"),
-        ({"started_at": 5}, "its started_at is no time, and is left out"),
-        ({"completed_at": "0001-01-01T00:00:00+23:59"}, "its completed_at is no time, and is left out"),
+        ({"updated_at": "soon"}, "its updated_at is not a time, and is left out"),
+        ({"started_at": 5}, "its started_at is not a time, and is left out"),
+        ({"completed_at": "0001-01-01T00:00:00+23:59"}, "its completed_at is not a time, and is left out"),
         ({"description": " "}, "its description is empty"),
         ({"result": "\0"}, "its result held NUL characters, which are replaced"),
-        ({"result": 5}, "its result is no text, and is left out"),
+        ({"result": 5}, "its result is not text, and is left out"),
         ({"result": "x" * 70_000}, "its result has 70,000 bytes, and is cut to 65,536"),
-        ({"assigned_to": "\x07"}, "its assigned_to is no agent, and is left out"),
-        ({"assigned_to": {"id": OTHER}}, "its assigned_to is no agent, and is left out"),
-        ({"parent_id": "epic"}, "its parent_id is no task id, and is left out"),
-        ({"tags": {"a": 1}}, "its tags are no list, and are left out"),
+        ({"assigned_to": "\x07"}, "its assigned_to is not an agent, and is left out"),
+        ({"assigned_to": {"id": OTHER}}, "its assigned_to is not an agent, and is left out"),
+        ({"parent_id": "epic"}, "its parent_id is not a task id, and is left out"),
+        ({"tags": {"a": 1}}, "its tags are not a list, and are left out"),
         ({"tags": ["ok", 5, "", "x" * 65]}, "tags that fit no tag of ours are left out: 3"),
         ({"state": "running"}, "it is running, and nobody has it"),
         ({"assigned_to": OTHER}, "it is pending, and somebody has it"),
