@@ -79,7 +79,7 @@ def _password(backend: Backend) -> list[Check]:
     if split_password(read_settings(backend.folder).redis.url or "")[1] is None:
         return []
     words = (
-        "the password in tinytown.toml can be read by whoever reads the repository: take it out of [redis] url, and keep it"
+        "everybody who can read the repository can read the password in tinytown.toml: take it out of [redis] url, and keep it"
         " in ~/.tt/passwords.toml or REDIS_URL"
     )
     return [Check("password", CheckState.WARNING, words)]
@@ -131,7 +131,7 @@ def _full_before(backend: Backend, connection: Connection) -> list[Check]:
 def _memory(memory: dict[str, Any], errors: dict[str, Any]) -> Check:
     used, limit = int(memory["used_memory"]), int(memory.get("maxmemory", 0))
     refused = int(cast("dict[str, Any]", errors.get("errorstat_OOM", {})).get("count", 0))
-    times = f"; {refused:,} commands were refused for want of memory since the server's start" if refused else ""
+    times = f"; {refused:,} commands were refused for lack of memory since the server's start" if refused else ""
     words = f"{used / 1_048_576:,.1f} MiB used"
     if not limit:
         return Check("memory", CheckState.WARNING if refused else CheckState.GOOD, f"{words}, no limit set{times}")

@@ -207,7 +207,7 @@ class MetricsPortError(CommandRejectedError):
     def __init__(self, port: int, error: OSError) -> None:
         self.port = port
         super().__init__(
-            f"Port {port} cannot be listened on: {error.strerror or error}. Choose another; 0 picks a free one."
+            f"`tt` cannot listen on port {port}: {error.strerror or error}. Choose another; 0 picks a free one."
         )
 
 
@@ -229,7 +229,7 @@ class ImportRefusedError(CommandRejectedError):
         more = len(self.problems) - PROBLEMS_SHOWN_MAX
         rest = f"\n  … and {more} more" if more > 0 else ""
         super().__init__(
-            f"{in_one_line(path)} was not imported, nothing of it was taken:{shown}{rest}\nCorrect these and import again."
+            f"{in_one_line(path)} was not imported, and nothing was changed:{shown}{rest}\nCorrect these and import again."
         )
 
 
@@ -263,7 +263,7 @@ class PlanRefusedError(CommandRejectedError):
         more = len(self.faults) - PROBLEMS_SHOWN_MAX
         rest = f"\n  … and {more} more" if more > 0 else ""
         super().__init__(
-            f"{in_one_line(path)} is not a plan as it should be; neither file nor town was changed:{shown}{rest}"
+            f"{in_one_line(path)} is not a valid plan; neither file nor town was changed:{shown}{rest}"
             "\nCorrect the file; `tt plan --check` lists everything, docs/reference/tasks-toml.md has the format."
         )
 
@@ -373,8 +373,8 @@ class RunUnfinishedError(StoreUnavailableError):
         super().__init__(
             error.where,
             error.problem,
-            f"What came of task {task_id} could not be written down; its output is in {log}."
-            " The task is running until `tt reclaim` takes it back, or `tt task complete` says what came of it.",
+            f"The outcome of task {task_id} could not be recorded; its output is in {log}."
+            " The task is running until `tt reclaim` takes it back, or `tt task complete` records the outcome.",
         )
 
 

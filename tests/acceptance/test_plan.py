@@ -407,7 +407,7 @@ def test_names_of_the_town_serve_as_parents_and_ids(tt: Tt, plan: Path) -> None:
     tasks = {task["description"]: task for task in tt("task", "list", "--json").json["tasks"]}
     assert [tasks[name]["parent_id"] for name in ("A", "B", "By hand, in other words")] == [top, top, tasks["A"]["id"]]
     plan.write_text(plan.read_text() + f'[[tasks]]\nid = "{tasks["A"]["id"]}"\ndescription = "A again"\n')
-    assert_refused(tt("plan", "--check"), "tasks.toml:14:6:", "is the task of line 2 too")
+    assert_refused(tt("plan", "--check"), "tasks.toml:14:6:", "names the same task as line 2")
 
 
 BAD_FILES: list[tuple[str, bytes, list[str]]] = [

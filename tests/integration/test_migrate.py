@@ -297,15 +297,15 @@ def test_illegal_state_is_adopted_as_it_was_and_told(opened: Callable[..., Town]
     """Completed without a time, running without an agent, values that do not fit: as they are, or as far as they fit."""
     town = opened("irregular")
     assert irregularities(migrate(town)) == {
-        task_id(71): ["it is completed, without a time of its end"],
-        task_id(72): ["it is running, and nobody has it"],
+        task_id(71): ["it is completed, without an end time"],
+        task_id(72): ["it is running, without an agent"],
         task_id(73): [
             "its created_at is not a time, and is left out",
             "it has no created_at; updated_at stands for it",
             "its tags are not a list, and are left out",
             "its description is empty",
         ],
-        task_id(74): ["tags that fit no tag of ours are left out: 2"],
+        task_id(74): ["invalid tags are left out: 2"],
         task_id(75): [
             "its description held NUL characters, which are replaced",
             "it lies below itself, in a circle; it goes to the top",

@@ -389,7 +389,7 @@ def test_settings_read_back_decide_whether_the_server_stays(
     settings = {name: value for name, value in server_module._READ_BACK.items() if name != "tls-port"}
     monkeypatch.setattr(EmbeddedServer, "_read_settings", lambda _: {} if told == {} else settings | (told or {}))
     if ends:
-        with pytest.raises(ServerStartError, match="did not tell" if told == {} else "changed how it is set up"):
+        with pytest.raises(ServerStartError, match="did not show" if told == {} else "changed its settings"):
             server.start()
         assert not server.is_running()
     else:

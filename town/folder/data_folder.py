@@ -239,12 +239,12 @@ class DataFolder:
             return
         tracked = tracked_below(repository, self.path)
         if tracked.names:
-            problem = "is tracked by git, so whoever writes to that repository could write its data"
+            problem = "is tracked by git, so everybody who can write to that repository could write its data"
             import shlex  # noqa: PLC0415 - only for a refusal
 
             advice = f"Tell git to leave it alone, which deletes no file here: `git -C {shlex.quote(str(self._folder))} rm -r --cached {DATA_FOLDER}`."
         elif tracked.remark is not None:
-            problem = f"may be tracked by git, which cannot be told ({tracked.remark})"
+            problem = f"may be tracked by git; that could not be found out ({tracked.remark})"
             advice = "Put the repository right, or use a folder outside of it."
         else:
             return

@@ -123,7 +123,7 @@ def read_beads(path: Path, *, town: str, actor: str) -> BeadsExport:
                 continue
             issue = _trimmed(_decoder.decode(line))
             if issue.id in issues:
-                raise ValueError(f"the id {quoted(issue.id)} stands in an earlier line too")  # noqa: TRY301 - one report for all
+                raise ValueError(f"the id {quoted(issue.id)} is in an earlier line too")  # noqa: TRY301 - one report for all
             desired[issue.id] = _desired(issue, actor)
             issues[issue.id] = issue
         except (msgspec.MsgspecError, InvalidValueError, RecursionError, ValueError) as error:

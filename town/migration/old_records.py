@@ -339,7 +339,7 @@ def _tags(value: object, irregularities: list[str]) -> tuple[tuple[str, ...], st
         else:
             tags.add(fitting)
     if left_out:
-        irregularities.append(f"tags that fit no tag of ours are left out: {left_out}")
+        irregularities.append(f"invalid tags are left out: {left_out}")
     return tuple(sorted(tags)), alias, alias_tag
 
 
@@ -370,11 +370,11 @@ def _illegalities(old: OldTask) -> list[str]:
     found: list[str] = []
     state, has_ended = old.state, old.state.is_terminal
     if state in (State.ASSIGNED, State.RUNNING) and old.assigned_to is None:
-        found.append(f"it is {state}, and nobody has it")
+        found.append(f"it is {state}, without an agent")
     if state is State.PENDING and old.assigned_to is not None:
-        found.append("it is pending, and somebody has it")
+        found.append("it is pending, with an agent")
     if has_ended and old.completed_ms is None:
-        found.append(f"it is {state}, without a time of its end")
+        found.append(f"it is {state}, without an end time")
     if not has_ended and old.completed_ms is not None:
-        found.append(f"it is {state}, with a time of its end")
+        found.append(f"it is {state}, with an end time")
     return found

@@ -334,7 +334,7 @@ def _duplicates(plan: Plan, task_ids: Sequence[str]) -> list[PlanFault]:
     first: dict[str, int] = {}
     return [
         PlanFault(
-            f"the id {plan.tasks[number].id!r} is the task of line {{line}} too", number, "id", other=first[task_id]
+            f"the id {plan.tasks[number].id!r} names the same task as line {{line}}", number, "id", other=first[task_id]
         )
         for number, task_id in enumerate(task_ids)
         if plan.tasks[first.setdefault(task_id, number)].id != plan.tasks[number].id

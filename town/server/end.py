@@ -29,7 +29,7 @@ _POLL_SECONDS: Final = 0.005
 _TOLD: Final = "told to stop by "
 _NOTE_OF_STOP: Final = f"{NOTE}{_TOLD}"
 _DISK_WAS_FULL: Final = "because its disk was full, or a quota or a limit on the size of files was reached"
-_NO_WORD: Final = "ended without a last word, as one that is killed does: by hand, or by a system that is out of memory"
+_NO_WORD: Final = "ended without a message, as a killed server does: by hand, or by a system that is out of memory"
 
 
 class EndCause(StrEnum):

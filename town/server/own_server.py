@@ -355,12 +355,12 @@ class EmbeddedServer:
             self._raise_known_end(process.pid)
             raise ServerStartError(
                 self.where,
-                "was stopped, because it did not tell how it is set up",
+                "was stopped, because it did not show its settings",
                 f"Look at {self._data.path / LOG_FILE}.",
             )
         raise ServerStartError(
             self.where,
-            f"was stopped, because its data changed how it is set up: {', '.join(different)}",
+            f"was stopped, because its data changed its settings: {', '.join(different)}",
             f"No town's server writes that. Nothing was changed in {self._data.path}; restore it from a backup.",
         )
 

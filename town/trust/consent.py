@@ -99,7 +99,7 @@ def _look_at_url(folder: Path, url: str) -> str:
     if shown is None:
         raise SettingsError(
             folder / SETTINGS_FILE,
-            "[redis] url cannot be told from its password, so it cannot be shown, and what is not shown is not allowed;"
+            "the password in [redis] url cannot be told from the rest, so the URL cannot be shown and allowed;"
             " write `@` as %40 there, but for the one before the host",
         )
     return f"connect to {shown}{', with the password that you keep for it' if with_password(url) != url else ''}"
