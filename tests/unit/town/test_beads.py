@@ -385,7 +385,7 @@ def test_pipe_and_device_are_not_waited_for(file: Path) -> None:
     """Nobody writes into the pipe, and the device has no end."""
     os.mkfifo(file)
     for path in (file, Path("/dev/zero")):
-        with pytest.raises(FolderRefusedError, match="no regular file"):
+        with pytest.raises(FolderRefusedError, match="not a regular file"):
             read_beads(path, town=TOWN, actor=ACTOR)
 
 
