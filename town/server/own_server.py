@@ -112,7 +112,7 @@ class EmbeddedServer:
         self._data = DataFolder(folder)
         self.where = str(folder / SOCKET_FILE)
         self.warning: str | None = None
-        """What the server reported when this object started it and the user should know."""
+        """What the user should know about the start of the server by this object."""
 
     @cached_property
     def report(self) -> EndReport:
