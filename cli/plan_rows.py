@@ -49,14 +49,14 @@ def push_words(push: PushReceipt) -> dict[str, str]:
 
 
 def change_rows(changes: Sequence[PlanChange]) -> tuple[list[str], list[list[Cell]]]:
-    return ["TASK", "EVENTS"], [[_name(change.id, change.task), event_names(change.events)] for change in changes]
+    return ["TASK", "EVENTS"], [[_name(change.id, change.task_id), event_names(change.events)] for change in changes]
 
 
 def pull_rows(pull: PullReceipt) -> tuple[list[str], list[list[Cell]]]:
     """What a pull writes, task by task."""
-    rows: list[list[Cell]] = [[_name(each.id, each.task), _keys(each)] for each in pull.changed]
-    rows += [[_name(each.id, each.task), "added"] for each in pull.added]
-    rows += [[_name(each.id, each.task), "taken out: it was removed from the town"] for each in pull.removed]
+    rows: list[list[Cell]] = [[_name(each.id, each.task_id), _keys(each)] for each in pull.changed]
+    rows += [[_name(each.id, each.task_id), "added"] for each in pull.added]
+    rows += [[_name(each.id, each.task_id), "taken out: it was removed from the town"] for each in pull.removed]
     return ["TASK", "IN THE FILE"], rows
 
 
@@ -87,7 +87,7 @@ def pull_line(pull: PullReceipt, file: str) -> str:
 
 def kept_line(kept: PlanKept) -> str:
     """What stays in the town although the file says otherwise, in one line."""
-    name = _name(kept.id, kept.task)
+    name = _name(kept.id, kept.task_id)
     if kept.field in ("description", "parent"):
         return f"{name} {_stays(kept)}, because it has ended; the file has another."
     if kept.field == "task":

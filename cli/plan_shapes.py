@@ -38,12 +38,12 @@ def pull_shape(pull: PullReceipt) -> Shape:
 
 
 def _change(change: PlanChange) -> Shape:
-    return {"id": change.id, "task": change.task, "events": [event.type for event in change.events]}
+    return {"id": change.id, "task": change.task_id, "events": [event.type for event in change.events]}
 
 
 def _kept(kept: PlanKept) -> Shape:
-    return {field: getattr(kept, field) for field in kept.__struct_fields__}
+    return {"id": kept.id, "task": kept.task_id, "field": kept.field, "town": kept.town, "plan": kept.plan}
 
 
 def _written(change: PullChange) -> Shape:
-    return {"id": change.id, "task": change.task, "values": change.values}
+    return {"id": change.id, "task": change.task_id, "values": change.values}

@@ -74,11 +74,11 @@ def events(
         end = opened_town.end()
         first = None if since is None else since.moment
         last = end if until is None else until.moment
-        found = opened_town.events.last(wanted, count=count + 1, task=task, since=first, until=last)
+        found = opened_town.events.last(wanted, count=count + 1, task_id=task, since=first, until=last)
         has_more, found = len(found) > count, found[-count:]
         flaws = opened_town.find_flaws(found)
         if is_following:
-            for batch in chain([found], opened_town.events.follow_batches(wanted, task=task, after=end)):
+            for batch in chain([found], opened_town.events.follow_batches(wanted, task_id=task, after=end)):
                 for recorded in batch:
                     _say_event(recorded, flaws.get(recorded.at, flaw_in(recorded)), as_json=as_json)
                 if is_unread():

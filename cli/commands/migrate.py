@@ -25,11 +25,11 @@ from town import (
     Irregular,
     LegacyKeys,
     Migration,
+    MigrationPreview,
     MigrationProgress,
     MigrationReport,
     MigrationSourceError,
     OldPlace,
-    Outlook,
     Skipped,
     Town,
     read_durability,
@@ -92,20 +92,20 @@ def migrate(
 def _migrate(town: Town, from_url: str | None, *, dry_run: bool, force: bool, as_json: bool) -> None:
     with ExitStack() as stack:
         found = _find(town, from_url, stack, is_asking=not (force or as_json))
-        outlook = found.outlook
-        if dry_run or not outlook.has_work:
+        preview = found.preview
+        if dry_run or not preview.has_work:
             if as_json:
                 say_json(_shape(town, found, None, None))
             else:
-                _say_outlook(town, found)
-                _say_details(outlook.skipped, outlook.irregular)
+                _say_preview(town, found)
+                _say_details(preview.skipped, preview.irregular)
             if found.has_unseen_tasks and town.end() == BEGINNING:
                 raise typer.Exit(Exit.REFUSED)
             return
         if not as_json:
-            _say_outlook(town, found)
+            _say_preview(town, found)
         if not force:
-            _say_details(outlook.skipped, outlook.irregular)
+            _say_details(preview.skipped, preview.irregular)
             _ask("Migrate?")
         with progress_lines() as progress:
             report = _run(found.migration, progress)
@@ -133,7 +133,7 @@ class _Found(NamedTuple):
     """What there is to migrate, from where (None: the town's own server), and the other places that were looked at."""
 
     migration: Migration
-    outlook: Outlook
+    preview: MigrationPreview
     source: str | None
     seen: list[_Seen]
 
@@ -169,13 +169,13 @@ def _find(town: Town, from_url: str | None, stack: ExitStack, *, is_asking: bool
     return _Found(*found, source, seen)
 
 
-def _look(town: Town, url: str | None, stack: ExitStack) -> tuple[Migration, Outlook]:
+def _look(town: Town, url: str | None, stack: ExitStack) -> tuple[Migration, MigrationPreview]:
     migration = stack.enter_context(town.migration(url))
     with progress_lines() as progress:
         return migration, migration.look(progress=progress)
 
 
-def _look_patiently(town: Town, place: OldPlace, stack: ExitStack) -> tuple[Migration, Outlook]:
+def _look_patiently(town: Town, place: OldPlace, stack: ExitStack) -> tuple[Migration, MigrationPreview]:
     """As `_look`; a server that was started on saved data right now may need a moment until it listens."""
     deadline = time.monotonic() + (START_SECONDS_MAX if place.files else 0)
     while True:
@@ -251,33 +251,33 @@ def _ask(question: str) -> None:
         raise typer.Exit(Exit.REFUSED)
 
 
-def _say_outlook(town: Town, found: _Found) -> None:
+def _say_preview(town: Town, found: _Found) -> None:
     """What was found, and what would be done about it."""
-    outlook = found.outlook
+    preview = found.preview
     place = found.source or "the server"
     name = visible(town.name)
-    if not outlook.has_work:
+    if not preview.has_work:
         is_elsewhere = found.has_unseen_tasks and town.end() == BEGINNING
         nothing = "No old task here" if is_elsewhere else "Nothing to migrate"
         say(f"{nothing}: {place} has no task from before the ledger that {name} could adopt.")
     _say_places(town, found)
-    if outlook.tasks:
-        say(f"{counted(outlook.tasks, 'old task')} in {place}, to be adopted into the town {name}:")
-        _say_tasks(outlook)
-    _say_bare_keys(outlook, name)
-    if outlook.agents and outlook.tasks:
-        say(f"{counted(outlook.agents, 'agent')} known by name.")
-    _say_unnamed_agents(outlook)
-    if outlook.backlog and outlook.tasks:
-        say(f"{counted(outlook.backlog, 'task')} in the backlog; their order is kept.")
-    _say_what_is_in_the_way(outlook)
-    if outlook.is_projected_anew:
+    if preview.tasks:
+        say(f"{counted(preview.tasks, 'old task')} in {place}, to be adopted into the town {name}:")
+        _say_tasks(preview)
+    _say_bare_keys(preview, name)
+    if preview.agents and preview.tasks:
+        say(f"{counted(preview.agents, 'agent')} known by name.")
+    _say_unnamed_agents(preview)
+    if preview.backlog and preview.tasks:
+        say(f"{counted(preview.backlog, 'task')} in the backlog; their order is kept.")
+    _say_what_is_in_the_way(preview)
+    if preview.is_projected_anew:
         say("Snapshots and views are those of an older program; they are built anew from the ledger.")
-    if outlook.has_old_keys and found.source is None:
+    if preview.has_old_keys and found.source is None:
         say(f"Old keys are kept under {town.keys.legacy('')} until `tt migrate --drop-legacy`.")
-    for key in outlook.unadopted[:KEYS_SHOWN_MAX]:
+    for key in preview.unadopted[:KEYS_SHOWN_MAX]:
         warn(f"Set aside, and never adopted: {visible(key)}")
-    _say_more(len(outlook.unadopted))
+    _say_more(len(preview.unadopted))
 
 
 def _say_places(town: Town, found: _Found) -> None:
@@ -301,7 +301,7 @@ def _say_places(town: Town, found: _Found) -> None:
                 say(f"{where}, which {named_by} names, has none that is left to adopt either.")
             case _State.LEFT:
                 warn(f"{where} has old tasks too. Run `{again}` once more after this.")
-    durability = read_durability(town.connection) if found.outlook.tasks else None
+    durability = read_durability(town.connection) if found.preview.tasks else None
     for problem in () if durability is None else durability.problems:
         warn(f"The town's server would not keep what is migrated: {visible(problem)}.")
 
@@ -314,39 +314,39 @@ def _say_how_to_start(place: OldPlace, again: str) -> None:
         warn(f"Start it as Tinytown does, with Tinytown's own `tt status` in the town's folder, then `{again}`.")
 
 
-def _say_unnamed_agents(outlook: Outlook) -> None:
-    for agent, count in list(outlook.unnamed_agents.items())[:KEYS_SHOWN_MAX]:
+def _say_unnamed_agents(preview: MigrationPreview) -> None:
+    for agent, count in list(preview.unnamed_agents.items())[:KEYS_SHOWN_MAX]:
         warn(f"No key says the name of agent {agent}, which {counted(count, 'task')} had: the UUID stays.")
-    _say_more(len(outlook.unnamed_agents))
+    _say_more(len(preview.unnamed_agents))
 
 
-def _say_tasks(outlook: Outlook) -> None:
+def _say_tasks(preview: MigrationPreview) -> None:
     """In which formats the tasks are."""
-    for form, count in outlook.forms.items():
+    for form, count in preview.forms.items():
         say(f"  {form}: {counted(count, 'record')}")
 
 
-def _say_bare_keys(outlook: Outlook, name: str) -> None:
+def _say_bare_keys(preview: MigrationPreview, name: str) -> None:
     """What becomes of keys that name no town."""
     nobody = "Keys without a town do not say whose they are"
-    if outlook.bare_records:
+    if preview.bare_records:
         say(f"{nobody}: their tasks become tasks of {name}.")
-    elif outlook.has_bare_backlog:
+    elif preview.has_bare_backlog:
         say(f"{nobody}: tt:backlog counts as a list of {name}.")
 
 
-def _say_what_is_in_the_way(outlook: Outlook) -> None:
+def _say_what_is_in_the_way(preview: MigrationPreview) -> None:
     """The keys of which nothing is adopted, and which are set aside all the same."""
-    if outlook.finished:
-        say(f"{counted(outlook.finished, 'old key')} of tasks that are adopted already, to be set aside.")
-    if outlook.backlog_keys and not outlook.tasks:
-        lists = " and ".join(outlook.backlog_keys)
+    if preview.finished:
+        say(f"{counted(preview.finished, 'old key')} of tasks that are adopted already, to be set aside.")
+    if preview.backlog_keys and not preview.tasks:
+        lists = " and ".join(preview.backlog_keys)
         say(f"The backlog's list {lists}, which names no task that is left to adopt, to be set aside.")
-    if outlook.set_aside:
-        say(f"{counted(outlook.set_aside, 'key')} that cannot be read, where the town's tasks lie, to be set aside.")
-    if outlook.overwritten:
+    if preview.set_aside:
+        say(f"{counted(preview.set_aside, 'key')} that cannot be read, where the town's tasks lie, to be set aside.")
+    if preview.overwritten:
         say(
-            f"{counted(outlook.overwritten, 'key')} where something was written over a snapshot, to be set aside;"
+            f"{counted(preview.overwritten, 'key')} where something was written over a snapshot, to be set aside;"
             " the snapshots are put back."
         )
 
@@ -361,7 +361,7 @@ def _say_report(report: MigrationReport, found: Verification, *, has_said_detail
         f"{counted(report.adopted, 'task')} adopted",
         f"{counted(report.set_aside, 'old key')} set aside{copied}",
         f"{counted(len(report.skipped), 'key')} skipped",
-        f"{counted(len({each.task for each in report.irregular}), 'irregular task')}",
+        f"{counted(len({each.task_id for each in report.irregular}), 'irregular task')}",
         f"{report.seconds:.1f} s",
     ]
     say(f"{', '.join(parts)}.")
@@ -383,7 +383,7 @@ def _say_details(skipped: Sequence[Skipped], irregular: Sequence[Irregular]) -> 
         warn(f"Skipped {visible(each.key)}: {visible(each.why)}")
     _say_more(len(skipped))
     for odd in irregular[:KEYS_SHOWN_MAX]:
-        warn(f"Irregular {odd.task}: {visible(odd.what)}")
+        warn(f"Irregular {odd.task_id}: {visible(odd.what)}")
     _say_more(len(irregular))
 
 
@@ -404,17 +404,17 @@ def _say_legacy(town: Town, legacy: LegacyKeys) -> None:
 
 def _shape(town: Town, found: _Found, report: MigrationReport | None, verified: Verification | None) -> dict[str, Any]:
     """What a migration found and did; what it did is null where nothing was done."""
-    outlook = found.outlook
-    last = outlook if report is None else report
-    durability = read_durability(town.connection) if outlook.tasks else None
+    preview = found.preview
+    last = preview if report is None else report
+    durability = read_durability(town.connection) if preview.tasks else None
     return {
         "town": town.name,
         "done": report is not None,
-        "tasks": outlook.tasks,
-        "records": outlook.forms,
-        "agents": outlook.agents,
-        "unnamed_agents": outlook.unnamed_agents,
-        "backlog": outlook.backlog,
+        "tasks": preview.tasks,
+        "records": preview.forms,
+        "agents": preview.agents,
+        "unnamed_agents": preview.unnamed_agents,
+        "backlog": preview.backlog,
         "places": [
             {
                 "where": each.place.where,
@@ -429,8 +429,8 @@ def _shape(town: Town, found: _Found, report: MigrationReport | None, verified: 
         "set_aside": None if report is None else report.set_aside,
         "copied": None if report is None else report.copied,
         "skipped": [{"key": each.key, "why": each.why} for each in last.skipped],
-        "irregular": [{"task": each.task, "what": each.what} for each in last.irregular],
-        "unadopted": outlook.unadopted,
+        "irregular": [{"task": each.task_id, "what": each.what} for each in last.irregular],
+        "unadopted": preview.unadopted,
         "positions": None if report is None else report.positions,
         "seconds": None if report is None else round(report.seconds, 3),
         "findings": None if verified is None else [finding_shape(each) for each in verified.findings],

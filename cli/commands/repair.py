@@ -126,7 +126,7 @@ def _say_town(each: MendedTown) -> None:
     for lost in each.lost[:REPAIR_LINES_MAX]:
         event = named.get(lost.first)
         if lost.first == lost.last and event is not None:
-            say(f"  lost: event {lost.first:,}, {local_time(event.time)}, of task {short_id(event.task)}")
+            say(f"  lost: event {lost.first:,}, {local_time(event.time)}, of task {short_id(event.task_id)}")
         else:
             numbers = f"event {lost.first:,}" if lost.first == lost.last else f"events {lost.first:,} to {lost.last:,}"
             say(f"  lost: {numbers}, {_when(lost)}")
@@ -134,7 +134,7 @@ def _say_town(each: MendedTown) -> None:
         warn(f"… and at {counted(len(each.lost) - REPAIR_LINES_MAX, 'more place')}; --json lists all that are lost.")
     for task in each.affected[:REPAIR_LINES_MAX]:
         icon = f"{ICONS[State(task.state)]} {task.state}" if task.state in set(State) else "—"
-        say(f"  task {short_id(task.task)}, {icon}, {task.description or 'without a snapshot'}: {_FATES[task.loss]}")
+        say(f"  task {short_id(task.task_id)}, {icon}, {task.description or 'without a snapshot'}: {_FATES[task.loss]}")
     if len(each.affected) > REPAIR_LINES_MAX:
         warn(
             f"… and {counted(len(each.affected) - REPAIR_LINES_MAX, 'more task')} that lost events; --json lists them all."
@@ -191,8 +191,18 @@ def _shape(name: str, plan: RepairPlan, kept: Path | None) -> dict[str, object]:
                 "events": each.events,
                 "position": each.position,
                 "lost": each.lost,
-                "lost_named": each.named,
-                "tasks": each.affected,
+                "lost_named": [
+                    {"number": event.number, "time": event.time, "task": event.task_id} for event in each.named
+                ],
+                "tasks": [
+                    {
+                        "task": task.task_id,
+                        "loss": task.loss,
+                        "description": task.description,
+                        "state": task.state,
+                    }
+                    for task in each.affected
+                ],
                 "heads_put_right": each.heads,
                 "differences_put_right": each.rebuilt,
                 "findings": [finding_shape(finding) for finding in each.findings],

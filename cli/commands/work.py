@@ -16,17 +16,17 @@ from cli.shapes import Shape, task_shape
 from cli.signals import stop_signals
 from cli.text import ICONS, counted, duration, name_of, short_id, visible
 from ledger import LedgerError, State, Task
-from town import GRACE_SECONDS, LostTask, Outcome, RunListener, Runner, RunReport, Stop
+from town import GRACE_SECONDS, LostTask, RunListener, Runner, RunOutcome, RunReport, Stop
 
 WORDS_SHOWN_MAX = 200
 """How many characters of a description or result a runner's line shows; the task and the log have all of them."""
 
 _OUTCOME_ICONS = {
-    Outcome.STARTED: ICONS[State.RUNNING],
-    Outcome.COMPLETED: ICONS[State.COMPLETED],
-    Outcome.FAILED: ICONS[State.FAILED],
-    Outcome.REQUEUED: ICONS[State.PENDING],
-    Outcome.LOST: "⚠️ ",
+    RunOutcome.STARTED: ICONS[State.RUNNING],
+    RunOutcome.COMPLETED: ICONS[State.COMPLETED],
+    RunOutcome.FAILED: ICONS[State.FAILED],
+    RunOutcome.REQUEUED: ICONS[State.PENDING],
+    RunOutcome.LOST: "⚠️ ",
 }
 
 
@@ -82,7 +82,7 @@ def work(
         last = runner.run(once=once)
     if once and last is None and not as_json:
         warn(f"Nothing to do for {agent.strip()}.")
-    if once and (last is None or last.outcome is not Outcome.COMPLETED):
+    if once and (last is None or last.outcome is not RunOutcome.COMPLETED):
         raise typer.Exit(Exit.REFUSED)
 
 
@@ -198,10 +198,10 @@ class _Listener(RunListener):
             warn(words_of(problem))
 
     def _line(self, report: RunReport) -> str:
-        took = "" if report.outcome is Outcome.STARTED else f" ({duration(round(report.seconds * 1_000))})"
-        words = report.task.description if report.outcome is Outcome.STARTED else report.words
+        took = "" if report.outcome is RunOutcome.STARTED else f" ({duration(round(report.seconds * 1_000))})"
+        words = report.task.description if report.outcome is RunOutcome.STARTED else report.words
         told = f": {_shortened(visible(words))}" if words else ""
-        log = f"  {report.log}" if report.outcome is Outcome.STARTED else ""
+        log = f"  {report.log}" if report.outcome is RunOutcome.STARTED else ""
         return f"{_OUTCOME_ICONS[report.outcome]} {name_of(report.task)} {report.outcome}{took}{told}{log}"
 
 

@@ -116,7 +116,7 @@ def test_work_as_json_is_a_line_for_each_turn(tt: Tt, town: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (("ada", "--once", "--", "nonesuch"), 1, "is no program"),
+        (("ada", "--once", "--", "nonesuch"), 1, "is not a program"),
         (("ada", "--once"), 2, "COMMAND"),
         (("ada", "--grace", "soon", "--", "true"), 2, "is not a length of time"),
         (("a\tb", "--once", "--", "true"), 1, "agent name"),

@@ -50,7 +50,7 @@ def test_migrate_says_what_it_found_and_did_and_names_each_skipped_key(tt: Tt, o
     assert f" old keys set aside, {copied} old keys copied, " in ran.out
     assert "Verified: 26 events, 26 tasks, all as promised." in ran.out
     assert f"Skipped tt:demo:task:{task_id(63)}: it has no description" in ran.err
-    assert f"Irregular {task_id(72)}: it is running, and nobody has it" in ran.err
+    assert f"Irregular {task_id(72)}: it is running, without an agent" in ran.err
     skipped = [line for line in ran.err.splitlines() if line.startswith("Skipped ")]
     assert f", {len(skipped)} keys skipped, " in ran.out
     assert old.exists(f"tt:demo:legacy:tt:task:{task_id(1)}")

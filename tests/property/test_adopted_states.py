@@ -44,9 +44,9 @@ from tests.support.cli_reference import commands
 from tests.support.legality import Life, live
 from tests.support.tt import Ran, Tt, run_here
 from town import Town
+from town.plans.desired import desired
 from town.plans.plan import NOBODY, Plan, PlannedTask
 from town.plans.pull import pull_edits
-from town.plans.wishes import wish
 
 TEXT: Final = "Implement user authentication"
 STANDINGS: Final = standings(None, "ada")
@@ -75,8 +75,8 @@ PLANNED: Final = [
     )
     if agent != NOBODY or status in (None, State.PENDING, State.CANCELLED)
 ]
-WISHES: Final = [
-    partial(wish, planned, alias="a", parent_id=None, default_agent=default, actor="eve", is_forced=is_forced)
+DESIRED: Final = [
+    partial(desired, planned, alias="a", parent_id=None, default_agent=default, actor="eve", is_forced=is_forced)
     for planned, default, is_forced in itertools.product(PLANNED, (None, "dan"), (False, True))
 ]
 
@@ -102,13 +102,13 @@ def test_every_command_is_decided_legally(command: Command) -> None:
 
 
 def test_every_plan_is_reconciled_legally() -> None:
-    """Each plan with each standing leads to what is wished of it, and said again to nothing."""
-    for standing, wished_of in itertools.product(STANDINGS, WISHES):
+    """Each plan with each standing leads to the desired state, and said again to nothing."""
+    for standing, desired_of in itertools.product(STANDINGS, DESIRED):
         task = standing.task()
-        wished, _ = wished_of(task)
-        life = live(reconcile(task, wished), life_of(task))
-        result = wished.result if wished.state.is_terminal else None
-        assert (life.state, life.agent, life.result) == (str(wished.state), wished.agent, result), standing
+        target, _ = desired_of(task)
+        life = live(reconcile(task, target), life_of(task))
+        result = target.result if target.state.is_terminal else None
+        assert (life.state, life.agent, life.result) == (str(target.state), target.agent, result), standing
 
 
 @pytest.mark.parametrize("default", [None, "dan"])
@@ -128,9 +128,9 @@ def test_plan_that_was_pulled_is_as_the_town(default: str | None) -> None:
             Plan(tasks=(planned,), default_agent=default), [TASK], [None], board={TASK: task}, removed=frozenset()
         )
         assert not again, (standing, again)
-        wished, kept = wish(planned, task, alias="a", parent_id=None, default_agent=default, actor="eve")
+        target, kept = desired(planned, task, alias="a", parent_id=None, default_agent=default, actor="eve")
         if default is None or task.state is not State.PENDING:
-            assert (reconcile(task, wished), kept) == ([], ()), standing
+            assert (reconcile(task, target), kept) == ([], ()), standing
 
 
 def _text(value: object) -> str | None:
