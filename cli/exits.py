@@ -28,7 +28,7 @@ class Exit(IntEnum):
     UNAVAILABLE = 4
     DAMAGED = 5
     UNEXPECTED = 70
-    UNHEARD = 74
+    OUTPUT_LOST = 74
     INTERRUPTED = 130
 
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from cli.advice import words_of
 from cli.exits import Exit, exit_code
-from cli.output import going_on_unheard, say_error, warn
+from cli.output import ignoring_lost_output, say_error, warn
 from ledger import LedgerError
 from town import Worker
 
@@ -50,7 +50,7 @@ def _run(worker: Worker, failures: list[Exception], *, stop: threading.Event, on
         worker.run(once=once)
     except LedgerError as error:
         failures.append(error)
-        with going_on_unheard(is_error=True):
+        with ignoring_lost_output(is_error=True):
             say_error(words_of(error))
     except Exception as error:  # noqa: BLE001 - raised again in the main thread
         failures.append(error)

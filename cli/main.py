@@ -11,7 +11,7 @@ from typing import Final, NoReturn
 from cli.calls import call_of
 from cli.exits import Exit, UsageError, exit_code
 from cli.gate import close_gate
-from cli.output import flush, going_on_unheard, say_error
+from cli.output import flush, ignoring_lost_output, say_error
 from cli.signals import obey_stop_signals
 from cli.tinytown_words import hint_for, in_our_words
 from ledger import LedgerError
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             _leave(
                 f"The output cannot be written: {error.strerror}. What the command was to do may be done:"
                 " look before you repeat it, and write to another place.",
-                Exit.UNHEARD,
+                Exit.OUTPUT_LOST,
             )
         if os.environ.get("TT_TRACEBACK"):
             raise
@@ -71,9 +71,9 @@ def _run(words: Sequence[str]) -> int:
 
 
 def _leave(message: str, code: Exit) -> NoReturn:
-    with going_on_unheard():
+    with ignoring_lost_output():
         flush()
-    with going_on_unheard(is_error=True):
+    with ignoring_lost_output(is_error=True):
         say_error(message)
     sys.exit(code)
 

@@ -11,13 +11,12 @@ from msgspec import Struct
 from cli.limits import AGENTS_TASKS_TIMES
 from cli.output import say, say_table, warn
 from cli.render import task_rows, without_column
-from cli.shapes import Shape, reader_shape, task_shape
 from cli.text import counted, visible
 from ledger import Position, State, Task
 from projections import TaskFilter
 
 if TYPE_CHECKING:
-    from town import Reader, Town
+    from town import Reader
 
 LEFT_OUT_NAMED_MAX: Final = 3
 _AT_WORK: Final = (State.RUNNING, State.ASSIGNED)
@@ -63,21 +62,6 @@ def open_groups(reader: Reader, *, agent: str | None, limit: int | None) -> list
             groups.append(OpenGroup(name, tasks, sum(of.values())))
     backlog = reader.backlog(limit=None if limit is None or left is None else min(limit, left))
     return [*groups, OpenGroup(None, backlog.tasks, backlog.total, is_backlog=True)] if backlog.total else groups
-
-
-def open_shape(town: Town, reader: Reader, groups: Sequence[OpenGroup]) -> Shape:
-    """What `tt tasks --json` prints."""
-    shapes = [
-        {
-            "agent": group.agent,
-            "total": group.total,
-            "has_more": group.more > 0,
-            "tasks": [task_shape(task) for task in group.tasks],
-        }
-        for group in groups
-    ]
-    total, more = sum(group.total for group in groups), sum(group.more for group in groups)
-    return {"town": town.name, **reader_shape(reader), "total": total, "has_more": more > 0, "agents": shapes}
 
 
 def say_groups(groups: Sequence[OpenGroup], *, then: Position | None = None) -> None:

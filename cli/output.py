@@ -137,7 +137,7 @@ def _say_on_stderr(message: Styled) -> None:
 
 
 @contextmanager
-def going_on_unheard(*, is_error: bool = False) -> Iterator[None]:
+def ignoring_lost_output(*, is_error: bool = False) -> Iterator[None]:
     """Inside, a stdout or stderr that takes nothing, such as that of a full disk or a closed terminal, stops nothing.
 
     From then on it leads nowhere, so that what waits in it is no trouble at the end either.

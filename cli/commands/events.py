@@ -26,7 +26,7 @@ from cli.options import (
 from cli.output import is_unread, say, say_json, say_table, warn
 from cli.render import EVENT_COLUMNS, event_line, event_row, states_line
 from cli.session import opened
-from cli.shapes import event_shape, moment_shape, tasks_shape
+from cli.shapes import event_shape, events_shape, moment_shape, tasks_shape
 from cli.text import counted, local_time
 from ledger import BEGINNING, Position, RecordedEvent, flaw_in
 from projections import TaskFilter
@@ -84,8 +84,7 @@ def events(
                 if is_unread():
                     return
         elif as_json:
-            shapes = [event_shape(recorded, flaws.get(recorded.at)) for recorded in found]
-            say_json({"town": opened_town.name, "events": shapes})
+            say_json(events_shape(opened_town, found, flaws))
         elif found:
             rows = [event_row(recorded, flaws.get(recorded.at)) for recorded in found]
             say_table(EVENT_COLUMNS, rows, flexible="WHAT")

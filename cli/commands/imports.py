@@ -11,6 +11,7 @@ import typer
 from cli.options import ActorOption, JsonOption, TownOption, When, parse_when
 from cli.output import say, say_json, warn
 from cli.session import opened
+from cli.shapes.imports import import_shape
 from cli.text import counted, visible
 from ledger import Position
 from town import ImportReceipt
@@ -51,21 +52,7 @@ def beads(
     with opened(town, actor) as opened_town:
         receipt = opened_town.imports.beads(file, prune=prune, allow_empty=allow_empty, backdate=_time(backdate))
         if as_json:
-            say_json(
-                {
-                    "town": opened_town.name,
-                    "tasks": receipt.tasks,
-                    "created": receipt.created,
-                    "changed": receipt.changed,
-                    "removed": receipt.removed,
-                    "events": len(receipt.positions),
-                    "position": receipt.positions[-1] if receipt.positions else None,
-                    "left_out": receipt.left_out,
-                    "skipped": receipt.skipped,
-                    "labels_trimmed": receipt.labels_trimmed,
-                    "labels_dropped": receipt.labels_dropped,
-                }
-            )
+            say_json(import_shape(opened_town, receipt))
             return
         if receipt.positions:
             say(

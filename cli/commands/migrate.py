@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from enum import StrEnum
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, NamedTuple
 
 import typer
 
@@ -16,6 +16,7 @@ from cli.exits import Exit
 from cli.options import ActorOption, JsonOption, TownOption
 from cli.output import progress_lines, say, say_error, say_json, warn
 from cli.session import opened
+from cli.shapes.migration import legacy_shape, migration_shape, place_shape
 from cli.text import counted, visible
 from ledger import BEGINNING, StoreUnavailableError
 from projections import Verification
@@ -93,7 +94,7 @@ def _migrate(town: Town, from_url: str | None, *, dry_run: bool, force: bool, as
         outlook = found.outlook
         if dry_run or not outlook.has_work:
             if as_json:
-                say_json(_shape(town, found, None, None))
+                _say_json(town, found)
             else:
                 _say_outlook(town, found)
                 _say_details(outlook.skipped, outlook.irregular)
@@ -112,7 +113,7 @@ def _migrate(town: Town, from_url: str | None, *, dry_run: bool, force: bool, as
     if from_url is not None:
         _remember(town, from_url)
     if as_json:
-        say_json(_shape(town, found, report, verified))
+        _say_json(town, found, report, verified)
     else:
         _say_report(report, verified, has_said_details=not force)
     if verified.findings:
@@ -226,15 +227,7 @@ def _drop_legacy(town: Town, *, dry_run: bool, force: bool, as_json: bool) -> No
             _ask("Delete them?")
         legacy = town.legacy.drop()
     if as_json:
-        say_json(
-            {
-                "town": town.name,
-                "dropped": is_dropping,
-                "keys": legacy.keys,
-                "bytes": legacy.bytes,
-                "unadopted": legacy.unadopted,
-            }
-        )
+        say_json(legacy_shape(town, legacy, is_dropping=is_dropping))
     elif is_dropping:
         say(f"The town is as promised; {counted(legacy.keys, 'old key')} deleted.")
 
@@ -400,38 +393,18 @@ def _say_legacy(town: Town, legacy: LegacyKeys) -> None:
     _say_more(len(legacy.unadopted))
 
 
-def _shape(town: Town, found: _Found, report: MigrationReport | None, verified: Verification | None) -> dict[str, Any]:
-    """What a migration found and did; what it did is null where nothing was done."""
-    outlook = found.outlook
-    last = outlook if report is None else report
-    durability = read_durability(town.connection) if outlook.tasks else None
-    return {
-        "town": town.name,
-        "done": report is not None,
-        "tasks": outlook.tasks,
-        "records": outlook.forms,
-        "agents": outlook.agents,
-        "unnamed_agents": outlook.unnamed_agents,
-        "backlog": outlook.backlog,
-        "places": [
-            {
-                "where": each.place.where,
-                "named_by": each.place.named_by,
-                "state": each.state,
-                "files": [str(path) for path in each.place.files],
-            }
-            for each in found.seen
-        ],
-        "durability_problems": [] if durability is None else durability.problems,
-        "adopted": None if report is None else report.adopted,
-        "set_aside": None if report is None else report.set_aside,
-        "copied": None if report is None else report.copied,
-        "skipped": [{"key": each.key, "why": each.why} for each in last.skipped],
-        "irregular": [{"task": each.task, "what": each.what} for each in last.irregular],
-        "unadopted": outlook.unadopted,
-        "positions": None if report is None else report.positions,
-        "seconds": None if report is None else round(report.seconds, 3),
-        "findings": None
-        if verified is None
-        else [{"kind": each.kind, "where": each.where, "problem": each.problem} for each in verified.findings],
-    }
+def _say_json(
+    town: Town, found: _Found, report: MigrationReport | None = None, verified: Verification | None = None
+) -> None:
+    """What was found and, where there is a report, what was done."""
+    durability = read_durability(town.connection) if found.outlook.tasks else None
+    say_json(
+        migration_shape(
+            town,
+            found.outlook,
+            places=[place_shape(each.place, each.state) for each in found.seen],
+            durability_problems=() if durability is None else durability.problems,
+            report=report,
+            verified=verified,
+        )
+    )

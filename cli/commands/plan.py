@@ -12,8 +12,8 @@ from cli.exits import Exit
 from cli.options import ActorOption, JsonOption, TownOption
 from cli.output import Cell, say, say_json, say_table, warn
 from cli.plan_rows import change_rows, kept_line, plan_rows, pull_line, pull_rows, push_line
-from cli.plan_shapes import planned_shape, pull_shape, push_shape
 from cli.session import opened
+from cli.shapes.plans import compared_shape, faults_shape, new_plan_shape, plan_shape, pulled_shape, pushed_shape
 from cli.text import counted, visible
 from ledger import StoreUnavailableError
 from town import (
@@ -99,8 +99,7 @@ def push(
     with opened(town, actor) as opened_town:
         receipt = opened_town.plans.push(file, prune=prune, force=force, dry_run=dry_run)
         if as_json:
-            shape = {"town": opened_town.name, "file": str(opened_town.plans.path(file)), "dry_run": dry_run}
-            say_json(shape | push_shape(receipt))
+            say_json(pushed_shape(opened_town, opened_town.plans.path(file), receipt, dry_run=dry_run))
             return
     if dry_run and receipt.changes:
         _say_rows(*change_rows(receipt.changes))
@@ -120,9 +119,7 @@ def pull(
         receipt = opened_town.plans.pull(file)
         path = opened_town.plans.path(file)
         if as_json:
-            say_json(
-                {"town": opened_town.name, "file": str(path), "written": receipt.has_changes} | pull_shape(receipt)
-            )
+            say_json(pulled_shape(opened_town, path, receipt))
             return
     say(pull_line(receipt, _shown(path)))
     _warn_of_unknown(receipt.not_understood)
@@ -136,15 +133,7 @@ def status(
         found = opened_town.plans.compare(file)
         path = opened_town.plans.path(file)
         if as_json:
-            say_json(
-                {
-                    "town": opened_town.name,
-                    "file": str(path),
-                    "is_equal": found.is_equal,
-                    "push": push_shape(found.push),
-                    "pull": pull_shape(found.pull),
-                }
-            )
+            say_json(compared_shape(opened_town, path, is_equal=found.is_equal, push=found.push, pull=found.pull))
         else:
             _say_push_status(found.push)
             _say_pull_status(found.pull)
@@ -164,7 +153,7 @@ def _path(file: Path | None, town: Path | None) -> Path:
 def _init(path: Path, *, as_json: bool) -> None:
     make_plan_file(path)
     if as_json:
-        say_json({"file": str(path)})
+        say_json(new_plan_shape(path))
         return
     say(f"{_shown(path)} is written. Put your tasks into it, then look at them with `tt plan`.")
 
@@ -181,7 +170,7 @@ def _check(path: Path, town: Path | None, actor: str | None, *, as_json: bool) -
     except PlanRefusedError as error:
         faults = error.faults
     if as_json:
-        say_json({"file": str(path), "tasks": len(plan.tasks), "faults": faults, "not_understood": plan.not_understood})
+        say_json(faults_shape(path, plan, faults))
     else:
         for fault in faults:
             say(visible(f"{_shown(path)}:{fault.line}:{fault.column}: {fault.problem}"))
@@ -194,24 +183,16 @@ def _check(path: Path, town: Path | None, actor: str | None, *, as_json: bool) -
 
 def _show(path: Path, town: Path | None, actor: str | None, *, as_json: bool) -> None:
     plan = read_plan_file(path).plan
-    shape = {
-        "town": None,
-        "file": str(path),
-        "description": plan.description,
-        "default_agent": plan.default_agent,
-        "plan": [planned_shape(task) for task in plan.tasks],
-        "push": None,
-    }
     try:
         with opened(town, actor) as opened_town:
             push = opened_town.plans.push(path, dry_run=True)
             if as_json:
-                say_json(shape | {"town": opened_town.name, "push": push_shape(push)})
+                say_json(plan_shape(path, plan, town=opened_town, push=push))
                 return
     except (NotOursError, NotTrustedError, ProgramRefusedError) as error:
         # A plan is text: to read it needs no trust.
         if as_json:
-            say_json(shape)
+            say_json(plan_shape(path, plan))
         else:
             _say_plan(plan, None)
         warn(f"The plan is not compared with its town. {error}")

@@ -16,7 +16,15 @@ from cli.options import ActorOption, JsonOption, TownOption, When, parse_when
 from cli.output import is_terminal, progress_lines, room_beside, say, say_error, say_json, say_table, warn
 from cli.render import NOTHING
 from cli.session import opened
-from cli.shapes import difference_shape
+from cli.shapes.read_side import (
+    checks_shape,
+    difference_shape,
+    differences_shape,
+    rebuild_shape,
+    stats_shape,
+    verification_shape,
+    worker_shape,
+)
 from cli.signals import stop_signals
 from cli.text import BAR_COLUMNS, bar, counted, duration, local_time, visible
 from projections import DayStats, Durations, FindingKind, parted_after
@@ -99,7 +107,7 @@ def rebuild(
                 found = list(preview)
             shapes = [difference_shape(each, parted_after(opened_town.backend.store, each)) for each in found]
             if as_json:
-                say_json({"town": opened_town.name, "differences": shapes})
+                say_json(differences_shape(opened_town, shapes))
                 return
             for shape in shapes[:FINDINGS_SHOWN_MAX]:
                 say(visible(f"{shape['key']}  (parted after {shape['parted_after'] or 'no event'})"))
@@ -118,7 +126,7 @@ def rebuild(
         with progress_lines() as progress:
             report = opened_town.upkeep.rebuild(view=view, accepts_loss=accept_loss, progress=progress)
         if as_json:
-            say_json({"town": opened_town.name, **{name: getattr(report, name) for name in report.__struct_fields__}})
+            say_json(rebuild_shape(opened_town, report))
             return
         say(
             f"Rebuilt {f'view {view}' if view else 'snapshots and views'} of {counted(report.tasks, 'task')} from {counted(report.events, 'event')}:"
@@ -145,16 +153,7 @@ def verify(*, town: TownOption = None, actor: ActorOption = None, as_json: JsonO
         with progress_lines() as progress:
             found = opened_town.upkeep.verify(progress=lambda position: progress("Reading", position.seq, end.seq))
     if as_json:
-        findings = [{"kind": each.kind, "where": each.where, "problem": each.problem} for each in found.findings]
-        say_json(
-            {
-                "town": opened_town.name,
-                "events": found.events,
-                "tasks": found.tasks,
-                "position": found.position,
-                "findings": findings,
-            }
-        )
+        say_json(verification_shape(opened_town, found))
     elif not found.findings:
         say(f"{counted(found.events, 'event')}, {counted(found.tasks, 'task')}: all as promised.")
     else:
@@ -187,7 +186,7 @@ def stats(
     with opened(town, actor) as opened_town:
         found = opened_town.stats(agent=agent, since=None if since is None else since.moment)
         if as_json:
-            say_json({"town": opened_town.name, "days": found})
+            say_json(stats_shape(opened_town, found))
             return
     if not found:
         say("Nothing was created, completed or failed then.")
@@ -231,7 +230,7 @@ def doctor(
     with opened(town, actor) as opened_town:
         checks = examine(opened_town.backend, opened_town.connection)
     if as_json:
-        say_json({"town": opened_town.name, "checks": checks})
+        say_json(checks_shape(opened_town, checks))
     else:
         say_table(
             ["", "CHECK", "FOUND"], [[_STATE_SIGNS[check.state], check.name, visible(check.words)] for check in checks]
@@ -298,7 +297,7 @@ def _serve_metrics(port: int) -> WorkerMetrics:
 
 def _say_report(report: WorkerReport, *, as_json: bool) -> None:
     if as_json:
-        say_json(report)
+        say_json(worker_shape(report))
     elif report.problem is not None:
         warn(f"{report.town}  {words_of(report.problem)}")
     else:

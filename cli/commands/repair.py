@@ -10,6 +10,7 @@ import typer
 
 from cli.exits import Exit
 from cli.output import say, say_error, say_json, warn
+from cli.shapes.read_side import repair_shape, undamaged_shape
 from cli.text import ICONS, counted, local_time, short_id
 from ledger import State
 from town import BEHIND_FILE, EVENTS_FILE, Damage, Loss, LostEvents, MendedTown, Repair, RepairPlan, opened_repair
@@ -39,7 +40,7 @@ def repair(*, town: Path | None, is_agreed: bool, as_json: bool) -> None:
             is_agreed = typer.confirm("Put the repaired files in the place of the damaged ones, and keep those?")
         kept = found.carry_out() if is_agreed else None
         if as_json:
-            say_json(_shape(name, plan, kept))
+            say_json(repair_shape(name, plan, kept))
         elif kept is not None:
             _say_done(name, plan, kept, is_foreign=found.is_foreign)
     if kept is None:
@@ -56,7 +57,7 @@ def _say_remarks(found: Repair) -> None:
 
 def _say_whole(name: str, *, has_files: bool, as_json: bool) -> None:
     if as_json:
-        say_json({"town": name, "is_damaged": False, "is_repaired": False})
+        say_json(undamaged_shape(name))
     elif not has_files:
         say(
             "There is nothing to repair: the town's server has no files yet. Where they were deleted, restore a backup of .tt."
@@ -170,35 +171,3 @@ def _say_done(name: str, plan: RepairPlan, kept: Path, *, is_foreign: bool) -> N
         warn("`tt verify` still finds something: it says what, and what to do.")
     else:
         say("`tt verify` finds nothing wrong.")
-
-
-def _shape(name: str, plan: RepairPlan, kept: Path | None) -> dict[str, object]:
-    return {
-        "town": name,
-        "is_damaged": True,
-        "is_repaired": kept is not None,
-        "kept": None if kept is None else str(kept),
-        "manifest_problem": plan.salvage.manifest_problem,
-        "damages": plan.salvage.damages,
-        "commands_behind": plan.salvage.commands_behind,
-        "events_behind": plan.events_behind,
-        "events_left_out": plan.events_left_out,
-        "is_end_known": plan.salvage.is_end_known,
-        "towns": [
-            {
-                "town": each.town,
-                "events": each.events,
-                "position": each.position,
-                "lost": each.lost,
-                "lost_named": each.named,
-                "tasks": each.affected,
-                "heads_put_right": each.heads,
-                "differences_put_right": each.rebuilt,
-                "findings": [
-                    {"kind": finding.kind, "where": finding.where, "problem": finding.problem}
-                    for finding in each.findings
-                ],
-            }
-            for each in plan.towns
-        ],
-    }

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 from cli.answers import reader_at, say_moment, say_page, say_receipt
 from cli.exits import UsageError
 from cli.limits import AGENT_TASKS, PAGE_TASKS, TREE_LEVELS, TREE_TASKS
-from cli.open_tasks import open_groups, open_shape, say_groups
+from cli.open_tasks import open_groups, say_groups
 from cli.output import say, say_fields, say_json, say_table, warn
 from cli.render import MULTILINE_FIELDS, step_rows, task_fields, tree_lines
 from cli.session import opened
-from cli.shapes import branch_shape, reader_shape, step_shape, task_shape
+from cli.shapes import current_shape, history_shape, open_shape, shown_shape, tree_shape
 from cli.text import counted, visible
 from ledger import BEGINNING, Task
 from projections import TaskFilter
@@ -133,7 +133,7 @@ def show(
         reader = reader_at(opened_town, at)
         found = reader.task(task)
         if as_json:
-            say_json({"town": opened_town.name, **reader_shape(reader), "task": task_shape(found)})
+            say_json(shown_shape(opened_town, reader, found))
             return
         say_moment(reader)
         parent = _parent(reader, found)
@@ -187,8 +187,7 @@ def tree(
         reader = reader_at(opened_town, at)
         branches = reader.tree(task)
         if as_json:
-            shapes = [branch_shape(branch) for branch in branches]
-            say_json({"town": opened_town.name, **reader_shape(reader), "tasks": shapes})
+            say_json(tree_shape(opened_town, reader, branches))
             return
         say_moment(reader)
     if not branches:
@@ -217,7 +216,7 @@ def current(
         reader = reader_at(opened_town, at)
         found = reader.current(name)
         if as_json:
-            say_json({"town": opened_town.name, **reader_shape(reader), "agent": name, "task": task_shape(found)})
+            say_json(current_shape(opened_town, reader, name, found))
             return
         say_moment(reader)
         if found is None:
@@ -455,11 +454,11 @@ def history(
     """Show everything that happened to a task: when, by whom, why, and what changed. Removed tasks too."""
     with opened(town, actor) as opened_town:
         found = opened_town.history(task)
-        id_ = found[0].event.task
+        task_id = found[0].event.task
         if as_json:
-            say_json({"town": opened_town.name, "task": id_, "events": [step_shape(step) for step in found]})
+            say_json(history_shape(opened_town, task_id, found))
             return
-        say(f"Task {id_}: {counted(len(found), 'event')}")
+        say(f"Task {task_id}: {counted(len(found), 'event')}")
         columns, rows = step_rows(found)
         say_table(columns, rows)
 

@@ -12,7 +12,7 @@ from cli.options import ActorOption, JsonOption, TownOption, WhenOption
 from cli.output import say, say_fields, say_json, say_table, warn
 from cli.render import EVENT_COLUMNS, agent_rows, event_row, states_line
 from cli.session import named_once, opened, warn_outdated
-from cli.shapes import Shape, event_shape
+from cli.shapes.towns import init_shape, registered_shape, start_shape, status_shape, stop_shape, towns_shape
 from cli.text import counted, local_time, visible
 from ledger import BEGINNING, InvalidValueError, Position, State
 from town import (
@@ -69,7 +69,7 @@ def init(
             warn(made.unlisted)
         warn_outdated(made)
         if as_json:
-            say_json({"town": made.name, "folder": str(made.folder), "server": made.where})
+            say_json(init_shape(made))
             return
         say(f"Town {made.name} is ready in {visible(_folder_words(made.found))}.")
         say(f"Its server is at {visible(made.where)}.")
@@ -80,14 +80,10 @@ def towns(*, as_json: JsonOption = False) -> None:
     """List the towns of this person and whether their servers are up."""
     found = find_towns()
     if as_json:
-        say_json(
-            {
-                "towns": [
-                    {"town": each.name, "folder": each.path, "state": each.state, "remark": each.remark}
-                    for each in found
-                ]
-            }
-        )
+        shapes = [
+            registered_shape(name=each.name, folder=each.path, state=each.state, remark=each.remark) for each in found
+        ]
+        say_json(towns_shape(shapes))
         return
     if not found:
         say("No towns yet. Make one with `tt init`.")
@@ -106,7 +102,7 @@ def start(*, town: TownOption = None, actor: ActorOption = None, as_json: JsonOp
     del actor  # taken as by every command; nothing is written that would name who acts
     status = start_town(town)
     if as_json:
-        say_json({"town": status.name, "server": status.where, "started": status.has_changed})
+        say_json(start_shape(status.name, server=status.where, started=status.has_changed))
         return
     say(f"The server of {status.name} {'is up' if status.has_changed else 'was up already'}: {visible(status.where)}")
 
@@ -128,8 +124,7 @@ def stop(
     """
     status = stop_town(town, actor=_who_stops(actor), is_waiting=wait)
     if as_json:
-        shape = {"town": status.name, "server": status.where, "stopped": status.has_changed}
-        say_json(shape | {"running": status.is_running})
+        say_json(stop_shape(status.name, server=status.where, stopped=status.has_changed, running=status.is_running))
         return
     if not status.has_changed:
         say(f"The server of {status.name} was down already.")
@@ -173,26 +168,16 @@ def status(
         last = opened_town.events.last(count=DEEP_EVENTS, until=reader.then) if deep else []
         end = opened_town.end() if reader.then is None else reader.then
         if as_json:
-            shape: Shape = {
-                "town": opened_town.name,
-                "folder": str(opened_town.folder),
-                "folder_reason": opened_town.found.reason,
-                "server": {
-                    "where": opened_town.where,
-                    "version": opened_town.connection.version(),
-                    "is_own": opened_town.connection.server is not None,
-                },
-                "durability": {
-                    "is_durable": durability.is_durable,
-                    "settings": durability.settings,
-                    "problems": durability.problems,
-                },
-                "events": end.seq,
-                "position": None if end == BEGINNING else end,
-                "states": states,
-            }
-            shape |= {"agents": agents} if tasks or deep else {}
-            say_json(shape | ({"last_events": [event_shape(recorded) for recorded in last]} if deep else {}))
+            say_json(
+                status_shape(
+                    opened_town,
+                    durability,
+                    end=end,
+                    states=states,
+                    agents=agents if tasks or deep else None,
+                    last=last if deep else None,
+                )
+            )
             return
         say_moment(reader, "Events and tasks as they were")
         say_fields(

@@ -9,6 +9,7 @@ import typer
 
 from cli.options import ActorOption, JsonOption, TownOption
 from cli.output import say, say_json
+from cli.shapes.towns import revoked_shape, trust_shape
 from cli.text import visible
 from town import TrustReport, grant_trust, look_at_trust, place_of_trust, revoke_trust
 
@@ -36,7 +37,7 @@ def trust(
         report = place_of_trust(town)
         revoked = revoke_trust(report.folder)
         if as_json:
-            say_json(_shape(report, is_allowed=False) | {"revoked": revoked})
+            say_json(revoked_shape(report, revoked=revoked))
             return
         say(
             f"{visible(str(report.folder))}: "
@@ -60,10 +61,6 @@ def trust(
 
 def _say_outcome(report: TrustReport, words: str, *, as_json: bool, is_allowed: bool) -> None:
     if as_json:
-        say_json(_shape(report, is_allowed=is_allowed))
+        say_json(trust_shape(report, is_allowed=is_allowed))
         return
     say(f"{visible(str(report.folder))}: {words}")
-
-
-def _shape(report: TrustReport, *, is_allowed: bool) -> dict[str, object]:
-    return {"town": report.name, "folder": str(report.folder), "would": report.questions, "is_allowed": is_allowed}

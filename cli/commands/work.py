@@ -9,10 +9,10 @@ import typer
 from cli.advice import words_of
 from cli.exits import Exit
 from cli.options import DURATION_HELP, ActorOption, AgentArgument, JsonOption, TownOption, parse_duration
-from cli.output import Cell, going_on_unheard, json_line, say, say_at_once, say_error, say_json, say_table, warn
+from cli.output import Cell, ignoring_lost_output, json_line, say, say_at_once, say_error, say_json, say_table, warn
 from cli.render import NOTHING, state_cell
 from cli.session import opened
-from cli.shapes import Shape, task_shape
+from cli.shapes.agents import reclaim_shape, run_shape, waited_shape
 from cli.signals import stop_signals
 from cli.text import ICONS, counted, duration, name_of, short_id, visible
 from ledger import LedgerError, State, Task
@@ -121,7 +121,7 @@ def reclaim(
             lost_tasks = opened_town.runs.lost_tasks(from_agent=from_agent, older_than_seconds=older_than or 0.0)
             found = [(lost, lost.task) for lost in lost_tasks]
         if as_json:
-            say_json({"town": opened_town.name, "tasks": [_lost_shape(lost, now, is_moving) for lost, now in found]})
+            say_json(reclaim_shape(opened_town, found, is_moving=is_moving))
             return
     if not found:
         say("No task is lost." if older_than is None else "No task that was started so long ago is lost.")
@@ -166,14 +166,13 @@ def wait(
     with opened(town, actor) as opened_town:
         waited = opened_town.wait(tasks, timeout_seconds=timeout)
     if as_json:
-        shapes = [{"id": id_, "task": task_shape(task)} for id_, task in waited.tasks.items()]
-        say_json({"town": opened_town.name, "timed_out": bool(waited.open_tasks), "tasks": shapes})
+        say_json(waited_shape(opened_town, waited.tasks, timed_out=bool(waited.open_tasks)))
     elif not waited.tasks:
         say("No open task to wait for.")
     else:
         say_table(
             ["TASK", "STATE", "AGENT", "RESULT"],
-            [_waited_row(id_, task) for id_, task in waited.tasks.items()],
+            [_waited_row(task_id, task) for task_id, task in waited.tasks.items()],
             flexible="RESULT",
         )
     if waited.open_tasks:
@@ -190,11 +189,11 @@ class _Listener(RunListener):
 
     def report(self, report: RunReport) -> None:
         line = self._line(report)
-        with going_on_unheard():
+        with ignoring_lost_output():
             say_at_once(line)
 
     def warn(self, problem: LedgerError | str) -> None:
-        with going_on_unheard(is_error=True):
+        with ignoring_lost_output(is_error=True):
             warn(words_of(problem))
 
     def _line(self, report: RunReport) -> str:
@@ -209,22 +208,11 @@ class _JsonListener(_Listener):
     """The same as lines of JSON."""
 
     def _line(self, report: RunReport) -> str:
-        shape: Shape = {name: getattr(report, name) for name in report.__struct_fields__}
-        return json_line(shape | {"task": task_shape(report.task), "seconds": round(report.seconds, 3)})
+        return json_line(run_shape(report))
 
 
 def _shortened(text: str) -> str:
     return text if len(text) <= WORDS_SHOWN_MAX else f"{text[: WORDS_SHOWN_MAX - 1]}…"
-
-
-def _lost_shape(lost: LostTask, now: Task | None, is_moving: bool) -> Shape:
-    return {
-        "task": task_shape(lost.task if now is None else now),
-        "is_moved": is_moving and now is not None,
-        "agent": lost.task.assigned_to,
-        "runner": {"host": lost.mark.host, "process": lost.mark.process, "run": lost.mark.id},
-        "age_ms": lost.age_ms,
-    }
 
 
 def _lost_row(lost: LostTask, now: Task | None) -> list[Cell]:
@@ -238,9 +226,9 @@ def _lost_row(lost: LostTask, now: Task | None) -> list[Cell]:
     ]
 
 
-def _waited_row(id_: str, task: Task | None) -> list[Cell]:
+def _waited_row(task_id: str, task: Task | None) -> list[Cell]:
     if task is None:
-        return [short_id(id_), "removed", NOTHING, ""]
+        return [short_id(task_id), "removed", NOTHING, ""]
     return [
         name_of(task),
         state_cell(task.state),

@@ -1,8 +1,12 @@
-"""The JSON shapes that `--json` prints; docs/reference/json.md shows each. Pure."""
+"""The JSON shapes that `--json` prints; docs/reference/json.md shows each. Pure.
+
+Tasks, events and moments are here. The other modules hold the shapes of one group of commands each, so that a command
+imports no more than it prints.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -11,7 +15,7 @@ from ledger import Position, RecordedEvent, State, Step, Task, Unfit, format_ms
 from projections import Snapshot, snapshot_of
 
 if TYPE_CHECKING:
-    from projections import Difference
+    from cli.open_tasks import OpenGroup
     from town import Branch, Reader, Receipt, Town
 
 Shape = dict[str, Any]
@@ -28,6 +32,35 @@ def receipt_shape(town: Town, receipt: Receipt) -> Shape:
 
 def tasks_shape(town: Town, tasks: Sequence[Task], **more: Any) -> Shape:  # noqa: ANN401 - further fields of the shape
     return {"town": town.name, **more, "tasks": [task_shape(task) for task in tasks]}
+
+
+def shown_shape(town: Town, reader: Reader, task: Task) -> Shape:
+    """One task, now or at the reader's moment."""
+    return {"town": town.name, **reader_shape(reader), "task": task_shape(task)}
+
+
+def current_shape(town: Town, reader: Reader, agent: str, task: Task | None) -> Shape:
+    """What an agent works on; null where that is nothing."""
+    return {"town": town.name, **reader_shape(reader), "agent": agent, "task": task_shape(task)}
+
+
+def open_shape(town: Town, reader: Reader, groups: Sequence[OpenGroup]) -> Shape:
+    """The open tasks, agent by agent."""
+    shapes = [
+        {
+            "agent": group.agent,
+            "total": group.total,
+            "has_more": group.more > 0,
+            "tasks": [task_shape(task) for task in group.tasks],
+        }
+        for group in groups
+    ]
+    total, more = sum(group.total for group in groups), sum(group.more for group in groups)
+    return {"town": town.name, **reader_shape(reader), "total": total, "has_more": more > 0, "agents": shapes}
+
+
+def tree_shape(town: Town, reader: Reader, branches: Sequence[Branch]) -> Shape:
+    return {"town": town.name, **reader_shape(reader), "tasks": [branch_shape(branch) for branch in branches]}
 
 
 def branch_shape(branch: Branch) -> Shape:
@@ -61,22 +94,18 @@ def event_shape(recorded: RecordedEvent, flaw: str | None = None) -> Shape:
     return shape | {name: value for name, value in optional.items() if value is not None}
 
 
+def events_shape(town: Town, recorded: Sequence[RecordedEvent], flaws: Mapping[str, str]) -> Shape:
+    """A list of events. `flaws` has what is wrong with the damaged ones, by the position's text."""
+    return {"town": town.name, "events": [event_shape(each, flaws.get(each.at)) for each in recorded]}
+
+
+def history_shape(town: Town, task_id: str, steps: Sequence[Step]) -> Shape:
+    return {"town": town.name, "task": task_id, "events": [step_shape(step) for step in steps]}
+
+
 def step_shape(step: Step) -> Shape:
     """An event of a history, with the fields it changed."""
     return event_shape(step.event, step.flaw) | {"changes": [change._asdict() for change in step.changes]}
-
-
-def difference_shape(difference: Difference, parted_after: Position | None) -> Shape:
-    """What differs, field by field: [field, expected, actual]; and the position after which they parted."""
-    from projections import different_fields, printable  # noqa: PLC0415 - with them comes all that compares and rebuilds
-
-    return {
-        "kind": difference.kind,
-        "key": printable(difference.key),
-        "task": None if difference.task is None else printable(difference.task),
-        "parted_after": parted_after,
-        "fields": different_fields(difference),
-    }
 
 
 def reader_shape(reader: Reader) -> Shape:
