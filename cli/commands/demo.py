@@ -1,4 +1,4 @@
-"""`tt demo`: a town from cradle to grave, in a temporary folder, each step explained in a line."""
+"""`tt demo`: the whole life of a town, in a temporary folder, each step explained in a line."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def demo(*, as_json: JsonOption = False) -> None:
 @contextmanager
 def _throwaway_town() -> Iterator[Town]:
     """A town that leaves no server, no folder and no entry in the registry."""
-    # A server that the person set up for real towns is not for this one.
+    # REDIS_URL names the server of real towns, which the demo must not use.
     url = os.environ.pop("REDIS_URL", None)
     signals = (signal.SIGTERM, signal.SIGHUP)
     handlers = [signal.signal(each, lambda *_: sys.exit(Exit.UNEXPECTED)) for each in signals]

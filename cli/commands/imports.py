@@ -1,4 +1,4 @@
-"""What comes in from other trackers."""
+"""`tt import`: tasks from other trackers."""
 
 from __future__ import annotations
 
@@ -23,14 +23,12 @@ _KIND_CHARS_SHOWN = 64
 
 def beads(
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="The export: JSON lines, an issue a line.", show_default=False)
+        Path, typer.Argument(metavar="FILE", help="The export: JSON lines, one issue per line.", show_default=False)
     ],
     *,
-    prune: Annotated[
-        bool, typer.Option("--prune", help="Remove tasks that have an alias and that the file no longer has.")
-    ] = False,
+    prune: Annotated[bool, typer.Option("--prune", help="Remove tasks whose alias is no longer in the file.")] = False,
     allow_empty: Annotated[
-        bool, typer.Option("--allow-empty", help="Let --prune remove them all where the file has no issue.")
+        bool, typer.Option("--allow-empty", help="Let --prune remove them all if the file has no issues.")
     ] = False,
     backdate: Annotated[
         When | None,
@@ -45,9 +43,9 @@ def beads(
     actor: ActorOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Import an export of the Beads tracker: make the town's tasks as it says. Doing it again appends nothing.
+    """Import an export of the Beads tracker: change the town's tasks to match it. Importing it again appends nothing.
 
-    All or nothing: a bad line is reported with its number, and nothing of the file is taken.
+    All or nothing: a bad line is reported with its number, and nothing is imported.
     """
     with opened(town, actor) as opened_town:
         receipt = opened_town.imports.beads(file, prune=prune, allow_empty=allow_empty, backdate=_time(backdate))
@@ -66,7 +64,7 @@ def beads(
 
 
 def _warn_of_rest(receipt: ImportReceipt) -> None:
-    """Say what of the file is not in the town as the file has it."""
+    """Warn about what was left out or changed."""
     for link in receipt.left_out[:LEFT_OUT_SHOWN_MAX]:
         warn(f"Parent left out: {link}")
     if len(receipt.left_out) > LEFT_OUT_SHOWN_MAX:

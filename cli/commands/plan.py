@@ -43,22 +43,18 @@ FileOption = Annotated[
     Path | None,
     typer.Option("--file", metavar="FILE", help=f"The plan's file. Default: {PLAN_FILE} in the town's folder."),
 ]
-PruneOption = Annotated[
-    bool, typer.Option("--prune", help="Remove tasks that have an alias and that the file no longer has.")
-]
+PruneOption = Annotated[bool, typer.Option("--prune", help="Remove tasks whose alias is no longer in the file.")]
 ForceOption = Annotated[
-    bool, typer.Option("--force", help="Also take back what happened in the town: requeue, reopen, bring back.")
+    bool, typer.Option("--force", help="Also undo what happened in the town: requeue, reopen, restore removed tasks.")
 ]
 
 
 def plan(
     *,
     init: Annotated[
-        bool, typer.Option("--init", "-i", help="Write a file to begin with; never over one that is there.")
+        bool, typer.Option("--init", "-i", help="Write a file to start with; an existing file is never overwritten.")
     ] = False,
-    check: Annotated[
-        bool, typer.Option("--check", help="Look for faults only, and exit 1 where there are any.")
-    ] = False,
+    check: Annotated[bool, typer.Option("--check", help="Only look for faults; exit 1 if there are any.")] = False,
     file: FileOption = None,
     town: TownOption = None,
     actor: ActorOption = None,
@@ -66,7 +62,7 @@ def plan(
 ) -> None:
     """Show the plan in tasks.toml as a tree, and what a push would change.
 
-    With --check every fault is shown with its line and column. The town is asked only where the plan names its tasks.
+    With --check, every fault is shown with its line and column. The town is needed only if the plan names tasks of it.
     """
     if init and check:
         message = "Give either --init or --check."
@@ -92,7 +88,7 @@ def push(
     actor: ActorOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make the town's tasks as the plan says, all or none. Doing it again appends nothing.
+    """Change the town's tasks to match the plan, all or nothing. Pushing it again appends nothing.
 
     A file is a plan, not the truth: what happened in the town stays, unless --force is given.
     """
@@ -111,9 +107,9 @@ def push(
 def pull(
     *, file: FileOption = None, town: TownOption = None, actor: ActorOption = None, as_json: JsonOption = False
 ) -> None:
-    """Write the town's tasks into the plan: states, agents, results, tags. Its order, comments and further keys stay.
+    """Write the town's tasks into the plan: states, agents, results, tags. Order, comments and other keys stay.
 
-    Tasks that the file lacks are added at its end, and tasks that were removed from the town are taken out.
+    New tasks are added at the end of the file; tasks that were removed from the town are removed from it.
     """
     with opened(town, actor) as opened_town:
         receipt = opened_town.plans.pull(file)
@@ -128,7 +124,7 @@ def pull(
 def status(
     *, file: FileOption = None, town: TownOption = None, actor: ActorOption = None, as_json: JsonOption = False
 ) -> None:
-    """Show what differs between plan and town: what a push and what a pull would do. Exit 1 where anything does."""
+    """Show what differs between plan and town: what a push and what a pull would do. Exit 1 if anything differs."""
     with opened(town, actor) as opened_town:
         found = opened_town.plans.compare(file)
         path = opened_town.plans.path(file)
@@ -146,7 +142,7 @@ def status(
 
 
 def _path(file: Path | None, town: Path | None) -> Path:
-    """The plan's file. Where it is named, no town is needed to find it."""
+    """The plan's file. If it is named, no town is needed to find it."""
     return file if file is not None else find_folder(start_of_search(town)) / PLAN_FILE
 
 
@@ -190,7 +186,7 @@ def _show(path: Path, town: Path | None, actor: str | None, *, as_json: bool) ->
                 say_json(plan_shape(path, plan, town=opened_town, push=push))
                 return
     except (NotOursError, NotTrustedError, ProgramRefusedError) as error:
-        # A plan is text: to read it needs no trust.
+        # A plan is text: reading it needs no trust.
         if as_json:
             say_json(plan_shape(path, plan))
         else:
@@ -254,6 +250,6 @@ def _warn_of_unknown(names: Sequence[str]) -> None:
 
 
 def _shown(path: Path) -> str:
-    """The path as people would type it here."""
+    """The path as one would type it here."""
     here = Path.cwd()
     return visible(str(path.relative_to(here) if path.is_relative_to(here) else path))

@@ -19,14 +19,14 @@ REPAIR_LINES_MAX = 20
 """How many damages, losses and tasks are shown without --json."""
 
 _FATES: Final = {
-    Loss.BEGINNING: "its beginning is lost; it is shown until a rebuild, which takes it away",
-    Loss.MIDDLE: "events within are lost; it goes on, and `tt task history` of it stops there",
-    Loss.END: "its latest events are lost; a rebuild takes it back to before them",
+    Loss.BEGINNING: "its first events are lost; it is shown until a rebuild removes it",
+    Loss.MIDDLE: "events in between are lost; it can be used, but `tt task history` stops at the gap",
+    Loss.END: "its latest events are lost; a rebuild sets it back to before them",
 }
 
 
 def repair(*, town: Path | None, is_agreed: bool, as_json: bool) -> None:
-    """Look, say, ask, repair. Exit code 1 where nobody agreed: nothing was changed then."""
+    """Examine, report, ask, repair. Exit code 1 if nobody agreed; then nothing was changed."""
     with opened_repair(town) as (name, found):
         plan = None if found is None else found.look()
         if found is not None:
@@ -37,7 +37,7 @@ def repair(*, town: Path | None, is_agreed: bool, as_json: bool) -> None:
         if not as_json:
             _say_plan(name, plan)
         if not is_agreed and sys.stdin.isatty() and not as_json:
-            is_agreed = typer.confirm("Put the repaired files in the place of the damaged ones, and keep those?")
+            is_agreed = typer.confirm("Replace the damaged files with the repaired ones, and keep the damaged ones?")
         kept = found.carry_out() if is_agreed else None
         if as_json:
             say_json(repair_shape(name, plan, kept))
@@ -60,7 +60,7 @@ def _say_whole(name: str, *, has_files: bool, as_json: bool) -> None:
         say_json(undamaged_shape(name))
     elif not has_files:
         say(
-            "There is nothing to repair: the town's server has no files yet. Where they were deleted, restore a backup of .tt."
+            "There is nothing to repair: the town's server has no files yet. If they were deleted, restore a backup of .tt."
         )
     else:
         say("Nothing is damaged: every byte of the server's files can be read. `tt verify` proves what they say.")
@@ -81,28 +81,28 @@ def _say_plan(name: str, plan: RepairPlan) -> None:
         first = "first damage" if len(found.damages) > 1 else "damage"
         if found.commands_behind:
             commands, events = counted(found.commands_behind, "command"), counted(plan.events_behind, "event")
-            say(f"Behind the {first}, {commands} can be read, {events} among them{left_out}.")
+            say(f"After the {first}, {commands} can be read, {events} among them{left_out}.")
         else:
-            say(f"Behind the {first}, nothing can be read.")
+            say(f"After the {first}, nothing can be read.")
     for each in plan.towns:
         _say_town(each)
     _say_end(name, plan)
 
 
 def _say_end(name: str, plan: RepairPlan) -> None:
-    """Whether anything else is lost, as far as the files tell."""
+    """Say whether anything else is lost, as far as the files show."""
     cut_short = next((each for each in plan.salvage.damages if each.is_cut_short), None)
     last = next((each.position.seq for each in plan.towns if each.town == name), None)
     if last is None:
         say(f"{name}: no event of this town can be read. All that it held is lost, unless there is a backup.")
     elif cut_short is not None:
         say(
-            f"{cut_short.file} ends early. After a power cut that is an append that nobody got an answer to;"
-            f" if something else cut it off, events after number {last:,} are lost, and nothing in the files tells of them."
+            f"{cut_short.file} ends early. After a power cut, that is an append that was never acknowledged."
+            f" If something else cut it off, events after number {last:,} are lost without a trace in the files."
         )
     elif not plan.salvage.is_end_known:
         say(
-            f"Behind the last damage stands no event, so nothing tells whether it held one: events after number {last:,} may be lost."
+            f"No event follows the last damage, so the damaged bytes may have held some: events after number {last:,} may be lost."
         )
     elif plan.keeps_all and plan.salvage.manifest_problem is not None:
         say("No event is lost, as far as the names of the files tell.")
@@ -142,7 +142,7 @@ def _say_town(each: MendedTown) -> None:
 
 
 def _when(lost: LostEvents) -> str:
-    """Between which times they were recorded."""
+    """The times between which they were recorded."""
     before = None if lost.not_after is None else local_time(lost.not_after)
     after = None if lost.not_before is None else local_time(lost.not_before)
     if after is None or before is None:
@@ -153,12 +153,12 @@ def _when(lost: LostEvents) -> str:
 def _say_done(name: str, plan: RepairPlan, kept: Path, *, is_foreign: bool) -> None:
     say(f"Repaired. The damaged files are kept in {kept}.")
     if plan.salvage.commands_behind:
-        say(f"What was read behind the damage is there too: {BEHIND_FILE}, and its events in {EVENTS_FILE}.")
+        say(f"What was read after the damage is there too: {BEHIND_FILE}, and its events in {EVENTS_FILE}.")
     if is_foreign:
-        warn("This data was not made here, so it is not loaded before you allow it once: `tt trust`.")
+        warn("This data was not made here, so it is not loaded until you allow it with `tt trust`.")
     if all(each.town != name for each in plan.towns):
         warn(
-            "The town begins anew, empty. With a backup of .tt: `tt stop`, move .tt away, put the backup there, `tt trust`."
+            "The town starts again, empty. With a backup of .tt: `tt stop`, move .tt away, put the backup there, `tt trust`."
         )
     elif any(each.lost for each in plan.towns):
         warn(

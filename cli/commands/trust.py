@@ -1,4 +1,4 @@
-"""Trust: `tt trust`, which shows what a folder would lead to, and allows it once."""
+"""`tt trust`: shows what a folder would make `tt` connect to and load, and allows it once."""
 
 from __future__ import annotations
 
@@ -16,9 +16,7 @@ from town import TrustReport, grant_trust, look_at_trust, place_of_trust, revoke
 
 def trust(
     *,
-    is_sure: Annotated[
-        bool, typer.Option("--yes", help="Allow it without being asked; needed where there is no terminal.")
-    ] = False,
+    is_sure: Annotated[bool, typer.Option("--yes", help="Allow it without asking; needed without a terminal.")] = False,
     is_revoked: Annotated[
         bool, typer.Option("--revoke", help="Take back what was allowed; the folder's files stay.")
     ] = False,
@@ -28,12 +26,12 @@ def trust(
 ) -> None:
     """Show what the town's folder would make tt connect to and load, and allow it from now on.
 
-    Needed for what did not begin here: a cloned repository with a server's URL, and data that was copied, unpacked or
-    restored. What was allowed is kept in ~/.tt/trusted; where it changes, you are asked again.
+    Needed for what was not made here: a cloned repository with a server's URL, or data that was copied, unpacked or
+    restored. What you allow is kept in ~/.tt/trusted; if it changes, you are asked again.
     """
-    del actor  # taken as by every command; nothing is written that would name who acts
+    del actor  # every command takes it; nothing is written here that names who acts
     if is_revoked:
-        # Not looked at before: what is there by now may be refused, and then it is taken back all the more.
+        # The folder is not examined first: it may be refused by now, and that is no reason to keep trusting it.
         report = place_of_trust(town)
         revoked = revoke_trust(report.folder)
         if as_json:

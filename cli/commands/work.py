@@ -19,7 +19,7 @@ from ledger import LedgerError, State, Task
 from town import GRACE_SECONDS, LostTask, Outcome, RunListener, Runner, RunReport, Stop
 
 WORDS_SHOWN_MAX = 200
-"""How many characters of a description or result a runner's line shows; the task and the log have all of them."""
+"""How many characters of a description or result a runner's line shows. The task and the log have all of it."""
 
 _OUTCOME_ICONS = {
     Outcome.STARTED: ICONS[State.RUNNING],
@@ -36,12 +36,12 @@ def work(
         list[str],
         typer.Argument(
             metavar="COMMAND [ARG]...",
-            help="The program to run for each task, behind --. {description} in an ARG stands for the task's.",
+            help="The program to run for each task, after --. {description} in an ARG stands for the task's description.",
             show_default=False,
         ),
     ],
     *,
-    once: Annotated[bool, typer.Option("--once", help="Work on one task, and end.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="Work on one task, then exit.")] = False,
     role: Annotated[
         list[str] | None,
         typer.Option("--role", metavar="TAG", help="Claim only tasks with this tag; may be given several times."),
@@ -52,20 +52,20 @@ def work(
             "--grace",
             metavar="TIME",
             parser=parse_duration,
-            help=f"How long the program may take to end at a stop signal: {DURATION_HELP}. Default: {GRACE_SECONDS:g}s.",
+            help=f"How long the program may take to exit after a stop signal: {DURATION_HELP}. Default: {GRACE_SECONDS:g}s.",
         ),
     ] = None,
     town: TownOption = None,
     actor: Annotated[str | None, typer.Option("--actor", metavar="NAME", help="Who acts. Default: the agent.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Work as an agent: take a task, run a program for it, write down what came of it, and go on to the next.
+    """Work as an agent: take a task, run a program for it, record the result, and go on to the next.
 
-    Takes what is assigned to the agent, then the backlog. The program gets the description on stdin and the task's id in TT_TASK; its output goes to .tt/logs/. Exit status 0 completes the task with the last line of stdout, any other fails it with the end of stderr. A stop signal asks the program to end and puts its task back.
+    Takes the agent's assigned tasks first, then the backlog. The program gets the description on stdin and the task's id in TT_TASK; its output goes to .tt/logs/. Exit status 0 completes the task with the last line of stdout as its result; any other fails it with the end of stderr. A stop signal asks the program to exit and puts its task back.
 
-    Never put {description} into code that a shell reads: the description would run as code. Let the program read stdin, or hand it over: sh -c 'echo "$1"' sh {description}
+    Never put {description} into shell code: the description would run as code. Let the program read stdin, or pass it as an argument: sh -c 'echo "$1"' sh {description}
 
-    With --once the exit code is 0 where the task was completed, 1 where it was not or there was none.
+    With --once, the exit code is 0 if the task was completed, and 1 if it was not or there was no task.
     """
     stop = Stop()
     runner = Runner(
@@ -99,7 +99,7 @@ def reclaim(
             "--older-than",
             metavar="TIME",
             parser=parse_duration,
-            help=f"Only tasks that were started longer ago: {DURATION_HELP}.",
+            help=f"Only tasks that were started longer ago than this: {DURATION_HELP}.",
         ),
     ] = None,
     town: TownOption = None,
@@ -124,7 +124,7 @@ def reclaim(
             say_json(reclaim_shape(opened_town, found, is_moving=is_moving))
             return
     if not found:
-        say("No task is lost." if older_than is None else "No task that was started so long ago is lost.")
+        say("No task is lost." if older_than is None else "No task that was started longer ago than that is lost.")
         return
     if not is_moving:
         say(f"{counted(len(found), 'task')} lost. To take them back: tt reclaim --to-backlog, or --to AGENT.")
@@ -140,7 +140,7 @@ def wait(
         list[str],
         typer.Argument(
             metavar="TASK...",
-            help="Tasks: ids, unique prefixes of them, or aliases; or an agent, for all that it has open.",
+            help="Tasks: ids, unique prefixes of them, or aliases; or an agent, for all its open tasks.",
             show_default=False,
         ),
     ],
@@ -161,7 +161,7 @@ def wait(
 ) -> None:
     """Wait until tasks are completed, failed, cancelled or removed.
 
-    Exit code 0 only where all were completed.
+    Exit code 0 only if all were completed.
     """
     with opened(town, actor) as opened_town:
         waited = opened_town.wait(tasks, timeout_seconds=timeout)
@@ -185,7 +185,7 @@ def wait(
 
 
 class _Listener(RunListener):
-    """Says what a runner does, a line each. Where nobody can read it any more, the runner goes on all the same."""
+    """Prints what a runner does, one line each. If the output cannot be written, the runner goes on."""
 
     def report(self, report: RunReport) -> None:
         line = self._line(report)

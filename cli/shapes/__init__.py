@@ -64,7 +64,7 @@ def tree_shape(town: Town, reader: Reader, branches: Sequence[Branch]) -> Shape:
 
 
 def branch_shape(branch: Branch) -> Shape:
-    """A task of a tree, how deep it lies, and how many of its children there are and are completed."""
+    """A task of a tree: its depth, how many children it has, and how many of them are completed."""
     children = branch.children
     return {
         "depth": branch.depth,
@@ -75,7 +75,7 @@ def branch_shape(branch: Branch) -> Shape:
 
 
 def event_shape(recorded: RecordedEvent, flaw: str | None = None) -> Shape:
-    """An event as it is on the wire, with its position, number and recorded time; `flaw` says why no command can make it."""
+    """An event as it is stored, with its position, number and recorded time; `flaw` says why no command can have made it."""
     position = recorded.position
     shape: Shape = {
         "position": position,
@@ -109,7 +109,7 @@ def step_shape(step: Step) -> Shape:
 
 
 def reader_shape(reader: Reader) -> Shape:
-    """Which moment is shown; nothing of now."""
+    """The moment that is shown; empty for now."""
     return {} if reader.then is None else moment_shape(reader.then)
 
 

@@ -10,7 +10,7 @@ from town import PlacedFault, Plan, PlanChange, PlanKept, PlannedTask, PullChang
 
 
 def planned_shape(task: PlannedTask) -> Shape:
-    """A task as the file has it; null where the file says nothing."""
+    """A task as the file describes it; null where the file says nothing."""
     return {field: getattr(task, field) for field in task.__struct_fields__}
 
 
@@ -54,7 +54,7 @@ def compared_shape(town: Town, path: Path, *, is_equal: bool, push: PushReceipt,
 
 
 def push_shape(push: PushReceipt) -> Shape:
-    """What a push did or would do. The position is that of its last event, null where there is none."""
+    """What a push did or would do. The position is that of its last event, null if there is none."""
     return {
         "tasks": push.tasks,
         "created": push.created,
@@ -69,7 +69,7 @@ def push_shape(push: PushReceipt) -> Shape:
 
 
 def pull_shape(pull: PullReceipt) -> Shape:
-    """What a pull wrote or would write: of each task the keys with their new values, null for a key that goes."""
+    """What a pull wrote or would write: for each task its keys with their new values, null for a key that is removed."""
     return {
         "tasks": pull.tasks,
         "changed": [_written(change) for change in pull.changed],

@@ -481,7 +481,7 @@ def test_changed_head_leaves_the_advice_on_snapshots(scene: Scene, capsys: pytes
     scene.client.delete(scene.snapshot("failed"))
     said = run_here(capsys, "verify", "--town", str(scene.town.folder)).err
     assert "`tt rebuild` puts" in said
-    assert "Heads come back from a backup" in said
+    assert "Heads can only be restored from a backup" in said
     assert "--accept-loss" not in said
 
 
