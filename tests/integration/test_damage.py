@@ -565,7 +565,7 @@ def test_dry_run_names_fields_and_where_they_parted(scene: Scene, capsys: pytest
     }
     assert by_key[scene.view("tag", "bug")]["parted_after"] == positions[-1]
     shown = run_here(capsys, "rebuild", "--dry-run", "--town", str(scene.town.folder))
-    assert f"{key}  (parted after {positions[1]})" in shown.out
+    assert f"{key}  (right until {positions[1]})" in shown.out
     assert "state: assigned → running" in shown.out
     assert scene.dump() == before
 
