@@ -110,7 +110,7 @@ def _loss_told(town: Town) -> Iterator[None]:
         yield
     finally:
         if town.noted.incomplete is not None:
-            warn(f"{town.noted.incomplete} What you see was read from the ledger, which is slower but just as correct.")
+            warn(f"{town.noted.incomplete} What you see was read from the ledger, which is slower but equally correct.")
         lost = sorted(town.lost_snapshots)
         if lost:
             named = ", ".join(short_id(task) for task in lost[:DAMAGED_TOLD_MAX])
@@ -126,7 +126,7 @@ def warn_outdated(town: Town) -> None:
     outdated = town.upkeep.find_outdated()
     if outdated is not None:
         folded = (
-            " What you see was read from the ledger, which is slower but just as correct."
+            " What you see was read from the ledger, which is slower but equally correct."
             if town.noted.outdated
             else ""
         )

@@ -26,8 +26,8 @@ _TOWNS: Final = "Towns"
 _TASKS: Final = "Tasks"
 _AGENTS: Final = "Agents"
 _PLANS: Final = "Plans"
-_PAST: Final = "The past"
-_READ_SIDE: Final = "The read side"
+_PAST: Final = "History"
+_READ_SIDE: Final = "Snapshots and views"
 
 PANELS: Final[Mapping[str, str]] = {
     "assign": _TASKS,
@@ -188,9 +188,15 @@ def _body(names: tuple[str, ...]) -> Callable[..., Any]:
         except UsageError as error:
             raise typer.BadParameter(str(error)) from error
 
+    run_body.__doc__ = _help_of(body)
     run_body.__signature__ = _real_signature(body)  # type: ignore[attr-defined]  # what inspect.signature looks for
     run_body.__annotations__ = {name: each.annotation for name, each in inspect.signature(run_body).parameters.items()}
     return run_body
+
+
+def _help_of(body: Callable[..., Any]) -> str:
+    """A command's docstring, a line per paragraph: Typer keeps line breaks, which would break paragraphs in the wrong places."""
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in (inspect.getdoc(body) or "").split("\n\n"))
 
 
 def _real_signature(body: Callable[..., Any]) -> inspect.Signature:

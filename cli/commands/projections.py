@@ -1,4 +1,4 @@
-"""The read side: projector, rebuild, verify, stats, doctor."""
+"""Snapshots and views: projector, rebuild, verify, stats, doctor."""
 
 from __future__ import annotations
 

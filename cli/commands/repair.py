@@ -165,7 +165,7 @@ def _say_done(name: str, plan: RepairPlan, kept: Path, *, is_foreign: bool) -> N
             "Events are lost, and `tt verify` goes on naming them. Two ways from here:\n"
             "  With a backup of .tt: `tt stop`, move .tt away, put the backup in its place, `tt trust`.\n"
             "  Without one: note what you need of the tasks above, then `tt rebuild --accept-loss`, which builds what is"
-            " left and takes away what only snapshots still show. `tt assign` makes a lost task anew."
+            " left and deletes what only snapshots still show. `tt assign` makes a lost task again."
         )
     elif any(each.findings for each in plan.towns):
         warn("`tt verify` still finds something: it says what, and what to do.")

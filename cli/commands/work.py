@@ -36,7 +36,7 @@ def work(
         list[str],
         typer.Argument(
             metavar="COMMAND [ARG]...",
-            help="The program to run for each task, after --. {description} in an ARG stands for the task's description.",
+            help="The program to run for each task, after --. {description} in an ARG becomes the task's description.",
             show_default=False,
         ),
     ],
@@ -199,9 +199,9 @@ class _Listener(RunListener):
     def _line(self, report: RunReport) -> str:
         took = "" if report.outcome is Outcome.STARTED else f" ({duration(round(report.seconds * 1_000))})"
         words = report.task.description if report.outcome is Outcome.STARTED else report.words
-        told = f": {_shortened(visible(words))}" if words else ""
+        details = f": {_shortened(visible(words))}" if words else ""
         log = f"  {report.log}" if report.outcome is Outcome.STARTED else ""
-        return f"{_OUTCOME_ICONS[report.outcome]} {name_of(report.task)} {report.outcome}{took}{told}{log}"
+        return f"{_OUTCOME_ICONS[report.outcome]} {name_of(report.task)} {report.outcome}{took}{details}{log}"
 
 
 class _JsonListener(_Listener):

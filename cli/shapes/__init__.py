@@ -40,7 +40,7 @@ def shown_shape(town: Town, reader: Reader, task: Task) -> Shape:
 
 
 def current_shape(town: Town, reader: Reader, agent: str, task: Task | None) -> Shape:
-    """What an agent works on; null where that is nothing."""
+    """What an agent works on; null if it has no open task."""
     return {"town": town.name, **reader_shape(reader), "agent": agent, "task": task_shape(task)}
 
 

@@ -19,7 +19,7 @@ def run_shape(report: RunReport) -> Shape:
 
 
 def reclaim_shape(town: Town, found: Sequence[tuple[LostTask, Task | None]], *, is_moving: bool) -> Shape:
-    """The lost tasks, each with what it is now; None where it changed meanwhile, so that it was not moved."""
+    """The lost tasks, each with what it is now; None if it was changed in the meantime and therefore not moved."""
     return {"town": town.name, "tasks": [_lost(lost, now, is_moving=is_moving) for lost, now in found]}
 
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def import_shape(town: Town, receipt: ImportReceipt) -> Shape:
-    """What an import did. The position is that of its last event, null where there is none."""
+    """What an import did. The position is that of its last event, null if there is none."""
     return {
         "town": town.name,
         "tasks": receipt.tasks,

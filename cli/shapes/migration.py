@@ -22,7 +22,7 @@ def migration_shape(
     report: MigrationReport | None,
     verified: Verification | None,
 ) -> Shape:
-    """What a migration found and did; what it did is null where nothing was done. Each place is a `place_shape`."""
+    """What a migration found and did; what it did is null if nothing was done. Each place is a `place_shape`."""
     last = outlook if report is None else report
     return {
         "town": town.name,
@@ -47,7 +47,7 @@ def migration_shape(
 
 
 def place_shape(place: OldPlace, state: str) -> Shape:
-    """A server that Tinytown's settings or files name, and what came of looking there."""
+    """A server that Tinytown's settings or files name, and the result of looking there."""
     return {
         "where": place.where,
         "named_by": place.named_by,
