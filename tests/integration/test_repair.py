@@ -484,7 +484,7 @@ def test_terminal_is_asked(town_folder: Path, answer: bytes, code: int) -> None:
     damage(town_folder, zero(0.5, 100))
     before = files_of(town_folder / ".tt" / AOF_FOLDER)
     shown = on_terminal(["doctor", "--repair"], town_folder, {"NO_COLOR": "1"}, typed=answer, code=code)
-    assert shown.index("After the damage") < shown.index("and keep those? [y/N]")
+    assert shown.index("After the damage") < shown.index("and keep the damaged ones? [y/N]")
     assert (files_of(town_folder / ".tt" / AOF_FOLDER) == before) == (code == 1)
     assert ("Nothing was changed" in shown) == (code == 1)
 
