@@ -482,7 +482,7 @@ def test_changed_head_leaves_the_advice_on_snapshots(scene: Scene, capsys: pytes
     scene.client.delete(scene.snapshot("failed"))
     said = run_here(capsys, "verify", "--town", str(scene.town.folder)).err
     assert "`tt rebuild` puts" in said
-    assert "Heads come back from a backup" in said
+    assert "Heads can only be restored from a backup" in said
     assert "--accept-loss" not in said
 
 
@@ -566,7 +566,7 @@ def test_dry_run_names_fields_and_where_they_parted(scene: Scene, capsys: pytest
     }
     assert by_key[scene.view("tag", "bug")]["parted_after"] == positions[-1]
     shown = run_here(capsys, "rebuild", "--dry-run", "--town", str(scene.town.folder))
-    assert f"{key}  (parted after {positions[1]})" in shown.out
+    assert f"{key}  (right until {positions[1]})" in shown.out
     assert "state: assigned → running" in shown.out
     assert scene.dump() == before
 

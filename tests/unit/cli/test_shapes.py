@@ -7,7 +7,8 @@ import json
 import msgspec
 
 from cli.output import json_line
-from cli.shapes import branch_shape, difference_shape, event_shape, moment_shape, step_shape, task_shape
+from cli.shapes import branch_shape, event_shape, moment_shape, step_shape, task_shape
+from cli.shapes.read_side import difference_shape
 from ledger import Position, State, TaskAssigned, TaskCreated, steps
 from projections import Difference, encode_snapshot
 from projections.checking.comparison import DifferenceKind
