@@ -76,11 +76,12 @@ class Listing:
         with redis_errors(self._where):
             for inside in insides:
                 found += [
-                    task.decode(errors="replace") for task in cast("set[bytes]", self._client.sdiff([inside, *others]))
+                    task_id.decode(errors="replace")
+                    for task_id in cast("set[bytes]", self._client.sdiff([inside, *others]))
                 ]
             numbers = cast("list[float | None]", self._client.zmscore(self._created, found)) if found else []
         order = dict(zip(found, numbers, strict=True))
-        return sorted(order, key=lambda task: (order[task] or 0, task))
+        return sorted(order, key=lambda task_id: (order[task_id] or 0, task_id))
 
     def _look(
         self,
@@ -125,7 +126,7 @@ class Listing:
         _check([self._created, *sizes], counted)
         total = size if counted_as is None else number_of(size)
         smallest = min(counted[2 + 2 * len(sizes) :], default=0)
-        found = [task.decode(errors="replace") for task in cast("list[bytes]", ids)]
+        found = [task_id.decode(errors="replace") for task_id in cast("list[bytes]", ids)]
         if sets and page.stop is None:
             found = (found[::-1] if is_newest_first else found)[page]
         is_found = not sets or is_empty or page.stop is None
@@ -144,7 +145,7 @@ class Listing:
     def _intersect(self, sets: Sequence[str], is_newest_first: bool) -> list[str]:
         with redis_errors(self._where):
             ids = self._client.zinter({self._created: 1} | dict.fromkeys(sets, 0), aggregate="SUM")
-        found = [task.decode(errors="replace") for task in cast("list[bytes]", ids)]
+        found = [task_id.decode(errors="replace") for task_id in cast("list[bytes]", ids)]
         return found[::-1] if is_newest_first else found
 
 

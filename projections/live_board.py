@@ -57,32 +57,32 @@ class LiveBoard:
         """The task; None if its key is missing or not a string. SnapshotDamagedError. Source: MGET."""
         return self.get_many([task_id])[0]
 
-    def get_many(self, tasks: Sequence[str]) -> list[Task | None]:
+    def get_many(self, task_ids: Sequence[str]) -> list[Task | None]:
         """As `get` for each, in the same order. Source: MGET."""
         return [
-            None if snapshot is None else decode_snapshot(snapshot, key=self._keys.task(task))
-            for task, snapshot in zip(tasks, self._snapshots(tasks), strict=True)
+            None if snapshot is None else decode_snapshot(snapshot, key=self._keys.task(task_id))
+            for task_id, snapshot in zip(task_ids, self._snapshots(task_ids), strict=True)
         ]
 
-    def get_sound(self, tasks: Sequence[str]) -> list[Task | None]:
+    def get_sound(self, task_ids: Sequence[str]) -> list[Task | None]:
         """As `get_many`, but also None for a damaged snapshot."""
         return [
-            None if snapshot is None else self._decode_sound(task, snapshot)
-            for task, snapshot in zip(tasks, self._snapshots(tasks), strict=True)
+            None if snapshot is None else self._decode_sound(task_id, snapshot)
+            for task_id, snapshot in zip(task_ids, self._snapshots(task_ids), strict=True)
         ]
 
-    def get_listed(self, tasks: Sequence[str]) -> list[Task]:
+    def get_listed(self, task_ids: Sequence[str]) -> list[Task]:
         """The tasks with these ids from a view, in the same order, without those that were removed since.
 
         If a snapshot is lost, the task is folded from its history, and its id is added to `lost`. ViewsIncompleteError if
         too many are lost.
         """
-        found = dict(zip(tasks, self.get_sound(tasks), strict=True))
-        absent = [task for task, state in found.items() if state is None]
+        found = dict(zip(task_ids, self.get_sound(task_ids), strict=True))
+        absent = [task_id for task_id, state in found.items() if state is None]
         if len(absent) > LOST_SNAPSHOTS_FOLDED_MAX:
             raise ViewsIncompleteError(f"{len(absent):,} tasks have no snapshot")
-        for task in absent:
-            found[task] = self.fold_lost(task)
+        for task_id in absent:
+            found[task_id] = self.fold_lost(task_id)
         return [state for state in found.values() if state is not None]
 
     def fold_lost(self, task_id: str) -> Task | None:
@@ -94,12 +94,12 @@ class LiveBoard:
             self.lost.add(task_id)
         return folded
 
-    def _snapshots(self, tasks: Sequence[str]) -> list[bytes | None]:
+    def _snapshots(self, task_ids: Sequence[str]) -> list[bytes | None]:
         """The string at the key of each task; None if the key is missing or not a string."""
         found: list[bytes | None] = []
         count = SNAPSHOTS_PER_READ_MAX
-        while len(found) < len(tasks):
-            keys = [self._keys.task(task) for task in tasks[len(found) : len(found) + count]]
+        while len(found) < len(task_ids):
+            keys = [self._keys.task(task_id) for task_id in task_ids[len(found) : len(found) + count]]
             try:
                 with redis_errors(self._where):
                     found += cast("list[bytes | None]", self._client.mget(keys))
@@ -130,7 +130,7 @@ class LiveBoard:
         ids, _ = self._listing.page([], {}, offset=0, limit=None)
         lost = 0
         for start in range(0, len(ids), SNAPSHOTS_PER_READ_MAX):
-            commands = [("TYPE", self._keys.task(task)) for task in ids[start : start + SNAPSHOTS_PER_READ_MAX]]
+            commands = [("TYPE", self._keys.task(task_id)) for task_id in ids[start : start + SNAPSHOTS_PER_READ_MAX]]
             with redis_errors(self._where):
                 kinds = exchange(self._client, commands)
                 raise_error(kinds)
@@ -143,7 +143,7 @@ class LiveBoard:
             found = self._client.zrangebylex(
                 self._keys.view(Ids.name), f"[{prefix}", f"({prefix}{_AFTER_EVERY_HEX}", start=0, num=limit
             )
-        return [task.decode(errors="replace") for task in cast("list[bytes]", found)]
+        return [task_id.decode(errors="replace") for task_id in cast("list[bytes]", found)]
 
     def find_aliases(self, aliases: Sequence[str]) -> dict[str, str]:
         """Alias -> id, for those of `aliases` whose task was adopted; other ids are computed. Source: EXISTS, SRANDMEMBER."""
@@ -155,7 +155,9 @@ class LiveBoard:
                 pipeline.srandmember(self._keys.view(ByAlias.name, alias))
             found = cast("list[bytes | None]", pipeline.execute())
         return {
-            alias: task.decode(errors="replace") for alias, task in zip(aliases, found, strict=True) if task is not None
+            alias: task_id.decode(errors="replace")
+            for alias, task_id in zip(aliases, found, strict=True)
+            if task_id is not None
         }
 
     def page(self, wanted: TaskFilter = EVERY_TASK, *, offset: int = 0, limit: int | None = None) -> Page:
@@ -174,7 +176,8 @@ class LiveBoard:
         backlog, pending = self._keys.view(Backlog.name), self._keys.view(ByState.name, State.PENDING)
         with redis_errors(self._where):
             outside = [
-                task.decode(errors="replace") for task in cast("set[bytes]", self._client.sdiff([pending, backlog]))
+                task_id.decode(errors="replace")
+                for task_id in cast("set[bytes]", self._client.sdiff([pending, backlog]))
             ]
         # An adopted task may be pending and have an agent.
         if any(task.assigned_to is None and task.state is State.PENDING for task in self.get_listed(outside)):
@@ -199,7 +202,7 @@ class LiveBoard:
         with redis_errors(self._where):
             numbers = cast("list[float | None]", self._client.zmscore(self._keys.view(Created.name), found))
         order = dict(zip(found, numbers, strict=True))
-        return sorted(found, key=lambda task: (order[task] or 0, task))
+        return sorted(found, key=lambda task_id: (order[task_id] or 0, task_id))
 
     def count_states(self) -> dict[State, int]:
         """How many tasks are in each state; every state is in it. ViewsIncompleteError."""

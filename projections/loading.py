@@ -108,34 +108,34 @@ class Loader:
         state, version = self.look.get(task_id), self.look.version(task_id)
         return (state, version) if version == (0 if state is None else state.version) else None
 
-    def load_many(self, tasks: Sequence[str]) -> list[tuple[Task | None, int]]:
+    def load_many(self, task_ids: Sequence[str]) -> list[tuple[Task | None, int]]:
         """As `load`, for many tasks in a few calls, removed ones too. Unclear cases go through `load`."""
-        if self.look is not None and all(task in self.look for task in tasks):
-            return [self.load(task) for task in tasks]
-        heads = [head for chunk in _chunks(tasks) for head in self._store.heads(chunk)]
-        states = self._live.get_many(tasks)
-        found = list(zip(tasks, states, heads, strict=True))
-        removed = self._removed({task: head for task, state, head in found if state is None and head[0]})
+        if self.look is not None and all(task_id in self.look for task_id in task_ids):
+            return [self.load(task_id) for task_id in task_ids]
+        heads = [head for chunk in _chunks(task_ids) for head in self._store.heads(chunk)]
+        states = self._live.get_many(task_ids)
+        found = list(zip(task_ids, states, heads, strict=True))
+        removed = self._removed({task_id: head for task_id, state, head in found if state is None and head[0]})
         return [
             (state, version)
-            if task in removed or version == (0 if state is None else state.version)
-            else self.load(task)
-            for task, state, (version, _) in found
+            if task_id in removed or version == (0 if state is None else state.version)
+            else self.load(task_id)
+            for task_id, state, (version, _) in found
         ]
 
     def _removed(self, heads: Mapping[str, tuple[int, Position]]) -> frozenset[str]:
-        """The tasks whose last event, according to their heads, removed them at that version."""
+        """The ids of tasks whose last event, according to their heads, removed them at that version."""
         last = {
             event.task: event
             for chunk in _chunks(list(heads))
-            for event in self._store.events_at([heads[task][1] for task in chunk])
+            for event in self._store.events_at([heads[task_id][1] for task_id in chunk])
         }
         return frozenset(
-            task
-            for task, (version, _) in heads.items()
-            if task in last and last[task].version == version and isinstance(last[task].data, TaskRemoved)
+            task_id
+            for task_id, (version, _) in heads.items()
+            if task_id in last and last[task_id].version == version and isinstance(last[task_id].data, TaskRemoved)
         )
 
 
-def _chunks(tasks: Sequence[str], size: int = 1_000) -> Iterator[Sequence[str]]:
-    return (tasks[start : start + size] for start in range(0, len(tasks), size))
+def _chunks(task_ids: Sequence[str], size: int = 1_000) -> Iterator[Sequence[str]]:
+    return (task_ids[start : start + size] for start in range(0, len(task_ids), size))
