@@ -1,21 +1,21 @@
 """What can go wrong in snapshots and views. The tree continues that of `ledger`.
 
 CommandRejectedError
-  UnknownProjectionError        no view of that name
-  RebuildAtWorkError            another rebuild is at work
+  UnknownProjectionError        there is no view of that name
+  RebuildAtWorkError            another rebuild is running
 LedgerDamagedError
   ProjectionError               what readers see cannot be trusted
-    SnapshotDamagedError        a snapshot that is not what was projected
-    ViewsIncompleteError        views that do not hold every task
-    CheckpointMismatchError     projections that do not stand at one position
-    CheckpointSetBackError      a checkpoint that went back while it was compared
-    CheckpointAheadError        a checkpoint after the ledger's last event
-    LossNotAcceptedError        a rebuild over a ledger that has lost events
-    RebuildUnfinishedError      a rebuild keeps other projectors out until it is done
-    NewerProjectionError        a checkpoint of a newer program
-    OutdatedProjectionError     a checkpoint of an older program
+    SnapshotDamagedError        a snapshot is not what was projected
+    ViewsIncompleteError        the views do not hold every task
+    CheckpointMismatchError     the checkpoints differ in their position
+    CheckpointSetBackError      a checkpoint went back during a comparison
+    CheckpointAheadError        a checkpoint is after the ledger's last event
+    LossNotAcceptedError        the ledger has lost events, and the rebuild was not told to accept that
+    RebuildUnfinishedError      a rebuild is unfinished and keeps other projectors out
+    NewerProjectionError        a newer program wrote a checkpoint
+    OutdatedProjectionError     an older program wrote a checkpoint
 StoreUnavailableError
-  LegacyFullError               as many old records of one name as are kept
+  LegacyFullError               no more old records of that name can be kept
 
 As in `ledger`, `cli` adds the commands that help.
 """
@@ -39,7 +39,7 @@ class UnknownProjectionError(CommandRejectedError):
 
 
 class RebuildAtWorkError(CommandRejectedError):
-    """Another rebuild of the town is at work; one is enough."""
+    """Another rebuild of the town is running; one is enough."""
 
     def __init__(self) -> None:
         super().__init__("Another rebuild of this town is at work. Wait for it to end.")
@@ -72,7 +72,7 @@ class ViewsIncompleteError(ProjectionError):
 
 
 class CheckpointMismatchError(ProjectionError):
-    """The projections do not stand at one position."""
+    """The checkpoints of the projections differ in their position."""
 
     def __init__(self, projection: str, position: str, expected: str) -> None:
         self.projection = projection
@@ -97,7 +97,7 @@ class CheckpointSetBackError(ProjectionError):
 
 
 class CheckpointAheadError(ProjectionError):
-    """A checkpoint lies after the ledger's last event."""
+    """A checkpoint is after the ledger's last event."""
 
     def __init__(self, position: str, end: str) -> None:
         self.position = position
@@ -108,7 +108,7 @@ class CheckpointAheadError(ProjectionError):
 
 
 class LossNotAcceptedError(ProjectionError):
-    """A rebuild over a ledger that has lost events was not asked for."""
+    """The ledger has lost events, and the rebuild was not told to accept that."""
 
     def __init__(self, damage: LedgerDamagedError) -> None:
         self.damage = damage
@@ -124,7 +124,7 @@ class RebuildUnfinishedError(ProjectionError):
 
 
 class NewerProjectionError(ProjectionError):
-    """A checkpoint was written by a newer program."""
+    """A newer program wrote a checkpoint."""
 
     def __init__(self, projection: str, *, schema: int, schema_known: int) -> None:
         self.projection = projection
@@ -136,7 +136,7 @@ class NewerProjectionError(ProjectionError):
 
 
 class OutdatedProjectionError(ProjectionError):
-    """A checkpoint was written by an older program."""
+    """An older program wrote a checkpoint."""
 
     def __init__(self, projection: str, *, schema: int, schema_known: int) -> None:
         self.projection = projection
@@ -149,7 +149,7 @@ class OutdatedProjectionError(ProjectionError):
 
 
 class LegacyFullError(StoreUnavailableError):
-    """As many old records of one name are set aside as are kept; this one stays where it is."""
+    """The limit of old records set aside under one name is reached; this one stays where it is."""
 
     def __init__(self, where: str, name: str, place: str, *, records_max: int) -> None:
         super().__init__(where, f"keeps {records_max:,} records of {name} under {place} already", "Delete them.")

@@ -1,4 +1,4 @@
-"""Parting: the event after which a snapshot or a view entry stopped being what the ledger says."""
+"""Divergence: finds the event after which a snapshot or a view entry no longer matched the ledger."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from projections.snapshots import is_snapshot_of
 
 
 def diverged_after(store: EventStore, difference: Difference) -> Position | None:
-    """The position after which they parted; None where the difference is of no one task, or its history is damaged.
+    """The position after which they diverged; None if the difference is not of one task, or its history is damaged.
 
-    For a snapshot that once was right, that is its last event as the snapshot knows it. For one that never was, or is
+    For a snapshot that once was right, this is the last event that it knows. For a snapshot that never was right or is
     missing, and for entries, it is the task's last event.
     """
     if difference.task_id is None or difference.kind is DifferenceKind.UNKNOWN_KEY:
@@ -41,7 +41,7 @@ def _whole_history(store: EventStore, task_id: str) -> list[RecordedEvent]:
 
 
 def _claimed_position(snapshot: str | int | None) -> str | None:
-    """The position that a snapshot says it is of."""
+    """The position that a snapshot names as its own."""
     try:
         return str(msgspec.json.decode(str(snapshot))["position"])
     except (msgspec.MsgspecError, RecursionError, KeyError, TypeError):
