@@ -9,7 +9,7 @@ from ledger import open_front_door
 
 if TYPE_CHECKING:
     from projections.board import Board
-    from projections.checking.audit import Finding, FindingKind, Remedy
+    from projections.checking.audit import Finding, FindingKind
     from projections.checking.comparison import Difference, printable
     from projections.checking.divergence import diverged_after
     from projections.checking.verify import Verification, describe, different_fields, verify
@@ -78,7 +78,6 @@ __all__ = [
     "Rebuild",
     "RebuildAtWorkError",
     "RebuildUnfinishedError",
-    "Remedy",
     "SetAside",
     "Snapshot",
     "SnapshotDamagedError",
@@ -112,7 +111,7 @@ open_front_door(
     __name__,
     {
         "board": "Board",
-        "checking.audit": "Finding FindingKind Remedy",
+        "checking.audit": "Finding FindingKind",
         "checking.comparison": "Difference printable",
         "checking.divergence": "diverged_after",
         "checking.verify": "Verification describe different_fields verify",

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from town.agents.run import RunListener, RunOutcome, RunReport
     from town.agents.runner import Runner, Stop
     from town.aof.damage_scan import Damage
-    from town.doctor import CheckState, examine
+    from town.doctor import Check, CheckState, examine
     from town.errors import (
         DiskFullError,
         FileDamagedError,
@@ -85,6 +85,7 @@ __all__ = [
     "PLAN_FILE",
     "WHEN_HELP",
     "Branch",
+    "Check",
     "CheckState",
     "Damage",
     "DiskFullError",
@@ -188,7 +189,7 @@ open_front_door(
         "agents.run": "RunListener RunOutcome RunReport",
         "agents.runner": "Runner Stop",
         "aof.damage_scan": "Damage",
-        "doctor": "CheckState examine",
+        "doctor": "Check CheckState examine",
         "errors": "DiskFullError FileDamagedError FolderRefusedError ForeignServerError ImportRefusedError "
         "LegacyKeptError MetricsPortError MigrationSourceError MomentError NotOursError NotTrustedError "
         "OvertakenError PlacedFault PlanChangedError PlanExistsError PlanMissingError PlanOutsideError "

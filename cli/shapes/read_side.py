@@ -13,8 +13,7 @@ if TYPE_CHECKING:
     from msgspec import Struct
 
     from projections import DayStats, Difference, Finding, Verification
-    from town import MendedTown, RepairPlan, Town, WorkerReport
-    from town.doctor import Check
+    from town import Check, MendedTown, RepairPlan, Town, WorkerReport
 
 
 def worker_shape(report: WorkerReport) -> Shape:

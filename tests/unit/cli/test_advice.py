@@ -44,10 +44,10 @@ from projections import (
     OutdatedProjectionError,
     RebuildAtWorkError,
     RebuildUnfinishedError,
-    Remedy,
     SnapshotDamagedError,
     ViewsIncompleteError,
 )
+from projections.checking.audit import Remedy
 from tests.support.builders import TASK, a_task, a_task_in
 from town import LegacyKeptError, OvertakenError, ServerStartError
 
