@@ -113,7 +113,7 @@ def _loss_told(town: Town) -> Iterator[None]:
             from cli.advice import words_of  # noqa: PLC0415 - only a warning pays for it
 
             warn(
-                f"{words_of(town.noted.incomplete)} What you see was folded from the ledger, which is slower and as true."
+                f"{words_of(town.noted.incomplete)} What you see was read from the ledger, which is slower but equally correct."
             )
         lost = sorted(town.lost_snapshots)
         if lost:
@@ -131,7 +131,11 @@ def warn_outdated(town: Town) -> None:
     if outdated is not None:
         from cli.advice import words_of  # noqa: PLC0415 - as above
 
-        folded = " What you see was folded from the ledger, which is slower and as true." if town.noted.outdated else ""
+        folded = (
+            " What you see was read from the ledger, which is slower but equally correct."
+            if town.noted.outdated
+            else ""
+        )
         warn(f"{words_of(outdated)}{folded}")
 
 
