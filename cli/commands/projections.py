@@ -110,7 +110,7 @@ def rebuild(
                 say_json(differences_shape(opened_town, shapes))
                 return
             for shape in shapes[:FINDINGS_SHOWN_MAX]:
-                since = f"right until {shape['diverged_after']}" if shape["parted_after"] else "never right"
+                since = f"right until {shape['parted_after']}" if shape["parted_after"] else "never right"
                 say(visible(f"{shape['key']}  ({since})"))
                 for field, expected, actual in shape["fields"]:
                     say(visible(f"    {field}: {_in_short(actual)} → {_in_short(expected)}"))
