@@ -1,4 +1,4 @@
-"""What commands about tasks answer: a receipt, or a page of tasks."""
+"""The answers of commands about tasks: a receipt, or a page of tasks."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ if TYPE_CHECKING:
 
 
 def say_receipt(town: Town, receipt: Receipt, words: str, *, as_json: bool) -> None:
-    """What a command led to: one line, which says so where it was true already."""
+    """Print what a command did, in one line, which says so if it was true already."""
     if as_json:
         say_json(receipt_shape(town, receipt))
         return
     task = receipt.task
-    already = "" if receipt.positions else " (it was so already; nothing was appended)"
+    already = "" if receipt.positions else " (already so; nothing was appended)"
     say(f"{ICONS[task.state]} {name_of(task)} {words}{already}: {visible(task.description)}")
 
 
 def reader_at(town: Town, at: When | None) -> Reader:
-    """The town, or as it was at the moment that `--at` gives."""
+    """The town now, or as it was at the moment of `--at`."""
     return town if at is None else town.at(at.moment)
 
 
 def say_moment(reader: Reader, what: str = "As it was") -> None:
-    """Which board is shown, where it is not that of now."""
+    """Say which moment is shown, unless it is now."""
     if reader.then == BEGINNING:
         say(f"{what} before the first event:")
     elif reader.then is not None:
@@ -40,7 +40,7 @@ def say_moment(reader: Reader, what: str = "As it was") -> None:
 
 
 def say_page(town: Town, reader: Reader, page: Page, *, offset: int, as_json: bool, empty: str) -> None:
-    """A page of tasks as `reader` gave it, and where the next one begins."""
+    """Print a page of tasks that `reader` gave, and how to see the next one."""
     if as_json:
         moment = reader_shape(reader)
         say_json(tasks_shape(town, page.tasks, **moment, total=page.total, offset=offset))

@@ -1,8 +1,8 @@
-"""Call: the command that a plain command line asks for, read without Typer, which takes longer to import than a task to show.
+"""Call: a plain command line, parsed without Typer, which takes longer to import than most commands take to run.
 
-`cli.call_table` is generated from the commands as Typer has them, so nothing is declared twice. Only what means the same to
-Typer beyond doubt is read here. Help, mistakes, options that need a parser, values that begin with a dash: all else is left
-to Typer, so that every message is Typer's own. docs/decisions/0025.
+`cli.call_table` is generated from the commands as Typer has them, so nothing is declared twice. A command line is parsed
+here only if Typer would certainly read it the same way. Help, mistakes, options that need a parser and values that begin
+with a dash are left to Typer, so that every message is Typer's own. docs/decisions/0025.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from msgspec import Struct
 from cli.call_table import CALLS
 
 _COMPLETION: Final = "_TT_COMPLETE"
-"""What a shell sets to ask Typer for completions; Typer looks at it before the words."""
+"""The variable by which a shell asks Typer for completions; Typer checks it before the words."""
 _DIGITS_MAX: Final = 9
 
 _Option = tuple[str, str] | tuple[str, str, int]
-"""The parameter that an option fills, what it takes (text, texts, number, path, state, flag), and a number's least value."""
+"""The parameter that an option fills, its kind (text, texts, number, path, state, flag), and the minimum of a number."""
 
 
 class Call(Struct, frozen=True):
-    """A command's function and what it is given; what the command line leaves out has the function's own default."""
+    """A command's function and its arguments. What the command line leaves out has the function's default."""
 
     module: str
     function: str
@@ -36,11 +36,11 @@ class Call(Struct, frozen=True):
 
 
 class _UnreadError(Exception):
-    """The words may mean something else to Typer."""
+    """Typer might read these words differently."""
 
 
 def call_of(words: Sequence[str]) -> Call | None:
-    """The call that `words` ask for; None where that is for Typer to say."""
+    """The call that `words` name; None if Typer has to parse them."""
     length = 2 if tuple(words[:2]) in CALLS else 1
     found = CALLS.get(tuple(words[:length]))
     if found is None or _COMPLETION in os.environ:
@@ -56,7 +56,7 @@ def call_of(words: Sequence[str]) -> Call | None:
 
 
 def _read(words: Sequence[str], options: Mapping[str, _Option]) -> tuple[dict[str, Any], list[str]]:
-    """What the options give, and the words that are none."""
+    """The options' values, and the positional words."""
     given: dict[str, Any] = {}
     positional: list[str] = []
     rest = iter(words)

@@ -1,4 +1,4 @@
-"""How many columns of a terminal a text takes, as Rich has it. Pure."""
+"""How many terminal columns a text takes, as Rich counts them. Pure."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import Final
 _ICONS: Final = "⏳📌🔄✅❌🚫"
 """Two columns each."""
 _COMMON: Final = dict.fromkeys([*range(0xA1, 0xAD), *range(0xAE, 0x300), *map(ord, f"–—‘’“”…→⏎·├└─│█{_ICONS}")])
-"""What nearly every table is made of, beside ASCII. All other characters are for Rich's tables, which take long to import."""
+"""The characters beyond ASCII that most tables are made of. Rich knows all others, and is slow to import."""
 
 
 def columns(text: str) -> int:
-    """The columns that `text` takes; it is visible, in one line."""
+    """The columns that `text` takes. It is one line, with hidden characters written out."""
     if text.isascii():
         return len(text)
     if text.translate(_COMMON).isascii():
         return len(text) + sum(map(text.count, _ICONS))
-    from rich.cells import cell_len  # noqa: PLC0415 - said above
+    from rich.cells import cell_len  # noqa: PLC0415 - slow to import
 
     return cell_len(text)

@@ -1,4 +1,4 @@
-"""Which exit code an error leads to, and how it is said."""
+"""The exit codes, and which error leads to which."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from ledger import (
 
 
 class UsageError(Exception):
-    """Options that do not go together. It is raised before anything was done; Typer says it, with the command's usage."""
+    """Options that do not go together. Raised before anything is done; Typer prints it with the command's usage."""
 
 
 class Exit(IntEnum):
-    """The documented exit codes; 2 is Typer's, 70 a mistake of ours (EX_SOFTWARE), 74 an output that takes nothing (EX_IOERR), 130 Ctrl-C."""
+    """The documented exit codes. 2 is Typer's, 70 a bug of ours (EX_SOFTWARE), 74 an output that cannot be written (EX_IOERR), 130 Ctrl-C."""
 
     DONE = 0
     REFUSED = 1
@@ -28,7 +28,7 @@ class Exit(IntEnum):
     UNAVAILABLE = 4
     DAMAGED = 5
     UNEXPECTED = 70
-    UNHEARD = 74
+    OUTPUT_LOST = 74
     INTERRUPTED = 130
 
 

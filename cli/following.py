@@ -1,4 +1,4 @@
-"""Workers side by side, each in a thread, until all have ended or are told to stop."""
+"""Runs workers side by side, each in a thread, until all have ended or are asked to stop."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from typing import Final
 
 from cli.advice import words_of
 from cli.exits import Exit, exit_code
-from cli.output import going_on_unheard, say_error, warn
+from cli.output import ignoring_lost_output, say_error, warn
 from ledger import LedgerError
 from town import Worker
 
 STOP_SECONDS_MAX: Final = 0.5
-"""How long a worker that is told to stop may take for its batch; with the end of Python it is a second."""
+"""How long a worker may take to finish its batch when it is asked to stop. With Python's own exit, that makes about a second."""
 _POLL_SECONDS: Final = 0.05
 
 
 def follow(workers: Sequence[Worker], *, stop: threading.Event, once: bool) -> Exit:
-    """Run all `workers`; the exit code that the first one leads to which could not go on.
+    """Run all `workers`; return the exit code of the first that failed.
 
-    A town that cannot be followed is told at once, and the others are followed on. Once `stop` is set, a server that does
-    not answer is left: its last batch is committed whole or not at all. A mistake of ours stops all of them, and is raised.
+    If a town cannot be followed, that is said at once, and the others go on. Once `stop` is set, a server that does not
+    answer is left behind: its last batch is committed whole or not at all. A bug in a worker stops all of them and is raised.
     """
     failures: list[Exception] = []
     threads = [
@@ -50,7 +50,7 @@ def _run(worker: Worker, failures: list[Exception], *, stop: threading.Event, on
         worker.run(once=once)
     except LedgerError as error:
         failures.append(error)
-        with going_on_unheard(is_error=True):
+        with ignoring_lost_output(is_error=True):
             say_error(words_of(error))
     except Exception as error:  # noqa: BLE001 - raised again in the main thread
         failures.append(error)

@@ -1,8 +1,8 @@
-"""The gate: everything that `tt` prints passes it, and no terminal can be made to obey it.
+"""The gate: everything that `tt` prints passes through it, so that no text can control the terminal.
 
-It stands in the place of stdout and stderr, so that nothing can go round it: what the libraries say, warnings and
-tracebacks pass it too. Text is let through as `visible` has it. Only `styled`, which takes what Rich has rendered, lets
-colours and the movements of a progress bar through; who renders makes the words visible before.
+It replaces stdout and stderr, so nothing can go round it: output of libraries, warnings and tracebacks pass through it
+too. It writes out hidden characters, as `visible` does. Only `styled`, which takes what Rich has rendered, lets colours and
+the cursor movements of a progress bar through; the text in them was made visible before it was rendered.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from cli.reader import until_reader_goes
 from cli.text import visible
 
 _STYLES: Final = re.compile(r"(\x1b\[(?:[0-9;]*[mAK]|\?25[hl])|\r)")
-"""Colours, and the few movements that a bar is drawn with."""
+"""Colours, and the few cursor movements that draw a progress bar."""
 
 
 class _Styled:
-    """A stream for Rich: colours and movements pass, and everything else as it does elsewhere."""
+    """A stream for Rich: colours and cursor movements pass unchanged, all other text is made visible."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -32,7 +32,7 @@ class _Styled:
     def write(self, text: str) -> int:
         if _is_plain(text):
             return self._stream.write(text)
-        # At odd places stand the styles.
+        # The styles are at the odd indexes.
         pieces = _STYLES.split(text)
         self._stream.write("".join(piece if index % 2 else _let_through(piece) for index, piece in enumerate(pieces)))
         return len(text)
@@ -59,14 +59,14 @@ class _Gate:
 
 
 def close_gate() -> None:
-    """From here on all that is printed passes the gate."""
-    # Closed by whoever called us: what is said is said to nobody.
+    """From now on, everything that is printed passes through the gate."""
+    # The caller may have closed a stream; its output then goes nowhere.
     sys.stdout = _gated(sys.stdout or open(os.devnull, "w"))  # noqa: PTH123, SIM115 - for as long as the program runs
     sys.stderr = _gated(sys.stderr or open(os.devnull, "w"))  # noqa: PTH123, SIM115
 
 
 def styled(stream: TextIO) -> TextIO:
-    """Where to write what Rich has rendered for `stream`. A progress bar may stand before the gate."""
+    """The stream that takes what Rich has rendered for `stream`. A progress bar may have wrapped the gate."""
     for _ in range(2):
         stream = getattr(stream, "rich_proxied_file", stream)
     return stream
@@ -76,7 +76,7 @@ def _gated(stream: TextIO) -> TextIO:
     if isinstance(stream, _Gate):
         return stream
     if isinstance(stream, io.TextIOWrapper):
-        # A terminal of few characters gets the others written out, rather than an error after the work is done.
+        # A terminal with a small character set gets escapes for the others, instead of an error after the work is done.
         stream.reconfigure(errors="backslashreplace")
         stream = until_reader_goes(stream)
     return cast("TextIO", _Gate(stream))

@@ -1,10 +1,10 @@
-"""How many tasks a command shows where nobody says how many."""
+"""How many tasks a command shows by default."""
 
 from __future__ import annotations
 
 PAGE_TASKS = 50
 AGENT_TASKS = 10
 AGENTS_TASKS_TIMES = 10
-"""In all, `tt tasks` shows so many times as many as of each agent."""
+"""The limit of `tt tasks` in total is this many times the limit of each agent."""
 TREE_TASKS = 500
 TREE_LEVELS = 20

@@ -1,4 +1,4 @@
-"""What is open, agent by agent, and the backlog: a page of each, and how much more there is."""
+"""The open tasks of each agent, and the backlog: a page of each, and how many more there are."""
 
 from __future__ import annotations
 
@@ -11,20 +11,19 @@ from msgspec import Struct
 from cli.limits import AGENTS_TASKS_TIMES
 from cli.output import say, say_table, warn
 from cli.render import task_rows, without_column
-from cli.shapes import Shape, reader_shape, task_shape
 from cli.text import counted, visible
 from ledger import Position, State, Task
 from projections import TaskFilter
 
 if TYPE_CHECKING:
-    from town import Reader, Town
+    from town import Reader
 
 LEFT_OUT_NAMED_MAX: Final = 3
 _AT_WORK: Final = (State.RUNNING, State.ASSIGNED)
 
 
 class OpenGroup(Struct, frozen=True):
-    """The open tasks of an agent, a page of them, and how many it has. Without an agent: the backlog, or adopted tasks."""
+    """A page of an agent's open tasks, and how many it has. Without an agent: the backlog, or adopted tasks."""
 
     agent: str | None
     tasks: Sequence[Task]
@@ -33,18 +32,18 @@ class OpenGroup(Struct, frozen=True):
 
     @property
     def more(self) -> int:
-        """How many are not in the page."""
+        """How many are not on the page."""
         return max(self.total - len(self.tasks), 0)
 
 
 def open_groups(reader: Reader, *, agent: str | None, limit: int | None) -> list[OpenGroup]:
-    """Agents sorted, first those adopted without one; the backlog comes last. `agent` is for that one alone.
+    """The groups, agents sorted by name, adopted tasks without an agent first, the backlog last. `agent` selects one agent.
 
-    `limit` is how many tasks of each, and in all `AGENTS_TASKS_TIMES` as many; None is all of them.
+    `limit` is the number of tasks of each group; in total, it is `AGENTS_TASKS_TIMES` as many. None means all.
     """
     left = None if limit is None else limit * AGENTS_TASKS_TIMES
     if agent is not None:
-        # One agent's page is as long as that of all.
+        # The page of one agent is as long as the page of all.
         page = [reader.page(_filter(state, agent.strip()), limit=left) for state in _AT_WORK]
         tasks = [task for each in page for task in each.tasks][:left]
         total = sum(each.total for each in page)
@@ -65,23 +64,8 @@ def open_groups(reader: Reader, *, agent: str | None, limit: int | None) -> list
     return [*groups, OpenGroup(None, backlog.tasks, backlog.total, is_backlog=True)] if backlog.total else groups
 
 
-def open_shape(town: Town, reader: Reader, groups: Sequence[OpenGroup]) -> Shape:
-    """What `tt tasks --json` prints."""
-    shapes = [
-        {
-            "agent": group.agent,
-            "total": group.total,
-            "has_more": group.more > 0,
-            "tasks": [task_shape(task) for task in group.tasks],
-        }
-        for group in groups
-    ]
-    total, more = sum(group.total for group in groups), sum(group.more for group in groups)
-    return {"town": town.name, **reader_shape(reader), "total": total, "has_more": more > 0, "agents": shapes}
-
-
 def say_groups(groups: Sequence[OpenGroup], *, then: Position | None = None) -> None:
-    """A table for each group, and of what is left out how many and how to see them; of the board at `then`, None is now."""
+    """Print a table for each group, how many tasks are left out, and how to see them. `then` is the moment, None is now."""
     at = "" if then is None else f" --at {then.seq}"
     shown = [group for group in groups if group.tasks]
     for number, group in enumerate(shown):
@@ -120,6 +104,6 @@ def _filter(state: State, agent: str | None) -> TaskFilter:
 
 
 def _of_nobody(counts: Iterable[Mapping[State, int]], in_states: Mapping[State, int]) -> dict[State, int]:
-    """How many tasks of each state no agent is counted with: adopted ones, which may be so."""
+    """How many tasks of each state have no agent. Only adopted tasks can be like that."""
     of_agents = list(counts)
     return {state: in_states[state] - sum(of[state] for of in of_agents) for state in _AT_WORK}

@@ -1,4 +1,4 @@
-"""The options and arguments that commands share, so that each is spelled and explained once."""
+"""The options and arguments that commands share, each declared and explained once."""
 
 from __future__ import annotations
 
@@ -65,27 +65,25 @@ TownOption = Annotated[
     typer.Option(
         "--town",
         metavar="PATH",
-        help="The town's folder. Default: TT_TOWN, then the nearest one upwards with a tinytown.toml.",
+        help="The town's folder. Default: TT_TOWN, then the nearest folder upwards with a tinytown.toml.",
     ),
 ]
 ActorOption = Annotated[
     str | None, typer.Option("--actor", metavar="NAME", help="Who acts. Default: TT_ACTOR, then the login name.")
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on stdout.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print only JSON on stdout.")]
 
 TaskArgument = Annotated[
     str, typer.Argument(metavar="TASK", help="A task: its id, a unique prefix of it, or its alias.", show_default=False)
 ]
 AgentArgument = Annotated[str, typer.Argument(metavar="AGENT", help="The agent's name.", show_default=False)]
-TextArgument = Annotated[
-    str, typer.Argument(metavar="TEXT", help="What is to be done, at most 64 KiB.", show_default=False)
-]
+TextArgument = Annotated[str, typer.Argument(metavar="TEXT", help="What to do, at most 64 KiB.", show_default=False)]
 
 AgentOption = Annotated[
-    str | None, typer.Option("--agent", metavar="NAME", help="Who does it; needed if nobody has it.")
+    str | None, typer.Option("--agent", metavar="NAME", help="Who does it; needed if the task has no agent.")
 ]
 AliasOption = Annotated[
-    str | None, typer.Option("--alias", metavar="NAME", help="A name of its own, used once in the town.")
+    str | None, typer.Option("--alias", metavar="NAME", help="A name for the task, unique in the town.")
 ]
 ExpectOption = Annotated[
     int | None,
@@ -93,8 +91,10 @@ ExpectOption = Annotated[
         "--expect", metavar="VERSION", min=1, help="Only if the task is still at this version; exit 3 otherwise."
     ),
 ]
-ParentOption = Annotated[str | None, typer.Option("--parent", metavar="TASK", help="The task right above.")]
-ReasonOption = Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="Why, in words; kept in the event.")]
+ParentOption = Annotated[str | None, typer.Option("--parent", metavar="TASK", help="The parent task.")]
+ReasonOption = Annotated[
+    str | None, typer.Option("--reason", metavar="TEXT", help="Why, in words; recorded in the event.")
+]
 TagsOption = Annotated[
     list[str] | None, typer.Option("--tag", metavar="TAG", help="A tag; may be given several times.")
 ]
@@ -105,6 +105,6 @@ WhenOption = Annotated[
 StateFilter = Annotated[State | None, typer.Option("--state", help="Only tasks in this state.")]
 AgentFilter = Annotated[str | None, typer.Option("--agent", metavar="NAME", help="Only tasks this agent has or had.")]
 TagFilter = Annotated[str | None, typer.Option("--tag", metavar="TAG", help="Only tasks with this tag.")]
-ParentFilter = Annotated[str | None, typer.Option("--parent", metavar="TASK", help="Only tasks right below this one.")]
-LimitOption = Annotated[int, typer.Option("--limit", metavar="N", min=1, help="At most so many tasks.")]
-OffsetOption = Annotated[int, typer.Option("--offset", metavar="N", min=0, help="Leave out so many tasks first.")]
+ParentFilter = Annotated[str | None, typer.Option("--parent", metavar="TASK", help="Only children of this task.")]
+LimitOption = Annotated[int, typer.Option("--limit", metavar="N", min=1, help="Show at most N tasks.")]
+OffsetOption = Annotated[int, typer.Option("--offset", metavar="N", min=0, help="Skip the first N tasks.")]

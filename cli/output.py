@@ -1,8 +1,8 @@
-"""What leaves the program: tables and lines for people, JSON for programs.
+"""Everything that the program prints: tables and lines for people, JSON for programs.
 
-Every word is made visible here, before it gets a style and a place, so callers hand over what they have. Line breaks stay
-in warnings, errors and the fields that are named for it; elsewhere they become ⏎. No other room prints (`cli.gate` sees
-to it that none can go round). What is visible already stays as it is.
+All text is made visible here, before it is styled and placed, so callers pass what they have. Line breaks stay in
+warnings, errors and the fields that allow them; elsewhere they become ⏎. No other module prints, and `cli.gate` checks
+what is printed. Making text visible twice changes nothing.
 """
 
 from __future__ import annotations
@@ -35,26 +35,26 @@ STATE_STYLES: Final = {
     State.CANCELLED: "dim",
 }
 _PIPE_COLUMNS: Final = 100_000
-"""Where nobody looks, a table is as wide as its content: a pipe must get whole lines."""
+"""A table in a pipe is as wide as its content, because programs need whole lines."""
 
 _GAP: Final = 2
 _FLEXIBLE_COLUMNS_MIN: Final = 20
 
 _RICH_WORDS: Final = ("FORCE_COLOR", "TTY_COMPATIBLE")
-"""What makes Rich take a pipe for a terminal."""
+"""The variables that make Rich treat a pipe as a terminal."""
 
 Cell = str | Styled
 
 
 def _is_plain(*, is_error: bool = False) -> bool:
-    """Whether the output is words alone, which need no Rich: nobody looks at them, and nobody asked for colours."""
+    """Whether the output needs no Rich: it is no terminal, and no variable asks for colours."""
     stream = sys.stderr if is_error else sys.stdout
     return not stream.isatty() and not any(word in os.environ for word in _RICH_WORDS)
 
 
 def _console(*, is_error: bool = False) -> Console:
-    """The terminal, or what stands in its place; styles only on a terminal and without NO_COLOR."""
-    from rich.console import Console  # noqa: PLC0415 - takes longer to import than all that is printed in a pipe
+    """A console for stdout or stderr; it has styles only on a terminal and without NO_COLOR."""
+    from rich.console import Console  # noqa: PLC0415 - slow to import, and a pipe does not need it
 
     stream = styled(sys.stderr if is_error else sys.stdout)
     width = None if stream.isatty() else _PIPE_COLUMNS
@@ -70,7 +70,7 @@ def _console(*, is_error: bool = False) -> Console:
 
 
 def is_terminal() -> bool:
-    """Whether somebody looks at the output as it comes."""
+    """Whether stdout is a terminal."""
     return sys.stdout.isatty()
 
 
@@ -89,13 +89,13 @@ def say_apart(line: Cell) -> None:
 
 
 def say_at_once(line: str) -> None:
-    """A line for people or programs that wait for it, without a style."""
+    """A line without a style, written at once for those who wait for it."""
     sys.stdout.write(f"{visible(line)}\n")
     sys.stdout.flush()
 
 
 def warn(message: str) -> None:
-    """A line beside the output, on stderr; it may have line breaks."""
+    """A warning, on stderr; it may have line breaks."""
     _say_on_stderr(Styled.of(message, "yellow"))
 
 
@@ -105,11 +105,11 @@ def say_error(message: str) -> None:
 
 
 def say_usage_error(error: TyperException) -> None:
-    """A mistake in the words of the command line, as Typer says it, on stderr."""
+    """A mistake in the command line, as Typer shows it, on stderr."""
     from typer import core, rich_utils  # noqa: PLC0415 - only a mistake pays for it
 
     message = visible(error.format_message(), is_multiline=True, keeps_tabs=True)
-    # On the error itself, which knows its command and how it is shown.
+    # Set on the error itself, which knows its command and how to show itself.
     error.format_message = lambda: message  # type: ignore[method-assign]
     if core.HAS_RICH:
         rich_utils.rich_format_error(error)  # type: ignore[arg-type]  # Typer's own errors are all of that class
@@ -118,7 +118,7 @@ def say_usage_error(error: TyperException) -> None:
 
 
 def say_abort() -> None:
-    """That a question was not answered, as Typer says it, on stderr."""
+    """Say that a question was not answered, as Typer does, on stderr."""
     from typer import rich_utils  # noqa: PLC0415 - as above
 
     rich_utils.rich_abort_error()
@@ -129,7 +129,7 @@ def _say_on_stderr(message: Styled) -> None:
         sys.stderr.write(f"{_words(message, is_multiline=True)}\n")
     else:
         shown = _console(is_error=True)
-        # Written by ourselves: a console that meets a closed pipe ends the whole program.
+        # Captured and written here: a console that meets a closed pipe ends the whole program.
         with shown.capture() as captured:
             shown.print(_text(message, is_multiline=True), soft_wrap=True)
         styled(sys.stderr).write(captured.get())
@@ -137,10 +137,10 @@ def _say_on_stderr(message: Styled) -> None:
 
 
 @contextmanager
-def going_on_unheard(*, is_error: bool = False) -> Iterator[None]:
-    """Inside, a stdout or stderr that takes nothing, such as that of a full disk or a closed terminal, stops nothing.
+def ignoring_lost_output(*, is_error: bool = False) -> Iterator[None]:
+    """Inside, failing to write to stdout or stderr is no error: the disk may be full, or the terminal closed.
 
-    From then on it leads nowhere, so that what waits in it is no trouble at the end either.
+    From then on the stream leads to the null device, so that text left in its buffer causes no error at exit.
     """
     stream = sys.stderr if is_error else sys.stdout
     try:
@@ -151,12 +151,12 @@ def going_on_unheard(*, is_error: bool = False) -> Iterator[None]:
 
 
 def is_unread() -> bool:
-    """Whether nobody can read any more what is printed."""
+    """Whether the reader of stdout has gone."""
     return is_reader_gone(sys.stdout)
 
 
 def flush() -> None:
-    """Hand on what waits in stdout."""
+    """Flush stdout."""
     sys.stdout.flush()
 
 
@@ -166,16 +166,16 @@ def say_json(shape: object) -> None:
 
 
 def json_line(shape: object) -> str:
-    """A shape as JSON in one line, with what a terminal might obey written out as JSON writes it: the values are the same.
+    """A shape as one line of JSON. Control characters are escaped as JSON allows, so the values stay the same.
 
-    Two types of ours are not JSON's, and become text: positions, and errors in a person's words.
+    Two types of ours become text: positions, and errors, as a person reads them.
     """
     import msgspec  # noqa: PLC0415 - only JSON is made with it
 
     try:
         return json_visible(msgspec.json.encode(shape, enc_hook=_plain).decode())
     except UnicodeEncodeError:
-        # The name of a folder need not be UTF-8. Python writes its odd bytes out as Python reads them.
+        # The name of a folder need not be UTF-8. `json` writes such bytes as the escapes that Python reads back.
         import json  # noqa: PLC0415 - such names are rare
 
         return json.dumps(msgspec.to_builtins(shape, enc_hook=_plain), separators=(",", ":"))
@@ -190,7 +190,7 @@ def _plain(value: object) -> str:
 
 
 def say_table(columns: Sequence[str], rows: Sequence[Sequence[Cell]], *, flexible: str | None = None) -> None:
-    """An aligned table; on a terminal, the `flexible` column is cut to what the others leave it."""
+    """An aligned table. On a terminal, the `flexible` column is cut to the width that the others leave."""
     lines = [[_words(cell) for cell in row] for row in (columns, *rows)]
     widths = [max(map(columns_of, column)) for column in zip(*lines, strict=True)]
     if not _is_plain() or sum(widths) + _GAP * (len(columns) - 1) > _PIPE_COLUMNS:
@@ -226,7 +226,7 @@ def _say_styled_table(columns: Sequence[str], rows: Sequence[Sequence[Cell]], *,
 
 
 def room_beside(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
-    """How many columns of the terminal are left for the last of `columns`, which `rows` do not have yet."""
+    """How much width the terminal has left for the last of `columns`, which `rows` do not have yet."""
     widths = [
         max([columns_of(name), *(columns_of(visible(row[index])) for row in rows)])
         for index, name in enumerate(columns[:-1])
@@ -235,7 +235,7 @@ def room_beside(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
 
 
 def _rendered(cell: Text, known: dict[tuple[str, str], str]) -> str:
-    """A cell with its style as this terminal wants it; few cells have one, and those are often the same."""
+    """A cell with its style for this terminal. `known` caches them, because few cells have a style and many are equal."""
     if not cell.style:
         return cell.plain
     key = cell.plain, str(cell.style)
@@ -248,7 +248,7 @@ def _rendered(cell: Text, known: dict[tuple[str, str], str]) -> str:
 
 
 def say_fields(fields: Sequence[tuple[str, Cell]], *, multiline: Container[str] = ()) -> None:
-    """A list of names and values, the values aligned; those of the names in `multiline` may have line breaks."""
+    """A list of names and aligned values. The values of names in `multiline` may have line breaks."""
     fields = [(visible(name), value) for name, value in fields]
     width = max(len(name) for name, _ in fields)
     for name, value in fields:
@@ -257,7 +257,7 @@ def say_fields(fields: Sequence[tuple[str, Cell]], *, multiline: Container[str] 
 
 
 def progress_bar(label: str) -> Progress:
-    """A bar on stderr that shows itself only on a terminal, and leaves nothing behind."""
+    """A progress bar on stderr, shown only on a terminal, which disappears when done."""
     from rich.progress import (  # noqa: PLC0415 - as above
         BarColumn,
         MofNCompleteColumn,
@@ -280,7 +280,7 @@ def progress_bar(label: str) -> Progress:
 
 @contextmanager
 def progress_lines() -> Iterator[Callable[[str, int, int], None]]:
-    """A bar for each thing that is done: called with its name, how much of it is done, and how much there is."""
+    """A bar for each step of the work; call it with the step's name, how much is done, and how much there is."""
     with progress_bar("{task.description}") as shown:
         lines: dict[str, Callable[[int, int], None]] = {}
 
@@ -294,7 +294,7 @@ def progress_lines() -> Iterator[Callable[[str, int, int], None]]:
 
 
 def _words(cell: Cell, *, is_multiline: bool = False) -> str:
-    """A cell's words, made visible."""
+    """A cell's text, made visible."""
     return visible(cell if isinstance(cell, str) else cell.plain, is_multiline=is_multiline)
 
 
@@ -309,7 +309,7 @@ def _lines(cell: Cell, *, is_multiline: bool) -> list[Styled]:
 
 
 def _text(cell: Cell, *, is_multiline: bool = False) -> Text:
-    """A cell as Rich takes it, its words made visible."""
+    """A cell as Rich's Text, made visible."""
     from rich.text import Text  # noqa: PLC0415 - as above
 
     if isinstance(cell, str):

@@ -1,4 +1,4 @@
-"""How plans, pushes and pulls read for people. Pure: facts in, words and cells of tables out."""
+"""How plans, pushes and pulls are shown to people. Pure: facts in, text and table cells out."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _TRUNK_CHARS_SHOWN = 60
 
 
 def plan_rows(plan: Plan, push: PushReceipt | None) -> tuple[list[str], list[list[Cell]]]:
-    """Columns and rows of a plan as a tree, tasks in the order of the file; the last column is what a push does.
+    """Columns and rows of a plan as a tree, tasks in the order of the file; the last column says what a push does.
 
-    Where the file says nothing of a task's state or agent, what the town has is shown.
+    If the file does not say a task's state or agent, those of the town are shown.
     """
     columns = ["TASK", "STATE", "AGENT", "DESCRIPTION"]
     words = {} if push is None else push_words(push)
@@ -49,14 +49,14 @@ def push_words(push: PushReceipt) -> dict[str, str]:
 
 
 def change_rows(changes: Sequence[PlanChange]) -> tuple[list[str], list[list[Cell]]]:
-    return ["TASK", "EVENTS"], [[_name(change.id, change.task), event_names(change.events)] for change in changes]
+    return ["TASK", "EVENTS"], [[_name(change.id, change.task_id), event_names(change.events)] for change in changes]
 
 
 def pull_rows(pull: PullReceipt) -> tuple[list[str], list[list[Cell]]]:
     """What a pull writes, task by task."""
-    rows: list[list[Cell]] = [[_name(each.id, each.task), _keys(each)] for each in pull.changed]
-    rows += [[_name(each.id, each.task), "added"] for each in pull.added]
-    rows += [[_name(each.id, each.task), "taken out: it was removed from the town"] for each in pull.removed]
+    rows: list[list[Cell]] = [[_name(each.id, each.task_id), _keys(each)] for each in pull.changed]
+    rows += [[_name(each.id, each.task_id), "added"] for each in pull.added]
+    rows += [[_name(each.id, each.task_id), "taken out: it was removed from the town"] for each in pull.removed]
     return ["TASK", "IN THE FILE"], rows
 
 
@@ -66,7 +66,7 @@ def event_names(events: Sequence[Event]) -> str:
 
 
 def push_line(push: PushReceipt, *, is_preview: bool) -> str:
-    """What a push led to, in one line."""
+    """What a push did, in one line."""
     tasks = f"{counted(push.tasks, 'task')} in the file"
     if not push.changes:
         same = "nothing" if push.kept else "all as in the town; nothing"
@@ -87,7 +87,7 @@ def pull_line(pull: PullReceipt, file: str) -> str:
 
 def kept_line(kept: PlanKept) -> str:
     """What stays in the town although the file says otherwise, in one line."""
-    name = _name(kept.id, kept.task)
+    name = _name(kept.id, kept.task_id)
     if kept.field in ("description", "parent"):
         return f"{name} {_stays(kept)}, because it has ended; the file has another."
     if kept.field == "task":
@@ -111,18 +111,18 @@ def _keys(change: PullChange) -> str:
     return ", ".join(key if value is not None else f"{key} goes" for key, value in change.values.items())
 
 
-def _name(name: str, task: str) -> str:
-    """An alias as it is; a task's own id shortened, as everywhere."""
-    return short_id(task) if name.lower() == task else visible(name)
+def _name(name: str, task_id: str) -> str:
+    """An alias as it is; an id shortened, as everywhere."""
+    return short_id(task_id) if name.lower() == task_id else visible(name)
 
 
 def _tree(plan: Plan) -> Iterator[tuple[str, PlannedTask]]:
-    """Each task with the lines before its name; a task whose parent is not in the plan stands at the top."""
+    """Each task with the tree lines before its name. A task whose parent is not in the plan is at the top."""
     inside = plan.index()
     below: dict[str | None, list[PlannedTask]] = {}
     for task in plan.tasks:
         below.setdefault(task.parent if task.parent in inside else None, []).append(task)
-    # A stack of its own: a plan may lie as deep as it has tasks.
+    # An explicit stack: a plan may be as deep as it has tasks.
     waiting = [("", "", task) for task in reversed(below.get(None, []))]
     while waiting:
         branch, trunk, task = waiting.pop()
@@ -130,7 +130,7 @@ def _tree(plan: Plan) -> Iterator[tuple[str, PlannedTask]]:
         children = below.get(task.id, [])
         for number, child in enumerate(reversed(children)):
             is_last = number == 0
-            # Deeper than that, indenting further would show less, not more.
+            # Indenting further than this would leave no room for the text.
             shown = trunk[-_TRUNK_CHARS_SHOWN:]
             waiting.append(
                 (shown + (_LAST_BRANCH if is_last else _BRANCH), shown + (_GAP if is_last else _TRUNK), child)

@@ -1,4 +1,4 @@
-"""Who reads what `tt` prints: a reader that goes, as `head` does, has had enough, and is no error."""
+"""The reader of what `tt` prints. One that stops reading early, as `head` does, is not an error."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _GONE: Final = select.POLLERR | select.POLLHUP
 
 
 def until_reader_goes(stream: TextIO) -> TextIO:
-    """The stream, but that what is written after its reader has gone is dropped; other errors are as before.
+    """Wrap the stream so that writes after its reader has gone are dropped; other errors are raised as before.
 
-    So the command goes on to its own end and exit code. A stream that is no file of the system stays as it is.
+    So the command runs to its end and keeps its exit code. A stream without a file descriptor is returned as it is.
     """
     if not isinstance(stream, io.TextIOWrapper):
         return stream
@@ -33,7 +33,7 @@ def until_reader_goes(stream: TextIO) -> TextIO:
 
 
 def is_reader_gone(stream: TextIO) -> bool:
-    """Whether nobody can read any more what would be written to the stream. Source: poll."""
+    """Whether the reader of the stream has gone. Source: poll."""
     try:
         descriptor = stream.fileno()
     except (OSError, ValueError):
@@ -44,7 +44,7 @@ def is_reader_gone(stream: TextIO) -> bool:
 
 
 class _Pipe(io.FileIO):
-    """A file that takes everything once its reader has gone."""
+    """A file that drops what is written once its reader has gone."""
 
     def write(self, data: ReadableBuffer, /) -> int:
         try:

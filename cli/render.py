@@ -1,4 +1,4 @@
-"""How tasks, events and histories read for people. Pure: facts in, cells of tables out."""
+"""How tasks, events and histories are shown to people. Pure: facts in, table cells out."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from cli.styled import Styled
 from cli.text import ICONS, event_number, local_time, name_of, short_id, visible
 from ledger import (
     FIELDS,
-    Change,
     Field,
+    FieldChange,
     RecordedEvent,
     RunMark,
     State,
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 NOTHING = "—"
 MULTILINE_FIELDS = frozenset({"Description", "Result"})
-"""The fields of a task that are texts, whose line breaks stay."""
+"""The fields of a task whose line breaks are kept."""
 
 
 def state_cell(state: State) -> Styled:
@@ -67,7 +67,7 @@ def task_rows(tasks: Sequence[Task]) -> tuple[list[str], list[list[Cell]]]:
 
 
 def tree_lines(branches: Sequence[Branch], *, levels_max: int) -> list[Styled]:
-    """A tree, a line for each task; what lies deeper than `levels_max` is counted in a line of its own."""
+    """A tree, one line per task. Tasks deeper than `levels_max` are counted in a line of their own."""
     lines: list[Styled] = []
     lasts = _last_siblings(branches)
     stems: list[str] = []
@@ -90,7 +90,7 @@ def tree_lines(branches: Sequence[Branch], *, levels_max: int) -> list[Styled]:
 
 
 def _last_siblings(branches: Sequence[Branch]) -> list[bool]:
-    """For each task of a tree, whether none of the same parent follows."""
+    """For each task of a tree, whether it is the last child of its parent."""
     lasts: list[bool] = []
     followed: set[int] = set()
     for branch in reversed(branches):
@@ -121,7 +121,7 @@ def _progress_words(branch: Branch) -> str:
 
 
 def task_fields(task: Task, *, parent: Task | None = None) -> list[tuple[str, Cell]]:
-    """Every field of one task that holds something; those that have no words of their own here come last."""
+    """Every field of one task that has a value. Fields without a label of their own come last."""
     fields: list[tuple[str, Cell | None]] = [
         ("Task", task.id),
         ("Alias", visible(task.alias) if task.alias else None),
@@ -160,7 +160,7 @@ _WITH_OWN_WORDS = frozenset(
         "damaged_at",
     }
 )
-"""The fields that `task_fields` shows in words of their own. Damage is told where the history is shown."""
+"""The fields that `task_fields` labels itself. Damage is shown in the history."""
 
 
 def _created_event(task: Task) -> str:
@@ -194,7 +194,7 @@ EVENT_COLUMNS = ["EVENT", "TIME", "ACTOR", "TASK", "WHAT"]
 
 
 def event_line(recorded: RecordedEvent, flaw: str | None = None) -> Styled:
-    """One event as it comes, in columns wide enough for most."""
+    """One event of `tt events --follow`, in columns wide enough for most."""
     number, time, actor, task, words = event_row(recorded, flaw)
     return Styled.of(f"{number:>6}  {time}  {actor:<12}  {task}  {words}")
 
@@ -212,7 +212,7 @@ def event_words(recorded: RecordedEvent) -> str:
 
 
 def step_rows(steps: Sequence[Step]) -> tuple[list[str], list[list[Cell]]]:
-    """Columns and rows of a task's history: when, who, what, why, and what changed; WHY only where somebody said it."""
+    """Columns and rows of a task's history: when, who, what, why, and what changed; WHY only if an event has a reason."""
     columns = ["EVENT", "TIME", "ACTOR", "WHAT", "WHY", "CHANGED"]
     rows = [_step_row(step) for step in steps]
     return (columns, rows) if any(step.event.reason for step in steps) else without_column(columns, rows, "WHY")
@@ -241,7 +241,7 @@ def _step_row(step: Step) -> list[Cell]:
     ]
 
 
-def change_words(change: Change) -> str:
+def change_words(change: FieldChange) -> str:
     """`state: pending → assigned`; a field that was or is empty shows as —."""
     before, after = _value_words(change.before), _value_words(change.after)
     if change.field == "parent_id":
@@ -261,7 +261,7 @@ def agent_rows(agents: dict[str, dict[State, int]], backlog: int) -> tuple[list[
     return columns, rows
 
 
-def _details(recorded: RecordedEvent) -> str:  # noqa: PLR0911 - a line for each fact
+def _details(recorded: RecordedEvent) -> str:  # noqa: PLR0911 - one line per event type
     match recorded.data:
         case (
             TaskCreated(description=text)

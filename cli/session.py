@@ -1,4 +1,4 @@
-"""A town for the length of one command."""
+"""Opens a town for one command, and warns about its condition at the end."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 DAMAGED_TOLD_MAX: Final = 3
-"""How many damaged tasks are named beside what a command shows; `tt verify` names all."""
+"""How many damaged tasks a command names; `tt verify` names all."""
 PROGRESS_EVENTS_MIN: Final = 5_000
-"""Catching up on fewer events is over before a bar could be read."""
+"""Projecting fewer events ends before a bar could be read."""
 
 
 @contextmanager
 def opened(path: Path | None, actor: str | None, *, is_following: bool = False) -> Iterator[Town]:
-    """The town at `path`; while much is projected, a bar shows how far it is.
+    """The town at `path`. A bar shows the progress if many events have to be projected.
 
-    Where an older program projected it, that is said once: at the end, or first where the command goes on for ever.
+    If an older program projected the town, one warning says so: at the end, or first if the command never ends.
     """
     with named_once(lambda: Town.open(path, actor=actor)) as town, _ProjectionBar() as bar:
         if town.server_warning is not None:
@@ -40,9 +40,9 @@ def opened(path: Path | None, actor: str | None, *, is_following: bool = False) 
 
 
 def named_once(open_town: Callable[[], Town]) -> Town:
-    """The town; where Tinytown's name of it does not fit, a person at a terminal is asked once what the ledger is called.
+    """The town. If its Tinytown name does not fit, a person at a terminal is asked once for a name of the ledger.
 
-    UnfitNameError where nobody is there to be asked.
+    UnfitNameError if there is no terminal.
     """
     try:
         return open_town()
@@ -63,7 +63,7 @@ def _asked_name(suggested: str) -> str:
     import typer  # noqa: PLC0415 - a town is named once
 
     try:
-        return str(typer.prompt("What is the ledger to be called?", default=suggested))
+        return str(typer.prompt("Name of the ledger?", default=suggested))
     except typer.Abort:
         say_abort()
         sys.exit(Exit.REFUSED)
@@ -71,7 +71,7 @@ def _asked_name(suggested: str) -> str:
 
 @contextmanager
 def _outdated_told(town: Town, *, is_first: bool) -> Iterator[None]:
-    """Warn of outdated projections, unless the command puts them right or ends with just that error."""
+    """Warn of outdated projections, unless the command fixed them or fails with that very error."""
     was_outdated = town.upkeep.find_outdated() is not None
     if was_outdated and is_first:
         warn_outdated(town)
@@ -83,18 +83,18 @@ def _outdated_told(town: Town, *, is_first: bool) -> Iterator[None]:
         raise
     finally:
         if was_outdated and not is_told:
-            # The command's own error, where there is one, is not to be hidden by another.
+            # An error here must not hide the command's own.
             with suppress(LedgerError):
                 warn_outdated(town)
 
 
 @contextmanager
 def _damage_told(town: Town) -> Iterator[None]:
-    """Warn of the damaged tasks among what was shown, once each."""
+    """Warn of each damaged task that was shown."""
     try:
         yield
     finally:
-        # The command's own error, where there is one, is not to be hidden by another.
+        # An error here must not hide the command's own.
         with suppress(LedgerError):
             found = list(town.noted.damaged.values())
             for task in found[:DAMAGED_TOLD_MAX]:
@@ -105,32 +105,42 @@ def _damage_told(town: Town) -> Iterator[None]:
 
 @contextmanager
 def _loss_told(town: Town) -> Iterator[None]:
-    """Warn of what was folded from the ledger because snapshots or views are lost."""
+    """Warn of what was read from the ledger because snapshots or views are lost."""
     try:
         yield
     finally:
         if town.noted.incomplete is not None:
-            warn(f"{town.noted.incomplete} What you see was folded from the ledger, which is slower and as true.")
+            from cli.advice import words_of  # noqa: PLC0415 - only a warning pays for it
+
+            warn(
+                f"{words_of(town.noted.incomplete)} What you see was read from the ledger, which is slower but equally correct."
+            )
         lost = sorted(town.lost_snapshots)
         if lost:
             named = ", ".join(short_id(task) for task in lost[:DAMAGED_TOLD_MAX])
             more = f" and {len(lost) - DAMAGED_TOLD_MAX:,} more" if len(lost) > DAMAGED_TOLD_MAX else ""
             warn(
-                f"{counted(len(lost), 'snapshot')} missing or damaged: of {named}{more}. What you see of them was folded from"
-                " the ledger, and is as true. `tt doctor` counts them, `tt rebuild` writes them again."
+                f"{counted(len(lost), 'snapshot')} missing or damaged: of {named}{more}. What you see of them was read from"
+                " the ledger, and is correct. `tt doctor` counts them, `tt rebuild` writes them again."
             )
 
 
 def warn_outdated(town: Town) -> None:
-    """Say that an older program projected the town, where that is so."""
+    """Warn if an older program projected the town."""
     outdated = town.upkeep.find_outdated()
     if outdated is not None:
-        folded = " What you see was folded from the ledger, which is slower and as true." if town.noted.outdated else ""
-        warn(f"{outdated}{folded}")
+        from cli.advice import words_of  # noqa: PLC0415 - as above
+
+        folded = (
+            " What you see was read from the ledger, which is slower but equally correct."
+            if town.noted.outdated
+            else ""
+        )
+        warn(f"{words_of(outdated)}{folded}")
 
 
 class _ProjectionBar:
-    """A bar that appears only when there is much to project."""
+    """A bar that appears only if many events have to be projected."""
 
     def __init__(self) -> None:
         self._bar: Progress | None = None
@@ -155,6 +165,6 @@ class _ProjectionBar:
         assert self._line is not None
         self._bar.update(self._line, total=goal.seq - self._first, completed=reached.seq - self._first)
         if reached >= goal:
-            # Gone before the command says anything, so that its line does not stand among the output.
+            # It goes before the command prints, so that its line is not among the output.
             self._bar.stop()
             self._bar = None

@@ -1,4 +1,4 @@
-"""Stop signals: kept from the first moment on, then obeyed, or told to commands that go on until they are told to stop."""
+"""Stop signals: held back while the program starts, then obeyed, or passed to commands that run until they are stopped."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ _Handler = Callable[[int, FrameType | None], object] | int | None
 
 _STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _before: Final[dict[signal.Signals, _Handler]] = {}
-"""The handlers in whose place signals are kept; empty where none are."""
+"""The handlers that were replaced to hold signals back; empty if none were."""
 _kept: Final[list[int]] = []
 
 
 def keep_stop_signals() -> None:
-    """From now on a stop signal waits for `obey_stop_signals` or `stop_signals`; one that is ignored stays so."""
+    """Hold back stop signals until `obey_stop_signals` or `stop_signals`. An ignored signal stays ignored."""
     for each in _STOP_SIGNALS:
         if signal.getsignal(each) is not signal.SIG_IGN:
             _before[each] = signal.signal(each, lambda number, _: _kept.append(number))
 
 
 def obey_stop_signals() -> None:
-    """Let stop signals do what they did before they were kept, and one that came meanwhile do it now."""
+    """Restore the handlers, and deliver a signal that came in the meantime."""
     for each, handler in _before.items():
         signal.signal(each, handler)
     _before.clear()
@@ -37,10 +37,10 @@ def obey_stop_signals() -> None:
 
 @contextmanager
 def stop_signals(tell: Callable[[], None]) -> Iterator[None]:
-    """Inside, SIGINT, SIGTERM and SIGHUP call `tell`, each time, also for those that were kept.
+    """Inside, each SIGINT, SIGTERM and SIGHUP calls `tell`, including those that were held back.
 
-    SIGHUP does not where `nohup` has it ignored. `tell` runs in a thread of its own: the interrupted one may hold a lock that
-    it takes, such as that of the Event it waits for, and would wait for itself.
+    SIGHUP does not if `nohup` has it ignored. `tell` runs in a thread of its own: the interrupted thread may hold a lock
+    that `tell` takes, such as the lock of the Event it waits for, and would deadlock.
     """
     signals = [signal.SIGINT, signal.SIGTERM]
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:

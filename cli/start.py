@@ -1,4 +1,4 @@
-"""Where the program `tt` begins: stop signals are kept while the rest is imported, which takes a while."""
+"""The entry point of `tt`: it holds back stop signals while the rest is imported, which takes a while."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from cli.signals import keep_stop_signals
 
 
 def main() -> None:
-    """As `cli.main.main`. A stop signal before the command runs ends it as one right after, without a traceback."""
+    """Like `cli.main.main`. A stop signal during the imports ends the program without a traceback, as a later one does."""
     keep_stop_signals()
-    from cli.main import main as run  # noqa: PLC0415 - what takes a while
+    from cli.main import main as run  # noqa: PLC0415 - the slow part
 
     run()

@@ -1,4 +1,4 @@
-"""Styled: text whose pieces have styles, in Rich's words for them. It needs no Rich, which only a terminal's output is made with."""
+"""Styled: text in pieces with styles, which have Rich's names. It does not import Rich, which only terminal output needs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from msgspec import Struct
 
 
 class Styled(Struct, frozen=True):
-    """Pieces in their order, each a text and its style; without a style it is empty."""
+    """Pieces in order, each a text and its style; an empty style means plain text."""
 
     pieces: tuple[tuple[str, str], ...]
 
@@ -17,7 +17,7 @@ class Styled(Struct, frozen=True):
 
     @classmethod
     def assemble(cls, *parts: str | tuple[str, str] | Styled) -> Styled:
-        """What the parts are, one after another."""
+        """Join the parts."""
         pieces: list[tuple[str, str]] = []
         for part in parts:
             if isinstance(part, Styled):
@@ -28,7 +28,7 @@ class Styled(Struct, frozen=True):
 
     @property
     def plain(self) -> str:
-        """The words alone."""
+        """The text without styles."""
         return "".join(text for text, _ in self.pieces)
 
     def __str__(self) -> str:

@@ -27,7 +27,7 @@ _HIDDEN: Final = (
 )
 """Unicode's Cc, Cf, Cs, Zl and Zp, but for the line break and the two joiners that scripts and emoji are spelled with.
 
-Written down rather than asked for by character, which takes many times as long.
+They are listed here, because asking for the category of each character takes many times as long.
 """
 
 
@@ -51,12 +51,12 @@ def json_visible(text: str) -> str:
     return text if text.isprintable() else _hidden().sub(_written_in_json, text)
 
 
-def short_id(task: str) -> str:
-    return task[:SHORT_ID_CHARS]
+def short_id(task_id: str) -> str:
+    return task_id[:SHORT_ID_CHARS]
 
 
 def name_of(task: Task) -> str:
-    """What people call a task by: its alias, else the beginning of its id."""
+    """The name of a task for people: its alias, else the beginning of its id."""
     return visible(task.alias) if task.alias is not None else short_id(task.id)
 
 
@@ -98,7 +98,7 @@ def bar(number: int, longest: int, *, width: int = BAR_COLUMNS) -> str:
 
 @cache
 def _hidden() -> re.Pattern[str]:
-    # Compiled by the first text that has one of them: that takes as long as all else here.
+    # Compiled when a text first needs it: that takes as long as everything else here.
     return re.compile(_HIDDEN)
 
 

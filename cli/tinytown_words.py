@@ -1,6 +1,6 @@
-"""Tinytown's words: those that mean the same are put in our words, the others are answered with a line of what to do.
+"""Tinytown's commands: those with the same meaning here are translated, the others are answered with a hint.
 
-Pure, and small: it is looked at before every command. Options that Tinytown has at our own commands are theirs.
+Pure, and small, because it runs before every command. Options that Tinytown shares with our commands are declared there.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ SAME: Final[Mapping[str, tuple[str, ...]]] = {
     "list": ("status", "--tasks"),
     "recover": ("reclaim",),
 }
-"""Word of Tinytown -> what it is here; options that follow stay."""
+"""Tinytown's command -> ours. The options after it stay."""
 
 HINTS: Final[Mapping[str, str]] = {
     "agent-loop": f"{_RUNS_AGENTS} {_THEIRS}",
@@ -38,7 +38,7 @@ HINTS: Final[Mapping[str, str]] = {
     "send": "There are no messages here: `tt assign AGENT TEXT` gives a task, `tt task note TASK TEXT` adds a note.",
     "spawn": _RUNS_AGENTS,
 }
-"""Word of Tinytown that is not about tasks -> what does that here, or who does."""
+"""Tinytown's command that is not about tasks -> what does the same here, or who does it."""
 
 OPTION_HINTS: Final[Mapping[tuple[str, str], str]] = {
     ("events", "--mission"): "Missions are Tinytown's. " + _THEIRS,
@@ -46,17 +46,17 @@ OPTION_HINTS: Final[Mapping[tuple[str, str], str]] = {
         "Both formats are read, JSON and Hash: leave out --hash. Do not run Tinytown's own migrate on a town of this program."
     ),
 }
-"""Our command and an option that only Tinytown's has -> a line."""
+"""Our command and an option that only Tinytown's has -> a hint."""
 
 _GROUPS: Final = frozenset({"task", "backlog", "sync", "import"})
 _WITHOUT_TOWN: Final = frozenset({"towns", "demo"})
 _HELP: Final = frozenset({"-h", "--help"})
 _QUIET: Final = frozenset({"-v", "--verbose"})
-"""Nothing is logged here, so there is nothing more to say."""
+"""Nothing is logged here, so these options change nothing."""
 
 
 def in_our_words(arguments: Sequence[str]) -> list[str]:
-    """The command line as our commands take it: Tinytown's words replaced, `--town` behind the command."""
+    """The command line as our commands take it: Tinytown's commands translated, `--town` after the command."""
     town, words = _without_leading_options(list(arguments))
     if not words:
         return words
@@ -75,7 +75,7 @@ def in_our_words(arguments: Sequence[str]) -> list[str]:
 
 
 def hint_for(words: Sequence[str]) -> str | None:
-    """What to say in place of a command of Tinytown's that is none of ours, in one line; None for all others."""
+    """The hint for a command that only Tinytown has, in one line; None for all others."""
     if not words:
         return None
     if words[0] in HINTS:

@@ -1,7 +1,7 @@
-"""The commands of `tt` as Typer takes them: their names, the panels of `--help` they stand in, and where each is.
+"""The command tree of `tt` for Typer: the names of the commands, their panels in `--help`, and the function of each.
 
-A command's module is imported only when it is that command, or where all are shown. `cli.calls` knows the commonest command
-lines without Typer; every other one is read, answered and explained here.
+A command's module is imported only when that command runs, or when all are shown. `cli.calls` parses the common command
+lines without Typer; all others are parsed, run and explained here.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ _TOWNS: Final = "Towns"
 _TASKS: Final = "Tasks"
 _AGENTS: Final = "Agents"
 _PLANS: Final = "Plans"
-_PAST: Final = "The past"
-_READ_SIDE: Final = "The read side"
+_PAST: Final = "History"
+_READ_SIDE: Final = "Snapshots and views"
 
 PANELS: Final[Mapping[str, str]] = {
     "assign": _TASKS,
@@ -60,11 +60,11 @@ PANELS: Final[Mapping[str, str]] = {
 
 GROUPS: Final[Mapping[str, str]] = {
     "task": "Create, look at and change tasks.",
-    "backlog": "Pending tasks that nobody has: add, list, claim, assign-all, remove.",
-    "sync": "Bring a plan into the town, and the town's news into the plan.",
-    "import": "Take in the tasks of another tracker.",
+    "backlog": "Pending tasks without an agent: add, list, claim, assign-all, remove.",
+    "sync": "Bring a plan into the town, and the town's changes into the plan.",
+    "import": "Import the tasks of another tracker.",
 }
-"""The first words that are followed by a second one, and what they say of themselves."""
+"""The groups of commands, and the help of each."""
 
 PLACES: Final[Mapping[tuple[str, ...], tuple[str, str]]] = {
     ("assign",): ("tasks", "assign"),
@@ -119,13 +119,13 @@ PLACES: Final[Mapping[tuple[str, ...], tuple[str, str]]] = {
 """The words of every command -> the module of `cli.commands` and the function in it, in the order of the groups' help."""
 
 _TOLD_TO_STOP: Final = frozenset({"projector", "work"})
-"""The commands that take stop signals themselves, also one that came before them."""
+"""The commands that handle stop signals themselves, including one that came before they started."""
 
 
 def run(words: Sequence[str]) -> int:
-    """Run what `words` say, and return the exit code. A mistake in them is said, in our words."""
+    """Run the command that `words` name, and return the exit code. Mistakes in them are printed."""
     try:
-        # Not left to Typer, which would say a mistake in the words it was made in.
+        # Not left to Typer, which would print a mistake with its control characters.
         return app_for(words)(words, prog_name="tt", standalone_mode=False) or Exit.DONE
     except TyperException as error:
         say_usage_error(error)
@@ -136,7 +136,7 @@ def run(words: Sequence[str]) -> int:
 
 
 def app_for(words: Sequence[str] = ()) -> typer.Typer:
-    """`tt` with the one command that `words` name; where they name none, with all, for help and for mistakes."""
+    """`tt` with the one command that `words` name, or with all commands for help and mistakes."""
     found = [names for names in (tuple(words[:1]), tuple(words[:2])) if names in PLACES]
     return _app_with(tuple(found) or tuple(PLACES))
 
@@ -177,7 +177,7 @@ def _class_of(first: str) -> Any:  # noqa: ANN401 - Typer's class of commands, w
 
 
 def _body(names: tuple[str, ...]) -> Callable[..., Any]:
-    """A command's function, with its hints as Typer takes them."""
+    """A command's function, with type hints that Typer can read."""
     module, name = PLACES[names]
     body: Callable[..., Any] = getattr(import_module(f"cli.commands.{module}"), name)
 
@@ -188,13 +188,19 @@ def _body(names: tuple[str, ...]) -> Callable[..., Any]:
         except UsageError as error:
             raise typer.BadParameter(str(error)) from error
 
+    run_body.__doc__ = _help_of(body)
     run_body.__signature__ = _real_signature(body)  # type: ignore[attr-defined]  # what inspect.signature looks for
     run_body.__annotations__ = {name: each.annotation for name, each in inspect.signature(run_body).parameters.items()}
     return run_body
 
 
+def _help_of(body: Callable[..., Any]) -> str:
+    """A command's docstring, a line per paragraph: Typer keeps line breaks, which would break paragraphs in the wrong places."""
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in (inspect.getdoc(body) or "").split("\n\n"))
+
+
 def _real_signature(body: Callable[..., Any]) -> inspect.Signature:
-    """The signature with real hints: modules that Typer is not to slow down name the options without importing them."""
+    """The signature with resolved type hints: modules that must start fast name the options without importing them."""
     known = {**vars(options), "typer": typer, "Annotated": Annotated, **vars(sys.modules[body.__module__])}
     hints = get_type_hints(inspect.unwrap(body), known, include_extras=True)
     signature = inspect.signature(body)

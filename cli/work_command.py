@@ -1,4 +1,4 @@
-"""How the words of `tt work` are taken apart: its own options, and behind `--` the program with its own."""
+"""How `tt work` parses its command line: its own options, then `--` and the program with its options."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typer.core import TyperCommand, TyperOption
 
 
 class WorkCommand(TyperCommand):
-    """Says where the program goes, where an option of the program was taken for one of ours."""
+    """Explains where the program goes if one of its options was taken for one of ours."""
 
     def parse_args(self, ctx: Context, args: list[str]) -> list[str]:  # type: ignore[override]  # contexts are all Typer's
         foreign = None if "--" in args else self._first_foreign_option(args)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ledger.front_door import open_front_door
 
 if TYPE_CHECKING:
-    from ledger.changes import Change, Step, compare, steps
+    from ledger.changes import FieldChange, Step, compare, steps
     from ledger.client_errors import (
         AuthenticationError,
         BusyLoadingError,
@@ -110,8 +110,16 @@ if TYPE_CHECKING:
     from ledger.keys import TOWN_NAME_CHARS_MAX, TOWN_NAMES_RESERVED, Keys, check_town_name
     from ledger.lua import script_source
     from ledger.position import BEGINNING, Position, ms_of, order_of, seq_of
-    from ledger.reconcile import WishedTask, reconcile
-    from ledger.recorded_event import Entry, NewEvent, RecordedEvent, decode_event, decode_events, read_event, record
+    from ledger.reconcile import DesiredTask, reconcile
+    from ledger.recorded_event import (
+        NewEvent,
+        RecordedEvent,
+        StreamEntry,
+        decode_event,
+        decode_events,
+        read_event,
+        record,
+    )
     from ledger.redis_errors import ExplainedConnectionError, redis_errors
     from ledger.reply_shapes import fits, is_id, is_yes, name_of
     from ledger.run_mark import HOST_CHARS_MAX, RUN_CHARS, RunMark
@@ -143,14 +151,13 @@ __all__ = [
     "BackdateRefusedError",
     "BusyLoadingError",
     "CancelTask",
-    "Change",
     "ClaimTask",
     "Command",
     "CommandRejectedError",
     "CompleteTask",
     "CreateTask",
     "DescribeTask",
-    "Entry",
+    "DesiredTask",
     "Event",
     "EventDecodingError",
     "EventStore",
@@ -158,6 +165,7 @@ __all__ = [
     "ExplainedConnectionError",
     "FailTask",
     "Field",
+    "FieldChange",
     "HeadLostError",
     "HistoryBrokenError",
     "HistoryCircularError",
@@ -194,6 +202,7 @@ __all__ = [
     "State",
     "Step",
     "StoreUnavailableError",
+    "StreamEntry",
     "TagTask",
     "Task",
     "TaskAdopted",
@@ -228,7 +237,6 @@ __all__ = [
     "UnsendableError",
     "UpcasterMissingError",
     "WatchError",
-    "WishedTask",
     "WrongExpectedVersionError",
     "WrongKeyTypeError",
     "check_name",
@@ -276,7 +284,7 @@ __all__ = [
 open_front_door(
     __name__,
     {
-        "changes": "Change Step compare steps",
+        "changes": "FieldChange Step compare steps",
         "client_errors": "AuthenticationError BusyLoadingError ExecAbortError InvalidReplyError LostConnectionError "
         "NoPermissionError NoScriptError OutOfMemoryError OverdueReplyError OversizedReplyError ReadOnlyError "
         "RedisError ResponseError UnfitReplyError UnsendableError WatchError kinds_of",
@@ -301,8 +309,8 @@ open_front_door(
         "keys": "TOWN_NAMES_RESERVED TOWN_NAME_CHARS_MAX Keys check_town_name",
         "lua": "script_source",
         "position": "BEGINNING Position ms_of order_of seq_of",
-        "reconcile": "WishedTask reconcile",
-        "recorded_event": "Entry NewEvent RecordedEvent decode_event decode_events read_event record",
+        "reconcile": "DesiredTask reconcile",
+        "recorded_event": "StreamEntry NewEvent RecordedEvent decode_event decode_events read_event record",
         "redis_errors": "ExplainedConnectionError redis_errors",
         "reply_shapes": "fits is_id is_yes name_of",
         "run_mark": "HOST_CHARS_MAX RUN_CHARS RunMark",

@@ -18,7 +18,7 @@ _COMPARED: Final = tuple(field for field in FIELDS if field.is_compared)
 Value = str | tuple[str, ...] | None
 
 
-class Change(NamedTuple):
+class FieldChange(NamedTuple):
     """A field of the snapshot, and its value before and after."""
 
     field: str
@@ -30,13 +30,13 @@ class Step(Struct, frozen=True):
     """One event of a history and what it changed."""
 
     event: RecordedEvent
-    changes: tuple[Change, ...]
+    changes: tuple[FieldChange, ...]
     flaw: str | None = None
-    """What is wrong with an event that no command can make, in words. What comes after it changes nothing either."""
+    """What is wrong with an event that no command can make, in words. Later events change nothing either."""
 
 
 def steps(events: Iterable[RecordedEvent]) -> list[Step]:
-    """Each of a task's events, oldest first, with what it changed. Versions and times change with every event; they are left out."""
+    """Each of a task's events, oldest first, with what it changed, but for versions and times, which every event changes."""
     found: list[Step] = []
     task: Task | None = None
     for recorded in in_order(events):
@@ -48,10 +48,10 @@ def steps(events: Iterable[RecordedEvent]) -> list[Step]:
     return found
 
 
-def compare(before: Task | None, after: Task | None) -> tuple[Change, ...]:
-    """The fields that differ; of a task that is not there, every field is empty."""
+def compare(before: Task | None, after: Task | None) -> tuple[FieldChange, ...]:
+    """The fields that differ. A task that does not exist has empty fields."""
     pairs = ((field.name, _value(before, field), _value(after, field)) for field in _COMPARED)
-    return tuple(Change(name, old, new) for name, old, new in pairs if old != new)
+    return tuple(FieldChange(name, old, new) for name, old, new in pairs if old != new)
 
 
 def _value(task: Task | None, field: Field) -> Value:

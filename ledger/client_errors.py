@@ -1,8 +1,8 @@
-"""What a client of a server raises: classes of our own, and redis-py's beside them where redis-py is loaded.
+"""What a client of a server raises: our own classes, and those of redis-py if redis-py is loaded.
 
-The town's own server is reached without redis-py (`town.server.socket_client`), and importing that only to name its
-exceptions would cost most of what a command costs. Whoever catches says `except kinds_of(ResponseError):`, which is looked
-at only where something was raised: so a redis-py client that a program passes is understood as before.
+The town's own server is reached without redis-py (`town.server.socket_client`), and importing redis-py only to name its
+exceptions would cost most of what a command costs. So write `except kinds_of(ResponseError):`. Python evaluates that only
+after something was raised, and it also catches the exceptions of a redis-py client that a program passes.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ class RedisError(Exception):
 
 
 class LostConnectionError(RedisError):
-    """There is no connection, or it was lost; what was asked may have been carried out. redis-py's ConnectionError."""
+    """There is no connection, or it was lost. The server may have carried out the command. redis-py's ConnectionError."""
 
 
 class AuthenticationError(LostConnectionError):
-    """The server wants a password, or another one."""
+    """The server wants a password, or a different one."""
 
 
 class BusyLoadingError(LostConnectionError):
@@ -28,19 +28,19 @@ class BusyLoadingError(LostConnectionError):
 
 
 class OverdueReplyError(RedisError):
-    """A reply was not there in time. redis-py's TimeoutError."""
+    """A reply did not come in time. redis-py's TimeoutError."""
 
 
 class InvalidReplyError(RedisError):
-    """What the server sent is no reply, or none to what it was asked. redis-py's InvalidResponse."""
+    """What the server sent is not a reply, or not one to the command. redis-py's InvalidResponse."""
 
 
 class WatchError(RedisError):
-    """A watched key was changed by somebody else, and the transaction was not carried out."""
+    """Another client changed a watched key, so the transaction was not carried out."""
 
 
 class UnsendableError(RedisError):
-    """An argument is of a type that cannot be sent. redis-py's DataError."""
+    """An argument has a type that cannot be sent. redis-py's DataError."""
 
 
 class ResponseError(RedisError):
@@ -48,7 +48,7 @@ class ResponseError(RedisError):
 
 
 class ExecAbortError(ResponseError):
-    """The server refused a transaction, because it had refused one of its commands."""
+    """The server refused a transaction because it had refused one of its commands."""
 
 
 class NoPermissionError(ResponseError):
@@ -56,11 +56,11 @@ class NoPermissionError(ResponseError):
 
 
 class NoScriptError(ResponseError):
-    """The server does not know the script of that hash."""
+    """The server has no script with that hash."""
 
 
 class OutOfMemoryError(ResponseError):
-    """The server is at its maxmemory."""
+    """The server has reached its maxmemory."""
 
 
 class ReadOnlyError(ResponseError):
@@ -68,14 +68,14 @@ class ReadOnlyError(ResponseError):
 
 
 class UnfitReplyError(InvalidReplyError):
-    """The server answered with something else than the command is answered with."""
+    """The server's reply does not fit the command."""
 
     def __init__(self, command: str) -> None:
         super().__init__(f"answered {command} with something else than that command is answered with")
 
 
 class OversizedReplyError(LostConnectionError):
-    """The server sends more than a reply may have."""
+    """The server sends a reply that is larger than the limit."""
 
 
 _OTHER_NAMES: Final = {
@@ -84,13 +84,13 @@ _OTHER_NAMES: Final = {
     InvalidReplyError: "InvalidResponse",
     UnsendableError: "DataError",
 }
-"""What redis-py calls them; the others have its names."""
+"""Our class -> redis-py's name, where they differ."""
 
 
 def kinds_of(*kinds: type[RedisError]) -> tuple[type[Exception], ...]:
-    """These classes, and redis-py's of the same meaning where redis-py is loaded: for `except` and `isinstance`."""
+    """These classes, and the same ones of redis-py if redis-py is loaded: for `except` and `isinstance`."""
     theirs = sys.modules.get("redis.exceptions")
     if theirs is None:
         return kinds
-    # It may be in the middle of being loaded; and some kinds are ours alone.
+    # Another thread may still be importing it; and some classes exist only here.
     return (*kinds, *(getattr(theirs, _OTHER_NAMES.get(kind, kind.__name__), kind) for kind in kinds))

@@ -1,7 +1,7 @@
-"""The wishes: what somebody wants done to one task. `decide` says what each leads to, or why not.
+"""The commands: what somebody wants done to one task. `decide` turns each into events, or refuses it.
 
-A command's values are checked as it is made, so a command that exists can be decided on; InvalidValueError says which
-value does not fit.
+A command checks its values when it is made; InvalidValueError says which one does not fit. So every command that exists
+can be decided on.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from ledger.values import Checked
 
 
 class Command(Checked, frozen=True, kw_only=True):
-    """A wish about the task with the id `task`."""
+    """What to do with the task `task_id`."""
 
-    task: str
+    task_id: str
 
 
 class CreateTask(Command, frozen=True, kw_only=True):
-    """Make a task, or bring a removed one back; with an agent it is assigned at once. `lineage` is as in MoveTask."""
+    """Make a task, or bring a removed one back. With an agent, it is assigned at once. `lineage` is as in MoveTask."""
 
     description: str
     tags: tuple[str, ...] = ()
@@ -29,7 +29,7 @@ class CreateTask(Command, frozen=True, kw_only=True):
 
 
 class AssignTask(Command, frozen=True, kw_only=True):
-    """Give the task to an agent, from another one where it has it."""
+    """Give the task to an agent, taking it from another agent if need be."""
 
     agent: str
 
@@ -41,16 +41,16 @@ class ClaimTask(Command, frozen=True, kw_only=True):
 
 
 class StartTask(Command, frozen=True, kw_only=True):
-    """Begin to work; with `agent`, a pending task is assigned to it first. `run` is that of the runner that begins."""
+    """Begin to work. With `agent`, a pending task is assigned to it first. `run` is the runner's run, if a runner begins it."""
 
     agent: str | None = None
     run: RunMark | None = None
 
 
 class CompleteTask(Command, frozen=True, kw_only=True):
-    """The work is done; `agent` says who did a pending task.
+    """The work is done; for a pending task, `agent` says who did it.
 
-    `open_children` is how many tasks right below it the caller found open; 0 also where that is no obstacle.
+    `open_children` is how many open tasks the caller found right below it; 0 if they are no obstacle.
     """
 
     result: str | None = None
@@ -59,7 +59,7 @@ class CompleteTask(Command, frozen=True, kw_only=True):
 
 
 class FailTask(Command, frozen=True, kw_only=True):
-    """The work ended without success; `agent` says who tried a pending task."""
+    """The work ended without success; for a pending task, `agent` says who tried."""
 
     error: str | None = None
     agent: str | None = None
@@ -120,7 +120,7 @@ class NoteTask(Command, frozen=True, kw_only=True):
 class RemoveTask(Command, frozen=True, kw_only=True):
     """Take the task off the board; its history stays.
 
-    `children` is how many tasks the caller found below it. With `is_from_backlog`, only a pending task is meant.
+    `children` is how many tasks the caller found below it. With `is_from_backlog`, only a pending task is removed.
     """
 
     children: int = 0

@@ -1,7 +1,7 @@
 """What a command leads to: (state, command) -> new events, or a refusal. Pure.
 
-The machine is Tinytown's, and the ledger always follows it: completing an assigned task tells that it was started too.
-A command that is already true leads to no event.
+The states and transitions are Tinytown's. The ledger always follows them: completing an assigned task also records that it
+was started. A command whose result is already there leads to no event.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def decide(task: Task | None, command: Command) -> list[Event]:
     if isinstance(command, CreateTask):
         return _create(task, command)
     if task is None:
-        raise TaskNotFoundError(command.task)
+        raise TaskNotFoundError(command.task_id)
     return _DECISIONS[type(command)](task, command)
 
 
@@ -80,9 +80,9 @@ def _create(task: Task | None, command: CreateTask) -> list[Event]:
         if _is_as_created(task, command):
             return []
         raise TaskAlreadyExistsError(task.id, task.alias)
-    if command.parent_id is not None and command.task in (command.parent_id, *command.lineage):
+    if command.parent_id is not None and command.task_id in (command.parent_id, *command.lineage):
         # It was removed, and its own children are still below it.
-        raise TaskCycleError(command.task, command.parent_id)
+        raise TaskCycleError(command.task_id, command.parent_id)
     created = TaskCreated(command.description, command.tags, command.parent_id, command.alias)
     return [created] if command.agent is None else [created, TaskAssigned(command.agent)]
 
@@ -189,7 +189,7 @@ def _lead_to_running(task: Task, agent: str | None, action: str, run: RunMark | 
     if agent is not None:
         _require_holder(task, agent)
         if task.holder is None:
-            # A record may be adopted as assigned or running, and nobody has it.
+            # An adopted record may be assigned or running without an agent.
             return [TaskAssigned(agent), TaskStarted(run)]
     if task.state in STATES[TaskCompleted]:
         return []
@@ -199,7 +199,7 @@ def _lead_to_running(task: Task, agent: str | None, action: str, run: RunMark | 
 
 
 def _require_open(task: Task, fact: type[Event]) -> None:
-    """That the task takes `fact`, which every open one does."""
+    """TaskFinishedError unless the task takes `fact`, which every open task does."""
     if task.state not in STATES[fact]:
         raise TaskFinishedError(task.id, task.state)
 

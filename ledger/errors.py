@@ -1,39 +1,39 @@
 """Everything that can go wrong in a ledger, as values that carry their facts.
 
     LedgerError
-      CommandRejectedError              the wish was refused; nothing was written
+      CommandRejectedError              the command was refused; nothing was written
         InvalidValueError               a text, name or tag that the ledger does not take
-        TaskNotFoundError               no task goes by that id or alias
-        TaskAmbiguousError              several tasks do
+        TaskNotFoundError               no task has that id, prefix or alias
+        TaskAmbiguousError              several tasks have that prefix
         TaskAlreadyExistsError          the alias is taken by a task with other content
         TaskFinishedError               a finished task takes reopen, note, tag and remove only
         TaskNotFinishedError            only a finished task can be reopened
         TaskUnassignedError             nobody has the task, and the command did not say who did it
         TaskHeldError                   another agent has the task
-        TaskNotInBacklogError           the task is not pending any more
+        TaskNotInBacklogError           the task is no longer pending
         TaskHasChildrenError            a task with children cannot be removed
-        TaskHasOpenChildrenError        a task with open children is not completed without being told what becomes of them
+        TaskHasOpenChildrenError        a task with open children is completed only if the command says what to do with them
         TaskCycleError                  a task cannot go below itself
         AppendTooLargeError             more events or bytes than one append takes
         BackdateRefusedError            an event cannot be older than the one before it
       WrongExpectedVersionError         another writer was first; nothing was written
-      StoreUnavailableError             Redis did not answer as a store should; the cause is kept
-        ReplyTooLargeError              its reply is larger than a reply may be
+      StoreUnavailableError             Redis did not answer, or not as it should; the cause is kept
+        ReplyTooLargeError              its reply is larger than the limit
       LedgerDamagedError                what is stored contradicts itself; nothing was skipped
         WrongKeyTypeError               a key of the town is of another Redis type
-        EventDecodingError              an entry that is not an event
-          UnknownEventError             an event type of a newer program
-          NewerSchemaError              an event schema of a newer program
-          UpcasterMissingError          an old schema that no upcaster lifts
+        EventDecodingError              a stream entry is not an event
+          UnknownEventError             a newer program wrote an event type that this one does not know
+          NewerSchemaError              a newer program wrote a schema that this one does not know
+          UpcasterMissingError          no upcaster lifts the old schema
         SequenceGapError                sequence numbers or versions are missing
-        MisplacedEventError               an event of a task that does not exist, or exists already
-        TaskDamagedError                  an event of the task is one that no command can make
-        HeadLostError                     a task that is there and has no head
-        HistoryBrokenError              an event that another one names is not there
-        HistoryCircularError            an event names itself or a later one as the one before it
+        MisplacedEventError               an event is about a task that does not exist, or creates one that does
+        TaskDamagedError                  no command can make one of the task's events
+        HeadLostError                     a task exists but has no head
+        HistoryBrokenError              a task's history names an event that does not exist
+        HistoryCircularError            an event names itself or a later event as its predecessor
 
-Each message says what happened and where, and what to do next where no command is needed for it. `cli` adds the command, and
-decides which exit code a class leads to.
+Each message says what happened and where, and what to do next unless that takes a `tt` command: `cli` adds the command.
+`cli` also decides which exit code a class leads to.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 UNREACHED_ADVICE = "Is it running?"
-"""Of a server that did not answer at all."""
+"""The advice where a server did not answer at all."""
 UPGRADE_ADVICE = "It was written by a newer version of this program: upgrade with `pip install -U`."
 
 
@@ -67,16 +67,16 @@ class InvalidValueError(CommandRejectedError):
 
 
 class TaskNotFoundError(CommandRejectedError):
-    """No task goes by that id, prefix or alias."""
+    """No task has that id, prefix or alias."""
 
-    def __init__(self, task: str, *, then: str | None = None) -> None:
-        """`then` is the position at which it was looked for, where that is not now."""
-        self.task = task
+    def __init__(self, reference: str, *, then: str | None = None) -> None:
+        """`then` is the past position at which it was looked for; None for now."""
+        self.reference = reference
         self.then = then
         if then is None:
-            super().__init__(f"No task is called {task!r}.")
+            super().__init__(f"No task is called {reference!r}.")
         else:
-            super().__init__(f"No task was called {task!r} at {then}.")
+            super().__init__(f"No task was called {reference!r} at {then}.")
 
 
 class TaskAmbiguousError(CommandRejectedError):
@@ -92,84 +92,84 @@ class TaskAmbiguousError(CommandRejectedError):
 class TaskAlreadyExistsError(CommandRejectedError):
     """The alias belongs to a task with other content."""
 
-    def __init__(self, task: str, alias: str | None) -> None:
-        self.task = task
+    def __init__(self, task_id: str, alias: str | None) -> None:
+        self.task_id = task_id
         self.alias = alias
-        super().__init__(f"Task {alias or task} exists already, with other content.")
+        super().__init__(f"Task {alias or task_id} exists already, with other content.")
 
 
 class TaskFinishedError(CommandRejectedError):
     """A finished task accepts reopen, note, tag and remove only."""
 
-    def __init__(self, task: str, state: str) -> None:
-        self.task = task
+    def __init__(self, task_id: str, state: str) -> None:
+        self.task_id = task_id
         self.state = state
-        super().__init__(f"Task {task} is {state} already.")
+        super().__init__(f"Task {task_id} is {state} already.")
 
 
 class TaskNotFinishedError(CommandRejectedError):
     """Only a finished task can be reopened."""
 
-    def __init__(self, task: str, state: str) -> None:
-        self.task = task
+    def __init__(self, task_id: str, state: str) -> None:
+        self.task_id = task_id
         self.state = state
-        super().__init__(f"Task {task} is {state}, so there is nothing to reopen.")
+        super().__init__(f"Task {task_id} is {state}, so there is nothing to reopen.")
 
 
 class TaskUnassignedError(CommandRejectedError):
     """Nobody has the task, so the command must say who acts."""
 
-    def __init__(self, task: str, action: str) -> None:
-        self.task = task
+    def __init__(self, task_id: str, action: str) -> None:
+        self.task_id = task_id
         self.action = action
-        super().__init__(f"Nobody has task {task} yet.")
+        super().__init__(f"Nobody has task {task_id} yet.")
 
 
 class TaskHeldError(CommandRejectedError):
     """Another agent has the task."""
 
-    def __init__(self, task: str, *, holder: str, agent: str) -> None:
-        self.task = task
+    def __init__(self, task_id: str, *, holder: str, agent: str) -> None:
+        self.task_id = task_id
         self.holder = holder
         self.agent = agent
-        super().__init__(f"Task {task} is with {holder}, not {agent}.")
+        super().__init__(f"Task {task_id} is with {holder}, not {agent}.")
 
 
 class TaskNotInBacklogError(CommandRejectedError):
     """The task is not pending, so it is not in the backlog."""
 
-    def __init__(self, task: str, state: str) -> None:
-        self.task = task
+    def __init__(self, task_id: str, state: str) -> None:
+        self.task_id = task_id
         self.state = state
-        super().__init__(f"Task {task} is {state}, so it is not in the backlog.")
+        super().__init__(f"Task {task_id} is {state}, so it is not in the backlog.")
 
 
 class TaskHasChildrenError(CommandRejectedError):
     """A task with children cannot be removed."""
 
-    def __init__(self, task: str, children: int) -> None:
-        self.task = task
+    def __init__(self, task_id: str, children: int) -> None:
+        self.task_id = task_id
         self.children = children
-        super().__init__(f"Task {task} has {children} task{'s' if children != 1 else ''} below it.")
+        super().__init__(f"Task {task_id} has {children} task{'s' if children != 1 else ''} below it.")
 
 
 class TaskHasOpenChildrenError(CommandRejectedError):
-    """A task with open children is not completed without being told what becomes of them."""
+    """A task with open children is completed only if the command says what to do with them."""
 
-    def __init__(self, task: str, children: int) -> None:
-        self.task = task
+    def __init__(self, task_id: str, children: int) -> None:
+        self.task_id = task_id
         self.children = children
-        super().__init__(f"Task {task} has {children} open task{'s' if children != 1 else ''} right below it.")
+        super().__init__(f"Task {task_id} has {children} open task{'s' if children != 1 else ''} right below it.")
 
 
 class TaskCycleError(CommandRejectedError):
     """A task cannot be moved below itself."""
 
-    def __init__(self, task: str, parent: str) -> None:
-        self.task = task
+    def __init__(self, task_id: str, parent: str) -> None:
+        self.task_id = task_id
         self.parent = parent
         super().__init__(
-            f"Task {task} cannot go below {parent}, which is the task itself or lies below it. Choose another parent."
+            f"Task {task_id} cannot go below {parent}, which is the task itself or lies below it. Choose another parent."
         )
 
 
@@ -198,18 +198,18 @@ class BackdateRefusedError(CommandRejectedError):
 class WrongExpectedVersionError(LedgerError):
     """Another writer was first; nothing was written. Read again, decide again."""
 
-    def __init__(self, task: str, *, expected: int, actual: int) -> None:
-        self.task = task
+    def __init__(self, task_id: str, *, expected: int, actual: int) -> None:
+        self.task_id = task_id
         self.expected = expected
         self.actual = actual
         why = "somebody else changed it meanwhile" if actual > expected else "it never had that version"
-        super().__init__(f"Task {task} is at version {actual}, not {expected}: {why}.")
+        super().__init__(f"Task {task_id} is at version {actual}, not {expected}: {why}.")
 
 
 class StoreUnavailableError(LedgerError):
-    """Redis did not answer as a store should.
+    """Redis did not answer, or not as it should.
 
-    Where it `has_refused`, nothing was written. Where it stayed silent, an append may have been: read before you repeat.
+    If it `has_refused`, nothing was written. If it stayed silent, an append may have been written: read before you repeat it.
     """
 
     def __init__(self, where: str, problem: str, advice: str, *, has_refused: bool = False) -> None:
@@ -222,12 +222,12 @@ class StoreUnavailableError(LedgerError):
         super().__init__(f"The server at {shown} {problem}. {advice}")
 
     def after_append(self, words: str) -> StoreUnavailableError:
-        """The same error where the append itself was done, as `words` say, and what came after it was not."""
+        """The same error for a failure after the append; `words` say what was appended."""
         return StoreUnavailableError(self.where, self.problem, f"{words} {self.advice}")
 
 
 class ReplyTooLargeError(StoreUnavailableError):
-    """A reply was larger than the program takes, and the rest of it was not read. Ask for less at once."""
+    """A reply was larger than the limit, and the rest of it was not read. Ask for less at once."""
 
 
 class LedgerDamagedError(LedgerError):
@@ -238,7 +238,7 @@ class WrongKeyTypeError(LedgerDamagedError):
     """A key of the town is of another Redis type."""
 
     def __init__(self, named: str, where: str) -> None:
-        """`named` says which key, as the sentence begins."""
+        """`named` says which key; it begins the sentence."""
         self.where = where
         super().__init__(f"{named} at {where} is of the wrong type: something other than this program wrote it.")
 
@@ -306,40 +306,40 @@ class SequenceGapError(LedgerDamagedError):
 
 
 class MisplacedEventError(LedgerDamagedError):
-    """An event tells of a task that does not exist at that point, or creates one that does."""
+    """An event is about a task that does not exist at that point, or creates one that does."""
 
-    def __init__(self, position: str, event_type: str, task: str, *, problem: str) -> None:
+    def __init__(self, position: str, event_type: str, task_id: str, *, problem: str) -> None:
         self.position = position
-        self.task = task
+        self.task_id = task_id
         super().__init__(
-            f"The event at {position} says {event_type} of task {task}, which {problem}."
+            f"The event at {position} says {event_type} of task {task_id}, which {problem}."
             " An event or a snapshot was lost or altered."
         )
 
 
 class TaskDamagedError(LedgerDamagedError):
-    """An event of a task is one that no command can make; the task stays as it was before it, and takes no command."""
+    """No command can make one of the task's events. The task stays as it was before that event and takes no commands."""
 
-    def __init__(self, task: str, position: str, flaw: str | None = None) -> None:
-        """`flaw` says in words what is wrong; None where the event was not looked at."""
-        self.task = task
+    def __init__(self, task_id: str, position: str, flaw: str | None = None) -> None:
+        """`flaw` says in words what is wrong; None if the event was not read."""
+        self.task_id = task_id
         self.position = position
         self.flaw = flaw
         why = "" if flaw is None else f": {flaw}"
         super().__init__(
-            f"Task {task} is damaged: no command can make its event at {position}{why}."
+            f"Task {task_id} is damaged: no command can make its event at {position}{why}."
             " It stays as it was before that event, and takes no commands; other tasks do."
             " Something other than `tt` wrote the ledger: restore the data folder from a backup, or make a new task."
         )
 
 
 class HeadLostError(LedgerDamagedError):
-    """A task is there, and the heads do not know it."""
+    """A task has a snapshot but no head."""
 
-    def __init__(self, heads_key: str, task: str) -> None:
-        self.task = task
+    def __init__(self, heads_key: str, task_id: str) -> None:
+        self.task_id = task_id
         super().__init__(
-            f"The hash {heads_key} has lost task {task}, which has a snapshot: something other than the append script"
+            f"The hash {heads_key} has lost task {task_id}, which has a snapshot: something other than the append script"
             " changed it. Restore the data folder from a backup."
         )
 
@@ -347,22 +347,22 @@ class HeadLostError(LedgerDamagedError):
 class HistoryBrokenError(LedgerDamagedError):
     """A task's history names an event that is not in the ledger."""
 
-    def __init__(self, task: str, position: str) -> None:
-        self.task = task
+    def __init__(self, task_id: str, position: str) -> None:
+        self.task_id = task_id
         self.position = position
         super().__init__(
-            f"The history of task {task} names the event at {position}, which is not in the ledger."
+            f"The history of task {task_id} names the event at {position}, which is not in the ledger."
             " Events were lost: restore the data folder from a backup."
         )
 
 
 class HistoryCircularError(LedgerDamagedError):
-    """An event of a task names itself, or a later one, as the one before it."""
+    """An event of a task names itself or a later event as its predecessor."""
 
-    def __init__(self, task: str, position: str) -> None:
-        self.task = task
+    def __init__(self, task_id: str, position: str) -> None:
+        self.task_id = task_id
         self.position = position
         super().__init__(
-            f"The event at {position} of task {task} names itself or a later event as the one before it, so its history"
+            f"The event at {position} of task {task_id} names itself or a later event as the one before it, so its history"
             " has no beginning. Something other than the append script wrote it: restore the data folder from a backup."
         )

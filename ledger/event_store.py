@@ -1,8 +1,8 @@
 """The ledger itself: append, read and history on one Redis Stream.
 
-It keeps facts in their order and knows nothing of what they mean: `decide` makes them, `projections` reads them.
-The client must not decode responses, and its retries are best left off: an append is repeated here, where a guard fails
-the second time and the store then finds its own events.
+It keeps facts in their order and knows nothing of their meaning: `decide` makes them, `projections` reads them.
+The client must not decode responses. Turn its retries off: an append that lost its reply is repeated here, and the store
+looks for its own events if a guard then fails.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from ledger.errors import (
 )
 from ledger.exchange import exchange, raise_error
 from ledger.keys import Keys
-from ledger.lua import Appended, AppendScript, Backdated, Conflict, HistoryScript, HistoryStatus, Outcome
+from ledger.lua import Appended, AppendReply, AppendScript, Backdated, Conflict, HistoryScript, HistoryStatus
 from ledger.position import BEGINNING, Position
-from ledger.recorded_event import Entry, NewEvent, RecordedEvent, decode_events, encode_event
+from ledger.recorded_event import NewEvent, RecordedEvent, StreamEntry, decode_events, encode_event
 from ledger.redis_errors import redis_errors
 from ledger.reply_shapes import are_entries
 from ledger.times import format_ms
@@ -44,7 +44,7 @@ READ_EVENTS_MAX: Final = 250
 _HEADS_PER_SCAN: Final = 1_000
 HISTORY_PAGE_EVENTS: Final = 500
 _FEWER: Final = 4
-"""By how much less is asked for where a reply was too large."""
+"""After a reply that was too large, a batch is this many times smaller."""
 
 
 class EventStore:
@@ -62,19 +62,21 @@ class EventStore:
     ) -> list[Position]:
         """Put 1 to APPEND_EVENTS_MAX events of one command at the end, in order, all or none; returns their positions.
 
-        `guards` is task -> expected version (0 = none yet) and names every task that the events are of; further tasks
-        may be guarded without an event. `backdate_ms` records that time in place of the server's clock.
+        `guards` is task id -> expected version (0 = none yet). Each event's task has a guard; other tasks may have one too.
+        `backdate_ms` records that time instead of the server's clock.
 
         WrongExpectedVersionError, BackdateRefusedError, AppendTooLargeError: nothing was written.
-        StoreUnavailableError: perhaps it was; read the history before you repeat it. Source: append.lua.
+        StoreUnavailableError: the events may be written; read the history before you repeat it. Source: append.lua.
         """
         return self.begin_append(events, guards, backdate_ms=backdate_ms)()
 
     def begin_append(
         self, events: Sequence[NewEvent], guards: Mapping[str, int], *, backdate_ms: int | None = None
     ) -> Callable[[], list[Position]]:
-        """Send what `append` does. The returned function, which has to be called, waits for the server and returns or raises
-        as `append`; so there is time for other work. AppendTooLargeError: nothing was sent.
+        """Send an append without waiting for the reply, so that there is time for other work.
+
+        Call the returned function: it waits for the server, and returns or raises as `append`. AppendTooLargeError: nothing
+        was sent.
         """
         assert events, "an append has at least one event"
         encoded = [(event.task, encode_event(event)) for event in events]
@@ -94,7 +96,7 @@ class EventStore:
     ) -> list[RecordedEvent]:
         """The next 1 to `limit` events after `after`, oldest first, at most `upto`; empty at the end. Source: XRANGE.
 
-        `after` is the position of an event, or BEGINNING. SequenceGapError where numbers are missing.
+        `after` is the position of an event, or BEGINNING. SequenceGapError if numbers are missing.
         """
         events = self._read_page(limit, "XRANGE", self._keys.ledger, f"({after}", upto or "+")
         _check_sequence(events, after.seq + 1)
@@ -112,14 +114,14 @@ class EventStore:
 
     def read_entries(
         self, after: Position = BEGINNING, *, upto: Position | None = None, limit: int = READ_EVENTS_MAX
-    ) -> Iterator[list[Entry]]:
-        """As `read_batches`, undecoded and unchecked: for those who look for damage. Source: XRANGE."""
+    ) -> Iterator[list[StreamEntry]]:
+        """As `read_batches`, undecoded and unchecked: for the search for damage. Source: XRANGE."""
         for entries in self._read_raw(after, upto, limit):
             self._require_entries(entries)
             yield entries
 
-    def _read_raw(self, after: Position, upto: Position | None, limit: int) -> Iterator[list[Entry]]:
-        """As `read_entries`; only their ids are known to be right."""
+    def _read_raw(self, after: Position, upto: Position | None, limit: int) -> Iterator[list[StreamEntry]]:
+        """As `read_entries`, but only the ids are checked."""
         pool = self._client.connection_pool
         with redis_errors(self._where):
             connection = pool.get_connection()
@@ -134,7 +136,7 @@ class EventStore:
                 except ReplyTooLargeError:
                     if limit == 1:
                         raise
-                    # The connection is closed; it opens again with what is asked next.
+                    # The client closed the connection; the next command opens it again.
                     limit = max(limit // _FEWER, 1)
                     self._ask_for_batch(connection, after, upto, limit)
                     continue
@@ -147,7 +149,7 @@ class EventStore:
                     yield entries
         finally:
             if is_reply_due:
-                # Whoever stops early leaves a reply on the way; the next user of the connection must not get it.
+                # A caller that stops early leaves a reply unread; the next user of the connection must not get it.
                 connection.disconnect()  # type: ignore[no-untyped-call]
             pool.release(connection)
 
@@ -168,11 +170,11 @@ class EventStore:
             return bool(self._client.xread({self._keys.ledger: after}, count=1, block=block_ms))
 
     def end(self) -> Position:
-        """The position that the last append gave, whether its event is still there or not; BEGINNING where there is none."""
+        """The position of the last append, even if its event is gone; BEGINNING if there was none."""
         return self.look_at_end()[0]
 
     def look_at_end(self) -> tuple[Position, Position]:
-        """The position that the last append gave, and that of the last event there is: they differ where events are lost.
+        """The positions of the last append and of the last event that is there. They differ if the last events are lost.
 
         Source: XINFO.
         """
@@ -184,67 +186,67 @@ class EventStore:
         return given, BEGINNING if last is None else Position(last[0], "ascii")
 
     def lost_at_end(self) -> SequenceGapError | None:
-        """The error that tells of events which were the last and are gone; None where the last one is there."""
+        """The error for lost events at the end of the ledger; None if the last event is there."""
         end, last = self.look_at_end()
         return None if last == end else SequenceGapError("last sequence number", last, expected=end.seq, found=last.seq)
 
     def count_lost(self) -> int:
-        """How many events the stream once had and has no more: its numbers have no gaps. Source: XINFO."""
+        """How many events the stream has lost, which shows because its numbers have no gaps. Source: XINFO."""
         information = self._look_at_stream()
         if information is None:
             return 0
         return Position(information["last-generated-id"], "ascii").seq - int(information["length"])
 
-    def history(self, task: str) -> list[RecordedEvent]:
-        """All events of one task, oldest first; empty where it never was. Source: history.lua.
+    def history(self, task_id: str) -> list[RecordedEvent]:
+        """All events of one task, oldest first; empty if the task never existed. Source: history.lua.
 
-        HistoryBrokenError where an event is missing.
+        HistoryBrokenError if an event is missing.
         """
-        return list(self._walk_back(task))[::-1]
+        return list(self._walk_back(task_id))[::-1]
 
-    def last_event(self, task: str) -> RecordedEvent | None:
-        """The task's last event; None where it never was."""
-        return next(self._walk_back(task, page_events=1), None)
+    def last_event(self, task_id: str) -> RecordedEvent | None:
+        """The task's last event; None if the task never existed."""
+        return next(self._walk_back(task_id, page_events=1), None)
 
     def events_at(self, positions: Sequence[Position]) -> list[RecordedEvent]:
-        """The events at exactly these positions, in one exchange; where there is none, none. Source: XRANGE."""
+        """The events at exactly these positions, in one round trip. A position without an event is skipped. Source: XRANGE."""
         with redis_errors(self._where):
             replies = exchange(self._client, [("XRANGE", self._keys.ledger, each, each) for each in positions])
             raise_error(replies)
-        return self._decode([entry for entries in cast("list[list[Entry]]", replies) for entry in entries])
+        return self._decode([entry for entries in cast("list[list[StreamEntry]]", replies) for entry in entries])
 
-    def head(self, task: str) -> tuple[int, Position]:
-        """Version and position of the task's last event; (0, BEGINNING) where it never was. Source: HGET."""
-        return self.heads([task])[0]
+    def head(self, task_id: str) -> tuple[int, Position]:
+        """Version and position of the task's last event; (0, BEGINNING) if the task never existed. Source: HGET."""
+        return self.heads([task_id])[0]
 
-    def heads(self, tasks: Sequence[str]) -> list[tuple[int, Position]]:
+    def heads(self, task_ids: Sequence[str]) -> list[tuple[int, Position]]:
         """As `head`, for several tasks in one call."""
-        if not tasks:
+        if not task_ids:
             return []
         with redis_errors(self._where):
-            values = cast("list[bytes | None]", self._client.hmget(self._keys.heads, list(tasks)))
+            values = cast("list[bytes | None]", self._client.hmget(self._keys.heads, list(task_ids)))
         return [parse_head(value) for value in values]
 
     def all_heads(self) -> Iterator[tuple[str, int, Position]]:
-        """(task, version, position) of every task that ever was, in no order; some may come twice. Source: HSCAN."""
+        """(task id, version, position) of every task that ever existed, in no order; some may come twice. Source: HSCAN."""
         with redis_errors(self._where, key=self._keys.heads):
-            for task, head in self._client.hscan_iter(self._keys.heads, count=_HEADS_PER_SCAN):
-                yield task.decode(errors="replace"), *parse_head(head)
+            for task_id, head in self._client.hscan_iter(self._keys.heads, count=_HEADS_PER_SCAN):
+                yield task_id.decode(errors="replace"), *parse_head(head)
 
     def find_tasks(self, prefix: str, *, limit: int) -> list[str]:
-        """Up to `limit` ids, in order, of all tasks that ever were and begin with `prefix`. Walks all heads: HSCAN."""
+        """Up to `limit` ids that begin with `prefix`, in order, of all tasks that ever existed. Walks all heads: HSCAN."""
         found: set[str] = set()
         with redis_errors(self._where):
-            for task, _ in self._client.hscan_iter(self._keys.heads, match=f"{prefix}*", count=_HEADS_PER_SCAN):
-                found.add(task.decode(errors="replace"))
+            for task_id, _ in self._client.hscan_iter(self._keys.heads, match=f"{prefix}*", count=_HEADS_PER_SCAN):
+                found.add(task_id.decode(errors="replace"))
                 if len(found) >= limit:
                     break
         return sorted(found)
 
     def position_of(self, number: int) -> Position | None:
-        """The position of event `number`; None where there is no such event yet. SequenceGapError where it is missing.
+        """The position of event `number`; None if there is no such event yet. SequenceGapError if it is missing.
 
-        Positions begin with a time, so this halves the ledger's span of time, some 40 XRANGE calls.
+        Positions begin with a time, so this is a binary search over the ledger's time span, about 40 XRANGE calls.
         """
         end = self.end()
         if not 1 <= number <= end.seq:
@@ -264,7 +266,7 @@ class EventStore:
         return position
 
     def event_at(self, position: Position) -> RecordedEvent | None:
-        """The event at exactly `position`; None where there is none. EventDecodingError. Source: XRANGE."""
+        """The event at exactly `position`; None if there is none. EventDecodingError. Source: XRANGE."""
         with redis_errors(self._where):
             events = decode_events(self._exchange("XRANGE", self._keys.ledger, position, position))
         return events[0] if events else None
@@ -275,7 +277,7 @@ class EventStore:
             return bool(self._exchange("XRANGE", self._keys.ledger, position, position))
 
     def end_at(self, ms: int) -> Position:
-        """The position of the last event recorded at `ms` or before; BEGINNING where there is none. SequenceGapError."""
+        """The position of the last event recorded at `ms` or before; BEGINNING if there is none. SequenceGapError."""
         with redis_errors(self._where):
             entries = self._exchange("XREVRANGE", self._keys.ledger, max(ms, 0), "-", "COUNT", 1)
         last = Position(entries[0][0], "ascii") if entries else BEGINNING
@@ -285,11 +287,11 @@ class EventStore:
         return last
 
     def start(self) -> Position:
-        """The position of the first event; BEGINNING where there is none."""
+        """The position of the first event; BEGINNING if there is none."""
         return self._first_from(0) or BEGINNING
 
     def _look_at_stream(self) -> dict[str, Any] | None:
-        """What the server says of the stream; None where there is none."""
+        """What the server says about the stream; None if there is none."""
         try:
             with redis_errors(self._where, key=self._keys.ledger):
                 return cast("dict[str, Any]", self._client.xinfo_stream(self._keys.ledger))
@@ -301,8 +303,8 @@ class EventStore:
     def _finish_append(
         self,
         events: Sequence[NewEvent],
-        begin: Callable[[], Callable[[], Outcome]],
-        begun: Callable[[], Outcome],
+        begin: Callable[[], Callable[[], AppendReply]],
+        begun: Callable[[], AppendReply],
         backdate_ms: int | None,
     ) -> list[Position]:
         for attempt in range(1, APPEND_ATTEMPTS_MAX + 1):
@@ -310,7 +312,7 @@ class EventStore:
                 with redis_errors(self._where):
                     return self._positions(events, begun(), backdate_ms)
             except (WrongExpectedVersionError, BackdateRefusedError):
-                # The script may have met our own events: those of a request whose reply was lost.
+                # The conflict may be with our own events, from a request whose reply was lost.
                 positions = self._find_appended(events)
                 if positions is None:
                     raise
@@ -321,16 +323,16 @@ class EventStore:
                 positions = self._find_appended(events)
                 if positions is not None:
                     return positions
-                # Not there yet. Should the lost request still arrive, its guard or ours fails: never both succeed.
+                # Not there yet. If the lost request still arrives, its guard or ours fails: they never both succeed.
                 begun = begin()
         raise AssertionError("the last attempt returns or raises")
 
-    def _positions(self, events: Sequence[NewEvent], outcome: Outcome, backdate_ms: int | None) -> list[Position]:
-        match outcome:
+    def _positions(self, events: Sequence[NewEvent], reply: AppendReply, backdate_ms: int | None) -> list[Position]:
+        match reply:
             case Appended(ms, first_seq):
                 return [Position.of(ms=ms, seq=first_seq + index) for index in range(len(events))]
-            case Conflict(task, expected, actual):
-                raise WrongExpectedVersionError(task, expected=expected, actual=actual)
+            case Conflict(task_id, expected, actual):
+                raise WrongExpectedVersionError(task_id, expected=expected, actual=actual)
             case Backdated(last_position):
                 last = Position(last_position)
                 raise BackdateRefusedError(format_ms(backdate_ms or 0), last, format_ms(last.ms))
@@ -341,7 +343,7 @@ class EventStore:
                 )
 
     def _find_appended(self, events: Sequence[NewEvent]) -> list[Position] | None:
-        """The positions of `events` where they are in the ledger already; they are told by their command id."""
+        """The positions of `events` if they are in the ledger already; their command id identifies them."""
         first = events[0]
         for recorded in self._walk_back(first.task):
             if recorded.version < first.version:
@@ -351,7 +353,7 @@ class EventStore:
                 return [Position.of(ms=ms, seq=seq + index) for index in range(len(events))]
         return None
 
-    def _walk_back(self, task: str, *, page_events: int = HISTORY_PAGE_EVENTS) -> Iterator[RecordedEvent]:
+    def _walk_back(self, task_id: str, *, page_events: int = HISTORY_PAGE_EVENTS) -> Iterator[RecordedEvent]:
         """The task's events, newest first, read in pages."""
         start: str | None = None
         while True:
@@ -360,7 +362,7 @@ class EventStore:
                     page = self._history(
                         ledger_key=self._keys.ledger,
                         heads_key=self._keys.heads,
-                        task=task,
+                        task_id=task_id,
                         from_position=start,
                         limit=page_events,
                     )
@@ -373,13 +375,13 @@ class EventStore:
             if page.status is HistoryStatus.WHOLE:
                 return
             if page.status is HistoryStatus.BROKEN:
-                raise HistoryBrokenError(task, page.position)
+                raise HistoryBrokenError(task_id, page.position)
             if page.status is HistoryStatus.CIRCULAR:
-                raise HistoryCircularError(task, page.position)
+                raise HistoryCircularError(task_id, page.position)
             start = page.position
 
     def _read_page(self, limit: int, *command: str | int) -> list[RecordedEvent]:
-        """The events in the reply to `command` with COUNT `limit`, or with a smaller one where that reply is too large."""
+        """The events in the reply to `command` with COUNT `limit`, or a smaller COUNT if that reply is too large."""
         while True:
             try:
                 with redis_errors(self._where):
@@ -390,16 +392,16 @@ class EventStore:
                     raise
                 limit = max(limit // _FEWER, 1)
 
-    def _last_of(self, entries: Sequence[Entry], after: Position) -> Position:
-        """The position of the last entry, which is after `after`: or it would be read again without an end."""
+    def _last_of(self, entries: Sequence[StreamEntry], after: Position) -> Position:
+        """The position of the last entry. It must be after `after`, or reading on would never end."""
         last = Position(entries[-1][0], "ascii")
         if last <= after:
             with redis_errors(self._where):
                 raise UnfitReplyError("XRANGE")
         return last
 
-    def _decode(self, entries: list[Entry]) -> list[RecordedEvent]:
-        """As `decode_events`; StoreUnavailableError where these are no entries, which is looked at only where that fails."""
+    def _decode(self, entries: list[StreamEntry]) -> list[RecordedEvent]:
+        """As `decode_events`; StoreUnavailableError if these are not entries, which is checked only after decoding failed."""
         try:
             return decode_events(entries)
         except (EventDecodingError, AttributeError, TypeError, ValueError):
@@ -407,7 +409,7 @@ class EventStore:
             raise
 
     def _require_entries(self, entries: object) -> None:
-        """StoreUnavailableError where these are none."""
+        """StoreUnavailableError if these are not stream entries."""
         if not are_entries(entries):
             with redis_errors(self._where):
                 raise UnfitReplyError("XRANGE")
@@ -422,15 +424,15 @@ class EventStore:
         with redis_errors(self._where):
             connection.send_command("XRANGE", self._keys.ledger, f"({after}", upto or "+", "COUNT", limit)  # type: ignore[no-untyped-call]
 
-    def _exchange(self, *command: str | int) -> list[Entry]:
+    def _exchange(self, *command: str | int) -> list[StreamEntry]:
         """The reply to one command. redis-py's own XRANGE builds a dict for each entry, which halves the rate."""
         [reply] = exchange(self._client, [command])
         raise_error([reply])
-        return cast("list[Entry]", reply)
+        return cast("list[StreamEntry]", reply)
 
 
-def _read_entries(connection: Connection) -> list[Entry]:
-    return cast("list[Entry]", connection.read_response())  # type: ignore[no-untyped-call]
+def _read_entries(connection: Connection) -> list[StreamEntry]:
+    return cast("list[StreamEntry]", connection.read_response())  # type: ignore[no-untyped-call]
 
 
 def _check_size(encoded: Sequence[tuple[str, bytes]]) -> None:
@@ -442,7 +444,7 @@ def _check_size(encoded: Sequence[tuple[str, bytes]]) -> None:
 
 
 def _check_sequence(events: Sequence[RecordedEvent], first_seq: int) -> None:
-    """That the events are numbered `first_seq`, `first_seq + 1`, …; the two ends tell, the gap is then looked for."""
+    """SequenceGapError unless the events are numbered `first_seq`, `first_seq + 1`, …. Both ends tell whether to look closer."""
     if not events:
         return
     if events[0].position.seq == first_seq and events[-1].position.seq == first_seq + len(events) - 1:
@@ -453,7 +455,7 @@ def _check_sequence(events: Sequence[RecordedEvent], first_seq: int) -> None:
 
 
 def parse_head(value: bytes | None) -> tuple[int, Position]:
-    """Version and position in a head; (0, BEGINNING) where there is none. LedgerDamagedError. Pure."""
+    """Version and position in a head; (0, BEGINNING) if there is none. LedgerDamagedError. Pure."""
     if value is None:
         return 0, BEGINNING
     version, _, position = value.decode(errors="replace").partition(":")

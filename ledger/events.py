@@ -17,7 +17,7 @@ from ledger.state import State
 
 
 class Source(StrEnum):
-    """Where a task came from: a person or agent made it, a plan's file has it, or another tracker's export."""
+    """Where a task came from: made by hand, from a plan's file, or from another tracker's export."""
 
     HAND = "hand"
     PLAN = "plan"
@@ -40,7 +40,7 @@ class Event(Struct, frozen=True, gc=False):
 
 
 class TaskCreated(Event, frozen=True, gc=False):
-    """A task came to be, pending; or a removed task came back. Always the full content."""
+    """A task was created, or a removed task came back; it is pending. Always has the full content."""
 
     type: ClassVar[str] = "task.created"
     schema: ClassVar[int] = 2
@@ -49,18 +49,18 @@ class TaskCreated(Event, frozen=True, gc=False):
     parent_id: str | None = None
     alias: str | None = None
     source: Source | None = Source.HAND
-    """None in events of schema 1, which did not say."""
+    """None in events of schema 1, which had no such field."""
 
 
 class TaskAssigned(Event, frozen=True, gc=False):
-    """An agent got the task; from another agent where one had it (a hand-over)."""
+    """An agent got the task, perhaps from another agent (a hand-over)."""
 
     type: ClassVar[str] = "task.assigned"
     agent: str
 
 
 class TaskStarted(Event, frozen=True, gc=False):
-    """The agent began to work; `run` is the run of the runner that did it, None where somebody did it by hand."""
+    """The agent began to work. `run` is the runner's run; None if the task was started by hand."""
 
     type: ClassVar[str] = "task.started"
     schema: ClassVar[int] = 2
@@ -108,7 +108,7 @@ class TaskDescribed(Event, frozen=True, gc=False):
 
 
 class TaskTagged(Event, frozen=True, gc=False):
-    """Tags came and went."""
+    """Tags were added and removed."""
 
     type: ClassVar[str] = "task.tagged"
     added: tuple[str, ...] = ()
@@ -116,7 +116,7 @@ class TaskTagged(Event, frozen=True, gc=False):
 
 
 class TaskMoved(Event, frozen=True, gc=False):
-    """The task has another parent, or none."""
+    """The task got another parent, or none."""
 
     type: ClassVar[str] = "task.moved"
     parent_id: str | None = None
@@ -158,10 +158,10 @@ class TaskAdopted(Event, frozen=True, gc=False):
 
 
 class Unfit(Event, frozen=True, gc=False):
-    """What stands in the place of a fact where an event does not fit its type, or its position is no time.
+    """Stands in for the fact of an event that does not fit its type, or whose position is not a valid time.
 
-    No command makes it and nothing is changed by it. `said` is the type it has on the wire, `content` its data as found,
-    `flaw` in words what is wrong.
+    No command makes it, and it changes nothing. `said` is the event's type on the wire, `content` its data as found, `flaw`
+    says in words what is wrong.
     """
 
     type: ClassVar[str] = "unfit"

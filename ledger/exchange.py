@@ -1,4 +1,4 @@
-"""Many commands at once on one connection, and their replies as the server sends them."""
+"""Sends many commands at once on one connection and returns their replies as the server sends them."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 
 def exchange(client: Redis, commands: Sequence[Sequence[str | bytes | int]]) -> list[Any]:
-    """The reply to each of `commands`, errors among them: what a redis-py pipeline does in twice the time.
+    """The reply to each of `commands`; an error is returned in its place. A redis-py pipeline takes twice as long.
 
-    A hash is a list of names and values in turn, or a dict where the connection speaks RESP3.
+    A hash is a flat list of names and values, or a dict if the connection speaks RESP3.
 
-    ConnectionError, TimeoutError: any of the commands may have been carried out.
+    LostConnectionError, OverdueReplyError: any of the commands may have been carried out.
     """
     if not commands:
         return []
@@ -39,9 +39,9 @@ def exchange(client: Redis, commands: Sequence[Sequence[str | bytes | int]]) -> 
 
 
 def raise_error(replies: Iterable[object], *, but: str | None = None) -> None:
-    """Raise the first error among the replies to many commands, but for errors that say `but`.
+    """Raise the first error among the replies, except for errors whose text has `but`.
 
-    ResponseError, as redis-py raises it where there is one command.
+    ResponseError, as for a single command.
     """
     for reply in replies:
         if (

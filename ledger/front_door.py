@@ -1,7 +1,7 @@
-"""A package's front door: its names, each from the module that has it, which is imported when somebody asks for it.
+"""A package's front door: hands out its public names, and imports the module of a name when the name is first used.
 
-So `from ledger import Keys` costs what `Keys` costs, and not the whole package. PEP 562 would do, but that some modules have
-the name of what they hold: importing `ledger.decide` must not put the module in the place of `ledger.decide`.
+So `from ledger import Keys` imports only what `Keys` needs, and not the whole package. PEP 562 alone is not enough, because
+some modules have the name of what they hold: importing the module `ledger.decide` must not replace the function.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from types import ModuleType
 
 
 class _FrontDoor(ModuleType):
-    """A package whose `_homes` tells which module each of its names is in."""
+    """A package; `_homes` says which module each of its names is in."""
 
     _homes: dict[str, str]
 
@@ -34,7 +34,7 @@ class _FrontDoor(ModuleType):
 
 
 def open_front_door(package: str, rooms: Mapping[str, str]) -> None:
-    """Make the package hand out the names in `rooms`: module (without the package) -> its names, between blanks."""
+    """Make the package hand out the names in `rooms`: module (without the package) -> its names, separated by blanks."""
     door = sys.modules[package]
     door.__dict__["_homes"] = {name: f"{package}.{room}" for room, names in rooms.items() for name in names.split()}
     door.__class__ = _FrontDoor

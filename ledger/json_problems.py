@@ -1,4 +1,4 @@
-"""What is wrong with JSON, in words, where the decoder's own would mislead. Pure."""
+"""Says what is wrong with JSON where the decoder's own words would mislead. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _LOW: Final = range(0xDC00, 0xE000)
 
 
 def json_problem(payload: bytes | str, error: Exception) -> str:
-    """The words of a decoder's `error` over `payload`. Half a surrogate pair is named; msgspec calls some of them "truncated"."""
+    """A decoder's `error` on `payload`, in words. Names half a surrogate pair, which msgspec sometimes calls "truncated"."""
     half = _half_pair(payload.encode(errors="replace") if isinstance(payload, str) else payload)
     if half is None:
         return str(error)
@@ -20,7 +20,7 @@ def json_problem(payload: bytes | str, error: Exception) -> str:
 
 
 def _half_pair(payload: bytes) -> tuple[str, int] | None:
-    r"""The first `\uXXXX` that is half of a surrogate pair and stands alone, and its byte, from 1."""
+    r"""The first `\uXXXX` that is one half of a surrogate pair without the other, and its byte, counted from 1."""
     high: re.Match[bytes] | None = None
     for escape in re.finditer(_ESCAPE, payload):
         code = int(escape[1], 16) if escape[1] else -1

@@ -1,4 +1,4 @@
-"""Every key name of a town. No other module writes `tt:` (DESIGN: keys).
+"""Makes every key name of a town. No other module writes `tt:` (DESIGN: keys).
 
 `hash_tag` renders `tt:{town}:…`, which keeps a town in one slot of a cluster.
 """
@@ -30,11 +30,11 @@ TOWN_NAMES_RESERVED: Final = frozenset(
 """Tinytown's bare key types: `tt:<type>:<id>` from before towns were isolated would read as a town of that name."""
 
 _SIGNS: Final = str.maketrans("", "", "._-")
-"""What a town's name may hold after its first character, beside letters and digits."""
+"""What a town's name may hold after its first character, besides letters and digits."""
 
 
 def check_town_name(name: str) -> str:
-    """`name`, when a town may be called so; InvalidValueError otherwise."""
+    """`name`, if it fits a town; else InvalidValueError."""
     if name in TOWN_NAMES_RESERVED:
         raise InvalidValueError("town name", f"{name!r} is one of Tinytown's key types", f"Try {name}-town.")
     letters = name[:1] + name[1:].translate(_SIGNS) if name[:1].isalnum() else ""
@@ -67,20 +67,20 @@ class Keys(Struct, frozen=True):
         """Hash: task id -> `<version>:<position>` of its last event."""
         return f"{self.prefix}:heads"
 
-    def task(self, task: str) -> str:
+    def task(self, task_id: str) -> str:
         """String: the canonical snapshot of a task, JSON."""
-        return f"{self.prefix}:task:{task}"
+        return f"{self.prefix}:task:{task_id}"
 
     def view(self, view: str, part: str | None = None) -> str:
         """A read model's key; `part` is the state, agent, tag or parent it is for."""
         return f"{self.prefix}:view:{view}" if part is None else f"{self.prefix}:view:{view}:{part}"
 
     def lease(self, name: str) -> str:
-        """String with a time-out: who does a work that several could do at once."""
+        """String with a time-out: which process does a job that several could do at once."""
         return f"{self.prefix}:lease:{name}"
 
     def heartbeat(self, run: str) -> str:
-        """String with a time-out: says that a runner is still at its run."""
+        """String with a time-out: says that a runner is still working on its run."""
         return f"{self.prefix}:heartbeat:{run}"
 
     def legacy(self, old_key: str, number: int = 1) -> str:

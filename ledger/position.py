@@ -1,7 +1,7 @@
 """Position: an event's place in its ledger, which is order, time and sequence number in one.
 
 A position is the stream entry's id, `<ms>-<seq>`. It stays text because that is what Redis, the events and the
-snapshots hold, and because the fold passes a million of them by without looking inside.
+snapshots hold, and because a fold reads a million of them and looks inside almost none.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from ledger.times import from_ms
 if TYPE_CHECKING:
     from datetime import datetime
 
-# Neighbours in a ledger share their milliseconds: one number for all of them, and no work for most.
+# Neighbours in a ledger share their milliseconds, so most calls are answered from the cache.
 number_of: Final = lru_cache(maxsize=1_024)(int)
 _NUMBER_MAX: Final = 2**64 - 1
-"""What a stream's id can hold in each of its two numbers."""
+"""The largest value of each of the two numbers in a stream's id."""
 _DIGITS_MAX: Final = 20
 
 
@@ -31,7 +31,7 @@ class Position(str):
 
     @classmethod
     def parse(cls, text: str) -> Position:
-        """The position written as `text`; ValueError where it is not one."""
+        """The position written as `text`; ValueError if it is not one."""
         ms, _, seq = text.partition("-")
         if not (_is_number(ms) and _is_number(seq)):
             raise ValueError(f"not a position: {text!r}")
@@ -68,7 +68,7 @@ class Position(str):
 
 
 def _is_number(text: str) -> bool:
-    """Whether `text` is a number of a stream's id, as the server writes it."""
+    """Whether `text` is one of the two numbers of a stream's id, as the server writes it."""
     return (
         text.isdecimal()
         and text.isascii()
@@ -78,18 +78,18 @@ def _is_number(text: str) -> bool:
 
 
 def order_of(position: str) -> tuple[int, int]:
-    """`ms` and `seq` of a position that is kept as plain text: what positions are ordered by."""
+    """`ms` and `seq` of a position that is plain text; positions sort by this."""
     ms, _, seq = position.partition("-")
     return number_of(ms), int(seq)
 
 
 def ms_of(position: str) -> int:
-    """The milliseconds of a position that is kept as plain text."""
+    """The milliseconds of a position that is plain text."""
     return number_of(position.partition("-")[0])
 
 
 def seq_of(position: str) -> int:
-    """The sequence number of a position that is kept as plain text."""
+    """The sequence number of a position that is plain text."""
     return int(position.partition("-")[2])
 
 

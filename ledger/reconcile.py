@@ -1,6 +1,6 @@
-"""From a task as it is to a task as wished, in the fewest legal events. Pure.
+"""Reconcile: find the fewest legal events that lead from a task as it is to a desired task. Pure.
 
-Plans, imports and adoption go through here: what they say of a task becomes facts, and saying it again becomes none.
+Plans, imports and adoption go through here. What they say about a task becomes events; saying it again makes none.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from ledger.task import Task
 from ledger.values import Checked
 
 
-class WishedTask(Checked, frozen=True, kw_only=True):
-    """A task as somebody outside the ledger says it should be.
+class DesiredTask(Checked, frozen=True, kw_only=True):
+    """A task as a plan, an import or an old record says it should be.
 
-    A pending task has no agent; an assigned, running, completed or failed one has, unless it was adopted so and nothing
-    has to lead there. `result` counts in terminal states only, `source` where the task is made. InvalidValueError where a
+    A pending task has no agent. An assigned, running, completed or failed one needs an agent, unless the task is in that
+    state already. `result` counts in terminal states only, `source` only if the task is created. InvalidValueError if a
     text, name or tag does not fit.
     """
 
@@ -47,88 +47,88 @@ class WishedTask(Checked, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.state is State.PENDING and self.agent is not None:
-            raise InvalidValueError("agent", "is given for a pending task", "Wish it assigned, or without an agent.")
+            raise InvalidValueError("agent", "is given for a pending task", "Leave the agent out, or make it assigned.")
 
 
-def reconcile(task: Task | None, wished: WishedTask | None) -> list[Event]:
-    """The fewest events, oldest first, after which `task` is as `wished`; empty where it is so already.
+def reconcile(task: Task | None, desired: DesiredTask | None) -> list[Event]:
+    """The fewest events, oldest first, after which `task` is as `desired`; empty if it is so already.
 
-    None means that the task is not there, or is to be removed. A parent is taken as given: that no circle closes is
-    the caller's to know. A task that was adopted pending and with an agent counts as nobody's. InvalidValueError where
-    somebody has to have the task on the way, and the wish names nobody; TaskDamagedError.
+    `task` is None if it does not exist, `desired` is None if it shall be removed. The caller checks that the parent closes
+    no circle. A task that was adopted as pending with an agent counts as unassigned. InvalidValueError if an agent is
+    needed on the way and `desired` names none; TaskDamagedError.
     """
-    events = _lead_from(task, wished)
+    events = _lead_from(task, desired)
     if events and task is not None and task.damaged_at is not None:
         raise TaskDamagedError(task.id, task.damaged_at)
     return events
 
 
-def _lead_from(task: Task | None, wished: WishedTask | None) -> list[Event]:
-    if wished is None:
+def _lead_from(task: Task | None, desired: DesiredTask | None) -> list[Event]:
+    if desired is None:
         return [] if task is None else [TaskRemoved()]
     if task is None:
-        created = TaskCreated(wished.description, wished.tags, wished.parent_id, wished.alias, wished.source)
-        return [created, *_lead(State.PENDING, None, wished)]
-    tagged = _tag(task, wished)
-    changed = _change_content(task, wished)
+        created = TaskCreated(desired.description, desired.tags, desired.parent_id, desired.alias, desired.source)
+        return [created, *_lead(State.PENDING, None, desired)]
+    tagged = _tag(task, desired)
+    changed = _change_content(task, desired)
     if not task.state.is_terminal:
-        return [*tagged, *changed, *_lead(task.state, task.holder, wished)]
-    if changed or not _has_ended_so(task, wished):
-        return [*tagged, TaskReopened(), *changed, *_lead(State.PENDING, None, wished)]
+        return [*tagged, *changed, *_lead(task.state, task.holder, desired)]
+    if changed or not _has_ended_so(task, desired):
+        return [*tagged, TaskReopened(), *changed, *_lead(State.PENDING, None, desired)]
     return tagged
 
 
-def _has_ended_so(task: Task, wished: WishedTask) -> bool:
-    return (task.state, task.assigned_to, task.result) == (wished.state, wished.agent, wished.result)
+def _has_ended_so(task: Task, desired: DesiredTask) -> bool:
+    return (task.state, task.assigned_to, task.result) == (desired.state, desired.agent, desired.result)
 
 
-def _tag(task: Task, wished: WishedTask) -> list[Event]:
-    added = tuple(sorted(set(wished.tags) - set(task.tags)))
-    removed = tuple(sorted(set(task.tags) - set(wished.tags)))
+def _tag(task: Task, desired: DesiredTask) -> list[Event]:
+    added = tuple(sorted(set(desired.tags) - set(task.tags)))
+    removed = tuple(sorted(set(task.tags) - set(desired.tags)))
     return [TaskTagged(added, removed)] if added or removed else []
 
 
-def _change_content(task: Task, wished: WishedTask) -> list[Event]:
+def _change_content(task: Task, desired: DesiredTask) -> list[Event]:
     """What only an open task accepts."""
     events: list[Event] = []
-    if task.description != wished.description:
-        events.append(TaskDescribed(wished.description))
-    if task.parent_id != wished.parent_id:
-        events.append(TaskMoved(wished.parent_id))
+    if task.description != desired.description:
+        events.append(TaskDescribed(desired.description))
+    if task.parent_id != desired.parent_id:
+        events.append(TaskMoved(desired.parent_id))
     return events
 
 
-def _lead(state: State, agent: str | None, wished: WishedTask) -> list[Event]:
-    """From an open state with `agent` to the wished state with the wished agent."""
-    match wished.state:
+def _lead(state: State, agent: str | None, desired: DesiredTask) -> list[Event]:
+    """The events from an open state with `agent` to the desired state and agent."""
+    match desired.state:
         case State.PENDING:
             return [] if state is State.PENDING else [TaskRequeued()]
         case State.ASSIGNED:
-            is_so = state is State.ASSIGNED and agent == wished.agent
-            return [] if is_so else [_assigned(wished)]
+            is_so = state is State.ASSIGNED and agent == desired.agent
+            return [] if is_so else [_assigned(desired)]
         case State.CANCELLED:
-            return [*_lead_to_agent(agent, wished.agent), TaskCancelled(wished.result)]
+            return [*_lead_to_agent(agent, desired.agent), TaskCancelled(desired.result)]
         case State.RUNNING:
-            return _lead_to_running(state, agent, wished)
+            return _lead_to_running(state, agent, desired)
         case State.COMPLETED:
-            return [*_lead_to_running(state, agent, wished), TaskCompleted(wished.result)]
+            return [*_lead_to_running(state, agent, desired), TaskCompleted(desired.result)]
         case State.FAILED:
-            return [*_lead_to_running(state, agent, wished), TaskFailed(wished.result)]
+            return [*_lead_to_running(state, agent, desired), TaskFailed(desired.result)]
 
 
-def _lead_to_agent(agent: str | None, wished: str | None) -> list[Event]:
-    if agent == wished:
+def _lead_to_agent(agent: str | None, desired: str | None) -> list[Event]:
+    if agent == desired:
         return []
-    return [TaskRequeued()] if wished is None else [TaskAssigned(wished)]
+    return [TaskRequeued()] if desired is None else [TaskAssigned(desired)]
 
 
-def _lead_to_running(state: State, agent: str | None, wished: WishedTask) -> list[Event]:
-    if agent != wished.agent or state is State.PENDING:
-        return [_assigned(wished), TaskStarted()]
+def _lead_to_running(state: State, agent: str | None, desired: DesiredTask) -> list[Event]:
+    if agent != desired.agent or state is State.PENDING:
+        return [_assigned(desired), TaskStarted()]
     return [] if state is State.RUNNING else [TaskStarted()]
 
 
-def _assigned(wished: WishedTask) -> TaskAssigned:
-    if wished.agent is None:
-        raise InvalidValueError("agent", f"is missing: a task becomes {wished.state} by somebody", "Name the agent.")
-    return TaskAssigned(wished.agent)
+def _assigned(desired: DesiredTask) -> TaskAssigned:
+    if desired.agent is None:
+        raise InvalidValueError("agent", f"is missing: a task becomes {desired.state} by somebody", "Name the agent.")
+    return TaskAssigned(desired.agent)

@@ -1,10 +1,10 @@
 """An event with its place: what a writer hands in (`NewEvent`) and what the ledger gives back (`RecordedEvent`).
 
-On the wire both are one JSON object, the envelope of DESIGN 4. The append script adds `prev`; the position is the
-stream entry's id and stands outside.
+On the wire both are one JSON object, the envelope of DESIGN 4. The append script adds `prev`. The position is not in the
+JSON: it is the stream entry's id.
 """
 
-# No `annotations` of the future here: msgspec would have to compile each of them from its text, for each class below.
+# No `from __future__ import annotations` here: msgspec would have to compile each annotation from its text, for each class.
 
 from _thread import allocate_lock
 from collections.abc import Sequence
@@ -30,12 +30,12 @@ FIELD: Final = b"event"
 
 _POSITION: Final = r"^(0|[1-9][0-9]{0,19})-(0|[1-9][0-9]{0,19})$"
 
-Entry = tuple[bytes, list[bytes]]
-"""A stream entry as Redis sends it: its id, and names and values of its fields in turn."""
+StreamEntry = tuple[bytes, list[bytes]]
+"""A stream entry as Redis sends it: its id, and a flat list of field names and values."""
 
 
 class NewEvent(Struct, frozen=True, kw_only=True):
-    """A fact as its writer hands it in: which version of which task it makes, and who did it by which command."""
+    """A fact as its writer hands it in, with its task, the version it makes, the actor and the command's id."""
 
     task: str
     version: int
@@ -50,9 +50,9 @@ class NewEvent(Struct, frozen=True, kw_only=True):
 class RecordedEvent(Struct, frozen=True, kw_only=True, tag_field="type", gc=False):
     """A fact with its place in the ledger.
 
-    `at` is its position as text: a fold passes a million of them by, and a `Position` for each would take a tenth longer.
-    `prev` is the position of the same task's event before this one, None for its first. `reason` says why in words,
-    `cause` is the position that led here, `occurred_at` is set where the fact is older than its record.
+    `at` is its position as text: a `Position` for each of a million events would make a fold a tenth slower. `prev` is the
+    position of the same task's previous event, None for its first. `reason` says why in words, `cause` is the position of
+    the event that led to this one, `occurred_at` is set if the fact is older than its record.
     """
 
     task: str
@@ -78,7 +78,7 @@ class RecordedEvent(Struct, frozen=True, kw_only=True, tag_field="type", gc=Fals
 
 
 class _Envelope(Struct, frozen=True, omit_defaults=True):
-    """The JSON a writer sends, its fields in the order people read them in `redis-cli`."""
+    """The JSON a writer sends, with its fields in the order that reads best in `redis-cli`."""
 
     type: str
     schema: int
@@ -93,7 +93,7 @@ class _Envelope(Struct, frozen=True, omit_defaults=True):
 
 
 def _recorded_class(event_class: type[Event]) -> type[RecordedEvent]:
-    """RecordedEvent for one fact: `type` picks it, so that envelope and data decode in one pass, twice as fast as in two."""
+    """A RecordedEvent for one kind of fact. `type` selects it, so envelope and data decode in one pass, twice as fast as two."""
     recorded = msgspec.defstruct(
         f"Recorded{event_class.__name__}",
         [("data", event_class), ("schema", Literal[event_class.schema])],
@@ -107,9 +107,9 @@ def _recorded_class(event_class: type[Event]) -> type[RecordedEvent]:
 
 
 class _RecordedStart(RecordedEvent, frozen=True, kw_only=True, tag="task.started", gc=False):
-    """A `task.started` of either schema, lifted as it is decoded.
+    """A `task.started` of either schema, lifted while it is decoded.
 
-    Towns hold as many of schema 1 as they have tasks; on the slow way each would take its whole batch with it.
+    Older towns hold about one of schema 1 per task, and one event that needs `_lift` makes its whole batch decode slowly.
     """
 
     data: TaskStarted
@@ -133,10 +133,10 @@ _making = allocate_lock()
 
 @cache
 def _decoder() -> "msgspec.json.Decoder[RecordedEvent]":
-    """The one decoder; made where an event is read first, because it takes as long as a third of the interpreter's start.
+    """The one decoder, made when the first event is read: making it takes a third as long as the interpreter's start.
 
-    One thread makes it: msgspec plans how to read each class while other threads may run, and a plan that another one takes
-    before it is whole ends the process.
+    Only one thread makes it. msgspec prepares each class while other threads may run, and a second thread that uses a class
+    before it is ready crashes the process.
     """
     with _making:
         return _make_decoder()
@@ -173,7 +173,7 @@ def encode_event(event: NewEvent) -> bytes:
 
 
 def record(event: NewEvent, position: Position) -> RecordedEvent:
-    """The event as the ledger gives it back once it stands at `position`, but for `prev`."""
+    """The event as the ledger gives it back from `position`, without `prev`."""
     return RecordedEvent(
         task=event.task,
         version=event.version,
@@ -188,10 +188,10 @@ def record(event: NewEvent, position: Position) -> RecordedEvent:
     )
 
 
-def decode_events(entries: Sequence[Entry]) -> list[RecordedEvent]:
-    """The events in stream entries, in their order; what does not fit its type is `Unfit`, and the others go on.
+def decode_events(entries: Sequence[StreamEntry]) -> list[RecordedEvent]:
+    """The events in stream entries, in their order. An event that does not fit its type has `Unfit` data.
 
-    EventDecodingError for the first entry that is no event, UnknownEventError and NewerSchemaError as for `decode_event`.
+    EventDecodingError for the first entry that is not an event; UnknownEventError and NewerSchemaError as in `decode_event`.
     """
     decode = _decoder().decode
     try:
@@ -200,15 +200,15 @@ def decode_events(entries: Sequence[Entry]) -> list[RecordedEvent]:
         events = []
     positions = split_ids(entries)
     if (
-        # One of them is of an older schema, does not fit its type, or is no event.
+        # One of them has an older schema, does not fit its type, or is not an event.
         len(events) < len(entries)
         or positions is None
-        # Of a task's events the first one tells; a later one cannot come without it.
+        # Checking a task's first event is enough: later ones cannot come without it.
         or not are_task_ids([recorded.task for recorded in events if recorded.version == 1])
-        # Positions only rise, or only fall.
+        # Positions only rise, or only fall, so both ends are enough.
         or any(ms_of(positions[index]) > TIME_MS_MAX for index in (0, -1) if positions)
     ):
-        # Each by itself, which tells.
+        # Read one by one, to find out which.
         return [read_event(position, fields) for position, fields in entries]
     for recorded, position in zip(events, positions, strict=True):
         force_setattr(recorded, "at", position)
@@ -216,9 +216,9 @@ def decode_events(entries: Sequence[Entry]) -> list[RecordedEvent]:
 
 
 def decode_event(position: bytes, fields: list[bytes]) -> RecordedEvent:
-    """The event in one stream entry; `fields` are its names and values in turn, as Redis sends them.
+    """The event in one stream entry; `fields` is the flat list of names and values that Redis sends.
 
-    EventDecodingError where it is none; UnknownEventError or NewerSchemaError where a newer program wrote it.
+    EventDecodingError if it is not an event; UnknownEventError or NewerSchemaError if a newer program wrote it.
     """
     place = Position(position, "ascii")
     if len(fields) != 2 or fields[0] != FIELD:
@@ -233,7 +233,7 @@ def decode_event(position: bytes, fields: list[bytes]) -> RecordedEvent:
 
 
 def read_event(position: bytes, fields: list[bytes]) -> RecordedEvent:
-    """As `decode_event`, but that an event whose task and version can be read is `Unfit` where it does not fit its type."""
+    """As `decode_event`, but an event that does not fit its type has `Unfit` data, if its task and version can be read."""
     place = Position(position, "ascii")
     try:
         recorded = decode_event(position, fields)
@@ -257,7 +257,7 @@ def read_event(position: bytes, fields: list[bytes]) -> RecordedEvent:
 
 
 def _envelope_of(fields: list[bytes]) -> dict[str, Any] | None:
-    """The JSON of an entry, where its type and schema are known and task and version can be read; else None."""
+    """The JSON of an entry, if its type and schema are known and its task and version can be read; else None."""
     try:
         raw = msgspec.json.decode(fields[1]) if len(fields) == 2 and fields[0] == FIELD else None
     except _NOT_JSON:
@@ -292,7 +292,7 @@ def _unfit(place: Position, raw: dict[str, Any], flaw: str) -> RecordedEvent:
 
 
 def _lift(position: Position, payload: bytes, error: Exception) -> RecordedEvent:
-    """The slow way for payloads that are not of the newest schema, or not events at all."""
+    """Decode a payload that is not of the newest schema, or not an event at all. Slow."""
     try:
         raw = msgspec.json.decode(payload)
     except _NOT_JSON as not_json:
@@ -312,7 +312,7 @@ def _lift(position: Position, payload: bytes, error: Exception) -> RecordedEvent
     raw["data"] = upcast(raw["data"], event_type=event_type, schema=schema, newest=newest, position=position)
     raw["schema"] = newest
     try:
-        # Through JSON once more: `msgspec.convert` takes ten times as long for a union of so many.
+        # Through JSON once more: `msgspec.convert` takes ten times as long for such a large union.
         return _decoder().decode(msgspec.json.encode(raw))
     except msgspec.ValidationError as mismatch:
         raise EventDecodingError(position, f"is not a {event_type}: {mismatch}") from mismatch

@@ -1,4 +1,4 @@
-"""Redis's exceptions, turned into ours at the door of every room that touches Redis."""
+"""Turns the exceptions of a Redis client into ours, in every module that uses one."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _ADVICE: Final = {
 _DISK_FULL_WORDS: Final = "No space left on device"
 _DISK_FULL_ADVICE: Final = "Its disk is full: free space there, and try again."
 _NOT_WRITING: Final = frozenset({"OOM", "MISCONF"})
-"""Codes whose own words say no more than that nothing was written, and the advice says why."""
+"""Codes whose words only say that nothing was written. The advice says why."""
 _OVERSIZED_ADVICE: Final = (
     "Is it a Redis or Valkey server? Of one at a URL a reply may not have more; where the town is that large, ask for less,"
     " as with --limit."
@@ -45,9 +45,9 @@ _UNFIT_ADVICE: Final = (
 )
 
 WORDS_MAX: Final = 1_000
-"""Characters of a server's words that are told."""
+"""How many characters of a server's words a message shows."""
 
-# A client takes the code away from the words of these, which have one name in redis-py and here.
+# A client removes the code from the words of these errors. Their classes have the same names in redis-py and here.
 _CODES: Final[Mapping[str, str]] = {
     "BusyLoadingError": "LOADING",
     "ReadOnlyError": "READONLY",
@@ -56,12 +56,12 @@ _CODES: Final[Mapping[str, str]] = {
 }
 
 
-# What a redis-py pipeline puts before the words of the server. Compiled where an error is told: most commands have none.
+# What a redis-py pipeline puts before the server's words. Compiled when an error is explained: most commands have none.
 _PIPELINE: Final = r"(?s)Command # \d+ \(.*\) of pipeline caused error: "
 
 
 class ExplainedConnectionError(LostConnectionError):
-    """A lost connection whose client knows why: `explanation` leaves in its place."""
+    """A lost connection whose client knows why: `explanation` is raised instead."""
 
     def __init__(self, explanation: StoreUnavailableError) -> None:
         self.explanation = explanation
@@ -70,9 +70,9 @@ class ExplainedConnectionError(LostConnectionError):
 
 @contextmanager
 def redis_errors(where: str, *, key: str | None = None) -> Iterator[None]:
-    """Inside, a Redis exception leaves as StoreUnavailableError, or as WrongKeyTypeError for a key of the wrong type.
+    """Turn a Redis exception into StoreUnavailableError, or into WrongKeyTypeError for a key of the wrong type.
 
-    `key` is the one key that is read inside, for that message.
+    `key` is the one key that the block reads; that message names it.
     """
     try:
         yield
@@ -81,7 +81,7 @@ def redis_errors(where: str, *, key: str | None = None) -> Iterator[None]:
     except OversizedReplyError as error:
         raise ReplyTooLargeError(where, *_explain(error)) from error
     except kinds_of(LostConnectionError, OverdueReplyError, InvalidReplyError) as error:
-        # InvalidReplyError: something answers that is no Redis.
+        # InvalidReplyError: what answers is not a Redis server.
         raise StoreUnavailableError(where, *_explain(error)) from error
     except kinds_of(ResponseError) as error:
         words = str(error)

@@ -1,7 +1,7 @@
-"""What each command of Redis is answered with, so that a reply of another type or shape is told before anybody takes it apart.
+"""The shape of the reply to each Redis command, so that an unexpected reply is refused before any code reads it.
 
-`fits` judges replies as they come, before redis-py makes anything of them; both protocols are known, RESP2 and RESP3.
-A command that is not in the table passes unjudged. Scripts judge their own replies, in `lua`.
+`fits` checks replies as they come, before redis-py converts them. It knows both protocols, RESP2 and RESP3. A command that
+is not in the table is not checked. Scripts check their own replies, in `lua`.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from typing import Any, Final
 from ledger.client_errors import UnfitReplyError
 
 Command = Sequence[Any]
-"""A command as it was given to redis-py: its name, then its arguments."""
+"""A command as the client got it: its name, then its arguments."""
 Shape = Callable[[Any, Command], bool]
-"""Whether a reply is what the command is answered with."""
+"""Whether a reply has the shape that the command's replies have."""
 
 _DIGITS: Final = b"0123456789"
 _ID_CHARS_MAX: Final = 41
@@ -26,27 +26,27 @@ _HASH_CHARS: Final = 40
 
 
 def name_of(command: Command) -> str:
-    """The command's name in capitals, both words where it has two: `XINFO STREAM`."""
+    """The command's name in capitals, with both words if it has two: `XINFO STREAM`."""
     name = _text(command[0]).upper()
     return f"{name} {_text(command[1]).upper()}" if name in _TWO_WORDS and len(command) > 1 else name
 
 
 def is_yes(reply: object, command: str) -> bool:
-    """What a script says by 1 or 0. UnfitReplyError where it is neither."""
+    """Whether a script answered 1 and not 0. UnfitReplyError if it is neither."""
     if reply not in (0, 1) or type(reply) is not int:
         raise UnfitReplyError(command)
     return reply == 1
 
 
 def fits(reply: object, command: Command) -> bool:
-    """Whether `reply` is of the shape that `command` is answered with."""
-    # Nearly every name is in capitals, and one word.
+    """Whether `reply` has the shape that replies to `command` have."""
+    # Nearly every name is in capitals and one word, so the first look-up is enough.
     shape = SHAPES.get(command[0]) or SHAPES.get(name_of(command))
     return shape is None or shape(reply, command)
 
 
 def are_entries(reply: object) -> bool:
-    """Whether these are entries of a stream: each an id, and names and values of fields in turn."""
+    """Whether these are entries of a stream: each an id and a flat list of field names and values."""
     return (
         type(reply) is list
         and split_ids(reply) is not None
@@ -55,7 +55,7 @@ def are_entries(reply: object) -> bool:
 
 
 def split_ids(entries: Sequence[Any]) -> list[str] | None:
-    """The ids of a stream's entries as texts; None where one is none. It takes no longer than to decode each."""
+    """The ids of a stream's entries as text; None if one is not an id. Takes no longer than decoding each id."""
     try:
         joined = b" ".join([entry_id for entry_id, _ in entries])
     except (TypeError, ValueError):
@@ -75,7 +75,7 @@ def split_ids(entries: Sequence[Any]) -> list[str] | None:
 
 
 def _has_entries_at_its_ends(reply: object, _: Command) -> bool:
-    """A fold reads a million entries, and notices by decoding those in between whether they are any: `split_ids`."""
+    """Whether the first and the last are entries. A fold reads a million; decoding (`split_ids`) checks those in between."""
     return type(reply) is list and are_entries(reply if len(reply) < 3 else [reply[0], reply[-1]])
 
 
@@ -97,14 +97,14 @@ def _all(*kinds: type, containers: tuple[type, ...] = (list,)) -> Shape:
 
 
 def _one_for_each(*kinds: type, names: int) -> Shape:
-    """A list with an element for each argument, but for the first `names`."""
+    """A list with one element per argument after the first `names`."""
     return lambda reply, command: (
         type(reply) is list and len(reply) == len(command) - names and set(map(type, reply)) <= set(kinds)
     )
 
 
 def _pairs(reply: object) -> Mapping[Any, Any] | None:
-    """Names and values in turn, or a dict as RESP3 has it, as a dict; None where it is neither."""
+    """A flat list of names and values, or a dict as in RESP3, as a dict; None if it is neither."""
     if isinstance(reply, dict):
         return reply
     if type(reply) is list and len(reply) % 2 == 0 and set(map(type, reply[::2])) <= {bytes}:
@@ -118,7 +118,7 @@ def _is_table(reply: object, _: Command = ()) -> bool:
 
 
 def _found(what: Shape, *, names: int) -> Shape:
-    """A cursor, and what was found. A cursor that leads to itself would be followed without an end."""
+    """A cursor, and what was found. A cursor that leads to itself is refused: following it would never end."""
 
     def is_found(reply: Any, command: Command) -> bool:
         return (
@@ -189,7 +189,7 @@ def _are_streams(reply: Any, _: Command) -> bool:
 
 
 def _is_information(reply: Any, command: Command) -> bool:
-    """Text, with the lines that this section must have. What else it says is redis-py's to read."""
+    """Text with the lines that this section must have. The client reads the others."""
     if type(reply) is not bytes:
         return False
     wanted = _INFORMATION.get(_text(command[1]).lower() if len(command) > 1 else "", ())
@@ -197,7 +197,7 @@ def _is_information(reply: Any, command: Command) -> bool:
 
 
 def _has_number(reply: bytes, names: Sequence[bytes], digits_max: int, end: bytes) -> bool:
-    """Whether a line of INFO is one of these names and a number; the line ends there, or `end` follows."""
+    """Whether a line of INFO is one of these names and a number, followed by `end` or the end of the line."""
     for line in reply.split(b"\n"):
         name, _, value = line.partition(b":")
         rest = value.lstrip(_DIGITS)
@@ -272,4 +272,4 @@ SHAPES: Final[Mapping[str, Shape]] = {
     "ZMSCORE": _are_scores,
     "ZSCAN": _found(_are_scored, names=2),
 }
-"""EXEC has the shapes of what it carries out, which whoever sent that knows."""
+"""Command -> the shape of its reply. EXEC is left out: its reply depends on the commands that it carries out."""

@@ -1,4 +1,4 @@
-"""RunMark: one time that a runner works on a task, as `task.started` has it. Pure."""
+"""RunMark: identifies a run, that is one time that a runner works on a task. `task.started` holds it. Pure."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class RunMark(Struct, frozen=True, gc=False):
 
     @classmethod
     def parse(cls, words: str | None) -> Self | None:
-        """The run in the words of a runner; None where they are others.
+        """The run in a runner's words; None if the words are not a runner's.
 
-        Only the reason of a `task.started` of schema 1 is read so: later ones have the run as a field.
+        Only the reason of a `task.started` of schema 1 is parsed so: later schemas have the run as a field.
         """
         found = re.fullmatch(_WORDS, words or "")
         if found is None or int(found["process"]) > _PROCESS_MAX:

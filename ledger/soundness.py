@@ -1,7 +1,7 @@
-"""Which events no command can make: the rules of values and of transitions, asked of events that are read (DESIGN 4).
+"""Finds events that no command can make: checks the events that are read against the rules for commands (DESIGN 4).
 
-The rules themselves are those that commands keep: `values` and `transitions`. What an event breaks is said in words, its
-flaw. That parents close no circle is seen by those who have all tasks (`projections.checking.audit`).
+The rules are those of `values` and `transitions`. A flaw says in words which rule an event breaks. A circle of parents
+shows only to a reader that has all tasks (`projections.checking.audit`).
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ _AGENTS: Final = frozenset({"agent", "assigned_to"})
 _ADOPTED_TIMES: Final = ("created_at", "updated_at", "started_at", "completed_at")
 
 TEXT_CHARS_SURE: Final = TEXT_BYTES_MAX // 4
-"""A text of up to this many characters is short enough, whatever they are."""
+"""A text of up to this many characters is short enough, whichever characters they are."""
 
 names: Final[dict[str, str]] = {}
-"""Actors and agents that were looked at and are sound, each the same object for all who ask: few agents have all the tasks."""
+"""Names of actors and agents that were checked and are sound. Few agents have all the tasks, so they share one object each."""
 tag_sets: Final[dict[tuple[str, ...], tuple[str, ...]]] = {}
-"""The same for tags: many tasks have the same ones."""
+"""The same for tags: many tasks have the same tags."""
 
 
 def flaw_of(task: Task | None, recorded: RecordedEvent) -> str | None:
-    """What is wrong with an event of a task that is as it was right before it (None: not there); None where a command can make it."""
-    # A task that is there has a sound id.
+    """What is wrong with an event, given the task right before it (None: it does not exist); None if a command can make it."""
+    # The id of a task that exists was checked before.
     flaw = flaw_in(recorded) if task is None else _flaw_of_values(recorded)
     if flaw is not None:
         return flaw
@@ -53,7 +53,7 @@ def flaw_of(task: Task | None, recorded: RecordedEvent) -> str | None:
 
 
 def flaw_in(recorded: RecordedEvent) -> str | None:
-    """What is wrong with an event by itself, whatever task it meets; None where its values are as commands make them."""
+    """What is wrong with an event by itself, whatever the task; None if its values are as commands make them."""
     if type(recorded.data) is not Unfit and not is_task_id(recorded.task):
         return "the task's id is no UUID"
     return _flaw_of_values(recorded)
@@ -80,7 +80,7 @@ def _flaw_of_envelope(recorded: RecordedEvent) -> str | None:
     return None
 
 
-def _flaw_of_data(task: str, data: Event) -> str | None:
+def _flaw_of_data(task_id: str, data: Event) -> str | None:
     for field in data.__struct_fields__:
         value = getattr(data, field)
         if value is None or (field in _AGENTS and value in names) or (field == "tags" and value in tag_sets):
@@ -95,7 +95,7 @@ def _flaw_of_data(task: str, data: Event) -> str | None:
     if isinstance(data, TaskCreated | TaskMoved | TaskAdopted) and data.parent_id is not None:
         if not is_task_id(data.parent_id):
             return "the parent's id is no UUID"
-        if data.parent_id == task:
+        if data.parent_id == task_id:
             return "it puts the task below itself"
     if isinstance(data, TaskTagged) and set(data.added) & set(data.removed):
         return "a tag is both added and removed"
@@ -114,7 +114,7 @@ def _flaw_of_times(data: TaskAdopted) -> str | None:
 
 
 def _keep(kept: dict[Value, Value], value: Value) -> None:
-    """Remember a value that is sound; a bounded number of them."""
+    """Remember a sound value. Only a bounded number is kept."""
     if len(kept) >= _KEPT_MAX:
         kept.clear()
     kept[value] = value

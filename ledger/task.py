@@ -1,6 +1,6 @@
-"""A task and its fields, and how its events make it: evolve is one step, fold is all of them. Pure.
+"""A task, its fields, and how its events make it: `evolve` is one step, `fold` is all of them. Pure.
 
-A fold owns the task it evolves, so `evolve` changes it in place and hands it back.
+A fold owns the task that it evolves, so `evolve` changes it in place and returns it.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from ledger.state import State
 from ledger.times import from_ms, parse_rfc3339
 from ledger.transitions import STATES
 
-# Reading a member off its class costs a fold as much as setting three fields.
+# For a fold, reading a member off its class is as slow as setting three fields.
 _PENDING: Final = State.PENDING
 _ASSIGNED: Final = State.ASSIGNED
 _RUNNING: Final = State.RUNNING
@@ -78,12 +78,12 @@ class Task(Struct, kw_only=True, gc=False):
 
     @property
     def position(self) -> Position:
-        """Where its last event stands."""
+        """The position of its last event."""
         return Position(self.at)
 
     @property
     def holder(self) -> str | None:
-        """Who has the task: nobody has a pending one, also where a record that was adopted named somebody."""
+        """Who has the task. A pending task has no holder, even if the record that was adopted named an agent."""
         return None if self.state is _PENDING else self.assigned_to
 
     @property
@@ -168,10 +168,10 @@ FIELDS: Final = (*_BY_HAND, *(_newer(attribute) for attribute in Task.__struct_f
 
 
 def evolve(task: Task | None, recorded: RecordedEvent) -> Task | None:  # noqa: C901, PLR0911 - a call less is a tenth of a replay
-    """The task after one more event; None once it is removed, and where a flawed event was to make it.
+    """The task after one more event; None if the event removes it, or if a flawed event should have created it.
 
-    An event that no command can make marks the task as damaged, and it stays as it was. SequenceGapError where the event's
-    version is not the next one; MisplacedEventError where it needs a task and there is none.
+    An event that no command can make marks the task as damaged and changes nothing else. SequenceGapError if the event's
+    version is not the next one; MisplacedEventError if it needs a task and there is none.
     """
     if task is None:
         return _created(recorded)
@@ -182,8 +182,8 @@ def evolve(task: Task | None, recorded: RecordedEvent) -> Task | None:  # noqa: 
     task.at = at
     if task.damaged_at is not None:
         return task
-    # The facts of most events stand here, and are looked at closely only where a glance does not tell that they are sound:
-    # a table for all of them makes a replay a tenth longer.
+    # The most frequent facts are handled here. A few cheap checks show that nearly all of them are sound; only the rest take
+    # the full check. One table for all facts makes a replay a tenth slower.
     is_plain = recorded.reason is None and recorded.actor in names
     if type(data) is TaskAssigned:
         agent = names.get(data.agent)
@@ -221,7 +221,7 @@ def evolve(task: Task | None, recorded: RecordedEvent) -> Task | None:  # noqa: 
 
 
 def evolve_known(task: Task | None, recorded: RecordedEvent) -> Task | None:
-    """As `evolve`, where None is known to say that there is no task: an event that needs one changes nothing then."""
+    """As `evolve`, for a caller that knows that the task does not exist if it is None: an event that needs one changes nothing."""
     try:
         return evolve(task, recorded)
     except MisplacedEventError:
@@ -229,7 +229,7 @@ def evolve_known(task: Task | None, recorded: RecordedEvent) -> Task | None:
 
 
 def _is_damage(task: Task, recorded: RecordedEvent) -> bool:
-    """Whether no command can make the event of this task, looked at closely; the task is marked then."""
+    """Whether no command can make this event of the task, after the full check. If so, mark the task as damaged."""
     if flaw_of(task, recorded) is None:
         return False
     task.damaged_at = recorded.at
@@ -237,9 +237,9 @@ def _is_damage(task: Task, recorded: RecordedEvent) -> bool:
 
 
 def fold(events: Iterable[RecordedEvent], task: Task | None = None, *, after_version: int | None = None) -> Task | None:
-    """The task after all `events`, which are its own, oldest first. SequenceGapError, MisplacedEventError.
+    """The task after all of its `events`, oldest first. SequenceGapError, MisplacedEventError.
 
-    `after_version` is the version they follow, where `task` does not say it: that of a removed task, else 0.
+    `after_version` is the version that they follow. Give it for a task that was removed; by default it is that of `task`.
     """
     if after_version is None:
         after_version = 0 if task is None else task.version
@@ -249,7 +249,7 @@ def fold(events: Iterable[RecordedEvent], task: Task | None = None, *, after_ver
 
 
 def in_order(events: Iterable[RecordedEvent], *, after_version: int = 0) -> Iterator[RecordedEvent]:
-    """The events of one task as they come; SequenceGapError where a version is missing, also across a removal."""
+    """The events of one task as they come; SequenceGapError if a version is missing, also across a removal."""
     for expected, recorded in enumerate(events, after_version + 1):
         if recorded.version != expected:
             raise SequenceGapError(
@@ -265,7 +265,7 @@ def _created(recorded: RecordedEvent) -> Task | None:
             return _adopted(recorded, data)
         raise MisplacedEventError(recorded.position, recorded.type, recorded.task, problem="does not exist there")
     description, tags = data.description, tag_sets.get(data.tags)
-    # At a glance first, as in `evolve`.
+    # Cheap checks first, as in `evolve`.
     is_plain = (
         tags is not None
         and recorded.actor in names
@@ -297,7 +297,7 @@ def _created(recorded: RecordedEvent) -> Task | None:
 
 
 def _adopted(recorded: RecordedEvent, data: TaskAdopted) -> Task | None:
-    """The task as its old record says, its times too; a record may say what no command leads to."""
+    """The task and its times as in its old record, which may hold a state that no command leads to."""
     if flaw_in(recorded) is not None:
         return None
     return Task(
@@ -367,4 +367,4 @@ _EFFECTS: Final[dict[type[Event], Callable[[Task, Any, int], None]]] = {
     TaskMoved: _move,
     TaskNoted: _note,
 }
-"""What each other fact does to an existing task; the time is the position's, in milliseconds."""
+"""What each other fact does to an existing task. The last argument is the position's time in milliseconds."""

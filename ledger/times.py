@@ -1,4 +1,4 @@
-"""Times as the formats hold them: UTC, RFC 3339, milliseconds, `Z`. Pure; nobody here asks a clock."""
+"""Times as the formats hold them: UTC, RFC 3339, milliseconds, `Z`. Pure; nothing here reads a clock."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _DAY_MS = 24 * 60 * 60 * 1_000
 
 
 def from_ms(ms: int) -> datetime:
-    """The aware UTC time of `ms` milliseconds since 1970; what lies outside the calendar shows as its first or last time."""
+    """The aware UTC time of `ms` milliseconds since 1970; a time outside the calendar shows as its first or last one."""
     return _EPOCH + timedelta(milliseconds=_in_calendar(ms))
 
 
@@ -25,10 +25,10 @@ def to_ms(time: datetime) -> int:
     return (time - _EPOCH) // _MILLISECOND
 
 
-# What happens together has one time, and events come in the order of their times.
+# Neighbouring events often have the same time.
 @lru_cache(maxsize=4_096)
 def format_ms(ms: int) -> str:
-    """`2026-11-23T17:33:02.123Z`; what lies outside the calendar shows as its first or last time."""
+    """`2026-11-23T17:33:02.123Z`; a time outside the calendar shows as its first or last one."""
     day, ms_of_day = divmod(_in_calendar(ms), _DAY_MS)
     minute, ms_of_minute = divmod(ms_of_day, 60_000)
     seconds, milliseconds = divmod(ms_of_minute, 1_000)
@@ -51,7 +51,7 @@ def _format_minute(minute: int) -> str:
 
 @lru_cache(maxsize=4_096)
 def parse_rfc3339(text: str) -> int:
-    """Milliseconds since 1970 of an RFC 3339 time; ValueError where it is not one or has no zone."""
+    """Milliseconds since 1970 of an RFC 3339 time; ValueError if it is not one or has no zone."""
     time = datetime.fromisoformat(text)
     if time.tzinfo is None:
         raise ValueError(f"no time zone in {text!r}")

@@ -1,6 +1,6 @@
-"""In which states a task takes which fact: Tinytown's machine as one table (DESIGN 4).
+"""Which facts a task takes in which states: Tinytown's state machine as one table (DESIGN 4).
 
-`decide` makes no other transition, and `evolve` takes no other one from an event that is read, so the two cannot drift.
+`decide` makes only these transitions, and `evolve` accepts only these from events that are read, so the two cannot drift.
 """
 
 from __future__ import annotations
@@ -51,4 +51,4 @@ STATES: Final[Mapping[type[Event], frozenset[State]]] = {
 """The states of an existing task in which a command may lead to each fact."""
 
 CREATIONS: Final = frozenset({TaskCreated, TaskAdopted})
-"""The facts that make a task; no other comes first."""
+"""The facts that create a task; a task's first event is one of them."""

@@ -1,4 +1,4 @@
-"""Old event payloads, lifted step by step to the newest schema before they are decoded.
+"""Lifts old event payloads step by step to the newest schema before they are decoded.
 
 An upcaster is a pure function from the `data` of schema n to the `data` of schema n+1, named for its step
 (`upcast_created_v1_v2`) and registered here under `(type, n)`.
@@ -16,12 +16,12 @@ Upcaster = Callable[[Data], Data]
 
 
 def upcast_created_v1_v2(data: Data) -> Data:
-    """Schema 2 says where a task came from; schema 1 did not, and nobody knows any more."""
+    """Schema 2 says where a task came from; schema 1 did not, so it stays unknown."""
     return data | {"source": None}
 
 
 def upcast_started_v1_v2(_data: Data) -> Data:
-    """Schema 2 has the run; schema 1 has it in the words of the reason, which `recorded_event` reads as it decodes."""
+    """Schema 2 has a field for the run. In schema 1 it is in the reason, which `recorded_event` parses while it decodes."""
     return {"run": None}
 
 
@@ -40,7 +40,7 @@ def upcast(
     position: str,
     upcasters: Mapping[tuple[str, int], Upcaster] = UPCASTERS,
 ) -> Data:
-    """`data` in schema `newest`; UpcasterMissingError where a step is not known."""
+    """`data` in schema `newest`; UpcasterMissingError if a step is missing."""
     for step in range(schema, newest):
         upcaster = upcasters.get((event_type, step))
         if upcaster is None:

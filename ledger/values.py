@@ -1,4 +1,4 @@
-"""What texts, names and tags may be (DESIGN 4, "Text"). Pure: a value comes back trimmed, or InvalidValueError says why."""
+"""The rules for texts, names and tags (DESIGN 4, "Text"). Pure: returns the trimmed value, or raises InvalidValueError."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ TEXT_BYTES_MAX: Final = 64 * 1024
 NAME_CHARS_MAX: Final = 128
 TAG_CHARS_MAX: Final = 64
 
-# Unprintable characters can hide text or turn its direction. These two are unprintable,
-# but Persian and Hindi words and joined emoji are spelled with them.
+# Unprintable characters can hide text or turn its direction. These two are allowed, because Persian and Hindi words and
+# joined emoji need them.
 _JOINERS: Final = "\u200c\u200d"
 
 
@@ -50,12 +50,12 @@ def check_tag(tag: str) -> str:
 
 
 def check_tags(tags: Iterable[str]) -> tuple[str, ...]:
-    """Tags, checked, each once, sorted: so the same tags are the same bytes."""
+    """The tags, checked, sorted and without duplicates, so that the same tags are the same bytes."""
     return tuple(sorted({check_tag(tag) for tag in tags}))
 
 
 def check_run(run: RunMark) -> RunMark:
-    """A run as a runner makes it; no other one can be stored."""
+    """A run as a runner makes it; no other run can be stored."""
     if RunMark.parse(str(run)) != run:
         raise InvalidValueError("run", "is not as a runner makes it", "Take one from `new_mark()`.")
     return run
@@ -76,11 +76,11 @@ _RULES: Final[Mapping[str, Callable[[Any], object]]] = {
     "added": check_tags,
     "removed": check_tags,
 }
-"""The rule for each field that commands and wishes have, by the field's name."""
+"""Field of a command or a desired task -> its rule."""
 
 
 def value_flaw(field: str, value: object) -> str | None:
-    """What is wrong, in words, with the value of a field as it is stored: a value that no command keeps so."""
+    """What is wrong, in words, with a stored value of a field; None if a command would store it so."""
     rule = _RULES.get(field)
     if rule is None or value is None:
         return None
@@ -96,7 +96,7 @@ def value_flaw(field: str, value: object) -> str | None:
 
 
 class Checked(Struct, frozen=True, kw_only=True):
-    """A Struct whose texts, names and tags are checked and trimmed as it is made; absent values (None) stay absent."""
+    """A Struct that checks and trims its texts, names and tags when it is made; None stays None."""
 
     def __post_init__(self) -> None:
         for name in self.__struct_fields__:
@@ -113,7 +113,7 @@ def _check_printable(value: str, what: str, chars_max: int) -> str:
     if len(value) > chars_max:
         raise InvalidValueError(what, f"has {len(value)} characters", f"Use 1 to {chars_max} printable characters.")
     if value.isprintable():
-        # Nearly every name, in one step: the first character is no blank, because blanks were stripped.
+        # This holds for nearly every name. It shows something, because blanks at its ends were stripped.
         return value
     if not any(char.isprintable() and not char.isspace() for char in value):
         raise InvalidValueError(what, "shows nothing", f"Use 1 to {chars_max} printable characters.")

@@ -11,13 +11,14 @@ if TYPE_CHECKING:
     from projections.board import Board
     from projections.checking.audit import Finding, FindingKind
     from projections.checking.comparison import Difference, printable
-    from projections.checking.parting import parted_after
+    from projections.checking.divergence import diverged_after
     from projections.checking.verify import Verification, describe, different_fields, verify
     from projections.damage import damage_of, find_flaws
     from projections.errors import (
-        WRONG_KEY_TYPE_ADVICE,
         CheckpointAheadError,
         CheckpointMismatchError,
+        CheckpointSetBackError,
+        LegacyFullError,
         LossNotAcceptedError,
         NewerProjectionError,
         OutdatedProjectionError,
@@ -51,11 +52,11 @@ __all__ = [
     "NOTHING",
     "PREFIX_IDS_MAX",
     "VIEWS",
-    "WRONG_KEY_TYPE_ADVICE",
     "BatchOutcome",
     "Board",
     "CheckpointAheadError",
     "CheckpointMismatchError",
+    "CheckpointSetBackError",
     "Counted",
     "DayStats",
     "Difference",
@@ -63,6 +64,7 @@ __all__ = [
     "Finding",
     "FindingKind",
     "Lease",
+    "LegacyFullError",
     "LiveBoard",
     "Loader",
     "LossNotAcceptedError",
@@ -89,6 +91,7 @@ __all__ = [
     "damage_of",
     "describe",
     "different_fields",
+    "diverged_after",
     "encode_snapshot",
     "find_flaws",
     "fold_stats",
@@ -97,7 +100,6 @@ __all__ = [
     "is_snapshot",
     "new_holder",
     "no_garbage_collection",
-    "parted_after",
     "printable",
     "read_stats",
     "replay",
@@ -111,11 +113,11 @@ open_front_door(
         "board": "Board",
         "checking.audit": "Finding FindingKind",
         "checking.comparison": "Difference printable",
-        "checking.parting": "parted_after",
+        "checking.divergence": "diverged_after",
         "checking.verify": "Verification describe different_fields verify",
         "damage": "damage_of find_flaws",
-        "errors": "WRONG_KEY_TYPE_ADVICE CheckpointAheadError CheckpointMismatchError LossNotAcceptedError "
-        "NewerProjectionError OutdatedProjectionError ProjectionError RebuildAtWorkError "
+        "errors": "CheckpointAheadError CheckpointMismatchError CheckpointSetBackError LegacyFullError "
+        "LossNotAcceptedError NewerProjectionError OutdatedProjectionError ProjectionError RebuildAtWorkError "
         "RebuildUnfinishedError SnapshotDamagedError UnknownProjectionError ViewsIncompleteError",
         "filter": "EVERY_TASK Page TaskFilter",
         "lease": "LEASE_MS Lease new_holder",

@@ -1,4 +1,4 @@
-"""Board: tasks in memory, folded from events in their order. It is what a replay folds to, and what any moment is read from."""
+"""Board: tasks in memory, folded from events in their order. A replay folds to a board; the past is read from one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from projections.filter import EVERY_TASK, Page, TaskFilter
 from projections.views.by_alias import is_computed
 
 Observe = Callable[[Task | None, RecordedEvent], None]
-"""Called before each event is folded, with the task as it is right before it."""
+"""Called before each event is folded, with the task right before that event."""
 
 
 _by_age: Final = attrgetter("created_number", "id")
@@ -24,11 +24,11 @@ class Board:
     def __init__(self) -> None:
         self.tasks: dict[str, Task] = {}
         self.removed: dict[str, tuple[int, Position]] = {}
-        """Version and position of the last event of each task that is gone, or that no event could make."""
+        """Version and position of the last event of each task that was removed, or whose creation is flawed."""
         self.position: Position = BEGINNING
 
     def fold(self, events: Iterable[RecordedEvent], *, observe: Observe | None = None) -> None:
-        """Take in more events, which follow `position`. SequenceGapError where a task's version is missing."""
+        """Fold more events, which follow `position`. SequenceGapError if a version of a task is missing."""
         tasks, removed = self.tasks, self.removed
         recorded = None
         for recorded in events:
@@ -44,27 +44,27 @@ class Board:
                 self._check_first(recorded)
             created = evolve_known(None, recorded)
             if created is None:
-                # No command can make it: there is no task, and its versions go on.
+                # No command can make this creation: there is no task, but its versions go on.
                 removed[recorded.task] = (recorded.version, recorded.position)
             else:
                 tasks[created.id] = created
         if recorded is not None:
             self.position = recorded.position
 
-    def get(self, task: str) -> Task | None:
-        return self.tasks.get(task)
+    def get(self, task_id: str) -> Task | None:
+        return self.tasks.get(task_id)
 
     def find(self, prefix: str, *, limit: int) -> list[str]:
         """Up to `limit` ids that begin with `prefix`, in order."""
-        return sorted(task for task in self.tasks if task.startswith(prefix))[:limit]
+        return sorted(task_id for task_id in self.tasks if task_id.startswith(prefix))[:limit]
 
     def find_alias(self, alias: str) -> Task | None:
-        """The adopted task with this alias; the others' ids are computed."""
+        """The adopted task with this alias; the ids of other tasks are computed from their alias."""
         found = (task for task in self.tasks.values() if task.alias == alias and not is_computed(task.id))
         return next(found, None)
 
     def page(self, wanted: TaskFilter = EVERY_TASK, *, offset: int = 0, limit: int | None = None) -> Page:
-        """The tasks that match, oldest first unless newest are wanted first, from `offset`, at most `limit`."""
+        """At most `limit` of the tasks that match, from `offset` on, in the order that `wanted` asks for."""
         found = sorted(
             (task for task in self.tasks.values() if wanted.matches(task)),
             key=_by_age,
@@ -73,22 +73,22 @@ class Board:
         return Page(tuple(found[offset : None if limit is None else offset + limit]), len(found))
 
     def backlog(self, *, offset: int = 0, limit: int | None = None) -> Page:
-        """The tasks that nobody has, oldest first."""
+        """The pending tasks that no agent has, oldest first."""
         return self.page(TaskFilter(state=State.PENDING), offset=offset, limit=limit)
 
     def count_states(self) -> dict[State, int]:
-        """How many tasks are in each state; all states are there."""
+        """How many tasks are in each state; every state is in it."""
         counts = Counter(task.state for task in self.tasks.values())
         return {state: counts[state] for state in State}
 
     def count_agents(self) -> dict[str, dict[State, int]]:
-        """Agent -> how many tasks it has or had in each state; agents sorted, absent states are 0."""
+        """Agent -> how many tasks it has or had in each state; agents are sorted, and each has every state."""
         counts = Counter((task.assigned_to, task.state) for task in self.tasks.values() if task.assigned_to is not None)
         agents = sorted({agent for agent, _ in counts})
         return {agent: {state: counts[agent, state] for state in State} for agent in agents}
 
     def _check_first(self, recorded: RecordedEvent) -> None:
-        """That a task which is not there begins at version 1, or where its removed life ended."""
+        """SequenceGapError unless a task that does not exist begins at version 1, or goes on from its removed version."""
         version, _ = self.removed.pop(recorded.task, (0, BEGINNING))
         if recorded.version != version + 1:
             raise SequenceGapError(

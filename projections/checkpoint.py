@@ -1,4 +1,4 @@
-"""Checkpoints: how far each projection has come, by which schema version, and in which generation."""
+"""Checkpoints: how far each projection has come, in which schema version and generation."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ FIELDS: Final = ("position", "schema_version", "generation", "rebuild", "accepte
 
 
 class Checkpoint(Struct, frozen=True, kw_only=True):
-    """Where a projection stands. `generation` is raised by a rebuild that keeps other projectors out.
+    """How far a projection has come. A rebuild that keeps other projectors out raises `generation`.
 
-    `rebuild` is set while a rebuild is at work: `online` where others may project meanwhile, `fenced` where they may not.
+    `rebuild` is set during a rebuild: `online` if others may project meanwhile, `fenced` if they may not.
     """
 
     position: Position
@@ -37,14 +37,14 @@ class Checkpoint(Struct, frozen=True, kw_only=True):
     generation: int = 0
     rebuild: str | None = None
     accepted_loss: str | None = None
-    """Where a rebuild that was told to accept losses ended: the position that the last append gave."""
+    """The position of the last append when a rebuild was told to accept losses."""
     lost_events: int = 0
     """How many events that rebuild was told to accept as lost."""
     views: str | None = None
-    """The names of all views that are projected, in the snapshots' checkpoint: an older program may not know them all."""
+    """The names of all projected views, in the snapshots' checkpoint only. An older program may not know them all."""
 
     def accepts(self, lost_events: int) -> bool:
-        """Whether the rebuild that is at work was told to build what is left of a ledger that has lost so many events."""
+        """Whether the running rebuild was told to accept the loss of this many events."""
         return self.rebuild == REBUILD_FENCED and self.accepted_loss is not None and lost_events <= self.lost_events
 
 
@@ -61,9 +61,9 @@ class Checkpoints:
         """As `Checkpoint.views`, for this program."""
 
     def read(self) -> list[Checkpoint | None]:
-        """As they are stored, None for one that was never written or that is none. Source: HMGET."""
+        """The stored checkpoints; None for one that was never written or cannot be read. Source: HMGET."""
         with redis_errors(self._where):
-            # One transaction: a commit between two replies would look like projections out of step.
+            # One transaction: with a commit between two replies, the checkpoints would seem to differ.
             pipeline = self._client.pipeline(transaction=True)
             for key in self.keys:
                 pipeline.hmget(key, list(FIELDS))
@@ -74,13 +74,13 @@ class Checkpoints:
     def read_sound(self, *, is_fenced_too: bool = False) -> list[Checkpoint]:
         """As `read`, all at one position and of this program's schema versions.
 
-        NewerProjectionError, OutdatedProjectionError, CheckpointMismatchError; RebuildUnfinishedError where a rebuild
+        NewerProjectionError, OutdatedProjectionError, CheckpointMismatchError; RebuildUnfinishedError if a rebuild
         keeps others out.
         """
         return self.sound(self.read(), is_fenced_too=is_fenced_too)
 
     def sound(self, stored: Sequence[Checkpoint | None], *, is_fenced_too: bool = False) -> list[Checkpoint]:
-        """`stored`, as `read` gives it, where it is as for `read_sound`; the same errors. Pure."""
+        """Check `stored`, as `read` returns it, for `read_sound`; the same errors. Pure."""
         first = stored[0]
         if first is None and not any(stored):
             return [Checkpoint(position=BEGINNING, schema_version=schema) for _, schema in self.projections]
@@ -101,27 +101,27 @@ class Checkpoints:
         return sound
 
     def check_views(self, checkpoint: Checkpoint | None) -> None:
-        """That the snapshots' checkpoint names no view of a newer program. NewerProjectionError."""
+        """NewerProjectionError if the snapshots' checkpoint names a view that this program does not know."""
         for name in self.unknown_views(checkpoint)[:1]:
             raise NewerProjectionError(name, schema=1, schema_known=0)
 
     def unknown_views(self, checkpoint: Checkpoint | None) -> list[str]:
-        """The views that are projected and that this program does not know."""
+        """The projected views that this program does not know."""
         known = {name for name, _ in self.projections}
         return [] if checkpoint is None else [name for name in (checkpoint.views or "").split() if name not in known]
 
     def position(self) -> Position:
-        """Where the snapshots stand; BEGINNING where they were never written. Source: HGET."""
+        """The position of the snapshots; BEGINNING if they were never written. Source: HGET."""
         try:
             with redis_errors(self._where, key=self.keys[0]):
                 position = cast("bytes | None", self._client.hget(self.keys[0], "position"))
             return BEGINNING if position is None else Position.parse(position.decode())
         except (LedgerDamagedError, ValueError):
-            # Something else wrote it: that is as good as none.
+            # Something else wrote it, so it counts as missing.
             return BEGINNING
 
     def mark_rebuild(self, mark: str | None) -> None:
-        """Write down that a rebuild is at work, or (None) that it is over. Source: HSET, HDEL."""
+        """Record that a rebuild is running, or (None) that it is over. Source: HSET, HDEL."""
         with redis_errors(self._where):
             if mark is None:
                 self._client.hdel(self.keys[0], "rebuild")
@@ -131,10 +131,10 @@ class Checkpoints:
     def fence(
         self, seen: Sequence[Checkpoint | None], position: Position, *, accepted_events: int | None = None
     ) -> bool:
-        """Set every checkpoint to `position` in a new generation and mark the rebuild; False where they are not as `seen`.
+        """Set every checkpoint to `position` in a new generation and mark the rebuild; False if they are not as `seen`.
 
-        `accepted_events` is how many events it was told to accept as lost; None where nobody asked for that.
-        From then on no other projector commits until the mark is gone. Source: WATCH, MULTI, HSET, EXEC.
+        `accepted_events` is how many lost events the rebuild was told to accept; None if it was not told to accept any.
+        After that no other projector commits until the mark is gone. Source: WATCH, MULTI, HSET, EXEC.
         """
         generation = 1 + max((checkpoint.generation for checkpoint in seen if checkpoint is not None), default=0)
         with (
@@ -147,7 +147,7 @@ class Checkpoints:
                 return False
             pipeline.multi()
             for key, (_, schema_version) in zip(self.keys, self.projections, strict=True):
-                # Whatever is there, also of another type.
+                # Whatever is there, even a key of another type.
                 pipeline.delete(key)
                 fields = {"position": position, "schema_version": schema_version, "generation": generation}
                 pipeline.hset(key, mapping=fields)
@@ -160,7 +160,7 @@ class Checkpoints:
 
 
 def parse_checkpoint(fields: Sequence[bytes | None]) -> Checkpoint | None:
-    """The checkpoint with the values of `FIELDS`, None for one that is not there; None where these make no checkpoint. Pure."""
+    """The checkpoint with these values of `FIELDS` (None: missing); None if they make no checkpoint. Pure."""
     position, schema_version, generation, rebuild, accepted_loss, lost_events, views = fields
     if position is None or schema_version is None:
         return None
@@ -175,12 +175,12 @@ def parse_checkpoint(fields: Sequence[bytes | None]) -> Checkpoint | None:
             views=None if views is None else views.decode(),
         )
     except ValueError:
-        # Something else wrote it: that is as good as none.
+        # Something else wrote it, so it counts as missing.
         return None
 
 
 def _parse_generation(text: bytes) -> int:
-    """ValueError where it is not as a projector writes it: no commit would ever find the generation that it read."""
+    """The generation; ValueError if its text is not as a projector writes it, because then no commit would ever match it."""
     generation = int(text)
     if b"%d" % generation != text:
         raise ValueError(f"not a generation: {text!r}")

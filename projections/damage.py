@@ -1,4 +1,4 @@
-"""Damage: which event of a task no command can make, and what is wrong with it. For people, and for who is refused."""
+"""Damage: finds the event of a task that no command can make, and says what is wrong with it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ledger import EventStore, Position, RecordedEvent, Task, TaskDamagedError, 
 
 
 def damage_of(store: EventStore, task: Task) -> TaskDamagedError | None:
-    """What is wrong with a task, the event looked up; None where nothing is. Source: XRANGE."""
+    """What is wrong with a task, with its event looked up; None if nothing is. Source: XRANGE."""
     if task.damaged_at is None:
         return None
     recorded = store.event_at(Position(task.damaged_at))
@@ -17,7 +17,7 @@ def damage_of(store: EventStore, task: Task) -> TaskDamagedError | None:
 
 
 def damage_of_absent(events: Sequence[RecordedEvent]) -> TaskDamagedError | None:
-    """Why a task with these events, oldest first, is not there: the first that no command can make; None where it was removed."""
+    """The first of these events (oldest first) that no command can make, if the task does not exist because of it; else None."""
     task: Task | None = None
     damage: TaskDamagedError | None = None
     for recorded in events:
@@ -31,7 +31,7 @@ def damage_of_absent(events: Sequence[RecordedEvent]) -> TaskDamagedError | None
 def find_flaws(
     events: Iterable[RecordedEvent], look: Callable[[Sequence[str]], Sequence[Task | None]]
 ) -> dict[str, str]:
-    """Position -> what is wrong, of those events that no command can make; `look` shows the tasks with these ids as of now."""
+    """Position -> what is wrong, for the events that no command can make. `look` returns the current tasks with some ids."""
     events = list(events)
     flaws = {recorded.at: flaw for recorded in events if (flaw := flaw_in(recorded)) is not None}
     others = [recorded for recorded in events if recorded.at not in flaws]

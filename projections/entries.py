@@ -1,4 +1,4 @@
-"""ViewEntries: what all views together hold of tasks, by key; and the changes that lead from one task to the next. Pure."""
+"""ViewEntries: what all views hold about tasks, by key, and how that changes from one batch to the next. Pure."""
 
 from __future__ import annotations
 
@@ -12,42 +12,43 @@ from msgspec import Struct
 from ledger import Event, Keys, RecordedEvent, Task, evolve, evolve_known, flaw_of
 from projections.changes import Changes
 from projections.snapshots import encode_snapshot
-from projections.views.view import Counted, Entry, Member, Ranked, View
+from projections.views.view import Counted, Member, Ranked, View, ViewEntry
 
-Counts = defaultdict[str, Counter[str]]
+CountsByKey = defaultdict[str, Counter[str]]
 """Key -> field -> count."""
 
 
-KeyedEntry = tuple[str, Entry]
-"""A view's key and what it holds of a task."""
+KeyedEntry = tuple[str, ViewEntry]
+"""A view's key, and what it holds about a task."""
 
 Tally = Callable[[Task | None, RecordedEvent], Sequence[Counted]]
 
-Traits = tuple[Any, ...]
-"""The values of a task's `_TRAITS`."""
+SharedFields = tuple[Any, ...]
+"""The values of a task's `_SHARED_FIELDS`."""
 
 _PARTS_KEPT_MAX: Final = 1_000
-_TRAITS: Final = frozenset({"state", "assigned_to", "tags", "parent_id"})
-"""The fields whose values many tasks share. A view that looks at no others holds the same of all tasks that are alike."""
-_traits_of: Final[Callable[[Task], Traits]] = attrgetter(*sorted(_TRAITS))
+_SHARED_FIELDS: Final = frozenset({"state", "assigned_to", "tags", "parent_id"})
+"""The fields whose values many tasks share. A view that uses only these fields
+holds the same entries for all tasks with equal values."""
+_shared_fields_of: Final[Callable[[Task], SharedFields]] = attrgetter(*sorted(_SHARED_FIELDS))
 
 
 class Contents(Struct):
-    """What the keys of all views hold of some tasks: members of sets, scores in sorted sets, counts in hashes."""
+    """What the keys of all views hold about some tasks: members of sets, scores in sorted sets, counts in hashes."""
 
     members: defaultdict[str, list[str]]
     scores: defaultdict[str, dict[str, int]]
-    counts: Counts
+    counts: CountsByKey
 
-    def add(self, key: str, entry: Entry, tasks: Sequence[str]) -> None:
-        """The key holds `entry` of each of `tasks`."""
+    def add(self, key: str, entry: ViewEntry, task_ids: Sequence[str]) -> None:
+        """The key holds `entry` for each of `task_ids`."""
         if type(entry) is Member:
-            self.members[key] += tasks
+            self.members[key] += task_ids
         elif type(entry) is Ranked:
             assert entry.score is not None, "the task was folded"
-            self.scores[key].update(dict.fromkeys(tasks, entry.score))
+            self.scores[key].update(dict.fromkeys(task_ids, entry.score))
         elif type(entry) is Counted:
-            self.counts[key][entry.field] += len(tasks)
+            self.counts[key][entry.field] += len(task_ids)
 
 
 class ViewEntries:
@@ -57,43 +58,43 @@ class ViewEntries:
         self._keys = keys
         part_keys = {view.name: _PartKeys(keys.view(view.name)) for view in views}
         asked = [(view, (view.entries, part_keys[view.name])) for view in views]
-        self._of_traits = [each for view, each in asked if view.fields <= _TRAITS]
-        self._of_each = [each for view, each in asked if not view.fields <= _TRAITS]
+        self._of_shared_fields = [each for view, each in asked if view.fields <= _SHARED_FIELDS]
+        self._of_each = [each for view, each in asked if not view.fields <= _SHARED_FIELDS]
         self.followers: defaultdict[type[Event], list[tuple[Tally, _PartKeys]]] = defaultdict(list)
-        """For each fact that any view counts, who counts it."""
+        """Fact -> the views that count it."""
         for view in views:
             for fact in view.follows_events:
                 self.followers[fact].append((view.tally, part_keys[view.name]))
 
     def of(self, task: Task) -> list[KeyedEntry]:
         """Every entry of a task, with its key."""
-        return _ask(self._of_traits, task) + _ask(self._of_each, task)
+        return _ask(self._of_shared_fields, task) + _ask(self._of_each, task)
 
     def contents(self, tasks: Sequence[Task]) -> Contents:
-        """The entries of many tasks, gathered key by key."""
+        """The entries of many tasks, collected by key."""
         contents = Contents(defaultdict(list), defaultdict(dict), defaultdict(Counter))
-        alike: defaultdict[Traits, list[Task]] = defaultdict(list)
+        groups: defaultdict[SharedFields, list[Task]] = defaultdict(list)
         for task in tasks:
-            alike[_traits_of(task)].append(task)
-        for group in alike.values():
+            groups[_shared_fields_of(task)].append(task)
+        for group in groups.values():
             ids = [task.id for task in group]
-            for key, entry in _ask(self._of_traits, group[0]):
+            for key, entry in _ask(self._of_shared_fields, group[0]):
                 contents.add(key, entry, ids)
         for task in tasks:
             for key, entry in _ask(self._of_each, task):
                 contents.add(key, entry, (task.id,))
         return contents
 
-    def tally(self, counts: Counts, before: Task | None, recorded: RecordedEvent) -> None:
-        """Add to `counts` what the views that follow events count of one; nothing where it is damage, or comes after some."""
+    def tally(self, counts: CountsByKey, before: Task | None, recorded: RecordedEvent) -> None:
+        """Add to `counts` what views that follow events count for this one; nothing if it is damage or its task is damaged."""
         followers = self.followers.get(type(recorded.data))
         if followers is None or (before is not None and before.damaged_at is not None):
             return
         if flaw_of(before, recorded) is None:
             self.tally_sound(counts, before, recorded)
 
-    def tally_sound(self, counts: Counts, before: Task | None, recorded: RecordedEvent) -> None:
-        """As `tally`, of an event that is known to be no damage, and to come after none."""
+    def tally_sound(self, counts: CountsByKey, before: Task | None, recorded: RecordedEvent) -> None:
+        """As `tally`, for an event that is known to be sound, of a task that is not damaged."""
         for tally, part_keys in self.followers.get(type(recorded.data), ()):
             for counted in tally(before, recorded):
                 counts[part_keys[counted.part]][counted.field] += 1
@@ -101,60 +102,61 @@ class ViewEntries:
     def project(
         self, tasks: dict[str, Task | None], events: Iterable[RecordedEvent], *, absent: Collection[str] = ()
     ) -> Changes:
-        """Fold events onto `tasks`, which are as they are right before them; the changes to snapshots and views.
+        """Fold events onto `tasks`, and return the changes to snapshots and views.
 
-        `tasks` holds every task of the events, and afterwards what became of it. Those in `absent` are known not to be
-        there; of others that are None, an event that needs a task is a MisplacedEventError. SequenceGapError.
+        `tasks` has every task of the events, as it is right before them; afterwards it has the tasks after them. The ids in
+        `absent` are known not to exist. For another task that is None, an event that needs it is a MisplacedEventError.
+        SequenceGapError.
         """
         changes = Changes()
-        # What tasks that are alike have in common is asked once: few tasks of a batch are unlike all others.
-        common: dict[Traits | None, list[KeyedEntry]] = {}
+        # Views are asked once for all tasks with the same shared fields: most tasks of a batch share them with others.
+        common: dict[SharedFields | None, list[KeyedEntry]] = {}
         # Before the fold, which changes tasks in place.
-        before = {task: self._look_at(state, common) for task, state in tasks.items()}
+        before = {task_id: self._look_at(state, common) for task_id, state in tasks.items()}
         known = set(absent)
-        made = {task for task, state in tasks.items() if state is not None}
+        made = {task_id for task_id, state in tasks.items() if state is not None}
         for recorded in events:
-            task = recorded.task
-            state = tasks[task]
+            task_id = recorded.task
+            state = tasks[task_id]
             self.tally(changes.counts, state, recorded)
-            after = evolve_known(state, recorded) if task in known else evolve(state, recorded)
-            tasks[task] = after
+            after = evolve_known(state, recorded) if task_id in known else evolve(state, recorded)
+            tasks[task_id] = after
             if after is None:
-                known.add(task)
+                known.add(task_id)
             elif state is None:
-                made.add(task)
-        moved: defaultdict[tuple[Traits | None, Traits | None], list[str]] = defaultdict(list)
-        for task, state in tasks.items():
-            if task not in made:
-                # No event could make it: what lies at its key is not ours.
+                made.add(task_id)
+        moved: defaultdict[tuple[SharedFields | None, SharedFields | None], list[str]] = defaultdict(list)
+        for task_id, state in tasks.items():
+            if task_id not in made:
+                # Its creation is flawed, so what is at its key is not ours.
                 continue
-            changes.put_snapshot(self._keys.task(task), None if state is None else encode_snapshot(state))
-            (old_traits, old), (traits, new) = before[task], self._look_at(state, common)
-            if old_traits != traits:
-                moved[old_traits, traits].append(task)
+            changes.put_snapshot(self._keys.task(task_id), None if state is None else encode_snapshot(state))
+            (old_shared, old), (shared, new) = before[task_id], self._look_at(state, common)
+            if old_shared != shared:
+                moved[old_shared, shared].append(task_id)
             if old != new:
-                _add_difference(changes, [task], old, new)
-        for (old_traits, traits), ids in moved.items():
-            _add_difference(changes, ids, common[old_traits], common[traits])
+                _add_difference(changes, [task_id], old, new)
+        for (old_shared, shared), ids in moved.items():
+            _add_difference(changes, ids, common[old_shared], common[shared])
         return changes
 
     def _look_at(
-        self, task: Task | None, common: dict[Traits | None, list[KeyedEntry]]
-    ) -> tuple[Traits | None, list[KeyedEntry]]:
-        """The traits of a task, whose entries `common` holds afterwards; and the entries that are its own."""
-        traits = None if task is None else _traits_of(task)
-        if traits not in common:
-            common[traits] = [] if task is None else _ask(self._of_traits, task)
-        return traits, [] if task is None else _ask(self._of_each, task)
+        self, task: Task | None, common: dict[SharedFields | None, list[KeyedEntry]]
+    ) -> tuple[SharedFields | None, list[KeyedEntry]]:
+        """The shared fields of a task, and the entries that do not follow from them. Adds the others to `common`."""
+        shared = None if task is None else _shared_fields_of(task)
+        if shared not in common:
+            common[shared] = [] if task is None else _ask(self._of_shared_fields, task)
+        return shared, [] if task is None else _ask(self._of_each, task)
 
 
-def _ask(views: Iterable[tuple[Callable[[Task], Sequence[Entry]], _PartKeys]], task: Task) -> list[KeyedEntry]:
-    """What these views hold of a task."""
+def _ask(views: Iterable[tuple[Callable[[Task], Sequence[ViewEntry]], _PartKeys]], task: Task) -> list[KeyedEntry]:
+    """What these views hold about a task."""
     return [(part_keys[entry.part], entry) for entries_of, part_keys in views for entry in entries_of(task)]
 
 
 class _PartKeys(dict[str | None, str]):
-    """The keys of one view's parts, the first _PARTS_KEPT_MAX of them made once: parents and aliases never end."""
+    """The keys of one view's parts. Only the first _PARTS_KEPT_MAX are kept, because there may be any number of parents."""
 
     def __init__(self, view_key: str) -> None:
         super().__init__({None: view_key})
@@ -166,11 +168,11 @@ class _PartKeys(dict[str | None, str]):
         return key
 
 
-def _add_difference(changes: Changes, tasks: Sequence[str], old: list[KeyedEntry], new: list[KeyedEntry]) -> None:
-    """Lead `tasks`, which are alike, from `old` to `new`. What is taken and added again at another score stays, at the new one."""
+def _add_difference(changes: Changes, task_ids: Sequence[str], old: list[KeyedEntry], new: list[KeyedEntry]) -> None:
+    """Lead `task_ids`, which are alike, from `old` to `new`. What is taken and added again at another score stays, at the new one."""
     for key, entry in old:
         if (key, entry) not in new:
-            changes.take(key, entry, tasks)
+            changes.take(key, entry, task_ids)
     for key, entry in new:
         if (key, entry) not in old:
-            changes.add(key, entry, tasks)
+            changes.add(key, entry, task_ids)

@@ -1,30 +1,33 @@
 """What can go wrong in snapshots and views. The tree continues that of `ledger`.
 
 CommandRejectedError
-  UnknownProjectionError        no view of that name
-  RebuildAtWorkError            another rebuild is at work
+  UnknownProjectionError        there is no view of that name
+  RebuildAtWorkError            another rebuild is running
 LedgerDamagedError
   ProjectionError               what readers see cannot be trusted
-    SnapshotDamagedError        a snapshot that is not what was projected
-    ViewsIncompleteError        views that do not hold every task
-    CheckpointMismatchError     projections that do not stand at one position
-    CheckpointAheadError        a checkpoint after the ledger's last event
-    LossNotAcceptedError        a rebuild over a ledger that has lost events
-    RebuildUnfinishedError      a rebuild keeps other projectors out until it is done
-    NewerProjectionError        a checkpoint of a newer program
-    OutdatedProjectionError     a checkpoint of an older program
+    SnapshotDamagedError        a snapshot is not what was projected
+    ViewsIncompleteError        the views do not hold every task
+    CheckpointMismatchError     the checkpoints differ in their position
+    CheckpointSetBackError      a checkpoint went back during a comparison
+    CheckpointAheadError        a checkpoint is after the ledger's last event
+    LossNotAcceptedError        the ledger has lost events, and the rebuild was not told to accept that
+    RebuildUnfinishedError      a rebuild is unfinished and keeps other projectors out
+    NewerProjectionError        a newer program wrote a checkpoint
+    OutdatedProjectionError     an older program wrote a checkpoint
+StoreUnavailableError
+  LegacyFullError               no more old records of that name can be kept
+
+As in `ledger`, `cli` adds the commands that help.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ledger import UPGRADE_ADVICE, CommandRejectedError, LedgerDamagedError
+from ledger import UPGRADE_ADVICE, CommandRejectedError, LedgerDamagedError, StoreUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-WRONG_KEY_TYPE_ADVICE = "Rename that key, then `tt rebuild`."
 
 
 class UnknownProjectionError(CommandRejectedError):
@@ -36,10 +39,10 @@ class UnknownProjectionError(CommandRejectedError):
 
 
 class RebuildAtWorkError(CommandRejectedError):
-    """Another rebuild of the town is at work; one is enough."""
+    """Another rebuild of the town is running; one is enough."""
 
     def __init__(self) -> None:
-        super().__init__("Another rebuild of this town is at work. Wait for it to end; `tt verify` shows what it left.")
+        super().__init__("Another rebuild of this town is at work. Wait for it to end.")
 
 
 class ProjectionError(LedgerDamagedError):
@@ -53,8 +56,7 @@ class SnapshotDamagedError(ProjectionError):
         self.key = key
         self.problem = problem
         super().__init__(
-            f"The key {key} {problem}. Something other than the projector wrote it. The ledger still has every event:"
-            " `tt verify` shows what differs, `tt rebuild` puts it right."
+            f"The key {key} {problem}. Something other than the projector wrote it. The ledger still has every event."
         )
 
 
@@ -65,12 +67,12 @@ class ViewsIncompleteError(ProjectionError):
         self.problem = problem
         super().__init__(
             f"The views do not hold every task: {problem}. Something other than the projector removed keys, or the server"
-            " evicts them: `tt doctor` tells which. The ledger still has every event; `tt rebuild` puts the views right."
+            " evicts them. The ledger still has every event."
         )
 
 
 class CheckpointMismatchError(ProjectionError):
-    """The projections do not stand at one position."""
+    """The checkpoints of the projections differ in their position."""
 
     def __init__(self, projection: str, position: str, expected: str) -> None:
         self.projection = projection
@@ -78,30 +80,39 @@ class CheckpointMismatchError(ProjectionError):
         self.expected = expected
         super().__init__(
             f"The checkpoint of {projection} is at {position}, and the snapshots' is at {expected}: something other than"
-            " the projector moved it. `tt rebuild` puts it right."
+            " the projector moved it."
+        )
+
+
+class CheckpointSetBackError(ProjectionError):
+    """A checkpoint went back while snapshots and views were compared with the ledger."""
+
+    def __init__(self, position: str, before: str) -> None:
+        self.position = position
+        self.before = before
+        super().__init__(
+            f"The checkpoint went back from {before} to {position} while it was compared: something other than the projector"
+            " moved it."
         )
 
 
 class CheckpointAheadError(ProjectionError):
-    """A checkpoint lies after the ledger's last event."""
+    """A checkpoint is after the ledger's last event."""
 
     def __init__(self, position: str, end: str) -> None:
         self.position = position
         self.end = end
         super().__init__(
             f"The checkpoint is at {position}, and the ledger ends at {end}: events were lost, or the checkpoint was moved."
-            " `tt verify` tells; `tt rebuild` puts a checkpoint right, a backup of the data folder lost events."
         )
 
 
 class LossNotAcceptedError(ProjectionError):
-    """A rebuild over a ledger that has lost events was not asked for."""
+    """The ledger has lost events, and the rebuild was not told to accept that."""
 
     def __init__(self, damage: LedgerDamagedError) -> None:
         self.damage = damage
-        super().__init__(
-            f"{damage} Nothing was rebuilt. `tt verify` lists everything; `tt rebuild --accept-loss` builds what is left."
-        )
+        super().__init__(f"{damage} Nothing was rebuilt.")
 
 
 class RebuildUnfinishedError(ProjectionError):
@@ -109,13 +120,11 @@ class RebuildUnfinishedError(ProjectionError):
 
     def __init__(self, position: str) -> None:
         self.position = position
-        super().__init__(
-            f"A rebuild at {position} is not finished. The next command finishes it; or call `tt rebuild`."
-        )
+        super().__init__(f"A rebuild at {position} is not finished. The next command finishes it.")
 
 
 class NewerProjectionError(ProjectionError):
-    """A checkpoint was written by a newer program."""
+    """A newer program wrote a checkpoint."""
 
     def __init__(self, projection: str, *, schema: int, schema_known: int) -> None:
         self.projection = projection
@@ -127,7 +136,7 @@ class NewerProjectionError(ProjectionError):
 
 
 class OutdatedProjectionError(ProjectionError):
-    """A checkpoint was written by an older program."""
+    """An older program wrote a checkpoint."""
 
     def __init__(self, projection: str, *, schema: int, schema_known: int) -> None:
         self.projection = projection
@@ -135,5 +144,12 @@ class OutdatedProjectionError(ProjectionError):
         self.schema_known = schema_known
         super().__init__(
             f"The projection {projection} has schema {schema}, and this program writes {schema_known}."
-            " Build it anew from the ledger: `tt migrate`."
+            " Build it anew from the ledger."
         )
+
+
+class LegacyFullError(StoreUnavailableError):
+    """The limit of old records set aside under one name is reached; this one stays where it is."""
+
+    def __init__(self, where: str, name: str, place: str, *, records_max: int) -> None:
+        super().__init__(where, f"keeps {records_max:,} records of {name} under {place} already", "Delete them.")

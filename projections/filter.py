@@ -8,9 +8,9 @@ from ledger import State, Task
 
 
 class TaskFilter(Struct, frozen=True, kw_only=True):
-    """All given conditions hold; None is no condition. `parent` is the id of the task right above.
+    """Conditions that must all hold; None is no condition. `parent` is the id of the task right above.
 
-    `has_no_agent` is for the tasks that nobody has. `is_newest_first` is no condition: it turns the order round.
+    `has_no_agent` selects tasks without an agent. `is_newest_first` is not a condition: it reverses the order.
     """
 
     state: State | None = None
@@ -34,7 +34,7 @@ EVERY_TASK = TaskFilter()
 
 
 class Page(Struct, frozen=True):
-    """Some of the tasks that match, in the order that was asked for, and how many match in all."""
+    """Some of the matching tasks, in the requested order, and how many match in all."""
 
     tasks: tuple[Task, ...]
     total: int

@@ -1,8 +1,8 @@
-"""Lease: who does at the moment what several could do. It saves work; correctness needs none of it (DESIGN 5).
+"""Lease: says which process is doing a job that several could do. It saves work; correctness does not need it (DESIGN 5).
 
-A worker holds the one on projecting, so commands know that somebody projects for them and wait a little. A rebuild holds
-the one on rebuilding, so that nobody else finishes it. Whoever holds a lease and dies loses it after LEASE_MS; and at once
-to those of the same machine, who can see that the process is gone.
+A worker holds the lease on projecting, so commands know that it projects for them, and wait a little. A rebuild holds the
+lease on rebuilding, so that no other process finishes it. A process that dies loses its lease after LEASE_MS. Processes on
+the same machine can see that it is gone, and take the lease at once.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ REBUILD: Final = "rebuild"
 
 
 def new_holder() -> str:
-    """A name for whoever takes leases in this process: `<machine>:<process>:<random>`."""
+    """A name under which this process takes leases: `<machine>:<process>:<random>`."""
     return f"{gethostname()}:{os.getpid()}:{new_command_id()}"
 
 
 class Lease:
-    """One town's lease on projecting, or on what `name` says, as `holder` sees it."""
+    """One town's lease on projecting, or on the job `name`, for `holder`."""
 
     def __init__(self, client: Redis, keys: Keys, *, holder: str, name: str = PROJECTOR, where: str = "redis") -> None:
         self._client = client
@@ -40,7 +40,7 @@ class Lease:
         self._script = LeaseScript(client)
 
     def take(self) -> bool:
-        """Take it, or hold it for LEASE_MS more; False where somebody else has it. Source: lease.lua; GET where refused."""
+        """Take the lease, or renew it for LEASE_MS; False if another holder has it. Source: lease.lua; GET if refused."""
         with redis_errors(self._where, key=self._key):
             if self._script(lease_key=self._key, holder=self._holder, lease_ms=LEASE_MS):
                 return True
@@ -51,12 +51,12 @@ class Lease:
             return self._script(lease_key=self._key, holder=self._holder, lease_ms=LEASE_MS)
 
     def give_up(self) -> None:
-        """Let others have it at once; nothing happens where we do not hold it."""
+        """Give up the lease at once, if we hold it."""
         with redis_errors(self._where, key=self._key):
             self._script(lease_key=self._key, holder=self._holder, lease_ms=0)
 
     def is_taken(self) -> bool:
-        """Whether anybody holds it who is not gone. Source: GET, and PTTL, because a key without a time-out is nobody's."""
+        """Whether a process that still runs holds the lease. Source: GET, and PTTL: a key without a time-out is no lease."""
         with redis_errors(self._where, key=self._key):
             pipeline = self._client.pipeline(transaction=True)
             pipeline.get(self._key)
@@ -66,7 +66,7 @@ class Lease:
 
 
 def is_gone(holder: str) -> bool:
-    """Whether `holder` was a process of this machine that runs no more. Of other machines nobody can tell."""
+    """Whether `holder` was a process on this machine that no longer runs. False for other machines."""
     machine, _, process = holder.rpartition(":")[0].rpartition(":")
     if machine != gethostname() or not process.isdecimal():
         return False
@@ -75,6 +75,6 @@ def is_gone(holder: str) -> bool:
     except ProcessLookupError:
         return True
     except (OSError, OverflowError):
-        # It is somebody else's, and there.
+        # The process exists and belongs to another user.
         return False
     return False

@@ -1,7 +1,7 @@
-"""Listing: a page of the tasks that are in several sets at once, in the order they were created.
+"""Listing: finds a page of the tasks that are in several sets at once, in the order they were created.
 
-A page does not read every id that matches: the order of creation is walked from one end until the page is full. Where few match,
-or where they lie far from that end, the sets are intersected, which reads all that match, and no more. docs/decisions/0026.
+A page does not read every id that matches: it walks the order of creation from one end until it is full. If few tasks match,
+or if they are far from that end, it intersects the sets, which reads exactly the ids that match. docs/decisions/0026.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from redis import Redis
 
 Sizes = Mapping[str, tuple[str, Sequence[str]]]
-"""Sets of which it is counted how many are in them: key -> the part and the fields of the counts whose sum is its size."""
+"""Key of a set whose size is also counted -> the part and the fields of the counts that add up to it."""
 
 INTERSECTED_MAX: Final = 1_000
-"""So many ids are read sooner than they are looked for."""
+"""Up to this many ids, reading all of them is faster than a walk."""
 
 
 class Listing:
@@ -49,12 +49,12 @@ class Listing:
         is_newest_first: bool = False,
         counted_as: tuple[str, str] | None = None,
     ) -> tuple[list[str], int]:
-        """The ids that are in all of `sets`, a page of them, and how many there are.
+        """A page of the ids that are in all of `sets`, and how many there are.
 
-        `counted_as` is the part and the field of the counts that have this number, where it is counted; else the server
-        counts those in several sets one by one.
+        `counted_as` is the part and the field of the counts that hold this number, if there is one. Otherwise the server
+        counts the ids that are in several sets one by one.
 
-        Several keys hold the same tasks, so one that is lost shows in another: ViewsIncompleteError.
+        Several keys hold the same tasks, so a lost key shows as a mismatch with another: ViewsIncompleteError.
         Source: ZRANGE, SINTERCARD, walk.lua, ZINTER.
         """
         last = None if limit is None else offset + limit
@@ -65,22 +65,23 @@ class Listing:
             return found, total
         assert last is not None
         wanted = min(last, total)
-        # So many ids are walked past for the page, if those that match lie evenly among the others.
+        # The walk is expected to pass `wanted * all_tasks / total` ids, if the matching ones are spread evenly.
         is_walked = smallest > INTERSECTED_MAX and wanted * all_tasks <= total * smallest
         walked = self._walk(sets, wanted, is_newest_first, ids_max=smallest) if is_walked else None
         return (self._intersect(sets, is_newest_first) if walked is None else walked)[offset:last], total
 
     def outside(self, insides: Sequence[str], others: Sequence[str]) -> list[str]:
-        """The ids that are in any of the sets `insides` and in none of `others`, oldest first. Source: SDIFF, ZMSCORE."""
+        """The ids in any of the sets `insides` but in none of `others`, oldest first. Source: SDIFF, ZMSCORE."""
         found: list[str] = []
         with redis_errors(self._where):
             for inside in insides:
                 found += [
-                    task.decode(errors="replace") for task in cast("set[bytes]", self._client.sdiff([inside, *others]))
+                    task_id.decode(errors="replace")
+                    for task_id in cast("set[bytes]", self._client.sdiff([inside, *others]))
                 ]
             numbers = cast("list[float | None]", self._client.zmscore(self._created, found)) if found else []
         order = dict(zip(found, numbers, strict=True))
-        return sorted(order, key=lambda task: (order[task] or 0, task))
+        return sorted(order, key=lambda task_id: (order[task_id] or 0, task_id))
 
     def _look(
         self,
@@ -91,16 +92,17 @@ class Listing:
         is_newest_first: bool,
         counted_as: tuple[str, str] | None,
     ) -> tuple[list[str] | None, int, int, int]:
-        """What can be told in one transaction, so that what is compared is of one moment.
+        """What one transaction can answer, so that the numbers compared are of one moment.
 
-        The ids, None where the page is yet to be found; how many there are; how many tasks; how many in the smallest set.
+        Returns the ids (None if the page must still be searched), how many match, how many tasks there are, and the size of
+        the smallest set.
         """
         direction = ["REV"] if is_newest_first else []
         is_empty = page.start == page.stop
         with redis_errors(self._where):
             pipeline = self._client.pipeline(transaction=True)
             if sets and page.stop is None:
-                # Only the order they were created in has weight.
+                # Only the order of creation has a weight, so it decides the order of the result.
                 pipeline.zinter({self._created: 1} | dict.fromkeys(sets, 0), aggregate="SUM")
             elif sets or is_empty:
                 pipeline.zrange(self._created, 1, 0)
@@ -124,7 +126,7 @@ class Listing:
         _check([self._created, *sizes], counted)
         total = size if counted_as is None else number_of(size)
         smallest = min(counted[2 + 2 * len(sizes) :], default=0)
-        found = [task.decode(errors="replace") for task in cast("list[bytes]", ids)]
+        found = [task_id.decode(errors="replace") for task_id in cast("list[bytes]", ids)]
         if sets and page.stop is None:
             found = (found[::-1] if is_newest_first else found)[page]
         is_found = not sets or is_empty or page.stop is None
@@ -143,12 +145,12 @@ class Listing:
     def _intersect(self, sets: Sequence[str], is_newest_first: bool) -> list[str]:
         with redis_errors(self._where):
             ids = self._client.zinter({self._created: 1} | dict.fromkeys(sets, 0), aggregate="SUM")
-        found = [task.decode(errors="replace") for task in cast("list[bytes]", ids)]
+        found = [task_id.decode(errors="replace") for task_id in cast("list[bytes]", ids)]
         return found[::-1] if is_newest_first else found
 
 
 def number_of(count: bytes | None) -> int:
-    """A count as a view holds it; 0 where it holds none. ViewsIncompleteError."""
+    """A count in a view; 0 if it is missing. ViewsIncompleteError."""
     try:
         return int(count or 0)
     except ValueError:
@@ -156,7 +158,7 @@ def number_of(count: bytes | None) -> int:
 
 
 def _check(keys: Sequence[str], counted: Sequence[Any]) -> None:
-    """That each of `keys` holds as many tasks as are counted. `counted` has its size and the counts, in turn."""
+    """ViewsIncompleteError unless each of `keys` has as many tasks as counted. `counted` alternates sizes and counts."""
     for number, key in enumerate(keys):
         size, expected = counted[2 * number], sum(map(number_of, counted[2 * number + 1]))
         if size != expected:

@@ -1,9 +1,9 @@
-"""LiveBoard: the same questions as `board`, answered from the snapshots and views in Redis.
+"""LiveBoard: answers the same questions as `board` from the snapshots and views in Redis.
 
-What it says is as new as the checkpoint; whoever needs the ledger's end catches up first.
+Its answers are as new as the checkpoint; catch up first if you need the ledger's end.
 
-Keys can vanish: a server evicts them, a person deletes them, another program writes over them. A snapshot that is lost is
-folded from its task's history; views that do not hold every task are refused.
+Keys can vanish: a server evicts them, a person deletes them, another program overwrites them. A lost snapshot is folded
+from its task's history. Views that do not hold every task are refused.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 PARENTS_PER_READ_MAX: Final = 500
 SNAPSHOTS_PER_READ_MAX: Final = 1_000
 LOST_SNAPSHOTS_FOLDED_MAX: Final = 100
-"""Of more tasks than these, no history is read one by one: it is quicker to fold the town."""
+"""If more snapshots are lost, folding the town is faster than reading that many histories."""
 _FEWER: Final = 4
 _AFTER_EVERY_HEX: Final = "~"
 _STATE_NAMES: Final = frozenset(map(str, State))
@@ -41,7 +41,7 @@ _STATE_NAMES: Final = frozenset(map(str, State))
 class LiveBoard:
     """One town's snapshots and views. `where` names the server in messages.
 
-    From `store` a task is folded that a view names and whose snapshot is lost; None makes one.
+    `store` is where the history of a task with a lost snapshot is read; None makes one.
     """
 
     def __init__(self, client: Redis, keys: Keys, *, store: EventStore | None = None, where: str = "redis") -> None:
@@ -51,55 +51,55 @@ class LiveBoard:
         self._where = where
         self._listing = Listing(client, keys, where=where)
         self.lost: set[str] = set()
-        """The tasks among what was read whose snapshot is missing, or is not what was projected."""
+        """The ids of tasks that were read and whose snapshot is missing or damaged."""
 
-    def get(self, task: str) -> Task | None:
-        """The task; None where nothing lies at its key, or something that is no string. SnapshotDamagedError. Source: MGET."""
-        return self.get_many([task])[0]
+    def get(self, task_id: str) -> Task | None:
+        """The task; None if its key is missing or not a string. SnapshotDamagedError. Source: MGET."""
+        return self.get_many([task_id])[0]
 
-    def get_many(self, tasks: Sequence[str]) -> list[Task | None]:
+    def get_many(self, task_ids: Sequence[str]) -> list[Task | None]:
         """As `get` for each, in the same order. Source: MGET."""
         return [
-            None if snapshot is None else decode_snapshot(snapshot, key=self._keys.task(task))
-            for task, snapshot in zip(tasks, self._snapshots(tasks), strict=True)
+            None if snapshot is None else decode_snapshot(snapshot, key=self._keys.task(task_id))
+            for task_id, snapshot in zip(task_ids, self._snapshots(task_ids), strict=True)
         ]
 
-    def get_sound(self, tasks: Sequence[str]) -> list[Task | None]:
-        """As `get_many`, but None also where the snapshot is damaged."""
+    def get_sound(self, task_ids: Sequence[str]) -> list[Task | None]:
+        """As `get_many`, but also None for a damaged snapshot."""
         return [
-            None if snapshot is None else self._decode_sound(task, snapshot)
-            for task, snapshot in zip(tasks, self._snapshots(tasks), strict=True)
+            None if snapshot is None else self._decode_sound(task_id, snapshot)
+            for task_id, snapshot in zip(task_ids, self._snapshots(task_ids), strict=True)
         ]
 
-    def get_listed(self, tasks: Sequence[str]) -> list[Task]:
-        """The tasks with these ids, which a view names, in the same order; without those that were removed since.
+    def get_listed(self, task_ids: Sequence[str]) -> list[Task]:
+        """The tasks with these ids from a view, in the same order, without those that were removed since.
 
-        A task whose snapshot is lost is folded from its history, and its id kept in `lost`. ViewsIncompleteError where
-        these are too many.
+        If a snapshot is lost, the task is folded from its history, and its id is added to `lost`. ViewsIncompleteError if
+        too many are lost.
         """
-        found = dict(zip(tasks, self.get_sound(tasks), strict=True))
-        absent = [task for task, state in found.items() if state is None]
+        found = dict(zip(task_ids, self.get_sound(task_ids), strict=True))
+        absent = [task_id for task_id, state in found.items() if state is None]
         if len(absent) > LOST_SNAPSHOTS_FOLDED_MAX:
             raise ViewsIncompleteError(f"{len(absent):,} tasks have no snapshot")
-        for task in absent:
-            found[task] = self.fold_lost(task)
+        for task_id in absent:
+            found[task_id] = self.fold_lost(task_id)
         return [state for state in found.values() if state is not None]
 
-    def fold_lost(self, task: str) -> Task | None:
-        """The task as its history tells, and its id kept in `lost`; None where it was removed. Source: history.lua."""
+    def fold_lost(self, task_id: str) -> Task | None:
+        """The task, folded from its history, with its id added to `lost`; None if it was removed. Source: history.lua."""
         from projections.replay import fold_task  # noqa: PLC0415 - few snapshots are ever lost
 
-        folded = fold_task(self._store.history(task))
+        folded = fold_task(self._store.history(task_id))
         if folded is not None:
-            self.lost.add(task)
+            self.lost.add(task_id)
         return folded
 
-    def _snapshots(self, tasks: Sequence[str]) -> list[bytes | None]:
-        """What lies at the key of each task; None where nothing does, or something that is no string."""
+    def _snapshots(self, task_ids: Sequence[str]) -> list[bytes | None]:
+        """The string at the key of each task; None if the key is missing or not a string."""
         found: list[bytes | None] = []
         count = SNAPSHOTS_PER_READ_MAX
-        while len(found) < len(tasks):
-            keys = [self._keys.task(task) for task in tasks[len(found) : len(found) + count]]
+        while len(found) < len(task_ids):
+            keys = [self._keys.task(task_id) for task_id in task_ids[len(found) : len(found) + count]]
             try:
                 with redis_errors(self._where):
                     found += cast("list[bytes | None]", self._client.mget(keys))
@@ -109,15 +109,15 @@ class LiveBoard:
                 count = max(count // _FEWER, 1)
         return found
 
-    def _decode_sound(self, task: str, snapshot: bytes) -> Task | None:
+    def _decode_sound(self, task_id: str, snapshot: bytes) -> Task | None:
         try:
-            return decode_snapshot(snapshot, key=self._keys.task(task))
+            return decode_snapshot(snapshot, key=self._keys.task(task_id))
         except SnapshotDamagedError:
             return None
 
-    def loss_of(self, task: str) -> SnapshotDamagedError:
-        """What lies at the key of a task that is there and has no snapshot. Source: TYPE."""
-        key = self._keys.task(task)
+    def loss_of(self, task_id: str) -> SnapshotDamagedError:
+        """The error for an existing task whose snapshot is lost, which says what is at its key. Source: TYPE."""
+        key = self._keys.task(task_id)
         with redis_errors(self._where):
             kind = cast("str | bytes", self._client.type(key))
         kind = kind.decode() if isinstance(kind, bytes) else kind
@@ -126,11 +126,11 @@ class LiveBoard:
         )
 
     def count_lost(self) -> int:
-        """How many of the tasks that are there have no snapshot. ViewsIncompleteError. Source: ZRANGE, TYPE."""
+        """How many existing tasks have no snapshot. ViewsIncompleteError. Source: ZRANGE, TYPE."""
         ids, _ = self._listing.page([], {}, offset=0, limit=None)
         lost = 0
         for start in range(0, len(ids), SNAPSHOTS_PER_READ_MAX):
-            commands = [("TYPE", self._keys.task(task)) for task in ids[start : start + SNAPSHOTS_PER_READ_MAX]]
+            commands = [("TYPE", self._keys.task(task_id)) for task_id in ids[start : start + SNAPSHOTS_PER_READ_MAX]]
             with redis_errors(self._where):
                 kinds = exchange(self._client, commands)
                 raise_error(kinds)
@@ -143,10 +143,10 @@ class LiveBoard:
             found = self._client.zrangebylex(
                 self._keys.view(Ids.name), f"[{prefix}", f"({prefix}{_AFTER_EVERY_HEX}", start=0, num=limit
             )
-        return [task.decode(errors="replace") for task in cast("list[bytes]", found)]
+        return [task_id.decode(errors="replace") for task_id in cast("list[bytes]", found)]
 
     def find_aliases(self, aliases: Sequence[str]) -> dict[str, str]:
-        """Alias -> id of those of `aliases` whose task was adopted; the others' ids are computed. Source: EXISTS, SRANDMEMBER."""
+        """Alias -> id, for those of `aliases` whose task was adopted; other ids are computed. Source: EXISTS, SRANDMEMBER."""
         with redis_errors(self._where):
             if not aliases or not self._client.exists(self._keys.view(ByAlias.name)):
                 return {}
@@ -155,16 +155,16 @@ class LiveBoard:
                 pipeline.srandmember(self._keys.view(ByAlias.name, alias))
             found = cast("list[bytes | None]", pipeline.execute())
         return {
-            alias: task.decode(errors="replace") for alias, task in zip(aliases, found, strict=True) if task is not None
+            alias: task_id.decode(errors="replace")
+            for alias, task_id in zip(aliases, found, strict=True)
+            if task_id is not None
         }
 
     def page(self, wanted: TaskFilter = EVERY_TASK, *, offset: int = 0, limit: int | None = None) -> Page:
-        """The tasks that match, oldest first unless newest are wanted first, from `offset`, at most `limit`.
+        """At most `limit` of the tasks that match, from `offset` on, in the order that `wanted` asks for.
 
-        Source: `Listing.page`, MGET.
-
-        A task that changes between the two reads is left out where it matches no longer, so nothing shown is untrue.
-        ViewsIncompleteError where the views do not hold every task.
+        A task that no longer matches after the second read is left out, so every task shown does match.
+        ViewsIncompleteError if the views do not hold every task. Source: `Listing.page`, MGET.
         """
         if wanted.has_no_agent:
             return self._page_without_agent(wanted, offset, limit)
@@ -172,11 +172,12 @@ class LiveBoard:
         return Page(tuple(task for task in self.get_listed(ids) if wanted.matches(task)), total)
 
     def backlog(self, *, offset: int = 0, limit: int | None = None) -> Page:
-        """The tasks that nobody has, oldest first. ViewsIncompleteError."""
+        """The pending tasks that no agent has, oldest first. ViewsIncompleteError."""
         backlog, pending = self._keys.view(Backlog.name), self._keys.view(ByState.name, State.PENDING)
         with redis_errors(self._where):
             outside = [
-                task.decode(errors="replace") for task in cast("set[bytes]", self._client.sdiff([pending, backlog]))
+                task_id.decode(errors="replace")
+                for task_id in cast("set[bytes]", self._client.sdiff([pending, backlog]))
             ]
         # An adopted task may be pending and have an agent.
         if any(task.assigned_to is None and task.state is State.PENDING for task in self.get_listed(outside)):
@@ -185,9 +186,9 @@ class LiveBoard:
         ids, total = self._listing.page([backlog], sizes, offset=offset, limit=limit)
         return Page(tuple(task for task in self.get_listed(ids) if task.state is State.PENDING), total)
 
-    def count_children(self, task: str) -> int:
+    def count_children(self, task_id: str) -> int:
         with redis_errors(self._where):
-            return cast("int", self._client.scard(self._keys.view(ByParent.name, task)))
+            return cast("int", self._client.scard(self._keys.view(ByParent.name, task_id)))
 
     def children_of(self, parents: Sequence[str]) -> list[str]:
         """The ids of the tasks right below any of `parents`, oldest first. Source: SUNION, ZMSCORE."""
@@ -201,17 +202,17 @@ class LiveBoard:
         with redis_errors(self._where):
             numbers = cast("list[float | None]", self._client.zmscore(self._keys.view(Created.name), found))
         order = dict(zip(found, numbers, strict=True))
-        return sorted(found, key=lambda task: (order[task] or 0, task))
+        return sorted(found, key=lambda task_id: (order[task_id] or 0, task_id))
 
     def count_states(self) -> dict[State, int]:
-        """How many tasks are in each state; all states are there. ViewsIncompleteError."""
+        """How many tasks are in each state; every state is in it. ViewsIncompleteError."""
         self._listing.page([], {}, offset=0, limit=0)
         with redis_errors(self._where):
             counts = cast("dict[bytes, bytes]", self._client.hgetall(self._keys.view(Counts.name, "state")))
         return {state: number_of(counts.get(state.encode())) for state in State}
 
     def count_agents(self) -> dict[str, dict[State, int]]:
-        """Agent -> how many tasks it has or had in each state; agents sorted, absent states are 0. ViewsIncompleteError."""
+        """Agent -> how many tasks it has or had in each state; agents are sorted, and each has every state. ViewsIncompleteError."""
         self._listing.page([], {}, offset=0, limit=0)
         key = self._keys.view(Counts.name, "agent")
         with redis_errors(self._where):
@@ -225,9 +226,9 @@ class LiveBoard:
         return agents
 
     def _page_without_agent(self, wanted: TaskFilter, offset: int, limit: int | None) -> Page:
-        """A page of tasks that nobody has: all are looked at, because no set has them, and outside the backlog they are few.
+        """A page of tasks without an agent. It reads all of them: no set holds them, and few are outside the backlog.
 
-        ViewsIncompleteError where they are not as many as the counts leave.
+        ViewsIncompleteError if their number does not fit the counts.
         """
         agents = [self._keys.view(ByAgent.name, agent) for agent in self.count_agents()]
         states = State if wanted.state is None else [wanted.state]
@@ -258,7 +259,7 @@ class LiveBoard:
                 "agent",
                 [f"{state}:{wanted.agent}" for state in State],
             )
-        # The only two conditions together that are counted.
+        # State and agent are the only two conditions that are counted together.
         is_counted = wanted.state is not None and wanted.agent is not None and len(sets) == len(sizes)
         return self._listing.page(
             sets,

@@ -1,4 +1,4 @@
-"""Loading: a task and its version, as good as the ledger has them, for whoever decides on it."""
+"""Loading: reads a task and its current version for a decision."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from projections.upkeep import Upkeep
 
 
 class Loader:
-    """Reads the tasks of one town with their versions: those that the look began with, and others one by one."""
+    """Reads tasks of one town with their versions: from the look at the start of a command, or else one by one."""
 
     def __init__(self, store: EventStore, live: LiveBoard, keys: Keys, upkeep: Upkeep) -> None:
         self._store = store
@@ -22,11 +22,11 @@ class Loader:
         self._keys = keys
         self._upkeep = upkeep
         self.look: Look | None = None
-        """What was wanted when the command at hand caught up; None where there was something to catch up on."""
+        """What the current command looked at when it started; None if it had to catch up."""
 
     @contextmanager
     def caught_up(self, wanted: Wanted) -> Iterator[None]:
-        """Inside, the town is caught up, and what is wanted was read in the same call where that was so already."""
+        """Catch up for the block. If the town was caught up already, what is wanted was read in the same call."""
         self.look = self._upkeep.look(wanted)
         try:
             if self.look is None:
@@ -36,13 +36,13 @@ class Loader:
             self.look = None
 
     def version(self, task_id: str) -> int:
-        """The version of the task's last event; 0 where it never was."""
+        """The version of the task's last event; 0 if it never existed."""
         if self.look is not None and task_id in self.look:
             return self.look.version(task_id)
         return self._store.head(task_id)[0]
 
     def get(self, task_id: str) -> Task | None:
-        """The task's snapshot; None where nothing lies at its key, or something that is no string. SnapshotDamagedError."""
+        """The task from its snapshot; None if its key is missing or not a string. SnapshotDamagedError."""
         if self.look is not None and task_id in self.look:
             return self.look.get(task_id)
         return self._live.get(task_id)
@@ -54,88 +54,88 @@ class Loader:
         return self._live.find(prefix, limit=limit)
 
     def find_aliases(self, aliases: Sequence[str]) -> dict[str, str]:
-        """Alias -> id of those of `aliases` whose task was adopted; the others' ids are computed."""
+        """Alias -> id, for those of `aliases` whose task was adopted; other ids are computed."""
         if self.look is not None and all(alias in self.look.aliases for alias in aliases):
             return {alias: task_id for alias in aliases if (task_id := self.look.aliases[alias]) is not None}
         return self._live.find_aliases(aliases)
 
     def count_children(self, task_id: str) -> int:
-        """How many tasks lie right below."""
+        """How many tasks are right below it."""
         if self.look is not None and task_id in self.look:
             children = self.look.children(task_id)
             if children is not None:
                 return children
         return self._live.count_children(task_id)
 
-    def load(self, task: str) -> tuple[Task | None, int]:
-        """The task and its version as of now; None where it never was (version 0) or was removed.
+    def load(self, task_id: str) -> tuple[Task | None, int]:
+        """The task and its version now; None if it never existed (version 0) or was removed.
 
-        SnapshotDamagedError; TaskDamagedError where no command can make the event that was to make it.
+        SnapshotDamagedError; TaskDamagedError if no command can make the event that should have created it.
         """
-        looked = self._as_looked_at(task)
+        looked = self._as_looked_at(task_id)
         if looked is not None:
             return looked
-        version, position = self._store.head(task)
-        state = self._live.get(task)
+        version, position = self._store.head(task_id)
+        state = self._live.get(task_id)
         if version == 0:
             if state is not None:
-                raise HeadLostError(self._keys.heads, task)
+                raise HeadLostError(self._keys.heads, task_id)
             return None, 0
         if state is None or state.version != version:
             self._upkeep.catch_up(position)
-            state = self._live.get(task)
+            state = self._live.get(task_id)
         if state is None:
-            last = self._store.last_event(task)
+            last = self._store.last_event(task_id)
             if last is not None and isinstance(last.data, TaskRemoved):
                 return None, last.version
             if last is not None and last.position != position:
                 # It was removed and made again between the two looks.
-                return self.load(task)
-            damage = damage_of_absent(self._store.history(task))
+                return self.load(task_id)
+            damage = damage_of_absent(self._store.history(task_id))
             if damage is not None:
                 raise damage
-            raise self._live.loss_of(task)
-        if not version <= state.version <= self._store.head(task)[0]:
+            raise self._live.loss_of(task_id)
+        if not version <= state.version <= self._store.head(task_id)[0]:
             raise SnapshotDamagedError(
-                self._keys.task(task), f"is at version {state.version}, and the ledger at version {version}"
+                self._keys.task(task_id), f"is at version {state.version}, and the ledger at version {version}"
             )
         return state, state.version
 
-    def _as_looked_at(self, task: str) -> tuple[Task | None, int] | None:
-        """As `load`, from the look that the command began with; None where that does not tell, or tells nothing plain."""
-        if self.look is None or task not in self.look:
+    def _as_looked_at(self, task_id: str) -> tuple[Task | None, int] | None:
+        """As `load`, from the look at the start of the command; None if that does not give a clear answer."""
+        if self.look is None or task_id not in self.look:
             return None
-        state, version = self.look.get(task), self.look.version(task)
+        state, version = self.look.get(task_id), self.look.version(task_id)
         return (state, version) if version == (0 if state is None else state.version) else None
 
-    def load_many(self, tasks: Sequence[str]) -> list[tuple[Task | None, int]]:
-        """As `load`, for many tasks in a few calls, removed ones too; whatever is not plain goes through `load`."""
-        if self.look is not None and all(task in self.look for task in tasks):
-            return [self.load(task) for task in tasks]
-        heads = [head for chunk in _chunks(tasks) for head in self._store.heads(chunk)]
-        states = self._live.get_many(tasks)
-        found = list(zip(tasks, states, heads, strict=True))
-        removed = self._removed({task: head for task, state, head in found if state is None and head[0]})
+    def load_many(self, task_ids: Sequence[str]) -> list[tuple[Task | None, int]]:
+        """As `load`, for many tasks in a few calls, removed ones too. Unclear cases go through `load`."""
+        if self.look is not None and all(task_id in self.look for task_id in task_ids):
+            return [self.load(task_id) for task_id in task_ids]
+        heads = [head for chunk in _chunks(task_ids) for head in self._store.heads(chunk)]
+        states = self._live.get_many(task_ids)
+        found = list(zip(task_ids, states, heads, strict=True))
+        removed = self._removed({task_id: head for task_id, state, head in found if state is None and head[0]})
         return [
             (state, version)
-            if task in removed or version == (0 if state is None else state.version)
-            else self.load(task)
-            for task, state, (version, _) in found
+            if task_id in removed or version == (0 if state is None else state.version)
+            else self.load(task_id)
+            for task_id, state, (version, _) in found
         ]
 
     def _removed(self, heads: Mapping[str, tuple[int, Position]]) -> frozenset[str]:
-        """Those of the tasks whose last event, which their head names, says that they were removed at that version."""
+        """The ids of tasks whose last event, according to their heads, removed them at that version."""
         last = {
             event.task: event
             for chunk in _chunks(list(heads))
-            for event in self._store.events_at([heads[task][1] for task in chunk])
+            for event in self._store.events_at([heads[task_id][1] for task_id in chunk])
         }
         return frozenset(
-            task
-            for task, (version, _) in heads.items()
-            if task in last and last[task].version == version and isinstance(last[task].data, TaskRemoved)
+            task_id
+            for task_id, (version, _) in heads.items()
+            if task_id in last and last[task_id].version == version and isinstance(last[task_id].data, TaskRemoved)
         )
 
 
-def _chunks(tasks: Sequence[str], size: int = 1_000) -> Iterator[Sequence[str]]:
-    return (tasks[start : start + size] for start in range(0, len(tasks), size))
+def _chunks(task_ids: Sequence[str], size: int = 1_000) -> Iterator[Sequence[str]]:
+    return (task_ids[start : start + size] for start in range(0, len(task_ids), size))

@@ -1,4 +1,4 @@
-"""Look: whether a town is caught up, and some of its tasks, of one moment and in one call. What most commands begin with."""
+"""Look: reads in one call whether a town is caught up, and some of its tasks. Most commands begin with this."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from redis import Redis
 
 PREFIX_IDS_MAX: Final = 5
-"""How many ids are found of one prefix."""
+"""How many ids are returned for one prefix, at most."""
 
 
 class Wanted(NamedTuple):
-    """What is looked at: tasks by id, by the alias they were adopted with, and by a prefix of their id."""
+    """What to read: tasks by id, by the alias they were adopted with, and by a prefix of their id."""
 
     task_ids: Sequence[str] = ()
     aliases: Sequence[str] = ()
@@ -42,9 +42,9 @@ NOTHING: Final = Wanted()
 
 
 class Look:
-    """A town that was caught up, and what was wanted of it.
+    """A town that was caught up, and what was read from it.
 
-    `aliases` has the id of the adopted task with each alias, None where there is none; `prefixes` the ids that begin with each.
+    `aliases` has the id of the adopted task for each alias, or None; `prefixes` has the ids that begin with each prefix.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Look:
         self._tasks = tasks
         self.checkpoints = checkpoints
         self.has_worker = has_worker
-        """Whether somebody else projects, who is to be left a moment to do so."""
+        """Whether a worker projects this town, so that a command leaves it a moment to do so."""
         self.aliases = aliases
         self.prefixes = prefixes
 
@@ -74,21 +74,21 @@ class Look:
         return task_id in self._tasks
 
     def version(self, task_id: str) -> int:
-        """The version of the task's last event; 0 where it never was. LedgerDamagedError."""
+        """The version of the task's last event; 0 if it never existed. LedgerDamagedError."""
         head = self._tasks[task_id].head
         return parse_head(head or None)[0]
 
     def get(self, task_id: str) -> Task | None:
-        """The task, made anew; None where nothing lies at its key, or something that is no string. SnapshotDamagedError."""
+        """A new copy of the task; None if its key is missing or not a string. SnapshotDamagedError."""
         snapshot = self._tasks[task_id].snapshot
         return decode_snapshot(snapshot, key=self._keys.task(task_id)) if snapshot else None
 
     def is_free(self, task_id: str) -> bool:
-        """Whether nothing lies at the key of the task's snapshot."""
+        """Whether the key of the task's snapshot is free."""
         return self._tasks[task_id].snapshot == b""
 
     def children(self, task_id: str) -> int | None:
-        """How many tasks lie right below; None where their key is no set."""
+        """How many tasks are right below it; None if their key is not a set."""
         children = self._tasks[task_id].children
         return None if children < 0 else children
 
@@ -113,7 +113,7 @@ class Looker:
         )
 
     def look(self, wanted: Wanted) -> Look | None:
-        """What is wanted; None where there is something to project, to finish or to refuse: to catch up tells. Source: look.lua."""
+        """What is wanted; None if there is something to project, finish or refuse, which catching up does. Source: look.lua."""
         try:
             with redis_errors(self._where):
                 seen = self._script(
@@ -153,16 +153,16 @@ class Looker:
 
 
 def _is_held(holder: bytes | None, remaining_ms: int) -> bool:
-    """As `Lease.is_taken`. What is no lease at all counts as held: to wait for its holder tells of it."""
+    """As `Lease.is_taken`. A key of another type counts as held: waiting for its holder then reports it."""
     if holder is None:
         return True
     return bool(holder) and remaining_ms >= 0 and not is_gone(holder.decode(errors="replace"))
 
 
 def _other(text: bytes, first: Checkpoint | None) -> Checkpoint | None:
-    """A checkpoint from position, schema version and generation between blanks; None where it makes none.
+    """A checkpoint from position, schema version and generation, separated by blanks; None if they make none.
 
-    Nearly always it stands where the `first` one does.
+    Its position is nearly always that of the `first` one.
     """
     position, _, rest = text.partition(b" ")
     schema_version, _, generation = rest.partition(b" ")

@@ -1,4 +1,4 @@
-"""The projector: reads events after the checkpoint, folds them onto snapshots and views, commits all with the checkpoint.
+"""The projector: reads events after the checkpoint, folds them onto snapshots and views, and commits both together.
 
 Any process may project at any time. The commit compares the checkpoints and moves them in one script, so of racing
 projectors one commits and the others read again; nothing else coordinates them (DESIGN 5).
@@ -51,11 +51,11 @@ WORKER_WAIT_SECONDS_MAX: Final = 0.1
 _WORKER_POLL_SECONDS: Final = 0.001
 
 Progress = Callable[[Position, Position], None]
-"""Called after each batch with the checkpoint and the position it goes for."""
+"""Called after each batch with the checkpoint and the position to reach."""
 
 
 class BatchOutcome(Enum):
-    """What became of one batch."""
+    """How one batch ended."""
 
     COMMITTED = "committed"
     LOST = "lost"
@@ -63,7 +63,7 @@ class BatchOutcome(Enum):
 
 
 class Batch(Struct, frozen=True):
-    """One step of a projector: what became of it, how many events it took in, and where the checkpoints are now."""
+    """One step of a projector: how it ended, how many events it projected, and where the checkpoints are now."""
 
     outcome: BatchOutcome
     events: int
@@ -75,7 +75,7 @@ class Batch(Struct, frozen=True):
 
 
 class Projector:
-    """Projects one town. With a `lease`, it leaves work to whoever holds it, for a little. `where` names the server."""
+    """Projects one town. With a `lease`, it first gives the holder a moment to do the work. `where` names the server."""
 
     def __init__(
         self,
@@ -98,14 +98,14 @@ class Projector:
         self.checkpoints = Checkpoints(client, keys, views, where=where)
 
     def catch_up(self, upto: Position | None = None, *, progress: Progress | None = None) -> Position:
-        """As `advance`; returns the position alone."""
+        """As `advance`, but returns only the position."""
         return self.advance(upto, progress=progress).position
 
     def advance(self, upto: Position | None = None, *, progress: Progress | None = None) -> Checkpoint:
-        """Project until every event up to `upto` is in (None: those there are now); returns the snapshots' checkpoint.
+        """Project every event up to `upto` (None: the present end); returns the snapshots' checkpoint.
 
-        Ends, because each round commits a batch or finds that another projector did. Damage stops it with the position
-        (EventDecodingError, SequenceGapError, MisplacedEventError); what was committed before stays.
+        It ends, because each round commits a batch or finds that another projector did. Damage stops it with an error that
+        names the position (EventDecodingError, SequenceGapError, MisplacedEventError); earlier batches stay committed.
         """
         end, last = self._store.look_at_end()
         goal = end if upto is None else upto
@@ -124,7 +124,7 @@ class Projector:
                 raise SequenceGapError("last sequence number", position, expected=goal.seq, found=position.seq)
             if progress is not None:
                 progress(checkpoints[0].position, goal)
-        # Others may have appended and projected meanwhile; only a checkpoint after the end as it is now is damage.
+        # Others may have appended and projected meanwhile; only a checkpoint after the present end is damage.
         if position > goal and position > self._store.end():
             raise CheckpointAheadError(position, self._store.end())
         return checkpoints[0]
@@ -132,11 +132,11 @@ class Projector:
     def project_own(
         self, checkpoints: list[Checkpoint], events: Sequence[RecordedEvent], tasks: dict[str, Task | None]
     ) -> bool:
-        """Commit events that come right after `checkpoints`, whose tasks are known as they are right before them.
+        """Commit events that come right after `checkpoints`; `tasks` has their tasks as they are right before them.
 
-        A task that is None never was. False where another projector was first: nothing was written. Source: commit.lua.
+        A task that is None never existed. False if another projector was first; then nothing was written. Source: commit.lua.
         """
-        absent = {task for task, state in tasks.items() if state is None}
+        absent = {task_id for task_id, state in tasks.items() if state is None}
         return self._commit_changes(checkpoints, events, self._entries.project(tasks, events, absent=absent))
 
     def project_batch(self, checkpoints: list[Checkpoint] | None = None) -> Batch:
@@ -150,7 +150,7 @@ class Projector:
             try:
                 return self._project(checkpoints, events)
             except ReplyTooLargeError:
-                # The snapshots of their tasks are large.
+                # The snapshots of these tasks are large.
                 if len(events) <= 1:
                     raise
                 limit = len(events) // 2
@@ -168,16 +168,16 @@ class Projector:
         return Batch(BatchOutcome.COMMITTED, len(events), [replace(each, position=reached) for each in checkpoints])
 
     def _wait_for_worker(self, goal: Position) -> None:
-        """Return when the checkpoint has reached `goal`, or after WORKER_WAIT_SECONDS_MAX."""
+        """Wait until the checkpoint has reached `goal`, at most WORKER_WAIT_SECONDS_MAX."""
         deadline = time.monotonic() + WORKER_WAIT_SECONDS_MAX
         while self.checkpoints.position() < goal and time.monotonic() < deadline:
             time.sleep(_WORKER_POLL_SECONDS)
 
     def _commit_batch(self, checkpoints: list[Checkpoint], events: Sequence[RecordedEvent]) -> bool:
-        # What lies at the key of an adopted task is its old record, which the snapshot takes the place of.
+        # The key of an adopted task holds its old record, which its snapshot replaces.
         touched = {recorded.task for recorded in events}
         if not all(map(is_task_id, touched)):
-            # A task that no command can make is nobody's: nothing is looked up or written under such a name.
+            # No command makes a task with such an id, so nothing is read or written under it.
             touched = set(filter(is_task_id, touched))
         concerned = [recorded for recorded in events if recorded.task in touched]
         adopted = {
@@ -187,7 +187,7 @@ class Projector:
         tasks = self._load(touched - adopted, new, checkpoints[0].position)
         if tasks is None:
             return False
-        absent = new | self._absent({task for task, state in tasks.items() if state is None} - new, concerned)
+        absent = new | self._absent({task_id for task_id, state in tasks.items() if state is None} - new, concerned)
         tasks |= dict.fromkeys(adopted)
         return self._commit_changes(checkpoints, events, self._entries.project(tasks, concerned, absent=absent))
 
@@ -201,16 +201,16 @@ class Projector:
                 changes=changes,
             )
 
-    def _absent(self, tasks: set[str], events: Sequence[RecordedEvent]) -> set[str]:
-        """Those of `tasks`, which have no snapshot, that are not there by the ledger either, where their next event needs a task.
+    def _absent(self, task_ids: set[str], events: Sequence[RecordedEvent]) -> set[str]:
+        """The ids of `task_ids`, which have no snapshot, whose next event needs a task that does not exist in the ledger either.
 
-        Else a snapshot is lost: MisplacedEventError. Source: history.lua, for a damaged task only.
+        If it exists there, its snapshot is lost: MisplacedEventError. Source: history.lua, for a damaged task only.
         """
         absent: set[str] = set()
-        for recorded in events if tasks else ():
-            if recorded.task not in tasks:
+        for recorded in events if task_ids else ():
+            if recorded.task not in task_ids:
                 continue
-            tasks = tasks - {recorded.task}
+            task_ids = task_ids - {recorded.task}
             if type(recorded.data) in CREATIONS:
                 continue
             state: Task | None = None
@@ -225,31 +225,31 @@ class Projector:
             absent.add(recorded.task)
         return absent
 
-    def _load(self, tasks: set[str], new: set[str], position: Position) -> dict[str, Task | None] | None:
-        """The snapshots as they are at `position`; None where another projector has moved on since.
+    def _load(self, task_ids: set[str], new: set[str], position: Position) -> dict[str, Task | None] | None:
+        """The tasks as their snapshots are at `position`; None if another projector has moved on since.
 
-        At the keys of `new` tasks, which are among them, must be nothing of any type.
+        `new` are those of `task_ids` that begin now: their keys must be free.
         """
-        keys = {task: self._keys.task(task) for task in sorted(tasks)}
+        keys = {task_id: self._keys.task(task_id) for task_id in sorted(task_ids)}
         with redis_errors(self._where):
-            # One transaction: snapshots of a later checkpoint would look like events out of order.
+            # One transaction: with snapshots of a later checkpoint, events would seem out of order.
             pipeline = self._client.pipeline(transaction=True)
             pipeline.hget(self.checkpoints.keys[0], "position")
-            # A key of another type is missing to MGET, and there to EXISTS. Both want one key at least.
-            pipeline.exists(self._keys.task(""), *(keys[task] for task in new))
+            # MGET treats a key of another type as missing, EXISTS does not. Both need at least one key.
+            pipeline.exists(self._keys.task(""), *(keys[task_id] for task_id in new))
             pipeline.mget([self._keys.task(""), *keys.values()])
             reached, occupied, (_, *found) = pipeline.execute()
         if (BEGINNING if reached is None else reached.decode()) != position:
             return None
         loaded = {
-            task: None if snapshot is None else snapshots.decode_snapshot(snapshot, key=key)
-            for (task, key), snapshot in zip(keys.items(), found, strict=True)
+            task_id: None if snapshot is None else snapshots.decode_snapshot(snapshot, key=key)
+            for (task_id, key), snapshot in zip(keys.items(), found, strict=True)
         }
         limit = order_of(position)
-        for task, state in loaded.items():
+        for task_id, state in loaded.items():
             if state is not None and order_of(state.at) > limit:
                 raise SnapshotDamagedError(
-                    keys[task], f"is of {state.position}, which is after the checkpoint, {position}"
+                    keys[task_id], f"is of {state.position}, which is after the checkpoint, {position}"
                 )
         if occupied:
             raise SnapshotDamagedError(keys[min(new)], "or that of another task that begins now, is there already")

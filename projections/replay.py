@@ -1,4 +1,4 @@
-"""Replay: read past events again, writing nothing, and see the town as it was."""
+"""Replay: reads past events again, without writing, to show the town as it was."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from projections.board import Board, Observe
 
 
 def replay(store: EventStore, *, upto: Position | None = None, observe: Observe | None = None) -> Board:
-    """The board at `upto`, or at the ledger's end where that is None. Reads in batches; LedgerDamagedError with its position."""
+    """The board at `upto` (None: the ledger's end). Reads in batches; LedgerDamagedError names the position."""
     board = Board()
     with no_garbage_collection():
         for batch in store.read_batches(upto=upto):
@@ -22,7 +22,7 @@ def replay(store: EventStore, *, upto: Position | None = None, observe: Observe 
 
 
 def fold_task(history: Iterable[RecordedEvent]) -> Task | None:
-    """The task that these events, oldest first, lead to; None where it was removed, or no event could make it. Pure."""
+    """The task after these events, oldest first; None if it was removed, or if its creation is flawed. Pure."""
     task: Task | None = None
     for recorded in history:
         task = evolve_known(task, recorded)
@@ -31,7 +31,7 @@ def fold_task(history: Iterable[RecordedEvent]) -> Task | None:
 
 @contextmanager
 def no_garbage_collection() -> Iterator[None]:
-    """Events and tasks hold no cycles, and looking for some among a million of them takes half of a replay's time."""
+    """Turn garbage collection off for the block. Events and tasks have no cycles; the search for some takes half of a replay."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:

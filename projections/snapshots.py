@@ -24,7 +24,7 @@ _OR_NONE: Final = " | None"
 
 
 def _type_of(field: Field) -> str:
-    """The type of a field in `Task`, as it is written there: to make types of all of them takes longer than all the rest."""
+    """The type of a field in `Task` as text: resolving all of them takes longer than everything else here."""
     written: str = Task.__annotations__[field.attribute]
     return written
 
@@ -34,7 +34,7 @@ def _is_optional(field: Field) -> bool:
 
 
 def _in_struct(field: Field) -> tuple[str, Any] | tuple[str, Any, Any]:
-    """A field of the struct: name and type, and what it holds where it may be left out. It is never `null` then."""
+    """A field of the struct: name and type, and a default if the JSON may leave it out. Such a field is never `null`."""
     in_json = _type_of(field).removesuffix(_OR_NONE) if field.form == "plain" else "str"
     if not field.is_always_there:
         return field.name, in_json, () if in_json.startswith("tuple") else None
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
         """The fields of the JSON, in their order. Times are RFC 3339, UTC, milliseconds, `Z`."""
 
 else:
-    # The names of types are looked up in the module.
+    # msgspec looks up the names of types in this module.
     Snapshot = msgspec.defstruct(
         "Snapshot", map(_in_struct, FIELDS), module=Task.__module__, frozen=True, omit_defaults=True
     )
@@ -78,11 +78,11 @@ _NAMED: Final = {
     "format_ms": format_ms,
     "parse_rfc3339": parse_rfc3339,
 }
-"""What the expressions name."""
+"""The names that the expressions use."""
 
 
 def _function(of: str, body: str) -> Callable[[Any], Any]:
-    """A function made once from an expression: a loop over the fields takes half as long again for each task."""
+    """A function made once from an expression: a loop over the fields takes one and a half times as long per task."""
     made: Callable[[Any], Any] = eval(f"lambda {of}: {body}", {**_NAMED})  # noqa: S307 - of our own fields' names
     return made
 
@@ -106,7 +106,7 @@ def is_snapshot_of(content: bytes | None, task: Task) -> bool:
 
 
 def decode_snapshot(snapshot: bytes, *, key: str) -> Task:
-    """The task in a snapshot; SnapshotDamagedError where it holds none. `key` is named in messages."""
+    """The task in a snapshot; SnapshotDamagedError if it is not a snapshot. Messages name `key`."""
     try:
         return _task_of(_decoder.decode(snapshot))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError, OverflowError) as error:
@@ -116,7 +116,7 @@ def decode_snapshot(snapshot: bytes, *, key: str) -> Task:
 
 
 def is_snapshot(content: bytes) -> bool:
-    """Whether a string is a whole snapshot of a ledger's, of whatever task and position."""
+    """Whether a string is a complete snapshot, of any task at any position."""
     try:
         decode_snapshot(content, key="")
     except SnapshotDamagedError:
@@ -125,9 +125,9 @@ def is_snapshot(content: bytes) -> bool:
 
 
 def is_old_record(snapshot: bytes | None, fields: Sequence[bytes | None]) -> bool:
-    """Whether a key holds a task from before the ledger: a JSON string, or a hash, of which `fields` has OLD_FIELDS.
+    """Whether a key holds a task from before the ledger: a JSON string, or a hash whose OLD_FIELDS are in `fields`.
 
-    A snapshot of the ledger has a position besides.
+    A snapshot of the ledger also has a position.
     """
     try:
         record = msgspec.json.decode(snapshot or b"null")
@@ -139,7 +139,7 @@ def is_old_record(snapshot: bytes | None, fields: Sequence[bytes | None]) -> boo
 
 
 def has_position(fields: Mapping[str, object]) -> bool:
-    """Whether these fields of a JSON have the position of an event, as a snapshot's do, whole or not."""
+    """Whether these JSON fields have the position of an event, as those of a snapshot do, complete or not."""
     position = fields.get("position")
     if not isinstance(position, str):
         return False

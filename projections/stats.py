@@ -1,4 +1,4 @@
-"""What the throughput view says to people: per day and agent, how much and how long. Pure but for the reading."""
+"""Stats from the throughput view: how much each agent did per day, and how long it took. Pure except for the reading."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DAYS_PER_READ: Final = 500
 
 
 class Durations(Struct, frozen=True):
-    """How long something took: how often it was measured, and the time that half and nine tenths stayed within, in ms."""
+    """How long something took: the number of measurements, the median and the 90th percentile, in ms."""
 
     count: int
     median_ms: int | None
@@ -40,7 +40,7 @@ class DayStats(Struct, frozen=True):
 
 
 def read_stats(client: Redis, keys: Keys, days: Sequence[str], *, where: str = "redis") -> list[DayStats]:
-    """Each agent's stats on each of `days` on which there are any, days and agents in order. ViewsIncompleteError. Source: HGETALL."""
+    """Each agent's stats on each of `days` that has any, with days and agents in order. ViewsIncompleteError. Source: HGETALL."""
     found: list[DayStats] = []
     for start in range(0, len(days), DAYS_PER_READ):
         part = days[start : start + DAYS_PER_READ]
@@ -59,7 +59,7 @@ def read_stats(client: Redis, keys: Keys, days: Sequence[str], *, where: str = "
 
 
 def fold_stats(store: EventStore, days: Sequence[str], *, upto: Position | None = None) -> list[DayStats]:
-    """As `read_stats`, from the ledger itself, up to a position. LedgerDamagedError."""
+    """As `read_stats`, but folded from the ledger, up to a position. LedgerDamagedError."""
     view = Throughput()
     counts: dict[str | None, Counter[str]] = {}
 
@@ -99,7 +99,7 @@ def stats_of_day(day: str, counts: Mapping[str, int]) -> list[DayStats]:
 
 
 def durations_of(buckets: Mapping[int, int]) -> Durations:
-    """Count and quantiles of bucket -> how many; a quantile is the upper end of its bucket, at most an eighth too long."""
+    """Count and quantiles of bucket -> number. A quantile is the upper end of its bucket, so at most an eighth too long."""
     count = sum(buckets.values())
     return Durations(count, _quantile(buckets, count, 50), _quantile(buckets, count, 90))
 

@@ -1,4 +1,4 @@
-"""Upkeep: keeps snapshots and views as the ledger says, and finishes a rebuild that nobody is at work on."""
+"""Upkeep: keeps snapshots and views in step with the ledger, and finishes a rebuild that its process abandoned."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _REBUILD_POLL_SECONDS: Final = 0.05
 
 
 class Upkeep:
-    """The projections of one town: caught up, rebuilt and verified. `where` names the server in messages."""
+    """Catches up, rebuilds and verifies the projections of one town. `where` names the server in messages."""
 
     def __init__(self, client: Redis, keys: Keys, *, store: EventStore, where: str = "redis") -> None:
         self._client = client
@@ -37,14 +37,14 @@ class Upkeep:
         self.projector = Projector(client, keys, lease=self.lease, where=where)
         self._looker = Looker(client, keys, self.projector.checkpoints, where=where)
         self.progress: Progress | None = None
-        """Called while much is projected."""
+        """Called while many events are projected."""
         self.between_batches: Callable[[], None] = lambda: None
-        """Called between any two steps of catching up, also of finishing a rebuild. What it raises ends these."""
+        """Called between any two steps of catching up or finishing a rebuild. An exception from it ends them."""
 
     def catch_up(self, upto: Position | None = None) -> Position:
-        """Project what is in the ledger and not yet in snapshots and views; returns the checkpoint.
+        """Project the events that are not yet in snapshots and views; returns the checkpoint.
 
-        Where a worker runs, it is given a moment to do so. A rebuild that was begun and is at work no more is finished.
+        If a worker runs, it gets a moment to do so. If a rebuild was abandoned, this finishes it.
         """
         deadline = time.monotonic() + REBUILD_WAIT_SECONDS_MAX
         while True:
@@ -58,7 +58,7 @@ class Upkeep:
                     time.sleep(_REBUILD_POLL_SECONDS)
                 continue
             except LedgerDamagedError:
-                # What a rebuild was putting right when it ended is put right first.
+                # A rebuild may have been repairing just this when it ended: finish it first.
                 stored = self.projector.checkpoints.read()[0]
                 if stored is None or stored.rebuild is None or time.monotonic() > deadline:
                     raise
@@ -69,14 +69,14 @@ class Upkeep:
                 return checkpoint.position
 
     def look(self, wanted: Wanted = NOTHING) -> Look | None:
-        """What is wanted of a town that is caught up, in one call; None where it is not, and `catch_up` is needed."""
+        """Read what is wanted in one call, if the town is caught up; None if `catch_up` is needed."""
         return self._looker.look(wanted)
 
     def project_own(self, look: Look, events: Sequence[RecordedEvent]) -> bool:
-        """Project events that this process appended right after `look`, in one call; False where `catch_up` is needed.
+        """Project events that this process appended right after `look`, in one call; False if `catch_up` is needed.
 
-        So it is where others appended or projected meanwhile, where a worker projects, and where a task of the events was
-        not looked at, or lies in an unusual way.
+        It is needed if others appended or projected meanwhile, if a worker projects, or if `look` does not have a task of the
+        events, or not in the usual form.
         """
         if look.has_worker or events[0].position.seq != look.position.seq + 1:
             return False
@@ -94,13 +94,13 @@ class Upkeep:
         return self.projector.project_own(look.checkpoints, events, tasks)
 
     def find_outdated(self) -> OutdatedProjectionError | None:
-        """What says that an older program projected the town; None where none did. Nothing is written. Source: HMGET."""
+        """The error if an older program projected the town; None if none did. Nothing is written. Source: HMGET."""
         try:
             self.projector.checkpoints.read_sound(is_fenced_too=True)
         except OutdatedProjectionError as outdated:
             return outdated
         except LedgerDamagedError:
-            # That is for those to tell who need the checkpoints.
+            # Callers that need the checkpoints report it.
             return None
         return None
 
@@ -109,7 +109,7 @@ class Upkeep:
     ) -> RebuildReport:
         """Make snapshots and views (or one view) equal to the fold of the ledger, while others append and read.
 
-        LossNotAcceptedError where events are missing; UnknownProjectionError. StoreUnavailableError: run it again.
+        LossNotAcceptedError if events are missing; UnknownProjectionError. StoreUnavailableError: run it again.
         """
         report = self._rebuild(view=view, accepts_loss=accepts_loss, progress=progress).run()
         self.catch_up()
@@ -118,7 +118,7 @@ class Upkeep:
     def preview_rebuild(
         self, *, view: str | None = None, accepts_loss: bool = False, progress: RebuildProgress | None = None
     ) -> Iterator[Difference]:
-        """What a rebuild would put right; nothing is written. Errors as for `rebuild`."""
+        """What a rebuild would change; nothing is written. Errors as for `rebuild`."""
         return self._rebuild(view=view, accepts_loss=accepts_loss, progress=progress).preview()
 
     def verify(self, *, progress: Callable[[Position], None] | None = None) -> Verification:
@@ -146,9 +146,9 @@ class Upkeep:
             self.progress(reached, goal)
 
     def _finish_rebuild(self) -> bool:
-        """Finish a rebuild that nobody is at work on; whether this call did.
+        """Finish a rebuild that its process abandoned; returns whether this call did.
 
-        It accepts the losses that the rebuild was told to accept, and no others: LossNotAcceptedError.
+        It accepts only the losses that the rebuild was told to accept: LossNotAcceptedError.
         """
         lease = Lease(self._client, self._keys, holder=self._holder, name=REBUILD, where=self._where)
         if not lease.take():

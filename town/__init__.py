@@ -9,10 +9,10 @@ from ledger import open_front_door
 
 if TYPE_CHECKING:
     from town.agents.program import GRACE_SECONDS
-    from town.agents.run import Outcome, RunListener, RunReport
+    from town.agents.run import RunListener, RunOutcome, RunReport
     from town.agents.runner import Runner, Stop
     from town.aof.damage_scan import Damage
-    from town.doctor import CheckState, examine
+    from town.doctor import Check, CheckState, examine
     from town.errors import (
         DiskFullError,
         FileDamagedError,
@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from town.imports.importer import ImportReceipt
     from town.migration.legacy import LegacyKeys
     from town.migration.migration import Migration, MigrationReport
-    from town.migration.survey import Irregular, MigrationProgress, Outlook, Skipped
+    from town.migration.survey import Irregular, MigrationPreview, MigrationProgress, Skipped
     from town.opening import current_actor
     from town.plans.file import PLAN_FILE, make_plan_file, read_plan_file
     from town.plans.plan import Plan, PlanFault, PlannedTask
@@ -85,6 +85,7 @@ __all__ = [
     "PLAN_FILE",
     "WHEN_HELP",
     "Branch",
+    "Check",
     "CheckState",
     "Damage",
     "DiskFullError",
@@ -106,6 +107,7 @@ __all__ = [
     "MendedTown",
     "MetricsPortError",
     "Migration",
+    "MigrationPreview",
     "MigrationProgress",
     "MigrationReport",
     "MigrationSourceError",
@@ -114,8 +116,6 @@ __all__ = [
     "NotOursError",
     "NotTrustedError",
     "OldPlace",
-    "Outcome",
-    "Outlook",
     "OvertakenError",
     "PlacedFault",
     "Plan",
@@ -141,6 +141,7 @@ __all__ = [
     "RepairPlan",
     "RepairRefusedError",
     "RunListener",
+    "RunOutcome",
     "RunReport",
     "RunUnfinishedError",
     "Runner",
@@ -185,10 +186,10 @@ open_front_door(
     __name__,
     {
         "agents.program": "GRACE_SECONDS",
-        "agents.run": "Outcome RunListener RunReport",
+        "agents.run": "RunListener RunOutcome RunReport",
         "agents.runner": "Runner Stop",
         "aof.damage_scan": "Damage",
-        "doctor": "CheckState examine",
+        "doctor": "Check CheckState examine",
         "errors": "DiskFullError FileDamagedError FolderRefusedError ForeignServerError ImportRefusedError "
         "LegacyKeptError MetricsPortError MigrationSourceError MomentError NotOursError NotTrustedError "
         "OvertakenError PlacedFault PlanChangedError PlanExistsError PlanMissingError PlanOutsideError "
@@ -202,7 +203,7 @@ open_front_door(
         "imports.importer": "ImportReceipt",
         "migration.legacy": "LegacyKeys",
         "migration.migration": "Migration MigrationReport",
-        "migration.survey": "Irregular MigrationProgress Outlook Skipped",
+        "migration.survey": "Irregular MigrationPreview MigrationProgress Skipped",
         "opening": "current_actor",
         "plans.file": "PLAN_FILE make_plan_file read_plan_file",
         "plans.plan": "Plan PlanFault PlannedTask",

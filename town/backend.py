@@ -1,4 +1,4 @@
-"""Backend: what every room of a town is given. Made once, when the town is opened."""
+"""Backend: the value that every room of a town receives. Made once, when the town is opened."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class Backend:
     """One town's ledger, snapshots and views, their upkeep, and who acts.
 
-    `old_name` is what Tinytown calls the town, where that is another name; `where` names the server in messages.
+    `old_name` is Tinytown's name for the town, if it differs. `where` names the server in messages.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Doctor: what is good and bad about a town's server and its projections, one check after another. Changes nothing."""
+"""Doctor: checks a town's server and its projections, one thing after another. Changes nothing."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any, Final, cast
 
 from msgspec import Struct
 
-from ledger import BEGINNING, LedgerDamagedError, WrongKeyTypeError, redis_errors
-from projections import WRONG_KEY_TYPE_ADVICE, ViewsIncompleteError
+from ledger import BEGINNING, LedgerDamagedError, redis_errors
+from projections import ViewsIncompleteError
 from town.backend import Backend
 from town.folder.data_folder import DataFolder
 from town.folder.settings import read_settings
@@ -22,14 +22,14 @@ from town.server.orphans import can_find_orphans, find_orphans
 
 MEMORY_SHARE_MAX: Final = 0.8
 DISK_FREE_BYTES_MIN: Final = 64 * 1024 * 1024
-"""With less room than this the disk of a town's own server is nearly full."""
+"""With less room than this, the disk of a town's own server counts as nearly full."""
 LAG_EVENTS_MAX: Final = 5_000
 OLD_TASKS_CALLS_MAX: Final = 1_000
-"""How many calls of SCAN look for tasks from before the ledger."""
+"""How many calls of SCAN search for tasks from before the ledger."""
 
 
 class CheckState(StrEnum):
-    """How a check came out."""
+    """The result of a check."""
 
     GOOD = "good"
     WARNING = "warning"
@@ -37,15 +37,16 @@ class CheckState(StrEnum):
 
 
 class Check(Struct, frozen=True):
-    """One thing that was looked at, how it is, and in words what was found and what to do."""
+    """One check: its name, its result, and words about what it found and what to do."""
 
     name: str
     state: CheckState
     words: str
+    error: LedgerDamagedError | None = None
 
 
 def examine(backend: Backend, connection: Connection) -> list[Check]:
-    """Look at the town's server and projections. StoreUnavailableError where the server does not answer."""
+    """Check the town's server and projections. StoreUnavailableError if the server does not answer."""
     with redis_errors(connection.where):
         memory = cast("dict[str, Any]", connection.client.info("memory"))
         persistence = cast("dict[str, Any]", connection.client.info("persistence"))
@@ -75,18 +76,21 @@ def _durability(connection: Connection) -> list[Check]:
 
 
 def _password(backend: Backend) -> list[Check]:
-    """Only a town whose file holds a password has this check."""
+    """Applies only to a town whose file holds a password."""
     if split_password(read_settings(backend.folder).redis.url or "")[1] is None:
         return []
     words = (
-        "the password in tinytown.toml can be read by whoever reads the repository: take it out of [redis] url, and keep it"
+        "everybody who can read the repository can read the password in tinytown.toml: take it out of [redis] url, and keep it"
         " in ~/.tt/passwords.toml or REDIS_URL"
     )
     return [Check("password", CheckState.WARNING, words)]
 
 
 def _disk(backend: Backend, connection: Connection, persistence: dict[str, Any]) -> list[Check]:
-    """What the server says of its writes; of a server of the town's own also the room on its disk, and an end for want of it."""
+    """The server's report on its writes.
+
+    For the town's own server also the room on its disk, and an end for lack of room.
+    """
     failed = [
         name for name in ("aof_last_write_status", "aof_last_bgrewrite_status") if persistence.get(name, "ok") != "ok"
     ]
@@ -106,7 +110,7 @@ def _disk(backend: Backend, connection: Connection, persistence: dict[str, Any])
 
 
 def _room(backend: Backend, connection: Connection) -> Room | None:
-    """The room on the disk of the town's own server; None for another one, and where the system does not tell."""
+    """The room on the disk of the town's own server. None for other servers, and if the system does not say."""
     if connection.server is None:
         return None
     try:
@@ -116,7 +120,7 @@ def _room(backend: Backend, connection: Connection) -> Room | None:
 
 
 def _full_before(backend: Backend, connection: Connection) -> list[Check]:
-    """Only a town whose last server ended for a full disk has this check; it goes with the next server that is stopped."""
+    """Applies only to a town whose last server ended because of a full disk. The next regular stop clears it."""
     server = connection.server
     end = None if server is None else last_end(DataFolder(backend.folder), is_running=server.is_running())
     if end is None or end.cause is not EndCause.DISK_FULL:
@@ -128,7 +132,7 @@ def _full_before(backend: Backend, connection: Connection) -> list[Check]:
 def _memory(memory: dict[str, Any], errors: dict[str, Any]) -> Check:
     used, limit = int(memory["used_memory"]), int(memory.get("maxmemory", 0))
     refused = int(cast("dict[str, Any]", errors.get("errorstat_OOM", {})).get("count", 0))
-    times = f"; {refused:,} commands were refused for want of memory since the server's start" if refused else ""
+    times = f"; {refused:,} commands were refused for lack of memory since the server's start" if refused else ""
     words = f"{used / 1_048_576:,.1f} MiB used"
     if not limit:
         return Check("memory", CheckState.WARNING if refused else CheckState.GOOD, f"{words}, no limit set{times}")
@@ -150,7 +154,7 @@ def _lock(connection: Connection) -> Check:
 
 
 def _orphans() -> list[Check]:
-    """Other servers of this machine's `tt` that nobody can reach; their memory and their lock are held for nothing."""
+    """Servers started by `tt` on this machine that nobody can reach. They hold memory and a lock for nothing."""
     if not can_find_orphans():
         return [Check("orphans", CheckState.GOOD, "this system does not tell of other processes")]
     found = [Check("orphans", CheckState.WARNING, orphan.words) for orphan in find_orphans()]
@@ -160,12 +164,10 @@ def _orphans() -> list[Check]:
 def _projections(backend: Backend) -> Check:
     try:
         checkpoint = backend.upkeep.projector.checkpoints.read_sound()[0]
-        # Whether what is still to be projected can be read at all.
+        # Whether the events that are not projected yet can be read.
         backend.store.read(checkpoint.position, limit=LAG_EVENTS_MAX)
-    except WrongKeyTypeError as damage:
-        return Check("projections", CheckState.BAD, f"{damage} {WRONG_KEY_TYPE_ADVICE}")
     except LedgerDamagedError as damage:
-        return Check("projections", CheckState.BAD, str(damage))
+        return Check("projections", CheckState.BAD, str(damage), damage)
     lag = backend.store.end().seq - checkpoint.position.seq
     if lag < 0:
         return Check("projections", CheckState.BAD, f"{-lag:,} events ahead of the ledger: `tt verify` tells why")
@@ -175,7 +177,7 @@ def _projections(backend: Backend) -> Check:
 
 
 def _snapshots(backend: Backend) -> list[Check]:
-    """Whether every task that the views name has a snapshot; nothing where the projections cannot be read at all."""
+    """Whether every task that the views name has a snapshot. No check if the projections cannot be read."""
     try:
         lost = backend.live.count_lost()
     except ViewsIncompleteError as gap:
@@ -198,7 +200,7 @@ def _worker(backend: Backend) -> Check:
 
 
 def _old_tasks(backend: Backend) -> list[Check]:
-    """Only a town that may have been forgotten has this check."""
+    """Applies only to a town that somebody may have forgotten to migrate."""
     if has_old_tasks(backend, calls_max=OLD_TASKS_CALLS_MAX):
         words = "the town has no events, and the server has tasks from before the ledger: `tt migrate --dry-run`"
     elif backend.store.end() == BEGINNING and find_old_places(backend.folder):

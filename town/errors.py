@@ -4,38 +4,38 @@ CommandRejectedError
   TownNotFoundError          no folder upwards holds a town
   TownExistsError            the folder is a town of another name
   FolderRefusedError         a file or folder cannot be read or written
-  SettingsError              tinytown.toml or towns.toml is not as it should be
+  SettingsError              tinytown.toml or towns.toml is invalid
     UnfitNameError           Tinytown's name of the town cannot be part of keys, and no other one is given
-  NotTrustedError            a folder would make `tt` connect or load data, and this user has not allowed it
+  NotTrustedError            a folder would make `tt` connect or load data, and this user has not allowed that
   NotOursError               something that `tt` opens is a link, another user's, or open to others
   ProgramRefusedError        a town's file names a program to run
   ServerNotOwnError          the server is not the town's own, and not ours to stop
-  MetricsPortError           the port for metrics cannot be listened on
+  MetricsPortError           `tt` cannot listen on the port for metrics
   MomentError                the moment is not in the ledger
-  ImportRefusedError         a file to import is not as it should be; nothing of it was taken
+  ImportRefusedError         a file to import is invalid; nothing was imported
   PlanMissingError           there is no plan at that place
-  PlanExistsError            there is one already
-  PlanRefusedError           a plan is not as it should be; neither file nor town was changed
-  PlanTooLargeError          a plan of more bytes or tasks than are read
-  PlanChangedError           somebody else wrote the plan while it was to be written
+  PlanExistsError            there is a plan already
+  PlanRefusedError           a plan is invalid; neither file nor town was changed
+  PlanTooLargeError          a plan has too many bytes or tasks
+  PlanChangedError           somebody else changed the plan before it could be written
   PlanOutsideError           the plan is a link that leads out of the town's folder
-  ProgramNotFoundError       what a runner is to run is no program; no task was touched
-  ProgramNotStartedError     the system could not start it; the task at hand failed for it
+  ProgramNotFoundError       a runner's program does not exist; no task was touched
+  ProgramNotStartedError     the system could not start it; the current task failed
   MigrationSourceError       the server to migrate from is the town's own
   RepairRefusedError         the town's files cannot be repaired now; nothing was changed
 WrongExpectedVersionError
   OvertakenError             others changed a task at each attempt to decide on it
 StoreUnavailableError
-  RunUnfinishedError         what came of a run could not be written down
+  RunUnfinishedError         the outcome of a run could not be recorded
   ServerStartError           the town's own server did not start
-  ServerEndedError           the town's own server is gone, and how it ended is known
+  ServerEndedError           the town's own server is gone, and its log says why
     ServerStoppedError       it was told to stop
     DiskFullError            its disk is full
   ForeignServerError         something else listens on the town's socket
   ServerTooOldError          the server lacks what the scripts need
 LedgerDamagedError
-  LegacyKeptError            old keys are not deleted, because the town is not as it should be
-  FileDamagedError           a file that the town's own server keeps is not as the server wrote it
+  LegacyKeptError            old keys are not deleted, because `tt verify` finds something
+  FileDamagedError           a file of the town's own server is not as the server wrote it
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ PROBLEMS_SHOWN_MAX = 20
 
 _ADVICE: Final = {
     errno.ENOENT: "Check the name.",
-    errno.ENOTDIR: "Check the name: something in it is no folder.",
+    errno.ENOTDIR: "Check the name: a part of it is not a folder.",
     errno.EISDIR: "Name a file.",
     errno.EINVAL: "Choose another.",
     errno.ENAMETOOLONG: "Choose a shorter name.",
@@ -66,13 +66,13 @@ _ADVICE: Final = {
     errno.EDQUOT: "Make room, and try again.",
     errno.EROFS: "Choose another place.",
 }
-"""What to do about a file that the system refuses, where its permissions are not the reason."""
+"""What to do about a file that the system refuses for other reasons than its permissions."""
 _WORDS: Final = {errno.ENOSPC: "its disk is full", errno.EDQUOT: "its disk is full as far as your quota goes"}
-"""Plainer than those of the system."""
+"""Plainer words than those of the system."""
 
 
 def in_one_line(path: Path | str) -> str:
-    """A path for an error: what follows a line break in a name would look like words of ours, such as what to do next."""
+    """A path on one line, for an error: text behind a line break in a name would look like our own words."""
     return str(path).replace("\n", "\\n")
 
 
@@ -83,7 +83,7 @@ def words_of_system(error: Exception) -> str:
 
 
 class PlacedFault(Struct, frozen=True):
-    """Something in a plan that is not as it should be, with its line and column, both from 1."""
+    """A fault in a plan, with its line and column, both from 1."""
 
     line: int
     column: int
@@ -94,10 +94,10 @@ class PlacedFault(Struct, frozen=True):
 
 
 class TownNotFoundError(CommandRejectedError):
-    """No folder from here upwards is a town, as far as the search goes."""
+    """The search upwards found no town."""
 
     def __init__(self, folder: Path, *, end: Path | None = None, reason: str | None = None) -> None:
-        """`end` is the folder at which the search ended, for `reason`; without it, it went to the top."""
+        """The search ended at the folder `end`, because of `reason`. Without `end` it went to the top."""
         self.folder = folder
         self.end = end
         above = (
@@ -124,14 +124,14 @@ class FolderRefusedError(CommandRejectedError):
     """A file or folder cannot be read or written."""
 
     def __init__(self, path: Path, error: OSError, *, advice: str | None = None) -> None:
-        """`advice` is what to do, where the system's reason alone does not tell."""
+        """`advice` says what to do, if that does not follow from the system's reason."""
         self.path = path
         advice = advice or _ADVICE.get(error.errno or 0, "Check its permissions, or choose another.")
         super().__init__(f"{in_one_line(path)} cannot be used: {words_of_system(error)}. {advice}")
 
 
 class SettingsError(CommandRejectedError):
-    """A settings file is not as it should be."""
+    """A settings file is invalid."""
 
     def __init__(self, path: Path, problem: str) -> None:
         self.path = path
@@ -142,10 +142,10 @@ class SettingsError(CommandRejectedError):
 
 
 class UnfitNameError(SettingsError):
-    """Tinytown's name of the town cannot be part of the ledger's keys, and nobody has said yet what to call it."""
+    """Tinytown's name of the town cannot be part of the ledger's keys, and no other name is set yet."""
 
     def __init__(self, path: Path, name: str, problem: str, *, folder: Path, suggested: str) -> None:
-        """`problem` is what is wrong with it, in a sentence."""
+        """`problem` is a sentence that says what is wrong with the name."""
         self.path = path
         self.name = name
         self.folder = folder
@@ -163,7 +163,7 @@ class NotTrustedError(CommandRejectedError):
     """A folder would make `tt` open a connection or load data, and this user has not allowed that. Nothing was done."""
 
     def __init__(self, place: str, problem: str, *, folder: Path) -> None:
-        """`place` is the file, with its line where there is one; `problem` says what it would lead to."""
+        """`place` is the file, with its line if known. `problem` says what the file would lead to."""
         self.place = place
         self.folder = folder
         super().__init__(
@@ -202,12 +202,12 @@ class ServerNotOwnError(CommandRejectedError):
 
 
 class MetricsPortError(CommandRejectedError):
-    """The port for metrics cannot be listened on."""
+    """`tt` cannot listen on the port for metrics."""
 
     def __init__(self, port: int, error: OSError) -> None:
         self.port = port
         super().__init__(
-            f"Port {port} cannot be listened on: {error.strerror or error}. Choose another; 0 picks a free one."
+            f"`tt` cannot listen on port {port}: {error.strerror or error}. Choose another; 0 picks a free one."
         )
 
 
@@ -220,7 +220,7 @@ class MomentError(CommandRejectedError):
 
 
 class ImportRefusedError(CommandRejectedError):
-    """A file to import is not as it should be; nothing of it was taken."""
+    """A file to import is invalid; nothing was imported."""
 
     def __init__(self, path: Path, problems: Sequence[str]) -> None:
         self.path = path
@@ -229,7 +229,7 @@ class ImportRefusedError(CommandRejectedError):
         more = len(self.problems) - PROBLEMS_SHOWN_MAX
         rest = f"\n  … and {more} more" if more > 0 else ""
         super().__init__(
-            f"{in_one_line(path)} was not imported, nothing of it was taken:{shown}{rest}\nCorrect these and import again."
+            f"{in_one_line(path)} was not imported, and nothing was changed:{shown}{rest}\nCorrect these and import again."
         )
 
 
@@ -244,7 +244,7 @@ class PlanMissingError(CommandRejectedError):
 
 
 class PlanExistsError(CommandRejectedError):
-    """There is a plan already, which is not written over."""
+    """There is a plan already. It is not overwritten."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -254,7 +254,7 @@ class PlanExistsError(CommandRejectedError):
 
 
 class PlanRefusedError(CommandRejectedError):
-    """A plan is not as it should be; neither the file nor the town was changed."""
+    """A plan is invalid; neither the file nor the town was changed."""
 
     def __init__(self, path: Path, faults: Sequence[PlacedFault]) -> None:
         self.path = path
@@ -263,13 +263,13 @@ class PlanRefusedError(CommandRejectedError):
         more = len(self.faults) - PROBLEMS_SHOWN_MAX
         rest = f"\n  … and {more} more" if more > 0 else ""
         super().__init__(
-            f"{in_one_line(path)} is not a plan as it should be; neither file nor town was changed:{shown}{rest}"
+            f"{in_one_line(path)} is not a valid plan; neither file nor town was changed:{shown}{rest}"
             "\nCorrect the file; `tt plan --check` lists everything, docs/reference/tasks-toml.md has the format."
         )
 
 
 class PlanTooLargeError(CommandRejectedError):
-    """A plan has more bytes, or more tasks, than are read."""
+    """A plan has too many bytes or tasks to be read."""
 
     def __init__(self, path: Path, *, size: int, size_max: int, what: str = "bytes") -> None:
         self.path = path
@@ -281,7 +281,7 @@ class PlanTooLargeError(CommandRejectedError):
 
 
 class PlanOutsideError(CommandRejectedError):
-    """A plan that nobody named is a link that leads out of the town's folder; nothing was written through it."""
+    """The town's plan is a link that leads out of the town's folder, and the user did not name it. Nothing was written."""
 
     def __init__(self, path: Path, target: Path) -> None:
         self.path = path
@@ -293,7 +293,7 @@ class PlanOutsideError(CommandRejectedError):
 
 
 class PlanChangedError(CommandRejectedError):
-    """Somebody else wrote the plan while it was to be written."""
+    """Somebody else changed the plan before it could be written."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -303,33 +303,33 @@ class PlanChangedError(CommandRejectedError):
 
 
 class ProgramNotFoundError(CommandRejectedError):
-    """What a runner is to run is no program; no task was touched."""
+    """A runner's program does not exist or is not executable; no task was touched."""
 
     def __init__(self, program: str) -> None:
         self.program = program
         super().__init__(
-            f"{program!r} is no program: it is not on PATH, or not executable. No task was touched."
+            f"{program!r} is not a program: it is not on PATH, or not executable. No task was touched."
             " Correct the name, or give a whole path."
         )
 
 
 class ProgramNotStartedError(CommandRejectedError):
-    """The system could not start a runner's program; the task at hand failed for it."""
+    """The system could not start a runner's program, so the current task failed."""
 
-    def __init__(self, program: str, task: str, error: OSError | ValueError) -> None:
+    def __init__(self, program: str, task_id: str, error: OSError | ValueError) -> None:
         self.program = program
-        self.task = task
+        self.task_id = task_id
         self.problem = f"the program {program!r} could not be started: {getattr(error, 'strerror', None) or error}"
         self.is_for_this_task = isinstance(error, OSError) and error.errno == errno.E2BIG
-        """Whether its description is too long for an argument: another task's may not be."""
+        """Whether its description is too long for an argument. Another task's description may fit."""
         super().__init__(
-            f"Task {task} failed, because {self.problem}. The runner has ended, so that no other task fails for it too."
-            f" Correct the command, then `tt task reopen {task}`."
+            f"Task {task_id} failed, because {self.problem}. The runner has ended, so that no other task fails for it too."
+            f" Correct the command, then `tt task reopen {task_id}`."
         )
 
 
 class MigrationSourceError(CommandRejectedError):
-    """The server to migrate from is the one that the town is on."""
+    """The server to migrate from is the town's own server."""
 
     def __init__(self, where: str) -> None:
         self.where = where
@@ -339,16 +339,16 @@ class MigrationSourceError(CommandRejectedError):
 
 
 class OvertakenError(WrongExpectedVersionError):
-    """Others changed a task that was decided on, at each attempt; nothing was written."""
+    """At every attempt, others changed the task between the decision and the append. Nothing was written."""
 
     def __init__(self, conflict: WrongExpectedVersionError, *, attempts: int) -> None:
         self.attempts = attempts
-        super().__init__(conflict.task, expected=conflict.expected, actual=conflict.actual)
+        super().__init__(conflict.task_id, expected=conflict.expected, actual=conflict.actual)
 
     def __str__(self) -> str:
         return (
-            f"Others changed task {self.task} at each of {self.attempts} attempts to decide on it, so nothing was written."
-            f" `tt task history {self.task}` shows what they do; try again."
+            f"Others changed task {self.task_id} at each of {self.attempts} attempts to decide on it, so nothing was written."
+            f" `tt task history {self.task_id}` shows what they do; try again."
         )
 
 
@@ -365,16 +365,16 @@ class RepairRefusedError(CommandRejectedError):
 
 
 class RunUnfinishedError(StoreUnavailableError):
-    """What came of a run could not be written down: the server did not answer for too long."""
+    """The outcome of a run could not be recorded: the server did not answer for too long."""
 
-    def __init__(self, error: StoreUnavailableError, task: str, log: Path) -> None:
-        self.task = task
+    def __init__(self, error: StoreUnavailableError, task_id: str, log: Path) -> None:
+        self.task_id = task_id
         self.log = log
         super().__init__(
             error.where,
             error.problem,
-            f"What came of task {task} could not be written down; its output is in {log}."
-            " The task is running until `tt reclaim` takes it back, or `tt task complete` says what came of it.",
+            f"The outcome of task {task_id} could not be recorded; its output is in {log}."
+            " The task is running until `tt reclaim` takes it back, or `tt task complete` records the outcome.",
         )
 
 
@@ -383,10 +383,10 @@ class ServerStartError(StoreUnavailableError):
 
 
 class ServerEndedError(StoreUnavailableError):
-    """The town's own server is gone, and its log tells how it ended."""
+    """The town's own server is gone, and its log says how it ended."""
 
     def __init__(self, where: str, problem: str, advice: str = "", *, is_append_known: bool = False) -> None:
-        """`advice` says what to do first; that the next command goes on is added."""
+        """`advice` says what to do first. The message adds that the next command starts the server again."""
         self._advice = advice
         doubt = "" if is_append_known else " Look with `tt events` whether a change was made before you repeat it."
         then = f"The next command starts it again, and what was acknowledged is kept.{doubt}"
@@ -406,7 +406,7 @@ class DiskFullError(ServerEndedError):
 
 
 class ForeignServerError(StoreUnavailableError):
-    """Something else listens on the town's socket: its events would not be kept in the town's folder."""
+    """Something else listens on the town's socket. It would not keep events in the town's folder."""
 
     def __init__(self, where: str, advice: str | None = None) -> None:
         super().__init__(
@@ -432,7 +432,7 @@ class ServerTooOldError(StoreUnavailableError):
 
 
 class LegacyKeptError(LedgerDamagedError):
-    """Old keys are not deleted, because the town is not as it should be. Nothing was deleted."""
+    """Old keys are not deleted, because `tt verify` finds something. Nothing was deleted."""
 
     def __init__(self, town: str, findings: Sequence[Finding]) -> None:
         self.findings = tuple(findings)
@@ -446,7 +446,7 @@ class LegacyKeptError(LedgerDamagedError):
 
 
 class FileDamagedError(LedgerDamagedError):
-    """A file that the town's own server keeps is not as the server wrote it. Nothing was changed."""
+    """A file of the town's own server is not as the server wrote it. Nothing was changed."""
 
     def __init__(self, path: Path, problem: str, advice: str = "") -> None:
         self.path = path
@@ -456,7 +456,7 @@ class FileDamagedError(LedgerDamagedError):
 
 
 def _quoted(folder: Path) -> str:
-    """The folder as a shell takes it."""
+    """The folder, quoted for a shell."""
     import shlex  # noqa: PLC0415 - for a message only
 
     return shlex.quote(in_one_line(folder))

@@ -1,7 +1,8 @@
-"""Founding: makes a folder a town, and remembers that what it leads to is this user's own. All or nothing.
+"""Founding: makes a folder a town, and remembers that its server and data are this user's own. All or nothing.
 
-Who makes a town allows what it leads to; a town that is met as it is has to be allowed like any other (`permission`).
-`tinytown.toml` is written last, when the server has answered: until then nobody can find the town, so it can be taken back.
+A user who makes a town thereby allows its server and data. An existing town has to be allowed like any other
+(`permission`). `tinytown.toml` is written last, after the server has answered. Until then nobody can find the town, so
+it can be taken back.
 """
 
 from __future__ import annotations
@@ -40,12 +41,12 @@ from town.server.connection import Connection, connect, server_url
 from town.server.own_server import EmbeddedServer
 
 FOUNDING_SECONDS_MAX: Final = 120
-"""How long one `tt init` waits for another one in the same folder."""
+"""How long a `tt init` waits for another one in the same folder."""
 _POLL_SECONDS: Final = 0.01
 
 
 class MadeTown(Struct, frozen=True):
-    """A town that was made or met: its folder, what its settings say, and a connection that answers."""
+    """A new or existing town: its folder, its settings, and a connection that answers."""
 
     found: FoundFolder
     settings: Settings
@@ -53,17 +54,17 @@ class MadeTown(Struct, frozen=True):
 
 
 def make_town(start: Path, *, name: str | None, url: str | None, is_here: bool) -> MadeTown:
-    """Make the folder at `start` a town, or meet the one that is there, and connect to its server.
+    """Make the folder at `start` a town, or take the existing one, and connect to its server.
 
     NotOursError, NotTrustedError, FolderRefusedError, TownExistsError, SettingsError, StoreUnavailableError: nothing was
-    made, and nothing of a town that was there is changed.
+    made, and an existing town is unchanged.
     """
     start = absolute(start)
     if is_here:
         refuse_foreign(start)
     place = FoundFolder(start) if is_here else place_of_new_town(start)
     plain_url, password = (None, None) if url is None else split_password(url)
-    # What is wrong with the words is said before anything is made.
+    # Check the arguments before making anything.
     settings_to_be(place.folder, name=name, url=plain_url)
     with all_or_nothing() as undo:
         with refuse_os_errors(place.folder):
@@ -74,7 +75,7 @@ def make_town(start: Path, *, name: str | None, url: str | None, is_here: bool) 
             if is_new:
                 _prepare(place.folder, settings, undo)
             if plain_url is not None and password is not None:
-                # Said again, it takes the place of the one before, which may have been wrong.
+                # A repeated password replaces the one before, which may have been wrong.
                 keep_password(plain_url, password, undo)
             if is_here and place_of_new_town(start).folder != start:
                 _allow(own_town_grant(start), start, undo)
@@ -91,11 +92,11 @@ def make_town(start: Path, *, name: str | None, url: str | None, is_here: bool) 
 
 
 def _prepare(folder: Path, settings: Settings, undo: Undo) -> None:
-    """Everything that has to be there before the server of a new town is connected to."""
+    """Make everything that a new town needs before the first connection to its server."""
     undo.note = "No town was made"
     data = DataFolder(folder)
     if settings.redis.url is None and data.exists():
-        # Data without a town: whoever brought it, it is not loaded unasked.
+        # Data without a town may come from anybody, so it is not loaded without permission.
         data.require_trust()
     _make_home(undo)
     with refuse_os_errors(folder):
@@ -113,7 +114,7 @@ def _make_folders(folder: Path, undo: Undo) -> None:
 
 
 def _make_home(undo: Undo) -> None:
-    """A town whose trust cannot be kept would be refused at its next command; with TT_TRUST nothing has to be kept."""
+    """The next command would refuse a town whose grant was not kept. With TT_TRUST no grant is needed."""
     if trusts_everything():
         return
     path = home_path(TRUSTED_FOLDER)
@@ -131,7 +132,7 @@ def _allow(grant: Grant, folder: Path, undo: Undo) -> None:
 
 
 def _add_server(folder: Path, undo: Undo) -> None:
-    """The town's own server and its data, which the first connection makes, are taken back unless they were there before."""
+    """Register to take back the own server and its data, which the first connection makes, unless they existed before."""
     data, server = DataFolder(folder), EmbeddedServer(folder)
     had_folder, had_data = data.exists(), data.exists() and not data.is_empty()
     was_running = had_data and server.is_running()
@@ -152,7 +153,7 @@ def _add_server(folder: Path, undo: Undo) -> None:
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Inside, no other `tt init` works on the folder. FolderRefusedError after a bound."""
+    """Hold the lock that keeps any other `tt init` off the folder. FolderRefusedError after a time limit."""
     with refuse_os_errors(folder):
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -173,7 +174,7 @@ def _lock(descriptor: int, folder: Path) -> None:
                 raise FolderRefusedError(folder / SETTINGS_FILE, error, advice=advice) from error
             time.sleep(_POLL_SECONDS)
         except OSError:
-            # A file system without locks: then it is for the user to run one at a time.
+            # A file system without locks: then the user has to run one at a time.
             return
         else:
             return

@@ -1,4 +1,4 @@
-"""Opening: from a folder to a town whose server answers, for everybody who works on one."""
+"""Opening: from a folder to a town whose server answers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from town.server.connection import Connection, connect
 
 
 class OpenTown:
-    """A town that was opened: its folder and why it is that one, the connection to its server, and what rooms are given."""
+    """An open town: its folder and why it is that one, the connection to its server, and the backend for its rooms."""
 
     def __init__(self, connection: Connection, *, found: FoundFolder, settings: Settings, actor: str) -> None:
         self.found = found
@@ -34,8 +34,8 @@ class OpenTown:
 def open_town(path: Path | str | None = None, *, actor: str | None = None, is_starting: bool = True) -> OpenTown:
     """The town of the nearest folder upwards from `path` (None: TT_TOWN, then the current folder).
 
-    Its own server is started when it is down, unless `is_starting` is False. `actor` is who acts; None takes TT_ACTOR,
-    then the login name. TownNotFoundError, SettingsError, StoreUnavailableError. Whoever opens it closes the connection.
+    Starts its own server if it is down, unless `is_starting` is False. `actor` is who acts; None means TT_ACTOR, then
+    the login name. TownNotFoundError, SettingsError, StoreUnavailableError. The caller closes the connection.
     """
     found = find(start_of_search(path))
     settings = read_settings(found.folder)
@@ -46,7 +46,7 @@ def open_town(path: Path | str | None = None, *, actor: str | None = None, is_st
 
 @contextmanager
 def opened(path: Path | str | None = None, *, actor: str | None = None, is_starting: bool = True) -> Iterator[OpenTown]:
-    """As `open_town`, and closed afterwards."""
+    """As `open_town`, and closes it afterwards."""
     town = open_town(path, actor=actor, is_starting=is_starting)
     try:
         yield town
@@ -55,7 +55,7 @@ def opened(path: Path | str | None = None, *, actor: str | None = None, is_start
 
 
 def current_actor(actor: str | None = None) -> str:
-    """Who acts: `actor`, else TT_ACTOR, else the login name. InvalidValueError where there is none of these."""
+    """Who acts: `actor`, else TT_ACTOR, else the login name. InvalidValueError without any of these."""
     named = actor if actor is not None else os.environ.get("TT_ACTOR")
     if named is None:
         try:

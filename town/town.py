@@ -1,4 +1,6 @@
-"""Town: the door for programs. Every verb and every question about the board of now; the other rooms are its attributes.
+"""Town: the door for programs.
+
+It has every verb and every question about the present board; the other rooms are its attributes.
 
     with Town.open(actor="alice") as town:
         task = town.create("Implement user authentication", agent="worker-1").task
@@ -40,7 +42,7 @@ if TYPE_CHECKING:
 
 
 class Town(Verbs, Reader):
-    """One town: its ledger, its views and its folder. Not for several threads at once; open one in each."""
+    """One town: its ledger, its views and its folder. Not thread-safe: open one in each thread."""
 
     def __init__(self, opened: OpenTown) -> None:
         backend = opened.backend
@@ -59,9 +61,9 @@ class Town(Verbs, Reader):
         self.upkeep = backend.upkeep
         """Catches up, rebuilds and verifies snapshots and views."""
         self.events = EventReader(backend.store, self._references)
-        """Reads the ledger's events: the last ones, and those to come."""
+        """Reads the ledger's events: the last ones, and new ones."""
         self.unlisted: str | None = None
-        """Set where the town was made just now, and could not be recorded in the registry: why, in words."""
+        """Set if the town was just made but could not be recorded in the registry: the reason, in words."""
 
     # --- opening -----------------------------------------------------------------------------------------------
 
@@ -69,10 +71,8 @@ class Town(Verbs, Reader):
     def open(cls, path: Path | str | None = None, *, actor: str | None = None, is_starting: bool = True) -> Self:
         """The town of the nearest folder upwards from `path` (None: TT_TOWN, then the current folder).
 
-        Its own server is started when it is down, unless `is_starting` is False.
-
-        `actor` is who acts; None takes TT_ACTOR, then the login name. TownNotFoundError, SettingsError,
-        StoreUnavailableError.
+        Starts its own server if it is down, unless `is_starting` is False. `actor` is who acts; None means TT_ACTOR,
+        then the login name. TownNotFoundError, SettingsError, StoreUnavailableError.
         """
         return cls(open_town(path, actor=actor, is_starting=is_starting))
 
@@ -87,11 +87,11 @@ class Town(Verbs, Reader):
         is_here: bool = False,
         is_registered: bool = True,
     ) -> Self:
-        """Make the folder at `path` a town, or meet it as it is; start its server and record it in the registry.
+        """Make the folder at `path` a town, or take the existing one; start its server and record it in the registry.
 
         In a linked git worktree that is the folder of the main checkout, unless `is_here`: then the worktree is a town of
-        its own. A password in `url` is kept in `~/.tt/passwords.toml`, and stands in no file of the town. What ends with an
-        error has made nothing. The registry is for looking up only: where it cannot be written, `unlisted` says so.
+        its own. A password in `url` is kept in `~/.tt/passwords.toml`, and in no file of the town. An error leaves
+        nothing behind. The registry is only a list for people: if it cannot be written, `unlisted` says so.
         """
         from town.founding import make_town
         from town.home.registry import RegisteredTown, register_town
@@ -125,24 +125,24 @@ class Town(Verbs, Reader):
     # --- moments -----------------------------------------------------------------------------------------------
 
     def end(self) -> Position:
-        """The position of the last event; BEGINNING where there is none."""
+        """The position of the last event; BEGINNING if there is none."""
         return self.events.end()
 
     def at(self, moment: Moment | str) -> Reader:
-        """The town as it was at `moment`, for the same questions. MomentError where it has not come yet."""
+        """The town as it was at `moment`, for the same questions. MomentError if `moment` is in the future."""
         return Reader(self.backend, then=self.events.position_at(moment), noted=self.noted)
 
     def replay(self, upto: Position) -> Board:
         """All tasks in memory, as they were after the event at `upto`; BEGINNING shows none."""
         return Board() if upto == BEGINNING else replay(self.backend.store, upto=upto)
 
-    def wait(self, tasks: Iterable[str], *, timeout_seconds: float | None = None) -> Waited:
-        """Return once all these tasks are finished or removed, or when it took too long. TaskNotFoundError.
+    def wait(self, task_ids: Iterable[str], *, timeout_seconds: float | None = None) -> Waited:
+        """Return once all these tasks are finished or removed, or at the timeout. TaskNotFoundError.
 
-        The name of an agent, where no task is called so, stands for the tasks that it has now and has not finished.
+        The name of an agent, if no task has that name, stands for the agent's open tasks.
         """
         position = self.upkeep.catch_up()
-        ids = dict.fromkeys(task_id for task in tasks for task_id in self._tasks_called(task))
+        ids = dict.fromkeys(task_id for task_id in task_ids for task_id in self._tasks_called(task_id))
         return wait_for(
             list(ids),
             store=self.backend.store,
@@ -193,9 +193,9 @@ class Town(Verbs, Reader):
 
     @contextmanager
     def migration(self, from_url: str | None = None) -> Iterator[Migration]:
-        """What takes the town's tasks from before the ledger into it: look, then run.
+        """Takes the town's tasks from before the ledger into it: look, then run.
 
-        They are read from the town's server, else from the one at `from_url`, where nothing is changed. Where Tinytown's
+        Reads them from the town's server, or from the one at `from_url`, which it does not change. If Tinytown's
         settings name that one too, their password is used. MigrationSourceError, StoreUnavailableError.
         """
         from town.folder.tinytown_places import password_of
@@ -211,13 +211,13 @@ class Town(Verbs, Reader):
             yield Migration(self.backend, source=source)
 
     def has_old_tasks(self) -> bool:
-        """Whether a town without events has tasks from before the ledger, as far as one call tells. Source: SCAN."""
+        """Whether a town without events has tasks from before the ledger, as far as one call can find. Source: SCAN."""
         from town.migration.old_reader import has_old_tasks
 
         return has_old_tasks(self.backend)
 
     def old_places(self) -> list[OldPlace]:
-        """Other servers that Tinytown's settings and files say its tasks are in. Nothing is connected to."""
+        """Other servers that may hold the town's tasks, by Tinytown's settings and files. Connects to nothing."""
         from town.folder.tinytown_places import find_old_places
 
         return find_old_places(self.folder)
@@ -226,7 +226,7 @@ class Town(Verbs, Reader):
 
     @property
     def server_warning(self) -> str | None:
-        """What the user should know of how the server was found, and of what it said when this object started it."""
+        """What the user should know about how the server was found, and what it reported when this object started it."""
         said = None if self.connection.server is None else self.connection.server.warning
         words = [each for each in (self.found.remark, self.connection.remark, said) if each is not None]
         return "\n".join(words) or None

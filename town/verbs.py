@@ -1,4 +1,4 @@
-"""Verbs: every change of a task that a person or an agent makes. Each decides, appends, and projects what it appended."""
+"""Verbs: every change to a task by a person or an agent. Each decides, appends, and projects its events."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ from projections import Wanted
 from town.backend import Backend
 from town.reading.present import Present
 from town.reading.references import References, wanted_of
-from town.writer import Receipt, Wish, Writer
+from town.writer import GuardedCommand, Receipt, Writer
 
 
 class Verbs:
     """Changes the tasks of one town, which are named by id, by a unique prefix of it, or by alias.
 
-    With `expected_version` a verb changes a task only while it is at that version: WrongExpectedVersionError. Every verb
-    returns a Receipt, and what it changed is readable when it returns.
+    With `expected_version` a verb changes a task only at that version; otherwise WrongExpectedVersionError. Every verb
+    returns a Receipt, and its changes are readable when it returns.
     """
 
     def __init__(self, backend: Backend) -> None:
@@ -56,16 +56,19 @@ class Verbs:
         alias: str | None = None,
         reason: str | None = None,
     ) -> Receipt:
-        """A new task, pending, or assigned where `agent` is given. With an alias it is made once: again is already true."""
+        """Create a task, pending, or assigned if `agent` is given.
+
+        An alias makes it idempotent: a second call appends nothing.
+        """
         new_id = new_task_id()
         name = None if alias is None else check_name(alias, "alias")
         given_tags = tuple(tags)
 
-        def wish() -> Wish:
+        def make_command() -> GuardedCommand:
             guards = {} if parent is None else self._guard_lineage(parent)
             lineage = tuple(guards)
             command = CreateTask(
-                task=new_id if name is None else self._references.id_of_alias(name),
+                task_id=new_id if name is None else self._references.id_of_alias(name),
                 description=description,
                 tags=given_tags,
                 parent_id=lineage[0] if lineage else None,
@@ -75,35 +78,35 @@ class Verbs:
             )
             return command, guards
 
-        return self._writer.execute(wish, wanted=self._wanted(parent, name, new_id=new_id), reason=reason)
+        return self._writer.execute(make_command, wanted=self._wanted(parent, name, new_id=new_id), reason=reason)
 
     def assign(
-        self, task: str, agent: str, *, reason: str | None = None, expected_version: int | None = None
+        self, task_id: str, agent: str, *, reason: str | None = None, expected_version: int | None = None
     ) -> Receipt:
-        """Give the task to an agent, from another one where it has it."""
-        return self._change(task, lambda id_: AssignTask(task=id_, agent=agent), reason, expected_version)
+        """Give the task to an agent, also from another one."""
+        return self._change(task_id, lambda id_: AssignTask(task_id=id_, agent=agent), reason, expected_version)
 
     def claim(
-        self, task: str, agent: str, *, reason: str | None = None, expected_version: int | None = None
+        self, task_id: str, agent: str, *, reason: str | None = None, expected_version: int | None = None
     ) -> Receipt:
-        """Take a task that nobody has; of several agents at once exactly one gets it, the others TaskHeldError."""
-        return self._change(task, lambda id_: ClaimTask(task=id_, agent=agent), reason, expected_version)
+        """Take a task that nobody has. Of several agents at once exactly one gets it, the others get TaskHeldError."""
+        return self._change(task_id, lambda id_: ClaimTask(task_id=id_, agent=agent), reason, expected_version)
 
     def start(
         self,
-        task: str,
+        task_id: str,
         *,
         agent: str | None = None,
         run: RunMark | None = None,
         reason: str | None = None,
         expected_version: int | None = None,
     ) -> Receipt:
-        """Begin to work; a pending task needs `agent`. `run` is that of the runner that begins."""
-        return self._change(task, lambda id_: StartTask(task=id_, agent=agent, run=run), reason, expected_version)
+        """Start work on the task. A pending task needs `agent`. `run` is that of the runner that starts it."""
+        return self._change(task_id, lambda id_: StartTask(task_id=id_, agent=agent, run=run), reason, expected_version)
 
     def complete(
         self,
-        task: str,
+        task_id: str,
         *,
         result: str | None = None,
         agent: str | None = None,
@@ -112,55 +115,60 @@ class Verbs:
         reason: str | None = None,
         expected_version: int | None = None,
     ) -> Receipt:
-        """The work is done; a pending task needs `agent`. TaskHasOpenChildrenError, unless one of these says what to do.
+        """Complete the task. A pending task needs `agent`.
 
-        `with_children` completes all open tasks below it too, in one append; those that nobody has for `agent`, else for
-        the task's own. `is_forced` leaves them open.
+        TaskHasOpenChildrenError, unless one of these options is set. `with_children` also completes all open tasks
+        below it, in the same append. Those without an agent are completed for `agent`, else for the task's own agent.
+        `is_forced` leaves them open.
         """
 
         def commands() -> list[Command]:
-            id_ = self._references.resolve(task)
+            id_ = self._references.resolve(task_id)
             below = self._complete_below(id_, agent) if with_children else []
             open_children = 0 if with_children or is_forced else self._present.count_open_children(id_)
-            return [*below, CompleteTask(task=id_, result=result, agent=agent, open_children=open_children)]
+            return [*below, CompleteTask(task_id=id_, result=result, agent=agent, open_children=open_children)]
 
         return self._writer.execute_all(
-            commands, wanted=self._wanted(task), reason=reason, expected_version=expected_version
+            commands, wanted=self._wanted(task_id), reason=reason, expected_version=expected_version
         )
 
     def fail(
         self,
-        task: str,
+        task_id: str,
         *,
         error: str | None = None,
         agent: str | None = None,
         reason: str | None = None,
         expected_version: int | None = None,
     ) -> Receipt:
-        """The work ended without success; a pending task needs `agent`."""
-        return self._change(task, lambda id_: FailTask(task=id_, error=error, agent=agent), reason, expected_version)
+        """Record that the work ended without success. A pending task needs `agent`."""
+        return self._change(
+            task_id, lambda id_: FailTask(task_id=id_, error=error, agent=agent), reason, expected_version
+        )
 
-    def cancel(self, task: str, *, reason: str | None = None, expected_version: int | None = None) -> Receipt:
-        """The work is no longer wanted."""
-        return self._change(task, lambda id_: CancelTask(task=id_, reason=reason), None, expected_version)
+    def cancel(self, task_id: str, *, reason: str | None = None, expected_version: int | None = None) -> Receipt:
+        """Cancel the task."""
+        return self._change(task_id, lambda id_: CancelTask(task_id=id_, reason=reason), None, expected_version)
 
-    def requeue(self, task: str, *, reason: str | None = None, expected_version: int | None = None) -> Receipt:
+    def requeue(self, task_id: str, *, reason: str | None = None, expected_version: int | None = None) -> Receipt:
         """Put an assigned or running task back into the backlog."""
-        return self._change(task, lambda id_: RequeueTask(task=id_), reason, expected_version)
+        return self._change(task_id, lambda id_: RequeueTask(task_id=id_), reason, expected_version)
 
-    def reopen(self, task: str, *, reason: str | None = None, expected_version: int | None = None) -> Receipt:
+    def reopen(self, task_id: str, *, reason: str | None = None, expected_version: int | None = None) -> Receipt:
         """Make a finished task pending again."""
-        return self._change(task, lambda id_: ReopenTask(task=id_), reason, expected_version)
+        return self._change(task_id, lambda id_: ReopenTask(task_id=id_), reason, expected_version)
 
     def describe(
-        self, task: str, description: str, *, reason: str | None = None, expected_version: int | None = None
+        self, task_id: str, description: str, *, reason: str | None = None, expected_version: int | None = None
     ) -> Receipt:
         """Replace the description."""
-        return self._change(task, lambda id_: DescribeTask(task=id_, description=description), reason, expected_version)
+        return self._change(
+            task_id, lambda id_: DescribeTask(task_id=id_, description=description), reason, expected_version
+        )
 
     def tag(
         self,
-        task: str,
+        task_id: str,
         *,
         add: Iterable[str] = (),
         remove: Iterable[str] = (),
@@ -169,30 +177,32 @@ class Verbs:
     ) -> Receipt:
         """Add and remove tags."""
         added, removed = tuple(add), tuple(remove)
-        return self._change(task, lambda id_: TagTask(task=id_, added=added, removed=removed), reason, expected_version)
-
-    def move(
-        self, task: str, parent: str | None, *, reason: str | None = None, expected_version: int | None = None
-    ) -> Receipt:
-        """Put the task below `parent`, or below none. TaskCycleError where `parent` lies below the task."""
-
-        def wish() -> Wish:
-            id_ = self._references.resolve(task)
-            guards = {} if parent is None else self._guard_lineage(parent)
-            lineage = tuple(guards)
-            return MoveTask(task=id_, parent_id=lineage[0] if lineage else None, lineage=lineage[1:]), guards
-
-        return self._writer.execute(
-            wish, wanted=self._wanted(task, parent), reason=reason, expected_version=expected_version
+        return self._change(
+            task_id, lambda id_: TagTask(task_id=id_, added=added, removed=removed), reason, expected_version
         )
 
-    def note(self, task: str, text: str, *, expected_version: int | None = None) -> Receipt:
-        """Write down progress."""
-        return self._change(task, lambda id_: NoteTask(task=id_, text=text), None, expected_version)
+    def move(
+        self, task_id: str, parent: str | None, *, reason: str | None = None, expected_version: int | None = None
+    ) -> Receipt:
+        """Put the task below `parent`, or at the top for None. TaskCycleError if `parent` lies below the task."""
+
+        def make_command() -> GuardedCommand:
+            id_ = self._references.resolve(task_id)
+            guards = {} if parent is None else self._guard_lineage(parent)
+            lineage = tuple(guards)
+            return MoveTask(task_id=id_, parent_id=lineage[0] if lineage else None, lineage=lineage[1:]), guards
+
+        return self._writer.execute(
+            make_command, wanted=self._wanted(task_id, parent), reason=reason, expected_version=expected_version
+        )
+
+    def note(self, task_id: str, text: str, *, expected_version: int | None = None) -> Receipt:
+        """Record a note on progress."""
+        return self._change(task_id, lambda id_: NoteTask(task_id=id_, text=text), None, expected_version)
 
     def remove(
         self,
-        task: str,
+        task_id: str,
         *,
         is_from_backlog: bool = False,
         reason: str | None = None,
@@ -202,21 +212,21 @@ class Verbs:
 
         def command(id_: str) -> Command:
             children = self._writer.loader.count_children(id_)
-            return RemoveTask(task=id_, children=children, is_from_backlog=is_from_backlog)
+            return RemoveTask(task_id=id_, children=children, is_from_backlog=is_from_backlog)
 
-        return self._change(task, command, reason, expected_version)
+        return self._change(task_id, command, reason, expected_version)
 
     def assign_all(self, agent: str, *, reason: str | None = None) -> tuple[Task, ...]:
         """Give the whole backlog to an agent, all or none; returns the tasks it got."""
         return self._writer.assign_all(agent, reason=reason)
 
     def _change(
-        self, task: str, command: Callable[[str], Command], reason: str | None, expected_version: int | None
+        self, task_id: str, command: Callable[[str], Command], reason: str | None, expected_version: int | None
     ) -> Receipt:
-        """Execute a command on a task that is there, by id, prefix or alias."""
+        """Execute a command on an existing task, by id, prefix or alias."""
         return self._writer.execute(
-            lambda: (command(self._references.resolve(task)), {}),
-            wanted=self._wanted(task),
+            lambda: (command(self._references.resolve(task_id)), {}),
+            wanted=self._wanted(task_id),
             reason=reason,
             expected_version=expected_version,
         )
@@ -225,18 +235,18 @@ class Verbs:
         given = [reference for reference in references if reference is not None]
         return wanted_of(given, town=self._town, task_ids=() if new_id is None else (new_id,))
 
-    def _complete_below(self, task: str, agent: str | None) -> list[Command]:
-        """Commands that complete every open task below `task`, children before their parents."""
-        above, _ = self._writer.loader.load(task)
+    def _complete_below(self, task_id: str, agent: str | None) -> list[Command]:
+        """Commands that complete every open task below the task, children before their parents."""
+        above, _ = self._writer.loader.load(task_id)
         agent = agent or (None if above is None else above.holder)
         return [
-            CompleteTask(task=each.id, agent=agent if each.holder is None else None)
-            for each in reversed(self._present.below(task))
+            CompleteTask(task_id=each.id, agent=agent if each.holder is None else None)
+            for each in reversed(self._present.below(task_id))
             if not each.state.is_terminal
         ]
 
     def _guard_lineage(self, parent: str) -> dict[str, int]:
-        """The tasks from `parent` up to its root, in this order, with the versions they were read at."""
+        """The tasks from `parent` up to its root, in this order, with the versions at which they were read."""
         guards: dict[str, int] = {}
         current: str | None = self._references.resolve(parent)
         while current is not None and current not in guards:

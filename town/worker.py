@@ -1,7 +1,7 @@
-"""The projector worker: follows one town until it is told to stop, a batch at a time.
+"""The projector worker: follows one town in batches until a stop.
 
-A lease keeps several workers from doing the same work twice; the others stand by and take over when it ends. A server
-that goes away is waited for, and not started again: `tt stop` means stop.
+A lease keeps several workers from doing the same work twice; the others stand by and take over when its holder ends. If
+the server goes away, the worker waits and does not start it: `tt stop` means stop.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from town.backend import Backend
 from town.opening import opened
 
 BLOCK_MS: Final = 300
-"""How long a worker waits for events before it looks whether it is to stop."""
+"""How long a worker waits for events before it checks for a stop."""
 STANDBY_SECONDS: Final = 0.3
 RECONNECT_SECONDS: Final = 0.5
 REPORT_SECONDS: Final = 10.0
 
 
 class WorkerReport(Struct, frozen=True):
-    """Where a worker is with a town: its position, how far behind in events and seconds, and its rate since the last report."""
+    """A worker's progress: its position, its lag in events and seconds, and its rate since the last report."""
 
     town: str
     position: Position
@@ -39,7 +39,7 @@ class WorkerReport(Struct, frozen=True):
 
 
 class WorkerMetrics:
-    """What a worker counts; a subclass publishes it."""
+    """Receives what a worker counts. A subclass publishes it."""
 
     def batch(self, town: str, outcome: BatchOutcome, *, events: int, seconds: float) -> None:
         """A batch was tried."""
@@ -52,11 +52,11 @@ class WorkerMetrics:
 
 
 class _StoppedError(Exception):
-    """The worker was told to stop in the middle of something long."""
+    """A stop arrived in the middle of something long."""
 
 
 class Worker:
-    """Follows the town at `path`. `report` gets a report now and then; `stop` ends it after the batch at hand."""
+    """Follows the town at `path`. `report` gets a report now and then; `stop` ends the worker after the current batch."""
 
     def __init__(
         self,
@@ -79,7 +79,10 @@ class Worker:
         """What stopped it, if it was damage."""
 
     def run(self, *, once: bool = False) -> None:
-        """Project until `stop` is set; with `once`, until everything is in. Returns at damage too, which it keeps."""
+        """Project until `stop` is set; with `once`, until all events are projected.
+
+        Returns at damage too, and keeps it in `damage`.
+        """
         is_first = True
         while not self._stop.is_set():
             try:
@@ -104,7 +107,7 @@ class Worker:
                 return
 
     def _follow_until_damage(self, town: Backend, *, once: bool) -> None:
-        """As `_follow`; at damage the lag that stays is measured before it goes on."""
+        """As `_follow`; at damage it measures the remaining lag before it raises."""
         town.upkeep.between_batches = self._end_if_stopped
         try:
             self._follow(town, once=once)
@@ -133,7 +136,7 @@ class Worker:
                 self._events += batch.events
                 self._metrics.batch(town.name, batch.outcome, events=batch.events, seconds=seconds)
                 if batch.checkpoints[0].rebuild is not None:
-                    # Somebody rebuilds, or did and died: then this finishes it.
+                    # Another process rebuilds, or died while it did; in that case finish the rebuild.
                     self._finish_or_wait(town, once=once)
                 if batch.outcome is BatchOutcome.NOTHING_TO_DO:
                     self._look(town, batch.position, is_last=once)
@@ -146,7 +149,7 @@ class Worker:
             town.upkeep.lease.give_up()
 
     def _finish_or_wait(self, town: Backend, *, once: bool) -> None:
-        """Finish a rebuild that nobody is at work on; one that somebody is long at work on is no damage, and waited for."""
+        """Finish an abandoned rebuild. A long rebuild of another process is not damage, so wait for it."""
         try:
             town.upkeep.catch_up()
         except RebuildUnfinishedError:
@@ -155,14 +158,14 @@ class Worker:
             self._stop.wait(STANDBY_SECONDS)
 
     def _look(self, town: Backend, position: Position, *, is_last: bool = False) -> None:
-        """Measure the lag, and report it the first time, the last time, and now and then between."""
+        """Measure the lag, and report it the first time, the last time, and now and then in between."""
         lag_events, lag_seconds = self._measure(town, position)
         is_due = self._is_silent or time.monotonic() - self._reported_at > REPORT_SECONDS
         if self._events and (is_due or is_last):
             self._say(position, lag_events=lag_events, lag_seconds=lag_seconds)
 
     def _measure(self, town: Backend, position: Position) -> tuple[int, float]:
-        """How many events come after `position`, and how many seconds the last one is younger than it."""
+        """How many events follow `position`, and by how many seconds the last one is later."""
         end = town.store.end()
         events = max(end.seq - position.seq, 0)
         seconds = max(end.ms - position.ms, 0) / 1_000 if events else 0.0

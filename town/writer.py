@@ -1,7 +1,7 @@
-"""The write side: read a task, decide, append, project; and again where another writer was first.
+"""The write side: read a task, decide, append, project.
 
-A command is decided on the snapshot, which is as good as the ledger once it has been caught up: the append's guard
-fails if it was not.
+If another writer was first, it starts again. It decides on the snapshot, which is as good as the ledger after a
+catch-up: if it is stale, the append's guard fails.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from ledger import (
     ClaimTask,
     Command,
     CommandRejectedError,
+    DesiredTask,
     Event,
     LedgerDamagedError,
     NewEvent,
@@ -26,7 +27,6 @@ from ledger import (
     TaskCreated,
     TaskDamagedError,
     TaskRemoved,
-    WishedTask,
     WrongExpectedVersionError,
     check_name,
     check_text,
@@ -44,16 +44,16 @@ from town.errors import OvertakenError
 DECIDE_ATTEMPTS_MAX: Final = 20
 
 Result = TypeVar("Result")
-Wish = tuple[Command, Mapping[str, int]]
-"""A command, and the versions of other tasks that it relies on."""
+GuardedCommand = tuple[Command, Mapping[str, int]]
+"""A command, and the versions of other tasks on which it relies."""
 Decided = tuple[str, int, Sequence[Event]]
-"""A task, the version that was decided on, and the events decided."""
+"""A task's id, the version on which the decision was made, and the events."""
 
 
 class Receipt(Struct, frozen=True):
-    """What a command led to: the task as it is after it (before it, if removed), and the positions of its events.
+    """The result of a command: the task after it (before it, if removed), and the positions of its events.
 
-    No positions: it was true already, and nothing was appended.
+    No positions: the state was reached already, and nothing was appended.
     """
 
     task: Task
@@ -70,7 +70,7 @@ class Reconciled(Struct, frozen=True):
 
 
 class Decisions(Struct, frozen=True):
-    """What was decided for several tasks, in the order of the events, and the versions of other tasks it relies on."""
+    """The decisions for several tasks, in the order of the events, and the versions of other tasks on which they rely."""
 
     decided: tuple[Decided, ...]
     relied_on: Mapping[str, int] = {}
@@ -80,7 +80,7 @@ Made = TypeVar("Made", bound=Decisions)
 
 
 class _StaleError(Exception):
-    """A task is not as it was when it was decided on; `conflict` says which."""
+    """A task has changed since the decision; `conflict` says which."""
 
     def __init__(self, conflict: WrongExpectedVersionError) -> None:
         self.conflict = conflict
@@ -88,7 +88,7 @@ class _StaleError(Exception):
 
 
 class Writer:
-    """Writes one town's ledger as whoever opened it."""
+    """Writes one town's ledger, as the town's actor."""
 
     def __init__(self, backend: Backend) -> None:
         self._store = backend.store
@@ -99,66 +99,69 @@ class Writer:
 
     def execute(
         self,
-        wish: Callable[[], Wish],
+        make_command: Callable[[], GuardedCommand],
         *,
         wanted: Wanted = NOTHING,
         reason: str | None = None,
         expected_version: int | None = None,
     ) -> Receipt:
-        """Carry out a wish; where another writer was first, read and decide again.
+        """Carry out a command.
 
-        `wanted` is what the wish will look at. `wish` is made anew at each attempt, after catching up. Where the command's own task is not at `expected_version`,
-        WrongExpectedVersionError; that a parent changed meanwhile is no reason for it. OvertakenError after a bound.
+        If another writer was first, read and decide again. `wanted` is what the command will read. `make_command` is
+        called anew at each attempt, after catching up. WrongExpectedVersionError if the command's own task is not at
+        `expected_version`; a changed parent does not raise it. OvertakenError after DECIDE_ATTEMPTS_MAX attempts.
         """
         checked_reason = None if reason is None else check_text(reason, "reason")
 
         def attempt() -> Receipt:
-            command, relied_on = wish()
-            task = command.task
-            state, version = self.loader.load(task)
+            command, relied_on = make_command()
+            task_id = command.task_id
+            state, version = self.loader.load(task_id)
             if expected_version is not None and version != expected_version:
-                raise WrongExpectedVersionError(task, expected=expected_version, actual=version)
+                raise WrongExpectedVersionError(task_id, expected=expected_version, actual=version)
             facts = self._decide(state, command, relied_on)
             if not facts:
-                assert state is not None, "only what is there can be as wished already"
+                assert state is not None, "only what is there can be so already"
                 return Receipt(state, ())
-            events, positions = self._append([(task, version, facts)], relied_on, reason=checked_reason)
+            events, positions = self._append([(task_id, version, facts)], relied_on, reason=checked_reason)
             return Receipt(_after(state, events, positions), tuple(positions))
 
         return self._attempt(attempt, wanted)
 
     def execute_all(
         self,
-        commands: Callable[[], Sequence[Command]],
+        make_commands: Callable[[], Sequence[Command]],
         *,
         wanted: Wanted = NOTHING,
         reason: str | None = None,
         expected_version: int | None = None,
     ) -> Receipt:
-        """Carry out commands on as many tasks in one append, all or none; the receipt is that of the last one.
+        """Carry out commands, each on its own task, in one append, all or none.
 
-        `expected_version` is the last task's. Attempts are as for `execute`.
+        The receipt is the last one's. `expected_version` is that of the last task. Attempts are as for `execute`.
         """
         checked_reason = None if reason is None else check_text(reason, "reason")
 
         def attempt() -> Receipt:
-            wished = commands()
-            loaded = self.loader.load_many([command.task for command in wished])
+            commands = make_commands()
+            loaded = self.loader.load_many([command.task_id for command in commands])
             state, version = loaded[-1]
             if expected_version is not None and version != expected_version:
-                raise WrongExpectedVersionError(wished[-1].task, expected=expected_version, actual=version)
-            # The last one first: it is the task that was named, so its refusal is the reason to give.
-            own_facts = decide(state, wished[-1])
+                raise WrongExpectedVersionError(commands[-1].task_id, expected=expected_version, actual=version)
+            # Decide the last one first: it is the task that the user named, so its refusal is the reason to report.
+            own_facts = decide(state, commands[-1])
             decided = [
-                (command.task, at_version, decide(task, command))
-                for command, (task, at_version) in zip(wished[:-1], loaded[:-1], strict=True)
+                (command.task_id, at_version, decide(task, command))
+                for command, (task, at_version) in zip(commands[:-1], loaded[:-1], strict=True)
             ]
-            decided.append((wished[-1].task, version, own_facts))
+            decided.append((commands[-1].task_id, version, own_facts))
             if not any(facts for _, _, facts in decided):
-                assert state is not None, "only what is there can be as wished already"
+                assert state is not None, "only what is there can be so already"
                 return Receipt(state, ())
             events, positions = self._append([each for each in decided if each[2]], {}, reason=checked_reason)
-            own = [(event, at) for event, at in zip(events, positions, strict=True) if event.task == wished[-1].task]
+            own = [
+                (event, at) for event, at in zip(events, positions, strict=True) if event.task == commands[-1].task_id
+            ]
             after = _after(state, [event for event, _ in own], [at for _, at in own])
             return Receipt(after, tuple(positions))
 
@@ -171,7 +174,7 @@ class Writer:
 
         def attempt() -> tuple[Task, ...]:
             tasks = [task for task in self._live.backlog().tasks if task.damaged_at is None]
-            claims = [ClaimTask(task=task.id, agent=agent) for task in tasks]
+            claims = [ClaimTask(task_id=task.id, agent=agent) for task in tasks]
             decided = [(task.id, task.version, decide(task, claim)) for task, claim in zip(tasks, claims, strict=True)]
             if not any(facts for _, _, facts in decided):
                 return ()
@@ -181,13 +184,15 @@ class Writer:
         return self._attempt(attempt)
 
     def reconcile(
-        self, wishes: Callable[[], Mapping[str, WishedTask | None]], *, backdate: datetime | None = None
+        self, make_desired: Callable[[], Mapping[str, DesiredTask | None]], *, backdate: datetime | None = None
     ) -> Reconciled:
-        """Make the tasks as wished, None for removed, in one append. `wishes` are made anew at each attempt."""
+        """Bring each task to its desired state, None for removed, in one append. `make_desired` is called anew at each attempt."""
 
         def attempt() -> Decisions:
-            wished = wishes()
-            return Decisions(decide_wishes(dict(zip(wished, self.loader.load_many(list(wished)), strict=True)), wished))
+            desired = make_desired()
+            return Decisions(
+                reconcile_all(dict(zip(desired, self.loader.load_many(list(desired)), strict=True)), desired)
+            )
 
         decisions, positions = self.carry_out(attempt, backdate=backdate)
         created = sum(isinstance(events[0], TaskCreated) for _, _, events in decisions.decided)
@@ -197,7 +202,7 @@ class Writer:
     def carry_out(
         self, make_decisions: Callable[[], Made], *, backdate: datetime | None = None
     ) -> tuple[Made, tuple[Position, ...]]:
-        """Append what is decided for several tasks, all or none. Decisions are made anew at each attempt, after catching up."""
+        """Append decisions for several tasks, all or none. They are made anew at each attempt, after catching up."""
         backdate_ms = None if backdate is None else to_ms(backdate)
 
         def attempt() -> tuple[Made, tuple[Position, ...]]:
@@ -209,7 +214,7 @@ class Writer:
         return self._attempt(attempt)
 
     def _attempt(self, attempt: Callable[[], Result], wanted: Wanted = NOTHING) -> Result:
-        """What `attempt` returns; where another writer was first, catch up and attempt again. OvertakenError."""
+        """Return what `attempt` returns. If another writer was first, catch up and attempt again. OvertakenError."""
         for remaining in reversed(range(DECIDE_ATTEMPTS_MAX)):
             try:
                 with self.loader.caught_up(wanted):
@@ -218,12 +223,15 @@ class Writer:
                 if not remaining:
                     raise OvertakenError(stale.conflict, attempts=DECIDE_ATTEMPTS_MAX) from stale.conflict
             except TaskDamagedError as damage:
-                task = None if damage.flaw is not None else self._live.get(damage.task)
+                task = None if damage.flaw is not None else self._live.get(damage.task_id)
                 raise (None if task is None else damage_of(self._store, task)) or damage from None
         raise AssertionError("the last attempt returns or raises")
 
     def _decide(self, state: Task | None, command: Command, relied_on: Mapping[str, int]) -> list[Event]:
-        """As `decide`; a refusal holds only if what it relied on was read at one moment: else _StaleError."""
+        """As `decide`.
+
+        A refusal holds only if everything it relied on is still at the version read; otherwise _StaleError.
+        """
         try:
             return decide(state, command)
         except CommandRejectedError:
@@ -242,21 +250,21 @@ class Writer:
         reason: str | None = None,
         backdate_ms: int | None = None,
     ) -> tuple[list[NewEvent], list[Position]]:
-        """Append what was decided, all or none, and project it. _StaleError: nothing was written.
+        """Append the decided events, all or none, and project them. _StaleError: nothing was written.
 
-        Where only projecting fails, the error says that the events are in the ledger.
+        If only projecting fails, the error says that the events are in the ledger.
         """
         command = new_command_id()
         events = [
-            NewEvent(task=task, version=number, actor=self._actor, command=command, data=data, reason=reason)
-            for task, version, facts in decided
+            NewEvent(task=task_id, version=number, actor=self._actor, command=command, data=data, reason=reason)
+            for task_id, version, facts in decided
             for number, data in enumerate(facts, version + 1)
         ]
-        for task, _, _ in decided:
-            # What was decided on was folded from the ledger: with no snapshot to go on from, projecting would stop.
-            if task in self._live.lost and self._live.get(task) is None:
-                raise self._live.loss_of(task)
-        versions = dict(guards) | {task: version for task, version, _ in decided}
+        for task_id, _, _ in decided:
+            # The decision was made on a task folded from the ledger. Without its snapshot, projecting would stop.
+            if task_id in self._live.lost and self._live.get(task_id) is None:
+                raise self._live.loss_of(task_id)
+        versions = dict(guards) | {task_id: version for task_id, version, _ in decided}
         try:
             positions = self._store.append(events, versions, backdate_ms=backdate_ms)
         except WrongExpectedVersionError as conflict:
@@ -273,12 +281,12 @@ class Writer:
         return events, positions
 
 
-def decide_wishes(
-    states: Mapping[str, tuple[Task | None, int]], wishes: Mapping[str, WishedTask | None]
+def reconcile_all(
+    states: Mapping[str, tuple[Task | None, int]], desired: Mapping[str, DesiredTask | None]
 ) -> tuple[Decided, ...]:
-    """The events that lead each task from what it is to what is wished, parents first and removals last; none is left out."""
-    facts = ((task, reconcile(states[task][0], wishes[task])) for task in _parents_first(wishes))
-    return tuple((task, states[task][1], events) for task, events in facts if events)
+    """The events that lead each task from its present to its desired state, parents first and removals last."""
+    facts = ((task_id, reconcile(states[task_id][0], desired[task_id])) for task_id in _parents_first(desired))
+    return tuple((task_id, states[task_id][1], events) for task_id, events in facts if events)
 
 
 def _appended(positions: Sequence[Position]) -> str:
@@ -286,7 +294,7 @@ def _appended(positions: Sequence[Position]) -> str:
 
 
 def _after(state: Task | None, events: Sequence[NewEvent], positions: Sequence[Position]) -> Task:
-    """The task right after its own events, whatever others did since; as it was before, where they removed it."""
+    """The task right after these events, whatever others did since. If the events removed it, the task before that."""
     task = copy(state)
     for event, position in zip(events, positions, strict=True):
         last = task
@@ -296,17 +304,17 @@ def _after(state: Task | None, events: Sequence[NewEvent], positions: Sequence[P
     return remaining
 
 
-def _parents_first(wishes: Mapping[str, WishedTask | None]) -> list[str]:
-    """The tasks in their order, but that a parent comes before its children, and removals come last."""
+def _parents_first(desired: Mapping[str, DesiredTask | None]) -> list[str]:
+    """The tasks in their order, except that parents come before their children, and removals come last."""
     ordered: dict[str, None] = {}
-    for task, wish in wishes.items():
+    for task_id, wanted in desired.items():
         above: list[str] = []
-        current = None if wish is None else task
+        current = None if wanted is None else task_id
         while current is not None and current not in ordered:
-            assert len(above) <= len(wishes), "no task lies below itself"
+            assert len(above) <= len(desired), "no task lies below itself"
             above.append(current)
-            wished = wishes.get(current)
-            parent = None if wished is None else wished.parent_id
-            current = parent if wishes.get(parent or "") is not None else None
+            target = desired.get(current)
+            parent = None if target is None else target.parent_id
+            current = parent if desired.get(parent or "") is not None else None
         ordered.update(dict.fromkeys(reversed(above)))
-    return [*ordered, *(task for task, wish in wishes.items() if wish is None)]
+    return [*ordered, *(task_id for task_id, target in desired.items() if target is None)]

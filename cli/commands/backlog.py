@@ -1,4 +1,4 @@
-"""The backlog: pending tasks that nobody has. As in `cli.commands.tasks`, nothing here imports Typer."""
+"""The backlog: pending tasks without an agent. Like `cli.commands.tasks`, it does not import Typer."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def add(
     *,
     tag: TagsOption = None,
     tags: Annotated[
-        str | None, typer.Option("--tags", metavar="A,B", help="Several tags, with commas between them.")
+        str | None, typer.Option("--tags", metavar="A,B", help="Several tags, separated by commas.")
     ] = None,
     parent: ParentOption = None,
     alias: AliasOption = None,
@@ -49,7 +49,7 @@ def add(
     actor: ActorOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a task that nobody has yet."""
+    """Create a task in the backlog."""
     with opened(town, actor) as opened_town:
         listed = [name for each in (tags or "").split(",") if (name := each.strip())]
         receipt = opened_town.create(text, tags=[*(tag or ()), *listed], parent=parent, alias=alias, reason=reason)
@@ -84,7 +84,7 @@ def claim(
     actor: ActorOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Take a task for an agent; of several at the same moment exactly one gets it."""
+    """Claim a task for an agent. If several claim it at once, exactly one gets it."""
     with opened(town, actor) as opened_town:
         receipt = opened_town.claim(task, agent, reason=reason, expected_version=expect)
         say_receipt(opened_town, receipt, f"claimed by {visible(agent.strip())}", as_json=as_json)
@@ -98,7 +98,7 @@ def assign_all(
     actor: ActorOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Give the whole backlog to an agent, all or none."""
+    """Assign the whole backlog to an agent, all or nothing."""
     with opened(town, actor) as opened_town:
         given = opened_town.assign_all(agent, reason=reason)
         if as_json:
@@ -121,7 +121,7 @@ def remove(
     actor: ActorOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Take a pending task off the board; its history stays."""
+    """Remove a pending task from the board; its history stays."""
     with opened(town, actor) as opened_town:
         receipt = opened_town.remove(task, is_from_backlog=True, reason=reason, expected_version=expect)
         say_receipt(opened_town, receipt, "removed; its history stays", as_json=as_json)

@@ -1,4 +1,4 @@
-"""`tt demo`: a town from cradle to grave, in a temporary folder, each step explained in a line."""
+"""`tt demo`: the whole life of a town, in a temporary folder, each step explained in a line."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cli.exits import Exit
 from cli.options import JsonOption
 from cli.output import say, say_apart, say_json, say_table
 from cli.render import states_line, step_rows, task_rows
-from cli.shapes import moment_shape, step_shape, task_shape
+from cli.shapes.demo import demo_shape
 from cli.styled import Styled
 from cli.text import local_time
 from ledger import Task
@@ -43,15 +43,8 @@ def demo(*, as_json: JsonOption = False) -> None:
         snapshot = town.snapshot_json("auth-api")
         tasks = town.page().tasks
         if as_json:
-            say_json(
-                {
-                    "town": town.name,
-                    "tasks": [task_shape(task) for task in tasks],
-                    "history": [step_shape(step) for step in history],
-                    "replay": moment_shape(earlier) | {"tasks": [task_shape(task) for task in board.page().tasks]},
-                    "snapshot": snapshot.decode(),
-                }
-            )
+            past = board.page().tasks
+            say_json(demo_shape(town.name, tasks, history, earlier=earlier, board=past, snapshot=snapshot))
             return
         _explain(1, f"A town in {town.folder}, with a server of its own; two agents, ada and ben, worked on a plan.")
         _explain(2, "The board now, one task in every state:  tt task list")
@@ -74,7 +67,7 @@ def demo(*, as_json: JsonOption = False) -> None:
 @contextmanager
 def _throwaway_town() -> Iterator[Town]:
     """A town that leaves no server, no folder and no entry in the registry."""
-    # A server that the person set up for real towns is not for this one.
+    # REDIS_URL names the server of real towns, which the demo must not use.
     url = os.environ.pop("REDIS_URL", None)
     signals = (signal.SIGTERM, signal.SIGHUP)
     handlers = [signal.signal(each, lambda *_: sys.exit(Exit.UNEXPECTED)) for each in signals]

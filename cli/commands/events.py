@@ -1,4 +1,4 @@
-"""Events: the last ones, those to come, and the board at an earlier moment."""
+"""`tt events` and `tt replay`: the last events, new ones as they arrive, and the board at an earlier moment."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from cli.options import (
 from cli.output import is_unread, say, say_json, say_table, warn
 from cli.render import EVENT_COLUMNS, event_line, event_row, states_line
 from cli.session import opened
-from cli.shapes import event_shape, moment_shape, tasks_shape
+from cli.shapes import event_shape, events_shape, moment_shape, tasks_shape
 from cli.text import counted, local_time
 from ledger import BEGINNING, Position, RecordedEvent, flaw_in
 from projections import TaskFilter
@@ -36,20 +36,24 @@ from town import EVENTS_COUNT, WHEN_HELP, EventFilter, Town
 def events(
     *,
     count: Annotated[
-        int, typer.Option("--count", "-n", "-c", metavar="N", min=1, help="At most the last N.")
+        int, typer.Option("--count", "-n", "-c", metavar="N", min=1, help="Show at most the last N.")
     ] = EVENTS_COUNT,
-    is_following: Annotated[bool, typer.Option("--follow", "-f", help="Go on and show events as they come.")] = False,
+    is_following: Annotated[bool, typer.Option("--follow", "-f", help="Keep showing events as they arrive.")] = False,
     task: Annotated[
         str | None, typer.Option("--task", metavar="TASK", help="Only events of this task, which may be removed.")
     ] = None,
     agent: Annotated[
-        str | None, typer.Option("--agent", metavar="NAME", help="Only of tasks this agent had at that moment.")
+        str | None,
+        typer.Option("--agent", metavar="NAME", help="Only events of tasks that this agent had at that moment."),
     ] = None,
-    by: Annotated[str | None, typer.Option("--actor", metavar="NAME", help="Only what this actor did.")] = None,
+    by: Annotated[str | None, typer.Option("--actor", metavar="NAME", help="Only events of this actor.")] = None,
     event_type: Annotated[
         str | None,
         typer.Option(
-            "--type", metavar="T", parser=parse_event_type, help="Only of this type: task.completed or completed."
+            "--type",
+            metavar="T",
+            parser=parse_event_type,
+            help="Only events of this type: task.completed or completed.",
         ),
     ] = None,
     since: Annotated[
@@ -62,30 +66,29 @@ def events(
     town: TownOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show the last events of the town, oldest first; with --follow also those to come.
+    """Show the last events of the town, oldest first; with --follow also new ones as they arrive.
 
-    Conditions combine. With --json and --follow, each event is a line of its own.
+    Filters combine. With --json and --follow, each event is a line of its own.
     """
     if is_following and until is not None:
-        message = "--follow goes on for ever; leave out --until."
+        message = "--follow never ends; leave out --until."
         raise typer.BadParameter(message)
     wanted = EventFilter(agent=agent, actor=by, type=event_type)
     with opened(town, None, is_following=is_following) as opened_town:
         end = opened_town.end()
         first = None if since is None else since.moment
         last = end if until is None else until.moment
-        found = opened_town.events.last(wanted, count=count + 1, task=task, since=first, until=last)
+        found = opened_town.events.last(wanted, count=count + 1, task_id=task, since=first, until=last)
         has_more, found = len(found) > count, found[-count:]
         flaws = opened_town.find_flaws(found)
         if is_following:
-            for batch in chain([found], opened_town.events.follow_batches(wanted, task=task, after=end)):
+            for batch in chain([found], opened_town.events.follow_batches(wanted, task_id=task, after=end)):
                 for recorded in batch:
                     _say_event(recorded, flaws.get(recorded.at, flaw_in(recorded)), as_json=as_json)
                 if is_unread():
                     return
         elif as_json:
-            shapes = [event_shape(recorded, flaws.get(recorded.at)) for recorded in found]
-            say_json({"town": opened_town.name, "events": shapes})
+            say_json(events_shape(opened_town, found, flaws))
         elif found:
             rows = [event_row(recorded, flaws.get(recorded.at)) for recorded in found]
             say_table(EVENT_COLUMNS, rows, flexible="WHAT")

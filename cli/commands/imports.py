@@ -1,4 +1,4 @@
-"""What comes in from other trackers."""
+"""`tt import`: tasks from other trackers."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import typer
 from cli.options import ActorOption, JsonOption, TownOption, When, parse_when
 from cli.output import say, say_json, warn
 from cli.session import opened
+from cli.shapes.imports import import_shape
 from cli.text import counted, visible
 from ledger import Position
 from town import ImportReceipt
@@ -22,14 +23,12 @@ _KIND_CHARS_SHOWN = 64
 
 def beads(
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="The export: JSON lines, an issue a line.", show_default=False)
+        Path, typer.Argument(metavar="FILE", help="The export: JSON lines, one issue per line.", show_default=False)
     ],
     *,
-    prune: Annotated[
-        bool, typer.Option("--prune", help="Remove tasks that have an alias and that the file no longer has.")
-    ] = False,
+    prune: Annotated[bool, typer.Option("--prune", help="Remove tasks whose alias is no longer in the file.")] = False,
     allow_empty: Annotated[
-        bool, typer.Option("--allow-empty", help="Let --prune remove them all where the file has no issue.")
+        bool, typer.Option("--allow-empty", help="Let --prune remove them all if the file has no issues.")
     ] = False,
     backdate: Annotated[
         When | None,
@@ -44,28 +43,14 @@ def beads(
     actor: ActorOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Import an export of the Beads tracker: make the town's tasks as it says. Doing it again appends nothing.
+    """Import an export of the Beads tracker: change the town's tasks to match it. Importing it again appends nothing.
 
-    All or nothing: a bad line is reported with its number, and nothing of the file is taken.
+    All or nothing: a bad line is reported with its number, and nothing is imported.
     """
     with opened(town, actor) as opened_town:
         receipt = opened_town.imports.beads(file, prune=prune, allow_empty=allow_empty, backdate=_time(backdate))
         if as_json:
-            say_json(
-                {
-                    "town": opened_town.name,
-                    "tasks": receipt.tasks,
-                    "created": receipt.created,
-                    "changed": receipt.changed,
-                    "removed": receipt.removed,
-                    "events": len(receipt.positions),
-                    "position": receipt.positions[-1] if receipt.positions else None,
-                    "left_out": receipt.left_out,
-                    "skipped": receipt.skipped,
-                    "labels_trimmed": receipt.labels_trimmed,
-                    "labels_dropped": receipt.labels_dropped,
-                }
-            )
+            say_json(import_shape(opened_town, receipt))
             return
         if receipt.positions:
             say(
@@ -79,7 +64,7 @@ def beads(
 
 
 def _warn_of_rest(receipt: ImportReceipt) -> None:
-    """Say what of the file is not in the town as the file has it."""
+    """Warn about what was left out or changed."""
     for link in receipt.left_out[:LEFT_OUT_SHOWN_MAX]:
         warn(f"Parent left out: {link}")
     if len(receipt.left_out) > LEFT_OUT_SHOWN_MAX:

@@ -12,8 +12,8 @@ from cli.exits import Exit
 from cli.options import ActorOption, JsonOption, TownOption
 from cli.output import Cell, say, say_json, say_table, warn
 from cli.plan_rows import change_rows, kept_line, plan_rows, pull_line, pull_rows, push_line
-from cli.plan_shapes import planned_shape, pull_shape, push_shape
 from cli.session import opened
+from cli.shapes.plans import compared_shape, faults_shape, new_plan_shape, plan_shape, pulled_shape, pushed_shape
 from cli.text import counted, visible
 from ledger import StoreUnavailableError
 from town import (
@@ -43,22 +43,18 @@ FileOption = Annotated[
     Path | None,
     typer.Option("--file", metavar="FILE", help=f"The plan's file. Default: {PLAN_FILE} in the town's folder."),
 ]
-PruneOption = Annotated[
-    bool, typer.Option("--prune", help="Remove tasks that have an alias and that the file no longer has.")
-]
+PruneOption = Annotated[bool, typer.Option("--prune", help="Remove tasks whose alias is no longer in the file.")]
 ForceOption = Annotated[
-    bool, typer.Option("--force", help="Also take back what happened in the town: requeue, reopen, bring back.")
+    bool, typer.Option("--force", help="Also undo what happened in the town: requeue, reopen, restore removed tasks.")
 ]
 
 
 def plan(
     *,
     init: Annotated[
-        bool, typer.Option("--init", "-i", help="Write a file to begin with; never over one that is there.")
+        bool, typer.Option("--init", "-i", help="Write a file to start with; an existing file is never overwritten.")
     ] = False,
-    check: Annotated[
-        bool, typer.Option("--check", help="Look for faults only, and exit 1 where there are any.")
-    ] = False,
+    check: Annotated[bool, typer.Option("--check", help="Only look for faults; exit 1 if there are any.")] = False,
     file: FileOption = None,
     town: TownOption = None,
     actor: ActorOption = None,
@@ -66,7 +62,7 @@ def plan(
 ) -> None:
     """Show the plan in tasks.toml as a tree, and what a push would change.
 
-    With --check every fault is shown with its line and column. The town is asked only where the plan names its tasks.
+    With --check, every fault is shown with its line and column. The town is needed only if the plan names tasks of it.
     """
     if init and check:
         message = "Give either --init or --check."
@@ -92,15 +88,14 @@ def push(
     actor: ActorOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make the town's tasks as the plan says, all or none. Doing it again appends nothing.
+    """Change the town's tasks to match the plan, all or nothing. Pushing it again appends nothing.
 
     A file is a plan, not the truth: what happened in the town stays, unless --force is given.
     """
     with opened(town, actor) as opened_town:
         receipt = opened_town.plans.push(file, prune=prune, force=force, dry_run=dry_run)
         if as_json:
-            shape = {"town": opened_town.name, "file": str(opened_town.plans.path(file)), "dry_run": dry_run}
-            say_json(shape | push_shape(receipt))
+            say_json(pushed_shape(opened_town, opened_town.plans.path(file), receipt, dry_run=dry_run))
             return
     if dry_run and receipt.changes:
         _say_rows(*change_rows(receipt.changes))
@@ -112,17 +107,15 @@ def push(
 def pull(
     *, file: FileOption = None, town: TownOption = None, actor: ActorOption = None, as_json: JsonOption = False
 ) -> None:
-    """Write the town's tasks into the plan: states, agents, results, tags. Its order, comments and further keys stay.
+    """Write the town's tasks into the plan: states, agents, results, tags. Order, comments and other keys stay.
 
-    Tasks that the file lacks are added at its end, and tasks that were removed from the town are taken out.
+    New tasks are added at the end of the file; tasks that were removed from the town are removed from it.
     """
     with opened(town, actor) as opened_town:
         receipt = opened_town.plans.pull(file)
         path = opened_town.plans.path(file)
         if as_json:
-            say_json(
-                {"town": opened_town.name, "file": str(path), "written": receipt.has_changes} | pull_shape(receipt)
-            )
+            say_json(pulled_shape(opened_town, path, receipt))
             return
     say(pull_line(receipt, _shown(path)))
     _warn_of_unknown(receipt.not_understood)
@@ -131,20 +124,12 @@ def pull(
 def status(
     *, file: FileOption = None, town: TownOption = None, actor: ActorOption = None, as_json: JsonOption = False
 ) -> None:
-    """Show what differs between plan and town: what a push and what a pull would do. Exit 1 where anything does."""
+    """Show what differs between plan and town: what a push and what a pull would do. Exit 1 if anything differs."""
     with opened(town, actor) as opened_town:
         found = opened_town.plans.compare(file)
         path = opened_town.plans.path(file)
         if as_json:
-            say_json(
-                {
-                    "town": opened_town.name,
-                    "file": str(path),
-                    "is_equal": found.is_equal,
-                    "push": push_shape(found.push),
-                    "pull": pull_shape(found.pull),
-                }
-            )
+            say_json(compared_shape(opened_town, path, is_equal=found.is_equal, push=found.push, pull=found.pull))
         else:
             _say_push_status(found.push)
             _say_pull_status(found.pull)
@@ -157,14 +142,14 @@ def status(
 
 
 def _path(file: Path | None, town: Path | None) -> Path:
-    """The plan's file. Where it is named, no town is needed to find it."""
+    """The plan's file. If it is named, no town is needed to find it."""
     return file if file is not None else find_folder(start_of_search(town)) / PLAN_FILE
 
 
 def _init(path: Path, *, as_json: bool) -> None:
     make_plan_file(path)
     if as_json:
-        say_json({"file": str(path)})
+        say_json(new_plan_shape(path))
         return
     say(f"{_shown(path)} is written. Put your tasks into it, then look at them with `tt plan`.")
 
@@ -181,7 +166,7 @@ def _check(path: Path, town: Path | None, actor: str | None, *, as_json: bool) -
     except PlanRefusedError as error:
         faults = error.faults
     if as_json:
-        say_json({"file": str(path), "tasks": len(plan.tasks), "faults": faults, "not_understood": plan.not_understood})
+        say_json(faults_shape(path, plan, faults))
     else:
         for fault in faults:
             say(visible(f"{_shown(path)}:{fault.line}:{fault.column}: {fault.problem}"))
@@ -194,24 +179,16 @@ def _check(path: Path, town: Path | None, actor: str | None, *, as_json: bool) -
 
 def _show(path: Path, town: Path | None, actor: str | None, *, as_json: bool) -> None:
     plan = read_plan_file(path).plan
-    shape = {
-        "town": None,
-        "file": str(path),
-        "description": plan.description,
-        "default_agent": plan.default_agent,
-        "plan": [planned_shape(task) for task in plan.tasks],
-        "push": None,
-    }
     try:
         with opened(town, actor) as opened_town:
             push = opened_town.plans.push(path, dry_run=True)
             if as_json:
-                say_json(shape | {"town": opened_town.name, "push": push_shape(push)})
+                say_json(plan_shape(path, plan, town=opened_town, push=push))
                 return
     except (NotOursError, NotTrustedError, ProgramRefusedError) as error:
-        # A plan is text: to read it needs no trust.
+        # A plan is text: reading it needs no trust.
         if as_json:
-            say_json(shape)
+            say_json(plan_shape(path, plan))
         else:
             _say_plan(plan, None)
         warn(f"The plan is not compared with its town. {error}")
@@ -273,6 +250,6 @@ def _warn_of_unknown(names: Sequence[str]) -> None:
 
 
 def _shown(path: Path) -> str:
-    """The path as people would type it here."""
+    """The path as one would type it here."""
     here = Path.cwd()
     return visible(str(path.relative_to(here) if path.is_relative_to(here) else path))

@@ -1,4 +1,4 @@
-"""The read side: projector, rebuild, verify, stats, doctor."""
+"""Snapshots and views: projector, rebuild, verify, stats, doctor."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cli.advice import words_of
+from cli.advice import problem_of, words_of
 from cli.commands.repair import repair
 from cli.exits import Exit
 from cli.following import follow
@@ -16,10 +16,18 @@ from cli.options import ActorOption, JsonOption, TownOption, When, parse_when
 from cli.output import is_terminal, progress_lines, room_beside, say, say_error, say_json, say_table, warn
 from cli.render import NOTHING
 from cli.session import opened
-from cli.shapes import difference_shape
+from cli.shapes.read_side import (
+    checks_shape,
+    difference_shape,
+    differences_shape,
+    rebuild_shape,
+    stats_shape,
+    verification_shape,
+    worker_shape,
+)
 from cli.signals import stop_signals
 from cli.text import BAR_COLUMNS, bar, counted, duration, local_time, visible
-from projections import DayStats, Durations, FindingKind, parted_after
+from projections import DayStats, Durations, FindingKind, diverged_after
 from town import (
     WHEN_HELP,
     CheckState,
@@ -47,7 +55,7 @@ def projector(
         list[Path] | None, typer.Option("--town", metavar="PATH", help="A town to follow; may be given several times.")
     ] = None,
     follows_all: Annotated[bool, typer.Option("--all", help="Follow every town that `tt towns` lists.")] = False,
-    once: Annotated[bool, typer.Option("--once", help="Project what there is, and end.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="Project what there is, then exit.")] = False,
     metrics_port: Annotated[
         int | None,
         typer.Option(
@@ -55,14 +63,14 @@ def projector(
             metavar="PORT",
             min=0,
             max=65535,
-            help="Serve Prometheus figures on 127.0.0.1:PORT; 0 picks one.",
+            help="Serve Prometheus metrics on 127.0.0.1:PORT; 0 picks a free port.",
         ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Project one, several or all towns as their events come, so that commands need not.
+    """Project the events of one, several or all towns as they arrive, so that commands do not have to.
 
-    Any number may run at once. A stop signal ends it after the batch at hand.
+    Any number of projectors may run at once. A stop signal ends one after its current batch.
     """
     if follows_all and town:
         message = "Give either --town or --all."
@@ -85,24 +93,25 @@ def rebuild(
     view: Annotated[str | None, typer.Option("--view", metavar="NAME", help="Only this view.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would change.")] = False,
     accept_loss: Annotated[
-        bool, typer.Option("--accept-loss", help="Build what is left of a ledger that has lost events.")
+        bool, typer.Option("--accept-loss", help="Rebuild from what is left of a ledger that has lost events.")
     ] = False,
     town: TownOption = None,
     actor: ActorOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Build snapshots and views anew from the ledger, while others go on reading and writing."""
+    """Rebuild snapshots and views from the ledger, while others keep reading and writing."""
     with opened(town, actor) as opened_town:
         if dry_run:
             with progress_lines() as progress:
                 preview = opened_town.upkeep.preview_rebuild(view=view, accepts_loss=accept_loss, progress=progress)
                 found = list(preview)
-            shapes = [difference_shape(each, parted_after(opened_town.backend.store, each)) for each in found]
+            shapes = [difference_shape(each, diverged_after(opened_town.backend.store, each)) for each in found]
             if as_json:
-                say_json({"town": opened_town.name, "differences": shapes})
+                say_json(differences_shape(opened_town, shapes))
                 return
             for shape in shapes[:FINDINGS_SHOWN_MAX]:
-                say(visible(f"{shape['key']}  (parted after {shape['parted_after'] or 'no event'})"))
+                since = f"right until {shape['parted_after']}" if shape["parted_after"] else "never right"
+                say(visible(f"{shape['key']}  ({since})"))
                 for field, expected, actual in shape["fields"]:
                     say(visible(f"    {field}: {_in_short(actual)} → {_in_short(expected)}"))
             if len(shapes) > FINDINGS_SHOWN_MAX:
@@ -112,13 +121,13 @@ def rebuild(
                 if shapes
                 else "A rebuild would change nothing."
                 if opened_town.upkeep.find_outdated() is None
-                else "A rebuild would set the checkpoints anew, and change nothing else."
+                else "A rebuild would reset the checkpoints, and change nothing else."
             )
             return
         with progress_lines() as progress:
             report = opened_town.upkeep.rebuild(view=view, accepts_loss=accept_loss, progress=progress)
         if as_json:
-            say_json({"town": opened_town.name, **{name: getattr(report, name) for name in report.__struct_fields__}})
+            say_json(rebuild_shape(opened_town, report))
             return
         say(
             f"Rebuilt {f'view {view}' if view else 'snapshots and views'} of {counted(report.tasks, 'task')} from {counted(report.events, 'event')}:"
@@ -138,28 +147,19 @@ def rebuild(
 def verify(*, town: TownOption = None, actor: ActorOption = None, as_json: JsonOption = False) -> None:
     """Read the whole ledger and prove that nothing is missing and that every snapshot and view is right.
 
-    Changes nothing. Exit code 5 where something is wrong.
+    Changes nothing. Exit code 5 if something is wrong.
     """
     with opened(town, actor) as opened_town:
         end = opened_town.end()
         with progress_lines() as progress:
             found = opened_town.upkeep.verify(progress=lambda position: progress("Reading", position.seq, end.seq))
     if as_json:
-        findings = [{"kind": each.kind, "where": each.where, "problem": each.problem} for each in found.findings]
-        say_json(
-            {
-                "town": opened_town.name,
-                "events": found.events,
-                "tasks": found.tasks,
-                "position": found.position,
-                "findings": findings,
-            }
-        )
+        say_json(verification_shape(opened_town, found))
     elif not found.findings:
         say(f"{counted(found.events, 'event')}, {counted(found.tasks, 'task')}: all as promised.")
     else:
         for finding in found.findings[:FINDINGS_SHOWN_MAX]:
-            say(f"{finding.kind:<10}  {visible(finding.where)}  {visible(finding.problem)}")
+            say(f"{finding.kind:<10}  {visible(finding.where)}  {visible(problem_of(finding))}")
         if len(found.findings) > FINDINGS_SHOWN_MAX:
             warn(f"… and {len(found.findings) - FINDINGS_SHOWN_MAX:,} more; --json lists them all.")
         say_error(f"{counted(len(found.findings), 'finding')}. {_advice({finding.kind for finding in found.findings})}")
@@ -169,7 +169,7 @@ def verify(*, town: TownOption = None, actor: ActorOption = None, as_json: JsonO
 
 def stats(
     *,
-    agent: Annotated[str | None, typer.Option("--agent", metavar="NAME", help="Only of this agent.")] = None,
+    agent: Annotated[str | None, typer.Option("--agent", metavar="NAME", help="Only the counts of this agent.")] = None,
     since: Annotated[
         When | None,
         typer.Option(
@@ -182,15 +182,15 @@ def stats(
 ) -> None:
     """Show what was created, completed and failed on each day (UTC), by whom, and how long it took.
 
-    A task is counted as created for the actor who created it, as completed or failed for the agent who had it.
+    A created task counts for the actor who created it; a completed or failed one for the agent who had it.
     """
     with opened(town, actor) as opened_town:
         found = opened_town.stats(agent=agent, since=None if since is None else since.moment)
         if as_json:
-            say_json({"town": opened_town.name, "days": found})
+            say_json(stats_shape(opened_town, found))
             return
     if not found:
-        say("Nothing was created, completed or failed then.")
+        say("Nothing was created, completed or failed in that time.")
         return
     longest = max(each.completed + each.failed for each in found)
     columns = ["DAY", "AGENT", "CREATED", "COMPLETED", "FAILED", "WAITED p50", "p90", "WORKED p50", "p90"]
@@ -210,7 +210,7 @@ def doctor(
     is_repairing: Annotated[
         bool,
         typer.Option(
-            "--repair", help="Repair damaged files of a stopped server; says what is kept and lost, and asks first."
+            "--repair", help="Repair the damaged files of a stopped server. Says what is kept and lost, and asks first."
         ),
     ] = False,
     is_agreed: Annotated[bool, typer.Option("--yes", help="Repair without asking.")] = False,
@@ -218,7 +218,7 @@ def doctor(
     actor: ActorOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Look at the town's server and projections, and say what is good and what is not. Exit code 1 where something is bad.
+    """Check the town's server and projections. Exit code 1 if a check fails.
 
     With --repair, it reads the files of a server that does not start, and repairs a copy. The damaged files are kept.
     """
@@ -231,17 +231,21 @@ def doctor(
     with opened(town, actor) as opened_town:
         checks = examine(opened_town.backend, opened_town.connection)
     if as_json:
-        say_json({"town": opened_town.name, "checks": checks})
+        say_json(checks_shape(opened_town, checks))
     else:
         say_table(
-            ["", "CHECK", "FOUND"], [[_STATE_SIGNS[check.state], check.name, visible(check.words)] for check in checks]
+            ["", "CHECK", "FOUND"],
+            [
+                [_STATE_SIGNS[check.state], check.name, visible(words_of(check.error or check.words))]
+                for check in checks
+            ],
         )
     if any(check.state is CheckState.BAD for check in checks):
         raise typer.Exit(Exit.REFUSED)
 
 
 def _in_short(value: object) -> str:
-    """A value of a difference for a line; --json has all of it."""
+    """A value of a difference, shortened to fit in a line; --json has all of it."""
     text = NOTHING if value is None else str(value)
     return text if len(text) <= VALUE_CHARS_MAX else f"{text[:VALUE_CHARS_MAX]}…"
 
@@ -251,13 +255,13 @@ def _advice(kinds: set[FindingKind]) -> str:
     advice: list[str] = []
     if kinds & _OF_LOST_EVENTS:
         advice.append(
-            "Lost or altered events come back from a backup of the data folder only;"
-            " until it is restored, snapshots may be the last trace of them, and `tt rebuild --accept-loss` takes that away."
+            "Lost or altered events can only be restored from a backup of the data folder."
+            " Until then, snapshots may be the last trace of them, and `tt rebuild --accept-loss` removes that trace."
         )
     elif kinds & {FindingKind.CHECKPOINT, FindingKind.SNAPSHOT, FindingKind.VIEW, FindingKind.KEY}:
         advice.append("`tt rebuild` puts checkpoints, snapshots and views right.")
     if FindingKind.HEAD in kinds and not kinds & _OF_LOST_EVENTS:
-        advice.append("Heads come back from a backup of the data folder only; no rebuild touches them.")
+        advice.append("Heads can only be restored from a backup of the data folder; a rebuild does not change them.")
     if FindingKind.OLD_TASK in kinds:
         advice.append(
             "`tt migrate` adopts tasks from before the ledger, and sets aside what was written over snapshots."
@@ -275,7 +279,7 @@ def _duration_cells(durations: Durations) -> list[str]:
 
 
 def _registered_folders() -> list[Path]:
-    """The folders of the registered towns; those that are gone are told and left out."""
+    """The folders of the registered towns, without those that are gone, of which it warns."""
     towns = find_towns()
     for gone in (each for each in towns if each.state is TownState.GONE):
         warn(f"{gone.name}: the folder {gone.path} is gone; it is left out.")
@@ -286,7 +290,7 @@ def _registered_folders() -> list[Path]:
 
 
 def _serve_metrics(port: int) -> WorkerMetrics:
-    from cli.metrics import PrometheusMetrics  # noqa: PLC0415 - the client library costs every other command its import
+    from cli.metrics import PrometheusMetrics  # noqa: PLC0415 - slow to import, and only needed here
 
     try:
         metrics = PrometheusMetrics(port)
@@ -298,7 +302,7 @@ def _serve_metrics(port: int) -> WorkerMetrics:
 
 def _say_report(report: WorkerReport, *, as_json: bool) -> None:
     if as_json:
-        say_json(report)
+        say_json(worker_shape(report))
     elif report.problem is not None:
         warn(f"{report.town}  {words_of(report.problem)}")
     else:

@@ -10,6 +10,7 @@ import typer
 
 from cli.exits import Exit
 from cli.output import say, say_error, say_json, warn
+from cli.shapes.read_side import repair_shape, undamaged_shape
 from cli.text import ICONS, counted, local_time, short_id
 from ledger import State
 from town import BEHIND_FILE, EVENTS_FILE, Damage, Loss, LostEvents, MendedTown, Repair, RepairPlan, opened_repair
@@ -18,14 +19,14 @@ REPAIR_LINES_MAX = 20
 """How many damages, losses and tasks are shown without --json."""
 
 _FATES: Final = {
-    Loss.BEGINNING: "its beginning is lost; it is shown until a rebuild, which takes it away",
-    Loss.MIDDLE: "events within are lost; it goes on, and `tt task history` of it stops there",
-    Loss.END: "its latest events are lost; a rebuild takes it back to before them",
+    Loss.BEGINNING: "its first events are lost; it is shown until a rebuild removes it",
+    Loss.MIDDLE: "events in between are lost; it can be used, but `tt task history` stops at the gap",
+    Loss.END: "its latest events are lost; a rebuild sets it back to before them",
 }
 
 
 def repair(*, town: Path | None, is_agreed: bool, as_json: bool) -> None:
-    """Look, say, ask, repair. Exit code 1 where nobody agreed: nothing was changed then."""
+    """Examine, report, ask, repair. Exit code 1 if nobody agreed; then nothing was changed."""
     with opened_repair(town) as (name, found):
         plan = None if found is None else found.look()
         if found is not None:
@@ -36,10 +37,10 @@ def repair(*, town: Path | None, is_agreed: bool, as_json: bool) -> None:
         if not as_json:
             _say_plan(name, plan)
         if not is_agreed and sys.stdin.isatty() and not as_json:
-            is_agreed = typer.confirm("Put the repaired files in the place of the damaged ones, and keep those?")
+            is_agreed = typer.confirm("Replace the damaged files with the repaired ones, and keep the damaged ones?")
         kept = found.carry_out() if is_agreed else None
         if as_json:
-            say_json(_shape(name, plan, kept))
+            say_json(repair_shape(name, plan, kept))
         elif kept is not None:
             _say_done(name, plan, kept, is_foreign=found.is_foreign)
     if kept is None:
@@ -56,10 +57,10 @@ def _say_remarks(found: Repair) -> None:
 
 def _say_whole(name: str, *, has_files: bool, as_json: bool) -> None:
     if as_json:
-        say_json({"town": name, "is_damaged": False, "is_repaired": False})
+        say_json(undamaged_shape(name))
     elif not has_files:
         say(
-            "There is nothing to repair: the town's server has no files yet. Where they were deleted, restore a backup of .tt."
+            "There is nothing to repair: the town's server has no files yet. If they were deleted, restore a backup of .tt."
         )
     else:
         say("Nothing is damaged: every byte of the server's files can be read. `tt verify` proves what they say.")
@@ -80,28 +81,28 @@ def _say_plan(name: str, plan: RepairPlan) -> None:
         first = "first damage" if len(found.damages) > 1 else "damage"
         if found.commands_behind:
             commands, events = counted(found.commands_behind, "command"), counted(plan.events_behind, "event")
-            say(f"Behind the {first}, {commands} can be read, {events} among them{left_out}.")
+            say(f"After the {first}, {commands} can be read, {events} among them{left_out}.")
         else:
-            say(f"Behind the {first}, nothing can be read.")
+            say(f"After the {first}, nothing can be read.")
     for each in plan.towns:
         _say_town(each)
     _say_end(name, plan)
 
 
 def _say_end(name: str, plan: RepairPlan) -> None:
-    """Whether anything else is lost, as far as the files tell."""
+    """Say whether anything else is lost, as far as the files show."""
     cut_short = next((each for each in plan.salvage.damages if each.is_cut_short), None)
     last = next((each.position.seq for each in plan.towns if each.town == name), None)
     if last is None:
         say(f"{name}: no event of this town can be read. All that it held is lost, unless there is a backup.")
     elif cut_short is not None:
         say(
-            f"{cut_short.file} ends early. After a power cut that is an append that nobody got an answer to;"
-            f" if something else cut it off, events after number {last:,} are lost, and nothing in the files tells of them."
+            f"{cut_short.file} ends early. After a power cut, that is an append that was never acknowledged."
+            f" If something else cut it off, events after number {last:,} are lost without a trace in the files."
         )
     elif not plan.salvage.is_end_known:
         say(
-            f"Behind the last damage stands no event, so nothing tells whether it held one: events after number {last:,} may be lost."
+            f"No event follows the last damage, so the damaged bytes may have held some: events after number {last:,} may be lost."
         )
     elif plan.keeps_all and plan.salvage.manifest_problem is not None:
         say("No event is lost, as far as the names of the files tell.")
@@ -125,7 +126,7 @@ def _say_town(each: MendedTown) -> None:
     for lost in each.lost[:REPAIR_LINES_MAX]:
         event = named.get(lost.first)
         if lost.first == lost.last and event is not None:
-            say(f"  lost: event {lost.first:,}, {local_time(event.time)}, of task {short_id(event.task)}")
+            say(f"  lost: event {lost.first:,}, {local_time(event.time)}, of task {short_id(event.task_id)}")
         else:
             numbers = f"event {lost.first:,}" if lost.first == lost.last else f"events {lost.first:,} to {lost.last:,}"
             say(f"  lost: {numbers}, {_when(lost)}")
@@ -133,7 +134,7 @@ def _say_town(each: MendedTown) -> None:
         warn(f"… and at {counted(len(each.lost) - REPAIR_LINES_MAX, 'more place')}; --json lists all that are lost.")
     for task in each.affected[:REPAIR_LINES_MAX]:
         icon = f"{ICONS[State(task.state)]} {task.state}" if task.state in set(State) else "—"
-        say(f"  task {short_id(task.task)}, {icon}, {task.description or 'without a snapshot'}: {_FATES[task.loss]}")
+        say(f"  task {short_id(task.task_id)}, {icon}, {task.description or 'without a snapshot'}: {_FATES[task.loss]}")
     if len(each.affected) > REPAIR_LINES_MAX:
         warn(
             f"… and {counted(len(each.affected) - REPAIR_LINES_MAX, 'more task')} that lost events; --json lists them all."
@@ -141,7 +142,7 @@ def _say_town(each: MendedTown) -> None:
 
 
 def _when(lost: LostEvents) -> str:
-    """Between which times they were recorded."""
+    """The times between which they were recorded."""
     before = None if lost.not_after is None else local_time(lost.not_after)
     after = None if lost.not_before is None else local_time(lost.not_before)
     if after is None or before is None:
@@ -152,53 +153,21 @@ def _when(lost: LostEvents) -> str:
 def _say_done(name: str, plan: RepairPlan, kept: Path, *, is_foreign: bool) -> None:
     say(f"Repaired. The damaged files are kept in {kept}.")
     if plan.salvage.commands_behind:
-        say(f"What was read behind the damage is there too: {BEHIND_FILE}, and its events in {EVENTS_FILE}.")
+        say(f"What was read after the damage is there too: {BEHIND_FILE}, and its events in {EVENTS_FILE}.")
     if is_foreign:
-        warn("This data was not made here, so it is not loaded before you allow it once: `tt trust`.")
+        warn("This data was not made here, so it is not loaded until you allow it with `tt trust`.")
     if all(each.town != name for each in plan.towns):
         warn(
-            "The town begins anew, empty. With a backup of .tt: `tt stop`, move .tt away, put the backup there, `tt trust`."
+            "The town starts again, empty. With a backup of .tt: `tt stop`, move .tt away, put the backup there, `tt trust`."
         )
     elif any(each.lost for each in plan.towns):
         warn(
             "Events are lost, and `tt verify` goes on naming them. Two ways from here:\n"
             "  With a backup of .tt: `tt stop`, move .tt away, put the backup in its place, `tt trust`.\n"
             "  Without one: note what you need of the tasks above, then `tt rebuild --accept-loss`, which builds what is"
-            " left and takes away what only snapshots still show. `tt assign` makes a lost task anew."
+            " left and deletes what only snapshots still show. `tt assign` makes a lost task again."
         )
     elif any(each.findings for each in plan.towns):
         warn("`tt verify` still finds something: it says what, and what to do.")
     else:
         say("`tt verify` finds nothing wrong.")
-
-
-def _shape(name: str, plan: RepairPlan, kept: Path | None) -> dict[str, object]:
-    return {
-        "town": name,
-        "is_damaged": True,
-        "is_repaired": kept is not None,
-        "kept": None if kept is None else str(kept),
-        "manifest_problem": plan.salvage.manifest_problem,
-        "damages": plan.salvage.damages,
-        "commands_behind": plan.salvage.commands_behind,
-        "events_behind": plan.events_behind,
-        "events_left_out": plan.events_left_out,
-        "is_end_known": plan.salvage.is_end_known,
-        "towns": [
-            {
-                "town": each.town,
-                "events": each.events,
-                "position": each.position,
-                "lost": each.lost,
-                "lost_named": each.named,
-                "tasks": each.affected,
-                "heads_put_right": each.heads,
-                "differences_put_right": each.rebuilt,
-                "findings": [
-                    {"kind": finding.kind, "where": finding.where, "problem": finding.problem}
-                    for finding in each.findings
-                ],
-            }
-            for each in plan.towns
-        ],
-    }

@@ -1,6 +1,6 @@
 """Tasks: `tt assign`, `tt tasks`, and the group `tt task`.
 
-Agents call these all day, so nothing here imports Typer: `cli.tree` makes the hints real when Typer needs them.
+Agents call these all day, so nothing here imports Typer: `cli.tree` resolves the type hints when Typer needs them.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 from cli.answers import reader_at, say_moment, say_page, say_receipt
 from cli.exits import UsageError
 from cli.limits import AGENT_TASKS, PAGE_TASKS, TREE_LEVELS, TREE_TASKS
-from cli.open_tasks import open_groups, open_shape, say_groups
+from cli.open_tasks import open_groups, say_groups
 from cli.output import say, say_fields, say_json, say_table, warn
 from cli.render import MULTILINE_FIELDS, step_rows, task_fields, tree_lines
 from cli.session import opened
-from cli.shapes import branch_shape, reader_shape, step_shape, task_shape
+from cli.shapes import current_shape, history_shape, open_shape, shown_shape, tree_shape
 from cli.text import counted, visible
 from ledger import BEGINNING, Task
 from projections import TaskFilter
@@ -59,7 +59,7 @@ def assign(
     actor: ActorOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a task and give it to an agent."""
+    """Create a task and assign it to an agent."""
     with opened(town, actor) as opened_town:
         receipt = opened_town.create(text, agent=agent, tags=tag or (), parent=parent, reason=reason)
         say_receipt(opened_town, receipt, f"assigned to {visible(agent.strip())}", as_json=as_json)
@@ -67,23 +67,25 @@ def assign(
 
 def tasks(
     *,
-    agent: Annotated[str | None, typer.Option("--agent", metavar="NAME", help="Only what this agent has open.")] = None,
+    agent: Annotated[
+        str | None, typer.Option("--agent", metavar="NAME", help="Only the open tasks of this agent.")
+    ] = None,
     limit: Annotated[
         int | None,
         typer.Option(
             "--limit",
             metavar="N",
             min=1,
-            help="At most so many tasks of each agent, and ten times as many in all. Default: 10.",
+            help="Show at most N tasks of each agent, and ten times N in all. Default: 10.",
         ),
     ] = None,
-    is_whole: Annotated[bool, typer.Option("--all", help="All open tasks, however many there are.")] = False,
+    is_whole: Annotated[bool, typer.Option("--all", help="Show all open tasks.")] = False,
     at: WhenOption = None,
     town: TownOption = None,
     actor: ActorOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show what is open: agent by agent, what is running first and the newest first; then the backlog, oldest first."""
+    """Show open tasks: agent by agent, running and newest first; then the backlog, oldest first."""
     if limit is not None and is_whole:
         message = "Give either --limit or --all."
         raise UsageError(message)
@@ -114,7 +116,7 @@ def create(
     actor: ActorOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a task, pending in the backlog unless an agent is given."""
+    """Create a task. Without --agent it goes into the backlog."""
     with opened(town, actor) as opened_town:
         receipt = opened_town.create(text, agent=agent, tags=tag or (), parent=parent, alias=alias, reason=reason)
         say_receipt(opened_town, receipt, "created", as_json=as_json)
@@ -133,7 +135,7 @@ def show(
         reader = reader_at(opened_town, at)
         found = reader.task(task)
         if as_json:
-            say_json({"town": opened_town.name, **reader_shape(reader), "task": task_shape(found)})
+            say_json(shown_shape(opened_town, reader, found))
             return
         say_moment(reader)
         parent = _parent(reader, found)
@@ -153,7 +155,7 @@ def list_(
     actor: ActorOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List tasks, oldest first, now or as they were; conditions combine."""
+    """List tasks, oldest first, now or as they were. Filters combine."""
     with opened(town, actor) as opened_town:
         reader = reader_at(opened_town, at)
         wanted = TaskFilter(state=state, agent=agent, tag=tag, parent=parent)
@@ -171,15 +173,15 @@ def tree(
     ] = None,
     *,
     depth: Annotated[
-        int, typer.Option("--depth", metavar="N", min=0, help="Show at most so many levels below the first.")
+        int, typer.Option("--depth", metavar="N", min=0, help="Show at most N levels below the first.")
     ] = TREE_LEVELS,
-    limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, help="Show at most so many tasks.")] = TREE_TASKS,
+    limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, help="Show at most N tasks.")] = TREE_TASKS,
     at: WhenOption = None,
     town: TownOption = None,
     actor: ActorOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show tasks below their parents, oldest first, and how many of each parent's children are done.
+    """Show tasks as a tree, oldest first, and how many of each parent's children are done.
 
     With --json the whole tree is printed, whatever --depth and --limit say.
     """
@@ -187,8 +189,7 @@ def tree(
         reader = reader_at(opened_town, at)
         branches = reader.tree(task)
         if as_json:
-            shapes = [branch_shape(branch) for branch in branches]
-            say_json({"town": opened_town.name, **reader_shape(reader), "tasks": shapes})
+            say_json(tree_shape(opened_town, reader, branches))
             return
         say_moment(reader)
     if not branches:
@@ -217,7 +218,7 @@ def current(
         reader = reader_at(opened_town, at)
         found = reader.current(name)
         if as_json:
-            say_json({"town": opened_town.name, **reader_shape(reader), "agent": name, "task": task_shape(found)})
+            say_json(current_shape(opened_town, reader, name, found))
             return
         say_moment(reader)
         if found is None:
@@ -236,7 +237,7 @@ def assign_existing(
     actor: ActorOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Give a task to an agent, also from another one that has it."""
+    """Assign a task to an agent, even if another agent has it."""
     with opened(town, actor) as opened_town:
         receipt = opened_town.assign(task, agent, reason=reason, expected_version=expect)
         say_receipt(opened_town, receipt, f"assigned to {visible(agent.strip())}", as_json=as_json)
@@ -252,7 +253,7 @@ def start(
     actor: ActorOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say that work on a task has begun."""
+    """Start a task: work on it has begun."""
     with opened(town, actor) as opened_town:
         receipt = opened_town.start(task, agent=agent, reason=reason, expected_version=expect)
         say_receipt(opened_town, receipt, "running", as_json=as_json)
@@ -261,13 +262,13 @@ def start(
 def complete(
     task: TaskArgument,
     *,
-    result: Annotated[str | None, typer.Option("--result", metavar="TEXT", help="What came of it.")] = None,
+    result: Annotated[str | None, typer.Option("--result", metavar="TEXT", help="The result.")] = None,
     agent: AgentOption = None,
     with_children: Annotated[
-        bool, typer.Option("--with-children", help="Complete all open tasks below it too, all or none.")
+        bool, typer.Option("--with-children", help="Also complete all open tasks below it, all or nothing.")
     ] = False,
     is_forced: Annotated[
-        bool, typer.Option("--force", help="Complete this one alone; tasks below it stay open.")
+        bool, typer.Option("--force", help="Complete only this task; tasks below it stay open.")
     ] = False,
     reason: ReasonOption = None,
     expect: ExpectOption = None,
@@ -275,7 +276,7 @@ def complete(
     actor: ActorOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say that a task is done. Refused where tasks right below it are open, unless an option says what becomes of them."""
+    """Complete a task. Refused while children of it are open, unless an option says what to do with them."""
     if with_children and is_forced:
         message = "Give either --with-children or --force."
         raise UsageError(message)
@@ -304,7 +305,7 @@ def fail(
     actor: ActorOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say that work on a task ended without success."""
+    """Mark a task as failed."""
     with opened(town, actor) as opened_town:
         receipt = opened_town.fail(task, error=error, agent=agent, reason=reason, expected_version=expect)
         say_receipt(opened_town, receipt, "failed", as_json=as_json)
@@ -319,7 +320,7 @@ def cancel(
     actor: ActorOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Call a task off."""
+    """Cancel a task."""
     with opened(town, actor) as opened_town:
         receipt = opened_town.cancel(task, reason=reason, expected_version=expect)
         say_receipt(opened_town, receipt, "cancelled", as_json=as_json)
@@ -368,7 +369,7 @@ def edit(
     """Replace a task's description."""
     with opened(town, actor) as opened_town:
         receipt = opened_town.describe(task, text, reason=reason, expected_version=expect)
-        say_receipt(opened_town, receipt, "described anew", as_json=as_json)
+        say_receipt(opened_town, receipt, "has a new description", as_json=as_json)
 
 
 def tag(
@@ -398,18 +399,16 @@ def tag(
 
 def move(
     task: TaskArgument,
-    parent: Annotated[
-        str | None, typer.Argument(metavar="PARENT", help="The task to put it below.", show_default=False)
-    ] = None,
+    parent: Annotated[str | None, typer.Argument(metavar="PARENT", help="The new parent.", show_default=False)] = None,
     *,
-    to_top: Annotated[bool, typer.Option("--top", help="Put it below no task.")] = False,
+    to_top: Annotated[bool, typer.Option("--top", help="Move it to the top.")] = False,
     reason: ReasonOption = None,
     expect: ExpectOption = None,
     town: TownOption = None,
     actor: ActorOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Put a task below another one, or at the top."""
+    """Move a task below another one, or to the top."""
     if (parent is None) != to_top:
         message = "Give either a PARENT or --top."
         raise UsageError(message)
@@ -421,14 +420,14 @@ def move(
 
 def note(
     task: TaskArgument,
-    text: Annotated[str, typer.Argument(metavar="TEXT", help="The progress to write down.", show_default=False)],
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="What to note.", show_default=False)],
     *,
     expect: ExpectOption = None,
     town: TownOption = None,
     actor: ActorOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write down progress; the task's state stays as it is."""
+    """Add a progress note; the task's state does not change."""
     with opened(town, actor) as opened_town:
         receipt = opened_town.note(task, text, expected_version=expect)
         say_receipt(opened_town, receipt, "noted", as_json=as_json)
@@ -443,7 +442,7 @@ def remove(
     actor: ActorOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Take a task off the board; its history stays."""
+    """Remove a task from the board; its history stays."""
     with opened(town, actor) as opened_town:
         receipt = opened_town.remove(task, reason=reason, expected_version=expect)
         say_receipt(opened_town, receipt, "removed; its history stays", as_json=as_json)
@@ -452,25 +451,25 @@ def remove(
 def history(
     task: TaskArgument, *, town: TownOption = None, actor: ActorOption = None, as_json: JsonOption = False
 ) -> None:
-    """Show everything that happened to a task: when, by whom, why, and what changed. Removed tasks too."""
+    """Show everything that happened to a task: when, by whom, why, and what changed. Works for removed tasks too."""
     with opened(town, actor) as opened_town:
         found = opened_town.history(task)
-        id_ = found[0].event.task
+        task_id = found[0].event.task
         if as_json:
-            say_json({"town": opened_town.name, "task": id_, "events": [step_shape(step) for step in found]})
+            say_json(history_shape(opened_town, task_id, found))
             return
-        say(f"Task {id_}: {counted(len(found), 'event')}")
+        say(f"Task {task_id}: {counted(len(found), 'event')}")
         columns, rows = step_rows(found)
         say_table(columns, rows)
 
 
 def _parent(reader: Reader, task: Task) -> Task | None:
-    """The task right above, None where there is none or it was removed."""
+    """The parent task; None if there is none or it was removed."""
     return None if task.parent_id is None else reader.find_task(task.parent_id)
 
 
 def _hint_at_old_tasks(town: Town, *, is_empty: bool) -> None:
-    """Say that a town without events has tasks from before the ledger, where a few keys or Tinytown's settings show it."""
+    """Say that an empty town has tasks from before the ledger, if a few keys or Tinytown's settings show it."""
     if not is_empty:
         return
     if town.has_old_tasks():

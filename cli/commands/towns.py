@@ -12,7 +12,7 @@ from cli.options import ActorOption, JsonOption, TownOption, WhenOption
 from cli.output import say, say_fields, say_json, say_table, warn
 from cli.render import EVENT_COLUMNS, agent_rows, event_row, states_line
 from cli.session import named_once, opened, warn_outdated
-from cli.shapes import Shape, event_shape
+from cli.shapes.towns import init_shape, registered_shape, start_shape, status_shape, stop_shape, towns_shape
 from cli.text import counted, local_time, visible
 from ledger import BEGINNING, InvalidValueError, Position, State
 from town import (
@@ -43,24 +43,25 @@ def init(
     ] = None,
     url: Annotated[
         str | None,
-        typer.Option(
-            "--url", metavar="URL", help="Use the server at this URL; without it the town has a server of its own."
-        ),
+        typer.Option("--url", metavar="URL", help="Use the server at this URL. Default: a server of the town's own."),
     ] = None,
     here: Annotated[
-        bool, typer.Option("--here", help="In a linked git worktree: a town of its own, not the repository's.")
+        bool,
+        typer.Option(
+            "--here", help="In a linked git worktree: make a town of its own, instead of using the repository's."
+        ),
     ] = False,
     town: Annotated[
-        Path | None, typer.Option("--town", metavar="PATH", help="The folder to make a town. Default: this folder.")
+        Path | None, typer.Option("--town", metavar="PATH", help="The folder. Default: the current one.")
     ] = None,
     actor: ActorOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a folder a town, start its server, and record it in ~/.tt/towns.toml.
+    """Turn a folder into a town, start its server, and record it in ~/.tt/towns.toml.
 
-    Writes tinytown.toml and adds .tt/ and redis.sock to .gitignore. In a folder that is a town already, it starts the server.
-    A linked git worktree has the town of its repository's main checkout. A password in the URL is kept in ~/.tt/passwords.toml.
-    What ends with an error has made nothing.
+    Writes tinytown.toml and adds .tt/ and redis.sock to .gitignore. If the folder is already a town, it starts the server.
+    A linked git worktree uses the town of its repository's main checkout. A password in the URL is kept in ~/.tt/passwords.toml.
+    If it fails, nothing was made.
     """
     with named_once(lambda: Town.init(town, name=name, url=url, actor=actor, is_here=here)) as made:
         if made.server_warning is not None:
@@ -69,7 +70,7 @@ def init(
             warn(made.unlisted)
         warn_outdated(made)
         if as_json:
-            say_json({"town": made.name, "folder": str(made.folder), "server": made.where})
+            say_json(init_shape(made))
             return
         say(f"Town {made.name} is ready in {visible(_folder_words(made.found))}.")
         say(f"Its server is at {visible(made.where)}.")
@@ -77,17 +78,13 @@ def init(
 
 
 def towns(*, as_json: JsonOption = False) -> None:
-    """List the towns of this person and whether their servers are up."""
+    """List your towns, and whether their servers are up."""
     found = find_towns()
     if as_json:
-        say_json(
-            {
-                "towns": [
-                    {"town": each.name, "folder": each.path, "state": each.state, "remark": each.remark}
-                    for each in found
-                ]
-            }
-        )
+        shapes = [
+            registered_shape(name=each.name, folder=each.path, state=each.state, remark=each.remark) for each in found
+        ]
+        say_json(towns_shape(shapes))
         return
     if not found:
         say("No towns yet. Make one with `tt init`.")
@@ -102,11 +99,11 @@ def towns(*, as_json: JsonOption = False) -> None:
 
 
 def start(*, town: TownOption = None, actor: ActorOption = None, as_json: JsonOption = False) -> None:
-    """Start the town's server; every other command does so when it has to."""
-    del actor  # taken as by every command; nothing is written that would name who acts
+    """Start the town's server. Other commands start it themselves when they need it."""
+    del actor  # every command takes it; nothing is written here that names who acts
     status = start_town(town)
     if as_json:
-        say_json({"town": status.name, "server": status.where, "started": status.has_changed})
+        say_json(start_shape(status.name, server=status.where, started=status.has_changed))
         return
     say(f"The server of {status.name} {'is up' if status.has_changed else 'was up already'}: {visible(status.where)}")
 
@@ -115,21 +112,20 @@ def stop(
     *,
     wait: Annotated[
         bool,
-        typer.Option("--wait/--no-wait", help="Return when the server is gone, or as soon as it was told to stop."),
+        typer.Option("--wait/--no-wait", help="Wait until the server has stopped, or return at once."),
     ] = True,
     town: TownOption = None,
     actor: ActorOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Stop the town's server, once; what is in the ledger stays on disk.
+    """Stop the town's server; the ledger stays on disk.
 
-    Commands at work end with exit code 4 and are told who stopped it. The next command starts a server again, which this one
-    leaves alone. Tinytown's stop asks agents to stop, which this one does not: a runner, tt work, is stopped with Ctrl-C.
+    Commands that are running end with exit code 4 and say who stopped the server. The next command starts a new one, which
+    this command leaves alone. Unlike Tinytown's stop, it does not ask agents to stop: stop a runner, tt work, with Ctrl-C.
     """
     status = stop_town(town, actor=_who_stops(actor), is_waiting=wait)
     if as_json:
-        shape = {"town": status.name, "server": status.where, "stopped": status.has_changed}
-        say_json(shape | {"running": status.is_running})
+        say_json(stop_shape(status.name, server=status.where, stopped=status.has_changed, running=status.is_running))
         return
     if not status.has_changed:
         say(f"The server of {status.name} was down already.")
@@ -141,7 +137,7 @@ def stop(
 
 
 def _who_stops(actor: str | None) -> str | None:
-    """Who is named to those whose commands end; a user without a name may stop a server too."""
+    """The name that ended commands show. A user without a name may stop a server too."""
     try:
         return current_actor(actor)
     except InvalidValueError:
@@ -152,18 +148,18 @@ def _who_stops(actor: str | None) -> str | None:
 
 def status(
     *,
-    tasks: Annotated[bool, typer.Option("--tasks", help="Also the tasks of each agent by state.")] = False,
+    tasks: Annotated[bool, typer.Option("--tasks", help="Also show each agent's tasks by state.")] = False,
     deep: Annotated[
-        bool, typer.Option("--deep", help=f"Also the tasks of each agent, and the last {DEEP_EVENTS} events.")
+        bool, typer.Option("--deep", help=f"Also show each agent's tasks by state, and the last {DEEP_EVENTS} events.")
     ] = False,
     at: WhenOption = None,
     town: TownOption = None,
     actor: ActorOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show the town, its server, how durable it is, and how many events and tasks there are, or were.
+    """Show the town, its server, its durability, and how many events and tasks it has.
 
-    With --at events and tasks are those of an earlier moment; the server is shown as it is now.
+    With --at, events and tasks are those of an earlier moment; the server is shown as it is now.
     """
     with opened(town, actor) as opened_town:
         reader = reader_at(opened_town, at)
@@ -173,26 +169,16 @@ def status(
         last = opened_town.events.last(count=DEEP_EVENTS, until=reader.then) if deep else []
         end = opened_town.end() if reader.then is None else reader.then
         if as_json:
-            shape: Shape = {
-                "town": opened_town.name,
-                "folder": str(opened_town.folder),
-                "folder_reason": opened_town.found.reason,
-                "server": {
-                    "where": opened_town.where,
-                    "version": opened_town.connection.version(),
-                    "is_own": opened_town.connection.server is not None,
-                },
-                "durability": {
-                    "is_durable": durability.is_durable,
-                    "settings": durability.settings,
-                    "problems": durability.problems,
-                },
-                "events": end.seq,
-                "position": None if end == BEGINNING else end,
-                "states": states,
-            }
-            shape |= {"agents": agents} if tasks or deep else {}
-            say_json(shape | ({"last_events": [event_shape(recorded) for recorded in last]} if deep else {}))
+            say_json(
+                status_shape(
+                    opened_town,
+                    durability,
+                    end=end,
+                    states=states,
+                    agents=agents if tasks or deep else None,
+                    last=last if deep else None,
+                )
+            )
             return
         say_moment(reader, "Events and tasks as they were")
         say_fields(
@@ -225,7 +211,7 @@ def _state_words(state: TownState) -> str:
 
 
 def _folder_words(found: FoundFolder) -> str:
-    """The folder, and in a linked worktree why it is that one."""
+    """The folder and, in a linked worktree, why this one is used."""
     words = f"{found.folder} ({found.reason})" if found.reason else str(found.folder)
     return f"{words}; `tt init --here` makes a town of its own" if found.is_shared else words
 

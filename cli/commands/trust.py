@@ -1,4 +1,4 @@
-"""Trust: `tt trust`, which shows what a folder would lead to, and allows it once."""
+"""`tt trust`: shows what a folder would make `tt` connect to and load, and allows it once."""
 
 from __future__ import annotations
 
@@ -9,15 +9,14 @@ import typer
 
 from cli.options import ActorOption, JsonOption, TownOption
 from cli.output import say, say_json
+from cli.shapes.towns import revoked_shape, trust_shape
 from cli.text import visible
 from town import TrustReport, grant_trust, look_at_trust, place_of_trust, revoke_trust
 
 
 def trust(
     *,
-    is_sure: Annotated[
-        bool, typer.Option("--yes", help="Allow it without being asked; needed where there is no terminal.")
-    ] = False,
+    is_sure: Annotated[bool, typer.Option("--yes", help="Allow it without asking; needed without a terminal.")] = False,
     is_revoked: Annotated[
         bool, typer.Option("--revoke", help="Take back what was allowed; the folder's files stay.")
     ] = False,
@@ -27,16 +26,16 @@ def trust(
 ) -> None:
     """Show what the town's folder would make tt connect to and load, and allow it from now on.
 
-    Needed for what did not begin here: a cloned repository with a server's URL, and data that was copied, unpacked or
-    restored. What was allowed is kept in ~/.tt/trusted; where it changes, you are asked again.
+    Needed for what was not made here: a cloned repository with a server's URL, or data that was copied, unpacked or
+    restored. What you allow is kept in ~/.tt/trusted; if it changes, you are asked again.
     """
-    del actor  # taken as by every command; nothing is written that would name who acts
+    del actor  # every command takes it; nothing is written here that names who acts
     if is_revoked:
-        # Not looked at before: what is there by now may be refused, and then it is taken back all the more.
+        # The folder is not examined first: it may be refused by now, and that is no reason to keep trusting it.
         report = place_of_trust(town)
         revoked = revoke_trust(report.folder)
         if as_json:
-            say_json(_shape(report, is_allowed=False) | {"revoked": revoked})
+            say_json(revoked_shape(report, revoked=revoked))
             return
         say(
             f"{visible(str(report.folder))}: "
@@ -60,10 +59,6 @@ def trust(
 
 def _say_outcome(report: TrustReport, words: str, *, as_json: bool, is_allowed: bool) -> None:
     if as_json:
-        say_json(_shape(report, is_allowed=is_allowed))
+        say_json(trust_shape(report, is_allowed=is_allowed))
         return
     say(f"{visible(str(report.folder))}: {words}")
-
-
-def _shape(report: TrustReport, *, is_allowed: bool) -> dict[str, object]:
-    return {"town": report.name, "folder": str(report.folder), "would": report.questions, "is_allowed": is_allowed}

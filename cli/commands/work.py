@@ -9,24 +9,24 @@ import typer
 from cli.advice import words_of
 from cli.exits import Exit
 from cli.options import DURATION_HELP, ActorOption, AgentArgument, JsonOption, TownOption, parse_duration
-from cli.output import Cell, going_on_unheard, json_line, say, say_at_once, say_error, say_json, say_table, warn
+from cli.output import Cell, ignoring_lost_output, json_line, say, say_at_once, say_error, say_json, say_table, warn
 from cli.render import NOTHING, state_cell
 from cli.session import opened
-from cli.shapes import Shape, task_shape
+from cli.shapes.agents import reclaim_shape, run_shape, waited_shape
 from cli.signals import stop_signals
 from cli.text import ICONS, counted, duration, name_of, short_id, visible
 from ledger import LedgerError, State, Task
-from town import GRACE_SECONDS, LostTask, Outcome, RunListener, Runner, RunReport, Stop
+from town import GRACE_SECONDS, LostTask, RunListener, Runner, RunOutcome, RunReport, Stop
 
 WORDS_SHOWN_MAX = 200
-"""How many characters of a description or result a runner's line shows; the task and the log have all of them."""
+"""How many characters of a description or result a runner's line shows. The task and the log have all of it."""
 
 _OUTCOME_ICONS = {
-    Outcome.STARTED: ICONS[State.RUNNING],
-    Outcome.COMPLETED: ICONS[State.COMPLETED],
-    Outcome.FAILED: ICONS[State.FAILED],
-    Outcome.REQUEUED: ICONS[State.PENDING],
-    Outcome.LOST: "⚠️ ",
+    RunOutcome.STARTED: ICONS[State.RUNNING],
+    RunOutcome.COMPLETED: ICONS[State.COMPLETED],
+    RunOutcome.FAILED: ICONS[State.FAILED],
+    RunOutcome.REQUEUED: ICONS[State.PENDING],
+    RunOutcome.LOST: "⚠️ ",
 }
 
 
@@ -36,12 +36,12 @@ def work(
         list[str],
         typer.Argument(
             metavar="COMMAND [ARG]...",
-            help="The program to run for each task, behind --. {description} in an ARG stands for the task's.",
+            help="The program to run for each task, after --. {description} in an ARG becomes the task's description.",
             show_default=False,
         ),
     ],
     *,
-    once: Annotated[bool, typer.Option("--once", help="Work on one task, and end.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="Work on one task, then exit.")] = False,
     role: Annotated[
         list[str] | None,
         typer.Option("--role", metavar="TAG", help="Claim only tasks with this tag; may be given several times."),
@@ -52,20 +52,20 @@ def work(
             "--grace",
             metavar="TIME",
             parser=parse_duration,
-            help=f"How long the program may take to end at a stop signal: {DURATION_HELP}. Default: {GRACE_SECONDS:g}s.",
+            help=f"How long the program may take to exit after a stop signal: {DURATION_HELP}. Default: {GRACE_SECONDS:g}s.",
         ),
     ] = None,
     town: TownOption = None,
     actor: Annotated[str | None, typer.Option("--actor", metavar="NAME", help="Who acts. Default: the agent.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Work as an agent: take a task, run a program for it, write down what came of it, and go on to the next.
+    """Work as an agent: take a task, run a program for it, record the result, and go on to the next.
 
-    Takes what is assigned to the agent, then the backlog. The program gets the description on stdin and the task's id in TT_TASK; its output goes to .tt/logs/. Exit status 0 completes the task with the last line of stdout, any other fails it with the end of stderr. A stop signal asks the program to end and puts its task back.
+    Takes the agent's assigned tasks first, then the backlog. The program gets the description on stdin and the task's id in TT_TASK; its output goes to .tt/logs/. Exit status 0 completes the task with the last line of stdout as its result; any other fails it with the end of stderr. A stop signal asks the program to exit and puts its task back.
 
-    Never put {description} into code that a shell reads: the description would run as code. Let the program read stdin, or hand it over: sh -c 'echo "$1"' sh {description}
+    Never put {description} into shell code: the description would run as code. Let the program read stdin, or pass it as an argument: sh -c 'echo "$1"' sh {description}
 
-    With --once the exit code is 0 where the task was completed, 1 where it was not or there was none.
+    With --once, the exit code is 0 if the task was completed, and 1 if it was not or there was no task.
     """
     stop = Stop()
     runner = Runner(
@@ -82,7 +82,7 @@ def work(
         last = runner.run(once=once)
     if once and last is None and not as_json:
         warn(f"Nothing to do for {agent.strip()}.")
-    if once and (last is None or last.outcome is not Outcome.COMPLETED):
+    if once and (last is None or last.outcome is not RunOutcome.COMPLETED):
         raise typer.Exit(Exit.REFUSED)
 
 
@@ -99,7 +99,7 @@ def reclaim(
             "--older-than",
             metavar="TIME",
             parser=parse_duration,
-            help=f"Only tasks that were started longer ago: {DURATION_HELP}.",
+            help=f"Only tasks that were started longer ago than this: {DURATION_HELP}.",
         ),
     ] = None,
     town: TownOption = None,
@@ -121,10 +121,10 @@ def reclaim(
             lost_tasks = opened_town.runs.lost_tasks(from_agent=from_agent, older_than_seconds=older_than or 0.0)
             found = [(lost, lost.task) for lost in lost_tasks]
         if as_json:
-            say_json({"town": opened_town.name, "tasks": [_lost_shape(lost, now, is_moving) for lost, now in found]})
+            say_json(reclaim_shape(opened_town, found, is_moving=is_moving))
             return
     if not found:
-        say("No task is lost." if older_than is None else "No task that was started so long ago is lost.")
+        say("No task is lost." if older_than is None else "No task that was started longer ago than that is lost.")
         return
     if not is_moving:
         say(f"{counted(len(found), 'task')} lost. To take them back: tt reclaim --to-backlog, or --to AGENT.")
@@ -140,7 +140,7 @@ def wait(
         list[str],
         typer.Argument(
             metavar="TASK...",
-            help="Tasks: ids, unique prefixes of them, or aliases; or an agent, for all that it has open.",
+            help="Tasks: ids, unique prefixes of them, or aliases; or an agent, for all its open tasks.",
             show_default=False,
         ),
     ],
@@ -161,19 +161,18 @@ def wait(
 ) -> None:
     """Wait until tasks are completed, failed, cancelled or removed.
 
-    Exit code 0 only where all were completed.
+    Exit code 0 only if all were completed.
     """
     with opened(town, actor) as opened_town:
         waited = opened_town.wait(tasks, timeout_seconds=timeout)
     if as_json:
-        shapes = [{"id": id_, "task": task_shape(task)} for id_, task in waited.tasks.items()]
-        say_json({"town": opened_town.name, "timed_out": bool(waited.open_tasks), "tasks": shapes})
+        say_json(waited_shape(opened_town, waited.tasks, timed_out=bool(waited.open_tasks)))
     elif not waited.tasks:
         say("No open task to wait for.")
     else:
         say_table(
             ["TASK", "STATE", "AGENT", "RESULT"],
-            [_waited_row(id_, task) for id_, task in waited.tasks.items()],
+            [_waited_row(task_id, task) for task_id, task in waited.tasks.items()],
             flexible="RESULT",
         )
     if waited.open_tasks:
@@ -186,22 +185,22 @@ def wait(
 
 
 class _Listener(RunListener):
-    """Says what a runner does, a line each. Where nobody can read it any more, the runner goes on all the same."""
+    """Prints what a runner does, one line each. If the output cannot be written, the runner goes on."""
 
     def report(self, report: RunReport) -> None:
         line = self._line(report)
-        with going_on_unheard():
+        with ignoring_lost_output():
             say_at_once(line)
 
     def warn(self, problem: LedgerError | str) -> None:
-        with going_on_unheard(is_error=True):
+        with ignoring_lost_output(is_error=True):
             warn(words_of(problem))
 
     def _line(self, report: RunReport) -> str:
-        took = "" if report.outcome is Outcome.STARTED else f" ({duration(round(report.seconds * 1_000))})"
-        words = report.task.description if report.outcome is Outcome.STARTED else report.words
+        took = "" if report.outcome is RunOutcome.STARTED else f" ({duration(round(report.seconds * 1_000))})"
+        words = report.task.description if report.outcome is RunOutcome.STARTED else report.words
         told = f": {_shortened(visible(words))}" if words else ""
-        log = f"  {report.log}" if report.outcome is Outcome.STARTED else ""
+        log = f"  {report.log}" if report.outcome is RunOutcome.STARTED else ""
         return f"{_OUTCOME_ICONS[report.outcome]} {name_of(report.task)} {report.outcome}{took}{told}{log}"
 
 
@@ -209,22 +208,11 @@ class _JsonListener(_Listener):
     """The same as lines of JSON."""
 
     def _line(self, report: RunReport) -> str:
-        shape: Shape = {name: getattr(report, name) for name in report.__struct_fields__}
-        return json_line(shape | {"task": task_shape(report.task), "seconds": round(report.seconds, 3)})
+        return json_line(run_shape(report))
 
 
 def _shortened(text: str) -> str:
     return text if len(text) <= WORDS_SHOWN_MAX else f"{text[: WORDS_SHOWN_MAX - 1]}…"
-
-
-def _lost_shape(lost: LostTask, now: Task | None, is_moving: bool) -> Shape:
-    return {
-        "task": task_shape(lost.task if now is None else now),
-        "is_moved": is_moving and now is not None,
-        "agent": lost.task.assigned_to,
-        "runner": {"host": lost.mark.host, "process": lost.mark.process, "run": lost.mark.id},
-        "age_ms": lost.age_ms,
-    }
 
 
 def _lost_row(lost: LostTask, now: Task | None) -> list[Cell]:
@@ -238,9 +226,9 @@ def _lost_row(lost: LostTask, now: Task | None) -> list[Cell]:
     ]
 
 
-def _waited_row(id_: str, task: Task | None) -> list[Cell]:
+def _waited_row(task_id: str, task: Task | None) -> list[Cell]:
     if task is None:
-        return [short_id(id_), "removed", NOTHING, ""]
+        return [short_id(task_id), "removed", NOTHING, ""]
     return [
         name_of(task),
         state_cell(task.state),

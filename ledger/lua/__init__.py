@@ -1,10 +1,11 @@
-"""The scripts that run inside Redis, a typed wrapper for each. Nobody else counts KEYS and ARGV."""
+"""The scripts that run inside Redis, with a typed wrapper for each. No other module counts KEYS and ARGV."""
 
-from ledger.lua.append import Appended, AppendScript, Backdated, Conflict, Damaged, Outcome
+from ledger.lua.append import Appended, AppendReply, AppendScript, Backdated, Conflict, Damaged
 from ledger.lua.history import HistoryPage, HistoryScript, HistoryStatus
 from ledger.lua.source import script_source
 
 __all__ = [
+    "AppendReply",
     "AppendScript",
     "Appended",
     "Backdated",
@@ -13,6 +14,5 @@ __all__ = [
     "HistoryPage",
     "HistoryScript",
     "HistoryStatus",
-    "Outcome",
     "script_source",
 ]

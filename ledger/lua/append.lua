@@ -6,13 +6,13 @@
 -- ARGV[1]  the time to record, ms since 1970, or '' for the server's clock
 -- ARGV[2]  how many guards follow
 -- then     a pair for each guard: task id, expected version (0 = no event yet)
--- then     a pair for each event: task id, the event's JSON without `prev`; each of these tasks has a guard
+-- then     a pair for each event: task id, the event's JSON without `prev`; each of these tasks needs a guard
 --
 -- Returns one of
 --   {'appended', ms, first seq}           the events have the positions ms-first, ms-(first + 1), …
 --   {'conflict', task, expected, actual}  the task is at another version; nothing was written
---   {'backdated', last position}          the time lies before the last event; nothing was written
---   {'damaged', place, entries}           the stream or a head is not what this script left; nothing was written
+--   {'backdated', last position}          the time is before the last event; nothing was written
+--   {'damaged', place, entries}           the stream or a head is not as this script left it; nothing was written
 
 local ledger, heads = KEYS[1], KEYS[2]
 local guards = tonumber(ARGV[2])
@@ -28,7 +28,7 @@ if redis.call('EXISTS', ledger) == 1 then
   local ms, seq = string.match(last_position, '^(%d+)-(%d+)$')
   last_ms, last_seq = tonumber(ms), tonumber(seq)
 end
--- After the year 9999 no time can be told, and every later event would be recorded there.
+-- No time after the year 9999 can be written as RFC 3339, and every later event would get such a time.
 if last_ms > 253402300799999 then
   return {'damaged', last_position, entries}
 end

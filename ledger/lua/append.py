@@ -27,19 +27,19 @@ class Appended(Struct, frozen=True):
 class Conflict(Struct, frozen=True):
     """A guard failed; nothing was written."""
 
-    task: str
+    task_id: str
     expected: int
     actual: int
 
 
 class Backdated(Struct, frozen=True):
-    """The time to record lies before the last event; nothing was written."""
+    """The time to record is before the last event; nothing was written."""
 
     last_position: str
 
 
 class Damaged(Struct, frozen=True):
-    """The stream is not what this script left; nothing was written."""
+    """The stream or a head is not as this script left it; nothing was written."""
 
     last_position: str
     entries: int
@@ -47,7 +47,7 @@ class Damaged(Struct, frozen=True):
 
 _NOT_KNOWN: Final = object()
 
-Outcome = Appended | Conflict | Backdated | Damaged
+AppendReply = Appended | Conflict | Backdated | Damaged
 
 
 class AppendScript:
@@ -65,10 +65,10 @@ class AppendScript:
         guards: Mapping[str, int],
         events: Iterable[tuple[str, bytes]],
         backdate_ms: int | None = None,
-    ) -> Callable[[], Outcome]:
-        """Send the script. What is returned reads the outcome, and has to be called; errors of the sending wait for it too.
+    ) -> Callable[[], AppendReply]:
+        """Send the script. Call the returned function to read the reply; it also raises what went wrong while sending.
 
-        `guards` is task -> expected version, `events` are pairs of task and JSON; each event's task has a guard.
+        `guards` is task id -> expected version, `events` are pairs of task id and JSON. Each event's task has a guard.
         """
         arguments: list[str | int | bytes] = ["" if backdate_ms is None else backdate_ms, len(guards)]
         for guard in guards.items():
@@ -89,7 +89,7 @@ class AppendScript:
                 raise
             return partial(_fail, error)
 
-        def finish() -> Outcome:
+        def finish() -> AppendReply:
             is_reply_due = True
             try:
                 reply = connection.read_response()  # type: ignore[no-untyped-call]
@@ -118,7 +118,7 @@ def _fail(error: Exception) -> NoReturn:
     raise error
 
 
-def _understand(reply: object) -> Outcome:
+def _understand(reply: object) -> AppendReply:
     match reply:
         case [b"appended", bytes(ms), bytes(first_seq)] if is_id(b"%s-%s" % (ms, first_seq)):
             return Appended(int(ms), int(first_seq))

@@ -10,8 +10,8 @@
 -- Returns {status, position, entry, entry, …}; each entry is {position, {field, value}} as XRANGE gives it
 --   'whole'    the task's first event was reached (position '')
 --   'partial'  the limit was reached; position is where the next call begins
---   'broken'   position is named by an event, or by the heads, and there is no event of ours
---   'circular' the event at position names itself, or a later one, as the one before it
+--   'broken'   an event or a head names this position, and no event of the append script is there
+--   'circular' the event at position names itself, or a later event, as its predecessor
 
 local position = ARGV[2]
 if position == '' then
@@ -36,7 +36,7 @@ for _ = 1, tonumber(ARGV[3]) do
     return reply
   end
   reply[#reply + 1] = entry
-  -- Sequence numbers grow with every event, so this walk ends whatever was written.
+  -- Sequence numbers must fall with each step back, so this walk ends whatever is stored.
   if prev and tonumber(string.match(prev, '%-(%d+)$')) >= tonumber(string.match(position, '%-(%d+)$')) then
     reply[1], reply[2] = 'circular', position
     return reply

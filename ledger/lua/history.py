@@ -25,7 +25,7 @@ class HistoryStatus(Enum):
 
 
 class HistoryPage(Struct, frozen=True):
-    """Stream entries, newest first; `position` is where the next page begins, or the missing event of a broken history."""
+    """Stream entries, newest first. `position` is where the next page begins, or the missing event of a broken history."""
 
     status: HistoryStatus
     position: str
@@ -39,10 +39,10 @@ class HistoryScript:
         self._script = client.register_script(script_source(__file__))
 
     def __call__(
-        self, *, ledger_key: str, heads_key: str, task: str, from_position: str | None, limit: int
+        self, *, ledger_key: str, heads_key: str, task_id: str, from_position: str | None, limit: int
     ) -> HistoryPage:
-        """At most `limit` events from `from_position` backwards, or from the task's last event where that is None."""
-        reply = self._script(keys=[ledger_key, heads_key], args=[task, from_position or "", limit])
+        """At most `limit` events, backwards from `from_position`, or from the task's last event if that is None."""
+        reply = self._script(keys=[ledger_key, heads_key], args=[task_id, from_position or "", limit])
         match reply:
             case [b"whole", b"", *entries] if are_entries(entries):
                 return HistoryPage(HistoryStatus.WHOLE, "", entries)

@@ -1,4 +1,4 @@
-"""Finds a `.lua` file beside the wrapper that runs it."""
+"""Reads the `.lua` file beside the wrapper that runs it."""
 
 from __future__ import annotations
 

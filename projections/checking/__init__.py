@@ -1,1 +1,1 @@
-"""Whether what is stored equals the fold of the ledger."""
+"""Checks whether what is stored equals the fold of the ledger."""

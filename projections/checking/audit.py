@@ -1,7 +1,7 @@
 """Audit: reads a whole ledger and proves that nothing in it is missing or altered, or says where it is.
 
-It folds as it reads and goes on over damage: versions that are missing are stepped over, events of a task whose creation
-is lost are left out. What it folded so is the best that can be had (`tt rebuild --accept-loss`).
+It folds while it reads, and goes on after damage: it steps over missing versions, and leaves out events of a task whose
+creation is lost. The result is the best that can be recovered (`tt rebuild --accept-loss`).
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from ledger import (
     BEGINNING,
     CREATIONS,
     STATES,
-    Entry,
     EventDecodingError,
     EventStore,
     LedgerDamagedError,
     Position,
     RecordedEvent,
     SequenceGapError,
+    StreamEntry,
     Task,
     TaskAdopted,
     TaskCreated,
@@ -38,7 +38,6 @@ from ledger import (
     seq_of,
 )
 from projections.board import Board, Observe
-from projections.errors import WRONG_KEY_TYPE_ADVICE
 
 
 class FindingKind(StrEnum):
@@ -56,12 +55,22 @@ class FindingKind(StrEnum):
     OLD_TASK = "old task"
 
 
+class Remedy(StrEnum):
+    """What to do about a finding, if its kind alone does not say. `cli` names the command."""
+
+    RENAME_KEY = "rename key"
+    BUILD_ANEW = "build anew"
+    ADOPT = "adopt"
+    RESTORE_SNAPSHOT = "restore snapshot"
+
+
 class Finding(Struct, frozen=True, kw_only=True):
-    """One thing that is not as promised: where (a position or a key), and in words what."""
+    """One thing that is wrong: where (a position or a key), and what, in words."""
 
     kind: FindingKind
     where: str
     problem: str
+    remedy: Remedy | None = None
 
 
 class Last(NamedTuple):
@@ -76,10 +85,10 @@ _NONE: Final = Last(0, BEGINNING)
 
 
 def lost_after_end(store: EventStore, checkpoint: Position) -> SequenceGapError | None:
-    """The error that tells of events after the ledger's end as it is now; None where nothing speaks of any.
+    """The error for lost events after the ledger's present end; None if there is no sign of any.
 
-    A stream that was deleted, or written anew, knows nothing of what it lost. That the snapshots' `checkpoint` and a head
-    both lie after its end does: one of them alone was moved by hand. Source: HSCAN, where the checkpoint does.
+    A stream that was deleted or written anew does not show what it lost. But then both the snapshots' `checkpoint` and a head
+    are after its end; if only one of them is, somebody moved it. Source: HSCAN, only if the checkpoint is after the end.
     """
     if checkpoint <= store.end():
         return None
@@ -87,7 +96,7 @@ def lost_after_end(store: EventStore, checkpoint: Position) -> SequenceGapError 
         highest = max((position for _, _, position in store.all_heads()), default=BEGINNING)
     except LedgerDamagedError:
         return None
-    # After the heads, because others append meanwhile.
+    # Read after the heads, because others append meanwhile.
     end = store.end()
     if highest <= end:
         return None
@@ -95,36 +104,36 @@ def lost_after_end(store: EventStore, checkpoint: Position) -> SequenceGapError 
 
 
 class _OutOfLineError(Exception):
-    """An event does not follow what came before it."""
+    """An event does not follow the one before it."""
 
 
 class Audit:
-    """Folds a ledger's events onto `board`, and keeps what it finds wrong in `findings`."""
+    """Folds a ledger's events onto `board`, and collects what is wrong in `findings`."""
 
     def __init__(
         self, store: EventStore, *, observe: Observe | None = None, observe_sound: Observe | None = None
     ) -> None:
-        """`observe` is called before each event is folded; `observe_sound` in its place, if given, where that is known to be sound."""
+        """`observe` is called before each event is folded. If given, `observe_sound` is called instead for an event known to be sound."""
         self._store = store
         self._observe = observe
         self._observe_sound = observe if observe_sound is None else observe_sound
         self._orphans: dict[str, Last] = {}
         self._meant: dict[str, Task | None] = {}
-        """Damaged tasks as they would be had every event of theirs been taken: by that the later ones are judged."""
+        """Damaged tasks as they would be if all of their events had taken effect. Their later events are checked against this."""
         self._unsure: set[str] = set()
-        """Those of them whose last event does not say what was meant; the next one that is sound does."""
+        """The damaged tasks whose last event does not show what was meant. The next sound event shows it."""
         self._unmade: set[str] = set()
         """Tasks whose creation no command can make."""
         self._parents: set[str] = set()
-        """Tasks that others were put below."""
+        """Tasks that are or were the parent of another task."""
         self.board = Board()
         self.findings: list[Finding] = []
         self.events = 0
         self.is_readable = True
-        """Whether every entry was an event of this program; if not, what follows one that was not is unknown."""
+        """Whether this program could read every entry as an event. If not, the state after the unreadable ones is unknown."""
 
     def read(self, *, upto: Position | None = None, progress: Callable[[Position], None] | None = None) -> None:
-        """Read every event after what was read before, up to `upto` (None: those there are now). StoreUnavailableError."""
+        """Read on from where the last call ended, up to `upto` (None: the present end). StoreUnavailableError."""
         for entries in self._store.read_entries(self.board.position, upto=upto):
             if not self._read_whole(entries):
                 self._read_one_by_one(entries)
@@ -132,16 +141,16 @@ class Audit:
             if progress is not None:
                 progress(self.board.position)
 
-    def last(self, task: str) -> Last | None:
-        """The last event of a task, None where it never was."""
-        state = self.board.get(task)
+    def last(self, task_id: str) -> Last | None:
+        """The last event of a task; None if it never existed."""
+        state = self.board.get(task_id)
         if state is not None:
             return Last(state.version, state.position)
-        removed = self.board.removed.get(task)
-        return Last(*removed) if removed is not None else self._orphans.get(task)
+        removed = self.board.removed.get(task_id)
+        return Last(*removed) if removed is not None else self._orphans.get(task_id)
 
     def check_end(self, checkpoint: Position) -> None:
-        """That the last event that ever was is still there; the snapshots' `checkpoint` is a witness."""
+        """Check that the last event of all is still there; the snapshots' `checkpoint` is evidence."""
         lost = self._store.lost_at_end() or lost_after_end(self._store, checkpoint)
         if lost is not None and lost.expected < lost.found:
             problem = f"the stream says that it ends at number {lost.expected}, and has events after that"
@@ -150,36 +159,36 @@ class Audit:
             self._find_missing_at_end(lost.position, lost.found + 1, lost.expected)
 
     def check_heads(self) -> None:
-        """Compare every head with the last event of its task. Heads newer than what was read are left alone."""
+        """Compare every head with the last event of its task. Heads of events that were not read yet are not checked."""
         seen: set[str] = set()
         try:
-            for task, version, position in self._store.all_heads():
-                seen.add(task)
-                state = self.board.tasks.get(task)
+            for task_id, version, position in self._store.all_heads():
+                seen.add(task_id)
+                state = self.board.tasks.get(task_id)
                 if state is not None and state.version == version and state.at == position:
                     continue
-                last = self.last(task)
+                last = self.last(task_id)
                 is_later = self.board.position < position <= self._store.end() and self._store.has(position)
                 if is_later or last == (version, position):
                     continue
                 known = "no event" if last is None else f"version {last.version} at {last.position}"
-                problem = f"the head of task {task} says version {version}, and the ledger {known}"
+                problem = f"the head of task {task_id} says version {version}, and the ledger {known}"
                 self._find(FindingKind.HEAD, position, problem)
         except WrongKeyTypeError as damage:
-            self._find(FindingKind.HEAD, "the heads", f"{damage} {WRONG_KEY_TYPE_ADVICE}")
+            self._find(FindingKind.HEAD, "the heads", str(damage), Remedy.RENAME_KEY)
             return
         except LedgerDamagedError as damage:
             self._find(FindingKind.HEAD, "the heads", str(damage))
             return
-        for task in (self.board.tasks.keys() | self.board.removed.keys() | self._orphans.keys()) - seen:
-            self._find(FindingKind.HEAD, self.board.position, f"task {task} has events and no head")
+        for task_id in (self.board.tasks.keys() | self.board.removed.keys() | self._orphans.keys()) - seen:
+            self._find(FindingKind.HEAD, self.board.position, f"task {task_id} has events and no head")
 
     def _find_missing_at_end(self, position: str, first: int, last: int) -> None:
         missing = f"number {first} is" if first == last else f"numbers {first} to {last} are"
         self._find(FindingKind.SEQUENCE, position, f"sequence {missing} missing at the end")
 
-    def _read_whole(self, entries: Sequence[Entry]) -> bool:
-        """Take in a batch in which every entry is an event and no number is missing, as all are in a sound ledger."""
+    def _read_whole(self, entries: Sequence[StreamEntry]) -> bool:
+        """Fold a batch in which every entry is an event and no number is missing, as in a sound ledger; False for another one."""
         try:
             events = decode_events(entries)
         except EventDecodingError:
@@ -191,11 +200,11 @@ class Audit:
         while taken < len(events):
             self._take(events[taken])
             taken += 1 + self._take_sound(events[taken + 1 :])
-        # Also where the last one is of a task whose creation is lost, which the board knows nothing of.
+        # The board does not move for the event of a task whose creation is lost.
         self.board.position = events[-1].position
         return True
 
-    def _read_one_by_one(self, entries: Sequence[Entry]) -> None:
+    def _read_one_by_one(self, entries: Sequence[StreamEntry]) -> None:
         for position, fields in entries:
             place = Position(position, "ascii")
             self._check_sequence(place)
@@ -218,7 +227,7 @@ class Audit:
             self._find(FindingKind.SEQUENCE, place, f"the sequence goes back from {before.seq} to {place.seq}")
 
     def _take_sound(self, events: Sequence[RecordedEvent]) -> int:
-        """Fold the events up to the first that does not follow what came before it; how many those were."""
+        """Fold the events up to the first that does not follow the one before it; returns how many."""
         observe_any, observe_sound = self._observe, self._observe_sound
         removed, orphans, taken = self.board.removed, self._orphans, 0
 
@@ -242,7 +251,7 @@ class Audit:
         return taken
 
     def _take(self, recorded: RecordedEvent) -> None:
-        """Fold an event that may not follow what came before it."""
+        """Fold an event that may not follow the one before it."""
         last = self.last(recorded.task) or _NONE
         if recorded.version != last.version + 1:
             problem = f"task {recorded.task} goes from version {last.version} to {recorded.version}"
@@ -253,20 +262,20 @@ class Audit:
         state = self.board.get(recorded.task)
         is_after_loss = recorded.version != last.version + 1 or recorded.task in self._orphans
         if is_after_loss:
-            # What the task was right before it is unknown.
-            self._tell(recorded, flaw_in(recorded))
+            # The task right before this event is unknown.
+            self._find_flaw(recorded, flaw_in(recorded))
         try:
             self.board.fold([recorded], observe=self._observe if is_after_loss else self._observe_judged)
             self._orphans.pop(recorded.task, None)
         except SequenceGapError:
-            # That was told above, or when the task's creation was found to be lost.
+            # A finding says so already: from above, or from when the task's creation was found to be lost.
             self._step_over(recorded, state)
 
     def _step_over(self, recorded: RecordedEvent, state: Task | None) -> None:
-        """Fold an event that does not follow what came before it, as well as it can be."""
+        """Fold an event that does not follow the one before it, as well as possible."""
         task = recorded.task
         if state is None and type(recorded.data) not in CREATIONS:
-            # Nothing is known of the task from here on but that it had this event.
+            # From here on all that is known about the task is that it had this event.
             self.board.removed.pop(task, None)
             self._orphans[task] = Last(recorded.version, recorded.position)
             return
@@ -286,20 +295,20 @@ class Audit:
             self._observe(before, recorded)
 
     def _judge(self, before: Task | None, recorded: RecordedEvent) -> bool:
-        """Tell of an event that no command can make, whatever came before it; `before` is the task as the board has it.
+        """Add a finding for an event that no command can make; `before` is the task as the board has it.
 
-        Whether it is sound, and all that came before it.
+        Returns whether this event and all earlier ones of its task are sound.
         """
         task = recorded.task
         if task in self._meant:
             before = self._meant[task]
         elif task in self._unmade and type(recorded.data) not in CREATIONS:
-            # What follows from a creation that is damage is no damage of its own.
-            self._tell(recorded, flaw_in(recorded))
+            # After a flawed creation, later events are checked only by themselves.
+            self._find_flaw(recorded, flaw_in(recorded))
             return False
         is_unsure = task in self._unsure
         flaw = flaw_in(recorded) if is_unsure else flaw_of(before, recorded)
-        self._tell(recorded, flaw or self._circle_of(recorded))
+        self._find_flaw(recorded, flaw or self._circle_of(recorded))
         if flaw is None and task not in self._meant:
             self._unmade.discard(task)
             return not is_unsure
@@ -313,7 +322,7 @@ class Audit:
         return False
 
     def _circle_of(self, recorded: RecordedEvent) -> str | None:
-        """What is wrong where an event puts its task below itself; only who has all tasks can see that."""
+        """What is wrong if an event puts its task below itself, which shows only to a reader that has all tasks; else None."""
         data = recorded.data
         parent = getattr(data, "parent_id", None) if isinstance(data, TaskCreated | TaskMoved) else None
         if parent is None:
@@ -330,17 +339,17 @@ class Audit:
             seen.add(parent)
         return "it puts the task below itself"
 
-    def _tell(self, recorded: RecordedEvent, flaw: str | None) -> None:
+    def _find_flaw(self, recorded: RecordedEvent, flaw: str | None) -> None:
         if flaw is not None:
             problem = f"no command can make this event of task {recorded.task}: {flaw}"
             self._find(FindingKind.EVENT, recorded.position, problem)
 
-    def _find(self, kind: FindingKind, where: str, problem: str) -> None:
-        self.findings.append(Finding(kind=kind, where=where, problem=problem))
+    def _find(self, kind: FindingKind, where: str, problem: str, remedy: Remedy | None = None) -> None:
+        self.findings.append(Finding(kind=kind, where=where, problem=problem, remedy=remedy))
 
 
 def _as_meant(task: Task | None, recorded: RecordedEvent) -> Task | None:
-    """The task had its event been taken, whatever its state was; as it was, where the event does not say what was meant."""
+    """The task as if the event had taken effect in any state; unchanged if the event does not show what was meant."""
     meant = copy(task)
     if meant is not None:
         meant.damaged_at = None
@@ -353,7 +362,7 @@ def _as_meant(task: Task | None, recorded: RecordedEvent) -> Task | None:
 
 
 def _let_take(task: Task, recorded: RecordedEvent) -> None:
-    """Put the task into a state in which it takes the event, where only its state is in the way."""
+    """If only the task's state does not fit the event, put the task into one that does."""
     states = STATES[type(recorded.data)]
     if states and task.state not in states and flaw_in(recorded) is None:
         task.state = min(states)

@@ -32,10 +32,10 @@ from ledger import (
 )
 from projections.board import Board, Observe
 from projections.changes import Changes
-from projections.entries import Contents, Counts, ViewEntries
-from projections.errors import CheckpointAheadError
+from projections.entries import Contents, CountsByKey, ViewEntries
+from projections.errors import CheckpointAheadError, CheckpointSetBackError
 from projections.snapshots import NAME, OLD_FIELDS, encode_snapshot, is_old_record, is_snapshot_of
-from projections.views.view import Counted, Entry, Member, Ranked, View
+from projections.views.view import Counted, Member, Ranked, View, ViewEntry
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -59,7 +59,7 @@ class DifferenceKind(StrEnum):
     ENTRY = "entry"
     COUNT = "count"
     TYPE = "type"
-    STRANGER = "stranger"
+    UNKNOWN_KEY = "stranger"
     CHECKPOINT = "checkpoint"
 
 
@@ -71,7 +71,7 @@ class Difference(Struct, frozen=True, kw_only=True):
 
     kind: DifferenceKind
     key: str
-    task: str | None = None
+    task_id: str | None = None
     field: str | None = None
     expected: str | int | None = None
     actual: str | int | None = None
@@ -84,30 +84,30 @@ class Difference(Struct, frozen=True, kw_only=True):
     @property
     def is_foreign(self) -> bool:
         """Whether it is about a name that is no text: nothing of ours ever is."""
-        name = self.key if self.kind is DifferenceKind.STRANGER else self.task or ""
+        name = self.key if self.kind is DifferenceKind.UNKNOWN_KEY else self.task_id or ""
         return not _is_text(name)
 
     def remove(self, client: Redis) -> None:
         """Delete the foreign name; no checkpoint need be asked, because it can be nobody's."""
-        if self.kind is DifferenceKind.STRANGER:
+        if self.kind is DifferenceKind.UNKNOWN_KEY:
             client.unlink(_as_bytes(self.key))
         elif self.is_ranked:
-            client.zrem(self.key, _as_bytes(self.task or ""))
+            client.zrem(self.key, _as_bytes(self.task_id or ""))
         else:
-            client.srem(self.key, _as_bytes(self.task or ""))
+            client.srem(self.key, _as_bytes(self.task_id or ""))
 
     def repair(self, changes: Changes) -> None:
         """Add to `changes` what takes the difference away."""
         match self.kind:
             case DifferenceKind.ENTRY:
-                assert self.task is not None
+                assert self.task_id is not None
                 score = int(self.expected or 0)
                 entry = Ranked(None, score) if self.is_ranked else Member(None)
-                (changes.take if self.expected is None else changes.add)(self.key, entry, [self.task])
+                (changes.take if self.expected is None else changes.add)(self.key, entry, [self.task_id])
             case DifferenceKind.COUNT:
                 assert self.field is not None
                 changes.count(self.key, self.field, int(self.expected or 0) - int(self.actual or 0))
-            case DifferenceKind.TYPE | DifferenceKind.STRANGER:
+            case DifferenceKind.TYPE | DifferenceKind.UNKNOWN_KEY:
                 changes.drop(self.key)
 
 
@@ -141,7 +141,7 @@ class Comparison:
         self._sizes: Counter[str] = Counter()
         self._missing: Counter[str] = Counter()
         self._ranked: set[str] = set()
-        self._counts: Counts = defaultdict(Counter)
+        self._counts: CountsByKey = defaultdict(Counter)
         self.observe: Observe = partial(self._entries.tally, self._counts)
         """Counts an event in the views that follow events; to be called right before it is folded."""
         self.observe_sound: Observe = partial(self._entries.tally_sound, self._counts)
@@ -211,15 +211,15 @@ class Comparison:
     def questions_on_snapshots(self) -> Iterator[Question]:
         """Snapshots of tasks that the ledger does not know. Source: SCAN."""
         if self._has_snapshots:
-            yield from self._questions_on_strangers(self._keys.task("*"))
+            yield from self._questions_on_unexpected_keys(self._keys.task("*"))
 
     def questions_on_views(self) -> Iterator[Question]:
         """What is in views beside the entries of the tasks, and counts. For when every task is `cover`ed."""
         # Tasks that come from now on are covered as they are folded, and those that came too fast are covered unasked:
-        # their keys are no strangers.
+        # their keys are not unknown.
         self._is_covering_new = True
         self.cover(*self.contents(sorted(self.board.tasks.keys() - self._covered)))
-        yield from self._questions_on_strangers(self._keys.view("*"))
+        yield from self._questions_on_unexpected_keys(self._keys.view("*"))
         yield from self._questions_on_members()
         for names in _batches(list(self._counts), KEYS_PER_QUESTION):
             yield partial(self._ask, partial(self._ask_counts, names=names))
@@ -232,19 +232,19 @@ class Comparison:
         found = {*self._scan(self._keys.view("*")), *self._scan(self._keys.checkpoint("*"))}
         unknown = sorted(name for name in found - checkpoints if not self._is_compared(name))
         for names in _batches(unknown, KEYS_PER_QUESTION):
-            yield partial(self._ask_in_parts, self._ask_strangers, names)
+            yield partial(self._ask_in_parts, self._ask_unknown_keys, names)
 
     def restart(self, board: Board) -> None:
         """Begin again with another board, which is at the ledger's beginning."""
         self.board = board
         self._counts.clear()
 
-    def _questions_on_strangers(self, pattern: str) -> Iterator[Question]:
+    def _questions_on_unexpected_keys(self, pattern: str) -> Iterator[Question]:
         """Keys of snapshots and views that the ledger knows nothing of. Source: SCAN."""
         for found in _batches(self._scan(pattern), KEYS_PER_QUESTION):
             names = sorted(name for name in found if self._is_compared(name) and not self._is_known(name))
             if names:
-                yield partial(self._ask_in_parts, self._ask_strangers, names)
+                yield partial(self._ask_in_parts, self._ask_unknown_keys, names)
 
     def _questions_on_members(self) -> Iterator[Question]:
         """Entries that no task has: only in sets that are larger than they should be. Source: SCARD, SSCAN."""
@@ -282,10 +282,7 @@ class Comparison:
             if reached == self.board.position or not self.follows_checkpoint:
                 return understand(answers[1:])
             if reached < self.board.position:
-                raise LedgerDamagedError(
-                    f"The checkpoint went back from {self.board.position} to {reached} while it was compared:"
-                    " something other than the projector moved it. `tt rebuild` puts it right."
-                )
+                raise CheckpointSetBackError(reached, self.board.position)
             self.fold_to(reached)
             if self.board.position != reached:
                 raise CheckpointAheadError(reached, self.board.position)
@@ -315,7 +312,7 @@ class Comparison:
 
         return understand
 
-    def _ask_strangers(self, pipeline: Pipeline, names: Sequence[str]) -> Callable[[list[Any]], list[Difference]]:
+    def _ask_unknown_keys(self, pipeline: Pipeline, names: Sequence[str]) -> Callable[[list[Any]], list[Difference]]:
         for name in names:
             key = _as_bytes(name)
             pipeline.exists(key)
@@ -326,7 +323,10 @@ class Comparison:
             there = zip(names, answers[::3], answers[1::3], answers[2::3], strict=True)
             return [
                 Difference(
-                    kind=DifferenceKind.STRANGER, key=name, actual="a key", is_old_record=_is_old_record(text, fields)
+                    kind=DifferenceKind.UNKNOWN_KEY,
+                    key=name,
+                    actual="a key",
+                    is_old_record=_is_old_record(text, fields),
                 )
                 for name, is_there, text, fields in there
                 if is_there and not self._is_known(name)
@@ -354,7 +354,7 @@ class Comparison:
 
         def understand(answers: list[Any]) -> list[Difference]:
             return [
-                Difference(kind=DifferenceKind.ENTRY, key=key, task=task, actual=f"{answer:g}", is_ranked=is_ranked)
+                Difference(kind=DifferenceKind.ENTRY, key=key, task_id=task, actual=f"{answer:g}", is_ranked=is_ranked)
                 for task, answer in zip(found, answers[0], strict=True)
                 if (answer is not None if is_ranked else answer) and not self._is_entry(key, task)
             ]
@@ -382,7 +382,7 @@ class Comparison:
                 difference = Difference(
                     kind=DifferenceKind.SNAPSHOT,
                     key=self._keys.task(task.id),
-                    task=task.id,
+                    task_id=task.id,
                     expected=encode_snapshot(task).decode(),
                     actual=shown,
                     is_written_over=is_old_record(actual, ()),
@@ -404,7 +404,7 @@ class Comparison:
 
     # --- what is known -----------------------------------------------------------------------------------------
 
-    def _count(self, entries: Iterable[tuple[str, Entry]], sign: int) -> None:
+    def _count(self, entries: Iterable[tuple[str, ViewEntry]], sign: int) -> None:
         """Add entries to what the keys should hold, or take them away."""
         for key, entry in entries:
             if isinstance(entry, Counted):
@@ -414,8 +414,8 @@ class Comparison:
                 if isinstance(entry, Ranked):
                     self._ranked.add(key)
 
-    def _entries_of(self, task: str) -> Iterable[tuple[str, Entry]]:
-        state = self.board.get(task)
+    def _entries_of(self, task_id: str) -> Iterable[tuple[str, ViewEntry]]:
+        state = self.board.get(task_id)
         return () if state is None else self._entries.of(state)
 
     def _is_compared(self, name: str) -> bool:
@@ -432,8 +432,8 @@ class Comparison:
             self._sizes[name] > 0 or any(self._counts[name].values()) if name in self._counts else self._sizes[name] > 0
         )
 
-    def _is_entry(self, key: str, task: str) -> bool:
-        return any(each == key for each, _ in self._entries_of(task))
+    def _is_entry(self, key: str, task_id: str) -> bool:
+        return any(each == key for each, _ in self._entries_of(task_id))
 
     def _of_another_type(self, keys: Sequence[str]) -> dict[str, bool]:
         """The keys that are there after all, and hold something that is no string; whether that is an old record."""
@@ -473,7 +473,7 @@ def _different_members(key: str, names: Sequence[str], answers: object) -> list[
         answers = [0] * len(names)
     pairs = zip(names, cast("list[int]", answers), strict=True)
     return found + [
-        Difference(kind=DifferenceKind.ENTRY, key=key, task=task, expected=0) for task, is_in in pairs if not is_in
+        Difference(kind=DifferenceKind.ENTRY, key=key, task_id=task, expected=0) for task, is_in in pairs if not is_in
     ]
 
 
@@ -487,7 +487,7 @@ def _different_ranks(key: str, scores: dict[str, int], answers: object) -> list[
         Difference(
             kind=DifferenceKind.ENTRY,
             key=key,
-            task=task,
+            task_id=task,
             expected=score,
             actual=None if actual is None else f"{float(actual):g}",
             is_ranked=True,

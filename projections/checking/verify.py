@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import Struct
 
 from ledger import BEGINNING, UPGRADE_ADVICE, EventStore, Keys, Position
-from projections.checking.audit import Audit, Finding, FindingKind
+from projections.checking.audit import Audit, Finding, FindingKind, Remedy
 from projections.checking.comparison import Comparison, Difference, DifferenceKind, printable
 from projections.checkpoint import REBUILD_FENCED, Checkpoint, Checkpoints
 from projections.replay import no_garbage_collection
@@ -19,13 +19,12 @@ from projections.views.view import View
 if TYPE_CHECKING:
     from redis import Redis
 
-_OUTDATED_ADVICE: Final = "`tt migrate` builds it anew."
 _KINDS = {
     DifferenceKind.SNAPSHOT: FindingKind.SNAPSHOT,
     DifferenceKind.ENTRY: FindingKind.VIEW,
     DifferenceKind.COUNT: FindingKind.VIEW,
     DifferenceKind.TYPE: FindingKind.KEY,
-    DifferenceKind.STRANGER: FindingKind.KEY,
+    DifferenceKind.UNKNOWN_KEY: FindingKind.KEY,
     DifferenceKind.CHECKPOINT: FindingKind.CHECKPOINT,
 }
 
@@ -89,6 +88,7 @@ def verify(
             kind=FindingKind.OLD_TASK if each.is_old_record or each.is_written_over else _KINDS[each.kind],
             where=printable(each.key),
             problem=printable(describe(each)),
+            remedy=_remedy_of(each),
         )
         for each in different
     ]
@@ -98,15 +98,15 @@ def verify(
 def describe(difference: Difference) -> str:
     """A difference in words, without its key."""
     expected, actual = difference.expected, difference.actual
-    if difference.kind is DifferenceKind.STRANGER or difference.is_written_over:
-        return _describe_stranger(difference)
+    if difference.kind is DifferenceKind.UNKNOWN_KEY or difference.is_written_over:
+        return _describe_unknown_key(difference)
     if difference.kind is DifferenceKind.SNAPSHOT and None not in (expected, actual):
         return "; ".join(
             f"{name} is {found}, and should be {wanted}" for name, wanted, found in different_fields(difference)
         )
     what = {
         DifferenceKind.SNAPSHOT: "the snapshot",
-        DifferenceKind.ENTRY: f"task {difference.task}",
+        DifferenceKind.ENTRY: f"task {difference.task_id}",
         DifferenceKind.COUNT: f"{difference.field}",
         DifferenceKind.TYPE: "the key",
     }[difference.kind]
@@ -119,12 +119,18 @@ def describe(difference: Difference) -> str:
     return f"{what} is {actual}, and should be {expected}"
 
 
-def _describe_stranger(difference: Difference) -> str:
+def _describe_unknown_key(difference: Difference) -> str:
     if difference.is_written_over:
-        return "an old record was written over the snapshot: `tt migrate` sets it aside and puts the snapshot back"
+        return "an old record was written over the snapshot"
     if difference.is_old_record:
-        return "it is a task from before the ledger: `tt migrate` adopts it"
+        return "it is a task from before the ledger"
     return "the ledger knows nothing of the key"
+
+
+def _remedy_of(difference: Difference) -> Remedy | None:
+    if difference.is_written_over:
+        return Remedy.RESTORE_SNAPSHOT
+    return Remedy.ADOPT if difference.is_old_record else None
 
 
 def different_fields(difference: Difference) -> list[tuple[str, object, object]]:
@@ -159,19 +165,23 @@ def _check_checkpoints(
         yield Finding(kind=FindingKind.CHECKPOINT, where=checkpoints.keys[0], problem=unknown)
     for key, (_, schema_version), checkpoint in zip(checkpoints.keys, checkpoints.projections, stored, strict=True):
         problem = None
+        is_newer = checkpoint is not None and checkpoint.schema_version > schema_version
+        is_older = checkpoint is None or checkpoint.schema_version < schema_version
         if checkpoint is None:
-            problem = f"it is missing: an older program projected the town. {_OUTDATED_ADVICE}"
-        elif checkpoint.schema_version != schema_version:
-            advice = UPGRADE_ADVICE if checkpoint.schema_version > schema_version else _OUTDATED_ADVICE
+            problem = "it is missing: an older program projected the town."
+        elif is_newer or is_older:
+            advice = f" {UPGRADE_ADVICE}" if is_newer else ""
             problem = (
-                f"it is of schema version {checkpoint.schema_version}, and this program's is {schema_version}. {advice}"
+                f"it is of schema version {checkpoint.schema_version}, and this program's is {schema_version}.{advice}"
             )
         elif first is not None and checkpoint.position != first.position:
             problem = f"it is at {checkpoint.position}, and the snapshots' at {first.position}"
         elif checkpoint.rebuild == REBUILD_FENCED:
             problem = "a rebuild was begun and is not finished; the next command finishes it"
         if problem is not None:
-            yield Finding(kind=FindingKind.CHECKPOINT, where=key, problem=problem)
+            yield Finding(
+                kind=FindingKind.CHECKPOINT, where=key, problem=problem, remedy=Remedy.BUILD_ANEW if is_older else None
+            )
     if first is not None and first.position != position:
         yield Finding(
             kind=FindingKind.CHECKPOINT, where=checkpoints.keys[0], problem="it is not the position of an event"
@@ -180,7 +190,7 @@ def _check_checkpoints(
 
 def _is_ahead(difference: Difference, compared_at: Position, keys: Keys, audit: Audit) -> bool:
     """Whether a snapshot knows of events after the checkpoint it was compared at."""
-    if difference.kind is DifferenceKind.STRANGER:
+    if difference.kind is DifferenceKind.UNKNOWN_KEY:
         prefix = keys.task("")
         last = audit.last(difference.key.removeprefix(prefix)) if difference.key.startswith(prefix) else None
         return last is not None and last.position > compared_at

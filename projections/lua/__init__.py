@@ -1,4 +1,4 @@
-"""The scripts of this package, a typed wrapper for each."""
+"""The scripts of this package, with a typed wrapper for each."""
 
 from projections.lua.commit import CommitScript
 from projections.lua.lease import LeaseScript

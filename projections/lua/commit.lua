@@ -1,9 +1,9 @@
 -- Commits what a projector folded: snapshots, views and checkpoints in one step.
 -- Every checkpoint must still be where the batch started; otherwise another projector was first and nothing is written.
 --
--- KEYS[1..n]      the checkpoints, hashes: position, schema_version, generation; the snapshots' is the first, with views besides
+-- KEYS[1..n]      the checkpoints, hashes: position, schema_version, generation; that of the snapshots is the first and also has `views`
 -- KEYS[n+1..n+s]  the snapshots that change
--- KEYS[n+s+1..]   the views that change, and what is dropped
+-- KEYS[n+s+1..]   the views that change, and the keys to drop
 -- ARGV[1]         n
 -- ARGV[2]         s
 -- ARGV[3]         the position the batch started after
@@ -26,8 +26,8 @@ for i = 1, checkpoints do
   end
 end
 
--- A script does not roll back, so a view that something else wrote is found before the first write. A snapshot is
--- written over whatever is there.
+-- A script does not roll back, so it looks for keys of a wrong type before the first write. A snapshot replaces whatever is
+-- at its key.
 local changes = cmsgpack.unpack(ARGV[6])
 local dropped = {}
 local types = {

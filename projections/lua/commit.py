@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from projections.checkpoint import Checkpoint
 
 ARGUMENTS_MAX: Final = 2_000
-"""How many arguments one operation carries; even. Lua's `unpack` fails at some 8,000."""
+"""How many arguments one operation carries; even. Lua's `unpack` fails at about 8,000."""
 
-Change = tuple[str | int, ...]
+_Encoded = tuple[str | int, ...]
 
 
 class CommitScript:
@@ -38,11 +38,11 @@ class CommitScript:
     ) -> bool:
         """Whether it was committed. `checkpoints` are pairs of key and checkpoint, each at `from_position`.
 
-        `views` names all views that are projected.
+        `views` names all projected views.
         """
         keys = [*(key for key, _ in checkpoints), *changes.snapshots]
         indexes: dict[str, int] = {}
-        encoded: list[Change] = []
+        encoded: list[_Encoded] = []
         for operation, key, arguments in changes.operations():
             if arguments or operation == "DROP":
                 index = indexes.setdefault(key, len(keys) + len(indexes))

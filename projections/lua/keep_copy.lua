@@ -1,14 +1,14 @@
--- Keeps a copy of an old record, before its task is adopted and a snapshot takes its place. A copy that says something else,
--- of a migration that was interrupted, gives its name to the record as it is now, and is kept under another.
+-- Keeps a copy of an old record, before its task is adopted and a snapshot takes its place. If an interrupted migration left
+-- a copy with other content, that copy is renamed, and the record as it is now is copied to its name.
 --
 -- KEYS[1]  the record, of any type
 -- KEYS[2]  the name of its copy
--- KEYS[3]  a name that nothing has, for another copy
+-- KEYS[3]  a free name, for an earlier copy
 -- KEYS[4]  the heads
 -- ARGV[1]  the task
 --
--- Returns 1 when the copy is there and says what the record says, or nothing is to be copied: the record is gone, or the task
--- is adopted and its snapshot may be there. 0 when KEYS[3] is taken: nothing was written.
+-- Returns 1 when the copy equals the record, or when there is nothing to copy: the record is gone, or the task is adopted and
+-- its snapshot may be there. Returns 0 when KEYS[3] is taken; then nothing was written.
 
 local function content(key, kind)
   if kind == 'string' then

@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 
 
 class KeepCopyScript:
-    """Keeps a copy of an old record while its task is not adopted."""
+    """Keeps a copy of an old record until its task is adopted."""
 
     def __init__(self, client: Redis) -> None:
         self._script = client.register_script(script_source(__file__))
 
-    def __call__(self, *, record_key: str, copy_key: str, free_key: str, heads_key: str, task: str) -> bool:
-        """Whether all is kept that is to be; False where `free_key` is taken, and nothing was written."""
-        return is_yes(self._script(keys=[record_key, copy_key, free_key, heads_key], args=[task]), "EVALSHA")
+    def __call__(self, *, record_key: str, copy_key: str, free_key: str, heads_key: str, task_id: str) -> bool:
+        """Whether everything is kept that must be; False if `free_key` is taken, and then nothing was written."""
+        return is_yes(self._script(keys=[record_key, copy_key, free_key, heads_key], args=[task_id]), "EVALSHA")

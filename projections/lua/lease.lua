@@ -2,9 +2,9 @@
 --
 -- KEYS[1]  the lease, a string
 -- ARGV[1]  the holder
--- ARGV[2]  for how long, ms; 0 gives it up
+-- ARGV[2]  for how long, in ms; 0 gives it up
 --
--- Returns 1 when the holder has it now (or gave it up), 0 when somebody else has it. A key without a time-out is nobody's.
+-- Returns 1 when the holder has it now (or gave it up), 0 when another holder has it. A key without a time-out is no lease.
 
 local holder = redis.call('GET', KEYS[1])
 if holder and holder ~= ARGV[1] and redis.call('PTTL', KEYS[1]) >= 0 then

@@ -1,28 +1,30 @@
--- Looks at a town before a command: how far its projections are, and some tasks, all of one moment. Writes nothing.
--- The keys of tasks and views are made here from their beginnings: those of one town lie in one slot of a cluster.
+-- Reads a town before a command: how far its projections are, and some tasks, all at one moment. Writes nothing.
+-- The keys of tasks and views are made here from prefixes. That is safe: a town's keys are in one slot of a cluster.
 --
 -- KEYS[1]        the ledger, a stream
 -- KEYS[2]        the heads, a hash
 -- KEYS[3]        the lease on projecting, a string with a time-out
 -- KEYS[4]        the view of all ids, a sorted set
--- KEYS[5]        the view of adopted aliases; `:<alias>` follows where there are any
+-- KEYS[5]        the view of adopted aliases; the set of one alias is at this key with `:<alias>`
 -- KEYS[6..5+n]   the checkpoints, hashes
--- ARGV[1]        the beginning of a snapshot's key; the task's id follows
--- ARGV[2]        the beginning of the key of the tasks right below a task, a set; its id follows
--- ARGV[3]        how many ids are found of a prefix, at most
+-- ARGV[1]        the prefix of a snapshot's key, before the task's id
+-- ARGV[2]        the prefix of the key of the tasks right below a task, a set, before its id
+-- ARGV[3]        how many ids to return for a prefix, at most
 -- ARGV[4]        MessagePack: {ids of tasks, aliases, prefixes of ids, fields of a checkpoint}
 --
 -- Returns {end, last, holder, remaining ms, {{field, …}, …}, {id or '', …}, {{id, …}, …}, {id, head, snapshot, children, …}}
---   end           the position that the last append gave, and last that of the last entry; '' without a stream
---   fields        of the snapshots' checkpoint, which is the first, '' where one is not there; none where the key is no hash.
---                 Of each other one a text, its first three fields between blanks, the third 0 where it is not there; '' without the others
---   holder        of the lease, '' where nobody holds it, 1 where something lies there that is no string
+--   end           the position of the last append; '' without a stream
+--   last          the position of the last entry; '' without a stream
+--   fields        of the snapshots' checkpoint (the first): '' for a missing field, no fields if the key is not a hash.
+--                 Each other checkpoint is a text of its first three fields, separated by blanks. The third is 0 if it is
+--                 missing; the text is '' if one of the others is missing
+--   holder        of the lease; '' if there is none, 1 if the key is not a string
 --   id or ''      of the adopted task with each alias
 --   {id, …}       the ids that begin with each prefix
---   then          four for each task that was named, has one of the aliases, or is the only one with one of the prefixes
---     head        '' where the task never was
---     snapshot    '' where nothing lies at its key, 1 where something lies there that is no string
---     children    how many there are, -1 where the key is no set
+--   then          four values for each task that was named, has one of the aliases, or is the only one with a prefix
+--     head        '' if the task never existed
+--     snapshot    '' if its key is free, 1 if the key is not a string
+--     children    how many tasks are right below it; -1 if the key is not a set
 
 local ids, aliases, prefixes, fields = unpack(cmsgpack.unpack(ARGV[4]))
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class LookKeys(NamedTuple):
-    """The keys that are looked at; those of `snapshots` and `children` begin so, and a task's id follows."""
+    """The keys that the script reads; `snapshots` and `children` are prefixes, before a task's id."""
 
     ledger: str
     heads: str
@@ -27,10 +27,10 @@ class LookKeys(NamedTuple):
 
 
 class TaskSeen(NamedTuple):
-    """What the server holds of a task: its head, empty where it never was; its snapshot; how many tasks lie right below.
+    """What the server holds about a task: its head, its snapshot, and how many tasks are right below it.
 
-    `snapshot` is empty where nothing lies at its key, and None where something lies there that is no string. `children` is
-    -1 where its key is no set.
+    `head` is empty if the task never existed. `snapshot` is empty if its key is free, and None if the key is not a string.
+    `children` is -1 if its key is not a set.
     """
 
     head: bytes
@@ -39,12 +39,12 @@ class TaskSeen(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """What the server holds, all of one moment, in the order in which it was asked for.
+    """What the server holds at one moment, in the order in which it was asked for.
 
-    `end` and `last` are empty without a stream. `checkpoint` has the fields of the first one, none where its key is no hash;
-    `others` the first three of each other one between blanks, empty where one of these is not there. `holder` is empty where
-    nobody holds the lease, and None where something lies there that is no string. `adopted` has the id of the adopted task with
-    each alias, else an empty one; `found` the ids that begin with each prefix.
+    `end` and `last` are empty without a stream. `checkpoint` has the fields of the first checkpoint, or none if its key is not
+    a hash. `others` has the first three fields of each other one, separated by blanks, or an empty text if one is missing.
+    `holder` is empty if there is no lease, and None if its key is not a string. `adopted` has the id of the adopted task with
+    each alias, or an empty id; `found` has the ids that begin with each prefix.
     """
 
     end: bytes
@@ -59,7 +59,7 @@ class Seen(NamedTuple):
 
 
 class LookScript:
-    """Looks at a town before a command."""
+    """Reads a town before a command."""
 
     def __init__(self, client: Redis) -> None:
         self._script = client.register_script(script_source(__file__))
@@ -74,9 +74,9 @@ class LookScript:
         prefixes: Sequence[str],
         ids_max: int,
     ) -> Seen:
-        """The tasks with these ids, with these aliases where they were adopted, and the only ones with these prefixes.
+        """The tasks with these ids, the adopted tasks with these aliases, and a task that is the only one with its prefix.
 
-        Of a prefix up to `ids_max` ids are found. `fields` are those of a checkpoint.
+        At most `ids_max` ids are returned for a prefix. `fields` are those of a checkpoint.
         """
         given = [keys.ledger, keys.heads, keys.lease, keys.ids, keys.aliases, *keys.checkpoints]
         asked = msgspec.msgpack.encode((task_ids, aliases, prefixes, fields))

@@ -3,11 +3,11 @@
 -- KEYS[1]   the order: a sorted set of all tasks
 -- KEYS[2..] the sets
 -- ARGV[1]   how many tasks are wanted
--- ARGV[2]   how many may be walked past
--- ARGV[3]   how many are read in one call
+-- ARGV[2]   how many tasks the walk may pass
+-- ARGV[3]   how many tasks to read in one call
 -- ARGV[4]   REV for newest first; else empty
 --
--- Returns whether the walk got so far: 1 with the tasks, in their order; 0 where too many were walked past.
+-- Returns {1, tasks in their order}, or {0, {}} if the walk passed too many tasks first.
 -- Nothing is written.
 
 local wanted, walk_max, stretch_max = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])

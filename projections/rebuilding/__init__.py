@@ -1,1 +1,1 @@
-"""Snapshots and views written again from the ledger."""
+"""Writes snapshots and views again from the ledger."""

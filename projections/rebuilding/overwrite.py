@@ -1,8 +1,8 @@
-"""Overwrite: puts snapshots and the entries of views where they should be, without asking first what is there.
+"""Overwrite: writes snapshots and the entries of views without comparing the entries first.
 
-A batch is one transaction that holds only where the checkpoint is at the position its tasks were folded to, so what it
-writes is true at that moment. What was there already costs nothing: Redis adds no member twice, and tells how many were
-new. Snapshots are read before they are written, because Redis does not say whether a value was the same.
+A batch is one transaction. It takes effect only if the checkpoint is at the position that its tasks were folded to, so what
+it writes is true at that moment. Entries that were there already do no harm: Redis adds no member twice, and says how many
+were new. Snapshots are read before they are written, because Redis does not say whether a value was the same.
 
 Beginning and finishing are two calls, so that the next batch is made while the server writes this one.
 """
@@ -28,9 +28,9 @@ Command = Sequence[str | bytes | int]
 
 
 class WriteBatch(Struct, frozen=True):
-    """Some tasks as they are at `position`, and what is to be there: key -> snapshot, and the views' entries.
+    """Some tasks as they are at `position`, and what to write for them: key -> snapshot, and the entries of views.
 
-    `keys` are those of the entries, and `packed` the commands that put them there, as they go over the wire.
+    `keys` are the keys of the entries, and `packed` has the commands that write them, encoded for the wire.
     """
 
     position: Position
@@ -52,7 +52,7 @@ class Overwrite:
         set_aside: Callable[[Mapping[str, bytes | None]], Collection[str]],
         where: str = "redis",
     ) -> None:
-        """`set_aside` keeps what is no snapshot of what GET answers for keys; it tells for which keys it did."""
+        """`set_aside` takes what GET returned for some keys, sets aside what is not a snapshot, and returns those keys."""
         self._pool = client.connection_pool
         self._set_aside = set_aside
         self._keys = keys
@@ -72,25 +72,25 @@ class Overwrite:
 
     def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
         if self._replies_due or error is not None:
-            # Replies may be on the way, or a WATCH be left; the next user of the connection must not get them.
+            # Replies may be unread, or a WATCH active; the next user of the connection must not get them.
             self._connection.disconnect()  # type: ignore[no-untyped-call]
         self._pool.release(self._connection)
 
     def batch(self, tasks: Sequence[Task], contents: Contents, position: Position) -> WriteBatch:
-        """What is to be written of `tasks`. Each command on entries tells how many of them were not there."""
+        """What to write for `tasks`. The reply to each command on entries says how many of them were missing."""
         snapshots = {self._keys.task(task.id): encode_snapshot(task) for task in tasks} if self._has_snapshots else {}
         commands: list[Command] = [("SADD", key, *members) for key, members in contents.members.items()]
         for key, scores in contents.scores.items():
             commands.append(("ZADD", key, "CH", *(part for task, score in scores.items() for part in (score, task))))
         keys = [str(command[1]) for command in commands]
-        # Here, because the server writes the batch before this one meanwhile.
+        # Encoded here, because the server writes the previous batch meanwhile.
         return WriteBatch(position, tasks, snapshots, keys, self._pack(commands))
 
     def begin(self, batch: WriteBatch, *, only_at_end: bool) -> bool:
-        """Ask what is there, and send the transaction; False where it has to be begun again, and nothing was sent.
+        """Read what is there and send the transaction; False if nothing was sent and it must begin again.
 
-        That is where the checkpoint is elsewhere; with `only_at_end` also where events wait to be projected; and where
-        something lay in the place of a snapshot that is none: it is set aside. Source: WATCH, HGET, XREVRANGE, MGET; MULTI,
+        It must begin again if the checkpoint is at another position; with `only_at_end`, if events wait to be projected; and if
+        something else was at the key of a snapshot, which is then set aside. Source: WATCH, HGET, XREVRANGE, MGET; MULTI,
         UNLINK, MSETNX, MSET, SADD, ZADD, EXEC; UNWATCH.
         """
         checkpoint = self._keys.checkpoint(NAME)
@@ -116,17 +116,17 @@ class Overwrite:
             if changed:
                 transaction.append(("MSET", *(part for key in changed for part in (key, batch.snapshots[key]))))
             if missing:
-                # Not over what somebody writes there meanwhile.
+                # MSETNX does not overwrite what another client writes there meanwhile.
                 transaction.append(("MSETNX", *(part for pair in missing.items() for part in pair)))
             self._send(transaction, packed=batch.packed, last=("EXEC",), count=len(batch.keys))
         return True
 
     def finish(self) -> int | None:
-        """How many things were not as they should be; None where it has to be begun again.
+        """Read the replies and return how many things were wrong before; None if the batch must begin again.
 
-        That is where the checkpoint or a snapshot that was to be replaced was written meanwhile, so nothing was; where
-        something lies in the place of a missing snapshot; or where keys were of another type: they are dropped with the
-        next transaction, which tells of both. StoreUnavailableError: perhaps it was written, and may be written again.
+        It must begin again if the checkpoint or a snapshot to replace changed meanwhile, and then nothing was written; if
+        something is at the key of a missing snapshot; or if keys had another type. The next transaction deletes these, and
+        its result counts both. StoreUnavailableError: the batch may be written, and can be written again.
         """
         keys = self._written
         with redis_errors(self._where):
@@ -136,7 +136,7 @@ class Overwrite:
             leading, entries = answers[: len(answers) - len(keys)], answers[len(answers) - len(keys) :]
             by_key = dict(zip(keys, entries, strict=True))
             misused = [key for key, answer in by_key.items() if _is_of_wrong_type(answer)]
-        # MSETNX is the last of those before the entries.
+        # The reply to MSETNX is the last one before those of the entries.
         self._is_occupied = bool(self._missing) and leading[-1] == 0
         self._put_right += self._changed + (0 if self._is_occupied else self._missing)
         self._put_right += sum(int(answer) for key, answer in by_key.items() if key not in misused)
@@ -149,13 +149,13 @@ class Overwrite:
         return differences
 
     def _may_replace(self, missing: Mapping[str, bytes], changed: Mapping[str, bytes]) -> bool:
-        """Whether nobody's work lies in the places of these snapshots; what does is set aside, and is to be asked for again.
+        """Whether these snapshots may be written. If other content is at their keys, set it aside; then they must be read again.
 
-        From here on whoever writes in the place of a changed one ends the transaction.
+        From here on, a client that writes to the key of a changed snapshot makes the transaction fail.
         """
         suspects: dict[str, bytes | None] = dict(changed)
         if self._is_occupied:
-            # By something of another type, or written meanwhile.
+            # A key of another type, or one written meanwhile.
             suspects |= dict.fromkeys(missing)
         if suspects and self._set_aside(suspects):
             return False
@@ -176,7 +176,7 @@ class Overwrite:
         last: Command | None = None,
         count: int = 0,
     ) -> None:
-        """Send `commands`, `count` of them that are packed already, and `last`."""
+        """Send `commands`, then the `count` commands in `packed`, then `last`."""
         ending = () if last is None else (last,)
         self._replies_due = len(commands) + count + len(ending)
         self._connection.send_packed_command([*self._pack(commands), *packed, *self._pack(ending)])  # type: ignore[no-untyped-call]
@@ -194,7 +194,7 @@ class Overwrite:
 
 
 def _parts(snapshots: Mapping[str, bytes]) -> Iterator[list[str]]:
-    """Their keys, in parts whose snapshots are read in one reply."""
+    """The keys of snapshots, in parts that are small enough to read in one reply."""
     part: list[str] = []
     size_bytes = 0
     for key, snapshot in snapshots.items():

@@ -1,16 +1,16 @@
-"""Rebuild: snapshots and views made equal to the fold of the ledger, online (P8).
+"""Rebuild: makes snapshots and views equal to the fold of the ledger, online (P8).
 
-It folds the ledger in memory, writes batch by batch what should be there, and takes away what should not. Each batch
-holds only where the checkpoint is where its tasks were folded to. So at every moment readers find every task, an append
-waits for one batch at most, and between two batches the new events are projected.
+It folds the ledger in memory, writes batch by batch what should be there, and removes what should not. A batch takes effect
+only if the checkpoint is at the position that its tasks were folded to. So readers find every task at every moment, an
+append waits for one batch at most, and new events are projected between two batches.
 
     1  fold in memory; nothing is written
-    2  write down that a rebuild is at work: whoever finds that and nobody at work, finishes it
-    3  write what should be there, batch by batch (`overwrite`); compare the rest and put it right (`comparison`)
-    4  take the mark away
+    2  set a mark that a rebuild is running: a process that finds the mark but no running rebuild finishes it
+    3  write what should be there, batch by batch (`overwrite`); compare the rest and correct it (`comparison`)
+    4  remove the mark
 
-Where the checkpoints themselves cannot be trusted (moved by hand, or of another schema version), step 2 also sets them
-to where the fold is and raises the generation: from then on no other projector commits before step 4.
+If the checkpoints themselves cannot be trusted (moved by hand, or of another schema version), step 2 also sets them to the
+position of the fold and raises the generation: after that no other projector commits before step 4.
 """
 
 from __future__ import annotations
@@ -65,13 +65,13 @@ _FENCE_ATTEMPTS_MAX: Final = 100
 _REPAIR_ATTEMPTS_MAX: Final = 1_000
 
 RebuildProgress = Callable[[str, int, int], None]
-"""Called with what is done at the moment (`Folding`, `Writing`, `Comparing`), how much of it is done, and how much there is."""
+"""Called with the present step (`Folding`, `Writing`, `Comparing`), how much of it is done, and its total."""
 
 
 class RebuildReport(Struct, frozen=True):
-    """What a rebuild did. `differences` is how many things it put right, `has_lost_events` tells that the ledger has gaps.
+    """What a rebuild did. `differences` is how many things it corrected; `has_lost_events` says that the ledger has gaps.
 
-    `has_reset_checkpoints` tells that the checkpoints could not be trusted, and were set anew.
+    `has_reset_checkpoints` says that the checkpoints could not be trusted and were reset.
     """
 
     events: int
@@ -83,7 +83,7 @@ class RebuildReport(Struct, frozen=True):
     has_reset_checkpoints: bool = False
     has_lost_events: bool = False
     set_aside: int = 0
-    """How many keys that were no snapshots, in the place of snapshots, were renamed under `tt:<town>:legacy:`."""
+    """How many keys with other content than a snapshot were renamed under `tt:<town>:legacy:`."""
 
 
 class Rebuild:
@@ -101,7 +101,7 @@ class Rebuild:
         where: str = "redis",
         progress: RebuildProgress | None = None,
     ) -> None:
-        """`holder` names us in leases, `view` one view; UnknownProjectionError where there is none of that name."""
+        """`holder` is our name in leases. With `view`, only that view is rebuilt; UnknownProjectionError if there is none."""
         chosen = [each for each in views if view in (None, each.name)]
         if not chosen:
             raise UnknownProjectionError(str(view), [each.name for each in views])
@@ -113,7 +113,7 @@ class Rebuild:
         self._projecting = Lease(client, keys, holder=holder, where=where)
         self._progress = progress
         self.between_batches: Callable[[], None] = lambda: None
-        """Called between any two steps. Whoever has to end raises in it, and the next one goes on."""
+        """Called between any two steps. Raise in it to end the rebuild; the next command finishes it."""
         self._store = EventStore(client, keys, where=where)
         self._projector = Projector(client, keys, views=views, where=where)
         self._checkpoints = self._projector.checkpoints
@@ -128,9 +128,9 @@ class Rebuild:
         self._has_reset_checkpoints = False
 
     def run(self) -> RebuildReport:
-        """Fold, compare and put right. LossNotAcceptedError where events are missing and that was not accepted.
+        """Fold, compare and correct. LossNotAcceptedError if events are missing and this was not accepted.
 
-        NewerProjectionError where a newer program wrote a checkpoint; StoreUnavailableError: run it again, it goes on.
+        NewerProjectionError if a newer program wrote a checkpoint. After StoreUnavailableError, run it again: it goes on.
         """
         started = time.monotonic()
         self._refuse_what_cannot_be_rebuilt()
@@ -159,7 +159,7 @@ class Rebuild:
         )
 
     def preview(self) -> Iterator[Difference]:
-        """What `run` would put right; writes nothing. Errors as for `run`."""
+        """What `run` would correct; writes nothing. Errors as for `run`."""
         self._refuse_what_cannot_be_rebuilt()
         with no_garbage_collection():
             self._fold()
@@ -170,7 +170,7 @@ class Rebuild:
             yield from (difference for difference in ask() if not difference.is_old_record)
 
     def _checkpoints_to_reset(self) -> Iterator[Difference]:
-        """What the checkpoints, which cannot be trusted, would be set to."""
+        """How checkpoints that cannot be trusted would be reset."""
         projections, goal = self._checkpoints.projections, self._comparison.board.position
         for key, (_, known), stored in zip(self._checkpoints.keys, projections, self._checkpoints.read(), strict=True):
             facts: list[tuple[str, str | int, str | int | None]] = [
@@ -186,7 +186,7 @@ class Rebuild:
     # --- 1: fold -----------------------------------------------------------------------------------------------
 
     def _fold(self) -> None:
-        """Fold up to the snapshots' checkpoint, or to the end where the checkpoints cannot be trusted."""
+        """Fold up to the snapshots' checkpoint, or to the end if the checkpoints cannot be trusted."""
         self._accept(self._loss_beyond(self._goal()) or lost_after_end(self._store, self._checkpoints.position()))
         goal = self._goal()
 
@@ -196,18 +196,18 @@ class Rebuild:
         try:
             self._comparison.fold_to(goal, progress=show)
         except EventDecodingError:
-            # An event of a newer program is not lost.
+            # An event that only a newer program can read is not lost.
             raise
         except LedgerDamagedError as damage:
             self._accept(damage)
             audit = Audit(self._store, observe=self._comparison.observe)
             self._comparison.restart(audit.board)
             audit.read(upto=goal, progress=show)
-        # Where the last events are gone, there is none at the goal itself.
+        # If the last events are lost, there is none at the goal itself.
         self._comparison.board.position = goal
 
     def _accept(self, loss: LedgerDamagedError | None) -> None:
-        """Go on over a loss where that was asked for; LossNotAcceptedError where it was not."""
+        """Go on after a loss if the caller accepted that; else LossNotAcceptedError."""
         if loss is None:
             return
         if not self._accepts_loss:
@@ -215,7 +215,7 @@ class Rebuild:
         self._lost = True
 
     def _loss_beyond(self, position: Position) -> LedgerDamagedError | None:
-        """What is missing among the events that are not folded at first, or at the ledger's end."""
+        """What is missing after `position`, where the first fold ends, or at the ledger's end."""
         try:
             if position < self._store.end():
                 for _ in self._store.read_batches(position):
@@ -227,13 +227,13 @@ class Rebuild:
         return self._store.lost_at_end()
 
     def _goal(self) -> Position:
-        """Where to fold to: the snapshots' checkpoint, or the ledger's end where the checkpoints cannot be trusted."""
+        """Where to fold to: the snapshots' checkpoint, or the ledger's end if the checkpoints cannot be trusted."""
         if self._is_of_one_view or (self._is_sound() and not self._lost):
             return self._checkpoints.position()
         return self._store.end()
 
     def _is_sound(self) -> bool:
-        """Whether the checkpoints are of this program's schema versions and at one position, which is an event's."""
+        """Whether the checkpoints have this program's schema versions and one position, which is that of an event."""
         stored = self._checkpoints.read()
         if not any(stored):
             return self._store.end() == BEGINNING
@@ -249,21 +249,21 @@ class Rebuild:
         )
 
     def _is_position(self, position: Position) -> bool:
-        """Whether a checkpoint may be there: at an event, at the beginning, or at the end though its event is gone."""
+        """Whether a checkpoint may be at `position`: an event, the beginning, or the end even if its event is lost."""
         return position in (BEGINNING, self._store.end()) or self._store.has(position)
 
     def _is_set_back(self, position: Position) -> bool:
-        """Whether a snapshot of the next events knows of them already, so that the checkpoint was moved back."""
+        """Whether snapshots already know the next events, which means that the checkpoint was moved back."""
         try:
-            tasks = sorted({recorded.task for recorded in self._store.read(position)})
-            is_ahead = any(task is not None and task.position > position for task in self._live.get_many(tasks))
+            task_ids = sorted({recorded.task for recorded in self._store.read(position)})
+            is_ahead = any(task is not None and task.position > position for task in self._live.get_many(task_ids))
         except LedgerDamagedError:
             return False
-        # Where the checkpoint moved meanwhile, the snapshots were right to be ahead.
+        # If the checkpoint moved meanwhile, the snapshots were rightly ahead.
         return is_ahead and position == self._checkpoints.position()
 
     def _refuse_what_cannot_be_rebuilt(self) -> None:
-        """A newer program's projections; and one view alone, where others are not sound either."""
+        """Refuse projections of a newer program, and a rebuild of one view while another projection is unsound."""
         stored = self._checkpoints.read()
         self._checkpoints.check_views(stored[0])
         for (name, known), checkpoint in zip(self._checkpoints.projections, stored, strict=True):
@@ -279,7 +279,7 @@ class Rebuild:
     # --- 2: begin ----------------------------------------------------------------------------------------------
 
     def _take_leases(self) -> None:
-        """Be the only rebuild; and have commands leave projecting to us, unless a worker does it already."""
+        """Be the only rebuild, and take over projecting from commands, unless a worker does it already."""
         deadline = time.monotonic() + LEASE_WAIT_SECONDS_MAX
         while not self._lease.take():
             if time.monotonic() > deadline:
@@ -295,7 +295,7 @@ class Rebuild:
         self._projecting.take()
 
     def _begin(self) -> int:
-        """Write down that a rebuild is at work, and set checkpoints that cannot be trusted; how much of them was wrong."""
+        """Set the mark, and reset checkpoints that cannot be trusted; returns how many of their fields were wrong."""
         if self._is_sound() and not self._lost:
             self._checkpoints.mark_rebuild(REBUILD_ONLINE)
             return 0
@@ -315,20 +315,20 @@ class Rebuild:
     # --- 3: write ----------------------------------------------------------------------------------------------
 
     def _write_all(self) -> int:
-        """Snapshots that are nobody's, then every task, then what else is in the views; how many things were not so."""
+        """Correct unknown snapshots, then every task, then everything else in the views; returns how many things were wrong."""
         comparison = self._comparison
         differences = sum(self._repair(ask) for ask in comparison.questions_on_snapshots())
         differences += self._overwrite()
         return differences + sum(self._repair(ask) for ask in comparison.questions_on_views())
 
     def _overwrite(self) -> int:
-        """Write every task as it is at the checkpoint; how many things were not so before."""
+        """Write every task as it is at the checkpoint; returns how many things were wrong before."""
         differences, attempts = 0, 0
         with Overwrite(
             self._client,
             self._keys,
             has_snapshots=not self._is_of_one_view,
-            set_aside=self._aside.strays,
+            set_aside=self._aside.to_set_aside,
             where=self._where,
         ) as overwrite:
             batches = map(
@@ -340,9 +340,9 @@ class Rebuild:
             while batch is not None:
                 self._keep_leases()
                 written = None
-                # Where events wait to be projected that comes first, but for once a batch, or it would never be written.
+                # Waiting events are projected first, but only once per batch: otherwise the batch might never be written.
                 if overwrite.begin(batch, only_at_end=not has_kept_up and not self._has_reset_checkpoints):
-                    # Made while the server writes the one before.
+                    # Made while the server writes the previous one.
                     following = following or next(batches, None)
                     written = overwrite.finish()
                 else:
@@ -355,7 +355,7 @@ class Rebuild:
         return differences
 
     def _keep_up_with(self, batch: WriteBatch, overwrite: Overwrite) -> WriteBatch:
-        """Project what came in. That moves the checkpoint, and what was made before is of an earlier moment then."""
+        """Project new events. If that moves the checkpoint, make the batch again, because it is out of date."""
         self._keep_up()
         self._comparison.fold_to(self._checkpoints.position())
         if batch.position == self._comparison.board.position:
@@ -368,7 +368,7 @@ class Rebuild:
         return overwrite.batch(tasks, contents, self._comparison.board.position)
 
     def _repair(self, ask: Question) -> int:
-        """Put right what differs, in one commit at the position of the comparison; how many differences there were."""
+        """Correct what differs, in one commit at the position of the comparison; returns how many differences there were."""
         self._keep_up()
         for _ in range(_REPAIR_ATTEMPTS_MAX):
             differences = [difference for difference in ask() if not difference.is_old_record]
@@ -385,9 +385,11 @@ class Rebuild:
         if checkpoints[0].position != position:
             return False
         changes = Changes()
-        # What is no snapshot in the place of one may be somebody's work.
+        # Other content at the key of a snapshot may be somebody's work.
         differences = list(differences)
-        aside = self._aside.strays({each.key: None for each in differences if each.kind is DifferenceKind.STRANGER})
+        aside = self._aside.to_set_aside(
+            {each.key: None for each in differences if each.kind is DifferenceKind.UNKNOWN_KEY}
+        )
         for difference in (each for each in differences if each.key not in aside):
             if difference.is_foreign:
                 with redis_errors(self._where):
@@ -407,7 +409,7 @@ class Rebuild:
             )
 
     def _keep_up(self) -> None:
-        """Between two batches, project what came in: whoever waits for us waits for one batch at most."""
+        """Project new events between two batches, so that others wait for one batch at most."""
         self.between_batches()
         self._keep_leases()
         stored = self._checkpoints.read()
@@ -416,7 +418,7 @@ class Rebuild:
         try:
             self._projector.project_batch()
         except LedgerDamagedError:
-            # A damaged snapshot is in the way; it is put right when its turn comes.
+            # A damaged snapshot stops this; it is corrected when its turn comes.
             return
 
     def _show_written(self, done: int, total: int) -> None:

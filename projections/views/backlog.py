@@ -1,4 +1,4 @@
-"""The pending tasks that nobody has."""
+"""The pending tasks that no agent has."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _IN_BACKLOG: Final = (Member(None),)
 
 
 class Backlog(View):
-    """The pending tasks that nobody has."""
+    """The pending tasks that no agent has."""
 
     name: ClassVar[str] = "backlog"
     schema_version: ClassVar[int] = 1

@@ -1,4 +1,4 @@
-"""The tasks each agent has, or had when they ended."""
+"""The tasks that each agent has, or had when they ended."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from projections.views.view import Member, View, members
 
 
 class ByAgent(View):
-    """The tasks each agent has, or had when they ended."""
+    """The tasks that each agent has, or had when they ended."""
 
     name: ClassVar[str] = "agent"
     schema_version: ClassVar[int] = 1

@@ -1,4 +1,4 @@
-"""Tasks with an alias that their id does not come from: adopted ones, which keep the id they had before the ledger."""
+"""Tasks whose id is not computed from their alias: adopted ones, which keep the id they had before the ledger."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _COMPUTED_VERSION: Final = "5"
 
 
 class ByAlias(View):
-    """The set of all such tasks, and for each alias the one that has it. Every other alias is computed (DESIGN 4)."""
+    """The set of all such tasks, and a set per alias with its task. For other aliases, the id is computed (DESIGN 4)."""
 
     name: ClassVar[str] = "alias"
     schema_version: ClassVar[int] = 1
@@ -24,6 +24,6 @@ class ByAlias(View):
         return Member(None), Member(task.alias)
 
 
-def is_computed(task: str) -> bool:
-    """Whether a task's id comes from its alias: a UUID says of which kind it is, and version 5 is made from a name."""
-    return task[_VERSION_AT] == _COMPUTED_VERSION
+def is_computed(task_id: str) -> bool:
+    """Whether a task's id is computed from its alias: such an id is a UUID of version 5, which is made from a name."""
+    return task_id[_VERSION_AT] == _COMPUTED_VERSION

@@ -1,4 +1,4 @@
-"""Every view there is. A new one is a file beside this one and a line here."""
+"""All views. To add one, write a file beside this one and add a line here."""
 
 from __future__ import annotations
 

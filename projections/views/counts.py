@@ -10,7 +10,7 @@ from projections.views.view import Counted, View
 
 
 class Counts(View):
-    """Fields of the part `state` are states; those of `agent` are `<state>:<agent>`, because no state has a colon."""
+    """The part `state` has a field per state; the part `agent` has fields `<state>:<agent>`. No state has a colon."""
 
     name: ClassVar[str] = "counts"
     schema_version: ClassVar[int] = 1
@@ -20,7 +20,7 @@ class Counts(View):
         return _counted(task.state, task.assigned_to)
 
 
-# Few agents have all the tasks.
+# A few agents have all the tasks, so most calls are answered from the cache.
 @lru_cache(maxsize=4_096)
 def _counted(state: State, agent: str | None) -> tuple[Counted, ...]:
     in_state = Counted("state", state)

@@ -1,4 +1,4 @@
-"""What was created, completed and failed on each day by whom, and how long tasks waited and were worked on.
+"""How much each agent created, completed and failed per day, and how long tasks waited and took.
 
 A part is a day (UTC). Fields, all counts:
 
@@ -8,8 +8,8 @@ A part is a day (UTC). Fields, all counts:
     waited:<bucket>:<agent>     times from created to started, by duration bucket
     worked:<bucket>:<agent>     times from started to completed or failed, by duration bucket
 
-Durations are counted in buckets, so that quantiles of any range of days add up. A bucket is an eighth of a power of two
-of milliseconds; its numbers are whole, so every machine counts alike.
+Durations are counted in buckets, so that the counts of several days can be added to get quantiles. Each power of two of
+milliseconds has eight buckets. The arithmetic uses whole numbers only, so every machine counts alike.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _DAY_MS: Final = 24 * 60 * 60 * 1_000
 
 
 class Throughput(View):
-    """Counts of a day; unlike the other views it follows events, because a task may end more than once."""
+    """Counts per day. Unlike the other views it follows events, because a task may end more than once."""
 
     name: ClassVar[str] = "throughput"
     schema_version: ClassVar[int] = 1
@@ -49,7 +49,7 @@ class Throughput(View):
         return _ended(ms // _DAY_MS, what, before.assigned_to, worked)
 
 
-# Few agents end many tasks a day, so a rebuild counts the same things again and again.
+# A few agents end many tasks a day, so a rebuild makes the same values again and again.
 @lru_cache(maxsize=4_096)
 def _created(day: int, actor: str) -> tuple[Counted, ...]:
     return (Counted(day_of(day * _DAY_MS), f"created:{actor}"),)

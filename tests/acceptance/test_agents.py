@@ -116,7 +116,7 @@ def test_work_as_json_is_a_line_for_each_turn(tt: Tt, town: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (("ada", "--once", "--", "nonesuch"), 1, "is no program"),
+        (("ada", "--once", "--", "nonesuch"), 1, "is not a program"),
         (("ada", "--once"), 2, "COMMAND"),
         (("ada", "--grace", "soon", "--", "true"), 2, "is not a length of time"),
         (("a\tb", "--once", "--", "true"), 1, "agent name"),
@@ -170,7 +170,7 @@ def test_reclaim_lists_and_moves_what_a_lost_runner_had(tt: Tt, town: Path, tmp_
     assert listed.out.startswith("1 task lost. To take them back: tt reclaim --to-backlog, or --to AGENT.\n")
     assert task[:8] in listed.out
     assert state(tt, task) == "running"
-    assert tt("reclaim", "--older-than", "1h").out == "No task that was started so long ago is lost.\n"
+    assert tt("reclaim", "--older-than", "1h").out == "No task that was started longer ago than that is lost.\n"
     moved = tt("reclaim", "--to", "bob", "--json").json["tasks"]
     assert [(each["task"]["id"], each["task"]["assigned_to"], each["is_moved"]) for each in moved] == [
         (task, "bob", True)

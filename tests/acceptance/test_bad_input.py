@@ -324,7 +324,7 @@ def test_bad_line_of_an_import_is_reported_with_its_number(tt: Tt, town: Path, c
     before = content(client)
     ran = tt("import", "beads", "issues.jsonl")
     assert_refused(
-        ran, 1, "line 2:", "line 4: the id 'a-1' stands in an earlier line", "line 5: the status 'asleep'", "line 6:"
+        ran, 1, "line 2:", "line 4: the id 'a-1' is in an earlier line", "line 5: the status 'asleep'", "line 6:"
     )
     assert "line 1:" not in ran.err
     assert content(client) == before

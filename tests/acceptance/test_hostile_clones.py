@@ -382,7 +382,7 @@ def test_shipped_settings_are_read_back_and_end_the_server(
     monkeypatch.setenv("TT_TRUST", "1")
     ran = tt("tasks")
     assert ran.code == 4
-    assert "its data changed how it is set up: port is" in ran.err
+    assert "its data changed its settings: port is" in ran.err
     assert "down already" in tt("stop").out
 
 
@@ -396,7 +396,7 @@ def test_shipped_replication_is_read_back_and_ends_the_server(
     monkeypatch.setenv("TT_TRUST", "1")
     ran = tt("tasks")
     assert ran.code == 4
-    assert "its data changed how it is set up: replicaof is" in ran.err
+    assert "its data changed its settings: replicaof is" in ran.err
     assert "down already" in tt("stop").out
 
 

@@ -50,7 +50,7 @@ def test_migrate_says_what_it_found_and_did_and_names_each_skipped_key(tt: Tt, o
     assert f" old keys set aside, {copied} old keys copied, " in ran.out
     assert "Verified: 26 events, 26 tasks, all as promised." in ran.out
     assert f"Skipped tt:demo:task:{task_id(63)}: it has no description" in ran.err
-    assert f"Irregular {task_id(72)}: it is running, and nobody has it" in ran.err
+    assert f"Irregular {task_id(72)}: it is running, without an agent" in ran.err
     skipped = [line for line in ran.err.splitlines() if line.startswith("Skipped ")]
     assert f", {len(skipped)} keys skipped, " in ran.out
     assert old.exists(f"tt:demo:legacy:tt:task:{task_id(1)}")
@@ -74,7 +74,7 @@ def test_migrate_that_only_builds_views_says_just_that(tt: Tt, town: Path) -> No
     with client_of(town) as client:
         client.delete(Keys("demo").checkpoint("alias"))
     ran = tt("migrate", "--force")
-    assert "Snapshots and views were built anew from the ledger." in ran.out
+    assert "Snapshots and views were rebuilt from the ledger." in ran.out
     assert "legacy" not in ran.out
 
 
@@ -91,7 +91,7 @@ def test_migrate_that_is_interrupted_says_that_it_goes_on(
         patched.setattr("town.migration.migration.Migration._begin", interrupt)
         ran = tt("migrate", "--force")
     assert ran.code != 0
-    assert "Run `tt migrate` again: it goes on where it was" in ran.err
+    assert "Run `tt migrate` again: it continues where it stopped" in ran.err
     assert "26 tasks adopted" in tt("migrate", "--force").out
 
 
@@ -121,7 +121,7 @@ def test_migrate_a_second_time_has_nothing_to_do_and_appends_nothing(tt: Tt, old
     ran = tt("migrate")
     assert ran.code == 0
     assert ran.out == "Nothing to migrate: the server has no task from before the ledger that demo could adopt.\n"
-    assert f"Set aside, and never adopted: tt:demo:legacy:tt:demo:task:{task_id(63)}" in ran.err
+    assert f"Set aside, but never adopted: tt:demo:legacy:tt:demo:task:{task_id(63)}" in ran.err
     assert dump(old) == before
 
 
@@ -197,7 +197,7 @@ def test_drop_legacy_says_how_much_and_deletes_it(tt: Tt, old: redis.Redis, monk
     ran = tt("migrate", "--drop-legacy")
     assert ran.code == 0
     assert "bytes of memory" in ran.out
-    assert f"Never adopted, and nowhere else: tt:demo:legacy:tt:demo:task:{task_id(63)}" in ran.err
+    assert f"Never adopted, and kept nowhere else: tt:demo:legacy:tt:demo:task:{task_id(63)}" in ran.err
     assert "old keys deleted." in ran.out
     assert not list(old.scan_iter(match="tt:demo:legacy:*"))
     assert "Nothing to delete" in tt("migrate", "--drop-legacy", "--force").out

@@ -102,4 +102,4 @@ def test_tasks_of_a_town_that_an_older_program_projected_are_the_same(tt: Tt, fu
         opened.connection.client.hset(opened.keys.checkpoint("task"), "schema_version", "0")
     after = tt("tasks", "--json")
     assert after.json == before.json
-    assert "folded from the ledger" in after.err
+    assert "read from the ledger" in after.err

@@ -221,7 +221,7 @@ def test_check_names_every_fault_at_once_with_line_and_column(tt: Tt, town: Path
         "tasks.toml:10:10: the status 'done' is not one of pending, assigned, running, completed, failed, cancelled",
         "tasks.toml:11:17: the tag holds the unprintable character U+000A",
         "tasks.toml:14:6: the id 'a' is taken in line 8",
-        "tasks.toml:16:10: its parent 'nobody' is no task of the file or of the town",
+        "tasks.toml:16:10: its parent 'nobody' is not a task of the file or of the town",
         "tasks.toml:21:9: agent is not a text",
         "tasks.toml:22:10: its parent lies below it, in a circle: b → c → b",
         "tasks.toml:26:17: not TOML: illegal character '\\n'",
@@ -407,7 +407,7 @@ def test_names_of_the_town_serve_as_parents_and_ids(tt: Tt, plan: Path) -> None:
     tasks = {task["description"]: task for task in tt("task", "list", "--json").json["tasks"]}
     assert [tasks[name]["parent_id"] for name in ("A", "B", "By hand, in other words")] == [top, top, tasks["A"]["id"]]
     plan.write_text(plan.read_text() + f'[[tasks]]\nid = "{tasks["A"]["id"]}"\ndescription = "A again"\n')
-    assert_refused(tt("plan", "--check"), "tasks.toml:14:6:", "is the task of line 2 too")
+    assert_refused(tt("plan", "--check"), "tasks.toml:14:6:", "names the same task as line 2")
 
 
 BAD_FILES: list[tuple[str, bytes, list[str]]] = [

@@ -120,7 +120,7 @@ def test_server_that_the_settings_name_is_not_connected_to_before_it_is_allowed(
     assert listener.count() == 0
     listener.close()
     ran = tt("migrate")
-    assert f"redis://127.0.0.1:{listener_port(ran.err)}, and nobody has allowed to connect there" in ran.err
+    assert f"redis://127.0.0.1:{listener_port(ran.err)}, which is not allowed yet" in ran.err
     assert "tinytown.toml, line 10 says" in ran.err
     assert PASSWORD not in ran.out + ran.err
     place = tt("migrate", "--dry-run", "--json").json["places"][0]
@@ -210,7 +210,7 @@ def test_name_that_does_not_fit_is_mapped_once(
         client.rename(f"tt:task:{task_id(1)}", f"tt:My Project-main:task:{task_id(1)}")
         with monkeypatch.context() as patched:
             patched.setattr("sys.stdin", Terminal("bad name\n\n"))
-            assert "What is the ledger to be called? [My-Project-main]" in tt("tasks").out
+            assert "Name of the ledger? [My-Project-main]" in tt("tasks").out
         assert (folder / "tinytown.toml").read_text(encoding="utf-8") == (
             f'{settings}\n[town]\nledger_name = "My-Project-main"\n'
         )
@@ -228,7 +228,7 @@ def test_agents_without_a_name_are_told(tt: Tt, town: Path) -> None:
             client, Standing(State.RUNNING, LOST_AGENT_ID, is_started=True, has_ended=False, result=None).record(5)
         )
     ran = tt("migrate", "--dry-run")
-    assert f"No key says the name of agent {LOST_AGENT_ID}, which 1 task had: the UUID stays." in ran.err
+    assert f"No key has the name of agent {LOST_AGENT_ID}, which 1 task had: the UUID stays." in ran.err
     assert tt("migrate", "--force", "--json").json["unnamed_agents"] == {LOST_AGENT_ID: 1}
 
 
@@ -254,7 +254,7 @@ def test_hashes_that_tinytowns_migrate_made_of_snapshots_are_set_aside(tt: Tt, t
         # Until then readers fold the tasks from the ledger, and say so.
         ran = tt("tasks")
         assert (ran.code, ran.out) == (0, board)
-        assert "folded from the ledger" in ran.err
+        assert "read from the ledger" in ran.err
         listed = tt("task", "list", "--json")
         assert [task["description"] for task in listed.json["tasks"]] == ["Task 1", "Task 2", "Task 3", "Task 4"]
         assert "4 snapshots missing or damaged" in listed.err

@@ -88,7 +88,7 @@ def test_newcomer_to_a_projected_town_is_built_by_a_rebuild(
     fill_by_hand(store)
     Projector(client, keys).catch_up()
     views = (*VIEWS, *newcomers)
-    with pytest.raises(OutdatedProjectionError, match="tt migrate"):
+    with pytest.raises(OutdatedProjectionError, match="Build it anew"):
         Projector(client, keys, views=views).catch_up()
     assert newcomers_keys(client, keys, newcomers) == {}
     Rebuild(client, keys, holder="test", views=views).run()

@@ -35,7 +35,7 @@ def test_append_with_stale_version_writes_nothing(store: EventStore, client: red
         store.append(
             [an_event(TaskCreated("b"), task=other), an_event(TaskAssigned("worker-1"), version=1)], {other: 0, TASK: 0}
         )
-    assert (caught.value.task, caught.value.expected, caught.value.actual) == (TASK, 0, 1)
+    assert (caught.value.task_id, caught.value.expected, caught.value.actual) == (TASK, 0, 1)
     assert (client.dump(keys.ledger), client.hgetall(keys.heads)) == before
 
 

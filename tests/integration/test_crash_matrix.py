@@ -26,7 +26,7 @@ from ledger import Position
 from projections import VIEWS
 from tests.support.builders import task_id
 from tests.support.processes import READY
-from tests.support.scene import assert_sound, edit_json, strays
+from tests.support.scene import assert_sound, edit_json, to_set_aside
 from town import Town
 
 _ROOT: Final = Path(__file__).parents[2]
@@ -226,7 +226,7 @@ def kill_once(arena: Arena, name: str, *, number: int, is_after: bool) -> bool:
     scenario = SCENARIOS[name]
     with arena.opened_town() as town:
         scenario.prepare(arena, town)
-        kept = strays(arena.client, town.keys)
+        kept = to_set_aside(arena.client, town.keys)
         arena.start_writing()
         is_killed = arena.run(scenario.work, town, number=number, is_after=is_after)
         arena.begun[name] += assert_repaired(arena, town, scenario, kept)
@@ -318,7 +318,7 @@ def test_kills_at_random_times_leave_what_the_next_command_repairs(arena: Arena)
         scenario = SCENARIOS[name]
         with arena.opened_town() as town:
             scenario.prepare(arena, town)
-            kept = strays(arena.client, town.keys)
+            kept = to_set_aside(arena.client, town.keys)
             arena.start_writing()
             process = arena.send(scenario.work, town, number=0, is_after=False)
             try:

@@ -14,20 +14,21 @@ from typing import Any, cast
 import pytest
 import redis
 
+from cli.advice import problem_of
 from ledger import LedgerDamagedError, new_command_id
 from projections import VIEWS, CheckpointMismatchError, Lease, Projector, UnknownProjectionError, new_holder
 from projections.checking.comparison import Comparison
 from projections.rebuilding import rebuild as rebuild_module
 from projections.rebuilding.overwrite import Overwrite
 from tests.support.builders import task_id
-from tests.support.scene import Scene, assert_sound, edit_json, nth_position, opened_scene, strays
+from tests.support.scene import Scene, assert_sound, edit_json, nth_position, opened_scene, to_set_aside
 from tests.support.tt import run_here
 from town import Town
 
 Damage = Callable[[Scene], str]
 """Does one damage, and returns the key that `verify` is to name."""
 
-STRANGER = task_id(99)
+UNKNOWN = task_id(99)
 PROJECTIONS = ("task", *(view.name for view in VIEWS))
 
 SETS = [
@@ -53,15 +54,15 @@ def assert_named_and_healed(scene: Scene, damage: Damage, capsys: pytest.Capture
     """The promise of this file, for one damage."""
     assert scene.findings() == ()
     where = damage(scene)
-    strangers, damaged = scene.dump_strangers(), scene.dump()
-    kept = strays(scene.client, scene.keys)
+    foreign, damaged = scene.dump_foreign(), scene.dump()
+    kept = to_set_aside(scene.client, scene.keys)
 
     found = scene.findings()
     assert where in [finding.where for finding in found]
     ran = run_here(capsys, "verify", "--json", "--town", str(scene.town.folder))
     assert ran.code == 5
     assert [(each["kind"], each["where"], each["problem"]) for each in ran.json["findings"]] == [
-        (each.kind, each.where, each.problem) for each in found
+        (each.kind, each.where, problem_of(each)) for each in found
     ]
     preview = list(scene.town.upkeep.preview_rebuild())
     assert scene.dump() == damaged
@@ -71,7 +72,7 @@ def assert_named_and_healed(scene: Scene, damage: Damage, capsys: pytest.Capture
     assert report.set_aside == len(kept)
     assert scene.findings() == ()
     assert_sound(scene.client, scene.keys, set_aside=kept)
-    assert scene.dump_strangers() == strangers
+    assert scene.dump_foreign() == foreign
     assert scene.town.complete(scene.tasks["running"], result="Healed").task.result == "Healed"
     assert_sound(scene.client, scene.keys, set_aside=kept)
 
@@ -167,14 +168,14 @@ def put_at(key: Callable[[Scene], str], write: Callable[[Any, str], object]) -> 
 
 
 INVENTED: dict[str, Damage] = {
-    "snapshot": put_at(lambda scene: scene.keys.task(STRANGER), lambda client, key: client.set(key, "{}")),
-    "snapshot, hash": put_at(lambda scene: scene.keys.task(STRANGER), lambda client, key: client.hset(key, "a", "b")),
+    "snapshot": put_at(lambda scene: scene.keys.task(UNKNOWN), lambda client, key: client.set(key, "{}")),
+    "snapshot, hash": put_at(lambda scene: scene.keys.task(UNKNOWN), lambda client, key: client.hset(key, "a", "b")),
     "snapshot, odd name": put_at(lambda scene: scene.keys.task("[*?]"), lambda client, key: client.set(key, "{}")),
-    "state": put_at(lambda scene: scene.view("state", "asleep"), lambda client, key: client.sadd(key, STRANGER)),
-    "tag": put_at(lambda scene: scene.view("tag", "nobody's"), lambda client, key: client.sadd(key, STRANGER)),
+    "state": put_at(lambda scene: scene.view("state", "asleep"), lambda client, key: client.sadd(key, UNKNOWN)),
+    "tag": put_at(lambda scene: scene.view("tag", "nobody's"), lambda client, key: client.sadd(key, UNKNOWN)),
     "agent, string": put_at(lambda scene: scene.view("agent", "x:y"), lambda client, key: client.set(key, "x")),
-    "state, bare": put_at(lambda scene: scene.view("state"), lambda client, key: client.sadd(key, STRANGER)),
-    "backlog, part": put_at(lambda scene: scene.view("backlog", "x"), lambda client, key: client.sadd(key, STRANGER)),
+    "state, bare": put_at(lambda scene: scene.view("state"), lambda client, key: client.sadd(key, UNKNOWN)),
+    "backlog, part": put_at(lambda scene: scene.view("backlog", "x"), lambda client, key: client.sadd(key, UNKNOWN)),
     "created, part": put_at(lambda scene: scene.view("created", "x"), lambda client, key: client.zadd(key, {"x": 1})),
     "counts, part": put_at(lambda scene: scene.view("counts", "x"), lambda client, key: client.hset(key, "x", 1)),
     "counts, bare": put_at(lambda scene: scene.view("counts"), lambda client, key: client.hset(key, "x", 1)),
@@ -198,7 +199,7 @@ def test_invented_key_that_is_no_text_is_named_and_dropped(scene: Scene) -> None
     """A key may be any bytes."""
     scene.client.set(scene.keys.task("").encode() + b"\xff\xfe", "{}")
     scene.client.sadd(scene.view("tag", "").encode() + b"\xff\xfe", "x")
-    kept = strays(scene.client, scene.keys)
+    kept = to_set_aside(scene.client, scene.keys)
     assert [finding.kind for finding in scene.findings()] == ["key", "key"]
     scene.town.upkeep.rebuild()
     assert scene.findings() == ()
@@ -245,25 +246,25 @@ IN_SETS: dict[str, Callable[[Scene, str], object]] = {
     "entry removed": lambda scene, key: scene.client.srem(key, members(scene, key)[0]),
     "entry added": lambda scene, key: scene.client.sadd(key, outsider(scene, key)),
     "one for another": exchange,
-    "unknown added": lambda scene, key: scene.client.sadd(key, STRANGER),
+    "unknown added": lambda scene, key: scene.client.sadd(key, UNKNOWN),
     "removed task added": lambda scene, key: scene.client.sadd(key, scene.tasks["removed"]),
     "no text added": lambda scene, key: scene.client.sadd(key, b"\xff\xfe"),
     "key deleted": lambda scene, key: scene.client.delete(key),
     "a string": lambda scene, key: scene.client.set(key, "by hand"),
-    "a sorted set": lambda scene, key: (scene.client.delete(key), scene.client.zadd(key, {STRANGER: 1})),
+    "a sorted set": lambda scene, key: (scene.client.delete(key), scene.client.zadd(key, {UNKNOWN: 1})),
 }
 IN_SORTED_SETS: dict[str, Callable[[Scene, str], object]] = {
     "entry removed": lambda scene, key: scene.client.zrem(key, members(scene, key)[0]),
     "wrong score": lambda scene, key: scene.client.zadd(key, {members(scene, key)[2]: 77}),
     "score near": lambda scene, key: scene.client.zadd(key, {members(scene, key)[2]: 0.5}),
     "score infinite": lambda scene, key: scene.client.zadd(key, {members(scene, key)[2]: "inf"}),
-    "unknown added": lambda scene, key: scene.client.zadd(key, {STRANGER: 0}),
-    "unknown added, infinite": lambda scene, key: scene.client.zadd(key, {STRANGER: "inf"}),
+    "unknown added": lambda scene, key: scene.client.zadd(key, {UNKNOWN: 0}),
+    "unknown added, infinite": lambda scene, key: scene.client.zadd(key, {UNKNOWN: "inf"}),
     "removed task added": lambda scene, key: scene.client.zadd(key, {scene.tasks["removed"]: 2}),
     "no text added": lambda scene, key: scene.client.zadd(key, {b"\xff\xfe": 1}),
     "key deleted": lambda scene, key: scene.client.delete(key),
     "a string": lambda scene, key: scene.client.set(key, "by hand"),
-    "a set": lambda scene, key: (scene.client.delete(key), scene.client.sadd(key, STRANGER)),
+    "a set": lambda scene, key: (scene.client.delete(key), scene.client.sadd(key, UNKNOWN)),
 }
 
 
@@ -289,7 +290,7 @@ IN_HASHES: dict[str, Callable[[Scene, str], object]] = {
     "number too large": lambda scene, key: scene.client.hset(key, first_field(scene, key), "9" * 30),
     "key deleted": lambda scene, key: scene.client.delete(key),
     "a string": lambda scene, key: scene.client.set(key, "by hand"),
-    "a set": lambda scene, key: (scene.client.delete(key), scene.client.sadd(key, STRANGER)),
+    "a set": lambda scene, key: (scene.client.delete(key), scene.client.sadd(key, UNKNOWN)),
 }
 
 VIEW_DAMAGES = {
@@ -391,8 +392,8 @@ HEADS: dict[str, Callable[[Scene], object]] = {
     ),
     "set ahead": lambda scene: scene.client.hset(scene.keys.heads, scene.tasks["pending"], f"2:{ahead(scene)}"),
     "deleted": lambda scene: scene.client.hdel(scene.keys.heads, scene.tasks["pending"]),
-    "invented": lambda scene: scene.client.hset(scene.keys.heads, STRANGER, f"1:{nth_position(scene.town, 2)}"),
-    "invented, ahead": lambda scene: scene.client.hset(scene.keys.heads, STRANGER, f"1:{ahead(scene)}"),
+    "invented": lambda scene: scene.client.hset(scene.keys.heads, UNKNOWN, f"1:{nth_position(scene.town, 2)}"),
+    "invented, ahead": lambda scene: scene.client.hset(scene.keys.heads, UNKNOWN, f"1:{ahead(scene)}"),
     "no head": lambda scene: scene.client.hset(scene.keys.heads, scene.tasks["pending"], "by hand"),
     "empty": lambda scene: scene.client.hset(scene.keys.heads, scene.tasks["pending"], ""),
     "a task that is no text": lambda scene: scene.client.hset(scene.keys.heads, b"\xff", "1:1-1"),
@@ -481,7 +482,7 @@ def test_changed_head_leaves_the_advice_on_snapshots(scene: Scene, capsys: pytes
     scene.client.delete(scene.snapshot("failed"))
     said = run_here(capsys, "verify", "--town", str(scene.town.folder)).err
     assert "`tt rebuild` puts" in said
-    assert "Heads come back from a backup" in said
+    assert "Heads can only be restored from a backup" in said
     assert "--accept-loss" not in said
 
 
@@ -565,7 +566,7 @@ def test_dry_run_names_fields_and_where_they_parted(scene: Scene, capsys: pytest
     }
     assert by_key[scene.view("tag", "bug")]["parted_after"] == positions[-1]
     shown = run_here(capsys, "rebuild", "--dry-run", "--town", str(scene.town.folder))
-    assert f"{key}  (parted after {positions[1]})" in shown.out
+    assert f"{key}  (right until {positions[1]})" in shown.out
     assert "state: assigned → running" in shown.out
     assert scene.dump() == before
 
@@ -598,7 +599,7 @@ def test_rebuild_of_one_view_heals_that_view_only(scene: Scene) -> None:
     scene.client.srem(tag, scene.tasks["running"])
     scene.client.srem(state, scene.tasks["running"])
     edit_json(scene.client, scene.snapshot("completed"), result="by hand")
-    scene.client.set(scene.keys.task(STRANGER), "{}")
+    scene.client.set(scene.keys.task(UNKNOWN), "{}")
     scene.client.sadd(scene.view("tag", "nobody's"), "x")
     damaged = {
         name: content for name, content in scene.dump().items() if not name.startswith(scene.view("tag").encode())
@@ -608,7 +609,7 @@ def test_rebuild_of_one_view_heals_that_view_only(scene: Scene) -> None:
     after = {name: content for name, content in scene.dump().items() if not name.startswith(scene.view("tag").encode())}
     assert after == damaged
     places = {finding.where for finding in scene.findings()}
-    assert places == {state, scene.snapshot("completed"), scene.keys.task(STRANGER)}
+    assert places == {state, scene.snapshot("completed"), scene.keys.task(UNKNOWN)}
 
 
 def test_rebuild_of_an_unknown_view_is_refused(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:

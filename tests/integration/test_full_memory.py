@@ -32,7 +32,7 @@ def test_server_out_of_memory_is_called_so(folder: Path, write: Callable[[Town],
         assert not any(word in str(refused.value) for word in ("script", "pipeline", "Command", "EVALSHA"))
         assert [task.description for task in town.page().tasks] == ["a"]
         (memory,) = (check for check in examine(town.backend, town.connection) if check.name == "memory")
-        assert (memory.state, "were refused for want of memory" in memory.words) == ("bad", True)
+        assert (memory.state, "were refused for lack of memory" in memory.words) == ("bad", True)
         client.config_set("maxmemory", 0)
         write(town)
         assert not town.upkeep.verify().findings

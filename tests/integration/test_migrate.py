@@ -16,6 +16,7 @@ import msgspec
 import pytest
 import redis
 
+from cli.advice import problem_of
 from ledger import (
     BEGINNING,
     Keys,
@@ -77,10 +78,10 @@ def whys(found: Any) -> dict[str, str]:
     return {each.key: each.why for each in found.skipped}
 
 
-def oddities(found: Any) -> dict[str, list[str]]:
+def irregularities(found: Any) -> dict[str, list[str]]:
     noted: dict[str, list[str]] = {}
     for each in found.irregular:
-        noted.setdefault(each.task, []).append(each.what)
+        noted.setdefault(each.task_id, []).append(each.what)
     return noted
 
 
@@ -189,7 +190,7 @@ def test_plan_tag_becomes_the_alias_of_the_newest(opened: Callable[..., Town]) -
     assert town.task("login").tags == ("backend",)
     assert town.task(task_id(41)).tags == ("backend", "plan:login")
     assert (town.task("log out").id, town.task("log out").tags) == (task_id(43), ("plan:second",))
-    assert list(oddities(report)) == [task_id(41)]
+    assert list(irregularities(report)) == [task_id(41)]
 
 
 def test_push_after_a_migration_meets_the_adopted_task(opened: Callable[..., Town]) -> None:
@@ -202,7 +203,7 @@ def test_push_after_a_migration_meets_the_adopted_task(opened: Callable[..., Tow
         encoding="utf-8",
     )
     receipt = town.plans.push()
-    assert [(change.task, [event.type for event in change.events]) for change in receipt.changes] == [
+    assert [(change.task_id, [event.type for event in change.events]) for change in receipt.changes] == [
         (task_id(43), ["task.tagged", "task.described"])
     ]
     assert town.page().total == 3
@@ -263,16 +264,16 @@ def test_what_cannot_be_read_is_told_and_aborts_nothing(opened: Callable[..., To
     report = migrate(town)
     assert report.adopted == 2
     assert {key.removeprefix("tt:"): why.partition(":")[0] for key, why in whys(report).items()} == {
-        f"task:{task_id(61)}": "it is no JSON",
-        f"demo:task:{task_id(62)}": "it is no JSON",
+        f"task:{task_id(61)}": "it is not JSON",
+        f"demo:task:{task_id(62)}": "it is not JSON",
         f"demo:task:{task_id(63)}": "it has no description",
         f"demo:task:{task_id(64)}": "it is a list, and should be a string or a hash",
-        f"task:{task_id(65)}": "its JSON is no object",
+        f"task:{task_id(65)}": "its JSON is not an object",
         f"task:{task_id(66)}": f"it says that it is task '{task_id(61)}'",
-        f"task:{task_id(67)}": "its state 'sleeping' is none of pending, assigned, running, completed, failed, "
+        f"task:{task_id(67)}": "its state 'sleeping' is not one of pending, assigned, running, completed, failed, "
         "cancelled, in_flight",
         f"task:{task_id(68)}": "it has no created_at",
-        f"task:{task_id(70)}": "it is no JSON",
+        f"task:{task_id(70)}": "it is not JSON",
         "demo:task:by-hand": "its name does not end in a task's id",
     }
     # Elsewhere they stay; in the place of our snapshots, where a rebuild would drop them, they are set aside.
@@ -288,7 +289,7 @@ def test_missing_parent_is_kept_and_told(opened: Callable[..., Town]) -> None:
     """The task is adopted with its parent as it was, and the report says that it is not there."""
     town = opened("broken")
     parent = "99999999-9999-4999-8999-999999999999"
-    assert oddities(migrate(town)) == {task_id(69): [f"its parent {parent} is not there"]}
+    assert irregularities(migrate(town)) == {task_id(69): [f"its parent {parent} is not there"]}
     assert town.task(task_id(69)).parent_id == parent
     assert {branch.task.id for branch in town.tree()} == {task_id(69), task_id(70)}
 
@@ -296,16 +297,16 @@ def test_missing_parent_is_kept_and_told(opened: Callable[..., Town]) -> None:
 def test_illegal_state_is_adopted_as_it_was_and_told(opened: Callable[..., Town]) -> None:
     """Completed without a time, running without an agent, values that do not fit: as they are, or as far as they fit."""
     town = opened("irregular")
-    assert oddities(migrate(town)) == {
-        task_id(71): ["it is completed, without a time of its end"],
-        task_id(72): ["it is running, and nobody has it"],
+    assert irregularities(migrate(town)) == {
+        task_id(71): ["it is completed, without an end time"],
+        task_id(72): ["it is running, without an agent"],
         task_id(73): [
-            "its created_at is no time, and is left out",
+            "its created_at is not a time, and is left out",
             "it has no created_at; updated_at stands for it",
-            "its tags are no list, and are left out",
+            "its tags are not a list, and are left out",
             "its description is empty",
         ],
-        task_id(74): ["tags that fit no tag of ours are left out: 2"],
+        task_id(74): ["invalid tags are left out: 2"],
         task_id(75): [
             "its description held NUL characters, which are replaced",
             "it lies below itself, in a circle; it goes to the top",
@@ -339,7 +340,7 @@ def test_text_over_the_limit_is_cut_and_the_event_has_it_whole(
     report = migrate(town)
     assert town.task(task_id(1)).description == "é" * 32_768
     assert cast("TaskAdopted", town.history(task_id(1))[0].event.data).records[0].value == record
-    assert "its description has 200,000 bytes, and is cut to 65,536" in oddities(report)[task_id(1)]
+    assert "its description has 200,000 bytes, and is cut to 65,536" in irregularities(report)[task_id(1)]
 
 
 def test_bytes_that_are_no_utf8_are_told_and_kept(opened: Callable[..., Town], client: redis.Redis) -> None:
@@ -348,7 +349,7 @@ def test_bytes_that_are_no_utf8_are_told_and_kept(opened: Callable[..., Town], c
     client.hset(f"tt:demo:task:{task_id(2)}", mapping={"id": task_id(2), "description": b"\xff"})
     client.set(b"tt:task:\xff", "odd")
     report = migrate(opened())
-    assert set(whys(report).values()) == {"it holds bytes that are no UTF-8"}
+    assert set(whys(report).values()) == {"it holds bytes that are not UTF-8"}
     assert client.get(f"tt:task:{task_id(1)}") == b'{"id":"\xff"}'
     assert client.get(b"tt:task:\xff") == b"odd"
 
@@ -368,7 +369,7 @@ def test_keys_that_nearly_are_tasks_or_agents_are_told_and_left(
         capitals: "the id in its name has capitals, and a task's has none",
         agents[0]: "it is a list, and should be a string or a hash",
         agents[1]: "it names no agent",
-        agents[2]: "it holds bytes that are no UTF-8",
+        agents[2]: "it holds bytes that are not UTF-8",
     }
     assert dump(client) == before
 
@@ -434,17 +435,17 @@ def test_look_writes_nothing(opened: Callable[..., Town], client: redis.Redis) -
     """To look, which is all that --dry-run does, leaves the whole server as it was."""
     town = opened(*MIXED)
     before = dump(client)
-    outlook = look(town)
-    assert (outlook.tasks, outlook.has_work) == (26, True)
+    preview = look(town)
+    assert (preview.tasks, preview.has_work) == (26, True)
     assert dump(client) == before
 
 
 def test_look_foretells_what_a_migration_tells(opened: Callable[..., Town]) -> None:
     """What is skipped and what is irregular is the same before and after."""
     town = opened(*MIXED)
-    outlook = look(town)
+    preview = look(town)
     report = migrate(town)
-    assert (outlook.tasks, outlook.skipped, outlook.irregular) == (report.adopted, report.skipped, report.irregular)
+    assert (preview.tasks, preview.skipped, preview.irregular) == (report.adopted, report.skipped, report.irregular)
 
 
 def test_replay_before_the_migration_is_empty(opened: Callable[..., Town]) -> None:
@@ -476,8 +477,8 @@ def test_records_of_an_interrupted_migration_are_set_aside_by_the_next_one(
     migrate(town)
     key = f"tt:task:{task_id(1)}"
     client.rename(town.keys.legacy(key), key)
-    outlook = look(town)
-    assert (outlook.tasks, outlook.finished, outlook.skipped) == (0, 1, ())
+    preview = look(town)
+    assert (preview.tasks, preview.finished, preview.skipped) == (0, 1, ())
     report = migrate(town)
     assert (report.adopted, report.set_aside, report.skipped) == (0, 1, ())
     assert town.end().seq == 3
@@ -523,7 +524,7 @@ def test_alias_that_a_task_has_is_not_given_again(opened: Callable[..., Town]) -
     report = migrate(town)
     assert town.task("login").id == here.id == task_id_of_alias("demo", "login")
     assert town.task(task_id(42)).tags == ("backend", "plan:login")
-    assert set(oddities(report)) == {task_id(41), task_id(42)}
+    assert set(irregularities(report)) == {task_id(41), task_id(42)}
 
 
 def test_alias_taken_during_the_migration_is_not_given_again(opened: Callable[..., Town]) -> None:
@@ -558,7 +559,7 @@ def test_alias_taken_between_the_check_and_the_append_is_not_given_again(
     assert report.adopted == 3
     assert town.task(task_id(42)).alias is None
     assert town.task("login").id == task_id_of_alias("demo", "login")
-    assert any("has the alias 'login' already" in what for what in oddities(report)[task_id(42)])
+    assert any("has the alias 'login' already" in what for what in irregularities(report)[task_id(42)])
 
 
 def test_two_migrations_at_once_adopt_each_task_once(opened: Callable[..., Town], client: redis.Redis) -> None:
@@ -798,16 +799,16 @@ def test_what_is_written_over_a_snapshot_is_set_aside_and_told(
     snapshot = client.get(key)
     write(client, key)
     written = bytes_at(client, key)
-    outlook = look(town)
-    assert (outlook.overwritten, outlook.tasks) == (1, 0)
-    assert whys(outlook)[key].endswith("; the ledger has the task already")
+    preview = look(town)
+    assert (preview.overwritten, preview.tasks) == (1, 0)
+    assert whys(preview)[key].endswith("; the ledger has the task already")
     report = migrate(town)
     assert (report.adopted, report.set_aside, report.is_rebuilt) == (0, 1, True)
     assert client.get(key) == snapshot
     assert bytes_at(client, f"tt:demo:legacy:{key}:2") == written
     assert client.type(f"tt:demo:legacy:{key}") == b"hash"
-    outlook = look(town)
-    assert (outlook.has_work, outlook.unadopted) == (False, (f"tt:demo:legacy:{key}:2",))
+    preview = look(town)
+    assert (preview.has_work, preview.unadopted) == (False, (f"tt:demo:legacy:{key}:2",))
 
 
 def test_what_was_written_after_going_back_is_named_before_it_is_dropped(
@@ -834,7 +835,7 @@ def test_verify_calls_a_record_over_a_snapshot_an_old_task_and_a_rebuild_keeps_i
     written = bytes_at(client, key)
     [finding] = town.upkeep.verify().findings
     assert (finding.kind, finding.where) == ("old task", key)
-    assert "`tt migrate` sets it aside" in finding.problem
+    assert "`tt migrate` sets it aside" in problem_of(finding)
     assert [difference.key for difference in town.upkeep.preview_rebuild()] == [key]
     assert town.upkeep.rebuild().set_aside == 1
     assert town.upkeep.verify().findings == ()

@@ -233,10 +233,10 @@ def test_events_of_a_task_are_its_own(reader: EventReader, agent: str | None) ->
     """Combinable with agent, count and a stretch of time."""
     second = [2, 5, 6, 7] if agent is None else [5, 6]
     wanted = EventFilter(agent=agent)
-    assert numbers(reader.last(wanted, task=task_id(2), count=None)) == second
-    assert numbers(reader.last(wanted, task=task_id(2), count=1)) == second[-1:]
-    assert numbers(reader.last(wanted, task=task_id(2), count=None, since=3, until=6)) == [5, 6]
-    assert reader.last(wanted, task=task_id(3), count=None) == []
+    assert numbers(reader.last(wanted, task_id=task_id(2), count=None)) == second
+    assert numbers(reader.last(wanted, task_id=task_id(2), count=1)) == second[-1:]
+    assert numbers(reader.last(wanted, task_id=task_id(2), count=None, since=3, until=6)) == [5, 6]
+    assert reader.last(wanted, task_id=task_id(3), count=None) == []
 
 
 @pytest.mark.parametrize("agent", [None, "worker-1"])
@@ -355,7 +355,7 @@ def town(client: redis.Redis, server_socket: Path, tmp_path: Path) -> Iterator[T
 def test_follow_of_a_town_goes_on_from_the_end(town: Town) -> None:
     """Without a position it begins with what comes; a task may be named by alias."""
     town.create("before", alias="tt-1")
-    followed = town.events.follow(task="tt-1", after=town.end())
+    followed = town.events.follow(task_id="tt-1", after=town.end())
     town.create("other")
     town.note("tt-1", "now")
     assert next(followed).data == TaskNoted("now")

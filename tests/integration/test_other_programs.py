@@ -16,7 +16,7 @@ import redis
 from ledger import LedgerDamagedError, LedgerError, Position, Task, TaskNoted
 from projections import VIEWS, NewerProjectionError, OutdatedProjectionError, Projector, Rebuild
 from projections.views.by_state import ByState
-from projections.views.view import Entry, View
+from projections.views.view import View, ViewEntry
 from tests.support.builders import append
 from tests.support.scene import Scene, assert_sound, opened_scene
 from tests.support.tt import run_here
@@ -158,7 +158,7 @@ def test_older_program_leaves_the_views_of_a_newer_one_alone(scene: Scene, capsy
         name = "newer"
         schema_version = 1
 
-        def entries(self, task: Task) -> tuple[Entry, ...]:
+        def entries(self, task: Task) -> tuple[ViewEntry, ...]:
             return ByState().entries(task)
 
     views = (*VIEWS, Newer())
@@ -208,7 +208,7 @@ def test_newer_program_says_rebuild_and_then_all_is_well(
         scene.client.delete(name)
     before = scene.dump()
     for name in VERBS.keys() - READS:
-        with pytest.raises(OutdatedProjectionError, match="tt migrate"):
+        with pytest.raises(OutdatedProjectionError, match="Build it anew"):
             VERBS[name](scene.town, scene.tasks["running"])
     assert scene.town.noted.outdated is None
     found = {name: VERBS[name](scene.town, scene.tasks["running"]) for name in READS}

@@ -35,7 +35,7 @@ class Run:
 
     def __call__(self, script: str, *, given: bytes = b"", program: str = "sh", option: str = "-c") -> Ended:
         self.count += 1
-        log = RunLog(self.folder, task="task", run=str(self.count))
+        log = RunLog(self.folder, task_id="task", run=str(self.count))
         self.log = log.path
         ending = Ending(
             why=lambda: EndReason.STOPPED if self.stop.is_set() else None,
@@ -142,7 +142,7 @@ def test_logs_beyond_the_limit_are_removed_oldest_first(run: Run) -> None:
 def test_log_that_cannot_be_written_does_not_stop_the_program(run: Run) -> None:
     """The program runs, and why there is no log is told."""
     (run.folder / ".tt").write_text("in the way")
-    log = RunLog(run.folder, task="task", run="1")
+    log = RunLog(run.folder, task_id="task", run="1")
     with log:
         log.write(b"anything")
     assert log.problem is not None

@@ -288,9 +288,7 @@ def test_end_that_is_cut_off_is_dropped_as_a_server_does(town_folder: Path, caps
     """A transaction without its end was never acknowledged; its events are still written beside the repaired file."""
     last = events_in(town_folder)[-1]
     damage(town_folder, lambda content: content[: last.end + 9])
-    assert (
-        "nothing in the files tells of them" in run_here(capsys, "doctor", "--repair", "--town", str(town_folder)).out
-    )
+    assert "are lost without a trace" in run_here(capsys, "doctor", "--repair", "--town", str(town_folder)).out
     ran = run_here(capsys, "doctor", "--repair", "--yes", "--json", "--town", str(town_folder))
     assert ran.code == 0, ran.err
     assert [each["is_cut_short"] for each in ran.json["damages"]] == [True]
@@ -486,7 +484,7 @@ def test_terminal_is_asked(town_folder: Path, answer: bytes, code: int) -> None:
     damage(town_folder, zero(0.5, 100))
     before = files_of(town_folder / ".tt" / AOF_FOLDER)
     shown = on_terminal(["doctor", "--repair"], town_folder, {"NO_COLOR": "1"}, typed=answer, code=code)
-    assert shown.index("Behind the damage") < shown.index("and keep those? [y/N]")
+    assert shown.index("After the damage") < shown.index("and keep the damaged ones? [y/N]")
     assert (files_of(town_folder / ".tt" / AOF_FOLDER) == before) == (code == 1)
     assert ("Nothing was changed" in shown) == (code == 1)
 

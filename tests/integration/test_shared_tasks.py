@@ -100,10 +100,10 @@ class Past:
         given: dict[str, Any] = {name: value for name, value in outcome.options.items() if name != "is_forced"}
         if outcome.verb == "move":
             lineage = self.lineage(given["parent"], seq)
-            return MoveTask(task=outcome.task, parent_id=given["parent"], lineage=lineage[1:])
+            return MoveTask(task_id=outcome.task, parent_id=given["parent"], lineage=lineage[1:])
         if outcome.verb == "tag":
-            return TagTask(task=outcome.task, added=tuple(given["add"]), removed=tuple(given["remove"]))
-        return _COMMANDS[outcome.verb](task=outcome.task, **given)
+            return TagTask(task_id=outcome.task, added=tuple(given["add"]), removed=tuple(given["remove"]))
+        return _COMMANDS[outcome.verb](task_id=outcome.task, **given)
 
     def decide(self, outcome: Outcome, seq: int) -> list[Event] | type[CommandRejectedError]:
         """What the outcome's wish would have led to at `seq`: events, or the class of the refusal."""
@@ -327,7 +327,7 @@ def test_named_task_that_changes_meanwhile_is_a_conflict_over_the_named_version(
     overtake_appends(us, monkeypatch, change_both, times=1)
     with pytest.raises(WrongExpectedVersionError) as caught:
         us.move(task, parent, expected_version=1)
-    assert (caught.value.task, caught.value.expected, caught.value.actual) == (task, 1, 2)
+    assert (caught.value.task_id, caught.value.expected, caught.value.actual) == (task, 1, 2)
     assert us.task(task).parent_id is None
 
 

@@ -119,7 +119,7 @@ def test_command_whose_server_is_stopped_is_told_by_whom(folder: Path) -> None:
     ("end", "words"),
     [
         (lambda folder: os.kill(server_pid(folder), signal.SIGTERM), r"ended at .* by the signal SIGTERM\."),
-        (kill_server, "ended without a last word, as one that is killed does"),
+        (kill_server, "ended without a message, as a killed server does"),
     ],
     ids=["ended", "killed"],
 )
@@ -151,7 +151,7 @@ def test_how_an_earlier_server_ended_is_not_told_of_a_later_one(folder: Path) ->
         log = folder / ".tt" / "server.log"
         log.write_bytes(b"x" * LOG_READ_BYTES_MAX * 4 + b"\n" + log.read_bytes())
         kill_server(folder)
-        with pytest.raises(ServerEndedError, match="without a last word"):
+        with pytest.raises(ServerEndedError, match="without a message"):
             town.create("a")
 
 

@@ -32,11 +32,11 @@ from tests.support.towns import is_alive, kill_server
 from tests.support.waiting import wait_until
 from town import (
     EmbeddedServer,
-    Outcome,
     ProgramNotFoundError,
     ProgramNotStartedError,
     RunListener,
     Runner,
+    RunOutcome,
     RunReport,
     RunUnfinishedError,
     Stop,
@@ -158,7 +158,7 @@ def test_program_that_makes_children_puts_its_task_back(place: Place) -> None:
     tt = f"{sys.executable} -m cli.main"
     report = place.once("sh", "-c", f'cd /; {tt} task create "a part" --parent "$TT_TASK"')
     assert report is not None
-    assert report.outcome is Outcome.REQUEUED
+    assert report.outcome is RunOutcome.REQUEUED
     assert place.types(task)[-1] == "requeued"
     assert "1 open task right below it" in str(place.events(task)[-1].reason)
 
@@ -399,7 +399,7 @@ def test_description_too_long_for_an_argument_fails_its_task_alone(place: Place)
     task = place.town.create("x" * 60_000, agent="ada").task
     report = place.once("echo", "{description}{description}{description}")
     assert report is not None
-    assert (report.outcome, place.types(task)[-1]) == (Outcome.FAILED, "failed")
+    assert (report.outcome, place.types(task)[-1]) == (RunOutcome.FAILED, "failed")
     assert "Argument list too long" in (report.words or "")
 
 
@@ -412,7 +412,7 @@ def test_program_may_complete_its_own_task(place: Place) -> None:
     )
     report = place.once("sh", "-c", script)
     assert report is not None
-    assert (report.outcome, report.words) == (Outcome.COMPLETED, "In my words")
+    assert (report.outcome, report.words) == (RunOutcome.COMPLETED, "In my words")
     assert place.types(task)[3:] == ["noted", "completed"]
     assert {event.actor for event in place.events(task)[2:]} == {"ada"}
 
@@ -564,7 +564,7 @@ def test_result_that_cannot_be_written_down_names_its_log(place: Place, monkeypa
     monkeypatch.setattr(Verbs, "complete", refuse)
     with pytest.raises(RunUnfinishedError, match="its output is in") as refused:
         place.once("echo", "precious")
-    assert refused.value.task == task.id
+    assert refused.value.task_id == task.id
     assert refused.value.log.read_text() == "precious\n"
     assert [lost.task.id for lost in place.town.runs.lost_tasks()] == [task.id]
 

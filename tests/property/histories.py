@@ -137,26 +137,28 @@ class Driver:
         given = wish.arguments
         makers: dict[str, Callable[[], Command]] = {
             "create": lambda: CreateTask(
-                task=wish.task,
+                task_id=wish.task,
                 description=given["description"],
                 tags=tuple(given["tags"]),
                 parent_id=given["parent"],
                 alias=given["alias"],
                 agent=given["agent"],
             ),
-            "assign": lambda: AssignTask(task=wish.task, **given),
-            "claim": lambda: ClaimTask(task=wish.task, **given),
-            "start": lambda: StartTask(task=wish.task, **given),
-            "complete": lambda: CompleteTask(task=wish.task, **given),
-            "fail": lambda: FailTask(task=wish.task, error=given["result"], agent=given["agent"]),
-            "cancel": lambda: CancelTask(task=wish.task, reason=given["result"]),
-            "requeue": lambda: RequeueTask(task=wish.task),
-            "reopen": lambda: ReopenTask(task=wish.task),
-            "describe": lambda: DescribeTask(task=wish.task, **given),
-            "tag": lambda: TagTask(task=wish.task, added=tuple(given["added"]), removed=tuple(given["removed"])),
-            "move": lambda: MoveTask(task=wish.task, parent_id=given["parent"], lineage=self._lineage(given["parent"])),
-            "note": lambda: NoteTask(task=wish.task, text="Going"),
-            "remove": lambda: RemoveTask(task=wish.task, children=self._children(wish.task), **given),
+            "assign": lambda: AssignTask(task_id=wish.task, **given),
+            "claim": lambda: ClaimTask(task_id=wish.task, **given),
+            "start": lambda: StartTask(task_id=wish.task, **given),
+            "complete": lambda: CompleteTask(task_id=wish.task, **given),
+            "fail": lambda: FailTask(task_id=wish.task, error=given["result"], agent=given["agent"]),
+            "cancel": lambda: CancelTask(task_id=wish.task, reason=given["result"]),
+            "requeue": lambda: RequeueTask(task_id=wish.task),
+            "reopen": lambda: ReopenTask(task_id=wish.task),
+            "describe": lambda: DescribeTask(task_id=wish.task, **given),
+            "tag": lambda: TagTask(task_id=wish.task, added=tuple(given["added"]), removed=tuple(given["removed"])),
+            "move": lambda: MoveTask(
+                task_id=wish.task, parent_id=given["parent"], lineage=self._lineage(given["parent"])
+            ),
+            "note": lambda: NoteTask(task_id=wish.task, text="Going"),
+            "remove": lambda: RemoveTask(task_id=wish.task, children=self._children(wish.task), **given),
         }
         return makers[wish.verb]()
 

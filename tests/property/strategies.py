@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from ledger import (
+    DesiredTask,
     Event,
     NewEvent,
     Position,
@@ -27,7 +28,6 @@ from ledger import (
     TaskRequeued,
     TaskStarted,
     TaskTagged,
-    WishedTask,
 )
 from tests.support.builders import task_id
 
@@ -110,11 +110,11 @@ def tasks(draw: st.DrawFn) -> Task:
 
 
 @st.composite
-def wishes(draw: st.DrawFn) -> WishedTask:
+def wishes(draw: st.DrawFn) -> DesiredTask:
     """A wish that a task can fulfil."""
     state = draw(st.sampled_from(State))
     agents = {State.PENDING: st.none(), State.CANCELLED: st.none() | names}.get(state, names)
-    return WishedTask(
+    return DesiredTask(
         description=draw(texts),
         state=state,
         agent=draw(agents),

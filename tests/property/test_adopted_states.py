@@ -44,29 +44,29 @@ from tests.support.cli_reference import commands
 from tests.support.legality import Life, live
 from tests.support.tt import Ran, Tt, run_here
 from town import Town
+from town.plans.desired import desired
 from town.plans.plan import NOBODY, Plan, PlannedTask
 from town.plans.pull import pull_edits
-from town.plans.wishes import wish
 
 TEXT: Final = "Implement user authentication"
 STANDINGS: Final = standings(None, "ada")
 COMMANDS: Final[list[Command]] = [
-    AssignTask(task=TASK, agent="ada"),
-    AssignTask(task=TASK, agent="bob"),
-    ClaimTask(task=TASK, agent="ada"),
-    ClaimTask(task=TASK, agent="bob"),
-    *(StartTask(task=TASK, agent=agent) for agent in (None, "ada", "bob")),
-    *(CompleteTask(task=TASK, agent=agent, result="ok") for agent in (None, "ada", "bob")),
-    *(FailTask(task=TASK, agent=agent, error="no") for agent in (None, "ada", "bob")),
-    CancelTask(task=TASK),
-    RequeueTask(task=TASK),
-    RequeueTask(task=TASK, agent="bob"),
-    ReopenTask(task=TASK),
-    DescribeTask(task=TASK, description="Otherwise"),
-    TagTask(task=TASK, added=("a",), removed=()),
-    MoveTask(task=TASK, parent_id=task_id(7)),
-    NoteTask(task=TASK, text="Half way"),
-    RemoveTask(task=TASK),
+    AssignTask(task_id=TASK, agent="ada"),
+    AssignTask(task_id=TASK, agent="bob"),
+    ClaimTask(task_id=TASK, agent="ada"),
+    ClaimTask(task_id=TASK, agent="bob"),
+    *(StartTask(task_id=TASK, agent=agent) for agent in (None, "ada", "bob")),
+    *(CompleteTask(task_id=TASK, agent=agent, result="ok") for agent in (None, "ada", "bob")),
+    *(FailTask(task_id=TASK, agent=agent, error="no") for agent in (None, "ada", "bob")),
+    CancelTask(task_id=TASK),
+    RequeueTask(task_id=TASK),
+    RequeueTask(task_id=TASK, agent="bob"),
+    ReopenTask(task_id=TASK),
+    DescribeTask(task_id=TASK, description="Otherwise"),
+    TagTask(task_id=TASK, added=("a",), removed=()),
+    MoveTask(task_id=TASK, parent_id=task_id(7)),
+    NoteTask(task_id=TASK, text="Half way"),
+    RemoveTask(task_id=TASK),
 ]
 PLANNED: Final = [
     PlannedTask("a", text, status=status, agent=agent, result=result)
@@ -75,8 +75,8 @@ PLANNED: Final = [
     )
     if agent != NOBODY or status in (None, State.PENDING, State.CANCELLED)
 ]
-WISHES: Final = [
-    partial(wish, planned, alias="a", parent_id=None, default_agent=default, actor="eve", is_forced=is_forced)
+DESIRED: Final = [
+    partial(desired, planned, alias="a", parent_id=None, default_agent=default, actor="eve", is_forced=is_forced)
     for planned, default, is_forced in itertools.product(PLANNED, (None, "dan"), (False, True))
 ]
 
@@ -102,13 +102,13 @@ def test_every_command_is_decided_legally(command: Command) -> None:
 
 
 def test_every_plan_is_reconciled_legally() -> None:
-    """Each plan with each standing leads to what is wished of it, and said again to nothing."""
-    for standing, wished_of in itertools.product(STANDINGS, WISHES):
+    """Each plan with each standing leads to the desired state, and said again to nothing."""
+    for standing, desired_of in itertools.product(STANDINGS, DESIRED):
         task = standing.task()
-        wished, _ = wished_of(task)
-        life = live(reconcile(task, wished), life_of(task))
-        result = wished.result if wished.state.is_terminal else None
-        assert (life.state, life.agent, life.result) == (str(wished.state), wished.agent, result), standing
+        target, _ = desired_of(task)
+        life = live(reconcile(task, target), life_of(task))
+        result = target.result if target.state.is_terminal else None
+        assert (life.state, life.agent, life.result) == (str(target.state), target.agent, result), standing
 
 
 @pytest.mark.parametrize("default", [None, "dan"])
@@ -128,9 +128,9 @@ def test_plan_that_was_pulled_is_as_the_town(default: str | None) -> None:
             Plan(tasks=(planned,), default_agent=default), [TASK], [None], board={TASK: task}, removed=frozenset()
         )
         assert not again, (standing, again)
-        wished, kept = wish(planned, task, alias="a", parent_id=None, default_agent=default, actor="eve")
+        target, kept = desired(planned, task, alias="a", parent_id=None, default_agent=default, actor="eve")
         if default is None or task.state is not State.PENDING:
-            assert (reconcile(task, wished), kept) == ([], ()), standing
+            assert (reconcile(task, target), kept) == ([], ()), standing
 
 
 def _text(value: object) -> str | None:

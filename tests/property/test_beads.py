@@ -61,7 +61,7 @@ def test_parents_are_a_forest_in_any_order(
     there = {name for name in NAMES if statuses[name] != "tombstone"}
     known = {name: parent for name, parent in links.items() if name in there and parent in there}
     kept = {name: parent for name, parent in known.items() if not lies_on_a_circle(name, known)}
-    assert {wish.alias: wish.parent_id for wish in export.wishes.values() if wish is not None} == {
+    assert {target.alias: target.parent_id for target in export.desired.values() if target is not None} == {
         name: task_id_of_alias("harbour", kept[name]) if name in kept else None for name in there
     }
     assert [line.partition(":")[0] for line in export.left_out] == sorted((links.keys() & there) - kept.keys())

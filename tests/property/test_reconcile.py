@@ -6,7 +6,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from ledger import Event, NewEvent, Position, RecordedEvent, Task, TaskReopened, WishedTask, reconcile, record
+from ledger import DesiredTask, Event, NewEvent, Position, RecordedEvent, Task, TaskReopened, reconcile, record
 from ledger.task import fold
 from tests.property.histories import TASKS, histories
 from tests.property.strategies import tasks, wishes
@@ -17,7 +17,7 @@ def life_of(task: Task) -> Life:
     return Life(str(task.state), task.assigned_to, task.result, task.description, task.parent_id, frozenset(task.tags))
 
 
-def wished_life(wished: WishedTask) -> Life:
+def wished_life(wished: DesiredTask) -> Life:
     result = wished.result if wished.state.is_terminal else None
     return Life(str(wished.state), wished.agent, result, wished.description, wished.parent_id, frozenset(wished.tags))
 
@@ -35,7 +35,7 @@ def as_recorded(facts: list[Event], task: Task | None) -> list[RecordedEvent]:
 
 
 @given(st.none() | tasks(), wishes())
-def test_reconcile_reaches_the_wish_legally(task: Task | None, wished: WishedTask) -> None:
+def test_reconcile_reaches_the_wish_legally(task: Task | None, wished: DesiredTask) -> None:
     """Every event is legal in the state it meets, and the last leads to the task as wished; folded, it is that task."""
     # A parent is taken as given: that it is not the task itself is the caller's to know.
     assume(wished.parent_id != (TASKS[0] if task is None else task.id))
@@ -47,7 +47,7 @@ def test_reconcile_reaches_the_wish_legally(task: Task | None, wished: WishedTas
 
 
 @given(st.none() | tasks(), wishes())
-def test_reconcile_a_second_time_is_empty(task: Task | None, wished: WishedTask) -> None:
+def test_reconcile_a_second_time_is_empty(task: Task | None, wished: DesiredTask) -> None:
     """What is as wished needs nothing more."""
     # A parent is taken as given: that it is not the task itself is the caller's to know.
     assume(wished.parent_id != (TASKS[0] if task is None else task.id))
@@ -59,7 +59,7 @@ def test_reconcile_a_second_time_is_empty(task: Task | None, wished: WishedTask)
 @given(tasks())
 def test_reconcile_with_the_task_itself_is_empty(task: Task) -> None:
     """Saying what is so leads to no event."""
-    wished = WishedTask(
+    wished = DesiredTask(
         description=task.description,
         state=task.state,
         agent=task.assigned_to,
@@ -79,7 +79,7 @@ def test_reconcile_with_removal_removes(task: Task) -> None:
 
 
 @given(st.none() | tasks(), wishes())
-def test_reconcile_changes_no_task_it_looks_at(task: Task | None, wished: WishedTask) -> None:
+def test_reconcile_changes_no_task_it_looks_at(task: Task | None, wished: DesiredTask) -> None:
     """Reconciling is pure."""
     before = None if task is None else replace(task)
     reconcile(task, wished)
@@ -87,14 +87,14 @@ def test_reconcile_changes_no_task_it_looks_at(task: Task | None, wished: Wished
 
 
 @given(tasks(), wishes())
-def test_reconcile_reopens_at_most_once(task: Task, wished: WishedTask) -> None:
+def test_reconcile_reopens_at_most_once(task: Task, wished: DesiredTask) -> None:
     """A finished task is opened only where the wish needs it, and once."""
     reopened = [fact for fact in reconcile(task, wished) if isinstance(fact, TaskReopened)]
     assert len(reopened) <= int(task.state.is_terminal)
 
 
 @given(histories, wishes())
-def test_reconcile_takes_up_any_history(events: list[RecordedEvent], wished: WishedTask) -> None:
+def test_reconcile_takes_up_any_history(events: list[RecordedEvent], wished: DesiredTask) -> None:
     """Wherever commands have led a task, reconcile leads on legally, also to one that was removed."""
     for id_ in TASKS:
         history = [event for event in events if event.task == id_]

@@ -77,23 +77,23 @@ class Filler:
         if state is None:
             tags = tuple(chance.sample(("a", "b", "c"), 2))
             return CreateTask(
-                task=task, description=f"{chance.random()} ✅", tags=tags, agent=chance.choice((None, *AGENTS))
+                task_id=task, description=f"{chance.random()} ✅", tags=tags, agent=chance.choice((None, *AGENTS))
             )
         parent = chance.choice((None, *self._tasks[: self._tasks.index(task)]))
         return chance.choice(
             (
-                AssignTask(task=task, agent=chance.choice(AGENTS)),
-                StartTask(task=task),
-                CompleteTask(task=task, result="done", agent=state.assigned_to or AGENTS[0]),
-                FailTask(task=task, error="it broke", agent=state.assigned_to or AGENTS[1]),
-                CancelTask(task=task),
-                RequeueTask(task=task),
-                ReopenTask(task=task),
-                DescribeTask(task=task, description=f"{chance.random()}"),
-                TagTask(task=task, added=("x",), removed=("a",)),
-                TagTask(task=task, added=("a",), removed=("x",)),
-                NoteTask(task=task, text="half way"),
-                MoveTask(task=task, parent_id=parent),
-                RemoveTask(task=task),
+                AssignTask(task_id=task, agent=chance.choice(AGENTS)),
+                StartTask(task_id=task),
+                CompleteTask(task_id=task, result="done", agent=state.assigned_to or AGENTS[0]),
+                FailTask(task_id=task, error="it broke", agent=state.assigned_to or AGENTS[1]),
+                CancelTask(task_id=task),
+                RequeueTask(task_id=task),
+                ReopenTask(task_id=task),
+                DescribeTask(task_id=task, description=f"{chance.random()}"),
+                TagTask(task_id=task, added=("x",), removed=("a",)),
+                TagTask(task_id=task, added=("a",), removed=("x",)),
+                NoteTask(task_id=task, text="half way"),
+                MoveTask(task_id=task, parent_id=parent),
+                RemoveTask(task_id=task),
             )
         )

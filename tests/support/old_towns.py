@@ -14,7 +14,7 @@ import redis
 
 from ledger import Keys
 from tests.support.builders import task_id
-from town import MigrationReport, Outlook, Town
+from town import MigrationPreview, MigrationReport, Town
 
 FOLDER: Final = Path(__file__).parents[1] / "integration" / "old_towns"
 TOWN: Final = "demo"
@@ -136,6 +136,6 @@ def migrate(town: Town) -> MigrationReport:
     return report
 
 
-def look(town: Town) -> Outlook:
+def look(town: Town) -> MigrationPreview:
     with town.migration() as migration:
         return migration.look()

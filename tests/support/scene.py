@@ -45,8 +45,8 @@ class Scene(NamedTuple):
         lease = self.keys.lease("").encode()
         return {name: cast("bytes | None", self.client.dump(name)) for name in names if not name.startswith(lease)}
 
-    def dump_strangers(self) -> dict[bytes, bytes | None]:
-        """As `dump`, of what is none of this town's business."""
+    def dump_foreign(self) -> dict[bytes, bytes | None]:
+        """As `dump`, of the keys that are not this town's."""
         return {
             name: content for name, content in self.dump().items() if name not in dump_keys(self.client, self.keys)
         } | {
@@ -118,7 +118,7 @@ def assert_sound(
     assert legacy_keys(client, keys) == (set_aside or {})
 
 
-def strays(client: Any, keys: Keys) -> dict[bytes, bytes | None]:
+def to_set_aside(client: Any, keys: Keys) -> dict[bytes, bytes | None]:
     """What lies in the place of snapshots and is none: the names it is to be set aside under, and its bytes."""
     places = cast("list[bytes]", sorted(client.scan_iter(match=keys.task("*"), count=1_000)))
     prefix = keys.task("").encode()

@@ -146,7 +146,7 @@ def _command_one(town: Town, chance: Random, shared: list[str]) -> Outcome:
         positions=() if receipt is None else tuple(map(str, receipt.positions)),
         snapshot=None if receipt is None else snapshot_of(receipt.task),
         error=None if refusal is None else type(refusal).__name__,
-        conflict=(refusal.task, refusal.expected, refusal.actual)
+        conflict=(refusal.task_id, refusal.expected, refusal.actual)
         if isinstance(refusal, WrongExpectedVersionError)
         else None,
     )

@@ -170,7 +170,7 @@ def _documented_keys() -> Iterator[str]:
             required = [
                 f"<{part}>" for part in parts if part != "self" and parts[part].default is inspect.Parameter.empty
             ]
-            yield str(getattr(keys, name)(*required)).replace("<task>", "<id>")
+            yield str(getattr(keys, name)(*required)).replace("<task_id>", "<id>")
 
 
 @pytest.mark.parametrize("key", list(_documented_keys()))

@@ -38,9 +38,11 @@ def test_module_says_what_it_is_for(path: Path) -> None:
     assert ast.get_docstring(_parse(path))
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "ledger").rglob("*.py")), ids=_name)
-def test_ledger_names_no_command(path: Path) -> None:
-    """No text in `ledger` but a docstring names a command of `tt`: `cli.advice` adds those."""
+@pytest.mark.parametrize(
+    "path", [path for name in ("ledger", "projections") for path in sorted((ROOT / name).rglob("*.py"))], ids=_name
+)
+def test_ledger_and_projections_name_no_command(path: Path) -> None:
+    """No text in `ledger` and `projections` but a docstring names a command of `tt`: `cli.advice` adds those."""
     tree = _parse(path)
     # A string that stands alone is a docstring, also below a constant.
     docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
@@ -50,6 +52,23 @@ def test_ledger_names_no_command(path: Path) -> None:
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings
     ]
     assert [text for text in texts if "`tt " in text] == []
+
+
+SAYS_JSON = frozenset({"say_json", "json_line"})
+
+
+@pytest.mark.parametrize("path", [path for path in SOURCES if path.is_relative_to(ROOT / "cli")], ids=_name)
+def test_public_json_has_its_shape_in_shapes(path: Path) -> None:
+    """What a command prints as JSON is made by a function `…_shape` of `cli.shapes`, where one finds all public shapes."""
+    if path == ROOT / "cli/output.py":
+        return  # which has the two functions that print shapes
+    tree = _parse(path)
+    imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    shapes = {name.name for each in imports if (each.module or "").startswith("cli.shapes") for name in each.names}
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func) in SAYS_JSON]
+    given = [(call.lineno, call.args[0]) for call in calls]
+    own = [line for line, shape in given if not isinstance(shape, ast.Call) or ast.unparse(shape.func) not in shapes]
+    assert own == [], "lines that build JSON themselves"
 
 
 @pytest.mark.parametrize("path", TESTS, ids=_name)

@@ -1,7 +1,7 @@
-"""Claim: takes the next task for an agent, in one append that only one of many runners can make.
+"""Claim: takes the next task for an agent in one append. Of many runners that try, only one succeeds.
 
-It tries tasks one after another, oldest first. Once somebody else was first, it tries the rest of the page in any order:
-many runners that wake up together would otherwise meet at each task.
+It tries tasks one after another, oldest first. After it loses a race, it tries the rest of the page in random order:
+many runners that wake up together would otherwise compete for every task.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _chance = SystemRandom()
 
 
 class Claimer:
-    """Takes tasks for `agent`: first what it has, then what the backlog has with one of `roles` as a tag; () is any."""
+    """Takes tasks for `agent`: first its own, then those of the backlog with one of `roles` as a tag; () means any."""
 
     def __init__(self, agent: str, roles: tuple[str, ...]) -> None:
         self._agent = agent
@@ -49,14 +49,14 @@ class Claimer:
         self._has_met_others = False
 
     def take(self, town: Workplace, mark: RunMark, heartbeat: Heartbeat) -> Task | None:
-        """Start a task, and return it as it is then, with its heartbeat; None where there is none to take.
+        """Start a task and return it as started, with its heartbeat. None if there is no task to take.
 
-        A task with open children is left alone until they are finished.
+        Skips a task until all its children are finished.
         """
         self._has_met_parents = False
         self._has_met_others = True
         while self._has_met_others:
-            # What others took moved the pages that followed, so something may have been passed over.
+            # Tasks that others took shifted the later pages, so this pass may have missed some.
             self._has_met_others = False
             for page in self._pages(town):
                 task = self._take_one_of(page, town, mark, heartbeat)
@@ -71,7 +71,7 @@ class Claimer:
             if town.present.count_open_children(task.id):
                 self._has_met_parents = True
                 continue
-            # Before the task is started: a running task without a heartbeat is a lost one.
+            # Before the task starts: a running task without a heartbeat counts as lost.
             heartbeat.begin()
             try:
                 return town.verbs.start(task.id, agent=self._agent, run=mark, expected_version=task.version).task
@@ -81,14 +81,14 @@ class Claimer:
         return None
 
     def may_bring_work(self, recorded: RecordedEvent) -> bool:
-        """Whether there may be something to take after this event, where there was nothing before it."""
+        """Whether this event may make a task available when there was none before."""
         data = recorded.data
         if isinstance(data, TaskAssigned):
             return data.agent == self._agent
         return isinstance(data, _BRINGS_WORK) or (self._has_met_parents and isinstance(data, _ENDS_A_CHILD))
 
     def _pages(self, town: Workplace) -> Iterator[list[Task]]:
-        """What may be taken, in pages of up to CANDIDATES_MAX for each condition, oldest first."""
+        """Candidates, oldest first, in pages of up to CANDIDATES_MAX for each condition."""
         yield from _pages_of(town, [TaskFilter(state=State.ASSIGNED, agent=self._agent)])
         roles = [TaskFilter(state=State.PENDING, tag=role) for role in self._roles]
         yield from _pages_of(town, roles or [TaskFilter(state=State.PENDING)])

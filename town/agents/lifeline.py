@@ -1,7 +1,7 @@
-"""Lifeline: ends the program of a runner that was killed, because nobody else would, and its task will be done by another.
+"""Lifeline: ends the program of a runner that was killed. Otherwise it would run on while another runner does its task.
 
-A shell reads from a pipe whose other end only the runner holds. The system closes that end however the runner ends;
-then the shell kills the process group it was last told of.
+A shell reads from a pipe whose other end only the runner holds. However the runner ends, the system closes that end.
+Then the shell kills the process group it last read from the pipe.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Lifeline:
 
     def __enter__(self) -> Self:
         self._shell: subprocess.Popen[str] | None = None
-        # Where there is no shell, programs outlive a runner that is killed, and nothing else is lost.
+        # Without a shell, programs outlive a killed runner. Nothing else changes.
         with contextlib.suppress(OSError):
             self._shell = subprocess.Popen(  # noqa: S603 - a script of ours
                 [_SHELL, "-c", _SCRIPT],
@@ -43,11 +43,11 @@ class Lifeline:
                 self._shell.communicate()
 
     def hold(self, group: int) -> None:
-        """From now on this process group ends with us."""
+        """Tie this process group to the runner's life."""
         self._tell(str(group))
 
     def release(self) -> None:
-        """No group ends with us any more."""
+        """Untie the process group."""
         self._tell(_NOBODY)
 
     def _tell(self, words: str) -> None:

@@ -1,4 +1,7 @@
-"""What is kept in memory of a program's output: its last line, and its last bytes. Both are bounded, whatever it prints."""
+"""What memory keeps of a program's output: its last line and its last bytes.
+
+Both are bounded, whatever the program prints.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ _CUT_BYTES: Final = len(_CUT.encode())
 
 
 class LastLine:
-    """The last line that holds something, of a stream fed in pieces. Of a line that is too long, its end."""
+    """The last line that is not blank, of a stream fed in pieces. Keeps the end of a line that is too long."""
 
     def __init__(self, *, bytes_max: int = TEXT_BYTES_MAX) -> None:
         self._bytes_max = bytes_max
@@ -20,7 +23,7 @@ class LastLine:
         self._open = bytearray()
 
     def feed(self, piece: bytes) -> None:
-        # A carriage return begins the line again on a terminal, so it ends one here.
+        # On a terminal a carriage return starts the line again, so here it ends a line.
         head, separator, rest = piece.replace(b"\r", b"\n").rpartition(b"\n")
         if separator:
             lines = (bytes(self._open) + head).rstrip()
@@ -59,7 +62,7 @@ class Tail:
 
 
 def fitting_text(printed: bytes, *, bytes_max: int) -> str | None:
-    """What was printed as a text of at most `bytes_max`: stripped, what is no UTF-8 and NUL replaced, too long: its end."""
+    """The output as stripped text of at most `bytes_max`, cut at its start. Invalid UTF-8 and NUL are replaced."""
     text = printed.decode(errors="replace").replace("\0", "\N{REPLACEMENT CHARACTER}").strip()
     encoded = text.encode()
     if len(encoded) > bytes_max:

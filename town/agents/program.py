@@ -1,7 +1,7 @@
-"""Runs a program for a task: fed its input, read to the end, asked to end, and killed where it does not. Memory is bounded.
+"""Runs a program for a task: feeds its input, reads its output to the end, asks it to end, and kills it if it does not.
 
-It gets a process group of its own, so that a signal reaches whatever it started. What it leaves running in that group
-ends with it.
+Memory is bounded. The program gets its own process group, so that a signal reaches whatever it started. Whatever it
+leaves running in that group ends with it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from town.agents.run_log import RunLog
 GRACE_SECONDS: Final = 10.0
 """How long a program that was asked to end may take, before it is killed."""
 DRAIN_SECONDS_MAX: Final = 2.0
-"""How long output is still read after the program's end, where something that it left behind holds it open."""
+"""How long output is read after the program's end while a process that it left behind keeps it open."""
 _TICK_SECONDS: Final = 0.1
 _FIRST_TICK_SECONDS: Final = 0.001
 _PIECE_BYTES: Final = 64 * 1024
@@ -41,7 +41,7 @@ class EndReason(StrEnum):
 class Ended(Struct, frozen=True):
     """How a program ended: its exit status (below 0: the signal), the end of its output, why it was asked to end.
 
-    `was_killed` tells that it did not do so in time.
+    `was_killed` is true if it did not end in time.
     """
 
     status: int
@@ -60,7 +60,7 @@ class Ended(Struct, frozen=True):
 
 
 class Ending(Struct, frozen=True):
-    """What ends a program before its time: `why` is asked at each turn, `is_urgent` ends the grace."""
+    """When to end a program early: `why` is called on every turn; `is_urgent` cuts the grace period short."""
 
     why: Callable[[], EndReason | None]
     is_urgent: Callable[[], bool]
@@ -68,7 +68,7 @@ class Ending(Struct, frozen=True):
 
 
 def start_program(command: Sequence[str], *, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    """The program, running in a group of its own. OSError, ValueError: the system could not start it."""
+    """Start the program in its own process group. OSError, ValueError: the system could not start it."""
     return subprocess.Popen(  # noqa: S603 - no shell; the command is the person's
         command,
         env=dict(environment),
@@ -118,7 +118,7 @@ class _Following:
             while not self._has_ended():
                 self._turn()
                 self._end_early()
-            # Its process id stays taken until it is waited for, so this group is no other's.
+            # Its process id stays reserved until we wait for it, so no other group can have this id.
             self._signal(signal.SIGKILL)
             self._drain()
         except BaseException:
@@ -134,7 +134,7 @@ class _Following:
     def _turn(self) -> None:
         """Wait for something to read or write, and do it."""
         if not self._selector.get_map():
-            # It closed its output and goes on, or is about to end.
+            # It closed its output and either goes on or is about to end.
             time.sleep(self._tick_seconds)
             self._tick_seconds = min(self._tick_seconds * 2, _TICK_SECONDS)
             return
@@ -163,13 +163,13 @@ class _Following:
         except BlockingIOError:
             return
         except OSError:
-            # It does not read it, which is its own affair.
+            # It does not read its input. That is allowed.
             self._given = self._given[:0]
         if not self._given:
             self._forget(stdin)
 
     def _end_early(self) -> None:
-        """Ask it to end where there is a reason; kill it where it does not in time."""
+        """Ask it to end if there is a reason; kill it if it does not end in time."""
         if self._asked is None:
             self._asked = self._ending.why()
             if self._asked is not None:
@@ -180,7 +180,7 @@ class _Following:
             self._signal(signal.SIGKILL)
 
     def _drain(self) -> None:
-        """Read what is still on its way."""
+        """Read the output that is still in the pipe."""
         deadline = time.monotonic() + DRAIN_SECONDS_MAX
         if self._process.stdin is not None and not self._process.stdin.closed:
             self._forget(self._process.stdin)
@@ -195,7 +195,7 @@ class _Following:
         return os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
     def _signal(self, number: signal.Signals) -> None:
-        # PermissionError: macOS says so of a group whose processes have all ended.
+        # macOS raises PermissionError for a group whose processes have all ended.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, number)
 

@@ -1,7 +1,7 @@
-"""Run: one program for one task, and one clear event about what came of it.
+"""Run: one program for one task, and one event that records its outcome.
 
-Every append is guarded by a version at which the task still was the run's: where somebody else cancelled, completed,
-reassigned or reclaimed it meanwhile, nothing is overwritten.
+A version guards every append: if somebody else cancelled, completed, reassigned or reclaimed the task meanwhile, the
+run overwrites nothing.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ from town.runs.heartbeat import Heartbeat
 from town.writer import DECIDE_ATTEMPTS_MAX
 
 FINISH_SECONDS_MAX: Final = 60.0
-"""How long a runner tries to write down what came of a run while the server does not answer."""
+"""How long a runner tries to record the outcome of a run while the server does not answer."""
 SERVER_WAIT_SECONDS: Final = 0.5
 DESCRIPTION_PLACE: Final = "{description}"
 
@@ -61,8 +61,8 @@ _ENDS_A_RUN: Final[tuple[type[Event], ...]] = (
 )
 
 
-class Outcome(StrEnum):
-    """What became of a run. `lost`: somebody else changed the task meanwhile, and nothing was overwritten."""
+class RunOutcome(StrEnum):
+    """The outcome of a run. `lost`: somebody else changed the task meanwhile, and nothing was overwritten."""
 
     STARTED = "started"
     COMPLETED = "completed"
@@ -72,7 +72,7 @@ class Outcome(StrEnum):
 
 
 class RunReport(Struct, frozen=True):
-    """A run that began or ended: its task as it is then, in words what there is to say, and where its output is.
+    """A run that began or ended: its task at that moment, words about it, and the place of its output.
 
     `seconds` is how long the run has taken.
     """
@@ -80,7 +80,7 @@ class RunReport(Struct, frozen=True):
     town: str
     agent: str
     run: str
-    outcome: Outcome
+    outcome: RunOutcome
     task: Task
     words: str | None
     log: str
@@ -88,17 +88,17 @@ class RunReport(Struct, frozen=True):
 
 
 class RunListener:
-    """Is told what a runner does; a subclass says it on."""
+    """Receives what a runner does. A subclass shows it."""
 
     def report(self, report: RunReport) -> None:
         """A run began or ended."""
 
     def warn(self, problem: LedgerError | str) -> None:
-        """Something is in the way, and the runner goes on."""
+        """A problem came up, and the runner goes on."""
 
 
 class Instructions(Struct, frozen=True):
-    """What a runner does with each task: for whom, by which program, what ends it early, and who is told."""
+    """What a runner does with each task: for which agent, with which program, what ends it early, and who listens."""
 
     agent: str
     command: tuple[str, ...]
@@ -107,7 +107,7 @@ class Instructions(Struct, frozen=True):
 
 
 class Run:
-    """The run with this mark on `task`, which it has started."""
+    """The run with this mark, on the `task` that it has started."""
 
     def __init__(
         self, town: Workplace, task: Task, *, mark: RunMark, heartbeat: Heartbeat, instructions: Instructions
@@ -117,17 +117,17 @@ class Run:
         self._mark = mark
         self._heartbeat = heartbeat
         self._instructions = instructions
-        self._log = RunLog(town.folder, task=task.id, run=mark.id)
+        self._log = RunLog(town.folder, task_id=task.id, run=mark.id)
         self._begun_at = time.monotonic()
 
     def work(self, lifeline: Lifeline) -> RunReport:
-        """Run the program, and write down what came of it.
+        """Run the program and record the outcome.
 
-        ProgramNotStartedError: the task has failed for it. RunUnfinishedError: what came of it is in the log alone.
+        ProgramNotStartedError: the task has failed. RunUnfinishedError: only the log has the outcome.
         """
         try:
             self._heartbeat.keep_up(self._is_ours)
-            self._tell(Outcome.STARTED, None)
+            self._tell(RunOutcome.STARTED, None)
             if self._instructions.ending.why() is not None:
                 return self._finish(lambda town, version: self._requeue(town, version, "it was told to stop"))
             try:
@@ -161,7 +161,10 @@ class Run:
             return follow_program(process, given=description.encode(), log=self._log, ending=ending, lifeline=lifeline)
 
     def _environment(self) -> Mapping[str, str]:
-        """What the program is told. A value that does not apply is empty, so that no outer run's shows through."""
+        """The program's environment.
+
+        A value that does not apply is empty, so that the value of an outer run never shows through.
+        """
         return os.environ | {
             "TT_TASK": self._task.id,
             "TT_ALIAS": self._task.alias or "",
@@ -172,17 +175,17 @@ class Run:
             "TT_TOWN_NAME": self._town.backend.name,
         }
 
-    # --- writing down what came of it --------------------------------------------------------------------------
+    # --- recording the outcome ---------------------------------------------------------------------------------
 
     def _finish(self, write: Callable[[Workplace, int], RunReport]) -> RunReport:
-        """What `write` returns; for a while again and again where the server does not answer, until an urgent stop."""
+        """Return what `write` returns. While the server does not answer, try again for a while, until an urgent stop."""
         deadline = time.monotonic() + FINISH_SECONDS_MAX
         told: set[str] = set()
         with ExitStack() as opened:
             town: Workplace | None = self._town
             while True:
                 try:
-                    # A server that died is started again: the result of a run is not to be lost with it.
+                    # Start a server that died again, so that the result of the run is not lost with it.
                     town = town or opened.enter_context(
                         opened_workplace(self._town.folder, actor=self._town.backend.actor)
                     )
@@ -197,7 +200,7 @@ class Run:
                     town = None
 
     def _write_down(self, town: Workplace, write: Callable[[Workplace, int], RunReport]) -> RunReport:
-        """Write it, unless somebody else ended the run meanwhile; notes and tags in between are no obstacle."""
+        """Record it, unless somebody else ended the run meanwhile. Notes and tags in between do not matter."""
         for remaining in reversed(range(DECIDE_ATTEMPTS_MAX)):
             version, ended = look_at_run(town.backend.store, self._task)
             if ended is not None:
@@ -211,7 +214,7 @@ class Run:
 
     def _record(self, town: Workplace, version: int, ended: Ended) -> RunReport:
         if ended.asked is EndReason.LOST:
-            # The beat saw an event that ends a run, and events do not go away.
+            # The heartbeat saw an event that ends a run, and events never disappear.
             raise AssertionError("a run that lost its task has an event that says so")
         if ended.asked is EndReason.STOPPED:
             killed = ", and its program was killed" if ended.was_killed else ""
@@ -226,35 +229,38 @@ class Run:
             children = f"{error.children} open task{'s' if error.children != 1 else ''}"
             return self._requeue(town, version, f"it ended well, and {children} right below it came meanwhile")
         self._task = receipt.task
-        return self._tell(Outcome.COMPLETED, ended.last_line)
+        return self._tell(RunOutcome.COMPLETED, ended.last_line)
 
     def _fail(self, town: Workplace, version: int, problem: str) -> RunReport:
         self._task = town.verbs.fail(
             self._task.id, error=problem, reason=str(self._mark), expected_version=version
         ).task
-        return self._tell(Outcome.FAILED, problem)
+        return self._tell(RunOutcome.FAILED, problem)
 
     def _requeue(self, town: Workplace, version: int, why: str) -> RunReport:
         self._task = town.verbs.requeue(self._task.id, reason=f"{self._mark}: {why}", expected_version=version).task
-        return self._tell(Outcome.REQUEUED, why)
+        return self._tell(RunOutcome.REQUEUED, why)
 
     def _tell_overtaken(self, town: Workplace, ended: RecordedEvent) -> RunReport:
-        """What somebody else made of the task; what the agent itself said while the program ran counts as its own."""
-        # Where it was removed, what is known of it is what it was.
+        """What somebody else did with the task.
+
+        What the agent itself recorded while the program ran counts as the run's own outcome.
+        """
+        # If it was removed, report it as it was before.
         with contextlib.suppress(TaskNotFoundError):
             self._task = town.reader.task(self._task.id)
         is_own = self._is_own_word(ended)
         match ended.data:
             case TaskCompleted(result=result) if is_own:
-                return self._tell(Outcome.COMPLETED, result)
+                return self._tell(RunOutcome.COMPLETED, result)
             case TaskFailed(error=error) if is_own:
-                return self._tell(Outcome.FAILED, error)
+                return self._tell(RunOutcome.FAILED, error)
             case TaskAssigned(agent=agent):
-                return self._tell(Outcome.LOST, f"assigned to {agent} by {ended.actor} meanwhile")
+                return self._tell(RunOutcome.LOST, f"assigned to {agent} by {ended.actor} meanwhile")
             case _:
-                return self._tell(Outcome.LOST, f"{ended.type.partition('.')[2]} by {ended.actor} meanwhile")
+                return self._tell(RunOutcome.LOST, f"{ended.type.partition('.')[2]} by {ended.actor} meanwhile")
 
-    def _tell(self, outcome: Outcome, words: str | None) -> RunReport:
+    def _tell(self, outcome: RunOutcome, words: str | None) -> RunReport:
         report = RunReport(
             town=self._town.backend.name,
             agent=self._instructions.agent,
@@ -269,7 +275,7 @@ class Run:
         return report
 
     def _is_ours(self) -> bool:
-        """Whether the program is to go on; called by the heartbeat's thread, on a store of its own."""
+        """Whether the program should go on. The heartbeat's thread calls this, with its own store."""
         backend = self._town.backend
         store = EventStore(backend.client, backend.keys, where=backend.where)
         if store.head(self._task.id)[0] == self._task.version:
@@ -278,13 +284,13 @@ class Run:
         return ended is None or self._is_own_word(ended)
 
     def _is_own_word(self, ended: RecordedEvent) -> bool:
-        """Whether the agent itself said what came of its task, from within the program, which may have something to tidy up."""
+        """Whether the agent itself recorded the outcome, from within the program, which may still have to tidy up."""
         by_us = ended.actor in (self._instructions.agent, self._town.backend.actor)
         return by_us and isinstance(ended.data, TaskCompleted | TaskFailed)
 
 
 def look_at_run(store: EventStore, task: Task) -> tuple[int, RecordedEvent | None]:
-    """The version that the task is at, and the event that ended the run which `task` shows the beginning of, if any."""
+    """The task's present version, and the event that ended the run that `task` shows started, if any."""
     history = store.history(task.id)
     later = (recorded for recorded in history if recorded.version > task.version)
     ended = next((recorded for recorded in later if isinstance(recorded.data, _ENDS_A_RUN)), None)

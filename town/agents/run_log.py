@@ -1,6 +1,6 @@
-"""RunLog: a run's output in a file of bounded size; of what is too much, the beginning and the end are kept.
+"""RunLog: a run's output in a file of bounded size. If there is too much, it keeps the beginning and the end.
 
-A log is for looking up. Where it cannot be written, the run goes on without it, and `problem` says why.
+A log is for looking things up. If it cannot be written, the run goes on without it, and `problem` says why.
 """
 
 from __future__ import annotations
@@ -25,11 +25,14 @@ _SUFFIX: Final = ".log"
 
 
 class RunLog:
-    """The log at `.tt/logs/<task>-<run>.log` of the town in `folder`. Beyond LOG_BYTES_MAX only the end is kept."""
+    """The log at `.tt/logs/<task>-<run>.log` of the town in `folder`.
 
-    def __init__(self, folder: Path, *, task: str, run: str) -> None:
+    Of what comes after LOG_BYTES_MAX it keeps only the end.
+    """
+
+    def __init__(self, folder: Path, *, task_id: str, run: str) -> None:
         self._data = DataFolder(folder)
-        self._name = f"{task}-{run}{_SUFFIX}"
+        self._name = f"{task_id}-{run}{_SUFFIX}"
         self.path = self._data.path / LOGS_FOLDER / self._name
         self.problem: str | None = None
         self._file: int | None = None
@@ -57,7 +60,7 @@ class RunLog:
         self._close()
 
     def write(self, piece: bytes) -> None:
-        """Take in what was printed."""
+        """Add what the program printed."""
         room = max(LOG_BYTES_MAX - self._bytes, 0)
         self._bytes += len(piece)
         self._put(piece[:room])
@@ -83,7 +86,10 @@ class RunLog:
 
 
 def _remove_oldest(logs: int, *, kept_max: int) -> None:
-    """Remove logs from the open folder until `kept_max` are left, the oldest first. Another runner may be at the same."""
+    """Remove logs from the open folder, oldest first, until `kept_max` are left.
+
+    Another runner may do the same at once.
+    """
     with os.scandir(logs) as entries:
         found = [entry for entry in entries if entry.name.endswith(_SUFFIX)]
     if len(found) > kept_max:

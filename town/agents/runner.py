@@ -1,6 +1,6 @@
-"""Runner: an agent's loop. It takes a task, runs a program for it, and goes on to the next, until it is told to stop.
+"""Runner: an agent's loop. It takes a task, runs a program for it, and goes on to the next, until a stop.
 
-Idle, it waits for the ledger's events. docs/decisions/0012 has the reasons for how it takes and keeps a task.
+An idle runner waits for the ledger's events. docs/decisions/0012 explains how it takes and keeps a task.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from town.runs.heartbeat import Heartbeat
 from town.runs.run_mark import new_mark
 
 IDLE_BLOCK_MS: Final = 300
-"""How long an idle runner waits for events before it looks whether it is to stop."""
+"""How long an idle runner waits for events before it checks for a stop."""
 
 
 class Stop:
-    """What tells a runner to stop; told a second time, it does not wait for its program any more."""
+    """Tells a runner to stop. After a second stop the runner no longer waits for its program."""
 
     def __init__(self) -> None:
         self.is_asked = threading.Event()
@@ -39,8 +39,8 @@ class Stop:
 class Runner:
     """Works on the tasks of `agent` in the town at `path`, with `command` as its program and the agent as the actor.
 
-    `roles` are tags: a task of the backlog is taken where it has one of them, any task where none is given. `stop` asks
-    the program at hand to end within `grace_seconds`. It sets no signal handlers; whoever runs it does.
+    `roles` are tags: the runner takes tasks of the backlog that have one of them, or any task if there are no roles.
+    `stop` asks the current program to end within `grace_seconds`. The runner sets no signal handlers; the caller does.
     """
 
     def __init__(
@@ -71,9 +71,9 @@ class Runner:
         )
 
     def run(self, *, once: bool = False) -> RunReport | None:
-        """Work until `stop` is set; with `once`, on one task. Returns the last run's report, None where there was none.
+        """Work until `stop` is set; with `once`, on one task. Returns the last run's report, None without a run.
 
-        ProgramNotFoundError: no task was touched. ProgramNotStartedError, RunUnfinishedError: of the task at hand.
+        ProgramNotFoundError: no task was touched. ProgramNotStartedError, RunUnfinishedError: about the current task.
         """
         program = self._instructions.command[0]
         if shutil.which(program) is None:
@@ -92,7 +92,7 @@ class Runner:
         problem: str | None = None
         while not self._stop.is_asked.is_set():
             try:
-                # A server that was stopped while nothing ran is not started again: `tt stop` means stop.
+                # Does not start a server again that was stopped while nothing ran: `tt stop` means stop.
                 with opened_workplace(folder, actor=self._actor, is_starting=False) as town:
                     problem = None
                     while not self._stop.is_asked.is_set():
@@ -110,7 +110,7 @@ class Runner:
         return last
 
     def _work_once(self, town: Workplace, lifeline: Lifeline) -> tuple[RunReport | None, Position]:
-        """Take a task and work on it; None where there is none as of the position."""
+        """Take a task and work on it. None if there was no task at that position."""
         position = town.backend.upkeep.catch_up()
         mark = new_mark()
         backend = town.backend
@@ -124,7 +124,7 @@ class Runner:
         return run.work(lifeline), position
 
     def _idle(self, town: Workplace, position: Position) -> None:
-        """Return once something happened after `position` that may bring work, or at a stop. Source: XREAD BLOCK."""
+        """Return after an event behind `position` that may bring work, or at a stop. Source: XREAD BLOCK."""
         while not self._stop.is_asked.is_set():
             if not town.backend.store.wait(position, block_ms=IDLE_BLOCK_MS):
                 continue

@@ -1,4 +1,4 @@
-"""Workplace: what a runner works with of a town that it opened."""
+"""Workplace: the parts of an open town that a runner works with."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from town.verbs import Verbs
 
 
 class Workplace:
-    """One town as its runner sees it: what there is to do, and the verbs that say what came of it."""
+    """One town as its runner sees it: the tasks to do, and the verbs that record outcomes."""
 
     def __init__(self, town: OpenTown) -> None:
         self.backend = town.backend
@@ -25,6 +25,6 @@ class Workplace:
 
 @contextmanager
 def opened_workplace(path: Path | str | None, *, actor: str, is_starting: bool = True) -> Iterator[Workplace]:
-    """The town at `path`, as for `open_town`; closed afterwards."""
+    """Open the town at `path`, as `open_town` does, and close it afterwards."""
     with opened(path, actor=actor, is_starting=is_starting) as town:
         yield Workplace(town)

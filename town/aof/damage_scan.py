@@ -1,8 +1,8 @@
-"""The whole commands of a damaged append-only file, one after another, and the damage between them. Reads only.
+"""The intact commands of a damaged append-only file in order, and the damage between them. Reads only.
 
-After a damage, reading goes on at the next command that is whole. What a server would refuse or read in another way is
-damage too: broken bytes, commands that do more than change data, commands that have swallowed others. An event whose
-frame alone is broken is put together again.
+After damage, reading goes on at the next intact command. Whatever a server would refuse or read differently counts as
+damage too: broken bytes, commands that do more than change data, commands that have swallowed others. If only the frame
+of an event is broken, the event is put together again.
 """
 
 from __future__ import annotations
@@ -29,25 +29,25 @@ _EVENT: Final = re.compile(
     rb".{16,40}?(?P<payload>\{\"prev\":[^\r\n]*\})..",
     re.DOTALL,
 )
-"""An event's key, number and text, and what frames them, whole or not."""
+"""An event's key, number and text, and what frames them, intact or not."""
 _DIFFERING_BYTES_MAX: Final = 16
 
 
 class Damage(Struct, frozen=True):
-    """Bytes of a file that are left out, from `offset` up to `end`, and why; none where the whole file is missing."""
+    """Bytes of a file that are left out, from `offset` up to `end`, and why. Empty if the whole file is missing."""
 
     file: str
     offset: int
     end: int
     problem: str
     restored: int = 0
-    """How many events in it could be restored: their number and text are whole, and only what frames them is not."""
+    """How many of its events could be restored: their number and text are intact, and only their frame is broken."""
     is_cut_short: bool = False
-    """Whether the last file ends within a command or a transaction, as after a power cut: nobody got an answer to it."""
+    """Whether the last file ends inside a command or a transaction, as after a power cut: no client got a reply to it."""
 
 
 class WholeCommand(NamedTuple):
-    """A command, and whether it was made anew, because its bytes in the file are broken: then it ends where it begins."""
+    """A command. A restored one ends where it begins, because its bytes in the file are broken."""
 
     offset: int
     end: int
@@ -56,7 +56,10 @@ class WholeCommand(NamedTuple):
 
 
 def scan(descriptor: int, name: str) -> Iterator[WholeCommand | Damage]:
-    """The whole commands of a file that a server may run, and what lies between them; damage is one piece up to the next command."""
+    """The intact commands that a server may run, and what lies between them.
+
+    Damage is one piece up to the next command.
+    """
     pending: Damage | None = None
     at, size = 0, os.fstat(descriptor).st_size
     while at < size:
@@ -65,7 +68,7 @@ def scan(descriptor: int, name: str) -> Iterator[WholeCommand | Damage]:
             return
         damage: AofDamage | None = None
         for offset, arguments in reader:
-            # Asked of all at once first: it is so in few.
+            # A quick check of all arguments at once first: few commands have this.
             if b"\r\n" in b"".join(arguments) and _has_swallowed(arguments):
                 damage = AofDamage(name, offset, "an argument holds other commands: its length is wrong")
                 break
@@ -82,7 +85,7 @@ def scan(descriptor: int, name: str) -> Iterator[WholeCommand | Damage]:
         if damage is not None:
             at = _find_command(descriptor, name, damage.offset + 1, size)
             is_cut_short = damage.is_cut_short and at == size and pending is None
-            # What seems to go on behind the file's end, and has commands behind it, only has a wrong length.
+            # A command that seems to go on past the file's end, with commands behind it, only has a wrong length.
             words = "a length is wrong" if damage.is_cut_short and at < size else damage.problem
             pending = _joined(pending, Damage(name, damage.offset, at, words, is_cut_short=is_cut_short))
     if pending is not None:
@@ -106,7 +109,7 @@ def event_of(arguments: Sequence[bytes]) -> tuple[str, Position] | None:
 
 
 def _told(descriptor: int, damage: Damage) -> Iterator[Damage | WholeCommand]:
-    """The damage, and behind it the events in it that could be restored."""
+    """The damage, followed by those of its events that could be restored."""
     restored = list(_restore(os.pread(descriptor, min(damage.end - damage.offset, _WINDOW_BYTES), damage.offset)))
     yield Damage(
         damage.file,
@@ -122,9 +125,10 @@ def _told(descriptor: int, damage: Damage) -> Iterator[Damage | WholeCommand]:
 
 
 def _restore(content: bytes) -> Iterator[tuple[int, list[bytes]]]:
-    """The events in broken bytes whose key, number and text are whole, each in its place, and only lengths and names around them are not.
+    """The events in broken bytes whose key, number and text are intact, each in its place.
 
-    The text is whole where it is an event that can be decoded; that its number fits is seen where its order is.
+    Only the lengths and names around them are broken. The text is intact if it decodes as an event. The check of the
+    order shows whether the number fits.
     """
     for found in _EVENT.finditer(content):
         key, place, payload = found["key"], found["position"], found["payload"]
@@ -143,9 +147,10 @@ def _restore(content: bytes) -> Iterator[tuple[int, list[bytes]]]:
 
 
 def _has_swallowed(arguments: list[bytes]) -> bool:
-    """Whether a command of the ledger holds line ends: it never does, so a wrong length made it take in what follows.
+    """Whether a command of the ledger holds line ends.
 
-    Other programs' values may hold anything; a task's hash is one of Tinytown's.
+    An intact one never does: a wrong length made it swallow what follows. Values of other programs may hold anything; a
+    task's hash is one of Tinytown's.
     """
     if len(arguments) < 2 or not any(b"\r\n" in argument for argument in arguments):
         return False
@@ -154,7 +159,7 @@ def _has_swallowed(arguments: list[bytes]) -> bool:
 
 
 def _problem_of(arguments: list[bytes]) -> str | None:
-    """Why a whole command is not one that a town's server may load; None where it is."""
+    """Why a town's server must not load an intact command; None if it may."""
     name = arguments[0]
     fewest = DATA_COMMANDS.get(name) or DATA_COMMANDS.get(name.upper())
     if fewest is None:
@@ -164,7 +169,7 @@ def _problem_of(arguments: list[bytes]) -> str | None:
     if len(arguments) > fewest and name.upper() in FIXED_COMMANDS:
         return "a command with too many arguments"
     if len(name) == 4 and name.upper() == b"XADD" and LEDGER_KEY.fullmatch(arguments[1].decode("latin-1")):
-        return None if event_of(arguments) else "an entry of a ledger that is no event"
+        return None if event_of(arguments) else "an entry of a ledger that is not an event"
     return None
 
 
@@ -173,7 +178,7 @@ def _joined(before: Damage | None, damage: Damage) -> Damage:
 
 
 def _find_command(descriptor: int, name: str, begin: int, size: int) -> int:
-    """Where the next whole command begins that a server may run; `size` where there is none."""
+    """Where the next intact command begins that a server may run; `size` if there is none."""
     at = begin
     while at < size:
         window = os.pread(descriptor, _WINDOW_BYTES + _BEGINNING_BYTES_MAX, at)
@@ -182,7 +187,7 @@ def _find_command(descriptor: int, name: str, begin: int, size: int) -> int:
         for found in _BEGINNING.finditer(window):
             if found.start() >= _WINDOW_BYTES:
                 break
-            # Looked up before the rest is read: most of what looks like a beginning is none.
+            # Check this before reading the rest: most of what looks like a beginning is not one.
             if not is_data_command([found[1]] * 100):
                 continue
             command = next(iter(CommandReader(descriptor, name, start=at + found.start())), None)

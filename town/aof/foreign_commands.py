@@ -1,7 +1,7 @@
 """Whether append-only files only change data: a server that loads them runs every command in them.
 
-A list of what is allowed, not of what is dangerous: the next version of a server may know new commands. RESTORE is not
-on it, because it has the server read a binary value of the writer's choosing.
+It lists what is allowed, not what is dangerous: the next version of a server may know new commands. RESTORE is not on
+the list, because it makes the server read a binary value of the writer's choosing.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from town.aof.format import SINGLE_FILE, AofDamage, AofFolder, AofKind, CommandR
 from town.errors import FileDamagedError
 
 FOREIGN_COMMANDS_COUNT_MAX: Final = 100
-"""How many are kept to be shown; the others are counted."""
+"""How many are kept for display; the others are only counted."""
 _WORDS_SHOWN_MAX: Final = 4
 _WORD_BYTES_MAX: Final = 40
 
@@ -55,7 +55,7 @@ FIXED_COMMANDS: Final = frozenset({
     b"DECRBY", b"HSETNX", b"HINCRBY", b"HINCRBYFLOAT", b"LSET", b"LTRIM", b"LREM", b"LINSERT", b"LMOVE", b"RPOPLPUSH",
     b"SMOVE", b"ZINCRBY", b"ZREMRANGEBYSCORE", b"ZREMRANGEBYRANK", b"ZREMRANGEBYLEX",
 })  # fmt: skip
-"""Those of them that take no more arguments: a server that meets more in its files ends."""
+"""Commands with a fixed number of arguments: a server that finds more in its files ends."""
 
 
 class ForeignCommand(Struct, frozen=True):
@@ -67,7 +67,8 @@ class ForeignCommand(Struct, frozen=True):
 
 
 class LoadedCommands(Struct, frozen=True):
-    """What a server would run if it loaded a town's files: those that do more than change data, and what nothing is known of.
+    """What a server would run if it loaded a town's files: the commands that do more than change data, and unread
+    files.
 
     `commands` counts all; of the foreign ones the first FOREIGN_COMMANDS_COUNT_MAX are kept.
     """
@@ -79,14 +80,17 @@ class LoadedCommands(Struct, frozen=True):
 
     @property
     def only_change_data(self) -> bool:
-        """Whether every byte that a server would load was read and changes data only. An end that is cut short is not loaded."""
+        """Whether every byte that a server would load was read and only changes data.
+
+        A server does not load an end that is cut short.
+        """
         return not self.foreign_count and all(each.is_cut_short for each in self.unread)
 
 
 def foreign_commands(data: Path) -> LoadedCommands:
     """Read all that a server would load from the data folder `data` (a town's `.tt`). Runs nothing, changes nothing.
 
-    Files that are damaged, missing or links are told as unread. FolderRefusedError where the system refuses.
+    Reports damaged files, missing files and links as unread. FolderRefusedError if the system refuses.
     """
     foreign: list[ForeignCommand] = []
     unread: list[AofDamage] = []
@@ -104,13 +108,13 @@ def foreign_commands(data: Path) -> LoadedCommands:
 
 
 def is_data_command(arguments: list[bytes]) -> bool:
-    """Whether a command is known to change data only, and has arguments enough to be one."""
+    """Whether a command is known to change data only, and has a valid number of arguments."""
     fewest = DATA_COMMANDS.get(arguments[0]) or DATA_COMMANDS.get(arguments[0].upper())
     return fewest is not None and len(arguments) >= fewest
 
 
 def _readers(data: Path, unread: list[AofDamage]) -> Iterator[CommandReader]:
-    """A reader for each file that a server would load, one at a time."""
+    """A reader for each file that a server would load, one after another."""
     try:
         with AofFolder(data) as folder:
             with folder.opened_single() as descriptor:
@@ -118,7 +122,7 @@ def _readers(data: Path, unread: list[AofDamage]) -> Iterator[CommandReader]:
                     yield CommandReader(descriptor, SINGLE_FILE)
             if not folder.names():
                 return
-            # What lies there without a manifest is not loaded, and is overwritten: nothing to be trusted in silence.
+            # Without a manifest a server does not load the files and overwrites them, so they are not trusted silently.
             for file in folder.read_manifest():
                 if file.kind is not AofKind.HISTORY:
                     with folder.opened(file.name) as descriptor:

@@ -1,8 +1,8 @@
 """The embedded server's append-only files, read without a server: the manifest, the files it names, the commands in them.
 
-Everything here may have been written by somebody else, so nothing is believed: no link is followed, no name leads out of
-the folder, and sizes and counts are bounded. What reads differently here than in the server would be a hole: only the
-exact form that a server writes is taken, and anything else is damage.
+Somebody else may have written all of this, so this code trusts nothing: it follows no link, takes no name that leads
+out of the folder, and bounds sizes and counts. Reading a file differently than the server does would be a hole. So it
+accepts only the exact form that a server writes; anything else is damage.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from town.files.os_errors import refuse_os_errors
 AOF_FOLDER: Final = "appendonlydir"
 MANIFEST_FILE: Final = "appendonly.aof.manifest"
 SINGLE_FILE: Final = "appendonly.aof"
-"""In `.tt` itself: the one file of servers before version 7, which a newer one takes over where it has no manifest."""
+"""In `.tt` itself: the single file of servers before version 7. A newer server takes it over if it has no manifest."""
 MANIFEST_BYTES_MAX: Final = 1_048_576
 FILES_MAX: Final = 1_000
 ARGUMENTS_COUNT_MAX: Final = 1_048_576
 ARGUMENT_BYTES_MAX: Final = 536_870_912
-"""What a server takes by default; a longer one is damage."""
+"""The longest that a server takes by default; a longer one is damage."""
 ARGUMENT_KEPT_BYTES_MAX: Final = 16_777_216
 COMMAND_KEPT_BYTES_MAX: Final = 67_108_864
-"""More of an argument, or of a command, is stepped over; what is kept of it is its beginning."""
+"""Of longer arguments and commands, the reader keeps the beginning and skips the rest."""
 BINARY_PROBLEM: Final = "is in the server's binary format (RDB), which is not read here"
 _WINDOW_BYTES: Final = 1_048_576
 _HEADER_BYTES_MAX: Final = 32
@@ -49,12 +49,12 @@ _RDB_MAGICS: Final = (b"REDIS", b"VALKEY")
 
 
 class AofKind(StrEnum):
-    """What a file of the manifest is; the letters are the manifest's."""
+    """The kind of a file of the manifest, by the manifest's letters."""
 
     BASE = "b"
     INCREMENT = "i"
     HISTORY = "h"
-    """Folded into a later base, and about to be deleted by the server; it is not read."""
+    """Merged into a later base. The server is about to delete it and does not read it."""
 
 
 class AofFile(Struct, frozen=True):
@@ -69,17 +69,17 @@ class AofFile(Struct, frozen=True):
 
 
 class AofDamage(Struct, frozen=True):
-    """Where and why a file stops to be read: at the first byte of what is not a whole command."""
+    """Where and why reading of a file stops: at the first byte of what is not an intact command."""
 
     file: str
     offset: int
     problem: str
     is_cut_short: bool = False
-    """Whether the file ends within a command, as after a power cut; nothing lies behind."""
+    """Whether the file ends inside a command, as after a power cut, with nothing behind it."""
 
 
 class AofCommand(NamedTuple):
-    """A whole command, and where it begins. The name is the first argument; very long arguments are their beginnings."""
+    """An intact command, and where it begins. Its name is the first argument; very long arguments are shortened."""
 
     offset: int
     arguments: list[bytes]
@@ -118,14 +118,14 @@ class AofFolder:
 
     @property
     def is_there(self) -> bool:
-        """Whether there is a folder of append-only files at all: a town that was never started has none."""
+        """Whether the folder of append-only files exists: a town that was never started has none."""
         return len(self._folders) == 2
 
     def has_manifest(self) -> bool:
         return self.is_there and MANIFEST_FILE in self.names()
 
     def names(self) -> list[str]:
-        """Every name in the folder, sorted; empty where it is not there. FileDamagedError where there are too many."""
+        """Every name in the folder, sorted; empty without a folder. FileDamagedError if there are too many."""
         if not self.is_there:
             return []
         with refuse_os_errors(self.path):
@@ -135,7 +135,7 @@ class AofFolder:
         return names
 
     def read_manifest(self) -> list[AofFile]:
-        """What the manifest lists, in the order in which the server reads it: base first. FileDamagedError."""
+        """The files of the manifest, in the order in which the server reads them: base first. FileDamagedError."""
         path = self.path / MANIFEST_FILE
         with self.opened(MANIFEST_FILE) as descriptor, refuse_os_errors(path):
             content = _read(descriptor, 0, MANIFEST_BYTES_MAX + 1)
@@ -145,7 +145,7 @@ class AofFolder:
 
     @contextlib.contextmanager
     def opened(self, name: str) -> Iterator[int]:
-        """Inside, a descriptor of a file of the folder, for reading. FileDamagedError where it is no regular file."""
+        """Open a file of the folder for reading, as a descriptor. FileDamagedError if it is not a regular file."""
         if not is_file_name(name) or not self.is_there:
             raise FileDamagedError(self.path / MANIFEST_FILE, f"it names the file {name!r}, which cannot be there")
         with _opened(self._folders[1], name, self.path / name) as descriptor:
@@ -153,7 +153,7 @@ class AofFolder:
 
     @contextlib.contextmanager
     def opened_single(self) -> Iterator[int | None]:
-        """Inside, a descriptor of the one file of an older server; None where there is none."""
+        """Open the single file of an older server, as a descriptor; None if there is none."""
         with contextlib.ExitStack() as stack:
             try:
                 descriptor = stack.enter_context(_opened(self._folders[0], SINGLE_FILE, self._data / SINGLE_FILE))
@@ -166,10 +166,11 @@ class AofFolder:
 
 
 class CommandReader:
-    """The commands in an append-only file, one after another, from `start` up to where it ends or is damaged.
+    """The commands in an append-only file in order, from `start` up to its end or to damage.
 
-    Holds a bounded part of the file at a time. After the last command, `damage` says why it stopped, None at the file's
-    end, and `end` is the offset behind the last whole command. `is_rdb` is told at once: such a file is only recognised.
+    It holds a bounded part of the file at a time. After the last command, `damage` says why it stopped, None at the
+    file's end, and `end` is the offset behind the last intact command. `is_rdb` is known from the start: such a file is
+    only recognised, not read.
     """
 
     def __init__(self, descriptor: int, name: str, *, start: int = 0, upto: int | None = None) -> None:
@@ -197,7 +198,10 @@ class CommandReader:
                 yield command
 
     def _read_window(self, window: bytes, base: int) -> Iterator[AofCommand]:  # noqa: C901 - a call for each argument takes twice the time
-        """The whole commands in `window`, which begins at `base`, up to what is none or goes on behind it: `_read_long` tells."""
+        """The intact commands in `window`, which begins at `base`, up to one that is damaged or longer than the window:
+
+        `_read_long` decides which.
+        """
         find, get_count, get_length, length_window = window.find, _COUNTS.get, _LENGTHS.get, len(window)
         at = 0
         while at < length_window:
@@ -237,7 +241,7 @@ class CommandReader:
             yield AofCommand(base + begin, arguments)
 
     def _read_long(self, begin: int) -> AofCommand | None:
-        """The command at `begin`, header by header from the file; None where it is none, and `damage` says why."""
+        """The command at `begin`, read from the file header by header. None if there is none; then `damage` says why."""
         header = self._header(begin)
         if header.startswith(b"#"):
             return self._read_annotation(begin)
@@ -267,12 +271,12 @@ class CommandReader:
         return AofCommand(begin, arguments)
 
     def _read_annotation(self, begin: int) -> AofCommand | None:
-        """Step over the annotation line at `begin`, and read what follows it."""
+        """Skip the annotation line at `begin`, and read what follows it."""
         line = _TS_LINE.match(_read(self._descriptor, begin, min(_TS_BYTES_MAX, self.size - begin)))
         if line is None:
             header = self._header(begin)
             return self._refuse(
-                begin, begin, header, rb"#(T(S(:[0-9]*\r?)?)?)?", "is no annotation that a server writes"
+                begin, begin, header, rb"#(T(S(:[0-9]*\r?)?)?)?", "is not an annotation that a server writes"
             )
         self.end = begin + line.end()
         return self._read_long(self.end) if self.end < self.size else None
@@ -281,7 +285,10 @@ class CommandReader:
         return _read(self._descriptor, at, max(min(_HEADER_BYTES_MAX, self.size - at), 0))
 
     def _refuse(self, begin: int, at: int, found: bytes, beginning: bytes, problem: str) -> AofCommand | None:
-        """Stop at the command at `begin`. It is cut short where all that is `found` at `at`, the file's end, can begin what belongs there."""
+        """Stop at the command at `begin`.
+
+        It is cut short if the bytes `found` at `at`, up to the file's end, can be the start of what belongs there.
+        """
         is_at_end = at + len(found) >= self.size and len(found) < _HEADER_BYTES_MAX
         is_cut_short = is_at_end and re.fullmatch(beginning, found) is not None
         words = "the file ends within a command" if is_cut_short else problem
@@ -293,7 +300,7 @@ class CommandReader:
 
 
 def has_lost_manifest(data: Path) -> bool:
-    """Whether files with content lie in the folder and no manifest lists them: a server would begin an empty town beside them."""
+    """Whether the folder has files with content but no manifest: a server would begin an empty town beside them."""
     folder = data / AOF_FOLDER
     with refuse_os_errors(folder):
         if not folder.is_dir() or (folder / MANIFEST_FILE).exists():
@@ -302,7 +309,7 @@ def has_lost_manifest(data: Path) -> bool:
 
 
 def is_file_name(name: str) -> bool:
-    """Whether a file of the folder may be called so: a bare name of plain characters."""
+    """Whether a file of the folder may have this name: a bare name of plain characters."""
     return _FILE_NAME.fullmatch(name) is not None
 
 
@@ -310,7 +317,7 @@ def _parse_manifest(path: Path, content: bytes) -> list[AofFile]:
     try:
         lines = content.decode("ascii").split("\n")
     except UnicodeDecodeError as error:
-        raise FileDamagedError(path, f"it has a byte that is no plain text at {error.start}") from error
+        raise FileDamagedError(path, f"it has a byte that is not plain text at {error.start}") from error
     if lines.pop() or not lines:
         raise FileDamagedError(path, "it is empty" if not content else "its last line is not whole")
     if len(lines) > FILES_MAX:
@@ -331,7 +338,7 @@ def _parse_manifest(path: Path, content: bytes) -> list[AofFile]:
 
 
 def _number(header: bytes, sign: bytes) -> int | None:
-    """The number in `*3` or `$42`, in the one form that a server writes; None where it is another."""
+    """The number in `*3` or `$42`, in the only form that a server writes; None in any other form."""
     if header[:1] != sign or not _NUMBER.fullmatch(header, 1):
         return None
     return int(header[1:])
@@ -359,7 +366,7 @@ def _opened(folder: int, name: str, path: Path) -> Iterator[int]:
             raise FileDamagedError(path, "it is missing") from error
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise FileDamagedError(path, "it is no regular file")
+            raise FileDamagedError(path, "it is not a regular file")
         yield descriptor
     finally:
         os.close(descriptor)
@@ -367,14 +374,14 @@ def _opened(folder: int, name: str, path: Path) -> Iterator[int]:
 
 @contextlib.contextmanager
 def _links_refused(path: Path) -> Iterator[None]:
-    """Inside, a link in the place of a file or folder leaves as FileDamagedError, other refusals as FolderRefusedError."""
+    """Turn the system's refusals into errors of ours: FileDamagedError for a link, FolderRefusedError for others."""
     with refuse_os_errors(path):
         try:
             yield
         except OSError as error:
-            # Linux says ENOTDIR for a link where a folder is asked for.
+            # Linux reports ENOTDIR for a link that is opened as a folder.
             if error.errno in (errno.ELOOP, errno.EMLINK) or (error.errno == errno.ENOTDIR and path.is_symlink()):
                 raise FileDamagedError(path, "it is a link") from error
             if error.errno == errno.ENXIO:
-                raise FileDamagedError(path, "it is no regular file") from error
+                raise FileDamagedError(path, "it is not a regular file") from error
             raise

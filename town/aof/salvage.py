@@ -1,7 +1,7 @@
-"""What is left of damaged append-only files: which bytes a server can load, which it cannot, and which events lie where.
+"""What can be saved of damaged append-only files: the bytes that a server can load, and the place of each event.
 
-`damage_scan` tells what is whole in each file. Of that, what a server would refuse because of what stands around it is left
-out too: halves of transactions, events out of their order. Reads only; `repair` writes.
+`damage_scan` finds what is intact in each file. This room also leaves out what a server would refuse because of its
+surroundings: halves of transactions, and events out of order. Reads only; `repair` writes.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from town.errors import FileDamagedError
 
 _FILE_NAME: Final = re.compile(r"appendonly\.aof\.([1-9][0-9]{0,17})\.(base|incr)\.(?:aof|rdb)")
 EVENT_BYTES_MIN: Final = 100
-"""An event with its command is longer, so a smaller damage held none."""
+"""An event with its command is longer, so smaller damage held no event."""
 _KNOWN_EVENTS_MIN: Final = 4
 _ALTERED_BYTES_MAX: Final = 2
 _DELETING: Final = frozenset({b"DEL", b"UNLINK", b"RENAME", b"RENAMENX"})
@@ -35,10 +35,10 @@ _NOTED: Final = frozenset({b"XADD", b"MULTI", b"EXEC", b"SELECT", *_DELETING, *_
 
 
 class SalvagedFile(Struct, frozen=True):
-    """A file that can be read, and the parts of it that cannot be loaded, in order and apart from each other.
+    """A readable file, and its parts that cannot be loaded, in order and disjoint.
 
-    `restored` are commands that take the place of broken ones: their offsets, which lie in parts left out, and their arguments.
-    `whole` are the parts that could be read, and `remade` all commands that could be made anew, kept or not.
+    `restored` are commands that replace broken ones: their offsets, which lie in parts left out, and their arguments.
+    `whole` are the parts that could be read. `remade` are all commands that could be restored, kept or not.
     """
 
     file: AofFile
@@ -60,7 +60,7 @@ class SalvagedFile(Struct, frozen=True):
             yield at, self.size
 
     def readable(self, begin: int) -> Iterator[tuple[int, int] | bytes]:
-        """What could be read from `begin` on, in order, whether it can be loaded or not: parts of the file, and commands made anew."""
+        """All that could be read from `begin` on, in order, loadable or not: parts of the file, and restored commands."""
         parts: list[tuple[int, tuple[int, int] | bytes]] = [
             (max(first, begin), (max(first, begin), end)) for first, end in self.whole if end > begin
         ]
@@ -77,7 +77,8 @@ class SalvagedFile(Struct, frozen=True):
 class Salvage(Struct, frozen=True):
     """The files in the order in which a server loads them, and every damage in that order.
 
-    From the first damage on, at the offset `first[1]` of the file with the index `first[0]`, `commands_behind` could be read.
+    The first damage is at offset `first[1]` of the file with index `first[0]`; `commands_behind` counts the readable
+    commands behind it.
     """
 
     files: tuple[SalvagedFile, ...]
@@ -86,18 +87,21 @@ class Salvage(Struct, frozen=True):
     first: tuple[int, int]
     commands_behind: int
     events: tuple[tuple[int, int, int], ...]
-    """Where the events stand that were read behind the first damage, in order: index of the file, offset and end."""
+    """The places of the events read behind the first damage, in order: index of the file, offset and end."""
     is_binary: bool
-    """Whether one of the files is in the server's binary format, which nothing but a server reads."""
+    """Whether one of the files is in the server's binary format, which only a server can read."""
 
     @property
     def is_whole(self) -> bool:
-        """Whether nothing is damaged. An end that is cut short is damage too, of the kind that a server mends as it starts."""
+        """Whether nothing is damaged. An end that is cut short counts as damage, though a server mends it at its start."""
         return not self.damages and self.manifest_problem is None
 
     @property
     def is_end_known(self) -> bool:
-        """Whether an event stands behind every damage that may have held one: what was lost of a ledger's end, nothing tells."""
+        """Whether an event follows every damage that may have held one.
+
+        Without it, nothing shows what the ledger's end lost.
+        """
         index = {each.file.name: number for number, each in enumerate(self.files)}
         last = max(self.events, default=(-1, 0, 0))
         return all(
@@ -121,9 +125,9 @@ class FoundEvent(NamedTuple):
 
 
 def salvage(folder: AofFolder, *, refused: str | None = None) -> Salvage:
-    """Read all files of a town's server as far as they can be read. FileDamagedError where one is a link or no file.
+    """Read all files of a town's server as far as possible. FileDamagedError if one is a link or not a file.
 
-    A file in the server's binary format is taken as whole; `refused` are a server's words where it does not load it.
+    It takes a file in the server's binary format as intact; `refused` has the server's message if it does not load one.
     """
     files, manifest_problem = _files(folder)
     finder = _Finder(refused)
@@ -155,7 +159,7 @@ def salvage(folder: AofFolder, *, refused: str | None = None) -> Salvage:
 
 
 def is_cut_short_only(data: Path) -> bool:
-    """Whether nothing is damaged in the data folder but the end of the last file, behind which no whole command stands."""
+    """Whether the only damage in the data folder is the end of the last file, with no intact command behind it."""
     try:
         with AofFolder(data) as folder:
             found = salvage(folder)
@@ -165,7 +169,7 @@ def is_cut_short_only(data: Path) -> bool:
 
 
 def events_behind(folder: AofFolder, found: Salvage) -> Iterator[FoundEvent]:
-    """The events that were read from the first damage on, in order, kept or not."""
+    """The events read from the first damage on, in order, kept or not."""
     for index, places in groupby(found.events, key=lambda each: each[0]):
         each = found.files[index]
         remade = dict(each.remade)
@@ -182,7 +186,7 @@ def events_behind(folder: AofFolder, found: Salvage) -> Iterator[FoundEvent]:
 
 
 def keys_of_ledger(key: bytes) -> Keys | None:
-    """The town whose ledger this key is; None where it is no ledger's."""
+    """The town whose ledger this key is; None if it is not a ledger's key."""
     with contextlib.suppress(UnicodeDecodeError, InvalidValueError):
         found = LEDGER_KEY.fullmatch(key.decode())
         if found is not None and (found[1] == "{") == (found[3] == "}"):
@@ -191,7 +195,7 @@ def keys_of_ledger(key: bytes) -> Keys | None:
 
 
 class _Notes:
-    """What is found in one file."""
+    """The findings in one file."""
 
     def __init__(self, file: AofFile, size: int) -> None:
         self.file = file
@@ -200,10 +204,10 @@ class _Notes:
         self.whole: list[tuple[int, int]] = []
         self.restored: dict[int, tuple[bytes, ...]] = {}
         self.commands = 0
-        """How many could be read."""
+        """How many commands could be read."""
         self.database = 0
         self.begun: tuple[int, int] | None = None
-        """The MULTI of a transaction that has not ended yet, and of `commands` those before it."""
+        """The MULTI of a transaction that has not ended yet, and the number of `commands` before it."""
         self.commands_before_begun = 0
 
     def add(self, command: WholeCommand) -> None:
@@ -225,14 +229,14 @@ class _Notes:
         self.begun = None
 
     def leave_out_begun(self) -> None:
-        """Leave out the beginning of a transaction that does not end, so that what it holds is loaded."""
+        """Leave out the MULTI of a transaction that does not end, so that its commands are loaded."""
         if self.begun is not None:
             self.left_out.append(self.begun)
         self.begun = None
 
 
 class _Finder:
-    """Goes through the files once, and notes what has to be left out."""
+    """Goes through the files once and notes what to leave out."""
 
     def __init__(self, refused: str | None) -> None:
         self._refused = refused
@@ -240,7 +244,7 @@ class _Finder:
         self.notes: list[_Notes] = []
         self.damages: list[Damage] = []
         self.firsts: list[tuple[int, int, int]] = []
-        """For each damage the index of its file, its offset, and how many commands stand in the file before it."""
+        """For each damage: the index of its file, its offset, and the number of commands before it in the file."""
         self._ledgers: dict[tuple[int, bytes], _Ledger] = {}
         self._deleted: list[_Ledger] = []
 
@@ -277,7 +281,7 @@ class _Finder:
             notes.leave_out_begun()
 
     def leave_out_disorder(self) -> None:
-        """Leave out the events that a server would refuse because of those before them, or that make it refuse others."""
+        """Leave out events that a server would refuse because of earlier ones, or that make it refuse later ones."""
         for ledger in self._ledgers.values():
             for index in ledger.out_of_order():
                 file, begin, end = ledger.file[index], ledger.offset[index], ledger.end[index]
@@ -290,16 +294,16 @@ class _Finder:
                     notes.left_out.append((begin, end))
 
     def places(self) -> Iterator[tuple[int, int, int]]:
-        """Where every event stands: the index of its file, its offset and its end."""
+        """The place of every event: the index of its file, its offset and its end."""
         for ledger in (*self._ledgers.values(), *self._deleted):
             yield from zip(ledger.file, ledger.offset, ledger.end, strict=True)
 
     def _leave_out(self, notes: _Notes, damage: Damage, *, is_last: bool) -> None:
-        """Leave out damage, and of the transaction around it the frame, so that what else it holds is loaded."""
+        """Leave out damage and the frame of a transaction around it, so that the other commands in it are loaded."""
         begin, before = damage.offset, notes.commands
         is_cut_short = damage.is_cut_short and is_last
         if is_cut_short and notes.begun is not None:
-            # All or nothing: a server drops the whole transaction too.
+            # A server drops the whole transaction too: all or nothing.
             begin, before = notes.begun[0], notes.commands_before_begun
             notes.begun = None
         notes.leave_out_begun()
@@ -310,7 +314,7 @@ class _Finder:
         )
 
     def _note(self, notes: _Notes, command: WholeCommand) -> None:
-        """Keep an event's place; those of a ledger that was deleted on purpose stand in no order any more."""
+        """Keep an event's place. Events of a ledger that was deleted on purpose have no order any more."""
         arguments = command.arguments
         name = arguments[0].upper()
         if name not in _NOTED:
@@ -332,9 +336,10 @@ class _Finder:
             self._deleted += [self._ledgers.pop(key) for key in deleted if key in self._ledgers]
 
     def _with_right_key(self, notes: _Notes, command: WholeCommand, position: Position) -> tuple[WholeCommand, bytes]:
-        """The command that appends an event, and its ledger's key: put right where it is damaged, and the event goes on that ledger.
+        """The command that appends an event, and its ledger's key.
 
-        Else a single altered character would make an event that is whole the only one of another town.
+        A damaged key is corrected if the event continues that ledger. Otherwise a single altered character would turn
+        an intact event into the only one of another town.
         """
         key = command.arguments[1]
         if (notes.database, key) in self._ledgers or position.seq == 1 or command.is_restored:
@@ -353,7 +358,7 @@ class _Finder:
 
 
 class _Ledger:
-    """The events of one ledger, as they follow one another in the files: two numbers and a place for each."""
+    """The events of one ledger in the order of the files: two numbers and a place for each."""
 
     def __init__(self) -> None:
         self.ms, self.seq, self.offset, self.end, self.file, self.before = (array("Q") for _ in range(6))
@@ -374,17 +379,17 @@ class _Ledger:
             column.append(value)
 
     def goes_on_with(self, position: Position) -> bool:
-        """Whether this would be its next event; it has some, so that its name is known well."""
+        """Whether this would be the ledger's next event. The ledger must have some, so that its name is certain."""
         return len(self.seq) >= _KNOWN_EVENTS_MIN and position.seq == self.seq[-1] + 1 and position.ms >= self.ms[-1]
 
     def out_of_order(self) -> Iterator[int]:
-        """The fewest that have to go so that the others go up, as a server demands of a stream."""
-        # By number, which has no gaps, and by time before number, which is how a server compares: each wants its rise.
+        """The fewest events to remove so that the others ascend, as a server demands of a stream."""
+        # Both must ascend: the number, which has no gaps, and (time, number), by which a server compares.
         orders = list(zip(self.ms, self.seq, strict=True))
         restored = set(self.restored)
         kept = _longest_rise(self.seq, [index for index in range(len(orders)) if index not in restored])
         kept = list(_longest_rise(orders, kept))
-        # One that was restored takes nobody's place.
+        # A restored event never displaces another one.
         for index in self.restored:
             place = bisect_left(kept, index)
             neighbours = [*kept[place - 1 : place], index, *kept[place : place + 1]]
@@ -399,7 +404,7 @@ class _Ledger:
 
 
 def _files(folder: AofFolder) -> tuple[list[AofFile], str | None]:
-    """What the manifest lists; where it cannot be read, what the names in the folder tell, and why."""
+    """The files of the manifest. If it cannot be read: the files by their names in the folder, and the reason."""
     try:
         return [each for each in folder.read_manifest() if each.kind is not AofKind.HISTORY], None
     except FileDamagedError as error:
@@ -411,13 +416,13 @@ def _files(folder: AofFolder) -> tuple[list[AofFile], str | None]:
         if found is not None:
             kind = AofKind.BASE if found[2] == "base" else AofKind.INCREMENT
             (bases if kind is AofKind.BASE else increments).append(AofFile(name, int(found[1]), kind))
-    # An earlier base is one that the server was about to delete: what it holds is in the later one.
+    # The server was about to delete an earlier base: the later one has its content.
     base = [max(bases, key=lambda each: each.seq)] if bases else []
     return [*base, *sorted(increments, key=lambda each: each.seq)], problem
 
 
 def _longest_rise(orders: Sequence[Any], indexes: Sequence[int]) -> Sequence[int]:
-    """Of these indexes, a longest selection whose orders rise strictly."""
+    """A longest selection of these indexes whose orders ascend strictly."""
     if all(orders[one] < orders[other] for one, other in pairwise(indexes)):
         return indexes
     ends: list[Any] = []
@@ -449,7 +454,7 @@ def _sorted_items(found: dict[int, tuple[bytes, ...]]) -> tuple[tuple[int, tuple
 
 
 def _united(parts: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """The parts in order; those that meet or overlap as one."""
+    """The parts in order, with adjoining and overlapping ones merged."""
     united: list[tuple[int, int]] = []
     for begin, end in sorted(parts):
         if united and begin <= united[-1][1]:

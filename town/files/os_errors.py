@@ -11,7 +11,7 @@ from town.errors import FolderRefusedError
 
 @contextlib.contextmanager
 def refuse_os_errors(path: Path) -> Iterator[None]:
-    """Inside, an OSError leaves as FolderRefusedError that names the file it is about."""
+    """Turn an OSError into a FolderRefusedError that names its file."""
     try:
         yield
     except OSError as error:

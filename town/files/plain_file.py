@@ -16,14 +16,14 @@ _OTHERS_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
 
 
 def trusts_everything() -> bool:
-    """Whether TT_TRUST says that every folder here is the user's own, as in CI."""
+    """Whether TT_TRUST declares every folder here the user's own, as in CI."""
     return os.environ.get("TT_TRUST") == "1"
 
 
 def refuse_other_than_ours(path: Path, status: os.stat_result) -> None:
-    """NotOursError for links, pipes and devices, for what another user owns, for hard links, and for folders that others may write.
+    """NotOursError for links, pipes, devices, hard links, files of other users, and folders that others may write.
 
-    `status` is the path's own, not that of what a link leads to. TT_TRUST takes what another user owns, and nothing else.
+    `status` is that of the path itself, not of a link's target. TT_TRUST allows files of other users, and nothing else.
     """
     mode = status.st_mode
     if stat.S_ISLNK(mode):
@@ -37,14 +37,14 @@ def refuse_other_than_ours(path: Path, status: os.stat_result) -> None:
         if status.st_nlink > 1:
             raise NotOursError(path, "has another name elsewhere (a hard link)", "Put a copy in its place.")
     elif not stat.S_ISSOCK(mode):
-        # A socket is harmless here: the one that is opened, Tinytown's, is looked at again (`old_places`).
+        # A socket is harmless here: `tinytown_places` checks Tinytown's socket again before it is opened.
         raise NotOursError(path, "is neither a file nor a folder", "Move it away.")
 
 
 def open_plain(name: str | Path, flags: int, *, path: Path, folder: int | None = None, mode: int = 0o600) -> int:
-    """A descriptor of the plain file `name` of this user's, in the open `folder`; `path` names it in errors.
+    """A descriptor of this user's plain file `name` in the open `folder`; `path` names it in errors.
 
-    With O_CREAT it is made with `mode`, for this user alone. FileNotFoundError, NotOursError, FolderRefusedError.
+    O_CREAT makes it with `mode`, for this user alone. FileNotFoundError, NotOursError, FolderRefusedError.
     """
     try:
         descriptor = os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, mode, dir_fd=folder)
@@ -66,4 +66,4 @@ def open_plain(name: str | Path, flags: int, *, path: Path, folder: int | None =
 
 def _refuse_other_than_file(path: Path, status: os.stat_result) -> None:
     if not stat.S_ISREG(status.st_mode):
-        raise NotOursError(path, "is no file", "Move it away.")
+        raise NotOursError(path, "is not a file", "Move it away.")

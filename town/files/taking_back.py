@@ -1,6 +1,6 @@
-"""Undo: how to take back what was made so far, so that what ends with an error has made nothing.
+"""Undo: takes back what was made so far, so that an operation that fails leaves nothing behind.
 
-Each step is told before the thing is made, so it may find all of it, a part, or nothing.
+Each step is registered before its thing is made, so it may find all of the thing, a part, or nothing.
 """
 
 from __future__ import annotations
@@ -13,24 +13,27 @@ from ledger import LedgerError
 
 
 class Undo:
-    """What was made so far. `note` is what an error says once it is taken back, as "No town was made"; None for nothing."""
+    """What was made so far. An error gets `note` once all is taken back, such as "No town was made"; None for no note."""
 
     def __init__(self) -> None:
         self.note: str | None = None
         self._steps: list[tuple[Path, Callable[[], object]]] = []
 
     def add(self, path: Path, step: Callable[[], object]) -> None:
-        """Take back what is about to be made at `path` by `step`, which may raise OSError or an error of ours."""
+        """Register `step`, which takes back what is about to be made at `path`.
+
+        It may raise OSError or an error of ours.
+        """
         self._steps.append((path, step))
 
     def make_folder(self, path: Path, *, mode: int = 0o777) -> None:
-        """Make a folder where there is none; it goes again if it is empty then. OSError."""
+        """Make a folder if there is none. Undo removes it again if it is empty. OSError."""
         if not path.is_dir():
             self.add(path, path.rmdir)
             path.mkdir(mode=mode, exist_ok=True)
 
     def take_back(self) -> list[Path]:
-        """Take back everything, last first; returns what could not be."""
+        """Take back everything, last first. Returns what could not be taken back."""
         left = []
         while self._steps:
             path, step = self._steps.pop()
@@ -45,7 +48,7 @@ class Undo:
 
 @contextmanager
 def all_or_nothing() -> Iterator[Undo]:
-    """Inside, what is made is told to the Undo; an error inside takes it back, and gets a note that says so."""
+    """Yield an Undo to register what is made. An error takes all of it back, and gets a note that says so."""
     undo = Undo()
     try:
         yield undo

@@ -17,7 +17,7 @@ SETTINGS_BYTES_MAX: Final = 1024 * 1024
 
 
 def read_toml(path: Path) -> dict[str, object]:
-    """The tables in a TOML file of the user's own; SettingsError where it is none, or too large."""
+    """The tables in a TOML file of the user's own. SettingsError if it is not TOML, or too large."""
     with refuse_os_errors(path):
         file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         content = read_whole(path, file)
@@ -32,7 +32,7 @@ def write_toml(path: Path, table: dict[str, object]) -> None:
 
 
 def read_whole(path: Path, file: int) -> bytes:
-    """All of an open file, which is closed; SettingsError where it is larger than settings are."""
+    """All of an open file, which is then closed. SettingsError if it is too large for settings."""
     with open(file, "rb") as opened:
         content = opened.read(SETTINGS_BYTES_MAX + 1)
     if len(content) > SETTINGS_BYTES_MAX:
@@ -55,9 +55,10 @@ def parse_toml(path: Path, content: bytes) -> dict[str, object]:
 
 
 def _read_plain(content: bytes) -> dict[str, object] | None:
-    """The tables of a file of plain lines, as `tomllib` reads them; None where a line is anything else, or a name comes twice.
+    """The tables of a file of plain lines, as `tomllib` reads them.
 
-    Plain is an empty line, a comment of its own, `[table]`, and `key = value` with a text without escapes, true or false.
+    None if a line is not plain, or a name comes twice. Plain lines are empty lines, comments on their own line,
+    `[table]`, and `key = value` with a string without escapes, true or false.
     """
     if not content.isascii() or not content.replace(b"\n", b" ").decode().isprintable():
         return None

@@ -1,4 +1,4 @@
-"""Files written whole: a crash or an error leaves the file before, or the new one."""
+"""Files written whole: after a crash or an error there is the old file or the new one."""
 
 from __future__ import annotations
 
@@ -11,28 +11,29 @@ from typing import Final
 
 OWN_MODE: Final = 0o600
 SHARED_MODE: Final = 0o666
-"""A plan goes to others, through git too: it has the permissions that the user's umask gives."""
+"""Others read a plan, also through git. So it has the permissions of the user's umask."""
 _TEMPORARY_SUFFIX: Final = ".new"
 
 
 def write_by_rename(path: Path, content: bytes, *, like: os.stat_result | None = None, mode: int = SHARED_MODE) -> None:
-    """Write a file, with the permissions and as far as possible the owner of `like`: a crash leaves the old file or the new one.
+    """Write a file with the permissions and, if possible, the owner of `like`.
 
-    Without `like` it has `mode`, less what the umask takes away.
+    A crash leaves the old file or the new one. Without `like` it gets `mode`, less the umask.
     """
     with _written_beside(path, content, like, mode) as written:
         written.replace(path)
 
 
 def make_by_link(path: Path, content: bytes, *, mode: int = SHARED_MODE) -> None:
-    """Write a file where there is none: a crash or an error leaves the whole file or none. FileExistsError."""
+    """Write a new file. A crash or an error leaves the whole file or none. FileExistsError."""
     with _written_beside(path, content, None, mode) as written:
         try:
             path.hardlink_to(written)
         except FileExistsError:
             raise
         except OSError:
-            # A disk without hard links. Whoever makes the empty file has the name; what else fails takes it back.
+            # A disk without hard links. The process that makes the empty file owns the name; a later failure removes
+            # the file.
             path.touch(exist_ok=False)
             try:
                 written.replace(path)
@@ -43,16 +44,16 @@ def make_by_link(path: Path, content: bytes, *, mode: int = SHARED_MODE) -> None
 
 @contextlib.contextmanager
 def _written_beside(path: Path, content: bytes, like: os.stat_result | None, mode: int) -> Iterator[Path]:
-    """Inside, a new file with the content, on disk, next to where it is to be; afterwards it is gone from there.
+    """A new file with the content, on disk, next to its final place; removed from there afterwards.
 
-    Its name cannot be guessed, so nobody has put a link there to lead the write elsewhere.
+    Its name cannot be guessed, so nobody can put a link there to redirect the write.
     """
     temporary = path.with_name(f"{path.name}.{os.urandom(8).hex()}{_TEMPORARY_SUFFIX}")
     descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
     try:
         with open(descriptor, "wb") as file:  # noqa: PTH123 - a descriptor has no path
             if like is not None:
-                # The system lets root alone give files away; others keep what they may.
+                # Only root may give files away. For others the owner stays as the system allows.
                 with contextlib.suppress(PermissionError):
                     os.fchown(file.fileno(), like.st_uid, like.st_gid)
                 os.fchmod(file.fileno(), stat.S_IMODE(like.st_mode))

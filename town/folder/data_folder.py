@@ -1,7 +1,8 @@
 """`.tt`, the folder of a town's data: opened without following links, this user's alone, and made on this machine.
 
-A clone, an unpacked archive and a restored backup bring a `.tt` too. What was made here is known by `identity`, a file in
-it with a random token: `town.home.grants` remembers the token with the file's inode and time, which no copy has (decision 0019).
+A clone, an unpacked archive and a restored backup bring a `.tt` too. The file `identity` marks a folder that was made
+here: it holds a random token, and `town.home.grants` remembers the token with the file's inode and time, which no copy
+has (decision 0019).
 """
 
 from __future__ import annotations
@@ -31,32 +32,35 @@ _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
 
 class DataSize(Struct, frozen=True):
-    """How much a data folder holds."""
+    """The number of files in a data folder, and their size."""
 
     files: int
     bytes: int
 
 
 class DataFolder:
-    """The `.tt` of the town in `folder`. NotOursError where it, or what is opened in it, is no plain thing of this user's."""
+    """The `.tt` of the town in `folder`.
+
+    NotOursError if it, or anything opened in it, is not a plain file or folder of this user's.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self.path = folder / DATA_FOLDER
 
     def exists(self) -> bool:
-        """Whether something lies there, whatever it is."""
+        """Whether anything is there, of whatever kind."""
         return os.path.lexists(self.path)
 
     def is_empty(self) -> bool:
-        """Whether it is a folder that holds nothing."""
+        """Whether it is an empty folder."""
         with suppress(OSError), os.scandir(self.path) as entries:
             return self.path.is_dir() and not self.path.is_symlink() and next(entries, None) is None
         return False
 
     @contextmanager
     def opened(self) -> Iterator[int]:
-        """Inside, a descriptor of the folder, which its name need not lead to any more."""
+        """Yield a descriptor of the folder. Its name may lead elsewhere by now."""
         descriptor = self._open()
         try:
             yield descriptor
@@ -65,7 +69,7 @@ class DataFolder:
 
     @contextmanager
     def opened_folder(self, name: str) -> Iterator[int]:
-        """Inside, a descriptor of a folder in it, which is made where there is none. NotOursError, OSError."""
+        """Yield a descriptor of a folder in it; makes the folder if there is none. NotOursError, OSError."""
         with self.opened() as parent:
             with suppress(FileExistsError):
                 os.mkdir(name, 0o700, dir_fd=parent)
@@ -77,17 +81,17 @@ class DataFolder:
             os.close(descriptor)
 
     def open_file(self, name: str, flags: int) -> int:
-        """A descriptor of a plain file of this user's in the folder; with O_CREAT it is made, for this user alone.
+        """A descriptor of a plain file of this user's in the folder; O_CREAT makes it, for this user alone.
 
-        FileNotFoundError where it is not there, or the folder is not.
+        FileNotFoundError if the file or the folder is missing.
         """
         with self.opened() as folder:
             return open_plain(name, flags, path=self.path / name, folder=folder)
 
     def make(self) -> None:
-        """Make the folder where there is none, as one that was made here. FolderRefusedError: nothing was made.
+        """Make the folder if there is none, marked as made here. FolderRefusedError: nothing was made.
 
-        Of several processes at once one makes it, and it is there whole or not at all.
+        If several processes try at once, one of them makes it. It appears whole or not at all.
         """
         if self.exists() and not self.is_empty():
             return
@@ -100,7 +104,7 @@ class DataFolder:
                     new.rename(self.path)
                 except OSError as error:
                     grant.path.unlink(missing_ok=True)
-                    # A folder that is there already, and not empty, was made by another process meanwhile.
+                    # If the folder is there already and not empty, another process made it meanwhile.
                     if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
                         raise
             finally:
@@ -111,7 +115,7 @@ class DataFolder:
             raise FolderRefusedError(self.path, error) from error
 
     def remove(self) -> None:
-        """Remove the folder, which was made a moment ago and holds nothing yet, and what allowed it. OSError, NotOursError."""
+        """Remove the folder, which was just made and is still empty, and its grant. OSError, NotOursError."""
         grant = self._grant()
         import shutil  # noqa: PLC0415 - most commands remove nothing
 
@@ -120,12 +124,12 @@ class DataFolder:
             grant.path.unlink(missing_ok=True)
 
     def is_known(self) -> bool:
-        """Whether it was made on this machine by this user, or allowed."""
+        """Whether this user made it on this machine, or allowed it."""
         grant = self._grant()
         return grant is not None and is_granted(grant)
 
     def require_trust(self) -> None:
-        """Go on only where its data may be loaded. NotTrustedError; NotOursError names the first thing that is not ours."""
+        """Return only if its data may be loaded. NotTrustedError; NotOursError names the first thing that is not ours."""
         self.check()
         if not (trusts_everything() or self.is_known()):
             raise NotTrustedError(
@@ -135,10 +139,10 @@ class DataFolder:
             )
 
     def trust(self) -> None:
-        """Allow the data that is there from now on. NotOursError, FolderRefusedError."""
+        """Allow the data that is there now. NotOursError, FolderRefusedError."""
         self.check()
         with self.opened() as folder, suppress(FileNotFoundError):
-            # A token that came along is known to whoever made it.
+            # Whoever brought the folder knows a token that came with it.
             os.unlink(IDENTITY_FILE, dir_fd=folder)
         try:
             self._allow_new(self.path)
@@ -146,7 +150,7 @@ class DataFolder:
             raise FolderRefusedError(self.path, error) from error
 
     def check(self) -> DataSize:
-        """Look at everything in the folder before it is loaded: plain files and folders of this user's, not known to git."""
+        """Check everything in the folder before loading it: plain files and folders of this user's, not tracked by git."""
         self._refuse_tracked()
         files = size = 0
         for path, status in self._walk():
@@ -157,7 +161,7 @@ class DataFolder:
         return DataSize(files, size)
 
     def was_made_by_older_program(self) -> bool:
-        """Whether it looks as an older program left it, which wrote no token: for this user alone from the start."""
+        """Whether it looks like a folder of an older program: no token, and private to this user from the start."""
         try:
             status = self.path.lstat()
         except OSError:
@@ -168,14 +172,14 @@ class DataFolder:
         status = self.path.lstat()
         refuse_other_than_ours(self.path, status)
         if not stat.S_ISDIR(status.st_mode):
-            raise NotOursError(self.path, "is no folder", "Move it away, and `tt start` makes a new one.")
+            raise NotOursError(self.path, "is not a folder", "Move it away, and `tt start` makes a new one.")
         descriptor = os.open(self.path, _FOLDER_FLAGS)
         if stat.S_IMODE(status.st_mode) & _OTHERS:
             os.fchmod(descriptor, 0o700)
         return descriptor
 
     def _grant(self) -> Grant | None:
-        """What has to be allowed for this very folder; None where it has no token."""
+        """The grant that this very folder needs; None if it has no token."""
         try:
             file = self.open_file(IDENTITY_FILE, os.O_RDONLY)
         except FileNotFoundError:
@@ -190,7 +194,7 @@ class DataFolder:
         return _data_grant(token, status)
 
     def _allow_new(self, place: Path) -> Grant:
-        """Write a token of our own into the folder at `place`, and allow what has it. OSError, FolderRefusedError."""
+        """Write a new token into the folder at `place`, and allow it. OSError, FolderRefusedError."""
         token = os.urandom(_TOKEN_BYTES).hex()
         flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
         file = os.open(place / IDENTITY_FILE, flags, 0o600)
@@ -215,7 +219,7 @@ class DataFolder:
                 if stat.S_ISDIR(status.st_mode):
                     waiting.extend(path.iterdir())
             except FileNotFoundError:
-                # A runner removes old logs, and a server its old files, while this looks.
+                # Meanwhile a runner removes old logs, and a server its old files.
                 continue
             except OSError as error:
                 raise FolderRefusedError(path, error) from error
@@ -228,19 +232,19 @@ class DataFolder:
 
         repository = find_repository(self._folder)
         if repository is not None and repository.git_folder is None:
-            # Git may work there all the same; where it cannot, nothing is tracked.
+            # Git may work there all the same; if it cannot, nothing is tracked.
             git_folder = unbelieved_git_folder(repository)
             repository = None if git_folder is None else Repository(repository.root, git_folder)
         if repository is None:
             return
         tracked = tracked_below(repository, self.path)
         if tracked.names:
-            problem = "is tracked by git, so whoever writes to that repository could write its data"
+            problem = "is tracked by git, so everybody who can write to that repository could write its data"
             import shlex  # noqa: PLC0415 - only for a refusal
 
             advice = f"Tell git to leave it alone, which deletes no file here: `git -C {shlex.quote(str(self._folder))} rm -r --cached {DATA_FOLDER}`."
         elif tracked.remark is not None:
-            problem = f"may be tracked by git, which cannot be told ({tracked.remark})"
+            problem = f"may be tracked by git; that could not be found out ({tracked.remark})"
             advice = "Put the repository right, or use a folder outside of it."
         else:
             return
@@ -248,5 +252,5 @@ class DataFolder:
 
 
 def _data_grant(token: str, status: os.stat_result) -> Grant:
-    """A file system gives a number again once it is free, so the time counts too at which the token's file last changed."""
+    """A file system reuses inode numbers, so the time of the token file's last change counts too."""
     return data_grant(token, inode=status.st_ino, changed_ns=status.st_ctime_ns)

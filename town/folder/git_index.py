@@ -21,7 +21,7 @@ from town.folder.repository import Repository, UnreadableError, read_own_file
 INDEX_BYTES_MAX: Final = 128 << 20
 """About a million entries."""
 ENTRY_NAME_BYTES_MAX: Final = 4096
-"""A path has no more; a version 4 could make each name longer than the one before, without an end."""
+"""The longest path. Without this bound, names in a version 4 index could grow without end."""
 NAMES_MAX: Final = 10
 _HEADER: Final = struct.Struct(">4sII")
 _VERSIONS: Final = (2, 3, 4)
@@ -29,23 +29,23 @@ _VERSION_COMPRESSED: Final = 4
 _EXTENSION: Final = struct.Struct(">4sI")
 _STAT_BYTES: Final = 40
 _OBJECT_ID_BYTES: Final = (20, 32)
-"""SHA-1 and SHA-256. The index does not say which; with the wrong one its parts do not fit its size."""
+"""SHA-1 and SHA-256. The index does not say which one it uses; with the wrong one its parts do not fit its size."""
 _FLAG_EXTENDED: Final = 0x4000
 _NAME_LENGTH: Final = 0x0FFF
 _EXTENSIONS_READ: Final = (b"link", b"sdir")
-"""Of a split index, and of a sparse one."""
+"""The extensions of a split index and of a sparse one."""
 _BITMAP: Final = struct.Struct(">II")
 _WORD_BITS: Final = 64
 _IGNORED_BY_HFS: Final = dict.fromkeys(
     map(ord, "\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u206a\u206b\u206c\u206d\u206e\u206f\ufeff")
 )
-"""A disk of a Mac takes a name with these for the one without."""
+"""A Mac's disk ignores these characters in names."""
 
 
 class Tracked(Struct, frozen=True):
     """The first NAMES_MAX names that git tracks at or below a folder, in the order they are read.
 
-    Where `remark` is not None it cannot be told, and why; then there may be more than `names`.
+    If `remark` is not None, it says why this cannot be told. Then there may be more than `names`.
     """
 
     names: list[str]
@@ -61,7 +61,7 @@ class _Index(Struct):
 
 
 def tracked_below(repository: Repository, path: Path) -> Tracked:
-    """What git tracks at `path` or below it, by its name alone: nothing needs to be there.
+    """What git tracks at `path` or below it, by name only: nothing needs to be there.
 
     `path` begins with the repository's root. Names that differ in case or in how Unicode writes them are taken for the same,
     because some disks do that.
@@ -81,7 +81,7 @@ def tracked_below(repository: Repository, path: Path) -> Tracked:
                 if len(names) == NAMES_MAX:
                     break
             elif folded.endswith(b"/") and wanted.startswith(folded):
-                # A sparse index has a folder in place of what is in it.
+                # A sparse index has a folder in place of the folder's content.
                 shown = name.decode(errors="replace")
                 return Tracked(names, f"the index of {repository.root} is sparse, and holds {shown} in one entry")
     except UnreadableError as error:
@@ -111,7 +111,7 @@ def _entries(git_folder: Path) -> Iterable[bytes]:
         deleted = _set_bits(link[index.object_id_bytes :], upto=len(shared.names))
     except struct.error:
         raise UnreadableError(f"{path} is damaged where it says what it shares") from None
-    # An entry that replaces a shared one has no name of its own.
+    # An entry that replaces a shared one has no own name.
     kept = [name for position, name in enumerate(shared.names) if position not in deleted]
     return kept + [name for name in index.names if name]
 
@@ -141,7 +141,7 @@ def _parse(content: bytes, object_id_bytes: int) -> _Index:
         if extension in _EXTENSIONS_READ:
             extensions[extension] = content[position : position + size]
         elif not b"A" <= extension[:1] <= b"Z":
-            # Only those that begin with a capital may be passed over.
+            # Only extensions that begin with a capital may be skipped.
             raise ValueError
         position += size
     if position != end:
@@ -150,7 +150,7 @@ def _parse(content: bytes, object_id_bytes: int) -> _Index:
 
 
 def _padded_names(content: bytes, count: int, flags_offset: int) -> tuple[list[bytes], int]:
-    """The names of versions 2 and 3, whose entries end in 1 to 8 zeros; and where the entries end."""
+    """The names in versions 2 and 3, whose entries end in 1 to 8 zeros; and the offset behind the entries."""
     names = []
     position = _HEADER.size
     for _ in range(count):
@@ -167,7 +167,9 @@ def _padded_names(content: bytes, count: int, flags_offset: int) -> tuple[list[b
 
 
 def _compressed_names(content: bytes, count: int, flags_offset: int) -> tuple[list[bytes], int]:
-    """The names of version 4, which each say how much of the name before they keep; and where the entries end."""
+    """The names in version 4, whose entries say how much of the previous name to keep; and the offset behind the
+    entries.
+    """
     names = []
     name = b""
     names_bytes = 0
@@ -181,7 +183,7 @@ def _compressed_names(content: bytes, count: int, flags_offset: int) -> tuple[li
             raise ValueError
         name = name[: len(name) - cut] + content[begin:end]
         names_bytes += len(name)
-        # Few bytes could stand for many names as long as a path may be.
+        # A few bytes could stand for many names of the maximum length.
         if len(name) > ENTRY_NAME_BYTES_MAX or names_bytes > INDEX_BYTES_MAX:
             raise ValueError
         names.append(name)
@@ -190,7 +192,7 @@ def _compressed_names(content: bytes, count: int, flags_offset: int) -> tuple[li
 
 
 def _read_number(content: bytes, position: int) -> tuple[int, int]:
-    """A number in 7 bits a byte, where each further byte adds one to what is before it; and where it ends."""
+    """A number with 7 bits per byte, where each further byte adds one to the bits before it; and the offset behind it."""
     byte = content[position]
     number = byte & 0x7F
     while byte & 0x80:
@@ -205,7 +207,7 @@ def _read_number(content: bytes, position: int) -> tuple[int, int]:
 def _set_bits(content: bytes, *, upto: int) -> set[int]:
     """The positions below `upto` that are set in an EWAH bitmap, or none where there is no bitmap; struct.error.
 
-    A word tells of a run of words of one bit, and of how many words follow as they are.
+    A marker word gives the length of a run of equal bits, and how many literal words follow.
     """
     found: set[int] = set()
     if not content:

@@ -1,12 +1,12 @@
 """The git repository that a folder lies in, and the main checkout of a linked worktree, read from git's own files.
 
-Git is never run, because the configuration of a repository that somebody else made can name programs. A linked worktree
-is believed only where its link is mutual: its `.git` names `worktrees/<id>` of a repository, the `gitdir` there names
-that `.git`, and all of it belongs to this user.
+This room never runs git, because the configuration of somebody else's repository can name programs. It trusts a linked
+worktree only if the link is mutual: its `.git` names `worktrees/<id>` of a repository, the `gitdir` there names that
+`.git`, and all of it belongs to this user.
 
-`GIT_DIR` is not looked at: git sets it for a hook, and the hook may work elsewhere. Nor does `core.worktree` move the
-top away from a `.git` folder: it would come with an archive. `GIT_CEILING_DIRECTORIES` ends the search, as it ends git's.
-What git tracks is told by `town.folder.git_index`.
+`GIT_DIR` is ignored: git sets it for a hook, and the hook may work elsewhere. `core.worktree` does not move the top
+away from a `.git` folder: it would come with an archive. `GIT_CEILING_DIRECTORIES` ends the search, as it ends git's.
+`town.folder.git_index` finds what git tracks.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from msgspec import Struct
 LINK_BYTES_MAX: Final = 8192
 """The largest `.git`, `gitdir`, `commondir` and `HEAD` that are read; a path in them has at most 4096 bytes."""
 LINKS_MAX: Final = 8
-"""How many links from a `.git` to its folder are followed; git makes one, and a person's link may come before it."""
+"""How many links from a `.git` to its folder to follow: git makes one, and a person's link may come before it."""
 CONFIG_BYTES_MAX: Final = 1 << 20
 _DOT_GIT: Final = ".git"
 _LINK_PREFIX: Final = "gitdir: "
 _PLACES_REFUSED: Final = ("//", "/dev/", "/net/", "/proc/", "/sys/")
-"""Where a path is no place on a disk of this machine; to look below `/net` can open a connection."""
+"""Paths that are not on a disk of this machine; a look below `/net` can open a connection."""
 _BRANCH_PREFIX: Final = "ref: refs/heads/"
 _BRANCH_ELSEWHERE: Final = ".invalid"
-"""The branch in HEAD of a repository with reftables, which keeps the real one in those."""
+"""The placeholder branch in HEAD of a repository with reftables. The reftables hold the real one."""
 _SECTIONS_READ: Final = ("core", "extensions")
 _YES: Final = ("true", "yes", "on", "1")
 
@@ -38,7 +38,7 @@ class Repository(Struct, frozen=True):
     """A work tree, and the repository that it belongs to.
 
     `root` is the top of this work tree. `git_folder` has its HEAD and index, `common_folder` what all work trees of the
-    repository share. Both are None where there is a `.git` that is not believed; `remark` says why, and what helps.
+    repository share. Both are None if the `.git` is not trusted; `remark` says why, and what helps.
     `main_root` is the top of the main checkout where this is a linked worktree. A bare repository has none.
     """
 
@@ -51,13 +51,13 @@ class Repository(Struct, frozen=True):
 
 
 class UnreadableError(Exception):
-    """A file or folder is not as git makes it, or not this user's: in words, with its path."""
+    """A file or folder is not as git makes it, or belongs to another user. The message has its path."""
 
 
 def find_repository(start: Path) -> Repository | None:
     """The repository whose work tree holds `start`.
 
-    None where there is none, and where the nearest `.git`, or the folder it is in, belongs to another user.
+    None if there is none, or if the nearest `.git` or its folder belongs to another user.
     """
     ceilings = os.environ.get("GIT_CEILING_DIRECTORIES", "").split(os.pathsep)
     start = _real(start)
@@ -76,16 +76,16 @@ def find_repository(start: Path) -> Repository | None:
             return None
         if not stat.S_ISDIR(found.st_mode):
             return _follow(folder)
-        # As git does, pass by a folder of that name that holds something else.
+        # As git does, skip a folder of that name with other content.
         if _is_repository(dot_git):
             return Repository(folder, dot_git, dot_git)
     return None
 
 
 def unbelieved_git_folder(repository: Repository) -> Path | None:
-    """The git folder that a `.git` which is not believed leads to; None where it leads to none of this user's.
+    """The git folder that an untrusted `.git` leads to; None if it does not lead to one of this user's.
 
-    Git itself may follow it all the same, as in a worktree that was moved, so what git tracks there is to be looked at.
+    Git itself may follow it all the same, as in a worktree that was moved, so its index has to be checked.
     """
     place = repository.root / _DOT_GIT
     try:
@@ -103,7 +103,7 @@ def unbelieved_git_folder(repository: Repository) -> Path | None:
 
 
 def branch(repository: Repository) -> str | None:
-    """The branch that is checked out; None where none is, or where it cannot be read."""
+    """The branch that is checked out; None if there is none, or if it cannot be read."""
     if repository.git_folder is None:
         return None
     try:
@@ -140,7 +140,7 @@ def read_own_file(path: Path, *, bytes_max: int) -> bytes:
 
 
 def _follow(root: Path) -> Repository:
-    """The repository of a work tree whose `.git` is no folder."""
+    """The repository of a work tree whose `.git` is not a folder."""
     try:
         git_folder = _read_path(root / _DOT_GIT, prefix=_LINK_PREFIX)
         common_folder = _common_folder(git_folder)
@@ -158,7 +158,10 @@ def _follow(root: Path) -> Repository:
 
 
 def _common_folder(git_folder: Path) -> Path | None:
-    """What all work trees share, if this is the git folder of a linked worktree; UnreadableError if it is not whole."""
+    """The folder that all work trees share, if this is the git folder of a linked worktree.
+
+    UnreadableError if parts are missing.
+    """
     repository = git_folder.parent.parent
     is_of_worktree = git_folder.parent.name == "worktrees"
     if is_of_worktree and not os.path.lexists(git_folder) and _is_repository(repository):
@@ -183,7 +186,7 @@ def _common_folder(git_folder: Path) -> Path | None:
 
 
 def _check_separate(git_folder: Path, root: Path) -> None:
-    """UnreadableError where a git folder that is apart from its work tree, as a submodule's is, is for another one."""
+    """UnreadableError if a separate git folder, such as a submodule's, belongs to another work tree."""
     if not _is_repository(git_folder):
         raise UnreadableError(f"{git_folder} is not a git repository")
     work_tree = _work_tree(git_folder, _read_config(git_folder))
@@ -192,7 +195,7 @@ def _check_separate(git_folder: Path, root: Path) -> None:
 
 
 def _check_link_back(git_folder: Path, root: Path) -> None:
-    """UnreadableError where the repository knows the worktree at another place."""
+    """UnreadableError if the repository has the worktree at another place."""
     named = _read_path(git_folder / "gitdir")
     if named.name == _DOT_GIT and _is_same_folder(named.parent, root):
         return
@@ -209,7 +212,7 @@ def _check_link_back(git_folder: Path, root: Path) -> None:
 
 
 def _main_root(common_folder: Path) -> Path | None:
-    """The top of the main checkout, which must lead to the repository; None where there is no checkout."""
+    """The top of the main checkout, which must lead to the repository; None if there is no checkout."""
     config = _read_config(common_folder)
     if config.get("core.bare", "").lower() in _YES:
         return None
@@ -224,7 +227,7 @@ def _main_root(common_folder: Path) -> Path | None:
 
 
 def _work_tree(git_folder: Path, config: dict[str, str]) -> Path | None:
-    """The work tree that a git folder is for, as far as it says so."""
+    """The work tree that a git folder says it belongs to, if it says so."""
     if git_folder.name == _DOT_GIT:
         return git_folder.parent
     named = config.get("core.worktree")
@@ -232,7 +235,7 @@ def _work_tree(git_folder: Path, config: dict[str, str]) -> Path | None:
 
 
 def _read_path(path: Path, *, prefix: str = "") -> Path:
-    """The path that a file of git's holds, from the root and with links followed; UnreadableError."""
+    """The absolute path in a file of git's, with links followed. UnreadableError."""
     text = os.fsdecode(read_own_file(path, bytes_max=LINK_BYTES_MAX)).rstrip("\r\n")
     if not text.startswith(prefix):
         raise UnreadableError(f"{path} does not begin with `{prefix.strip()}`")
@@ -240,12 +243,12 @@ def _read_path(path: Path, *, prefix: str = "") -> Path:
 
 
 def _resolve(text: str, *, source: Path) -> Path:
-    """`text` as a path from the folder of the file it is in, with links followed; its end may be missing."""
+    """`text` as a path relative to the folder of its file, with links followed. The last part need not exist."""
     if not text or min(text) < " " or "\x7f" in text:
         raise UnreadableError(f"{source} does not hold a path")
     path = source.parent / text
     _check_place(os.path.normpath(path), source)
-    # A `.git` is read without following it, so its own name has to stay.
+    # A `.git` is read without following it, so keep its own name.
     resolved = _real(path.parent) / _DOT_GIT if path.name == _DOT_GIT else _real(path)
     _check_place(str(resolved), source)
     return resolved
@@ -253,7 +256,7 @@ def _resolve(text: str, *, source: Path) -> Path:
 
 def _check_place(path: str, source: Path) -> None:
     if (path.rstrip("/") + "/").startswith(_PLACES_REFUSED):
-        raise UnreadableError(f"{source} leads to {path}, which is no place on a disk of this machine")
+        raise UnreadableError(f"{source} leads to {path}, which is not on a disk of this machine")
 
 
 def _real(path: Path) -> Path:
@@ -273,7 +276,7 @@ def _check_own_folder(path: Path) -> None:
 
 
 def _is_same_folder(one: Path, other: Path) -> bool:
-    """Whether two paths lead to one folder, which has several names on a disk that folds case."""
+    """Whether two paths lead to the same folder. On a disk that ignores case it has several names."""
     try:
         return one == other or os.path.samestat(one.lstat(), other.lstat())
     except OSError:
@@ -281,7 +284,7 @@ def _is_same_folder(one: Path, other: Path) -> bool:
 
 
 def _is_repository(path: Path) -> bool:
-    """Whether a folder has what git asks of one."""
+    """Whether a folder has what git requires of a git folder."""
     return all(os.path.lexists(path / name) for name in ("HEAD", "objects", "refs"))
 
 
@@ -294,9 +297,9 @@ def _is_own(found: os.stat_result) -> bool:
 
 
 def _read_config(git_folder: Path) -> dict[str, str]:
-    """The settings of `[core]` and `[extensions]`, by names in lower case; of several the last. UnreadableError.
+    """The settings of `[core]` and `[extensions]`, by names in lower case; the last value wins. UnreadableError.
 
-    What these files include is not read.
+    Included files are not read.
     """
     values = _parse_config(git_folder / "config")
     if values.get("extensions.worktreeconfig", "").lower() in _YES:
@@ -316,7 +319,7 @@ def _parse_config(path: Path) -> dict[str, str]:
             section = section.strip().lower()
         name, is_given, value = line.partition("=")
         if section in _SECTIONS_READ and name.strip():
-            # A name alone means yes.
+            # A name without a value means yes.
             values[f"{section}.{name.strip().lower()}"] = _unquote(value) if is_given else "true"
     return values
 

@@ -1,6 +1,6 @@
 """Finds the town that a command is for: upwards from a folder, as far as this user's own folders go.
 
-The search ends at what another user owns and at what everybody can write, for whoever could put a `tinytown.toml` there
+The search ends at a folder of another user, and at one that everybody can write: whoever puts a `tinytown.toml` there
 would choose what this user's commands do. A linked git worktree leads to the town of its repository's main checkout.
 """
 
@@ -25,9 +25,9 @@ _OPEN: Final = "can be written by everybody"
 
 
 class FoundFolder(Struct, frozen=True):
-    """A town's folder, and why it is that one, where a linked worktree leaves a choice; `remark` is what else is to be known.
+    """A town's folder, and why it is that one, if a linked worktree leaves a choice.
 
-    `is_shared` where a worktree has the town of its repository.
+    `remark` has further words for the user. `is_shared` means that a worktree uses the town of its repository.
     """
 
     folder: Path
@@ -37,14 +37,14 @@ class FoundFolder(Struct, frozen=True):
 
 
 def find_folder(start: Path) -> Path:
-    """As `find`, the folder alone."""
+    """As `find`, but only the folder."""
     return find(start).folder
 
 
 def find(start: Path) -> FoundFolder:
-    """The town for `start`: that of the main checkout in a linked git worktree, else the nearest folder upwards.
+    """The town for `start`: in a linked git worktree that of the main checkout, else the nearest folder upwards.
 
-    TownNotFoundError; NotOursError where `start` itself is not this user's own.
+    TownNotFoundError; NotOursError if `start` itself is not this user's own.
     """
     start = absolute(start)
     refuse_foreign(start)
@@ -62,7 +62,7 @@ def find(start: Path) -> FoundFolder:
 
 
 def place_of_new_town(start: Path) -> FoundFolder:
-    """Where `tt init` in `start` makes a town, or meets one: for a linked worktree in the main checkout. NotOursError."""
+    """Where `tt init` in `start` makes or finds a town: for a linked worktree in the main checkout. NotOursError."""
     start = absolute(start)
     refuse_foreign(start)
     repository = find_repository(start)
@@ -76,7 +76,7 @@ def place_of_new_town(start: Path) -> FoundFolder:
 
 
 def refuse_foreign(start: Path) -> None:
-    """NotOursError where a folder that is named, or the first above it that exists, is not this user's own."""
+    """NotOursError if a named folder, or the first existing one above it, is not this user's own."""
     if trusts_everything():
         return
     with refuse_os_errors(start):
@@ -88,7 +88,7 @@ def refuse_foreign(start: Path) -> None:
 
 
 class _Nearest(Struct, frozen=True):
-    """The nearest town upwards, or where the search for it ended before the top, and why."""
+    """The nearest town upwards. If the search ended before the top: the folder where it ended, and why."""
 
     folder: Path | None
     end: Path | None = None
@@ -109,7 +109,7 @@ def _nearest(start: Path) -> _Nearest:
 def _shared(repository: Repository, start: Path) -> Path | None:
     """The town that a linked worktree shares: the nearest one upwards from the same place in the main checkout.
 
-    A bare repository has no such place; then it is the nearest one upwards from where the repository lies.
+    A bare repository has no such place; then it is the nearest one upwards from the repository.
     """
     same_place = _same_place(repository, start)
     if same_place is not None:
@@ -126,7 +126,10 @@ def _shared_folder(folder: Path, repository: Repository) -> FoundFolder:
 
 
 def _same_place(repository: Repository, start: Path) -> Path | None:
-    """Where `start` lies in the main checkout; None without one, and where a link there leads out of it to other towns."""
+    """The place of `start` in the main checkout.
+
+    None without a checkout, or if a link there leads out of it to other towns.
+    """
     if repository.main_root is None:
         return None
     main_root = repository.main_root.resolve()
@@ -140,7 +143,10 @@ def _is_town_of_its_own(folder: Path | None) -> bool:
 
 
 def _why_not_ours(folder: Path) -> str | None:
-    """Why a `tinytown.toml` in the folder need not be this user's; None where it is. A folder that is not there is nobody's."""
+    """Why a `tinytown.toml` in the folder may be somebody else's; None if it is this user's.
+
+    A missing folder belongs to nobody.
+    """
     try:
         status = folder.stat()
     except (FileNotFoundError, NotADirectoryError):

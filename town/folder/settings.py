@@ -30,15 +30,15 @@ from town.folder.repository import branch, find_repository
 SETTINGS_FILE: Final = "tinytown.toml"
 SOCKET_FILE: Final = "redis.sock"
 LOCK_FILE: Final = "server.lock"
-"""In the data folder: whoever holds its lock is the server."""
+"""In the data folder. The process that holds its lock is the server."""
 DATA_FOLDER: Final = ".tt"
 GITIGNORE_LINES: Final = (f"{DATA_FOLDER}/", SOCKET_FILE)
 GITIGNORE_BYTES_MAX: Final = 16 * 1024 * 1024
-"""An archive may bring one of any size, of which nothing lies on the disk."""
+"""An archive may bring a sparse file of any size."""
 
 
 class RedisSettings(Struct, frozen=True):
-    """`[redis]`: a server's `url`; `hash_tag` renders keys for a cluster. `binary` is known so that it can be refused."""
+    """`[redis]`: a server's `url`. `hash_tag` makes keys for a cluster. `binary` is read only to refuse it."""
 
     url: str | None = None
     binary: str | None = None
@@ -46,15 +46,15 @@ class RedisSettings(Struct, frozen=True):
 
 
 class TownSettings(Struct, frozen=True):
-    """`[town]`: the name that the ledger's keys carry, where Tinytown's `name` does not fit them."""
+    """`[town]`: the name in the ledger's keys, if Tinytown's `name` cannot be used there."""
 
     ledger_name: str | None = None
 
 
 class Settings(Struct, frozen=True):
-    """What `tinytown.toml` may say. Other keys are Tinytown's, and left alone.
+    """The settings in `tinytown.toml`. Other keys are Tinytown's and stay as they are.
 
-    `name` is the one that our keys carry; `old_name` that of Tinytown's, where it is another.
+    `name` is the name in our keys; `old_name` is the one in Tinytown's keys, if it differs.
     """
 
     name: str
@@ -68,7 +68,7 @@ class Settings(Struct, frozen=True):
         return self.old_name is not None and self.town.ledger_name is None
 
 
-# So that msgspec has planned how to read them before several threads open towns: a plan that is not whole ends the process.
+# msgspec has to build its decoder before several threads open towns: an unfinished one crashes the process.
 msgspec.convert({"name": ""}, Settings)
 
 
@@ -78,7 +78,7 @@ def start_of_search(path: Path | str | None = None) -> Path:
 
 
 def current_folder() -> Path:
-    """The folder that this process is in. FolderRefusedError where it was removed."""
+    """The current folder. FolderRefusedError if it was removed."""
     try:
         return Path.cwd()
     except OSError as error:
@@ -87,7 +87,7 @@ def current_folder() -> Path:
 
 
 def is_town(folder: Path) -> bool:
-    """Whether the folder holds a `tinytown.toml`, whatever that is: reading it tells."""
+    """Whether the folder has a `tinytown.toml` of any kind. Reading it shows whether it is valid."""
     with refuse_os_errors(folder):
         try:
             return not stat.S_ISDIR((folder / SETTINGS_FILE).lstat().st_mode)
@@ -96,20 +96,20 @@ def is_town(folder: Path) -> bool:
 
 
 def absolute(path: Path) -> Path:
-    """`path` from the root, without `..`, with links followed. FolderRefusedError."""
+    """`path` made absolute, without `..`, with links followed. FolderRefusedError."""
     with refuse_os_errors(path):
         try:
             return path.expanduser().resolve()
         except RuntimeError as error:
-            # No such user, or one without a home; before Python 3.13 also links that lead in a circle.
+            # No such user, or no home folder; before Python 3.13 also a loop of links.
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path)) from error
 
 
 def read_settings(folder: Path, *, ledger_name: str | None = None) -> Settings:
-    """What the town's `tinytown.toml` says. NotOursError where it is a link or another user's.
+    """The settings in the town's `tinytown.toml`. NotOursError if it is a link or belongs to another user.
 
-    `ledger_name` is taken where Tinytown's name does not fit and the file has no other one. SettingsError; UnfitNameError
-    where there is no name that fits.
+    `ledger_name` is used if Tinytown's name cannot be in keys and the file has no other one. SettingsError;
+    UnfitNameError without a usable name.
     """
     path = folder / SETTINGS_FILE
     try:
@@ -140,7 +140,7 @@ def read_settings_table(folder: Path) -> dict[str, object]:
 
 
 def name_ledger(folder: Path, name: str) -> None:
-    """Say in the town's `tinytown.toml` what the ledger is called; the rest of the file stays as it is. SettingsError."""
+    """Set the ledger's name in the town's `tinytown.toml`; the rest of the file stays as it is. SettingsError."""
     check_town_name(name)
     path = folder / SETTINGS_FILE
     content = _read_settings_file(path)
@@ -160,9 +160,9 @@ def name_ledger(folder: Path, name: str) -> None:
 
 
 def settings_to_be(folder: Path, *, name: str | None = None, url: str | None = None) -> Settings:
-    """What the settings of the town in `folder` are, or would be if it were made one. Nothing is written.
+    """The settings of the town in `folder`, or those it would get. Nothing is written.
 
-    TownExistsError where it is a town of another name; SettingsError where it is at another URL.
+    TownExistsError if it is a town of another name; SettingsError if its server is at another URL.
     """
     if is_town(folder):
         settings = read_settings(folder, ledger_name=None if name is None else check_town_name(name))
@@ -178,7 +178,10 @@ def settings_to_be(folder: Path, *, name: str | None = None, url: str | None = N
 
 
 def write_new_settings(folder: Path, settings: Settings) -> None:
-    """Write the `tinytown.toml` that makes the folder a town. FolderRefusedError, also where there is one: it is left alone."""
+    """Write the `tinytown.toml` that makes the folder a town.
+
+    FolderRefusedError, also if there is one; it stays as it is.
+    """
     table: dict[str, object] = {"name": settings.name}
     if settings.redis.url is not None:
         table["redis"] = {"url": settings.redis.url}
@@ -190,7 +193,7 @@ def write_new_settings(folder: Path, settings: Settings) -> None:
 
 
 def add_gitignore_lines(folder: Path, undo: Undo) -> None:
-    """Let git leave the town's files alone: what is missing comes to the end of `.gitignore`, and the rest stays, byte for byte.
+    """Make git ignore the town's files: append missing lines to `.gitignore`. The rest stays, byte for byte.
 
     OSError, NotOursError, FolderRefusedError.
     """
@@ -212,7 +215,7 @@ def add_gitignore_lines(folder: Path, undo: Undo) -> None:
 
 
 def suggest_name(folder: Path) -> str:
-    """A town name from the git repository and branch, else from the folder, made fit for the rule."""
+    """A town name from the git repository and branch, else from the folder, changed to obey the rule for names."""
     repository = find_repository(next(parent for parent in (folder, *folder.parents) if parent.is_dir()))
     checked_out = None if repository is None else branch(repository)
     if repository is not None and checked_out is not None:
@@ -229,7 +232,7 @@ def fit_name(text: str) -> str:
 
 
 def setting_place(folder: Path, key: str) -> str:
-    """Where in the town's `tinytown.toml` the key stands, for messages: the file, and the line if it can be told."""
+    """The place of the key in the town's `tinytown.toml`, for messages: the file, and the line if known."""
     path = folder / SETTINGS_FILE
     try:
         lines = _read_settings_file(path).decode(errors="replace").splitlines()
@@ -246,7 +249,7 @@ def _read_settings_file(path: Path) -> bytes:
 
 
 def _take_back_lines(path: Path, before: bytes | None, added: bytes) -> None:
-    """Put `.gitignore` as it was, None for absent, as long as nobody else changed it meanwhile. OSError."""
+    """Restore `.gitignore` (None: remove it), unless somebody else changed it meanwhile. OSError."""
     if before is not None and not added:
         return
     with open(open_plain(path, os.O_RDWR, path=path), "r+b") as file:  # noqa: PTH123 - a descriptor has no path

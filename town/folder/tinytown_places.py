@@ -1,12 +1,12 @@
-"""Where Tinytown kept a town's tasks: what its settings say, and what its versions left in the folder. Nothing is opened.
+"""Where Tinytown kept a town's tasks, by its settings and by what its versions left in the folder. Opens nothing.
 
 [redis] of tinytown.toml    host, port and password of a server, by default the central one at 127.0.0.1:16379
 .tt/redis.sock              the socket of 0.6 to 0.10, where use_socket is set
-redis.sock                  the socket of 0.5 and before: where our own server listens, so `connection` answers for it
-dump.rdb                    what a server saved as it ended, in the folder, or in ~/.tt for the central one
+redis.sock                  the socket of 0.5 and before; our own server listens there too, so `connection` handles it
+dump.rdb                    what a server saved at its end: in the folder, or in ~/.tt for the central one
 
-A file that came with a clone may name any server, so what it names is connected to once the user allowed it. The socket in
-`.tt` is this user's own program's, where `.tt` is a plain folder: no clone and no archive brings one that somebody listens on.
+A file that came with a clone may name any server, so `tt` connects only after the user allowed it. A socket in `.tt`
+belongs to this user's own program if `.tt` is a plain folder: a clone or an archive cannot bring a live socket.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ HOST: Final = "127.0.0.1"
 PORT: Final = 6379
 PORT_END: Final = 65_536
 _TINYTOWNS: Final = frozenset({"use_socket", "socket_path", "host", "port", "aof_path", "persist", "bind"})
-"""Keys of `[redis]` that Tinytown writes, and no other program."""
+"""Keys of `[redis]` that only Tinytown writes."""
 
 
 class OldPlace(Struct, frozen=True):
     """A server that may hold a town's tasks from before the ledger.
 
-    `url` has no password, `named_by` is what says so, `files` are what its server saved. `is_asked`: the user has to allow
-    the connection.
+    `url` has no password, `named_by` is the file that names it, `files` are what its server saved. `is_asked` means
+    that the user has to allow the connection.
     """
 
     folder: Path
@@ -54,30 +54,30 @@ class OldPlace(Struct, frozen=True):
 
     @property
     def where(self) -> str:
-        """The server, as messages name it."""
+        """The server's name in messages."""
         return shown_url(self.url)
 
     @property
     def is_granted(self) -> bool:
-        """Whether the user allowed it once."""
+        """Whether the user has allowed it."""
         return is_granted(source_grant(self.folder, self.url))
 
     @property
     def is_allowed(self) -> bool:
-        """Whether it may be connected to."""
+        """Whether `tt` may connect to it."""
         return not self.is_asked or trusts_everything() or self.is_granted
 
     def is_named_by(self, url: str) -> bool:
-        """Whether the URL leads to this server, whatever user and password it names."""
+        """Whether the URL leads to this server, with any user and password."""
         server = _server(url)
         return server is not None and server == _server(self.url)
 
     def allow(self) -> None:
-        """The user said yes. FolderRefusedError."""
+        """Remember that the user allowed it. FolderRefusedError."""
         allow(source_grant(self.folder, self.url), self.folder)
 
     def url_to_open(self) -> str:
-        """The URL with the password that belongs to it: from the user's environment, the town's file, or what is kept."""
+        """The URL with its password, from the environment, the town's file, or the user's kept passwords."""
         password = os.environ.get("TINYTOWN_REDIS_PASSWORD") or self.password
         if password is None or self.url.startswith("unix://"):
             return with_password(self.url)
@@ -85,12 +85,14 @@ class OldPlace(Struct, frozen=True):
         return f"{scheme}://:{quote(password, safe='')}@{rest}"
 
     def start_words(self) -> str:
-        """How to start a server on what was saved, so that `tt migrate` finds it."""
+        """How to start a server on the saved files, so that `tt migrate` finds it."""
         return start_words(self.folder, self.files[0].parent if self.files else self.folder)
 
 
 def find_old_places(folder: Path) -> list[OldPlace]:
-    """Where the settings and files of the town in `folder` say that Tinytown's tasks are; none where it is not Tinytown's.
+    """The places of Tinytown's tasks, by the settings and files of the town in `folder`.
+
+    Empty if the town is not Tinytown's.
 
     SettingsError, FolderRefusedError.
     """
@@ -106,13 +108,13 @@ def find_old_places(folder: Path) -> list[OldPlace]:
 
 
 def is_tinytowns(folder: Path) -> bool:
-    """Whether the town's `tinytown.toml` is one that Tinytown wrote, by its `[redis]`."""
+    """Whether Tinytown wrote the town's `tinytown.toml`, judging by its `[redis]`."""
     redis = read_settings_table(folder).get("redis")
     return isinstance(redis, dict) and bool(_TINYTOWNS & redis.keys())
 
 
 def password_of(folder: Path, url: str) -> str:
-    """The URL that a person named, with the password that Tinytown's settings have for just that server."""
+    """The URL that the user named, with the password that Tinytown's settings have for exactly that server."""
     try:
         places = find_old_places(folder)
     except CommandRejectedError:
@@ -124,10 +126,10 @@ def password_of(folder: Path, url: str) -> str:
 
 
 def start_words(folder: Path, saved_in: Path) -> str:
-    """The command that starts a server of the user's on what is saved in a folder, at the socket where it is looked for."""
+    """The command that starts a server on the files saved in a folder, at the socket that `tt` looks at."""
     socket = folder / DATA_FOLDER / SOCKET_FILE
     where = f"--dir {shlex.quote(str(saved_in))} --unixsocket {shlex.quote(str(socket))}"
-    # It is read from, so it writes nothing either: what was saved stays what Tinytown goes back to.
+    # This server is only read, so it saves nothing: the saved files stay as Tinytown left them.
     return f"redis-server {where} --port 0 --save '' --daemonize yes"
 
 
@@ -136,14 +138,14 @@ def unix_url(path: Path) -> str:
 
 
 def _named(folder: Path, table: Mapping[str, Any], redis: Mapping[str, Any]) -> Iterator[OldPlace]:
-    """The server that the settings name, if it is one that this program does not use anyway."""
+    """The server that the settings name, unless this program uses it anyway."""
     if isinstance(redis.get("url"), str) and redis["url"].strip():
-        # Ours too: the town itself is there.
+        # Our own as well: the town itself is there.
         return
     if redis.get("use_socket", True) is not False:
         path = folder / _text(redis.get("socket_path"), f"{DATA_FOLDER}/{SOCKET_FILE}")
         if path == folder / SOCKET_FILE:
-            # Our own server is there: Tinytown's has to be started at the other socket.
+            # Our own server uses this socket: start Tinytown's at the other one.
             path = folder / DATA_FOLDER / SOCKET_FILE
         is_in_data = path == folder / DATA_FOLDER / SOCKET_FILE
         if is_in_data and os.path.lexists(path.parent) and not _is_own_folder(path.parent):
@@ -171,12 +173,12 @@ def _named(folder: Path, table: Mapping[str, Any], redis: Mapping[str, Any]) -> 
 
 
 def _saved(folder: Path) -> tuple[Path, ...]:
-    """What Tinytown's server left in the folder as it ended, and what `tt save` wrote."""
+    """What Tinytown's server left in the folder at its end, and what `tt save` wrote."""
     return tuple(path for path in (folder / DUMP_FILE, folder / DATA_FOLDER / AOF_FILE) if path.is_file())
 
 
 def _is_own_socket(path: Path) -> bool:
-    """Whether a socket of this user's lies there, in a folder of this user's; no link is followed to it."""
+    """Whether there is a socket of this user's in a folder of this user's. Follows no link."""
     return _is_own_folder(path.parent) and _is_own(path, stat.S_ISSOCK)
 
 

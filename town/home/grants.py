@@ -1,7 +1,7 @@
-"""What this user allowed on this machine: the connections and the data that a folder may lead to (decision 0019).
+"""Grants: the connections and the data that this user has allowed for a folder on this machine (decision 0019).
 
-Each is one small file in `~/.tt/trusted`, named by a hash of what was allowed: where the folder is, and to what it leads.
-Where either changes, the name is another one, and the user is asked again. To ask is one look at the file system.
+Each grant is a small file in `~/.tt/trusted`, named by a hash of what was allowed: the folder's place and what it leads
+to. If either changes, the hash differs, and `tt` asks the user again. A check is one look at the file system.
 """
 
 from __future__ import annotations
@@ -23,7 +23,10 @@ TRUSTED_FOLDER: Final = "trusted"
 
 
 class Grant(Struct, frozen=True, kw_only=True):
-    """One thing that a folder may lead to: `kind` is connection, source, data or own_town; `what` says it in full."""
+    """One thing that a folder may lead to.
+
+    `kind` is connection, source, data or own_town; `what` is the full description.
+    """
 
     kind: str
     folder: str
@@ -31,8 +34,8 @@ class Grant(Struct, frozen=True, kw_only=True):
 
     @property
     def path(self) -> Path:
-        """The file that says it is allowed."""
-        # It loads OpenSSL, and most commands ask for no grant.
+        """The file whose existence is the grant."""
+        # hashlib loads OpenSSL, and most commands need no grant.
         import hashlib  # noqa: PLC0415
 
         facts = f"{self.kind}\0{self.folder}\0{self.what}".encode(errors="surrogateescape")
@@ -40,7 +43,7 @@ class Grant(Struct, frozen=True, kw_only=True):
 
 
 class _Record(Struct, frozen=True):
-    """What a grant's file holds, for people and for `revoke_trust`; its name is what counts."""
+    """The content of a grant's file, for people and for `revoke_trust`. Only the file's name counts."""
 
     kind: str
     folder: str
@@ -48,34 +51,34 @@ class _Record(Struct, frozen=True):
 
 
 def connection_grant(folder: Path, url: str) -> Grant:
-    """That the town in `folder` is at `url`."""
+    """The town in `folder` may connect to `url`."""
     return Grant(kind="connection", folder=_text(folder), what=url)
 
 
 def data_grant(token: str, *, inode: int, changed_ns: int) -> Grant:
-    """That a data folder may be loaded, wherever it lies: nobody else knows its token, and a copy has another inode or time."""
+    """A data folder may be loaded, wherever it lies: nobody else knows its token, and a copy has another inode or time."""
     return Grant(kind="data", folder="", what=f"{token} {inode} {changed_ns}")
 
 
 def source_grant(folder: Path, url: str) -> Grant:
-    """That old tasks of the town in `folder` are read from `url`, which Tinytown's settings name."""
+    """Old tasks of the town in `folder` may be read from `url`, which Tinytown's settings name."""
     return Grant(kind="source", folder=_text(folder), what=url)
 
 
 def own_town_grant(folder: Path) -> Grant:
-    """That a linked worktree's folder is a town of its own."""
+    """A linked worktree's folder is a town of its own."""
     return Grant(kind="own_town", folder=_text(folder), what="")
 
 
 def is_granted(grant: Grant) -> bool:
-    """Whether this user allowed it once."""
+    """Whether this user has allowed it."""
     return os.path.lexists(grant.path)
 
 
 def allow(grant: Grant, folder: Path) -> None:
-    """Allow it from now on, for the town in `folder`. FolderRefusedError where `~/.tt` cannot be written.
+    """Allow it from now on, for the town in `folder`. FolderRefusedError if `~/.tt` cannot be written.
 
-    With TT_TRUST nothing has to be kept, so a home that cannot be written is no obstacle.
+    With TT_TRUST no grant is needed, so a read-only home does not matter.
     """
     path = grant.path
     record = _Record(grant.kind, _text(folder), datetime.now(UTC).isoformat(timespec="seconds"))
@@ -88,7 +91,7 @@ def allow(grant: Grant, folder: Path) -> None:
 
 
 def revoke_trust(folder: Path) -> int:
-    """Take back all that was allowed for the town in `folder`; how many grants that were. FolderRefusedError."""
+    """Remove all grants for the town in `folder`; returns how many there were. FolderRefusedError."""
     trusted = home_path(TRUSTED_FOLDER)
     wanted, revoked = _text(folder), 0
     try:
@@ -101,7 +104,7 @@ def revoke_trust(folder: Path) -> int:
                 path.unlink(missing_ok=True)
                 revoked += 1
         with suppress(OSError):
-            # Of a demonstration, nothing is to be left; a folder that holds something stays.
+            # A demonstration should leave nothing. A folder with content stays.
             trusted.rmdir()
             trusted.parent.rmdir()
     except OSError as error:
@@ -110,7 +113,7 @@ def revoke_trust(folder: Path) -> int:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Write a grant's file; an error leaves none where there was none, because its name alone grants. OSError."""
+    """Write a grant's file. An error leaves no new file, because its existence alone grants. OSError."""
     existed = os.path.lexists(path)
     file = os.open(path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:

@@ -1,6 +1,6 @@
-"""Passwords of servers: kept in `~/.tt/passwords.toml`, for this user alone, and in no town's file.
+"""Passwords of servers: kept in `~/.tt/passwords.toml`, readable by this user only, and never in a town's file.
 
-A URL in a town's file names the server and the user; the password that belongs to them is put in when it is opened.
+A URL in a town's file names the server and the user; the password is added when the connection opens.
 """
 
 from __future__ import annotations
@@ -28,7 +28,10 @@ class _Passwords(Struct, frozen=True):
 
 
 def split_password(url: str) -> tuple[str, str | None]:
-    """The URL without its password, and the password; the URL as it is, and None, where it has none or cannot be read."""
+    """The URL without its password, and the password.
+
+    The unchanged URL and None if it has no password or cannot be parsed.
+    """
     place = _password_place(url)
     if place is None:
         return url, None
@@ -38,9 +41,9 @@ def split_password(url: str) -> tuple[str, str | None]:
 
 
 def keep_password(url: str, password: str, undo: Undo) -> None:
-    """Remember the password of the server and user that `url` names, in place of the one before.
+    """Remember the password of the server and user in `url`, in place of the previous one.
 
-    InvalidValueError where it names none, SettingsError, FolderRefusedError: nothing was written.
+    InvalidValueError if `url` has none, SettingsError, FolderRefusedError: nothing was written.
     """
     server = _server(url)
     if server is None:
@@ -56,7 +59,7 @@ def keep_password(url: str, password: str, undo: Undo) -> None:
 
 
 def with_password(url: str) -> str:
-    """The URL with the password that is kept for its server and user; as it is where it has one, or none is kept."""
+    """The URL with the password kept for its server and user. Unchanged if it has a password, or none is kept."""
     if _password_place(url) is not None:
         return url
     server = _server(url)
@@ -71,7 +74,7 @@ def with_password(url: str) -> str:
 
 
 def shown_url(url: str) -> str:
-    """The URL as messages may show it; where it is not certain what the password is, nothing of it."""
+    """The URL as messages may show it. Nothing of it if it is unclear which part is the password."""
     try:
         parts = urlsplit(url)
         if "://" not in url or "@" in f"{parts.path}{parts.query}{parts.fragment}":
@@ -85,9 +88,10 @@ def shown_url(url: str) -> str:
 
 
 def asked_url(url: str) -> str | None:
-    """The URL as a person sees it who is to allow it: all of it but the password. None where that cannot be told from the rest.
+    """The URL as `tt` shows it to a user who has to allow it: all but the password.
 
-    Its options are known ones, none of which is secret (`connection.refuse_unfit_url`).
+    None if the password cannot be told from the rest. Its options are known and not secret
+    (`connection.refuse_unfit_url`).
     """
     shown = shown_url(url)
     if shown == UNKNOWN_URL:
@@ -100,7 +104,7 @@ def asked_url(url: str) -> str | None:
 
 
 def _password_place(url: str) -> tuple[int, int] | None:
-    """The places of the colon before and the sign behind the password in the URL, if it has one."""
+    """The places of the colon before and the @ behind the password in the URL, if it has one."""
     start = url.find("://") + 3
     if start < 3:
         return None
@@ -111,7 +115,7 @@ def _password_place(url: str) -> tuple[int, int] | None:
 
 
 def _server(url: str) -> str | None:
-    """What a password belongs to: `user@host:port`, or `user@/path` of a socket; None where the URL cannot be read."""
+    """The key of a password: `user@host:port`, or `user@/path` for a socket; None if the URL cannot be parsed."""
     try:
         parts = urlsplit(url)
         where = parts.path if parts.scheme == "unix" else f"{parts.hostname or ''}:{parts.port or 6379}"
@@ -121,7 +125,7 @@ def _server(url: str) -> str | None:
 
 
 def _take_back(server: str, password: str, *, kept: str | None, before: bytes | None) -> None:
-    """Put the passwords as they were `before`; what another process wrote meanwhile stays. OSError, SettingsError."""
+    """Restore the passwords as they were `before`. What another process wrote meanwhile stays. OSError, SettingsError."""
     path = home_path(PASSWORDS_FILE)
     with locked_home():
         now = _read()

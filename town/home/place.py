@@ -1,11 +1,11 @@
-"""The user's own folder, `~/.tt`: what belongs to this user on this machine, and to no town.
+"""The user's own folder, `~/.tt`: what belongs to this user on this machine, and not to a town.
 
 towns.toml       the towns that `tt init` made
 settings.toml    the user's own settings
 passwords.toml   the passwords of servers, which stand in no town's file
 trusted/         what this user allowed once
 
-HOME may name a place where others write, such as /tmp, so it is used only where it is this user's own.
+HOME may name a place where others can write, such as /tmp, so it is used only if it is this user's own.
 """
 
 from __future__ import annotations
@@ -27,20 +27,21 @@ HOME_ADVICE: Final = (
     " where nobody else is on this machine, as in CI, TT_TRUST=1 does without."
 )
 _NO_HOME: Final = Path("/nonexistent")
-"""The home of users that have none, as systems write it."""
+"""What systems enter as the home of users without one."""
 
 
 def home_path(name: str) -> Path:
-    """Where a file of the user's own lies, whether it is there or not.
+    """The path of a file of the user's own; it need not exist.
 
-    NotOursError where the folder is another user's, or others may write there: they would choose what this user runs and trusts.
+    NotOursError if the folder belongs to another user, or if others may write there: they would choose what this user
+    runs and trusts.
     """
     try:
         home = Path.home()
     except RuntimeError:
         home = _NO_HOME
     if not home.is_absolute():
-        # It would be another folder in each place, such as the `.tt` of a clone.
+        # A relative path would be another folder in each place, such as the `.tt` of a clone.
         home = _NO_HOME
     folder = home / HOME_FOLDER
     _refuse_other_than_own(folder)
@@ -48,14 +49,14 @@ def home_path(name: str) -> Path:
 
 
 def make_home_folder(path: Path) -> None:
-    """Make the folder that `path` is to lie in, for this user alone. OSError."""
+    """Make the folder for `path`, for this user alone. OSError."""
     for folder in (home_path(""), path.parent):
         folder.mkdir(mode=0o700, exist_ok=True)
 
 
 @contextmanager
 def locked_home() -> Iterator[None]:
-    """Inside, no other process changes a file of `~/.tt` that is read, changed and written. OSError."""
+    """Lock a file of `~/.tt` against other processes while it is read, changed and written. OSError."""
     lock = os.open(home_path(""), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -66,7 +67,8 @@ def locked_home() -> Iterator[None]:
 
 def _refuse_other_than_own(folder: Path) -> None:
     with suppress(OSError):
-        # A link counts only where this user made it, for it may lead to a folder of this user's that others filled, such as a clone.
+        # Trust only a link that this user made: another one may lead to a folder of this user's with foreign content,
+        # such as a clone.
         named, led_to = folder.lstat(), folder.stat()
         if trusts_everything():
             return

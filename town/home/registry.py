@@ -1,4 +1,4 @@
-"""The towns of this person: `~/.tt/towns.toml`, under `towns` a name and a path for each."""
+"""The towns of this user: `~/.tt/towns.toml` has a name and a path for each, under `towns`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from town.home.place import home_path, make_home_folder
 class RegisteredTown(Struct, frozen=True):
     """A town's name and the folder it was made in.
 
-    `is_trust_kept`: what it leads to is kept in `~/.tt/trusted`. Programs from before that wrote entries without it.
+    `is_trust_kept` means that its grants are in `~/.tt/trusted`. Older programs wrote entries without it.
     """
 
     name: str
@@ -38,7 +38,7 @@ def registry_path() -> Path:
 
 
 def registered_towns() -> tuple[RegisteredTown, ...]:
-    """The towns in the order of their paths; none where there is no registry yet. SettingsError."""
+    """The towns in the order of their paths; empty without a registry. SettingsError."""
     path = registry_path()
     with refuse_os_errors(path):
         if not path.exists():
@@ -50,7 +50,7 @@ def registered_towns() -> tuple[RegisteredTown, ...]:
 
 
 def register_town(town: RegisteredTown) -> None:
-    """Record a town, in place of what was recorded for its folder. Safe when several processes do it at once.
+    """Record a town, in place of any entry for its folder. Safe if several processes do it at once.
 
     InvalidValueError, SettingsError, FolderRefusedError: the list is as it was.
     """

@@ -1,4 +1,6 @@
-"""The user's own settings, `~/.tt/settings.toml`: what a town's file may not say, because it makes `tt` run a program."""
+"""The user's own settings, `~/.tt/settings.toml`: a town's file must not set them, because they make `tt` run a
+program.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An export of the Beads tracker, read as tasks as they should be. Pure but for reading the file.
+"""An export of the Beads tracker, read as desired tasks. Pure except for reading the file.
 
 `docs/reference/import-beads.md` has the mapping. The result does not depend on the order of lines.
 """
@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct, field
 
-from ledger import InvalidValueError, Source, State, WishedTask, check_text, json_problem, task_id_of_alias
+from ledger import DesiredTask, InvalidValueError, Source, State, check_text, json_problem, task_id_of_alias
 from town.errors import ImportRefusedError
 from town.files.os_errors import refuse_os_errors
 from town.files.regular_file import open_regular
@@ -41,7 +41,7 @@ _ISSUE: Final = "issue"
 
 
 class _Line(Struct, frozen=True):
-    """What a line is of: an export holds what the tracker remembers beside its issues, and calls it so."""
+    """The kind of a line: beside issues, an export holds other records, and names their kind."""
 
     kind: str | None = field(default=None, name="_type")
 
@@ -52,7 +52,7 @@ class _Dependency(Struct, frozen=True):
 
 
 class _Issue(Struct, frozen=True):
-    """The fields of an issue that count here; others are left alone."""
+    """The fields of an issue that matter here; others are ignored."""
 
     id: str
     title: str
@@ -73,27 +73,30 @@ class _Issue(Struct, frozen=True):
 
 
 class BeadsExport(Struct, frozen=True):
-    """Task id -> the task as the file wishes it, None for a removed one; and the parent links that were left out.
+    """The content of an export: for each task id the task that the file wants, None for a removed one.
 
-    The ids are those that a task has which was made for the issue; `aliases` has the issue of each. `skipped` counts the
-    lines of each other kind. Labels had blanks around them, or were empty and are left out.
+    The ids are those that new tasks for the issues would get; `aliases` has the issue of each. `left_out` are the
+    parent links that were left out. `skipped` counts the lines of each other kind. Labels with blanks around them are
+    trimmed, empty ones dropped.
     """
 
-    wishes: dict[str, WishedTask | None]
+    desired: dict[str, DesiredTask | None]
     left_out: tuple[str, ...]
     aliases: dict[str, str] = {}
     skipped: dict[str, int] = {}
     labels_trimmed: int = 0
     labels_dropped: int = 0
 
-    def wishes_of(self, ids: Mapping[str, str]) -> dict[str, WishedTask | None]:
-        """The wishes by the ids that tasks have, parents too: `ids` is alias -> id, which an adopted task has from before."""
-        found = {task: ids[alias] for task, alias in self.aliases.items()}
+    def desired_of(self, ids: Mapping[str, str]) -> dict[str, DesiredTask | None]:
+        """The desired tasks and their parents by the tasks' real ids. `ids` is alias -> id; an adopted task keeps its
+        older id.
+        """
+        found = {task_id: ids[alias] for task_id, alias in self.aliases.items()}
         return {
-            found[task]: None
-            if wish is None
-            else msgspec.structs.replace(wish, parent_id=found.get(wish.parent_id or ""))
-            for task, wish in self.wishes.items()
+            found[task_id]: None
+            if target is None
+            else msgspec.structs.replace(target, parent_id=found.get(target.parent_id or ""))
+            for task_id, target in self.desired.items()
         }
 
 
@@ -102,12 +105,12 @@ _decoder = msgspec.json.Decoder(_Issue)
 
 
 def read_beads(path: Path, *, town: str, actor: str) -> BeadsExport:
-    """The file's issues as tasks of `town`. `actor` has an issue that must be somebody's and names nobody.
+    """The file's issues as tasks of `town`. An issue that needs an agent but names nobody goes to `actor`.
 
-    ImportRefusedError lists every bad line with its number; FolderRefusedError where the file cannot be read.
+    ImportRefusedError lists every bad line with its number; FolderRefusedError if the file cannot be read.
     """
     issues: dict[str, _Issue] = {}
-    wishes: dict[str, WishedTask | None] = {}
+    desired: dict[str, DesiredTask | None] = {}
     problems: list[str] = []
     skipped: Counter[str] = Counter()
     for number, line in _lines(path):
@@ -120,19 +123,19 @@ def read_beads(path: Path, *, town: str, actor: str) -> BeadsExport:
                 continue
             issue = _trimmed(_decoder.decode(line))
             if issue.id in issues:
-                raise ValueError(f"the id {quoted(issue.id)} stands in an earlier line too")  # noqa: TRY301 - one report for all
-            wishes[issue.id] = _wish(issue, actor)
+                raise ValueError(f"the id {quoted(issue.id)} is in an earlier line too")  # noqa: TRY301 - one report for all
+            desired[issue.id] = _desired(issue, actor)
             issues[issue.id] = issue
         except (msgspec.MsgspecError, InvalidValueError, RecursionError, ValueError) as error:
             problems.append(f"line {number}: {json_problem(line, error).rstrip('.')}")
     if problems:
         raise ImportRefusedError(path, problems)
-    parents, left_out = _parents({key: issues[key] for key, wish in wishes.items() if wish is not None})
-    labels = [label for key, wish in wishes.items() if wish is not None for label in issues[key].labels or ()]
+    parents, left_out = _parents({key: issues[key] for key, target in desired.items() if target is not None})
+    labels = [label for key, target in desired.items() if target is not None for label in issues[key].labels or ()]
     return BeadsExport(
-        {task_id_of_alias(town, key): _below(wish, parents.get(key), town) for key, wish in wishes.items()},
+        {task_id_of_alias(town, key): _below(target, parents.get(key), town) for key, target in desired.items()},
         left_out,
-        {task_id_of_alias(town, key): key for key in wishes},
+        {task_id_of_alias(town, key): key for key in desired},
         dict(sorted(skipped.items())),
         labels_trimmed=sum(bool(label.strip()) and label != label.strip() for label in labels),
         labels_dropped=sum(not label.strip() for label in labels),
@@ -140,9 +143,10 @@ def read_beads(path: Path, *, town: str, actor: str) -> BeadsExport:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """The lines that are not blank, with their numbers; of one that is too long a beginning that is too long.
+    """The lines that are not blank, with their numbers.
 
-    ImportRefusedError where there are more of them, or of their bytes, than are read; FolderRefusedError.
+    Of an oversized line only a beginning, which is oversized too. ImportRefusedError if the file has too many lines or
+    bytes; FolderRefusedError.
     """
     with refuse_os_errors(path), open_regular(path) as file:
         size = os.fstat(file.fileno()).st_size
@@ -161,13 +165,13 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
 
 
 def _trimmed(issue: _Issue) -> _Issue:
-    """The issue with its ids as aliases are: without blanks at the ends."""
+    """The issue with blanks removed from the ends of its ids, as in aliases."""
     dependencies = [_Dependency(each.depends_on_id.strip(), each.type) for each in issue.dependencies or ()]
     return msgspec.structs.replace(issue, id=issue.id.strip(), dependencies=tuple(dependencies))
 
 
-def _wish(issue: _Issue, actor: str) -> WishedTask | None:
-    """The issue as a task, its parent left open; None for a tombstone. ValueError, InvalidValueError."""
+def _desired(issue: _Issue, actor: str) -> DesiredTask | None:
+    """The issue as a desired task, still without its parent; None for a tombstone. ValueError, InvalidValueError."""
     if issue.status == _TOMBSTONE:
         return None
     check_text(issue.title, "title")
@@ -178,7 +182,7 @@ def _wish(issue: _Issue, actor: str) -> WishedTask | None:
     if issue.status == "open" and issue.assignee:
         state = State.ASSIGNED
     person = issue.assignee or issue.created_by or actor
-    return WishedTask(
+    return DesiredTask(
         description=issue.title,
         state=state,
         agent=None if state is State.PENDING else person,
@@ -201,7 +205,7 @@ def _tags(issue: _Issue) -> tuple[str, ...]:
 
 
 def _parents(issues: Mapping[str, _Issue]) -> tuple[dict[str, str], tuple[str, ...]]:
-    """Issue -> parent, without parents that do not exist and links that lie on a circle; and what was left out."""
+    """Issue -> parent, without missing parents and links on a circle; and the links that were left out."""
     links = {key: issue.parent for key, issue in issues.items() if issue.parent is not None}
     known = {key: parent for key, parent in links.items() if parent in issues}
     circular = _on_circles(known)
@@ -211,7 +215,7 @@ def _parents(issues: Mapping[str, _Issue]) -> tuple[dict[str, str], tuple[str, .
 
 
 def _on_circles(parents: Mapping[str, str]) -> set[str]:
-    """The issues that lie on a circle: those left when every issue without children is taken away, again and again."""
+    """The issues on a circle: those that remain after repeatedly removing every issue without children."""
     children = Counter(parents.values())
     on_circles = set(parents)
     childless = [key for key in parents if not children[key]]
@@ -225,7 +229,7 @@ def _on_circles(parents: Mapping[str, str]) -> set[str]:
     return on_circles
 
 
-def _below(wish: WishedTask | None, parent: str | None, town: str) -> WishedTask | None:
-    if wish is None or parent is None:
-        return wish
-    return msgspec.structs.replace(wish, parent_id=task_id_of_alias(town, parent))
+def _below(target: DesiredTask | None, parent: str | None, town: str) -> DesiredTask | None:
+    if target is None or parent is None:
+        return target
+    return msgspec.structs.replace(target, parent_id=task_id_of_alias(town, parent))

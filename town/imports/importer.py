@@ -1,4 +1,4 @@
-"""Importer: makes a town as another tracker's export says, in one append."""
+"""Importer: brings a town to the state of another tracker's export, in one append."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from ledger import Position, WishedTask
+from ledger import DesiredTask, Position
 from town.backend import Backend
 from town.errors import ImportRefusedError, MomentError
 from town.imports.beads import read_beads
@@ -18,9 +18,9 @@ from town.writer import Writer
 
 
 class ImportReceipt(Struct, frozen=True):
-    """What an import led to: its tasks by what happened to them, its events, and the parent links it left out.
+    """The result of an import: its tasks by what happened to them, its events, and the parent links it left out.
 
-    `skipped` counts the lines of each kind other than issues. Labels were trimmed, or empty and dropped.
+    `skipped` counts the lines of each kind other than issues.
     """
 
     tasks: int
@@ -35,7 +35,7 @@ class ImportReceipt(Struct, frozen=True):
 
 
 class Importer:
-    """Takes exports of other trackers into one town."""
+    """Imports exports of other trackers into one town."""
 
     def __init__(self, backend: Backend) -> None:
         self._town = backend.name
@@ -47,34 +47,34 @@ class Importer:
     def beads(
         self, path: Path | str, *, prune: bool = False, allow_empty: bool = False, backdate: datetime | None = None
     ) -> ImportReceipt:
-        """Make the town as an export of the Beads tracker says, in one append; doing it again appends nothing.
+        """Bring the town to the state of an export of the Beads tracker, in one append.
 
-        `prune` removes tasks with an alias that the file no longer has; of a file without issues that is refused, unless
-        with `allow_empty`. `backdate` is recorded as the events' time.
+        Repeating it appends nothing. `prune` removes tasks with an alias that the file no longer has. With a file
+        without issues it is refused, unless `allow_empty` is set. `backdate` is recorded as the events' time.
         ImportRefusedError, BackdateRefusedError: nothing was written.
         """
         if backdate is not None and backdate > datetime.now(UTC):
-            # Later events would all be dated no earlier: the town's clock would stand still until then.
+            # No later event can have an earlier time: the town's clock would stand still until then.
             raise MomentError(f"{backdate.isoformat(timespec='seconds')}", "has not come yet")
         export = read_beads(Path(path), town=self._town, actor=self._actor)
 
-        if prune and not export.wishes and not allow_empty:
+        if prune and not export.desired and not allow_empty:
             problem = (
                 "the file has no issue, and --prune would remove every task that has an alias;"
                 " --allow-empty says that the tracker was empty then"
             )
             raise ImportRefusedError(Path(path), [problem])
 
-        def wishes() -> dict[str, WishedTask | None]:
-            wished = export.wishes_of(self._references.ids_of_aliases(list(export.aliases.values())))
+        def desired() -> dict[str, DesiredTask | None]:
+            targets = export.desired_of(self._references.ids_of_aliases(list(export.aliases.values())))
             if prune:
                 present = self._live.page().tasks
-                wished |= {task.id: None for task in present if task.alias is not None and task.id not in wished}
-            return wished
+                targets |= {task.id: None for task in present if task.alias is not None and task.id not in targets}
+            return targets
 
-        done = self._writer.reconcile(wishes, backdate=backdate)
+        done = self._writer.reconcile(desired, backdate=backdate)
         return ImportReceipt(
-            tasks=sum(wish is not None for wish in export.wishes.values()),
+            tasks=sum(target is not None for target in export.desired.values()),
             created=done.created,
             changed=done.changed,
             removed=done.removed,

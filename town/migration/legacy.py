@@ -1,4 +1,4 @@
-"""What a migration set aside: the old keys under `tt:<town>:legacy:`, counted, and deleted once nobody needs them."""
+"""The old keys that a migration set aside under `tt:<town>:legacy:`: counts them, and deletes them on request."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LEGACY_KEYS_COUNT: Final = 1_000
 
 
 class LegacyKeys(Struct, frozen=True):
-    """How many old keys are set aside, how many bytes of memory they take, and which of them hold no task that is adopted."""
+    """How many old keys are set aside, how many bytes of memory they take, and those without an adopted task."""
 
     keys: int
     bytes: int
@@ -37,7 +37,7 @@ class Legacy:
         self._old_keys = OldKeys(backend.old_name)
 
     def look(self) -> LegacyKeys:
-        """What there is; nothing is written. Source: SCAN, MEMORY USAGE."""
+        """Count the old keys; writes nothing. Source: SCAN, MEMORY USAGE."""
         keys, size_bytes = 0, 0
         unadopted: list[str] = []
         for names in self._scan():
@@ -48,17 +48,17 @@ class Legacy:
                 size_bytes += sum(size or 0 for size in cast("list[int | None]", pipeline.execute()))
             keys += len(names)
             tasks = {name: self._task_of(name) for name in names}
-            ids = sorted({task for task in tasks.values() if task})
+            ids = sorted({task_id for task_id in tasks.values() if task_id})
             versions = dict(zip(ids, (version for version, _ in self._store.heads(ids)), strict=True))
             unadopted += [
                 name.decode(errors="backslashreplace")
-                for name, task in tasks.items()
-                if task is not None and not versions.get(task)
+                for name, task_id in tasks.items()
+                if task_id is not None and not versions.get(task_id)
             ]
         return LegacyKeys(keys, size_bytes, tuple(sorted(unadopted)))
 
     def drop(self) -> LegacyKeys:
-        """Delete them all; returns what was there. LegacyKeptError where `verify` finds something: nothing was deleted."""
+        """Delete them all; returns what was there. LegacyKeptError if `verify` finds something: nothing was deleted."""
         findings = self._upkeep.verify().findings
         if findings:
             raise LegacyKeptError(self._name, findings)
@@ -69,16 +69,19 @@ class Legacy:
         return found
 
     def _task_of(self, name: bytes) -> str | None:
-        """The id of the task whose old key this is, empty where it has none; None where it is no task's."""
+        """The id of the task whose old key this is, empty if the key has no id; None if it is not a task's key."""
         key = name.decode(errors="replace").removeprefix(self._keys.legacy(""))
         if key.startswith(self._keys.task("")):
-            # As the old keys call it, also where ours have a hash tag or another name.
+            # The town's name in the old keys, which have no hash tag and may differ from our name.
             key = f"tt:{self._old_name}{key.removeprefix(self._keys.prefix)}"
         old = self._old_keys.kind_of(key)
         return old.id if old is not None and old.kind is KeyKind.TASK else None
 
     def _scan(self) -> Iterator[list[bytes]]:
-        """The names, in batches of 1 to LEGACY_KEYS_COUNT, each once. They are gathered first, because they may be deleted."""
+        """The keys in batches of 1 to LEGACY_KEYS_COUNT, each once.
+
+        Collected first, because the caller may delete them.
+        """
         with redis_errors(self._where):
             found = self._client.scan_iter(match=f"{self._keys.legacy('')}*", count=LEGACY_KEYS_COUNT)
             names = sorted(set(found))

@@ -1,19 +1,19 @@
-"""Migration: a town's tasks from before the ledger become events, and what readers see is folded from these.
+"""Migration: turns a town's tasks from before the ledger into events, from which all that readers see is folded.
 
-It goes over the records twice. The first pass keeps a few words of each task: enough to order them all, and to say what
-there is to do. The second reads them again, batch by batch, so that memory does not grow with what is in them:
+It reads the records twice. The first pass keeps a little of each task: enough to order them all, and to say what there
+is to do. The second reads them again, batch by batch, so that memory does not grow with what is in them:
 
-    1  a record that lies where the task's snapshot will be is copied under `tt:<town>:legacy:…`; as it is now, also where
-       an earlier copy says something else
-    2  `task.adopted` is appended for the whole batch, guarded: nobody has these tasks yet
-    3  the batch is projected; the snapshots are there
-    4  the records that lie elsewhere are renamed under `tt:<town>:legacy:…`
+    1  a record in the place of the task's future snapshot is copied under `tt:<town>:legacy:…`, in its present state,
+       even if an earlier copy differs
+    2  `task.adopted` is appended for the whole batch, guarded: the ledger does not have these tasks yet
+    3  the batch is projected, which writes the snapshots
+    4  records in other places are renamed under `tt:<town>:legacy:…`
 
 The records of the next batch are read before step 1, and made into events while the server carries out step 2.
 
-After the last batch come what cannot be read and lies in the place of our snapshots, and then the backlog's lists. A crash
-after any step leaves a state from which the next migration goes on: what is adopted is told by the ledger, and the order
-and the batches of the rest do not depend on what was adopted before. So any number may run; a lease saves double work.
+After the last batch it sets aside unreadable keys in the place of our snapshots, and then the backlog's lists. After a
+crash at any step the next migration can go on: the ledger shows what is adopted, and the order and the batches of the
+rest do not depend on what was adopted before. So any number may run at once; a lease avoids double work.
 """
 
 from __future__ import annotations
@@ -33,23 +33,23 @@ from projections import Lease, OutdatedProjectionError, SetAside, new_holder, no
 from town.backend import Backend
 from town.migration.old_reader import SCAN_KEYS_COUNT, OldReader
 from town.migration.old_records import OldTask, adopted, newest, read_record
-from town.migration.survey import Entry, Irregular, MigrationProgress, Outlook, Skipped, Survey, batches
+from town.migration.survey import Irregular, MigrationPreview, MigrationProgress, Skipped, Survey, SurveyedTask, batches
 
 if TYPE_CHECKING:
     from town.server.connection import Connection
 
 ADOPT_ATTEMPTS_MAX: Final = 20
 MIGRATION_WAIT_SECONDS_MAX: Final = 600.0
-"""How long a migration waits for another one; then it goes on beside it, which costs work done twice."""
+"""How long a migration waits for another one. After that it runs beside it, and some work is done twice."""
 LEASE_NAME: Final = "migration"
 _LEASE_POLL_SECONDS: Final = 0.05
 
 
 class MigrationReport(Struct, frozen=True, kw_only=True):
-    """What a migration did: how many tasks it adopted, and how many old keys are set aside under `tt:<town>:legacy:`.
+    """The result of a migration: how many tasks it adopted, and how many old keys are set aside under `tt:<town>:legacy:`.
 
     `set_aside` of them were renamed, and `copied` lay where snapshots are now.
-    `is_rebuilt` tells that snapshots and views were built anew from the ledger.
+    `is_rebuilt` means that snapshots and views were rebuilt from the ledger.
     """
 
     adopted: int
@@ -63,20 +63,21 @@ class MigrationReport(Struct, frozen=True, kw_only=True):
 
 
 class _Read(NamedTuple):
-    """What was read of some tasks: (entry, key, record or why there is none), and the alias of each that gets one."""
+    """The records of some tasks: (task, key, record or why there is none), and the alias of each task that gets one."""
 
-    part: Sequence[Entry]
-    records: list[tuple[Entry, str, OldRecord | str]]
+    part: Sequence[SurveyedTask]
+    records: list[tuple[SurveyedTask, str, OldRecord | str]]
     aliases: dict[str, str]
 
 
 class _Batch(NamedTuple):
-    """Tasks of `part` that nobody had when they were read: the events, and the keys to set aside once those are projected.
+    """The tasks of `part` that the ledger did not have yet: their events, and the keys to set aside after projecting
+    them.
 
-    `in_our_place` are the tasks of which something lies where the snapshot will be.
+    `in_our_place` are the tasks with something in the place of their future snapshot.
     """
 
-    part: Sequence[Entry]
+    part: Sequence[SurveyedTask]
     in_our_place: list[str]
     events: list[NewEvent]
     guards: dict[str, int]
@@ -84,7 +85,7 @@ class _Batch(NamedTuple):
 
 
 class _Written(NamedTuple):
-    """What became of a batch: its first and last position, none where nothing was left to adopt."""
+    """The result of a batch: its first and last position, empty if nothing was left to adopt."""
 
     ends: tuple[Position, ...]
     adopted: int
@@ -92,7 +93,7 @@ class _Written(NamedTuple):
 
 
 class Migration:
-    """Takes the old tasks of a town into its ledger. `source` is another server that they are read from, and left in."""
+    """Takes the old tasks of a town into its ledger. `source` is another server to read them from; it stays unchanged."""
 
     def __init__(self, backend: Backend, *, source: Connection | None = None) -> None:
         self._backend = backend
@@ -122,19 +123,20 @@ class Migration:
             is_elsewhere=self._is_elsewhere,
         )
 
-    def look(self, *, progress: MigrationProgress | None = None) -> Outlook:
-        """What there is to migrate; nothing is written."""
+    def look(self, *, progress: MigrationProgress | None = None) -> MigrationPreview:
+        """Look at what there is to migrate; writes nothing."""
         self._survey = self._new_survey()
         with no_garbage_collection():
             self._survey.look(progress=progress)
-        return self._survey.outlook(is_projected_anew=self._upkeep.find_outdated() is not None)
+        return self._survey.preview(is_projected_anew=self._upkeep.find_outdated() is not None)
 
     def run(
         self, *, progress: MigrationProgress | None = None, on_wait: Callable[[], None] | None = None
     ) -> MigrationReport:
-        """Adopt what `look` found; `on_wait` is called where another migration is at work, which is waited for.
+        """Adopt what `look` found.
 
-        LedgerError where something is in the way: what was adopted until then stays, and the next migration goes on.
+        If another migration is running, call `on_wait` and wait for it. LedgerError if something is in the way: what
+        was adopted until then stays, and the next migration goes on.
         """
         started = time.monotonic()
         if self._wait_for_turn(on_wait):
@@ -165,7 +167,7 @@ class Migration:
         )
 
     def _wait_for_turn(self, on_wait: Callable[[], None] | None) -> bool:
-        """Take the lease; whether somebody else had it."""
+        """Take the lease. Returns whether somebody else had it."""
         deadline = time.monotonic() + MIGRATION_WAIT_SECONDS_MAX
         has_waited = False
         while not self._lease.take() and time.monotonic() < deadline:
@@ -176,25 +178,26 @@ class Migration:
         return has_waited
 
     def _bring_up_to_date(self) -> tuple[bool, int]:
-        """Have snapshots and views as the ledger says; whether they were built anew, and how many keys set aside for it."""
+        """Bring snapshots and views up to date. Returns whether they were rebuilt, and how many keys that set aside."""
         if not self._survey.overwritten:
             try:
                 self._upkeep.catch_up()
             except OutdatedProjectionError:
                 return True, self._upkeep.rebuild().set_aside
             return False, 0
-        # The rebuild first, which the next command finishes where this one is killed. It leaves records of removed tasks.
+        # Rebuild first: if this process is killed, the next command finishes it. A rebuild leaves records of removed
+        # tasks.
         set_aside = self._upkeep.rebuild().set_aside
-        return True, set_aside + len(self._aside.strays(dict.fromkeys(self._survey.overwritten)))
+        return True, set_aside + len(self._aside.to_set_aside(dict.fromkeys(self._survey.overwritten)))
 
     def _adopt_all(self, progress: MigrationProgress | None) -> list[_Written]:
-        """Adopt batch by batch; the next one is made while the server appends the one before."""
+        """Adopt batch by batch; prepares the next batch while the server appends the previous one."""
         total, done = len(self._survey.entries), 0
         written: list[_Written] = []
         made: _Batch | None = None
         for part in chain(self._survey.parts(), [None]):
             self._lease.take()
-            # Before the append, which the server would finish first.
+            # Read before the append, because the server would finish the append first.
             read = None if part is None else self._read(part)
             appending = None if made is None else self._begin(made)
             following = None if read is None else self._make_batch(read)
@@ -207,17 +210,17 @@ class Migration:
         return written
 
     def _begin(self, batch: _Batch) -> Callable[[], list[Position]]:
-        """Keep what the snapshots will take the place of, and send the events; what is returned waits for their positions."""
-        # Whoever adopted one meanwhile may have put its snapshot there.
+        """Copy what the snapshots will replace, and send the events. The returned function waits for their positions."""
+        # Another migration may have adopted a task meanwhile and put its snapshot there.
         versions = self._survey.versions(batch.in_our_place)
-        self._copied += self._aside.copy([task for task in batch.in_our_place if not versions[task]])
+        self._copied += self._aside.copy([task_id for task_id in batch.in_our_place if not versions[task_id]])
         if batch.events:
             return self._store.begin_append(batch.events, batch.guards)
         no_positions: Callable[[], list[Position]] = list
         return no_positions
 
     def _finish(self, batch: _Batch, appending: Callable[[], list[Position]]) -> _Written:
-        """Project the events once they are appended, and set aside what they were read from."""
+        """Wait for the append, project the events, and set aside the keys they were read from."""
         for remaining in reversed(range(ADOPT_ATTEMPTS_MAX)):
             try:
                 positions = appending()
@@ -234,8 +237,8 @@ class Migration:
             return _Written((positions[0], positions[-1]), len(positions), self._set_aside(batch.keys))
         raise AssertionError("the last attempt returns or raises")
 
-    def _read(self, part: Sequence[Entry]) -> _Read:
-        """The records of those of the tasks that the ledger does not have."""
+    def _read(self, part: Sequence[SurveyedTask]) -> _Read:
+        """The records of those tasks that the ledger does not have."""
         versions = self._survey.versions([entry.id for entry in part])
         keys = [(entry, self._survey.key(entry.id, form)) for entry in part for form in entry.forms]
         self._known += [
@@ -249,7 +252,7 @@ class Migration:
         return _Read(part, [(entry, key, record) for (entry, key), record in zip(keys, records, strict=True)], aliases)
 
     def _make_batch(self, read: _Read) -> _Batch:
-        """What is to be appended for the tasks whose records were read; asks the server nothing."""
+        """The events to append for the tasks whose records were read. Asks the server nothing."""
         part, aliases = read.part, read.aliases
         found: dict[str, list[tuple[OldRecord, OldTask]]] = {}
         for entry, key, record in read.records:
@@ -264,8 +267,11 @@ class Migration:
                 continue
             found.setdefault(entry.id, []).append((record, old))
         facts = {entry.id: self._fact(found[entry.id], aliases) for entry in part if entry.id in found}
-        # Of the ids that the aliases would lead to, too: no push of the same plan comes in between.
-        guarded = [*facts, *(task_id_of_alias(self._keys.town, aliases[task]) for task in facts if task in aliases)]
+        # Guard the ids that the aliases would lead to as well, so that no push of the same plan comes in between.
+        guarded = [
+            *facts,
+            *(task_id_of_alias(self._keys.town, aliases[task_id]) for task_id in facts if task_id in aliases),
+        ]
         command = _command_id(self._keys.town, facts)
         return _Batch(
             part,
@@ -298,11 +304,11 @@ class Migration:
         )
 
     def _set_aside(self, keys: Sequence[str]) -> int:
-        """Rename old keys under `tt:<town>:legacy:`, each to a name that is free; how many were there."""
+        """Rename old keys under `tt:<town>:legacy:`, each to a free name. Returns how many existed."""
         return sum(len(self._aside.rename(names)) for names in batches(keys, SCAN_KEYS_COUNT))
 
 
 def _command_id(town: str, facts: Mapping[str, TaskAdopted]) -> str:
-    """The same for the same events, so that a migration that was interrupted ends as one that was not."""
+    """The same id for the same events, so that an interrupted migration ends like one that was not interrupted."""
     digest = hashlib.sha256(msgspec.json.encode(facts)).hexdigest()
     return str(uuid5(NAMESPACE_URL, f"tinytown:{town}:adopt:{digest}"))

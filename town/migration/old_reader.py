@@ -1,6 +1,6 @@
-"""Reads what Tinytown left in a server: its keys, and the records at them, in batches. Writes nothing.
+"""Reads what Tinytown left in a server: its keys and their records, in batches. Writes nothing.
 
-What cannot be a record is answered with the reason in words, so that nobody else looks at types and bytes.
+For what cannot be a record it returns the reason in words, so that only this room looks at types and bytes.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SCAN_KEYS_COUNT: Final = 1_000
 _FEWER: Final = 4
 _TOO_LONG: Final = f"it has more than {RECORD_BYTES_MAX:,} bytes"
 GONE: Final = "it is gone"
-"""Why there is no record at a key that does not exist."""
+"""The reason for a key that does not exist."""
 
 
 class OldReader:
@@ -32,12 +32,12 @@ class OldReader:
         self._where = where
 
     def count_keys(self) -> int:
-        """How many keys there are, of whomever. Source: DBSIZE."""
+        """How many keys the server has, of any program. Source: DBSIZE."""
         with redis_errors(self._where):
             return cast("int", self._client.dbsize())
 
     def scan(self) -> Iterator[list[bytes]]:
-        """Every key, as it comes; some may come twice. Source: SCAN."""
+        """Every key, in no order; some may come twice. Source: SCAN."""
         cursor = 0
         while True:
             with redis_errors(self._where):
@@ -48,7 +48,7 @@ class OldReader:
                 return
 
     def find_task(self, is_task: Callable[[str], bool], *, calls_max: int) -> bool:
-        """Whether a key of a task is among those that `calls_max` calls show. Source: SCAN."""
+        """Whether `calls_max` calls find a key of a task. Source: SCAN."""
         for names in islice(self.scan(), calls_max):
             if any(is_task(name.decode(errors="replace")) for name in names):
                 return True
@@ -77,7 +77,7 @@ class OldReader:
         return records
 
     def _read_some(self, keys: Sequence[str]) -> list[OldRecord | str]:
-        """As `read`; ReplyTooLargeError where that is too much at once."""
+        """As `read`; ReplyTooLargeError if that is too much at once."""
         with redis_errors(self._where):
             texts = cast("list[bytes | None]", self._client.mget(keys))
             others = [key for key, text in zip(keys, texts, strict=True) if text is None]
@@ -93,7 +93,7 @@ class OldReader:
 
 
 def _in_turn(reply: object) -> list[bytes]:
-    """Names and values of a hash in turn, as HGETALL answered; nothing where there is none."""
+    """Names and values of a hash in turn, as HGETALL returns them; empty if there is no hash."""
     if isinstance(reply, dict):
         return list(chain.from_iterable(reply.items()))
     return reply if isinstance(reply, list) else []
@@ -110,7 +110,7 @@ def _why_not(kind: str) -> str:
 
 
 def _record(key: str, content: bytes | list[bytes]) -> OldRecord | str:
-    """What was read at a key as a record, or why it is none: a string, or names and values of a hash in turn."""
+    """A key's content as a record, or why it is not one: a string, or names and values of a hash in turn."""
     if (len(content) if isinstance(content, bytes) else sum(map(len, content))) > RECORD_BYTES_MAX:
         return _TOO_LONG
     try:
@@ -119,11 +119,14 @@ def _record(key: str, content: bytes | list[bytes]) -> OldRecord | str:
         texts = iter([text.decode() for text in content])
         return OldRecord(key, "hash", dict(zip(texts, texts, strict=True)))
     except UnicodeDecodeError:
-        return "it holds bytes that are no UTF-8"
+        return "it holds bytes that are not UTF-8"
 
 
 def has_old_tasks(backend: Backend, *, calls_max: int = 1) -> bool:
-    """Whether a town without events has tasks from before the ledger, as far as `calls_max` calls tell. Source: SCAN."""
+    """Whether a town without events has tasks from before the ledger, as far as `calls_max` calls can find.
+
+    Source: SCAN.
+    """
     if backend.store.end() != BEGINNING:
         return False
     reader = OldReader(backend.client, where=backend.where)

@@ -1,7 +1,7 @@
 """Tasks as Tinytown kept them before the ledger: which key is what, and what a record says. Pure.
 
-`docs/reference/migrate.md` has the formats and the mapping. Whatever is not surely a task is not taken for one: a record
-that cannot be read is told with its reason, and what does not fit our limits is fitted and told.
+`docs/reference/migrate.md` has the formats and the mapping. Only what is certainly a task is taken for one. A record
+that cannot be read is reported with the reason; a value beyond our limits is made to fit, and reported.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from ledger import (
 from projections import has_position
 
 NO_DESCRIPTION: Final = "(no description)"
-"""Stands where a record's description is empty, because a task has one."""
+"""Replaces an empty description, because a task must have one."""
 
 BARE_BACKLOG: Final = "tt:backlog"
 """The key of the backlog from before towns were isolated."""
@@ -46,7 +46,7 @@ _LAST_MS: Final = to_ms(datetime.max.replace(tzinfo=UTC))
 
 
 class Form(Enum):
-    """Where a task's record lies, newest form first; the value stands for it in what is kept of many records."""
+    """Where a task's record lies, newest form first. The survey stores the value to save memory."""
 
     TOWN = 0
     BARE = 1
@@ -58,7 +58,7 @@ class Form(Enum):
 
 
 class KeyKind(Enum):
-    """What an old key of Tinytown's holds, as far as a migration cares."""
+    """What an old key of Tinytown's holds: the kinds that a migration reads."""
 
     TASK = "task"
     AGENT = "agent"
@@ -66,7 +66,7 @@ class KeyKind(Enum):
 
 
 class OldKey(Struct, frozen=True, gc=False):
-    """What the name of a key says: its kind, the id at its end, and its form. `id` is empty where it is no UUID."""
+    """What the name of a key says: its kind, the id at its end, and its form. `id` is empty if it is not a UUID."""
 
     kind: KeyKind
     id: str
@@ -74,7 +74,7 @@ class OldKey(Struct, frozen=True, gc=False):
 
 
 class OldKeys:
-    """Tells the old keys of one town, and those that name no town, from all others."""
+    """Recognises the old keys of one town, and those without a town, among all others."""
 
     def __init__(self, town: str) -> None:
         self._prefixes: list[tuple[str, KeyKind, Form]] = [
@@ -83,10 +83,10 @@ class OldKeys:
         self._backlogs = {f"tt:{town}:backlog": Form.TOWN, BARE_BACKLOG: Form.BARE}
 
     def kind_of(self, key: str) -> OldKey | None:
-        """What `key` is by its name; None where it is none of these, or another town's.
+        """What `key` is by its name; None if it is neither, or another town's.
 
-        A key that names no town has a UUID at its end, or it is somebody else's: `tt:task:backlog` is a town's, and not a
-        task. One of the town's own tasks is told also without a UUID, because our snapshots lie in that place.
+        A key without a town has a UUID at its end, or it is not ours: `tt:task:backlog` belongs to a town, and is not a
+        task. A key among the town's own tasks counts even without a UUID, because our snapshots have the same place.
         """
         for prefix, kind, form in self._prefixes:
             if key.startswith(prefix):
@@ -104,16 +104,17 @@ class OldKeys:
         return old is not None and old.kind is KeyKind.TASK and bool(old.id)
 
     def has_capitals(self, key: str) -> bool:
-        """Whether the key would be a task's, had the UUID at its end no capitals."""
+        """Whether the key would be a task's if the UUID at its end were in lower case."""
         head, separator, id_ = key.rpartition(":")
         return id_ != id_.lower() and self.is_task(f"{head}{separator}{id_.lower()}")
 
 
 class OldTask(Struct, frozen=True, kw_only=True, gc=False):
-    """What a record says of a task. Times are milliseconds since 1970 UTC, `assigned_to` is the agent's UUID or name.
+    """What a record says about a task.
 
-    `alias` is that of the first tag `plan:<alias>`, which is `alias_tag`, left out of `tags`; `alias_tag` is None where it
-    fits no tag. `oddities` says in words what is not as Tinytown's tasks should be, or did not fit.
+    Times are milliseconds since 1970 UTC, `assigned_to` is the agent's UUID or name. `alias` comes from the first tag
+    `plan:<alias>`; that tag is `alias_tag` and not among `tags`. `alias_tag` is None if it is not a valid tag.
+    `irregularities` says in words what is wrong for a task of Tinytown's, or did not fit.
     """
 
     id: str
@@ -129,46 +130,46 @@ class OldTask(Struct, frozen=True, kw_only=True, gc=False):
     tags: tuple[str, ...]
     alias: str | None
     alias_tag: str | None
-    oddities: tuple[str, ...]
+    irregularities: tuple[str, ...]
 
 
-def read_record(record: OldRecord, task: str) -> OldTask:
-    """What the record of `task` says. ValueError says why it is no task's."""
+def read_record(record: OldRecord, task_id: str) -> OldTask:
+    """What the record of this task says. ValueError says why it is not a task's record."""
     fields = _fields(record)
     if record.type == "string" and has_position(fields):
         raise ValueError("it is a snapshot of a ledger, not a record from before")
     named = _required(fields, "id")
-    if named.lower() != task:
+    if named.lower() != task_id:
         raise ValueError(f"it says that it is task {named!r}")
     description = _required(fields, "description")
     state = _STATES.get(_required(fields, "state").lower())
     if state is None:
-        raise ValueError(f"its state {fields['state']!r} is none of {', '.join(_STATES)}")
-    oddities: list[str] = []
-    created_ms, updated_ms = _created_and_updated(fields, oddities)
-    tags, alias, alias_tag = _tags(fields.get("tags"), oddities)
+        raise ValueError(f"its state {fields['state']!r} is not one of {', '.join(_STATES)}")
+    irregularities: list[str] = []
+    created_ms, updated_ms = _created_and_updated(fields, irregularities)
+    tags, alias, alias_tag = _tags(fields.get("tags"), irregularities)
     old = OldTask(
-        id=task,
-        description=_fitted(description, "description", oddities) or NO_DESCRIPTION,
+        id=task_id,
+        description=_fitted(description, "description", irregularities) or NO_DESCRIPTION,
         state=state,
         created_ms=created_ms,
         updated_ms=updated_ms,
-        assigned_to=_agent(fields.get("assigned_to"), oddities),
-        started_ms=_time(fields, "started_at", oddities),
-        completed_ms=_time(fields, "completed_at", oddities),
-        result=_result(fields.get("result"), oddities),
-        parent_id=_parent(fields.get("parent_id"), oddities),
+        assigned_to=_agent(fields.get("assigned_to"), irregularities),
+        started_ms=_time(fields, "started_at", irregularities),
+        completed_ms=_time(fields, "completed_at", irregularities),
+        result=_result(fields.get("result"), irregularities),
+        parent_id=_parent(fields.get("parent_id"), irregularities),
         tags=tags,
         alias=alias,
         alias_tag=alias_tag,
-        oddities=(),
+        irregularities=(),
     )
-    oddities += _illegalities(old)
-    return msgspec.structs.replace(old, oddities=tuple(oddities)) if oddities else old
+    irregularities += _illegalities(old)
+    return msgspec.structs.replace(old, irregularities=tuple(irregularities)) if irregularities else old
 
 
 def read_agent_name(record: OldRecord) -> str | None:
-    """The name in an agent's record; None where it has none that fits."""
+    """The name in an agent's record; None without a valid name."""
     try:
         return check_name(_required(_fields(record), "name"), "agent name")
     except (ValueError, InvalidValueError):
@@ -176,7 +177,7 @@ def read_agent_name(record: OldRecord) -> str | None:
 
 
 def newest(tasks: Sequence[tuple[OldRecord, OldTask]]) -> int:
-    """Which of several records of one task is read: that of the newest `updated_at`, the first of several such."""
+    """Which of several records of one task to use: the one with the newest `updated_at`, the first of several such."""
     return max(range(len(tasks)), key=lambda index: (tasks[index][1].updated_ms, -index))
 
 
@@ -188,7 +189,7 @@ def adopted(
     has_alias: bool,
     has_parent: bool,
 ) -> TaskAdopted:
-    """The event that takes the task into the ledger. `agent_name` gives the name of an agent's UUID, or the UUID.
+    """The event that takes the task into the ledger. `agent_name` gives the name for an agent's UUID, or the UUID itself.
 
     Without `has_alias` the plan's tag stays a tag; without `has_parent` the task is at the top.
     """
@@ -215,7 +216,10 @@ def adopted(
 
 
 def _fields(record: OldRecord) -> Mapping[str, Any]:
-    """The record's fields by name. A hash's are text, and empty text is nothing, but for a description; its tags are JSON."""
+    """The record's fields by name.
+
+    In a hash they are text: empty text means no value, except for the description; tags are JSON.
+    """
     if isinstance(record.value, dict):
         if "" not in record.value.values():
             return record.value
@@ -223,9 +227,9 @@ def _fields(record: OldRecord) -> Mapping[str, Any]:
     try:
         fields = msgspec.json.decode(record.value)
     except (msgspec.MsgspecError, RecursionError) as error:
-        raise ValueError(f"it is no JSON: {json_problem(record.value, error)}") from error
+        raise ValueError(f"it is not JSON: {json_problem(record.value, error)}") from error
     if not isinstance(fields, dict):
-        raise ValueError("its JSON is no object")  # noqa: TRY004 - one kind of error for all that is no record
+        raise ValueError("its JSON is not an object")  # noqa: TRY004 - one kind of error for all that is no record
     return fields
 
 
@@ -234,20 +238,20 @@ def _required(fields: Mapping[str, Any], name: str) -> str:
     if value is None:
         raise ValueError(f"it has no {name}")
     if not isinstance(value, str):
-        raise ValueError(f"its {name} is no text")  # noqa: TRY004 - as above
+        raise ValueError(f"its {name} is not text")  # noqa: TRY004 - as above
     return value
 
 
-def _created_and_updated(fields: Mapping[str, Any], oddities: list[str]) -> tuple[int, int]:
-    """Both times, each in place of the other where that is missing. ValueError where both are."""
-    created, updated = _time(fields, "created_at", oddities), _time(fields, "updated_at", oddities)
+def _created_and_updated(fields: Mapping[str, Any], irregularities: list[str]) -> tuple[int, int]:
+    """Both times; one replaces the other if that is missing. ValueError if both are missing."""
+    created, updated = _time(fields, "created_at", irregularities), _time(fields, "updated_at", irregularities)
     if created is not None and updated is not None:
         return created, updated
     if created is not None:
-        oddities.append("it has no updated_at; created_at stands for it")
+        irregularities.append("it has no updated_at; created_at stands for it")
         return created, created
     if updated is not None:
-        oddities.append("it has no created_at; updated_at stands for it")
+        irregularities.append("it has no created_at; updated_at stands for it")
         return updated, updated
     raise ValueError(_why_no_time(fields))
 
@@ -255,11 +259,11 @@ def _created_and_updated(fields: Mapping[str, Any], oddities: list[str]) -> tupl
 def _why_no_time(fields: Mapping[str, Any]) -> str:
     for name in ("created_at", "updated_at"):
         if fields.get(name) is not None:
-            return f"its {name} is no time with a zone: {str(fields[name])[:_QUOTED_CHARS_MAX]!r}"
+            return f"its {name} is not a time with a zone: {str(fields[name])[:_QUOTED_CHARS_MAX]!r}"
     return "it has no created_at"
 
 
-def _time(fields: Mapping[str, Any], name: str, oddities: list[str]) -> int | None:
+def _time(fields: Mapping[str, Any], name: str, irregularities: list[str]) -> int | None:
     value = fields.get(name)
     if value is None:
         return None
@@ -268,62 +272,62 @@ def _time(fields: Mapping[str, Any], name: str, oddities: list[str]) -> int | No
         ms = parse_rfc3339(value.upper())
     except (AttributeError, TypeError, ValueError):
         ms = None
-    # A time at the very end of the calendar may lie beyond it in UTC.
+    # A time at the very end of the calendar may be beyond it in UTC.
     if ms is None or not _FIRST_MS <= ms <= _LAST_MS:
-        oddities.append(f"its {name} is no time, and is left out")
+        irregularities.append(f"its {name} is not a time, and is left out")
         return None
     return ms
 
 
-def _fitted(text: str, what: str, oddities: list[str]) -> str:
-    """The text as far as it fits; empty where nothing of it shows."""
+def _fitted(text: str, what: str, irregularities: list[str]) -> str:
+    """The text, cut to fit; empty if it has only blanks."""
     if not text.strip():
-        oddities.append(f"its {what} is empty")
+        irregularities.append(f"its {what} is empty")
         return ""
     if "\0" in text:
-        oddities.append(f"its {what} held NUL characters, which are replaced")
+        irregularities.append(f"its {what} held NUL characters, which are replaced")
         text = text.replace("\0", _REPLACEMENT)
     if len(text) * 4 > TEXT_BYTES_MAX and len(content := text.encode()) > TEXT_BYTES_MAX:
-        oddities.append(f"its {what} has {len(content):,} bytes, and is cut to {TEXT_BYTES_MAX:,}")
+        irregularities.append(f"its {what} has {len(content):,} bytes, and is cut to {TEXT_BYTES_MAX:,}")
         text = content[:TEXT_BYTES_MAX].decode(errors="ignore")
     return text
 
 
-def _result(value: object, oddities: list[str]) -> str | None:
+def _result(value: object, irregularities: list[str]) -> str | None:
     if value is None or value == "":
         return None
     if not isinstance(value, str):
-        oddities.append("its result is no text, and is left out")
+        irregularities.append("its result is not text, and is left out")
         return None
-    return _fitted(value, "result", oddities) or None
+    return _fitted(value, "result", irregularities) or None
 
 
-def _agent(value: object, oddities: list[str]) -> str | None:
+def _agent(value: object, irregularities: list[str]) -> str | None:
     if value is None or value == "":
         return None
     try:
         return check_name(value, "agent name")  # type: ignore[arg-type]  # what is no text is told
     except (AttributeError, InvalidValueError):
-        oddities.append("its assigned_to is no agent, and is left out")
+        irregularities.append("its assigned_to is not an agent, and is left out")
         return None
 
 
-def _parent(value: object, oddities: list[str]) -> str | None:
+def _parent(value: object, irregularities: list[str]) -> str | None:
     if value is None or value == "":
         return None
     if isinstance(value, str) and _UUID.fullmatch(value.lower()):
         return value.lower()
-    oddities.append("its parent_id is no task id, and is left out")
+    irregularities.append("its parent_id is not a task id, and is left out")
     return None
 
 
-def _tags(value: object, oddities: list[str]) -> tuple[tuple[str, ...], str | None, str | None]:
-    """The tags that fit, sorted, but for the plan's; the alias that one gives, and that tag."""
+def _tags(value: object, irregularities: list[str]) -> tuple[tuple[str, ...], str | None, str | None]:
+    """The valid tags, sorted, without the plan's tag; the alias from that tag, and the tag itself."""
     tags: set[str] = set()
     alias: str | None = None
     alias_tag: str | None = None
     left_out = 0
-    for tag in _list_of_tags(value, oddities):
+    for tag in _list_of_tags(value, irregularities):
         fitting = _fitting(check_tag, tag)
         if alias is None and isinstance(tag, str) and tag.startswith(_PLAN_TAG):
             alias = _fitting(lambda name: check_name(name, "alias"), tag.removeprefix(_PLAN_TAG))
@@ -335,11 +339,11 @@ def _tags(value: object, oddities: list[str]) -> tuple[tuple[str, ...], str | No
         else:
             tags.add(fitting)
     if left_out:
-        oddities.append(f"tags that fit no tag of ours are left out: {left_out}")
+        irregularities.append(f"invalid tags are left out: {left_out}")
     return tuple(sorted(tags)), alias, alias_tag
 
 
-def _list_of_tags(value: object, oddities: list[str]) -> Sequence[object]:
+def _list_of_tags(value: object, irregularities: list[str]) -> Sequence[object]:
     if value is None:
         return ()
     if isinstance(value, str):
@@ -350,7 +354,7 @@ def _list_of_tags(value: object, oddities: list[str]) -> Sequence[object]:
             value = None
     if isinstance(value, list):
         return value
-    oddities.append("its tags are no list, and are left out")
+    irregularities.append("its tags are not a list, and are left out")
     return ()
 
 
@@ -362,15 +366,15 @@ def _fitting(check: Callable[[str], str], value: object) -> str | None:
 
 
 def _illegalities(old: OldTask) -> list[str]:
-    """What no command would have led to."""
+    """States that no command would have led to."""
     found: list[str] = []
     state, has_ended = old.state, old.state.is_terminal
     if state in (State.ASSIGNED, State.RUNNING) and old.assigned_to is None:
-        found.append(f"it is {state}, and nobody has it")
+        found.append(f"it is {state}, without an agent")
     if state is State.PENDING and old.assigned_to is not None:
-        found.append("it is pending, and somebody has it")
+        found.append("it is pending, with an agent")
     if has_ended and old.completed_ms is None:
-        found.append(f"it is {state}, without a time of its end")
+        found.append(f"it is {state}, without an end time")
     if not has_ended and old.completed_ms is not None:
-        found.append(f"it is {state}, with a time of its end")
+        found.append(f"it is {state}, with an end time")
     return found

@@ -1,7 +1,7 @@
-"""Survey: the first pass of a migration over a server, which writes nothing. What is there, and what is to be done about it.
+"""Survey: the first pass of a migration over a server. It finds what is there and what to do about it.
 
-Of each task a few words are kept: what orders it among the others, where its records are, its parent and its alias. The
-order, and so the batches, of what is not adopted yet do not depend on what is.
+Writes nothing. It keeps a little of each task: what orders it among the others, where its records are, its parent and
+its alias. What is already adopted does not change the order, and so the batches, of the rest.
 """
 
 from __future__ import annotations
@@ -25,31 +25,32 @@ ADOPTED_BYTES_MAX: Final = 8 * 1024 * 1024
 _CAPITALS: Final = "the id in its name has capitals, and a task's has none"
 
 MigrationProgress = Callable[[str, int, int], None]
-"""Called with what is done at the moment (`Looking`, `Adopting`), how much of it is done, and how much there is."""
+"""Called with the present activity (`Looking`, `Adopting`), how much of it is done, and how much there is."""
 Item = TypeVar("Item")
 
 
 class Skipped(Struct, frozen=True):
-    """A key that was not taken for a task, and why."""
+    """A key that was not read as a task, and why."""
 
     key: str
     why: str
 
 
 class Irregular(Struct, frozen=True):
-    """A task that is adopted as it is, though something is not as it should be, or did not fit."""
+    """A task that is adopted although something about it is wrong or did not fit."""
 
-    task: str
+    task_id: str
     what: str
 
 
-class Outlook(Struct, frozen=True, kw_only=True):
-    """What a migration found, and so would do. `forms` counts records by what they are, in words.
+class MigrationPreview(Struct, frozen=True, kw_only=True):
+    """What a migration found, and so would do.
 
-    `backlog` is how many tasks the lists name, `finished` how many records are of tasks that are adopted already,
-    `set_aside` how many keys that cannot be read lie in the place of our snapshots, `overwritten` in how many of those
-    places something was written over a snapshot, `unadopted` the keys under `tt:<town>:legacy:` that an earlier migration
-    set aside so. `unnamed_agents` are the UUIDs of agents that no key gives a name, and how many tasks name each.
+    `forms` counts records by their kind, in words. `backlog` counts the tasks that the lists name, `finished` the
+    records of tasks that are adopted already, `set_aside` the unreadable keys in the place of our snapshots, and
+    `overwritten` the snapshots that something was written over. `unadopted` are the keys under `tt:<town>:legacy:` that
+    an earlier migration set aside without adopting. `unnamed_agents` are the UUIDs of agents for which no key has a
+    name, and how many tasks name each.
     """
 
     tasks: int
@@ -87,8 +88,8 @@ class Outlook(Struct, frozen=True, kw_only=True):
         return bool(self.tasks or self.finished or self.set_aside or self.overwritten or self.backlog_keys)
 
 
-class Entry(Struct, gc=False):
-    """What the first pass keeps of a task. `places` has a byte for each record: its form, doubled, and 1 for a hash."""
+class SurveyedTask(Struct, gc=False):
+    """What the first pass keeps of a task. `places` has a byte for each record: twice its form, plus 1 for a hash."""
 
     id: str
     created_ms: int
@@ -103,20 +104,21 @@ class Entry(Struct, gc=False):
         return _forms_of(self.places)
 
 
-# Few places are ever named together.
+# Only few combinations of places occur.
 @lru_cache(maxsize=1_024)
 def _forms_of(places: bytes) -> tuple[Form, ...]:
     return tuple(Form(value) for value in sorted({place // 2 for place in places}))
 
 
-# Few agents have all the tasks: one text for each.
+# Many tasks share few agents, so keep one string for each agent.
 _same: Final = lru_cache(maxsize=4_096)(lambda agent: agent)
 
 
 class Survey:
-    """What one town's old tasks are, as `reader` reads them; `is_elsewhere` tells that it reads another server.
+    """The old tasks of one town, read by `reader`.
 
-    `old_name` is what Tinytown's keys call the town, `checkpoint` tells where the town's snapshots stand.
+    `is_elsewhere` means that it reads another server. `old_name` is the town's name in Tinytown's keys. `checkpoint`
+    returns the position of the town's snapshots.
     """
 
     def __init__(
@@ -138,13 +140,13 @@ class Survey:
         self._is_elsewhere = is_elsewhere
         self._old_keys = OldKeys(old_name)
         self._prefixes = {form: form.prefix(old_name, KeyKind.TASK) for form in Form}
-        # Not with a hash tag, and not where Tinytown calls the town otherwise.
+        # False with a hash tag, and if Tinytown has another name for the town.
         self._is_in_place = not is_elsewhere and self._prefixes[Form.TOWN] == keys.task("")
-        self.entries: dict[str, Entry] = {}
+        self.entries: dict[str, SurveyedTask] = {}
         self.finished: list[str] = []
-        """Keys of records that are adopted already, and were not set aside."""
+        """Keys of records that are adopted already but not yet set aside."""
         self.overwritten: list[str] = []
-        """Keys where the snapshot of a task of the ledger should be, and is not: something was written over it."""
+        """Keys of snapshots of the ledger's tasks that something was written over."""
         self._checkpoint = BEGINNING
         self._agents: dict[Form, dict[str, str]] = {form: {} for form in Form}
         self._backlogs: dict[Form, tuple[str, list[str]]] = {}
@@ -162,8 +164,8 @@ class Survey:
     # --- looking -----------------------------------------------------------------------------------------------
 
     def look(self, *, progress: MigrationProgress | None = None) -> None:
-        """Look at every key, once; nothing is written."""
-        # Before anything else: what is projected by now has its snapshot when it is looked at.
+        """Look at every key, once; writes nothing."""
+        # Read this first: then every event up to here has its snapshot when the scan reaches it.
         self._checkpoint = self._checkpoint_now()
         total, done = self._reader.count_keys(), 0
         for names in self._reader.scan():
@@ -183,7 +185,7 @@ class Survey:
             try:
                 key = name.decode()
             except UnicodeDecodeError:
-                # No key of Tinytown's.
+                # Not a key of Tinytown's.
                 continue
             old = self._old_keys.kind_of(key.removeprefix(legacy))
             if old is None:
@@ -203,7 +205,7 @@ class Survey:
         self._look_at_tasks(tasks)
         if not self._is_elsewhere:
             versions = self.versions([id_ for _, id_ in kept])
-            # A copy of a record that is about to be adopted was made by a migration that was interrupted.
+            # An interrupted migration made the copy of a record that is about to be adopted.
             self._unadopted += [key for key, id_ in kept if not versions[id_]]
 
     def _look_at_agents(self, agents: Sequence[tuple[str, str, Form]]) -> None:
@@ -251,7 +253,7 @@ class Survey:
                 self._skip(key, str(error), form, id_, is_snapshot=_is_snapshot(record))
 
     def _look_at_places(self, keys: Sequence[str]) -> None:
-        """Tell what lies where the snapshots of tasks that the ledger has should be, and is none."""
+        """Note the keys where the ledger's tasks should have snapshots but something else lies."""
         for key, record in zip(keys, self._reader.read(keys), strict=True):
             if isinstance(record, str):
                 if record == GONE:
@@ -265,16 +267,16 @@ class Survey:
             self.overwritten.append(key)
 
     def _keep(self, old: OldTask, record: OldRecord, form: Form) -> None:
-        """Keep of a record what orders its task among the others."""
+        """Keep what orders the record's task among the others."""
         is_hash = record.type == "hash"
         place = bytes([2 * form.value + is_hash])
         entry = self.entries.get(old.id)
         if entry is None:
-            entry = Entry(old.id, old.created_ms, old.updated_ms, form.value, 0, b"")
+            entry = SurveyedTask(old.id, old.created_ms, old.updated_ms, form.value, 0, b"")
             self.entries[old.id] = entry
             is_read = True
         elif place in entry.places:
-            # SCAN may name a key twice.
+            # SCAN may return a key twice.
             return
         else:
             is_read = (old.updated_ms, -form.value) > (entry.updated_ms, -entry.form)
@@ -293,35 +295,35 @@ class Survey:
                 else:
                     kept[old.id] = value
             self._irregular.pop(old.id, None)
-            for oddity in old.oddities:
-                self._note(old.id, oddity)
+            for irregularity in old.irregularities:
+                self._note(old.id, irregularity)
 
-    def _skip(self, key: str, why: str, form: Form, task: str, *, is_snapshot: bool = False) -> None:
+    def _skip(self, key: str, why: str, form: Form, task_id: str, *, is_snapshot: bool = False) -> None:
         self._skipped[key] = why
         if form is Form.TOWN and not is_snapshot and self._is_in_place:
-            self._in_our_place[key] = task
+            self._in_our_place[key] = task_id
 
-    def _note(self, task: str, what: str) -> None:
-        self._irregular.setdefault(task, {})[what] = None
+    def _note(self, task_id: str, what: str) -> None:
+        self._irregular.setdefault(task_id, {})[what] = None
 
     def _choose_aliases(self) -> None:
-        """Of the tasks with one plan's tag, the one that was updated last gets the alias, unless a task has it already."""
+        """Of the tasks with the same plan tag, the last updated one gets the alias, unless a task has it already."""
         winners: dict[str, tuple[int, str]] = {}
-        for task, alias in self._wanted_aliases.items():
-            candidate = self.entries[task].updated_ms, task
+        for task_id, alias in self._wanted_aliases.items():
+            candidate = self.entries[task_id].updated_ms, task_id
             winners[alias] = max(winners.get(alias, candidate), candidate)
         for aliases in batches(winners, ADOPTED_EVENTS_MAX):
             taken = self.taken_aliases(aliases)
             for alias in aliases:
                 if alias not in taken:
                     self._aliases[winners[alias][1]] = alias
-        for task, alias in self._wanted_aliases.items():
-            if task not in self._aliases:
+        for task_id, alias in self._wanted_aliases.items():
+            if task_id not in self._aliases:
                 winner = winners[alias][1]
                 if self._aliases.get(winner) == alias:
-                    self._note(task, f"task {winner}, which is newer, gets the alias {alias!r}; the tag stays")
+                    self._note(task_id, f"task {winner}, which is newer, gets the alias {alias!r}; the tag stays")
                 else:
-                    self._note(task, f"a task has the alias {alias!r} already; the tag stays")
+                    self._note(task_id, f"a task has the alias {alias!r} already; the tag stays")
 
     def taken_aliases(self, aliases: Sequence[str]) -> set[str]:
         """Those of `aliases` that a task of the ledger has or had, by its id or by adoption."""
@@ -331,15 +333,15 @@ class Survey:
         return {alias for alias in aliases if alias in adopted_ones or versions[computed[alias]]}
 
     def _look_at_parents(self) -> None:
-        """Note parents that are not there; of the tasks on a circle, the first that is adopted goes to the top."""
+        """Note missing parents. Of the tasks on a circle, the first that is adopted goes to the top."""
         outside = {parent for parent in self._parents.values() if parent not in self.entries}
         missing: set[str] = set()
         for parents in batches(sorted(outside), SCAN_KEYS_COUNT):
             versions = self.versions(parents)
             missing |= {parent for parent in parents if not versions[parent]}
-        for task, parent in self._parents.items():
+        for task_id, parent in self._parents.items():
             if parent in missing:
-                self._note(task, f"its parent {parent} is not there")
+                self._note(task_id, f"its parent {parent} is not there")
         if self._parents:
             above = self._above(parent for parent in outside if parent not in missing) | self._parents
             for circle in find_circles([entry.id for entry in self._ordered()], above):
@@ -349,26 +351,29 @@ class Survey:
                 self._note(circle[0], "it lies below itself, in a circle; it goes to the top")
 
     def _above(self, parents: Iterable[str]) -> dict[str, str]:
-        """Task -> parent, of tasks of the ledger that old tasks lie below: one that waited for its parent may close a circle."""
+        """Task -> parent, for tasks of the ledger above the old tasks.
+
+        An old task that waited for its parent may close a circle.
+        """
         above: dict[str, str] = {}
         unseen = list(parents)
         while unseen:
             found = [task for task in self._live.get_many(unseen) if task is not None and task.parent_id is not None]
             above |= {task.id: str(task.parent_id) for task in found}
-            unseen = [task for task in dict.fromkeys(above[each.id] for each in found) if task not in above]
-            unseen = [task for task in unseen if task not in self.entries]
+            unseen = [task_id for task_id in dict.fromkeys(above[each.id] for each in found) if task_id not in above]
+            unseen = [task_id for task_id in unseen if task_id not in self.entries]
         return above
 
-    def outlook(self, *, is_projected_anew: bool) -> Outlook:
-        """What was found. `is_projected_anew` tells that snapshots and views are an older program's."""
-        return Outlook(
+    def preview(self, *, is_projected_anew: bool) -> MigrationPreview:
+        """What the survey found. `is_projected_anew` means that an older program wrote the snapshots and views."""
+        return MigrationPreview(
             tasks=len(self.entries),
             forms=dict(sorted(self._forms.items())),
             agents=len(set().union(*self._agents.values())),
             backlog=len(self._backlog()),
             backlog_keys=tuple(self.backlog_keys),
             finished=len(self.finished),
-            set_aside=sum(1 for task in self._in_our_place.values() if task not in self.entries),
+            set_aside=sum(1 for task_id in self._in_our_place.values() if task_id not in self.entries),
             overwritten=len(self.overwritten),
             is_projected_anew=is_projected_anew,
             skipped=self.skipped_keys(),
@@ -385,20 +390,21 @@ class Survey:
         return tuple(Skipped(key, why) for key, why in sorted(self._skipped.items()))
 
     def irregular_tasks(self) -> tuple[Irregular, ...]:
-        return tuple(Irregular(task, what) for task, found in sorted(self._irregular.items()) for what in found)
+        return tuple(Irregular(task_id, what) for task_id, found in sorted(self._irregular.items()) for what in found)
 
     # --- the order ---------------------------------------------------------------------------------------------
 
     def _backlog(self) -> list[str]:
-        """The tasks that the backlog's lists name, the older list first, each once."""
+        """The tasks that the backlog's lists name, each once, the older list first."""
         named = [item for form in (Form.BARE, Form.TOWN) for item in self._backlogs.get(form, ("", []))[1]]
         return list(dict.fromkeys(named))
 
-    def _ordered(self) -> list[Entry]:
-        """All tasks by age, then by id; those of the backlog in its order among each other.
+    def _ordered(self) -> list[SurveyedTask]:
+        """All tasks by age, then by id.
 
-        A task of the backlog counts as old as the oldest that is there from it on. So the order of the rest is the same
-        once the first tasks are adopted, and a migration that was interrupted goes on as if it had not been.
+        Tasks of the backlog keep the backlog's order among themselves. A task of the backlog counts as old as the
+        oldest one at or behind its place. So the order of the rest stays the same after the first tasks are adopted,
+        and an interrupted migration goes on as if nothing had happened.
         """
         ranks: dict[str, tuple[int, int]] = {}
         oldest_ms: int | None = None
@@ -410,9 +416,9 @@ class Survey:
                 ranks[entry.id] = oldest_ms, number
         return sorted(self.entries.values(), key=lambda entry: (*ranks.get(entry.id, (entry.created_ms, -1)), entry.id))
 
-    def parts(self) -> Iterator[list[Entry]]:
-        """The tasks in order, as many together as one append takes."""
-        part: list[Entry] = []
+    def parts(self) -> Iterator[list[SurveyedTask]]:
+        """The tasks in order, in parts that fit into one append."""
+        part: list[SurveyedTask] = []
         size = 0
         for entry in self._ordered():
             if part and (len(part) >= ADOPTED_EVENTS_MAX or size + entry.size > ADOPTED_BYTES_MAX):
@@ -427,76 +433,79 @@ class Survey:
 
     @property
     def backlog_keys(self) -> list[str]:
-        """The lists that are set aside at the end."""
+        """The lists to set aside at the end."""
         return [] if self._is_elsewhere else sorted(key for key, _ in self._backlogs.values())
 
     def unreadable_in_our_place(self) -> list[str]:
-        """What cannot be read and lies where a snapshot would, of tasks that the ledger does not have."""
-        tasks = [task for task in self._in_our_place.values() if task]
-        versions = self.versions(tasks)
-        return sorted(key for key, task in self._in_our_place.items() if not task or not versions[task])
+        """Unreadable keys in the place of snapshots, of tasks that the ledger does not have."""
+        task_ids = [task_id for task_id in self._in_our_place.values() if task_id]
+        versions = self.versions(task_ids)
+        return sorted(key for key, task_id in self._in_our_place.items() if not task_id or not versions[task_id])
 
-    def key(self, task: str, form: Form) -> str:
-        """Where a record of the task lies that has this form."""
-        return f"{self._prefixes[form]}{task}"
+    def key(self, task_id: str, form: Form) -> str:
+        """The key of the task's record of this form."""
+        return f"{self._prefixes[form]}{task_id}"
 
-    def is_our_place(self, key: str, task: str) -> bool:
-        """Whether a record of this town's server lies where the task's snapshot is, or will be."""
-        return not self._is_elsewhere and key == self._keys.task(task)
+    def is_our_place(self, key: str, task_id: str) -> bool:
+        """Whether the key, on this town's server, is the place of the task's snapshot."""
+        return not self._is_elsewhere and key == self._keys.task(task_id)
 
-    def has_something_in_our_place(self, entry: Entry) -> bool:
-        """Whether anything is to be kept from where the task's snapshot will be."""
-        # Where records come from elsewhere, anything may be here.
+    def has_something_in_our_place(self, entry: SurveyedTask) -> bool:
+        """Whether to keep a copy of what is in the place of the task's future snapshot."""
+        # If the records come from another server, anything may be here.
         return self._is_elsewhere or Form.TOWN in entry.forms or self._keys.task(entry.id) in self._in_our_place
 
-    def goes_to_top(self, task: str) -> bool:
-        """Whether the task's parent is left out, because the two lie on a circle."""
-        return task in self._at_top
+    def goes_to_top(self, task_id: str) -> bool:
+        """Whether the task's parent is left out because the two lie on a circle."""
+        return task_id in self._at_top
 
     def agent_name(self, agent: str) -> str:
-        """The name of the agent with this UUID, in the town or from before there were towns; else what stands there."""
+        """The name of the agent with this UUID, in the town or from before there were towns; else the text itself."""
         names = (self._agents[form].get(agent.lower()) for form in Form)
         return next((name for name in names if name is not None), agent)
 
-    def aliases_still_free(self, tasks: Sequence[str]) -> dict[str, str]:
-        """Task -> the alias it gets, of those that get one."""
-        aliases = {task: self._aliases[task] for task in tasks if task in self._aliases}
+    def aliases_still_free(self, task_ids: Sequence[str]) -> dict[str, str]:
+        """Task -> its alias, for those that get one."""
+        aliases = {task_id: self._aliases[task_id] for task_id in task_ids if task_id in self._aliases}
         taken = self.taken_aliases(list(aliases.values())) if aliases else set()
-        for task, alias in aliases.items():
+        for task_id, alias in aliases.items():
             if alias in taken:
-                self._note(task, f"a task has the alias {alias!r} already; the tag stays")
-        return {task: alias for task, alias in aliases.items() if alias not in taken}
+                self._note(task_id, f"a task has the alias {alias!r} already; the tag stays")
+        return {task_id: alias for task_id, alias in aliases.items() if alias not in taken}
 
     def judge(self, known: Iterable[tuple[str, str]]) -> list[str]:
-        """Of (task, key) of tasks that the ledger has, the keys that they were adopted from. The others are told."""
+        """For (task, key) of tasks that the ledger has: the keys that the tasks were adopted from.
+
+        Reports the others as skipped.
+        """
         return [key for part in batches(known, ADOPTED_EVENTS_MAX) for key in self._judge(part)]
 
     def _judge(self, known: Sequence[tuple[str, str]]) -> list[str]:
         finished: list[str] = []
-        for (task, key), record in zip(known, self._reader.read([key for _, key in known]), strict=True):
+        for (task_id, key), record in zip(known, self._reader.read([key for _, key in known]), strict=True):
             if record == GONE:
                 continue
-            first = next(iter(self._store.history(task)), None)
+            first = next(iter(self._store.history(task_id)), None)
             records = first.data.records if first is not None and isinstance(first.data, TaskAdopted) else None
             if records is None:
-                self._skipped[key] = f"the ledger has task {task} already, and not from an old record"
+                self._skipped[key] = f"the ledger has task {task_id} already, and not from an old record"
             elif record not in records:
-                self._skipped[key] = f"the ledger has task {task} already, from a record that reads otherwise"
+                self._skipped[key] = f"the ledger has task {task_id} already, from a record that reads otherwise"
             elif not self._is_elsewhere:
                 finished.append(key)
         return finished
 
     def skip(self, key: str, why: str) -> None:
-        """Tell that a key was not taken, and why."""
+        """Report a key as skipped, and why."""
         self._skipped[key] = why
 
-    def versions(self, tasks: Sequence[str]) -> dict[str, int]:
-        """Task -> its version in the ledger, 0 where it has none."""
-        return {task: version for task, (version, _) in self.heads(tasks).items()}
+    def versions(self, task_ids: Sequence[str]) -> dict[str, int]:
+        """Task -> its version in the ledger, 0 if it has none."""
+        return {task_id: version for task_id, (version, _) in self.heads(task_ids).items()}
 
-    def heads(self, tasks: Sequence[str]) -> dict[str, tuple[int, Position]]:
+    def heads(self, task_ids: Sequence[str]) -> dict[str, tuple[int, Position]]:
         """Task -> version and position of its last event."""
-        return dict(zip(tasks, self._store.heads(tasks), strict=True))
+        return dict(zip(task_ids, self._store.heads(task_ids), strict=True))
 
 
 def batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:

@@ -1,6 +1,7 @@
 """The file of a plan: read whole, with every fault and its place, and written by rename.
 
-Nothing here knows a town. `plan` has what a plan is, `plan_toml` how a broken one is read, `plan_text` where things stand.
+This room knows no town. `town.plans.plan` defines a plan, `town.plans.toml` reads a broken one, `town.plans.text` finds
+where things stand.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ PLAN_FILE: Final = "tasks.toml"
 PLAN_BYTES_MAX: Final = 32 * 1024 * 1024
 PLAN_TASKS_MAX: Final = 100_000
 _HEADER: Final = re.compile(rb"^[ \t]*\[\[", re.MULTILINE)
-"""Begins a task, however its header is written; whatever else begins so is as large."""
+"""How a task begins, however its header is written. Nothing smaller can begin like this."""
 BYTE_ORDER_MARK: Final = "\ufeff"
 
 STARTER: Final = """\
@@ -65,7 +66,7 @@ Look = Callable[[Plan], list[PlanFault]]
 
 
 class PlanFile(NamedTuple):
-    """A plan as it was read. `content` is the file, byte for byte; `text` is without its byte order mark."""
+    """A plan and its file. `content` is the file, byte for byte; `text` is without its byte order mark."""
 
     path: Path
     content: bytes
@@ -82,10 +83,10 @@ class PlanFile(NamedTuple):
 def read_plan_file(path: Path, *, look: Look | None = None) -> PlanFile:
     """The plan in a file. PlanMissingError, PlanTooLargeError, FolderRefusedError; PlanRefusedError names every fault.
 
-    `look` is asked for the faults that only a town can see, where the plan has names that only a town knows.
+    If the plan has names that only a town knows, `look` finds the faults that only a town can see.
     """
     content = read_plan_bytes(path)
-    # Counted before it is parsed: a push is one append, which takes no more.
+    # Count before parsing: a push is one append, which takes no more.
     tasks = sum(1 for _ in _HEADER.finditer(content))
     if tasks > PLAN_TASKS_MAX:
         raise PlanTooLargeError(path, size=tasks, size_max=PLAN_TASKS_MAX, what="tasks")
@@ -125,17 +126,17 @@ def read_plan_bytes(path: Path) -> bytes:
 def write_plan_file(path: Path, text: str, *, within: Path | None = None) -> None:
     """Write the file by rename: a crash leaves the old file or the new one. FolderRefusedError.
 
-    With `within`, PlanOutsideError where the name is a link that leads out of that folder.
+    With `within`, PlanOutsideError if the path is a link that leads out of that folder.
     """
     try:
-        # Where the name is a link, what it leads to is written, with the permissions and the owner it has.
+        # For a link, write its target, and keep the target's permissions and owner.
         target = path.resolve()
         if within is not None and not target.is_relative_to(within.resolve()):
             raise PlanOutsideError(path, target)
         status: os.stat_result | None = None
         with contextlib.suppress(FileNotFoundError):
             status = target.stat()
-            # A rename would put a file in the place of a device.
+            # A rename would replace a device with a file.
             refuse_other_than_regular(status)
             if not os.access(target, os.W_OK):
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
@@ -146,7 +147,7 @@ def write_plan_file(path: Path, text: str, *, within: Path | None = None) -> Non
 
 
 def make_plan_file(path: Path) -> None:
-    """Write the starter file, whole or not at all. PlanExistsError where there is a file, FolderRefusedError."""
+    """Write the starter file, whole or not at all. PlanExistsError if there is a file, FolderRefusedError."""
     try:
         make_by_link(path, STARTER.encode())
     except FileExistsError as error:
@@ -186,7 +187,7 @@ def _decode(path: Path, content: bytes) -> str:
 
 
 def _may_be_inline(parsed: Parsed, tasks: int) -> bool:
-    """Whether tasks may be written as `tasks = […]`; only then the whole text is looked through."""
+    """Whether tasks may be written as `tasks = […]`; only then search the whole text."""
     is_empty = "tasks" in parsed.table and not tasks
     text = parsed.text
     return is_empty or text.count("[[tasks]]") != tasks or "tasks=" in text or "tasks =" in text

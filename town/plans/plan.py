@@ -1,6 +1,6 @@
-"""A plan: tasks as `tasks.toml` says they should be. Pure: parsed TOML in, a plan and its faults out.
+"""A plan: the tasks that `tasks.toml` asks for. Pure: parsed TOML in, a plan and its faults out.
 
-Where a fault stands in the file is `plan_text`'s to say; what a plan means for tasks that are there is `plan_wishes`'s.
+`town.plans.text` says where a fault stands in the file; `town.plans.desired` says what a plan means for existing tasks.
 `docs/reference/tasks-toml.md` has the format.
 """
 
@@ -17,13 +17,13 @@ from ledger import InvalidValueError, State, check_name, check_tags, check_text
 META_KEYS: Final = ("description", "default_agent")
 TASK_KEYS: Final = ("id", "description", "agent", "status", "tags", "parent", "result")
 CIRCLE_SHOWN_MAX: Final = 6
-"""How many tasks of a circle of parents are named."""
+"""How many tasks of a circle of parents a fault names."""
 QUOTE_CHARS_MAX: Final = 100
 NOBODY: Final = ""
-"""An agent that is said to be nobody, also where the plan has a default agent."""
+"""The agent name that means nobody, even if the plan has a default agent."""
 
 Value = str | tuple[str, ...] | None
-"""What a key of a task is written with: a text, tags, or None for a key that goes."""
+"""The new value of a task's key: a text, tags, or None to remove the key."""
 
 _UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _STATES: Final = {str(state): state for state in State}
@@ -32,7 +32,7 @@ _Value = TypeVar("_Value")
 
 
 class PlannedTask(Struct, frozen=True, gc=False):
-    """A task of a plan. `status`, `agent` and `result` are None where the file says nothing of them."""
+    """A task of a plan. `status`, `agent` and `result` are None if the file does not have them."""
 
     id: str
     description: str
@@ -44,7 +44,7 @@ class PlannedTask(Struct, frozen=True, gc=False):
 
 
 class Plan(Struct, frozen=True):
-    """What a file says, its tasks in their order; and the names of keys that are not understood, each once."""
+    """The content of a file: its tasks in their order, and the names of unknown keys, each once."""
 
     description: str | None = None
     default_agent: str | None = None
@@ -56,7 +56,7 @@ class Plan(Struct, frozen=True):
         return {task.id: number for number, task in enumerate(self.tasks)}
 
     def parents_outside(self) -> list[str]:
-        """The parents that are no tasks of the plan, each once, in the order of the file."""
+        """The parents outside the plan, each once, in the order of the file."""
         inside = self.index()
         found = (task.parent for task in self.tasks if task.parent is not None and task.parent not in inside)
         return list(dict.fromkeys(found))
@@ -68,13 +68,13 @@ class Plan(Struct, frozen=True):
 
 
 BRING_BACK: Final = "give it another one or none, or bring that one back with `tt sync push --force`"
-"""What can be done about a parent that was removed."""
+"""What to do about a parent that was removed."""
 
 
 class PlanFault(Struct, frozen=True):
-    """Something that is not as it should be: of task number `task` (from 0; None: of no task), in its `key`.
+    """A fault in task number `task` (from 0; None: not in a task), in its `key`.
 
-    `item` is the place of a tag. `other` is the task that `{line}` in `problem` stands for the line of.
+    `item` is the place of a tag. `{line}` in `problem` stands for the line of the task number `other`.
     """
 
     problem: str
@@ -85,14 +85,15 @@ class PlanFault(Struct, frozen=True):
 
 
 def is_uuid(name: str) -> bool:
-    """Whether an id or parent may be a task's own id, which tasks without an alias are called by."""
+    """Whether an id or parent may be a task's own id. Tasks without an alias are named by it."""
     return _UUID.fullmatch(name.lower()) is not None
 
 
 def read_plan(table: Mapping[str, Any], *, broken: frozenset[int] = frozenset()) -> tuple[Plan, list[PlanFault]]:
-    """The plan in parsed TOML, and all its faults; without faults the plan is whole.
+    """The plan in parsed TOML, and all its faults.
 
-    Of the tasks in `broken` a part could not be parsed, so that nothing is said of what they lack.
+    Without faults the plan is complete. The tasks in `broken` could be parsed only in part, so missing keys there are
+    no faults.
     """
     reading = _Reading(broken)
     meta = reading.table(table, "meta")
@@ -110,7 +111,7 @@ def read_plan(table: Mapping[str, Any], *, broken: frozenset[int] = frozenset())
 
 
 class _Reading:
-    """Reads values and gathers what is wrong with them."""
+    """Reads values and collects their faults."""
 
     def __init__(self, broken: frozenset[int]) -> None:
         self.faults: list[PlanFault] = []
@@ -125,7 +126,7 @@ class _Reading:
         return {}
 
     def optional(self, table: Mapping[str, Any], key: str, check: Callable[[str], str]) -> str | None:
-        """A text of the file's head, None where there is none or it is empty."""
+        """A text in the file's head; None if it is missing or empty."""
         text = self._text(table.get(key.rpartition(".")[2], ""), None, key)
         return self._checked(lambda: check(text), None, key) if text.strip() else None
 
@@ -234,7 +235,7 @@ def _circle_words(circle: Sequence[str]) -> str:
 
 
 def find_circles(names: Sequence[str], above: Mapping[str, str]) -> list[list[str]]:
-    """The circles that `above` (name -> parent) closes, each from the first of `names` that lies on it, upwards."""
+    """The circles in `above` (name -> parent), each listed upwards from the first of `names` that lies on it."""
     found: list[list[str]] = []
     order = {name: number for number, name in enumerate(names)}
     seen: set[str] = set()
@@ -255,7 +256,7 @@ def find_circles(names: Sequence[str], above: Mapping[str, str]) -> list[list[st
 
 
 def quoted(value: object) -> str:
-    """A value as it may be quoted in a fault: one that is not of the plan's kind may be as long as the file."""
+    """A value quoted for a fault, shortened: an invalid value may be as long as the file."""
     text = repr(value)
     return text if len(text) <= QUOTE_CHARS_MAX else f"{text[:QUOTE_CHARS_MAX]}…"
 

@@ -1,4 +1,4 @@
-"""What a plan's file has to say so that it shows the town as it is. Pure: a plan and the town's tasks in, edits out."""
+"""The edits after which a plan's file shows the town as it is. Pure: a plan and the town's tasks in, edits out."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from town.plans.plan import BRING_BACK, NOBODY, Plan, PlanFault, PlannedTask, Va
 
 
 class PullEdits(NamedTuple):
-    """What changes in the file: values of tasks by their number, tasks that go, and tasks that come at the end."""
+    """The edits of a file: new values of tasks by their number, tasks to drop, and tasks to add at the end."""
 
     changed: dict[int, dict[str, Value]]
     dropped: list[int]
@@ -23,7 +23,7 @@ class PullEdits(NamedTuple):
 
 def pull_edits(
     plan: Plan,
-    tasks: Sequence[str],
+    task_ids: Sequence[str],
     parents: Sequence[str | None],
     *,
     board: Mapping[str, Task],
@@ -34,37 +34,41 @@ def pull_edits(
     `tasks` and `parents` are the task ids behind the plan's ids and parents, in their order. `board` has the town's tasks,
     oldest first, and `removed` those of `tasks` that were removed. Tasks that the town never had are left alone.
     """
-    names = {task: planned.id for task, planned in zip(tasks, plan.tasks, strict=True) if task not in removed}
+    names = {
+        task_id: planned.id for task_id, planned in zip(task_ids, plan.tasks, strict=True) if task_id not in removed
+    }
     missing = [task for task in board.values() if task.id not in names]
     names |= {task.id: _name(task) for task in missing}
     changed = {
         number: values
-        for number, (planned, task, parent) in enumerate(zip(plan.tasks, tasks, parents, strict=True))
-        if (found := board.get(task)) is not None and (values := _changes(plan, planned, parent, found, names))
+        for number, (planned, task_id, parent) in enumerate(zip(plan.tasks, task_ids, parents, strict=True))
+        if (found := board.get(task_id)) is not None and (values := _changes(plan, planned, parent, found, names))
     }
-    dropped = [number for number, task in enumerate(tasks) if task in removed]
+    dropped = [number for number, task_id in enumerate(task_ids) if task_id in removed]
     return PullEdits(changed, dropped, {task.id: _table(plan, task, names) for task in missing})
 
 
-def faults_of_pull(plan: Plan, tasks: Sequence[str], edits: PullEdits, *, board: Mapping[str, Task]) -> list[PlanFault]:
-    """The tasks that the town never had and whose parents go: their plan has to be thought over first."""
+def faults_of_pull(
+    plan: Plan, task_ids: Sequence[str], edits: PullEdits, *, board: Mapping[str, Task]
+) -> list[PlanFault]:
+    """The faults of tasks that the town never had and whose parents are dropped: the user has to revise the plan first."""
     index, gone = plan.index(), frozenset(edits.dropped)
     return [
         PlanFault(f"its parent {planned.parent!r} was removed from the town; {BRING_BACK}", number, "parent")
         for number, planned in enumerate(plan.tasks)
-        if tasks[number] not in board and number not in gone and index.get(planned.parent or "") in gone
+        if task_ids[number] not in board and number not in gone and index.get(planned.parent or "") in gone
     ]
 
 
 def _name(task: Task) -> str:
-    """What a task is called in a file: its alias, unless that could be taken for another task's id."""
+    """A task's name in a file: its alias, unless that could be taken for another task's id."""
     return task.id if task.alias is None or is_uuid(task.alias) else task.alias
 
 
 def _changes(
     plan: Plan, planned: PlannedTask, parent: str | None, task: Task, names: Mapping[str, str]
 ) -> dict[str, Value]:
-    """The keys to be written anew, with their values; None for a key that goes."""
+    """The keys to change, with their new values; None for a key to remove."""
     values: dict[str, Value] = {}
     if planned.description != task.description:
         values["description"] = task.description
@@ -82,7 +86,7 @@ def _changes(
 
 def _agent_change(plan: Plan, planned: PlannedTask, task: Task) -> dict[str, Value]:
     if task.holder is None:
-        # Where there is a default agent, a pending task has to say that nobody has it.
+        # If there is a default agent, a pending task has to say that nobody has it.
         wanted = NOBODY if plan.default_agent is not None and task.state is State.PENDING else None
         return {} if planned.agent == wanted else {"agent": wanted}
     said = planned.agent if planned.agent is not None else plan.default_agent
@@ -90,7 +94,7 @@ def _agent_change(plan: Plan, planned: PlannedTask, task: Task) -> dict[str, Val
 
 
 def _is_lost(name: str | None, parent: str | None, names: Mapping[str, str]) -> bool:
-    """Whether the parent's name in the file means nothing any more, because the parent was removed."""
+    """Whether the parent's name in the file is obsolete, because the parent was removed."""
     return name is not None and parent is not None and parent not in names and not is_uuid(name)
 
 

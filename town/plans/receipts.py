@@ -1,4 +1,4 @@
-"""What pushes and pulls led to, or would lead to."""
+"""The results of pushes and pulls, real or previewed."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from town.plans.plan import Value
 
 
 class PlanChange(Struct, frozen=True):
-    """What a push does to one task, called `id` in the file: the events it takes, oldest first."""
+    """What a push does to one task, named `id` in the file: its events, oldest first."""
 
     id: str
-    task: str
+    task_id: str
     events: tuple[Event, ...]
 
 
 class PlanKept(Struct, frozen=True):
-    """A field of a task that a push leaves as it is in the town, although the file says otherwise.
+    """A field of a task that a push leaves as it is in the town, although the file differs.
 
-    The field `task` tells that the task itself stays removed, or that it stays because there are tasks below it.
+    The field `task` means that the task itself stays removed, or that it stays because there are tasks below it.
     """
 
     id: str
-    task: str
+    task_id: str
     field: str
     town: str | None
     plan: str | None
 
 
 class PushReceipt(Struct, frozen=True):
-    """What a push led to, or would lead to: changes in the order of their events, and what stays as it is in the town.
+    """The result of a push: changes in the order of their events, and what stays as it is in the town.
 
-    `found` has the plan's tasks, by their ids in the file, as the push found them in the town; those it did not are missing.
+    `found` has the plan's tasks as the push found them in the town, by their ids in the file. New tasks are not in it.
     """
 
     tasks: int
@@ -62,15 +62,15 @@ class PushReceipt(Struct, frozen=True):
 
 
 class PullChange(Struct, frozen=True):
-    """What a pull writes of one task: key -> the new value, None for a key that goes."""
+    """What a pull writes for one task: key -> the new value, None for a key to remove."""
 
     id: str
-    task: str
+    task_id: str
     values: dict[str, Value]
 
 
 class PullReceipt(Struct, frozen=True):
-    """What a pull wrote, or would write. `tasks` is how many the file then has; without changes the file is not touched."""
+    """The result of a pull. `tasks` is how many the file has afterwards. Without changes the file is not touched."""
 
     tasks: int
     changed: tuple[PullChange, ...]

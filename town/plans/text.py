@@ -1,7 +1,7 @@
-"""The text of `tasks.toml`: where each table and value stands, and edits that leave the rest as it is, byte for byte. Pure.
+"""The text of `tasks.toml`: the place of each table and value, and edits that keep the rest, byte for byte. Pure.
 
-A TOML library gives values without their places, and those that keep comments move some of them from task to task
-(docs/decisions/0011). So this room finds the places itself, in a text that a TOML library has parsed without complaint.
+TOML libraries give values without their places, and those that keep comments move some of them from task to task
+(docs/decisions/0011). So this room finds the places itself, in a text that a TOML library has already parsed.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _BLANK_LINE: Final = re.compile(r"[ \t]*\r?\n")
 
 
 class NotTomlError(ValueError):
-    """The text is not TOML at this place. It never leaves a text that was parsed before."""
+    """The text is not TOML at this place. It is never raised for a text that a TOML library has parsed."""
 
 
 class Statement(NamedTuple):
@@ -53,7 +53,7 @@ class Table(NamedTuple):
 
 
 class Extent(NamedTuple):
-    """Where a statement or header begins, its value (None: there is none), and its end (None: it has none)."""
+    """Where a statement or header begins, where its value begins (None: no value), and where it ends (None: unclosed)."""
 
     start: int
     value: int | None
@@ -61,7 +61,7 @@ class Extent(NamedTuple):
 
 
 class Edit(NamedTuple):
-    """What takes the place of the text from `start` up to `stop`."""
+    """The replacement for the text from `start` up to `stop`."""
 
     start: int
     stop: int
@@ -69,7 +69,7 @@ class Edit(NamedTuple):
 
 
 class Outline:
-    """The tables of a text. `tasks` are the elements of `[[tasks]]`, each as a number in `tables`."""
+    """The tables of a text. `tasks` has the index in `tables` of each element of `[[tasks]]`."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -86,7 +86,7 @@ class Outline:
         self._line_starts = [0, *(found.end() for found in re.finditer("\n", text))]
 
     def line_and_column(self, offset: int) -> tuple[int, int]:
-        """Both from 1."""
+        """Line and column of an offset, both from 1."""
         line = bisect_right(self._line_starts, offset)
         return line, offset - self._line_starts[line - 1] + 1
 
@@ -97,7 +97,9 @@ class Outline:
         return number - 1 if number else None
 
     def place(self, *, task: int | None = None, key: str | None = None, item: int | None = None) -> int:
-        """Where a value stands: that of a task, or of the file's head by its dotted name; else the header, else 0."""
+        """The offset of a value: that of a task, or that of a dotted name in the file's head; else of the header, else
+        0.
+        """
         if task is None:
             return self._place_in_head(key or "")
         table = self.tables[self.tasks[task]] if task < len(self.tasks) else self.root
@@ -127,7 +129,7 @@ class Outline:
 
     @property
     def has_tasks_elsewhere(self) -> bool:
-        """Whether tasks are written in another way than as `[[tasks]]` tables, which cannot be edited in place."""
+        """Whether tasks are written in another form than `[[tasks]]` tables. Such a form cannot be edited in place."""
         return any(statement.keys[0] == "tasks" for statement in self.root.statements)
 
 
@@ -163,14 +165,15 @@ def _with_newlines(text: str, newline: str) -> str:
 
 
 def extent_at(text: str, offset: int, *, begin: int = 0) -> Extent:
-    """What a parser was at when it ended at `offset`: the last statement or header that begins there or before.
+    """What a parser was reading when it stopped at `offset`: the last statement or header that begins at or before it.
 
-    `begin` is where to look from: the beginning of a statement, at `offset` or before. Up to the answer the text is TOML.
+    The search starts at `begin`: the beginning of a statement, at or before `offset`. Up to the result the text is
+    TOML.
     """
     found = Extent(begin, None, begin)
     while found.end is not None:
         start = _after_blanks(text, found.end)
-        # Nothing begins in the line that something ended in: there the parser was still at the one before.
+        # Nothing can begin in a line where a statement ended: there the parser was still reading that one.
         is_behind_one = begin < found.end and "\n" not in text[found.end : start]
         if start == len(text) or start > offset or is_behind_one:
             break
@@ -208,14 +211,14 @@ def _after_blanks(text: str, position: int) -> int:
 
 
 def _header(text: str, start: int) -> tuple[tuple[str, ...], int]:
-    """The name in a header, in its parts, and where the header ends."""
+    """The parts of the name in a header, and where the header ends."""
     is_element = text.startswith("[[", start)
     path, position = _key(text, start + 1 + is_element)
     return path, _behind(text, position, "]]" if is_element else "]")
 
 
 def _statement_head(text: str, start: int) -> tuple[tuple[str, ...], int]:
-    """A statement's key, in its parts, and where the value begins."""
+    """The parts of a statement's key, and where the value begins."""
     keys, position = _key(text, start)
     spaces = _SPACES.match(text, _behind(text, position, "="))
     assert spaces is not None, "no space is spaces too"
@@ -229,7 +232,7 @@ def _behind(text: str, position: int, sign: str) -> int:
 
 
 def _key(text: str, position: int) -> tuple[tuple[str, ...], int]:
-    """A key or the name in a header, in its parts, and where it ends."""
+    """The parts of a key or of the name in a header, and where it ends."""
     parts: list[str] = []
     while True:
         part = _KEY_PART.match(text, position)
@@ -243,7 +246,7 @@ def _key(text: str, position: int) -> tuple[tuple[str, ...], int]:
 
 
 def _string(word: str) -> str:
-    """A string as TOML means it."""
+    """The value of a TOML string."""
     import tomli  # noqa: PLC0415 - only who has quoted keys or edits tags pays for it
 
     try:
@@ -331,7 +334,7 @@ def _edits_of(text: str, table: Table, values: Mapping[str, Value]) -> Iterator[
 
 
 def _place_for(text: str, table: Table, key: str) -> int:
-    """Where a new key goes: after the last of those that come before it in the reference, else right below the header."""
+    """Where to put a new key: after the last key that precedes it in the reference, else right below the header."""
     before = TASK_KEYS[: TASK_KEYS.index(key)]
     ends = [statement.end for statement in table.statements if statement.keys[0] in before]
     return _line_end(text, max(ends, default=table.start))
@@ -344,7 +347,7 @@ def _line_end(text: str, position: int) -> int:
 
 
 def _removal(text: str, statement: Statement) -> Edit:
-    """The line of a statement away; a comment behind it stays, on a line of its own."""
+    """Remove the line of a statement. A comment behind it stays, on a line of its own."""
     line_end = _line_end(text, statement.end)
     if text[statement.end : line_end].strip():
         spaces = _SPACES.match(text, statement.end)
@@ -353,28 +356,28 @@ def _removal(text: str, statement: Statement) -> Edit:
 
 
 def _array(text: str, statement: Statement, wanted: tuple[str, ...]) -> str:
-    """The array with `wanted` in it: what stays keeps its place and its comments, what is new comes at the end."""
+    """The array changed to hold `wanted`: remaining items keep their places and comments, new items come at the end."""
     tokens = list(_tokens(text, statement.value))[:-1]
     tags = [None if token["string"] is None else _string(token[0]).strip() for token in tokens]
     kept = tuple(dict.fromkeys(tag for tag in tags if tag in wanted))
     added = tuple(tag for tag in wanted if tag not in kept)
     if "\n" not in text[statement.value : statement.end]:
         return rendered(tuple(tag for tag in kept if tag is not None) + added)
-    # Each item with a comma of its own, so that items may come and go at the ends.
+    # Give each item its own comma, so that items can be added and removed at the ends.
     parts = [
         token[0] if tag is None else f"{token[0]},"
         for token, tag in zip(tokens, tags, strict=True)
         if token[0] != "," and (tag is None or tag in wanted)
     ]
-    # Not `splitlines`, which also splits at signs that TOML takes for text.
+    # Not `splitlines`, which also splits at characters that are text in TOML.
     lines = [line.removesuffix("\r") for line in "".join(parts).split("\n") if line.strip()]
     indent = next((_SPACES.match(line)[0] for line in lines[1:]), "    ")  # type: ignore[index]  # it matches anything
     return "\n".join([*lines, *(f"{indent}{rendered(tag)}," for tag in added), "]"])
 
 
 def _task_extent(outline: Outline, task: int) -> tuple[int, int]:
-    """A task's whole part of the text: the comments right above it, its table, the tables below it, and what follows up
-    to a comment that stands apart or belongs to the next table.
+    """A task's whole section of the text: the comments right above it, its table, its subtables, and what follows up to
+    a comment that stands apart or belongs to the next table.
     """
     text = outline.text
     number = outline.tasks[task]
@@ -403,7 +406,7 @@ def _skip(text: str, position: int, limit: int, line: re.Pattern[str]) -> int:
 
 
 def _lead(text: str, start: int) -> int:
-    """Where the comments begin that stand right above `start`, without an empty line between."""
+    """Where the comments right above `start` begin, without an empty line between."""
     begin = text.rfind("\n", 0, start) + 1
     while begin:
         above = text.rfind("\n", 0, begin - 1) + 1

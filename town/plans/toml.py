@@ -1,7 +1,7 @@
 """TOML that may be broken: the tables of a plan's text, and every place where it is not TOML. Pure.
 
-The parser ends at its first complaint. So what it complains of is taken out, line for line, and the rest is parsed again.
-Where a list or text is not closed, that is all up to the next `[[tasks]]` header.
+The parser stops at its first error. So this room blanks the lines in error and parses the rest again. For an unclosed
+list or text, it blanks everything up to the next `[[tasks]]` header.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ BAD_LINES_MAX: Final = 20
 
 _TASK_HEADER: Final = re.compile(r"""[ \t]*\[\[[ \t]*(?:tasks|"tasks"|'tasks')[ \t]*\]\]""")
 _OPENERS: Final = (("[", "list"), ("{", "table"), ('"""', "text"), ("'''", "text"))
-"""How a value of several lines begins."""
+"""How a multi-line value begins."""
 
 
 class Parsed(NamedTuple):
-    """The tables of what could be parsed, and the text that they are in: the same lines, what is not TOML left empty.
+    """The tables that could be parsed, and their text: the same lines, with those that are not TOML left empty.
 
-    Both are empty where the search was given up. `broken_lines` (from 1) are those from which on something was left out.
+    Both are empty if the search was given up. `broken_lines` (from 1) are the first lines of the parts left out.
     """
 
     table: dict[str, Any]
@@ -36,7 +36,7 @@ class Parsed(NamedTuple):
 
 
 class _Break(NamedTuple):
-    """Where a text stops being TOML: what the parser says, and the lines (from 0, both included) to leave out for it."""
+    """A place where a text stops being TOML: the parser's message, and the lines to leave out (from 0, both included)."""
 
     fault: PlacedFault
     first: int
@@ -47,7 +47,7 @@ class _Break(NamedTuple):
 
 def parse_plan(text: str) -> dict[str, Any]:
     """The tables of a text that is TOML."""
-    # Four times as fast as the standard library's, which is made from it (docs/decisions/0011).
+    # Four times as fast as the standard library's, which was made from it (docs/decisions/0011).
     import tomli  # noqa: PLC0415 - only who has a plan pays for it
 
     return tomli.loads(text)
@@ -68,10 +68,10 @@ def parse_faulty_plan(text: str) -> Parsed:
         except RecursionError:
             return _given_up(faults, PlacedFault(1, 1, "not TOML: arrays or tables lie too deep in each other"))
         except ValueError as error:
-            # Python's own word on a number of thousands of digits.
+            # Python's own error for a number of thousands of digits.
             return _given_up(faults, PlacedFault(1, 1, f"not TOML: {error}"))
         lines = text.split("\n")
-        # What stands in for a bad header may be bad in its turn; that was told already.
+        # The substitute for a bad header may be bad too. That fault was reported already.
         stand_in = "" if found.first in faults else _stand_in(lines[found.first], found.first)
         faults.setdefault(found.first, found.fault)
         if len(faults) == BAD_LINES_MAX or not lines[found.first]:
@@ -85,9 +85,9 @@ def _given_up(faults: Mapping[int, PlacedFault], *more: PlacedFault) -> Parsed:
 
 
 def _find_break(text: str, begin: int, fault: PlacedFault) -> _Break:
-    """What to leave out for a fault; `begin` is an offset up to which the text is TOML."""
+    """What to leave out for a fault. Up to the offset `begin` the text is TOML."""
     starts = [0, *(found.end() for found in re.finditer("\n", text))]
-    # Line and column count: the offset that the parser has is that of a text without carriage returns.
+    # Use line and column: the parser's offset is that of a text without carriage returns.
     line = min(fault.line, len(starts)) - 1
     extent = extent_at(text, min(starts[line] + fault.column - 1, len(text)), begin=begin)
     first = bisect_right(starts, extent.start) - 1
@@ -95,7 +95,7 @@ def _find_break(text: str, begin: int, fault: PlacedFault) -> _Break:
     end = extent.end if extent.end is not None else len(text) if kind else extent.start
     last = bisect_right(starts, end) - 1
     if last < line:
-        # All that begins before it has ended, such as before a comment with a control character.
+        # Everything before it has ended, such as before a comment with a control character.
         return _Break(fault, line, line, starts[first])
     if kind and first < line:
         fault = structs.replace(fault, problem=f"{fault.problem}; the {kind} was opened in line {first + 1}")
@@ -104,14 +104,14 @@ def _find_break(text: str, begin: int, fault: PlacedFault) -> _Break:
 
 
 def _kind(text: str, extent: Extent) -> str | None:
-    """What a value of several lines is, in a word; None for one that cannot have them."""
+    """A word for a value that can span lines; None for other values."""
     if extent.value is None:
         return None
     return next((kind for opener, kind in _OPENERS if text.startswith(opener, extent.value)), None)
 
 
 def _stand_in(line: str, number: int) -> str:
-    """What the text gets in place of a bad line: for a header one that keeps the lines below it apart from those above."""
+    """The substitute for a bad line. For a header, it is one that separates the lines below from those above."""
     stripped = line.lstrip()
     if stripped.startswith("[["):
         return "[[tasks]]"

@@ -15,9 +15,9 @@ from ledger import (
 
 
 class EventFilter(Struct, frozen=True, kw_only=True):
-    """All given conditions hold; None is no condition.
+    """Matches events for which all given conditions hold; None is no condition.
 
-    `agent` had the task when it happened, `actor` did it, `type` is the event's name on the wire.
+    `agent` had the task when the event happened, `actor` caused it, `type` is the event's name on the wire.
     """
 
     agent: str | None = None
@@ -25,7 +25,7 @@ class EventFilter(Struct, frozen=True, kw_only=True):
     type: str | None = None
 
     def matches(self, recorded: RecordedEvent) -> bool:
-        """Whether the event itself fits; who had the task is told by `Holders`."""
+        """Whether the event itself fits. `Holders` knows who had the task."""
         return self.actor in (None, recorded.actor) and self.type in (None, recorded.type)
 
 
@@ -33,13 +33,13 @@ EVERY_EVENT = EventFilter()
 
 
 class Holders:
-    """Who has each task, event after event from the ledger's beginning."""
+    """Tracks who has each task, event by event from the ledger's beginning."""
 
     def __init__(self) -> None:
         self._agents: dict[str, str] = {}
 
     def concerns(self, recorded: RecordedEvent, agent: str) -> bool:
-        """Take in the next event; whether `agent` had its task before it or has it after it."""
+        """Take in the next event. Returns whether `agent` had its task before it or has it after it."""
         before = self._agents.get(recorded.task)
         if isinstance(recorded.data, TaskAssigned):
             self._agents[recorded.task] = recorded.data.agent

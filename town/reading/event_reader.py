@@ -1,4 +1,4 @@
-"""Reads a town's events: the last ones, those to come, and the positions of the moments that people name."""
+"""Reads a town's events: the last ones, new ones, and the positions of moments that users name."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ EVENTS_COUNT: Final = 20
 
 
 class EventReader:
-    """Reads one town's ledger for people. Without `references`, tasks are named by id alone."""
+    """Reads one town's ledger for users. Without `references`, tasks are named by id only."""
 
     def __init__(self, store: EventStore, references: References | None = None) -> None:
         self._store = store
         self._references = references
 
     def end(self) -> Position:
-        """The position of the last event; BEGINNING where there is none."""
+        """The position of the last event; BEGINNING if there is none."""
         return self._store.end()
 
     def last(
@@ -34,23 +34,23 @@ class EventReader:
         wanted: EventFilter = EVERY_EVENT,
         *,
         count: int | None = EVENTS_COUNT,
-        task: str | None = None,
+        task_id: str | None = None,
         since: Moment | str | None = None,
         until: Moment | str | None = None,
     ) -> list[RecordedEvent]:
         """The last `count` events that match (None: all), oldest first; of one `task`, from `since` to `until`, both in."""
-        task = self._id(task)
+        task_id = self._id(task_id)
         after = BEGINNING if since is None else self._position_before(since)
         upto = self._store.end() if until is None else self.position_at(until)
         if count == 0 or upto <= after:
             return []
-        if task is not None:
-            found: Iterable[RecordedEvent] = self._store.history(task)
+        if task_id is not None:
+            found: Iterable[RecordedEvent] = self._store.history(task_id)
             if wanted.agent is not None:
                 found = _concerning(found, wanted.agent)
             found = (each for each in found if after < each.position <= upto and wanted.matches(each))
         elif wanted.agent is not None:
-            # Who had a task is told by all that came before, so this reads from the beginning.
+            # Earlier events decide who had a task, so this reads from the beginning.
             everything = (each for batch in self._store.read_batches(upto=upto) for each in batch)
             concerning = _concerning(everything, wanted.agent)
             found = (each for each in concerning if each.position.seq > after.seq and wanted.matches(each))
@@ -61,21 +61,24 @@ class EventReader:
         return list(deque(found, maxlen=count))
 
     def follow(
-        self, wanted: EventFilter = EVERY_EVENT, *, task: str | None = None, after: Position | None = None
+        self, wanted: EventFilter = EVERY_EVENT, *, task_id: str | None = None, after: Position | None = None
     ) -> Iterator[RecordedEvent]:
-        """Events that match, as they come, from after `after` (None: the end). It goes on until the caller stops."""
-        return (each for batch in self.follow_batches(wanted, task=task, after=after) for each in batch)
+        """Events that match, as they arrive, from behind `after` (None: the end). It goes on until the caller stops."""
+        return (each for batch in self.follow_batches(wanted, task_id=task_id, after=after) for each in batch)
 
     def follow_batches(
-        self, wanted: EventFilter = EVERY_EVENT, *, task: str | None = None, after: Position | None = None
+        self, wanted: EventFilter = EVERY_EVENT, *, task_id: str | None = None, after: Position | None = None
     ) -> Iterator[list[RecordedEvent]]:
-        """As `follow`, a list at a time, which is empty at least once in FOLLOW_BLOCK_MS where nothing comes.
+        """As `follow`, but in lists.
 
-        So the caller has a turn to stop. TaskNotFoundError at the call.
+        Without events it yields an empty list every FOLLOW_BLOCK_MS. So the caller gets a turn to stop.
+        TaskNotFoundError at the call.
         """
-        return self._batches(wanted, self._id(task), after)
+        return self._batches(wanted, self._id(task_id), after)
 
-    def _batches(self, wanted: EventFilter, task: str | None, after: Position | None) -> Iterator[list[RecordedEvent]]:
+    def _batches(
+        self, wanted: EventFilter, task_id: str | None, after: Position | None
+    ) -> Iterator[list[RecordedEvent]]:
         position = self._store.end() if after is None else after
         holders = Holders()
         if wanted.agent is not None:
@@ -88,14 +91,14 @@ class EventReader:
                 for recorded in batch:
                     position = recorded.position
                     is_concerned = wanted.agent is None or holders.concerns(recorded, wanted.agent)
-                    if is_concerned and wanted.matches(recorded) and task in (None, recorded.task):
+                    if is_concerned and wanted.matches(recorded) and task_id in (None, recorded.task):
                         found.append(recorded)
                 yield found
             if not self._store.wait(position, block_ms=FOLLOW_BLOCK_MS):
                 yield []
 
     def position_at(self, moment: Moment | str) -> Position:
-        """The position of the last event at `moment` or before it; BEGINNING where the ledger begins later. MomentError."""
+        """The position of the last event at or before `moment`; BEGINNING if the ledger begins later. MomentError."""
         asked = _as_moment(moment)
         end = self._store.end()
         if asked == BEGINNING:
@@ -117,28 +120,28 @@ class EventReader:
         return self._store.end_at(to_ms(asked))
 
     def beginning(self) -> Position:
-        """The position of the first event; BEGINNING where there is none."""
+        """The position of the first event; BEGINNING if there is none."""
         return self._store.start()
 
     def first_after(self, moment: Moment | str) -> Position:
-        """The position of the first event at `moment` or after it; BEGINNING where there is none."""
+        """The position of the first event at or after `moment`; BEGINNING if there is none."""
         return self._store.position_of(self._position_before(moment).seq + 1) or BEGINNING
 
     def _position_before(self, moment: Moment | str) -> Position:
-        """The position of the last event before `moment`; BEGINNING where there is none."""
+        """The position of the last event before `moment`; BEGINNING if there is none."""
         asked = _as_moment(moment)
         if isinstance(asked, datetime):
             return self._store.end_at(to_ms(asked) - 1)
         number = self.position_at(asked).seq
         return self._store.position_of(number - 1) or BEGINNING
 
-    def _id(self, task: str | None) -> str | None:
-        if task is None or self._references is None:
-            return task
-        return self._references.resolve(task, is_removed_too=True)
+    def _id(self, task_id: str | None) -> str | None:
+        if task_id is None or self._references is None:
+            return task_id
+        return self._references.resolve(task_id, is_removed_too=True)
 
     def _read_back(self, *, after: Position, upto: Position) -> Iterator[RecordedEvent]:
-        """Events newest first, from `upto` down to just after `after`."""
+        """Events, newest first, from `upto` down to the one behind `after`."""
         before: Position = Position.of(ms=upto.ms, seq=upto.seq + 1)
         while events := self._store.read_back(before):
             for recorded in events:

@@ -1,6 +1,6 @@
-"""Hierarchy: the tasks below a task, and how far its children are.
+"""Hierarchy: the tasks below a task, and the progress of its children.
 
-Everything walks level by level and remembers where it was, so that neither depth nor a circle ends it badly.
+Every walk goes level by level and remembers the tasks it has seen, so that depth and circles do no harm.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ OPEN_STATES: Final = tuple(state for state in State if not state.is_terminal)
 
 
 class Branch(Struct, frozen=True):
-    """A task in a tree: how deep it lies, and how many of its children are in each state; absent states are 0."""
+    """A task in a tree: its depth, and how many of its children are in each state; absent states are 0."""
 
     task: Task
     depth: int
@@ -61,7 +61,7 @@ def grow(tasks: Iterable[Task], *, root: str | None = None) -> list[Branch]:
     grown: dict[str, Branch] = {}
     for task in children.get(None, []):
         grown |= {branch.task.id: branch for branch in _grow_from(task, children, grown)}
-    # A circle has no top, and no command can make one; should there be one, it is shown all the same.
+    # A circle has no top. No command can make one, but if there is one, show it all the same.
     for task in known.values():
         if task.id not in grown:
             grown |= {branch.task.id: branch for branch in _grow_from(task, children, grown)}

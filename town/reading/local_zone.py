@@ -1,4 +1,4 @@
-"""The person's time zone, as the system has it."""
+"""The user's time zone, as the system has it."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ from datetime import MAXYEAR, MINYEAR, UTC, datetime
 
 
 def in_local_zone(time: datetime) -> datetime:
-    """The time in the person's zone; one without a zone is taken for the person's. ValueError, OverflowError: no such time there.
+    """The time in the user's zone. A time without a zone counts as the user's.
 
-    Where TZ makes a zone of a day or more, as `UTC+99` does, it is UTC: as the system has it where TZ names no zone.
+    ValueError, OverflowError: no such time there. If TZ makes an offset of a day or more, as `UTC+99` does, the zone is
+    UTC, as the system takes it for an unknown TZ.
     """
     try:
         return time.astimezone()
     except (ValueError, OverflowError):
         if time.year in (MINYEAR, MAXYEAR):
-            # It may be the calendar's end that was passed, in a sound zone.
+            # The zone may be valid, and the time beyond the calendar's end.
             raise
         return time.replace(tzinfo=time.tzinfo or UTC).astimezone(UTC)

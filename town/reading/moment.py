@@ -1,10 +1,10 @@
-"""WHEN: how people name a moment of a town's past. Pure; the caller brings the clock.
+"""WHEN: how users name a moment of a town's past. Pure; the caller brings the clock.
 
 1795398503973-522000       a position
 4711                       the number of an event
 2026-06-01T12:00:00Z       an RFC 3339 time
 2026-06-01 12:00           a local time; without the time, midnight; without the date, today
-2h                         an age: w, d, h, m, s, also together, as in 1d12h
+2h                         an age: w, d, h, m, s, also combined, as in 1d12h
 now
 """
 
@@ -27,7 +27,7 @@ _AGE = re.compile(r"(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?(?: ?
 
 
 def parse_moment(text: str, *, now: datetime) -> Moment:
-    """The moment that `text` names; `now` is an aware time in the person's zone. ValueError where it names none."""
+    """The moment that `text` names. `now` is an aware time in the user's zone. ValueError if it names none."""
     text = text.strip()
     if number := _NUMBER.fullmatch(text):
         return int(number[1])
@@ -39,7 +39,7 @@ def parse_moment(text: str, *, now: datetime) -> Moment:
     if age is not None and any(age.groups()):
         weeks, days, hours, minutes, seconds = (int(part or 0) for part in age.groups())
         try:
-            # In UTC: between two days a clock may have been set, and an hour is an hour all the same.
+            # Subtract in UTC: an hour is an hour, even across a change of the clock.
             return now.astimezone(UTC) - timedelta(
                 weeks=weeks, days=days, hours=hours, minutes=minutes, seconds=seconds
             )
@@ -54,7 +54,7 @@ def _parse_time(text: str, now: datetime) -> datetime:
             hour, _, rest = text.partition(":")
             text = f"{now:%Y-%m-%d} {hour:0>2}:{rest}"
         time = datetime.fromisoformat(text.upper())
-        # A time without a zone is the person's: the system knows its offset on that day.
+        # A time without a zone is the user's: the system knows the offset on that day.
         return in_local_zone(time) if time.tzinfo is None else time
     except (ValueError, OverflowError, OSError) as error:
         raise ValueError(f"not a moment: {text!r}") from error

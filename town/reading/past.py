@@ -1,6 +1,7 @@
-"""Past: a town's board as it was, from the ledger alone. It is also what answers where views cannot.
+"""Past: a town's board as it was, from the ledger alone. It also answers questions about now if the views cannot.
 
-Of one task its history is read, which takes as long in any town; for what needs all tasks the town is folded, once.
+For one task it reads that task's history, which takes as long in any town. For questions about all tasks it folds the
+town, once.
 """
 
 from __future__ import annotations
@@ -15,13 +16,13 @@ from town.backend import Backend
 from town.reading.hierarchy import Branch, tree_on
 
 PREFIX_TASKS_MAX: Final = 100
-"""Of more tasks that begin with a prefix, no history is read one by one: it is quicker to fold the town."""
+"""If more tasks than this begin with a prefix, folding the town is quicker than reading their histories."""
 
 
 class Past:
-    """What `Present` answers, as of the event at `upto`; BEGINNING shows the town empty.
+    """Answers the questions that `Present` answers, as of the event at `upto`; BEGINNING shows an empty town.
 
-    `is_now` is for who is shown the present, where views cannot tell it.
+    `is_now` is set if it stands in for the present, because the views cannot answer.
     """
 
     def __init__(self, backend: Backend, upto: Position, *, is_now: bool = False) -> None:
@@ -38,7 +39,7 @@ class Past:
         return Board() if self._upto == BEGINNING else replay(self._store, upto=self._upto)
 
     def end(self) -> Position:
-        """The position whose board this is."""
+        """The position that this board shows."""
         return self._upto
 
     def knows(self, task_id: str) -> bool:
@@ -46,15 +47,15 @@ class Past:
         return bool(self.history(task_id))
 
     def load(self, task_id: str) -> Task | None:
-        """The task; None where it was not there."""
+        """The task; None if it did not exist."""
         return fold_task(self.history(task_id))
 
     def has(self, task_id: str) -> bool:
-        """Whether the task was there."""
+        """Whether the task existed."""
         return self.load(task_id) is not None
 
     def find(self, prefix: str, *, limit: int, is_removed_too: bool = False) -> list[str]:
-        """Up to `limit` ids that begin with `prefix`, in order; where there are none, those of removed tasks, if wished."""
+        """Up to `limit` ids that begin with `prefix`, in order; where there are none, those of removed tasks, if asked for."""
         ids = self._store.find_tasks(prefix, limit=PREFIX_TASKS_MAX)
         if len(ids) == PREFIX_TASKS_MAX:
             board = self.board
@@ -71,19 +72,22 @@ class Past:
         return {alias: task_id for alias, task_id in found.items() if self.has(task_id)}
 
     def find_removed_alias(self, alias: str) -> str | None:
-        """The id of the adopted task that had this alias, also where it was removed since."""
+        """The id of the adopted task that had this alias, even if it was removed since."""
         task = self.board.find_alias(alias)
         return None if task is None else task.id
 
     def history(self, task_id: str) -> list[RecordedEvent]:
-        """The events of a task until then, oldest first. Those that were asked for last are kept: to resolve is to look too."""
+        """The events of a task until then, oldest first.
+
+        The last result is kept, because resolving a reference reads it too.
+        """
         if self._last_read is None or self._last_read[0] != task_id:
             events = [recorded for recorded in self._store.history(task_id) if recorded.position <= self._upto]
             self._last_read = task_id, events
         return self._last_read[1]
 
     def tree(self, root: Task | None) -> list[Branch]:
-        """`root` and all below it; None is the whole town. A task comes right before those below it."""
+        """`root` and all below it; None for the whole town. A task comes right before the tasks below it."""
         return tree_on(self.board, root)
 
     def count_days(self, days: Sequence[str]) -> list[DayStats]:

@@ -1,4 +1,4 @@
-"""Present: a town's board as it is now, from snapshots and views that were caught up first."""
+"""Present: a town's board as it is now, from snapshots and views. It catches up first."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ from town.reading.hierarchy import OPEN_STATES, Branch, below, grow
 
 
 class Present:
-    """What `Past` answers, as of the checkpoint. What `board` says raises ViewsIncompleteError where views lost tasks."""
+    """Answers the questions that `Past` answers, as of the checkpoint.
+
+    `board` raises ViewsIncompleteError if views lost tasks.
+    """
 
     then: Position | None = None
-    """The position that errors name; of now there is none."""
+    """The position that errors name; None, because this is the present."""
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
@@ -31,18 +34,18 @@ class Present:
         return self._loader.version(task_id) > 0
 
     def load(self, task_id: str) -> Task | None:
-        """The task; folded from its history where its snapshot is lost. None where it was removed."""
+        """The task, folded from its history if its snapshot is lost. None if it was removed."""
         try:
             return self._loader.load(task_id)[0]
         except SnapshotDamagedError:
             return self.board.fold_lost(task_id)
 
     def has(self, task_id: str) -> bool:
-        """Whether the task is there. SnapshotDamagedError."""
+        """Whether the task exists. SnapshotDamagedError."""
         return self._loader.get(task_id) is not None
 
     def find(self, prefix: str, *, limit: int, is_removed_too: bool = False) -> list[str]:
-        """Up to `limit` ids that begin with `prefix`, in order; where there are none, those of removed tasks, if wished."""
+        """Up to `limit` ids that begin with `prefix`, in order; where there are none, those of removed tasks, if asked for."""
         found = self._loader.find(prefix, limit=limit)
         return found if found or not is_removed_too else self._store.find_tasks(prefix, limit=limit)
 
@@ -51,7 +54,7 @@ class Present:
         return self._loader.find_aliases(aliases)
 
     def find_removed_alias(self, alias: str) -> str | None:  # noqa: ARG002 - as `Past` has it
-        """Nothing: where an adopted task was removed, its alias is free."""
+        """None: removing an adopted task frees its alias."""
         return None
 
     def history(self, task_id: str) -> list[RecordedEvent]:
@@ -59,7 +62,7 @@ class Present:
         return self._store.history(task_id)
 
     def tree(self, root: Task | None) -> list[Branch]:
-        """`root` and all below it; None is the whole town. A task comes right before those below it."""
+        """`root` and all below it; None for the whole town. A task comes right before the tasks below it."""
         if root is None:
             return grow(self.board.page().tasks)
         return grow([root, *self.below(root.id)], root=root.id)

@@ -45,21 +45,23 @@ Answer = TypeVar("Answer")
 
 
 class Noted:
-    """What is to be told to who was shown an answer: how it came about, and what is wrong with it."""
+    """Notes for the user who gets an answer: how it was made, and what is wrong with it."""
 
     def __init__(self) -> None:
         self.outdated: OutdatedProjectionError | None = None
-        """Set where an older program projected the town, so that what was read was folded from the ledger, which takes longer."""
+        """Set if an older program projected the town, so that the answer was folded from the ledger, which takes
+        longer."""
         self.incomplete: ViewsIncompleteError | None = None
-        """Set where the views do not hold every task, so that what was read was folded from the ledger."""
+        """Set if the views do not hold every task, so that the answer was folded from the ledger."""
         self.damaged: dict[str, Task] = {}
-        """The damaged tasks among what was read, by id: they are shown as they were before an event that no command can make."""
+        """The damaged tasks in the answers, by id. They are shown as they were before an event that no command can
+        make."""
 
 
 class Reader:
     """One town's board: as of now, or with `then` as of the event at that position.
 
-    Tasks are named by id, by a unique prefix of it, or by alias. `noted` keeps what is to be told of all answers.
+    Tasks are named by id, by a unique prefix of it, or by alias. `noted` collects the notes of all answers.
     """
 
     def __init__(self, backend: Backend, *, then: Position | None = None, noted: Noted | None = None) -> None:
@@ -71,28 +73,28 @@ class Reader:
 
     @property
     def then(self) -> Position | None:
-        """The position whose board is shown; None is now."""
+        """The position that this reader shows; None is now."""
         return None if self._past is None else self._past.then
 
-    def task(self, task: str) -> Task:
+    def task(self, task_id: str) -> Task:
         """One task; TaskNotFoundError, TaskAmbiguousError."""
 
         def ask(board: Present | Past) -> Task:
-            found = board.load(self._resolve(board, task))
+            found = board.load(self._resolve(board, task_id))
             if found is None:
-                raise TaskNotFoundError(task, then=board.then)
+                raise TaskNotFoundError(task_id, then=board.then)
             return found
 
-        return self._note([self._ask(ask, task)])[0]
+        return self._note([self._ask(ask, task_id)])[0]
 
     def find_task(self, task_id: str) -> Task | None:
-        """The task with this id; None where it is not there, as where a parent was removed."""
+        """The task with this id; None if it does not exist, such as a removed parent."""
         found = self._ask(lambda board: board.load(task_id), task_id)
         return None if found is None else self._note([found])[0]
 
-    def snapshot_json(self, task: str) -> bytes:
+    def snapshot_json(self, task_id: str) -> bytes:
         """The task's JSON as any Redis client reads it. TaskNotFoundError."""
-        return encode_snapshot(self.task(task))
+        return encode_snapshot(self.task(task_id))
 
     def page(self, wanted: TaskFilter = EVERY_TASK, *, offset: int = 0, limit: int | None = None) -> Page:
         """The tasks that match, oldest first, from `offset`, at most `limit`. A filter's parent may be a prefix or alias."""
@@ -114,18 +116,21 @@ class Reader:
         """The pending tasks that nobody has, oldest first."""
         return self._note_page(self._ask(lambda board: board.board.backlog(offset=offset, limit=limit)))
 
-    def tree(self, task: str | None = None) -> list[Branch]:
-        """A task and all below it, or the whole town: each right before those below it, siblings oldest first."""
+    def tree(self, task_id: str | None = None) -> list[Branch]:
+        """A task and all below it, or the whole town.
+
+        Each comes right before the tasks below it, siblings oldest first.
+        """
 
         def ask(board: Present | Past) -> list[Branch]:
-            if task is None:
+            if task_id is None:
                 return board.tree(None)
-            root = board.load(self._resolve(board, task))
+            root = board.load(self._resolve(board, task_id))
             if root is None:
-                raise TaskNotFoundError(task, then=board.then)
+                raise TaskNotFoundError(task_id, then=board.then)
             return board.tree(root)
 
-        branches = self._ask(ask, *_given(task))
+        branches = self._ask(ask, *_given(task_id))
         self._note([branch.task for branch in branches])
         return branches
 
@@ -145,15 +150,15 @@ class Reader:
         """Agent -> how many tasks it has or had in each state; agents sorted, absent states are 0."""
         return self._ask(lambda board: board.board.count_agents())
 
-    def history(self, task: str) -> list[Step]:
+    def history(self, task_id: str) -> list[Step]:
         """All events of a task, oldest first, with what each changed; of a removed task too. TaskNotFoundError."""
 
         def ask(board: Present | Past) -> list[RecordedEvent]:
-            return board.history(self._resolve(board, task, is_removed_too=True))
+            return board.history(self._resolve(board, task_id, is_removed_too=True))
 
-        events = self._ask(ask, task)
+        events = self._ask(ask, task_id)
         if not events:
-            raise TaskNotFoundError(task, then=self.then)
+            raise TaskNotFoundError(task_id, then=self.then)
         return steps(events)
 
     def stats(self, *, agent: str | None = None, since: Moment | str | None = None) -> list[DayStats]:
@@ -164,7 +169,7 @@ class Reader:
         def ask(board: Present | Past) -> list[DayStats]:
             end = board.end()
             if end.ms > TIME_MS_MAX:
-                # No command can make what lies there, and nothing of it counts.
+                # No command can make this event, so nothing of it counts.
                 end = store.end_at(TIME_MS_MAX)
             if BEGINNING in (first, end):
                 return []
@@ -176,20 +181,20 @@ class Reader:
         return [each for each in self._ask(ask) if agent in (None, each.agent)]
 
     def damage_of(self, task: Task) -> TaskDamagedError | None:
-        """What is wrong with a damaged task, and at which position; None where nothing is."""
+        """What is wrong with a damaged task, and at which position; None if nothing is wrong."""
         return damage_of(self._backend.store, task)
 
     def find_flaws(self, events: Iterable[RecordedEvent]) -> dict[str, str]:
-        """Position -> what is wrong, of those events that no command can make, as far as the tasks of now tell."""
+        """Position -> what is wrong, for events that no command can make, as far as the present tasks show."""
         return find_flaws(events, self._backend.live.get_sound)
 
     @property
     def lost_snapshots(self) -> frozenset[str]:
-        """The tasks among what was read whose snapshot is lost, so that they were folded from their history."""
+        """The tasks in the answers whose snapshot is lost, so that they were folded from their history."""
         return frozenset(self._backend.live.lost)
 
     def _ask(self, question: Callable[[Present | Past], Answer], *references: str) -> Answer:
-        """The answer; from the board folded from the ledger, where views cannot tell of now.
+        """Answer a question; from the board folded from the ledger if the views cannot answer.
 
         `references` are those that the question will resolve.
         """
@@ -205,21 +210,21 @@ class Reader:
         return question(self._folded())
 
     def _folded(self) -> Past:
-        """The board as of now, folded from the ledger: once, as long as nothing is appended."""
+        """The present board, folded from the ledger; kept until something is appended."""
         end = self._backend.store.end()
         if self._fold is None or self._fold.end() != end:
             self._fold = Past(self._backend, end, is_now=True)
         return self._fold
 
-    def _resolve(self, board: Present | Past, task: str, *, is_removed_too: bool = False) -> str:
-        return References(board, town=self._backend.name).resolve(task, is_removed_too=is_removed_too)
+    def _resolve(self, board: Present | Past, task_id: str, *, is_removed_too: bool = False) -> str:
+        return References(board, town=self._backend.name).resolve(task_id, is_removed_too=is_removed_too)
 
     def _note_page(self, page: Page) -> Page:
         self._note(page.tasks)
         return page
 
     def _note(self, tasks: Sequence[Task]) -> Sequence[Task]:
-        """Keep in mind which of `tasks` are damaged; returns them all."""
+        """Note which of `tasks` are damaged. Returns all of them."""
         self.noted.damaged.update({task.id: task for task in tasks if task.damaged_at is not None})
         return tasks
 

@@ -1,4 +1,4 @@
-"""How people name a task: by id, by a unique prefix of it, or by alias. Each leads to the one id."""
+"""How users name a task: by id, by a unique prefix of it, or by alias. Each resolves to one id."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _UUID_PREFIX: Final = re.compile(r"[0-9a-f-]{1,36}")
 
 
 class References:
-    """Resolves what people call the tasks of the town of this name, on its board as it is or as it was."""
+    """Resolves references to tasks of the town of this name, on its present or a past board."""
 
     def __init__(self, board: Present | Past, *, town: str) -> None:
         self._board = board
@@ -56,7 +56,7 @@ class References:
 
 
 def wanted_of(references: Iterable[str], *, town: str, task_ids: Iterable[str] = ()) -> Wanted:
-    """What has to be looked at to resolve `references`, besides `task_ids`. Pure."""
+    """What has to be read to resolve `references`, besides `task_ids`. Pure."""
     ids, aliases, prefixes = list(task_ids), list[str](), list[str]()
     for reference in references:
         text = reference.strip()
@@ -80,7 +80,7 @@ def _only(reference: str, found: Sequence[str]) -> str:
 
 
 def _is_encodable(text: str) -> bool:
-    """Whether the text can be hashed to an id: what a terminal hands over may hold bytes that are no characters."""
+    """Whether the text can be hashed to an id: text from a terminal may hold bytes that are not characters."""
     try:
         text.encode()
     except UnicodeEncodeError:

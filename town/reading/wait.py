@@ -1,4 +1,4 @@
-"""Wait: until tasks are finished, told by the ledger's events and not by asking again and again."""
+"""Wait: returns once tasks are finished. It waits for the ledger's events instead of polling."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Look = Callable[[str], Task | None]
 
 
 class Waited(Struct, frozen=True):
-    """What became of tasks: id -> the task as it was seen last, None where it was removed. Some are open where it was too long."""
+    """The result of a wait: id -> the task as last seen, None if it was removed. After a timeout some are still open."""
 
     tasks: dict[str, Task | None]
 
@@ -31,14 +31,14 @@ class Waited(Struct, frozen=True):
 
 
 def wait_for(
-    tasks: Sequence[str], *, store: EventStore, look: Look, position: Position, timeout_seconds: float | None = None
+    task_ids: Sequence[str], *, store: EventStore, look: Look, position: Position, timeout_seconds: float | None = None
 ) -> Waited:
     """Return once every task is finished or removed, or after `timeout_seconds`. `look` shows a task as of now.
 
     `position` is that of an event, or of the beginning, from before the call. Source: XREAD BLOCK.
     """
     deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
-    waited = Waited({task: look(task) for task in tasks})
+    waited = Waited({task_id: look(task_id) for task_id in task_ids})
     while waited.open_tasks:
         remaining_ms = WAIT_BLOCK_MS if deadline is None else int((deadline - time.monotonic()) * 1_000)
         if remaining_ms <= 0:
@@ -48,5 +48,5 @@ def wait_for(
             for batch in store.read_batches(position):
                 position = batch[-1].position
                 changed |= {recorded.task for recorded in batch} & waited.tasks.keys()
-            waited.tasks.update({task: look(task) for task in changed})
+            waited.tasks.update({task_id: look(task_id) for task_id in changed})
     return waited

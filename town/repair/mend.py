@@ -1,7 +1,7 @@
-"""What is true of each town once a repaired copy is loaded, and puts right what follows from its events.
+"""Examines each town of a loaded repaired copy, and puts right what follows from its events.
 
-Heads say what the ledger says; snapshots and views are rebuilt where no event is lost. Where one is lost, they are left
-alone: they may be the last trace of it. The number of a lost event is never given again.
+Heads are made to match the ledger. Snapshots and views are rebuilt if no event is lost. Otherwise they stay as they
+are: they may be the last trace of a lost event. The number of a lost event is never used again.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ if TYPE_CHECKING:
 
 _READ_ENTRIES: Final = 1_000
 _TRACES_MAX: Final = 1_000
-"""How many lost events are told by themselves, where something names them; the others by their numbers."""
+"""How many lost events are listed one by one, if something names them; of the others only the numbers are listed."""
 _HEAD: Final = re.compile(rb"([0-9]{1,15}):([0-9]{1,16}-[0-9]{1,16})")
 
 
 class LostEvent(Struct, frozen=True):
-    """An event that is gone and that another record names: its number, its time, and the task that it was of."""
+    """A lost event that another record names: its number, its time, and its task."""
 
     number: int
     time: datetime
-    task: str
+    task_id: str
 
 
 class LostEvents(Struct, frozen=True):
-    """Numbers that no event has any more, `first` to `last`; they were recorded between the two times, as far as known."""
+    """Lost events by their numbers, `first` to `last`. They were recorded between the two times, as far as known."""
 
     first: int
     last: int
@@ -47,27 +47,30 @@ class LostEvents(Struct, frozen=True):
 
 
 class Loss(StrEnum):
-    """Which of a task's events are lost, and so what becomes of it."""
+    """Which of a task's events are lost, which decides what happens to the task."""
 
     BEGINNING = "beginning"
-    """Its creation, or all of them: a snapshot still shows it, and a rebuild takes it away."""
+    """Its creation, or all: a snapshot may still show the task, and a rebuild removes it."""
     MIDDLE = "middle"
-    """Some before its latest: it goes on, and its history cannot be read across them."""
+    """Some before its latest: the task goes on, but its history cannot be read across the gap."""
     END = "end"
-    """Its latest: a snapshot shows what they did, and a rebuild takes it back to before them."""
+    """Its latest: a snapshot shows their effect, and a rebuild takes the task back to before them."""
 
 
 class AffectedTask(Struct, frozen=True):
-    """A task that lost events; `description` and `state` are those of its snapshot, None where there is none."""
+    """A task that lost events. `description` and `state` are those of its snapshot, None without one."""
 
-    task: str
+    task_id: str
     loss: Loss
     description: str | None
     state: str | None
 
 
 class MendedTown(Struct, frozen=True):
-    """A town of the copy: what it holds, what it lost, and what `verify` finds now. `heads` and `rebuilt` count what was put right."""
+    """A town of the copy: what it holds, what it lost, and what `verify` finds now.
+
+    `heads` and `rebuilt` count corrections.
+    """
 
     town: str
     events: int
@@ -85,7 +88,7 @@ class MendedTown(Struct, frozen=True):
 
 
 class _Snapshot(Struct):
-    """As much of a snapshot as people know a task by."""
+    """The fields of a snapshot by which people recognise a task."""
 
     description: str | None = None
     state: str | None = None
@@ -93,7 +96,7 @@ class _Snapshot(Struct):
 
 
 class _Named(Struct):
-    """As much of an event as its place in its task's history takes."""
+    """The fields of a stored event that give its place in its task's history."""
 
     task: str
     version: int
@@ -101,7 +104,7 @@ class _Named(Struct):
 
 
 def mend_towns(client: Redis, *, where: str, lost_max: int) -> list[MendedTown]:
-    """Put every town of the server right, in the order of their names. At most `lost_max` events can have been lost at an end."""
+    """Put every town of the server right, in order of name. At most `lost_max` events can be lost at a ledger's end."""
     with redis_errors(where):
         found = client.scan_iter(match="tt:*:ledger", count=_READ_ENTRIES, _type="stream")
         towns = [keys_of_ledger(cast("bytes", key)) for key in found]
@@ -109,7 +112,7 @@ def mend_towns(client: Redis, *, where: str, lost_max: int) -> list[MendedTown]:
 
 
 class _Mending:
-    """One town's."""
+    """The mending of one town."""
 
     def __init__(self, client: Redis, keys: Keys, where: str, lost_max: int) -> None:
         self._client: Any = client
@@ -177,7 +180,7 @@ class _Mending:
             begin = f"({self._last}"
 
     def _note_end(self) -> None:
-        """Where heads or checkpoints tell of events behind the last one there is: their numbers are not given again."""
+        """Note events behind the last one that heads or checkpoints name as lost. Their numbers are never used again."""
         told = [_parse_head(head)[1] for _, head in self._client.hscan_iter(self._keys.heads)]
         for checkpoint in self._client.scan_iter(match=self._keys.checkpoint("*"), count=_READ_ENTRIES):
             if self._client.type(checkpoint) == b"hash":
@@ -203,16 +206,16 @@ class _Mending:
         not_before = None if self._last == BEGINNING else _time_of(self._last)
         self._lost.append(LostEvents(first, last, not_before, _time_of(next_position)))
 
-    def _note_lost(self, position: Position, task: str) -> None:
-        """Remember what names a lost event."""
+    def _note_lost(self, position: Position, task_id: str) -> None:
+        """Remember that a record names a lost event."""
         index = bisect_right(self._lost, position.seq, key=lambda each: each.first) - 1
         time = _time_of(position)
         is_lost = index >= 0 and self._lost[index].first <= position.seq <= self._lost[index].last
         if is_lost and time is not None and len(self._named) < _TRACES_MAX:
-            self._named[position.seq] = LostEvent(position.seq, time, task)
+            self._named[position.seq] = LostEvent(position.seq, time, task_id)
 
     def _mend_heads(self) -> int:
-        """Make the heads what the events say; how many were not. A head at an event that cannot be read stays."""
+        """Make the heads match the events; returns how many did not. A head at an unreadable event stays."""
         wanted = {task: f"{version}:{position}".encode() for task, (version, position) in self._heads.items()}
         changes: dict[bytes, bytes | None] = {}
         for task, head in self._client.hscan_iter(self._keys.heads, count=_READ_ENTRIES):
@@ -232,7 +235,7 @@ class _Mending:
         return len(changes)
 
     def _affected(self) -> tuple[AffectedTask, ...]:
-        """The tasks that lost events, in the order of their ids; also those of which a snapshot alone is left."""
+        """The tasks that lost events, in order of id; also those of which only a snapshot is left."""
         prefix = self._keys.task("")
         told = set(self._losses)
         for key in self._client.scan_iter(match=f"{prefix}*", count=_READ_ENTRIES, _type="string"):
@@ -270,7 +273,7 @@ def _parse_position(text: bytes) -> Position:
 
 
 def _time_of(position: Position) -> datetime | None:
-    """Its time; None where a damaged record names a time that no calendar has."""
+    """Its time; None if a damaged record has a time outside the calendar."""
     with suppress(OverflowError, ValueError):
         return position.time
     return None

@@ -1,7 +1,8 @@
-"""Repairs a town's damaged files: on a copy, which a server loads before it takes the place of the original.
+"""Repairs a town's damaged files on a copy.
 
-Nothing is deleted: the damaged files are kept, beside what was read behind the damage. The folder's lock is held
-throughout, so no server starts meanwhile. `salvage` reads, `mend` puts the copy right, `replacement` puts it in place.
+A server loads the copy before it replaces the original. Nothing is deleted: the damaged files are kept, together with
+what could be read behind the damage. The repair holds the folder's lock throughout, so no server starts meanwhile.
+`salvage` reads, `mend` puts the copy right, `replacement` puts it in place.
 """
 
 from __future__ import annotations
@@ -51,14 +52,14 @@ EVENTS_FILE: Final = "events-behind-the-damage.jsonl"
 _SCRATCH_PREFIX: Final = "repairing-"
 _COPY_BYTES: Final = 1_048_576
 _LOST_MAX: Final = 10_000_000
-"""How many events a whole missing file is believed to have held, at most."""
+"""The most events that a missing file is assumed to have held."""
 
 
 class RepairPlan(Struct, frozen=True):
-    """What is damaged, what a repair keeps and loses. The towns are as they are in the repaired copy.
+    """What is damaged, and what a repair keeps and loses. `towns` are those of the repaired copy.
 
-    `events_behind` counts the events that were read from the first damage on; `events_left_out` of those cannot be kept in
-    their place. `keeps_all` says that no event is lost.
+    `events_behind` counts the events read from the first damage on; `events_left_out` counts those of them that cannot
+    be kept in their place. `keeps_all` means that no event is lost.
     """
 
     salvage: Salvage
@@ -72,7 +73,10 @@ class RepairPlan(Struct, frozen=True):
 
 
 class Repair:
-    """A repair of the town in `folder`, which no server serves meanwhile. Used as a context; its copy is gone afterwards."""
+    """A repair of the town in `folder`, with no server running meanwhile.
+
+    A context manager; it removes its copy at the end.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -83,20 +87,21 @@ class Repair:
         self._last_words = ""
         self._is_empty = False
         self.is_foreign = False
-        """Whether the data was not made here: `tt trust` allows it, before the repair or after it."""
+        """Whether the data was not made here. `tt trust` allows it, before or after the repair."""
         self.has_files = False
-        """Whether there were any to look at."""
+        """Whether there were any files to look at."""
         self.remark: str | None = None
-        """What the user should know of how the data was allowed."""
+        """What the user should know about how the data was allowed."""
         self.finished: Path | None = None
-        """Where the damaged files of an earlier repair are kept, which was killed and which `look` finished."""
+        """Where `look` kept the damaged files of an earlier, killed repair that it finished."""
         self.between_steps: Callable[[], None] = lambda: None
-        """Called between any two steps that put the repaired files in place. Whatever raises in it ends the repair there."""
+        """Called between the steps that put the repaired files in place. An exception from it ends the repair there."""
 
     def look(self) -> RepairPlan | None:
-        """Read the files, make the repaired copy, and load it; None where nothing is damaged. The original is not changed.
+        """Read the files, make the repaired copy, and load it; None if nothing is damaged.
 
-        FileDamagedError where no copy can be made that a server loads, NotTrustedError where one cannot be looked into.
+        Does not change the original. FileDamagedError if no copy can be made that a server loads, NotTrustedError if a
+        file cannot be inspected.
         """
         with refuse_os_errors(self._data):
             self.finished = Replacement(self._data).finish()
@@ -111,7 +116,7 @@ class Repair:
                 require_data(self._folder)
             towns = self._try(folder, found)
             if towns is None and found.is_binary:
-                # Nothing but a server reads its base, and it does not: what was appended since is all that is left.
+                # Only a server can read the base, and it refuses to: only what was appended since is left.
                 found = salvage(folder, refused=f"the server does not load it: {self._last_words}")
                 towns = self._try(folder, found)
             if towns is None:
@@ -126,9 +131,9 @@ class Repair:
             return RepairPlan(found, tuple(towns), len(found.events), self._left_out)
 
     def carry_out(self) -> Path:
-        """Put the copy that `look` made in the place of the original; the folder where the original is kept.
+        """Replace the original with the copy that `look` made; returns the folder where the original is kept.
 
-        Each step leaves a folder that a server loads as before, or as repaired. FolderRefusedError.
+        After each step a server loads the folder either as before or as repaired. FolderRefusedError.
         """
         assert self._found is not None
         with refuse_os_errors(self._data):
@@ -146,8 +151,8 @@ class Repair:
         try:
             self.remark = require_data(self._folder)
         except NotTrustedError:
-            # What came with a copy can be damaged too. Of it, no command is kept that does more than change data, and the
-            # repaired files are asked about as the damaged ones were.
+            # Data that came with a copy can be damaged too. The repair keeps no command of it that does more than
+            # change data, and the repaired files need the same permission as the damaged ones.
             self.is_foreign = True
         self._lock = self._take_lock()
         return self
@@ -160,7 +165,10 @@ class Repair:
             os.close(self._lock)
 
     def _take_lock(self) -> int:
-        """Hold the folder's lock, as a server would. RepairRefusedError where one does, or something else answers."""
+        """Hold the folder's lock, as a server would.
+
+        RepairRefusedError if a server holds it, or something else answers.
+        """
         with refuse_os_errors(self._data):
             lock = DataFolder(self._folder).open_file(LOCK_FILE, os.O_CREAT | os.O_RDWR)
         try:
@@ -177,12 +185,12 @@ class Repair:
         return lock
 
     def _refuse_foreign_server(self) -> None:
-        """A server that `tt` did not start holds no lock, and may have the files open all the same."""
+        """A server that `tt` did not start holds no lock, but may have the files open."""
         if EmbeddedServer(self._folder).answers():
             raise RepairRefusedError(self._folder, "a server answers on its socket")
 
     def _remove_scratch(self) -> None:
-        """Remove the copies of this repair and of those that were killed: nothing in them is the only one of its kind."""
+        """Remove the copies of this repair and of killed ones: they hold nothing that is not elsewhere too."""
         for path in self._data.glob(f"{_SCRATCH_PREFIX}*"):
             if path.is_dir() and not path.is_symlink():
                 with contextlib.suppress(StoreUnavailableError):
@@ -191,7 +199,7 @@ class Repair:
                 shutil.rmtree(path)
 
     def _try(self, folder: AofFolder, found: Salvage) -> list[MendedTown] | None:
-        """Make the copy, and have a server load it; None where it does not, or where there is nothing to load."""
+        """Make the copy and have a server load it; None if the server refuses, or if there is nothing to load."""
         if not found.files:
             self._last_words = "no file of it can be read"
             return None
@@ -205,7 +213,7 @@ class Repair:
         return self._load_and_mend(found)
 
     def _keep_behind(self, folder: AofFolder, found: Salvage) -> int:
-        """Write what was read behind the first damage into two files; how many events of that are left out."""
+        """Write what was read behind the first damage into two files. Returns how many events of it are left out."""
         first_file, first_offset = found.first
         with (self._scratch / BEHIND_FILE).open("xb") as behind:
             for index, each in enumerate(found.files[first_file:]):
@@ -223,7 +231,7 @@ class Repair:
         return left_out
 
     def _make_copy(self, folder: AofFolder, found: Salvage) -> None:
-        """Write the files that a server can load, under names that the original does not have."""
+        """Write the files that a server can load, under names that do not occur in the original."""
         number = max((each.file.seq for each in found.files), default=0) + 1
         names = set(folder.names())
         files: list[AofFile] = []
@@ -241,23 +249,23 @@ class Repair:
         sync_folders(self._copy)
 
     def _load_and_mend(self, found: Salvage) -> list[MendedTown] | None:
-        """Have a server load the copy, and put right what follows from the events; None where it does not load."""
+        """Have a server load the copy, and put right what follows from the events; None if it does not load."""
         server = EmbeddedServer(self._scratch)
         try:
             server.start()
         except StoreUnavailableError as error:
             self._last_words = _last_words(self._copy.with_name(LOG_FILE)) or error.problem
             return None
-        # Each byte that is left out is counted; of a file that is missing, nobody knows how long it was.
+        # Count each byte that is left out. The length of a missing file is unknown.
         is_counted = found.manifest_problem is None and all(each.end for each in found.damages)
         lost_max = found.bytes_left_out // EVENT_BYTES_MIN + 1 if is_counted and not found.is_binary else _LOST_MAX
         path = SocketPath(self._scratch)
         client = redis.Redis(unix_socket_path=str(path), retry=Retry(NoBackoff(), 0))
         try:
             with redis_errors(server.where):
-                # What lies in the folder afterwards is what we list in the manifest.
+                # The new manifest lists the files that the folder then has.
                 client.config_set("auto-aof-rewrite-percentage", 0)
-                # It is on disk when the server has ended.
+                # All of it is on disk once the server has ended.
                 client.config_set("appendfsync", "no")
                 self._is_empty = client.dbsize() == 0
             return mend_towns(client, where=server.where, lost_max=lost_max)
@@ -269,7 +277,7 @@ class Repair:
 
 @contextlib.contextmanager
 def opened_repair(path: Path | None) -> Iterator[tuple[str, Repair | None]]:
-    """The name of the town at `path`, and a repair of it; None where its server never ran. RepairRefusedError."""
+    """The name of the town at `path`, and a repair of it; None if its server never ran. RepairRefusedError."""
     folder = find_folder(start_of_search(path))
     settings = read_settings(folder)
     if server_url(settings) is not None:
@@ -282,7 +290,7 @@ def opened_repair(path: Path | None) -> Iterator[tuple[str, Repair | None]]:
 
 
 def _last_words(log: Path) -> str:
-    """What the server said last of what is wrong, without its time and place."""
+    """The server's last words about the problem, without time and place."""
     with contextlib.suppress(OSError):
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
         warnings = [line.partition(" # ")[2] for line in lines if " # " in line]
@@ -291,7 +299,7 @@ def _last_words(log: Path) -> str:
 
 
 def _event_line(event: FoundEvent) -> bytes:
-    """A line of JSON: what a person looks for first, and the event itself as it was stored."""
+    """A line of JSON: the fields that people look for first, and the event as it was stored."""
     keys = keys_of_ledger(event.key.encode())
     try:
         stored = msgspec.json.decode(event.payload)
@@ -322,7 +330,7 @@ def _copy_file(descriptor: int, each: SalvagedFile, path: Path) -> None:
 
 
 def _copy(descriptor: int, place: tuple[int, int] | bytes, target: int) -> None:
-    """Write a part of a file, from an offset to an end, or these bytes."""
+    """Write a part of a file, from an offset to an end, or the given bytes."""
     if isinstance(place, bytes):
         _write(target, place)
         return

@@ -1,7 +1,8 @@
-"""Puts repaired append-only files in the place of damaged ones, which are kept in `.tt/damaged-<time>/`.
+"""Replaces damaged append-only files with repaired ones, and keeps the damaged ones in `.tt/damaged-<time>/`.
 
-One rename counts, that of the manifest: a server reads only what the manifest lists. Whatever ends a replacement before
-it leaves the damaged files in use; after it, the repaired ones. A list in the kept folder tells the next one what to finish.
+The rename of the manifest decides: a server reads only what the manifest lists. If a replacement ends before it, the
+damaged files stay in use; after it, the repaired ones are. A list in the kept folder tells the next replacement what to
+finish.
 """
 
 from __future__ import annotations
@@ -25,21 +26,21 @@ from town.files.whole_file import write_by_rename
 KEPT_PREFIX: Final = "damaged-"
 UNFINISHED_FILE: Final = "unfinished"
 UNFINISHED_BYTES_MAX: Final = 1_048_576
-"""More than all the names that are read have (`aof.FILES_MAX`)."""
+"""More than all the names that can occur (`aof.FILES_MAX`)."""
 _KEPT_FOLDERS_MAX: Final = 1_000
-"""Of one second."""
+"""How many replacements may start within one second."""
 _OWN_MODE: Final = 0o600
 
 
 class _Moves(Struct, frozen=True):
-    """What a replacement moves: the names of the damaged files, and of the repaired ones that come in their place."""
+    """What a replacement moves: the names of the damaged files, and of the repaired ones that replace them."""
 
     damaged: tuple[str, ...]
     repaired: tuple[str, ...]
 
 
 class Replacement:
-    """In the data folder `data`, whose lock the caller holds. Every method may raise OSError."""
+    """Replaces files in the data folder `data`, whose lock the caller holds. Every method may raise OSError."""
 
     def __init__(self, data: Path, *, between_steps: Callable[[], None] = lambda: None) -> None:
         self._data = data
@@ -47,9 +48,9 @@ class Replacement:
         self._between_steps = between_steps
 
     def run(self, copy: Path, *, damaged: Sequence[AofFile] | None, beside: Sequence[Path]) -> Path:
-        """Move the repaired files in, and the damaged ones into a folder of their own, which is returned, with the files `beside`.
+        """Move the repaired files in; returns the new folder that has the damaged ones and the files `beside`.
 
-        `copy` holds the repaired files and their manifest. `damaged` is given where the damaged manifest cannot be read.
+        `copy` holds the repaired files and their manifest. `damaged` is given if the damaged manifest cannot be read.
         """
         with AofFolder(copy.parent) as folder:
             files = folder.read_manifest()
@@ -58,7 +59,7 @@ class Replacement:
         for path in beside:
             path.rename(kept / path.name)
         if damaged is not None:
-            # Until the repaired files are in use, nothing may be taken for a file of this town by its name alone.
+            # Until the repaired files are in use, a name alone must not make anything a file of this town.
             write_by_rename(self._original / MANIFEST_FILE, encode_manifest(damaged), mode=_OWN_MODE)
         sync_folders(kept / AOF_FOLDER, kept, self._original, self._data)
         self._between_steps()
@@ -73,9 +74,9 @@ class Replacement:
         return kept
 
     def finish(self) -> Path | None:
-        """Finish what a replacement that was killed left: keep the damaged files where it counted, else take back what it brought.
+        """Finish a killed replacement: keep the damaged files if its rename was done, else remove the files it brought.
 
-        The folder where damaged files were kept just now; None where there was nothing to finish.
+        Returns the folder where damaged files were just kept; None if there was nothing to finish.
         """
         kept = None
         for path in sorted(self._data.glob(f"{KEPT_PREFIX}*/{UNFINISHED_FILE}")):
@@ -84,7 +85,7 @@ class Replacement:
                 try:
                     listed = {each.name for each in folder.read_manifest()}
                 except FileDamagedError:
-                    # It tells nothing; the next repair makes it anew.
+                    # It has no information; the next repair makes a new one.
                     continue
             if moves.damaged and listed.isdisjoint(moves.damaged):
                 kept = path.parent
@@ -97,7 +98,7 @@ class Replacement:
         return kept
 
     def _keep_list(self, kept: Path, files: Sequence[AofFile]) -> _Moves:
-        """Keep the manifest as it is, and a list of what is to be moved."""
+        """Keep the present manifest, and a list of what to move."""
         with AofFolder(self._data) as folder:
             names = [name for name in folder.names() if name.startswith(SINGLE_FILE)]
             if MANIFEST_FILE in names:
@@ -117,7 +118,7 @@ class Replacement:
         sync_folders(kept)
 
     def _forget(self, kept: Path) -> None:
-        """Remove a folder that keeps nothing which is not in the town still: a manifest that was made anew is only there."""
+        """Remove a folder if the town still has all of its content. A reconstructed manifest is only in that folder."""
         manifest = kept / AOF_FOLDER / MANIFEST_FILE
         if manifest.exists() and manifest.read_bytes() == (self._original / MANIFEST_FILE).read_bytes():
             shutil.rmtree(kept)
@@ -136,12 +137,12 @@ class Replacement:
 
 
 def encode_manifest(files: Sequence[AofFile]) -> bytes:
-    """A manifest that lists the files, as a server writes it."""
+    """The text of a manifest that lists the files, as a server writes it."""
     return "".join(f"{file}\n" for file in files).encode()
 
 
 def sync_folders(*folders: Path) -> None:
-    """Return when the names in the folders are on disk. OSError."""
+    """Wait until the names in the folders are on disk. OSError."""
     for folder in folders:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
@@ -151,7 +152,7 @@ def sync_folders(*folders: Path) -> None:
 
 
 def _read_moves(path: Path) -> _Moves:
-    """What an unfinished replacement moves; names that no file of the folder has are left out. FileDamagedError, OSError."""
+    """What an unfinished replacement moves, without names that no file can have. FileDamagedError, OSError."""
     with path.open("rb") as file:
         content = file.read(UNFINISHED_BYTES_MAX + 1)
     if len(content) > UNFINISHED_BYTES_MAX:
@@ -160,13 +161,13 @@ def _read_moves(path: Path) -> _Moves:
     try:
         moves = msgspec.json.decode(content, type=_Moves)
     except msgspec.MsgspecError:
-        # It was being written, so nothing had been moved.
+        # The list is incomplete, so nothing had been moved yet.
         return _Moves((), ())
     return _Moves(*(tuple(filter(is_file_name, names)) for names in (moves.damaged, moves.repaired)))
 
 
 def _write(path: Path, content: bytes) -> None:
-    """A new file with the content, on disk."""
+    """Write a new file with the content to disk."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _OWN_MODE)
     with open(descriptor, "wb") as file:  # noqa: PTH123 - a descriptor has no path
         file.write(content)

@@ -1,7 +1,7 @@
-"""Reclaim: running tasks whose runner shows no sign of life, and what becomes of them.
+"""Reclaim: finds running tasks whose runner has no heartbeat, and moves them.
 
-A task that somebody started by hand has no runner and is never lost: nobody can tell from here whether its person is at
-work. The move is guarded by the version that was looked at, so of several reclaims at once one moves a task.
+A task that somebody started by hand has no runner and never counts as lost: the ledger cannot show whether that person
+is at work. The version that was read guards the move, so of several reclaims at once only one moves a task.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from town.writer import Receipt, Writer
 
 
 class LostTask(Struct, frozen=True):
-    """A running task as it was found, the run that was lost, and how long ago the run began, ms by the server's clock."""
+    """A running task as it was found, its lost run, and how long ago the run began, in ms by the server's clock."""
 
     task: Task
     mark: RunMark
     age_ms: int
 
     def words(self) -> str:
-        """Why it is taken back, for the event."""
+        """The reason for the event."""
         return f"lost: {self.mark}, of {self.task.assigned_to}, has no heartbeat"
 
 
@@ -44,7 +44,9 @@ class Reclaimer:
         self._writer = Writer(backend)
 
     def lost_tasks(self, *, from_agent: str | None = None, older_than_seconds: float = 0) -> list[LostTask]:
-        """Running tasks whose runner has no heartbeat, oldest first; of one agent, of runs that began longer ago than that."""
+        """Running tasks without a heartbeat, oldest first; if given, only those of one agent, or of runs older than
+        that.
+        """
         holder = None if from_agent is None else check_name(from_agent, "agent name")
         self._upkeep.catch_up()
         now_ms = self._now_ms()
@@ -61,7 +63,10 @@ class Reclaimer:
     def reclaim(
         self, *, agent: str | None = None, from_agent: str | None = None, older_than_seconds: float = 0
     ) -> list[tuple[LostTask, Task | None]]:
-        """Put lost tasks back into the backlog, or give them to `agent`: (it, the task now), None where it changed meanwhile."""
+        """Put lost tasks back into the backlog, or give them to `agent`.
+
+        Yields each with its present task, or None if that changed meanwhile.
+        """
         agent = None if agent is None else check_name(agent, "agent name")
         lost = self.lost_tasks(from_agent=from_agent, older_than_seconds=older_than_seconds)
         return list(self._move(lost, agent))
@@ -74,14 +79,14 @@ class Reclaimer:
                 yield each, None
 
     def _move_one(self, lost: LostTask, agent: str | None) -> Receipt:
-        command = RequeueTask(task=lost.task.id, agent=agent)
+        command = RequeueTask(task_id=lost.task.id, agent=agent)
         return self._writer.execute(lambda: (command, {}), reason=lost.words(), expected_version=lost.task.version)
 
     def _look_at(self, task: Task, now_ms: int) -> LostTask | None:
         history = self._store.history(task.id)
         mark = mark_of(history)
         if mark is None or history[-1].version != task.version:
-            # Started by hand, or changed since the page was read.
+            # Somebody started it by hand, or it changed since the page was read.
             return None
         if is_beating(self._client, self._keys, mark.id, where=self._where):
             return None

@@ -1,7 +1,7 @@
-"""redis-py's client of a server at a URL, whose exchanges end: each has a deadline as a whole, and a reply has a largest size.
+"""redis-py's client for a server at a URL: each exchange has a deadline, and each reply a maximum size.
 
-redis-py bounds each read of the socket alone, so a server that sends a byte now and then keeps a command for ever, and one
-that sends without an end fills the memory. The town's own server is reached by `socket_client`.
+redis-py only bounds each single read of the socket. So a server that sends a byte now and then would block a command
+forever, and one that never stops sending would fill the memory. `socket_client` is for the town's own server.
 """
 
 from __future__ import annotations
@@ -42,21 +42,21 @@ _LINE_END: Final = ord("\n")
 _SEAM_BYTES: Final = 24
 _SMALL_BYTES: Final = 512
 _UNCOUNTED_BYTES: Final = 128 * 1024
-"""So little takes no memory worth a count, but for what it announces."""
+"""A reply of this size needs little memory, so only what it announces is checked."""
 
 
 class _OversizedReplyError(OversizedReplyError, redis.ConnectionError):
-    """In redis-py's family too, whose own code catches it."""
+    """Also one of redis-py's errors, so that redis-py's own code catches it."""
 
 
 class _UnfitReplyError(UnfitReplyError, redis.InvalidResponse):
-    """In redis-py's family too."""
+    """Also one of redis-py's errors."""
 
 
-class _StrangersParser(_HiredisParser):
-    """hiredis' reader, fed until the deadline, and with no more than `reply_bytes_max` for one reply.
+class _BoundedParser(_HiredisParser):
+    """hiredis' reader, fed until the deadline with at most `reply_bytes_max` bytes for one reply.
 
-    A reply of many small elements may not take more memory than a large text.
+    It also bounds the number of elements, so that many small ones take no more memory than a large text.
     """
 
     reply_bytes_max = REPLY_BYTES_MAX
@@ -65,7 +65,7 @@ class _StrangersParser(_HiredisParser):
     def __init__(self, socket_read_size: int) -> None:
         super().__init__(socket_read_size)  # type: ignore[no-untyped-call]
         self.deadline: float | None = None
-        """None from when something is sent until its replies are waited for: a reader may pause in between."""
+        """None between sending and the first wait for a reply: a reader may pause in between."""
         self._received = 0
         self._lines = self._announced = 0
         self._tail = b""
@@ -84,7 +84,7 @@ class _StrangersParser(_HiredisParser):
             raise _refusal(error) from error
 
     def handle_push_response(self, response: Any, **options: Any) -> Any:  # noqa: ARG002 - as redis-py's
-        """Nothing was subscribed to; and redis-py would go on reading a call deeper each time."""
+        """There is no subscription; and redis-py would recurse for each such message."""
         raise redis.InvalidResponse(PUSH_WORDS)
 
     def read_from_socket(self, timeout: Any = SENTINEL, raise_on_timeout: bool = True) -> bool:
@@ -112,7 +112,7 @@ class _StrangersParser(_HiredisParser):
         return True
 
     def _count(self, received: int) -> None:
-        """OversizedReplyError where the first `received` bytes of the buffer make the reply larger than it may be."""
+        """OversizedReplyError if the first `received` bytes of the buffer make the reply too large."""
         bytes_max, elements_max = self.reply_bytes_max, self.reply_elements_max
         if self._received == 0:
             self._lines = self._announced = 0
@@ -132,7 +132,7 @@ class _StrangersParser(_HiredisParser):
         if self._buffer[received - 1] != _LINE_END:
             self._tail = bytes(self._buffer[max(received - _SEAM_BYTES, 0) : received])
         if self._received > _UNCOUNTED_BYTES:
-            # An element has a line or two. A list in a list takes as much as three others.
+            # An element has one or two lines. A nested list takes as much memory as three other elements.
             lists = _LIST.findall(self._buffer, 0, received)
             self._lines += self._buffer.count(b"\n", 0, received) + 3 * len(lists)
         if self._announced > self.reply_elements_max or self._lines > 2 * self.reply_elements_max:
@@ -140,14 +140,14 @@ class _StrangersParser(_HiredisParser):
 
 
 def _refusal(error: Exception) -> redis.RedisError:
-    """What a mistake of redis-py's or hiredis' says of the bytes that they read."""
+    """The message for an exception of redis-py or hiredis over the bytes they read."""
     if isinstance(error, TOO_LARGE):
         return _OversizedReplyError(TOO_LARGE_WORDS)
     return redis.InvalidResponse(NO_REPLY_WORDS)
 
 
 class _Bounded:
-    """A connection that has another deadline whenever it sends, and whose replies are of their commands' shapes."""
+    """A connection that sets a new deadline at each send, and checks that replies have their commands' shapes."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         self._due = DueReplies()
@@ -163,7 +163,7 @@ class _Bounded:
 
     def send_command(self, *arguments: Any, **options: Any) -> None:
         super().send_command(*arguments, **options)  # type: ignore[misc]
-        # Only now: to send may be to connect first, which asks and is answered by itself.
+        # Only now: sending may connect first, and connecting has its own commands and replies.
         self._due.add([arguments])
 
     def send_packed_command(self, command: Any, check_health: bool = True) -> None:
@@ -174,7 +174,7 @@ class _Bounded:
     def read_response(
         self, disable_decoding: bool = False, *, disconnect_on_error: bool = True, **_options: Any
     ) -> Any:
-        """As redis-py's, in less time; UnfitReplyError where the reply is not what its command is answered with."""
+        """As redis-py's, but faster. UnfitReplyError if the reply does not fit its command."""
         command = self._due.next()
         try:
             reply = self._parser.read_response(disable_decoding)  # type: ignore[attr-defined]
@@ -187,7 +187,7 @@ class _Bounded:
             try:
                 raise reply
             finally:
-                # Or it would hold itself, by its traceback.
+                # Break the reference cycle between the error and its traceback.
                 del reply
         if command is not None and not self._due.fits(reply, command):
             self.disconnect()
@@ -219,7 +219,7 @@ _CLASSES: Final[dict[str, type[_Bounded]]] = {
 
 
 def client_of_url(url: str) -> redis.Redis:
-    """A bounded client of the server at a `redis://`, `rediss://` or `unix://` URL. ValueError where it cannot be read."""
+    """A bounded client of the server at a `redis://`, `rediss://` or `unix://` URL. ValueError if it cannot be parsed."""
     pool = redis.ConnectionPool.from_url(url, **_options())
     pool.connection_class = _CLASSES[url.partition("://")[0]]
     return redis.Redis.from_pool(pool)
@@ -233,7 +233,7 @@ def client_of_socket(path: str) -> redis.Redis:
 
 def _options() -> dict[str, Any]:
     return {
-        "parser_class": _StrangersParser,
+        "parser_class": _BoundedParser,
         "decode_responses": False,
         "socket_connect_timeout": CONNECT_SECONDS_MAX,
         "socket_timeout": EXCHANGE_SECONDS_MAX,

@@ -1,4 +1,4 @@
-"""How long an exchange with a server may take, and how large a reply may be: the bounds of both clients."""
+"""The bounds of both clients: how long an exchange with a server may take, and how large a reply may be."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ CONNECT_SECONDS_MAX: Final = 5
 EXCHANGE_SECONDS_MAX: Final = 60
 """From the first wait after a command was sent to the last reply."""
 OWN_REPLY_BYTES_MAX: Final = 512 * 1024 * 1024
-"""Of the town's own server, whose socket is this user's alone."""
+"""The reply limit for the town's own server, whose socket only this user can reach."""
 OWN_REPLY_ELEMENTS_MAX: Final = 16 * 1024 * 1024
 REPLY_BYTES_MAX: Final = 24 * 1024 * 1024
-"""Of a server at a URL. It is there twice for a moment, and `tt` takes 40 MB by itself."""
+"""The reply limit for a server at a URL. A reply is in memory twice for a moment, and `tt` itself takes 40 MB."""
 REPLY_ELEMENTS_MAX: Final = 600_000
 READ_BYTES: Final = 64 * 1024
-"""How much is taken from the socket at once."""
+"""How much to read from the socket at once."""
 
 TOO_LARGE: Final = (MemoryError, RecursionError, SystemError)
 MISTAKES: Final = (*TOO_LARGE, ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
-"""What hiredis' reader raises over bytes that are no reply, or too much of one: nobody else is at work there."""
+"""What hiredis' reader raises for bytes that are not a reply, or for too many. No other code runs there."""
 TOO_LARGE_WORDS: Final = "its reply announces more than this machine can hold"
-NO_REPLY_WORDS: Final = "sent something that is no reply"
-PUSH_WORDS: Final = "sent a message that nobody subscribed to"
+NO_REPLY_WORDS: Final = "sent something that is not a reply"
+PUSH_WORDS: Final = "sent a message without a subscription"
 
 _TEXTS: Final = b"$="
 _CONTAINERS: Final = b"*%~>|"
@@ -31,7 +31,7 @@ _DIGITS_MAX: Final = 20
 
 
 def refuse_announced(buffer: bytearray, received: int, *, bytes_max: int, elements_max: int) -> None:
-    """OversizedReplyError where the first line in the buffer announces more than a reply may have."""
+    """OversizedReplyError if the first line in the buffer announces more than the limit."""
     is_text = buffer[0] in _TEXTS
     if not is_text and buffer[0] not in _CONTAINERS:
         return
@@ -42,7 +42,7 @@ def refuse_announced(buffer: bytearray, received: int, *, bytes_max: int, elemen
 
 
 def refuse_received(received: int, *, bytes_max: int) -> None:
-    """OversizedReplyError where so many bytes of one reply are more than it may have."""
+    """OversizedReplyError if these bytes of one reply exceed the limit."""
     if received > bytes_max:
         raise OversizedReplyError(f"its reply has more than {bytes_max:,} bytes")
 

@@ -1,6 +1,6 @@
-"""The methods that redis-py's client and pipelines have for commands, as far as they are of use here, and its types of replies.
+"""The command methods of redis-py's client and pipelines that this program uses, with redis-py's types of replies.
 
-Most are made from a table. What a reply becomes depends on its command alone.
+Most are made from a table. The type of a reply depends only on its command.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ class CommandMethods:
     def execute_command(self, *command: Any) -> Any:
         raise NotImplementedError
 
-    # Those whose arguments have names in Python; the others are made of a table below.
+    # Methods with named arguments. The others are made from a table below.
 
     def set(self, name: Any, value: Any, *, px: int | None = None, nx: bool = False) -> Any:
         return self.execute_command("SET", name, value, *option("PX", px), *(("NX",) if nx else ()))
@@ -57,7 +57,7 @@ def option(name: str, value: Any) -> tuple[Any, ...]:
 
 
 def _flat(arguments: Iterable[Any]) -> list[Any]:
-    """The arguments, those that are lists one after another."""
+    """The arguments, with lists flattened."""
     flat: list[Any] = []
     for argument in arguments:
         if isinstance(argument, (list, tuple, set, frozenset)):
@@ -149,7 +149,7 @@ METHODS: Final = """
     script_flush script_load sdiff sismember smembers smismember srandmember srem strlen sunion time type unlink
     xdel xinfo_stream xlen zcard zmscore zrange zrem zscore
 """.split()  # noqa: SIM905 - a line for each would be the longest part of this file
-"""The methods that are a command of that name and its arguments, lists of them one after another."""
+"""The methods that send a command of their own name with their arguments, lists flattened."""
 
 
 def _method(command: str) -> Callable[..., Any]:

@@ -1,4 +1,4 @@
-"""From settings to a client that answers: a server at a URL, or the town's own, started when it is down."""
+"""From settings to a working client: for a server at a URL, or for the town's own, which is started if it is down."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ if TYPE_CHECKING:
     from redis import Redis
 
 CONNECT_ATTEMPTS_MAX: Final = 3
-"""How often a server is started for a command that finds it stopped again, before the command gives up."""
+"""How often a command starts a server that it finds stopped again, before it gives up."""
 _NO_SERVER: Final = ("answered INFO with something else", "Is it a Redis or Valkey server? Nothing was changed.")
 _LOADING_POLL_SECONDS: Final = 0.05
 _SOURCE_ADVICE: Final = "Is it running, and is that its URL? Nothing was changed."
 
 
 class Connection:
-    """A client, the server behind it, and what the server said of itself. `server` is None where a URL leads to it."""
+    """A client, the server behind it, and the server's INFO. `server` is None for a server at a URL."""
 
     def __init__(
         self, client: Redis, *, where: str, server: EmbeddedServer | None, socket_path: SocketPath | None
@@ -47,7 +47,7 @@ class Connection:
         self._socket_path = socket_path
         self.information: dict[str, Any] = {}
         self.remark: str | None = None
-        """What the user should know of how the server was found."""
+        """What the user should know about how the server was found."""
 
     def check(self, *, version_min: int = VERSION_MIN) -> None:
         """Wait while the server loads its data, then check its version. StoreUnavailableError, ServerTooOldError."""
@@ -55,7 +55,7 @@ class Connection:
         with _unfit_host_names(self.where), redis_errors(self.where):
             while True:
                 try:
-                    # A server that is loading answers INFO, and nothing else.
+                    # A server that is loading answers only INFO.
                     self.information = self._read_information()
                     self.client.ping()
                     break
@@ -68,7 +68,7 @@ class Connection:
             raise ServerTooOldError(self.where, version, version_min)
 
     def _read_information(self) -> dict[str, Any]:
-        """What INFO says. StoreUnavailableError where that is no INFO."""
+        """The server's INFO. StoreUnavailableError if the reply is not one."""
         try:
             information = self.client.info("server")
             if isinstance(information, dict):
@@ -76,7 +76,7 @@ class Connection:
                 return information
         except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
             if isinstance(error, UnicodeError) and not isinstance(error, UnicodeDecodeError):
-                # The host's name, and nothing that was answered.
+                # Show the host's name only, and nothing of the reply.
                 raise
             raise StoreUnavailableError(self.where, *_NO_SERVER) from error
         raise StoreUnavailableError(self.where, *_NO_SERVER)
@@ -88,7 +88,7 @@ class Connection:
         return f"Redis {self.information.get('redis_version', 'of unknown version')}"
 
     def is_same_server(self, other: Connection) -> bool:
-        """Whether both lead to one server's one database, as far as the server says."""
+        """Whether both lead to the same database of the same server, as far as the server says."""
         databases = [each.client.connection_pool.connection_kwargs.get("db") or 0 for each in (self, other)]
         return self.information.get("run_id") == other.information.get("run_id") and databases[0] == databases[1]
 
@@ -101,7 +101,7 @@ class Connection:
 def connect(folder: Path, settings: Settings, *, is_starting: bool = True) -> Connection:
     """A connection that answers, to the URL in REDIS_URL or the settings, else to the town's own server.
 
-    The town's own server is started when it is down, unless `is_starting` is False. StoreUnavailableError.
+    Starts the town's own server if it is down, unless `is_starting` is False. StoreUnavailableError.
     """
     connection = _open(folder, settings)
     try:
@@ -112,7 +112,7 @@ def connect(folder: Path, settings: Settings, *, is_starting: bool = True) -> Co
                 connection.check()
                 break
             except StoreUnavailableError as error:
-                # Nothing was asked of it yet: whoever told it to stop was first, and this command starts it again.
+                # No command was sent yet, so the stop came first, and this command starts the server again.
                 may_start = is_starting and connection.server is not None and attempt < CONNECT_ATTEMPTS_MAX
                 if not (may_start and _is_gone(error)):
                     raise
@@ -123,12 +123,12 @@ def connect(folder: Path, settings: Settings, *, is_starting: bool = True) -> Co
 
 
 def _is_gone(error: StoreUnavailableError) -> bool:
-    """Whether a server that was there has ended since; whether it was told to may not be known any more."""
+    """Whether a server that was there has ended since. It may be unknown whether it was told to stop."""
     return isinstance(error, ServerStoppedError) or type(error.__cause__) in kinds_of(LostConnectionError)
 
 
 def connect_to_read(url: str) -> Connection:
-    """A connection that answers, to a server of any version that is read from and nothing else. StoreUnavailableError."""
+    """A connection that answers, to a server of any version, for reading only. StoreUnavailableError."""
     try:
         connection = _open_url(url)
         try:
@@ -137,7 +137,7 @@ def connect_to_read(url: str) -> Connection:
             connection.close()
             raise
     except StoreUnavailableError as error:
-        # It is nobody's configured server, and none that `tt start` starts.
+        # It is not a configured server, and `tt start` does not start it.
         where = "the URL of --from-url" if error.where == UNKNOWN_URL else error.where
         advice = error.advice if error.has_refused or error.advice != UNREACHED_ADVICE else _SOURCE_ADVICE
         raise StoreUnavailableError(where, error.problem, advice, has_refused=error.has_refused) from error
@@ -145,16 +145,16 @@ def connect_to_read(url: str) -> Connection:
 
 
 def _make_ready(server: EmbeddedServer, folder: Path, *, is_starting: bool) -> None:
-    """Start the town's own server where it is down; ForeignServerError where another one listens in its place."""
+    """Start the town's own server if it is down. ForeignServerError if another one listens in its place."""
     if is_starting and not server.answers():
         server.start()
-    # Looked at once more: one that was told to stop may have ended, and another been started, between the two looks.
+    # Check again: between the two checks one server may have stopped and another one started.
     if not server.is_running() and server.answers() and not server.is_running():
         raise ForeignServerError(server.where, _advice_on_foreign_server(folder))
 
 
 def _advice_on_foreign_server(folder: Path) -> str | None:
-    """What leads to the tasks in a server of Tinytown 0.5, which listens where the town's own is to be; None for others."""
+    """Advice for a server of Tinytown 0.5, which listens at the socket of the town's own server; None for others."""
     import shlex  # noqa: PLC0415
 
     from town.folder.tinytown_places import is_tinytowns, start_words  # noqa: PLC0415 - only where another server is in the way
@@ -165,7 +165,7 @@ def _advice_on_foreign_server(folder: Path) -> str | None:
     return (
         "By tinytown.toml it may be Tinytown's, and hold its tasks. Let it save them and make room:"
         f" `redis-cli -s {socket} SHUTDOWN SAVE`. Then start it where `tt migrate` looks for it:"
-        f" `{start_words(folder, folder)}`, and run `tt migrate`. If it is none of Tinytown's, stop it, or set [redis] url."
+        f" `{start_words(folder, folder)}`, and run `tt migrate`. If it is not Tinytown's, stop it, or set [redis] url."
     )
 
 
@@ -175,7 +175,7 @@ def server_url(settings: Settings) -> str | None:
 
 
 def _open(folder: Path, settings: Settings) -> Connection:
-    # What stands in the environment is this user's own.
+    # The environment is this user's own.
     remark = None if os.environ.get("REDIS_URL") else require_connection(folder, settings)
     url = server_url(settings)
     if url is None:
@@ -190,7 +190,7 @@ def _open(folder: Path, settings: Settings) -> Connection:
 
 
 def _open_url(url: str) -> Connection:
-    # Not with the town's own server: redis-py takes longer to import than a command takes in all.
+    # Not needed for the town's own server: the import of redis-py takes longer than a whole command.
     from town.server.bounded_client import client_of_url  # noqa: PLC0415
     from town.trust.url_rules import SCHEMES, refuse_unfit_url  # noqa: PLC0415
 
@@ -200,14 +200,14 @@ def _open_url(url: str) -> Connection:
     try:
         client = client_of_url(f"{SCHEMES[scheme]}://{rest}")
     except ValueError as error:
-        # Its words may quote a part of the password.
+        # Its message may quote a part of the password.
         raise StoreUnavailableError(where, "has a URL that cannot be read", "Correct it.") from error
     return Connection(client, where=where, server=None, socket_path=None)
 
 
 @contextmanager
 def _unfit_host_names(where: str) -> Iterator[None]:
-    """Inside, a host name that cannot be one leaves as StoreUnavailableError."""
+    """Turn the error for an invalid host name into StoreUnavailableError."""
     try:
         yield
     except UnicodeError as error:

@@ -1,6 +1,6 @@
-"""Which commands of a connection are not answered yet, and whether a reply is of the shape that its command is answered with.
+"""The commands of a connection that wait for a reply, and a check that a reply has the shape that its command expects.
 
-Within a transaction each command is answered with QUEUED, and EXEC with the replies of all.
+Inside a transaction, each command gets the reply QUEUED, and EXEC gets the replies of all.
 """
 
 from __future__ import annotations
@@ -16,46 +16,46 @@ _OF_TRANSACTIONS: Final = frozenset(["DISCARD", "EXEC", "MULTI", "UNWATCH", "WAT
 
 
 class PackedCommands(bytes):
-    """Packed bytes that begin the `commands` they were packed of."""
+    """Packed bytes, with the `commands` that begin in them."""
 
     commands: Sequence[Command] = ()
 
 
 class DueReplies:
-    """The replies that one connection has to get, in the order in which its commands were sent."""
+    """The replies that one connection expects, in the order of its commands."""
 
     def __init__(self) -> None:
         self._due: deque[Command] = deque()
         self._queued: list[Command] | None = None
-        """What EXEC will carry out; None outside of a transaction."""
+        """The commands that EXEC will carry out; None outside a transaction."""
         self._is_watching = False
 
     def add(self, commands: Iterable[Command]) -> None:
-        """These were sent."""
+        """Note that these commands were sent."""
         self._due.extend(commands)
 
     def add_packed(self, pieces: Iterable[bytes]) -> None:
-        """These pieces of packed commands were sent."""
+        """Note that these pieces of packed commands were sent."""
         for piece in pieces:
             if type(piece) is PackedCommands:
                 self._due.extend(piece.commands)
 
     def next(self) -> Command | None:
-        """The command that the next reply is to; None where nothing was asked."""
+        """The command that the next reply belongs to; None if no command waits for one."""
         return self._due.popleft() if self._due else None
 
     def clear(self) -> None:
-        """The connection is gone, and with it every reply."""
+        """Expect nothing more: the connection is gone."""
         self._due.clear()
         self._queued, self._is_watching = None, False
 
     def refused(self, command: Command | None) -> None:
-        """The server answered with an error, which fits every command."""
+        """Note that the server replied with an error, which fits every command."""
         if command is not None and command[0] in _OF_TRANSACTIONS:
             self._queued = None
 
     def fits(self, reply: Any, command: Command) -> bool:
-        """Whether `reply`, which is no error, is what `command` is answered with here."""
+        """Whether `reply`, which is not an error, fits `command` here."""
         if self._queued is None and command[0] not in _OF_TRANSACTIONS:
             return fits(reply, command)
         match command[0]:

@@ -1,4 +1,4 @@
-"""Whether the server keeps what it acknowledged: its persistence and eviction settings, held against promise P1."""
+"""Whether the server keeps what it acknowledged: checks its persistence and eviction settings against promise P1."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _WANTED: Final = {
 
 
 class Durability(Struct, frozen=True):
-    """The server's settings, and what is wrong with them; `is_known` is False where the server does not tell."""
+    """The server's settings, and what is wrong with them. `is_known` is False if the server does not show them."""
 
     settings: dict[str, str]
     problems: tuple[str, ...]
@@ -44,7 +44,7 @@ def read_durability(connection: Connection) -> Durability:
         for name, (wanted, consequence) in _WANTED.items()
         if name in settings and settings[name] != wanted
     )
-    # Some hosted servers answer with an empty table.
+    # Some hosted servers reply with an empty table.
     return Durability(settings, problems, is_known=settings.keys() >= _WANTED.keys())
 
 

@@ -1,6 +1,6 @@
-"""How a town's own server ended: told to stop, for want of room on its disk or of memory, or without a word.
+"""How a town's own server ended: by a stop, for lack of disk space or memory, or without a message.
 
-Read from the last words in its log and the room on its file system. What is only known of one that runs is not asked here.
+Found in the last lines of its log and the room on its file system. This room asks nothing of a running server.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from town.folder.data_folder import DataFolder
 from town.server.log import NOTE, Life, read_lives
 
 FULL_DISK_BYTES_MAX: Final = 64 * 1024
-"""A disk with less room than this is full; where the log says so, one with more was, when it was to be written."""
+"""A disk with less room than this counts as full. If the log reports a full disk, it was full at that time."""
 ENDING_SECONDS_MAX: Final = 0.5
-"""How long a server that lost its clients without a word may take to let go of its lock."""
+"""How long a server that lost its clients without a message may take to release its lock."""
 _POLL_SECONDS: Final = 0.005
 _TOLD: Final = "told to stop by "
 _NOTE_OF_STOP: Final = f"{NOTE}{_TOLD}"
 _DISK_WAS_FULL: Final = "because its disk was full, or a quota or a limit on the size of files was reached"
-_NO_WORD: Final = "ended without a last word, as one that is killed does: by hand, or by a system that is out of memory"
+_NO_WORD: Final = "ended without a message, as a killed server does: by hand, or by a system that is out of memory"
 
 
 class EndCause(StrEnum):
@@ -43,7 +43,7 @@ class EndCause(StrEnum):
     UNKNOWN = "unknown"
 
 
-# Compiled where a server has ended: most commands meet none that has.
+# Compiled only after a server has ended: most commands never meet that.
 _SIGNAL: Final = r"Received (SIG\w+) scheduling shutdown"
 _CAUSES: Final = (
     (r"User requested shutdown", EndCause.TOLD),
@@ -55,16 +55,16 @@ _CAUSES: Final = (
     ),
     (r"(?i)out of memory\b.*\ballocating", EndCause.OUT_OF_MEMORY),
 )
-"""By the words of Valkey and Redis, which are the same."""
+"""Valkey and Redis use the same words."""
 
 
 LAST_LINES: Final = 2
-"""Of a disk that takes nothing, a server speaks in its last lines, if it is why it ends."""
+"""If a full disk is why a server ends, its last lines say so."""
 _OF_DISK: Final = frozenset({EndCause.DISK_FULL, EndCause.DISK_FAILED})
 
 
 class ServerEnd(Struct, frozen=True):
-    """How a server ended, and when, as its log has it; `words` is who told it to, its signal, or what its disk said."""
+    """How and when a server ended, by its log. `words` is who stopped it, its signal, or the error of its disk."""
 
     cause: EndCause
     at: str
@@ -87,14 +87,14 @@ class Room(Struct, frozen=True):
 
 
 def room_at(folder: Path) -> Room:
-    """How much this user can still write there. OSError. Source: statvfs."""
+    """How much this user can still write in the folder. OSError. Source: statvfs."""
     system = os.statvfs(folder)
     free = system.f_bfree if os.geteuid() == 0 else system.f_bavail
     return Room(folder, free * system.f_frsize, system.f_blocks * system.f_frsize)
 
 
 def end_of(life: Life) -> ServerEnd:
-    """How the server ended that wrote these lines; one that has not ended is UNKNOWN too. The last cause counts."""
+    """How the server that wrote these lines ended. A running one is UNKNOWN too. The last cause counts."""
     for age, (at, words) in enumerate(reversed(life.lines)):
         if words.startswith(_NOTE_OF_STOP):
             return ServerEnd(EndCause.TOLD, at, words.removeprefix(_NOTE_OF_STOP))
@@ -102,7 +102,7 @@ def end_of(life: Life) -> ServerEnd:
         if cause is EndCause.TOLD:
             return _told(life, at)
         if cause in _OF_DISK and age >= LAST_LINES:
-            # It went on after that, and ended for another reason.
+            # It went on after that error, and ended for another reason.
             continue
         if cause is not None:
             return ServerEnd(cause, at, said)
@@ -110,7 +110,7 @@ def end_of(life: Life) -> ServerEnd:
 
 
 def last_end(data: DataFolder, *, is_running: bool) -> ServerEnd | None:
-    """How the last server ended that is gone; None where the log knows of none."""
+    """How the last ended server ended; None if the log has no ended server."""
     lives = read_lives(data)
     gone = lives[:-1] if is_running else lives
     return end_of(gone[-1]) if gone else None
@@ -122,7 +122,7 @@ def words_of_stop(actor: str | None) -> str:
 
 
 class EndReport:
-    """Tells why the server of the town whose data is `data` cannot be reached any more."""
+    """Finds out why the server of the town with this data can no longer be reached."""
 
     def __init__(self, data: DataFolder, *, where: str, is_running: Callable[[], bool]) -> None:
         self._data = data
@@ -130,9 +130,9 @@ class EndReport:
         self._is_running = is_running
 
     def error(self, process: int | None) -> ServerEndedError | None:
-        """The error that says how the server that was `process` ended, or, with None, the last one; None where none did.
+        """The error that says how the server with the process id `process`, or with None the last one, ended.
 
-        None also where the data folder is none any more that is looked into.
+        None if none ended, or if the data folder cannot be read safely any more.
         """
         try:
             return self._find(process)
@@ -140,7 +140,7 @@ class EndReport:
             return None
 
     def error_of_start(self, process: int) -> ServerEndedError | None:
-        """The same of one that ended while it was started; None where its own words have to tell."""
+        """The same for one that ended during its start; None if only its own log can explain it."""
         lives = [each for each in read_lives(self._data) if each.process == process]
         end = end_of(lives[-1]) if lives else None
         if end is None or end.cause is EndCause.UNKNOWN:
@@ -148,7 +148,7 @@ class EndReport:
         return self._error(end)
 
     def is_disk_full(self) -> bool:
-        """Whether the disk of the data is full now; not where it cannot be asked."""
+        """Whether the disk of the data is full now. False if that cannot be found out."""
         with suppress(OSError):
             return room_at(self._data.path).is_full
         return False
@@ -165,7 +165,7 @@ class EndReport:
         return self._error(end)
 
     def _is_over(self, is_last: bool) -> bool:
-        """Whether the server is gone: another one came after it, or nobody holds the lock."""
+        """Whether the server is gone: another one came after it, or no process holds the lock."""
         deadline = time.monotonic() + ENDING_SECONDS_MAX
         while is_last and self._is_running():
             if time.monotonic() > deadline:
@@ -195,7 +195,10 @@ class EndReport:
                 return self._full_disk() or ServerEndedError(where, _NO_WORD)
 
     def _full_disk(self, ended: str = "ended") -> DiskFullError | None:
-        """The error for a disk that is full now; None where it is not. Without figures: the same each time it is said."""
+        """The error for a disk that is full now; None if it is not.
+
+        It has no figures, so that repeated messages are equal.
+        """
         if not self.is_disk_full():
             return None
         return DiskFullError(self._where, f"{ended}, because its disk is full", self._advice_to_free())
@@ -205,7 +208,7 @@ class EndReport:
 
 
 def _cause_in(words: str) -> tuple[EndCause | None, str | None]:
-    """The cause that a server's words tell, and what else they say of it; (None, None) where they tell none."""
+    """The cause that a server's log line reports, and its details; (None, None) if it reports none."""
     for pattern, cause in _CAUSES:
         found = re.search(pattern, words)
         if found is not None:
@@ -214,7 +217,7 @@ def _cause_in(words: str) -> tuple[EndCause | None, str | None]:
 
 
 def _told(life: Life, at: str) -> ServerEnd:
-    """A server says the same of a client's SHUTDOWN and of a signal: what stands before that tells which it was."""
+    """A server logs the same for a client's SHUTDOWN and for a signal. The lines before it show which one it was."""
     for _, words in reversed(life.lines):
         if words.startswith(_NOTE_OF_STOP):
             return ServerEnd(EndCause.TOLD, at, words.removeprefix(_NOTE_OF_STOP))

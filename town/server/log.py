@@ -20,23 +20,23 @@ from town.folder.data_folder import DataFolder
 
 LOG_FILE: Final = "server.log"
 LOG_READ_BYTES_MAX: Final = 64 * 1024
-"""Of a log, which nobody cuts short, this much is read, at its end."""
+"""How much of a log's end to read. Nothing ever shortens a log."""
 NOTE: Final = "tt: "
-"""How the notes of `tt` begin."""
+"""The prefix of the notes of `tt`."""
 _START: Final = "is starting oO0Oo"
 _LINE: Final = r"(\d+):(?:\w (\d{1,2} \w{3} \d{4} [\d:]{8})\S* \S|signal-handler \(\d+\)) (.*)"
-"""Process, time and words; what a server says inside a signal has another form, and no time that people read."""
+"""Process, time and words. Lines from inside a signal handler have another form, without a readable time."""
 
 
 class Life(Struct, frozen=True):
-    """What the server that was process `process` wrote, oldest first: times as the log has them, and words."""
+    """The lines of the server with the process id `process`, oldest first: times as in the log, and words."""
 
     process: int
     lines: Sequence[tuple[str, str]]
 
 
 def read_lives(data: DataFolder) -> list[Life]:
-    """The lives in the last part of the log, oldest first; none where there is no log that can be read."""
+    """The lives in the last part of the log, oldest first; empty without a readable log."""
     try:
         lines = last_lines(data.open_file(LOG_FILE, os.O_RDONLY))
     except (OSError, FolderRefusedError, NotOursError):
@@ -45,14 +45,14 @@ def read_lives(data: DataFolder) -> list[Life]:
     for process, at, words in (found.groups() for line in lines if (found := re.fullmatch(_LINE, line))):
         if _START in words or not lives:
             lives.append((int(process), []))
-        # A server says a few words before it says that it starts; the one before it may not have ended by then.
+        # A server logs a few lines before the one that says that it starts. The previous server may still be running then.
         if int(process) == lives[-1][0]:
             lives[-1][1].append((at or "", words))
     return [Life(process, lines) for process, lines in lives]
 
 
 def last_lines(log: int | Path, start: int = 0) -> list[str]:
-    """The lines from byte `start` on, at most the last LOG_READ_BYTES_MAX of them; an open file is closed. OSError."""
+    """The lines from byte `start` on, at most the last LOG_READ_BYTES_MAX bytes. Closes an open file. OSError."""
     with open(log, "rb") as file:  # noqa: PTH123 - a descriptor has no path
         size = os.fstat(file.fileno()).st_size
         file.seek(max(start, size - LOG_READ_BYTES_MAX))
@@ -60,7 +60,7 @@ def last_lines(log: int | Path, start: int = 0) -> list[str]:
 
 
 def note(data: DataFolder, process: int, words: str) -> None:
-    """Add a line about the server that is process `process`. Where the disk takes nothing, it is left out."""
+    """Add a line about the server with the process id `process`. Skipped if the disk is full."""
     at = time.strftime("%d %b %Y %H:%M:%S")
     with suppress(OSError, FolderRefusedError, NotOursError):
         log = data.open_file(LOG_FILE, os.O_APPEND | os.O_WRONLY)

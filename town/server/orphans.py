@@ -1,6 +1,6 @@
 """Orphans: embedded servers that still run though nobody can reach them, because their folder or their socket is gone.
 
-They are found where the system shows its processes as files, as Linux does; elsewhere nobody can tell.
+They can only be found on systems that show processes as files, as Linux does.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _GONE: Final = " (deleted)"
 
 
 class Orphan(Struct, frozen=True):
-    """A server's process, its data folder, and whether that is gone; if it is not, its socket is."""
+    """A server's process, its data folder, and whether the folder is gone; otherwise its socket is gone."""
 
     process: int
     data: str
@@ -36,17 +36,17 @@ class Orphan(Struct, frozen=True):
 
 
 def can_find_orphans() -> bool:
-    """Whether this system tells."""
+    """Whether this system shows processes as files."""
     return (_PROCESSES / "self" / "cwd").exists()
 
 
 def find_orphans() -> Iterator[Orphan]:
-    """Embedded servers of this user whose data folder or socket is gone; none where `can_find_orphans` is false."""
+    """Embedded servers of this user whose data folder or socket is gone; empty if `can_find_orphans` is false."""
     for process in _PROCESSES.glob("[0-9]*"):
         try:
             lock = _lock_of_server(process)
         except OSError:
-            # It ended meanwhile, or is somebody else's.
+            # The process ended meanwhile, or belongs to another user.
             continue
         if lock is None:
             continue
@@ -57,9 +57,9 @@ def find_orphans() -> Iterator[Orphan]:
 
 
 def _lock_of_server(process: Path) -> str | None:
-    """The lock file that a process holds, if it is an embedded server; only those are started with one, and a socket.
+    """The lock file that a process holds, if it is an embedded server: only those are started with a lock and a socket.
 
-    The starter has the lock for a moment too, and others may name the socket.
+    The starter also holds the lock for a moment, and other processes may name the socket.
     """
     if process.stat().st_uid != os.getuid() or _SOCKET_ARGUMENT not in (process / "cmdline").read_bytes():
         return None

@@ -1,7 +1,7 @@
 """The embedded server's life: a real Valkey on a socket in the town's folder, its data in `.tt` (DESIGN 6).
 
-A lock file tells whether it lives. The starter takes the lock and hands the open descriptor to the server, so the lock
-ends when the server does, however it ends: there is no pid to mistake and no stale lock to clear.
+A lock file shows whether it is alive. The starter takes the lock and hands the open descriptor to the server, so the
+lock ends with the server, however that ends: no pid can be mistaken, and no stale lock remains.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 import re
 import time
 
-# `socket` is a wrapper of it that takes long to import.
+# `socket` wraps this module and is slow to import.
 from _socket import AF_UNIX, socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -42,7 +42,7 @@ START_SECONDS_MAX: Final = 60
 LOADING_SECONDS_MAX: Final = 600
 STOP_SECONDS_MAX: Final = 60
 SOCKET_SECONDS_MAX: Final = 2
-"""How long a server that is being started may take to make its socket before it counts as one whose socket is gone."""
+"""How long a starting server may take to make its socket before the socket counts as gone."""
 VERSION_MIN: Final = 7
 _POLL_SECONDS: Final = 0.005
 _PING_SECONDS_MAX: Final = 1.0
@@ -55,11 +55,11 @@ _DAMAGE_WORDS: Final = (
     rb"reading the append only file|append log file|Unable to obtain the AOF file|truncated file is not the last"
     rb"|AOF MANIFEST FILE ERROR|RDB preamble of the AOF file|Wrong signature|RDB checksum|RDB reading|rdbLoadRio"
 )
-"""What a server logs before it ends because of its files; the last is in the report of a crash in a binary one."""
+"""What a server logs before it ends because of its files. The last one is in the report of a crash in a binary file."""
 
 _FLAGS: Final = {
     "port": "0",
-    # No port is open; should the data open one all the same, it is this machine's alone until the server is ended.
+    # No port is open. If the data opens one all the same, only this machine can reach it until the server is ended.
     "bind": "127.0.0.1",
     "unixsocket": f"../{SOCKET_FILE}",
     "unixsocketperm": "700",
@@ -68,9 +68,9 @@ _FLAGS: Final = {
     "appendonly": "yes",
     # `everysec` was seen to lose acknowledged writes on kill -9 with a slow disk.
     "appendfsync": "always",
-    # A server that may cut the end off takes a wrong length in the middle for one, and cuts off all behind it.
+    # With truncation allowed, a server takes a wrong length in the middle for the end, and drops all behind it.
     "aof-load-truncated": "no",
-    # A plain file can be read by Redis and Valkey of other versions, and be repaired by hand.
+    # Other versions of Redis and Valkey can read a plain file, and people can repair it by hand.
     "aof-use-rdb-preamble": "no",
     "maxmemory-policy": "noeviction",
     "daemonize": "no",
@@ -87,10 +87,10 @@ _READ_BACK: Final = {
     "appendonly": "yes",
     "appendfsync": "always",
     "maxmemory-policy": "noeviction",
-    # A copy of another server would take that one's data for its own.
+    # Replication from another server would replace the data with that server's.
     "replicaof": "",
 }
-"""What the settings have to be after the data was loaded, as the server writes them."""
+"""The required settings after the data was loaded, in the server's notation."""
 
 _SETTINGS_BYTES_MAX: Final = 4_096
 _BINARY_ADVICE: Final = (
@@ -100,9 +100,10 @@ _BINARY_ADVICE: Final = (
 
 
 class EmbeddedServer:
-    """The server of the town in `folder`; `binary` is its program, None for the user's own, the wheel's or one on PATH.
+    """The server of the town in `folder`.
 
-    Nothing in `.tt` is opened through a link, and its data is loaded only where this user may (`permission`).
+    `binary` is its program; None means the user's own, the wheel's or one on PATH. Opens nothing in `.tt` through a
+    link, and loads its data only if this user may (`permission`).
     """
 
     def __init__(self, folder: Path, *, binary: str | None = None) -> None:
@@ -111,17 +112,17 @@ class EmbeddedServer:
         self._data = DataFolder(folder)
         self.where = str(folder / SOCKET_FILE)
         self.warning: str | None = None
-        """What the server said at its start, by this object, that its people should know."""
+        """What the user should know about the start of the server by this object."""
 
     @cached_property
     def report(self) -> EndReport:
-        """Tells how it ended."""
+        """Finds out how the server ended."""
         from town.server.end import EndReport
 
         return EndReport(self._data, where=self.where, is_running=self.is_running)
 
     def explain_end(self, process: int | None) -> ServerEndedError | None:
-        """How the server that was `process` ended, as `report` tells it, which is loaded where one has."""
+        """How the server with the process id `process` ended, as `report` says. Its code is loaded only when needed."""
         return self.report.error(process)
 
     def is_running(self) -> bool:
@@ -135,14 +136,14 @@ class EmbeddedServer:
         return False
 
     def answers(self) -> bool:
-        """Whether something on the socket answers PING, even with an error: LOADING means alive too."""
+        """Whether something on the socket replies to PING, even with an error: LOADING means alive too."""
         return bool(self._say(b"PING"))
 
     def start(self) -> bool:
-        """Return when the server answers; whether this call started it. Of many processes at once, one starts it.
+        """Return when the server answers. The result is whether this call started it.
 
-        ServerStartError carries the server's own words; FolderRefusedError where `.tt` cannot be written; NotTrustedError
-        and NotOursError where its data may not be loaded: then nothing was started.
+        Of many processes at once, one starts it. ServerStartError has the server's own words. FolderRefusedError if
+        `.tt` cannot be written. NotTrustedError or NotOursError if its data may not be loaded: nothing was started.
         """
         deadline = time.monotonic() + START_SECONDS_MAX
         if not self.answers():
@@ -151,7 +152,7 @@ class EmbeddedServer:
             lock = self._try_lock()
             if lock is not None:
                 try:
-                    # Tinytown may have started a server of its own between the two looks; it holds no lock of ours.
+                    # Tinytown may have started its own server between the two checks. That one does not hold our lock.
                     if not self.answers():
                         self._launch(lock)
                         return True
@@ -171,14 +172,15 @@ class EmbeddedServer:
         return False
 
     def _is_ready(self) -> bool:
-        """Whether it has read its data: only then is it certain that it will not refuse them."""
+        """Whether it has loaded its data. Only then is it certain that it accepts them."""
         answer = self._say(b"PING")
         return bool(answer) and not answer.startswith(b"-LOADING")
 
     def stop(self, *, actor: str | None = None, is_waiting: bool = True) -> bool:
-        """End the server that runs, once, and return when it is gone; whether one was running. ServerStartError after a bound.
+        """Stop the running server, once, and return when it is gone. The result is whether one was running.
 
-        One that somebody starts meanwhile is left alone. Its log names `actor`. Not `is_waiting`: return when it was told.
+        ServerStartError after a time limit. A server started meanwhile is left alone. The log names `actor`. Without
+        `is_waiting`, return after telling it to stop.
         """
         from town.server.stopping import Stopping
 
@@ -186,15 +188,15 @@ class EmbeddedServer:
         return stopping.run(is_waiting=is_waiting)
 
     def orphan(self) -> Orphan | None:
-        """The server's process, where its socket file is gone and it can be told nothing any more."""
+        """The server's process, if its socket file is gone and nothing can reach it any more."""
         from town.server.orphans import orphan_of
 
         return None if (self._folder / SOCKET_FILE).exists() else orphan_of(self._data.path)
 
     def _say(self, command: bytes) -> bytes:
-        """The first bytes of the answer to an inline command; none where nothing listens or the server ends.
+        """The first bytes of the reply to an inline command; empty if nothing listens or the server ends.
 
-        NotOursError where the socket is a link, or another user's.
+        NotOursError if the socket is a link, or another user's.
         """
         try:
             with self.connected() as client:
@@ -219,7 +221,7 @@ class EmbeddedServer:
             path.close()
 
     def _try_lock(self) -> int | None:
-        """A descriptor that holds the lock; None where another process holds it."""
+        """A descriptor that holds the lock; None if another process holds it."""
         with refuse_os_errors(self._data.path):
             lock = self._data.open_file(LOCK_FILE, os.O_CREAT | os.O_RDWR)
         try:
@@ -250,7 +252,7 @@ class EmbeddedServer:
         process, log_start = self._run(command, lock)
         is_ready = self._wait_until_ready(process, deadline)
         if not is_ready and _says_damage(log_path, log_start):
-            # Asked before the disk: to free a full one does not heal a damaged file.
+            # Check this before the disk: freeing space does not repair a damaged file.
             self._refuse_damage(log_path)
             process, log_start = self._run([*command, *_CUTTING], lock)
             is_ready = self._wait_until_ready(process, deadline)
@@ -268,7 +270,7 @@ class EmbeddedServer:
             self.warning = cut_short if self.warning is None else f"{self.warning}\n{cut_short}"
 
     def _run(self, command: list[str], lock: int) -> tuple[subprocess.Popen[bytes], int]:
-        """Start the program, with the lock in its hands; the process, and where in the log its words begin."""
+        """Start the program and hand it the lock. Returns the process, and the offset in the log where its lines begin."""
         import subprocess
         import threading
 
@@ -292,12 +294,15 @@ class EmbeddedServer:
             raise ServerStartError(command[0], f"cannot be run: {error.strerror}", _BINARY_ADVICE) from error
         finally:
             os.close(log)
-        # It outlives us, or we outlive it: then somebody must wait for it, or it stays a zombie.
+        # If it ends before us, somebody must wait for it, or it stays a zombie.
         threading.Thread(target=process.wait, daemon=True).start()
         return process, log_start
 
     def _wait_until_ready(self, process: subprocess.Popen[bytes], deadline: float) -> bool:
-        """Return when the server has read its data, or has ended: whether it has read them. ServerStartError after the deadline."""
+        """Return when the server has loaded its data or has ended.
+
+        The result is whether it loaded them. ServerStartError after the deadline.
+        """
         while not self._is_ready():
             if process.poll() is not None:
                 return False
@@ -311,7 +316,9 @@ class EmbeddedServer:
         return True
 
     def _refuse_damage(self, log_path: Path) -> None:
-        """ServerStartError, unless the last file alone is cut off at its end, as after a power cut: that end may be dropped."""
+        """ServerStartError, unless only the end of the last file is cut off, as after a power cut. A server may drop
+        that end.
+        """
         from town.aof.format import AOF_FOLDER
         from town.aof.salvage import is_cut_short_only
 
@@ -321,19 +328,19 @@ class EmbeddedServer:
             raise ServerStartError(self.where, words, f"{_REPAIR_ADVICE} The server's own words are in {log_path}.")
 
     def _words_of_full_disk(self) -> str:
-        """To follow a damage: that its disk is full as well, where it is."""
+        """Words to add to a report of damage if the disk is full as well."""
         return ", and its disk is full: free space on it first" if self.report.is_disk_full() else ""
 
     def _raise_known_end(self, process: int) -> None:
-        """ServerEndedError where the server that was being started was stopped, or its disk is full."""
+        """ServerEndedError if the starting server was stopped, or its disk is full."""
         known = self.report.error_of_start(process)
         if known is not None:
             raise known
 
     def _refuse_other_settings(self, process: subprocess.Popen[bytes]) -> None:
-        """End the server just started where its data set it up in another way: a file can hold commands like CONFIG SET."""
+        """End the server just started if its data changed its settings: a file can hold commands like CONFIG SET."""
         settings = self._read_settings()
-        # A server that was built without TLS has no port for it.
+        # A server built without TLS has no such port.
         wanted = (
             _READ_BACK
             if "tls-port" in settings
@@ -348,17 +355,17 @@ class EmbeddedServer:
             self._raise_known_end(process.pid)
             raise ServerStartError(
                 self.where,
-                "was stopped, because it did not tell how it is set up",
+                "was stopped, because it did not show its settings",
                 f"Look at {self._data.path / LOG_FILE}.",
             )
         raise ServerStartError(
             self.where,
-            f"was stopped, because its data changed how it is set up: {', '.join(different)}",
+            f"was stopped, because its data changed its settings: {', '.join(different)}",
             f"No town's server writes that. Nothing was changed in {self._data.path}; restore it from a backup.",
         )
 
     def _read_settings(self) -> dict[str, str]:
-        """What the server says of the settings in _READ_BACK; empty where it does not tell."""
+        """The server's values of the settings in _READ_BACK; empty if it does not show them."""
         reader = hiredis.Reader(encoding="utf-8", errors="replace")
         answer: object = False
         with suppress(OSError, hiredis.ProtocolError), self.connected() as client:
@@ -371,11 +378,11 @@ class EmbeddedServer:
 
 
 def find_binary(configured: str | None) -> Path:
-    """The server's program: the configured one, else the wheel's, else one on PATH. ServerStartError where there is none."""
+    """The server's program: the configured one, else the wheel's, else one on PATH. ServerStartError if there is none."""
     if configured is not None:
         path = Path(configured)
         with suppress(RuntimeError):
-            # Raised for a user that there is not; then it is no whole path either.
+            # Raised for an unknown user; then it is not an absolute path either.
             path = path.expanduser()
         # A relative path would lead to another program in each folder.
         if not path.is_absolute() or not os.access(path, os.X_OK) or path.is_dir():
@@ -412,7 +419,7 @@ def _find_in_wheel() -> Path | None:
 def _find_on_path() -> Path | None:
     import shutil
 
-    # An entry that is no whole path means another folder in each place: a cloned one may hold a program of that name.
+    # A relative entry of PATH means another folder in each place: a clone may hold a program of that name.
     folders = os.pathsep.join(
         each for each in os.environ.get("PATH", os.defpath).split(os.pathsep) if Path(each).is_absolute()
     )
@@ -424,7 +431,7 @@ def _find_on_path() -> Path | None:
 
 
 def _version(binary: str) -> int:
-    """The major version that a server's program reports; 0 where it reports none."""
+    """The major version that a server's program reports; 0 if it reports none."""
     import subprocess
 
     try:
@@ -438,7 +445,7 @@ def _version(binary: str) -> int:
 
 
 def _cut_short(log: Path, start: int) -> str | None:
-    """What to say where the server found its file cut off and dropped the broken end, as it does after a power cut."""
+    """The message if the server found its file cut off and dropped the broken end, as after a power cut."""
     lines = last_lines(log, start)
     words = next((line.partition("Truncating")[1:] for line in lines if "Truncating the AOF" in line), None)
     if words is None:
@@ -451,7 +458,7 @@ def _cut_short(log: Path, start: int) -> str | None:
 
 
 def _says_damage(log: Path, start: int) -> bool:
-    """Whether the server ended because of what its files hold, by what it logged since `start`."""
+    """Whether the server ended because of its files, by its log since `start`."""
     with log.open("rb") as file:
         file.seek(start)
         return re.search(_DAMAGE_WORDS, file.read()) is not None

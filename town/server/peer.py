@@ -1,4 +1,4 @@
-"""Who listens at the other end of a socket of this machine."""
+"""Finds the process at the other end of a Unix socket."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _CREDENTIALS: Final = struct.Struct("3i")
 
 
 def process_behind(connected: _socket.socket | None) -> int | None:
-    """The process that listens at the other end; None where the system does not tell."""
+    """The process that listens at the other end; None if the system does not say."""
     option = getattr(_socket, "SO_PEERCRED", None)
     if option is None or connected is None:
         return None

@@ -1,4 +1,4 @@
-"""The servers of towns, looked at and switched without opening a town: nothing here starts one by accident."""
+"""Lists, starts and stops the servers of towns without opening a town, so that nothing starts one by accident."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from town.server.own_server import EmbeddedServer
 
 
 class TownState(StrEnum):
-    """What became of a registered town."""
+    """The state of a registered town."""
 
     UP = "up"
     DOWN = "down"
     GONE = "gone"
     REFUSED = "refused"
-    """What it leads to is not trusted, or not this user's own."""
+    """Its connection or data is not trusted, or not this user's own."""
 
 
 class FoundTown(Struct, frozen=True):
-    """A registered town, and whether its server is up; `remark` is what else is to be known."""
+    """A registered town, and whether its server is up. `remark` has further words for the user."""
 
     name: str
     path: str
@@ -37,7 +37,7 @@ class FoundTown(Struct, frozen=True):
 
 
 class Switched(Struct, frozen=True):
-    """A town whose server was told to start or stop; `has_changed` is False where it was so already."""
+    """A town whose server was started or stopped. `has_changed` is False if it was in that state already."""
 
     name: str
     where: str
@@ -45,19 +45,19 @@ class Switched(Struct, frozen=True):
 
 
 class Stopped(Switched, frozen=True):
-    """As Switched; `is_running`: another server was started meanwhile, or nobody waited for the end of this one."""
+    """As Switched. `is_running` means that another server was started meanwhile, or that the call did not wait."""
 
     is_running: bool
 
 
 def find_towns() -> list[FoundTown]:
-    """Every registered town, by path; no server is started."""
+    """Every registered town, by path. Starts no server."""
     towns = registered_towns()
     return [FoundTown(each.name, each.path, _state(Path(each.path)), _remark(each, towns)) for each in towns]
 
 
 def start_town(path: Path | None) -> Switched:
-    """Start the server of the town at `path`. For a town whose server is elsewhere, see whether it answers."""
+    """Start the server of the town at `path`. For a server at a URL, check that it answers."""
     folder = find_folder(start_of_search(path))
     settings = read_settings(folder)
     has_changed = server_url(settings) is None and not EmbeddedServer(folder).answers()
@@ -67,9 +67,10 @@ def start_town(path: Path | None) -> Switched:
 
 
 def stop_town(path: Path | None, *, actor: str | None = None, is_waiting: bool = True) -> Stopped:
-    """End the server of the town at `path`, once; ServerNotOwnError where it is not the town's own.
+    """Stop the server of the town at `path`, once.
 
-    Returns when it is gone, or with `is_waiting` False when it was told. `actor` is named to those whose commands it ends.
+    ServerNotOwnError if it is not the town's own. Returns when it is gone, or, without `is_waiting`, after telling it
+    to stop. Users whose commands it ends see `actor`.
     """
     folder = find_folder(start_of_search(path))
     settings = read_settings(folder)
@@ -96,6 +97,6 @@ def _state(folder: Path) -> TownState:
 
 
 def _remark(town: RegisteredTown, towns: Sequence[RegisteredTown]) -> str | None:
-    """Two folders may carry one name, as clones of one repository do; each has a ledger of its own."""
+    """Two folders may have the same name, as clones of a repository do. Each has its own ledger."""
     others = [each.path for each in towns if each.name == town.name and each.path != town.path]
     return f"another town than the {town.name} in {', '.join(others)}" if others else None

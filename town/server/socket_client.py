@@ -1,8 +1,8 @@
-"""A client of the town's own server that needs no redis-py, with the part of its face that is of use here.
+"""A client of the town's own server without redis-py, with the part of redis-py's interface that this program uses.
 
-Importing redis-py takes longer than a whole command may, and most of it is for servers elsewhere: those are reached by
-`bounded_client`. What either client does is held by one suite, `tests/contract/test_clients.py`. A method that is
-not here is redis-py's own, which is then loaded.
+Importing redis-py takes longer than a whole command may, and most of it is for remote servers, which `bounded_client`
+serves. One suite tests both clients, `tests/contract/test_clients.py`. A method that is missing here loads redis-py and
+uses its client.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class SocketPool:
-    """Connections to one socket that nobody uses at the moment."""
+    """The unused connections to one socket."""
 
     def __init__(self, path: str, explain: Explain) -> None:
         self._path = path
@@ -38,7 +38,7 @@ class SocketPool:
         self.connection_kwargs: Mapping[str, Any] = {"path": path}
 
     def get_connection(self) -> SocketConnection:
-        """One that is open and has nothing to be read, for the caller alone. LostConnectionError, OverdueReplyError."""
+        """An open connection with nothing left to read, for the caller alone. LostConnectionError, OverdueReplyError."""
         try:
             connection = self._idle.pop()
         except IndexError:
@@ -59,13 +59,13 @@ class SocketPool:
 
 
 class SocketClient(CommandMethods):
-    """A client of the server at the socket `path`. Where a connection is lost, `explain` may say why."""
+    """A client of the server at the socket `path`. If a connection is lost, `explain` may say why."""
 
     def __init__(self, path: str, explain: Explain) -> None:
         self.connection_pool = SocketPool(path, explain)
         self._path = path
         self._whole: Redis | None = None
-        """redis-py's client of the same socket, where a program wants a method of it that is not here."""
+        """redis-py's client of the same socket, for methods that are missing here."""
 
     def execute_command(self, *command: Any) -> Any:
         """The reply to one command, in redis-py's types. RedisError."""
@@ -76,7 +76,7 @@ class SocketClient(CommandMethods):
         except ResponseError:
             raise
         except BaseException:
-            # A reply may be on the way; the next user of the connection must not get it.
+            # A reply may be on its way. The next user of the connection must not get it.
             connection.disconnect()
             raise
         finally:
@@ -114,7 +114,7 @@ class SocketClient(CommandMethods):
             yield found
 
     def close(self) -> None:
-        """Close the connections; they open again with what is asked next."""
+        """Close the connections. The next command opens one again."""
         self.connection_pool.disconnect()
         if self._whole is not None:
             self._whole.close()
@@ -136,7 +136,7 @@ class SocketClient(CommandMethods):
 
 
 class SocketScript:
-    """A script in Lua, sent along where the server does not know it."""
+    """A script in Lua, which is sent if the server does not know it."""
 
     def __init__(self, client: SocketClient, source: str) -> None:
         self._client = client
@@ -153,7 +153,10 @@ class SocketScript:
 
 
 class SocketPipeline(CommandMethods):
-    """Many commands at once: as a transaction, or one after another. Between `watch` and `multi` each is asked at once."""
+    """Many commands at once: as a transaction, or one after another.
+
+    Between `watch` and `multi` each is sent immediately.
+    """
 
     def __init__(self, pool: SocketPool, *, is_transaction: bool) -> None:
         self._pool = pool
@@ -164,14 +167,14 @@ class SocketPipeline(CommandMethods):
         self._is_explicit = False
 
     def execute_command(self, *command: Any) -> Any:
-        """Keep the command for `execute`, and return the pipeline; or its reply, where it is asked at once."""
+        """Keep the command for `execute` and return the pipeline; or send it immediately and return its reply."""
         if self._is_explicit or not (self._is_watching or command[0] == "WATCH"):
             self._commands.append(command)
             return self
         return self._ask(command)
 
     def watch(self, *names: Any) -> Any:
-        """Give up the transaction where one of these is changed by others from now on."""
+        """Make the transaction fail if others change one of these keys from now on."""
         if self._is_explicit:
             raise RedisError("Cannot issue a WATCH after a MULTI")
         return self.execute_command("WATCH", *names)
@@ -180,7 +183,7 @@ class SocketPipeline(CommandMethods):
         return self.execute_command("UNWATCH") if self._is_watching else True
 
     def multi(self) -> None:
-        """Keep what follows for `execute`."""
+        """Keep the following commands for `execute`."""
         if self._is_explicit:
             raise RedisError("Cannot issue nested calls to MULTI")
         if self._commands:
@@ -188,7 +191,10 @@ class SocketPipeline(CommandMethods):
         self._is_explicit = True
 
     def execute(self, raise_on_error: bool = True) -> list[Any]:
-        """The replies, in order; errors among them, or the first of them raised. WatchError: nothing was carried out."""
+        """Send the commands and return the replies in order, with errors among them, or raise the first error.
+
+        WatchError: nothing was carried out.
+        """
         commands = self._commands
         if not commands and not self._is_watching:
             return []
@@ -210,12 +216,12 @@ class SocketPipeline(CommandMethods):
         ]
 
     def reset(self) -> None:
-        """Forget the commands, and give the connection back."""
+        """Drop the commands, and give the connection back."""
         self._commands = []
         connection, self._connection = self._connection, None
         if connection is not None:
             if self._is_watching:
-                # The watch ends with it.
+                # Closing it ends the watch.
                 connection.disconnect()
             self._pool.release(connection)
         self._is_watching = self._is_explicit = False
@@ -258,7 +264,10 @@ class SocketPipeline(CommandMethods):
         return converted(command, reply)
 
     def _lost(self, error: RedisError) -> RedisError:
-        """With its connection a watch ends, and the transaction was not carried out, or has to be looked for."""
+        """A lost connection ends the watch.
+
+        The transaction was not carried out, or the caller has to check whether it was.
+        """
         if not self._is_watching:
             return error
         self._is_watching = False
@@ -276,7 +285,7 @@ class SocketPipeline(CommandMethods):
 
 
 def client_of_own_socket(path: str, *, explain: Explain) -> Redis:
-    """A client of the town's own server, at the socket `path`; typed as redis-py's, whose face it has."""
+    """A client of the town's own server, at the socket `path`; typed as redis-py's, whose interface it has."""
     return cast("Redis", SocketClient(path, explain))
 
 

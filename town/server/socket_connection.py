@@ -1,7 +1,7 @@
 """Connections to the town's own server: hiredis' reader over a socket of this machine, without redis-py.
 
-An exchange has a deadline as a whole, a reply a size that it may not go beyond and the shape that its command is answered
-with. Where a connection is lost, `explain` is asked how the server ended.
+Each exchange has a deadline, and each reply a maximum size and the shape that its command expects. If a connection is
+lost, `explain` says how the server ended.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 
-# `socket` is a wrapper of it in Python that takes as long to import as the interpreter takes to start.
+# `socket` is a Python wrapper of this module. Its import takes as long as the interpreter's start.
 from _socket import AF_UNIX, MSG_DONTWAIT, SHUT_RDWR
 from _socket import socket as Socket  # noqa: N812 - a class by any name
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -52,14 +52,14 @@ from town.server.due_replies import Command, DueReplies, PackedCommands
 from town.server.peer import process_behind
 
 Explain = Callable[[int | None], StoreUnavailableError | None]
-"""From the process of a server that is gone, where it is known, to how it ended, where that is known."""
+"""Maps the process id of a server that is gone (None: unknown) to the error that says how it ended (None: unknown)."""
 
 _NOT_ALL: Final = object()
 _LOADING_POLL_SECONDS: Final = 0.05
 # hiredis has it since 3.2.
 _PUSH: Final[Any] = getattr(hiredis, "PushNotification", ())
 _PIECE_BYTES: Final = 64 * 1024
-"""Small commands are sent together, in pieces of about this size."""
+"""Small commands are joined into pieces of about this size."""
 _KINDS: Final[dict[str, type[RedisError]]] = {
     "ERR": ResponseError,
     "EXECABORT": ledger.ExecAbortError,
@@ -71,12 +71,12 @@ _KINDS: Final[dict[str, type[RedisError]]] = {
     "READONLY": ledger.ReadOnlyError,
     "WRONGPASS": ledger.AuthenticationError,
 }
-"""By the code that an error begins with, which is then taken away, as redis-py does it."""
+"""By the code at the beginning of an error, which is then removed, as in redis-py."""
 _TOO_MANY_CLIENTS: Final = "max number of clients reached"
 
 
 class SocketConnection:
-    """One connection to the socket at `path`. It connects where it has to, and is not for two threads at once."""
+    """One connection to the socket at `path`. It connects when needed. Not thread-safe."""
 
     def __init__(self, path: str, explain: Explain) -> None:
         self._path = path
@@ -85,15 +85,15 @@ class SocketConnection:
         self._due = DueReplies()
         self._buffer = bytearray(READ_BYTES)
         self._received = 0
-        """Bytes of the reply that is being read."""
+        """How many bytes of the present reply were read."""
         self._deadline: float | None = None
-        """None from when something is sent until its replies are waited for: a reader may pause in between."""
+        """None between sending and the first wait for a reply: a reader may pause in between."""
         self._process: int | None = None
-        """The server it was connected to last: where that cannot be reached again, its end is asked for."""
+        """The server of the last connection. If it cannot be reached again, `explain` is asked how it ended."""
         self._owner = os.getpid()
 
     def connect(self) -> None:
-        """Connect, unless it is connected. LostConnectionError, OverdueReplyError."""
+        """Connect if not connected. LostConnectionError, OverdueReplyError."""
         if self._socket is not None:
             return
         connected = Socket(AF_UNIX)
@@ -118,7 +118,10 @@ class SocketConnection:
             self._wait_until_loaded(connected)
 
     def _wait_until_loaded(self, connected: Socket) -> None:
-        """Return when the server has read its data: one that was started since refuses everything until then. As `connect`."""
+        """Return when the server has loaded its data: a newly started one refuses everything until then.
+
+        Errors as for `connect`.
+        """
         deadline = time.monotonic() + EXCHANGE_SECONDS_MAX
         try:
             while True:
@@ -136,18 +139,18 @@ class SocketConnection:
             raise
 
     def make_ready(self) -> None:
-        """Connect, also where the server closed the connection or sent what nobody asked for. As `connect`."""
+        """Connect, also if the server closed the connection or sent an unexpected message. Errors as for `connect`."""
         if self._socket is not None and not self._is_idle():
             self.disconnect()
         self.connect()
 
     def send_command(self, *command: Any) -> None:
         self._send([_pack(command)])
-        # Only now: to send may be to connect first.
+        # Only now: sending may connect first.
         self._due.add([command])
 
     def pack_commands(self, commands: Iterable[Command]) -> list[bytes]:
-        """What `send_packed_command` sends, together with other such pieces or alone. UnsendableError."""
+        """Pack commands for `send_packed_command`. UnsendableError."""
         commands = list(commands)
         pieces = list(_joined(map(_pack, commands)))
         if pieces:
@@ -157,12 +160,12 @@ class SocketConnection:
         return pieces
 
     def send_packed_command(self, pieces: Sequence[bytes]) -> None:
-        """Send what was packed, and connect first where it has to be. LostConnectionError, OverdueReplyError."""
+        """Send packed commands; connects first if needed. LostConnectionError, OverdueReplyError."""
         self._send(pieces)
         self._due.add_packed(pieces)
 
     def read_response(self) -> Any:
-        """The next reply. ResponseError where it is an error; RedisError of another kind where the connection is of no use."""
+        """The next reply. ResponseError if it is an error; another RedisError if the connection is unusable."""
         command = self._due.next()
         try:
             reply = self._read()
@@ -176,7 +179,7 @@ class SocketConnection:
             try:
                 raise reply
             finally:
-                # Or it would hold itself, by its traceback.
+                # Break the reference cycle between the error and its traceback.
                 del reply
         if command is not None and not self._due.fits(reply, command):
             self.disconnect()
@@ -184,13 +187,13 @@ class SocketConnection:
         return reply
 
     def disconnect(self) -> None:
-        """Close it; it opens again with what is sent next."""
+        """Close it. The next send opens it again."""
         self._due.clear()
         connected, self._socket = self._socket, None
         if connected is None:
             return
         with suppress(OSError):
-            # A process that was forked has the same socket, and must not end the other's connection.
+            # A forked process has the same socket, and must not end its parent's connection.
             if self._owner == os.getpid():
                 connected.shutdown(SHUT_RDWR)
         connected.close()
@@ -199,10 +202,10 @@ class SocketConnection:
         self.disconnect()
 
     def _is_idle(self) -> bool:
-        """Whether it is open, and nothing came that was not read."""
+        """Whether it is open with nothing left to read."""
         assert self._socket is not None
         if self._owner != os.getpid():
-            # The parent goes on to use it, and what comes is the parent's.
+            # The parent process still uses it, and its replies belong to the parent.
             return False
         self._socket.settimeout(0)
         try:
@@ -228,13 +231,13 @@ class SocketConnection:
             words = f"Error {error.errno} while writing to socket. {error.strerror}."
             raise self._explained(LostConnectionError(words)) from error
         except BaseException:
-            # Half of it may have been sent.
+            # A part of it may have been sent.
             self.disconnect()
             raise
         self._deadline = None
 
     def _read(self) -> Any:
-        """The next reply, a ResponseError among them. RedisError where the connection is of no use."""
+        """The next reply, which may be a ResponseError. RedisError if the connection is unusable."""
         if self._socket is None:
             raise LostConnectionError("it closed the connection")
         self._received = 0
@@ -255,7 +258,7 @@ class SocketConnection:
         return reply
 
     def _receive(self, connected: Socket) -> None:
-        """Feed the reader with what comes next. LostConnectionError, OverdueReplyError, OversizedReplyError."""
+        """Feed the next bytes to the reader. LostConnectionError, OverdueReplyError, OversizedReplyError."""
         now = time.monotonic()
         if self._deadline is None:
             self._deadline = now + EXCHANGE_SECONDS_MAX
@@ -277,13 +280,13 @@ class SocketConnection:
         self._reader.feed(self._buffer, 0, received)  # type: ignore[arg-type]  # any buffer is taken
 
     def _explained(self, error: LostConnectionError) -> LostConnectionError:
-        """The error that tells how the server ended, where that is known; else `error`."""
+        """The error that says how the server ended, if known; else `error`."""
         explanation = self._explain(self._process)
         return error if explanation is None else ExplainedConnectionError(explanation)
 
 
 def error_of_words(words: str) -> RedisError:
-    """The error that a server's words make, without the code that tells its kind."""
+    """The error for a server's error reply, without the code that gives its kind."""
     code, _, rest = words.partition(" ")
     kind = _KINDS.get(code)
     if kind is None:
@@ -292,18 +295,18 @@ def error_of_words(words: str) -> RedisError:
 
 
 def _pack(command: Command) -> bytes:
-    """A command as it is sent; a name of two words is two arguments. UnsendableError."""
+    """A command in the server's protocol. A name of two words becomes two arguments. UnsendableError."""
     name = command[0]
     try:
         if " " in name:
             return bytes(hiredis.pack_command((*name.split(), *command[1:])))
         return bytes(hiredis.pack_command(tuple(command)))
     except TypeError as error:
-        raise UnsendableError(f"An argument of {name} can be no {error}") from error
+        raise UnsendableError(f"An argument of {name} cannot be sent: {error}") from error
 
 
 def _joined(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """The pieces, small ones joined."""
+    """The pieces, with small ones joined."""
     part: list[bytes] = []
     size_bytes = 0
     for piece in pieces:

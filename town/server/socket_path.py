@@ -1,7 +1,7 @@
 """A path to a town's socket that fits into a socket address, however deep the town lies.
 
-An address holds 107 bytes of path on Linux and 103 on macOS. A deeper town is reached through an open descriptor of its
-folder where the system shows those as files, and through a short link elsewhere.
+An address holds 107 bytes of path on Linux and 103 on macOS. For a deeper town the path goes through an open descriptor
+of its folder if the system shows those as files, and through a short link elsewhere.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class SocketPath:
         return str(self._path)
 
     def close(self) -> None:
-        """Give up what made the path short; afterwards it reaches nothing."""
+        """Release the descriptor or link. Afterwards the path leads nowhere."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
@@ -57,9 +57,12 @@ class SocketPath:
 
 
 def refuse_other_than_own_socket(path: Path) -> None:
-    """NotOursError where a link, a file or another user's socket lies in the place of the town's; nothing there is fine."""
+    """NotOursError if there is a link, a file or another user's socket in the place of the town's.
+
+    An empty place is fine.
+    """
     with suppress(FileNotFoundError):
         status = path.lstat()
         refuse_other_than_ours(path, status)
         if not stat.S_ISSOCK(status.st_mode):
-            raise NotOursError(path, "is no socket", "Move it away; the server makes its own.")
+            raise NotOursError(path, "is not a socket", "Move it away; the server makes its own.")

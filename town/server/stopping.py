@@ -1,4 +1,4 @@
-"""Stopping: ends the server that holds a town's lock, once, and none that others start after it."""
+"""Stopping: ends the server that holds a town's lock, once, and no server that others start after it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from town.server.own_server import EmbeddedServer
 
 ORPHAN_SECONDS_MIN: Final = 0.2
-"""How long a server that is being started may take to make its socket, before it is ended by a signal."""
+"""How long a starting server may take to make its socket before a signal ends it."""
 _POLL_SECONDS: Final = 0.005
 _REFUSED_POLL_SECONDS: Final = 0.1
 _ANSWER_BYTES_MAX: Final = 16_384
@@ -31,7 +31,7 @@ _TELL: Final = b"SHUTDOWN NOSAVE\r\n"
 
 
 class _Answer(Enum):
-    """What came of telling a server to stop."""
+    """The result of telling a server to stop."""
 
     ENDED = "ended"
     TOLD = "told"
@@ -52,7 +52,7 @@ class Stopping:
         self._refusal = ""
 
     def run(self, *, is_waiting: bool) -> bool:
-        """Whether there was a server to end. ServerStartError where it goes on all the same."""
+        """Stop the server; returns whether there was one. ServerStartError if it keeps running."""
         while self._server.is_running():
             match self._tell(is_waiting=is_waiting):
                 case _Answer.ENDED:
@@ -66,7 +66,7 @@ class Stopping:
                     self._wait_for_lock()
                     return True
             self._check_time()
-            # One that is being started does not listen yet.
+            # A starting server does not listen yet.
             time.sleep(_POLL_SECONDS)
         return bool(self._told)
 
@@ -78,21 +78,21 @@ class Stopping:
             return _Answer.NOBODY
 
     def _tell_over(self, client: socket, *, is_waiting: bool) -> _Answer:
-        """Over one connection, so that the server that is asked for its process is the one that is told."""
+        """Use one connection, so that the process id and the stop concern the same server."""
         try:
             process = _ask_process(client)
             if self._told and process not in self._told:
-                # The one that refused has ended since, and this is another.
+                # The server that refused has ended since, and this is another one.
                 return _Answer.ENDED
             self._note(process)
             client.sendall(_TELL)
             return self._wait_for_end(client) if is_waiting else _Answer.TOLD
         except ConnectionError:
-            # Somebody else told it too.
+            # Somebody else told it to stop as well.
             return _Answer.ENDED
 
     def _wait_for_end(self, client: socket) -> _Answer:
-        """A server closes its connections at its end, when it listens no more."""
+        """A server closes its connections at its end, after it stopped listening."""
         while True:
             client.settimeout(max(self._started + self._seconds_max - time.monotonic(), _POLL_SECONDS))
             try:
@@ -102,19 +102,19 @@ class Stopping:
                 continue
             if not answer:
                 return _Answer.ENDED
-            # What is left of an earlier answer is no refusal.
+            # The rest of an earlier reply is not a refusal.
             if answer.startswith(b"-"):
                 self._refusal = answer.decode(errors="replace").strip()
                 return _Answer.REFUSED
 
     def _wait_for_lock(self) -> None:
-        """Return when the lock is free, or another server answers in the place of the one that was told."""
+        """Return when the lock is free, or when another server answers instead."""
         while self._server.is_running() and not self._server.answers():
             self._check_time()
             time.sleep(_POLL_SECONDS)
 
     def _signal_orphan(self) -> bool:
-        """Whether the server has no socket, so that nothing else can tell it, and was sent a signal."""
+        """Send a signal to a server without a socket, which nothing else can reach. Returns whether it did."""
         if time.monotonic() < self._started + ORPHAN_SECONDS_MIN:
             return False
         orphan = self._server.orphan()
@@ -126,7 +126,7 @@ class Stopping:
         return True
 
     def _note(self, process: int | None) -> None:
-        """Let the log, which its clients read, say who stops it: before it ends."""
+        """Write into the log, before the server ends, who stops it. Its clients read that."""
         if process is not None and process not in self._told:
             self._told.add(process)
             note(self._data, process, words_of_stop(self._actor))
@@ -139,7 +139,7 @@ class Stopping:
 
 
 def _ask_process(client: socket) -> int | None:
-    """The process of the server as it knows it itself; None where it does not say so in time. ConnectionError."""
+    """The server's process id by its own account; None if it does not answer in time. ConnectionError."""
     client.sendall(_ASK)
     answer = b""
     with suppress(TimeoutError):

@@ -1,4 +1,4 @@
-"""Consent: what `tt trust` shows and allows. Nothing is run, connected to or loaded to find out."""
+"""Consent: what `tt trust` shows and allows. It runs, connects to and loads nothing to find out."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ COMMANDS_SHOWN_MAX = 5
 
 
 class TrustReport(Struct, frozen=True):
-    """A folder, and what it would make `tt` do that nobody has allowed yet, in words; none where there is nothing."""
+    """A folder, and what it would make `tt` do that is not allowed yet, in words; empty if there is nothing."""
 
     folder: Path
     name: str | None
@@ -33,7 +33,7 @@ class TrustReport(Struct, frozen=True):
 
 
 def look_at_trust(path: Path | None) -> TrustReport:
-    """What is to be allowed for the town at `path`, or for a folder with data that is no town yet.
+    """What the town at `path`, or a folder with data that is not a town yet, needs permission for.
 
     TownNotFoundError; ProgramRefusedError, NotOursError: that cannot be allowed.
     """
@@ -63,7 +63,7 @@ def look_at_trust(path: Path | None) -> TrustReport:
 
 
 def place_of_trust(path: Path | None) -> TrustReport:
-    """The folder whose trust can be taken back, whatever lies there by now: nothing of it is looked at. TownNotFoundError."""
+    """The folder whose trust can be taken back, whatever it holds by now: its content is not read. TownNotFoundError."""
     folder = _folder(path)
     name = None
     with suppress(CommandRejectedError):
@@ -72,7 +72,7 @@ def place_of_trust(path: Path | None) -> TrustReport:
 
 
 def grant_trust(report: TrustReport) -> None:
-    """Allow what was shown. FolderRefusedError where `~/.tt` cannot be written."""
+    """Allow what was shown. FolderRefusedError if `~/.tt` cannot be written."""
     if report.url is not None:
         allow(connection_grant(report.folder, report.url), report.folder)
     for source in report.sources:
@@ -90,20 +90,23 @@ def _folder(path: Path | None) -> Path:
 
 
 def _look_at_url(folder: Path, url: str) -> str:
-    """What following it would mean, in words; StoreUnavailableError, SettingsError where it cannot be followed, or not be shown."""
+    """What connecting to it would mean, in words.
+
+    StoreUnavailableError, SettingsError if the URL is not allowed or cannot be shown.
+    """
     refuse_unfit_url(url)
     shown = asked_url(url)
     if shown is None:
         raise SettingsError(
             folder / SETTINGS_FILE,
-            "[redis] url cannot be told from its password, so it cannot be shown, and what is not shown is not allowed;"
+            "the password in [redis] url cannot be told from the rest, so the URL cannot be shown and allowed;"
             " write `@` as %40 there, but for the one before the host",
         )
     return f"connect to {shown}{', with the password that you keep for it' if with_password(url) != url else ''}"
 
 
 def _look_at_data(data: DataFolder, size: DataSize) -> str:
-    """What loading it would mean, in words; NotOursError where it would do more than change data."""
+    """What loading it would mean, in words. NotOursError if it would do more than change data."""
     from town.aof.foreign_commands import foreign_commands  # noqa: PLC0415 - only `tt trust` reads a server's files
     from town.aof.format import BINARY_PROBLEM  # noqa: PLC0415 - only `tt trust` reads a server's files
 

@@ -1,7 +1,7 @@
-"""May a town's folder make `tt` connect somewhere, or load data? Allowed once, adopted once, or refused.
+"""Permission: whether a town's folder may make `tt` connect somewhere or load data.
 
-A town that `tt init` of an older program made is this user's own without a question: it stands in the user's list of
-towns, and what it leads to is allowed at its first use (decision 0019).
+A town that `tt init` of an older program made is this user's own without a question: it is in the user's list of towns,
+and its connection and data are allowed at first use (decision 0019).
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from town.home.registry import RegisteredTown, register_town, registered_towns
 
 
 def require_connection(folder: Path, settings: Settings) -> str | None:
-    """Go on only where the town's settings may be followed: what to tell the user, where it was adopted just now.
+    """Return only if the town's settings are allowed.
 
-    ProgramRefusedError where they name a program; NotTrustedError where nobody allowed their URL.
+    The result is what to tell the user if they were allowed just now. ProgramRefusedError if they name a program;
+    NotTrustedError if their URL is not allowed.
     """
     refuse_program(folder, settings)
     url = settings.redis.url
@@ -39,15 +40,16 @@ def require_connection(folder: Path, settings: Settings) -> str | None:
 
 
 def refuse_program(folder: Path, settings: Settings) -> None:
-    """ProgramRefusedError where the town's file names a program to run, which nobody can allow."""
+    """ProgramRefusedError if the town's file names a program to run. That cannot be allowed."""
     if settings.redis.binary is not None:
         raise ProgramRefusedError(setting_place(folder, "binary"))
 
 
 def require_data(folder: Path) -> str | None:
-    """Go on only where the data in the folder's `.tt` may be loaded; made where there is none. As `require_connection`.
+    """Return only if the data in the folder's `.tt` may be loaded; makes `.tt` if there is none.
 
-    NotTrustedError where it was not made here; NotOursError where something in it is a link, another user's or git's.
+    Result as for `require_connection`. NotTrustedError if it was not made here; NotOursError if it holds a link,
+    another user's file or a file that git tracks.
     """
     data = DataFolder(folder)
     data.make()
@@ -63,16 +65,19 @@ def require_data(folder: Path) -> str | None:
 
 
 def _is_from_older_program(folder: Path) -> bool:
-    """Whether an older program, which remembered nothing else, put the folder into the user's list of towns."""
+    """Whether an older program, which kept no grants, put the folder into the user's list of towns."""
     try:
         return any(each.path == str(folder) and not each.is_trust_kept for each in registered_towns())
     except LedgerError:
-        # The list is damaged: then nobody can tell, and `tt trust` asks.
+        # The list is damaged and cannot answer, so `tt trust` asks.
         return False
 
 
 def _note_adoption(folder: Path) -> None:
-    """So that it happens once: what changes later is asked about. Before it is allowed, lest it be allowed again and again."""
+    """Record that this happened, so that it happens once: later changes need permission.
+
+    Record it before allowing, so that a crash cannot repeat it.
+    """
     for each in registered_towns():
         if each.path == str(folder):
             register_town(RegisteredTown(each.name, each.path, is_trust_kept=True))

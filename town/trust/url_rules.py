@@ -1,4 +1,4 @@
-"""Which URLs of servers are followed: of known kinds, and with options that are listed."""
+"""Which URLs of servers are accepted: those of known kinds, with listed options only."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _URL_OPTIONS: Final[Mapping[str, Callable[[str], bool]]] = {
     "ssl_cert_reqs": lambda value: value in ("none", "optional", "required"),
     "ssl_check_hostname": lambda value: value.casefold() in ("true", "false", "yes", "no"),
 }
-"""What may stand behind `?` in a URL, and whether a value fits."""
+"""The options allowed behind `?` in a URL, each with a check of its value."""
 
 
 def refuse_unfit_url(url: str) -> None:
-    """StoreUnavailableError for a URL of an unknown kind, or with options that are not listed. Nothing is connected to."""
+    """StoreUnavailableError for a URL of an unknown kind, or with unlisted options. Connects to nothing."""
     where = shown_url(url)
     scheme, separator, _ = url.partition("://")
     if not separator or scheme not in SCHEMES:
@@ -35,7 +35,7 @@ def refuse_unfit_url(url: str) -> None:
 
 
 def _refuse_unknown_options(url: str, where: str) -> None:
-    """StoreUnavailableError for what stands behind `?` and would reach inside the client, such as the class of its parser."""
+    """StoreUnavailableError for options that would change the client's internals, such as the class of its parser."""
     try:
         options = parse_qsl(urlsplit(url).query, keep_blank_values=True)
     except ValueError as error:

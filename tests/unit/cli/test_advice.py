@@ -7,7 +7,7 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from cli.advice import _ADVICE, words_of
+from cli.advice import _ADVICE, _REMEDIES, problem_of, words_of
 from cli.output import json_line
 from ledger import (
     CommandRejectedError,
@@ -33,9 +33,23 @@ from ledger import (
     WrongKeyTypeError,
     decide,
 )
-from projections import LossNotAcceptedError
+from projections import (
+    CheckpointAheadError,
+    CheckpointMismatchError,
+    CheckpointSetBackError,
+    Finding,
+    FindingKind,
+    LegacyFullError,
+    LossNotAcceptedError,
+    OutdatedProjectionError,
+    RebuildAtWorkError,
+    RebuildUnfinishedError,
+    SnapshotDamagedError,
+    ViewsIncompleteError,
+)
+from projections.checking.audit import Remedy
 from tests.support.builders import TASK, a_task, a_task_in
-from town import OvertakenError, ServerStartError
+from town import LegacyKeptError, OvertakenError, ServerStartError
 
 UNREACHED = StoreUnavailableError("redis://here/", "did not answer: no", "Is it running?")
 STARTING = "Is it running? `tt start` starts a town's own server; `tt status` shows it."
@@ -77,6 +91,42 @@ SAID = {
     "The key k at here is of the wrong type: something other than this program wrote it. Rename that key, then `tt rebuild`.": (
         WrongKeyTypeError("The key k", "here")
     ),
+    "Another rebuild of this town is at work. Wait for it to end; `tt verify` shows what it left.": RebuildAtWorkError(),
+    "The key k is empty. Something other than the projector wrote it. The ledger still has every event: `tt verify` shows"
+    " what differs, `tt rebuild` puts it right.": SnapshotDamagedError("k", "is empty"),
+    "The views do not hold every task: 2 are not there. Something other than the projector removed keys, or the server"
+    " evicts them: `tt doctor` tells which. The ledger still has every event; `tt rebuild` puts the views right.": (
+        ViewsIncompleteError("2 are not there")
+    ),
+    "The checkpoint of state is at 1-2, and the snapshots' is at 1-3: something other than the projector moved it."
+    " `tt rebuild` puts it right.": CheckpointMismatchError("state", "1-2", "1-3"),
+    "The checkpoint went back from 1-3 to 1-2 while it was compared: something other than the projector moved it."
+    " `tt rebuild` puts it right.": CheckpointSetBackError("1-2", "1-3"),
+    "The checkpoint is at 1-3, and the ledger ends at 1-2: events were lost, or the checkpoint was moved. `tt verify` tells;"
+    " `tt rebuild` puts a checkpoint right, a backup of the data folder lost events.": CheckpointAheadError(
+        "1-3", "1-2"
+    ),
+    "Lost. Nothing was rebuilt. `tt verify` lists everything; `tt rebuild --accept-loss` builds what is left.": (
+        LossNotAcceptedError(LedgerDamagedError("Lost."))
+    ),
+    "A rebuild at 1-2 is not finished. The next command finishes it; or call `tt rebuild`.": RebuildUnfinishedError(
+        "1-2"
+    ),
+    "The projection task has schema 1, and this program writes 2. Build it anew from the ledger: `tt migrate`.": (
+        OutdatedProjectionError("task", schema=1, schema_known=2)
+    ),
+    "The server at here keeps 9 records of a under tt:t:legacy: already. Delete them with `tt migrate --drop-legacy`.": (
+        LegacyFullError("here", "a", "tt:t:legacy:", records_max=9)
+    ),
+    "The old keys of t are kept, because `tt verify` finds something: k: it is a task from before the ledger: `tt migrate`"
+    " adopts it. Put that right first; nothing was deleted.": LegacyKeptError(
+        "t",
+        [
+            Finding(
+                kind=FindingKind.OLD_TASK, where="k", problem="it is a task from before the ledger", remedy=Remedy.ADOPT
+            )
+        ],
+    ),
 }
 
 
@@ -92,13 +142,29 @@ def test_every_advice_is_of_an_error_that_is_here() -> None:
 
 
 @pytest.mark.parametrize(
+    ("remedy", "words"),
+    [
+        (None, "it is so"),
+        (Remedy.RENAME_KEY, "it is so Rename that key, then `tt rebuild`."),
+        (Remedy.BUILD_ANEW, "it is so `tt migrate` builds it anew."),
+        (Remedy.ADOPT, "it is so: `tt migrate` adopts it"),
+        (Remedy.RESTORE_SNAPSHOT, "it is so: `tt migrate` sets it aside and puts the snapshot back"),
+    ],
+)
+def test_finding_is_said_with_the_command_that_helps(remedy: Remedy | None, words: str) -> None:
+    """Each remedy has its words."""
+    assert problem_of(Finding(kind=FindingKind.KEY, where="k", problem="it is so", remedy=remedy)) == words
+    assert set(_REMEDIES) == {None, *Remedy}
+
+
+@pytest.mark.parametrize(
     ("refused", "words"),
     [
-        (lambda: decide(None, ReopenTask(task=TASK)), "tt task list"),
-        (lambda: decide(a_task(), StartTask(task=TASK)), f"tt task start {TASK} --agent NAME"),
-        (lambda: decide(a_task(), FailTask(task=TASK)), f"tt task fail {TASK} --agent NAME"),
-        (lambda: decide(a_task_in(State.COMPLETED), RequeueTask(task=TASK)), f"tt task reopen {TASK}"),
-        (lambda: decide(a_task_in(State.RUNNING), ReopenTask(task=TASK)), f"tt task requeue {TASK}"),
+        (lambda: decide(None, ReopenTask(task_id=TASK)), "tt task list"),
+        (lambda: decide(a_task(), StartTask(task_id=TASK)), f"tt task start {TASK} --agent NAME"),
+        (lambda: decide(a_task(), FailTask(task_id=TASK)), f"tt task fail {TASK} --agent NAME"),
+        (lambda: decide(a_task_in(State.COMPLETED), RequeueTask(task_id=TASK)), f"tt task reopen {TASK}"),
+        (lambda: decide(a_task_in(State.RUNNING), ReopenTask(task_id=TASK)), f"tt task requeue {TASK}"),
     ],
     ids=range(5),
 )

@@ -7,7 +7,8 @@ import json
 import msgspec
 
 from cli.output import json_line
-from cli.shapes import branch_shape, difference_shape, event_shape, moment_shape, step_shape, task_shape
+from cli.shapes import branch_shape, event_shape, moment_shape, step_shape, task_shape
+from cli.shapes.read_side import difference_shape
 from ledger import Position, State, TaskAssigned, TaskCreated, steps
 from projections import Difference, encode_snapshot
 from projections.checking.comparison import DifferenceKind
@@ -62,7 +63,7 @@ def test_branch_shape_counts_children() -> None:
 def test_difference_shape_names_the_fields_that_differ() -> None:
     """Of a snapshot only those; and the position after which they parted."""
     expected, actual = (encode_snapshot(a_task(description=text)).decode() for text in "ab")
-    found = Difference(kind=DifferenceKind.SNAPSHOT, key="tt:a:task:1", task=TASK, expected=expected, actual=actual)
+    found = Difference(kind=DifferenceKind.SNAPSHOT, key="tt:a:task:1", task_id=TASK, expected=expected, actual=actual)
     assert difference_shape(found, CREATED.position) == {
         "kind": "snapshot",
         "key": "tt:a:task:1",
@@ -74,7 +75,7 @@ def test_difference_shape_names_the_fields_that_differ() -> None:
 
 def test_difference_shape_writes_out_a_key_that_is_no_text() -> None:
     """Any bytes may be a key, and JSON is text."""
-    found = Difference(kind=DifferenceKind.STRANGER, key="tt:a:\udcff")
+    found = Difference(kind=DifferenceKind.UNKNOWN_KEY, key="tt:a:\udcff")
     shape = difference_shape(found, None)
     assert (shape["key"], shape["task"], shape["parted_after"]) == ("tt:a:\\udcff", None, None)
     assert json.loads(json_line(shape))["key"] == "tt:a:\\udcff"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from ledger import (
-    Change,
     Event,
+    FieldChange,
     State,
     TaskAssigned,
     TaskCompleted,
@@ -24,27 +24,39 @@ from ledger import (
 from tests.support.builders import a_task, a_task_in, recorded, task_id
 
 PARENT = task_id(7)
-HISTORY: list[tuple[Event, tuple[Change, ...]]] = [
+HISTORY: list[tuple[Event, tuple[FieldChange, ...]]] = [
     (
         TaskCreated("a", ("x",)),
-        (Change("description", None, "a"), Change("state", None, "pending"), Change("tags", None, ("x",))),
+        (
+            FieldChange("description", None, "a"),
+            FieldChange("state", None, "pending"),
+            FieldChange("tags", None, ("x",)),
+        ),
     ),
-    (TaskAssigned("bob"), (Change("state", "pending", "assigned"), Change("assigned_to", None, "bob"))),
+    (TaskAssigned("bob"), (FieldChange("state", "pending", "assigned"), FieldChange("assigned_to", None, "bob"))),
     (TaskNoted("Going"), ()),
-    (TaskStarted(), (Change("state", "assigned", "running"),)),
-    (TaskDescribed("b"), (Change("description", "a", "b"),)),
-    (TaskMoved(PARENT), (Change("parent_id", None, PARENT),)),
-    (TaskTagged((), ("x",)), (Change("tags", ("x",), None),)),
-    (TaskCompleted("ok"), (Change("state", "running", "completed"), Change("result", None, "ok"))),
+    (TaskStarted(), (FieldChange("state", "assigned", "running"),)),
+    (TaskDescribed("b"), (FieldChange("description", "a", "b"),)),
+    (TaskMoved(PARENT), (FieldChange("parent_id", None, PARENT),)),
+    (TaskTagged((), ("x",)), (FieldChange("tags", ("x",), None),)),
+    (TaskCompleted("ok"), (FieldChange("state", "running", "completed"), FieldChange("result", None, "ok"))),
     (
         TaskReopened(),
-        (Change("state", "completed", "pending"), Change("assigned_to", "bob", None), Change("result", "ok", None)),
+        (
+            FieldChange("state", "completed", "pending"),
+            FieldChange("assigned_to", "bob", None),
+            FieldChange("result", "ok", None),
+        ),
     ),
     (
         TaskRemoved(),
-        (Change("description", "b", None), Change("state", "pending", None), Change("parent_id", PARENT, None)),
+        (
+            FieldChange("description", "b", None),
+            FieldChange("state", "pending", None),
+            FieldChange("parent_id", PARENT, None),
+        ),
     ),
-    (TaskCreated("c"), (Change("description", None, "c"), Change("state", None, "pending"))),
+    (TaskCreated("c"), (FieldChange("description", None, "c"), FieldChange("state", None, "pending"))),
 ]
 
 
@@ -71,6 +83,6 @@ def test_compare_of_absent_tasks_is_empty() -> None:
     """Nothing before and nothing after is no change; a field that is empty in both is none either."""
     assert compare(None, None) == ()
     assert compare(None, a_task()) == (
-        Change("description", None, "Implement user authentication"),
-        Change("state", None, "pending"),
+        FieldChange("description", None, "Implement user authentication"),
+        FieldChange("state", None, "pending"),
     )

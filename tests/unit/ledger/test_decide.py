@@ -88,60 +88,60 @@ def while_open(outcome: Outcome) -> tuple[Outcome, ...]:
 # task; what is described as `completed`, `failed` or `cancelled` is what the finished task has as its result.
 TABLE: dict[str, tuple[Command, tuple[Outcome, ...]]] = {
     "create": (
-        CreateTask(task=TASK, description=TEXT, tags=TAGS),
+        CreateTask(task_id=TASK, description=TEXT, tags=TAGS),
         ((CREATED,), *(ALREADY_TRUE for _ in State)),
     ),
     "create with other content": (
-        CreateTask(task=TASK, description="Another", tags=TAGS),
+        CreateTask(task_id=TASK, description="Another", tags=TAGS),
         ((TaskCreated("Another", TAGS),), *(TaskAlreadyExistsError for _ in State)),
     ),
     "create for its agent": (
-        CreateTask(task=TASK, description=TEXT, tags=TAGS, agent="worker-1"),
+        CreateTask(task_id=TASK, description=TEXT, tags=TAGS, agent="worker-1"),
         ((CREATED, TO_1), TaskAlreadyExistsError, *(ALREADY_TRUE for _ in list(State)[1:])),
     ),
     "create for another agent": (
-        CreateTask(task=TASK, description=TEXT, tags=TAGS, agent="worker-2"),
+        CreateTask(task_id=TASK, description=TEXT, tags=TAGS, agent="worker-2"),
         ((CREATED, TO_2), *(TaskAlreadyExistsError for _ in State)),
     ),
     "assign to its agent": (
-        AssignTask(task=TASK, agent="worker-1"),
+        AssignTask(task_id=TASK, agent="worker-1"),
         (ABSENT, (TO_1,), ALREADY_TRUE, ALREADY_TRUE, FINISHED, FINISHED, FINISHED),
     ),
-    "assign to another agent": (AssignTask(task=TASK, agent="worker-2"), while_open((TO_2,))),
+    "assign to another agent": (AssignTask(task_id=TASK, agent="worker-2"), while_open((TO_2,))),
     "claim by its agent": (
-        ClaimTask(task=TASK, agent="worker-1"),
+        ClaimTask(task_id=TASK, agent="worker-1"),
         (ABSENT, (TO_1,), ALREADY_TRUE, ALREADY_TRUE, FINISHED, FINISHED, FINISHED),
     ),
     "claim by another agent": (
-        ClaimTask(task=TASK, agent="worker-2"),
+        ClaimTask(task_id=TASK, agent="worker-2"),
         (ABSENT, (TO_2,), HELD, HELD, FINISHED, FINISHED, FINISHED),
     ),
     "start": (
-        StartTask(task=TASK),
+        StartTask(task_id=TASK),
         (ABSENT, UNASSIGNED, (STARTED,), ALREADY_TRUE, FINISHED, FINISHED, FINISHED),
     ),
     "start by its agent": (
-        StartTask(task=TASK, agent="worker-1"),
+        StartTask(task_id=TASK, agent="worker-1"),
         (ABSENT, (TO_1, STARTED), (STARTED,), ALREADY_TRUE, FINISHED, FINISHED, FINISHED),
     ),
     "start by another agent": (
-        StartTask(task=TASK, agent="worker-2"),
+        StartTask(task_id=TASK, agent="worker-2"),
         (ABSENT, (TO_2, STARTED), HELD, HELD, FINISHED, FINISHED, FINISHED),
     ),
     "complete": (
-        CompleteTask(task=TASK, result="completed"),
+        CompleteTask(task_id=TASK, result="completed"),
         (ABSENT, UNASSIGNED, (STARTED, COMPLETED), (COMPLETED,), ALREADY_TRUE, FINISHED, FINISHED),
     ),
     "complete by its agent": (
-        CompleteTask(task=TASK, result="completed", agent="worker-1"),
+        CompleteTask(task_id=TASK, result="completed", agent="worker-1"),
         (ABSENT, (TO_1, STARTED, COMPLETED), (STARTED, COMPLETED), (COMPLETED,), ALREADY_TRUE, FINISHED, FINISHED),
     ),
     "complete by another agent": (
-        CompleteTask(task=TASK, result="completed", agent="worker-2"),
+        CompleteTask(task_id=TASK, result="completed", agent="worker-2"),
         (ABSENT, (TO_2, STARTED, COMPLETED), HELD, HELD, FINISHED, FINISHED, FINISHED),
     ),
     "complete with another result": (
-        CompleteTask(task=TASK, result="Other"),
+        CompleteTask(task_id=TASK, result="Other"),
         (
             ABSENT,
             UNASSIGNED,
@@ -153,52 +153,52 @@ TABLE: dict[str, tuple[Command, tuple[Outcome, ...]]] = {
         ),
     ),
     "complete without a result": (
-        CompleteTask(task=TASK),
+        CompleteTask(task_id=TASK),
         (ABSENT, UNASSIGNED, (STARTED, TaskCompleted()), (TaskCompleted(),), FINISHED, FINISHED, FINISHED),
     ),
     "fail": (
-        FailTask(task=TASK, error="failed"),
+        FailTask(task_id=TASK, error="failed"),
         (ABSENT, UNASSIGNED, (STARTED, FAILED), (FAILED,), FINISHED, ALREADY_TRUE, FINISHED),
     ),
     "fail by its agent": (
-        FailTask(task=TASK, error="failed", agent="worker-1"),
+        FailTask(task_id=TASK, error="failed", agent="worker-1"),
         (ABSENT, (TO_1, STARTED, FAILED), (STARTED, FAILED), (FAILED,), FINISHED, ALREADY_TRUE, FINISHED),
     ),
     "fail by another agent": (
-        FailTask(task=TASK, error="failed", agent="worker-2"),
+        FailTask(task_id=TASK, error="failed", agent="worker-2"),
         (ABSENT, (TO_2, STARTED, FAILED), HELD, HELD, FINISHED, FINISHED, FINISHED),
     ),
     "fail with another error": (
-        FailTask(task=TASK, error="Other"),
+        FailTask(task_id=TASK, error="Other"),
         (ABSENT, UNASSIGNED, (STARTED, TaskFailed("Other")), (TaskFailed("Other"),), FINISHED, FINISHED, FINISHED),
     ),
     "cancel": (
-        CancelTask(task=TASK, reason="cancelled"),
+        CancelTask(task_id=TASK, reason="cancelled"),
         (ABSENT, (CANCELLED,), (CANCELLED,), (CANCELLED,), FINISHED, FINISHED, ALREADY_TRUE),
     ),
-    "cancel for another reason": (CancelTask(task=TASK, reason="Other"), while_open((TaskCancelled("Other"),))),
+    "cancel for another reason": (CancelTask(task_id=TASK, reason="Other"), while_open((TaskCancelled("Other"),))),
     "requeue": (
-        RequeueTask(task=TASK),
+        RequeueTask(task_id=TASK),
         (ABSENT, ALREADY_TRUE, (TaskRequeued(),), (TaskRequeued(),), FINISHED, FINISHED, FINISHED),
     ),
     "reopen": (
-        ReopenTask(task=TASK),
+        ReopenTask(task_id=TASK),
         (ABSENT, ALREADY_TRUE, TaskNotFinishedError, TaskNotFinishedError, *(((TaskReopened(),),) * 3)),
     ),
-    "describe": (DescribeTask(task=TASK, description="Better"), while_open((TaskDescribed("Better"),))),
-    "describe as it is": (DescribeTask(task=TASK, description=TEXT), anywhere(ALREADY_TRUE)),
+    "describe": (DescribeTask(task_id=TASK, description="Better"), while_open((TaskDescribed("Better"),))),
+    "describe as it is": (DescribeTask(task_id=TASK, description=TEXT), anywhere(ALREADY_TRUE)),
     "tag": (
-        TagTask(task=TASK, added=("new",), removed=("kept",)),
+        TagTask(task_id=TASK, added=("new",), removed=("kept",)),
         anywhere((TaskTagged(("new",), ("kept",)),)),
     ),
-    "tag as it is": (TagTask(task=TASK, added=("kept",), removed=("new",)), anywhere(ALREADY_TRUE)),
-    "move": (MoveTask(task=TASK, parent_id=PARENT), while_open((TaskMoved(PARENT),))),
-    "move to where it is": (MoveTask(task=TASK, parent_id=None), anywhere(ALREADY_TRUE)),
-    "note": (NoteTask(task=TASK, text="Half done"), anywhere((TaskNoted("Half done"),))),
-    "remove": (RemoveTask(task=TASK), anywhere((TaskRemoved(),))),
-    "remove with children": (RemoveTask(task=TASK, children=2), anywhere(TaskHasChildrenError)),
+    "tag as it is": (TagTask(task_id=TASK, added=("kept",), removed=("new",)), anywhere(ALREADY_TRUE)),
+    "move": (MoveTask(task_id=TASK, parent_id=PARENT), while_open((TaskMoved(PARENT),))),
+    "move to where it is": (MoveTask(task_id=TASK, parent_id=None), anywhere(ALREADY_TRUE)),
+    "note": (NoteTask(task_id=TASK, text="Half done"), anywhere((TaskNoted("Half done"),))),
+    "remove": (RemoveTask(task_id=TASK), anywhere((TaskRemoved(),))),
+    "remove with children": (RemoveTask(task_id=TASK, children=2), anywhere(TaskHasChildrenError)),
     "remove from the backlog": (
-        RemoveTask(task=TASK, is_from_backlog=True),
+        RemoveTask(task_id=TASK, is_from_backlog=True),
         (ABSENT, (TaskRemoved(),), *(TaskNotInBacklogError for _ in list(State)[1:])),
     ),
 }
@@ -239,7 +239,7 @@ def test_decide_leaves_the_task_as_it_was(state: State) -> None:
 
 def test_create_with_parent_and_alias_holds_the_full_content() -> None:
     """The event alone rebuilds the task: description, tags, parent and alias are all in it."""
-    command = CreateTask(task=TASK, description=TEXT, tags=("b", "a"), parent_id=PARENT, alias="bd-1")
+    command = CreateTask(task_id=TASK, description=TEXT, tags=("b", "a"), parent_id=PARENT, alias="bd-1")
     assert decide(None, command) == [TaskCreated(TEXT, ("a", "b"), PARENT, "bd-1")]
 
 
@@ -251,7 +251,7 @@ def test_create_again_with_other_content_is_refused(field: dict[str, object]) ->
     task = a_task(alias="bd-1")
     content: dict[str, object] = {"description": TEXT, "alias": "bd-1"} | field
     with pytest.raises(TaskAlreadyExistsError, match="bd-1"):
-        decide(task, CreateTask(task=TASK, **content))  # type: ignore[arg-type]  # fields by name
+        decide(task, CreateTask(task_id=TASK, **content))  # type: ignore[arg-type]  # fields by name
 
 
 @pytest.mark.parametrize("state", [State.PENDING, State.ASSIGNED, State.RUNNING])
@@ -263,44 +263,47 @@ def test_create_again_with_other_content_is_refused(field: dict[str, object]) ->
 def test_move_below_itself_is_refused(state: State, parent: str, lineage: tuple[str, ...]) -> None:
     """A task never goes into its own subtree, however deep the new parent lies in it."""
     with pytest.raises(TaskCycleError) as caught:
-        decide(a_task_in(state), MoveTask(task=TASK, parent_id=parent, lineage=lineage))
-    assert (caught.value.task, caught.value.parent) == (TASK, parent)
+        decide(a_task_in(state), MoveTask(task_id=TASK, parent_id=parent, lineage=lineage))
+    assert (caught.value.task_id, caught.value.parent) == (TASK, parent)
 
 
-def test_move_below_a_stranger_is_accepted() -> None:
+def test_move_below_an_unknown_task_is_accepted() -> None:
     """A new parent whose lineage does not hold the task is fine."""
-    command = MoveTask(task=TASK, parent_id=PARENT, lineage=(task_id(8), task_id(9)))
+    command = MoveTask(task_id=TASK, parent_id=PARENT, lineage=(task_id(8), task_id(9)))
     assert decide(a_task(parent_id=task_id(3)), command) == [TaskMoved(PARENT)]
 
 
 def test_move_to_the_top_clears_the_parent() -> None:
     """Moving below none is an event with no parent."""
-    assert decide(a_task(parent_id=PARENT), MoveTask(task=TASK, parent_id=None)) == [TaskMoved(None)]
+    assert decide(a_task(parent_id=PARENT), MoveTask(task_id=TASK, parent_id=None)) == [TaskMoved(None)]
 
 
 def test_tag_with_some_already_true_appends_only_the_change() -> None:
     """Of tags to add and remove, those that are there or gone already are left out."""
-    command = TagTask(task=TASK, added=("old", "new"), removed=("gone", "stale"))
+    command = TagTask(task_id=TASK, added=("old", "new"), removed=("gone", "stale"))
     assert decide(a_task(tags=("old", "stale")), command) == [TaskTagged(("new",), ("stale",))]
 
 
 def test_tag_both_added_and_removed_is_refused() -> None:
     """A tag cannot be wished and unwished at once."""
     with pytest.raises(InvalidValueError, match="'b' is both added and removed"):
-        TagTask(task=TASK, added=("a", "b"), removed=("c", "b"))
+        TagTask(task_id=TASK, added=("a", "b"), removed=("c", "b"))
 
 
 @pytest.mark.parametrize(
     ("refused", "words"),
     [
-        (lambda: decide(None, ReopenTask(task=TASK)), f"No task is called '{TASK}'"),
-        (lambda: decide(a_task(), StartTask(task=TASK)), "Nobody has task"),
-        (lambda: decide(a_task(), FailTask(task=TASK)), "Nobody has task"),
-        (lambda: decide(a_task_in(State.ASSIGNED), ClaimTask(task=TASK, agent="bob")), "is with worker-1, not bob"),
-        (lambda: decide(a_task_in(State.COMPLETED), RequeueTask(task=TASK)), "is completed already"),
-        (lambda: decide(a_task_in(State.RUNNING), ReopenTask(task=TASK)), "is running, so there is nothing to reopen"),
-        (lambda: decide(a_task(), RemoveTask(task=TASK, children=1)), "has 1 task below it"),
-        (lambda: decide(a_task(), RemoveTask(task=TASK, children=3)), "has 3 tasks below it"),
+        (lambda: decide(None, ReopenTask(task_id=TASK)), f"No task is called '{TASK}'"),
+        (lambda: decide(a_task(), StartTask(task_id=TASK)), "Nobody has task"),
+        (lambda: decide(a_task(), FailTask(task_id=TASK)), "Nobody has task"),
+        (lambda: decide(a_task_in(State.ASSIGNED), ClaimTask(task_id=TASK, agent="bob")), "is with worker-1, not bob"),
+        (lambda: decide(a_task_in(State.COMPLETED), RequeueTask(task_id=TASK)), "is completed already"),
+        (
+            lambda: decide(a_task_in(State.RUNNING), ReopenTask(task_id=TASK)),
+            "is running, so there is nothing to reopen",
+        ),
+        (lambda: decide(a_task(), RemoveTask(task_id=TASK, children=1)), "has 1 task below it"),
+        (lambda: decide(a_task(), RemoveTask(task_id=TASK, children=3)), "has 3 tasks below it"),
     ],
     ids=range(8),
 )
@@ -316,5 +319,5 @@ def test_refusal_says_what_is_wrong(refused: object, words: str) -> None:
 )
 def test_note_twice_is_two_notes(task: Task) -> None:
     """A note is never already true: what is said twice is written twice."""
-    command = NoteTask(task=TASK, text="Still going")
+    command = NoteTask(task_id=TASK, text="Still going")
     assert decide(task, command) == decide(task, command) == [TaskNoted("Still going")]

@@ -87,7 +87,7 @@ def test_append_with_stale_version_writes_nothing(store: EventStore, expected: i
     end = append(store, [TaskCreated("a")])[-1]
     with pytest.raises(WrongExpectedVersionError) as caught:
         append(store, [TaskNoted("x")], expected=expected)
-    assert (caught.value.task, caught.value.expected, caught.value.actual) == (TASK, expected, 1)
+    assert (caught.value.task_id, caught.value.expected, caught.value.actual) == (TASK, expected, 1)
     assert store.end() == end
 
 
@@ -112,7 +112,7 @@ def test_append_with_a_failed_guard_on_another_task_writes_nothing(store: EventS
     append(store, [TaskCreated("a")], task=OTHER)
     with pytest.raises(WrongExpectedVersionError) as caught:
         store.append([an_event(TaskCreated("b"))], {TASK: 0, OTHER: 2})
-    assert caught.value.task == OTHER
+    assert caught.value.task_id == OTHER
     assert store.head(TASK) == (0, BEGINNING)
 
 

@@ -9,6 +9,7 @@ from typing import Final
 import pytest
 
 from ledger import (
+    DesiredTask,
     Event,
     InvalidValueError,
     State,
@@ -24,7 +25,6 @@ from ledger import (
     TaskRequeued,
     TaskStarted,
     TaskTagged,
-    WishedTask,
     reconcile,
 )
 from tests.support.builders import a_task, a_task_in, task_id
@@ -38,12 +38,12 @@ SOMEBODYS = [State.ASSIGNED, State.RUNNING, State.COMPLETED, State.FAILED]
 STARTED, REQUEUED, REOPENED = TaskStarted(), TaskRequeued(), TaskReopened()
 
 
-def wish(state: State = State.PENDING, agent: str | None = None, result: str | None = None) -> WishedTask:
-    return WishedTask(description=TEXT, state=state, agent=agent, result=result)
+def wish(state: State = State.PENDING, agent: str | None = None, result: str | None = None) -> DesiredTask:
+    return DesiredTask(description=TEXT, state=state, agent=agent, result=result)
 
 
 # (state as it is, where from assigned on worker-1 has the task and a finished one's result is its state; wish; events)
-TABLE: list[tuple[State | None, WishedTask | None, list[Event]]] = [
+TABLE: list[tuple[State | None, DesiredTask | None, list[Event]]] = [
     (None, None, []),
     (None, wish(), [TaskCreated(TEXT)]),
     (None, wish(State.ASSIGNED, "worker-1"), [TaskCreated(TEXT), TO_1]),
@@ -84,7 +84,7 @@ TABLE: list[tuple[State | None, WishedTask | None, list[Event]]] = [
 
 @pytest.mark.parametrize(("state", "wished", "events"), TABLE, ids=range(len(TABLE)))
 def test_reconcile_leads_from_the_state_to_the_wish(
-    state: State | None, wished: WishedTask | None, events: list[Event]
+    state: State | None, wished: DesiredTask | None, events: list[Event]
 ) -> None:
     """From this state, this wish leads to these events."""
     assert reconcile(None if state is None else a_task_in(state), wished) == events
@@ -92,13 +92,13 @@ def test_reconcile_leads_from_the_state_to_the_wish(
 
 def test_reconcile_of_an_absent_task_creates_the_full_content() -> None:
     """A task that is made by reconcile has all its content in its first event."""
-    wished = WishedTask(description="x", tags=("b", "a"), parent_id=PARENT, alias="bd-1")
+    wished = DesiredTask(description="x", tags=("b", "a"), parent_id=PARENT, alias="bd-1")
     assert reconcile(None, wished) == [TaskCreated("x", ("a", "b"), PARENT, "bd-1")]
 
 
 def test_reconcile_changes_description_parent_and_tags() -> None:
     """Content of an open task changes in place."""
-    wished = WishedTask(description="Better", tags=("b", "c"), parent_id=PARENT)
+    wished = DesiredTask(description="Better", tags=("b", "c"), parent_id=PARENT)
     assert reconcile(a_task(tags=("a", "b")), wished) == [
         TaskTagged(("c",), ("a",)),
         TaskDescribed("Better"),
@@ -108,13 +108,13 @@ def test_reconcile_changes_description_parent_and_tags() -> None:
 
 def test_reconcile_tags_a_finished_task_without_opening_it() -> None:
     """A terminal task accepts tags, so it is not opened for them."""
-    wished = WishedTask(description=TEXT, state=State.FAILED, agent="worker-1", result="failed", tags=("a",))
+    wished = DesiredTask(description=TEXT, state=State.FAILED, agent="worker-1", result="failed", tags=("a",))
     assert reconcile(a_task_in(State.FAILED), wished) == [TaskTagged(("a",), ())]
 
 
 def test_reconcile_opens_a_finished_task_to_describe_it() -> None:
     """A terminal task takes no description, so it is opened and led to its end again."""
-    wished = WishedTask(description="Better", state=State.COMPLETED, agent="bob", result="ok")
+    wished = DesiredTask(description="Better", state=State.COMPLETED, agent="bob", result="ok")
     assert reconcile(a_task_in(State.COMPLETED, assigned_to="bob", result="ok"), wished) == [
         REOPENED,
         TaskDescribed("Better"),
@@ -205,8 +205,8 @@ def distances(starts: list[Life]) -> dict[Life, int]:
     return found
 
 
-def wish_for(life: Life) -> WishedTask:
-    return WishedTask(
+def wish_for(life: Life) -> DesiredTask:
+    return DesiredTask(
         description=life.description,
         state=State(life.state),
         agent=life.agent,

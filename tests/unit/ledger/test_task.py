@@ -226,7 +226,7 @@ def test_evolve_without_a_task_is_damage(data_class: type[Event]) -> None:
     }.get(data_class) or data_class()
     with pytest.raises(MisplacedEventError, match="does not exist there") as caught:
         evolve(None, record(an_event(data), NOW))
-    assert (caught.value.position, caught.value.task) == (NOW, TASK)
+    assert (caught.value.position, caught.value.task_id) == (NOW, TASK)
 
 
 def test_created_twice_is_damage() -> None:

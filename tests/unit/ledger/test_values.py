@@ -13,12 +13,12 @@ from ledger import (
     CompleteTask,
     CreateTask,
     DescribeTask,
+    DesiredTask,
     FailTask,
     InvalidValueError,
     NoteTask,
     StartTask,
     TagTask,
-    WishedTask,
     check_name,
     check_tags,
     check_text,
@@ -169,27 +169,27 @@ def test_unprintable_character_is_named() -> None:
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: CreateTask(task=TASK, description=""),
-        lambda: CreateTask(task=TASK, description="x", tags=("",)),
-        lambda: CreateTask(task=TASK, description="x", alias=""),
-        lambda: CreateTask(task=TASK, description="x", agent=""),
-        lambda: AssignTask(task=TASK, agent="a\nb"),
-        lambda: StartTask(task=TASK, agent=""),
-        lambda: CompleteTask(task=TASK, result=" "),
-        lambda: CompleteTask(task=TASK, agent="x" * 129),
-        lambda: FailTask(task=TASK, error="a\0b"),
-        lambda: CancelTask(task=TASK, reason="x" * 65_537),
-        lambda: DescribeTask(task=TASK, description="\n"),
-        lambda: NoteTask(task=TASK, text="\ud800"),
-        lambda: TagTask(task=TASK, added=("x" * 65,)),
-        lambda: TagTask(task=TASK, removed=("\t",)),
-        lambda: WishedTask(description="x", alias=""),
-        lambda: WishedTask(description=" "),
-        lambda: WishedTask(description="x", tags=("\x1b",)),
+        lambda: CreateTask(task_id=TASK, description=""),
+        lambda: CreateTask(task_id=TASK, description="x", tags=("",)),
+        lambda: CreateTask(task_id=TASK, description="x", alias=""),
+        lambda: CreateTask(task_id=TASK, description="x", agent=""),
+        lambda: AssignTask(task_id=TASK, agent="a\nb"),
+        lambda: StartTask(task_id=TASK, agent=""),
+        lambda: CompleteTask(task_id=TASK, result=" "),
+        lambda: CompleteTask(task_id=TASK, agent="x" * 129),
+        lambda: FailTask(task_id=TASK, error="a\0b"),
+        lambda: CancelTask(task_id=TASK, reason="x" * 65_537),
+        lambda: DescribeTask(task_id=TASK, description="\n"),
+        lambda: NoteTask(task_id=TASK, text="\ud800"),
+        lambda: TagTask(task_id=TASK, added=("x" * 65,)),
+        lambda: TagTask(task_id=TASK, removed=("\t",)),
+        lambda: DesiredTask(description="x", alias=""),
+        lambda: DesiredTask(description=" "),
+        lambda: DesiredTask(description="x", tags=("\x1b",)),
     ],
     ids=range(17),
 )
-def test_wish_with_bad_value_cannot_be_made(make: Callable[[], Command | WishedTask]) -> None:
+def test_wish_with_bad_value_cannot_be_made(make: Callable[[], Command | DesiredTask]) -> None:
     """A command or wish that exists holds only values that fit."""
     with pytest.raises(InvalidValueError):
         make()
@@ -197,6 +197,6 @@ def test_wish_with_bad_value_cannot_be_made(make: Callable[[], Command | WishedT
 
 def test_command_holds_its_values_trimmed() -> None:
     """Names and tags are trimmed as the command is made; texts stay; absent values stay absent."""
-    command = CreateTask(task=TASK, description=" text ", tags=(" b ", "a"), alias=" bd-1 ", agent="\tbob ")
+    command = CreateTask(task_id=TASK, description=" text ", tags=(" b ", "a"), alias=" bd-1 ", agent="\tbob ")
     assert (command.description, command.tags, command.alias, command.agent) == (" text ", ("a", "b"), "bd-1", "bob")
-    assert CompleteTask(task=TASK).result is None
+    assert CompleteTask(task_id=TASK).result is None

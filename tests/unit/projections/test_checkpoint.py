@@ -66,7 +66,7 @@ def test_checkpoint_that_is_missing_alone_is_outdated(client: FakeRedis, checkpo
     """A view that came with a newer program was never projected: it is to be built, not taken for empty."""
     store_all(client, checkpoints)
     client.delete(checkpoints.keys[-1])
-    with pytest.raises(OutdatedProjectionError, match="tt migrate"):
+    with pytest.raises(OutdatedProjectionError, match="Build it anew"):
         checkpoints.read_sound()
 
 

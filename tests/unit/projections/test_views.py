@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from ledger import State, Task, task_id_of_alias
 from projections import VIEWS, Counted, Member, Ranked, View
-from projections.views.view import Entry
+from projections.views.view import ViewEntry
 from tests.support.builders import a_task, a_task_in, task_id
 
 PARENT = task_id(7)
@@ -23,7 +23,7 @@ CANCELLED = a_task_in(State.CANCELLED, created_number=7, assigned_to=None)
 ADOPTED = a_task(alias="fix-bug")
 PLANNED = a_task_in(State.RUNNING, id=task_id_of_alias("my-town", "fix-bug"), alias="fix-bug")
 
-HELD: dict[str, list[tuple[Task, list[Entry]]]] = {
+HELD: dict[str, list[tuple[Task, list[ViewEntry]]]] = {
     "backlog": [(NEW, [Member(None)]), (ASSIGNED, []), (RUNNING, []), (COMPLETED, []), (CANCELLED, [])],
     "agent": [
         (NEW, []),
@@ -65,7 +65,7 @@ def rows() -> Iterator[object]:
 
 
 @pytest.mark.parametrize(("name", "task", "entries"), list(rows()))
-def test_view_holds_of_a_task(name: str, task: Task, entries: list[Entry]) -> None:
+def test_view_holds_of_a_task(name: str, task: Task, entries: list[ViewEntry]) -> None:
     """A view is a function of the task as it is: these entries, and no others."""
     view = next(view for view in VIEWS if view.name == name)
     assert list(view.entries(task)) == entries

@@ -79,9 +79,9 @@ def test_any_bytes_end_without_an_error(tmp_path_factory: pytest.TempPathFactory
         (b"*1\r\n$999999999\r\n" + SET, "no length of an argument stands here"),
         (b"*1\r\n$4\r\nEXEC--" + SET, "an argument does not end here"),
         # A server reads lines of 127 bytes here: the rest of a longer one would be a command of its own.
-        (b"#TS:" + b"1" * 123 + SET, "is no annotation that a server writes"),
-        (b"#TS:1\n" + SET * 2, "is no annotation that a server writes"),
-        (b"# a comment\r\n" + SET * 2, "is no annotation that a server writes"),
+        (b"#TS:" + b"1" * 123 + SET, "is not an annotation that a server writes"),
+        (b"#TS:1\n" + SET * 2, "is not an annotation that a server writes"),
+        (b"# a comment\r\n" + SET * 2, "is not an annotation that a server writes"),
     ],
 )
 def test_what_no_server_writes_is_damage(tmp_path: Path, content: bytes, problem: str) -> None:
@@ -181,7 +181,7 @@ def test_what_is_no_file_is_not_waited_for(tmp_path: Path, make: Callable[[Path]
     """A pipe in the place of a file would keep its reader waiting."""
     make_aof(tmp_path, SET).unlink()
     make(tmp_path / "appendonlydir" / INCREMENT)
-    assert [each.problem for each in foreign_commands(tmp_path).unread] == ["it is no regular file"]
+    assert [each.problem for each in foreign_commands(tmp_path).unread] == ["it is not a regular file"]
 
 
 def test_missing_file_is_told(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ledger import Source, State, WishedTask, task_id_of_alias
+from ledger import DesiredTask, Source, State, task_id_of_alias
 from town import FolderRefusedError, ImportRefusedError
 from town.imports.beads import BeadsExport, read_beads
 
@@ -41,18 +41,18 @@ def read_lines(file: Path, *lines: str | dict[str, Any]) -> BeadsExport:
     return read_beads(file, town=TOWN, actor=ACTOR)
 
 
-def read_one(file: Path, **fields: Any) -> WishedTask | None:
-    return read_lines(file, an_issue(**fields)).wishes[task_of("bd-1")]
+def read_one(file: Path, **fields: Any) -> DesiredTask | None:
+    return read_lines(file, an_issue(**fields)).desired[task_of("bd-1")]
 
 
 def parents_of(export: BeadsExport) -> dict[str, str | None]:
-    """Alias -> alias of the parent, of the tasks that are wished."""
-    names = {task_of(wish.alias): wish.alias for wish in export.wishes.values() if wish and wish.alias}
-    assert {task for task, wish in export.wishes.items() if wish} == set(names)
+    """Alias -> alias of the parent, of the tasks that the file wants."""
+    names = {task_of(target.alias): target.alias for target in export.desired.values() if target and target.alias}
+    assert {task for task, target in export.desired.items() if target} == set(names)
     return {
-        str(wish.alias): None if wish.parent_id is None else names[wish.parent_id]
-        for wish in export.wishes.values()
-        if wish
+        str(target.alias): None if target.parent_id is None else names[target.parent_id]
+        for target in export.desired.values()
+        if target
     }
 
 
@@ -88,9 +88,9 @@ def test_status_leads_to_state_agent_and_tag(
     file: Path, status: str, assignee: str | None, state: State, agent: str | None, tags: tuple[str, ...]
 ) -> None:
     """Each status of the tracker is one state here, with or without a person, and three of them keep their name as a tag."""
-    wish = read_one(file, status=status, assignee=assignee, created_by="alice")
-    assert wish is not None
-    assert (wish.state, wish.agent, wish.tags) == (state, agent, tags)
+    target = read_one(file, status=status, assignee=assignee, created_by="alice")
+    assert target is not None
+    assert (target.state, target.agent, target.tags) == (state, agent, tags)
 
 
 @pytest.mark.parametrize(
@@ -107,14 +107,14 @@ def test_status_leads_to_state_agent_and_tag(
 )
 def test_person_is_assignee_else_creator_else_actor(file: Path, people: dict[str, Any], agent: str) -> None:
     """Work that is somebody's and names nobody is of whoever imports it."""
-    wish = read_one(file, status="in_progress", **people)
-    assert wish is not None
-    assert wish.agent == agent
+    target = read_one(file, status="in_progress", **people)
+    assert target is not None
+    assert target.agent == agent
 
 
 def test_issue_becomes_a_task_with_all_it_says(file: Path) -> None:
     """Alias, description, tags from labels, type and priority, and the close reason as the result."""
-    wish = read_one(
+    target = read_one(
         file,
         title="Fix the pump 🔧",
         status="closed",
@@ -126,7 +126,7 @@ def test_issue_becomes_a_task_with_all_it_says(file: Path) -> None:
         created_at="2026-01-01T00:00:00Z",
         design="Fields that do not count here are left alone.",
     )
-    assert wish == WishedTask(
+    assert target == DesiredTask(
         source=Source.IMPORT,
         description="Fix the pump 🔧",
         state=State.COMPLETED,
@@ -142,24 +142,24 @@ def test_close_reason_counts_where_there_is_one_and_the_issue_is_closed(
     file: Path, status: str, result: str | None
 ) -> None:
     """An empty close reason is none, and one that is left over from before a reopening does not count."""
-    wish = read_one(file, status=status, close_reason="" if status == "closed" else "Old")
-    assert wish is not None
-    assert wish.result is result
+    target = read_one(file, status=status, close_reason="" if status == "closed" else "Old")
+    assert target is not None
+    assert target.result is result
 
 
 def test_issue_with_nothing_but_id_and_title_is_pending(file: Path) -> None:
     """Lists that are null or absent are empty."""
-    wishes = read_lines(
+    desired = read_lines(
         file, {"id": "bd-1", "title": "x"}, {"id": "bd-2", "title": "x", "labels": None, "dependencies": None}
-    ).wishes
-    assert wishes[task_of("bd-1")] == WishedTask(description="x", alias="bd-1", source=Source.IMPORT)
-    assert wishes[task_of("bd-2")] == WishedTask(description="x", alias="bd-2", source=Source.IMPORT)
+    ).desired
+    assert desired[task_of("bd-1")] == DesiredTask(description="x", alias="bd-1", source=Source.IMPORT)
+    assert desired[task_of("bd-2")] == DesiredTask(description="x", alias="bd-2", source=Source.IMPORT)
 
 
 def test_tombstone_is_a_task_to_remove(file: Path) -> None:
-    """A deleted issue wishes its task away; children of it have a parent that does not exist."""
+    """A deleted issue removes its task; children of it have a parent that does not exist."""
     export = read_lines(file, an_issue("bd-1", status="tombstone"), an_issue("bd-2", dependencies=[below("bd-1")]))
-    assert export.wishes[task_of("bd-1")] is None
+    assert export.desired[task_of("bd-1")] is None
     assert parents_of(export) == {"bd-2": None}
     assert export.left_out == ("bd-2: its parent bd-1 does not exist",)
 
@@ -167,7 +167,7 @@ def test_tombstone_is_a_task_to_remove(file: Path) -> None:
 def test_alias_and_task_id_agree_where_an_id_has_spaces(file: Path) -> None:
     """An alias is trimmed, and a task's id is always that of its alias, or nobody finds it by name."""
     export = read_lines(file, an_issue(" bd-1 "))
-    assert {task: wish and wish.alias for task, wish in export.wishes.items()} == {task_of("bd-1"): "bd-1"}
+    assert {task: target and target.alias for task, target in export.desired.items()} == {task_of("bd-1"): "bd-1"}
 
 
 def test_ids_that_differ_in_spaces_are_one_id_twice(file: Path) -> None:
@@ -230,7 +230,7 @@ def test_every_link_on_a_circle_is_left_out(file: Path, links: dict[str, str], k
 
 @pytest.mark.parametrize("order", list(permutations(range(4))), ids=str)
 def test_result_does_not_depend_on_the_order_of_lines(file: Path, order: tuple[int, ...]) -> None:
-    """The same issues in any order are the same wishes and the same report."""
+    """The same issues in any order lead to the same desired tasks and the same report."""
     lines = circle_lines({"a": "b", "b": "a", "tail": "b", "lost": "tail"})
     assert len(lines) == 4
     assert read_lines(file, *(lines[index] for index in order)) == read_lines(file, *lines)
@@ -250,7 +250,7 @@ def test_lines_of_other_kinds_are_skipped_and_counted(file: Path) -> None:
 def test_line_without_a_kind_or_with_none_is_an_issue(file: Path) -> None:
     """Older exports name no kind."""
     export = read_lines(file, an_issue("bd-1"), an_issue("bd-2", _type=None))
-    assert (len(export.wishes), export.skipped) == (2, {})
+    assert (len(export.desired), export.skipped) == (2, {})
 
 
 def test_kind_that_is_no_text_is_a_bad_line(file: Path) -> None:
@@ -265,9 +265,9 @@ def test_labels_are_trimmed_and_empty_ones_dropped_and_counted(file: Path) -> No
         an_issue("bd-1", labels=[" a", "a", "", "b\t", "  "]),
         an_issue("bd-2", labels=[" c ", ""], status="tombstone"),
     )
-    wish = export.wishes[task_of("bd-1")]
-    assert wish is not None
-    assert wish.tags == ("a", "b")
+    target = export.desired[task_of("bd-1")]
+    assert target is not None
+    assert target.tags == ("a", "b")
     assert (export.labels_trimmed, export.labels_dropped) == (2, 2)
 
 
@@ -327,7 +327,7 @@ def test_line_that_is_not_utf8_is_reported(file: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "\n\n", "  \n\t\r\n"])
-def test_file_without_issues_wishes_nothing(file: Path, text: str) -> None:
+def test_file_without_issues_asks_for_nothing(file: Path, text: str) -> None:
     """Blank lines are no lines."""
     file.write_text(text, encoding="utf-8")
     assert read_beads(file, town=TOWN, actor=ACTOR) == BeadsExport({}, ())
@@ -337,7 +337,7 @@ def test_blank_lines_and_windows_line_ends_are_skipped(file: Path) -> None:
     """Blank lines between issues, a missing last newline and CR LF are fine."""
     line = json.dumps(an_issue())
     file.write_bytes(f"\r\n{line}\r\n\r\n{line.replace('bd-1', 'bd-2')}".encode())
-    assert len(read_beads(file, town=TOWN, actor=ACTOR).wishes) == 2
+    assert len(read_beads(file, town=TOWN, actor=ACTOR).desired) == 2
 
 
 def test_file_that_cannot_be_read_is_refused(file: Path) -> None:
@@ -367,7 +367,7 @@ def test_line_as_long_as_is_allowed_is_read(file: Path, monkeypatch: pytest.Monk
     text = json.dumps(an_issue())
     monkeypatch.setattr("town.imports.beads.BEADS_LINE_BYTES_MAX", len(text) + 1)
     file.write_text(f"{text}\n{text.replace('bd-1', 'bd-2')}")
-    assert len(read_beads(file, town=TOWN, actor=ACTOR).wishes) == 2
+    assert len(read_beads(file, town=TOWN, actor=ACTOR).desired) == 2
 
 
 @pytest.mark.parametrize(
@@ -385,7 +385,7 @@ def test_pipe_and_device_are_not_waited_for(file: Path) -> None:
     """Nobody writes into the pipe, and the device has no end."""
     os.mkfifo(file)
     for path in (file, Path("/dev/zero")):
-        with pytest.raises(FolderRefusedError, match="no regular file"):
+        with pytest.raises(FolderRefusedError, match="not a regular file"):
             read_beads(path, town=TOWN, actor=ACTOR)
 
 

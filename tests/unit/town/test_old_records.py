@@ -140,16 +140,16 @@ def test_times_are_read_to_the_millisecond(time: str, written: str) -> None:
         ({"id": None}, "it has no id"),
         ({"id": OTHER}, f"it says that it is task {OTHER!r}"),
         ({"description": None}, "it has no description"),
-        ({"description": 7}, "its description is no text"),
+        ({"description": 7}, "its description is not text"),
         ({"state": None}, "it has no state"),
-        ({"state": "sleeping"}, "its state 'sleeping' is none of"),
+        ({"state": "sleeping"}, "its state 'sleeping' is not one of"),
         ({"created_at": None, "updated_at": None}, "it has no created_at"),
-        ({"created_at": "yesterday", "updated_at": None}, "its created_at is no time with a zone: 'yesterday'"),
+        ({"created_at": "yesterday", "updated_at": None}, "its created_at is not a time with a zone: 'yesterday'"),
         (
             {"created_at": None, "updated_at": "2025-03-01T09:00:00"},
-            "its updated_at is no time with a zone: '2025-03-01T09:00:00'",
+            "its updated_at is not a time with a zone: '2025-03-01T09:00:00'",
         ),
-        ({"created_at": 1740819600, "updated_at": []}, "its created_at is no time with a zone: '1740819600'"),
+        ({"created_at": 1740819600, "updated_at": []}, "its created_at is not a time with a zone: '1740819600'"),
         ({"position": "1-1"}, "it is a snapshot of a ledger"),
     ],
 )
@@ -162,35 +162,35 @@ def test_record_that_is_no_task_says_why(fields: dict[str, Any], why: str) -> No
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '"text"', "[" * 100_000])
 def test_text_that_is_no_json_object_says_so(text: str) -> None:
     """Broken, deep or other JSON is no record."""
-    with pytest.raises(ValueError, match=r"it is no JSON|its JSON is no object"):
+    with pytest.raises(ValueError, match=r"it is not JSON|its JSON is not an object"):
         read_record(OldRecord("tt:task:x", "string", text), TASK)
 
 
 @pytest.mark.parametrize(
-    ("fields", "oddity"),
+    ("fields", "irregularity"),
     [
         ({"created_at": None}, "it has no created_at; updated_at stands for it"),
-        ({"updated_at": "soon"}, "its updated_at is no time, and is left out"),
-        ({"started_at": 5}, "its started_at is no time, and is left out"),
-        ({"completed_at": "0001-01-01T00:00:00+23:59"}, "its completed_at is no time, and is left out"),
+        ({"updated_at": "soon"}, "its updated_at is not a time, and is left out"),
+        ({"started_at": 5}, "its started_at is not a time, and is left out"),
+        ({"completed_at": "0001-01-01T00:00:00+23:59"}, "its completed_at is not a time, and is left out"),
         ({"description": " "}, "its description is empty"),
         ({"result": "\0"}, "its result held NUL characters, which are replaced"),
-        ({"result": 5}, "its result is no text, and is left out"),
+        ({"result": 5}, "its result is not text, and is left out"),
         ({"result": "x" * 70_000}, "its result has 70,000 bytes, and is cut to 65,536"),
-        ({"assigned_to": "\x07"}, "its assigned_to is no agent, and is left out"),
-        ({"assigned_to": {"id": OTHER}}, "its assigned_to is no agent, and is left out"),
-        ({"parent_id": "epic"}, "its parent_id is no task id, and is left out"),
-        ({"tags": {"a": 1}}, "its tags are no list, and are left out"),
-        ({"tags": ["ok", 5, "", "x" * 65]}, "tags that fit no tag of ours are left out: 3"),
-        ({"state": "running"}, "it is running, and nobody has it"),
-        ({"assigned_to": OTHER}, "it is pending, and somebody has it"),
-        ({"state": "failed"}, "it is failed, without a time of its end"),
-        ({"completed_at": "2025-03-02T09:00:00Z"}, "it is pending, with a time of its end"),
+        ({"assigned_to": "\x07"}, "its assigned_to is not an agent, and is left out"),
+        ({"assigned_to": {"id": OTHER}}, "its assigned_to is not an agent, and is left out"),
+        ({"parent_id": "epic"}, "its parent_id is not a task id, and is left out"),
+        ({"tags": {"a": 1}}, "its tags are not a list, and are left out"),
+        ({"tags": ["ok", 5, "", "x" * 65]}, "invalid tags are left out: 3"),
+        ({"state": "running"}, "it is running, without an agent"),
+        ({"assigned_to": OTHER}, "it is pending, with an agent"),
+        ({"state": "failed"}, "it is failed, without an end time"),
+        ({"completed_at": "2025-03-02T09:00:00Z"}, "it is pending, with an end time"),
     ],
 )
-def test_what_does_not_fit_is_told(fields: dict[str, Any], oddity: str) -> None:
+def test_what_does_not_fit_is_told(fields: dict[str, Any], irregularity: str) -> None:
     """The task is read as far as it fits, and each thing that did not is said in words."""
-    assert oddity in read(**fields).oddities
+    assert irregularity in read(**fields).irregularities
 
 
 def test_cut_text_ends_at_a_whole_character() -> None:
@@ -209,13 +209,13 @@ def test_first_plan_tag_is_the_alias() -> None:
 def test_plan_tag_that_is_no_name_is_a_tag() -> None:
     """`plan:` names nothing."""
     old = read(tags=["plan:"])
-    assert (old.alias, old.tags, old.oddities) == (None, ("plan:",), ())
+    assert (old.alias, old.tags, old.irregularities) == (None, ("plan:",), ())
 
 
 def test_alias_may_be_longer_than_a_tag() -> None:
     """A tag of more than 64 characters fits no tag, and its plan's id may still be an alias."""
     old = read(tags=[f"plan:{'x' * 100}"])
-    assert (old.alias, old.alias_tag, old.oddities) == ("x" * 100, None, ())
+    assert (old.alias, old.alias_tag, old.irregularities) == ("x" * 100, None, ())
     assert event(old, has_alias=False).tags == ()
 
 

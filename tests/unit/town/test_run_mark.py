@@ -48,7 +48,7 @@ def test_any_host_name_fits(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
     """A host's name is made to fit, so that a command takes the mark."""
     monkeypatch.setattr("socket.gethostname", lambda: host)
     mark = new_mark()
-    assert StartTask(task=TASK, run=mark).run == mark
+    assert StartTask(task_id=TASK, run=mark).run == mark
 
 
 def test_mark_is_that_of_the_last_start() -> None:
@@ -74,6 +74,6 @@ def test_run_that_no_command_makes_is_damage(change: dict[str, object]) -> None:
     """A run as no runner makes it is refused in a command, and in an event that is read it is damage."""
     fields = msgspec.to_builtins(MARK) | change
     with pytest.raises(InvalidValueError, match="run"):
-        StartTask(task=TASK, run=RunMark(**fields))
+        StartTask(task_id=TASK, run=RunMark(**fields))
     assert read_event(b"1-1", stored(2, {"run": fields})).type == "task.started"
     assert not isinstance(read_event(b"1-1", stored(2, {"run": fields})).data, TaskStarted)

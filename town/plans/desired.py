@@ -1,7 +1,7 @@
-"""What a plan means for a task as it is: a wish, and what of the plan is left aside. Pure.
+"""What a plan means for a task as it is: the desired state, and the fields that stay in spite of the plan. Pure.
 
-A file is a plan, not the truth. What is to be done is the plan's to say: description, tags and parent. How far it is is the
-town's to know: without force, nothing that happened is taken back, neither a state nor who has a task, nor a result.
+A file is a plan, not the truth. The plan decides what to do: description, tags and parent. The town knows the progress:
+without force, a push takes back nothing that happened, neither a state nor an agent nor a result.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from msgspec import Struct
 
-from ledger import Source, State, Task, WishedTask
+from ledger import DesiredTask, Source, State, Task
 from town.plans.plan import PlannedTask
 
 _RANKS: Final = {
@@ -24,7 +24,7 @@ _RANKS: Final = {
 
 
 _SOMEBODYS: Final = frozenset({State.ASSIGNED, State.RUNNING, State.COMPLETED, State.FAILED})
-"""The states that a task comes to by somebody."""
+"""The states that need an agent."""
 
 
 class Kept(Struct, frozen=True):
@@ -41,7 +41,7 @@ class _Progress(NamedTuple):
     result: str | None
 
 
-def wish(
+def desired(
     planned: PlannedTask,
     task: Task | None,
     *,
@@ -50,12 +50,12 @@ def wish(
     default_agent: str | None,
     actor: str,
     is_forced: bool = False,
-) -> tuple[WishedTask, tuple[Kept, ...]]:
-    """The task as the plan wishes it, given the task as it is (None: not there), and what stays as it is instead.
+) -> tuple[DesiredTask, tuple[Kept, ...]]:
+    """The desired task, given the task as it is (None: not there), and the fields that stay in spite of the plan.
 
-    `default_agent` gets a task that nobody has and for which the plan names nobody; `actor` has one that must be somebody's.
+    `default_agent` gets a task without an agent if the plan names none. `actor` gets one whose state needs an agent.
     """
-    progress = _wished_progress(planned, task, default_agent, actor)
+    progress = _desired_progress(planned, task, default_agent, actor)
     description = planned.description
     kept: list[Kept] = []
     if task is not None and not is_forced:
@@ -64,9 +64,9 @@ def wish(
             description = _unchanged(kept, "description", task.description, description) or description
             parent_id = _unchanged(kept, "parent", task.parent_id, parent_id)
     if progress.agent is None and progress.state in _SOMEBODYS and not _is_so(task, progress, description, parent_id):
-        # What was adopted without an agent stays so until something has to lead there.
+        # A task adopted without an agent stays so, unless an event has to lead to the desired state.
         progress = progress._replace(agent=default_agent or actor)
-    wished = WishedTask(
+    target = DesiredTask(
         description=description,
         state=progress.state,
         agent=progress.agent,
@@ -76,18 +76,18 @@ def wish(
         result=progress.result,
         source=Source.PLAN,
     )
-    return wished, tuple(kept)
+    return target, tuple(kept)
 
 
-def _wished_progress(planned: PlannedTask, task: Task | None, default_agent: str | None, actor: str) -> _Progress:
-    """What the plan says of state, agent and result; where it says nothing, what is so already."""
+def _desired_progress(planned: PlannedTask, task: Task | None, default_agent: str | None, actor: str) -> _Progress:
+    """State, agent and result by the plan; where the plan is silent, the task's present ones."""
     holder = None if task is None else task.holder
     state = planned.status or (State.PENDING if task is None else task.state)
-    agent = _wished_agent(planned, state, task, default_agent, actor)
+    agent = _desired_agent(planned, state, task, default_agent, actor)
     if state is State.PENDING and agent is not None:
         state = State.ASSIGNED
     elif planned.status is None and planned.agent is not None and agent is None and holder is not None:
-        # The plan says nothing but that nobody has it.
+        # The plan says only that nobody has it.
         state = State.PENDING
     if not state.is_terminal:
         return _Progress(state, agent, None)
@@ -95,7 +95,7 @@ def _wished_progress(planned: PlannedTask, task: Task | None, default_agent: str
     return _Progress(state, agent, planned.result or (task.result if task is not None and has_ended_so else None))
 
 
-def _wished_agent(
+def _desired_agent(
     planned: PlannedTask, state: State, task: Task | None, default_agent: str | None, actor: str
 ) -> str | None:
     if planned.agent is not None:
@@ -105,7 +105,7 @@ def _wished_agent(
         return holder
     match state:
         case State.PENDING:
-            # A default agent is for tasks that nobody has; one that is somebody's stays so.
+            # A default agent is for tasks without an agent; others keep theirs.
             return None if default_agent is None else holder or default_agent
         case State.CANCELLED:
             return holder
@@ -113,32 +113,32 @@ def _wished_agent(
             return holder or default_agent or actor
 
 
-def _without_going_back(task: Task, wished: _Progress, kept: list[Kept], *, said: State | None) -> _Progress:
+def _without_going_back(task: Task, target: _Progress, kept: list[Kept], *, said: State | None) -> _Progress:
     now = _Progress(task.state, task.holder, task.result)
-    if _RANKS[wished.state] < _RANKS[task.state]:
-        kept.append(Kept("status", str(task.state), str(said or wished.state)))
+    if _RANKS[target.state] < _RANKS[task.state]:
+        kept.append(Kept("status", str(task.state), str(said or target.state)))
         return now
     if task.state.is_terminal:
-        _unchanged(kept, "status", str(now.state), str(wished.state))
-        _unchanged(kept, "agent", now.agent, wished.agent)
-        _unchanged(kept, "result", now.result, wished.result)
+        _unchanged(kept, "status", str(now.state), str(target.state))
+        _unchanged(kept, "agent", now.agent, target.agent)
+        _unchanged(kept, "result", now.result, target.result)
         return now
-    is_taken_away = wished.agent is None or task.state is State.RUNNING
+    is_taken_away = target.agent is None or task.state is State.RUNNING
     if task.holder is not None and is_taken_away:
-        return wished._replace(agent=_unchanged(kept, "agent", task.holder, wished.agent))
-    return wished
+        return target._replace(agent=_unchanged(kept, "agent", task.holder, target.agent))
+    return target
 
 
-def _is_so(task: Task | None, wished: _Progress, description: str, parent_id: str | None) -> bool:
-    """Whether the task is as far as that already, and stays so: an ended one is opened again for nothing else either."""
-    if task is None or (task.state, task.holder) != (wished.state, wished.agent):
+def _is_so(task: Task | None, target: _Progress, description: str, parent_id: str | None) -> bool:
+    """Whether the task has that progress already and keeps it: nothing else reopens a finished task either."""
+    if task is None or (task.state, task.holder) != (target.state, target.agent):
         return False
     now = (task.result, task.description, task.parent_id)
-    return not task.state.is_terminal or now == (wished.result, description, parent_id)
+    return not task.state.is_terminal or now == (target.result, description, parent_id)
 
 
 def _unchanged(kept: list[Kept], field: str, town: str | None, plan: str | None) -> str | None:
-    """The town's value, noted where the plan has another."""
+    """The town's value, noted in `kept` if the plan has another."""
     if town != plan:
         kept.append(Kept(field, town, plan))
     return town

@@ -1,4 +1,4 @@
-"""Parting: the event after which a snapshot or a view entry stopped being what the ledger says."""
+"""Divergence: finds the event after which a snapshot or a view entry no longer matched the ledger."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from projections.checking.comparison import Difference, DifferenceKind
 from projections.snapshots import is_snapshot_of
 
 
-def parted_after(store: EventStore, difference: Difference) -> Position | None:
-    """The position after which they parted; None where the difference is of no one task, or its history is damaged.
+def diverged_after(store: EventStore, difference: Difference) -> Position | None:
+    """The position after which they diverged; None if the difference is not of one task, or its history is damaged.
 
-    For a snapshot that once was right, that is its last event as the snapshot knows it. For one that never was, or is
+    For a snapshot that once was right, this is the last event that it knows. For a snapshot that never was right or is
     missing, and for entries, it is the task's last event.
     """
-    if difference.task is None or difference.kind is DifferenceKind.STRANGER:
+    if difference.task_id is None or difference.kind is DifferenceKind.UNKNOWN_KEY:
         return None
     task: Task | None = None
     last: Position | None = None
     claimed = _claimed_position(difference.actual)
-    for recorded in _whole_history(store, difference.task):
+    for recorded in _whole_history(store, difference.task_id):
         task = evolve_known(copy(task), recorded)
         last = recorded.position
         is_the_same = (
@@ -33,15 +33,15 @@ def parted_after(store: EventStore, difference: Difference) -> Position | None:
     return last
 
 
-def _whole_history(store: EventStore, task: str) -> list[RecordedEvent]:
+def _whole_history(store: EventStore, task_id: str) -> list[RecordedEvent]:
     try:
-        return store.history(task)
+        return store.history(task_id)
     except LedgerDamagedError:
         return []
 
 
 def _claimed_position(snapshot: str | int | None) -> str | None:
-    """The position that a snapshot says it is of."""
+    """The position that a snapshot names as its own."""
     try:
         return str(msgspec.json.decode(str(snapshot))["position"])
     except (msgspec.MsgspecError, RecursionError, KeyError, TypeError):

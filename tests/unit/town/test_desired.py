@@ -1,4 +1,4 @@
-"""What a plan wishes of a task as it is, and what it leaves as it is."""
+"""What a plan makes of a task as it is, and what it leaves as it is."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import pytest
 
 from ledger import State, Task, TaskReopened, TaskRequeued, reconcile
 from tests.support.builders import a_task_in
+from town.plans.desired import Kept, desired
 from town.plans.plan import PlannedTask
-from town.plans.wishes import Kept, wish
 
 TEXT = "Implement user authentication"
 DEFAULT, ACTOR = "default", "eve"
@@ -20,12 +20,12 @@ DONE, FAILED, GONE = State.COMPLETED, State.FAILED, State.CANCELLED
 def progress(
     task: Task | None, *, default: str | None = None, is_forced: bool = False, **said: Any
 ) -> tuple[tuple[State, str | None, str | None], list[tuple[str, str | None, str | None]]]:
-    """State, agent and result that are wished, and what stays."""
+    """State, agent and result that are target, and what stays."""
     planned = PlannedTask("a", TEXT, **said)
-    wished, kept = wish(
+    target, kept = desired(
         planned, task, alias="a", parent_id=None, default_agent=default, actor=ACTOR, is_forced=is_forced
     )
-    return (wished.state, wished.agent, wished.result), [(each.field, each.town, each.plan) for each in kept]
+    return (target.state, target.agent, target.result), [(each.field, each.town, each.plan) for each in kept]
 
 
 # What the file says of a task that is not there yet; the default agent; state, agent and result.
@@ -46,15 +46,15 @@ NEW: list[tuple[dict[str, Any], str | None, tuple[State, str | None, str | None]
 ]
 
 
-@pytest.mark.parametrize(("said", "default", "wished"), NEW, ids=range(len(NEW)))
+@pytest.mark.parametrize(("said", "default", "target"), NEW, ids=range(len(NEW)))
 def test_new_task_is_as_the_file_says(
-    said: dict[str, Any], default: str | None, wished: tuple[State, str | None, str | None]
+    said: dict[str, Any], default: str | None, target: tuple[State, str | None, str | None]
 ) -> None:
     """With an agent it is assigned at least; where it must be somebody's it is the default agent's, else the actor's."""
-    assert progress(None, default=default, **said) == (wished, [])
+    assert progress(None, default=default, **said) == (target, [])
 
 
-# A task's state, where worker-1 has it from assigned on; what the file says; what is wished; what stays.
+# A task's state, where worker-1 has it from assigned on; what the file says; what is target; what stays.
 MET: list[tuple[State, dict[str, Any], tuple[State, str | None], list[tuple[str, str | None, str | None]]]] = [
     (P, {}, (P, None), []),
     (P, {"agent": "ada"}, (A, "ada"), []),
@@ -88,16 +88,16 @@ MET: list[tuple[State, dict[str, Any], tuple[State, str | None], list[tuple[str,
 ]
 
 
-@pytest.mark.parametrize(("state", "said", "wished", "kept"), MET, ids=range(len(MET)))
+@pytest.mark.parametrize(("state", "said", "target", "kept"), MET, ids=range(len(MET)))
 def test_task_never_goes_back(
     state: State,
     said: dict[str, Any],
-    wished: tuple[State, str | None],
+    target: tuple[State, str | None],
     kept: list[tuple[str, str | None, str | None]],
 ) -> None:
     """What the file leaves open stays, what it takes further goes further, and what it would take back stays and is told."""
     found, stays = progress(a_task_in(state), **said)
-    assert (found[:2], stays) == (wished, kept)
+    assert (found[:2], stays) == (target, kept)
 
 
 @pytest.mark.parametrize("state", list(State))
@@ -117,15 +117,15 @@ FORCED: list[tuple[State, dict[str, Any], tuple[State, str | None], type[object]
 ]
 
 
-@pytest.mark.parametrize(("state", "said", "wished", "event"), FORCED, ids=range(len(FORCED)))
+@pytest.mark.parametrize(("state", "said", "target", "event"), FORCED, ids=range(len(FORCED)))
 def test_force_takes_back(
-    state: State, said: dict[str, Any], wished: tuple[State, str | None], event: type[object] | None
+    state: State, said: dict[str, Any], target: tuple[State, str | None], event: type[object] | None
 ) -> None:
     """By requeue and reopen; what the file says nothing of stays."""
     task = a_task_in(state)
     planned = PlannedTask("a", TEXT, **said)
-    found, kept = wish(planned, task, alias="a", parent_id=None, default_agent=None, actor=ACTOR, is_forced=True)
-    assert ((found.state, found.agent), kept) == (wished, ())
+    found, kept = desired(planned, task, alias="a", parent_id=None, default_agent=None, actor=ACTOR, is_forced=True)
+    assert ((found.state, found.agent), kept) == (target, ())
     assert event is None or event in {type(fact) for fact in reconcile(task, found)}
 
 
@@ -133,16 +133,16 @@ def test_ended_task_keeps_description_and_parent_and_takes_tags() -> None:
     """Changing the first two would open it again; the tags are the plan's in every state."""
     task = a_task_in(DONE, tags=("old",))
     planned = PlannedTask("a", "Other words", tags=("new",))
-    wished, kept = wish(planned, task, alias="a", parent_id="p", default_agent=None, actor=ACTOR)
-    assert (wished.description, wished.parent_id, wished.tags) == (TEXT, None, ("new",))
+    target, kept = desired(planned, task, alias="a", parent_id="p", default_agent=None, actor=ACTOR)
+    assert (target.description, target.parent_id, target.tags) == (TEXT, None, ("new",))
     assert kept == (Kept("description", TEXT, "Other words"), Kept("parent", None, "p"))
-    assert [type(fact).__name__ for fact in reconcile(task, wished)] == ["TaskTagged"]
+    assert [type(fact).__name__ for fact in reconcile(task, target)] == ["TaskTagged"]
 
 
 def test_open_task_takes_all_that_is_to_be_done_from_the_plan() -> None:
     """Description, tags and parent: also none, where the file has none."""
     task = a_task_in(R, tags=("old",), parent_id="p")
-    wished, kept = wish(
+    target, kept = desired(
         PlannedTask("a", "Other words"), task, alias="a", parent_id=None, default_agent=None, actor=ACTOR
     )
-    assert (wished.description, wished.parent_id, wished.tags, kept) == ("Other words", None, (), ())
+    assert (target.description, target.parent_id, target.tags, kept) == ("Other words", None, (), ())

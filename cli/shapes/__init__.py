@@ -1,0 +1,117 @@
+"""The JSON shapes that `--json` prints; docs/reference/json.md shows each. Pure.
+
+Tasks, events and moments are here. The other modules hold the shapes of one group of commands each, so that a command
+imports no more than it prints.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from ledger import Position, RecordedEvent, State, Step, Task, Unfit, format_ms
+from projections import Snapshot, snapshot_of
+
+if TYPE_CHECKING:
+    from cli.open_tasks import OpenGroup
+    from town import Branch, Reader, Receipt, Town
+
+Shape = dict[str, Any]
+
+
+def task_shape(task: Task | None) -> Snapshot | None:
+    """A task as its canonical snapshot."""
+    return None if task is None else snapshot_of(task)
+
+
+def receipt_shape(town: Town, receipt: Receipt) -> Shape:
+    return {"town": town.name, "task": task_shape(receipt.task), "positions": receipt.positions}
+
+
+def tasks_shape(town: Town, tasks: Sequence[Task], **more: Any) -> Shape:  # noqa: ANN401 - further fields of the shape
+    return {"town": town.name, **more, "tasks": [task_shape(task) for task in tasks]}
+
+
+def shown_shape(town: Town, reader: Reader, task: Task) -> Shape:
+    """One task, now or at the reader's moment."""
+    return {"town": town.name, **reader_shape(reader), "task": task_shape(task)}
+
+
+def current_shape(town: Town, reader: Reader, agent: str, task: Task | None) -> Shape:
+    """What an agent works on; null if it has no open task."""
+    return {"town": town.name, **reader_shape(reader), "agent": agent, "task": task_shape(task)}
+
+
+def open_shape(town: Town, reader: Reader, groups: Sequence[OpenGroup]) -> Shape:
+    """The open tasks, agent by agent."""
+    shapes = [
+        {
+            "agent": group.agent,
+            "total": group.total,
+            "has_more": group.more > 0,
+            "tasks": [task_shape(task) for task in group.tasks],
+        }
+        for group in groups
+    ]
+    total, more = sum(group.total for group in groups), sum(group.more for group in groups)
+    return {"town": town.name, **reader_shape(reader), "total": total, "has_more": more > 0, "agents": shapes}
+
+
+def tree_shape(town: Town, reader: Reader, branches: Sequence[Branch]) -> Shape:
+    return {"town": town.name, **reader_shape(reader), "tasks": [branch_shape(branch) for branch in branches]}
+
+
+def branch_shape(branch: Branch) -> Shape:
+    """A task of a tree: its depth, how many children it has, and how many of them are completed."""
+    children = branch.children
+    return {
+        "depth": branch.depth,
+        "children": sum(children.values()),
+        "done": children.get(State.COMPLETED, 0),
+        "task": task_shape(branch.task),
+    }
+
+
+def event_shape(recorded: RecordedEvent, flaw: str | None = None) -> Shape:
+    """An event as it is stored, with its position, number and recorded time; `flaw` says why no command can have made it."""
+    position = recorded.position
+    shape: Shape = {
+        "position": position,
+        "number": position.seq,
+        "time": format_ms(position.ms),
+        "type": recorded.type,
+        "schema": recorded.schema,
+        "task": recorded.task,
+        "version": recorded.version,
+        "actor": recorded.actor,
+        "command": recorded.command,
+        "prev": recorded.prev,
+        "data": recorded.data.content if isinstance(recorded.data, Unfit) else msgspec.to_builtins(recorded.data),
+    }
+    optional = {"reason": recorded.reason, "cause": recorded.cause, "occurred_at": recorded.occurred_at, "flaw": flaw}
+    return shape | {name: value for name, value in optional.items() if value is not None}
+
+
+def events_shape(town: Town, recorded: Sequence[RecordedEvent], flaws: Mapping[str, str]) -> Shape:
+    """A list of events. `flaws` has what is wrong with the damaged ones, by the position's text."""
+    return {"town": town.name, "events": [event_shape(each, flaws.get(each.at)) for each in recorded]}
+
+
+def history_shape(town: Town, task_id: str, steps: Sequence[Step]) -> Shape:
+    return {"town": town.name, "task": task_id, "events": [step_shape(step) for step in steps]}
+
+
+def step_shape(step: Step) -> Shape:
+    """An event of a history, with the fields it changed."""
+    return event_shape(step.event, step.flaw) | {"changes": [change._asdict() for change in step.changes]}
+
+
+def reader_shape(reader: Reader) -> Shape:
+    """The moment that is shown; empty for now."""
+    return {} if reader.then is None else moment_shape(reader.then)
+
+
+def moment_shape(position: Position) -> Shape:
+    return {"position": position, "number": position.seq, "time": format_ms(position.ms)}

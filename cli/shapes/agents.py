@@ -1,0 +1,39 @@
+"""The JSON shapes of agents at work: runs, lost tasks, and tasks waited for. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from cli.shapes import Shape, task_shape
+from ledger import Task
+
+if TYPE_CHECKING:
+    from town import LostTask, RunReport, Town
+
+
+def run_shape(report: RunReport) -> Shape:
+    """A run that began or ended: a line of `tt work --json`."""
+    shape: Shape = {name: getattr(report, name) for name in report.__struct_fields__}
+    return shape | {"task": task_shape(report.task), "seconds": round(report.seconds, 3)}
+
+
+def reclaim_shape(town: Town, found: Sequence[tuple[LostTask, Task | None]], *, is_moving: bool) -> Shape:
+    """The lost tasks, each with what it is now; None if it was changed in the meantime and therefore not moved."""
+    return {"town": town.name, "tasks": [_lost(lost, now, is_moving=is_moving) for lost, now in found]}
+
+
+def waited_shape(town: Town, tasks: Mapping[str, Task | None], *, timed_out: bool) -> Shape:
+    """The tasks waited for, by id; null for one that is removed."""
+    shapes = [{"id": task_id, "task": task_shape(task)} for task_id, task in tasks.items()]
+    return {"town": town.name, "timed_out": timed_out, "tasks": shapes}
+
+
+def _lost(lost: LostTask, now: Task | None, *, is_moving: bool) -> Shape:
+    return {
+        "task": task_shape(lost.task if now is None else now),
+        "is_moved": is_moving and now is not None,
+        "agent": lost.task.assigned_to,
+        "runner": {"host": lost.mark.host, "process": lost.mark.process, "run": lost.mark.id},
+        "age_ms": lost.age_ms,
+    }

@@ -1,0 +1,78 @@
+"""The JSON shapes of towns and their servers. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from cli.shapes import Shape, event_shape
+from ledger import BEGINNING, Position, RecordedEvent, State
+
+if TYPE_CHECKING:
+    from town import Durability, Town, TownState, TrustReport
+
+
+def init_shape(town: Town) -> Shape:
+    return {"town": town.name, "folder": str(town.folder), "server": town.where}
+
+
+def towns_shape(towns: Sequence[Shape]) -> Shape:
+    """Each town is a `registered_shape`."""
+    return {"towns": towns}
+
+
+def registered_shape(*, name: str, folder: str, state: TownState, remark: str | None) -> Shape:
+    return {"town": name, "folder": folder, "state": state, "remark": remark}
+
+
+def start_shape(name: str, *, server: str, started: bool) -> Shape:
+    return {"town": name, "server": server, "started": started}
+
+
+def stop_shape(name: str, *, server: str, stopped: bool, running: bool) -> Shape:
+    """`running` says whether a server is up again by now."""
+    return {"town": name, "server": server, "stopped": stopped, "running": running}
+
+
+def status_shape(
+    town: Town,
+    durability: Durability,
+    *,
+    end: Position,
+    states: Mapping[State, int],
+    agents: Mapping[str, Mapping[State, int]] | None,
+    last: Sequence[RecordedEvent] | None,
+) -> Shape:
+    """A town, its server, its events and tasks. `agents` and `last` are there only where they were asked for."""
+    shape: Shape = {
+        "town": town.name,
+        "folder": str(town.folder),
+        "folder_reason": town.found.reason,
+        "server": {
+            "where": town.where,
+            "version": town.connection.version(),
+            "is_own": town.connection.server is not None,
+        },
+        "durability": {
+            "is_durable": durability.is_durable,
+            "settings": durability.settings,
+            "problems": durability.problems,
+        },
+        "events": end.seq,
+        "position": None if end == BEGINNING else end,
+        "states": states,
+    }
+    if agents is not None:
+        shape["agents"] = agents
+    if last is not None:
+        shape["last_events"] = [event_shape(recorded) for recorded in last]
+    return shape
+
+
+def trust_shape(report: TrustReport, *, is_allowed: bool) -> Shape:
+    return {"town": report.name, "folder": str(report.folder), "would": report.questions, "is_allowed": is_allowed}
+
+
+def revoked_shape(report: TrustReport, *, revoked: int) -> Shape:
+    """`revoked` is how many things were allowed before."""
+    return trust_shape(report, is_allowed=False) | {"revoked": revoked}
