@@ -17,6 +17,7 @@ from ledger import Position, State, Task
 from projections import TaskFilter
 
 if TYPE_CHECKING:
+    from cli.options import When
     from town import Reader, Town
 
 LEFT_OUT_NAMED_MAX: Final = 3
@@ -65,7 +66,7 @@ def open_groups(reader: Reader, *, agent: str | None, limit: int | None) -> list
     return [*groups, OpenGroup(None, backlog.tasks, backlog.total, is_backlog=True)] if backlog.total else groups
 
 
-def open_shape(town: Town, reader: Reader, groups: Sequence[OpenGroup]) -> Shape:
+def open_shape(town: Town, reader: Reader, groups: Sequence[OpenGroup], *, at: When | None) -> Shape:
     """What `tt tasks --json` prints."""
     shapes = [
         {
@@ -77,7 +78,7 @@ def open_shape(town: Town, reader: Reader, groups: Sequence[OpenGroup]) -> Shape
         for group in groups
     ]
     total, more = sum(group.total for group in groups), sum(group.more for group in groups)
-    return {"town": town.name, **reader_shape(reader), "total": total, "has_more": more > 0, "agents": shapes}
+    return {"town": town.name, **reader_shape(reader, at), "total": total, "has_more": more > 0, "agents": shapes}
 
 
 def say_groups(groups: Sequence[OpenGroup], *, then: Position | None = None) -> None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ledger import Position, RecordedEvent, State, Step, Task, Unfit, format_ms
+from ledger import Position, RecordedEvent, State, Step, Task, Unfit, format_ms, to_ms
 from projections import Snapshot, snapshot_of
+from town import local_time
 
 if TYPE_CHECKING:
+    from cli.options import When
     from projections import Difference
     from town import Branch, Reader, Receipt, Town
 
@@ -79,9 +82,22 @@ def difference_shape(difference: Difference, parted_after: Position | None) -> S
     }
 
 
-def reader_shape(reader: Reader) -> Shape:
-    """Which moment is shown; nothing of now."""
-    return {} if reader.then is None else moment_shape(reader.then)
+def reader_shape(reader: Reader, at: When | None) -> Shape:
+    """Which moment is shown, nothing of now; and how `--at` was understood."""
+    return ({} if reader.then is None else moment_shape(reader.then)) | understood_shape(at=at)
+
+
+def understood_shape(**whens: When | None) -> Shape:
+    """How each WHEN was understood, by the name of its option; nothing where none was given."""
+    given = {name: _when_shape(when) for name, when in whens.items() if when is not None}
+    return {"understood": given} if given else {}
+
+
+def _when_shape(when: When) -> Shape:
+    shape: Shape = {"when": when.text}
+    if isinstance(when.moment, datetime):
+        shape |= {"time": format_ms(to_ms(when.moment)), "local": local_time(when.moment)}
+    return shape if when.note is None else shape | {"note": when.note}
 
 
 def moment_shape(position: Position) -> Shape:

@@ -18,7 +18,7 @@ from cli.render import NOTHING
 from cli.session import opened
 from cli.shapes import difference_shape
 from cli.signals import stop_signals
-from cli.text import BAR_COLUMNS, bar, counted, duration, local_time, visible
+from cli.text import BAR_COLUMNS, bar, counted, duration, visible
 from projections import DayStats, Durations, FindingKind, parted_after
 from town import (
     WHEN_HELP,
@@ -31,6 +31,7 @@ from town import (
     examine,
     find_folder,
     find_towns,
+    local_time,
     start_of_search,
 )
 
@@ -193,7 +194,7 @@ def stats(
         say("Nothing was created, completed or failed then.")
         return
     longest = max(each.completed + each.failed for each in found)
-    columns = ["DAY", "AGENT", "CREATED", "COMPLETED", "FAILED", "WAITED p50", "p90", "WORKED p50", "p90"]
+    columns = ["DAY (UTC)", "AGENT", "CREATED", "COMPLETED", "FAILED", "WAITED p50", "p90", "WORKED p50", "p90"]
     rows = [_stats_row(each) for each in found]
     if is_terminal():
         columns.append("ENDED")

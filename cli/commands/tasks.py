@@ -91,9 +91,9 @@ def tasks(
         reader = reader_at(opened_town, at)
         groups = open_groups(reader, agent=agent, limit=None if is_whole else limit or AGENT_TASKS)
         if as_json:
-            say_json(open_shape(opened_town, reader, groups))
+            say_json(open_shape(opened_town, reader, groups, at=at))
             return
-        say_moment(reader)
+        say_moment(reader, at)
         if not groups:
             are, has = ("is", "has") if reader.then is None else ("was", "had")
             say(f"Nothing {are} open." if agent is None else f"{visible(agent.strip())} {has} no open task.")
@@ -133,9 +133,9 @@ def show(
         reader = reader_at(opened_town, at)
         found = reader.task(task)
         if as_json:
-            say_json({"town": opened_town.name, **reader_shape(reader), "task": task_shape(found)})
+            say_json({"town": opened_town.name, **reader_shape(reader, at), "task": task_shape(found)})
             return
-        say_moment(reader)
+        say_moment(reader, at)
         parent = _parent(reader, found)
         say_fields(task_fields(found, parent=parent), multiline=MULTILINE_FIELDS)
 
@@ -159,8 +159,8 @@ def list_(
         wanted = TaskFilter(state=state, agent=agent, tag=tag, parent=parent)
         page = reader.page(wanted, offset=offset, limit=limit)
         if not as_json:
-            say_moment(reader)
-        say_page(opened_town, reader, page, offset=offset, as_json=as_json, empty="No task matches.")
+            say_moment(reader, at)
+        say_page(opened_town, reader, page, at=at, offset=offset, as_json=as_json, empty="No task matches.")
         _hint_at_old_tasks(opened_town, is_empty=not page.total)
 
 
@@ -188,9 +188,9 @@ def tree(
         branches = reader.tree(task)
         if as_json:
             shapes = [branch_shape(branch) for branch in branches]
-            say_json({"town": opened_town.name, **reader_shape(reader), "tasks": shapes})
+            say_json({"town": opened_town.name, **reader_shape(reader, at), "tasks": shapes})
             return
-        say_moment(reader)
+        say_moment(reader, at)
     if not branches:
         say("No tasks yet.")
         return
@@ -217,9 +217,9 @@ def current(
         reader = reader_at(opened_town, at)
         found = reader.current(name)
         if as_json:
-            say_json({"town": opened_town.name, **reader_shape(reader), "agent": name, "task": task_shape(found)})
+            say_json({"town": opened_town.name, **reader_shape(reader, at), "agent": name, "task": task_shape(found)})
             return
-        say_moment(reader)
+        say_moment(reader, at)
         if found is None:
             say(f"{visible(name)} {'has' if reader.then is None else 'had'} no open task.")
         else:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from cli.text import BAR_COLUMNS, bar, counted, duration, event_number, local_time, name_of, short_id, visible
+from cli.text import BAR_COLUMNS, bar, counted, duration, event_number, name_of, short_id, visible
 from ledger import Position
 from tests.support.builders import TASK, a_task
 

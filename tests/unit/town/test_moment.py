@@ -10,7 +10,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from ledger import Position
-from town import in_local_zone, parse_moment
+from town import in_local_zone
+from town.reading.when import parse_moment
 
 NOW = datetime(2026, 6, 10, 12, 0, tzinfo=UTC)
 
