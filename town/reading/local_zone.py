@@ -7,7 +7,7 @@ can be typed again as part of WHEN: `UTC+1`. JSON keeps times in UTC, with a Z.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import MAXYEAR, MINYEAR, UTC, date, datetime, timedelta, tzinfo
+from datetime import MAXYEAR, MINYEAR, UTC, date, datetime, timedelta, timezone, tzinfo
 
 
 def in_local_zone(time: datetime) -> datetime:
@@ -59,7 +59,7 @@ def placed(clock: datetime, zone: tzinfo | None = None) -> tuple[datetime, str |
     """
     # Which of the two comes first in a gap, releases of Python do not agree on.
     early, late = sorted(_in_utc(clock.replace(fold=fold), zone) for fold in (0, 1))
-    first, second = (in_local_zone(time) if zone is None else time.astimezone(zone) for time in (early, late))
+    first, second = (in_local_zone(time) if zone is None else _in_zone(time, zone) for time in (early, late))
     if early == late:
         return first, None
     if first.replace(tzinfo=None, fold=0) != clock:
@@ -69,6 +69,12 @@ def placed(clock: datetime, zone: tzinfo | None = None) -> tuple[datetime, str |
 
 def _in_utc(clock: datetime, zone: tzinfo | None) -> datetime:
     return (in_local_zone(clock) if zone is None else clock.replace(tzinfo=zone)).astimezone(UTC)
+
+
+def _in_zone(time: datetime, zone: tzinfo) -> datetime:
+    """With the offset alone: a time that came twice is equal to none in another zone, while its zone stands in it."""
+    there = time.astimezone(zone)
+    return there.replace(tzinfo=timezone(there.utcoffset() or timedelta()), fold=0)
 
 
 def _local(time: datetime) -> datetime:
