@@ -12,11 +12,12 @@ from cli.advice import words_of
 from cli.commands.repair import repair
 from cli.exits import Exit
 from cli.following import follow
+from cli.moments import say_span
 from cli.options import ActorOption, JsonOption, TownOption, When, parse_when
 from cli.output import is_terminal, progress_lines, room_beside, say, say_error, say_json, say_table, warn
 from cli.render import NOTHING
 from cli.session import opened
-from cli.shapes import difference_shape
+from cli.shapes import difference_shape, understood_shape
 from cli.signals import stop_signals
 from cli.text import BAR_COLUMNS, bar, counted, duration, visible
 from projections import DayStats, Durations, FindingKind, parted_after
@@ -188,8 +189,9 @@ def stats(
     with opened(town, actor) as opened_town:
         found = opened_town.stats(agent=agent, since=None if since is None else since.moment)
         if as_json:
-            say_json({"town": opened_town.name, "days": found})
+            say_json({"town": opened_town.name, **understood_shape(since=since), "days": found})
             return
+    say_span(since, None)
     if not found:
         say("Nothing was created, completed or failed then.")
         return
