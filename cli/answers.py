@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 from cli.output import say, say_json, say_table, warn
 from cli.render import task_rows
 from cli.shapes import reader_shape, receipt_shape, tasks_shape
-from cli.text import ICONS, counted, local_time, name_of, visible
-from ledger import BEGINNING
+from cli.text import ICONS, counted, name_of, visible
 
 if TYPE_CHECKING:
     from cli.options import When
@@ -31,18 +30,20 @@ def reader_at(town: Town, at: When | None) -> Reader:
     return town if at is None else town.at(at.moment)
 
 
-def say_moment(reader: Reader, what: str = "As it was") -> None:
-    """Say which moment is shown, unless it is now."""
-    if reader.then == BEGINNING:
-        say(f"{what} before the first event:")
-    elif reader.then is not None:
-        say(f"{what} after event {reader.then.seq:,}, {local_time(reader.then.time)}:")
+def say_moment(reader: Reader, at: When | None, what: str = "As it was") -> None:
+    """Say which board is shown if `--at` is given, and how WHEN was understood."""
+    if at is not None:
+        from cli.moments import say_past  # noqa: PLC0415 - few look back
+
+        say_past(at, reader.then, what)
 
 
-def say_page(town: Town, reader: Reader, page: Page, *, offset: int, as_json: bool, empty: str) -> None:
+def say_page(
+    town: Town, reader: Reader, page: Page, *, at: When | None, offset: int, as_json: bool, empty: str
+) -> None:
     """Print a page of tasks that `reader` gave, and how to see the next one."""
     if as_json:
-        moment = reader_shape(reader)
+        moment = reader_shape(reader, at)
         say_json(tasks_shape(town, page.tasks, **moment, total=page.total, offset=offset))
         return
     if not page.tasks:

@@ -10,7 +10,7 @@ from typing import Annotated, Final, NamedTuple
 import typer
 
 from ledger import EVENT_CLASSES, State
-from town import WHEN_HELP, Moment, in_local_zone, parse_moment
+from town import WHEN_HELP, Moment, MomentSyntaxError, in_local_zone, understand
 
 DURATION_HELP: Final = "seconds, or a time like 30s, 5m or 1h30m"
 _DURATION: Final = re.compile(r"(?:(\d{1,6})d)?(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,6}(?:\.\d+)?)s)?")
@@ -23,15 +23,16 @@ class When(NamedTuple):
 
     text: str
     moment: Moment
+    note: str | None = None
+    """What was chosen where a clock showed that time twice or never."""
 
 
 def parse_when(text: str) -> When:
     """Typer's parser for WHEN."""
     try:
-        return When(text, parse_moment(text, now=in_local_zone(datetime.now(UTC))))
-    except ValueError as error:
-        message = f"{text!r} is not a moment. Give {WHEN_HELP}."
-        raise typer.BadParameter(message) from error
+        return When(text, *understand(text, now=in_local_zone(datetime.now(UTC))))
+    except MomentSyntaxError as error:
+        raise typer.BadParameter(str(error)) from error
 
 
 def parse_event_type(text: str) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from cli.output import STATE_STYLES, Cell
 from cli.styled import Styled
-from cli.text import ICONS, event_number, local_time, name_of, short_id, visible
+from cli.text import ICONS, event_number, name_of, short_id, visible
 from ledger import (
     FIELDS,
     Field,
@@ -31,6 +31,7 @@ from ledger import (
     Unfit,
     from_ms,
 )
+from town import local_time, local_times
 
 if TYPE_CHECKING:
     from town import Branch
@@ -178,25 +179,30 @@ def _plain_cell(task: Task, field: Field) -> str | None:
     return local_time(from_ms(value)) if field.form == "time" else _value_words(value)
 
 
-def event_row(recorded: RecordedEvent, flaw: str | None = None) -> list[Cell]:
-    """One event in a list of events of many tasks; `flaw` says why no command can make it."""
-    return [
-        event_number(recorded.position),
-        local_time(recorded.position.time),
-        visible(recorded.actor),
-        visible(short_id(recorded.task)),
-        event_words(recorded) if flaw is None else _flaw_words(recorded, flaw),
-    ]
-
-
 DAMAGE_SIGN = "⚠"
-EVENT_COLUMNS = ["EVENT", "TIME", "ACTOR", "TASK", "WHAT"]
+
+
+def event_rows(events: Sequence[RecordedEvent], flaws: Mapping[str, str]) -> tuple[list[str], list[list[Cell]]]:
+    """Columns and rows of a list of events of many tasks; `flaws`, position -> why no command can make the event there."""
+    zone, times = local_times(recorded.position.time for recorded in events)
+    rows = [_event_row(recorded, time, flaws.get(recorded.at)) for recorded, time in zip(events, times, strict=True)]
+    return ["EVENT", f"TIME ({zone})", "ACTOR", "TASK", "WHAT"], rows
 
 
 def event_line(recorded: RecordedEvent, flaw: str | None = None) -> Styled:
     """One event of `tt events --follow`, in columns wide enough for most."""
-    number, time, actor, task, words = event_row(recorded, flaw)
+    number, time, actor, task, words = _event_row(recorded, local_time(recorded.position.time), flaw)
     return Styled.of(f"{number:>6}  {time}  {actor:<12}  {task}  {words}")
+
+
+def _event_row(recorded: RecordedEvent, time: str, flaw: str | None) -> list[Cell]:
+    return [
+        event_number(recorded.position),
+        time,
+        visible(recorded.actor),
+        visible(short_id(recorded.task)),
+        event_words(recorded) if flaw is None else _flaw_words(recorded, flaw),
+    ]
 
 
 def _flaw_words(recorded: RecordedEvent, flaw: str) -> str:
@@ -213,8 +219,9 @@ def event_words(recorded: RecordedEvent) -> str:
 
 def step_rows(steps: Sequence[Step]) -> tuple[list[str], list[list[Cell]]]:
     """Columns and rows of a task's history: when, who, what, why, and what changed; WHY only if an event has a reason."""
-    columns = ["EVENT", "TIME", "ACTOR", "WHAT", "WHY", "CHANGED"]
-    rows = [_step_row(step) for step in steps]
+    zone, times = local_times(step.event.position.time for step in steps)
+    columns = ["EVENT", f"TIME ({zone})", "ACTOR", "WHAT", "WHY", "CHANGED"]
+    rows = [_step_row(step, time) for step, time in zip(steps, times, strict=True)]
     return (columns, rows) if any(step.event.reason for step in steps) else without_column(columns, rows, "WHY")
 
 
@@ -225,7 +232,7 @@ def without_column(
     return [*columns[:index], *columns[index + 1 :]], [[*row[:index], *row[index + 1 :]] for row in rows]
 
 
-def _step_row(step: Step) -> list[Cell]:
+def _step_row(step: Step, time: str) -> list[Cell]:
     recorded = step.event
     changes = "  ".join(change_words(change) for change in step.changes)
     note = visible(recorded.data.text) if isinstance(recorded.data, TaskNoted) else ""
@@ -233,7 +240,7 @@ def _step_row(step: Step) -> list[Cell]:
         changes += f"  {visible(str(recorded.data.run))}"
     return [
         event_number(recorded.position),
-        local_time(recorded.position.time),
+        time,
         visible(recorded.actor),
         visible(recorded.type.partition(".")[2]),
         visible(recorded.reason) if recorded.reason else "",

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
 from functools import cache
 from typing import Final
 
 from ledger import Position, State, Task
-from town import in_local_zone
 
 ICONS: Final = {
     State.PENDING: "⏳",
@@ -58,16 +56,6 @@ def short_id(task_id: str) -> str:
 def name_of(task: Task) -> str:
     """The name of a task for people: its alias, else the beginning of its id."""
     return visible(task.alias) if task.alias is not None else short_id(task.id)
-
-
-def local_time(time: datetime) -> str:
-    """`2026-11-23 17:33:02` in the person's zone."""
-    try:
-        local = in_local_zone(time)
-    except (OverflowError, ValueError):
-        # At either end of the calendar another zone may have no such time.
-        local = time
-    return f"{local:%Y-%m-%d %H:%M:%S}"
 
 
 def event_number(position: Position) -> str:

@@ -63,9 +63,10 @@ if TYPE_CHECKING:
     from town.reading.event_filter import EventFilter
     from town.reading.event_reader import EVENTS_COUNT
     from town.reading.hierarchy import Branch
-    from town.reading.local_zone import in_local_zone
-    from town.reading.moment import WHEN_HELP, Moment, parse_moment
+    from town.reading.local_zone import in_local_zone, local_time, local_times
+    from town.reading.moment import WHEN_HELP, Moment, MomentSyntaxError, Now
     from town.reading.reader import Reader
+    from town.reading.when import understand
     from town.repair.mend import Loss, LostEvents, MendedTown
     from town.repair.repairing import BEHIND_FILE, EVENTS_FILE, Repair, RepairPlan, opened_repair
     from town.runs.reclaim import LostTask
@@ -113,8 +114,10 @@ __all__ = [
     "MigrationSourceError",
     "Moment",
     "MomentError",
+    "MomentSyntaxError",
     "NotOursError",
     "NotTrustedError",
+    "Now",
     "OldPlace",
     "OvertakenError",
     "PlacedFault",
@@ -168,11 +171,12 @@ __all__ = [
     "find_towns",
     "grant_trust",
     "in_local_zone",
+    "local_time",
+    "local_times",
     "look_at_trust",
     "make_plan_file",
     "name_ledger",
     "opened_repair",
-    "parse_moment",
     "place_of_trust",
     "read_durability",
     "read_plan_file",
@@ -180,6 +184,7 @@ __all__ = [
     "start_of_search",
     "start_town",
     "stop_town",
+    "understand",
 ]
 
 open_front_door(
@@ -211,9 +216,10 @@ open_front_door(
         "reading.event_filter": "EventFilter",
         "reading.event_reader": "EVENTS_COUNT",
         "reading.hierarchy": "Branch",
-        "reading.local_zone": "in_local_zone",
-        "reading.moment": "WHEN_HELP Moment parse_moment",
+        "reading.local_zone": "in_local_zone local_time local_times",
+        "reading.moment": "WHEN_HELP Moment MomentSyntaxError Now",
         "reading.reader": "Reader",
+        "reading.when": "understand",
         "repair.mend": "Loss LostEvents MendedTown",
         "repair.repairing": "BEHIND_FILE EVENTS_FILE Repair RepairPlan opened_repair",
         "runs.reclaim": "LostTask",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from enum import StrEnum
 from typing import Any, Final, cast
 
@@ -15,6 +16,7 @@ from town.folder.settings import read_settings
 from town.folder.tinytown_places import find_old_places
 from town.home.passwords import split_password
 from town.migration.old_reader import has_old_tasks
+from town.reading.local_zone import local_time
 from town.server.connection import Connection
 from town.server.durability import read_durability
 from town.server.end import EndCause, Room, last_end, room_at
@@ -23,6 +25,7 @@ from town.server.orphans import can_find_orphans, find_orphans
 MEMORY_SHARE_MAX: Final = 0.8
 DISK_FREE_BYTES_MIN: Final = 64 * 1024 * 1024
 """With less room than this, the disk of a town's own server counts as nearly full."""
+CLOCK_BEHIND_MS_MAX: Final = 1_000
 LAG_EVENTS_MAX: Final = 5_000
 OLD_TASKS_CALLS_MAX: Final = 1_000
 """How many calls of SCAN search for tasks from before the ledger."""
@@ -58,6 +61,7 @@ def examine(backend: Backend, connection: Connection) -> list[Check]:
         *_disk(backend, connection, persistence),
         _memory(memory, errors),
         _lock(connection),
+        _clock(backend, connection),
         *_orphans(),
         _projections(backend),
         *_snapshots(backend),
@@ -151,6 +155,21 @@ def _lock(connection: Connection) -> Check:
         return Check("lock", CheckState.GOOD, "the running server holds the folder's lock")
     words = "a server answers on the socket and does not hold the folder's lock: `tt` did not start it. Stop it, then `tt start`"
     return Check("lock", CheckState.BAD, words)
+
+
+def _clock(backend: Backend, connection: Connection) -> Check:
+    """Whether the clock that dates events has come as far as the last one. New events get no earlier time than that."""
+    with redis_errors(connection.where):
+        seconds, microseconds = cast("tuple[int, int]", connection.client.time())
+    end = backend.store.end()
+    behind_ms = end.ms - (seconds * 1_000 + microseconds // 1_000)
+    if end == BEGINNING or behind_ms <= CLOCK_BEHIND_MS_MAX:
+        return Check("clock", CheckState.GOOD, "the server's clock is not behind the last event")
+    words = (
+        f"the server's clock is {timedelta(seconds=behind_ms // 1_000)} behind the last event, of {local_time(end.time)}:"
+        " until it has come that far, new events all get that time. Set the clock of the server's machine"
+    )
+    return Check("clock", CheckState.WARNING, words)
 
 
 def _orphans() -> list[Check]:

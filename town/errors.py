@@ -212,11 +212,12 @@ class MetricsPortError(CommandRejectedError):
 
 
 class MomentError(CommandRejectedError):
-    """The moment is not in the ledger."""
+    """The moment is not in the ledger, or is none; `known` says what there is, or what may be given."""
 
-    def __init__(self, moment: str, problem: str) -> None:
+    def __init__(self, moment: str, problem: str, known: str) -> None:
         self.moment = moment
-        super().__init__(f"{moment} {problem}. `tt events` shows the last events with their numbers and times.")
+        self.problem = problem
+        super().__init__(f"{moment} {problem}. {known}")
 
 
 class ImportRefusedError(CommandRejectedError):

@@ -25,7 +25,7 @@ from town.errors import MigrationSourceError
 from town.folder.settings import current_folder
 from town.opening import OpenTown, current_actor, open_town
 from town.reading.event_reader import EventReader
-from town.reading.moment import Moment
+from town.reading.moment import Moment, Now
 from town.reading.reader import Reader
 from town.reading.wait import Waited, wait_for
 from town.verbs import Verbs
@@ -129,7 +129,9 @@ class Town(Verbs, Reader):
         return self.events.end()
 
     def at(self, moment: Moment | str) -> Reader:
-        """The town as it was at `moment`, for the same questions. MomentError if `moment` is in the future."""
+        """The town as it was at `moment`, for the same questions; the town itself for now. MomentError as in `events.position_at`."""
+        if moment is Now.NOW or moment == Now.NOW.value:
+            return self
         return Reader(self.backend, then=self.events.position_at(moment), noted=self.noted)
 
     def replay(self, upto: Position) -> Board:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from cli.moments import say_choices
 from cli.options import ActorOption, JsonOption, TownOption, When, parse_when
 from cli.output import say, say_json, warn
 from cli.session import opened
 from cli.shapes.imports import import_shape
 from cli.text import counted, visible
 from ledger import Position
-from town import ImportReceipt
+from town import ImportReceipt, Now
 
 LEFT_OUT_SHOWN_MAX = 10
 KINDS_SHOWN_MAX = 10
@@ -94,8 +95,11 @@ def _time(when: When | None) -> datetime | None:
         return None
     moment = when.moment
     if isinstance(moment, datetime):
+        say_choices(when)
         return moment
     if isinstance(moment, Position):
         return moment.time
-    message = "An event number is not a time. Give an RFC 3339 time, a local time, or an age like 2h."
+    if moment is Now.NOW:
+        return datetime.now(UTC)
+    message = f"{when.text!r} names an event, not a time. Give a time like 2026-11-24 17:00, yesterday or tue 17:00, or an age like 2h."
     raise typer.BadParameter(message)

@@ -10,10 +10,11 @@ import typer
 from cli.answers import reader_at, say_moment
 from cli.options import ActorOption, JsonOption, TownOption, WhenOption
 from cli.output import say, say_fields, say_json, say_table, warn
-from cli.render import EVENT_COLUMNS, agent_rows, event_row, states_line
+from cli.render import agent_rows, event_rows, states_line
 from cli.session import named_once, opened, warn_outdated
+from cli.shapes import understood_shape
 from cli.shapes.towns import init_shape, registered_shape, start_shape, status_shape, stop_shape, towns_shape
-from cli.text import counted, local_time, visible
+from cli.text import counted, visible
 from ledger import BEGINNING, InvalidValueError, Position, State
 from town import (
     Durability,
@@ -22,6 +23,7 @@ from town import (
     TownState,
     current_actor,
     find_towns,
+    local_time,
     read_durability,
     start_town,
     stop_town,
@@ -169,18 +171,17 @@ def status(
         last = opened_town.events.last(count=DEEP_EVENTS, until=reader.then) if deep else []
         end = opened_town.end() if reader.then is None else reader.then
         if as_json:
-            say_json(
-                status_shape(
-                    opened_town,
-                    durability,
-                    end=end,
-                    states=states,
-                    agents=agents if tasks or deep else None,
-                    last=last if deep else None,
-                )
+            shape = status_shape(
+                opened_town,
+                durability,
+                end=end,
+                states=states,
+                agents=agents if tasks or deep else None,
+                last=last if deep else None,
             )
+            say_json(shape | understood_shape(at=at))
             return
-        say_moment(reader, "Events and tasks as they were")
+        say_moment(reader, at, "Events and tasks as they were")
         say_fields(
             [
                 ("Town", opened_town.name),
@@ -198,7 +199,7 @@ def status(
             say_table(columns, rows) if rows else say("No tasks yet.")
         if last:
             say()
-            say_table(EVENT_COLUMNS, [event_row(recorded) for recorded in last], flexible="WHAT")
+            say_table(*event_rows(last, {}), flexible="WHAT")
 
 
 def _state_words(state: TownState) -> str:

@@ -7,15 +7,18 @@ imports no more than it prints.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ledger import Position, RecordedEvent, State, Step, Task, Unfit, format_ms
+from ledger import Position, RecordedEvent, State, Step, Task, Unfit, format_ms, to_ms
 from projections import Snapshot, snapshot_of
+from town import local_time
 
 if TYPE_CHECKING:
     from cli.open_tasks import OpenGroup
+    from cli.options import When
     from town import Branch, Reader, Receipt, Town
 
 Shape = dict[str, Any]
@@ -34,17 +37,17 @@ def tasks_shape(town: Town, tasks: Sequence[Task], **more: Any) -> Shape:  # noq
     return {"town": town.name, **more, "tasks": [task_shape(task) for task in tasks]}
 
 
-def shown_shape(town: Town, reader: Reader, task: Task) -> Shape:
+def shown_shape(town: Town, reader: Reader, task: Task, *, at: When | None) -> Shape:
     """One task, now or at the reader's moment."""
-    return {"town": town.name, **reader_shape(reader), "task": task_shape(task)}
+    return {"town": town.name, **reader_shape(reader, at), "task": task_shape(task)}
 
 
-def current_shape(town: Town, reader: Reader, agent: str, task: Task | None) -> Shape:
+def current_shape(town: Town, reader: Reader, agent: str, task: Task | None, *, at: When | None) -> Shape:
     """What an agent works on; null if it has no open task."""
-    return {"town": town.name, **reader_shape(reader), "agent": agent, "task": task_shape(task)}
+    return {"town": town.name, **reader_shape(reader, at), "agent": agent, "task": task_shape(task)}
 
 
-def open_shape(town: Town, reader: Reader, groups: Sequence[OpenGroup]) -> Shape:
+def open_shape(town: Town, reader: Reader, groups: Sequence[OpenGroup], *, at: When | None) -> Shape:
     """The open tasks, agent by agent."""
     shapes = [
         {
@@ -56,11 +59,12 @@ def open_shape(town: Town, reader: Reader, groups: Sequence[OpenGroup]) -> Shape
         for group in groups
     ]
     total, more = sum(group.total for group in groups), sum(group.more for group in groups)
-    return {"town": town.name, **reader_shape(reader), "total": total, "has_more": more > 0, "agents": shapes}
+    return {"town": town.name, **reader_shape(reader, at), "total": total, "has_more": more > 0, "agents": shapes}
 
 
-def tree_shape(town: Town, reader: Reader, branches: Sequence[Branch]) -> Shape:
-    return {"town": town.name, **reader_shape(reader), "tasks": [branch_shape(branch) for branch in branches]}
+def tree_shape(town: Town, reader: Reader, branches: Sequence[Branch], *, at: When | None) -> Shape:
+    shapes = [branch_shape(branch) for branch in branches]
+    return {"town": town.name, **reader_shape(reader, at), "tasks": shapes}
 
 
 def branch_shape(branch: Branch) -> Shape:
@@ -94,9 +98,14 @@ def event_shape(recorded: RecordedEvent, flaw: str | None = None) -> Shape:
     return shape | {name: value for name, value in optional.items() if value is not None}
 
 
-def events_shape(town: Town, recorded: Sequence[RecordedEvent], flaws: Mapping[str, str]) -> Shape:
+def events_shape(
+    town: Town,
+    recorded: Sequence[RecordedEvent],
+    flaws: Mapping[str, str],
+    **more: Any,  # noqa: ANN401 - further fields of the shape
+) -> Shape:
     """A list of events. `flaws` has what is wrong with the damaged ones, by the position's text."""
-    return {"town": town.name, "events": [event_shape(each, flaws.get(each.at)) for each in recorded]}
+    return {"town": town.name, **more, "events": [event_shape(each, flaws.get(each.at)) for each in recorded]}
 
 
 def history_shape(town: Town, task_id: str, steps: Sequence[Step]) -> Shape:
@@ -108,9 +117,22 @@ def step_shape(step: Step) -> Shape:
     return event_shape(step.event, step.flaw) | {"changes": [change._asdict() for change in step.changes]}
 
 
-def reader_shape(reader: Reader) -> Shape:
-    """The moment that is shown; empty for now."""
-    return {} if reader.then is None else moment_shape(reader.then)
+def reader_shape(reader: Reader, at: When | None) -> Shape:
+    """The moment that is shown, if it is not now, and how `--at` was understood."""
+    return ({} if reader.then is None else moment_shape(reader.then)) | understood_shape(at=at)
+
+
+def understood_shape(**whens: When | None) -> Shape:
+    """How each WHEN was understood, by the name of its option; empty if none was given."""
+    given = {name: _when_shape(when) for name, when in whens.items() if when is not None}
+    return {"understood": given} if given else {}
+
+
+def _when_shape(when: When) -> Shape:
+    shape: Shape = {"when": when.text}
+    if isinstance(when.moment, datetime):
+        shape |= {"time": format_ms(to_ms(when.moment)), "local": local_time(when.moment)}
+    return shape if when.note is None else shape | {"note": when.note}
 
 
 def moment_shape(position: Position) -> Shape:

@@ -12,6 +12,7 @@ from ledger import DesiredTask, Position
 from town.backend import Backend
 from town.errors import ImportRefusedError, MomentError
 from town.imports.beads import read_beads
+from town.reading.local_zone import local_time
 from town.reading.present import Present
 from town.reading.references import References
 from town.writer import Writer
@@ -55,7 +56,7 @@ class Importer:
         """
         if backdate is not None and backdate > datetime.now(UTC):
             # No later event can have an earlier time: the town's clock would stand still until then.
-            raise MomentError(f"{backdate.isoformat(timespec='seconds')}", "has not come yet")
+            raise MomentError(local_time(backdate), "has not come yet", "Give a time that has.")
         export = read_beads(Path(path), town=self._town, actor=self._actor)
 
         if prune and not export.desired and not allow_empty:

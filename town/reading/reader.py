@@ -164,7 +164,7 @@ class Reader:
     def stats(self, *, agent: str | None = None, since: Moment | str | None = None) -> list[DayStats]:
         """What was created, completed and failed on each day (UTC) and by whom, days and agents in order."""
         store = self._backend.store
-        first = store.start() if since is None else EventReader(store).first_after(since)
+        first = store.start() if since is None else self._events().first_after(since)
 
         def ask(board: Present | Past) -> list[DayStats]:
             end = board.end()
@@ -215,6 +215,10 @@ class Reader:
         if self._fold is None or self._fold.end() != end:
             self._fold = Past(self._backend, end, is_now=True)
         return self._fold
+
+    def _events(self) -> EventReader:
+        references = References(self._past or self._present, town=self._backend.name)
+        return EventReader(self._backend.store, references)
 
     def _resolve(self, board: Present | Past, task_id: str, *, is_removed_too: bool = False) -> str:
         return References(board, town=self._backend.name).resolve(task_id, is_removed_too=is_removed_too)
