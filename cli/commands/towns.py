@@ -12,7 +12,6 @@ from cli.options import ActorOption, JsonOption, TownOption, WhenOption
 from cli.output import say, say_fields, say_json, say_table, warn
 from cli.render import agent_rows, event_rows, states_line
 from cli.session import named_once, opened, warn_outdated
-from cli.shapes import understood_shape
 from cli.shapes.towns import init_shape, registered_shape, start_shape, status_shape, stop_shape, towns_shape
 from cli.text import counted, visible
 from ledger import BEGINNING, InvalidValueError, Position, State
@@ -171,15 +170,17 @@ def status(
         last = opened_town.events.last(count=DEEP_EVENTS, until=reader.then) if deep else []
         end = opened_town.end() if reader.then is None else reader.then
         if as_json:
-            shape = status_shape(
-                opened_town,
-                durability,
-                end=end,
-                states=states,
-                agents=agents if tasks or deep else None,
-                last=last if deep else None,
+            say_json(
+                status_shape(
+                    opened_town,
+                    durability,
+                    end=end,
+                    states=states,
+                    agents=agents if tasks or deep else None,
+                    last=last if deep else None,
+                    at=at,
+                )
             )
-            say_json(shape | understood_shape(at=at))
             return
         say_moment(reader, at, "Events and tasks as they were")
         say_fields(

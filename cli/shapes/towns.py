@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from cli.shapes import Shape, event_shape
+from cli.shapes import Shape, event_shape, understood_shape
 from ledger import BEGINNING, Position, RecordedEvent, State
 
 if TYPE_CHECKING:
+    from cli.options import When
     from town import Durability, Town, TownState, TrustReport
 
 
@@ -42,6 +43,7 @@ def status_shape(
     states: Mapping[State, int],
     agents: Mapping[str, Mapping[State, int]] | None,
     last: Sequence[RecordedEvent] | None,
+    at: When | None,
 ) -> Shape:
     """A town, its server, its events and tasks. `agents` and `last` are there only where they were asked for."""
     shape: Shape = {
@@ -66,7 +68,7 @@ def status_shape(
         shape["agents"] = agents
     if last is not None:
         shape["last_events"] = [event_shape(recorded) for recorded in last]
-    return shape
+    return shape | understood_shape(at=at)
 
 
 def trust_shape(report: TrustReport, *, is_allowed: bool) -> Shape:
