@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 
 from ledger import BEGINNING, Position, RecordedEvent, SequenceGapError, State, Task, evolve, evolve_known
-from projections.filter import EVERY_TASK, Page, TaskFilter
+from projections.filter import EVERY_TASK, Page, TaskFilter, page_of
 from projections.views.by_alias import is_computed
 
 Observe = Callable[[Task | None, RecordedEvent], None]
@@ -65,7 +65,7 @@ class Board:
             key=lambda task: (task.number, task.id),
             reverse=wanted.is_newest_first,
         )
-        return Page(tuple(found[offset : None if limit is None else offset + limit]), len(found))
+        return page_of(found, offset=offset, limit=limit)
 
     def backlog(self, *, offset: int = 0, limit: int | None = None) -> Page:
         """The tasks that nobody has, oldest first."""
