@@ -104,8 +104,8 @@ class EventStore:
         self, after: Position = BEGINNING, *, upto: Position | None = None, limit: int = READ_EVENTS_MAX
     ) -> Iterator[list[RecordedEvent]]:
         """All events after `after`, oldest first, at most `upto`, in batches of 1 to `limit`; as `read`."""
-        for entries in self._read_raw(after, upto, limit):
-            events = self._decode(entries)
+        for entries in self.read_entries(after, upto=upto, limit=limit):
+            events = self.decode(entries)
             _check_sequence(events, after.seq + 1)
             after = events[-1].position
             yield events
@@ -113,13 +113,7 @@ class EventStore:
     def read_entries(
         self, after: Position = BEGINNING, *, upto: Position | None = None, limit: int = READ_EVENTS_MAX
     ) -> Iterator[list[Entry]]:
-        """As `read_batches`, undecoded and unchecked: for those who look for damage. Source: XRANGE."""
-        for entries in self._read_raw(after, upto, limit):
-            self._require_entries(entries)
-            yield entries
-
-    def _read_raw(self, after: Position, upto: Position | None, limit: int) -> Iterator[list[Entry]]:
-        """As `read_entries`; only their ids are known to be right."""
+        """As `read_batches`, unchecked: only their ids are known to be right, and `decode` tells the rest. Source: XRANGE."""
         pool = self._client.connection_pool
         with redis_errors(self._where):
             connection = pool.get_connection()
@@ -211,7 +205,7 @@ class EventStore:
         with redis_errors(self._where):
             replies = exchange(self._client, [("XRANGE", self._keys.ledger, each, each) for each in positions])
             raise_error(replies)
-        return self._decode([entry for entries in cast("list[list[Entry]]", replies) for entry in entries])
+        return self.decode([entry for entries in cast("list[list[Entry]]", replies) for entry in entries])
 
     def head(self, task: str) -> tuple[int, Position]:
         """Version and position of the task's last event; (0, BEGINNING) where it never was. Source: HGET."""
@@ -226,10 +220,14 @@ class EventStore:
         return [parse_head(value) for value in values]
 
     def all_heads(self) -> Iterator[tuple[str, int, Position]]:
-        """(task, version, position) of every task that ever was, in no order; some may come twice. Source: HSCAN."""
+        """(task, version, position) of every task that ever was, as `scan_heads`. LedgerDamagedError."""
+        return ((task, *parse_head(head)) for task, head in self.scan_heads())
+
+    def scan_heads(self) -> Iterator[tuple[str, bytes]]:
+        """Every task that ever was and its head, in no order; some may come twice. Source: HSCAN."""
         with redis_errors(self._where, key=self._keys.heads):
             for task, head in self._client.hscan_iter(self._keys.heads, count=_HEADS_PER_SCAN):
-                yield task.decode(errors="replace"), *parse_head(head)
+                yield task.decode(errors="replace"), head
 
     def find_tasks(self, prefix: str, *, limit: int) -> list[str]:
         """Up to `limit` ids, in order, of all tasks that ever were and begin with `prefix`. Walks all heads: HSCAN."""
@@ -384,7 +382,7 @@ class EventStore:
             try:
                 with redis_errors(self._where):
                     entries = self._exchange(*command, "COUNT", limit)
-                return self._decode(entries)
+                return self.decode(entries)
             except ReplyTooLargeError:
                 if limit == 1:
                     raise
@@ -398,7 +396,7 @@ class EventStore:
                 raise UnfitReplyError("XRANGE")
         return last
 
-    def _decode(self, entries: list[Entry]) -> list[RecordedEvent]:
+    def decode(self, entries: Sequence[Entry]) -> list[RecordedEvent]:
         """As `decode_events`; StoreUnavailableError where these are no entries, which is looked at only where that fails."""
         try:
             return decode_events(entries)

@@ -1,27 +1,31 @@
-"""ViewEntries: what all views together hold of tasks, by key; and the changes that lead from one task to the next. Pure."""
+"""ViewEntries: what all views together hold of tasks and count of events, by key; and what leads from one task to the next. Pure."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from operator import attrgetter
 from typing import Any, Final
 
 from msgspec import Struct
 
-from ledger import Event, Keys, RecordedEvent, Task, evolve, evolve_known, flaw_of
+from ledger import Event, Keys, RecordedEvent, Task, evolve, evolve_known
 from projections.changes import Changes
 from projections.snapshots import encode_snapshot
 from projections.views.view import Counted, Entry, Member, Ranked, View
 
-Counts = defaultdict[str, Counter[str]]
+CountsByKey = defaultdict[str, Counter[str]]
 """Key -> field -> count."""
 
+Follower = tuple[Callable[[Task | None, RecordedEvent], Sequence[Counted]], Callable[[str | None], str]]
+"""What a view counts of an event, and the key of each part of the view."""
+Followers = Mapping[type[Event], Sequence[Follower]]
+"""Who counts each fact."""
+Found = tuple[Sequence[Counted], Callable[[str | None], str]]
+"""What a view counts of one event, and the key of each part of the view."""
 
 KeyedEntry = tuple[str, Entry]
 """A view's key and what it holds of a task."""
-
-Tally = Callable[[Task | None, RecordedEvent], Sequence[Counted]]
 
 Traits = tuple[Any, ...]
 """The values of a task's `_TRAITS`."""
@@ -37,7 +41,7 @@ class Contents(Struct):
 
     members: defaultdict[str, list[str]]
     scores: defaultdict[str, dict[str, int]]
-    counts: Counts
+    counts: CountsByKey
 
     def add(self, key: str, entry: Entry, tasks: Sequence[str]) -> None:
         """The key holds `entry` of each of `tasks`."""
@@ -50,6 +54,31 @@ class Contents(Struct):
             self.counts[key][entry.field] += len(tasks)
 
 
+class Tally:
+    """Adds to `counts` what `followers` count of the events that are sound.
+
+    Whether an event is sound, its fold tells; what a view counts of it, the task tells as it is right before. So an event is
+    looked at before it is folded, and counted afterwards.
+    """
+
+    def __init__(self, followers: Followers, counts: CountsByKey) -> None:
+        self._followers = followers
+        self._counts = counts
+
+    def look(self, before: Task | None, recorded: RecordedEvent) -> Sequence[Found]:
+        """What each view counts of an event, if it is sound; `before` is the task right before it. Nothing counts after damage."""
+        followers = self._followers.get(type(recorded.data))
+        if followers is None or (before is not None and before.damaged_at is not None):
+            return ()
+        return [(ask(before, recorded), key_of) for ask, key_of in followers]
+
+    def count(self, found: Sequence[Found]) -> None:
+        """Count what `look` found of an event that was sound."""
+        for counted, key_of in found:
+            for each in counted:
+                self._counts[key_of(each.part)][each.field] += 1
+
+
 class ViewEntries:
     """The entries of one town's `views`."""
 
@@ -59,11 +88,11 @@ class ViewEntries:
         asked = [(view, (view.entries, part_keys[view.name])) for view in views]
         self._of_traits = [each for view, each in asked if view.fields <= _TRAITS]
         self._of_each = [each for view, each in asked if not view.fields <= _TRAITS]
-        self.followers: defaultdict[type[Event], list[tuple[Tally, _PartKeys]]] = defaultdict(list)
-        """For each fact that any view counts, who counts it."""
-        for view in views:
-            for fact in view.follows_events:
-                self.followers[fact].append((view.tally, part_keys[view.name]))
+        facts = {fact for view in views for fact in view.follows_events}
+        self.followers: Followers = {
+            fact: [(view.tally, part_keys[view.name].__getitem__) for view in views if fact in view.follows_events]
+            for fact in facts
+        }
 
     def of(self, task: Task) -> list[KeyedEntry]:
         """Every entry of a task, with its key."""
@@ -79,24 +108,11 @@ class ViewEntries:
             ids = [task.id for task in group]
             for key, entry in _ask(self._of_traits, group[0]):
                 contents.add(key, entry, ids)
-        for task in tasks:
-            for key, entry in _ask(self._of_each, task):
-                contents.add(key, entry, (task.id,))
+        for entries_of, part_keys in self._of_each:
+            for task in tasks:
+                for entry in entries_of(task):
+                    contents.add(part_keys[entry.part], entry, (task.id,))
         return contents
-
-    def tally(self, counts: Counts, before: Task | None, recorded: RecordedEvent) -> None:
-        """Add to `counts` what the views that follow events count of one; nothing where it is damage, or comes after some."""
-        followers = self.followers.get(type(recorded.data))
-        if followers is None or (before is not None and before.damaged_at is not None):
-            return
-        if flaw_of(before, recorded) is None:
-            self.tally_sound(counts, before, recorded)
-
-    def tally_sound(self, counts: Counts, before: Task | None, recorded: RecordedEvent) -> None:
-        """As `tally`, of an event that is known to be no damage, and to come after none."""
-        for tally, part_keys in self.followers.get(type(recorded.data), ()):
-            for counted in tally(before, recorded):
-                counts[part_keys[counted.part]][counted.field] += 1
 
     def project(
         self, tasks: dict[str, Task | None], events: Iterable[RecordedEvent], *, absent: Collection[str] = ()
@@ -107,6 +123,7 @@ class ViewEntries:
         there; of others that are None, an event that needs a task is a MisplacedEventError. SequenceGapError.
         """
         changes = Changes()
+        tally = Tally(self.followers, changes.counts)
         # What tasks that are alike have in common is asked once: few tasks of a batch are unlike all others.
         common: dict[Traits | None, list[KeyedEntry]] = {}
         # Before the fold, which changes tasks in place.
@@ -116,9 +133,13 @@ class ViewEntries:
         for recorded in events:
             task = recorded.task
             state = tasks[task]
-            self.tally(changes.counts, state, recorded)
+            found = tally.look(state, recorded)
             after = evolve_known(state, recorded) if task in known else evolve(state, recorded)
             tasks[task] = after
+            # Damage makes no task, and marks one that is there.
+            is_sound = state is not None if after is None else after.damaged_at is None
+            if is_sound:
+                tally.count(found)
             if after is None:
                 known.add(task)
             elif state is None:
