@@ -44,13 +44,14 @@ def say_page(
     """Print a page of tasks that `reader` gave, and how to see the next one."""
     if as_json:
         moment = reader_shape(reader, at)
-        say_json(tasks_shape(town, page.tasks, **moment, total=page.total, offset=offset))
+        say_json(tasks_shape(town, page.tasks, **moment, total=page.total, has_more=page.has_more, offset=offset))
         return
-    if not page.tasks:
-        say(empty if not page.total else f"{counted(page.total, 'task')} in all, none after the first {offset:,}.")
+    if not page.tasks and page.total is not None:
+        say(f"{counted(page.total, 'task')} in all, none after the first {offset:,}." if page.total else empty)
         return
     columns, rows = task_rows(page.tasks)
     say_table(columns, rows, flexible="DESCRIPTION")
     after = offset + len(page.tasks)
-    if after < page.total:
-        warn(f"{after:,} of {counted(page.total, 'task')} shown. More: --offset {after}")
+    if page.has_more:
+        shown = counted(after, "task") if page.total is None else f"{after:,} of {counted(page.total, 'task')}"
+        warn(f"{shown} shown. More: --offset {after}")

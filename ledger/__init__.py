@@ -111,15 +111,7 @@ if TYPE_CHECKING:
     from ledger.lua import script_source
     from ledger.position import BEGINNING, Position, ms_of, order_of, seq_of
     from ledger.reconcile import DesiredTask, reconcile
-    from ledger.recorded_event import (
-        NewEvent,
-        RecordedEvent,
-        StreamEntry,
-        decode_event,
-        decode_events,
-        read_event,
-        record,
-    )
+    from ledger.recorded_event import NewEvent, RecordedEvent, StreamEntry, decode_event, read_event, record
     from ledger.redis_errors import ExplainedConnectionError, redis_errors
     from ledger.reply_shapes import fits, is_id, is_yes, name_of
     from ledger.run_mark import HOST_CHARS_MAX, RUN_CHARS, RunMark
@@ -247,7 +239,6 @@ __all__ = [
     "compare",
     "decide",
     "decode_event",
-    "decode_events",
     "evolve",
     "evolve_known",
     "exchange",
@@ -310,7 +301,7 @@ open_front_door(
         "lua": "script_source",
         "position": "BEGINNING Position ms_of order_of seq_of",
         "reconcile": "DesiredTask reconcile",
-        "recorded_event": "StreamEntry NewEvent RecordedEvent decode_event decode_events read_event record",
+        "recorded_event": "StreamEntry NewEvent RecordedEvent decode_event read_event record",
         "redis_errors": "ExplainedConnectionError redis_errors",
         "reply_shapes": "fits is_id is_yes name_of",
         "run_mark": "HOST_CHARS_MAX RUN_CHARS RunMark",

@@ -106,8 +106,8 @@ class EventStore:
         self, after: Position = BEGINNING, *, upto: Position | None = None, limit: int = READ_EVENTS_MAX
     ) -> Iterator[list[RecordedEvent]]:
         """All events after `after`, oldest first, at most `upto`, in batches of 1 to `limit`; as `read`."""
-        for entries in self._read_raw(after, upto, limit):
-            events = self._decode(entries)
+        for entries in self.read_entries(after, upto=upto, limit=limit):
+            events = self.decode(entries)
             _check_sequence(events, after.seq + 1)
             after = events[-1].position
             yield events
@@ -115,13 +115,7 @@ class EventStore:
     def read_entries(
         self, after: Position = BEGINNING, *, upto: Position | None = None, limit: int = READ_EVENTS_MAX
     ) -> Iterator[list[StreamEntry]]:
-        """As `read_batches`, undecoded and unchecked: for the search for damage. Source: XRANGE."""
-        for entries in self._read_raw(after, upto, limit):
-            self._require_entries(entries)
-            yield entries
-
-    def _read_raw(self, after: Position, upto: Position | None, limit: int) -> Iterator[list[StreamEntry]]:
-        """As `read_entries`, but only the ids are checked."""
+        """As `read_batches`, undecoded: only the ids are checked, and `decode` checks the rest. Source: XRANGE."""
         pool = self._client.connection_pool
         with redis_errors(self._where):
             connection = pool.get_connection()
@@ -213,7 +207,7 @@ class EventStore:
         with redis_errors(self._where):
             replies = exchange(self._client, [("XRANGE", self._keys.ledger, each, each) for each in positions])
             raise_error(replies)
-        return self._decode([entry for entries in cast("list[list[StreamEntry]]", replies) for entry in entries])
+        return self.decode([entry for entries in cast("list[list[StreamEntry]]", replies) for entry in entries])
 
     def head(self, task_id: str) -> tuple[int, Position]:
         """Version and position of the task's last event; (0, BEGINNING) if the task never existed. Source: HGET."""
@@ -228,10 +222,14 @@ class EventStore:
         return [parse_head(value) for value in values]
 
     def all_heads(self) -> Iterator[tuple[str, int, Position]]:
-        """(task id, version, position) of every task that ever existed, in no order; some may come twice. Source: HSCAN."""
+        """(task id, version, position) of every task that ever existed, as `scan_heads`. LedgerDamagedError."""
+        return ((task_id, *parse_head(head)) for task_id, head in self.scan_heads())
+
+    def scan_heads(self) -> Iterator[tuple[str, bytes]]:
+        """(task id, head) of every task that ever existed, in no order; some may come twice. Source: HSCAN."""
         with redis_errors(self._where, key=self._keys.heads):
             for task_id, head in self._client.hscan_iter(self._keys.heads, count=_HEADS_PER_SCAN):
-                yield task_id.decode(errors="replace"), *parse_head(head)
+                yield task_id.decode(errors="replace"), head
 
     def find_tasks(self, prefix: str, *, limit: int) -> list[str]:
         """Up to `limit` ids that begin with `prefix`, in order, of all tasks that ever existed. Walks all heads: HSCAN."""
@@ -386,7 +384,7 @@ class EventStore:
             try:
                 with redis_errors(self._where):
                     entries = self._exchange(*command, "COUNT", limit)
-                return self._decode(entries)
+                return self.decode(entries)
             except ReplyTooLargeError:
                 if limit == 1:
                     raise
@@ -400,7 +398,7 @@ class EventStore:
                 raise UnfitReplyError("XRANGE")
         return last
 
-    def _decode(self, entries: list[StreamEntry]) -> list[RecordedEvent]:
+    def decode(self, entries: Sequence[StreamEntry]) -> list[RecordedEvent]:
         """As `decode_events`; StoreUnavailableError if these are not entries, which is checked only after decoding failed."""
         try:
             return decode_events(entries)

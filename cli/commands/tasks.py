@@ -163,7 +163,7 @@ def list_(
         if not as_json:
             say_moment(reader, at)
         say_page(opened_town, reader, page, at=at, offset=offset, as_json=as_json, empty="No task matches.")
-        _hint_at_old_tasks(opened_town, is_empty=not page.total)
+        _hint_at_old_tasks(opened_town, is_empty=page.total == 0)
 
 
 def tree(

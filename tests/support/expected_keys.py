@@ -56,7 +56,9 @@ def expected_tallies(client: redis.Redis, keys: Keys, *, upto: Position) -> dict
                 counts[keys.view(view.name, counted.part)][counted.field] += 1
 
     for batch in EventStore(client, keys).read_batches(upto=upto):
-        board.fold(batch, observe=observe)
+        for recorded in batch:
+            observe(board.get(recorded.task), recorded)
+            board.fold([recorded])
     return {key: {field.encode(): b"%d" % count for field, count in fields.items()} for key, fields in counts.items()}
 
 
