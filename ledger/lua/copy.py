@@ -67,8 +67,8 @@ class CopyScript:
                 return _COPIED
             case [b"elsewhere", bytes(position)] if is_id(position):
                 return Elsewhere(position.decode())
-            case [b"conflict", bytes(task_id), bytes(expected), bytes(actual)]:
-                return HeadConflict(*(each.decode(errors="replace") for each in (task_id, expected, actual)))
+            case [b"conflict", bytes(), bytes(), bytes()] as conflict:
+                return HeadConflict(*(each.decode(errors="replace") for each in conflict[1:]))
             case [b"damaged", bytes(place), int(count)]:
                 return Damaged(place.decode(errors="replace"), count)
             case _:
