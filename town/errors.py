@@ -13,6 +13,8 @@ CommandRejectedError
   MetricsPortError           the port for metrics cannot be listened on
   MomentError                the moment is not in the ledger
   ImportRefusedError         a file to import is not as it should be; nothing of it was taken
+  LedgerFileRefusedError     a ledger's file is not as an export writes it, or is of another ledger; nothing of it was taken
+  ExportRefusedError         what was to be exported, or where, does not go
   PlanMissingError           there is no plan at that place
   PlanExistsError            there is one already
   PlanRefusedError           a plan is not as it should be; neither file nor town was changed
@@ -53,6 +55,7 @@ if TYPE_CHECKING:
     from projections import Finding
 
 PROBLEMS_SHOWN_MAX = 20
+LEDGER_FILE_ADVICE: Final = "Export it again, or take a copy that is whole."
 
 _ADVICE: Final = {
     errno.ENOENT: "Check the name.",
@@ -231,6 +234,25 @@ class ImportRefusedError(CommandRejectedError):
         super().__init__(
             f"{in_one_line(path)} was not imported, nothing of it was taken:{shown}{rest}\nCorrect these and import again."
         )
+
+
+class LedgerFileRefusedError(CommandRejectedError):
+    """A ledger's file is not as an export writes it, or its events are not this town's; nothing of it was taken."""
+
+    def __init__(self, name: str, problem: str, *, line: int | None = None, advice: str = LEDGER_FILE_ADVICE) -> None:
+        self.name = name
+        self.line = line
+        self.problem = problem
+        where = "" if line is None else f"line {line:,}: "
+        super().__init__(f"{name} was not imported, nothing of it was taken: {where}{problem}. {advice}")
+
+
+class ExportRefusedError(CommandRejectedError):
+    """What was to be exported, or the place it was to go to, does not go; nothing was written."""
+
+    def __init__(self, problem: str, advice: str) -> None:
+        self.problem = problem
+        super().__init__(f"Nothing was exported: {problem}. {advice}")
 
 
 class PlanMissingError(CommandRejectedError):

@@ -126,11 +126,15 @@ class Audit:
     def read(self, *, upto: Position | None = None, progress: Callable[[Position], None] | None = None) -> None:
         """Read every event after what was read before, up to `upto` (None: those there are now). StoreUnavailableError."""
         for entries in self._store.read_entries(self.board.position, upto=upto):
-            if not self._read_whole(entries):
-                self._read_one_by_one(entries)
-            self.events += len(entries)
+            self.take(entries)
             if progress is not None:
                 progress(self.board.position)
+
+    def take(self, entries: Sequence[Entry]) -> None:
+        """Take in the entries that come next, wherever they are from."""
+        if not self._read_whole(entries):
+            self._read_one_by_one(entries)
+        self.events += len(entries)
 
     def last(self, task: str) -> Last | None:
         """The last event of a task, None where it never was."""
