@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from ledger.errors import EventDecodingError, LedgerDamagedError, SequenceGapError
-from ledger.position import BEGINNING, Position, order_of
+from ledger.position import BEGINNING, Position, ms_of
 from ledger.recorded_event import FIELD, Entry
 from ledger.times import TIME_MS_MAX
 
@@ -25,72 +25,92 @@ class _Link(Struct, frozen=True, gc=False):
     prev: str | None = None
 
 
-_NOT_JSON: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
-_decoder: Final = msgspec.json.Decoder(_Link)
+# TypeError and ValueError: other fields than one, or a text that is none.
+_NOT_AN_EVENT: Final = (msgspec.MsgspecError, TypeError, ValueError, RecursionError)
+_FIRST: Final = b'{"prev":null,'
+_BRACE: Final = ord("}")
+_decode: Final = msgspec.json.Decoder(_Link).decode
 
 
 class Chain:
-    """Follows a ledger's entries from its first one, and knows the head of every task there was.
-
-    `heads` is task id -> `<version>:<position>` of its last event, as the ledger's hash has it.
-    """
+    """Follows a ledger's entries from its first one, and knows the last event of every task there was."""
 
     def __init__(self) -> None:
         self.position: Position = BEGINNING
-        self.heads: dict[str, str] = {}
+        self._last: dict[str, tuple[int, str]] = {}
+        """Task id -> version and position of its last event."""
 
-    def follow(self, entries: Sequence[Entry]) -> dict[str, tuple[str, str]]:
+    def follow(self, entries: Sequence[Entry]) -> dict[str, tuple[str, str]]:  # noqa: C901 - a call less is a tenth of an export
         """Take in the entries that come next; returns each of their tasks with its head before ('' = none) and after them.
 
-        LedgerDamagedError names the first entry that does not follow what came before it, or that is not as the append
-        script writes it; those before it were taken in.
+        A head is `<version>:<position>`, as the ledger's hash has it. LedgerDamagedError names the first entry that does not
+        follow what came before it, or that is not as the append script writes it; those before it were taken in.
         """
-        heads = self.heads
-        moved: dict[str, tuple[str, str]] = {}
-        last_ms, last_seq = order_of(self.position)
-        for position_bytes, fields in entries:
-            at = position_bytes.decode("ascii")
-            ms, seq = order_of(at)
-            link = _read(at, fields)
-            if seq != last_seq + 1:
-                raise SequenceGapError("sequence number", at, expected=last_seq + 1, found=seq)
-            if not last_ms <= ms <= TIME_MS_MAX:
-                raise LedgerDamagedError(
-                    f"The event at {at} lies {'before the one before it' if ms < last_ms else 'after the year 9999'}."
-                )
-            task_id = link.task
-            before = heads.get(task_id, "")
-            named = f"{link.version - 1}:{link.prev}" if link.prev is not None else "" if link.version == 1 else None
-            if named != before:
-                raise _break(at, link, before)
-            after = heads[task_id] = f"{link.version}:{at}"
-            moved[task_id] = (moved[task_id][0] if task_id in moved else before, after)
-            last_ms, last_seq = ms, seq
+        last, decode = self._last, _decode
+        before: dict[str, tuple[int, str] | None] = {}
+        ms_text, _, seq_text = self.position.partition("-")
+        seq = int(seq_text)
+        at: str = self.position
+        has_line_breaks = _have_line_breaks(entries)
+        try:
+            for place, fields in entries:
+                text = place.decode("ascii")
+                try:
+                    name, payload = fields
+                    link = decode(payload)
+                    prev = link.prev
+                    begin = _FIRST if prev is None else b'{"prev":"%s",' % prev.encode()
+                except _NOT_AN_EVENT as error:
+                    raise EventDecodingError(text, "is not an event with a task and a version") from error
+                if not payload.startswith(begin) or payload[-1] != _BRACE or name != FIELD:
+                    raise EventDecodingError(text, "is not as the append script writes it")
+                if has_line_breaks and _have_line_breaks([(place, fields)]):
+                    raise EventDecodingError(text, "is not as the append script writes it: it has line breaks")
+                ms, _, number = text.partition("-")
+                if int(number) != seq + 1:
+                    raise SequenceGapError("sequence number", text, expected=seq + 1, found=int(number))
+                if ms != ms_text:
+                    _check_time(text, after_ms=int(ms_text))
+                    ms_text = ms
+                task_id, version = link.task, link.version
+                known = last.get(task_id)
+                if known is None:
+                    if version != 1 or prev is not None:
+                        raise _break(text, link, known)
+                elif version != known[0] + 1 or prev != known[1]:
+                    raise _break(text, link, known)
+                if task_id not in before:
+                    before[task_id] = known
+                last[task_id] = (version, text)
+                at, seq = text, seq + 1
+        finally:
             self.position = Position(at)
-        return moved
+        return {task_id: (_head(known), _head(last[task_id])) for task_id, known in before.items()}
 
 
-def _read(at: str, fields: list[bytes]) -> _Link:
-    """The envelope of an entry that is as the append script writes it: one line, and `prev` in front."""
-    if len(fields) != 2 or fields[0] != FIELD:
-        raise EventDecodingError(at, "is not an event: it must have the one field `event`")
-    payload = fields[1]
-    try:
-        link = _decoder.decode(payload)
-    except _NOT_JSON as error:
-        raise EventDecodingError(at, "is not an event: it must name its task and version") from error
-    begin = b'{"prev":null,' if link.prev is None else b'{"prev":"%s",' % link.prev.encode(errors="replace")
-    if not payload.startswith(begin) or payload[-1:] != b"}" or b"\n" in payload or b"\r" in payload:
-        raise EventDecodingError(at, "is not as the append script writes it")
-    return link
+def _head(last: tuple[int, str] | None) -> str:
+    return "" if last is None else f"{last[0]}:{last[1]}"
 
 
-def _break(at: str, link: _Link, before: str) -> LedgerDamagedError:
-    """What is wrong with an event that does not follow its task's last one, whose head is `before`."""
-    version, _, position = before.partition(":")
-    expected = int(version or 0) + 1
+def _have_line_breaks(entries: Sequence[Entry]) -> bool:
+    """Whether any value has one; they are looked through together, which takes a fifth of the time."""
+    joined = b"".join([value for _, fields in entries for value in fields])
+    return b"\n" in joined or b"\r" in joined
+
+
+def _check_time(at: str, *, after_ms: int) -> None:
+    ms = ms_of(at)
+    if not after_ms <= ms <= TIME_MS_MAX:
+        where = "before the one before it" if ms < after_ms else "after the year 9999"
+        raise LedgerDamagedError(f"The event at {at} lies {where}.")
+
+
+def _break(at: str, link: _Link, known: tuple[int, str] | None) -> LedgerDamagedError:
+    """What is wrong with an event that does not follow its task's last one."""
+    expected = 1 if known is None else known[0] + 1
     if link.version != expected:
         return SequenceGapError(f"version of task {link.task}", at, expected=expected, found=link.version)
+    position = "none" if known is None else known[1]
     return LedgerDamagedError(
-        f"The event at {at} of task {link.task} names {link.prev} as the one before it, and {position or 'none'} is."
+        f"The event at {at} of task {link.task} names {link.prev} as the one before it, and {position} is."
     )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
 from ledger.client_errors import UnfitReplyError
 from ledger.lua.append import Damaged
+from ledger.lua.sending import Arguments, begin_script
 from ledger.lua.source import script_source
 from ledger.reply_shapes import is_id
 
@@ -45,9 +46,10 @@ class CopyScript:
     """Puts entries at the end of a ledger as they stand in another, all or none."""
 
     def __init__(self, client: Redis) -> None:
+        self._pool = client.connection_pool
         self._script = client.register_script(script_source(__file__))
 
-    def __call__(
+    def begin(
         self,
         *,
         ledger_key: str,
@@ -55,21 +57,29 @@ class CopyScript:
         end: str,
         heads: Mapping[str, tuple[str, str]],
         entries: Iterable[Entry],
-    ) -> CopyReply:
-        """`end` is where the ledger ends now; `heads` is task id -> its head now and after, of every task of the entries."""
-        arguments: list[str | int | bytes] = [end, len(heads)]
+    ) -> Callable[[], CopyReply]:
+        """Send the script. What is returned reads the outcome, and has to be called; errors of the sending wait for it too.
+
+        `end` is where the ledger ends now; `heads` is task id -> its head now and after, of every task of the entries.
+        """
+        arguments: Arguments = [end, len(heads)]
         for task_id, (before, after) in heads.items():
             arguments += (task_id, before, after)
         for position, (_, payload) in entries:
             arguments += (position, payload)
-        match self._script(keys=[ledger_key, heads_key], args=arguments):
-            case [b"copied"]:
-                return _COPIED
-            case [b"elsewhere", bytes(position)] if is_id(position):
-                return Elsewhere(position.decode())
-            case [b"conflict", bytes(), bytes(), bytes()] as conflict:
-                return HeadConflict(*(each.decode(errors="replace") for each in conflict[1:]))
-            case [b"damaged", bytes(place), int(count)]:
-                return Damaged(place.decode(errors="replace"), count)
-            case _:
-                raise UnfitReplyError("EVALSHA")
+        finish = begin_script(self._pool, self._script, [ledger_key, heads_key], arguments)
+        return lambda: _understand(finish())
+
+
+def _understand(reply: object) -> CopyReply:
+    match reply:
+        case [b"copied"]:
+            return _COPIED
+        case [b"elsewhere", bytes(position)] if is_id(position):
+            return Elsewhere(position.decode())
+        case [b"conflict", bytes(), bytes(), bytes()] as conflict:
+            return HeadConflict(*(each.decode(errors="replace") for each in conflict[1:]))
+        case [b"damaged", bytes(place), int(count)]:
+            return Damaged(place.decode(errors="replace"), count)
+        case _:
+            raise UnfitReplyError("EVALSHA")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 from unittest.mock import patch
 
@@ -26,7 +25,7 @@ from ledger import (
     WrongExpectedEndError,
 )
 from ledger import copier as copier_module
-from ledger.lua import CopyScript
+from ledger.lua import Copied, CopyScript
 from tests.support.builders import TASK, append, task_id
 
 
@@ -122,9 +121,9 @@ def test_script_checks_every_position_before_it_writes(client: redis.Redis, othe
     """A position out of line is refused as a whole, whoever calls the script."""
     out_of_line = [entries[0], (entries[2][0], entries[1][1])]
     with pytest.raises(redis.ResponseError, match="does not follow"):
-        CopyScript(client)(
+        CopyScript(client).begin(
             ledger_key=other.ledger, heads_key=other.heads, end="0-0", heads={TASK: ("", "1:1-1")}, entries=out_of_line
-        )
+        )()
     assert not client.exists(other.ledger)
     assert not client.exists(other.heads)
 
@@ -134,13 +133,23 @@ def test_copy_whose_reply_is_lost_is_not_made_twice(
 ) -> None:
     """The script ran, its reply did not come: the second attempt finds the entries there, byte for byte."""
     copier = Copier(client, other)
-    calls = _losing(copier._script)
+    begin = copier._script.begin
+    lost: list[Any] = []
 
-    def call(**given: Any) -> Any:
-        return next(calls)(**given)
+    def begin_and_lose(**given: Any) -> Any:
+        finish = begin(**given)
+        if lost:
+            return finish
+        lost.append(finish())
 
-    with patch.object(copier, "_script", call):
+        def lose() -> Any:
+            raise redis.ConnectionError
+
+        return lose
+
+    with patch.object(copier._script, "begin", begin_and_lose):
         copier.copy(entries)
+    assert lost == [Copied()]
     assert client.xrange(other.ledger) == client.xrange(keys.ledger)
 
 
@@ -150,10 +159,10 @@ def test_copy_that_the_server_never_answers_ends_with_that_error(
     """Attempts have a bound."""
     copier = Copier(client, other)
 
-    def fail(**_: Any) -> None:
+    def fail() -> None:
         raise redis.ConnectionError
 
-    with patch.object(copier, "_script", fail), pytest.raises(StoreUnavailableError):
+    with patch.object(copier._script, "begin", lambda **_: fail), pytest.raises(StoreUnavailableError):
         copier.copy(entries)
 
 
@@ -192,18 +201,6 @@ def test_entry_out_of_line_is_not_copied(
 def test_entry_with_other_fields_is_not_copied(client: redis.Redis, other: Keys, entries: list[Any]) -> None:
     """An entry of another program has no event."""
     entries[0] = (entries[0][0], [b"other", entries[0][1][1]])
-    with pytest.raises(EventDecodingError, match="one field"):
+    with pytest.raises(EventDecodingError, match="as the append script"):
         Copier(client, other).copy(entries)
     assert not client.exists(other.ledger)
-
-
-def _losing(script: CopyScript) -> Iterator[Any]:
-    """Calls of the script whose first reply is lost."""
-
-    def carried_out_and_lost(**given: Any) -> None:
-        script(**given)
-        raise redis.ConnectionError
-
-    yield carried_out_and_lost
-    while True:
-        yield script

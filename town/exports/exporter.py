@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from copy import copy
 from enum import StrEnum
@@ -185,11 +185,11 @@ class _Work:
         if self._upto <= after:
             return
         for entries in self._store.read_entries(after, upto=self._upto):
-            for position, _ in entries:
-                found = seq_of(position.decode("ascii"))
-                if found != seq + 1:
-                    raise SequenceGapError("sequence number", position.decode("ascii"), expected=seq + 1, found=found)
-                seq = found
+            # The two ends tell; where all is exported, the chain looks at each.
+            first, found = (seq_of(entries[index][0].decode("ascii")) for index in (0, -1))
+            if (first, found) != (seq + 1, seq + len(entries)):
+                raise _gap(entries, seq)
+            seq = found
             if self._progress is not None:
                 self._progress("Exporting", seq - after.seq, self._upto.seq - after.seq)
             yield entries
@@ -235,6 +235,15 @@ class _Work:
         self._events += 1
         self._last = recorded.position
         return True
+
+
+def _gap(entries: Sequence[Entry], seq: int) -> SequenceGapError:
+    """The error that tells of the first entry that does not follow number `seq`, and each other."""
+    for expected, (position, _) in enumerate(entries, seq + 1):
+        at = position.decode("ascii")
+        if seq_of(at) != expected:
+            return SequenceGapError("sequence number", at, expected=expected, found=seq_of(at))
+    raise AssertionError("the two ends told that some number is another")
 
 
 @contextmanager

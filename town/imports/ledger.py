@@ -136,17 +136,24 @@ class LedgerImporter:
 
     def _copy(self, file: BinaryIO, judged: _Judged) -> None:
         """Read the file again, and append what comes after the town's end."""
-        present_count = judged.receipt.events - judged.receipt.appended
         links = Chain()
         copier = Copier(self._backend.client, self._backend.keys, chain=links, where=self._backend.where)
         with self._reading(file) as reader:
-            for digest, batch in zip(judged.digests, reader.batches(), strict=True):
-                if reader.digest() != digest:
-                    raise self._refuse("it was changed while it was read")
-                known = max(present_count - links.position.seq, 0)
-                links.follow(batch[:known])
-                copier.copy(batch[known:])
-                self._show("Appending", links.position.seq - present_count, judged.receipt.appended)
+            copier.copy_batches(self._missing(reader, links, judged))
+
+    def _missing(self, reader: LedgerReader, links: Chain, judged: _Judged) -> Iterator[list[Entry]]:
+        """The entries that the town does not have, as they were judged; `links` is taken to the town's end."""
+        known_count = judged.receipt.events - judged.receipt.appended
+        passed_count = 0
+        for digest, batch in zip(judged.digests, reader.batches(), strict=True):
+            if reader.digest() != digest:
+                raise self._refuse("it was changed while it was read; what was appended before that stays")
+            known = batch[: max(known_count - passed_count, 0)]
+            links.follow(known)
+            passed_count += len(batch)
+            if len(known) < len(batch):
+                yield batch[len(known) :]
+                self._show("Appending", passed_count - known_count, judged.receipt.appended)
 
     @contextmanager
     def _reading(self, file: BinaryIO) -> Iterator[LedgerReader]:
