@@ -41,6 +41,7 @@ class OcelWriter:
         self._values = _ValuesByTask()
         self._tasks: dict[str, tuple[str | None, str | None]] = {}
         """Those with events in the log -> their parent and holder at its end."""
+        self._removed: dict[str, Task] = {}
         self._planned: set[str] = set()
         self._agents: dict[str, str] = {}
         """Name -> the time at which it first stands in an event."""
@@ -122,19 +123,22 @@ class OcelWriter:
         return values
 
     def _keep_values(self, task_id: str, time: str, before: Task | None, after: Task | None) -> None:
-        if after is None:
-            changes: list[tuple[str, FactValue]] = [] if before is None else [("state", REMOVED)]
-        else:
-            changes = [
-                (change.field, "" if change.after is None else plain_value(change.after))
-                for change in compare(before, after)
-            ]
-            if before is not None and not changes:
-                return
-        for name, value in changes:
+        values: dict[str, FactValue] = {}
+        if after is not None:
+            # One that was removed and came back has lost what its life before had.
+            known = before or self._removed.pop(task_id, None)
+            values = {
+                change.field: "" if change.after is None else plain_value(change.after)
+                for change in compare(known, after)
+            }
+            if before is None:
+                values["state"] = plain_value(after.state)
+        elif before is not None:
+            self._removed[task_id] = before
+            values["state"] = REMOVED
+        for name, value in values.items():
             _learn(self._task_attributes, name, value)
-            shape = {"name": name, "value": str(value), "time": time}
-            self._values.add(task_id, self._encode(shape))
+            self._values.add(task_id, self._encode({"name": name, "value": str(value), "time": time}))
 
     def _agent(self, name: str, time: str) -> str:
         self._agents.setdefault(name, time)
