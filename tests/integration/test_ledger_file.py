@@ -15,7 +15,6 @@ from zlib import crc32
 import msgspec
 import pytest
 import redis
-from backports import zstd
 
 from ledger import (
     Copier,
@@ -37,6 +36,7 @@ from tests.support.ledger_files import backend_of, empty, export_to, import_from
 from town.backend import Backend
 from town.errors import ExportRefusedError, FolderRefusedError, LedgerFileRefusedError
 from town.exports import ledger_file
+from town.files import compressed
 from town.imports import ledger as ledger_module
 from town.imports.ledger import LedgerImporter
 
@@ -325,7 +325,7 @@ def test_file_that_cannot_be_unpacked_is_refused(
     assert is_empty(backend)
 
 
-@pytest.mark.parametrize(("name", "pack"), [("a.gz", gzip.compress), ("a.zst", zstd.compress)])
+@pytest.mark.parametrize(("name", "pack"), [("a.gz", gzip.compress), ("a.zst", compressed.zstd().compress)])
 def test_little_file_that_unpacks_to_much_is_not_read_into_memory(
     backend: Backend,
     file: Path,

@@ -39,8 +39,8 @@ def compressing(file: BinaryIO, path: PurePath) -> Iterator[BinaryIO]:
         with gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0) as packed:
             yield cast("BinaryIO", packed)
     elif path.suffix == ".zst":
-        zstd = _zstd()
-        with zstd.ZstdFile(file, mode="w", options={zstd.CompressionParameter.checksum_flag: 1}) as packed:
+        module = zstd()
+        with module.ZstdFile(file, mode="w", options={module.CompressionParameter.checksum_flag: 1}) as packed:
             yield packed
     else:
         yield file
@@ -59,9 +59,9 @@ def unpacked(file: BinaryIO, path: PurePath) -> Iterator[BinaryIO]:
         errors: tuple[type[Exception], ...] = (gzip.BadGzipFile, EOFError, zlib.error)
         kind, stream = "gzip", cast("io.RawIOBase", gzip.GzipFile(fileobj=file, mode="rb"))
     elif path.suffix == ".zst":
-        zstd = _zstd()
-        errors = (zstd.ZstdError, EOFError)
-        kind, stream = "Zstandard", cast("io.RawIOBase", zstd.ZstdFile(file, mode="r"))
+        module = zstd()
+        errors = (module.ZstdError, EOFError)
+        kind, stream = "Zstandard", cast("io.RawIOBase", module.ZstdFile(file, mode="r"))
     else:
         yield file
         return
@@ -71,9 +71,10 @@ def unpacked(file: BinaryIO, path: PurePath) -> Iterator[BinaryIO]:
         raise CompressedDataError(f"it is not whole {kind} data, as its name says: {error}") from error
 
 
-def _zstd() -> Any:  # noqa: ANN401 - one of two modules of the same names
+def zstd() -> Any:  # noqa: ANN401 - one of two modules of the same names
+    """Zstandard's module, wherever this Python has it."""
     if sys.version_info >= (3, 14):
-        from compression import zstd
+        from compression import zstd as module
     else:
-        from backports import zstd
-    return zstd
+        from backports import zstd as module
+    return module
