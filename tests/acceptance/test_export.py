@@ -48,8 +48,9 @@ def test_town_goes_out_and_in(tt: Tt, worked: Path) -> None:
     assert exported.out.startswith("6 events of demo, the last at ")
     other = worked / "other"
     try:
-        assert tt("init", "--name", "demo", str(other)).code == 0
+        other.mkdir()
         os.chdir(other)
+        assert tt("init", "--name", "demo").code == 0
         imported = tt("import", "ledger", "../town.jsonl.zst")
         assert (imported.code, imported.err) == (0, "")
         assert imported.out.startswith("6 events of 2 tasks in the file; 6 events appended, the last at ")
@@ -59,7 +60,6 @@ def test_town_goes_out_and_in(tt: Tt, worked: Path) -> None:
         ] == before
         again = tt("import", "ledger", "../town.jsonl.zst")
         assert again.out == "6 events of 2 tasks in the file, all in the town already; nothing was appended.\n"
-        assert tt("note", "z", "x").code == 2
         assert tt("task", "note", "z", "goes on").code == 0
     finally:
         os.chdir(worked)

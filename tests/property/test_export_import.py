@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger import Keys, Position, RecordedEvent
-from projections import Projector, replay, verify
+from projections import Projector, Rebuild, replay, verify
 from tests.property.examples import examples
 from tests.property.histories import histories
 from tests.property.test_rebuild_equals_live import fill
@@ -44,6 +44,7 @@ def test_export_then_import_is_the_identity(
     assert town_of(client, backend.keys) == before
     assert replay(backend.store, upto=then).tasks == board
     assert verify(client, backend.keys).findings == ()
+    assert Rebuild(client, backend.keys, holder="test").run().differences == 0
     again = io.BytesIO()
     export_to(backend, again)
     assert again.getvalue() == whole.getvalue()

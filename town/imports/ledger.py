@@ -112,11 +112,12 @@ class LedgerImporter:
             self._check_head(reader.head)
             for batch in reader.batches():
                 digests.append(reader.digest())
-                present_count += self._compare(present, batch)
                 try:
                     links.follow(batch)
                 except LedgerDamagedError as error:
                     raise self._refuse_event(str(error), links.position.seq + 1) from error
+                # Once it is known that no line is missing: or that would look like another ledger.
+                present_count += self._compare(present, batch)
                 audit.take(batch)
                 if not audit.is_readable:
                     finding = next(each for each in reversed(audit.findings) if each.kind is FindingKind.EVENT)
