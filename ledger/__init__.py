@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ledger.front_door import open_front_door
 
 if TYPE_CHECKING:
+    from ledger.chain import Chain
     from ledger.changes import FieldChange, Step, compare, steps
     from ledger.client_errors import (
         AuthenticationError,
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
         StartTask,
         TagTask,
     )
+    from ledger.copier import Copier
     from ledger.decide import decide
     from ledger.errors import (
         UNREACHED_ADVICE,
@@ -79,6 +81,7 @@ if TYPE_CHECKING:
         TaskUnassignedError,
         UnknownEventError,
         UpcasterMissingError,
+        WrongExpectedEndError,
         WrongExpectedVersionError,
         WrongKeyTypeError,
     )
@@ -151,10 +154,12 @@ __all__ = [
     "BackdateRefusedError",
     "BusyLoadingError",
     "CancelTask",
+    "Chain",
     "ClaimTask",
     "Command",
     "CommandRejectedError",
     "CompleteTask",
+    "Copier",
     "CreateTask",
     "DescribeTask",
     "DesiredTask",
@@ -237,6 +242,7 @@ __all__ = [
     "UnsendableError",
     "UpcasterMissingError",
     "WatchError",
+    "WrongExpectedEndError",
     "WrongExpectedVersionError",
     "WrongKeyTypeError",
     "check_name",
@@ -284,12 +290,14 @@ __all__ = [
 open_front_door(
     __name__,
     {
+        "chain": "Chain",
         "changes": "FieldChange Step compare steps",
         "client_errors": "AuthenticationError BusyLoadingError ExecAbortError InvalidReplyError LostConnectionError "
         "NoPermissionError NoScriptError OutOfMemoryError OverdueReplyError OversizedReplyError ReadOnlyError "
         "RedisError ResponseError UnfitReplyError UnsendableError WatchError kinds_of",
         "commands": "AssignTask CancelTask ClaimTask Command CompleteTask CreateTask DescribeTask FailTask MoveTask "
         "NoteTask RemoveTask ReopenTask RequeueTask StartTask TagTask",
+        "copier": "Copier",
         "decide": "decide",
         "errors": "UNREACHED_ADVICE UPGRADE_ADVICE AppendTooLargeError BackdateRefusedError CommandRejectedError "
         "EventDecodingError HeadLostError HistoryBrokenError HistoryCircularError InvalidValueError "
@@ -297,7 +305,7 @@ open_front_door(
         "SequenceGapError StoreUnavailableError TaskAlreadyExistsError TaskAmbiguousError TaskCycleError "
         "TaskDamagedError TaskFinishedError TaskHasChildrenError TaskHasOpenChildrenError TaskHeldError "
         "TaskNotFinishedError TaskNotFoundError TaskNotInBacklogError TaskUnassignedError UnknownEventError "
-        "UpcasterMissingError WrongExpectedVersionError WrongKeyTypeError",
+        "UpcasterMissingError WrongExpectedEndError WrongExpectedVersionError WrongKeyTypeError",
         "event_store": "APPEND_EVENTS_MAX EventStore parse_head",
         "events": "EVENT_CLASSES Event OldRecord Source TaskAdopted TaskAssigned TaskCancelled TaskCompleted "
         "TaskCreated TaskDescribed TaskFailed TaskMoved TaskNoted TaskRemoved TaskReopened TaskRequeued "

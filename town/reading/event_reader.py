@@ -40,8 +40,7 @@ class EventReader:
     ) -> list[RecordedEvent]:
         """The last `count` events that match (None: all), oldest first; of one `task`, from `since` to `until`, both in."""
         task_id = self._id(task_id)
-        after = BEGINNING if since is None else self._position_before(since)
-        upto = self._store.end() if until is None else self.position_at(until)
+        after, upto = self.range_of(since, until)
         if count == 0 or upto <= after:
             return []
         if task_id is not None:
@@ -118,6 +117,15 @@ class EventReader:
         if asked > max(datetime.now(UTC), end.time):
             raise MomentError(f"{asked.isoformat(timespec='seconds')}", "has not come yet")
         return self._store.end_at(to_ms(asked))
+
+    def range_of(self, since: Moment | str | None, until: Moment | str | None) -> tuple[Position, Position]:
+        """The position before the first event from `since` on, and that of the last one up to `until`; None is no bound. MomentError."""
+        after = BEGINNING if since is None else self._position_before(since)
+        return after, self._store.end() if until is None else self.position_at(until)
+
+    def id_of(self, task: str) -> str:
+        """The id of a task, which may be removed, by id, prefix or alias. TaskNotFoundError, TaskAmbiguousError."""
+        return self._id(task) or task
 
     def beginning(self) -> Position:
         """The position of the first event; BEGINNING if there is none."""
