@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from ledger.client_errors import UnfitReplyError
-from ledger.lua.sending import Arguments, begin_script
+from ledger.exchange import Arguments, begin_script
 from ledger.lua.source import script_source
 from ledger.reply_shapes import is_id
 

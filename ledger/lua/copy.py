@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Struct
 
 from ledger.client_errors import UnfitReplyError
+from ledger.exchange import Arguments, begin_script
 from ledger.lua.append import Damaged
-from ledger.lua.sending import Arguments, begin_script
 from ledger.lua.source import script_source
 from ledger.reply_shapes import is_id
 
@@ -58,7 +58,7 @@ class CopyScript:
         heads: Mapping[str, tuple[str, str]],
         entries: Iterable[StreamEntry],
     ) -> Callable[[], CopyReply]:
-        """Send the script. What is returned reads the outcome, and has to be called; errors of the sending wait for it too.
+        """Send the script. Call the returned function to read the reply; it also raises what went wrong while sending.
 
         `end` is where the ledger ends now; `heads` is task id -> its head now and after, of every task of the entries.
         """
