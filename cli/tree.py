@@ -41,7 +41,10 @@ PANELS: Final[Mapping[str, str]] = {
     "sync": _PLANS,
     "events": _PAST,
     "replay": _PAST,
+    "export": _PAST,
     "import": _PAST,
+    "save": _PAST,
+    "restore": _PAST,
     "stats": _PAST,
     "projector": _READ_SIDE,
     "rebuild": _READ_SIDE,
@@ -62,7 +65,7 @@ GROUPS: Final[Mapping[str, str]] = {
     "task": "Create, look at and change tasks.",
     "backlog": "Pending tasks without an agent: add, list, claim, assign-all, remove.",
     "sync": "Bring a plan into the town, and the town's changes into the plan.",
-    "import": "Import the tasks of another tracker.",
+    "import": "Import a ledger's file, or the tasks of another tracker.",
 }
 """The groups of commands, and the help of each."""
 
@@ -101,7 +104,11 @@ PLACES: Final[Mapping[tuple[str, ...], tuple[str, str]]] = {
     ("sync", "status"): ("plan", "status"),
     ("events",): ("events", "events"),
     ("replay",): ("events", "replay"),
+    ("export",): ("exports", "export"),
+    ("import", "ledger"): ("imports", "ledger"),
     ("import", "beads"): ("imports", "beads"),
+    ("save",): ("exports", "save"),
+    ("restore",): ("imports", "restore"),
     ("stats",): ("projections", "stats"),
     ("projector",): ("projections", "projector"),
     ("rebuild",): ("projections", "rebuild"),

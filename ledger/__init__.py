@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ledger.front_door import open_front_door
 
 if TYPE_CHECKING:
+    from ledger.chain import Chain
     from ledger.changes import FieldChange, Step, compare, steps
     from ledger.client_errors import (
         AuthenticationError,
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
         StartTask,
         TagTask,
     )
+    from ledger.copier import Copier
     from ledger.decide import decide
     from ledger.errors import (
         UNREACHED_ADVICE,
@@ -79,6 +81,7 @@ if TYPE_CHECKING:
         TaskUnassignedError,
         UnknownEventError,
         UpcasterMissingError,
+        WrongExpectedEndError,
         WrongExpectedVersionError,
         WrongKeyTypeError,
     )
@@ -111,7 +114,15 @@ if TYPE_CHECKING:
     from ledger.lua import script_source
     from ledger.position import BEGINNING, Position, ms_of, order_of, seq_of
     from ledger.reconcile import DesiredTask, reconcile
-    from ledger.recorded_event import NewEvent, RecordedEvent, StreamEntry, decode_event, read_event, record
+    from ledger.recorded_event import (
+        NewEvent,
+        RecordedEvent,
+        StreamEntry,
+        decode_event,
+        decode_events,
+        read_event,
+        record,
+    )
     from ledger.redis_errors import ExplainedConnectionError, redis_errors
     from ledger.reply_shapes import fits, is_id, is_yes, name_of
     from ledger.run_mark import HOST_CHARS_MAX, RUN_CHARS, RunMark
@@ -143,10 +154,12 @@ __all__ = [
     "BackdateRefusedError",
     "BusyLoadingError",
     "CancelTask",
+    "Chain",
     "ClaimTask",
     "Command",
     "CommandRejectedError",
     "CompleteTask",
+    "Copier",
     "CreateTask",
     "DescribeTask",
     "DesiredTask",
@@ -229,6 +242,7 @@ __all__ = [
     "UnsendableError",
     "UpcasterMissingError",
     "WatchError",
+    "WrongExpectedEndError",
     "WrongExpectedVersionError",
     "WrongKeyTypeError",
     "check_name",
@@ -239,6 +253,7 @@ __all__ = [
     "compare",
     "decide",
     "decode_event",
+    "decode_events",
     "evolve",
     "evolve_known",
     "exchange",
@@ -275,12 +290,14 @@ __all__ = [
 open_front_door(
     __name__,
     {
+        "chain": "Chain",
         "changes": "FieldChange Step compare steps",
         "client_errors": "AuthenticationError BusyLoadingError ExecAbortError InvalidReplyError LostConnectionError "
         "NoPermissionError NoScriptError OutOfMemoryError OverdueReplyError OversizedReplyError ReadOnlyError "
         "RedisError ResponseError UnfitReplyError UnsendableError WatchError kinds_of",
         "commands": "AssignTask CancelTask ClaimTask Command CompleteTask CreateTask DescribeTask FailTask MoveTask "
         "NoteTask RemoveTask ReopenTask RequeueTask StartTask TagTask",
+        "copier": "Copier",
         "decide": "decide",
         "errors": "UNREACHED_ADVICE UPGRADE_ADVICE AppendTooLargeError BackdateRefusedError CommandRejectedError "
         "EventDecodingError HeadLostError HistoryBrokenError HistoryCircularError InvalidValueError "
@@ -288,7 +305,7 @@ open_front_door(
         "SequenceGapError StoreUnavailableError TaskAlreadyExistsError TaskAmbiguousError TaskCycleError "
         "TaskDamagedError TaskFinishedError TaskHasChildrenError TaskHasOpenChildrenError TaskHeldError "
         "TaskNotFinishedError TaskNotFoundError TaskNotInBacklogError TaskUnassignedError UnknownEventError "
-        "UpcasterMissingError WrongExpectedVersionError WrongKeyTypeError",
+        "UpcasterMissingError WrongExpectedEndError WrongExpectedVersionError WrongKeyTypeError",
         "event_store": "APPEND_EVENTS_MAX EventStore parse_head",
         "events": "EVENT_CLASSES Event OldRecord Source TaskAdopted TaskAssigned TaskCancelled TaskCompleted "
         "TaskCreated TaskDescribed TaskFailed TaskMoved TaskNoted TaskRemoved TaskReopened TaskRequeued "
@@ -301,7 +318,7 @@ open_front_door(
         "lua": "script_source",
         "position": "BEGINNING Position ms_of order_of seq_of",
         "reconcile": "DesiredTask reconcile",
-        "recorded_event": "StreamEntry NewEvent RecordedEvent decode_event read_event record",
+        "recorded_event": "NewEvent RecordedEvent StreamEntry decode_event decode_events read_event record",
         "redis_errors": "ExplainedConnectionError redis_errors",
         "reply_shapes": "fits is_id is_yes name_of",
         "run_mark": "HOST_CHARS_MAX RUN_CHARS RunMark",

@@ -17,6 +17,7 @@
         AppendTooLargeError             more events or bytes than one append takes
         BackdateRefusedError            an event cannot be older than the one before it
       WrongExpectedVersionError         another writer was first; nothing was written
+      WrongExpectedEndError             another writer appended while events were copied to the end
       StoreUnavailableError             Redis did not answer, or not as it should; the cause is kept
         ReplyTooLargeError              its reply is larger than the limit
       LedgerDamagedError                what is stored contradicts itself; nothing was skipped
@@ -204,6 +205,18 @@ class WrongExpectedVersionError(LedgerError):
         self.actual = actual
         why = "somebody else changed it meanwhile" if actual > expected else "it never had that version"
         super().__init__(f"Task {task_id} is at version {actual}, not {expected}: {why}.")
+
+
+class WrongExpectedEndError(LedgerError):
+    """The ledger ends elsewhere than the events to be copied go on from; what was copied before stays, and is whole."""
+
+    def __init__(self, expected: str, actual: str) -> None:
+        self.expected = expected
+        self.actual = actual
+        super().__init__(
+            f"Something else wrote to the town meanwhile: its ledger ended at {expected}, and ends at {actual}."
+            " Stop whatever works in the town, and try again."
+        )
 
 
 class StoreUnavailableError(LedgerError):

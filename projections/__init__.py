@@ -9,7 +9,7 @@ from ledger import open_front_door
 
 if TYPE_CHECKING:
     from projections.board import Board
-    from projections.checking.audit import Finding, FindingKind
+    from projections.checking.audit import Audit, Finding, FindingKind
     from projections.checking.comparison import Difference, printable
     from projections.checking.divergence import diverged_after
     from projections.checking.verify import Verification, describe, different_fields, verify
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from projections.snapshots import Snapshot, encode_snapshot, has_position, is_snapshot, snapshot_of
     from projections.stats import DayStats, Durations, fold_stats, read_stats
     from projections.upkeep import Upkeep
+    from projections.views.by_alias import is_computed
     from projections.views.catalogue import VIEWS
     from projections.views.view import Counted, Member, Ranked, View
 
@@ -52,6 +53,7 @@ __all__ = [
     "NOTHING",
     "PREFIX_IDS_MAX",
     "VIEWS",
+    "Audit",
     "BatchOutcome",
     "Board",
     "CheckpointAheadError",
@@ -97,6 +99,7 @@ __all__ = [
     "fold_stats",
     "fold_task",
     "has_position",
+    "is_computed",
     "is_snapshot",
     "new_holder",
     "no_garbage_collection",
@@ -111,7 +114,7 @@ open_front_door(
     __name__,
     {
         "board": "Board",
-        "checking.audit": "Finding FindingKind",
+        "checking.audit": "Audit Finding FindingKind",
         "checking.comparison": "Difference printable",
         "checking.divergence": "diverged_after",
         "checking.verify": "Verification describe different_fields verify",
@@ -131,6 +134,7 @@ open_front_door(
         "snapshots": "Snapshot encode_snapshot has_position is_snapshot snapshot_of",
         "stats": "DayStats Durations fold_stats read_stats",
         "upkeep": "Upkeep",
+        "views.by_alias": "is_computed",
         "views.catalogue": "VIEWS",
         "views.view": "Counted Member Ranked View",
     },

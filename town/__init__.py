@@ -15,10 +15,12 @@ if TYPE_CHECKING:
     from town.doctor import Check, CheckState, examine
     from town.errors import (
         DiskFullError,
+        ExportRefusedError,
         FileDamagedError,
         FolderRefusedError,
         ForeignServerError,
         ImportRefusedError,
+        LedgerFileRefusedError,
         LegacyKeptError,
         MetricsPortError,
         MigrationSourceError,
@@ -48,11 +50,13 @@ if TYPE_CHECKING:
         TownNotFoundError,
         UnfitNameError,
     )
+    from town.exports.exporter import ExportReceipt, Format, format_of
     from town.folder.search import FoundFolder, find_folder
     from town.folder.settings import name_ledger, start_of_search
     from town.folder.tinytown_places import OldPlace
     from town.home.grants import revoke_trust
     from town.imports.importer import ImportReceipt
+    from town.imports.ledger import LedgerReceipt
     from town.migration.legacy import LegacyKeys
     from town.migration.migration import Migration, MigrationReport
     from town.migration.survey import Irregular, MigrationPreview, MigrationProgress, Skipped
@@ -93,13 +97,18 @@ __all__ = [
     "Durability",
     "EmbeddedServer",
     "EventFilter",
+    "ExportReceipt",
+    "ExportRefusedError",
     "FileDamagedError",
     "FolderRefusedError",
     "ForeignServerError",
+    "Format",
     "FoundFolder",
     "ImportReceipt",
     "ImportRefusedError",
     "Irregular",
+    "LedgerFileRefusedError",
+    "LedgerReceipt",
     "LegacyKeptError",
     "LegacyKeys",
     "Loss",
@@ -169,6 +178,7 @@ __all__ = [
     "examine",
     "find_folder",
     "find_towns",
+    "format_of",
     "grant_trust",
     "in_local_zone",
     "local_time",
@@ -195,17 +205,20 @@ open_front_door(
         "agents.runner": "Runner Stop",
         "aof.damage_scan": "Damage",
         "doctor": "Check CheckState examine",
-        "errors": "DiskFullError FileDamagedError FolderRefusedError ForeignServerError ImportRefusedError "
-        "LegacyKeptError MetricsPortError MigrationSourceError MomentError NotOursError NotTrustedError "
-        "OvertakenError PlacedFault PlanChangedError PlanExistsError PlanMissingError PlanOutsideError "
-        "PlanRefusedError PlanTooLargeError ProgramNotFoundError ProgramNotStartedError ProgramRefusedError "
-        "RepairRefusedError RunUnfinishedError ServerEndedError ServerNotOwnError ServerStartError "
-        "ServerStoppedError ServerTooOldError SettingsError TownExistsError TownNotFoundError UnfitNameError",
+        "errors": "DiskFullError ExportRefusedError FileDamagedError FolderRefusedError ForeignServerError "
+        "ImportRefusedError LedgerFileRefusedError LegacyKeptError MetricsPortError MigrationSourceError "
+        "MomentError NotOursError NotTrustedError OvertakenError PlacedFault PlanChangedError PlanExistsError "
+        "PlanMissingError PlanOutsideError PlanRefusedError PlanTooLargeError ProgramNotFoundError "
+        "ProgramNotStartedError ProgramRefusedError RepairRefusedError RunUnfinishedError ServerEndedError "
+        "ServerNotOwnError ServerStartError ServerStoppedError ServerTooOldError SettingsError "
+        "TownExistsError TownNotFoundError UnfitNameError",
+        "exports.exporter": "ExportReceipt Format format_of",
         "folder.search": "FoundFolder find_folder",
         "folder.settings": "name_ledger start_of_search",
         "folder.tinytown_places": "OldPlace",
         "home.grants": "revoke_trust",
         "imports.importer": "ImportReceipt",
+        "imports.ledger": "LedgerReceipt",
         "migration.legacy": "LegacyKeys",
         "migration.migration": "Migration MigrationReport",
         "migration.survey": "Irregular MigrationPreview MigrationProgress Skipped",

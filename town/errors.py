@@ -13,6 +13,8 @@ CommandRejectedError
   MetricsPortError           `tt` cannot listen on the port for metrics
   MomentError                the moment is not in the ledger
   ImportRefusedError         a file to import is invalid; nothing was imported
+  LedgerFileRefusedError     a ledger's file is damaged, or of another ledger; nothing was imported
+  ExportRefusedError         an export is not possible as asked; no file was written
   PlanMissingError           there is no plan at that place
   PlanExistsError            there is a plan already
   PlanRefusedError           a plan is invalid; neither file nor town was changed
@@ -53,6 +55,7 @@ if TYPE_CHECKING:
     from projections import Finding
 
 PROBLEMS_SHOWN_MAX = 20
+LEDGER_FILE_ADVICE: Final = "Export it again, or take a copy that is whole."
 
 _ADVICE: Final = {
     errno.ENOENT: "Check the name.",
@@ -232,6 +235,25 @@ class ImportRefusedError(CommandRejectedError):
         super().__init__(
             f"{in_one_line(path)} was not imported, and nothing was changed:{shown}{rest}\nCorrect these and import again."
         )
+
+
+class LedgerFileRefusedError(CommandRejectedError):
+    """A ledger's file is not as an export writes it, or its events are not this town's; nothing of it was taken."""
+
+    def __init__(self, name: str, problem: str, *, line: int | None = None, advice: str = LEDGER_FILE_ADVICE) -> None:
+        self.name = name
+        self.line = line
+        self.problem = problem
+        where = "" if line is None else f"line {line:,}: "
+        super().__init__(f"{name} was not imported, nothing of it was taken: {where}{problem}. {advice}")
+
+
+class ExportRefusedError(CommandRejectedError):
+    """What was to be exported, or the place it was to go to, does not go; nothing was written."""
+
+    def __init__(self, problem: str, advice: str) -> None:
+        self.problem = problem
+        super().__init__(f"Nothing was exported: {problem}. {advice}")
 
 
 class PlanMissingError(CommandRejectedError):

@@ -31,6 +31,7 @@ from town.reading.wait import Waited, wait_for
 from town.verbs import Verbs
 
 if TYPE_CHECKING:
+    from town.exports.exporter import Exporter
     from town.folder.tinytown_places import OldPlace
     from town.imports.importer import Importer
     from town.migration.legacy import Legacy
@@ -174,10 +175,17 @@ class Town(Verbs, Reader):
 
     @cached_property
     def imports(self) -> Importer:
-        """Exports of other trackers."""
+        """Exports of other trackers, and the file of a ledger."""
         from town.imports.importer import Importer
 
         return Importer(self.backend)
+
+    @cached_property
+    def exports(self) -> Exporter:
+        """The ledger, or a part of it, as a file for other places and other programs."""
+        from town.exports.exporter import Exporter
+
+        return Exporter(self.backend, self.events)
 
     @cached_property
     def runs(self) -> Reclaimer:

@@ -1,7 +1,8 @@
-"""`tt import`: tasks from other trackers."""
+"""`tt import` and `tt restore`: a ledger's file, and tasks from other trackers."""
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -10,15 +11,16 @@ import typer
 
 from cli.moments import say_choices
 from cli.options import ActorOption, JsonOption, TownOption, When, parse_when
-from cli.output import say, say_json, warn
+from cli.output import progress_lines, say, say_json, warn
 from cli.session import opened
 from cli.shapes.imports import import_shape
 from cli.text import counted, visible
 from ledger import Position
-from town import ImportReceipt, Now
+from town import ImportReceipt, LedgerReceipt, Now, Town
 
 LEFT_OUT_SHOWN_MAX = 10
 KINDS_SHOWN_MAX = 10
+DAMAGE_SHOWN_MAX = 3
 _KIND_CHARS_SHOWN = 64
 
 
@@ -62,6 +64,83 @@ def beads(
         else:
             say(f"{counted(receipt.tasks, 'task')} in the file, all as in the town; nothing was appended.")
         _warn_of_rest(receipt)
+
+
+def ledger(
+    file: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE",
+            help="What `tt export` or `tt save` wrote; .gz and .zst are unpacked, - is a pipe.",
+            show_default=False,
+        ),
+    ],
+    *,
+    town: TownOption = None,
+    actor: ActorOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Import a ledger's file: the same events at the same positions, byte for byte. Doing it again appends nothing.
+
+    A new town becomes what the other one was, its whole past too. To a town that has a part already, what is missing at the
+    end is appended; the rest must be the same. A file that was changed or cut short is reported with the line, and nothing
+    of it is taken.
+    """
+    with opened(town, actor) as opened_town:
+        with progress_lines() as progress:
+            source = sys.stdin.buffer if file == "-" else Path(file)
+            receipt = opened_town.imports.ledger(source, progress=progress)
+        _say_ledger(opened_town, receipt, as_json=as_json)
+
+
+def restore(
+    *,
+    file: Annotated[
+        Path | None,
+        typer.Option("--file", metavar="PATH", help="The file. Default: ledger.jsonl in the town's folder."),
+    ] = None,
+    town: TownOption = None,
+    actor: ActorOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Take in what `tt save` wrote: as `tt import ledger`, from ledger.jsonl in the town's folder."""
+    with opened(town, actor) as opened_town:
+        with progress_lines() as progress:
+            receipt = opened_town.imports.restore(file, progress=progress)
+        _say_ledger(opened_town, receipt, as_json=as_json)
+
+
+def _say_ledger(town: Town, receipt: LedgerReceipt, *, as_json: bool) -> None:
+    """Project what was appended, so that every reader sees it, and say what came of the file."""
+    town.upkeep.catch_up()
+    if as_json:
+        say_json(
+            {
+                "town": town.name,
+                "events": receipt.events,
+                "appended": receipt.appended,
+                "tasks": receipt.tasks,
+                "position": receipt.position if receipt.events else None,
+                "damage": [{"position": each.where, "problem": each.problem} for each in receipt.damage],
+            }
+        )
+        return
+    known = receipt.events - receipt.appended
+    what = (
+        f"{counted(receipt.appended, 'event')} appended, the last at {receipt.position}"
+        if receipt.appended
+        else "nothing was appended"
+    )
+    had = (
+        "" if not known else ", all in the town already" if not receipt.appended else f", {known:,} in the town already"
+    )
+    say(f"{counted(receipt.events, 'event')} of {counted(receipt.tasks, 'task')} in the file{had}; {what}.")
+    for finding in receipt.damage[:DAMAGE_SHOWN_MAX]:
+        warn(f"{finding.where}: {finding.problem}")
+    if receipt.damage:
+        more = len(receipt.damage) - DAMAGE_SHOWN_MAX
+        rest = f"… and {more:,} more. " if more > 0 else ""
+        warn(f"{rest}It came in as it stands in the file; `tt verify` names all that is damaged.")
 
 
 def _warn_of_rest(receipt: ImportReceipt) -> None:

@@ -132,11 +132,15 @@ class Audit:
     def read(self, *, upto: Position | None = None, progress: Callable[[Position], None] | None = None) -> None:
         """Read on from where the last call ended, up to `upto` (None: the present end). StoreUnavailableError."""
         for entries in self._store.read_entries(self.board.position, upto=upto):
-            if not self._read_whole(entries):
-                self._read_one_by_one(entries)
-            self.events += len(entries)
+            self.take(entries)
             if progress is not None:
                 progress(self.board.position)
+
+    def take(self, entries: Sequence[StreamEntry]) -> None:
+        """Read the entries that come next, from wherever they are."""
+        if not self._read_whole(entries):
+            self._read_one_by_one(entries)
+        self.events += len(entries)
 
     def last(self, task_id: str) -> Last | None:
         """The last event of a task; None if it never existed."""

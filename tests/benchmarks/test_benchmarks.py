@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from tests.benchmarks import append, fold, lists, live, migrate, push, rebuild, start_up, trust, verify
+from tests.benchmarks import append, export, fold, lists, live, migrate, push, rebuild, start_up, trust, verify
 
 EVENTS = 400
 RATIOS = {
@@ -26,6 +26,7 @@ RATIOS = {
         "memory with long records, bytes a task",
     ),
     "push": ("push / append", "push / append and project", "tt sync push / appending program"),
+    "export": ("export / fold", "import / append"),
     "verify": ("verify / fold", "verify / fold by CPU"),
     "trust": ("checks of a command, ms", "checks before a start, ms"),
     "append": ("append / bare XADD", "create / append", "create, projected, µs", "history in 100 tasks, µs"),
@@ -42,6 +43,7 @@ RATIOS = {
         ("push", push.main),
         ("migrate", migrate.main),
         ("trust", trust.main),
+        ("export", export.main),
         ("verify", verify.main),
         ("lists", lists.main),
     ],

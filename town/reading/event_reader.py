@@ -40,8 +40,7 @@ class EventReader:
     ) -> list[RecordedEvent]:
         """The last `count` events that match (None: all), oldest first; of one `task`, from `since` to `until`, both in."""
         task_id = None if task_id is None else self._id(task_id)
-        after = BEGINNING if since is None else self._position_before(since)
-        upto = self._store.end() if until is None else self.position_at(until)
+        after, upto = self.range_of(since, until)
         if count == 0 or upto <= after:
             return []
         if task_id is not None:
@@ -164,6 +163,15 @@ class EventReader:
         if first == end:
             return f"This town has one event, at {local_time(end.time)}."
         return f"The events of this town are {first.seq} to {end.seq}, from {local_time(first.time)} to {local_time(end.time)}."
+
+    def range_of(self, since: Moment | str | None, until: Moment | str | None) -> tuple[Position, Position]:
+        """The position before the first event from `since` on, and that of the last one up to `until`; None is no bound. MomentError."""
+        after = BEGINNING if since is None else self._position_before(since)
+        return after, self._store.end() if until is None else self.position_at(until)
+
+    def id_of(self, task: str) -> str:
+        """The id of a task, which may be removed, by id, prefix or alias. TaskNotFoundError, TaskAmbiguousError."""
+        return self._id(task)
 
     def beginning(self) -> Position:
         """The position of the first event; BEGINNING if there is none."""

@@ -1,0 +1,115 @@
+"""What goes out: the ledger as a file, whole or in a format of other programs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from cli.options import ActorOption, JsonOption, TownOption, When, parse_when
+from cli.output import bytes_out, is_terminal, progress_lines, say, say_json
+from cli.session import opened
+from cli.shapes import Shape
+from cli.text import counted, visible
+from town import WHEN_HELP, ExportReceipt, Format, Town, format_of
+
+PIPE: Final = "-"
+
+
+def export(
+    file: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE",
+            help="The file to write; .gz and .zst compress it, - is a pipe.",
+            show_default=False,
+        ),
+    ],
+    *,
+    form: Annotated[
+        Format | None,
+        typer.Option(
+            "--format",
+            help="jsonl: the ledger as it is, to be imported again. csv: for spreadsheets. ocel: OCEL 2.0, for process"
+            " mining. cloudevents: CloudEvents 1.0. Default: csv for a name with .csv, else jsonl.",
+            show_default=False,
+        ),
+    ] = None,
+    since: Annotated[
+        When | None,
+        typer.Option("--since", metavar="WHEN", parser=parse_when, help=f"From this moment on: {WHEN_HELP}."),
+    ] = None,
+    until: Annotated[
+        When | None, typer.Option("--until", metavar="WHEN", parser=parse_when, help="Up to this moment.")
+    ] = None,
+    task: Annotated[
+        str | None, typer.Option("--task", metavar="TASK", help="Only events of this task, which may be removed.")
+    ] = None,
+    town: TownOption = None,
+    actor: ActorOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write the town's events into a file: to keep them, to take them elsewhere, for a spreadsheet or another program.
+
+    The file is there whole or not at all; one of that name is replaced. What is written as jsonl, without --since and
+    --task, `tt import ledger` makes a town of again.
+    """
+    is_piped = file == PIPE
+    if is_piped and as_json:
+        message = "With - the events are on stdout, where --json has no place."
+        raise typer.BadParameter(message)
+    if is_piped and is_terminal():
+        message = "- is for a pipe, as in `tt export - | less`, and stdout is a terminal."
+        raise typer.BadParameter(message)
+    path = Path(file)
+    chosen = form or (Format.JSONL if is_piped else format_of(path))
+    first, last = (None if each is None else each.moment for each in (since, until))
+    with opened(town, actor) as opened_town, progress_lines() as progress:
+        if is_piped:
+            with bytes_out() as stream:
+                opened_town.exports.export(stream, chosen, since=first, until=last, task=task, progress=progress)
+            return
+        receipt = opened_town.exports.export(path, chosen, since=first, until=last, task=task, progress=progress)
+        _say_receipt(opened_town, receipt, path, as_json=as_json)
+
+
+def save(
+    *,
+    file: Annotated[
+        Path | None,
+        typer.Option("--file", metavar="PATH", help="The file. Default: ledger.jsonl in the town's folder."),
+    ] = None,
+    town: TownOption = None,
+    actor: ActorOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write the whole ledger into a file that is fit for git: text, an event a line. `tt restore` takes it in again.
+
+    The same ledger gives the same bytes, and a later save adds lines and changes the last one.
+    """
+    with opened(town, actor) as opened_town, progress_lines() as progress:
+        receipt = opened_town.exports.save(file, progress=progress)
+        _say_receipt(opened_town, receipt, opened_town.exports.saved_path(file), as_json=as_json)
+
+
+def _say_receipt(town: Town, receipt: ExportReceipt, path: Path, *, as_json: bool) -> None:
+    if as_json:
+        say_json(_shape(town, receipt, path))
+        return
+    last = f", the last at {receipt.position}" if receipt.events else ""
+    size = "" if receipt.size_bytes is None else f", {counted(receipt.size_bytes, 'byte')}"
+    say(
+        f"{counted(receipt.events, 'event')} of {town.name}{last}, written to {visible(str(path))} as {receipt.format}{size}."
+    )
+
+
+def _shape(town: Town, receipt: ExportReceipt, path: Path) -> Shape:
+    return {
+        "town": town.name,
+        "file": str(path),
+        "format": receipt.format,
+        "events": receipt.events,
+        "position": receipt.position if receipt.events else None,
+        "bytes": receipt.size_bytes,
+    }
