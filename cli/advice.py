@@ -23,6 +23,7 @@ _ADVICE: Final[Mapping[str, Callable[[Any], str]]] = {
     "TaskNotFoundError": lambda error: f"{error} {_finding(error)}",
     "TaskNotInBacklogError": lambda error: f"{error} To remove it all the same: `tt task remove {error.task}`.",
     "TaskUnassignedError": lambda error: f"{error} Say who did it: `tt task {error.action} {error.task} --agent NAME`.",
+    "UndoOvertakenError": lambda error: f"{error} {_undoing(error)}",
     "WrongExpectedVersionError": lambda error: f"{error} Look at it with `tt task history {error.task}` and try again.",
     "WrongKeyTypeError": lambda error: f"{error} {_rebuilding()}",
 }
@@ -51,6 +52,13 @@ def _finding(error: Any) -> str:  # noqa: ANN401 - one class's attributes
     if error.then is None:
         return "`tt task list` shows the tasks of this town."
     return f"`tt task history {error.task}` shows when it came to be."
+
+
+def _undoing(error: Any) -> str:  # noqa: ANN401 - one class's attributes
+    later = error.later.rpartition("-")[2]
+    if error.is_undo:
+        return f"`tt undo {later}` brings it back."
+    return f"`tt task history {error.task}` shows both; `tt undo {later}` takes the later one back first."
 
 
 def _starting(error: Any) -> str:  # noqa: ANN401 - as above

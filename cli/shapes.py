@@ -12,7 +12,7 @@ from projections import Snapshot, snapshot_of
 
 if TYPE_CHECKING:
     from projections import Difference
-    from town import Branch, Reader, Receipt, Town
+    from town import Annotation, Branch, Reader, Receipt, Town
 
 Shape = dict[str, Any]
 
@@ -41,8 +41,11 @@ def branch_shape(branch: Branch) -> Shape:
     }
 
 
-def event_shape(recorded: RecordedEvent, flaw: str | None = None) -> Shape:
-    """An event as it is on the wire, with its position, number and recorded time; `flaw` says why no command can make it."""
+def event_shape(recorded: RecordedEvent, flaw: str | None = None, notes: Sequence[Annotation] = ()) -> Shape:
+    """An event as it is on the wire, with its position, number and recorded time; `flaw` says why no command can make it.
+
+    `notes` are what people wrote on it.
+    """
     position = recorded.position
     shape: Shape = {
         "position": position,
@@ -57,13 +60,24 @@ def event_shape(recorded: RecordedEvent, flaw: str | None = None) -> Shape:
         "prev": recorded.prev,
         "data": recorded.data.content if isinstance(recorded.data, Unfit) else msgspec.to_builtins(recorded.data),
     }
-    optional = {"reason": recorded.reason, "cause": recorded.cause, "occurred_at": recorded.occurred_at, "flaw": flaw}
+    optional = {
+        "reason": recorded.reason,
+        "cause": recorded.cause,
+        "occurred_at": recorded.occurred_at,
+        "flaw": flaw,
+        "annotations": [annotation_shape(note) for note in notes] or None,
+    }
     return shape | {name: value for name, value in optional.items() if value is not None}
 
 
-def step_shape(step: Step) -> Shape:
+def annotation_shape(note: Annotation) -> Shape:
+    """A note on an event: where its own event stands, who wrote it, and what."""
+    return moment_shape(note.position) | {"actor": note.actor, "text": note.text}
+
+
+def step_shape(step: Step, notes: Sequence[Annotation] = ()) -> Shape:
     """An event of a history, with the fields it changed."""
-    return event_shape(step.event, step.flaw) | {"changes": [change._asdict() for change in step.changes]}
+    return event_shape(step.event, step.flaw, notes) | {"changes": [change._asdict() for change in step.changes]}
 
 
 def difference_shape(difference: Difference, parted_after: Position | None) -> Shape:

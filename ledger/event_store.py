@@ -202,6 +202,10 @@ class EventStore:
         """
         return list(self._walk_back(task))[::-1]
 
+    def history_back(self, task: str) -> Iterator[RecordedEvent]:
+        """As `history`, newest first, and read as far as the caller goes: of TOWN_ID it is the town's own events."""
+        return self._walk_back(task)
+
     def last_event(self, task: str) -> RecordedEvent | None:
         """The task's last event; None where it never was."""
         return next(self._walk_back(task, page_events=1), None)

@@ -58,6 +58,11 @@ class Keys(Struct, frozen=True):
         return f"tt:{{{self.town}}}" if self.hash_tag else f"tt:{self.town}"
 
     @property
+    def staged(self) -> StagedKeys:
+        """Where a ledger and its heads are written that are not yet in their place."""
+        return StagedKeys(self.town, self.hash_tag)
+
+    @property
     def ledger(self) -> str:
         """Stream: the truth, one entry per event."""
         return f"{self.prefix}:ledger"
@@ -90,3 +95,16 @@ class Keys(Struct, frozen=True):
     def checkpoint(self, projection: str) -> str:
         """Hash: how far a projection has come."""
         return f"{self.prefix}:checkpoint:{projection}"
+
+
+class StagedKeys(Keys, frozen=True):
+    """The keys of what a town will have, below its own."""
+
+    @property
+    def prefix(self) -> str:
+        return f"{super().prefix}:fork"
+
+    @property
+    def begun(self) -> str:
+        """String: there until the town is whole."""
+        return f"{self.prefix}:begun"

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 # Neighbours in a ledger share their milliseconds: one number for all of them, and no work for most.
 number_of: Final = lru_cache(maxsize=1_024)(int)
+POSITION_PATTERN: Final = r"^(0|[1-9][0-9]{0,19})-(0|[1-9][0-9]{0,19})$"
+"""What a position looks like where an event names one."""
 _NUMBER_MAX: Final = 2**64 - 1
 """What a stream's id can hold in each of its two numbers."""
 _DIGITS_MAX: Final = 20

@@ -18,17 +18,16 @@ from msgspec.structs import force_setattr
 
 from ledger.errors import EventDecodingError, NewerSchemaError, UnknownEventError
 from ledger.events import EVENT_CLASSES, Event, TaskStarted, Unfit
-from ledger.identity import are_task_ids, is_task_id
-from ledger.position import BEGINNING, Position, ms_of
+from ledger.identity import TOWN_ID, are_task_ids, is_task_id
+from ledger.position import BEGINNING, POSITION_PATTERN, Position, ms_of
 from ledger.reply_shapes import split_ids
 from ledger.run_mark import RunMark
 from ledger.times import TIME_MS_MAX, format_ms, to_ms
+from ledger.town_events import TOWN_EVENT_CLASSES, TownEvent
 from ledger.upcasters import upcast
 
 FIELD: Final = b"event"
 """The one field of a stream entry; its value is the JSON."""
-
-_POSITION: Final = r"^(0|[1-9][0-9]{0,19})-(0|[1-9][0-9]{0,19})$"
 
 Entry = tuple[bytes, list[bytes]]
 """A stream entry as Redis sends it: its id, and names and values of its fields in turn."""
@@ -51,7 +50,8 @@ class RecordedEvent(Struct, frozen=True, kw_only=True, tag_field="type", gc=Fals
     """A fact with its place in the ledger.
 
     `at` is its position as text: a fold passes a million of them by, and a `Position` for each would take a tenth longer.
-    `prev` is the position of the same task's event before this one, None for its first. `reason` says why in words,
+    `task` is `identity.TOWN_ID` where the fact is the town's, which has versions of its own. `prev` is the position of the same
+    task's event before this one, None for its first. `reason` says why in words,
     `cause` is the position that led here, `occurred_at` is set where the fact is older than its record.
     """
 
@@ -63,7 +63,7 @@ class RecordedEvent(Struct, frozen=True, kw_only=True, tag_field="type", gc=Fals
     data: Event
     prev: str | None = None
     reason: str | None = None
-    cause: Annotated[str, Meta(pattern=_POSITION)] | None = None
+    cause: Annotated[str, Meta(pattern=POSITION_PATTERN)] | None = None
     occurred_at: Annotated[datetime, Meta(tz=True)] | None = None
     at: str = str(BEGINNING)
 
@@ -123,7 +123,8 @@ class _RecordedStart(RecordedEvent, frozen=True, kw_only=True, tag="task.started
                 force_setattr(self, "data", TaskStarted(run))
 
 
-_SCHEMAS: Final = {event_class.type: event_class.schema for event_class in EVENT_CLASSES}
+_ALL_CLASSES: Final = (*EVENT_CLASSES, *TOWN_EVENT_CLASSES)
+_SCHEMAS: Final = {event_class.type: event_class.schema for event_class in _ALL_CLASSES}
 # Deeply nested JSON ends the decoder with a RecursionError.
 _NOT_JSON: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
@@ -145,7 +146,7 @@ def _decoder() -> "msgspec.json.Decoder[RecordedEvent]":
 @cache
 def _make_decoder() -> "msgspec.json.Decoder[RecordedEvent]":
     any_recorded: Any = Union[  # noqa: UP007 - made at run time
-        tuple(_RecordedStart if each is TaskStarted else _recorded_class(each) for each in EVENT_CLASSES)
+        tuple(_RecordedStart if each is TaskStarted else _recorded_class(each) for each in _ALL_CLASSES)
     ]
     return msgspec.json.Decoder(any_recorded)
 
@@ -203,7 +204,7 @@ def decode_events(entries: Sequence[Entry]) -> list[RecordedEvent]:
         # One of them is of an older schema, does not fit its type, or is no event.
         len(events) < len(entries)
         or positions is None
-        # Of a task's events the first one tells; a later one cannot come without it.
+        # Of a task's events the first one tells; a later one cannot come without it. The town's own id is looked at closely.
         or not are_task_ids([recorded.task for recorded in events if recorded.version == 1])
         # Positions only rise, or only fall.
         or any(ms_of(positions[index]) > TIME_MS_MAX for index in (0, -1) if positions)
@@ -246,7 +247,7 @@ def read_event(position: bytes, fields: list[bytes]) -> RecordedEvent:
         "its position lies after the year 9999"
         if place.ms > TIME_MS_MAX
         else None
-        if is_task_id(recorded.task)
+        if is_task_id(recorded.task) or (recorded.task == TOWN_ID and isinstance(recorded.data, TownEvent))
         else "the task's id is no UUID"
     )
     if flaw is None:

@@ -27,6 +27,7 @@ from ledger.events import (
     Unfit,
 )
 from ledger.state import State
+from ledger.town_events import EventAnnotated, TownForked
 
 _OPEN: Final = frozenset({State.PENDING, State.ASSIGNED, State.RUNNING})
 _FINISHED: Final = frozenset(State) - _OPEN
@@ -46,6 +47,8 @@ STATES: Final[Mapping[type[Event], frozenset[State]]] = {
     TaskTagged: _OPEN | _FINISHED,
     TaskNoted: _OPEN | _FINISHED,
     TaskRemoved: _OPEN | _FINISHED,
+    TownForked: frozenset(),
+    EventAnnotated: frozenset(),
     Unfit: frozenset(),
 }
 """The states of an existing task in which a command may lead to each fact."""

@@ -19,7 +19,7 @@ class Board:
     def __init__(self) -> None:
         self.tasks: dict[str, Task] = {}
         self.removed: dict[str, tuple[int, Position]] = {}
-        """Version and position of the last event of each task that is gone, or that no event could make."""
+        """Version and position of the last event of each task that is gone, or that no event could make; and of the town itself."""
         self.position: Position = BEGINNING
 
     def fold(self, events: Iterable[RecordedEvent], *, observe: Observe | None = None) -> None:

@@ -456,11 +456,13 @@ def history(
     with opened(town, actor) as opened_town:
         found = opened_town.history(task)
         id_ = found[0].event.task
+        notes = opened_town.annotations(step.event for step in found)
         if as_json:
-            say_json({"town": opened_town.name, "task": id_, "events": [step_shape(step) for step in found]})
+            steps = [step_shape(step, notes.get(step.event.at, ())) for step in found]
+            say_json({"town": opened_town.name, "task": id_, "events": steps})
             return
         say(f"Task {id_}: {counted(len(found), 'event')}")
-        columns, rows = step_rows(found)
+        columns, rows = step_rows(found, notes)
         say_table(columns, rows)
 
 

@@ -171,6 +171,7 @@ def status(
         states = reader.count_states()
         agents = reader.count_agents() if tasks or deep else {}
         last = opened_town.events.last(count=DEEP_EVENTS, until=reader.then) if deep else []
+        notes = reader.annotations(last)
         end = opened_town.end() if reader.then is None else reader.then
         if as_json:
             shape: Shape = {
@@ -192,7 +193,8 @@ def status(
                 "states": states,
             }
             shape |= {"agents": agents} if tasks or deep else {}
-            say_json(shape | ({"last_events": [event_shape(recorded) for recorded in last]} if deep else {}))
+            shown = [event_shape(each, notes=notes.get(each.at, ())) for each in last]
+            say_json(shape | ({"last_events": shown} if deep else {}))
             return
         say_moment(reader, "Events and tasks as they were")
         say_fields(
@@ -212,7 +214,8 @@ def status(
             say_table(columns, rows) if rows else say("No tasks yet.")
         if last:
             say()
-            say_table(EVENT_COLUMNS, [event_row(recorded) for recorded in last], flexible="WHAT")
+            rows = [event_row(each, notes=notes.get(each.at, ())) for each in last]
+            say_table(EVENT_COLUMNS, rows, flexible="WHAT")
 
 
 def _state_words(state: TownState) -> str:

@@ -116,6 +116,7 @@ class Migration:
             self._reader,
             self._keys,
             old_name=self._backend.old_name,
+            alias_town=self._backend.alias_town,
             store=self._store,
             live=self._live,
             checkpoint=self._upkeep.projector.checkpoints.position,
@@ -265,7 +266,10 @@ class Migration:
             found.setdefault(entry.id, []).append((record, old))
         facts = {entry.id: self._fact(found[entry.id], aliases) for entry in part if entry.id in found}
         # Of the ids that the aliases would lead to, too: no push of the same plan comes in between.
-        guarded = [*facts, *(task_id_of_alias(self._keys.town, aliases[task]) for task in facts if task in aliases)]
+        guarded = [
+            *facts,
+            *(task_id_of_alias(self._backend.alias_town, aliases[task]) for task in facts if task in aliases),
+        ]
         command = _command_id(self._keys.town, facts)
         return _Batch(
             part,

@@ -116,7 +116,8 @@ _same: Final = lru_cache(maxsize=4_096)(lambda agent: agent)
 class Survey:
     """What one town's old tasks are, as `reader` reads them; `is_elsewhere` tells that it reads another server.
 
-    `old_name` is what Tinytown's keys call the town, `checkpoint` tells where the town's snapshots stand.
+    `old_name` is what Tinytown's keys call the town, `alias_town` what ids of aliases are computed from, `checkpoint`
+    tells where the town's snapshots stand.
     """
 
     def __init__(
@@ -125,6 +126,7 @@ class Survey:
         keys: Keys,
         *,
         old_name: str,
+        alias_town: str,
         store: EventStore,
         live: LiveBoard,
         checkpoint: Callable[[], Position],
@@ -132,6 +134,7 @@ class Survey:
     ) -> None:
         self._reader = reader
         self._keys = keys
+        self._alias_town = alias_town
         self._store = store
         self._live = live
         self._checkpoint_now = checkpoint
@@ -326,7 +329,7 @@ class Survey:
     def taken_aliases(self, aliases: Sequence[str]) -> set[str]:
         """Those of `aliases` that a task of the ledger has or had, by its id or by adoption."""
         adopted_ones = self._live.find_aliases(aliases)
-        computed = {alias: task_id_of_alias(self._keys.town, alias) for alias in aliases}
+        computed = {alias: task_id_of_alias(self._alias_town, alias) for alias in aliases}
         versions = self.versions(list(computed.values()))
         return {alias for alias in aliases if alias in adopted_ones or versions[computed[alias]]}
 
