@@ -124,11 +124,17 @@ def _tag_part(tag: str) -> str:
 
 
 def _refuse_overtaken(later: Sequence[_Step], touched: frozenset[str], cause: RecordedEvent) -> None:
-    """UndoOvertakenError for the first of `later` that changed something of what is to be changed back."""
-    for step in later:
-        if step.touched and (_EXISTENCE in touched | step.touched or step.touched & touched):
-            is_undo = step.recorded.cause == cause.at
-            raise UndoOvertakenError(cause.task, cause.position, step.recorded.position, is_undo=is_undo)
+    """UndoOvertakenError for the last of `later` that changed something of what is to be changed back."""
+    standing = [step.recorded for step in later if _stands(step, touched)]
+    if standing:
+        # Only where nothing came after it, taking that back brings the command back.
+        is_undo = standing[-1].cause == cause.at
+        raise UndoOvertakenError(cause.task, cause.position, standing[-1].position, is_undo=is_undo)
+
+
+def _stands(step: _Step, touched: frozenset[str]) -> bool:
+    """Whether an event changed something of what is to be changed back."""
+    return bool(step.touched) and (_EXISTENCE in touched | step.touched or bool(step.touched & touched))
 
 
 def _refuse_finished(later: Sequence[_Step], now: Task, target: Task, cause: RecordedEvent) -> None:

@@ -50,13 +50,13 @@ def undo(
 
 
 def _what(receipt: UndoReceipt) -> str:
-    """The command, in the words of its last event."""
+    """The command: its event, or which events it had."""
     first, last = receipt.command[0], receipt.command[-1]
-    numbers = event_number(first.position)
-    if len(receipt.command) > 1:
-        numbers = f"{numbers} to {event_number(last.position)}"
-    named = f"event{'s' if len(receipt.command) > 1 else ''} {numbers}"
-    return f"{named} of {visible(last.actor)}, {local_time(last.position.time)}: {event_words(last)}"
+    when = f"of {visible(last.actor)}, {local_time(last.position.time)}"
+    if first is last:
+        return f"event {event_number(last.position)} {when}: {event_words(last)}"
+    types = ", ".join(dict.fromkeys(recorded.type.partition(".")[2] for recorded in receipt.command))
+    return f"events {event_number(first.position)} to {event_number(last.position)} {when}: {types}"
 
 
 def _row(undone: Undone) -> list[Cell]:
