@@ -87,7 +87,9 @@ if TYPE_CHECKING:
     from ledger.event_store import APPEND_EVENTS_MAX, EventStore, parse_head
     from ledger.events import (
         EVENT_CLASSES,
+        TOWN_EVENT_CLASSES,
         Event,
+        EventAnnotated,
         OldRecord,
         Source,
         TaskAdopted,
@@ -104,6 +106,8 @@ if TYPE_CHECKING:
         TaskRequeued,
         TaskStarted,
         TaskTagged,
+        TownEvent,
+        TownForked,
         Unfit,
     )
     from ledger.exchange import exchange, raise_error
@@ -123,7 +127,6 @@ if TYPE_CHECKING:
     from ledger.state import State
     from ledger.task import FIELDS, Field, Task, evolve, evolve_known
     from ledger.times import TIME_MS_MAX, format_ms, from_ms, parse_rfc3339, to_ms
-    from ledger.town_events import TOWN_EVENT_CLASSES, EventAnnotated, TownEvent, TownForked
     from ledger.transitions import CREATIONS, STATES
     from ledger.undo import Undone, undo
     from ledger.values import TEXT_BYTES_MAX, check_name, check_tag, check_tags, check_text
@@ -308,9 +311,10 @@ open_front_door(
         "TaskNotFinishedError TaskNotFoundError TaskNotInBacklogError TaskUnassignedError UndoOvertakenError UnknownEventError "
         "UpcasterMissingError WrongExpectedVersionError WrongKeyTypeError",
         "event_store": "APPEND_EVENTS_MAX EventStore parse_head",
-        "events": "EVENT_CLASSES Event OldRecord Source TaskAdopted TaskAssigned TaskCancelled TaskCompleted "
+        "events": "EVENT_CLASSES TOWN_EVENT_CLASSES Event EventAnnotated OldRecord Source "
+        "TaskAdopted TaskAssigned TaskCancelled TaskCompleted "
         "TaskCreated TaskDescribed TaskFailed TaskMoved TaskNoted TaskRemoved TaskReopened TaskRequeued "
-        "TaskStarted TaskTagged Unfit",
+        "TaskStarted TaskTagged TownEvent TownForked Unfit",
         "exchange": "exchange raise_error",
         "front_door": "open_front_door",
         "identity": "TOWN_ID is_task_id new_command_id new_task_id task_id_of_alias",
@@ -329,7 +333,6 @@ open_front_door(
         "state": "State",
         "task": "FIELDS Field Task evolve evolve_known",
         "times": "TIME_MS_MAX format_ms from_ms parse_rfc3339 to_ms",
-        "town_events": "TOWN_EVENT_CLASSES EventAnnotated TownEvent TownForked",
         "transitions": "CREATIONS STATES",
         "undo": "Undone undo",
         "values": "TEXT_BYTES_MAX check_name check_tag check_tags check_text",

@@ -58,11 +58,6 @@ class Keys(Struct, frozen=True):
         return f"tt:{{{self.town}}}" if self.hash_tag else f"tt:{self.town}"
 
     @property
-    def staged(self) -> StagedKeys:
-        """Where a ledger and its heads are written that are not yet in their place."""
-        return StagedKeys(self.town, self.hash_tag)
-
-    @property
     def ledger(self) -> str:
         """Stream: the truth, one entry per event."""
         return f"{self.prefix}:ledger"
@@ -71,6 +66,21 @@ class Keys(Struct, frozen=True):
     def heads(self) -> str:
         """Hash: task id -> `<version>:<position>` of its last event."""
         return f"{self.prefix}:heads"
+
+    @property
+    def fork_ledger(self) -> str:
+        """Stream: the ledger of a town that is being made from another one."""
+        return f"{self.prefix}:fork:ledger"
+
+    @property
+    def fork_heads(self) -> str:
+        """Hash: its heads."""
+        return f"{self.prefix}:fork:heads"
+
+    @property
+    def fork_begun(self) -> str:
+        """String: there from the first event of it to the moment when the town is whole."""
+        return f"{self.prefix}:fork:begun"
 
     def task(self, task: str) -> str:
         """String: the canonical snapshot of a task, JSON."""
@@ -95,16 +105,3 @@ class Keys(Struct, frozen=True):
     def checkpoint(self, projection: str) -> str:
         """Hash: how far a projection has come."""
         return f"{self.prefix}:checkpoint:{projection}"
-
-
-class StagedKeys(Keys, frozen=True):
-    """The keys of what a town will have, below its own."""
-
-    @property
-    def prefix(self) -> str:
-        return f"{super().prefix}:fork"
-
-    @property
-    def begun(self) -> str:
-        """String: there until the town is whole."""
-        return f"{self.prefix}:begun"

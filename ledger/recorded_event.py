@@ -17,13 +17,12 @@ from msgspec import Meta, Struct
 from msgspec.structs import force_setattr
 
 from ledger.errors import EventDecodingError, NewerSchemaError, UnknownEventError
-from ledger.events import EVENT_CLASSES, Event, TaskStarted, Unfit
+from ledger.events import EVENT_CLASSES, TOWN_EVENT_CLASSES, Event, TaskStarted, TownEvent, Unfit
 from ledger.identity import TOWN_ID, are_task_ids, is_task_id
 from ledger.position import BEGINNING, POSITION_PATTERN, Position, ms_of
 from ledger.reply_shapes import split_ids
 from ledger.run_mark import RunMark
 from ledger.times import TIME_MS_MAX, format_ms, to_ms
-from ledger.town_events import TOWN_EVENT_CLASSES, TownEvent
 from ledger.upcasters import upcast
 
 FIELD: Final = b"event"

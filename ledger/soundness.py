@@ -9,12 +9,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from ledger.errors import InvalidValueError
-from ledger.events import Event, TaskAdopted, TaskCreated, TaskMoved, TaskTagged, Unfit
+from ledger.events import (
+    Event,
+    EventAnnotated,
+    TaskAdopted,
+    TaskCreated,
+    TaskMoved,
+    TaskTagged,
+    TownEvent,
+    TownForked,
+    Unfit,
+)
 from ledger.identity import TOWN_ID, is_task_id
 from ledger.keys import check_town_name
 from ledger.position import order_of, seq_of
 from ledger.times import TIME_MS_MAX, parse_rfc3339
-from ledger.town_events import EventAnnotated, TownEvent, TownForked
 from ledger.transitions import CREATIONS, STATES
 from ledger.values import TEXT_BYTES_MAX, value_flaw
 

@@ -31,13 +31,13 @@ class StagedLedger:
     def __init__(self, client: Redis, keys: Keys, *, where: str = "redis") -> None:
         self._client = client
         self._keys = keys
-        self._staged = keys.staged
+        self._staged = _StagedKeys(keys.town, keys.hash_tag)
         self._where = where
 
     @property
     def keys(self) -> frozenset[str]:
         """The keys that are there until the town is whole."""
-        return frozenset({self._staged.ledger, self._staged.heads, self._staged.begun})
+        return frozenset({self._staged.ledger, self._staged.heads, self._keys.fork_begun})
 
     def was_begun(self) -> bool:
         """Whether somebody began to write it, and did not say that the town is whole."""
@@ -48,7 +48,7 @@ class StagedLedger:
         """Take away what somebody else left, and say that it is begun."""
         self.clear()
         with redis_errors(self._where):
-            self._client.set(self._staged.begun, b"1")
+            self._client.set(self._keys.fork_begun, b"1")
 
     def clear(self) -> None:
         """Take away everything that is there until the town is whole."""
@@ -94,3 +94,15 @@ class StagedLedger:
                 last_position=end,
                 events=end.seq,
             )
+
+
+class _StagedKeys(Keys, frozen=True):
+    """Where the ledger and its heads are until they are placed."""
+
+    @property
+    def ledger(self) -> str:
+        return self.fork_ledger
+
+    @property
+    def heads(self) -> str:
+        return self.fork_heads

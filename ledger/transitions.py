@@ -10,6 +10,7 @@ from typing import Final
 
 from ledger.events import (
     Event,
+    EventAnnotated,
     TaskAdopted,
     TaskAssigned,
     TaskCancelled,
@@ -24,10 +25,10 @@ from ledger.events import (
     TaskRequeued,
     TaskStarted,
     TaskTagged,
+    TownForked,
     Unfit,
 )
 from ledger.state import State
-from ledger.town_events import EventAnnotated, TownForked
 
 _OPEN: Final = frozenset({State.PENDING, State.ASSIGNED, State.RUNNING})
 _FINISHED: Final = frozenset(State) - _OPEN

@@ -75,7 +75,7 @@ if TYPE_CHECKING:
     from town.server.durability import Durability, read_durability
     from town.server.own_server import EmbeddedServer
     from town.server.servers import TownState, find_towns, start_town, stop_town
-    from town.town import Fork, Town
+    from town.town import Town
     from town.trust.consent import TrustReport, grant_trust, look_at_trust, place_of_trust
     from town.undoing import UndoReceipt
     from town.worker import Worker, WorkerMetrics, WorkerReport
@@ -99,7 +99,6 @@ __all__ = [
     "FileDamagedError",
     "FolderRefusedError",
     "ForeignServerError",
-    "Fork",
     "ForkRefusedError",
     "FoundFolder",
     "ImportReceipt",
@@ -231,7 +230,7 @@ open_front_door(
         "server.durability": "Durability read_durability",
         "server.own_server": "EmbeddedServer",
         "server.servers": "TownState find_towns start_town stop_town",
-        "town": "Fork Town",
+        "town": "Town",
         "trust.consent": "TrustReport grant_trust look_at_trust place_of_trust",
         "undoing": "UndoReceipt",
         "worker": "Worker WorkerMetrics WorkerReport",

@@ -18,7 +18,7 @@ _NUMBER: Final = re.compile(r"#?([0-9]{1,15})")
 _POSITION: Final = re.compile(r"[0-9]{9,20}-[0-9]{1,20}")
 
 
-def parse_event(text: str) -> str:
+def _parse_event(text: str) -> str:
     """Typer's parser for an event: its position, or its number."""
     text = text.strip()
     if _NUMBER.fullmatch(text) or _POSITION.fullmatch(text):
@@ -30,7 +30,9 @@ def parse_event(text: str) -> str:
 def annotate(
     event: Annotated[
         str,
-        typer.Argument(metavar="EVENT", parser=parse_event, help="The event's position or number.", show_default=False),
+        typer.Argument(
+            metavar="EVENT", parser=_parse_event, help="The event's position or number.", show_default=False
+        ),
     ],
     text: Annotated[str, typer.Argument(metavar="TEXT", help="The note, at most 64 KiB.", show_default=False)],
     *,
