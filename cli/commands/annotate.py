@@ -7,6 +7,7 @@ from typing import Annotated, Final
 
 import typer
 
+from cli.exits import UsageError
 from cli.options import ActorOption, JsonOption, TownOption
 from cli.output import say, say_json
 from cli.render import NOTE_SIGN
@@ -18,21 +19,10 @@ _NUMBER: Final = re.compile(r"#?([0-9]{1,15})")
 _POSITION: Final = re.compile(r"[0-9]{9,20}-[0-9]{1,20}")
 
 
-def _parse_event(text: str) -> str:
-    """Typer's parser for an event: its position, or its number."""
-    text = text.strip()
-    if _NUMBER.fullmatch(text) or _POSITION.fullmatch(text):
-        return text.removeprefix("#")
-    message = f"{text!r} names no event. Give its position or its number, as `tt events` shows it."
-    raise typer.BadParameter(message)
-
-
 def annotate(
     event: Annotated[
         str,
-        typer.Argument(
-            metavar="EVENT", parser=_parse_event, help="The event's position or number.", show_default=False
-        ),
+        typer.Argument(metavar="EVENT", help="The event's position or number.", show_default=False),
     ],
     text: Annotated[str, typer.Argument(metavar="TEXT", help="The note, at most 64 KiB.", show_default=False)],
     *,
@@ -41,9 +31,21 @@ def annotate(
     as_json: JsonOption = False,
 ) -> None:
     """Write a note on an event. It is an event itself, and is shown wherever the event is."""
+    named = _event(event)
     with opened(town, actor) as opened_town:
-        at, position = opened_town.annotator.annotate(int(event) if "-" not in event else Position(event), text)
+        at, position = opened_town.annotator.annotate(named, text)
         if as_json:
             say_json({"town": opened_town.name, "event": at, "positions": [position]})
             return
         say(f"{NOTE_SIGN} Event {event_number(at)} annotated: {visible(text)}")
+
+
+def _event(text: str) -> Position | int:
+    """The event that a person named. UsageError where that is none."""
+    text = text.strip()
+    if number := _NUMBER.fullmatch(text):
+        return int(number[1])
+    if not _POSITION.fullmatch(text):
+        message = f"{text!r} names no event. Give its position or its number, as `tt events` shows it."
+        raise UsageError(message)
+    return Position(text)
