@@ -30,8 +30,8 @@ _ACTOR: Final = "undo"
 class Undone(Struct, frozen=True):
     """How one task is led back: its version and what it is now, what it becomes, and the events that lead there.
 
-    `cause` is the last event of the command that is taken back. None is a task that is not there. `number` orders tasks that
-    come back by the age they had.
+    `cause` is the last event of the command that is taken back. None is a task that is not there. `created_number`
+    orders tasks that come back by the age they had.
     """
 
     task_id: str
@@ -41,7 +41,7 @@ class Undone(Struct, frozen=True):
     wished: WishedTask | None
     events: tuple[Event, ...]
     cause: Position
-    number: int = 0
+    created_number: int = 0
 
 
 class _Step(Struct, frozen=True):
@@ -95,7 +95,7 @@ def undo(history: Sequence[RecordedEvent], command: str) -> Undone | None:
         wished=wished,
         events=tuple(facts),
         cause=cause.position,
-        number=0 if target is None else target.number,
+        created_number=0 if target is None else target.created_number or 0,
     )
 
 

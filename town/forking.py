@@ -106,7 +106,8 @@ class _Copying:
         self._position = position
         self._progress = progress
         self._staged: StagedLedger | None = None
-        self._is_placed = False
+        self._place: EventStore | None = None
+        self._command = new_command_id()
         self.forked_at = BEGINNING
         self.was_unfinished = False
 
@@ -119,7 +120,7 @@ class _Copying:
         try:
             staged = StagedLedger(client, keys, where=where)
             self.was_unfinished = staged.was_begun()
-            store = EventStore(client, keys, where=where)
+            store = self._place = EventStore(client, keys, where=where)
             if not (self.was_unfinished and self._is_placed_already(store)):
                 self._refuse_occupied(connection, keys, staged)
                 self._staged = staged
@@ -132,12 +133,14 @@ class _Copying:
                 lease.give_up()
 
     def take_back(self) -> None:
-        """Take away what was written, as far as the server lets us."""
+        """Take away what was written; where the server does not let us, the next fork of that name does."""
+        if self._staged is None or self._place is None:
+            return
         with suppress(LedgerError):
-            if self._staged is not None and self._is_placed:
-                self._staged.withdraw()
-            elif self._staged is not None:
-                self._staged.clear()
+            # That it was put into its place may be told by the server alone: a reply can be lost.
+            last = self._place.read_back(limit=1)
+            is_placed = bool(last) and last[0].command == self._command
+            (self._staged.withdraw if is_placed else self._staged.clear)()
 
     def finish(self) -> None:
         """Say that the town is whole. Where that fails, nothing of it is lost."""
@@ -168,12 +171,11 @@ class _Copying:
                 task=TOWN_ID,
                 version=heads.get(TOWN_ID, (0, ""))[0] + 1,
                 actor=self._source.actor,
-                command=new_command_id(),
+                command=self._command,
                 data=TownForked(source=self._source.name, position=self._position),
             )
         )
         placing = staged.place(self.forked_at)
-        self._is_placed = placing is Placing.PLACED
         if placing is Placing.OCCUPIED:
             raise ForkRefusedError(self._name, "somebody made a town of that name meanwhile", "Choose another name.")
         if placing is Placing.CHANGED:
@@ -184,7 +186,7 @@ class _Copying:
         last = store.read_back(limit=1)
         if not last or last[0].data != TownForked(source=self._source.name, position=self._position):
             return False
-        self.forked_at = last[0].position
+        self.forked_at, self._command = last[0].position, last[0].command
         return True
 
     def _refuse_occupied(self, connection: Connection, keys: Keys, staged: StagedLedger) -> None:

@@ -94,7 +94,7 @@ class Undoing:
         relied_on = self._check_parents(tasks)
         states = {task: (undone.now, undone.version) for task, undone in tasks.items()}
         kept = [task for task, undone in tasks.items() if undone.wished is not None]
-        kept.sort(key=lambda task: tasks[task].number)
+        kept.sort(key=lambda task: tasks[task].created_number)
         # What was made first goes last: nothing stays below what is gone.
         wishes = {
             task: tasks[task].wished

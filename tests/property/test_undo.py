@@ -33,7 +33,7 @@ ASIDE = {
     "completed_at_ms": None,
     "version": 0,
     "at": "",
-    "number": 0,
+    "created_number": 0,
 }
 """What an undo does not bring back: times, versions and positions, and with them a task's place by age."""
 
