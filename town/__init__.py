@@ -75,7 +75,7 @@ if TYPE_CHECKING:
     from town.server.durability import Durability, read_durability
     from town.server.own_server import EmbeddedServer
     from town.server.servers import TownState, find_towns, start_town, stop_town
-    from town.town import Town
+    from town.town import Fork, Town
     from town.trust.consent import TrustReport, grant_trust, look_at_trust, place_of_trust
     from town.undoing import UndoReceipt
     from town.worker import Worker, WorkerMetrics, WorkerReport
@@ -99,6 +99,7 @@ __all__ = [
     "FileDamagedError",
     "FolderRefusedError",
     "ForeignServerError",
+    "Fork",
     "ForkRefusedError",
     "FoundFolder",
     "ImportReceipt",
@@ -230,7 +231,7 @@ open_front_door(
         "server.durability": "Durability read_durability",
         "server.own_server": "EmbeddedServer",
         "server.servers": "TownState find_towns start_town stop_town",
-        "town": "Town",
+        "town": "Fork Town",
         "trust.consent": "TrustReport grant_trust look_at_trust place_of_trust",
         "undoing": "UndoReceipt",
         "worker": "Worker WorkerMetrics WorkerReport",
