@@ -61,6 +61,7 @@ def test_seed_use_word_for_word(tt: Tt, town: Path) -> None:
         "tags": [],
         "alias": None,
         "version": 2,
+        "created_number": 1,
     }
 
 
