@@ -18,11 +18,13 @@ if TYPE_CHECKING:
         FileDamagedError,
         FolderRefusedError,
         ForeignServerError,
+        ForkRefusedError,
         ImportRefusedError,
         LegacyKeptError,
         MetricsPortError,
         MigrationSourceError,
         MomentError,
+        NothingToUndoError,
         NotOursError,
         NotTrustedError,
         OvertakenError,
@@ -60,6 +62,7 @@ if TYPE_CHECKING:
     from town.plans.file import PLAN_FILE, make_plan_file, read_plan_file
     from town.plans.plan import Plan, PlanFault, PlannedTask
     from town.plans.receipts import PlanChange, PlanKept, PullChange, PullReceipt, PushReceipt
+    from town.reading.annotations import Annotation
     from town.reading.event_filter import EventFilter
     from town.reading.event_reader import EVENTS_COUNT
     from town.reading.hierarchy import Branch
@@ -72,8 +75,9 @@ if TYPE_CHECKING:
     from town.server.durability import Durability, read_durability
     from town.server.own_server import EmbeddedServer
     from town.server.servers import TownState, find_towns, start_town, stop_town
-    from town.town import Town
+    from town.town import Fork, Town
     from town.trust.consent import TrustReport, grant_trust, look_at_trust, place_of_trust
+    from town.undoing import UndoReceipt
     from town.worker import Worker, WorkerMetrics, WorkerReport
     from town.writer import Receipt
 
@@ -84,6 +88,7 @@ __all__ = [
     "GRACE_SECONDS",
     "PLAN_FILE",
     "WHEN_HELP",
+    "Annotation",
     "Branch",
     "Check",
     "CheckState",
@@ -95,6 +100,8 @@ __all__ = [
     "FileDamagedError",
     "FolderRefusedError",
     "ForeignServerError",
+    "Fork",
+    "ForkRefusedError",
     "FoundFolder",
     "ImportReceipt",
     "ImportRefusedError",
@@ -115,6 +122,7 @@ __all__ = [
     "MomentError",
     "NotOursError",
     "NotTrustedError",
+    "NothingToUndoError",
     "OldPlace",
     "OvertakenError",
     "PlacedFault",
@@ -158,6 +166,7 @@ __all__ = [
     "TownNotFoundError",
     "TownState",
     "TrustReport",
+    "UndoReceipt",
     "UnfitNameError",
     "Worker",
     "WorkerMetrics",
@@ -190,8 +199,9 @@ open_front_door(
         "agents.runner": "Runner Stop",
         "aof.damage_scan": "Damage",
         "doctor": "Check CheckState examine",
-        "errors": "DiskFullError FileDamagedError FolderRefusedError ForeignServerError ImportRefusedError "
-        "LegacyKeptError MetricsPortError MigrationSourceError MomentError NotOursError NotTrustedError "
+        "errors": "DiskFullError FileDamagedError FolderRefusedError ForeignServerError ForkRefusedError "
+        "ImportRefusedError LegacyKeptError MetricsPortError MigrationSourceError MomentError NothingToUndoError "
+        "NotOursError NotTrustedError "
         "OvertakenError PlacedFault PlanChangedError PlanExistsError PlanMissingError PlanOutsideError "
         "PlanRefusedError PlanTooLargeError ProgramNotFoundError ProgramNotStartedError ProgramRefusedError "
         "RepairRefusedError RunUnfinishedError ServerEndedError ServerNotOwnError ServerStartError "
@@ -208,6 +218,7 @@ open_front_door(
         "plans.file": "PLAN_FILE make_plan_file read_plan_file",
         "plans.plan": "Plan PlanFault PlannedTask",
         "plans.receipts": "PlanChange PlanKept PullChange PullReceipt PushReceipt",
+        "reading.annotations": "Annotation",
         "reading.event_filter": "EventFilter",
         "reading.event_reader": "EVENTS_COUNT",
         "reading.hierarchy": "Branch",
@@ -220,8 +231,9 @@ open_front_door(
         "server.durability": "Durability read_durability",
         "server.own_server": "EmbeddedServer",
         "server.servers": "TownState find_towns start_town stop_town",
-        "town": "Town",
+        "town": "Fork Town",
         "trust.consent": "TrustReport grant_trust look_at_trust place_of_trust",
+        "undoing": "UndoReceipt",
         "worker": "Worker WorkerMetrics WorkerReport",
         "writer": "Receipt",
     },

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import chain
 from typing import Annotated
 
@@ -30,7 +31,7 @@ from cli.shapes import event_shape, events_shape, moment_shape, tasks_shape
 from cli.text import counted, local_time
 from ledger import BEGINNING, Position, RecordedEvent, flaw_in
 from projections import TaskFilter
-from town import EVENTS_COUNT, WHEN_HELP, EventFilter, Town
+from town import EVENTS_COUNT, WHEN_HELP, Annotation, EventFilter, Town
 
 
 def events(
@@ -80,17 +81,18 @@ def events(
         last = end if until is None else until.moment
         found = opened_town.events.last(wanted, count=count + 1, task_id=task, since=first, until=last)
         has_more, found = len(found) > count, found[-count:]
-        flaws = opened_town.find_flaws(found)
+        flaws, notes = opened_town.find_flaws(found), opened_town.annotations(found)
         if is_following:
             for batch in chain([found], opened_town.events.follow_batches(wanted, task_id=task, after=end)):
                 for recorded in batch:
-                    _say_event(recorded, flaws.get(recorded.at, flaw_in(recorded)), as_json=as_json)
+                    flaw = flaws.get(recorded.at, flaw_in(recorded))
+                    _say_event(recorded, flaw, notes.get(recorded.at, ()), as_json=as_json)
                 if is_unread():
                     return
         elif as_json:
-            say_json(events_shape(opened_town, found, flaws))
+            say_json(events_shape(opened_town, found, flaws, notes))
         elif found:
-            rows = [event_row(recorded, flaws.get(recorded.at)) for recorded in found]
+            rows = [event_row(each, flaws.get(each.at), notes.get(each.at, ())) for each in found]
             say_table(EVENT_COLUMNS, rows, flexible="WHAT")
             if has_more:
                 warn(f"The last {count:,}; there are older ones that match. More: --count {count * 10}")
@@ -136,11 +138,11 @@ def replay(
         say_page(opened_town, reader, page, offset=offset, as_json=False, empty="No task matches.")
 
 
-def _say_event(recorded: RecordedEvent, flaw: str | None, *, as_json: bool) -> None:
+def _say_event(recorded: RecordedEvent, flaw: str | None, notes: Sequence[Annotation], *, as_json: bool) -> None:
     if as_json:
-        say_json(event_shape(recorded, flaw))
+        say_json(event_shape(recorded, flaw, notes))
     else:
-        say(event_line(recorded, flaw))
+        say(event_line(recorded, flaw, notes))
 
 
 def _begins_later(town: Town) -> str:

@@ -167,6 +167,7 @@ def status(
         states = reader.count_states()
         agents = reader.count_agents() if tasks or deep else {}
         last = opened_town.events.last(count=DEEP_EVENTS, until=reader.then) if deep else []
+        notes = reader.annotations(last)
         end = opened_town.end() if reader.then is None else reader.then
         if as_json:
             say_json(
@@ -177,6 +178,7 @@ def status(
                     states=states,
                     agents=agents if tasks or deep else None,
                     last=last if deep else None,
+                    notes=notes,
                 )
             )
             return
@@ -198,7 +200,8 @@ def status(
             say_table(columns, rows) if rows else say("No tasks yet.")
         if last:
             say()
-            say_table(EVENT_COLUMNS, [event_row(recorded) for recorded in last], flexible="WHAT")
+            rows = [event_row(each, notes=notes.get(each.at, ())) for each in last]
+            say_table(EVENT_COLUMNS, rows, flexible="WHAT")
 
 
 def _state_words(state: TownState) -> str:

@@ -16,7 +16,7 @@ from projections import Snapshot, snapshot_of
 
 if TYPE_CHECKING:
     from cli.open_tasks import OpenGroup
-    from town import Branch, Reader, Receipt, Town
+    from town import Annotation, Branch, Reader, Receipt, Town
 
 Shape = dict[str, Any]
 
@@ -74,8 +74,11 @@ def branch_shape(branch: Branch) -> Shape:
     }
 
 
-def event_shape(recorded: RecordedEvent, flaw: str | None = None) -> Shape:
-    """An event as it is stored, with its position, number and recorded time; `flaw` says why no command can have made it."""
+def event_shape(recorded: RecordedEvent, flaw: str | None = None, notes: Sequence[Annotation] = ()) -> Shape:
+    """An event as it is stored, with its position, number and recorded time; `flaw` says why no command can have made it.
+
+    `notes` are what people wrote on it.
+    """
     position = recorded.position
     shape: Shape = {
         "position": position,
@@ -90,22 +93,40 @@ def event_shape(recorded: RecordedEvent, flaw: str | None = None) -> Shape:
         "prev": recorded.prev,
         "data": recorded.data.content if isinstance(recorded.data, Unfit) else msgspec.to_builtins(recorded.data),
     }
-    optional = {"reason": recorded.reason, "cause": recorded.cause, "occurred_at": recorded.occurred_at, "flaw": flaw}
+    optional = {
+        "reason": recorded.reason,
+        "cause": recorded.cause,
+        "occurred_at": recorded.occurred_at,
+        "flaw": flaw,
+        "annotations": [annotation_shape(note) for note in notes] or None,
+    }
     return shape | {name: value for name, value in optional.items() if value is not None}
 
 
-def events_shape(town: Town, recorded: Sequence[RecordedEvent], flaws: Mapping[str, str]) -> Shape:
-    """A list of events. `flaws` has what is wrong with the damaged ones, by the position's text."""
-    return {"town": town.name, "events": [event_shape(each, flaws.get(each.at)) for each in recorded]}
+def events_shape(
+    town: Town,
+    recorded: Sequence[RecordedEvent],
+    flaws: Mapping[str, str],
+    notes: Mapping[str, Sequence[Annotation]],
+) -> Shape:
+    """A list of events. By the position's text, `flaws` has what is wrong with the damaged ones, and `notes` the notes."""
+    events = [event_shape(each, flaws.get(each.at), notes.get(each.at, ())) for each in recorded]
+    return {"town": town.name, "events": events}
 
 
-def history_shape(town: Town, task_id: str, steps: Sequence[Step]) -> Shape:
-    return {"town": town.name, "task": task_id, "events": [step_shape(step) for step in steps]}
+def history_shape(town: Town, task_id: str, steps: Sequence[Step], notes: Mapping[str, Sequence[Annotation]]) -> Shape:
+    events = [step_shape(step, notes.get(step.event.at, ())) for step in steps]
+    return {"town": town.name, "task": task_id, "events": events}
 
 
-def step_shape(step: Step) -> Shape:
+def annotation_shape(note: Annotation) -> Shape:
+    """A note on an event: the moment of its own event, who wrote it, and its text."""
+    return moment_shape(note.position) | {"actor": note.actor, "text": note.text}
+
+
+def step_shape(step: Step, notes: Sequence[Annotation] = ()) -> Shape:
     """An event of a history, with the fields it changed."""
-    return event_shape(step.event, step.flaw) | {"changes": [change._asdict() for change in step.changes]}
+    return event_shape(step.event, step.flaw, notes) | {"changes": [change._asdict() for change in step.changes]}
 
 
 def reader_shape(reader: Reader) -> Shape:

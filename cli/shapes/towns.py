@@ -9,7 +9,7 @@ from cli.shapes import Shape, event_shape
 from ledger import BEGINNING, Position, RecordedEvent, State
 
 if TYPE_CHECKING:
-    from town import Durability, Town, TownState, TrustReport
+    from town import Annotation, Durability, Town, TownState, TrustReport
 
 
 def init_shape(town: Town) -> Shape:
@@ -42,8 +42,9 @@ def status_shape(
     states: Mapping[State, int],
     agents: Mapping[str, Mapping[State, int]] | None,
     last: Sequence[RecordedEvent] | None,
+    notes: Mapping[str, Sequence[Annotation]],
 ) -> Shape:
-    """A town, its server, its events and tasks. `agents` and `last` are there only where they were asked for."""
+    """A town, its server, its events and tasks. `agents` and `last` are there only where they were asked for, `notes` are those on the last events."""
     shape: Shape = {
         "town": town.name,
         "folder": str(town.folder),
@@ -65,7 +66,7 @@ def status_shape(
     if agents is not None:
         shape["agents"] = agents
     if last is not None:
-        shape["last_events"] = [event_shape(recorded) for recorded in last]
+        shape["last_events"] = [event_shape(each, notes=notes.get(each.at, ())) for each in last]
     return shape
 
 

@@ -38,10 +38,10 @@ class Importer:
     """Imports exports of other trackers into one town."""
 
     def __init__(self, backend: Backend) -> None:
-        self._town = backend.name
+        self._town = backend.alias_town
         self._actor = backend.actor
         self._live = backend.live
-        self._references = References(Present(backend), town=backend.name)
+        self._references = References(Present(backend), town=backend.alias_town)
         self._writer = Writer(backend)
 
     def beads(
