@@ -12,6 +12,7 @@ from cli.options import ActorOption, JsonOption, TownOption
 from cli.output import say, say_json
 from cli.render import NOTE_SIGN
 from cli.session import opened
+from cli.shapes import annotated_shape
 from cli.text import event_number, visible
 from ledger import Position
 
@@ -35,7 +36,7 @@ def annotate(
     with opened(town, actor) as opened_town:
         at, position = opened_town.annotator.annotate(named, text)
         if as_json:
-            say_json({"town": opened_town.name, "event": at, "positions": [position]})
+            say_json(annotated_shape(opened_town, at, note=position))
             return
         say(f"{NOTE_SIGN} Event {event_number(at)} annotated: {visible(text)}")
 

@@ -14,7 +14,7 @@ import typer
 from cli.options import ActorOption, JsonOption, TownOption, When, parse_when
 from cli.output import progress_lines, say, say_json, warn
 from cli.session import PROGRESS_EVENTS_MIN, opened
-from cli.shapes import moment_shape
+from cli.shapes.towns import fork_shape
 from cli.text import counted, local_time, visible
 from ledger import Position
 from town import WHEN_HELP, Fork, Town
@@ -77,8 +77,7 @@ def _say_fork(source: Town, new: Town, made: Fork, *, as_json: bool) -> None:
     if new.unlisted is not None:
         warn(new.unlisted)
     if as_json:
-        shape = {"town": new.name, "folder": str(new.folder), "server": new.where, "source": source.name}
-        say_json(shape | {"at": moment_shape(made.position), "positions": [made.forked_at]})
+        say_json(fork_shape(source, made))
         return
     moment = f"event {made.position.seq:,}, {local_time(made.position.time)}"
     say(f"Town {new.name} is ready in {visible(str(new.folder))}: as {source.name} was after {moment}.")

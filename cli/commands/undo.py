@@ -10,10 +10,10 @@ from cli.options import ActorOption, JsonOption, ReasonOption, TownOption
 from cli.output import Cell, say, say_json, say_table
 from cli.render import change_words, event_words
 from cli.session import opened
-from cli.shapes import Shape
+from cli.shapes.undo import undo_shape
 from cli.text import counted, event_number, local_time, short_id, visible
 from ledger import Undone, compare
-from town import Town, UndoReceipt
+from town import UndoReceipt
 
 
 def undo(
@@ -42,7 +42,7 @@ def undo(
         undoing = opened_town.undoing
         receipt = undoing.preview(what) if dry_run else undoing.undo(what, reason=reason)
         if as_json:
-            say_json(_shape(opened_town, receipt, is_preview=dry_run))
+            say_json(undo_shape(opened_town, receipt, is_preview=dry_run))
             return
         events = sum(len(each.events) for each in receipt.tasks)
         say(f"{'Would be taken back' if dry_run else 'Taken back'}, by {counted(events, 'event')}: {_what(receipt)}")
@@ -68,25 +68,3 @@ def _row(undone: Undone) -> list[Cell]:
 def _name(undone: Undone) -> str:
     task = undone.then or undone.now
     return visible(task.alias) if task is not None and task.alias is not None else short_id(undone.task_id)
-
-
-def _shape(town: Town, receipt: UndoReceipt, *, is_preview: bool) -> Shape:
-    first, last = receipt.command[0], receipt.command[-1]
-    return {
-        "town": town.name,
-        "dry_run": is_preview,
-        "command": last.command,
-        "actor": last.actor,
-        "first": first.position,
-        "last": last.position,
-        "tasks": [
-            {
-                "task": each.task_id,
-                "cause": each.cause,
-                "events": [event.type for event in each.events],
-                "changes": [change._asdict() for change in compare(each.now, each.then)],
-            }
-            for each in receipt.tasks
-        ],
-        "positions": receipt.positions,
-    }

@@ -124,6 +124,11 @@ def annotation_shape(note: Annotation) -> Shape:
     return moment_shape(note.position) | {"actor": note.actor, "text": note.text}
 
 
+def annotated_shape(town: Town, event: Position, *, note: Position) -> Shape:
+    """A new note: the event it is on, and its own event."""
+    return {"town": town.name, "event": event, "positions": [note]}
+
+
 def step_shape(step: Step, notes: Sequence[Annotation] = ()) -> Shape:
     """An event of a history, with the fields it changed."""
     return event_shape(step.event, step.flaw, notes) | {"changes": [change._asdict() for change in step.changes]}

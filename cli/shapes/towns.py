@@ -5,15 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from cli.shapes import Shape, event_shape
+from cli.shapes import Shape, event_shape, moment_shape
 from ledger import BEGINNING, Position, RecordedEvent, State
 
 if TYPE_CHECKING:
-    from town import Annotation, Durability, Town, TownState, TrustReport
+    from town import Annotation, Durability, Fork, Town, TownState, TrustReport
 
 
 def init_shape(town: Town) -> Shape:
     return {"town": town.name, "folder": str(town.folder), "server": town.where}
+
+
+def fork_shape(source: Town, fork: Fork) -> Shape:
+    """A new town, the town it was made from, the last event that both have, and the first event of its own."""
+    return init_shape(fork.town) | {
+        "source": source.name,
+        "at": moment_shape(fork.position),
+        "positions": [fork.forked_at],
+    }
 
 
 def towns_shape(towns: Sequence[Shape]) -> Shape:
