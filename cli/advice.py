@@ -48,6 +48,7 @@ _ADVICE: Final[Mapping[str, Callable[[Any], str]]] = {
     "TaskUnassignedError": lambda error: (
         f"{error} Say who did it: `tt task {error.action} {error.task_id} --agent NAME`."
     ),
+    "UndoOvertakenError": lambda error: f"{error} {_undoing(error)}",
     "ViewsIncompleteError": lambda error: f"{_asking_why(error)}; `tt rebuild` puts the views right.",
     "WrongExpectedVersionError": lambda error: (
         f"{error} Look at it with `tt task history {error.task_id}` and try again."
@@ -92,6 +93,13 @@ def _finding(error: Any) -> str:  # noqa: ANN401 - one class's attributes
     if error.then is None:
         return "`tt task list` shows the tasks of this town."
     return f"`tt task history {error.reference}` shows when it came to be."
+
+
+def _undoing(error: Any) -> str:  # noqa: ANN401 - one class's attributes
+    later = error.later.rpartition("-")[2]
+    if error.is_undo:
+        return f"`tt undo {later}` brings it back."
+    return f"`tt task history {error.task_id}` shows both; `tt undo {later}` takes the later one back first."
 
 
 def _starting(error: Any) -> str:  # noqa: ANN401 - as above

@@ -9,7 +9,7 @@ from typing import Annotated, Final, NamedTuple
 
 import typer
 
-from ledger import EVENT_CLASSES, State
+from ledger import EVENT_CLASSES, TOWN_EVENT_CLASSES, State
 from town import WHEN_HELP, Moment, MomentSyntaxError, in_local_zone, understand
 
 DURATION_HELP: Final = "seconds, or a time like 30s, 5m or 1h30m"
@@ -36,9 +36,9 @@ def parse_when(text: str) -> When:
 
 
 def parse_event_type(text: str) -> str:
-    """Typer's parser for an event type, with or without `task.`."""
-    known = [event_class.type for event_class in EVENT_CLASSES]
-    wanted = text if "." in text else f"task.{text}"
+    """Typer's parser for an event type, with or without what stands before its dot."""
+    known = [event_class.type for event_class in (*EVENT_CLASSES, *TOWN_EVENT_CLASSES)]
+    wanted = text if "." in text else next((each for each in known if each.partition(".")[2] == text), text)
     if wanted not in known:
         message = f"{text!r} is not an event type. Choose from {', '.join(known)}."
         raise typer.BadParameter(message)

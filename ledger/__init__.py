@@ -64,6 +64,7 @@ if TYPE_CHECKING:
         LedgerError,
         MisplacedEventError,
         NewerSchemaError,
+        NotUndoableError,
         ReplyTooLargeError,
         SequenceGapError,
         StoreUnavailableError,
@@ -79,6 +80,7 @@ if TYPE_CHECKING:
         TaskNotFoundError,
         TaskNotInBacklogError,
         TaskUnassignedError,
+        UndoOvertakenError,
         UnknownEventError,
         UpcasterMissingError,
         WrongExpectedEndError,
@@ -88,7 +90,9 @@ if TYPE_CHECKING:
     from ledger.event_store import APPEND_EVENTS_MAX, EventStore, parse_head
     from ledger.events import (
         EVENT_CLASSES,
+        TOWN_EVENT_CLASSES,
         Event,
+        EventAnnotated,
         OldRecord,
         Source,
         TaskAdopted,
@@ -105,13 +109,16 @@ if TYPE_CHECKING:
         TaskRequeued,
         TaskStarted,
         TaskTagged,
+        TownEvent,
+        TownForked,
         Unfit,
     )
     from ledger.exchange import exchange, raise_error
-    from ledger.identity import is_task_id, new_command_id, new_task_id, task_id_of_alias
+    from ledger.identity import TOWN_ID, is_task_id, new_command_id, new_task_id, task_id_of_alias
     from ledger.json_problems import json_problem
     from ledger.keys import TOWN_NAME_CHARS_MAX, TOWN_NAMES_RESERVED, Keys, check_town_name
     from ledger.lua import script_source
+    from ledger.lua.place import Placing
     from ledger.position import BEGINNING, Position, ms_of, order_of, seq_of
     from ledger.reconcile import DesiredTask, reconcile
     from ledger.recorded_event import (
@@ -127,10 +134,12 @@ if TYPE_CHECKING:
     from ledger.reply_shapes import fits, is_id, is_yes, name_of
     from ledger.run_mark import HOST_CHARS_MAX, RUN_CHARS, RunMark
     from ledger.soundness import flaw_in, flaw_of
+    from ledger.staged_ledger import StagedLedger
     from ledger.state import State
     from ledger.task import FIELDS, Field, Task, evolve, evolve_known
     from ledger.times import TIME_MS_MAX, format_ms, from_ms, parse_rfc3339, to_ms
     from ledger.transitions import CREATIONS, STATES
+    from ledger.undo import Undone, undo
     from ledger.values import TEXT_BYTES_MAX, check_name, check_tag, check_tags, check_text
 
 __all__ = [
@@ -144,6 +153,8 @@ __all__ = [
     "STATES",
     "TEXT_BYTES_MAX",
     "TIME_MS_MAX",
+    "TOWN_EVENT_CLASSES",
+    "TOWN_ID",
     "TOWN_NAMES_RESERVED",
     "TOWN_NAME_CHARS_MAX",
     "UNREACHED_ADVICE",
@@ -164,6 +175,7 @@ __all__ = [
     "DescribeTask",
     "DesiredTask",
     "Event",
+    "EventAnnotated",
     "EventDecodingError",
     "EventStore",
     "ExecAbortError",
@@ -186,11 +198,13 @@ __all__ = [
     "NewerSchemaError",
     "NoPermissionError",
     "NoScriptError",
+    "NotUndoableError",
     "NoteTask",
     "OldRecord",
     "OutOfMemoryError",
     "OverdueReplyError",
     "OversizedReplyError",
+    "Placing",
     "Position",
     "ReadOnlyError",
     "RecordedEvent",
@@ -203,6 +217,7 @@ __all__ = [
     "RunMark",
     "SequenceGapError",
     "Source",
+    "StagedLedger",
     "StartTask",
     "State",
     "Step",
@@ -236,6 +251,10 @@ __all__ = [
     "TaskStarted",
     "TaskTagged",
     "TaskUnassignedError",
+    "TownEvent",
+    "TownForked",
+    "UndoOvertakenError",
+    "Undone",
     "Unfit",
     "UnfitReplyError",
     "UnknownEventError",
@@ -285,6 +304,7 @@ __all__ = [
     "steps",
     "task_id_of_alias",
     "to_ms",
+    "undo",
 ]
 
 open_front_door(
@@ -301,21 +321,23 @@ open_front_door(
         "decide": "decide",
         "errors": "UNREACHED_ADVICE UPGRADE_ADVICE AppendTooLargeError BackdateRefusedError CommandRejectedError "
         "EventDecodingError HeadLostError HistoryBrokenError HistoryCircularError InvalidValueError "
-        "LedgerDamagedError LedgerError MisplacedEventError NewerSchemaError ReplyTooLargeError "
-        "SequenceGapError StoreUnavailableError TaskAlreadyExistsError TaskAmbiguousError TaskCycleError "
-        "TaskDamagedError TaskFinishedError TaskHasChildrenError TaskHasOpenChildrenError TaskHeldError "
-        "TaskNotFinishedError TaskNotFoundError TaskNotInBacklogError TaskUnassignedError UnknownEventError "
-        "UpcasterMissingError WrongExpectedEndError WrongExpectedVersionError WrongKeyTypeError",
+        "LedgerDamagedError LedgerError MisplacedEventError NewerSchemaError NotUndoableError "
+        "ReplyTooLargeError SequenceGapError StoreUnavailableError TaskAlreadyExistsError TaskAmbiguousError "
+        "TaskCycleError TaskDamagedError TaskFinishedError TaskHasChildrenError TaskHasOpenChildrenError "
+        "TaskHeldError TaskNotFinishedError TaskNotFoundError TaskNotInBacklogError TaskUnassignedError "
+        "UndoOvertakenError UnknownEventError UpcasterMissingError WrongExpectedEndError "
+        "WrongExpectedVersionError WrongKeyTypeError",
         "event_store": "APPEND_EVENTS_MAX EventStore parse_head",
-        "events": "EVENT_CLASSES Event OldRecord Source TaskAdopted TaskAssigned TaskCancelled TaskCompleted "
-        "TaskCreated TaskDescribed TaskFailed TaskMoved TaskNoted TaskRemoved TaskReopened TaskRequeued "
-        "TaskStarted TaskTagged Unfit",
+        "events": "EVENT_CLASSES TOWN_EVENT_CLASSES Event EventAnnotated OldRecord Source TaskAdopted TaskAssigned "
+        "TaskCancelled TaskCompleted TaskCreated TaskDescribed TaskFailed TaskMoved TaskNoted TaskRemoved "
+        "TaskReopened TaskRequeued TaskStarted TaskTagged TownEvent TownForked Unfit",
         "exchange": "exchange raise_error",
         "front_door": "open_front_door",
-        "identity": "is_task_id new_command_id new_task_id task_id_of_alias",
+        "identity": "TOWN_ID is_task_id new_command_id new_task_id task_id_of_alias",
         "json_problems": "json_problem",
         "keys": "TOWN_NAMES_RESERVED TOWN_NAME_CHARS_MAX Keys check_town_name",
         "lua": "script_source",
+        "lua.place": "Placing",
         "position": "BEGINNING Position ms_of order_of seq_of",
         "reconcile": "DesiredTask reconcile",
         "recorded_event": "NewEvent RecordedEvent StreamEntry decode_event decode_events read_event record",
@@ -323,10 +345,12 @@ open_front_door(
         "reply_shapes": "fits is_id is_yes name_of",
         "run_mark": "HOST_CHARS_MAX RUN_CHARS RunMark",
         "soundness": "flaw_in flaw_of",
+        "staged_ledger": "StagedLedger",
         "state": "State",
         "task": "FIELDS Field Task evolve evolve_known",
         "times": "TIME_MS_MAX format_ms from_ms parse_rfc3339 to_ms",
         "transitions": "CREATIONS STATES",
+        "undo": "Undone undo",
         "values": "TEXT_BYTES_MAX check_name check_tag check_tags check_text",
     },
 )

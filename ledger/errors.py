@@ -14,6 +14,8 @@
         TaskHasChildrenError            a task with children cannot be removed
         TaskHasOpenChildrenError        a task with open children is completed only if the command says what to do with them
         TaskCycleError                  a task cannot go below itself
+        NotUndoableError                an event that is not taken back, whatever came after it
+        UndoOvertakenError              a later event stands on what was to be taken back
         AppendTooLargeError             more events or bytes than one append takes
         BackdateRefusedError            an event cannot be older than the one before it
       WrongExpectedVersionError         another writer was first; nothing was written
@@ -172,6 +174,30 @@ class TaskCycleError(CommandRejectedError):
         super().__init__(
             f"Task {task_id} cannot go below {parent}, which is the task itself or lies below it. Choose another parent."
         )
+
+
+class NotUndoableError(CommandRejectedError):
+    """An event is not taken back, whatever came after it."""
+
+    def __init__(self, position: str, problem: str) -> None:
+        self.position = position
+        self.problem = problem
+        super().__init__(f"Event {position.rpartition('-')[2]} {problem}, so it is not taken back.")
+
+
+class UndoOvertakenError(CommandRejectedError):
+    """A later event stands on what was to be taken back; with `is_undo` it took that back already."""
+
+    def __init__(self, task_id: str, position: str, later: str, *, is_undo: bool = False) -> None:
+        self.task_id = task_id
+        self.position = position
+        self.later = later
+        self.is_undo = is_undo
+        number, later_number = position.rpartition("-")[2], later.rpartition("-")[2]
+        if is_undo:
+            super().__init__(f"Event {number} of task {task_id} was taken back already, by event {later_number}.")
+        else:
+            super().__init__(f"Event {number} of task {task_id} is not taken back: event {later_number} stands on it.")
 
 
 class AppendTooLargeError(CommandRejectedError):

@@ -198,6 +198,10 @@ class EventStore:
         """
         return list(self._walk_back(task_id))[::-1]
 
+    def history_back(self, task_id: str) -> Iterator[RecordedEvent]:
+        """As `history`, newest first, read only as far as the caller goes. For TOWN_ID, the town's own events."""
+        return self._walk_back(task_id)
+
     def last_event(self, task_id: str) -> RecordedEvent | None:
         """The task's last event; None if the task never existed."""
         return next(self._walk_back(task_id, page_events=1), None)

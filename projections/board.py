@@ -23,7 +23,7 @@ class Board:
     def __init__(self) -> None:
         self.tasks: dict[str, Task] = {}
         self.removed: dict[str, tuple[int, Position]] = {}
-        """Version and position of the last event of each task that was removed, or whose creation is flawed."""
+        """Version and position of the last event of each task that was removed, or whose creation is flawed, and of the town."""
         self.position: Position = BEGINNING
 
     def fold(self, events: Iterable[RecordedEvent], *, tally: Tally | None = None) -> None:

@@ -19,12 +19,14 @@ if TYPE_CHECKING:
         FileDamagedError,
         FolderRefusedError,
         ForeignServerError,
+        ForkRefusedError,
         ImportRefusedError,
         LedgerFileRefusedError,
         LegacyKeptError,
         MetricsPortError,
         MigrationSourceError,
         MomentError,
+        NothingToUndoError,
         NotOursError,
         NotTrustedError,
         OvertakenError,
@@ -64,6 +66,7 @@ if TYPE_CHECKING:
     from town.plans.file import PLAN_FILE, make_plan_file, read_plan_file
     from town.plans.plan import Plan, PlanFault, PlannedTask
     from town.plans.receipts import PlanChange, PlanKept, PullChange, PullReceipt, PushReceipt
+    from town.reading.annotations import Annotation
     from town.reading.event_filter import EventFilter
     from town.reading.event_reader import EVENTS_COUNT
     from town.reading.hierarchy import Branch
@@ -77,8 +80,9 @@ if TYPE_CHECKING:
     from town.server.durability import Durability, read_durability
     from town.server.own_server import EmbeddedServer
     from town.server.servers import TownState, find_towns, start_town, stop_town
-    from town.town import Town
+    from town.town import Fork, Town
     from town.trust.consent import TrustReport, grant_trust, look_at_trust, place_of_trust
+    from town.undoing import UndoReceipt
     from town.worker import Worker, WorkerMetrics, WorkerReport
     from town.writer import Receipt
 
@@ -89,6 +93,7 @@ __all__ = [
     "GRACE_SECONDS",
     "PLAN_FILE",
     "WHEN_HELP",
+    "Annotation",
     "Branch",
     "Check",
     "CheckState",
@@ -102,6 +107,8 @@ __all__ = [
     "FileDamagedError",
     "FolderRefusedError",
     "ForeignServerError",
+    "Fork",
+    "ForkRefusedError",
     "Format",
     "FoundFolder",
     "ImportReceipt",
@@ -126,6 +133,7 @@ __all__ = [
     "MomentSyntaxError",
     "NotOursError",
     "NotTrustedError",
+    "NothingToUndoError",
     "Now",
     "OldPlace",
     "OvertakenError",
@@ -170,6 +178,7 @@ __all__ = [
     "TownNotFoundError",
     "TownState",
     "TrustReport",
+    "UndoReceipt",
     "UnfitNameError",
     "Worker",
     "WorkerMetrics",
@@ -206,12 +215,12 @@ open_front_door(
         "aof.damage_scan": "Damage",
         "doctor": "Check CheckState examine",
         "errors": "DiskFullError ExportRefusedError FileDamagedError FolderRefusedError ForeignServerError "
-        "ImportRefusedError LedgerFileRefusedError LegacyKeptError MetricsPortError MigrationSourceError "
-        "MomentError NotOursError NotTrustedError OvertakenError PlacedFault PlanChangedError PlanExistsError "
-        "PlanMissingError PlanOutsideError PlanRefusedError PlanTooLargeError ProgramNotFoundError "
-        "ProgramNotStartedError ProgramRefusedError RepairRefusedError RunUnfinishedError ServerEndedError "
-        "ServerNotOwnError ServerStartError ServerStoppedError ServerTooOldError SettingsError "
-        "TownExistsError TownNotFoundError UnfitNameError",
+        "ForkRefusedError ImportRefusedError LedgerFileRefusedError LegacyKeptError MetricsPortError "
+        "MigrationSourceError MomentError NotOursError NotTrustedError NothingToUndoError OvertakenError "
+        "PlacedFault PlanChangedError PlanExistsError PlanMissingError PlanOutsideError PlanRefusedError "
+        "PlanTooLargeError ProgramNotFoundError ProgramNotStartedError ProgramRefusedError RepairRefusedError "
+        "RunUnfinishedError ServerEndedError ServerNotOwnError ServerStartError ServerStoppedError "
+        "ServerTooOldError SettingsError TownExistsError TownNotFoundError UnfitNameError",
         "exports.exporter": "ExportReceipt Format format_of",
         "folder.search": "FoundFolder find_folder",
         "folder.settings": "name_ledger start_of_search",
@@ -226,6 +235,7 @@ open_front_door(
         "plans.file": "PLAN_FILE make_plan_file read_plan_file",
         "plans.plan": "Plan PlanFault PlannedTask",
         "plans.receipts": "PlanChange PlanKept PullChange PullReceipt PushReceipt",
+        "reading.annotations": "Annotation",
         "reading.event_filter": "EventFilter",
         "reading.event_reader": "EVENTS_COUNT",
         "reading.hierarchy": "Branch",
@@ -239,8 +249,9 @@ open_front_door(
         "server.durability": "Durability read_durability",
         "server.own_server": "EmbeddedServer",
         "server.servers": "TownState find_towns start_town stop_town",
-        "town": "Town",
+        "town": "Fork Town",
         "trust.consent": "TrustReport grant_trust look_at_trust place_of_trust",
+        "undoing": "UndoReceipt",
         "worker": "Worker WorkerMetrics WorkerReport",
         "writer": "Receipt",
     },

@@ -12,6 +12,8 @@ CommandRejectedError
   ServerNotOwnError          the server is not the town's own, and not ours to stop
   MetricsPortError           `tt` cannot listen on the port for metrics
   MomentError                the moment is not in the ledger
+  NothingToUndoError         the actor's last events have nothing to take back
+  ForkRefusedError           a town cannot be forked like this; nothing was made
   ImportRefusedError         a file to import is invalid; nothing was imported
   LedgerFileRefusedError     a ledger's file is damaged, or of another ledger; nothing was imported
   ExportRefusedError         an export is not possible as asked; no file was written
@@ -221,6 +223,26 @@ class MomentError(CommandRejectedError):
         self.moment = moment
         self.problem = problem
         super().__init__(f"{moment} {problem}. {known}")
+
+
+class NothingToUndoError(CommandRejectedError):
+    """Whoever acts did nothing lately that could be taken back."""
+
+    def __init__(self, actor: str, events_max: int) -> None:
+        self.actor = actor
+        self.events_max = events_max
+        super().__init__(
+            f"Nothing of {actor!r} is among the last {events_max:,} events of the town. Say what to take back: a position, the"
+            " number of an event, or a task. `tt events` shows the last ones."
+        )
+
+
+class ForkRefusedError(CommandRejectedError):
+    """A town cannot be forked so; nothing was made."""
+
+    def __init__(self, name: str, problem: str, advice: str) -> None:
+        self.name = name
+        super().__init__(f"No fork {name!r} was made: {problem}. {advice}")
 
 
 class ImportRefusedError(CommandRejectedError):

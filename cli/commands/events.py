@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import chain
 from typing import Annotated
 
@@ -31,7 +32,7 @@ from cli.shapes import event_shape, events_shape, moment_shape, tasks_shape, und
 from cli.text import counted
 from ledger import BEGINNING, RecordedEvent, flaw_in
 from projections import TaskFilter
-from town import EVENTS_COUNT, WHEN_HELP, EventFilter
+from town import EVENTS_COUNT, WHEN_HELP, Annotation, EventFilter
 
 
 def events(
@@ -81,19 +82,20 @@ def events(
         last = end if until is None else until.moment
         found = opened_town.events.last(wanted, count=count + 1, task_id=task, since=first, until=last)
         has_more, found = len(found) > count, found[-count:]
-        flaws = opened_town.find_flaws(found)
+        flaws, notes = opened_town.find_flaws(found), opened_town.annotations(found)
         if is_following:
             say_span(since, None)
             for batch in chain([found], opened_town.events.follow_batches(wanted, task_id=task, after=end)):
                 for recorded in batch:
-                    _say_event(recorded, flaws.get(recorded.at, flaw_in(recorded)), as_json=as_json)
+                    flaw = flaws.get(recorded.at, flaw_in(recorded))
+                    _say_event(recorded, flaw, notes.get(recorded.at, ()), as_json=as_json)
                 if is_unread():
                     return
         elif as_json:
-            say_json(events_shape(opened_town, found, flaws, **understood_shape(since=since, until=until)))
+            say_json(events_shape(opened_town, found, flaws, notes, **understood_shape(since=since, until=until)))
         elif found:
             say_span(since, until)
-            say_table(*event_rows(found, flaws), flexible="WHAT")
+            say_table(*event_rows(found, flaws, notes), flexible="WHAT")
             if has_more:
                 warn(f"The last {count:,}; there are older ones that match. More: --count {count * 10}")
         else:
@@ -142,8 +144,8 @@ def replay(
         say_page(opened_town, reader, page, at=at, offset=offset, as_json=False, empty="No task matches.")
 
 
-def _say_event(recorded: RecordedEvent, flaw: str | None, *, as_json: bool) -> None:
+def _say_event(recorded: RecordedEvent, flaw: str | None, notes: Sequence[Annotation], *, as_json: bool) -> None:
     if as_json:
-        say_json(event_shape(recorded, flaw))
+        say_json(event_shape(recorded, flaw, notes))
     else:
-        say(event_line(recorded, flaw))
+        say(event_line(recorded, flaw, notes))

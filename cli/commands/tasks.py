@@ -455,11 +455,12 @@ def history(
     with opened(town, actor) as opened_town:
         found = opened_town.history(task)
         task_id = found[0].event.task
+        notes = opened_town.annotations(step.event for step in found)
         if as_json:
-            say_json(history_shape(opened_town, task_id, found))
+            say_json(history_shape(opened_town, task_id, found, notes))
             return
         say(f"Task {task_id}: {counted(len(found), 'event')}")
-        columns, rows = step_rows(found)
+        columns, rows = step_rows(found, notes)
         say_table(columns, rows)
 
 

@@ -168,6 +168,7 @@ def status(
         states = reader.count_states()
         agents = reader.count_agents() if tasks or deep else {}
         last = opened_town.events.last(count=DEEP_EVENTS, until=reader.then) if deep else []
+        notes = reader.annotations(last)
         end = opened_town.end() if reader.then is None else reader.then
         if as_json:
             say_json(
@@ -179,6 +180,7 @@ def status(
                     agents=agents if tasks or deep else None,
                     last=last if deep else None,
                     at=at,
+                    notes=notes,
                 )
             )
             return
@@ -200,7 +202,7 @@ def status(
             say_table(columns, rows) if rows else say("No tasks yet.")
         if last:
             say()
-            say_table(*event_rows(last, {}), flexible="WHAT")
+            say_table(*event_rows(last, {}, notes), flexible="WHAT")
 
 
 def _state_words(state: TownState) -> str:

@@ -19,7 +19,7 @@ from town import local_time
 if TYPE_CHECKING:
     from cli.open_tasks import OpenGroup
     from cli.options import When
-    from town import Branch, Reader, Receipt, Town
+    from town import Annotation, Branch, Reader, Receipt, Town
 
 Shape = dict[str, Any]
 
@@ -78,8 +78,11 @@ def branch_shape(branch: Branch) -> Shape:
     }
 
 
-def event_shape(recorded: RecordedEvent, flaw: str | None = None) -> Shape:
-    """An event as it is stored, with its position, number and recorded time; `flaw` says why no command can have made it."""
+def event_shape(recorded: RecordedEvent, flaw: str | None = None, notes: Sequence[Annotation] = ()) -> Shape:
+    """An event as it is stored, with its position, number and recorded time; `flaw` says why no command can have made it.
+
+    `notes` are what people wrote on it.
+    """
     position = recorded.position
     shape: Shape = {
         "position": position,
@@ -94,7 +97,13 @@ def event_shape(recorded: RecordedEvent, flaw: str | None = None) -> Shape:
         "prev": recorded.prev,
         "data": recorded.data.content if isinstance(recorded.data, Unfit) else msgspec.to_builtins(recorded.data),
     }
-    optional = {"reason": recorded.reason, "cause": recorded.cause, "occurred_at": recorded.occurred_at, "flaw": flaw}
+    optional = {
+        "reason": recorded.reason,
+        "cause": recorded.cause,
+        "occurred_at": recorded.occurred_at,
+        "flaw": flaw,
+        "annotations": [annotation_shape(note) for note in notes] or None,
+    }
     return shape | {name: value for name, value in optional.items() if value is not None}
 
 
@@ -102,19 +111,32 @@ def events_shape(
     town: Town,
     recorded: Sequence[RecordedEvent],
     flaws: Mapping[str, str],
+    notes: Mapping[str, Sequence[Annotation]],
     **more: Any,  # noqa: ANN401 - further fields of the shape
 ) -> Shape:
-    """A list of events. `flaws` has what is wrong with the damaged ones, by the position's text."""
-    return {"town": town.name, **more, "events": [event_shape(each, flaws.get(each.at)) for each in recorded]}
+    """A list of events. By the position's text, `flaws` has what is wrong with the damaged ones, and `notes` the notes."""
+    events = [event_shape(each, flaws.get(each.at), notes.get(each.at, ())) for each in recorded]
+    return {"town": town.name, **more, "events": events}
 
 
-def history_shape(town: Town, task_id: str, steps: Sequence[Step]) -> Shape:
-    return {"town": town.name, "task": task_id, "events": [step_shape(step) for step in steps]}
+def history_shape(town: Town, task_id: str, steps: Sequence[Step], notes: Mapping[str, Sequence[Annotation]]) -> Shape:
+    events = [step_shape(step, notes.get(step.event.at, ())) for step in steps]
+    return {"town": town.name, "task": task_id, "events": events}
 
 
-def step_shape(step: Step) -> Shape:
+def annotation_shape(note: Annotation) -> Shape:
+    """A note on an event: the moment of its own event, who wrote it, and its text."""
+    return moment_shape(note.position) | {"actor": note.actor, "text": note.text}
+
+
+def annotated_shape(town: Town, event: Position, *, note: Position) -> Shape:
+    """A new note: the event it is on, and its own event."""
+    return {"town": town.name, "event": event, "positions": [note]}
+
+
+def step_shape(step: Step, notes: Sequence[Annotation] = ()) -> Shape:
     """An event of a history, with the fields it changed."""
-    return event_shape(step.event, step.flaw) | {"changes": [change._asdict() for change in step.changes]}
+    return event_shape(step.event, step.flaw, notes) | {"changes": [change._asdict() for change in step.changes]}
 
 
 def reader_shape(reader: Reader, at: When | None) -> Shape:

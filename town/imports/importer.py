@@ -44,10 +44,10 @@ class Importer:
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
-        self._town = backend.name
+        self._town = backend.alias_town
         self._actor = backend.actor
         self._live = backend.live
-        self._references = References(Present(backend), town=backend.name)
+        self._references = References(Present(backend), town=backend.alias_town)
         self._writer = Writer(backend)
 
     def beads(

@@ -114,29 +114,29 @@ class EventReader:
             return BEGINNING
         if isinstance(asked, Position):
             if not self._store.has(asked):
-                raise MomentError(f"Position {asked}", "is not an event of this town", self._known())
+                raise MomentError(f"Position {asked}", "is not an event of this town", known_moments(self._store))
             return asked
         number = end.seq - asked.events if isinstance(asked, HeadBack) else asked
         position = self._store.position_of(number)
         if position is None:
             if isinstance(asked, HeadBack):
-                raise MomentError(f"HEAD~{asked.events}", "is before the first event", self._known())
-            raise MomentError(f"Event {asked}", "is not in this town", self._known())
+                raise MomentError(f"HEAD~{asked.events}", "is before the first event", known_moments(self._store))
+            raise MomentError(f"Event {asked}", "is not in this town", known_moments(self._store))
         return position
 
     def _position_at_time(self, time: datetime) -> Position:
         self._check_come(time)
         position = self._store.end_at(to_ms(time))
         if position == BEGINNING:
-            raise MomentError(local_time(time), "is before the first event", self._known())
+            raise MomentError(local_time(time), "is before the first event", known_moments(self._store))
         return position
 
     def _check_come(self, time: datetime) -> None:
         if time.tzinfo is None:
-            raise MomentError(time.isoformat(), "has no time zone", self._known())
+            raise MomentError(time.isoformat(), "has no time zone", known_moments(self._store))
         # The server's clock may be ahead of ours: its last event's time has come.
         if time > datetime.now(UTC) and time > self._store.end().time:
-            raise MomentError(local_time(time), "has not come yet", self._known())
+            raise MomentError(local_time(time), "has not come yet", known_moments(self._store))
 
     def _position_entered(self, asked: StateEntered) -> Position:
         """Where the task entered the state, the last time."""
@@ -154,15 +154,6 @@ class EventReader:
             known = f"It was {', '.join(dict.fromkeys(states))}." if states else f"There is no event of {asked.task}."
             raise MomentError(f"@{asked.task}:{asked.entered}", problem, known)
         return found
-
-    def _known(self) -> str:
-        """Which moments there are, for who asked for another one."""
-        first, end = self._store.start(), self._store.end()
-        if end == BEGINNING:
-            return "This town has no events yet."
-        if first == end:
-            return f"This town has one event, at {local_time(end.time)}."
-        return f"The events of this town are {first.seq} to {end.seq}, from {local_time(first.time)} to {local_time(end.time)}."
 
     def range_of(self, since: Moment | str | None, until: Moment | str | None) -> tuple[Position, Position]:
         """The position before the first event from `since` on, and that of the last one up to `until`; None is no bound. MomentError."""
@@ -220,3 +211,13 @@ def _as_moment(moment: Moment | str) -> Moment:
 def _concerning(events: Iterable[RecordedEvent], agent: str) -> Iterator[RecordedEvent]:
     holders = Holders()
     return (recorded for recorded in events if holders.concerns(recorded, agent))
+
+
+def known_moments(store: EventStore) -> str:
+    """Which moments there are, for who asked for another one."""
+    first, end = store.start(), store.end()
+    if end == BEGINNING:
+        return "This town has no events yet."
+    if first == end:
+        return f"This town has one event, at {local_time(end.time)}."
+    return f"The events of this town are {first.seq} to {end.seq}, from {local_time(first.time)} to {local_time(end.time)}."

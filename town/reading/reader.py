@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from ledger import (
     BEGINNING,
     TIME_MS_MAX,
+    LedgerDamagedError,
     Position,
     RecordedEvent,
     State,
@@ -34,6 +35,7 @@ from projections import (
     find_flaws,
 )
 from town.backend import Backend
+from town.reading.annotations import Annotation, read_annotations
 from town.reading.event_reader import EventReader
 from town.reading.hierarchy import Branch
 from town.reading.moment import Moment
@@ -53,6 +55,8 @@ class Noted:
         longer."""
         self.incomplete: ViewsIncompleteError | None = None
         """Set if the views do not hold every task, so that the answer was folded from the ledger."""
+        self.lost_annotations: LedgerDamagedError | None = None
+        """Set if notes on events could not be read: why. The others are shown."""
         self.damaged: dict[str, Task] = {}
         """The damaged tasks in the answers, by id. They are shown as they were before an event that no command can
         make."""
@@ -180,6 +184,12 @@ class Reader:
 
         return [each for each in self._ask(ask) if agent in (None, each.agent)]
 
+    def annotations(self, events: Iterable[RecordedEvent]) -> dict[str, tuple[Annotation, ...]]:
+        """Position -> the notes that people wrote on the event there, oldest first, of those events that have some."""
+        found = read_annotations(self._backend.store, (recorded.at for recorded in events), upto=self.then)
+        self.noted.lost_annotations = self.noted.lost_annotations or found.damage
+        return found.of
+
     def damage_of(self, task: Task) -> TaskDamagedError | None:
         """What is wrong with a damaged task, and at which position; None if nothing is wrong."""
         return damage_of(self._backend.store, task)
@@ -201,7 +211,7 @@ class Reader:
         if self._past is not None:
             return question(self._past)
         try:
-            with self._backend.loader.caught_up(wanted_of(references, town=self._backend.name)):
+            with self._backend.loader.caught_up(wanted_of(references, town=self._backend.alias_town)):
                 return question(self._present)
         except OutdatedProjectionError as outdated:
             self.noted.outdated = outdated
@@ -221,7 +231,7 @@ class Reader:
         return EventReader(self._backend.store, references)
 
     def _resolve(self, board: Present | Past, task_id: str, *, is_removed_too: bool = False) -> str:
-        return References(board, town=self._backend.name).resolve(task_id, is_removed_too=is_removed_too)
+        return References(board, town=self._backend.alias_town).resolve(task_id, is_removed_too=is_removed_too)
 
     def _note_page(self, page: Page) -> Page:
         self._note(page.tasks)

@@ -29,6 +29,7 @@ from ledger import (
     TaskNotFoundError,
     TaskNotInBacklogError,
     TaskUnassignedError,
+    UndoOvertakenError,
     WrongExpectedVersionError,
     WrongKeyTypeError,
     decide,
@@ -83,6 +84,11 @@ SAID = {
         TaskNotInBacklogError("t", "running")
     ),
     "Nobody has task t yet. Say who did it: `tt task fail t --agent NAME`.": TaskUnassignedError("t", "fail"),
+    "Event 4 of task t was taken back already, by event 6. `tt undo 6` brings it back.": UndoOvertakenError(
+        "t", "1-4", "2-6", is_undo=True
+    ),
+    "Event 4 of task t is not taken back: event 6 stands on it. `tt task history t` shows both; `tt undo 6` takes the later"
+    " one back first.": UndoOvertakenError("t", "1-4", "2-6"),
     "Task t is at version 3, not 2: somebody else changed it meanwhile. Look at it with `tt task history t` and try again.": (
         WrongExpectedVersionError("t", expected=2, actual=3)
     ),
