@@ -8,7 +8,7 @@ from typing import Any, Final, cast
 
 from msgspec import Struct
 
-from ledger import BEGINNING, LedgerDamagedError, redis_errors
+from ledger import BEGINNING, TOWN_ID, LedgerDamagedError, TownForked, flaw_in, redis_errors
 from projections import ViewsIncompleteError
 from town.backend import Backend
 from town.folder.data_folder import DataFolder
@@ -65,6 +65,7 @@ def examine(backend: Backend, connection: Connection) -> list[Check]:
         *_orphans(),
         _projections(backend),
         *_snapshots(backend),
+        *_aliases(backend),
         _worker(backend),
         *_old_tasks(backend),
     ]
@@ -207,6 +208,26 @@ def _snapshots(backend: Backend) -> list[Check]:
         return [Check("snapshots", CheckState.GOOD, "every task has its snapshot")]
     words = f"{lost:,} missing, or not a string: readers fold them from the ledger, `tt rebuild` writes them again"
     return [Check("snapshots", CheckState.BAD, words)]
+
+
+def _aliases(backend: Backend) -> list[Check]:
+    """Whether aliases lead to the ids they had before a fork. Applies only to a fork, and to a town that says it is one."""
+    try:
+        town_events = backend.store.history_back(TOWN_ID)
+        forks = [recorded for recorded in town_events if isinstance(recorded.data, TownForked)]
+    except LedgerDamagedError as damage:
+        return [Check("aliases", CheckState.BAD, str(damage), damage)]
+    sources = [each.data.source for each in forks if isinstance(each.data, TownForked) and flaw_in(each) is None]
+    # The oldest names the town where the ids began, also in a fork of a fork.
+    began_as = sources[-1] if sources else backend.name
+    if backend.alias_town != began_as:
+        words = (
+            f"their ids are computed from the name {backend.alias_town!r}, and the ledger began as town {began_as!r}: tasks"
+            f' are not found by alias, and a plan makes them again. Set aliases_of = "{began_as}" under [town] in tinytown.toml'
+        )
+        return [Check("aliases", CheckState.BAD, words)]
+    words = f"they lead to the same tasks as in town {began_as!r}, which this one was forked from"
+    return [Check("aliases", CheckState.GOOD, words)] if sources else []
 
 
 def _worker(backend: Backend) -> Check:

@@ -20,12 +20,13 @@ from ledger import (
     SequenceGapError,
     StoreUnavailableError,
     Task,
+    TaskNotFoundError,
     TownForked,
 )
 from ledger.staged_ledger import StagedLedger
 from projections import Lease, new_holder
 from tests.support.towns import client_of, end_server
-from town import ForkRefusedError, SettingsError, Town, TownExistsError, find_towns
+from town import ForkRefusedError, SettingsError, Town, TownExistsError, examine, find_towns
 from town.forking import LEASE_NAME
 
 Entries = list[tuple[bytes, dict[bytes, bytes]]]
@@ -129,6 +130,28 @@ def test_fork_knows_tasks_by_the_same_aliases(source: Town) -> None:
         assert third.history("tt-2")[0].event == second.history("tt-2")[0].event
     with Town.open("third") as again:
         assert again.task("tt-2").id in old
+
+
+def test_doctor_knows_the_name_that_ids_of_aliases_come_from(source: Town, here: Path) -> None:
+    """In a fork of a fork it is the first town's. Without the setting, aliases lead nowhere, and the doctor says what to write."""
+
+    def check(town: Town) -> list[tuple[str, str]]:
+        return [(each.state, each.words) for each in examine(town.backend, town.connection) if each.name == "aliases"]
+
+    assert check(source) == []
+    with source.fork("second").town as second, second.fork("third").town as third:
+        assert [state for town in (second, third) for state, _ in check(town)] == ["good", "good"]
+    settings = here / "third" / "tinytown.toml"
+    settings.write_text(settings.read_text().replace('aliases_of = "source"', ""))
+    with Town.open(here / "third") as unset:
+        [(state, words)] = check(unset)
+        assert (state, 'Set aliases_of = "source"' in words) == ("bad", True)
+        with pytest.raises(TaskNotFoundError):
+            unset.task("tt-2")
+    plain = here / "source" / "tinytown.toml"
+    plain.write_text(plain.read_text() + '[town]\naliases_of = "other"\n')
+    with Town.open(here / "source") as astray:
+        assert [state for state, _ in check(astray)] == ["bad"]
 
 
 def test_fork_has_a_folder_here_and_the_source_s_server(source: Town, here: Path) -> None:
