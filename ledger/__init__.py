@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 from ledger.front_door import open_front_door
 
 if TYPE_CHECKING:
-    from ledger.changes import Change, Step, compare, steps
+    from ledger.blame import Blamed, blame
+    from ledger.causes import LOST, Cause, CauseKind, causes
+    from ledger.changes import Change, Step, compare, steps, value_of
     from ledger.client_errors import (
         AuthenticationError,
         BusyLoadingError,
@@ -118,6 +120,7 @@ if TYPE_CHECKING:
     from ledger.soundness import flaw_in, flaw_of
     from ledger.state import State
     from ledger.task import FIELDS, Field, Task, evolve, evolve_known
+    from ledger.text_diff import Effort, Piece, word_diff
     from ledger.times import TIME_MS_MAX, format_ms, from_ms, parse_rfc3339, to_ms
     from ledger.transitions import CREATIONS, STATES
     from ledger.values import TEXT_BYTES_MAX, check_name, check_tag, check_tags, check_text
@@ -129,6 +132,7 @@ __all__ = [
     "EVENT_CLASSES",
     "FIELDS",
     "HOST_CHARS_MAX",
+    "LOST",
     "RUN_CHARS",
     "STATES",
     "TEXT_BYTES_MAX",
@@ -141,8 +145,11 @@ __all__ = [
     "AssignTask",
     "AuthenticationError",
     "BackdateRefusedError",
+    "Blamed",
     "BusyLoadingError",
     "CancelTask",
+    "Cause",
+    "CauseKind",
     "Change",
     "ClaimTask",
     "Command",
@@ -150,6 +157,7 @@ __all__ = [
     "CompleteTask",
     "CreateTask",
     "DescribeTask",
+    "Effort",
     "Entry",
     "Event",
     "EventDecodingError",
@@ -178,6 +186,7 @@ __all__ = [
     "OutOfMemoryError",
     "OverdueReplyError",
     "OversizedReplyError",
+    "Piece",
     "Position",
     "ReadOnlyError",
     "RecordedEvent",
@@ -231,6 +240,8 @@ __all__ = [
     "WishedTask",
     "WrongExpectedVersionError",
     "WrongKeyTypeError",
+    "blame",
+    "causes",
     "check_name",
     "check_tag",
     "check_tags",
@@ -271,12 +282,16 @@ __all__ = [
     "steps",
     "task_id_of_alias",
     "to_ms",
+    "value_of",
+    "word_diff",
 ]
 
 open_front_door(
     __name__,
     {
-        "changes": "Change Step compare steps",
+        "blame": "Blamed blame",
+        "causes": "LOST Cause CauseKind causes",
+        "changes": "Change Step compare steps value_of",
         "client_errors": "AuthenticationError BusyLoadingError ExecAbortError InvalidReplyError LostConnectionError "
         "NoPermissionError NoScriptError OutOfMemoryError OverdueReplyError OversizedReplyError ReadOnlyError "
         "RedisError ResponseError UnfitReplyError UnsendableError WatchError kinds_of",
@@ -309,6 +324,7 @@ open_front_door(
         "soundness": "flaw_in flaw_of",
         "state": "State",
         "task": "FIELDS Field Task evolve evolve_known",
+        "text_diff": "Effort Piece word_diff",
         "times": "TIME_MS_MAX format_ms from_ms parse_rfc3339 to_ms",
         "transitions": "CREATIONS STATES",
         "values": "TEXT_BYTES_MAX check_name check_tag check_tags check_text",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from copy import copy
+from operator import attrgetter
 from typing import Final, NamedTuple
 
 from msgspec import Struct
@@ -14,6 +15,7 @@ from ledger.task import FIELDS, Field, Task, evolve_known, in_order
 from ledger.times import format_ms
 
 _COMPARED: Final = tuple(field for field in FIELDS if field.is_compared)
+_compared_values: Final = attrgetter(*(field.attribute for field in _COMPARED))
 
 Value = str | tuple[str, ...] | None
 
@@ -50,11 +52,14 @@ def steps(events: Iterable[RecordedEvent]) -> list[Step]:
 
 def compare(before: Task | None, after: Task | None) -> tuple[Change, ...]:
     """The fields that differ; of a task that is not there, every field is empty."""
-    pairs = ((field.name, _value(before, field), _value(after, field)) for field in _COMPARED)
+    if before is not None and after is not None and _compared_values(before) == _compared_values(after):
+        return ()
+    pairs = ((field.name, value_of(before, field), value_of(after, field)) for field in _COMPARED)
     return tuple(Change(name, old, new) for name, old, new in pairs if old != new)
 
 
-def _value(task: Task | None, field: Field) -> Value:
+def value_of(task: Task | None, field: Field) -> Value:
+    """A field of a task as readers know it; None where it is empty, and where there is no task."""
     value = getattr(task, field.attribute, None)
     if value is None or value == ():
         return None

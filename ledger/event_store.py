@@ -7,8 +7,10 @@ the second time and the store then finds its own events.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from ledger.client_errors import UnfitReplyError
@@ -26,7 +28,17 @@ from ledger.errors import (
 )
 from ledger.exchange import exchange, raise_error
 from ledger.keys import Keys
-from ledger.lua import Appended, AppendScript, Backdated, Conflict, HistoryScript, HistoryStatus, Outcome
+from ledger.lua import (
+    Appended,
+    AppendScript,
+    Backdated,
+    Conflict,
+    HistoryPage,
+    HistoryScript,
+    HistoryStatus,
+    Outcome,
+    WalksScript,
+)
 from ledger.position import BEGINNING, Position
 from ledger.recorded_event import Entry, NewEvent, RecordedEvent, decode_events, encode_event
 from ledger.redis_errors import redis_errors
@@ -43,6 +55,8 @@ APPEND_ATTEMPTS_MAX: Final = 3
 READ_EVENTS_MAX: Final = 250
 _HEADS_PER_SCAN: Final = 1_000
 HISTORY_PAGE_EVENTS: Final = 500
+WALKS_EVENTS_MAX: Final = 2_000
+"""How many events of several tasks' histories are asked for at once. The server does nothing else meanwhile, some 20 ms."""
 _FEWER: Final = 4
 """By how much less is asked for where a reply was too large."""
 
@@ -56,6 +70,7 @@ class EventStore:
         self._where = where
         self._append = AppendScript(client)
         self._history = HistoryScript(client)
+        self._walks = WalksScript(client)
 
     def append(
         self, events: Sequence[NewEvent], guards: Mapping[str, int], *, backdate_ms: int | None = None
@@ -201,6 +216,35 @@ class EventStore:
         HistoryBrokenError where an event is missing.
         """
         return list(self._walk_back(task))[::-1]
+
+    def histories_upto(self, ends: Mapping[str, str]) -> Iterator[tuple[str, list[RecordedEvent]]]:
+        """(task, its events, oldest first) of several tasks, in their order; `ends` is task -> position of the last event wanted.
+
+        It takes as many calls as there are events for WALKS_EVENTS_MAX of them. HistoryBrokenError, HistoryCircularError.
+        Source: walks.lua.
+        """
+        waiting = deque(ends.items())
+        found: list[Entry] = []
+        limit = WALKS_EVENTS_MAX
+        while waiting:
+            tasks = list(islice(waiting, limit))
+            try:
+                with redis_errors(self._where):
+                    pages = self._walks(ledger_key=self._keys.ledger, starts=[start for _, start in tasks], limit=limit)
+            except ReplyTooLargeError:
+                if limit == 1:
+                    raise
+                limit = max(limit // _FEWER, 1)
+                continue
+            for (task, _), page in zip(tasks, pages, strict=False):
+                found += page.entries
+                waiting.popleft()
+                if page.status is HistoryStatus.PARTIAL:
+                    waiting.appendleft((task, page.position))
+                    break
+                _check_whole(task, page)
+                yield task, decode_events(found[::-1])
+                found = []
 
     def last_event(self, task: str) -> RecordedEvent | None:
         """The task's last event; None where it never was."""
@@ -370,12 +414,9 @@ class EventStore:
                 page_events = max(page_events // _FEWER, 1)
                 continue
             yield from decode_events(page.entries)
-            if page.status is HistoryStatus.WHOLE:
+            if page.status is not HistoryStatus.PARTIAL:
+                _check_whole(task, page)
                 return
-            if page.status is HistoryStatus.BROKEN:
-                raise HistoryBrokenError(task, page.position)
-            if page.status is HistoryStatus.CIRCULAR:
-                raise HistoryCircularError(task, page.position)
             start = page.position
 
     def _read_page(self, limit: int, *command: str | int) -> list[RecordedEvent]:
@@ -427,6 +468,14 @@ class EventStore:
         [reply] = exchange(self._client, [command])
         raise_error([reply])
         return cast("list[Entry]", reply)
+
+
+def _check_whole(task: str, page: HistoryPage) -> None:
+    """That the last page of a history reaches the task's first event."""
+    if page.status is HistoryStatus.BROKEN:
+        raise HistoryBrokenError(task, page.position)
+    if page.status is HistoryStatus.CIRCULAR:
+        raise HistoryCircularError(task, page.position)
 
 
 def _read_entries(connection: Connection) -> list[Entry]:

@@ -9,6 +9,7 @@ from ledger import open_front_door
 
 if TYPE_CHECKING:
     from projections.board import Board
+    from projections.board_diff import BoardDiff, Differing, DiffKind, TaskDiff
     from projections.checking.audit import Finding, FindingKind
     from projections.checking.comparison import Difference, printable
     from projections.checking.parting import parted_after
@@ -54,11 +55,14 @@ __all__ = [
     "WRONG_KEY_TYPE_ADVICE",
     "BatchOutcome",
     "Board",
+    "BoardDiff",
     "CheckpointAheadError",
     "CheckpointMismatchError",
     "Counted",
     "DayStats",
+    "DiffKind",
     "Difference",
+    "Differing",
     "Durations",
     "Finding",
     "FindingKind",
@@ -79,6 +83,7 @@ __all__ = [
     "SetAside",
     "Snapshot",
     "SnapshotDamagedError",
+    "TaskDiff",
     "TaskFilter",
     "UnknownProjectionError",
     "Upkeep",
@@ -109,6 +114,7 @@ open_front_door(
     __name__,
     {
         "board": "Board",
+        "board_diff": "BoardDiff DiffKind Differing TaskDiff",
         "checking.audit": "Finding FindingKind",
         "checking.comparison": "Difference printable",
         "checking.parting": "parted_after",

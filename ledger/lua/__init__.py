@@ -3,6 +3,7 @@
 from ledger.lua.append import Appended, AppendScript, Backdated, Conflict, Damaged, Outcome
 from ledger.lua.history import HistoryPage, HistoryScript, HistoryStatus
 from ledger.lua.source import script_source
+from ledger.lua.walks import WalksScript
 
 __all__ = [
     "AppendScript",
@@ -14,5 +15,6 @@ __all__ = [
     "HistoryScript",
     "HistoryStatus",
     "Outcome",
+    "WalksScript",
     "script_source",
 ]
