@@ -29,7 +29,7 @@ class Blamed(Struct, frozen=True):
     value: Value
     event: RecordedEvent
     parts: tuple[Part, ...]
-    """The lines of a text, or the tags, each with its own event; of any other field there are none."""
+    """The lines of a text of several, or the tags, each with its own event; of any other field there are none."""
 
 
 def blame(events: Iterable[RecordedEvent]) -> tuple[Task | None, list[Blamed]]:
@@ -51,20 +51,27 @@ def blame(events: Iterable[RecordedEvent]) -> tuple[Task | None, list[Blamed]]:
             old, new = value_of(before, field), value_of(task, field)
             if old != new:
                 last = found.get(field.name)
-                parts = _parts(() if last is None else last.parts, new, recorded, effort)
-                found[field.name] = Blamed(field.name, new, recorded, parts)
+                found[field.name] = Blamed(field.name, new, recorded, _parts(last, new, recorded, effort))
     return task, [found[field.name] for field in _BLAMED if field.name in found]
 
 
-def _parts(before: Sequence[Part], value: Value, recorded: RecordedEvent, effort: Effort) -> tuple[Part, ...]:
+def _parts(before: Blamed | None, value: Value, recorded: RecordedEvent, effort: Effort) -> tuple[Part, ...]:
+    """The parts of a value that the event set, those that were there before with the events that brought them."""
     if isinstance(value, tuple):
-        known = dict(before)
+        known = {} if before is None else dict(before.parts)
         return tuple((tag, known.get(tag, recorded)) for tag in value)
-    if value is None:
+    if not isinstance(value, str) or "\n" not in value:
         return ()
+    known_lines = _lines(before)
     lines = value.split("\n")
     events = [recorded] * len(lines)
-    for run in common_runs([line for line, _ in before], lines, effort):
+    for run in common_runs([line for line, _ in known_lines], lines, effort):
         for place in range(run.length):
-            events[run.after + place] = before[run.before + place][1]
+            events[run.after + place] = known_lines[run.before + place][1]
     return tuple(zip(lines, events, strict=True))
+
+
+def _lines(blamed: Blamed | None) -> Sequence[Part]:
+    if blamed is None or blamed.parts or not isinstance(blamed.value, str):
+        return () if blamed is None else blamed.parts
+    return ((blamed.value, blamed.event),)

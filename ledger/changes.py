@@ -17,7 +17,7 @@ from ledger.times import format_ms
 _COMPARED: Final = tuple(field for field in FIELDS if field.is_compared)
 _compared_values: Final = attrgetter(*(field.attribute for field in _COMPARED))
 
-Value = str | tuple[str, ...] | None
+Value = str | int | tuple[str, ...] | None
 
 
 class Change(NamedTuple):
