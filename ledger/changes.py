@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from copy import copy
 from operator import attrgetter
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from msgspec import Struct
 
@@ -15,6 +15,7 @@ from ledger.task import FIELDS, Field, Task, evolve_known, in_order
 from ledger.times import format_ms
 
 _COMPARED: Final = tuple(field for field in FIELDS if field.is_compared)
+_NOTHING: Final = (None,) * len(_COMPARED)
 _compared_values: Final = attrgetter(*(field.attribute for field in _COMPARED))
 
 Value = str | int | tuple[str, ...] | None
@@ -52,15 +53,25 @@ def steps(events: Iterable[RecordedEvent]) -> list[Step]:
 
 def compare(before: Task | None, after: Task | None) -> tuple[Change, ...]:
     """The fields that differ; of a task that is not there, every field is empty."""
-    if before is not None and after is not None and _compared_values(before) == _compared_values(after):
+    old = _NOTHING if before is None else _compared_values(before)
+    new = _NOTHING if after is None else _compared_values(after)
+    if old == new:
         return ()
-    pairs = ((field.name, value_of(before, field), value_of(after, field)) for field in _COMPARED)
-    return tuple(Change(name, old, new) for name, old, new in pairs if old != new)
+    # A look at the values as they are first: few of them differ, and what they are called takes longer.
+    pairs = [
+        (field, _shown(was, field), _shown(now, field))
+        for field, was, now in zip(_COMPARED, old, new, strict=True)
+        if was != now
+    ]
+    return tuple([Change(field.name, was, now) for field, was, now in pairs if was != now])
 
 
 def value_of(task: Task | None, field: Field) -> Value:
     """A field of a task as readers know it; None where it is empty, and where there is no task."""
-    value = getattr(task, field.attribute, None)
+    return _shown(getattr(task, field.attribute, None), field)
+
+
+def _shown(value: Any, field: Field) -> Value:  # noqa: ANN401 - each field has its type
     if value is None or value == ():
         return None
     shown: Value = format_ms(value) if field.form == "time" else value

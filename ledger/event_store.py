@@ -39,11 +39,11 @@ from ledger.lua import (
     Outcome,
     WalksScript,
 )
-from ledger.position import BEGINNING, Position
-from ledger.recorded_event import Entry, NewEvent, RecordedEvent, decode_events, encode_event
+from ledger.position import BEGINNING, Position, ms_of
+from ledger.recorded_event import Entry, NewEvent, RecordedEvent, decode_events, encode_event, read_event
 from ledger.redis_errors import redis_errors
 from ledger.reply_shapes import are_entries
-from ledger.times import format_ms
+from ledger.times import TIME_MS_MAX, format_ms
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -224,7 +224,9 @@ class EventStore:
         Source: walks.lua.
         """
         waiting = deque(ends.items())
-        found: list[Entry] = []
+        # Times that are none are looked for at both ends of what is decoded, and these go up and down.
+        is_timely = all(ms_of(end) <= TIME_MS_MAX for end in ends.values())
+        begun: list[Entry] = []
         limit = WALKS_EVENTS_MAX
         while waiting:
             tasks = list(islice(waiting, limit))
@@ -236,15 +238,22 @@ class EventStore:
                     raise
                 limit = max(limit // _FEWER, 1)
                 continue
+            whole: list[tuple[str, int]] = []
+            entries: list[Entry] = []
             for (task, _), page in zip(tasks, pages, strict=False):
-                found += page.entries
                 waiting.popleft()
+                begun += page.entries
                 if page.status is HistoryStatus.PARTIAL:
                     waiting.appendleft((task, page.position))
                     break
                 _check_whole(task, page)
-                yield task, decode_events(found[::-1])
-                found = []
+                entries += begun[::-1]
+                whole.append((task, len(begun)))
+                begun = []
+            # All at once, because each call takes as long as to decode some events.
+            events = iter(decode_events(entries) if is_timely else [read_event(*entry) for entry in entries])
+            for task, count in whole:
+                yield task, list(islice(events, count))
 
     def last_event(self, task: str) -> RecordedEvent | None:
         """The task's last event; None where it never was."""

@@ -6,9 +6,10 @@ docs/decisions/0035.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from copy import copy
 from enum import StrEnum
+from operator import attrgetter
 from typing import Final
 
 from msgspec import Struct
@@ -23,6 +24,7 @@ from ledger import (
     TaskAdopted,
     TaskAssigned,
     compare,
+    evolve,
     evolve_known,
 )
 from projections.replay import fold_task
@@ -38,18 +40,21 @@ class DiffKind(StrEnum):
     REMOVED = "removed"
 
 
-class TaskDiff(Struct, frozen=True):
-    """A task at both moments, None where it was not there; at one of them it was."""
+class TaskDiff(Struct, kw_only=True):
+    """A task at two moments, None where it was not there; at one of them it was. A fold owns it until it is done."""
 
     task_id: str
     before: Task | None
     after: Task | None
-    states: tuple[State, ...]
+    states: list[State]
     """The states it was in, one after another, from the first moment to the second."""
-    agents: frozenset[str]
-    """Who had it at any time between the two, both in."""
-    events: int
-    """How many events of it there are between the two."""
+    agents: list[str]
+    """Who had it at any time between the two, both in; some may be there twice."""
+    number: int
+    """Its place among the tasks of the town: they are as old as it is low."""
+    version_before: int
+    """How many events it had before where `before` is None; and so after."""
+    version_after: int
 
     @property
     def kind(self) -> DiffKind:
@@ -65,6 +70,13 @@ class TaskDiff(Struct, frozen=True):
         return task
 
     @property
+    def events(self) -> int:
+        """How many events of it there are between the two."""
+        version_after = self.version_after if self.after is None else self.after.version
+        version_before = self.version_before if self.before is None else self.before.version
+        return abs(version_after - version_before)
+
+    @property
     def changes(self) -> tuple[Change, ...]:
         """The fields that differ. None do where it was only noted something, or all was taken back."""
         return compare(self.before, self.after)
@@ -75,7 +87,16 @@ class TaskDiff(Struct, frozen=True):
 
     def turned(self) -> TaskDiff:
         """The same, with the moments the other way round."""
-        return TaskDiff(self.task_id, self.after, self.before, self.states[::-1], self.agents, self.events)
+        return TaskDiff(
+            task_id=self.task_id,
+            before=self.after,
+            after=self.before,
+            states=self.states[::-1],
+            agents=self.agents,
+            number=self.number,
+            version_before=self.version_after,
+            version_after=self.version_before,
+        )
 
 
 class BoardDiff(Struct, frozen=True):
@@ -108,83 +129,82 @@ class BoardDiff(Struct, frozen=True):
         return BoardDiff(self.until, self.since, turned, self.events, self.passing)
 
 
-class _Touched(Struct):
-    """A task that an event touched, as it was before, and as it is after what was folded."""
-
-    before: Task | None
-    task: Task | None
-    version: int
-    states: list[State]
-    agents: set[str]
-    events: int = 0
-
-
 class Differing:
     """Folds the events after a moment, and tells what they made different."""
 
     def __init__(self, since: Position) -> None:
         self._since = since
-        self._touched: dict[str, _Touched] = {}
+        self._touched: dict[str, TaskDiff] = {}
         self._events = 0
 
-    def unknown(self, events: Iterable[RecordedEvent]) -> dict[str, str]:
+    def unknown(self, events: Sequence[RecordedEvent]) -> dict[str, str]:
         """Task -> position of its last event before these, of those that are met for the first time and have one."""
-        first: dict[str, str | None] = {}
+        touched = self._touched
+        known = {recorded.task for recorded in events if recorded.prev is None}
+        first: dict[str, str] = {}
         for recorded in events:
-            if recorded.task not in self._touched:
+            if recorded.prev is not None and recorded.task not in touched and recorded.task not in known:
                 first.setdefault(recorded.task, recorded.prev)
-        return {task_id: prev for task_id, prev in first.items() if prev is not None}
+        return first
 
     def fold(self, events: Sequence[RecordedEvent], earlier: Mapping[str, Sequence[RecordedEvent]]) -> None:
         """Take in the next events; `earlier` has all earlier ones of each task that is `unknown`. SequenceGapError."""
         touched = self._touched
         for recorded in events:
-            entry = touched.get(recorded.task)
-            if entry is None:
-                entry = touched[recorded.task] = _met(earlier.get(recorded.task, ()))
-            if recorded.version != entry.version + 1:
-                raise SequenceGapError(
-                    f"version of task {recorded.task}",
-                    recorded.position,
-                    expected=entry.version + 1,
-                    found=recorded.version,
-                )
-            entry.version = recorded.version
-            entry.events += 1
-            task = entry.task = evolve_known(entry.task, recorded)
+            found = touched.get(recorded.task)
+            if found is None:
+                found = touched[recorded.task] = _met(recorded.task, earlier.get(recorded.task, ()))
+            task = found.after
             if task is None:
-                continue
-            if not entry.states or entry.states[-1] is not task.state:
-                entry.states.append(task.state)
+                task = _come_to_be(found, recorded)
+                if task is None:
+                    continue
+                found.after = task
+                found.number = task.number
+                found.states.append(task.state)
+            else:
+                state = task.state
+                if evolve(task, recorded) is None:
+                    found.after = None
+                    found.version_after = recorded.version
+                    continue
+                if task.state is not state:
+                    found.states.append(task.state)
             if type(recorded.data) in _BRING_AN_AGENT and task.assigned_to is not None:
-                entry.agents.add(task.assigned_to)
+                found.agents.append(task.assigned_to)
         self._events += len(events)
 
     def diff(self, until: Position) -> BoardDiff:
         """What is different by now, which is right after the event at `until`."""
-        tasks = [
-            TaskDiff(
-                task_id,
-                entry.before,
-                entry.task,
-                states=tuple(entry.states),
-                agents=frozenset(entry.agents),
-                events=entry.events,
-            )
-            for task_id, entry in self._touched.items()
-            if entry.before is not None or entry.task is not None
-        ]
-        tasks.sort(key=lambda each: (each.task.number, each.task_id))
+        tasks = [each for each in self._touched.values() if each.before is not None or each.after is not None]
+        tasks.sort(key=attrgetter("number", "task_id"))
         return BoardDiff(self._since, until, tuple(tasks), self._events, len(self._touched) - len(tasks))
 
 
-def _met(earlier: Sequence[RecordedEvent]) -> _Touched:
+def _met(task_id: str, earlier: Sequence[RecordedEvent]) -> TaskDiff:
+    """A task that nothing has changed yet, with all of its events until then."""
     before = fold_task(earlier)
-    agents = set[str]() if before is None or before.assigned_to is None else {before.assigned_to}
-    return _Touched(
+    version = earlier[-1].version if earlier else 0
+    return TaskDiff(
+        task_id=task_id,
         before=before,
-        task=copy(before),
-        version=earlier[-1].version if earlier else 0,
+        after=copy(before),
         states=[] if before is None else [before.state],
-        agents=agents,
+        agents=[] if before is None or before.assigned_to is None else [before.assigned_to],
+        number=0 if before is None else before.number,
+        version_before=version,
+        version_after=version,
     )
+
+
+def _come_to_be(found: TaskDiff, recorded: RecordedEvent) -> Task | None:
+    """The task that the event makes, where there is none. SequenceGapError."""
+    if recorded.version != found.version_after + 1:
+        raise SequenceGapError(
+            f"version of task {recorded.task}",
+            recorded.position,
+            expected=found.version_after + 1,
+            found=recorded.version,
+        )
+    found.version_after = recorded.version
+    return evolve_known(None, recorded)

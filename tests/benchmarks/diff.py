@@ -97,9 +97,7 @@ def _day(bench: Bench, runs: int) -> Figures:
     store = bench.store
     last_ms = FIRST_MS + (DAYS - 1) * DAY_MS
     since, until = store.end_at(last_ms - DAY_MS), store.end_at(last_ms)
-    timings = medians(
-        runs, {"read": partial(_read, store, since, until), "diff": partial(_diff, store, since, until)}
-    )
+    timings = medians(runs, {"read": partial(_read, store, since, until), "diff": partial(_diff, store, since, until)})
     read, diff = timings["read"], timings["diff"]
     found = diff_between(store, since, until)
     older = sum(each.before is not None for each in found.tasks)
