@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ledger import open_front_door
 
 if TYPE_CHECKING:
+    from projections.bisection import Bisection, Verdict
     from projections.board import Board
     from projections.board_diff import BoardDiff, Differing, DiffKind, TaskDiff
     from projections.checking.audit import Finding, FindingKind
@@ -54,6 +55,7 @@ __all__ = [
     "VIEWS",
     "WRONG_KEY_TYPE_ADVICE",
     "BatchOutcome",
+    "Bisection",
     "Board",
     "BoardDiff",
     "CheckpointAheadError",
@@ -87,6 +89,7 @@ __all__ = [
     "TaskFilter",
     "UnknownProjectionError",
     "Upkeep",
+    "Verdict",
     "Verification",
     "View",
     "ViewsIncompleteError",
@@ -113,6 +116,7 @@ __all__ = [
 open_front_door(
     __name__,
     {
+        "bisection": "Bisection Verdict",
         "board": "Board",
         "board_diff": "BoardDiff DiffKind Differing TaskDiff",
         "checking.audit": "Finding FindingKind",
