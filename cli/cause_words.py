@@ -9,6 +9,8 @@ from cli.text import ICONS, event_number, local_time, short_id, visible
 from ledger import Cause, CauseKind, RecordedEvent, Source, TaskCreated, TaskStarted
 from town import Why
 
+_RESULTS = {CauseKind.COMPLETED: "Result", CauseKind.FAILED: "Error", CauseKind.CANCELLED: "Reason"}
+"""What the one field of the fact is called."""
 _SOURCES = {Source.PLAN: " from a plan", Source.IMPORT: " from another tracker"}
 
 
@@ -42,10 +44,15 @@ def led_by_words(recorded: RecordedEvent, *, task_id: str) -> str:
 
 def _sentence(cause: Cause, before: Cause | None) -> str:
     recorded = cause.event
-    words = _what(cause)
+    parts = [f"{_what(cause)}."]
+    label = _RESULTS.get(cause.kind)
+    if label is not None:
+        [text] = (getattr(recorded.data, name) for name in recorded.data.__struct_fields__)
+        parts += [] if text is None else [f"{label}: {visible(text)}"]
     is_said = before is not None and (before.event.command, before.event.reason) == (recorded.command, recorded.reason)
-    reason = None if is_said or cause.kind is CauseKind.LOST else recorded.reason
-    return f"{words}." if reason is None else f"{words}: {visible(reason)}"
+    if recorded.reason is not None and not is_said:
+        parts.append(f"Reason: {visible(recorded.reason)}")
+    return " ".join(parts)
 
 
 def _what(cause: Cause) -> str:  # noqa: C901, PLR0911, PLR0912 - a line for each kind
@@ -80,10 +87,9 @@ def _what(cause: Cause) -> str:  # noqa: C901, PLR0911, PLR0912 - a line for eac
             by = f"{agent} began to work on it" if actor == agent else f"{actor} started it for {agent}"
             return by if run is None else f"{by} ({visible(str(run))})"
         case CauseKind.COMPLETED | CauseKind.FAILED | CauseKind.CANCELLED:
-            said = event_words(recorded).partition(": ")[2] if recorded.reason is None else _result(recorded)
-            return f"{actor} {cause.kind} it" + (f", and said: {said}" if said else "")
+            return f"{actor} {cause.kind} it"
         case CauseKind.LOST:
-            return f"The runner of {held} was lost, and {actor} took it back ({visible(recorded.reason or '')})"
+            return f"The runner of {held} was lost, and {actor} took it back"
         case CauseKind.REQUEUED:
             return f"{actor} put it back into the backlog" + (f"; {held} had it" if held else "")
         case CauseKind.REOPENED:
@@ -92,9 +98,3 @@ def _what(cause: Cause) -> str:  # noqa: C901, PLR0911, PLR0912 - a line for eac
             return f"{actor} removed it; it was {cause.state_before}"
         case CauseKind.DAMAGED:
             return f"No command can make this event, {visible(recorded.type)} by {actor}: {visible(cause.flaw or '')}"
-
-
-def _result(recorded: RecordedEvent) -> str:
-    """What the event itself says, without the reason."""
-    text = next((getattr(recorded.data, name) for name in recorded.data.__struct_fields__), None)
-    return visible(text) if isinstance(text, str) else ""

@@ -39,7 +39,9 @@ def field_lines(task: TaskDiff, effort: Effort) -> Iterator[tuple[str, Cell]]:
         is_usual = change.field == "state" and task.kind is DiffKind.CREATED and task.states == [State.PENDING]
         if task.kind is DiffKind.CHANGED or not (change.field in _TITLE or is_usual):
             yield _head(change.field), _change(task, change, effort)
-    if not changes:
+    if task.kind is DiffKind.CHANGED and len(task.states) > 1 and task.states[0] is task.states[-1]:
+        yield _head("state"), _states(task)
+    elif not changes:
         yield "    ", f"{counted(task.events, 'event')}, and no field is different"
 
 

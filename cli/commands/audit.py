@@ -69,7 +69,8 @@ def diff(
         if as_json:
             say_json({"town": opened_town.name, **_diff_shape(found)})
             return
-    say(f"From {_moment_words(found.since)} to {_moment_words(found.until)}: {counted(found.events, 'event')}.")
+    events = counted(found.events, "event")
+    say_hanging("", f"From {_moment_words(found.since)}, to {_moment_words(found.until)}: {events}.")
     if not found.tasks:
         say("No task is different." if not found.passing else f"No task is different; {found.passing:,} came and went.")
         return
@@ -80,7 +81,7 @@ def diff(
         for head, words in field_lines(each, effort):
             say_hanging(head, words)
     say()
-    say(summary(found))
+    say_hanging("", summary(found))
     after = offset + limit
     if after < len(found.tasks):
         warn(f"{after:,} of {counted(len(found.tasks), 'task')} shown. More: --offset {after}")
@@ -145,7 +146,7 @@ def why(
 def _moment_words(position: Position) -> str:
     if position == BEGINNING:
         return "before the first event"
-    return f"event {event_number(position)}, {local_time(position.time)},".removesuffix(",")
+    return f"event {event_number(position)}, {local_time(position.time)}"
 
 
 def _diff_shape(found: BoardDiff) -> Shape:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Annotated
 
 import typer
@@ -58,7 +59,8 @@ def bisect(
             search.run()
         except KeyboardInterrupt:
             left = search.bisection
-            tell(f"Stopped. To go on: tt bisect --good {left.good} --bad {left.bad} -- COMMAND")
+            first = left.good or shlex.quote(good.text)
+            tell(f"Stopped. To go on: tt bisect --good {first} --bad {left.bad} -- {shlex.join(command)}")
             raise typer.Exit(Exit.INTERRUPTED) from None
         if as_json:
             say_json(search.shape())
