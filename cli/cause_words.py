@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from cli.render import event_words
-from cli.text import ICONS, event_number, local_time, short_id, visible
+from cli.text import ICONS, TEXT_CHARS_SHOWN, event_number, local_time, short_id, shortened, visible
 from ledger import Cause, CauseKind, RecordedEvent, Source, TaskCreated, TaskStarted
 from town import Why
 
@@ -37,9 +37,7 @@ def sentences(causes: Sequence[Cause]) -> list[str]:
 def led_by_words(recorded: RecordedEvent, *, task_id: str) -> str:
     """The event that led to another one."""
     where = "" if recorded.task == task_id else f", of task {short_id(recorded.task)}"
-    return (
-        f"Event {event_number(recorded.position)} led to it{where}: {visible(recorded.actor)} {event_words(recorded)}"
-    )
+    return f"Event {event_number(recorded.position)} led to it{where}: {visible(recorded.actor)} {_shown(event_words(recorded))}"
 
 
 def _sentence(cause: Cause, before: Cause | None) -> str:
@@ -48,11 +46,15 @@ def _sentence(cause: Cause, before: Cause | None) -> str:
     label = _RESULTS.get(cause.kind)
     if label is not None:
         [text] = (getattr(recorded.data, name) for name in recorded.data.__struct_fields__)
-        parts += [] if text is None else [f"{label}: {visible(text)}"]
+        parts += [] if text is None else [f"{label}: {_shown(text)}"]
     is_said = before is not None and (before.event.command, before.event.reason) == (recorded.command, recorded.reason)
     if recorded.reason is not None and not is_said:
-        parts.append(f"Reason: {visible(recorded.reason)}")
+        parts.append(f"Reason: {_shown(recorded.reason)}")
     return " ".join(parts)
+
+
+def _shown(text: str) -> str:
+    return shortened(visible(text), TEXT_CHARS_SHOWN)
 
 
 def _what(cause: Cause) -> str:  # noqa: C901, PLR0911, PLR0912 - a line for each kind

@@ -8,14 +8,12 @@ from typing import Final
 from cli.output import STATE_STYLES, Cell
 from cli.render import NOTHING, change_words
 from cli.styled import Styled
-from cli.text import counted, name_of, visible
+from cli.text import TEXT_CHARS_SHOWN, counted, shortened, title_of, visible
 from ledger import Change, Effort, Piece, State, word_diff
 from projections import BoardDiff, DiffKind, TaskDiff
 
 CONTEXT_CHARS: Final = 40
 """How much of what is the same is shown beside what is not."""
-PIECE_CHARS_MAX: Final = 500
-"""How much is shown of one piece that was taken out or put in; `--json` has all of it."""
 
 _SIGNS: Final = {DiffKind.CREATED: ("+", "green"), DiffKind.CHANGED: ("~", "yellow"), DiffKind.REMOVED: ("-", "red")}
 _MARKS: Final = {"-": ("[-", "-]", "red"), "+": ("{+", "+}", "green"), " ": ("", "", "")}
@@ -29,7 +27,7 @@ _FIELD_COLUMNS: Final = len("description")
 def heading(task: TaskDiff) -> Styled:
     """`~ map  Draw the map`, in the colour of what became of it."""
     sign, style = _SIGNS[task.kind]
-    return Styled.of(f"{sign} {name_of(task.task)}  {visible(task.task.description)}", style)
+    return Styled.of(f"{sign} {title_of(task.task)}", style)
 
 
 def field_lines(task: TaskDiff, effort: Effort) -> Iterator[tuple[str, Cell]]:
@@ -92,7 +90,11 @@ def _change(task: TaskDiff, change: Change, effort: Effort) -> Styled:
     if isinstance(before, str) and isinstance(after, str):
         # What one of them says may have an arrow of its own.
         old, new = visible(before), visible(after)
-    return Styled.assemble((_cut(old), "red" if before else ""), " → ", (_cut(new), "green" if after else ""))
+    return Styled.assemble(
+        (shortened(old, TEXT_CHARS_SHOWN), "red" if before else ""),
+        " → ",
+        (shortened(new, TEXT_CHARS_SHOWN), "green" if after else ""),
+    )
 
 
 def _states(task: TaskDiff) -> Styled:
@@ -124,7 +126,7 @@ def words_of_pieces(pieces: list[Piece]) -> Styled:
         begin, end, style = _MARKS[piece.sign]
         is_first, is_last = number == 0, number == len(pieces) - 1
         text = (
-            _cut(visible(piece.text))
+            shortened(visible(piece.text), TEXT_CHARS_SHOWN)
             if piece.sign != " "
             else _between(visible(piece.text), is_first=is_first, is_last=is_last)
         )
@@ -137,9 +139,3 @@ def _between(text: str, *, is_first: bool, is_last: bool) -> str:
     begin = "" if is_first else text[:CONTEXT_CHARS]
     end = "" if is_last else text[-CONTEXT_CHARS:]
     return text if len(text) <= len(begin) + len(end) + 1 else f"{begin}…{end}"
-
-
-def _cut(text: str) -> str:
-    if len(text) <= PIECE_CHARS_MAX:
-        return text
-    return f"{text[:PIECE_CHARS_MAX]}… ({len(text) - PIECE_CHARS_MAX:,} more characters)"

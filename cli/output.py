@@ -204,9 +204,11 @@ def say_hanging(head: Cell, body: Cell) -> None:
     console, beginning = _console(), _text(head)
     indent = beginning.cell_len
     if console.width - indent < _BODY_COLUMNS_MIN:
+        beginning.rstrip()
         console.print(beginning, soft_wrap=True)
         beginning, indent = _text(" " * _LITTLE_INDENT), _LITTLE_INDENT
     for line in _text(body).wrap(console, max(console.width - indent, 1), overflow="fold"):
+        line.rstrip()
         console.print(beginning + line, soft_wrap=True)
         beginning = _text(" " * indent)
 

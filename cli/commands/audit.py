@@ -7,9 +7,10 @@ from typing import Annotated
 import typer
 
 from cli.answers import reader_at, say_moment
+from cli.audit_shapes import blame_shape, diff_shape, why_shape
 from cli.blame_lines import blame_lines, event_note
 from cli.cause_words import led_by_words, sentences, state_sentence
-from cli.diff_lines import count_reassigned, field_lines, heading, moved_to, summary
+from cli.diff_lines import field_lines, heading, summary
 from cli.limits import PAGE_TASKS
 from cli.options import (
     JsonOption,
@@ -23,12 +24,11 @@ from cli.options import (
 )
 from cli.output import say, say_hanging, say_json, warn
 from cli.session import opened
-from cli.shapes import Shape, event_shape, moment_shape, reader_shape, task_shape
+from cli.shapes import reader_shape, task_shape
 from cli.styled import Styled
-from cli.text import counted, event_number, local_time, name_of, short_id, visible
-from ledger import BEGINNING, Blamed, Effort, Position
-from projections import BoardDiff, DiffKind, TaskDiff
-from town import WHEN_HELP, Why
+from cli.text import counted, event_number, local_time, short_id, title_of
+from ledger import BEGINNING, Effort, Position
+from town import WHEN_HELP
 
 CAUSES_SHOWN = 50
 """How many of the events behind a state are shown; `--json` has all."""
@@ -67,7 +67,7 @@ def diff(
         reader = reader_at(opened_town, second)
         found = reader.diff(first.moment, task=task, agent=agent, tag=tag)
         if as_json:
-            say_json({"town": opened_town.name, **_diff_shape(found)})
+            say_json({"town": opened_town.name, **diff_shape(found)})
             return
     events = counted(found.events, "event")
     say_hanging("", f"From {_moment_words(found.since)}, to {_moment_words(found.until)}: {events}.")
@@ -99,11 +99,11 @@ def blame(
         reader = reader_at(opened_town, at)
         found, blamed = reader.blame(task)
         if as_json:
-            shape = {"task": task_shape(found), **_blame_shape(blamed)}
+            shape = {"task": task_shape(found), **blame_shape(blamed)}
             say_json({"town": opened_town.name, **reader_shape(reader), **shape})
             return
         say_moment(reader)
-    say(Styled.of(f"Task {found.id}", "bold"))
+    say_hanging(Styled.of("Task ", "bold"), Styled.of(found.id, "bold"))
     for head, words in blame_lines(blamed):
         say_hanging(Styled.of(head, "bold"), words)
     last = next(each.event for each in blamed if each.field == "position")
@@ -122,11 +122,11 @@ def why(
         reader = reader_at(opened_town, at)
         found = reader.why(task)
         if as_json:
-            say_json({"town": opened_town.name, **reader_shape(reader), **_why_shape(found)})
+            say_json({"town": opened_town.name, **reader_shape(reader), **why_shape(found)})
             return
         say_moment(reader)
     state = found.task
-    name = short_id(found.task_id) if state is None else f"{name_of(state)}  {visible(state.description)}"
+    name = short_id(found.task_id) if state is None else title_of(state)
     say_hanging("", Styled.of(name, "bold"))
     say_hanging("", state_sentence(found))
     say()
@@ -147,72 +147,3 @@ def _moment_words(position: Position) -> str:
     if position == BEGINNING:
         return "before the first event"
     return f"event {event_number(position)}, {local_time(position.time)}"
-
-
-def _diff_shape(found: BoardDiff) -> Shape:
-    """Both moments, how many tasks came, went and changed, and each of them as it was and is."""
-    return {
-        "from": moment_shape(found.since),
-        "to": moment_shape(found.until),
-        "events": found.events,
-        "total": len(found.tasks),
-        **{kind: len(found.of(kind)) for kind in DiffKind},
-        "passing": found.passing,
-        "moved_to": moved_to(found),
-        "reassigned": count_reassigned(found),
-        "tasks": [_task_diff_shape(each) for each in found.tasks],
-    }
-
-
-def _task_diff_shape(each: TaskDiff) -> Shape:
-    return {
-        "task": each.task_id,
-        "kind": each.kind,
-        "events": each.events,
-        "states": each.states,
-        "changes": [change._asdict() for change in each.changes],
-        "before": task_shape(each.before),
-        "after": task_shape(each.after),
-    }
-
-
-def _blame_shape(blamed: list[Blamed]) -> Shape:
-    """The fields, each with the position of its event, and the events."""
-    events = {each.event.at: each.event for each in blamed}
-    events |= {recorded.at: recorded for each in blamed for _, recorded in each.parts}
-    return {
-        "fields": [
-            {
-                "field": each.field,
-                "value": each.value,
-                "position": each.event.at,
-                "parts": [{"text": text, "position": recorded.at} for text, recorded in each.parts],
-            }
-            for each in blamed
-        ],
-        "events": [event_shape(recorded) for recorded in sorted(events.values(), key=lambda each: each.position.seq)],
-    }
-
-
-def _why_shape(found: Why) -> Shape:
-    """The task, null where it was removed, the events behind its state, oldest first, and those that they name as cause."""
-    told = sentences(found.causes)
-    return {
-        "task_id": found.task_id,
-        "task": task_shape(found.task),
-        "state": state_sentence(found),
-        "total": len(told),
-        "causes": [
-            {
-                "kind": cause.kind,
-                "sentence": sentence,
-                "state_before": cause.state_before,
-                "state_after": cause.state_after,
-                "agent_before": cause.agent_before,
-                "agent_after": cause.agent_after,
-                "event": event_shape(cause.event, cause.flaw),
-            }
-            for cause, sentence in zip(found.causes, told, strict=True)
-        ],
-        "led_by": [event_shape(found.led_by[position]) for position in sorted(found.led_by, key=Position)],
-    }

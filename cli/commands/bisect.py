@@ -14,8 +14,8 @@ from cli.render import EVENT_COLUMNS, change_words, event_row, event_words
 from cli.session import opened
 from cli.shapes import Shape, event_shape, moment_shape, task_shape, tasks_shape
 from cli.styled import Styled
-from cli.text import counted, local_time, name_of, visible
-from ledger import Position, RecordedEvent, Task
+from cli.text import counted, local_time, title_of, visible
+from ledger import BEGINNING, Position, RecordedEvent, Task
 from projections import Bisection, Verdict
 from town import WHEN_HELP, BisectionRefusedError, Look, Probe, Town
 
@@ -85,7 +85,7 @@ class _Search:
             )
         self.bisection = Bisection(good.seq, bad.seq)
         self._looks: list[Shape] = []
-        tell(f"{counted(bad.seq - good.seq, 'event')} between event {good.seq} and event {bad.seq}.")
+        tell(f"{counted(bad.seq - good.seq, 'event')} from {_moment_words(good)}, to {_moment_words(bad)}.")
 
     def run(self) -> None:
         """Look until the answer is known. ProbeFailedError, BisectionRefusedError."""
@@ -110,8 +110,7 @@ class _Search:
         complaint = f": {visible(look.complaint)}" if look.complaint else ""
         tell(
             Styled.assemble(
-                f"{len(self._looks)} of at most {self.bisection.looks_max}: event {position.seq}, ",
-                f"{local_time(position.time)}: ",
+                f"{len(self._looks)} of at most {self.bisection.looks_max}: {_moment_words(position)}: ",
                 (str(look.verdict), _STYLES[look.verdict]),
                 f" (exit status {look.status}{complaint})",
             )
@@ -132,7 +131,7 @@ class _Search:
         )
 
     def _position(self, number: int) -> Position:
-        return self._town.events.position_at(number) if number else Position("0-0")
+        return self._town.events.position_at(number) if number else BEGINNING
 
     def _found(self) -> tuple[RecordedEvent, Task | None]:
         """The first bad event, and its task after it, or before where it is gone."""
@@ -164,7 +163,7 @@ class _Search:
             ("Time", local_time(recorded.position.time)),
             ("Actor", visible(recorded.actor)),
             ("What", event_words(recorded)),
-            ("Task", recorded.task if task is None else f"{name_of(task)}  {visible(task.description)}"),
+            ("Task", recorded.task if task is None else title_of(task)),
             *(("Changed", change_words(change)) for change in steps[-1].changes),
         ]
         say_fields(fields)
@@ -181,3 +180,9 @@ class _Search:
             "candidates": {"first": candidates[0], "last": candidates[-1], "total": len(candidates)},
             "runs": self._looks,
         }
+
+
+def _moment_words(position: Position) -> str:
+    if position == BEGINNING:
+        return "the empty board"
+    return f"event {position.seq}, {local_time(position.time)}"
