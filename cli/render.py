@@ -131,7 +131,7 @@ def task_fields(task: Task, *, parent: Task | None = None) -> list[tuple[str, Ce
         ("Result", visible(task.result, is_multiline=True) if task.result else None),
         ("Tags", visible(", ".join(task.tags)) if task.tags else None),
         ("Parent", _parent_cell(task, parent)),
-        ("Created", local_time(task.created_at)),
+        ("Created", f"{local_time(task.created_at)}{_created_event(task)}"),
         ("Started", local_time(task.started_at) if task.started_at else None),
         ("Ended", local_time(task.completed_at) if task.completed_at else None),
         ("Updated", f"{local_time(task.updated_at)}, version {task.version}, event {event_number(task.position)}"),
@@ -151,6 +151,7 @@ _WITH_OWN_WORDS = frozenset(
         "tags",
         "parent_id",
         "created_at",
+        "created_number",
         "started_at",
         "completed_at",
         "updated_at",
@@ -160,6 +161,10 @@ _WITH_OWN_WORDS = frozenset(
     }
 )
 """The fields that `task_fields` shows in words of their own. Damage is told where the history is shown."""
+
+
+def _created_event(task: Task) -> str:
+    return "" if task.created_number is None else f", event {task.created_number}"
 
 
 def _label(field: Field) -> str:

@@ -52,8 +52,9 @@ _TAKES_ASSIGNED: Final = STATES[TaskAssigned]
 class Task(Struct, kw_only=True, gc=False):
     """A task at one version. Times are milliseconds since 1970 UTC, taken from positions; `tags` are sorted.
 
-    `number` is the sequence number of the event that created the task, so it orders tasks by age. It is 0 where the
-    task was read from its snapshot, which does not hold it. `at` is the position of its last event, as text.
+    `created_number` is the sequence number of the event that created the task, so it orders tasks by age. It is None only where
+    the task was read from the snapshot of an older program, which did not store it. `at` is the position of its last
+    event, as text.
 
     `damaged_at` is the position of its first event that no command can make. From there on only `version` and `at` change.
     """
@@ -72,8 +73,8 @@ class Task(Struct, kw_only=True, gc=False):
     parent_id: str | None = None
     tags: tuple[str, ...] = ()
     alias: str | None = None
-    number: int = 0
     damaged_at: str | None = None
+    created_number: int | None = None
 
     @property
     def position(self) -> Position:
@@ -147,13 +148,11 @@ _FIRST: Final = (
     Field("version", "version", is_compared=False, is_always_there=True),
     Field("at", "position", "position", is_compared=False, is_always_there=True),
     Field("damaged_at", "damaged_at", "position", is_compared=False),
+    Field("created_number", "created_number", is_compared=False),
 )
-"""The fields of the first snapshots, in the order of their JSON."""
+"""The fields that do not follow from `Task`, in the order of their JSON."""
 
-UNSHOWN: Final = frozenset({"number"})
-"""The attributes of a task that no reader sees: its place among the tasks of a town, which their snapshots do not hold."""
-
-_KNOWN: Final = UNSHOWN | {field.attribute for field in _FIRST}
+_KNOWN: Final = frozenset(field.attribute for field in _FIRST)
 
 
 def _newer(attribute: str) -> Field:
@@ -293,7 +292,7 @@ def _created(recorded: RecordedEvent) -> Task | None:
         parent_id=data.parent_id,
         tags=data.tags if tags is None else tags,
         alias=data.alias,
-        number=int(sequence),
+        created_number=int(sequence),
     )
 
 
@@ -316,7 +315,7 @@ def _adopted(recorded: RecordedEvent, data: TaskAdopted) -> Task | None:
         parent_id=data.parent_id,
         tags=data.tags,
         alias=data.alias,
-        number=seq_of(recorded.at),
+        created_number=seq_of(recorded.at),
     )
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
+from operator import attrgetter
+from typing import Final
 
 from ledger import BEGINNING, Position, RecordedEvent, SequenceGapError, State, Task, evolve, evolve_known
 from projections.filter import EVERY_TASK, Page, TaskFilter
@@ -11,6 +13,9 @@ from projections.views.by_alias import is_computed
 
 Observe = Callable[[Task | None, RecordedEvent], None]
 """Called before each event is folded, with the task as it is right before it."""
+
+
+_by_age: Final = attrgetter("created_number", "id")
 
 
 class Board:
@@ -62,7 +67,7 @@ class Board:
         """The tasks that match, oldest first unless newest are wanted first, from `offset`, at most `limit`."""
         found = sorted(
             (task for task in self.tasks.values() if wanted.matches(task)),
-            key=lambda task: (task.number, task.id),
+            key=_by_age,
             reverse=wanted.is_newest_first,
         )
         return Page(tuple(found[offset : None if limit is None else offset + limit]), len(found))

@@ -44,6 +44,7 @@ class Contents(Struct):
         if type(entry) is Member:
             self.members[key] += tasks
         elif type(entry) is Ranked:
+            assert entry.score is not None, "the task was folded"
             self.scores[key].update(dict.fromkeys(tasks, entry.score))
         elif type(entry) is Counted:
             self.counts[key][entry.field] += len(tasks)
@@ -171,9 +172,7 @@ def _add_difference(changes: Changes, tasks: Sequence[str], old: list[KeyedEntry
         if (key, entry) not in new and not (type(entry) is Ranked and _has_rank(key, new)):
             changes.take(key, entry, tasks)
     for key, entry in new:
-        # A rank is set when the task is made: one that is made in this batch has another than in its older life, and
-        # one that is read from its snapshot shows none.
-        if (key, entry) not in old and not (type(entry) is Ranked and not entry.score and _has_rank(key, old)):
+        if (key, entry) not in old:
             changes.add(key, entry, tasks)
 
 

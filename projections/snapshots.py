@@ -99,8 +99,14 @@ def encode_snapshot(task: Task) -> bytes:
     return _encoder.encode(snapshot_of(task))
 
 
+def is_snapshot_of(content: bytes | None, task: Task) -> bool:
+    """Whether `content` is the snapshot of `task`, which was folded. Older programs stored no `created_number`."""
+    expected = encode_snapshot(task)
+    return content == expected or content == expected.replace(b',"created_number":%d' % (task.created_number or 0), b"")
+
+
 def decode_snapshot(snapshot: bytes, *, key: str) -> Task:
-    """The task in a snapshot, but for its `number`; SnapshotDamagedError where it is none. `key` is named in messages."""
+    """The task in a snapshot; SnapshotDamagedError where it holds none. `key` is named in messages."""
     try:
         return _task_of(_decoder.decode(snapshot))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError, OverflowError) as error:

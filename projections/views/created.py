@@ -13,7 +13,7 @@ class Created(View):
 
     name: ClassVar[str] = "created"
     schema_version: ClassVar[int] = 1
-    fields: ClassVar[frozenset[str]] = frozenset({"number"})
+    fields: ClassVar[frozenset[str]] = frozenset({"created_number"})
 
     def entries(self, task: Task) -> tuple[Ranked]:
-        return (Ranked(None, task.number),)
+        return (Ranked(None, task.created_number),)

@@ -25,11 +25,11 @@ class Member(Struct, frozen=True, gc=False):
 class Ranked(Struct, frozen=True, gc=False):
     """The task is in the sorted set of `part`, at `score`, which is set when the task is made and never changes.
 
-    0 is for sets whose order is that of their members' names.
+    0 is for sets whose order is that of their members' names. None is the score of a task whose snapshot does not tell it.
     """
 
     part: str | None
-    score: int
+    score: int | None
 
 
 class Counted(Struct, frozen=True, gc=False):

@@ -44,6 +44,7 @@ def test_seed_use_word_for_word(tt: Tt, town: Path) -> None:
         "alias",
         "version",
         "position",
+        "created_number",
     ]
     assert TIME.fullmatch(snapshot.pop("created_at"))
     assert TIME.fullmatch(snapshot.pop("updated_at"))

@@ -92,3 +92,23 @@ def test_older_town_is_continued(town: Town) -> None:
     assert town.upkeep.verify().findings == ()
     assert town.task("release").state is State.COMPLETED
     assert town.at(EVENTS).task("release").state is State.PENDING
+
+
+def test_snapshot_of_an_older_town_gets_its_number_with_a_rebuild(town: Town) -> None:
+    """Without it such a task changes, goes and comes back, and its place in the order is never lost or wrong."""
+    tasks = town.page().tasks
+    parents = {task.parent_id for task in tasks}
+    kept, gone = [task.id for task in tasks if task.id not in parents][:2]
+    town.tag(kept, add=["seen"])
+    town.remove(gone)
+    assert town.upkeep.verify().findings == ()
+    assert town.task(kept).created_number is None
+    assert b"created_number" not in town.snapshot_json(kept)
+    again = town.create("Back again").task
+    assert again.created_number == EVENTS + len(stored_events(town)[EVENTS:])
+    town.upkeep.rebuild()
+    assert town.upkeep.verify().findings == ()
+    numbers = [task.created_number or 0 for task in town.page().tasks]
+    assert 0 not in numbers
+    assert numbers == sorted(numbers)
+    assert town.page().tasks[-1].id == again.id

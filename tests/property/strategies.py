@@ -105,7 +105,7 @@ def tasks(draw: st.DrawFn) -> Task:
         parent_id=draw(st.none() | task_ids),
         tags=draw(tags),
         alias=draw(st.none() | names),
-        number=draw(st.integers(1, 10**6)),
+        created_number=draw(st.integers(1, 10**6)),
     )
 
 

@@ -37,6 +37,7 @@ def expected_keys(board: Board, keys: Keys) -> dict[str, Content]:
                         counts = cast("dict[bytes, bytes]", found.setdefault(key, {}))
                         counts[entry.field.encode()] = b"%d" % (int(counts.get(entry.field.encode(), 0)) + 1)
                     case ranked:
+                        assert ranked.score is not None
                         cast("dict[bytes, float]", found.setdefault(key, {}))[task.id.encode()] = ranked.score
     return found | _expected_checkpoints(board.position, keys)
 

@@ -64,7 +64,7 @@ def test_steps_of_no_history_are_none() -> None:
 @pytest.mark.parametrize("state", State)
 def test_compare_of_the_same_task_is_empty(state: State) -> None:
     """Versions and times differ with every event and are not compared."""
-    assert compare(a_task_in(state), a_task_in(state, version=9, updated_at_ms=9, number=4)) == ()
+    assert compare(a_task_in(state), a_task_in(state, version=9, updated_at_ms=9, created_number=4)) == ()
 
 
 def test_compare_of_absent_tasks_is_empty() -> None:

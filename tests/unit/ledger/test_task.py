@@ -97,7 +97,7 @@ def test_evolve_changes_what_the_event_says_and_nothing_else(
     state: State, data: Event, changed: dict[str, object]
 ) -> None:
     """Each event sets these fields, version, position and updated_at; every other field stays."""
-    task = a_task_in(state, tags=("b", "c"), parent_id=PARENT, alias="bd-1", number=3)
+    task = a_task_in(state, tags=("b", "c"), parent_id=PARENT, alias="bd-1", created_number=3)
     expected = replace(task, **(changed | {"version": 2, "at": NOW, "updated_at_ms": NOW.ms}))
     assert evolve(task, next_event(task, data)) == expected
 
@@ -132,7 +132,7 @@ def test_adopted_makes_the_task_that_the_record_was() -> None:
         at=NOW,
         tags=("bug",),
         alias="fix",
-        number=42,
+        created_number=42,
     )
 
 
@@ -169,7 +169,7 @@ def test_created_makes_a_pending_task() -> None:
         parent_id=PARENT,
         tags=("a", "b"),
         alias="bd-1",
-        number=42,
+        created_number=42,
     )
 
 

@@ -91,7 +91,7 @@ def test_removed_task_is_gone_and_comes_back(board: Board) -> None:
     assert earlier.get(C) is None
     task = board.get(C)
     assert task is not None
-    assert (task.version, task.description, task.number) == (3, "c again", 9)
+    assert (task.version, task.description, task.created_number) == (3, "c again", 9)
 
 
 def test_page_is_in_the_order_of_creation(board: Board) -> None:

@@ -11,7 +11,7 @@ from tests.support.builders import a_task_in, recorded, task_id
 
 KEYS = Keys("harbour")
 TASKS = [
-    a_task_in(state, id=task_id(number), number=number, tags=tags, assigned_to=agent, parent_id=parent)
+    a_task_in(state, id=task_id(number), created_number=number, tags=tags, assigned_to=agent, parent_id=parent)
     for number, (state, tags, agent, parent) in enumerate(
         (state, tags, agent, parent)
         for state in State
@@ -30,6 +30,7 @@ def one_by_one(entries: ViewEntries, tasks: list[Task]) -> Contents:
                 case Member():
                     contents.members[key].append(task.id)
                 case Ranked():
+                    assert entry.score is not None
                     contents.scores[key][task.id] = entry.score
                 case Counted():
                     contents.counts[key][entry.field] += 1

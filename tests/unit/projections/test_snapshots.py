@@ -9,7 +9,7 @@ import pytest
 
 from ledger import Position, State
 from projections import SnapshotDamagedError, encode_snapshot, snapshot_of
-from projections.snapshots import decode_snapshot
+from projections.snapshots import decode_snapshot, is_snapshot_of
 from tests.support.builders import START_MS, TASK, a_task, a_task_in, task_id
 
 FIELDS = [
@@ -52,10 +52,10 @@ def test_snapshot_of_a_finished_task_has_every_value() -> None:
         version=4,
         updated_at_ms=START_MS + 2_027,
         at=str(Position.of(ms=START_MS + 2_027, seq=9)),
-        number=3,
+        created_number=3,
     )
     shown = json.loads(encode_snapshot(task))
-    assert list(shown) == FIELDS
+    assert list(shown) == [*FIELDS, "created_number"]
     assert shown == {
         "id": TASK,
         "description": 'Say "hi" to Zoë 🔑',
@@ -71,19 +71,27 @@ def test_snapshot_of_a_finished_task_has_every_value() -> None:
         "alias": "bd-1",
         "version": 4,
         "position": "1795398506000-9",
+        "created_number": 3,
     }
 
 
 @pytest.mark.parametrize("state", State)
 def test_snapshot_decodes_to_the_task(state: State) -> None:
-    """A snapshot holds all of a task but the number of its first event."""
-    task = a_task_in(state, tags=("a", "b"), parent_id=task_id(7), alias="bd-1")
+    """A snapshot holds all of a task."""
+    task = a_task_in(state, tags=("a", "b"), parent_id=task_id(7), alias="bd-1", created_number=7)
     assert decode_snapshot(encode_snapshot(task), key=KEY) == task
 
 
-def test_snapshot_does_not_hold_the_number() -> None:
-    """The number orders tasks in views; read from a snapshot it is 0."""
-    assert decode_snapshot(encode_snapshot(a_task(number=7)), key=KEY).number == 0
+def test_snapshot_of_an_older_program_has_no_number() -> None:
+    """It is as good as one that has it, its number is unknown, and a wrong number is a difference."""
+    task = a_task(created_number=7)
+    stored = encode_snapshot(task)
+    older = encode_snapshot(a_task())
+    assert decode_snapshot(older, key=KEY).created_number is None
+    assert is_snapshot_of(stored, task)
+    assert is_snapshot_of(older, task)
+    assert not is_snapshot_of(encode_snapshot(a_task(created_number=77)), task)
+    assert not is_snapshot_of(None, task)
 
 
 def test_snapshot_struct_is_the_json() -> None:

@@ -15,11 +15,11 @@ from tests.support.builders import a_task, a_task_in, task_id
 
 PARENT = task_id(7)
 
-NEW = a_task(number=3)
-ASSIGNED = a_task_in(State.ASSIGNED, number=4, tags=("a", "two words"), parent_id=PARENT)
-RUNNING = a_task_in(State.RUNNING, number=5, assigned_to="Ada: Lovelace")
-COMPLETED = a_task_in(State.COMPLETED, number=6, tags=("a",))
-CANCELLED = a_task_in(State.CANCELLED, number=7, assigned_to=None)
+NEW = a_task(created_number=3)
+ASSIGNED = a_task_in(State.ASSIGNED, created_number=4, tags=("a", "two words"), parent_id=PARENT)
+RUNNING = a_task_in(State.RUNNING, created_number=5, assigned_to="Ada: Lovelace")
+COMPLETED = a_task_in(State.COMPLETED, created_number=6, tags=("a",))
+CANCELLED = a_task_in(State.CANCELLED, created_number=7, assigned_to=None)
 ADOPTED = a_task(alias="fix-bug")
 PLANNED = a_task_in(State.RUNNING, id=task_id_of_alias("my-town", "fix-bug"), alias="fix-bug")
 
