@@ -12,8 +12,8 @@ from cli.styled import Styled
 from cli.text import event_number, local_time, short_id, visible
 from ledger import FIELDS, Blamed, RecordedEvent, State, from_ms, parse_rfc3339
 
-BOOKKEEPING: Final = frozenset({"version", "position", "updated_at"})
-"""What every event changes; the last one is said once."""
+BOOKKEEPING: Final = frozenset({"version", "position", "updated_at", "created_number"})
+"""What every event changes, whose last one is said once, and what follows from the first one."""
 _TIMES: Final = frozenset(field.name for field in FIELDS if field.form == "time")
 _FIELD_COLUMNS: Final = len("completed_at")
 

@@ -50,7 +50,7 @@ class TaskDiff(Struct, kw_only=True):
     """The states it was in, one after another, from the first moment to the second."""
     agents: list[str]
     """Who had it at any time between the two, both in; some may be there twice."""
-    number: int
+    created_number: int
     """Its place among the tasks of the town: they are as old as it is low."""
     version_before: int
     """How many events it had before where `before` is None; and so after."""
@@ -93,7 +93,7 @@ class TaskDiff(Struct, kw_only=True):
             after=self.before,
             states=self.states[::-1],
             agents=self.agents,
-            number=self.number,
+            created_number=self.created_number,
             version_before=self.version_after,
             version_after=self.version_before,
         )
@@ -114,14 +114,18 @@ class BoardDiff(Struct, frozen=True):
         return [each for each in self.tasks if each.kind is kind]
 
     def only(self, *, agent: str | None = None, tag: str | None = None) -> BoardDiff:
-        """Of the tasks that the agent had at any time, and that have the tag at one of the moments; None is no condition."""
-        tasks = [
+        """Of the tasks that the agent had at any time, and that have the tag at one of the moments; None is no condition.
+
+        What came and went is not counted then.
+        """
+        if agent is None and tag is None:
+            return self
+        tasks = tuple(
             each
             for each in self.tasks
             if (agent is None or agent in each.agents) and (tag is None or each.has_tag(tag))
-        ]
-        is_whole = len(tasks) == len(self.tasks)
-        return BoardDiff(self.since, self.until, tuple(tasks), self.events, self.passing if is_whole else 0)
+        )
+        return BoardDiff(self.since, self.until, tasks, self.events, 0)
 
     def turned(self) -> BoardDiff:
         """From the second moment to the first."""
@@ -160,7 +164,7 @@ class Differing:
                 if task is None:
                     continue
                 found.after = task
-                found.number = task.number
+                found.created_number = task.created_number or 0
                 found.states.append(task.state)
             else:
                 state = task.state
@@ -177,7 +181,7 @@ class Differing:
     def diff(self, until: Position) -> BoardDiff:
         """What is different by now, which is right after the event at `until`."""
         tasks = [each for each in self._touched.values() if each.before is not None or each.after is not None]
-        tasks.sort(key=attrgetter("number", "task_id"))
+        tasks.sort(key=attrgetter("created_number", "task_id"))
         return BoardDiff(self._since, until, tuple(tasks), self._events, len(self._touched) - len(tasks))
 
 
@@ -191,7 +195,7 @@ def _met(task_id: str, earlier: Sequence[RecordedEvent]) -> TaskDiff:
         after=copy(before),
         states=[] if before is None else [before.state],
         agents=[] if before is None or before.assigned_to is None else [before.assigned_to],
-        number=0 if before is None else before.number,
+        created_number=0 if before is None else before.created_number or 0,
         version_before=version,
         version_after=version,
     )

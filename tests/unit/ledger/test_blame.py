@@ -36,6 +36,7 @@ def test_each_field_names_the_event_that_made_it_so() -> None:
         "started_at": 6,
         "version": 6,
         "position": 6,
+        "created_number": 1,
     }
     emptied = blamed(TaskCreated("a"), TaskAssigned("ada"), TaskRequeued())
     assert next((each.value, each.event.version) for each in emptied if each.field == "assigned_to") == (None, 3)
@@ -73,7 +74,7 @@ def test_life_begins_anew_after_a_removal() -> None:
     task, found = blame(recorded(first))
     assert (task, found) == (None, [])
     assert versions(blamed(*first, TaskCreated("a"))) == dict.fromkeys(
-        ("description", "state", "created_at", "updated_at", "version", "position"), 7
+        ("description", "state", "created_at", "updated_at", "version", "position", "created_number"), 7
     )
 
 
