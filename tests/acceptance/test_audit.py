@@ -72,8 +72,8 @@ def test_diff_tells_what_has_changed_and_changed_back(tt: Tt) -> None:
     assert "    1 event, and no field is different" in lines(tt("diff", "10", "--task", "notes").out)
     assert lines(tt("diff", "11", "13").out)[-1] == "No task is different; 1 came and went."
     assert lines(tt("diff", "11", "13", "--tag", "none").out)[-1] == "No task is different."
-    assert lines(tt("diff", "12", "14").out)[-1] == "1 task: 1 created"
-    assert lines(tt("diff", "14", "12").out)[-3:] == ["    state        pending → —", "", "1 task: 1 removed"]
+    assert lines(tt("diff", "13", "14").out)[-1] == "1 task: 1 created"
+    assert lines(tt("diff", "14", "13").out)[-3:] == ["    state        pending → —", "", "1 task: 1 removed"]
 
 
 @pytest.mark.usefixtures("lived")
