@@ -41,6 +41,10 @@ PANELS: Final[Mapping[str, str]] = {
     "sync": _PLANS,
     "events": _PAST,
     "replay": _PAST,
+    "diff": _PAST,
+    "blame": _PAST,
+    "why": _PAST,
+    "bisect": _PAST,
     "import": _PAST,
     "stats": _PAST,
     "projector": _READ_SIDE,
@@ -101,6 +105,10 @@ PLACES: Final[Mapping[tuple[str, ...], tuple[str, str]]] = {
     ("sync", "status"): ("plan", "status"),
     ("events",): ("events", "events"),
     ("replay",): ("events", "replay"),
+    ("diff",): ("audit", "diff"),
+    ("blame",): ("audit", "blame"),
+    ("why",): ("audit", "why"),
+    ("bisect",): ("bisect", "bisect"),
     ("import", "beads"): ("imports", "beads"),
     ("stats",): ("projections", "stats"),
     ("projector",): ("projections", "projector"),
@@ -169,11 +177,11 @@ def _app_with(chosen: tuple[tuple[str, ...], ...]) -> typer.Typer:
 
 
 def _class_of(first: str) -> Any:  # noqa: ANN401 - Typer's class of commands, which it does not name
-    if first != "work":
+    if first not in ("work", "bisect"):
         return None
-    from cli.work_command import WorkCommand  # noqa: PLC0415 - for that one command
+    from cli.work_command import BisectCommand, WorkCommand  # noqa: PLC0415 - for these two commands
 
-    return WorkCommand
+    return WorkCommand if first == "work" else BisectCommand
 
 
 def _body(names: tuple[str, ...]) -> Callable[..., Any]:

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 from ledger.front_door import open_front_door
 
 if TYPE_CHECKING:
-    from ledger.changes import FieldChange, Step, compare, steps
+    from ledger.blame import Blamed, blame
+    from ledger.causes import LOST, Cause, CauseKind, causes
+    from ledger.changes import FieldChange, Step, compare, steps, value_of
     from ledger.client_errors import (
         AuthenticationError,
         BusyLoadingError,
@@ -126,6 +128,7 @@ if TYPE_CHECKING:
     from ledger.soundness import flaw_in, flaw_of
     from ledger.state import State
     from ledger.task import FIELDS, Field, Task, evolve, evolve_known
+    from ledger.text_diff import Effort, Piece, word_diff
     from ledger.times import TIME_MS_MAX, format_ms, from_ms, parse_rfc3339, to_ms
     from ledger.transitions import CREATIONS, STATES
     from ledger.values import TEXT_BYTES_MAX, check_name, check_tag, check_tags, check_text
@@ -137,6 +140,7 @@ __all__ = [
     "EVENT_CLASSES",
     "FIELDS",
     "HOST_CHARS_MAX",
+    "LOST",
     "RUN_CHARS",
     "STATES",
     "TEXT_BYTES_MAX",
@@ -149,8 +153,11 @@ __all__ = [
     "AssignTask",
     "AuthenticationError",
     "BackdateRefusedError",
+    "Blamed",
     "BusyLoadingError",
     "CancelTask",
+    "Cause",
+    "CauseKind",
     "ClaimTask",
     "Command",
     "CommandRejectedError",
@@ -158,6 +165,7 @@ __all__ = [
     "CreateTask",
     "DescribeTask",
     "DesiredTask",
+    "Effort",
     "Event",
     "EventDecodingError",
     "EventStore",
@@ -186,6 +194,7 @@ __all__ = [
     "OutOfMemoryError",
     "OverdueReplyError",
     "OversizedReplyError",
+    "Piece",
     "Position",
     "ReadOnlyError",
     "RecordedEvent",
@@ -239,6 +248,8 @@ __all__ = [
     "WatchError",
     "WrongExpectedVersionError",
     "WrongKeyTypeError",
+    "blame",
+    "causes",
     "check_name",
     "check_tag",
     "check_tags",
@@ -279,12 +290,16 @@ __all__ = [
     "steps",
     "task_id_of_alias",
     "to_ms",
+    "value_of",
+    "word_diff",
 ]
 
 open_front_door(
     __name__,
     {
-        "changes": "FieldChange Step compare steps",
+        "blame": "Blamed blame",
+        "causes": "LOST Cause CauseKind causes",
+        "changes": "FieldChange Step compare steps value_of",
         "client_errors": "AuthenticationError BusyLoadingError ExecAbortError InvalidReplyError LostConnectionError "
         "NoPermissionError NoScriptError OutOfMemoryError OverdueReplyError OversizedReplyError ReadOnlyError "
         "RedisError ResponseError UnfitReplyError UnsendableError WatchError kinds_of",
@@ -317,6 +332,7 @@ open_front_door(
         "soundness": "flaw_in flaw_of",
         "state": "State",
         "task": "FIELDS Field Task evolve evolve_known",
+        "text_diff": "Effort Piece word_diff",
         "times": "TIME_MS_MAX format_ms from_ms parse_rfc3339 to_ms",
         "transitions": "CREATIONS STATES",
         "values": "TEXT_BYTES_MAX check_name check_tag check_tags check_text",

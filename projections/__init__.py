@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 from ledger import open_front_door
 
 if TYPE_CHECKING:
+    from projections.bisection import Bisection, Verdict
     from projections.board import Board
+    from projections.board_diff import BoardDiff, Differing, DiffKind, TaskDiff
     from projections.checking.audit import Finding, FindingKind
     from projections.checking.comparison import Difference, printable
     from projections.checking.divergence import diverged_after
@@ -53,13 +55,17 @@ __all__ = [
     "PREFIX_IDS_MAX",
     "VIEWS",
     "BatchOutcome",
+    "Bisection",
     "Board",
+    "BoardDiff",
     "CheckpointAheadError",
     "CheckpointMismatchError",
     "CheckpointSetBackError",
     "Counted",
     "DayStats",
+    "DiffKind",
     "Difference",
+    "Differing",
     "Durations",
     "Finding",
     "FindingKind",
@@ -81,9 +87,11 @@ __all__ = [
     "SetAside",
     "Snapshot",
     "SnapshotDamagedError",
+    "TaskDiff",
     "TaskFilter",
     "UnknownProjectionError",
     "Upkeep",
+    "Verdict",
     "Verification",
     "View",
     "ViewsIncompleteError",
@@ -110,7 +118,9 @@ __all__ = [
 open_front_door(
     __name__,
     {
+        "bisection": "Bisection Verdict",
         "board": "Board",
+        "board_diff": "BoardDiff DiffKind Differing TaskDiff",
         "checking.audit": "Finding FindingKind",
         "checking.comparison": "Difference printable",
         "checking.divergence": "diverged_after",

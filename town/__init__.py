@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from town.aof.damage_scan import Damage
     from town.doctor import Check, CheckState, examine
     from town.errors import (
+        BisectionRefusedError,
         DiskFullError,
         FileDamagedError,
         FolderRefusedError,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
         PlanOutsideError,
         PlanRefusedError,
         PlanTooLargeError,
+        ProbeFailedError,
         ProgramNotFoundError,
         ProgramNotStartedError,
         ProgramRefusedError,
@@ -60,12 +62,14 @@ if TYPE_CHECKING:
     from town.plans.file import PLAN_FILE, make_plan_file, read_plan_file
     from town.plans.plan import Plan, PlanFault, PlannedTask
     from town.plans.receipts import PlanChange, PlanKept, PullChange, PullReceipt, PushReceipt
+    from town.probe import Look, Probe
     from town.reading.event_filter import EventFilter
     from town.reading.event_reader import EVENTS_COUNT
     from town.reading.hierarchy import Branch
     from town.reading.local_zone import in_local_zone
     from town.reading.moment import WHEN_HELP, Moment, parse_moment
     from town.reading.reader import Reader
+    from town.reading.reasons import Why
     from town.repair.mend import Loss, LostEvents, MendedTown
     from town.repair.repairing import BEHIND_FILE, EVENTS_FILE, Repair, RepairPlan, opened_repair
     from town.runs.reclaim import LostTask
@@ -84,6 +88,7 @@ __all__ = [
     "GRACE_SECONDS",
     "PLAN_FILE",
     "WHEN_HELP",
+    "BisectionRefusedError",
     "Branch",
     "Check",
     "CheckState",
@@ -101,6 +106,7 @@ __all__ = [
     "Irregular",
     "LegacyKeptError",
     "LegacyKeys",
+    "Look",
     "Loss",
     "LostEvents",
     "LostTask",
@@ -129,6 +135,8 @@ __all__ = [
     "PlanRefusedError",
     "PlanTooLargeError",
     "PlannedTask",
+    "Probe",
+    "ProbeFailedError",
     "ProgramNotFoundError",
     "ProgramNotStartedError",
     "ProgramRefusedError",
@@ -159,6 +167,7 @@ __all__ = [
     "TownState",
     "TrustReport",
     "UnfitNameError",
+    "Why",
     "Worker",
     "WorkerMetrics",
     "WorkerReport",
@@ -190,12 +199,13 @@ open_front_door(
         "agents.runner": "Runner Stop",
         "aof.damage_scan": "Damage",
         "doctor": "Check CheckState examine",
-        "errors": "DiskFullError FileDamagedError FolderRefusedError ForeignServerError ImportRefusedError "
-        "LegacyKeptError MetricsPortError MigrationSourceError MomentError NotOursError NotTrustedError "
-        "OvertakenError PlacedFault PlanChangedError PlanExistsError PlanMissingError PlanOutsideError "
-        "PlanRefusedError PlanTooLargeError ProgramNotFoundError ProgramNotStartedError ProgramRefusedError "
-        "RepairRefusedError RunUnfinishedError ServerEndedError ServerNotOwnError ServerStartError "
-        "ServerStoppedError ServerTooOldError SettingsError TownExistsError TownNotFoundError UnfitNameError",
+        "errors": "BisectionRefusedError DiskFullError FileDamagedError FolderRefusedError ForeignServerError "
+        "ImportRefusedError LegacyKeptError MetricsPortError MigrationSourceError MomentError NotOursError "
+        "NotTrustedError OvertakenError PlacedFault PlanChangedError PlanExistsError PlanMissingError "
+        "PlanOutsideError PlanRefusedError PlanTooLargeError ProbeFailedError ProgramNotFoundError "
+        "ProgramNotStartedError ProgramRefusedError RepairRefusedError RunUnfinishedError ServerEndedError "
+        "ServerNotOwnError ServerStartError ServerStoppedError ServerTooOldError SettingsError TownExistsError "
+        "TownNotFoundError UnfitNameError",
         "folder.search": "FoundFolder find_folder",
         "folder.settings": "name_ledger start_of_search",
         "folder.tinytown_places": "OldPlace",
@@ -208,12 +218,14 @@ open_front_door(
         "plans.file": "PLAN_FILE make_plan_file read_plan_file",
         "plans.plan": "Plan PlanFault PlannedTask",
         "plans.receipts": "PlanChange PlanKept PullChange PullReceipt PushReceipt",
+        "probe": "Look Probe",
         "reading.event_filter": "EventFilter",
         "reading.event_reader": "EVENTS_COUNT",
         "reading.hierarchy": "Branch",
         "reading.local_zone": "in_local_zone",
         "reading.moment": "WHEN_HELP Moment parse_moment",
         "reading.reader": "Reader",
+        "reading.reasons": "Why",
         "repair.mend": "Loss LostEvents MendedTown",
         "repair.repairing": "BEHIND_FILE EVENTS_FILE Repair RepairPlan opened_repair",
         "runs.reclaim": "LostTask",

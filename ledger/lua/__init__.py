@@ -3,6 +3,7 @@
 from ledger.lua.append import Appended, AppendReply, AppendScript, Backdated, Conflict, Damaged
 from ledger.lua.history import HistoryPage, HistoryScript, HistoryStatus
 from ledger.lua.source import script_source
+from ledger.lua.walks import WalksScript
 
 __all__ = [
     "AppendReply",
@@ -14,5 +15,6 @@ __all__ = [
     "HistoryPage",
     "HistoryScript",
     "HistoryStatus",
+    "WalksScript",
     "script_source",
 ]
