@@ -11,7 +11,7 @@ from ledger.front_door import open_front_door
 if TYPE_CHECKING:
     from ledger.blame import Blamed, blame
     from ledger.causes import LOST, Cause, CauseKind, causes
-    from ledger.changes import FieldChange, Step, compare, steps, value_of
+    from ledger.changes import FieldChange, Step, compare, steps
     from ledger.client_errors import (
         AuthenticationError,
         BusyLoadingError,
@@ -290,7 +290,6 @@ __all__ = [
     "steps",
     "task_id_of_alias",
     "to_ms",
-    "value_of",
     "word_diff",
 ]
 
@@ -299,7 +298,7 @@ open_front_door(
     {
         "blame": "Blamed blame",
         "causes": "LOST Cause CauseKind causes",
-        "changes": "FieldChange Step compare steps value_of",
+        "changes": "FieldChange Step compare steps",
         "client_errors": "AuthenticationError BusyLoadingError ExecAbortError InvalidReplyError LostConnectionError "
         "NoPermissionError NoScriptError OutOfMemoryError OverdueReplyError OversizedReplyError ReadOnlyError "
         "RedisError ResponseError UnfitReplyError UnsendableError WatchError kinds_of",

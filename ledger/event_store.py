@@ -37,7 +37,6 @@ from ledger.lua import (
     HistoryPage,
     HistoryScript,
     HistoryStatus,
-    WalksScript,
 )
 from ledger.position import BEGINNING, Position, ms_of
 from ledger.recorded_event import NewEvent, RecordedEvent, StreamEntry, decode_events, encode_event, read_event
@@ -70,7 +69,6 @@ class EventStore:
         self._where = where
         self._append = AppendScript(client)
         self._history = HistoryScript(client)
-        self._walks = WalksScript(client)
 
     def append(
         self, events: Sequence[NewEvent], guards: Mapping[str, int], *, backdate_ms: int | None = None
@@ -225,6 +223,9 @@ class EventStore:
         One call reads at most WALKS_EVENTS_MAX events. HistoryBrokenError, HistoryCircularError.
         Source: walks.lua.
         """
+        from ledger.lua.walks import WalksScript  # noqa: PLC0415 - for diffs alone
+
+        walks = WalksScript(self._client)
         waiting = deque(ends.items())
         # The decoder looks for impossible times at both ends of a batch, but these positions go up and down.
         is_timely = all(ms_of(end) <= TIME_MS_MAX for end in ends.values())
@@ -234,9 +235,7 @@ class EventStore:
             ends_now = list(islice(waiting, limit))
             try:
                 with redis_errors(self._where):
-                    pages = self._walks(
-                        ledger_key=self._keys.ledger, starts=[start for _, start in ends_now], limit=limit
-                    )
+                    pages = walks(ledger_key=self._keys.ledger, starts=[start for _, start in ends_now], limit=limit)
             except ReplyTooLargeError:
                 if limit == 1:
                     raise

@@ -23,7 +23,6 @@ from cli.options import (
 )
 from cli.output import say, say_hanging, say_json, warn
 from cli.session import opened
-from cli.shapes import reader_shape, task_shape
 from cli.shapes.audit import blame_shape, diff_shape, why_shape
 from cli.styled import Styled
 from cli.text import counted, event_number, local_time, short_id, title_of
@@ -67,7 +66,7 @@ def diff(
         reader = reader_at(opened_town, second)
         found = reader.diff(first.moment, task_id=task, agent=agent, tag=tag)
         if as_json:
-            say_json({"town": opened_town.name, **diff_shape(found)})
+            say_json(diff_shape(opened_town, found))
             return
     events = counted(found.events, "event")
     say_hanging("", f"From {_moment_words(found.since)}, to {_moment_words(found.until)}: {events}.")
@@ -99,8 +98,7 @@ def blame(
         reader = reader_at(opened_town, at)
         found, blamed = reader.blame(task)
         if as_json:
-            shape = {"task": task_shape(found), **blame_shape(blamed)}
-            say_json({"town": opened_town.name, **reader_shape(reader), **shape})
+            say_json(blame_shape(opened_town, reader, found, blamed))
             return
         say_moment(reader)
     say_hanging(Styled.of("Task ", "bold"), Styled.of(found.id, "bold"))
@@ -122,7 +120,7 @@ def why(
         reader = reader_at(opened_town, at)
         found = reader.why(task)
         if as_json:
-            say_json({"town": opened_town.name, **reader_shape(reader), **why_shape(found)})
+            say_json(why_shape(opened_town, reader, found))
             return
         say_moment(reader)
     state = found.task

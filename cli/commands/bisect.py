@@ -12,7 +12,8 @@ from cli.options import JsonOption, TownOption, When, parse_when
 from cli.output import Cell, json_line, say, say_fields, say_json, say_table, tell
 from cli.render import EVENT_COLUMNS, change_words, event_row, event_words
 from cli.session import opened
-from cli.shapes import Shape, event_shape, moment_shape, task_shape, tasks_shape
+from cli.shapes import moment_shape, tasks_shape
+from cli.shapes.audit import bisection_shape
 from cli.styled import Styled
 from cli.text import counted, local_time, title_of, visible
 from ledger import BEGINNING, Position, RecordedEvent, Task
@@ -63,7 +64,7 @@ def bisect(
             tell(f"Stopped. To go on: tt bisect --good {first} --bad {left.bad} -- {shlex.join(command)}")
             raise typer.Exit(Exit.INTERRUPTED) from None
         if as_json:
-            say_json(search.shape())
+            say_json(bisection_shape(opened_town, search.bisection, search.looks, search.found()))
         else:
             search.say()
     if len(search.bisection.candidates) > 1:
@@ -84,7 +85,7 @@ class _Search:
                 "Turn them round; to look for what made something good, let COMMAND fail where it is good.",
             )
         self.bisection = Bisection(good.seq, bad.seq)
-        self._looks: list[Shape] = []
+        self.looks: list[tuple[Position, Look]] = []
         tell(f"{counted(bad.seq - good.seq, 'event')} from {_moment_words(good)}, to {_moment_words(bad)}.")
 
     def run(self) -> None:
@@ -94,7 +95,7 @@ class _Search:
             position = self._position(number)
             look = self._probe.look(self._board(position), number=number)
             bisection.tell(number, look.verdict)
-            self._looks.append({**moment_shape(position), "verdict": look.verdict, "status": look.status})
+            self.looks.append((position, look))
             self._tell(position, look)
         if bisection.mistaken is not None:
             raise self._mistake(bisection.mistaken)
@@ -103,14 +104,14 @@ class _Search:
         """What `tt replay --at POSITION --json` prints."""
         reader = self._town.at(position)
         states = reader.count_states()
-        shape = tasks_shape(self._town, reader.page().tasks, **moment_shape(position), states=states)
-        return f"{json_line(shape)}\n".encode()
+        tasks = reader.page().tasks
+        return f"{json_line(tasks_shape(self._town, tasks, **moment_shape(position), states=states))}\n".encode()
 
     def _tell(self, position: Position, look: Look) -> None:
         complaint = f": {visible(look.complaint)}" if look.complaint else ""
         tell(
             Styled.assemble(
-                f"{len(self._looks)} of at most {self.bisection.looks_max}: {_moment_words(position)}: ",
+                f"{len(self.looks)} of at most {self.bisection.looks_max}: {_moment_words(position)}: ",
                 (str(look.verdict), _STYLES[look.verdict]),
                 f" (exit status {look.status}{complaint})",
             )
@@ -133,8 +134,10 @@ class _Search:
     def _position(self, number: int) -> Position:
         return self._town.events.position_at(number) if number else BEGINNING
 
-    def _found(self) -> tuple[RecordedEvent, Task | None]:
-        """The first bad event, and its task after it, or before where it is gone."""
+    def found(self) -> tuple[RecordedEvent, Task | None] | None:
+        """The first bad event, and its task after it, or before if the event removed it. None if it may be any of several."""
+        if len(self.bisection.candidates) > 1:
+            return None
         number = self.bisection.bad
         position = self._position(number)
         [recorded] = self._town.events.last(count=1, until=position)
@@ -145,8 +148,9 @@ class _Search:
 
     def say(self) -> None:
         """The answer for people."""
-        candidates = self.bisection.candidates
-        if len(candidates) > 1:
+        found = self.found()
+        if found is None:
+            candidates = self.bisection.candidates
             say(
                 f"It may be any of {counted(len(candidates), 'event')}: the program cannot tell the boards between them."
             )
@@ -155,7 +159,7 @@ class _Search:
             if len(candidates) > len(shown):
                 tell(f"The first {len(shown)} of {counted(len(candidates), 'event')}, up to event {candidates[-1]}.")
             return
-        recorded, task = self._found()
+        recorded, task = found
         steps = self._town.at(recorded.position).history(recorded.task)
         say(f"Event {recorded.position.seq} is the first after which it fails.")
         fields: list[tuple[str, Cell]] = [
@@ -167,19 +171,6 @@ class _Search:
             *(("Changed", change_words(change)) for change in steps[-1].changes),
         ]
         say_fields(fields)
-
-    def shape(self) -> Shape:
-        """The answer for programs."""
-        candidates = self.bisection.candidates
-        is_found = len(candidates) == 1
-        recorded, task = self._found() if is_found else (None, None)
-        return {
-            "town": self._town.name,
-            "event": None if recorded is None else event_shape(recorded),
-            "task": task_shape(task),
-            "candidates": {"first": candidates[0], "last": candidates[-1], "total": len(candidates)},
-            "runs": self._looks,
-        }
 
 
 def _moment_words(position: Position) -> str:

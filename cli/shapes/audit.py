@@ -1,18 +1,25 @@
-"""The JSON shapes of `tt diff`, `tt blame` and `tt why`; docs/reference/json.md shows each. Pure."""
+"""The JSON shapes of diff, blame, why and bisect. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from cli.cause_words import sentences, state_sentence
 from cli.diff_lines import count_reassigned, moved_to
-from cli.shapes import Shape, event_shape, moment_shape, task_shape
-from ledger import Blamed, Position
-from projections import BoardDiff, DiffKind, TaskDiff
-from town import Why
+from cli.shapes import Shape, event_shape, moment_shape, reader_shape, task_shape
+from ledger import Blamed, Position, RecordedEvent, Task
+from projections import Bisection, BoardDiff, DiffKind, TaskDiff
+
+if TYPE_CHECKING:
+    from town import Look, Reader, Town, Why
 
 
-def diff_shape(found: BoardDiff) -> Shape:
+def diff_shape(town: Town, found: BoardDiff) -> Shape:
+    return {"town": town.name, **board_diff_shape(found)}
+
+
+def board_diff_shape(found: BoardDiff) -> Shape:
     """Both moments, how many tasks came, went and changed, and each of them as it was and is."""
     return {
         "from": moment_shape(found.since),
@@ -39,11 +46,14 @@ def _task_diff_shape(each: TaskDiff) -> Shape:
     }
 
 
-def blame_shape(blamed: Sequence[Blamed]) -> Shape:
-    """The fields, each with the position of its event, and the events."""
+def blame_shape(town: Town, reader: Reader, task: Task, blamed: Sequence[Blamed]) -> Shape:
+    """The task, its fields, each with the position of its event, and the events."""
     events = {each.event.at: each.event for each in blamed}
     events |= {recorded.at: recorded for each in blamed for _, recorded in each.parts}
     return {
+        "town": town.name,
+        **reader_shape(reader),
+        "task": task_shape(task),
         "fields": [
             {
                 "field": each.field,
@@ -57,10 +67,12 @@ def blame_shape(blamed: Sequence[Blamed]) -> Shape:
     }
 
 
-def why_shape(found: Why) -> Shape:
-    """The task, null where it was removed, the events behind its state, oldest first, and those that they name as cause."""
+def why_shape(town: Town, reader: Reader, found: Why) -> Shape:
+    """The task, null if it was removed, the events behind its state, oldest first, and those that they name as cause."""
     told = sentences(found.causes)
     return {
+        "town": town.name,
+        **reader_shape(reader),
         "task_id": found.task_id,
         "task": task_shape(found.task),
         "state": state_sentence(found),
@@ -78,4 +90,24 @@ def why_shape(found: Why) -> Shape:
             for cause, sentence in zip(found.causes, told, strict=True)
         ],
         "led_by": [event_shape(found.led_by[position]) for position in sorted(found.led_by, key=Position)],
+    }
+
+
+def bisection_shape(
+    town: Town,
+    bisection: Bisection,
+    looks: Sequence[tuple[Position, Look]],
+    found: tuple[RecordedEvent, Task | None] | None,
+) -> Shape:
+    """The first bad event with its task, null if it may be any of several candidates, and each run of the program."""
+    recorded, task = (None, None) if found is None else found
+    candidates = bisection.candidates
+    return {
+        "town": town.name,
+        "event": None if recorded is None else event_shape(recorded),
+        "task": task_shape(task),
+        "candidates": {"first": candidates[0], "last": candidates[-1], "total": len(candidates)},
+        "runs": [
+            {**moment_shape(position), "verdict": look.verdict, "status": look.status} for position, look in looks
+        ],
     }

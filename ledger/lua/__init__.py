@@ -3,7 +3,6 @@
 from ledger.lua.append import Appended, AppendReply, AppendScript, Backdated, Conflict, Damaged
 from ledger.lua.history import HistoryPage, HistoryScript, HistoryStatus
 from ledger.lua.source import script_source
-from ledger.lua.walks import WalksScript
 
 __all__ = [
     "AppendReply",
@@ -15,6 +14,5 @@ __all__ = [
     "HistoryPage",
     "HistoryScript",
     "HistoryStatus",
-    "WalksScript",
     "script_source",
 ]

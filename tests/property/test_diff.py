@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cli.output import json_line
-from cli.shapes.audit import diff_shape
+from cli.shapes.audit import board_diff_shape
 from ledger import BEGINNING, Position, RecordedEvent
 from projections import Board, BoardDiff, Differing, snapshot_of
 from tests.property.histories import histories
@@ -79,7 +79,7 @@ def board_at(events: Sequence[RecordedEvent], number: int) -> dict[str, Any]:
 def applied(found: BoardDiff, board: dict[str, Any]) -> dict[str, Any]:
     """The board once what the JSON says is done to it; what it says of before must be so."""
     result = dict(board)
-    for each in json.loads(json_line(diff_shape(found)))["tasks"]:
+    for each in json.loads(json_line(board_diff_shape(found)))["tasks"]:
         assert result.pop(each["task"], None) == each["before"]
         if each["after"] is not None:
             result[each["task"]] = each["after"]
