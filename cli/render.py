@@ -345,7 +345,7 @@ def _joined(verb: str, details: str) -> str:
     return f"{verb}: {details}" if details else verb
 
 
-def _value_words(value: str | tuple[str, ...] | None) -> str:
+def _value_words(value: str | int | tuple[str, ...] | None) -> str:
     if value is None:
         return NOTHING
     return visible(", ".join(value) if isinstance(value, tuple) else str(value))

@@ -45,6 +45,10 @@ PANELS: Final[Mapping[str, str]] = {
     "fork": _PAST,
     "annotate": _PAST,
     "export": _PAST,
+    "diff": _PAST,
+    "blame": _PAST,
+    "why": _PAST,
+    "bisect": _PAST,
     "import": _PAST,
     "save": _PAST,
     "restore": _PAST,
@@ -112,6 +116,10 @@ PLACES: Final[Mapping[tuple[str, ...], tuple[str, str]]] = {
     ("undo",): ("undo", "undo"),
     ("fork",): ("fork", "fork"),
     ("annotate",): ("annotate", "annotate"),
+    ("diff",): ("audit", "diff"),
+    ("blame",): ("audit", "blame"),
+    ("why",): ("audit", "why"),
+    ("bisect",): ("bisect", "bisect"),
     ("import", "beads"): ("imports", "beads"),
     ("save",): ("exports", "save"),
     ("restore",): ("imports", "restore"),
@@ -182,11 +190,11 @@ def _app_with(chosen: tuple[tuple[str, ...], ...]) -> typer.Typer:
 
 
 def _class_of(first: str) -> Any:  # noqa: ANN401 - Typer's class of commands, which it does not name
-    if first != "work":
+    if first not in ("work", "bisect"):
         return None
-    from cli.work_command import WorkCommand  # noqa: PLC0415 - for that one command
+    from cli.work_command import BisectCommand, WorkCommand  # noqa: PLC0415 - for these two commands
 
-    return WorkCommand
+    return WorkCommand if first == "work" else BisectCommand
 
 
 def _body(names: tuple[str, ...]) -> Callable[..., Any]:

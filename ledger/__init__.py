@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from ledger.front_door import open_front_door
 
 if TYPE_CHECKING:
+    from ledger.blame import Blamed, blame
+    from ledger.causes import LOST, Cause, CauseKind, causes
     from ledger.chain import Chain
     from ledger.changes import FieldChange, Step, compare, steps
     from ledger.client_errors import (
@@ -137,6 +139,7 @@ if TYPE_CHECKING:
     from ledger.staged_ledger import StagedLedger
     from ledger.state import State
     from ledger.task import FIELDS, Field, Task, evolve, evolve_known
+    from ledger.text_diff import Effort, Piece, word_diff
     from ledger.times import TIME_MS_MAX, format_ms, from_ms, parse_rfc3339, to_ms
     from ledger.transitions import CREATIONS, STATES
     from ledger.undo import Undone, undo
@@ -149,6 +152,7 @@ __all__ = [
     "EVENT_CLASSES",
     "FIELDS",
     "HOST_CHARS_MAX",
+    "LOST",
     "RUN_CHARS",
     "STATES",
     "TEXT_BYTES_MAX",
@@ -163,8 +167,11 @@ __all__ = [
     "AssignTask",
     "AuthenticationError",
     "BackdateRefusedError",
+    "Blamed",
     "BusyLoadingError",
     "CancelTask",
+    "Cause",
+    "CauseKind",
     "Chain",
     "ClaimTask",
     "Command",
@@ -174,6 +181,7 @@ __all__ = [
     "CreateTask",
     "DescribeTask",
     "DesiredTask",
+    "Effort",
     "Event",
     "EventAnnotated",
     "EventDecodingError",
@@ -204,6 +212,7 @@ __all__ = [
     "OutOfMemoryError",
     "OverdueReplyError",
     "OversizedReplyError",
+    "Piece",
     "Placing",
     "Position",
     "ReadOnlyError",
@@ -264,6 +273,8 @@ __all__ = [
     "WrongExpectedEndError",
     "WrongExpectedVersionError",
     "WrongKeyTypeError",
+    "blame",
+    "causes",
     "check_name",
     "check_tag",
     "check_tags",
@@ -305,11 +316,14 @@ __all__ = [
     "task_id_of_alias",
     "to_ms",
     "undo",
+    "word_diff",
 ]
 
 open_front_door(
     __name__,
     {
+        "blame": "Blamed blame",
+        "causes": "LOST Cause CauseKind causes",
         "chain": "Chain",
         "changes": "FieldChange Step compare steps",
         "client_errors": "AuthenticationError BusyLoadingError ExecAbortError InvalidReplyError LostConnectionError "
@@ -348,6 +362,7 @@ open_front_door(
         "staged_ledger": "StagedLedger",
         "state": "State",
         "task": "FIELDS Field Task evolve evolve_known",
+        "text_diff": "Effort Piece word_diff",
         "times": "TIME_MS_MAX format_ms from_ms parse_rfc3339 to_ms",
         "transitions": "CREATIONS STATES",
         "undo": "Undone undo",

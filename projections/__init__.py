@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 from ledger import open_front_door
 
 if TYPE_CHECKING:
+    from projections.bisection import Bisection, Verdict
     from projections.board import Board
+    from projections.board_diff import BoardDiff, Differing, DiffKind, TaskDiff
     from projections.checking.audit import Audit, Finding, FindingKind
     from projections.checking.comparison import Difference, printable
     from projections.checking.divergence import diverged_after
@@ -55,13 +57,17 @@ __all__ = [
     "VIEWS",
     "Audit",
     "BatchOutcome",
+    "Bisection",
     "Board",
+    "BoardDiff",
     "CheckpointAheadError",
     "CheckpointMismatchError",
     "CheckpointSetBackError",
     "Counted",
     "DayStats",
+    "DiffKind",
     "Difference",
+    "Differing",
     "Durations",
     "Finding",
     "FindingKind",
@@ -83,9 +89,11 @@ __all__ = [
     "SetAside",
     "Snapshot",
     "SnapshotDamagedError",
+    "TaskDiff",
     "TaskFilter",
     "UnknownProjectionError",
     "Upkeep",
+    "Verdict",
     "Verification",
     "View",
     "ViewsIncompleteError",
@@ -113,7 +121,9 @@ __all__ = [
 open_front_door(
     __name__,
     {
+        "bisection": "Bisection Verdict",
         "board": "Board",
+        "board_diff": "BoardDiff DiffKind Differing TaskDiff",
         "checking.audit": "Audit Finding FindingKind",
         "checking.comparison": "Difference printable",
         "checking.divergence": "diverged_after",

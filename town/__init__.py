@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from town.aof.damage_scan import Damage
     from town.doctor import Check, CheckState, examine
     from town.errors import (
+        BisectionRefusedError,
         DiskFullError,
         ExportRefusedError,
         FileDamagedError,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
         PlanOutsideError,
         PlanRefusedError,
         PlanTooLargeError,
+        ProbeFailedError,
         ProgramNotFoundError,
         ProgramNotStartedError,
         ProgramRefusedError,
@@ -66,6 +68,7 @@ if TYPE_CHECKING:
     from town.plans.file import PLAN_FILE, make_plan_file, read_plan_file
     from town.plans.plan import Plan, PlanFault, PlannedTask
     from town.plans.receipts import PlanChange, PlanKept, PullChange, PullReceipt, PushReceipt
+    from town.probe import Look, Probe
     from town.reading.annotations import Annotation
     from town.reading.event_filter import EventFilter
     from town.reading.event_reader import EVENTS_COUNT
@@ -73,6 +76,7 @@ if TYPE_CHECKING:
     from town.reading.local_zone import in_local_zone, local_time, local_times
     from town.reading.moment import WHEN_HELP, Moment, MomentSyntaxError, Now
     from town.reading.reader import Reader
+    from town.reading.reasons import Why
     from town.reading.when import understand
     from town.repair.mend import Loss, LostEvents, MendedTown
     from town.repair.repairing import BEHIND_FILE, EVENTS_FILE, Repair, RepairPlan, opened_repair
@@ -94,6 +98,7 @@ __all__ = [
     "PLAN_FILE",
     "WHEN_HELP",
     "Annotation",
+    "BisectionRefusedError",
     "Branch",
     "Check",
     "CheckState",
@@ -118,6 +123,7 @@ __all__ = [
     "LedgerReceipt",
     "LegacyKeptError",
     "LegacyKeys",
+    "Look",
     "Loss",
     "LostEvents",
     "LostTask",
@@ -149,6 +155,8 @@ __all__ = [
     "PlanRefusedError",
     "PlanTooLargeError",
     "PlannedTask",
+    "Probe",
+    "ProbeFailedError",
     "ProgramNotFoundError",
     "ProgramNotStartedError",
     "ProgramRefusedError",
@@ -180,6 +188,7 @@ __all__ = [
     "TrustReport",
     "UndoReceipt",
     "UnfitNameError",
+    "Why",
     "Worker",
     "WorkerMetrics",
     "WorkerReport",
@@ -214,13 +223,14 @@ open_front_door(
         "agents.runner": "Runner Stop",
         "aof.damage_scan": "Damage",
         "doctor": "Check CheckState examine",
-        "errors": "DiskFullError ExportRefusedError FileDamagedError FolderRefusedError ForeignServerError "
-        "ForkRefusedError ImportRefusedError LedgerFileRefusedError LegacyKeptError MetricsPortError "
-        "MigrationSourceError MomentError NotOursError NotTrustedError NothingToUndoError OvertakenError "
-        "PlacedFault PlanChangedError PlanExistsError PlanMissingError PlanOutsideError PlanRefusedError "
-        "PlanTooLargeError ProgramNotFoundError ProgramNotStartedError ProgramRefusedError RepairRefusedError "
-        "RunUnfinishedError ServerEndedError ServerNotOwnError ServerStartError ServerStoppedError "
-        "ServerTooOldError SettingsError TownExistsError TownNotFoundError UnfitNameError",
+        "errors": "BisectionRefusedError DiskFullError ExportRefusedError FileDamagedError FolderRefusedError "
+        "ForeignServerError ForkRefusedError ImportRefusedError LedgerFileRefusedError LegacyKeptError "
+        "MetricsPortError MigrationSourceError MomentError NotOursError NotTrustedError NothingToUndoError "
+        "OvertakenError PlacedFault PlanChangedError PlanExistsError PlanMissingError PlanOutsideError "
+        "PlanRefusedError PlanTooLargeError ProbeFailedError ProgramNotFoundError ProgramNotStartedError "
+        "ProgramRefusedError RepairRefusedError RunUnfinishedError ServerEndedError ServerNotOwnError "
+        "ServerStartError ServerStoppedError ServerTooOldError SettingsError TownExistsError "
+        "TownNotFoundError UnfitNameError",
         "exports.exporter": "ExportReceipt Format format_of",
         "folder.search": "FoundFolder find_folder",
         "folder.settings": "name_ledger start_of_search",
@@ -235,6 +245,7 @@ open_front_door(
         "plans.file": "PLAN_FILE make_plan_file read_plan_file",
         "plans.plan": "Plan PlanFault PlannedTask",
         "plans.receipts": "PlanChange PlanKept PullChange PullReceipt PushReceipt",
+        "probe": "Look Probe",
         "reading.annotations": "Annotation",
         "reading.event_filter": "EventFilter",
         "reading.event_reader": "EVENTS_COUNT",
@@ -242,6 +253,7 @@ open_front_door(
         "reading.local_zone": "in_local_zone local_time local_times",
         "reading.moment": "WHEN_HELP Moment MomentSyntaxError Now",
         "reading.reader": "Reader",
+        "reading.reasons": "Why",
         "reading.when": "understand",
         "repair.mend": "Loss LostEvents MendedTown",
         "repair.repairing": "BEHIND_FILE EVENTS_FILE Repair RepairPlan opened_repair",

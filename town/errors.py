@@ -23,8 +23,10 @@ CommandRejectedError
   PlanTooLargeError          a plan has too many bytes or tasks
   PlanChangedError           somebody else changed the plan before it could be written
   PlanOutsideError           the plan is a link that leads out of the town's folder
-  ProgramNotFoundError       a runner's program does not exist; no task was touched
+  ProgramNotFoundError       a program to run does not exist; no task was touched
   ProgramNotStartedError     the system could not start it; the current task failed
+  ProbeFailedError           the program of a bisection cannot run, or did not tell good from bad
+  BisectionRefusedError      the good moment of a bisection is not good, the bad one not bad, or not the later one
   MigrationSourceError       the server to migrate from is the town's own
   RepairRefusedError         the town's files cannot be repaired now; nothing was changed
 WrongExpectedVersionError
@@ -356,6 +358,31 @@ class ProgramNotFoundError(CommandRejectedError):
             f"{program!r} is not a program: it is not on PATH, or not executable. No task was touched."
             " Correct the name, or give a whole path."
         )
+
+
+class ProbeFailedError(CommandRejectedError):
+    """The program of a bisection cannot run, or was ended from outside, so that it tells nothing of a board."""
+
+    def __init__(self, program: str, problem: str, *, number: int, complaint: str | None = None) -> None:
+        """`problem` is how it ended, at the board after event `number`; `complaint` the end of what it said."""
+        self.program = program
+        self.problem = problem
+        self.number = number
+        self.complaint = complaint
+        said = "" if complaint is None else f" It said: {complaint}."
+        super().__init__(
+            f"The program {program!r} told nothing of the board after event {number}: {problem}.{said} Exit status 0 says good,"
+            " 125 that it cannot tell, any other up to 124 bad. Try it with the board of that event on its input, then search again."
+        )
+
+
+class BisectionRefusedError(CommandRejectedError):
+    """The good and the bad moment of a bisection are not in that order, or not good and bad."""
+
+    def __init__(self, problem: str, advice: str) -> None:
+        self.problem = problem
+        self.advice = advice
+        super().__init__(f"{problem} {advice}")
 
 
 class ProgramNotStartedError(CommandRejectedError):

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from ledger import (
     BEGINNING,
     TIME_MS_MAX,
+    Blamed,
     LedgerDamagedError,
     Position,
     RecordedEvent,
@@ -19,12 +20,15 @@ from ledger import (
     Task,
     TaskDamagedError,
     TaskNotFoundError,
+    blame,
+    causes,
     check_name,
     check_tag,
     steps,
 )
 from projections import (
     EVERY_TASK,
+    BoardDiff,
     DayStats,
     OutdatedProjectionError,
     Page,
@@ -33,14 +37,17 @@ from projections import (
     damage_of,
     encode_snapshot,
     find_flaws,
+    fold_task,
 )
 from town.backend import Backend
 from town.reading.annotations import Annotation, read_annotations
+from town.reading.difference import diff_between
 from town.reading.event_reader import EventReader
 from town.reading.hierarchy import Branch
 from town.reading.moment import Moment
 from town.reading.past import Past
 from town.reading.present import Present
+from town.reading.reasons import Why, read_causes
 from town.reading.references import References, wanted_of
 
 Answer = TypeVar("Answer")
@@ -156,14 +163,51 @@ class Reader:
 
     def history(self, task_id: str) -> list[Step]:
         """All events of a task, oldest first, with what each changed; of a removed task too. TaskNotFoundError."""
+        return steps(self._history(task_id))
 
-        def ask(board: Present | Past) -> list[RecordedEvent]:
-            return board.history(self._resolve(board, task_id, is_removed_too=True))
+    def diff(
+        self, since: Moment | str, *, task_id: str | None = None, agent: str | None = None, tag: str | None = None
+    ) -> BoardDiff:
+        """What is different from the board at `since` to this one, the other way round where `since` is later.
 
-        events = self._ask(ask, task_id)
-        if not events:
-            raise TaskNotFoundError(task_id, then=self.then)
-        return steps(events)
+        Of all tasks, or of one, those that an agent had at any time in between, those with a tag at one of the moments.
+        TaskNotFoundError, MomentError.
+        """
+        store = self._backend.store
+        first = EventReader(store).position_at(since)
+        last = store.end() if self.then is None else self.then
+        if first > last:
+            # A task is called what it is called at the later moment.
+            later = Reader(self._backend, then=first, noted=self.noted)
+            return later.diff(last, task_id=task_id, agent=agent, tag=tag).turned()
+        only_id = None if task_id is None else self._history(task_id)[0].task
+        found = diff_between(store, first, last, task_id=only_id).only(
+            agent=None if agent is None else check_name(agent, "agent name"),
+            tag=None if tag is None else check_tag(tag),
+        )
+        self._note([each.after for each in found.tasks if each.after is not None])
+        return found
+
+    def blame(self, task_id: str) -> tuple[Task, list[Blamed]]:
+        """One task and, for each of its fields, the event that made it so. TaskNotFoundError, TaskAmbiguousError."""
+        events = self._history(task_id)
+        found, blamed = blame(events)
+        if found is None:
+            error = TaskNotFoundError(task_id, then=self.then)
+            number = events[-1].position.seq
+            error.add_note(f"Event {number} removed it, by {events[-1].actor}. At event {number - 1} it was there.")
+            raise error
+        return self._note([found])[0], blamed
+
+    def why(self, task_id: str) -> Why:
+        """The events behind a task's state, or behind its removal, one led to by another. TaskNotFoundError."""
+        events = self._history(task_id)
+        found = causes(events)
+        led_by = read_causes(self._backend.store, [cause.event for cause in found])
+        state = fold_task(events)
+        if state is not None:
+            self._note([state])
+        return Why(events[0].task, state, found, led_by)
 
     def stats(self, *, agent: str | None = None, since: Moment | str | None = None) -> list[DayStats]:
         """What was created, completed and failed on each day (UTC) and by whom, days and agents in order."""
@@ -202,6 +246,17 @@ class Reader:
     def lost_snapshots(self) -> frozenset[str]:
         """The tasks in the answers whose snapshot is lost, so that they were folded from their history."""
         return frozenset(self._backend.live.lost)
+
+    def _history(self, task_id: str) -> list[RecordedEvent]:
+        """All events of a task, oldest first, of a removed task too; at least one. TaskNotFoundError."""
+
+        def ask(board: Present | Past) -> list[RecordedEvent]:
+            return board.history(self._resolve(board, task_id, is_removed_too=True))
+
+        events = self._ask(ask, task_id)
+        if not events:
+            raise TaskNotFoundError(task_id, then=self.then)
+        return events
 
     def _ask(self, question: Callable[[Present | Past], Answer], *references: str) -> Answer:
         """Answer a question; from the board folded from the ledger if the views cannot answer.

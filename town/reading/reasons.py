@@ -1,0 +1,37 @@
+"""Why a task is as it is: the events behind its state, and those that led to them by their `cause`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+from msgspec import Struct
+
+from ledger import Cause, EventStore, Position, RecordedEvent, Task
+
+CAUSES_FOLLOWED_MAX: Final = 20
+"""How far events are followed that name one another as their cause."""
+
+
+class Why(Struct, frozen=True):
+    """A task, None where it was removed, and the events behind that, oldest first."""
+
+    task_id: str
+    task: Task | None
+    causes: Sequence[Cause]
+    led_by: Mapping[str, RecordedEvent]
+    """Position -> the event there, of all that events name as their cause, directly or by others."""
+
+
+def read_causes(store: EventStore, events: Iterable[RecordedEvent]) -> dict[str, RecordedEvent]:
+    """Position -> the event there, of those that `events` name as their cause, and so on. What is not there is left out."""
+    found: dict[str, RecordedEvent] = {}
+    asked: set[str] = set()
+    for _ in range(CAUSES_FOLLOWED_MAX):
+        wanted = {recorded.cause for recorded in events if recorded.cause is not None} - asked
+        if not wanted:
+            break
+        asked |= wanted
+        events = store.events_at([Position(each) for each in sorted(wanted)])
+        found |= {recorded.at: recorded for recorded in events}
+    return found
