@@ -64,7 +64,7 @@ if TYPE_CHECKING:
     from town.reading.event_reader import EVENTS_COUNT
     from town.reading.hierarchy import Branch
     from town.reading.local_zone import in_local_zone, local_time, local_times
-    from town.reading.moment import WHEN_HELP, Moment, MomentSyntaxError, Now
+    from town.reading.moment import WHEN_HELP, HeadBack, Moment, MomentSyntaxError, Now, StateEntered
     from town.reading.reader import Reader
     from town.reading.when import understand
     from town.repair.mend import Loss, LostEvents, MendedTown
@@ -97,6 +97,7 @@ __all__ = [
     "FolderRefusedError",
     "ForeignServerError",
     "FoundFolder",
+    "HeadBack",
     "ImportReceipt",
     "ImportRefusedError",
     "Irregular",
@@ -155,6 +156,7 @@ __all__ = [
     "ServerTooOldError",
     "SettingsError",
     "Skipped",
+    "StateEntered",
     "Stop",
     "Town",
     "TownExistsError",
@@ -217,7 +219,7 @@ open_front_door(
         "reading.event_reader": "EVENTS_COUNT",
         "reading.hierarchy": "Branch",
         "reading.local_zone": "in_local_zone local_time local_times",
-        "reading.moment": "WHEN_HELP Moment MomentSyntaxError Now",
+        "reading.moment": "WHEN_HELP HeadBack Moment MomentSyntaxError Now StateEntered",
         "reading.reader": "Reader",
         "reading.when": "understand",
         "repair.mend": "Loss LostEvents MendedTown",
