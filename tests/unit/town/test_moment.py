@@ -135,7 +135,7 @@ BERLIN = "CET-1CEST,M3.5.0,M10.5.0/3"
         ("3 days ago at 9:00", datetime(2026, 6, 7, 7, 0, tzinfo=UTC)),
     ],
 )
-def test_local_time_is_the_persons(text: str, expected: datetime) -> None:
+def test_local_time_is_the_users(text: str, expected: datetime) -> None:
     """A time without a zone is meant as the system's clock showed it on that day, summer time included.
 
     Without the time it is midnight, without the date it is today.
@@ -250,8 +250,8 @@ def test_time_in_an_overlap_says_how_the_other_one_is_written() -> None:
 
 @in_zone("XYZ+11:30")
 @pytest.mark.usefixtures("zone")
-def test_time_without_a_date_is_of_the_persons_today() -> None:
-    """Today is the day in the person's zone, which may not be the day in UTC."""
+def test_time_without_a_date_is_of_the_users_today() -> None:
+    """Today is the day in the user's zone, which may not be the day in UTC."""
     now = datetime(2026, 6, 10, 2, 0, tzinfo=UTC).astimezone()
     assert parse_moment("1:00", now=now) == datetime(2026, 6, 9, 12, 30, tzinfo=UTC)
 
