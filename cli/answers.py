@@ -27,7 +27,12 @@ def say_receipt(town: Town, receipt: Receipt, words: str, *, as_json: bool) -> N
 
 def reader_at(town: Town, at: When | None) -> Reader:
     """The town now, or as it was at the moment of `--at`."""
-    return town if at is None else town.at(at.moment)
+    if at is None:
+        return town
+    from cli.moments import saying_choices  # noqa: PLC0415 - few look back
+
+    with saying_choices(at):
+        return town.at(at.moment)
 
 
 def say_moment(reader: Reader, at: When | None, what: str = "As it was") -> None:

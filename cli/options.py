@@ -9,7 +9,7 @@ from typing import Annotated, Final, NamedTuple
 
 import typer
 
-from ledger import EVENT_CLASSES, TOWN_EVENT_CLASSES, State
+from ledger import EVENT_CLASSES, TOWN_EVENT_CLASSES, Position, State
 from town import WHEN_HELP, Moment, MomentSyntaxError, in_local_zone, understand
 
 DURATION_HELP: Final = "seconds, or a time like 30s, 5m or 1h30m"
@@ -24,7 +24,14 @@ class When(NamedTuple):
     text: str
     moment: Moment
     note: str | None = None
-    """What was chosen where a clock showed that time twice or never."""
+    """The choice in words, if clocks showed that time twice or never."""
+    event: Position | None = None
+    """The event that it names; set only if it counts events back or names a task's state, and once it was looked for."""
+
+    @property
+    def limit(self) -> Moment:
+        """What to ask a town for."""
+        return self.moment if self.event is None else self.event
 
 
 def parse_when(text: str) -> When:

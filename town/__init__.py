@@ -74,7 +74,7 @@ if TYPE_CHECKING:
     from town.reading.event_reader import EVENTS_COUNT
     from town.reading.hierarchy import Branch
     from town.reading.local_zone import in_local_zone, local_time, local_times
-    from town.reading.moment import WHEN_HELP, Moment, MomentSyntaxError, Now
+    from town.reading.moment import WHEN_HELP, HeadBack, Moment, MomentSyntaxError, Now, StateEntered
     from town.reading.reader import Reader
     from town.reading.reasons import Why
     from town.reading.when import understand
@@ -116,6 +116,7 @@ __all__ = [
     "ForkRefusedError",
     "Format",
     "FoundFolder",
+    "HeadBack",
     "ImportReceipt",
     "ImportRefusedError",
     "Irregular",
@@ -180,6 +181,7 @@ __all__ = [
     "ServerTooOldError",
     "SettingsError",
     "Skipped",
+    "StateEntered",
     "Stop",
     "Town",
     "TownExistsError",
@@ -251,7 +253,7 @@ open_front_door(
         "reading.event_reader": "EVENTS_COUNT",
         "reading.hierarchy": "Branch",
         "reading.local_zone": "in_local_zone local_time local_times",
-        "reading.moment": "WHEN_HELP Moment MomentSyntaxError Now",
+        "reading.moment": "WHEN_HELP HeadBack Moment MomentSyntaxError Now StateEntered",
         "reading.reader": "Reader",
         "reading.reasons": "Why",
         "reading.when": "understand",

@@ -159,7 +159,7 @@ def _lock(connection: Connection) -> Check:
 
 
 def _clock(backend: Backend, connection: Connection) -> Check:
-    """Whether the clock that dates events has come as far as the last one. New events get no earlier time than that."""
+    """Whether the server's clock, which dates events, has passed the last event. New events get no earlier time than that."""
     with redis_errors(connection.where):
         seconds, microseconds = cast("tuple[int, int]", connection.client.time())
     end = backend.store.end()
@@ -168,7 +168,7 @@ def _clock(backend: Backend, connection: Connection) -> Check:
         return Check("clock", CheckState.GOOD, "the server's clock is not behind the last event")
     words = (
         f"the server's clock is {timedelta(seconds=behind_ms // 1_000)} behind the last event, of {local_time(end.time)}:"
-        " until it has come that far, new events all get that time. Set the clock of the server's machine"
+        " until it has passed that time, all new events get that time. Set the clock of the server's machine"
     )
     return Check("clock", CheckState.WARNING, words)
 

@@ -219,7 +219,7 @@ class MetricsPortError(CommandRejectedError):
 
 
 class MomentError(CommandRejectedError):
-    """The moment is not in the ledger, or is none; `known` says what there is, or what may be given."""
+    """The text is not a moment, or the town does not have that moment. `known` says which moments or forms there are."""
 
     def __init__(self, moment: str, problem: str, known: str) -> None:
         self.moment = moment

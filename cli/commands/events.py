@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from cli.answers import say_page
+from cli.answers import reader_at, say_page
 from cli.limits import PAGE_TASKS
-from cli.moments import moment_words, say_choices, say_span
+from cli.moments import moment_words, say_choices, say_span, saying_choices, with_event
 from cli.options import (
     ActorOption,
     AgentFilter,
@@ -78,9 +78,11 @@ def events(
     wanted = EventFilter(agent=agent, actor=by, type=event_type)
     with opened(town, None, is_following=is_following) as opened_town:
         end = opened_town.end()
-        first = None if since is None else since.moment
-        last = end if until is None else until.moment
-        found = opened_town.events.last(wanted, count=count + 1, task_id=task, since=first, until=last)
+        with saying_choices(since, until):
+            since, until = with_event(opened_town, since), with_event(opened_town, until)
+            first = None if since is None else since.limit
+            last = end if until is None else until.limit
+            found = opened_town.events.last(wanted, count=count + 1, task_id=task, since=first, until=last)
         has_more, found = len(found) > count, found[-count:]
         flaws, notes = opened_town.find_flaws(found), opened_town.annotations(found)
         if is_following:
@@ -121,7 +123,7 @@ def replay(
     With --json the whole board is printed, whatever --limit and --offset say.
     """
     with opened(town, actor) as opened_town:
-        reader = opened_town.at(at.moment)
+        reader = reader_at(opened_town, at)
         position = opened_town.end() if reader.then is None else reader.then
         states = reader.count_states()
         wanted = TaskFilter(state=state, agent=agent, tag=tag, parent=parent)

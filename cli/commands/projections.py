@@ -12,7 +12,7 @@ from cli.advice import problem_of, words_of
 from cli.commands.repair import repair
 from cli.exits import Exit
 from cli.following import follow
-from cli.moments import say_span
+from cli.moments import say_span, saying_choices, with_event
 from cli.options import ActorOption, JsonOption, TownOption, When, parse_when
 from cli.output import is_terminal, progress_lines, room_beside, say, say_error, say_json, say_table, warn
 from cli.render import NOTHING
@@ -188,7 +188,9 @@ def stats(
     A created task counts for the actor who created it; a completed or failed one for the agent who had it.
     """
     with opened(town, actor) as opened_town:
-        found = opened_town.stats(agent=agent, since=None if since is None else since.moment)
+        with saying_choices(since):
+            since = with_event(opened_town, since)
+            found = opened_town.stats(agent=agent, since=None if since is None else since.limit)
         if as_json:
             say_json(stats_shape(opened_town, found, **understood_shape(since=since)))
             return

@@ -154,6 +154,8 @@ def _when_shape(when: When) -> Shape:
     shape: Shape = {"when": when.text}
     if isinstance(when.moment, datetime):
         shape |= {"time": format_ms(to_ms(when.moment)), "local": local_time(when.moment)}
+    if when.event is not None:
+        shape |= moment_shape(when.event) | {"local": local_time(when.event.time)}
     return shape if when.note is None else shape | {"note": when.note}
 
 

@@ -107,7 +107,7 @@ REFUSED: list[tuple[list[str], int, list[str]]] = [
     (["replay", "--at", "HEAD~9999"], 1, ["HEAD~9999 is before the first event", "The events of this town are 1 to "]),
     (["replay", "--at", "@nobody:created"], 1, ["No task is called"]),
     (["replay", "--at", "@parent:failed"], 1, ["never failed", "It was pending"]),
-    (["replay", "--at", "@parent:done"], 2, ["behind @TASK: stands created or a state", "HEAD~10"]),
+    (["replay", "--at", "@parent:done"], 2, ["after @TASK: comes created or a state", "HEAD~10"]),
     (["events", "--since", "2999-01-01"], 1, ["has not come yet"]),
     (["events", "--since", "12/11"], 2, ["is not a moment", "several orders"]),
     (["import", "beads", "missing.jsonl", "--backdate", "HEAD~1"], 2, ["'HEAD~1' names an event"]),

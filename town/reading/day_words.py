@@ -1,6 +1,6 @@
 """Days and times of the clock in words: `yesterday`, `last tuesday 17:00`, `5pm`, `noon yesterday`, `3 days ago at 9:00`. Pure.
 
-A day without a time begins: it is midnight. A weekday is the last one that has come; with `last` it is never today.
+A day without a time means its beginning, midnight. A weekday is the most recent one; with `last` it is never today.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ _DAYS_OF: Final = {"day": 1, "week": 7}
 
 
 def read_age(text: str) -> timedelta | None:
-    """`2 hours ago`, `a day and 30 minutes ago`, in small letters; None where it is no age. OverflowError: longer than any."""
+    """`2 hours ago`, `a day and 30 minutes ago`, in lower case; None if it is not an age. OverflowError: too long."""
     if re.fullmatch(_AGE, text) is None:
         return None
     return sum((timedelta(**{f"{unit}s": number_of(word)}) for word, unit in re.findall(_PART, text)), timedelta())
 
 
 def number_of(word: str) -> int:
-    """What a COUNT stands for: `two` and `2` are 2, `a` and `an` are 1."""
+    """The number that a COUNT means: `two` and `2` are 2, `a` and `an` are 1."""
     return int(word) if word.isdigit() else 1 if word in ("a", "an") else _NUMBERS.index(word) + 1
 
 
 def read_day_words(text: str, *, now: datetime, zone: tzinfo | None) -> tuple[datetime, str | None] | None:
-    """The moment and what was chosen, as `placed` has them, of words in small letters; None where they are of another kind."""
+    """The moment and the choice, as `placed` gives them, of words in lower case; None if they are of another kind."""
     found = re.fullmatch(_FORMS[0], text) or re.fullmatch(_FORMS[1], text)
     if found is None:
         return None
@@ -75,7 +75,7 @@ def _weekday_of(found: re.Match[str], today: date) -> date:
 
 
 def _clock_of(text: str | None) -> time:
-    """Midnight where there is no time. ValueError: no clock shows it."""
+    """Midnight if there is no time. ValueError: no clock shows it."""
     if text is None:
         return time()
     if text == "noon":

@@ -139,8 +139,8 @@ class EventReader:
             raise MomentError(local_time(time), "has not come yet", known_moments(self._store))
 
     def _position_entered(self, asked: StateEntered) -> Position:
-        """Where the task entered the state, the last time."""
-        task_id = self._id(asked.task)
+        """The position of the last event by which the task entered the state. MomentError."""
+        task_id = self._id(asked.reference)
         found: Position | None = None
         states: list[str] = []
         for step in steps(self._store.history(task_id)):
@@ -151,8 +151,10 @@ class EventReader:
             states += entered
         if found is None:
             problem = f"is not a moment of this town: the task was never {asked.entered}"
-            known = f"It was {', '.join(dict.fromkeys(states))}." if states else f"There is no event of {asked.task}."
-            raise MomentError(f"@{asked.task}:{asked.entered}", problem, known)
+            known = (
+                f"It was {', '.join(dict.fromkeys(states))}." if states else f"There is no event of {asked.reference}."
+            )
+            raise MomentError(f"@{asked.reference}:{asked.entered}", problem, known)
         return found
 
     def range_of(self, since: Moment | str | None, until: Moment | str | None) -> tuple[Position, Position]:
@@ -214,7 +216,7 @@ def _concerning(events: Iterable[RecordedEvent], agent: str) -> Iterator[Recorde
 
 
 def known_moments(store: EventStore) -> str:
-    """Which moments there are, for who asked for another one."""
+    """The moments that this town has, for an error."""
     first, end = store.start(), store.end()
     if end == BEGINNING:
         return "This town has no events yet."

@@ -1,4 +1,4 @@
-"""Moment: a point in a town's past, as `when` reads it from what people type and as readers ask for it."""
+"""Moment: a point in a town's past. `when` reads it from text, and readers ask for it."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ from ledger import Position
 
 
 class Now(Enum):
-    """The present, which is the end of the ledger and not a time: the server's clock may stand behind its last event."""
+    """The present. It is the end of the ledger and not a time: the server's clock may be behind the last event."""
 
     NOW = "now"
 
 
 class HeadBack(NamedTuple):
-    """So many events before the last one."""
+    """The moment so many events before the last one."""
 
     events: int
 
 
 class StateEntered(NamedTuple):
-    """When a task, as people call it, entered a state, the last time; `created` is when it was made."""
+    """The last time that a task entered a state. `reference` is an alias, an id or the beginning of one; `created` is its creation."""
 
-    task: str
+    reference: str
     entered: str
 
 
 Moment = Position | int | datetime | Now | HeadBack | StateEntered
-"""A position, the number of an event, an aware time, the present, or what a ledger has to tell."""
+"""A position, the number of an event, an aware time, the present, or a moment that only the ledger knows."""
 
 
 class Understood(NamedTuple):
-    """A moment as it was understood, and in words what was chosen where a clock showed that time twice or never."""
+    """A moment as it was understood, and the choice in words, if clocks showed that time twice or never."""
 
     moment: Moment
     note: str | None = None
@@ -47,7 +47,7 @@ TEXT_CHARS_SHOWN: Final = 60
 
 
 class MomentSyntaxError(ValueError):
-    """The text is not a moment; `problem` says why, as far as that is known, and ADVICE what may be given."""
+    """The text is not a moment. `problem` says why, if that is known; ADVICE says which forms there are."""
 
     ADVICE: Final = f"Give {WHEN_HELP}."
 
@@ -58,4 +58,4 @@ class MomentSyntaxError(ValueError):
 
 
 class NotOneMomentError(ValueError):
-    """The words may mean several moments, or none for sure; the message goes on after "is not a moment"."""
+    """The words may mean several moments, or none. The message continues "is not a moment"."""

@@ -1,18 +1,18 @@
-"""WHEN: how people name a moment of a town's past. Pure; the caller brings the clock.
+"""WHEN: how users name a moment of a town's past. Pure; the caller brings the clock.
 
 1795398503973-522000       a position
 4711                       the number of an event
 HEAD~10                    ten events before the last one
 @login:completed           when this task entered this state, the last time; @login:created
 now                        the present, whatever the clocks say
-2h                         an age: w, d, h, m, s, also together, as in 1d12h; or in words: 2 hours ago
+2h                         an age: w, d, h, m, s, also combined, as in 1d12h; or in words: 2 hours ago
 2026-06-01T12:00:00Z       an RFC 3339 time
 2026-06-01 12:00           a local time; without the time, midnight; without the date, today
 yesterday, tue 17:00       a day and a time in words (`day_words`)
-24 Nov 2026 17:00          a date as people and other programs write it (`written_date`)
+24 Nov 2026 17:00          a date with the month as a word (`written_date`)
 
-What has no zone of its own is the person's time; behind any time may stand UTC, UTC+1 or Europe/Berlin.
-The rooms for words are imported only for what none of the fast forms is.
+A time without a zone is the user's. Any time may end with UTC, UTC+1 or Europe/Berlin.
+The modules for words are imported only if no fast form matches.
 """
 
 from __future__ import annotations
@@ -47,12 +47,12 @@ _ZONED: Final = (
 
 
 def parse_moment(text: str, *, now: datetime) -> Moment:
-    """The moment that `text` names; `now` is an aware time in the person's zone. MomentSyntaxError where it names none."""
+    """The moment that `text` names. `now` is an aware time in the user's zone. MomentSyntaxError if it names none."""
     return understand(text, now=now).moment
 
 
 def understand(text: str, *, now: datetime) -> Understood:
-    """As `parse_moment`, with what was chosen. MomentSyntaxError."""
+    """Like `parse_moment`, with the choice that was made. MomentSyntaxError."""
     text = text.strip()
     try:
         found = _event_of(text) or _age_of(text, now) or _time_of(text, now)
@@ -66,7 +66,7 @@ def understand(text: str, *, now: datetime) -> Understood:
 
 
 def _event_of(text: str) -> Understood | None:
-    """What needs no clock: the present, an event, or what a ledger tells."""
+    """A moment that needs no clock: the present, an event, or a state that a task entered."""
     if text.lower() == Now.NOW.value:
         return Understood(Now.NOW)
     if number := re.fullmatch(_NUMBER, text):
@@ -81,11 +81,11 @@ def _event_of(text: str) -> Understood | None:
 
 
 def _state_entered(text: str) -> StateEntered:
-    task, _, entered = text[1:].rpartition(":")
+    reference, _, entered = text[1:].rpartition(":")
     entered = entered.strip().lower()
-    if not task.strip() or entered not in (CREATED, *State):
-        raise NotOneMomentError(f": behind @TASK: stands {CREATED} or a state, one of {', '.join(State)}")
-    return StateEntered(task.strip(), entered)
+    if not reference.strip() or entered not in (CREATED, *State):
+        raise NotOneMomentError(f": after @TASK: comes {CREATED} or a state, one of {', '.join(State)}")
+    return StateEntered(reference.strip(), entered)
 
 
 def _age_of(text: str, now: datetime) -> Understood | None:
@@ -102,7 +102,7 @@ def _age_of(text: str, now: datetime) -> Understood | None:
         ago = found
     else:
         return None
-    # In UTC: between two days a clock may have been set, and an hour is an hour all the same.
+    # Subtract in UTC: an hour is an hour, even across a change of the clock.
     return Understood(now.astimezone(UTC) - ago)
 
 
@@ -137,7 +137,7 @@ def _words(text: str, now: datetime, zone: tzinfo | None) -> Understood | None:
 
 
 def _split_zone(text: str) -> tuple[str, tzinfo | None]:
-    """What stands before the zone, and the zone; None where `text` names none."""
+    """The text before the zone, and the zone; None if `text` names none."""
     found = re.fullmatch(_ZONED, text, re.IGNORECASE)
     if found is None:
         return text, None
@@ -160,15 +160,17 @@ def _zone_called(name: str) -> tzinfo:
     try:
         return ZoneInfo(name)
     except (LookupError, ValueError, OSError) as error:
-        raise NotOneMomentError(f": the time zone {name} is not known here. UTC and UTC+1 always are") from error
+        raise NotOneMomentError(
+            f": the time zone {name} is not known on this machine. UTC and UTC+1 always are"
+        ) from error
 
 
 def _why(text: str) -> str:
-    """What is known to be not one moment, so that the person hears more than that it was not understood."""
+    """The reason, if it is known, so that the user reads more than that the text was not understood."""
     if re.fullmatch(r".*\d{1,4}[/.]\d{1,2}(?:[/.]\d{1,4})?\b.*", text):
-        return ": numbers like these are read in several orders. Write the year first, as in 2026-11-24"
+        return ": such numbers can be read in several orders. Write the year first, as in 2026-11-24"
     if re.search(r"\b(?:week|month|year|morning|afternoon|evening|night|midnight)\b", text.lower()):
-        return ", but a span of time or its edge: say the day or the time"
+        return ": it may mean several moments. Name the day and the time"
     if zone := re.search(r"\d\s*([A-Z]{2,5})$", text):
-        return f": {zone[1]} is no zone's only name. Write UTC, UTC+1 or Europe/Berlin"
+        return f": {zone[1]} can be several time zones. Write UTC, UTC+1 or Europe/Berlin"
     return ""

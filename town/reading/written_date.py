@@ -1,6 +1,6 @@
-"""Dates as people and other programs write them, with the month as a word: `Nov 24 17:00`, `Tue, 24 Nov 2026`. Pure.
+"""Dates with the month as a word: `Nov 24 17:00`, `Tue, 24 Nov 2026`. Pure.
 
-python-dateutil reads them. It guesses what is missing or stands twice, so only what means one day reaches it.
+python-dateutil reads them. It guesses what is missing or given twice, so only text that means one day reaches it.
 docs/decisions/0034.
 """
 
@@ -26,9 +26,9 @@ _YEARS_TRIED: Final = 9
 
 
 def read_written_date(text: str, *, now: datetime) -> datetime | None:
-    """The time without a zone that words in small letters name; midnight where they name a day alone. None: of another kind.
+    """The time, without a zone, that words in lower case name; midnight if they name only a day. None: they are of another kind.
 
-    Without a year it is the last such day that has come. NotOneMomentError, ValueError: no day is named, or several.
+    Without a year it is the most recent such day. NotOneMomentError, ValueError: they name no day, or several.
     """
     if ago := re.fullmatch(rf"({COUNT}) (month|year)s? ago", text):
         return _calendar_ago(number_of(ago[1]), ago[2], now)

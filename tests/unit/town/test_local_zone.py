@@ -1,4 +1,4 @@
-"""The person's zone: times in it, what it is called, and times that its clock shows twice or never."""
+"""The user's zone: times in it, its name, and times that its clock shows twice or never."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SUMMER = datetime(2026, 7, 1, 12, 0, tzinfo=UTC)
 
 @pytest.fixture(autouse=True)
 def zone(request: pytest.FixtureRequest) -> Iterator[None]:
-    """The person's zone is the parameter, for this test."""
+    """The user's zone is the parameter, for this test."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TZ", getattr(request, "param", "UTC"))
         time.tzset()
@@ -70,7 +70,7 @@ def test_column_without_times_names_the_zone_of_now() -> None:
 
 
 @pytest.mark.parametrize(("zone", "day"), [("UTC", 23), ("XXX-01", 24)], indirect=["zone"])
-def test_local_day_is_the_persons(day: int) -> None:
+def test_local_day_is_the_users(day: int) -> None:
     """Which may not be that of UTC."""
     assert local_day(WINTER) == date(2026, 11, day)
 

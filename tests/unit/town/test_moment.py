@@ -135,7 +135,7 @@ BERLIN = "CET-1CEST,M3.5.0,M10.5.0/3"
         ("3 days ago at 9:00", datetime(2026, 6, 7, 7, 0, tzinfo=UTC)),
     ],
 )
-def test_local_time_is_the_persons(text: str, expected: datetime) -> None:
+def test_local_time_is_the_users(text: str, expected: datetime) -> None:
     """A time without a zone is meant as the system's clock showed it on that day, summer time included.
 
     Without the time it is midnight, without the date it is today.
@@ -250,8 +250,8 @@ def test_time_in_an_overlap_says_how_the_other_one_is_written() -> None:
 
 @in_zone("XYZ+11:30")
 @pytest.mark.usefixtures("zone")
-def test_time_without_a_date_is_of_the_persons_today() -> None:
-    """Today is the day in the person's zone, which may not be the day in UTC."""
+def test_time_without_a_date_is_of_the_users_today() -> None:
+    """Today is the day in the user's zone, which may not be the day in UTC."""
     now = datetime(2026, 6, 10, 2, 0, tzinfo=UTC).astimezone()
     assert parse_moment("1:00", now=now) == datetime(2026, 6, 9, 12, 30, tzinfo=UTC)
 
@@ -346,21 +346,21 @@ def test_time_that_is_none_is_refused_in_any_zone(zone: None, text: str) -> None
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("last week", "a span of time"),
-        ("monday morning", "a span of time"),
-        ("midnight", "a span of time or its edge"),
-        ("12/11", "several orders. Write the year first"),
+        ("last week", "several moments. Name the day"),
+        ("monday morning", "several moments"),
+        ("midnight", "several moments. Name the day and the time"),
+        ("12/11", "such numbers can be read in several orders. Write the year first"),
         ("03/04/05", "several orders"),
         ("24.12.2026", "several orders"),
         ("may", "one day of one month"),
         ("nov 2026", "one day of one month"),
         ("nov 24 26", "the year in four digits"),
         ("friday 24 nov 2026", "2026-11-24 was a Tuesday"),
-        ("2026-06-01 12:00 CET", "CET is no zone's only name. Write UTC, UTC+1 or Europe/Berlin"),
-        ("2026-06-01 12:00 Foo/Bar", "the time zone Foo/Bar is not known here"),
-        ("@login", "behind @TASK: stands created or a state, one of pending,"),
-        ("@login:done", "behind @TASK: stands created or a state"),
-        ("@:created", "behind @TASK:"),
+        ("2026-06-01 12:00 CET", "CET can be several time zones. Write UTC, UTC+1 or Europe/Berlin"),
+        ("2026-06-01 12:00 Foo/Bar", "the time zone Foo/Bar is not known on this machine"),
+        ("@login", "after @TASK: comes created or a state, one of pending,"),
+        ("@login:done", "after @TASK: comes created or a state"),
+        ("@:created", "after @TASK:"),
     ],
 )
 def test_words_that_may_mean_several_moments_are_refused_with_the_reason(text: str, why: str) -> None:
