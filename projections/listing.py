@@ -7,8 +7,9 @@ told if the server has that number or can count it quickly. docs/decisions/0026.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
+from math import prod
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from ledger import Keys, State, redis_errors
@@ -81,7 +82,8 @@ class Listing:
         wanted = min(last, total) if is_counted else last + 1
         smallest = min(set_sizes.values())
         walked = None
-        if _is_walk_short(wanted=wanted, total=total, all_tasks=all_tasks, smallest=smallest):
+        expected = total if is_counted else max(total, _expected(set_sizes.values(), all_tasks))
+        if _is_walk_short(wanted=wanted, total=expected, all_tasks=all_tasks, smallest=smallest):
             # The smallest set first: the others are asked only about what it has.
             by_size = sorted(sets, key=set_sizes.__getitem__)
             walked = self._walk(by_size, wanted, is_newest_first, ids_max=smallest)
@@ -192,6 +194,11 @@ def number_of(count: bytes | None) -> int:
         return int(count or 0)
     except ValueError:
         raise ViewsIncompleteError("a count is no number") from None
+
+
+def _expected(sizes: Iterable[int], all_tasks: int) -> int:
+    """How many tasks are in all of the sets, if being in one says nothing about being in another."""
+    return int(all_tasks * prod(size / all_tasks for size in sizes))
 
 
 def _is_walk_short(*, wanted: int, total: int, all_tasks: int, smallest: int) -> bool:
