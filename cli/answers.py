@@ -58,5 +58,12 @@ def say_page(
     say_table(columns, rows, flexible="DESCRIPTION")
     after = offset + len(page.tasks)
     if page.has_more:
-        shown = counted(after, "task") if page.total is None else f"{after:,} of {counted(page.total, 'task')}"
-        warn(f"{shown} shown. More: --offset {after}")
+        total = _more_than(after) if page.total is None else counted(page.total, "task")
+        warn(f"{after:,} of {total} shown. More: --offset {after}")
+
+
+def _more_than(shown: int) -> str:
+    """How many match if they were not counted to the end."""
+    from projections import COUNTED_MAX  # noqa: PLC0415 - only a long list needs it
+
+    return f"more than {max(shown, COUNTED_MAX):,} tasks"

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     )
     from projections.filter import EVERY_TASK, Page, TaskFilter
     from projections.lease import LEASE_MS, Lease, new_holder
+    from projections.listing import COUNTED_MAX
     from projections.live_board import LiveBoard
     from projections.loading import Loader
     from projections.look import NOTHING, PREFIX_IDS_MAX, Wanted
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BATCH_EVENTS_MAX",
+    "COUNTED_MAX",
     "EVERY_TASK",
     "LEASE_MS",
     "LEGACY_NAMES_MAX",
@@ -134,6 +136,7 @@ open_front_door(
         "RebuildUnfinishedError SnapshotDamagedError UnknownProjectionError ViewsIncompleteError",
         "filter": "EVERY_TASK Page TaskFilter",
         "lease": "LEASE_MS Lease new_holder",
+        "listing": "COUNTED_MAX",
         "live_board": "LiveBoard",
         "loading": "Loader",
         "look": "NOTHING PREFIX_IDS_MAX Wanted",

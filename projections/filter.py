@@ -38,8 +38,8 @@ EVERY_TASK = TaskFilter()
 class Page(Struct, frozen=True):
     """Some of the matching tasks, in the requested order, and how many match in all.
 
-    `total` is None if more tasks match than the page ends with, and counting them would take longer than the page. It is
-    always known for one condition, for a state with an agent, and if no task or every task was requested.
+    `total` is None if more tasks follow the page and counting them would take longer than the page. It is always known for one
+    condition, for a state with an agent, if at most COUNTED_MAX match, and if no task or every task was requested.
     """
 
     tasks: tuple[Task, ...]

@@ -1,14 +1,15 @@
 """Listing: finds a page of the tasks that are in several sets at once, in the order they were created.
 
 A page does not read every id that matches: it walks the order of creation from one end until it is full. If few tasks match,
-or if they are far from that end, it intersects the sets, which reads exactly the ids that match. A total is counted one by one
-only up to a limit. docs/decisions/0026.
+or if they are far from that end, it intersects the sets, which reads exactly the ids that match. How many match is always
+told if the server has that number or can count it quickly. docs/decisions/0026.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
+from math import prod
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from ledger import Keys, State, redis_errors
@@ -19,12 +20,13 @@ from projections.views.created import Created
 
 if TYPE_CHECKING:
     from redis import Redis
+    from redis.client import Pipeline
 
 Sizes = Mapping[str, tuple[str, Sequence[str]]]
 """Key of a set whose size is also counted -> the part and the fields of the counts that add up to it."""
 
 COUNTED_MAX: Final = 1_000
-"""How many tasks are counted one by one. To count 33,000 takes the server twenty times as long as to find their page."""
+"""At most how many tasks are counted one by one. Counting 33,000 takes the server twenty times as long as finding their page."""
 
 
 class Listing:
@@ -49,11 +51,13 @@ class Listing:
         limit: int | None,
         is_newest_first: bool = False,
         counted_as: tuple[str, str] | None = None,
+        rest: Sizes | None = None,
     ) -> tuple[list[str], int | None]:
         """A page of the ids that are in all of `sets`, and how many there are; None if there are more than were counted.
 
         `counted_as` is the part and the field of the counts that hold this number, if there is one. Otherwise the server
         counts the ids that are in several sets one by one: up to COUNTED_MAX, and all of them if `limit` is 0 or None.
+        `rest` are sets that have every task that is not in the first of two `sets`: if these are few, they are counted instead.
 
         Several keys hold the same tasks, so a lost key shows as a mismatch with another: ViewsIncompleteError.
         Source: ZRANGE, SINTERCARD, walk.lua, ZINTER.
@@ -71,12 +75,15 @@ class Listing:
         if found is not None:
             return found, total
         assert last is not None
+        if not is_counted and rest and all_tasks - set_sizes[sets[0]] <= COUNTED_MAX:
+            total, is_counted = self._count_outside(rest, sets[1]), True
         is_counted = is_counted or total <= COUNTED_MAX
         # One more than the page shows whether there are more.
         wanted = min(last, total) if is_counted else last + 1
         smallest = min(set_sizes.values())
         walked = None
-        if _is_walk_short(wanted=wanted, total=total, all_tasks=all_tasks, smallest=smallest):
+        expected = total if is_counted else max(total, _expected(set_sizes.values(), all_tasks))
+        if _is_walk_short(wanted=wanted, total=expected, all_tasks=all_tasks, smallest=smallest):
             # The smallest set first: the others are asked only about what it has.
             by_size = sorted(sets, key=set_sizes.__getitem__)
             walked = self._walk(by_size, wanted, is_newest_first, ids_max=smallest)
@@ -134,9 +141,7 @@ class Listing:
                 pipeline.scard(sets[0]) if sets else pipeline.zcard(self._created)
             pipeline.zcard(self._created)
             pipeline.hmget(self._keys.view(Counts.name, "state"), [*State])
-            for key, (part, fields) in sizes.items():
-                pipeline.scard(key)
-                pipeline.hmget(self._keys.view(Counts.name, part), list(fields))
+            self._ask_sizes(pipeline, sizes)
             for key in sets:
                 pipeline.scard(key)
             ids, size, *counted = pipeline.execute()
@@ -148,6 +153,23 @@ class Listing:
             found = (found[::-1] if is_newest_first else found)[page]
         is_found = not sets or is_empty or page.stop is None
         return found if is_found else None, total, counted[0], set_sizes
+
+    def _count_outside(self, rest: Sizes, within: str) -> int:
+        """How many of the tasks in the set `within` are in none of the sets `rest`, which have no task in common."""
+        with redis_errors(self._where):
+            pipeline = self._client.pipeline(transaction=True)
+            pipeline.scard(within)
+            for key in rest:
+                pipeline.execute_command("SINTERCARD", 2, within, key)  # type: ignore[no-untyped-call]
+            self._ask_sizes(pipeline, rest)
+            size, *answers = pipeline.execute()
+        _check(list(rest), answers[len(rest) :])
+        return cast("int", size - sum(answers[: len(rest)]))
+
+    def _ask_sizes(self, pipeline: Pipeline, sizes: Sizes) -> None:
+        for key, (part, fields) in sizes.items():
+            pipeline.scard(key)
+            pipeline.hmget(self._keys.view(Counts.name, part), list(fields))
 
     def _walk(self, sets: Sequence[str], wanted: int, is_newest_first: bool, *, ids_max: int) -> list[str] | None:
         with redis_errors(self._where):
@@ -172,6 +194,11 @@ def number_of(count: bytes | None) -> int:
         return int(count or 0)
     except ValueError:
         raise ViewsIncompleteError("a count is no number") from None
+
+
+def _expected(sizes: Iterable[int], all_tasks: int) -> int:
+    """How many tasks are in all of the sets, if being in one says nothing about being in another."""
+    return int(all_tasks * prod(size / all_tasks for size in sizes))
 
 
 def _is_walk_short(*, wanted: int, total: int, all_tasks: int, smallest: int) -> bool:

@@ -253,9 +253,12 @@ class LiveBoard:
             ByParent.name: wanted.parent,
         }
         sets = [self._keys.view(view, part) for view, part in conditions.items() if part is not None]
+        states = {self._keys.view(ByState.name, state): ("state", [state]) for state in State}
+        rest: dict[str, tuple[str, Sequence[str]]] = {}
         sizes: dict[str, tuple[str, Sequence[str]]] = {}
         if wanted.state is not None:
-            sizes[self._keys.view(ByState.name, wanted.state)] = ("state", [wanted.state])
+            sizes[sets[0]] = states.pop(sets[0])
+            rest |= states
         if wanted.agent is not None:
             sizes[self._keys.view(ByAgent.name, wanted.agent)] = (
                 "agent",
@@ -270,4 +273,5 @@ class LiveBoard:
             limit=limit,
             is_newest_first=wanted.is_newest_first,
             counted_as=("agent", f"{wanted.state}:{wanted.agent}") if is_counted else None,
+            rest=rest if len(sets) == 2 else None,
         )

@@ -94,6 +94,30 @@ def test_total_is_left_out_only_where_more_than_are_counted_follow_the_page(
     assert uncounted if is_walked else not uncounted
 
 
+def test_total_is_kept_where_few_tasks_are_in_other_states(
+    client: redis.Redis,
+    keys: Keys,
+    store: EventStore,
+    projector: Projector,
+    live: LiveBoard,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """In an old town nearly all tasks are completed: the few others are counted, and their keys are checked, too."""
+    fill(store, tasks=120)
+    Filler(store, seed=5, tasks=20).fill(60)
+    projector.catch_up()
+    wanted = TaskFilter(state=State.COMPLETED, tag="docs")
+    expected = replay(store).page(wanted, limit=1)
+    monkeypatch.setattr("projections.listing.COUNTED_MAX", 10)
+    assert live.page(wanted, limit=1).total is None
+    monkeypatch.setattr("projections.listing.COUNTED_MAX", 30)
+    assert expected.known_total > 30
+    assert shown(live.page(wanted, limit=1)) == shown(expected)
+    assert client.delete(keys.view("state", State.PENDING))
+    with pytest.raises(ViewsIncompleteError, match="state:pending"):
+        live.page(wanted, limit=1)
+
+
 @pytest.mark.parametrize("is_newest_first", [False, True])
 def test_tasks_that_nobody_has_are_those_of_the_board(
     store: EventStore, projector: Projector, live: LiveBoard, is_newest_first: bool

@@ -15,7 +15,7 @@ NOBODY = cast("Town", None)
 PAGES = [
     (Page((a_task(),), 1, has_more=False), "", ""),
     (Page((a_task(),), 9, has_more=True), "", "5 of 9 tasks shown. More: --offset 5\n"),
-    (Page((a_task(),), None, has_more=True), "", "5 tasks shown. More: --offset 5\n"),
+    (Page((a_task(),), None, has_more=True), "", "5 of more than 1,000 tasks shown. More: --offset 5\n"),
     (Page((), 3, has_more=False), "3 tasks in all, none after the first 4.\n", ""),
     (Page((), 0, has_more=False), "Nothing.\n", ""),
 ]
