@@ -12,7 +12,7 @@ import typer
 from cli.options import ActorOption, JsonOption, TownOption, When, parse_when
 from cli.output import progress_lines, say, say_json, warn
 from cli.session import opened
-from cli.shapes.imports import import_shape
+from cli.shapes.imports import import_shape, ledger_import_shape
 from cli.text import counted, visible
 from ledger import Position
 from town import ImportReceipt, LedgerReceipt, Town
@@ -79,11 +79,11 @@ def ledger(
     actor: ActorOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Import a ledger's file: the same events at the same positions, byte for byte. Doing it again appends nothing.
+    """Import a ledger's file: the same events at the same positions, byte for byte. Importing it again appends nothing.
 
-    A new town becomes what the other one was, its whole past too. To a town that has a part already, what is missing at the
-    end is appended; the rest must be the same. A file that was changed or cut short is reported with the line, and nothing
-    of it is taken.
+    A new town becomes a copy of the other town, with its whole past. If the town has a part of the events already, the
+    import appends what is missing at the end; the rest must be the same. A file that was changed or cut short is refused
+    with the line, and nothing is imported.
     """
     with opened(town, actor) as opened_town:
         with progress_lines() as progress:
@@ -102,7 +102,7 @@ def restore(
     actor: ActorOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Take in what `tt save` wrote: as `tt import ledger`, from ledger.jsonl in the town's folder."""
+    """Import what `tt save` wrote: as `tt import ledger`, from ledger.jsonl in the town's folder."""
     with opened(town, actor) as opened_town:
         with progress_lines() as progress:
             receipt = opened_town.imports.restore(file, progress=progress)
@@ -110,19 +110,10 @@ def restore(
 
 
 def _say_ledger(town: Town, receipt: LedgerReceipt, *, as_json: bool) -> None:
-    """Project what was appended, so that every reader sees it, and say what came of the file."""
+    """Project what was appended, so that every reader sees it, and say what was in the file."""
     town.upkeep.catch_up()
     if as_json:
-        say_json(
-            {
-                "town": town.name,
-                "events": receipt.events,
-                "appended": receipt.appended,
-                "tasks": receipt.tasks,
-                "position": receipt.position if receipt.events else None,
-                "damage": [{"position": each.where, "problem": each.problem} for each in receipt.damage],
-            }
-        )
+        say_json(ledger_import_shape(town, receipt))
         return
     known = receipt.events - receipt.appended
     what = (
@@ -139,7 +130,7 @@ def _say_ledger(town: Town, receipt: LedgerReceipt, *, as_json: bool) -> None:
     if receipt.damage:
         more = len(receipt.damage) - DAMAGE_SHOWN_MAX
         rest = f"… and {more:,} more. " if more > 0 else ""
-        warn(f"{rest}It came in as it stands in the file; `tt verify` names all that is damaged.")
+        warn(f"{rest}Damaged events were imported as they are in the file; `tt verify` names all of them.")
 
 
 def _warn_of_rest(receipt: ImportReceipt) -> None:
