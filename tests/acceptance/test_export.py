@@ -77,7 +77,7 @@ def test_pipes_have_the_file_and_nothing_else(tt: Tt, worked: Path) -> None:
     assert ran.stdout.endswith(b"nothing was appended.\n")
     ran = run_piped("import", "ledger", "-", folder=worked, given=(worked / "a.jsonl").read_bytes()[:-1])
     assert ran.returncode == 1
-    assert b"The ledger from the pipe was not imported, nothing of it was taken: line 8:" in ran.stderr
+    assert b"The ledger from the pipe was not imported, and nothing was changed: line 8:" in ran.stderr
     assert run_unread("export", "-", folder=worked) == (0, "")
 
 
@@ -110,7 +110,7 @@ def test_file_that_is_not_whole_is_refused_in_words(tt: Tt, worked: Path) -> Non
     (worked / "a.jsonl").write_bytes(b"".join(lines[:3] + lines[4:]))
     ran = tt("import", "ledger", "a.jsonl")
     assert (ran.code, ran.out) == (1, "")
-    assert "a.jsonl was not imported, nothing of it was taken: line 4: " in ran.err
+    assert "a.jsonl was not imported, and nothing was changed: line 4: " in ran.err
     assert ran.err.endswith("Export it again, or take a copy that is whole.\n")
     assert tt("import", "ledger", "none.jsonl").code == 1
 

@@ -223,6 +223,27 @@ def test_file_that_changes_while_it_is_read_is_not_taken_unjudged(backend: Backe
     assert is_empty(backend)
 
 
+def test_file_that_changes_after_a_part_was_appended_says_so(
+    backend: Backend, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The message does not claim that nothing was changed, and the file as it was appends the rest."""
+    monkeypatch.setattr(ledger_file, "LEDGER_BATCH_EVENTS", 4)
+    judge, whole = LedgerImporter._judge, file.read_bytes()
+
+    def judge_and_cut(self: LedgerImporter, opened: Any) -> Any:
+        judged = judge(self, opened)
+        file.write_bytes(b"".join(lines_of(file)[:10]))
+        return judged
+
+    with patch.object(LedgerImporter, "_judge", judge_and_cut), pytest.raises(LedgerFileRefusedError) as caught:
+        import_from(backend, file)
+    assert "was imported only in part: line 11:" in str(caught.value)
+    appended = backend.store.end().seq
+    assert appended > 0
+    file.write_bytes(whole)
+    assert import_from(backend, file).appended == len(lines_of(file)) - 2 - appended
+
+
 # --- files that are not whole ------------------------------------------------------------------------------------
 
 
@@ -268,7 +289,7 @@ def test_line_changed_with_its_checksum_is_refused_by_the_last_one(backend: Back
     ("change", "words"),
     [
         (lambda raw: raw | {"version": raw["version"] + 1}, "version of task"),
-        (lambda raw: raw | {"prev": "1-1"}, "as the one before it"),
+        (lambda raw: raw | {"prev": "1-1"}, "as the event before it"),
         (lambda raw: raw | {"type": "task.praised"}, "unknown type 'task.praised'.*upgrade"),
         (lambda raw: raw | {"schema": 99}, "schema 99.*upgrade"),
         (lambda raw: {name: raw[name] for name in reversed(raw)}, "append script"),
@@ -320,7 +341,9 @@ def test_file_that_cannot_be_unpacked_is_refused(
     export_to(backend, tmp_path / name)
     empty(backend.client, backend.keys)
     (tmp_path / name).write_bytes(damage((tmp_path / name).read_bytes()))
-    with pytest.raises(LedgerFileRefusedError, match="data, as its name says"):
+    with pytest.raises(
+        LedgerFileRefusedError, match=r"the name says .*, and the data is damaged, cut short or of another kind"
+    ):
         import_from(backend, tmp_path / name)
     assert is_empty(backend)
 
@@ -393,7 +416,7 @@ def test_aliases_keep_the_ledger_to_towns_of_its_name(client: redis.Redis, keys:
     empty(client, other.keys)
     append(backend.store, [TaskCreated("b", alias="web-1")], task=named)
     export_to(backend, tmp_path / "named.jsonl")
-    with pytest.raises(LedgerFileRefusedError, match=f"{keys.town}.*web-1.*another"):
+    with pytest.raises(LedgerFileRefusedError, match=f"{keys.town}.*another.*web-1"):
         import_from(other, tmp_path / "named.jsonl")
     assert is_empty(other)
 
@@ -476,7 +499,7 @@ def test_event_too_long_for_a_line_is_not_exported(
 ) -> None:
     """What could not be read again is not written."""
     monkeypatch.setattr(ledger_file, "LEDGER_LINE_BYTES_MAX", 200)
-    with pytest.raises(ExportRefusedError, match="too long"):
+    with pytest.raises(ExportRefusedError, match="more than 200 bytes"):
         export_to(backend, tmp_path / "a.jsonl")
     assert list(tmp_path.iterdir()) == []
 
