@@ -65,12 +65,13 @@ def export(
     path = Path(file)
     chosen = form or (Format.JSONL if is_piped else format_of(path))
     first, last = (None if each is None else each.moment for each in (since, until))
-    with opened(town, actor) as opened_town, progress_lines() as progress:
+    with opened(town, actor) as opened_town:
         if is_piped:
-            with bytes_out() as stream:
+            with progress_lines() as progress, bytes_out() as stream:
                 opened_town.exports.export(stream, chosen, since=first, until=last, task=task, progress=progress)
             return
-        receipt = opened_town.exports.export(path, chosen, since=first, until=last, task=task, progress=progress)
+        with progress_lines() as progress:
+            receipt = opened_town.exports.export(path, chosen, since=first, until=last, task=task, progress=progress)
         _say_receipt(opened_town, receipt, path, as_json=as_json)
 
 
@@ -88,8 +89,9 @@ def save(
 
     The same ledger gives the same bytes. A later save adds lines and changes only the last one.
     """
-    with opened(town, actor) as opened_town, progress_lines() as progress:
-        receipt = opened_town.exports.save(file, progress=progress)
+    with opened(town, actor) as opened_town:
+        with progress_lines() as progress:
+            receipt = opened_town.exports.save(file, progress=progress)
         _say_receipt(opened_town, receipt, opened_town.exports.saved_path(file), as_json=as_json)
 
 

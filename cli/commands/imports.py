@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, BinaryIO, Final
 
 import typer
 
@@ -17,6 +17,7 @@ from cli.text import counted, visible
 from ledger import Position
 from town import ImportReceipt, LedgerReceipt, Town
 
+PIPE: Final = "-"
 LEFT_OUT_SHOWN_MAX = 10
 KINDS_SHOWN_MAX = 10
 DAMAGE_SHOWN_MAX = 3
@@ -85,9 +86,9 @@ def ledger(
     import appends what is missing at the end; the rest must be the same. A file that was changed or cut short is refused
     with the line, and nothing is imported.
     """
+    source = _source(file)
     with opened(town, actor) as opened_town:
         with progress_lines() as progress:
-            source = sys.stdin.buffer if file == "-" else Path(file)
             receipt = opened_town.imports.ledger(source, progress=progress)
         _say_ledger(opened_town, receipt, as_json=as_json)
 
@@ -107,6 +108,17 @@ def restore(
         with progress_lines() as progress:
             receipt = opened_town.imports.restore(file, progress=progress)
         _say_ledger(opened_town, receipt, as_json=as_json)
+
+
+def _source(file: str) -> Path | BinaryIO:
+    """The file, or what is in the pipe."""
+    if file != PIPE:
+        return Path(file)
+    if sys.stdin is None or sys.stdin.isatty():
+        state = "closed" if sys.stdin is None else "a terminal"
+        message = f"- reads from a pipe, as in `zcat FILE | tt import ledger -`, and stdin is {state}."
+        raise typer.BadParameter(message)
+    return sys.stdin.buffer
 
 
 def _say_ledger(town: Town, receipt: LedgerReceipt, *, as_json: bool) -> None:

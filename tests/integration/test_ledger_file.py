@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Any
 from unittest.mock import patch
 from zlib import crc32
@@ -36,6 +37,7 @@ from tests.support.ledger_files import backend_of, empty, export_to, import_from
 from town.backend import Backend
 from town.errors import ExportRefusedError, FolderRefusedError, LedgerFileRefusedError
 from town.exports import ledger_file
+from town.exports.exporter import Format
 from town.files import compressed
 from town.imports import ledger as ledger_module
 from town.imports.ledger import LedgerImporter
@@ -101,6 +103,22 @@ def test_pipe_is_as_good_as_a_file(backend: Backend) -> None:
     empty(backend.client, backend.keys)
     assert import_from(backend, io.BytesIO(out.getvalue())).appended == len(before[0])
     assert contents(backend) == before
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is full")
+def test_temporary_files_without_room_are_named(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not the output that has no room, and not the file that is exported to."""
+    out = io.BytesIO()
+    export_to(backend, out)
+    for module in ("tempfile", "town.exports.ocel"):
+        monkeypatch.setattr(f"{module}.TemporaryFile", lambda: open("/dev/full", "w+b", buffering=0))  # noqa: SIM115, PTH123
+    for work in (
+        lambda: import_from(backend, io.BytesIO(out.getvalue())),
+        lambda: export_to(backend, io.BytesIO(), kind=Format.OCEL),
+    ):
+        with pytest.raises(FolderRefusedError, match="disk is full") as caught:
+            work()
+        assert caught.value.path == Path(gettempdir())
 
 
 @pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.gz", "a.jsonl.zst"])

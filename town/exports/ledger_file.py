@@ -27,6 +27,8 @@ FORMAT_VERSION: Final = 1
 LEDGER_LINE_BYTES_MAX: Final = 64 * 1024 * 1024
 LEDGER_BATCH_EVENTS: Final = 1_000
 LEDGER_BATCH_BYTES: Final = 8 * 1024 * 1024
+_FOREIGN_PROBLEM: Final = "it is not the first line of a ledger's file"
+_FOREIGN_ADVICE: Final = "Name a jsonl file that `tt export` or `tt save` wrote; unpack what goes into a pipe."
 _FIELD: Final = b"event"
 _LINE: Final = re.compile(
     rb'\{"position":"((?:0|[1-9][0-9]{0,19})-[1-9][0-9]{0,19})","crc32":"([0-9a-f]{8})","event":(\{[^\n]*\})\}\n'
@@ -56,11 +58,12 @@ class Lines(Protocol):
 
 
 class LedgerLineError(Exception):
-    """A line is invalid. `problem` is in words that follow "line 7:"."""
+    """A line is invalid. `problem` is in words that follow "line 7:"; `advice` is None for that of a damaged file."""
 
-    def __init__(self, number: int, problem: str) -> None:
+    def __init__(self, number: int, problem: str, advice: str | None = None) -> None:
         self.number = number
         self.problem = problem
+        self.advice = advice
         super().__init__(f"line {number}: {problem}")
 
 
@@ -143,11 +146,9 @@ class LedgerReader:
         try:
             head = msgspec.json.decode(line, type=Head)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            raise LedgerLineError(
-                1, "the file is not a ledger's: this is not the first line that `tt export` writes"
-            ) from error
+            raise LedgerLineError(1, _FOREIGN_PROBLEM, _FOREIGN_ADVICE) from error
         if head.format != FORMAT:
-            raise LedgerLineError(1, "the file is not a ledger's: this is not the first line that `tt export` writes")
+            raise LedgerLineError(1, _FOREIGN_PROBLEM, _FOREIGN_ADVICE)
         if head.version != FORMAT_VERSION:
             problem = f"the file has version {head.version}, and this program reads version {FORMAT_VERSION}: upgrade with `pip install -U`"
             raise LedgerLineError(1, problem)

@@ -10,13 +10,15 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Iterator
-from tempfile import TemporaryFile
+from pathlib import Path
+from tempfile import TemporaryFile, gettempdir
 from typing import Any, BinaryIO, Final
 
 import msgspec
 
 from ledger import RecordedEvent, Source, Task, TaskAssigned, TaskCreated, Unfit, compare, format_ms
 from town.exports.facts import FactValue, Step, fact_values, plain_value
+from town.files.os_errors import refuse_os_errors
 
 TASK: Final = "task"
 AGENT: Final = "agent"
@@ -184,13 +186,15 @@ class _ValuesByTask:
 
     def add(self, task_id: str, value: bytes) -> None:
         record = _RECORD.pack(self._last.get(task_id, _NONE_BEFORE), len(value)) + value
-        self._file.write(record)
+        with refuse_os_errors(Path(gettempdir())):
+            self._file.write(record)
         self._last[task_id] = self._size_bytes
         self._size_bytes += len(record)
 
     def of(self, task_id: str) -> list[msgspec.Raw]:
         """A task's values, oldest first."""
-        self._file.flush()
+        with refuse_os_errors(Path(gettempdir())):
+            self._file.flush()
         values: list[msgspec.Raw] = []
         offset = self._last.get(task_id, _NONE_BEFORE)
         while offset != _NONE_BEFORE:

@@ -90,11 +90,16 @@ class LedgerImporter:
                 with refuse_os_errors(self._source):
                     yield stack.enter_context(open_regular(self._source))
                 return
-            from tempfile import TemporaryFile  # noqa: PLC0415 - only pipes need it
+            yield stack.enter_context(self._spooled(self._source))
 
-            file = stack.enter_context(TemporaryFile())
-            size_bytes = 0
-            while block := self._source.read(_SPOOL_BYTES):
+    @contextmanager
+    def _spooled(self, pipe: BinaryIO) -> Iterator[BinaryIO]:
+        """A temporary file with the content of the pipe."""
+        from tempfile import TemporaryFile, gettempdir  # noqa: PLC0415 - only pipes need it
+
+        size_bytes = 0
+        with refuse_os_errors(Path(gettempdir())), TemporaryFile() as file:
+            while block := pipe.read(_SPOOL_BYTES):
                 size_bytes += len(block)
                 if size_bytes > LEDGER_FILE_BYTES_MAX:
                     raise self._refuse(f"it has more than {LEDGER_FILE_BYTES_MAX:,} bytes")
@@ -167,7 +172,7 @@ class LedgerImporter:
             with unpacked(file, self._path) as plain:
                 yield LedgerReader(_Bounded(plain))
         except LedgerLineError as error:
-            raise self._refuse(error.problem, line=error.number) from error
+            raise self._refuse(error.problem, line=error.number, advice=error.advice) from error
         except (CompressedDataError, _TooLargeError) as error:
             raise self._refuse(str(error)) from error
 
