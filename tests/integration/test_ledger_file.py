@@ -110,7 +110,8 @@ def test_temporary_files_without_room_are_named(backend: Backend, monkeypatch: p
     """It is not the output that has no room, and not the file that is exported to."""
     out = io.BytesIO()
     export_to(backend, out)
-    for module in ("tempfile", "town.exports.ocel"):
+    # In this order: a module that is imported meanwhile would keep the other one's.
+    for module in ("town.exports.ocel", "tempfile"):
         monkeypatch.setattr(f"{module}.TemporaryFile", lambda: open("/dev/full", "w+b", buffering=0))  # noqa: SIM115, PTH123
     for work in (
         lambda: import_from(backend, io.BytesIO(out.getvalue())),
