@@ -169,7 +169,7 @@ def flush() -> None:
 
 @contextmanager
 def bytes_out() -> Iterator[BinaryIO]:
-    """Inside, stdout for the bytes of a file. They pass no gate: it is for the caller to keep them from a terminal."""
+    """Stdout for the bytes of a file. They pass no gate: the caller keeps them from a terminal."""
     flush()
     with bytes_until_reader_goes(sys.stdout.fileno()) as stream:
         yield stream

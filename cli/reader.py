@@ -33,7 +33,7 @@ def until_reader_goes(stream: TextIO) -> TextIO:
 
 
 def bytes_until_reader_goes(descriptor: int) -> BinaryIO:
-    """What writes bytes there in the same way; closed, it leaves the descriptor open."""
+    """A writer of bytes that does the same. Closing it leaves the descriptor open."""
     return io.BufferedWriter(_Pipe(descriptor, "wb", closefd=False))
 
 

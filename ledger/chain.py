@@ -1,6 +1,6 @@
-"""Chain: how stored events hang together. Every event is the next of its ledger and the next of its task. Pure.
+"""Chain: checks that stored events follow each other, in their ledger and in their task. Pure.
 
-It reads the envelope alone, and so it serves events of every type. What they mean is judged by `soundness`.
+It reads only the envelope, so it takes events of every type. `soundness` judges what they mean.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from ledger.times import TIME_MS_MAX
 
 
 class _Link(Struct, frozen=True, gc=False):
-    """Where an event belongs."""
+    """The place of an event: its task, its version, and the event before it."""
 
     task: str
     version: int
     prev: str | None = None
 
 
-# TypeError and ValueError: other fields than one, or a text that is none.
+# TypeError and ValueError: the entry has not one field, or a text is not UTF-8.
 _NOT_AN_EVENT: Final = (msgspec.MsgspecError, TypeError, ValueError, RecursionError)
 _FIRST: Final = b'{"prev":null,'
 _BRACE: Final = ord("}")
@@ -33,7 +33,7 @@ _decode: Final = msgspec.json.Decoder(_Link).decode
 
 
 class Chain:
-    """Follows a ledger's entries from its first one, and knows the last event of every task there was."""
+    """Follows a ledger's entries from its first one, and knows the last event of every task."""
 
     def __init__(self) -> None:
         self.position: Position = BEGINNING
@@ -41,10 +41,10 @@ class Chain:
         """Task id -> version and position of its last event."""
 
     def follow(self, entries: Sequence[StreamEntry]) -> dict[str, tuple[str, str]]:  # noqa: C901 - a call less is a tenth of an export
-        """Take in the entries that come next; returns each of their tasks with its head before ('' = none) and after them.
+        """Check the entries that come next; returns each of their tasks with its head before ('' = none) and after them.
 
-        A head is `<version>:<position>`, as the ledger's hash has it. LedgerDamagedError names the first entry that does not
-        follow what came before it, or that is not as the append script writes it; those before it were taken in.
+        A head is `<version>:<position>`, as in the ledger's hash. LedgerDamagedError names the first entry that does not
+        follow the one before it, or that the append script does not write; the entries before it were accepted.
         """
         last, decode = self._last, _decode
         before: dict[str, tuple[int, str] | None] = {}
@@ -93,7 +93,7 @@ def _head(last: tuple[int, str] | None) -> str:
 
 
 def _have_line_breaks(entries: Sequence[StreamEntry]) -> bool:
-    """Whether any value has one; they are looked through together, which takes a fifth of the time."""
+    """Whether any value has one. One look at all of them takes a fifth of the time."""
     joined = b"".join([value for _, fields in entries for value in fields])
     return b"\n" in joined or b"\r" in joined
 
@@ -101,16 +101,16 @@ def _have_line_breaks(entries: Sequence[StreamEntry]) -> bool:
 def _check_time(at: str, *, after_ms: int) -> None:
     ms = ms_of(at)
     if not after_ms <= ms <= TIME_MS_MAX:
-        where = "before the one before it" if ms < after_ms else "after the year 9999"
-        raise LedgerDamagedError(f"The event at {at} lies {where}.")
+        where = "has an earlier time than the event before it" if ms < after_ms else "has a time after the year 9999"
+        raise LedgerDamagedError(f"The event at {at} {where}.")
 
 
 def _break(at: str, link: _Link, known: tuple[int, str] | None) -> LedgerDamagedError:
-    """What is wrong with an event that does not follow its task's last one."""
+    """The error for an event that does not follow its task's last one."""
     expected = 1 if known is None else known[0] + 1
     if link.version != expected:
         return SequenceGapError(f"version of task {link.task}", at, expected=expected, found=link.version)
     position = "none" if known is None else known[1]
     return LedgerDamagedError(
-        f"The event at {at} of task {link.task} names {link.prev} as the one before it, and {position} is."
+        f"The event at {at} of task {link.task} names {link.prev or 'none'} as the event before it, but that is {position}."
     )

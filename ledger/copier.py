@@ -1,6 +1,6 @@
-"""Copier: puts stored events at the end of a town's ledger as they stand in another, positions and all.
+"""Copier: appends stored events to a town's ledger as they are in another ledger, with their positions.
 
-An import and a fork write by it. It knows nothing of what the events mean: who copies has judged them.
+Imports and forks use it. It does not know what the events mean: the caller has checked them.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ COPY_ATTEMPTS_MAX: Final = 3
 
 
 class Copier:
-    """Writes to one town's ledger. `chain` has followed every event that stands there; None for a ledger without events.
+    """Writes to one town's ledger. `chain` has followed every event in it; None for a ledger without events.
 
     `where` names the server in messages.
     """
@@ -41,14 +41,14 @@ class Copier:
         self._chain = Chain() if chain is None else chain
 
     def copy(self, entries: Sequence[StreamEntry]) -> Position:
-        """Put the entries that come next at the end; returns the ledger's end then. As `copy_batches`."""
+        """Append the entries that come next; returns the ledger's new end. As `copy_batches`."""
         return self.copy_batches([entries])
 
     def copy_batches(self, batches: Iterable[Sequence[StreamEntry]]) -> Position:
-        """As `copy`, of batch after batch: the next one is taken while the server is at the one before.
+        """As `copy`, for batch after batch: the next one is read while the server writes the one before.
 
-        They are written in batches of our own, each all or none: whatever ends this leaves a ledger that is whole as far as it
-        goes, and from its end a later copy goes on. LedgerDamagedError, WrongExpectedEndError, StoreUnavailableError.
+        Entries are written in batches of our own, each all or none. So an error or a crash leaves a ledger that is whole up
+        to some event, and a later copy continues there. LedgerDamagedError, WrongExpectedEndError, StoreUnavailableError.
         Source: copy.lua.
         """
         under_way: Callable[[], None] | None = None
@@ -68,7 +68,7 @@ class Copier:
     def _begin(
         self, end: Position, heads: Mapping[str, tuple[str, str]], entries: Sequence[StreamEntry]
     ) -> Callable[[], None]:
-        """Send a batch. What is returned waits until it is written, and has to be called."""
+        """Send a batch. Call the returned function to wait until it is written."""
         begin = partial(
             self._script.begin,
             ledger_key=self._keys.ledger,
@@ -93,7 +93,7 @@ class Copier:
             except StoreUnavailableError as error:
                 if attempt == COPY_ATTEMPTS_MAX or error.has_refused:
                     raise
-                # It may have been carried out all the same; then the ledger's end says so.
+                # The server may have carried it out nevertheless; the end of the ledger shows that.
                 begun = begin()
                 continue
             if attempt > 1 and isinstance(reply, Elsewhere) and self._has_written(entries[-1]):
@@ -110,7 +110,7 @@ class Copier:
             case Damaged(place, count):
                 raise LedgerDamagedError(
                     f"The stream {self._keys.ledger} holds {count} entries and ends at {place}, which no append leaves:"
-                    " something else wrote or deleted it. Restore the data folder from a backup."
+                    " another program wrote to it or deleted it. Restore the data folder from a backup."
                 )
             case conflict:
                 raise LedgerDamagedError(
@@ -120,7 +120,7 @@ class Copier:
                 )
 
     def _has_written(self, entry: StreamEntry) -> bool:
-        """Whether the last entry of the ledger is this one, byte for byte: then a lost request was carried out."""
+        """Whether the ledger has this entry, byte for byte: then the server has carried out a request whose reply was lost."""
         with redis_errors(self._where):
             [reply] = exchange(self._client, [("XRANGE", self._keys.ledger, entry[0], entry[0])])
             raise_error([reply])
@@ -128,7 +128,7 @@ class Copier:
 
 
 def _batches(batches: Iterable[Sequence[StreamEntry]]) -> Iterator[list[StreamEntry]]:
-    """The entries in turn, at most COPY_EVENTS_MAX and, but for a single one, COPY_BYTES_MAX at once."""
+    """The entries in order, at most COPY_EVENTS_MAX at once, and COPY_BYTES_MAX unless a single one is larger."""
     for entries in batches:
         batch: list[StreamEntry] = []
         size_bytes = 0

@@ -234,14 +234,14 @@ class WrongExpectedVersionError(LedgerError):
 
 
 class WrongExpectedEndError(LedgerError):
-    """The ledger ends elsewhere than the events to be copied go on from; what was copied before stays, and is whole."""
+    """The ledger ends at another position than the copy expects. What was copied before stays, and is whole."""
 
     def __init__(self, expected: str, actual: str) -> None:
         self.expected = expected
         self.actual = actual
         super().__init__(
-            f"Something else wrote to the town meanwhile: its ledger ended at {expected}, and ends at {actual}."
-            " Stop whatever works in the town, and try again."
+            f"Another program wrote to the town meanwhile: its ledger ended at {expected}, and now ends at {actual}."
+            " Stop what works in the town, and try again."
         )
 
 

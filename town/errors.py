@@ -262,18 +262,27 @@ class ImportRefusedError(CommandRejectedError):
 
 
 class LedgerFileRefusedError(CommandRejectedError):
-    """A ledger's file is not as an export writes it, or its events are not this town's; nothing of it was taken."""
+    """A ledger's file is damaged, or its events are not those of this town. Nothing was imported, unless the message says so."""
 
-    def __init__(self, name: str, problem: str, *, line: int | None = None, advice: str = LEDGER_FILE_ADVICE) -> None:
+    def __init__(
+        self,
+        name: str,
+        problem: str,
+        *,
+        line: int | None = None,
+        advice: str = LEDGER_FILE_ADVICE,
+        is_partly_imported: bool = False,
+    ) -> None:
         self.name = name
         self.line = line
         self.problem = problem
         where = "" if line is None else f"line {line:,}: "
-        super().__init__(f"{name} was not imported, nothing of it was taken: {where}{problem}. {advice}")
+        done = "was imported only in part" if is_partly_imported else "was not imported, and nothing was changed"
+        super().__init__(f"{name} {done}: {where}{problem}. {advice}")
 
 
 class ExportRefusedError(CommandRejectedError):
-    """What was to be exported, or the place it was to go to, does not go; nothing was written."""
+    """An export is not possible as asked; no file was written."""
 
     def __init__(self, problem: str, advice: str) -> None:
         self.problem = problem

@@ -232,7 +232,7 @@ class Town(Verbs, Reader):
 
     @cached_property
     def exports(self) -> Exporter:
-        """The ledger, or a part of it, as a file for other places and other programs."""
+        """The ledger, or a part of it, as a file for other machines and programs."""
         from town.exports.exporter import Exporter
 
         return Exporter(self.backend, self.events)

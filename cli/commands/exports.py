@@ -1,4 +1,4 @@
-"""What goes out: the ledger as a file, whole or in a format of other programs."""
+"""`tt export` and `tt save`: the ledger as a file, or its events in a format of other programs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 from cli.options import ActorOption, JsonOption, TownOption, When, parse_when
 from cli.output import bytes_out, is_terminal, progress_lines, say, say_json
 from cli.session import opened
-from cli.shapes import Shape
+from cli.shapes.exports import export_shape
 from cli.text import counted, visible
 from town import WHEN_HELP, ExportReceipt, Format, Town, format_of
 
@@ -50,27 +50,28 @@ def export(
     actor: ActorOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write the town's events into a file: to keep them, to take them elsewhere, for a spreadsheet or another program.
+    """Write the town's events into a file: as a backup, for another machine, for a spreadsheet or another program.
 
-    The file is there whole or not at all; one of that name is replaced. What is written as jsonl, without --since and
-    --task, `tt import ledger` makes a town of again.
+    An export leaves a whole file or none, and replaces a file of the same name. `tt import ledger` makes a town from a
+    jsonl file again if it was exported without --since and --task.
     """
     is_piped = file == PIPE
     if is_piped and as_json:
-        message = "With - the events are on stdout, where --json has no place."
+        message = "With - the events go to stdout, so --json cannot be printed there."
         raise typer.BadParameter(message)
     if is_piped and is_terminal():
-        message = "- is for a pipe, as in `tt export - | less`, and stdout is a terminal."
+        message = "- writes to a pipe, as in `tt export - | less`, and stdout is a terminal."
         raise typer.BadParameter(message)
     path = Path(file)
     chosen = form or (Format.JSONL if is_piped else format_of(path))
     first, last = (None if each is None else each.moment for each in (since, until))
-    with opened(town, actor) as opened_town, progress_lines() as progress:
+    with opened(town, actor) as opened_town:
         if is_piped:
-            with bytes_out() as stream:
+            with progress_lines() as progress, bytes_out() as stream:
                 opened_town.exports.export(stream, chosen, since=first, until=last, task=task, progress=progress)
             return
-        receipt = opened_town.exports.export(path, chosen, since=first, until=last, task=task, progress=progress)
+        with progress_lines() as progress:
+            receipt = opened_town.exports.export(path, chosen, since=first, until=last, task=task, progress=progress)
         _say_receipt(opened_town, receipt, path, as_json=as_json)
 
 
@@ -84,32 +85,22 @@ def save(
     actor: ActorOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write the whole ledger into a file that is fit for git: text, an event a line. `tt restore` takes it in again.
+    """Write the whole ledger into a file that is fit for git: text, one event per line. `tt restore` imports it again.
 
-    The same ledger gives the same bytes, and a later save adds lines and changes the last one.
+    The same ledger gives the same bytes. A later save adds lines and changes only the last one.
     """
-    with opened(town, actor) as opened_town, progress_lines() as progress:
-        receipt = opened_town.exports.save(file, progress=progress)
+    with opened(town, actor) as opened_town:
+        with progress_lines() as progress:
+            receipt = opened_town.exports.save(file, progress=progress)
         _say_receipt(opened_town, receipt, opened_town.exports.saved_path(file), as_json=as_json)
 
 
 def _say_receipt(town: Town, receipt: ExportReceipt, path: Path, *, as_json: bool) -> None:
     if as_json:
-        say_json(_shape(town, receipt, path))
+        say_json(export_shape(town, receipt, path))
         return
     last = f", the last at {receipt.position}" if receipt.events else ""
     size = "" if receipt.size_bytes is None else f", {counted(receipt.size_bytes, 'byte')}"
     say(
         f"{counted(receipt.events, 'event')} of {town.name}{last}, written to {visible(str(path))} as {receipt.format}{size}."
     )
-
-
-def _shape(town: Town, receipt: ExportReceipt, path: Path) -> Shape:
-    return {
-        "town": town.name,
-        "file": str(path),
-        "format": receipt.format,
-        "events": receipt.events,
-        "position": receipt.position if receipt.events else None,
-        "bytes": receipt.size_bytes,
-    }

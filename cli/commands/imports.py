@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, BinaryIO, Final
 
 import typer
 
@@ -13,11 +13,12 @@ from cli.moments import say_choices
 from cli.options import ActorOption, JsonOption, TownOption, When, parse_when
 from cli.output import progress_lines, say, say_json, warn
 from cli.session import opened
-from cli.shapes.imports import import_shape
+from cli.shapes.imports import import_shape, ledger_import_shape
 from cli.text import counted, visible
 from ledger import Position
 from town import ImportReceipt, LedgerReceipt, Now, Town
 
+PIPE: Final = "-"
 LEFT_OUT_SHOWN_MAX = 10
 KINDS_SHOWN_MAX = 10
 DAMAGE_SHOWN_MAX = 3
@@ -80,15 +81,15 @@ def ledger(
     actor: ActorOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Import a ledger's file: the same events at the same positions, byte for byte. Doing it again appends nothing.
+    """Import a ledger's file: the same events at the same positions, byte for byte. Importing it again appends nothing.
 
-    A new town becomes what the other one was, its whole past too. To a town that has a part already, what is missing at the
-    end is appended; the rest must be the same. A file that was changed or cut short is reported with the line, and nothing
-    of it is taken.
+    A new town becomes a copy of the other town, with its whole past. If the town has a part of the events already, the
+    import appends what is missing at the end; the rest must be the same. A file that was changed or cut short is refused
+    with the line, and nothing is imported.
     """
+    source = _source(file)
     with opened(town, actor) as opened_town:
         with progress_lines() as progress:
-            source = sys.stdin.buffer if file == "-" else Path(file)
             receipt = opened_town.imports.ledger(source, progress=progress)
         _say_ledger(opened_town, receipt, as_json=as_json)
 
@@ -103,27 +104,29 @@ def restore(
     actor: ActorOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Take in what `tt save` wrote: as `tt import ledger`, from ledger.jsonl in the town's folder."""
+    """Import what `tt save` wrote: as `tt import ledger`, from ledger.jsonl in the town's folder."""
     with opened(town, actor) as opened_town:
         with progress_lines() as progress:
             receipt = opened_town.imports.restore(file, progress=progress)
         _say_ledger(opened_town, receipt, as_json=as_json)
 
 
+def _source(file: str) -> Path | BinaryIO:
+    """The file, or what is in the pipe."""
+    if file != PIPE:
+        return Path(file)
+    if sys.stdin is None or sys.stdin.isatty():
+        state = "closed" if sys.stdin is None else "a terminal"
+        message = f"- reads from a pipe, as in `zcat FILE | tt import ledger -`, and stdin is {state}."
+        raise typer.BadParameter(message)
+    return sys.stdin.buffer
+
+
 def _say_ledger(town: Town, receipt: LedgerReceipt, *, as_json: bool) -> None:
-    """Project what was appended, so that every reader sees it, and say what came of the file."""
+    """Project what was appended, so that every reader sees it, and say what was in the file."""
     town.upkeep.catch_up()
     if as_json:
-        say_json(
-            {
-                "town": town.name,
-                "events": receipt.events,
-                "appended": receipt.appended,
-                "tasks": receipt.tasks,
-                "position": receipt.position if receipt.events else None,
-                "damage": [{"position": each.where, "problem": each.problem} for each in receipt.damage],
-            }
-        )
+        say_json(ledger_import_shape(town, receipt))
         return
     known = receipt.events - receipt.appended
     what = (
@@ -140,7 +143,7 @@ def _say_ledger(town: Town, receipt: LedgerReceipt, *, as_json: bool) -> None:
     if receipt.damage:
         more = len(receipt.damage) - DAMAGE_SHOWN_MAX
         rest = f"… and {more:,} more. " if more > 0 else ""
-        warn(f"{rest}It came in as it stands in the file; `tt verify` names all that is damaged.")
+        warn(f"{rest}Damaged events were imported as they are in the file; `tt verify` names all of them.")
 
 
 def _warn_of_rest(receipt: ImportReceipt) -> None:

@@ -1,4 +1,4 @@
--- Puts entries at the end of a town's ledger as they stand in another ledger, positions and all, and moves the heads.
+-- Appends entries to a town's ledger as they are in another ledger, with their positions, and moves the heads.
 -- All or none. A script does not roll back, so every check comes before the first write.
 --
 -- KEYS[1]  the ledger, a stream

@@ -24,13 +24,13 @@ class Copied(Struct, frozen=True):
 
 
 class Elsewhere(Struct, frozen=True):
-    """The ledger ends at another position than was said; nothing was written."""
+    """The ledger ends at another position than expected; nothing was written."""
 
     position: str
 
 
 class HeadConflict(Struct, frozen=True):
-    """A task has another head than was said; nothing was written. A head is `<version>:<position>`, '' for none."""
+    """A task has another head than expected; nothing was written. A head is `<version>:<position>`, '' for none."""
 
     task_id: str
     expected: str
@@ -43,7 +43,7 @@ _COPIED: Final = Copied()
 
 
 class CopyScript:
-    """Puts entries at the end of a ledger as they stand in another, all or none."""
+    """Appends entries as they are in another ledger, all or none."""
 
     def __init__(self, client: Redis) -> None:
         self._pool = client.connection_pool

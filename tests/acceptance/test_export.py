@@ -77,8 +77,38 @@ def test_pipes_have_the_file_and_nothing_else(tt: Tt, worked: Path) -> None:
     assert ran.stdout.endswith(b"nothing was appended.\n")
     ran = run_piped("import", "ledger", "-", folder=worked, given=(worked / "a.jsonl").read_bytes()[:-1])
     assert ran.returncode == 1
-    assert b"The ledger from the pipe was not imported, nothing of it was taken: line 8:" in ran.stderr
+    assert b"The ledger from the pipe was not imported, and nothing was changed: line 8:" in ran.stderr
     assert run_unread("export", "-", folder=worked) == (0, "")
+
+
+@pytest.mark.usefixtures("worked")
+def test_pipe_that_is_none_is_usage(town: Path) -> None:
+    """`tt import ledger -` says so where stdin is closed or a terminal. It once was "Something unexpected", or waited."""
+    ran = subprocess.run(
+        ["sh", "-c", '"$0" -m cli.main import ledger - <&-', sys.executable],
+        cwd=town,
+        capture_output=True,
+        text=True,
+        timeout=PROCESS_SECONDS_MAX,
+        check=False,
+    )
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert "stdin is closed" in ran.stderr
+    assert "terminal" in on_terminal(["import", "ledger", "-"], town, {}, code=2)
+
+
+def test_compressed_file_in_a_pipe_is_refused_with_what_to_do(worked: Path) -> None:
+    """A pipe has no name that says how it is packed."""
+    assert run_piped("export", "a.jsonl.gz", folder=worked).returncode == 0
+    ran = run_piped("import", "ledger", "-", folder=worked, given=(worked / "a.jsonl.gz").read_bytes())
+    assert ran.returncode == 1
+    assert ran.stderr.endswith(b"unpack what goes into a pipe.\n")
+
+
+def test_answer_stands_below_the_progress(worked: Path) -> None:
+    """On a terminal the answer has a line of its own, after the bar is gone. It once was written over the bar."""
+    shown = on_terminal(["export", "a.jsonl"], worked, {})
+    assert shown.index("6 events of demo") > shown.rindex("Exporting")
 
 
 def test_terminal_gets_no_file(worked: Path) -> None:
@@ -110,7 +140,7 @@ def test_file_that_is_not_whole_is_refused_in_words(tt: Tt, worked: Path) -> Non
     (worked / "a.jsonl").write_bytes(b"".join(lines[:3] + lines[4:]))
     ran = tt("import", "ledger", "a.jsonl")
     assert (ran.code, ran.out) == (1, "")
-    assert "a.jsonl was not imported, nothing of it was taken: line 4: " in ran.err
+    assert "a.jsonl was not imported, and nothing was changed: line 4: " in ran.err
     assert ran.err.endswith("Export it again, or take a copy that is whole.\n")
     assert tt("import", "ledger", "none.jsonl").code == 1
 

@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Any
 from unittest.mock import patch
 from zlib import crc32
@@ -36,6 +37,7 @@ from tests.support.ledger_files import backend_of, empty, export_to, import_from
 from town.backend import Backend
 from town.errors import ExportRefusedError, FolderRefusedError, LedgerFileRefusedError
 from town.exports import ledger_file
+from town.exports.exporter import Format
 from town.files import compressed
 from town.imports import ledger as ledger_module
 from town.imports.ledger import LedgerImporter
@@ -101,6 +103,23 @@ def test_pipe_is_as_good_as_a_file(backend: Backend) -> None:
     empty(backend.client, backend.keys)
     assert import_from(backend, io.BytesIO(out.getvalue())).appended == len(before[0])
     assert contents(backend) == before
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is full")
+def test_temporary_files_without_room_are_named(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not the output that has no room, and not the file that is exported to."""
+    out = io.BytesIO()
+    export_to(backend, out)
+    # In this order: a module that is imported meanwhile would keep the other one's.
+    for module in ("town.exports.ocel", "tempfile"):
+        monkeypatch.setattr(f"{module}.TemporaryFile", lambda: open("/dev/full", "w+b", buffering=0))  # noqa: SIM115, PTH123
+    for work in (
+        lambda: import_from(backend, io.BytesIO(out.getvalue())),
+        lambda: export_to(backend, io.BytesIO(), kind=Format.OCEL),
+    ):
+        with pytest.raises(FolderRefusedError, match="disk is full") as caught:
+            work()
+        assert caught.value.path == Path(gettempdir())
 
 
 @pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.gz", "a.jsonl.zst"])
@@ -223,6 +242,27 @@ def test_file_that_changes_while_it_is_read_is_not_taken_unjudged(backend: Backe
     assert is_empty(backend)
 
 
+def test_file_that_changes_after_a_part_was_appended_says_so(
+    backend: Backend, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The message does not claim that nothing was changed, and the file as it was appends the rest."""
+    monkeypatch.setattr(ledger_file, "LEDGER_BATCH_EVENTS", 4)
+    judge, whole = LedgerImporter._judge, file.read_bytes()
+
+    def judge_and_cut(self: LedgerImporter, opened: Any) -> Any:
+        judged = judge(self, opened)
+        file.write_bytes(b"".join(lines_of(file)[:10]))
+        return judged
+
+    with patch.object(LedgerImporter, "_judge", judge_and_cut), pytest.raises(LedgerFileRefusedError) as caught:
+        import_from(backend, file)
+    assert "was imported only in part: line 11:" in str(caught.value)
+    appended = backend.store.end().seq
+    assert appended > 0
+    file.write_bytes(whole)
+    assert import_from(backend, file).appended == len(lines_of(file)) - 2 - appended
+
+
 # --- files that are not whole ------------------------------------------------------------------------------------
 
 
@@ -268,7 +308,7 @@ def test_line_changed_with_its_checksum_is_refused_by_the_last_one(backend: Back
     ("change", "words"),
     [
         (lambda raw: raw | {"version": raw["version"] + 1}, "version of task"),
-        (lambda raw: raw | {"prev": "1-1"}, "as the one before it"),
+        (lambda raw: raw | {"prev": "1-1"}, "as the event before it"),
         (lambda raw: raw | {"type": "task.praised"}, "unknown type 'task.praised'.*upgrade"),
         (lambda raw: raw | {"schema": 99}, "schema 99.*upgrade"),
         (lambda raw: {name: raw[name] for name in reversed(raw)}, "append script"),
@@ -320,7 +360,9 @@ def test_file_that_cannot_be_unpacked_is_refused(
     export_to(backend, tmp_path / name)
     empty(backend.client, backend.keys)
     (tmp_path / name).write_bytes(damage((tmp_path / name).read_bytes()))
-    with pytest.raises(LedgerFileRefusedError, match="data, as its name says"):
+    with pytest.raises(
+        LedgerFileRefusedError, match=r"the name says .*, and the data is damaged, cut short or of another kind"
+    ):
         import_from(backend, tmp_path / name)
     assert is_empty(backend)
 
@@ -393,7 +435,7 @@ def test_aliases_keep_the_ledger_to_towns_of_its_name(client: redis.Redis, keys:
     empty(client, other.keys)
     append(backend.store, [TaskCreated("b", alias="web-1")], task=named)
     export_to(backend, tmp_path / "named.jsonl")
-    with pytest.raises(LedgerFileRefusedError, match=f"{keys.town}.*web-1.*another"):
+    with pytest.raises(LedgerFileRefusedError, match=f"{keys.town}.*another.*web-1"):
         import_from(other, tmp_path / "named.jsonl")
     assert is_empty(other)
 
@@ -476,7 +518,7 @@ def test_event_too_long_for_a_line_is_not_exported(
 ) -> None:
     """What could not be read again is not written."""
     monkeypatch.setattr(ledger_file, "LEDGER_LINE_BYTES_MAX", 200)
-    with pytest.raises(ExportRefusedError, match="too long"):
+    with pytest.raises(ExportRefusedError, match="more than 200 bytes"):
         export_to(backend, tmp_path / "a.jsonl")
     assert list(tmp_path.iterdir()) == []
 

@@ -1,1 +1,1 @@
-"""What goes out: the ledger whole, and its events for spreadsheets, process mining and other programs."""
+"""Exports: the whole ledger, and its events for spreadsheets, process mining and other programs."""

@@ -1,4 +1,4 @@
-"""Events as CloudEvents 1.0: JSON lines, each an event in the format of that standard, with the stored event as its data."""
+"""Events as CloudEvents 1.0: JSON lines, one event per line in the format of that standard, with the stored event as its data."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ class CloudEventsWriter:
 
 
 def source_of(town: str) -> str:
-    """Where the events are from, as a URI reference: town and position together name one event. A town's name needs no escape."""
+    """The source of the events, as a URI reference: town and position together name one event. A town's name needs no escape."""
     return f"/tinytown/towns/{town}"
 
 
 def cloud_event(recorded: RecordedEvent, payload: bytes, *, source: str) -> dict[str, Any]:
     """One event; `payload` is the stored JSON, which becomes `data` as it is.
 
-    `sequence` is the extension of that name, with leading zeros, so that texts are in order as events are.
+    `sequence` is the extension of that name, with leading zeros, so that its texts sort as the events do.
     """
     position = recorded.position
     event: dict[str, Any] = {
@@ -58,6 +58,6 @@ def cloud_event(recorded: RecordedEvent, payload: bytes, *, source: str) -> dict
         "data": msgspec.Raw(payload),
     }
     if isinstance(recorded.data, Unfit):
-        # What stands there may be no text that the standard takes; it is in the data.
+        # The standard may not allow its actor; the data has it.
         del event["actor"]
     return event

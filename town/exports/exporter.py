@@ -1,4 +1,4 @@
-"""Exporter: writes a town's events into a file or a pipe, in one of the formats, a batch at a time."""
+"""Exporter: writes a town's events into a file or a pipe, batch by batch, in one of the formats."""
 
 from __future__ import annotations
 
@@ -37,16 +37,16 @@ from town.files.whole_file import open_whole
 from town.reading.event_reader import EventReader
 from town.reading.moment import Moment
 
-# ruff: noqa: PLC0415 - a format is imported by who asks for it
+# ruff: noqa: PLC0415 - only the format that is asked for is imported
 
 _WHOLE_FILE_ADVICE: Final = "Name another file; `-` writes to a pipe."
 
 Progress = Callable[[str, int, int], None]
-"""Called with what is done, how much of it, and how much there is."""
+"""Called with a word for the work, how much is done, and how much there is."""
 
 
 class Format(StrEnum):
-    """What an export is written as."""
+    """The format of an export."""
 
     JSONL = "jsonl"
     CSV = "csv"
@@ -55,7 +55,7 @@ class Format(StrEnum):
 
 
 class ExportReceipt(Struct, frozen=True):
-    """What was written: how many events, the position of the last one (BEGINNING: none), and the size of a file."""
+    """The result of an export: how many events, the position of the last one (BEGINNING: none), and the size of a file."""
 
     format: Format
     events: int
@@ -64,7 +64,7 @@ class ExportReceipt(Struct, frozen=True):
 
 
 def format_of(path: Path) -> Format:
-    """The format that a file's name asks for: CSV for `.csv`, the ledger's own for any other."""
+    """The format that a file's name asks for: CSV for `.csv`, JSON lines for any other."""
     return Format.CSV if plain_suffix(path).lower() == ".csv" else Format.JSONL
 
 
@@ -97,8 +97,8 @@ class Exporter:
     ) -> ExportReceipt:
         """Write the events from `since` to `until`, both in, of one `task` or all, to a file or an open pipe.
 
-        A file has its name when it is whole; one that was there is replaced, and stays as it is where this ends with an error.
-        By its name it is compressed: `.gz`, `.zst`. Events that come meanwhile are left out.
+        A file gets its name when it is whole, and replaces an older one; an error leaves the older one as it was.
+        A name with `.gz` or `.zst` compresses it. Events appended meanwhile are left out.
         ExportRefusedError, FolderRefusedError, MomentError, TaskNotFoundError, LedgerDamagedError.
         """
         after, upto = self._events.range_of(since, until)
@@ -115,7 +115,7 @@ class Exporter:
 
 
 class _Work:
-    """One export at work."""
+    """One run of an export."""
 
     def __init__(
         self,
@@ -148,7 +148,7 @@ class _Work:
         return ExportReceipt(self._kind, self._events, self._last)
 
     def _write_ledger(self, file: BinaryIO) -> None:
-        """The stored entries. A whole ledger is looked at as an import will: better told now than when it is needed."""
+        """Write the stored entries. A whole ledger is checked as an import will do it: now is better than when it is needed."""
         after = None if self._after == BEGINNING else str(self._after)
         head = Head(FORMAT, FORMAT_VERSION, self._town, after=after, task=self._task_id)
         writer = LedgerWriter(file, head)
@@ -185,7 +185,7 @@ class _Work:
         if self._upto <= after:
             return
         for entries in self._store.read_entries(after, upto=self._upto):
-            # The two ends tell; where all is exported, the chain looks at each.
+            # The two ends are enough; for a whole ledger the chain checks each entry.
             first, found = (seq_of(entries[index][0].decode("ascii")) for index in (0, -1))
             if (first, found) != (seq + 1, seq + len(entries)):
                 raise _gap(entries, seq)
@@ -199,7 +199,7 @@ class _Work:
     def _wanted(
         self, entries: list[StreamEntry], events: list[RecordedEvent] | None
     ) -> tuple[list[StreamEntry], list[RecordedEvent]]:
-        """Those of the task that is asked for, counted."""
+        """The entries of the task that is asked for; they are counted."""
         if self._task_id is not None and events is not None:
             pairs = [pair for pair in zip(entries, events, strict=True) if pair[1].task == self._task_id]
             entries, events = [entry for entry, _ in pairs], [recorded for _, recorded in pairs]
@@ -209,9 +209,9 @@ class _Work:
         return entries, events or []
 
     def _steps(self, *, is_before_kept: bool) -> Iterator[Step]:
-        """The events of the task that is asked for, or of all, folded from the ledger's beginning, also where less is wanted.
+        """The events of the task that is asked for, or of all, folded from the ledger's beginning even for a part.
 
-        A step is right until the next one is asked for. Without `is_before_kept` the task before an event is changed by it.
+        A step is valid only until the next one. Without `is_before_kept` the event changes the task before it, too.
         """
         tasks: dict[str, Task] = {}
         for entries in self._entries(BEGINNING):
@@ -229,7 +229,7 @@ class _Work:
                 yield Step(recorded, kept, after, is_wanted=self._is_wanted(recorded))
 
     def _is_wanted(self, recorded: RecordedEvent) -> bool:
-        """Whether it is not before what is asked for; it is counted then."""
+        """Whether it is in the part that is asked for; it is counted then."""
         if seq_of(recorded.at) <= self._after.seq:
             return False
         self._events += 1
@@ -238,31 +238,33 @@ class _Work:
 
 
 def _gap(entries: Sequence[StreamEntry], seq: int) -> SequenceGapError:
-    """The error that tells of the first entry that does not follow number `seq`, and each other."""
+    """The error for the first entry that does not follow the one before it; the first follows number `seq`."""
     for expected, (position, _) in enumerate(entries, seq + 1):
         at = position.decode("ascii")
         if seq_of(at) != expected:
             return SequenceGapError("sequence number", at, expected=expected, found=seq_of(at))
-    raise AssertionError("the two ends told that some number is another")
+    raise AssertionError("the two ends say that a number is missing")
 
 
 @contextmanager
 def _whole_file(path: Path) -> Iterator[BinaryIO]:
-    """Inside, a new file that takes the name `path` at the end. ExportRefusedError where something else than a file is there."""
+    """A new file that gets the name `path` at the end. ExportRefusedError if that is not a regular file."""
     status: os.stat_result | None = None
     with refuse_os_errors(path), suppress(FileNotFoundError):
         status = path.lstat()
     if status is not None:
         name = in_one_line(path)
         if stat.S_ISLNK(status.st_mode):
-            raise ExportRefusedError(f"{name} is a link, which is not written through", _WHOLE_FILE_ADVICE)
+            raise ExportRefusedError(
+                f"{name} is a link, and an export does not write through links", _WHOLE_FILE_ADVICE
+            )
         if not stat.S_ISREG(status.st_mode):
-            raise ExportRefusedError(f"{name} is no file", _WHOLE_FILE_ADVICE)
+            raise ExportRefusedError(f"{name} is not a file", _WHOLE_FILE_ADVICE)
         if not os.access(path, os.W_OK):
             raise FolderRefusedError(path, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
     try:
         with open_whole(path, like=status) as file:
             yield file
     except OSError as error:
-        # Named is the file that was asked for, not the new one beside it.
+        # Name the file that was asked for, not the new one beside it.
         raise FolderRefusedError(path, error) from error

@@ -1,4 +1,4 @@
-"""What an event says, field by field, as plain values for other programs. Made from the events' own fields, so a new one is unasked."""
+"""The fields of an event as plain values for other programs. They come from the events' types, so a new field needs no change here."""
 
 from __future__ import annotations
 
@@ -12,16 +12,15 @@ from ledger import CREATIONS, Event, RecordedEvent, Task
 FactValue = str | int
 
 _LEFT_OUT: Final = frozenset({"records"})
-"""The old record of an adopted task, as it was found: what it says stands in the other fields."""
-
+"""The old record of an adopted task, as it was found: the other fields have what it says."""
 
 _WORDS: Final = frozenset({"agent", "description", "error", "reason", "result", "text"})
 _IN_COLUMNS: Final = {True: frozenset({"alias", "description", "state"}), False: frozenset[str]()}
-"""What a table has columns for, of events that make a task, and of others."""
+"""The fields that a table has columns for, by whether the event creates a task."""
 
 
 class Step(NamedTuple):
-    """An event, and its task right before it and right after it. What is not wanted came before what was asked for."""
+    """An event, and its task right before and right after it. It is not wanted if it is before the part that was asked for."""
 
     recorded: RecordedEvent
     before: Task | None
@@ -30,7 +29,7 @@ class Step(NamedTuple):
 
 
 def fact_values(data: Event) -> dict[str, FactValue]:
-    """Field -> its value, without empty ones; several values are JSON in one text."""
+    """Field -> its value, without empty ones. A list is one text of JSON."""
     values: dict[str, FactValue] = {}
     for field in data.__struct_fields__:
         value = getattr(data, field)
@@ -41,7 +40,7 @@ def fact_values(data: Event) -> dict[str, FactValue]:
 
 
 def plain_value(value: object) -> FactValue:
-    """A number as it is, a text or a name of a choice as text, and all else as JSON or as people write it."""
+    """A number as it is, a text or a choice as text, a list as JSON, anything else as people write it."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, int):
@@ -54,9 +53,9 @@ def plain_value(value: object) -> FactValue:
 
 
 def fact_text(data: Event) -> str:
-    """What an event says beside its type and what a table has columns for, in one text.
+    """The fields of an event that a table has no column for, in one text.
 
-    Of what people wrote the words alone, of other fields their names too.
+    Words that people wrote stand without the field's name, other values with it.
     """
     values = [
         (field, value)

@@ -1,8 +1,8 @@
-"""Events for process mining: OCEL 2.0 in its JSON format, made by hand against the published schema.
+"""Events for process mining: OCEL 2.0 in its JSON format, written by hand against the published schema.
 
-Objects are tasks, agents and plans. An event is related to each object that it concerns, and the relation says how; a task's
-attributes have the time of each value. Values are texts, as the schema wants them, and the types say what they are.
-What is said of events is written as they come; what is said of objects waits in a file without a name until the end.
+Objects are tasks, agents and plans. An event is related to each object that it concerns, and the relation says how. A task's
+attributes have the time of each value. Values are texts, as the schema requires, and the types say what they are.
+Events are written as they come. The values of objects wait in a file without a name until the end.
 """
 
 from __future__ import annotations
@@ -10,19 +10,21 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Iterator
-from tempfile import TemporaryFile
+from pathlib import Path
+from tempfile import TemporaryFile, gettempdir
 from typing import Any, BinaryIO, Final
 
 import msgspec
 
 from ledger import RecordedEvent, Source, Task, TaskAssigned, TaskCreated, Unfit, compare, format_ms
 from town.exports.facts import FactValue, Step, fact_values, plain_value
+from town.files.os_errors import refuse_os_errors
 
 TASK: Final = "task"
 AGENT: Final = "agent"
 PLAN: Final = "plan"
 REMOVED: Final = "removed"
-"""The state of a task that is gone; in the ledger there is none."""
+"""The state of a removed task; the ledger has no such state."""
 _RECORD: Final = struct.Struct(">qI")
 _NONE_BEFORE: Final = -1
 
@@ -40,11 +42,11 @@ class OcelWriter:
         self._task_attributes: dict[str, str] = {}
         self._values = _ValuesByTask()
         self._tasks: dict[str, tuple[str | None, str | None]] = {}
-        """Those with events in the log -> their parent and holder at its end."""
+        """Task id -> parent and holder at the end of the log, of tasks with events in it."""
         self._removed: dict[str, Task] = {}
         self._planned: set[str] = set()
         self._agents: dict[str, str] = {}
-        """Name -> the time at which it first stands in an event."""
+        """Name -> the time of the first event that has it."""
         self._parents: set[str] = set()
         self._planned_at: str | None = None
         self._separator = b""
@@ -54,14 +56,14 @@ class OcelWriter:
         self._values.close()
 
     def add(self, step: Step) -> None:
-        """Take in what happened next. What is not wanted leaves no event; its values are those that were there before."""
+        """Add the next event. An event that is not wanted is not written, but its values are kept."""
         shape = self._take(step)
         if shape is not None:
             self._file.write(self._separator + self._encode(shape))
             self._separator = b",\n"
 
     def finish(self) -> None:
-        """Write what is known of the objects, and of the types of all."""
+        """Write the objects, and the types of events and objects."""
         self._file.write(b'],\n"objects":[')
         separator = b""
         for shape in self._objects():
@@ -115,7 +117,7 @@ class OcelWriter:
         )
         values = {"number": recorded.position.seq, "version": recorded.version, "command": recorded.command, **facts}
         if recorded.reason is not None:
-            # Some facts have a reason of their own.
+            # Some events have a field `reason` of their own.
             values["why"] = recorded.reason
         known = self._event_types.setdefault(recorded.type, {})
         for name, value in values.items():
@@ -125,7 +127,7 @@ class OcelWriter:
     def _keep_values(self, task_id: str, time: str, before: Task | None, after: Task | None) -> None:
         values: dict[str, FactValue] = {}
         if after is not None:
-            # One that was removed and came back has lost what its life before had.
+            # A task that was removed and came back has lost the values it had before.
             known = before or self._removed.pop(task_id, None)
             values = {
                 change.field: "" if change.after is None else plain_value(change.after)
@@ -160,7 +162,7 @@ class OcelWriter:
                 "attributes": self._values.of(task_id),
                 "relationships": relations,
             }
-        # Whatever is named in a relation is there, though the log tells nothing else of it.
+        # An object that a relation names is listed, even if the log says nothing else about it.
         for parent in sorted(self._parents - self._tasks.keys()):
             yield {"id": parent, "type": TASK, "attributes": [], "relationships": []}
         for name, time in sorted(self._agents.items()):
@@ -172,7 +174,7 @@ class OcelWriter:
 
 
 class _ValuesByTask:
-    """The values of tasks' attributes as JSON, on disk: each knows where its task's value before it lies."""
+    """The values of tasks' attributes as JSON, on disk. Each has the offset of its task's value before it."""
 
     def __init__(self) -> None:
         self._file = TemporaryFile()  # noqa: SIM115 - for as long as the log is written
@@ -184,13 +186,15 @@ class _ValuesByTask:
 
     def add(self, task_id: str, value: bytes) -> None:
         record = _RECORD.pack(self._last.get(task_id, _NONE_BEFORE), len(value)) + value
-        self._file.write(record)
+        with refuse_os_errors(Path(gettempdir())):
+            self._file.write(record)
         self._last[task_id] = self._size_bytes
         self._size_bytes += len(record)
 
     def of(self, task_id: str) -> list[msgspec.Raw]:
         """A task's values, oldest first."""
-        self._file.flush()
+        with refuse_os_errors(Path(gettempdir())):
+            self._file.flush()
         values: list[msgspec.Raw] = []
         offset = self._last.get(task_id, _NONE_BEFORE)
         while offset != _NONE_BEFORE:
@@ -201,7 +205,7 @@ class _ValuesByTask:
 
 
 def _agent_id(name: str) -> str:
-    """No task has such an id."""
+    """An id that no task has."""
     return f"{AGENT}:{name}"
 
 
@@ -214,7 +218,7 @@ def _type(name: str, attributes: dict[str, str]) -> Shape:
 
 
 def _learn(known: dict[str, str], name: str, value: FactValue) -> None:
-    """Have the type of an attribute fit this value too."""
+    """Make the type of an attribute fit this value too."""
     kind = "integer" if isinstance(value, int) else "time" if name.endswith("_at") and value else "string"
     if known.setdefault(name, kind) != kind:
         known[name] = "string"

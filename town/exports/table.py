@@ -1,7 +1,7 @@
-"""Events as rows of a spreadsheet: CSV whose cells cannot become formulas.
+"""Events as rows of a spreadsheet: CSV with cells that cannot become formulas.
 
-A spreadsheet takes a cell that begins with `=`, `+`, `-`, `@`, a tab or a line's end for a formula, and so a task's
-description could run something on the machine of whoever opens the file. An apostrophe in front makes it text.
+A spreadsheet takes a cell that begins with `=`, `+`, `-`, `@`, a tab or a line break for a formula. So a task's description
+could run something on the machine of a person who opens the file. An apostrophe in front makes it text.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ TABLE_COLUMNS: Final = (
     "version",
     "position",
 )
-"""Of an event, and of its task right after it; of a task that is gone, right before it."""
+"""Columns of an event, and of its task right after it; of a removed task, right before it."""
 
 BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
-"""By it, spreadsheets know that the file is UTF-8."""
+"""It tells spreadsheets that the file is UTF-8."""
 _BEGINS_FORMULA: Final = frozenset("=+-@\t\r\n＝＋－＠")
 _QUOTE: Final = "'"
 _ROWS_TOGETHER: Final = 1_000
@@ -42,8 +42,7 @@ _ROWS_TOGETHER: Final = 1_000
 def safe_cell(text: str) -> str:
     """The text as a cell that no spreadsheet takes for a formula.
 
-    An apostrophe comes before what would begin one, and before an apostrophe: take the first one away, and the text is as it
-    was.
+    A cell that begins like a formula, or with an apostrophe, gets an apostrophe in front. Without it the text is as it was.
     """
     return f"{_QUOTE}{text}" if text[:1] in _BEGINS_FORMULA or text[:1] == _QUOTE else text
 
@@ -59,14 +58,14 @@ class TableWriter:
     def write(self, steps: Iterable[Step]) -> None:
         """Write a row for each event."""
         rows = map(_row, steps)
-        # Taken one by one: a step is right until the next one is asked for.
+        # One by one: a step is valid only until the next one.
         while some := list(islice(rows, _ROWS_TOGETHER)):
             self._write(some)
 
     def _write(self, rows: Iterable[Iterable[str]]) -> None:
         text = io.StringIO(newline="")
         csv.writer(text).writerows([safe_cell(cell) for cell in row] for row in rows)
-        # A lone surrogate, which only an event that no command can make has.
+        # Only an event that no command can make has a lone surrogate.
         self._file.write(text.getvalue().encode(errors="backslashreplace"))
 
 

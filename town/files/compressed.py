@@ -1,6 +1,6 @@
-"""Files that are compressed by their name: `.gz` and `.zst`; any other name means plain bytes.
+"""Files compressed as their names say: `.gz` and `.zst`; any other name means plain bytes.
 
-Zstandard is in the standard library since Python 3.14, and comes as `backports.zstd` before. It is imported by who uses it.
+Zstandard is in the standard library since Python 3.14; before, it is `backports.zstd`. It is imported only for such a file.
 """
 
 from __future__ import annotations
@@ -14,28 +14,28 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
 if TYPE_CHECKING:
     from pathlib import PurePath
 
-# ruff: noqa: PLC0415 - each is imported by who uses it
+# ruff: noqa: PLC0415 - each is imported for a file of its kind only
 
 SUFFIXES: Final = frozenset({".gz", ".zst"})
 _READ_BYTES: Final = 1024 * 1024
 
 
 class CompressedDataError(Exception):
-    """What was read is not what its name says, or not all of it. The message is the problem, in words."""
+    """The data is not of the kind that the name says, or it was cut short. The message is the problem, in words."""
 
 
 def plain_suffix(path: PurePath) -> str:
-    """The end of the name that says what is in it: `.csv` of `tasks.csv.gz`."""
+    """The suffix without that of a compression: `.csv` of `tasks.csv.gz`."""
     return (path.with_suffix("") if path.suffix in SUFFIXES else path).suffix
 
 
 @contextmanager
 def compressing(file: BinaryIO, path: PurePath) -> Iterator[BinaryIO]:
-    """Inside, what is written goes into `file` as the name at `path` says. The same bytes give the same file."""
+    """A file whose content goes to `file`, compressed as the name of `path` says. The same bytes give the same file."""
     if path.suffix == ".gz":
         import gzip
 
-        # Neither the name nor the time of writing, so that two exports of one ledger are equal.
+        # Without the name and the time of writing: two exports of one ledger are equal.
         with gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0) as packed:
             yield cast("BinaryIO", packed)
     elif path.suffix == ".zst":
@@ -48,9 +48,9 @@ def compressing(file: BinaryIO, path: PurePath) -> Iterator[BinaryIO]:
 
 @contextmanager
 def unpacked(file: BinaryIO, path: PurePath) -> Iterator[BinaryIO]:
-    """Inside, the bytes of `file` as they were before they were compressed; nothing is unpacked before it is read.
+    """The content of `file` before it was compressed; nothing is unpacked before it is read.
 
-    CompressedDataError where they are not what the name says, or end too early.
+    CompressedDataError if the data is not of the kind that the name says, or was cut short.
     """
     if path.suffix == ".gz":
         import gzip
@@ -68,11 +68,13 @@ def unpacked(file: BinaryIO, path: PurePath) -> Iterator[BinaryIO]:
     try:
         yield cast("BinaryIO", io.BufferedReader(stream, _READ_BYTES))
     except errors as error:
-        raise CompressedDataError(f"it is not whole {kind} data, as its name says: {error}") from error
+        raise CompressedDataError(
+            f"the name says {kind}, and the data is damaged, cut short or of another kind: {error}"
+        ) from error
 
 
 def zstd() -> Any:  # noqa: ANN401 - one of two modules of the same names
-    """Zstandard's module, wherever this Python has it."""
+    """Zstandard's module of this Python."""
     if sys.version_info >= (3, 14):
         from compression import zstd as module
     else:

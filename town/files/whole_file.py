@@ -26,10 +26,10 @@ def write_by_rename(path: Path, content: bytes, *, like: os.stat_result | None =
 
 @contextlib.contextmanager
 def open_whole(path: Path, *, like: os.stat_result | None = None) -> Iterator[BinaryIO]:
-    """Inside, a file to be written as long as it takes; it takes its name at the end. What ends with an error leaves nothing.
+    """A file to write piece by piece; it gets its name at the end. An error leaves nothing.
 
-    Permissions and owner are those of `like`, without it SHARED_MODE less what the umask takes away. A link of that name is
-    replaced, and what it leads to stays as it is.
+    Permissions and owner are those of `like`; without it, SHARED_MODE less the umask. A link of that name is replaced, and
+    its target stays as it is.
     """
     with _opened_beside(path, like, SHARED_MODE) as (file, temporary):
         yield file

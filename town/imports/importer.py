@@ -94,11 +94,11 @@ class Importer:
     def ledger(self, source: Source, *, progress: Progress | None = None) -> LedgerReceipt:
         """Append what a ledger's file has after the town's last event, byte for byte at the same positions; it may be nothing.
 
-        `source` is the file's path, or an open pipe. What stands in the town must stand in the file too, as far as either goes.
+        `source` is the file's path, or an open pipe. Town and file must have the same events, up to the end of the shorter one.
         LedgerFileRefusedError, FolderRefusedError, LedgerDamagedError: nothing was written. WrongExpectedEndError,
-        StoreUnavailableError: perhaps a part was, and the same import continues.
+        StoreUnavailableError: a part may have been written; the same import continues there.
         """
-        from town.imports.ledger import LedgerImporter  # noqa: PLC0415 - other imports need none of it
+        from town.imports.ledger import LedgerImporter  # noqa: PLC0415 - other imports do not need it
 
         return LedgerImporter(self._backend, source, progress=progress).run()
 

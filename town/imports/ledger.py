@@ -1,8 +1,8 @@
-"""Imports a ledger's file: the same events at the same positions, byte for byte, so that snapshots and every past moment are the same.
+"""Imports a ledger's file: the same events at the same positions, byte for byte, so snapshots and every past moment are the same.
 
-The file is read twice. The first time every line is checked, every event is decoded, folded and judged, and what the town has
-already is compared with it; nothing is written before all of that is over. The second time what is missing is copied to the
-end. Whatever ends the copying leaves a ledger that is whole as far as it goes, and the same import goes on from there.
+The file is read twice. The first time every line is checked, every event is decoded, folded and judged, and the town's own
+events are compared with it; nothing is written before that is done. The second time what is missing is copied to the end.
+An error or a crash while copying leaves a ledger that is whole up to some event, and the same import continues there.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ from town.files.regular_file import open_regular
 LEDGER_FILE_BYTES_MAX: Final = 8 * 1024 * 1024 * 1024
 _SPOOL_BYTES: Final = 1024 * 1024
 Source = Path | BinaryIO
-"""A file by its name, or a pipe that is open."""
+"""The path of a file, or an open pipe."""
 Progress = Callable[[str, int, int], None]
-"""Called with what is done, how much of it, and how much there is."""
+"""Called with a word for the work, how much is done, and how much there is."""
 
 
 class LedgerReceipt(Struct, frozen=True):
-    """What a file led to: its events, how many of them were appended, its tasks at its end, and what no command can make.
+    """The result of an import: the file's events, how many of them were appended, its tasks, and events that no command can make.
 
-    `position` is that of the file's last event, BEGINNING where it has none.
+    `position` is that of the file's last event, BEGINNING if it has none.
     """
 
     events: int
@@ -48,7 +48,7 @@ class LedgerReceipt(Struct, frozen=True):
 
 
 class _Judged(NamedTuple):
-    """What the first reading told. `digests` has what the lines came to after each batch."""
+    """The result of the first reading. `digests` has the SHA-256 of all lines up to each batch."""
 
     receipt: LedgerReceipt
     digests: list[bytes]
@@ -65,13 +65,14 @@ class LedgerImporter:
         self._name = in_one_line(source) if isinstance(source, Path) else "The ledger from the pipe"
         self._progress = progress
         self._size_bytes = 0
+        self._has_appended = False
 
     @no_garbage_collection()
     def run(self) -> LedgerReceipt:
-        """Append what the town does not have yet; it may be nothing. Snapshots and views are left to whoever reads next.
+        """Append what the town does not have yet; it may be nothing. The next reader projects it.
 
         LedgerFileRefusedError, FolderRefusedError, LedgerDamagedError: nothing was written. WrongExpectedEndError,
-        StoreUnavailableError: perhaps a part was, which the same import continues.
+        StoreUnavailableError: a part may have been written; the same import continues there.
         """
         with self._opened() as file:
             self._size_bytes = os.fstat(file.fileno()).st_size
@@ -83,17 +84,22 @@ class LedgerImporter:
 
     @contextmanager
     def _opened(self) -> Iterator[BinaryIO]:
-        """The file, to be read from its beginning more than once."""
+        """The file, which can be read from its beginning more than once."""
         with ExitStack() as stack:
             if isinstance(self._source, Path):
                 with refuse_os_errors(self._source):
                     yield stack.enter_context(open_regular(self._source))
                 return
-            from tempfile import TemporaryFile  # noqa: PLC0415 - for pipes alone
+            yield stack.enter_context(self._spooled(self._source))
 
-            file = stack.enter_context(TemporaryFile())
-            size_bytes = 0
-            while block := self._source.read(_SPOOL_BYTES):
+    @contextmanager
+    def _spooled(self, pipe: BinaryIO) -> Iterator[BinaryIO]:
+        """A temporary file with the content of the pipe."""
+        from tempfile import TemporaryFile, gettempdir  # noqa: PLC0415 - only pipes need it
+
+        size_bytes = 0
+        with refuse_os_errors(Path(gettempdir())), TemporaryFile() as file:
+            while block := pipe.read(_SPOOL_BYTES):
                 size_bytes += len(block)
                 if size_bytes > LEDGER_FILE_BYTES_MAX:
                     raise self._refuse(f"it has more than {LEDGER_FILE_BYTES_MAX:,} bytes")
@@ -102,7 +108,7 @@ class LedgerImporter:
             yield file
 
     def _judge(self, file: BinaryIO) -> _Judged:
-        """Read the whole file, and compare it with what the town has. Nothing is written."""
+        """Read the whole file, and compare it with the town's events. Nothing is written."""
         links = Chain()
         audit = Audit(self._store)
         present = chained.from_iterable(self._store.read_entries())
@@ -116,7 +122,7 @@ class LedgerImporter:
                     links.follow(batch)
                 except LedgerDamagedError as error:
                     raise self._refuse_event(str(error), links.position.seq + 1) from error
-                # Once it is known that no line is missing: or that would look like another ledger.
+                # Only after the chain: a missing line would look like another ledger.
                 present_count += self._compare(present, batch)
                 audit.take(batch)
                 if not audit.is_readable:
@@ -136,24 +142,27 @@ class LedgerImporter:
         return _Judged(receipt, digests)
 
     def _copy(self, file: BinaryIO, judged: _Judged) -> None:
-        """Read the file again, and append what comes after the town's end."""
+        """Read the file again, and append what follows the town's end."""
         links = Chain()
         copier = Copier(self._backend.client, self._backend.keys, chain=links, where=self._backend.where)
         with self._reading(file) as reader:
             copier.copy_batches(self._missing(reader, links, judged))
 
     def _missing(self, reader: LedgerReader, links: Chain, judged: _Judged) -> Iterator[list[StreamEntry]]:
-        """The entries that the town does not have, as they were judged; `links` is taken to the town's end."""
+        """The entries that the town does not have, as they were judged. `links` follows those that it has."""
         known_count = judged.receipt.events - judged.receipt.appended
         passed_count = 0
         for digest, batch in zip(judged.digests, reader.batches(), strict=True):
             if reader.digest() != digest:
-                raise self._refuse("it was changed while it was read; what was appended before that stays")
+                raise self._refuse(
+                    "another program changed it while it was read", advice="Import a file that does not change."
+                )
             known = batch[: max(known_count - passed_count, 0)]
             links.follow(known)
             passed_count += len(batch)
             if len(known) < len(batch):
                 yield batch[len(known) :]
+                self._has_appended = True
                 self._show("Appending", passed_count - known_count, judged.receipt.appended)
 
     @contextmanager
@@ -163,40 +172,40 @@ class LedgerImporter:
             with unpacked(file, self._path) as plain:
                 yield LedgerReader(_Bounded(plain))
         except LedgerLineError as error:
-            raise self._refuse(error.problem, line=error.number) from error
+            raise self._refuse(error.problem, line=error.number, advice=error.advice) from error
         except (CompressedDataError, _TooLargeError) as error:
             raise self._refuse(str(error)) from error
 
     def _check_head(self, head: Head) -> None:
         if not head.is_whole:
-            part = f"of task {head.task} alone" if head.task is not None else f"after {head.after} alone"
+            part = f"of task {head.task}" if head.task is not None else f"after {head.after}"
             raise self._refuse(
-                f"it holds the events {part}",
+                f"it has only the events {part}",
                 line=1,
-                advice="A ledger begins with its first event: export it without --since and --task.",
+                advice="An import needs a ledger from its first event: export without --since and --task.",
             )
 
     def _compare(self, present: Iterator[StreamEntry], batch: list[StreamEntry]) -> int:
-        """How many entries of the batch the town has. LedgerFileRefusedError where it has another one in the place of one."""
+        """How many entries of the batch the town has. LedgerFileRefusedError if one of them differs."""
         count = 0
         for (have_position, have_fields), (position, fields) in zip(islice(present, len(batch)), batch, strict=False):
             if have_position != position or have_fields[1:] != fields[1:]:
                 at, other = position.decode(), have_position.decode(errors="replace")
                 problem = (
-                    f"its event at {at} is another than the town's there"
+                    f"its event at {at} differs from the town's event there"
                     if at == other
-                    else f"its event at {at} stands where the town has the one at {other}"
+                    else f"its event at {at} is where the town has the event at {other}"
                 )
                 raise self._refuse(
                     problem,
                     line=seq_of(at) + 1,
-                    advice="The town and the file went different ways before that: import into a new town.",
+                    advice="The town and the file differ from there on: import into a new town.",
                 )
             count += 1
         return count
 
     def _check_names(self, head: Head, audit: Audit) -> None:
-        """That the tasks go by their aliases here as they did there: an id that was computed has the town's name in it."""
+        """Check that aliases lead to their tasks here, too: such an id is computed from the town's name."""
         if head.town == self._backend.name:
             return
         named = next(
@@ -204,18 +213,24 @@ class LedgerImporter:
         )
         if named is not None:
             raise self._refuse(
-                f"it is of a town called {head.town!r}, by whose name its tasks go by their aliases, as {named.alias!r},"
-                f" and this town is called {self._backend.name!r}",
-                advice="Make a town of that name in an empty folder, with `tt init --name`, and import there.",
+                f"it is from a town with the name {head.town!r}, and this town is {self._backend.name!r};"
+                f" a task with an alias, such as {named.alias!r}, is found only in a town of the same name",
+                advice="Make a town with that name in an empty folder, with `tt init --name`, and import there.",
             )
 
     def _refuse_event(self, words: str, number: int) -> LedgerFileRefusedError:
-        """The error for event `number`; `words` are those for a ledger that is damaged, whose advice does not fit a file."""
+        """The error for event `number`. `words` are those for a damaged ledger; their advice does not fit a file."""
         problem = words.partition(". ")[0].rstrip(".")
         return self._refuse(problem, line=number + 1, advice=UPGRADE_ADVICE if UPGRADE_ADVICE in words else None)
 
     def _refuse(self, problem: str, *, line: int | None = None, advice: str | None = None) -> LedgerFileRefusedError:
-        return LedgerFileRefusedError(self._name, problem, line=line, advice=advice or LEDGER_FILE_ADVICE)
+        return LedgerFileRefusedError(
+            self._name,
+            problem,
+            line=line,
+            advice=advice or LEDGER_FILE_ADVICE,
+            is_partly_imported=self._has_appended,
+        )
 
     def _show(self, what: str, done: int, total: int) -> None:
         if self._progress is not None:
@@ -223,11 +238,11 @@ class LedgerImporter:
 
 
 class _TooLargeError(Exception):
-    """The file is larger than it may be once it is unpacked."""
+    """The unpacked file is larger than allowed."""
 
 
 class _Bounded:
-    """A file of which no more is read than a file may have; what is unpacked has no size that could be asked for."""
+    """A file that is read up to the limit of a file; the size of what is unpacked is not known before."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file

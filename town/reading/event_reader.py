@@ -158,12 +158,12 @@ class EventReader:
         return found
 
     def range_of(self, since: Moment | str | None, until: Moment | str | None) -> tuple[Position, Position]:
-        """The position before the first event from `since` on, and that of the last one up to `until`; None is no bound. MomentError."""
+        """The positions before the first event from `since` on, and of the last one up to `until`. None: no bound. MomentError."""
         after = BEGINNING if since is None else self._position_before(since)
         return after, self._store.end() if until is None else self.position_at(until)
 
     def id_of(self, task: str) -> str:
-        """The id of a task, which may be removed, by id, prefix or alias. TaskNotFoundError, TaskAmbiguousError."""
+        """The id of a task by id, prefix or alias; the task may be removed. TaskNotFoundError, TaskAmbiguousError."""
         return self._id(task)
 
     def beginning(self) -> Position:
