@@ -1,7 +1,7 @@
 """A ledger that is written whole beside its place, and put there in one step: so no crash leaves half of one.
 
 It is how a town begins with the events of another one, at their positions (`docs/decisions/0030`). Until it is placed, no
-reader sees anything of it, and whoever begins again clears it away.
+reader sees anything of it, and the next attempt clears it away.
 """
 
 from __future__ import annotations

@@ -1,14 +1,17 @@
 """Taking a command back: what its events changed of a task is changed back, by new events through legal transitions. Pure.
 
-History stays. A command is taken back only where nothing that came later stands on it: a later event does where it changed
-the same. State, agent and result are one in this, because each transition sets them together; each tag is by itself; and on a
-task's creation or removal stands everything. A note changes nothing, so it stands on nothing, and has nothing to be taken back.
+History stays. A command is taken back only if no later event stands on it: a later event does if it changed the same.
+State, agent and result count as one, because each transition sets them together; each tag counts by itself; and everything
+stands on a task's creation or removal. A note changes nothing, so it stands on nothing and cannot be taken back. A later
+command that was itself taken back stands on nothing, and nor does what took it back: together they changed nothing. So
+several commands are taken back one after another, the newest first.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import copy
+from itertools import groupby
 from typing import Final
 
 from msgspec import Struct
@@ -30,8 +33,8 @@ _ACTOR: Final = "undo"
 class Undone(Struct, frozen=True):
     """How one task is led back: its version and what it is now, what it becomes, and the events that lead there.
 
-    `cause` is the last event of the command that is taken back. None is a task that is not there. `created_number`
-    orders tasks that come back by the age they had.
+    `cause` is the last event of the command that is taken back. None means that there is no task. `created_number`
+    orders the tasks that come back by their earlier age.
     """
 
     task_id: str
@@ -54,10 +57,10 @@ class _Step(Struct, frozen=True):
 
 
 def undo(history: Sequence[RecordedEvent], command: str) -> Undone | None:
-    """How a task with these events, oldest first and all of them, is led back to before `command`; None where that changed nothing.
+    """How a task is led back to before `command`; None if the command changed nothing. `history` is all its events, oldest first.
 
-    That a parent is there and closes no circle, and that no child is left without one, is the caller's to know.
-    UndoOvertakenError where a later event stands on the command; NotUndoableError where no legal way leads back; TaskDamagedError.
+    The caller checks that a parent exists and closes no circle, and that no child is left without its parent.
+    UndoOvertakenError if a later event stands on the command; NotUndoableError if no legal way leads back; TaskDamagedError.
     """
     steps = _steps(history)
     own = [number for number, step in enumerate(steps) if step.recorded.command == command]
@@ -74,7 +77,7 @@ def undo(history: Sequence[RecordedEvent], command: str) -> Undone | None:
     if any(type(steps[number].recorded.data) is TaskAdopted for number in own):
         raise NotUndoableError(cause.position, "took in a task from before the ledger, whose old record is set aside")
     later = steps[last + 1 :]
-    _refuse_overtaken(later, touched, cause)
+    _refuse_overtaken(later, touched, cause, taken_back=_taken_back(steps))
     target = _target(before, now, touched)
     if now is not None and target is not None and now.state.is_terminal and not touched & _LIFE:
         _refuse_finished(later, now, target, cause)
@@ -111,7 +114,7 @@ def _steps(history: Sequence[RecordedEvent]) -> list[_Step]:
 
 
 def _touched(before: Task | None, after: Task | None) -> frozenset[str]:
-    """What differs between the two, in the parts of which one can stand on another."""
+    """The parts that differ between the two; a later event stands on an earlier one if they touch the same part."""
     if before is None or after is None:
         return frozenset() if before is after else frozenset({_EXISTENCE})
     fields = {change.field for change in compare(before, after)}
@@ -123,22 +126,48 @@ def _tag_part(tag: str) -> str:
     return f"tag {tag}"
 
 
-def _refuse_overtaken(later: Sequence[_Step], touched: frozenset[str], cause: RecordedEvent) -> None:
-    """UndoOvertakenError for the last of `later` that changed something of what is to be changed back."""
-    standing = [step.recorded for step in later if _stands(step, touched)]
+def _taken_back(steps: Sequence[_Step]) -> dict[str, RecordedEvent]:
+    """Command -> the last event of the command that took it back, of those that are taken back now.
+
+    An undo that is itself taken back takes nothing back, so the newest command is looked at first.
+    """
+    spans = [list(group) for _, group in groupby(steps, key=lambda step: step.recorded.command)]
+    by_end = {span[-1].recorded.at: span for span in spans}
+    found: dict[str, RecordedEvent] = {}
+    for span in reversed(spans):
+        last = span[-1].recorded
+        undone = None if last.cause is None or last.command in found else by_end.get(last.cause)
+        # `cause` says what led here; only the values say that it was taken back.
+        if undone is not None and not _touched(undone[0].before, span[-1].after) & _span_touched(undone):
+            found[undone[0].recorded.command] = last
+    return found
+
+
+def _span_touched(span: Sequence[_Step]) -> frozenset[str]:
+    return _touched(span[0].before, span[-1].after)
+
+
+def _refuse_overtaken(
+    later: Sequence[_Step], touched: frozenset[str], cause: RecordedEvent, *, taken_back: Mapping[str, RecordedEvent]
+) -> None:
+    """UndoOvertakenError for the last of `later` that stands on what is to be changed back, or that changed it back already."""
+    # Only if both came later, or the first is this command: an undo of something earlier changed what this command left.
+    inside = {cause.command, *(step.recorded.command for step in later)}
+    gone = {each for command, undo in taken_back.items() if command in inside for each in (command, undo.command)}
+    standing = [step.recorded for step in later if step.recorded.command not in gone and _stands(step, touched)]
     if standing:
-        # Only where nothing came after it, taking that back brings the command back.
-        is_undo = standing[-1].cause == cause.at
-        raise UndoOvertakenError(cause.task, cause.position, standing[-1].position, is_undo=is_undo)
+        raise UndoOvertakenError(cause.task, cause.position, standing[-1].position)
+    if cause.command in taken_back:
+        raise UndoOvertakenError(cause.task, cause.position, taken_back[cause.command].position, is_undo=True)
 
 
 def _stands(step: _Step, touched: frozenset[str]) -> bool:
-    """Whether an event changed something of what is to be changed back."""
+    """Whether an event changed a part of what is to be changed back."""
     return bool(step.touched) and (_EXISTENCE in touched | step.touched or bool(step.touched & touched))
 
 
 def _refuse_finished(later: Sequence[_Step], now: Task, target: Task, cause: RecordedEvent) -> None:
-    """UndoOvertakenError where what is to be changed back is what only an open task takes, and the task has ended since."""
+    """UndoOvertakenError if only an open task takes what is to be changed back, and the task has ended since."""
     if all(change.field == "tags" for change in compare(now, target)):
         return
     ending = next(step.recorded for step in reversed(later) if step.touched & _LIFE)
@@ -146,7 +175,7 @@ def _refuse_finished(later: Sequence[_Step], now: Task, target: Task, cause: Rec
 
 
 def _target(before: Task | None, now: Task | None, touched: frozenset[str]) -> Task | None:
-    """The task as it is now, but for what was touched, which is as it was before."""
+    """The task as it is now, except that what was touched is as it was before."""
     target = copy(before if now is None or before is None else now)
     if target is None or before is None or now is None:
         return None if before is None else _held(target)
@@ -158,7 +187,7 @@ def _target(before: Task | None, now: Task | None, touched: frozenset[str]) -> T
 
 
 def _held(task: Task | None) -> Task | None:
-    """The task, as nobody's where it is pending: an old record may name somebody, and no event does."""
+    """The task, without an agent if it is pending: an old record may name one, but no event does."""
     if task is not None:
         task.assigned_to = task.holder
     return task
@@ -178,13 +207,13 @@ def _desired(task: Task, source: Source) -> DesiredTask:
 
 
 def _source(history: Sequence[RecordedEvent]) -> Source:
-    """Where the task came from, as far as its creation says."""
+    """Where the task came from, if its creation says so."""
     sources = [recorded.data.source for recorded in history if isinstance(recorded.data, TaskCreated)]
     return (sources[-1] if sources else None) or Source.HAND
 
 
 def _led(now: Task | None, facts: Sequence[Event], last: RecordedEvent) -> Task | None:
-    """The task after these facts, which are not in the ledger yet: its times and position are those of `last`."""
+    """The task after these facts, which are not in the ledger yet; its times and position are those of `last`."""
     task = copy(now)
     for version, data in enumerate(facts, last.version + 1):
         event = NewEvent(task=last.task, version=version, actor=_ACTOR, command=_ACTOR, data=data)

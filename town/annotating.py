@@ -9,7 +9,7 @@ from town.writer import Decisions, Writer
 
 
 class Annotator:
-    """Writes notes on the events of one town, as whoever opened it."""
+    """Writes notes on the events of one town, as the actor who opened it."""
 
     def __init__(self, backend: Backend) -> None:
         self._store = backend.store

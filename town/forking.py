@@ -112,7 +112,7 @@ class _Copying:
         self.was_unfinished = False
 
     def fill(self, connection: Connection, settings: Settings) -> None:
-        """Write the whole ledger. ForkRefusedError where something is in its place."""
+        """Write the whole ledger. ForkRefusedError if something is in its place."""
         client, where = connection.client, connection.where
         keys = Keys(settings.name, settings.redis.hash_tag)
         lease = Lease(client, keys, holder=new_holder(), name=LEASE_NAME, where=where)
@@ -133,7 +133,7 @@ class _Copying:
                 lease.give_up()
 
     def take_back(self) -> None:
-        """Take away what was written; where the server does not let us, the next fork of that name does."""
+        """Delete what was written. If the server does not allow it, the next fork of that name does it."""
         if self._staged is None or self._place is None:
             return
         with suppress(LedgerError):
@@ -177,7 +177,9 @@ class _Copying:
         )
         placing = staged.place(self.forked_at)
         if placing is Placing.OCCUPIED:
-            raise ForkRefusedError(self._name, "somebody made a town of that name meanwhile", "Choose another name.")
+            raise ForkRefusedError(
+                self._name, "somebody else has just made a town of that name", "Choose another name."
+            )
         if placing is Placing.CHANGED:
             raise ForkRefusedError(self._name, "something else wrote what was copied", "Try again.")
 
@@ -190,7 +192,7 @@ class _Copying:
         return True
 
     def _refuse_occupied(self, connection: Connection, keys: Keys, staged: StagedLedger) -> None:
-        """ForkRefusedError where the server has anything of a town of that name. Source: SCAN."""
+        """ForkRefusedError if the server has any key of a town of that name. Source: SCAN."""
         ours = {*staged.keys, keys.lease(LEASE_NAME)}
         with redis_errors(connection.where):
             for key in connection.client.scan_iter(match=f"{keys.prefix}:*", count=_KEYS_PER_SCAN):
@@ -211,7 +213,7 @@ class _Copying:
 
 
 def _url_of(source: OpenTown, name: str) -> str | None:
-    """What leads to the server of `source` from another folder; None where REDIS_URL does already."""
+    """The URL of the server of `source`, as seen from another folder; None if REDIS_URL names it already."""
     if environ.get("REDIS_URL") or source.connection.server is None:
         return None if environ.get("REDIS_URL") else source.settings.redis.url
     socket = source.backend.folder / SOCKET_FILE

@@ -72,7 +72,7 @@ class Undoing:
 
     def undo(self, what: str | None = None, *, reason: str | None = None) -> UndoReceipt:
         """Take back a command, all or none: the one with the event `what` names, by position or number; the last one of the task
-        that `what` names; None is the last one of whoever acts.
+        that `what` names; None is the actor's last one.
 
         UndoOvertakenError, NotUndoableError, NothingToUndoError, MomentError, TaskNotFoundError, TaskHasChildrenError,
         TaskCycleError: nothing was written.

@@ -42,7 +42,7 @@ def annotate(
 
 
 def _event(text: str) -> Position | int:
-    """The event that a person named. UsageError where that is none."""
+    """The event that a person named. UsageError if the text names no event."""
     text = text.strip()
     if number := _NUMBER.fullmatch(text):
         return int(number[1])

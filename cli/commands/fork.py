@@ -41,10 +41,11 @@ def fork(
     actor: ActorOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a new town with the same events, and the same past, that goes on from there. This one stays as it is.
+    """Make a new town with the same events up to a moment, which goes on from there. This town stays as it is.
 
-    Without --folder the new town is on the server of this one, and its folder is NEW-TOWN in the current folder. What ends with an
-    error has made nothing; a fork that was cut off is done again by the same command.
+    Without --folder the new town is on the server of this one, and its folder is NEW-TOWN in the current folder.
+
+    If the command ends with an error, it has made nothing. If it was cut off, give the same command again.
     """
     with opened(town, actor) as source:
         with progress_lines() as show:

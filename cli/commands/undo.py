@@ -36,7 +36,7 @@ def undo(
 ) -> None:
     """Take a command back: all it changed, on every task, by new events. History stays.
 
-    Refused where later events stand on it. Undo of an undo brings it back. Notes and annotations stay.
+    Refused if later events stand on it. Undo of an undo brings it back. Notes and annotations stay.
     """
     with opened(town, actor) as opened_town:
         undoing = opened_town.undoing

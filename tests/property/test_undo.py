@@ -125,6 +125,48 @@ def test_undo_of_any_command_leaves_what_came_later_as_it_is(wished: list[Wish],
 
 
 @given(wish_lists)
+def test_commands_taken_back_newest_first_lead_to_the_empty_board(wished: list[Wish]) -> None:
+    """No undo stands in the way of the next one."""
+    driver = told(wished)
+    for command in reversed(dict.fromkeys(recorded.command for recorded in driver.events)):
+        task = next(recorded.task for recorded in driver.events if recorded.command == command)
+        undone = undo(history_of(driver.events, task), command)
+        if undone is not None:
+            driver.append(task, undone.events, cause=undone.cause)
+    assert driver.board.tasks == {}
+
+
+@given(wish_lists, st.lists(st.integers(0, 40) | wishes, max_size=20))
+def test_undo_is_of_what_is_in_force(wished: list[Wish], more: list[int | Wish]) -> None:
+    """With undos and redos in any order among commands: what is taken back is still as the command left it, and a command
+    that was taken back already names an undo that can be taken back.
+    """
+    driver = told(wished)
+    for step in more:
+        if not isinstance(step, int):
+            tell(driver, step)
+            continue
+        if not driver.events:
+            continue
+        chosen = driver.events[-1 - step % len(driver.events)]
+        history = history_of(driver.events, chosen.task)
+        own = [recorded for recorded in history if recorded.command == chosen.command]
+        before = fold([recorded for recorded in history if recorded.version < own[0].version])
+        after = fold([recorded for recorded in history if recorded.version <= own[-1].version])
+        refusal, undone = attempted(history, chosen.command)
+        if refusal is not None and refusal.is_undo:
+            later = next(recorded.command for recorded in history if recorded.at == refusal.later)
+            assert undo(history, later) is not None
+        if undone is None:
+            continue
+        for field in ("description", "state", "assigned_to", "result", "parent_id", "alias"):
+            old, new, current = (getattr(each, field, None) for each in (before, after, undone.now))
+            assert new in (current, old), field
+        driver.append(chosen.task, undone.events, cause=undone.cause)
+        assert_sound(history_of(driver.events, chosen.task))
+
+
+@given(wish_lists)
 def test_undo_changes_nothing_it_looks_at(wished: list[Wish]) -> None:
     """Undoing is pure, and the same history gives the same answer."""
     events = told(wished).events

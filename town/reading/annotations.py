@@ -11,7 +11,7 @@ from ledger import BEGINNING, TOWN_ID, EventAnnotated, EventStore, LedgerDamaged
 
 
 class Annotation(Struct, frozen=True):
-    """A note on an event: where its own event stands, who wrote it, and what."""
+    """A note on an event: the position of its own event, who wrote it, and its text."""
 
     position: Position
     actor: str

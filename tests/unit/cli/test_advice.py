@@ -15,6 +15,7 @@ from ledger import (
     LedgerDamagedError,
     LedgerError,
     MisplacedEventError,
+    NotUndoableError,
     ReopenTask,
     RequeueTask,
     StartTask,
@@ -84,6 +85,8 @@ SAID = {
         TaskNotInBacklogError("t", "running")
     ),
     "Nobody has task t yet. Say who did it: `tt task fail t --agent NAME`.": TaskUnassignedError("t", "fail"),
+    "Event 4 changed nothing on the board, so it is not taken back. `tt events` shows the others; `tt undo EVENT` takes one of"
+    " them back.": NotUndoableError("1-4", "changed nothing on the board"),
     "Event 4 of task t was taken back already, by event 6. `tt undo 6` brings it back.": UndoOvertakenError(
         "t", "1-4", "2-6", is_undo=True
     ),

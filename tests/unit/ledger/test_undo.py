@@ -130,13 +130,42 @@ def test_command_on_which_later_events_stand_is_not_taken_back(
 
 
 def test_command_that_was_taken_back_already_says_by_what() -> None:
-    """Until it is brought back: then that stands on it."""
+    """Until it is brought back: then it is taken back once more."""
     events = history([MADE], [ADA], [TaskRequeued(), ADA])
-    taken = [*events[:2], replace(events[2], cause=events[1].at)]
-    with pytest.raises(UndoOvertakenError, match="taken back already, by event 3"):
+    taken = [*events[:2], replace(events[2], command="undo", cause=events[1].at)]
+    with pytest.raises(UndoOvertakenError, match="taken back already, by event 3") as caught:
         undo(taken, COMMAND)
-    with pytest.raises(UndoOvertakenError, match="event 4 stands on it"):
-        undo([*taken, replace(events[3], cause=events[2].at)], COMMAND)
+    assert caught.value.is_undo
+    brought_back = [*taken, replace(events[3], command="redo", cause=events[2].at)]
+    undone = undo(brought_back, COMMAND)
+    assert undone is not None
+    assert (list(undone.events), undone.cause) == ([TaskRequeued()], events[1].position)
+
+
+def test_later_command_that_was_taken_back_stands_on_nothing() -> None:
+    """So commands are taken back one after another. Only what `cause` names and the values agree with was taken back."""
+    events = history([MADE], [ADA], [START, ADA])
+    started = [*events[:2], replace(events[2], command="start")]
+    undone = undo([*started, replace(events[3], command="undo", cause=events[2].at)], COMMAND)
+    assert undone is not None
+    assert list(undone.events) == [TaskRequeued()]
+    for other in ({}, {"cause": events[0].at}, {"cause": events[2].at, "data": BOB}):
+        with pytest.raises(UndoOvertakenError, match="event 4 stands on it"):
+            undo([*started, replace(events[3], command="undo", **other)], COMMAND)
+
+
+def test_undo_of_something_earlier_stands_on_a_command() -> None:
+    """It came later and changed what the command left, though together with what it took back it changed nothing."""
+    facts = [ADA, TaskRequeued(), ADA, TaskRequeued()]
+    made, first, own, back, undoing = history([MADE], [], facts)
+    later = [
+        replace(first, command="first"),
+        replace(own, command=COMMAND),
+        replace(back, command="back", cause=own.at),
+        replace(undoing, command="undo", cause=first.at),
+    ]
+    with pytest.raises(UndoOvertakenError, match="event 5 stands on it"):
+        undo([made, *later], "back")
 
 
 def adopted(state: State, **fields: str) -> TaskAdopted:
