@@ -113,7 +113,7 @@ def test_words_that_are_no_search_are_told(tt: Tt) -> None:
     """A program that is not there is told before anything is read; an option of it taken for ours is explained."""
     ran = tt("bisect", "--good", "1", "--bad", "12", "--", "no-such-program")
     assert ran.code == 1
-    assert "'no-such-program' is no program" in ran.err
+    assert "'no-such-program' is not a program" in ran.err
     ran = tt("bisect", "--good", "1", "--bad", "12", "sh", "-c", "true")
     assert ran.code == 2
     assert "put -- before the program" in ran.err
