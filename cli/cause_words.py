@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from cli.render import event_words
 from cli.text import ICONS, TEXT_CHARS_SHOWN, event_number, short_id, shortened, visible
-from ledger import Cause, CauseKind, RecordedEvent, Source, TaskCreated, TaskStarted
+from ledger import Cause, CauseKind, RecordedEvent, Source, State, TaskCreated, TaskStarted
 from town import Why, local_time
 
 _RESULTS = {CauseKind.COMPLETED: "Result", CauseKind.FAILED: "Error", CauseKind.CANCELLED: "Reason"}
@@ -15,18 +15,22 @@ _SOURCES = {Source.PLAN: " from a plan", Source.IMPORT: " from another tracker"}
 
 
 def state_sentence(why: Why) -> str:
-    """What the task is now, since when and by whom: what the sentences explain."""
-    last = why.causes[-1] if why.causes else None
-    since = "" if last is None else f" since {local_time(last.event.position.time)}"
-    if why.task is None:
-        return f"It is removed{since}."
+    """What the task is, since when, and who has it: what the sentences explain."""
+    last = why.causes[-1]
+    time = local_time(last.event.position.time)
     task = why.task
-    holder = "" if task.holder is None else f", and {visible(task.holder)} has it"
+    if task is None:
+        return f"It was removed at {time}."
     if task.state.is_terminal:
-        holder = "" if task.assigned_to is None else f", and {visible(task.assigned_to)} had it"
-    if last is not None and last.kind is CauseKind.DAMAGED:
-        return f"It is damaged{since}, and stays {task.state}{holder}."
-    return f"{ICONS[task.state]} It is {task.state}{since}{holder}."
+        holder = "" if task.assigned_to is None else f"; {visible(task.assigned_to)} had it"
+        verb = "" if task.state is State.FAILED else "was "
+        words = f"{ICONS[task.state]} It {verb}{task.state} at {time}{holder}."
+    else:
+        holder = "" if task.holder is None else f"; {visible(task.holder)} has it"
+        words = f"{ICONS[task.state]} It has been {task.state} since {time}{holder}."
+    if last.kind is CauseKind.DAMAGED:
+        return f"It is damaged since {time}, and stays {task.state}{holder}."
+    return words
 
 
 def sentences(causes: Sequence[Cause]) -> list[str]:

@@ -25,7 +25,7 @@ CommandRejectedError
   PlanOutsideError           the plan is a link that leads out of the town's folder
   ProgramNotFoundError       a program to run does not exist; no task was touched
   ProgramNotStartedError     the system could not start it; the current task failed
-  ProbeFailedError           the program of a bisection cannot run, or did not tell good from bad
+  ProbeFailedError           the program of a bisection cannot run, or did not judge a board
   BisectionRefusedError      the good moment of a bisection is not good, the bad one not bad, or not the later one
   MigrationSourceError       the server to migrate from is the town's own
   RepairRefusedError         the town's files cannot be repaired now; nothing was changed
@@ -370,18 +370,19 @@ class ProgramNotFoundError(CommandRejectedError):
 
 
 class ProbeFailedError(CommandRejectedError):
-    """The program of a bisection cannot run, or was ended from outside, so that it tells nothing of a board."""
+    """The program of a bisection cannot run, or was ended from outside, so it did not judge a board."""
 
     def __init__(self, program: str, problem: str, *, number: int, complaint: str | None = None) -> None:
-        """`problem` is how it ended, at the board after event `number`; `complaint` the end of what it said."""
+        """`problem` is how it ended at the board after event `number`; `complaint` is the end of what it said."""
         self.program = program
         self.problem = problem
         self.number = number
         self.complaint = complaint
         said = "" if complaint is None else f" It said: {complaint}."
         super().__init__(
-            f"The program {program!r} told nothing of the board after event {number}: {problem}.{said} Exit status 0 says good,"
-            " 125 that it cannot tell, any other up to 124 bad. Try it with the board of that event on its input, then search again."
+            f"The program {program!r} did not judge the board after event {number}: {problem}.{said} Exit status 0 means good,"
+            " 1 to 124 mean bad, and 125 means that it cannot tell. Try it with"
+            f" `tt replay --at {number} --json` as its input, then search again."
         )
 
 

@@ -1,6 +1,7 @@
-"""Probe: a person's program that is given a board and tells by its exit status whether it is good: what a bisection looks with.
+"""Probe: a person's program that gets a board and says by its exit status whether it is good. A bisection looks with it.
 
-It runs in a process group of its own, which ends with it. What it prints is dropped, but for the end of its stderr.
+It runs in a process group of its own, which ends with it. Its output is dropped, except the last line of its stderr.
+Board and stderr are files and not pipes, so that a process which it leaves behind cannot hold the search up.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ import os
 import shutil
 import signal
 import subprocess
+import tempfile
 from collections.abc import Sequence
-from typing import Final
+from typing import IO, Final
 
 from msgspec import Struct
 
@@ -24,7 +26,7 @@ _COMPLAINT_BYTES_MAX: Final = 4_096
 
 
 class Look(Struct, frozen=True):
-    """What a look told, and by which exit status; `complaint` is the last line that the program said on stderr."""
+    """The verdict of one run and its exit status. `complaint` is the last line on the program's stderr."""
 
     verdict: Verdict
     status: int
@@ -32,7 +34,7 @@ class Look(Struct, frozen=True):
 
 
 class Probe:
-    """Looks at boards by a program."""
+    """Looks at boards with a program."""
 
     def __init__(self, command: Sequence[str]) -> None:
         """ProgramNotFoundError."""
@@ -42,27 +44,25 @@ class Probe:
         self._command = list(command)
 
     def look(self, board: bytes, *, number: int) -> Look:
-        """What the program says of the board after event `number`, which it gets on stdin. ProbeFailedError."""
-        try:
-            process = subprocess.Popen(  # noqa: S603 - no shell; the command is the person's
-                self._command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                start_new_session=True,
-            )
-        except (OSError, ValueError) as error:
-            raise self._failure(f"it could not be started: {words_of_system(error)}", number) from error
-        try:
-            # A program that does not read all of it may have seen enough.
-            _, said = process.communicate(board)
-        finally:
-            # What it left running, and itself where somebody interrupts.
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-        complaint = _last_line(said)
-        status = process.returncode
+        """Give the program the board after event `number` on stdin. ProbeFailedError."""
+        with contextlib.ExitStack() as files:
+            try:
+                stdin, stderr = (files.enter_context(tempfile.TemporaryFile()) for _ in range(2))
+                stdin.write(board)
+                stdin.seek(0)
+                process = subprocess.Popen(  # noqa: S603 - no shell; the command is the person's
+                    self._command, stdin=stdin, stdout=subprocess.DEVNULL, stderr=stderr, start_new_session=True
+                )
+            except (OSError, ValueError) as error:
+                raise self._failure(f"it could not be started: {words_of_system(error)}", number) from error
+            try:
+                status = process.wait()
+            finally:
+                # The processes that it left behind, and itself if somebody interrupts.
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+            complaint = _last_line(stderr)
         if status == 0:
             return Look(Verdict.GOOD, status, complaint)
         if status == SKIP_STATUS:
@@ -76,18 +76,20 @@ class Probe:
 
 
 def _words(status: int) -> str:
-    """How a program ended that told nothing."""
+    """How a program ended that did not judge the board."""
     if status < 0:
         with contextlib.suppress(ValueError):
             return f"it was ended by {signal.Signals(-status).name}"
         return f"it was ended by signal {-status}"
     meanings = {
-        126: ", which a shell says of what is no program",
-        127: ", which a shell says of a program that is not there",
+        126: ", a shell's sign of a file that is not a program",
+        127: ", a shell's sign of a program that it cannot find",
     }
     return f"it ended with exit status {status}{meanings.get(status, '')}"
 
 
-def _last_line(said: bytes) -> str | None:
-    lines = said[-_COMPLAINT_BYTES_MAX:].decode(errors="replace").strip().splitlines()
+def _last_line(stderr: IO[bytes]) -> str | None:
+    size = stderr.seek(0, os.SEEK_END)
+    stderr.seek(max(size - _COMPLAINT_BYTES_MAX, 0))
+    lines = stderr.read(_COMPLAINT_BYTES_MAX).decode(errors="replace").strip().splitlines()
     return lines[-1].strip() if lines else None

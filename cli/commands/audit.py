@@ -1,4 +1,4 @@
-"""Audit: what is different between two moments, which event made a task's fields so, and why it is as it is."""
+"""Audit: what differs between two moments, which event set each field of a task, and how it came to its state."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def diff(
     ] = None,
     *,
     task: Annotated[
-        str | None, typer.Option("--task", metavar="TASK", help="Only this task, which may be removed.")
+        str | None, typer.Option("--task", metavar="TASK", help="Only this task. It may be a removed one.")
     ] = None,
     agent: Annotated[
         str | None, typer.Option("--agent", metavar="NAME", help="Only tasks this agent had at any time in between.")
@@ -57,11 +57,11 @@ def diff(
     town: TownOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show what is different on the board of moment B from that of moment A: tasks that came, went and changed.
+    """Show what differs between the boards of two moments: the tasks that were created, removed and changed from A to B.
 
-    Texts are shown as a word diff, as git's: [-what was taken out-] and {+what was put in+}. A may be later than B.
+    Texts are shown as a word diff like git's: [-removed words-] and {+added words+}. A may be later than B.
 
-    With --json all of it is printed, whatever --limit and --offset say.
+    --json prints all of it and takes no notice of --limit and --offset.
     """
     with opened(town, None) as opened_town:
         reader = reader_at(opened_town, second)
@@ -86,6 +86,8 @@ def diff(
     after = offset + limit
     if after < len(found.tasks):
         warn(f"{after:,} of {counted(len(found.tasks), 'task')} shown. More: --offset {after}")
+    elif offset >= len(found.tasks):
+        warn(f"There are only {counted(len(found.tasks), 'task')}, so --offset {offset} shows none.")
 
 
 def blame(
@@ -95,7 +97,7 @@ def blame(
     town: TownOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show which event made each field of a task what it is: when, by whom and why; also each line of a text, and each tag."""
+    """Show which event set each field of a task, each line of a long text and each tag: when, by whom and why."""
     with opened(town, None) as opened_town:
         reader = reader_at(opened_town, at)
         found, blamed = reader.blame(task)
@@ -103,7 +105,8 @@ def blame(
             say_json(blame_shape(opened_town, reader, found, blamed, at=at))
             return
         say_moment(reader, at)
-    say_hanging(Styled.of("Task ", "bold"), Styled.of(found.id, "bold"))
+    say_hanging("", Styled.of(title_of(found), "bold"))
+    say_hanging("", f"Task {found.id}")
     for head, words in blame_lines(blamed):
         say_hanging(Styled.of(head, "bold"), words)
     last = next(each.event for each in blamed if each.field == "position")
@@ -117,7 +120,7 @@ def why(
     town: TownOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Tell why a task is as it is: who gave it to whom, who began, finished or gave up, the last event first."""
+    """Tell how a task came to its state: who gave it to whom, who began, finished or gave up. The last event comes first."""
     with opened(town, None) as opened_town:
         reader = reader_at(opened_town, at)
         found = reader.why(task)
@@ -125,12 +128,11 @@ def why(
             say_json(why_shape(opened_town, reader, found, at=at))
             return
         say_moment(reader, at)
-    state = found.task
-    name = short_id(found.task_id) if state is None else title_of(state)
+    name = short_id(found.task_id) if found.known_as is None else title_of(found.known_as)
     say_hanging("", Styled.of(name, "bold"))
     say_hanging("", state_sentence(found))
     say()
-    width = max(len(event_number(cause.event.position)) for cause in found.causes) if found.causes else 0
+    width = max(len(event_number(cause.event.position)) for cause in found.causes)
     told = list(zip(found.causes, sentences(found.causes), strict=True))
     for cause, sentence in told[: -CAUSES_SHOWN - 1 : -1]:
         position = cause.event.position

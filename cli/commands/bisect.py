@@ -1,4 +1,4 @@
-"""Bisect: find the first event after which a program no longer likes the board."""
+"""Bisect: find the first event after which a program fails."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from projections import Bisection, Verdict
 from town import WHEN_HELP, BisectionRefusedError, Look, Probe, Town, local_time
 
 CANDIDATES_SHOWN = 20
-"""How many events are shown where it may be any of them."""
+"""How many events are shown if it may be any of several."""
 _STYLES = {Verdict.GOOD: "green", Verdict.BAD: "red", Verdict.SKIPPED: "yellow"}
 
 
@@ -30,7 +30,7 @@ def bisect(
         list[str],
         typer.Argument(
             metavar="COMMAND [ARG]...",
-            help="The program that looks at a board, behind --.",
+            help="The program that gets a board, after --.",
             show_default=False,
         ),
     ],
@@ -47,11 +47,11 @@ def bisect(
     town: TownOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Find the first event after which COMMAND fails, by halving; nothing is written.
+    """Find the first event after which COMMAND fails, by halving. Nothing is written.
 
-    COMMAND gets the board as JSON on stdin, as `tt replay --at WHEN --json` prints it. Exit status 0 says that the board is good, 1 to 124 that it is bad, 125 that it cannot tell: another event is taken. Any other status, or a signal, ends the search. What COMMAND prints is dropped, but for the last line of its stderr.
+    COMMAND gets the board as JSON on stdin, as `tt replay --at WHEN --json` prints it. Exit status 0 means that the board is good, 1 to 124 that it is bad, and 125 that COMMAND cannot tell: then another event is tried. Any other status, or a signal, ends the search. The output of COMMAND is dropped, except the last line of its stderr.
 
-    For n events it runs at most log2(n) + 2 times, and more often only where it cannot tell. The exit code is 0 where one event was found.
+    For n events it runs at most log2(n) + 2 times, and more often only if it cannot tell. The exit code is 0 if one event was found.
     """
     probe = Probe(command)
     with opened(town, None) as opened_town:
@@ -122,12 +122,13 @@ class _Search:
         what = {
             Verdict.GOOD: "is good: the program succeeds there",
             Verdict.BAD: "is bad: the program fails there",
-            Verdict.SKIPPED: "cannot be told: the program ends with 125 there",
+            Verdict.SKIPPED: "cannot be judged: the program ends with 125 there",
         }[verdict]
+        board = f"The board after event {number}" if number else "The empty board"
         is_first = number == min(self.bisection.verdicts)
         said = "--good" if is_first else "--bad"
         return BisectionRefusedError(
-            f"The board after event {number}, which {said} names, {what}.",
+            f"{board}, which {said} names, {what}.",
             f"Choose {'an earlier' if is_first else 'a later'} moment, or correct the program.",
         )
 
@@ -152,7 +153,7 @@ class _Search:
         if found is None:
             candidates = self.bisection.candidates
             say(
-                f"It may be any of {counted(len(candidates), 'event')}: the program cannot tell the boards between them."
+                f"It is one of {counted(len(candidates), 'event')}: the program could not judge the boards between them."
             )
             shown = self._town.events.last(since=candidates[0], until=candidates[-1], count=None)[:CANDIDATES_SHOWN]
             say_table(*event_rows(shown, {}, {}), flexible="WHAT")

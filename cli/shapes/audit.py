@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from cli.cause_words import sentences, state_sentence
+from cli.cause_words import sentences
 from cli.diff_lines import count_reassigned, moved_to
 from cli.shapes import Shape, event_shape, moment_shape, reader_shape, task_shape, understood_shape
 from ledger import Blamed, Position, RecordedEvent, Task
@@ -77,7 +77,6 @@ def why_shape(town: Town, reader: Reader, found: Why, *, at: When | None) -> Sha
         **reader_shape(reader, at),
         "task_id": found.task_id,
         "task": task_shape(found.task),
-        "state": state_sentence(found),
         "total": len(told),
         "causes": [
             {

@@ -83,6 +83,8 @@ def test_diff_shows_a_page_and_says_so(tt: Tt) -> None:
     assert "~ notes" not in ran.out
     assert ran.err == "1 of 3 tasks shown. More: --offset 1\n"
     assert "~ notes" in tt("diff", "3", "--limit", "1", "--offset", "1").out
+    ran = tt("diff", "3", "--offset", "3")
+    assert ran.err == "There are only 3 tasks, so --offset 3 shows none.\n"
     shown = tt("diff", "3", "--limit", "1", "--json").json
     assert (shown["total"], len(shown["tasks"])) == (3, 3)
     assert (shown["created"], shown["changed"], shown["removed"], shown["passing"]) == (1, 2, 0, 1)
@@ -101,6 +103,7 @@ def test_diff_of_what_is_no_moment_is_refused(tt: Tt) -> None:
 def test_blame_shows_each_line_and_tag_below_its_value(tt: Tt) -> None:
     """The event, its time, its actor and why; what every event changes stands once, at the end."""
     assert lines(tt("blame", "notes").out) == [
+        "notes  Write the release notes ⏎ for version three ⏎ and send them to all",
         "Task ID",
         "description   Write the release notes",
         "              event 3, TIME, created by tester",
@@ -146,7 +149,7 @@ def test_why_tells_the_chain_in_sentences(tt: Tt) -> None:
     """The last event first, with the reasons and results that were given."""
     assert lines(tt("why", "login").out) == [
         "login  Implement user authentication",
-        "⏳ It is pending since TIME.",
+        "⏳ It has been pending since TIME.",
         "",
         "8  TIME  tester opened it again; it was completed. Reason: tests fail",
         "7  TIME  bob completed it. Result: Merged",
@@ -156,8 +159,9 @@ def test_why_tells_the_chain_in_sentences(tt: Tt) -> None:
         "2  TIME  tester gave it to ada.",
         "1  TIME  tester created it.",
     ]
-    assert lines(tt("why", "gone").out)[1:] == [
-        "It is removed since TIME.",
+    assert lines(tt("why", "gone").out) == [
+        "gone  Gone soon",
+        "It was removed at TIME.",
         "",
         "13  TIME  tester removed it; it was pending.",
         "12  TIME  tester created it.",

@@ -81,7 +81,7 @@ def test_program_that_cannot_tell_is_asked_elsewhere(tt: Tt) -> None:
     assert ran.json["candidates"] == {"first": 6, "last": 9, "total": 4}
     assert ran.json["event"] is None
     ran = tt("bisect", "--good", "1", "--bad", "12", "--", "python3", "-c", program.format("6 <= n <= 8"))
-    assert ran.out.splitlines()[0] == "It may be any of 4 events: the program cannot tell the boards between them."
+    assert ran.out.splitlines()[0] == "It is one of 4 events: the program could not judge the boards between them."
     assert [line.split()[0] for line in ran.out.splitlines()[2:]] == ["6", "7", "8", "9"]
 
 
@@ -93,7 +93,7 @@ def test_program_that_cannot_tell_is_asked_elsewhere(tt: Tt) -> None:
         ("3", "3", "true", "is not earlier than"),
         ("1", "12", "exit 1", "The board after event 1, which --good names, is bad"),
         ("1", "12", "exit 0", "The board after event 12, which --bad names, is good"),
-        ("1", "12", "exit 125", "The board after event 1, which --good names, cannot be told"),
+        ("1", "12", "exit 125", "The board after event 1, which --good names, cannot be judged"),
         ("1", "12", "no-such-program", "exit status 127"),
         ("1", "12", "exit 126", "exit status 126"),
         ("1", "12", "exit 200", "exit status 200"),
@@ -113,7 +113,7 @@ def test_words_that_are_no_search_are_told(tt: Tt) -> None:
     """A program that is not there is told before anything is read; an option of it taken for ours is explained."""
     ran = tt("bisect", "--good", "1", "--bad", "12", "--", "no-such-program")
     assert ran.code == 1
-    assert "'no-such-program' is no program" in ran.err
+    assert "'no-such-program' is not a program" in ran.err
     ran = tt("bisect", "--good", "1", "--bad", "12", "sh", "-c", "true")
     assert ran.code == 2
     assert "put -- before the program" in ran.err
@@ -128,6 +128,16 @@ def test_what_the_program_says_is_harmless(tt: Tt) -> None:
     assert "noise" not in ran.out + ran.err
     assert "(exit status 0: red \\x1b[31m)" in ran.err
     assert "\x1b" not in ran.out + ran.err
+
+
+@pytest.mark.usefixtures("lived")
+def test_what_the_program_leaves_running_holds_nothing_up(tt: Tt, town: Path) -> None:
+    """A child that outlives it and has its stdin and stderr is ended with it."""
+    program = "sleep 600 <&0 & echo $! >> pids; grep -vq Built"
+    assert tt("bisect", "--good", "1", "--bad", "12", "--", "sh", "-c", program).code == 0
+    pids = (town / "pids").read_text().split()
+    assert len(pids) > 1
+    wait_until(lambda: not any(Path(f"/proc/{pid}/exe").exists() for pid in pids))
 
 
 def test_interrupt_ends_the_search_and_its_program(lived: Path) -> None:

@@ -91,9 +91,9 @@ def test_diff_the_other_way_round_takes_back(lived: Town) -> None:
         ({"agent": "nobody"}, []),
         ({"tag": "P0"}, ["build"]),
         ({"tag": "P1", "agent": "bob"}, ["sell"]),
-        ({"task": "sell"}, ["sell"]),
-        ({"task": "break"}, ["break"]),
-        ({"task": "build", "tag": "P1"}, []),
+        ({"task_id": "sell"}, ["sell"]),
+        ({"task_id": "break"}, ["break"]),
+        ({"task_id": "build", "tag": "P1"}, []),
     ],
 )
 def test_diff_of_some_tasks_is_theirs_of_the_whole(lived: Town, wanted: dict[str, str], aliases: list[str]) -> None:

@@ -207,7 +207,7 @@ class Reader:
         state = fold_task(events)
         if state is not None:
             self._note([state])
-        return Why(events[0].task, state, found, led_by)
+        return Why(events[0].task, state, state or fold_task(events[:-1]), found, led_by)
 
     def stats(self, *, agent: str | None = None, since: Moment | str | None = None) -> list[DayStats]:
         """What was created, completed and failed on each day (UTC) and by whom, days and agents in order."""

@@ -14,17 +14,19 @@ CAUSES_FOLLOWED_MAX: Final = 20
 
 
 class Why(Struct, frozen=True):
-    """A task, None where it was removed, and the events behind that, oldest first."""
+    """A task, None if it was removed, and the events behind that, oldest first."""
 
     task_id: str
     task: Task | None
+    known_as: Task | None
+    """The task, or if it was removed, the task right before that."""
     causes: Sequence[Cause]
     led_by: Mapping[str, RecordedEvent]
-    """Position -> the event there, of all that events name as their cause, directly or by others."""
+    """Position -> the event there, of all events that are named as a cause, directly or through others."""
 
 
 def read_causes(store: EventStore, events: Iterable[RecordedEvent]) -> dict[str, RecordedEvent]:
-    """Position -> the event there, of those that `events` name as their cause, and so on. What is not there is left out."""
+    """Position -> the event there, of the causes that `events` name, and of their causes. A position without an event is left out."""
     found: dict[str, RecordedEvent] = {}
     asked: set[str] = set()
     for _ in range(CAUSES_FOLLOWED_MAX):
