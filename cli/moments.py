@@ -49,6 +49,16 @@ def moment_words(at: When, then: Position) -> str:
     return words if asked is None else f"at {asked}, {words}"
 
 
+def limit_words(at: When | None, limit: Position) -> str:
+    """One end of a span: `event 12, 2026-11-24 18:36:38 UTC+1`, `2026-11-25 00:00:00 UTC+1 (after event 12)`, or `now (event 12)`."""
+    if limit == BEGINNING:
+        return "the beginning"
+    if at is None:
+        return f"now (event {limit.seq:,})"
+    asked = _asked_words(at)
+    return f"event {limit.seq:,}, {local_time(limit.time)}" if asked is None else f"{asked} (after event {limit.seq:,})"
+
+
 def say_span(since: When | None, until: When | None) -> None:
     """Say from when to when events are shown, on stderr. An event's number needs no words: it is in the answer."""
     limits = [

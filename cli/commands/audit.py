@@ -11,7 +11,7 @@ from cli.blame_lines import blame_lines, event_note
 from cli.cause_words import led_by_words, sentences, state_sentence
 from cli.diff_lines import field_lines, heading, summary
 from cli.limits import PAGE_TASKS
-from cli.moments import moment_words, say_choices
+from cli.moments import limit_words, say_choices
 from cli.options import (
     JsonOption,
     LimitOption,
@@ -27,7 +27,7 @@ from cli.session import opened
 from cli.shapes.audit import blame_shape, diff_shape, why_shape
 from cli.styled import Styled
 from cli.text import counted, event_number, short_id, title_of
-from ledger import Effort, Position
+from ledger import Effort
 from town import WHEN_HELP, local_time
 
 CAUSES_SHOWN = 50
@@ -70,7 +70,7 @@ def diff(
             say_json(diff_shape(opened_town, found, a=first, b=second))
             return
     events = counted(found.events, "event")
-    say_hanging("", f"From {moment_words(first, found.since)}, to {_end_words(second, found.until)}: {events}.")
+    say_hanging("", f"From {limit_words(first, found.since)} to {limit_words(second, found.until)}: {events}.")
     say_choices(first, second)
     if not found.tasks:
         say("No task is different." if not found.passing else f"No task is different; {found.passing:,} came and went.")
@@ -143,7 +143,3 @@ def why(
             say_hanging(" " * len(head), led_by_words(led_by, task_id=found.task_id))
     if len(told) > CAUSES_SHOWN:
         warn(f"The last {CAUSES_SHOWN} of {len(told):,}. All: tt task history {short_id(found.task_id)}")
-
-
-def _end_words(at: When | None, end: Position) -> str:
-    return f"now, after event {end.seq:,}" if at is None else moment_words(at, end)
