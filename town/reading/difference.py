@@ -12,7 +12,7 @@ from ledger import EventStore, Position
 from projections import BoardDiff, Differing, no_garbage_collection
 
 BATCH_EVENTS: Final = 1_000
-"""What is asked for at once; each batch has one more call for the earlier events of the tasks that it meets first."""
+"""How many events are read at once. Each batch asks for the earlier events of the tasks that it meets first."""
 
 
 def diff_between(store: EventStore, since: Position, until: Position, *, task_id: str | None = None) -> BoardDiff:
@@ -25,7 +25,7 @@ def diff_between(store: EventStore, since: Position, until: Position, *, task_id
     differing = Differing(since)
     with no_garbage_collection():
         for batch in store.read_batches(since, upto=until, limit=BATCH_EVENTS) if since < until else ():
-            differing.fold(batch, dict(store.histories_upto(differing.unknown(batch))))
+            differing.fold(batch, store.histories_upto(differing.unknown(batch)))
         return differing.diff(until)
 
 
