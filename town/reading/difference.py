@@ -1,7 +1,7 @@
-"""What is different between two moments of a town, read from the events between them, once.
+"""Reads what differs between two moments of a town from the events between them, once.
 
-What a task was before is folded from its own earlier events, so the cost follows the events between the moments and the ages
-of the tasks that they touch, and not the town.
+The state of a task before them is folded from its own earlier events. So the cost depends on the events between the moments and
+on the histories of the tasks that they touch, and not on the size of the town.
 """
 
 from __future__ import annotations
