@@ -1,4 +1,4 @@
-"""How blame reads for people: each field, and below it the event that made it so. Pure."""
+"""The lines of blame: each field, and below it the event that set it. Pure."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from ledger import FIELDS, Blamed, RecordedEvent, State, from_ms, parse_rfc3339
 from town import local_time
 
 BOOKKEEPING: Final = frozenset({"version", "position", "updated_at", "created_number"})
-"""What every event changes, whose last one is said once, and what follows from the first one."""
+"""Fields that every event sets, or that the first event always sets. The last event is named once, at the end."""
 _TIMES: Final = frozenset(field.name for field in FIELDS if field.form == "time")
 _FIELD_COLUMNS: Final = len("completed_at")
 
 
 def blame_lines(blamed: Sequence[Blamed]) -> Iterator[tuple[str, Cell]]:
-    """A head and what follows it, line by line: a field with its value, then its event; a text's lines below their events."""
+    """Head and body of each line: a field with its value, then its event. Lines of a text stand above the event they share."""
     for each in blamed:
         if each.field in BOOKKEEPING:
             continue
@@ -39,7 +39,7 @@ def blame_lines(blamed: Sequence[Blamed]) -> Iterator[tuple[str, Cell]]:
 
 
 def _groups(blamed: Blamed) -> Iterator[tuple[RecordedEvent, list[str]]]:
-    """The lines of a text that follow one another and are of one event; the tags of one event."""
+    """Neighbouring lines of a text that one event set; the tags that one event set."""
     parts = blamed.parts
     if isinstance(blamed.value, tuple):
         parts = tuple(sorted(parts, key=lambda part: part[1].position.seq))

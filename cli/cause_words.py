@@ -1,4 +1,4 @@
-"""How the events behind a task's state read for people, in sentences. Pure."""
+"""Sentences for the events behind a task's state. Pure."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def state_sentence(why: Why) -> str:
 
 
 def sentences(causes: Sequence[Cause]) -> list[str]:
-    """A sentence for each, with the reason that somebody gave; one that several events of a command share is said once."""
+    """A sentence for each cause, with its reason. If several events of a command share a reason, it is said once."""
     return [_sentence(cause, causes[number - 1] if number else None) for number, cause in enumerate(causes)]
 
 

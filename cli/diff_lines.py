@@ -1,4 +1,4 @@
-"""How what is different between two boards reads for people, coloured as git's. Pure: facts in, lines out."""
+"""The words for what differs between two boards, coloured like git's. Pure: facts in, lines out."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ledger import Effort, FieldChange, Piece, State, word_diff
 from projections import BoardDiff, DiffKind, TaskDiff
 
 CONTEXT_CHARS: Final = 40
-"""How much of what is the same is shown beside what is not."""
+"""How much text without a change is shown beside a change."""
 
 _SIGNS: Final = {DiffKind.CREATED: ("+", "green"), DiffKind.CHANGED: ("~", "yellow"), DiffKind.REMOVED: ("-", "red")}
 _MARKS: Final = {"-": ("[-", "-]", "red"), "+": ("{+", "+}", "green"), " ": ("", "", "")}
@@ -25,13 +25,13 @@ _FIELD_COLUMNS: Final = len("description")
 
 
 def heading(task: TaskDiff) -> Styled:
-    """`~ map  Draw the map`, in the colour of what became of it."""
+    """`~ map  Draw the map`, in the colour of its kind."""
     sign, style = _SIGNS[task.kind]
     return Styled.of(f"{sign} {title_of(task.task)}", style)
 
 
 def field_lines(task: TaskDiff, effort: Effort) -> Iterator[tuple[str, Cell]]:
-    """Each field of it that is different, with what it was and is; of one that came or went, what else there was of it."""
+    """Each field that differs, before and after. A created or removed task is named by its title, so the title is left out."""
     changes = task.changes
     for change in changes:
         is_usual = change.field == "state" and task.kind is DiffKind.CREATED and task.states == [State.PENDING]
@@ -98,7 +98,7 @@ def _change(task: TaskDiff, change: FieldChange, effort: Effort) -> Styled:
 
 
 def _states(task: TaskDiff) -> Styled:
-    """The states that it went through."""
+    """The states that the task went through."""
     path: list[State] = list(task.states)
     names = [(NOTHING, "")] if task.before is None else []
     names += [(str(state), STATE_STYLES[state]) for state in path]
@@ -120,7 +120,7 @@ def _tags(before: object, after: object) -> Styled:
 
 
 def words_of_pieces(pieces: list[Piece]) -> Styled:
-    """A word diff; long stretches that are the same are left out but for their ends."""
+    """A word diff, without the middle of long stretches that did not change."""
     parts: list[tuple[str, str]] = []
     for number, piece in enumerate(pieces):
         begin, end, style = _MARKS[piece.sign]
@@ -135,7 +135,7 @@ def words_of_pieces(pieces: list[Piece]) -> Styled:
 
 
 def _between(text: str, *, is_first: bool, is_last: bool) -> str:
-    """What is the same: its end where it begins the text, its beginning where it ends it, both between two changes."""
+    """Shorten a stretch without a change: keep its end at the beginning of the text, its beginning at the end, and both between two changes."""
     begin = "" if is_first else text[:CONTEXT_CHARS]
     end = "" if is_last else text[-CONTEXT_CHARS:]
     return text if len(text) <= len(begin) + len(end) + 1 else f"{begin}…{end}"

@@ -1,4 +1,4 @@
-"""Blame: which event gave a task each field that it has, and each line of a text and each tag. Pure."""
+"""Blame: which event set each field of a task, each line of a text and each tag. Pure."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ Part = tuple[str, RecordedEvent]
 
 
 class Blamed(Struct, frozen=True):
-    """A field as it is, and the event that made it so.
+    """A field's value, and the event that set it.
 
-    It is None where the event emptied it; a field that never held anything in this life of the task is nobody's doing.
+    The value is None if the event emptied it. A field that never had a value since the task was created has no `Blamed`.
     """
 
     field: str
     value: Value
     event: RecordedEvent
     parts: tuple[Part, ...]
-    """The lines of a text of several, or the tags, each with its own event; of any other field there are none."""
+    """The lines of a text with several, or the tags, each with its own event. Empty for any other field."""
 
 
 def blame(events: Iterable[RecordedEvent]) -> tuple[Task | None, list[Blamed]]:
-    """The task that its events, oldest first, lead to, and who gave it each of its fields, in their order.
+    """Fold a task's events, oldest first, to the task and the event behind each of its fields, in the order of the fields.
 
-    Of a task that is not there nothing is told. What a text has in common with the one before it is found as `text_diff` says:
-    where two long ones differ too much, all lines but those they begin and end with are the newer event's.
+    A task that does not exist has no fields. The lines that a text has in common with the one before are found by `text_diff`:
+    if two long texts differ too much, only the lines that both begin and end with keep their event.
     """
     task: Task | None = None
     found: dict[str, Blamed] = {}
@@ -56,7 +56,7 @@ def blame(events: Iterable[RecordedEvent]) -> tuple[Task | None, list[Blamed]]:
 
 
 def _parts(before: Blamed | None, value: Value, recorded: RecordedEvent, effort: Effort) -> tuple[Part, ...]:
-    """The parts of a value that the event set, those that were there before with the events that brought them."""
+    """The parts of a value that the event set. A part that was there before keeps its event."""
     if isinstance(value, tuple):
         known = {} if before is None else dict(before.parts)
         return tuple((tag, known.get(tag, recorded)) for tag in value)

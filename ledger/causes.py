@@ -1,6 +1,6 @@
-"""Causes: the events behind a task's present state, one led to by another, from its creation on. Pure.
+"""Causes: the events behind a task's present state, from its creation on. Pure.
 
-What does not move a task, such as a note or a tag, is none of them.
+An event that does not move the task, such as a note or a tag, is not a cause.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from ledger.state import State
 from ledger.task import Task, evolve_known, in_order
 
 LOST: Final = "lost:"
-"""What the reason begins with where a task is taken back from a runner that shows no sign of life."""
+"""How the reason begins if a task is taken back from a runner that shows no sign of life."""
 
 
 class CauseKind(StrEnum):
@@ -55,7 +55,7 @@ class CauseKind(StrEnum):
 
 
 class Cause(Struct, frozen=True):
-    """An event that moved a task: what it meant, and the state and holder before and after it; None where there was no task."""
+    """An event that moved a task: what it meant, and the state and holder before and after it. None if there was no task."""
 
     kind: CauseKind
     event: RecordedEvent
@@ -64,7 +64,7 @@ class Cause(Struct, frozen=True):
     agent_before: str | None
     agent_after: str | None
     flaw: str | None = None
-    """What is wrong with the event, where no command can make it. Nothing that came after it moved the task."""
+    """What is wrong with the event if no command can make it. No later event moved the task."""
 
 
 _KINDS: Final[dict[type[Event], CauseKind]] = {
@@ -76,11 +76,11 @@ _KINDS: Final[dict[type[Event], CauseKind]] = {
     TaskReopened: CauseKind.REOPENED,
     TaskRemoved: CauseKind.REMOVED,
 }
-"""The facts that always mean the same."""
+"""The events that always mean the same."""
 
 
 def causes(events: Iterable[RecordedEvent]) -> list[Cause]:
-    """The events behind the state of a task, whose events these are, oldest first; of a task that came back, from then on."""
+    """The events behind the state of one task, out of all its events, oldest first. They begin with its last creation."""
     found: list[Cause] = []
     task: Task | None = None
     for recorded in in_order(events):
@@ -109,7 +109,7 @@ def causes(events: Iterable[RecordedEvent]) -> list[Cause]:
 
 
 def _kind(before: Task | None, recorded: RecordedEvent) -> CauseKind | None:
-    """What the event means; None where it does not move the task."""
+    """What the event means. None if it does not move the task."""
     data = recorded.data
     if isinstance(data, TaskCreated):
         return CauseKind.CREATED if recorded.version == 1 else CauseKind.BROUGHT_BACK

@@ -67,7 +67,7 @@ def compare(before: Task | None, after: Task | None) -> tuple[FieldChange, ...]:
 
 
 def value_of(task: Task | None, field: Field) -> Value:
-    """A field of a task as readers know it; None where it is empty, and where there is no task."""
+    """A field of a task as readers see it. None if it is empty or there is no task."""
     return _shown(getattr(task, field.attribute, None), field)
 
 

@@ -7,7 +7,6 @@ looks for its own events if a guard then fails.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
@@ -38,7 +37,7 @@ from ledger.lua import (
     HistoryScript,
     HistoryStatus,
 )
-from ledger.position import BEGINNING, Position, ms_of
+from ledger.position import BEGINNING, Position, ms_of, seq_of
 from ledger.recorded_event import NewEvent, RecordedEvent, StreamEntry, decode_events, encode_event, read_event
 from ledger.redis_errors import redis_errors
 from ledger.reply_shapes import are_entries
@@ -54,8 +53,8 @@ APPEND_ATTEMPTS_MAX: Final = 3
 READ_EVENTS_MAX: Final = 250
 _HEADS_PER_SCAN: Final = 1_000
 HISTORY_PAGE_EVENTS: Final = 500
-WALKS_EVENTS_MAX: Final = 2_000
-"""How many events of several tasks' histories are asked for at once. The server does nothing else meanwhile, some 20 ms."""
+HISTORIES_TOGETHER_MAX: Final = 1_000
+"""How many tasks' histories are read at once, an event of each in a round trip."""
 _FEWER: Final = 4
 """After a reply that was too large, a batch is this many times smaller."""
 
@@ -215,46 +214,25 @@ class EventStore:
         """As `history`, newest first, read only as far as the caller goes. For TOWN_ID, the town's own events."""
         return self._walk_back(task_id)
 
-    def histories_upto(self, ends: Mapping[str, str]) -> Iterator[tuple[str, list[RecordedEvent]]]:
-        """(task id, its events, oldest first) of several tasks, in their order. `ends` is task id -> position of the last event wanted.
+    def histories_upto(self, ends: Mapping[str, str]) -> dict[str, list[RecordedEvent]]:
+        """Task id -> its events up to the one at a position, oldest first. `ends` is task id -> that position.
 
-        One call reads at most WALKS_EVENTS_MAX events. HistoryBrokenError, HistoryCircularError.
-        Source: walks.lua.
+        One round trip reads an event of each task, from the last to the first. If fewer tasks are left than such round trips,
+        each is read alone. HistoryBrokenError, HistoryCircularError. Source: XRANGE, history.lua.
         """
-        from ledger.lua.walks import WalksScript  # noqa: PLC0415 - for diffs alone
-
-        walks = WalksScript(self._client)
-        waiting = deque(ends.items())
-        # The decoder looks for impossible times at both ends of a batch, but these positions go up and down.
-        is_timely = all(ms_of(end) <= TIME_MS_MAX for end in ends.values())
-        begun: list[StreamEntry] = []
-        limit = WALKS_EVENTS_MAX
-        while waiting:
-            ends_now = list(islice(waiting, limit))
-            try:
-                with redis_errors(self._where):
-                    pages = walks(ledger_key=self._keys.ledger, starts=[start for _, start in ends_now], limit=limit)
-            except ReplyTooLargeError:
-                if limit == 1:
-                    raise
-                limit = max(limit // _FEWER, 1)
-                continue
-            whole: list[tuple[str, int]] = []
-            entries: list[StreamEntry] = []
-            for (task_id, _), page in zip(ends_now, pages, strict=False):
-                waiting.popleft()
-                begun += page.entries
-                if page.status is HistoryStatus.PARTIAL:
-                    waiting.appendleft((task_id, page.position))
-                    break
-                _check_whole(task_id, page)
-                entries += begun[::-1]
-                whole.append((task_id, len(begun)))
-                begun = []
-            # One call for all, because a call takes as long as some events.
-            events = iter(decode_events(entries) if is_timely else [read_event(*entry) for entry in entries])
-            for task_id, count in whole:
-                yield task_id, list(islice(events, count))
+        found: dict[str, list[RecordedEvent]] = {task_id: [] for task_id in ends}
+        tasks = iter(ends.items())
+        while waiting := dict(islice(tasks, HISTORIES_TOGETHER_MAX)):
+            rounds = 1
+            while waiting and rounds <= len(waiting):
+                events = self._events_of(waiting)
+                for task_id, recorded in zip(waiting, events, strict=True):
+                    found[task_id].append(recorded)
+                rounds = max(recorded.version for recorded in events) - 1
+                waiting = _predecessors(waiting, events)
+            for task_id, position in waiting.items():
+                found[task_id] += self._walk_back(task_id, start=position)
+        return {task_id: events[::-1] for task_id, events in found.items()}
 
     def last_event(self, task_id: str) -> RecordedEvent | None:
         """The task's last event; None if the task never existed."""
@@ -409,9 +387,26 @@ class EventStore:
                 return [Position.of(ms=ms, seq=seq + index) for index in range(len(events))]
         return None
 
-    def _walk_back(self, task_id: str, *, page_events: int = HISTORY_PAGE_EVENTS) -> Iterator[RecordedEvent]:
-        """The task's events, newest first, read in pages."""
-        start: str | None = None
+    def _events_of(self, positions: Mapping[str, str]) -> list[RecordedEvent]:
+        """The events at the positions, one of each task; `positions` is task id -> position. HistoryBrokenError."""
+        with redis_errors(self._where):
+            replies = exchange(self._client, [("XRANGE", self._keys.ledger, each, each) for each in positions.values()])
+            raise_error(replies)
+            for (task_id, position), reply in zip(positions.items(), replies, strict=True):
+                if reply == []:
+                    raise HistoryBrokenError(task_id, position)
+                if type(reply) is not list or len(reply) > 1:
+                    raise UnfitReplyError("XRANGE")
+        entries = [entry for [entry] in replies]
+        if any(ms_of(position) > TIME_MS_MAX for position in positions.values()):
+            # A batch is checked at its ends, but these positions go up and down.
+            return [read_event(*entry) for entry in entries]
+        return self._decode(entries)
+
+    def _walk_back(
+        self, task_id: str, *, start: str | None = None, page_events: int = HISTORY_PAGE_EVENTS
+    ) -> Iterator[RecordedEvent]:
+        """The task's events, newest first, from `start` or its last one, read in pages."""
         while True:
             try:
                 with redis_errors(self._where):
@@ -482,6 +477,24 @@ class EventStore:
         [reply] = exchange(self._client, [command])
         raise_error([reply])
         return cast("list[StreamEntry]", reply)
+
+
+def _predecessors(positions: Mapping[str, str], events: Sequence[RecordedEvent]) -> dict[str, str]:
+    """Task id -> position of the event before; `positions` are those of `events`. HistoryBrokenError, HistoryCircularError."""
+    found: dict[str, str] = {}
+    for (task_id, position), recorded in zip(positions.items(), events, strict=True):
+        prev = recorded.prev
+        if prev is None:
+            continue
+        try:
+            is_earlier = Position.parse(prev).seq < seq_of(position)
+        except ValueError:
+            raise HistoryBrokenError(task_id, position) from None
+        # Numbers grow with every event, so that a walk ends whatever was written.
+        if not is_earlier:
+            raise HistoryCircularError(task_id, position)
+        found[task_id] = prev
+    return found
 
 
 def _check_whole(task_id: str, page: HistoryPage) -> None:

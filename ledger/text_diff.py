@@ -1,8 +1,8 @@
 """What two texts have in common: the runs of words or lines that stand in both, in order. Pure.
 
-Myers' way, as git's: the fewest words that are taken out and put in. What it costs is bounded by an `Effort`, because of two
-long texts that have little in common it would take the square of their length: `difflib` takes the cube at worst, minutes for
-64 KiB (docs/decisions/0035).
+It is Myers' algorithm, as in git: the fewest words removed and added. An `Effort` bounds its cost, because for two long texts
+with little in common it would be the square of their length. `difflib` takes the cube at worst, which is minutes for 64 KiB
+(docs/decisions/0035).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Effort:
 
 
 class Run(NamedTuple):
-    """What stands in both: from where in each, and how many."""
+    """A run that stands in both: where it begins in each, and how long it is."""
 
     before: int
     after: int
@@ -40,9 +40,9 @@ class Piece(NamedTuple):
 
 
 def word_diff(before: str, after: str, effort: Effort) -> list[Piece]:
-    """The words of both texts in order; what is between changed words and is only blanks counts as changed too.
+    """The words of both texts in order. Blanks between two changed words count as changed too.
 
-    Where the effort is used up, all between the first and the last difference is taken out and put in.
+    If the effort is used up, everything between the first and the last difference is removed and added.
     """
     old, new = _TOKENS.findall(before), _TOKENS.findall(after)
     pieces: list[Piece] = []
@@ -64,9 +64,9 @@ def word_diff(before: str, after: str, effort: Effort) -> list[Piece]:
 
 
 def common_runs(before: Sequence[str], after: Sequence[str], effort: Effort) -> list[Run]:
-    """The longest way through what both have, in order, as runs that do not touch.
+    """The longest sequence that both have in order, as runs that do not touch.
 
-    Where the effort is used up, what both begin and end with.
+    If the effort is used up, only what both begin and end with.
     """
     start = _count_common(before, after)
     end = _count_common(before[start:][::-1], after[start:][::-1])
@@ -78,7 +78,7 @@ def common_runs(before: Sequence[str], after: Sequence[str], effort: Effort) -> 
 
 
 def _count_common(before: Sequence[str], after: Sequence[str]) -> int:
-    """How many both begin with."""
+    """How many items both begin with."""
     count = 0
     for old, new in zip(before, after, strict=False):
         if old != new:
@@ -101,7 +101,7 @@ def _joined(runs: Iterator[Run]) -> Iterator[Run]:
 
 
 def _shortest_way(old: Sequence[str], new: Sequence[str], effort: Effort) -> list[Run]:
-    """The runs on a way of fewest changes; none where it takes more than the effort. Source: Myers, An O(ND) Difference Algorithm."""
+    """The runs on a path of fewest changes. None if it takes more than the effort. Source: Myers, An O(ND) Difference Algorithm."""
     reached = {1: 0}
     """Diagonal (place in old less place in new) -> how far it was come in old."""
     trail: list[dict[int, int]] = []
@@ -120,11 +120,11 @@ def _shortest_way(old: Sequence[str], new: Sequence[str], effort: Effort) -> lis
             reached[diagonal] = x
             if x >= len(old) and y >= len(new):
                 return _runs_back(trail, x, diagonal)
-    raise AssertionError("to take all out and put all in is a way")
+    raise AssertionError("removing all and adding all is a path")
 
 
 def _step(reached: dict[int, int], diagonal: int, changes: int) -> tuple[int, int]:
-    """Where in old one more change leads on this diagonal, and from which: a word is put in from the one above, or taken out."""
+    """How far in old one more change leads on this diagonal, and from which diagonal: a word is added from above, or removed from below."""
     above, below = reached.get(diagonal + 1, -1), reached.get(diagonal - 1, -1)
     if diagonal == -changes or (diagonal != changes and below < above):
         return above, diagonal + 1
@@ -132,7 +132,7 @@ def _step(reached: dict[int, int], diagonal: int, changes: int) -> tuple[int, in
 
 
 def _runs_back(trail: Sequence[dict[int, int]], x: int, diagonal: int) -> list[Run]:
-    """The runs of the way that ends at `x` in old on this diagonal."""
+    """The runs of the path that ends at `x` in old on this diagonal."""
     runs: list[Run] = []
     for changes in range(len(trail) - 1, -1, -1):
         first, came_from = _step(trail[changes], diagonal, changes)

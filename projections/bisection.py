@@ -1,7 +1,7 @@
 """Bisection: which number of an event to look at next, to find the first one that made a board bad. Pure.
 
-Between a good number and a bad one there is a first bad one, as long as what is bad stays so. Each look halves what is left,
-so that with the look at the good one it takes at most log2(n) + 2 looks for n events, and more only where looks tell nothing.
+If what is bad stays bad, there is a first bad number between a good and a bad one. Each look halves what is left. With the
+look at the good one it takes at most log2(n) + 2 looks for n events, and more only if looks are skipped.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from enum import StrEnum
 from typing import Final
 
 SKIPS_MAX: Final = 100
-"""After so many looks that told nothing, what is left is the answer."""
+"""After so many skipped looks, what is left is the answer."""
 
 
 class Verdict(StrEnum):
-    """What a look at the board after an event told."""
+    """The result of a look at the board after an event."""
 
     GOOD = "good"
     BAD = "bad"
@@ -22,7 +22,7 @@ class Verdict(StrEnum):
 
 
 class Bisection:
-    """The search from a good number, which is 0 where the board is empty, to a later bad one."""
+    """The search from a good number, which is 0 for the empty board, to a later bad one."""
 
     def __init__(self, good: int, bad: int) -> None:
         assert good < bad, "the good number comes first"
@@ -34,10 +34,10 @@ class Bisection:
         self.verdicts: dict[int, Verdict] = {}
 
     def next(self) -> int | None:
-        """The number to look at; None where the answer is known, as far as it can be.
+        """The number to look at. None if the answer is known, as far as it can be.
 
-        The good one is looked at first: a look that is bad everywhere would else find any event. The bad one is looked at last,
-        and only where nothing else was bad.
+        The good one comes first, because a look that is bad everywhere would find some event otherwise. The bad one comes last,
+        and only if nothing else was bad.
         """
         first = next(iter(self._said))
         if first not in self.verdicts:
@@ -50,7 +50,7 @@ class Bisection:
         return wanted
 
     def tell(self, number: int, verdict: Verdict) -> None:
-        """What the look at `number` told."""
+        """Take in the result of the look at `number`."""
         self.verdicts[number] = verdict
         if number in self._said:
             return
@@ -61,32 +61,31 @@ class Bisection:
 
     @property
     def mistaken(self) -> int | None:
-        """The number that was said to be good or bad, and is not; None where both are."""
+        """The number that was given as good or bad and is not. None if both are."""
         return next(
             (number for number, said in self._said.items() if self.verdicts.get(number, said) is not said), None
         )
 
     @property
     def skips(self) -> int:
-        """How many looks told nothing."""
+        """How many looks were skipped."""
         return sum(verdict is Verdict.SKIPPED for verdict in self.verdicts.values())
 
     @property
     def candidates(self) -> range:
-        """The numbers that may be the first bad one: one of them, where it is found."""
+        """The numbers that may be the first bad one. There is one if it is found."""
         return range(self.good + 1, self.bad + 1)
 
     @property
     def looks_max(self) -> int:
-        """How many looks it takes at most, in all, if none of those to come is skipped."""
+        """How many looks it takes in all, at most, if no later one is skipped."""
         good, bad = self._said
         return (bad - good).bit_length() + 1 + self.skips
 
     def _between(self) -> int | None:
-        """The number nearest to the middle that was not skipped, of those between good and bad; None where there is none.
+        """The number between good and bad that is nearest to the middle and was not skipped. None if there is no such number.
 
-        The good half is the smaller one, so that the way on which nothing is bad, which ends with a look at the bad one, is the
-        shorter one too.
+        The good half is the smaller one, because the search in which nothing is bad takes one more look, at the bad one.
         """
         first, last = self.good + 1, self.bad - 1
         if last < first:
@@ -100,6 +99,6 @@ class Bisection:
 
 
 def _distances(count: int) -> list[int]:
-    """How far from the middle to look: twice as far each time, because events that tell nothing stand together; then all others, if few."""
+    """How far from the middle to look: twice as far each time, because skipped events are often neighbours. Then all others, if few."""
     doubled = [0, *(2**power for power in range(count.bit_length()))]
     return doubled if count > SKIPS_MAX else [*doubled, *range(count)]

@@ -1,7 +1,6 @@
-"""BoardDiff: what is different between the boards of two moments, folded from the events between them alone. Pure.
+"""BoardDiff: what differs between the boards of two moments, folded from the events between them alone. Pure.
 
-Of a task that they touch, what it was before is folded from its own earlier events, which whoever reads the ledger hands in.
-docs/decisions/0035.
+The state of a task before them is folded from its own earlier events, which the caller reads. docs/decisions/0035.
 """
 
 from __future__ import annotations
@@ -41,19 +40,19 @@ class DiffKind(StrEnum):
 
 
 class TaskDiff(Struct, kw_only=True):
-    """A task at two moments, None where it was not there; at one of them it was. A fold owns it until it is done."""
+    """A task at two moments, None if it did not exist. It existed at one of them at least. A fold owns it until it is done."""
 
     task_id: str
     before: Task | None
     after: Task | None
     states: list[State]
-    """The states it was in, one after another, from the first moment to the second."""
+    """The states it went through, from the first moment to the second."""
     agents: list[str]
-    """Who had it at any time between the two, both in; some may be there twice."""
+    """The agents that had it at any time, from the first moment to the second. An agent may be there twice."""
     created_number: int
-    """Its place among the tasks of the town: they are as old as it is low."""
+    """Its place among the tasks of the town; older tasks have lower numbers."""
     version_before: int
-    """How many events it had before where `before` is None; and so after."""
+    """How many events it had before, if `before` is None. `version_after` is the same for `after`."""
     version_after: int
 
     @property
@@ -64,29 +63,29 @@ class TaskDiff(Struct, kw_only=True):
 
     @property
     def task(self) -> Task:
-        """As it is after, or before where it is gone."""
+        """The task after, or before if it was removed."""
         task = self.after or self.before
         assert task is not None, "it was there at one of the moments"
         return task
 
     @property
     def events(self) -> int:
-        """How many events of it there are between the two."""
+        """How many of its events lie between the moments."""
         version_after = self.version_after if self.after is None else self.after.version
         version_before = self.version_before if self.before is None else self.before.version
         return abs(version_after - version_before)
 
     @property
     def changes(self) -> tuple[FieldChange, ...]:
-        """The fields that differ. None do where it was only noted something, or all was taken back."""
+        """The fields that differ. Empty after a note, or if all was set back."""
         return compare(self.before, self.after)
 
     def has_tag(self, tag: str) -> bool:
-        """Whether it has the tag at one of the moments."""
+        """Whether it had the tag at one of the moments."""
         return any(task is not None and tag in task.tags for task in (self.before, self.after))
 
     def turned(self) -> TaskDiff:
-        """The same, with the moments the other way round."""
+        """The same with the moments swapped."""
         return TaskDiff(
             task_id=self.task_id,
             before=self.after,
@@ -108,15 +107,15 @@ class BoardDiff(Struct, frozen=True):
     events: int
     """How many events there are between the two moments."""
     passing: int
-    """How many tasks came and went in between, so that neither board has them."""
+    """How many tasks were created and removed in between, so that neither board has them."""
 
     def of(self, kind: DiffKind) -> list[TaskDiff]:
         return [each for each in self.tasks if each.kind is kind]
 
     def only(self, *, agent: str | None = None, tag: str | None = None) -> BoardDiff:
-        """Of the tasks that the agent had at any time, and that have the tag at one of the moments; None is no condition.
+        """Only the tasks that the agent had at any time and that had the tag at one of the moments; None is no condition.
 
-        What came and went is not counted then.
+        `passing` is not counted then.
         """
         if agent is None and tag is None:
             return self
@@ -134,7 +133,7 @@ class BoardDiff(Struct, frozen=True):
 
 
 class Differing:
-    """Folds the events after a moment, and tells what they made different."""
+    """Folds the events after a moment and finds what they changed."""
 
     def __init__(self, since: Position) -> None:
         self._since = since
@@ -142,7 +141,7 @@ class Differing:
         self._events = 0
 
     def unknown(self, events: Sequence[RecordedEvent]) -> dict[str, str]:
-        """Task -> position of its last event before these, of those that are met for the first time and have one."""
+        """Task id -> position of its last event before these, for tasks that are met for the first time and have earlier events."""
         touched = self._touched
         known = {recorded.task for recorded in events if recorded.prev is None}
         first: dict[str, str] = {}
@@ -179,14 +178,14 @@ class Differing:
         self._events += len(events)
 
     def diff(self, until: Position) -> BoardDiff:
-        """What is different by now, which is right after the event at `until`."""
+        """What differs now, right after the event at `until`."""
         tasks = [each for each in self._touched.values() if each.before is not None or each.after is not None]
         tasks.sort(key=attrgetter("created_number", "task_id"))
         return BoardDiff(self._since, until, tuple(tasks), self._events, len(self._touched) - len(tasks))
 
 
 def _met(task_id: str, earlier: Sequence[RecordedEvent]) -> TaskDiff:
-    """A task that nothing has changed yet, with all of its events until then."""
+    """A task right before its first event between the moments; `earlier` are all of its events until then."""
     before = fold_task(earlier)
     version = earlier[-1].version if earlier else 0
     return TaskDiff(
@@ -202,7 +201,7 @@ def _met(task_id: str, earlier: Sequence[RecordedEvent]) -> TaskDiff:
 
 
 def _come_to_be(found: TaskDiff, recorded: RecordedEvent) -> Task | None:
-    """The task that the event makes, where there is none. SequenceGapError."""
+    """The task that the event creates. SequenceGapError."""
     if recorded.version != found.version_after + 1:
         raise SequenceGapError(
             f"version of task {recorded.task}",

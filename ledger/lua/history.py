@@ -42,18 +42,16 @@ class HistoryScript:
         self, *, ledger_key: str, heads_key: str, task_id: str, from_position: str | None, limit: int
     ) -> HistoryPage:
         """At most `limit` events, backwards from `from_position`, or from the task's last event if that is None."""
-        return page_of(self._script(keys=[ledger_key, heads_key], args=[task_id, from_position or "", limit]))
-
-
-def page_of(reply: Any) -> HistoryPage:  # noqa: ANN401 - a reply may be anything
-    """The page in a script's reply. UnfitReplyError if there is none."""
-    match reply:
-        case [b"whole", b"", *entries] if are_entries(entries):
-            return HistoryPage(HistoryStatus.WHOLE, "", entries)
-        case [b"partial" | b"circular" as status, bytes(position), _, *_] if is_id(position) and are_entries(reply[2:]):
-            return HistoryPage(HistoryStatus(status), position.decode(), reply[2:])
-        case [b"broken", bytes(position), *entries] if are_entries(entries):
-            # A head may hold anything.
-            return HistoryPage(HistoryStatus.BROKEN, position.decode(errors="replace"), entries)
-        case _:
-            raise UnfitReplyError("EVALSHA")
+        reply = self._script(keys=[ledger_key, heads_key], args=[task_id, from_position or "", limit])
+        match reply:
+            case [b"whole", b"", *entries] if are_entries(entries):
+                return HistoryPage(HistoryStatus.WHOLE, "", entries)
+            case [b"partial" | b"circular" as status, bytes(position), _, *_] if is_id(position) and are_entries(
+                reply[2:]
+            ):
+                return HistoryPage(HistoryStatus(status), position.decode(), reply[2:])
+            case [b"broken", bytes(position), *entries] if are_entries(entries):
+                # A head may hold anything.
+                return HistoryPage(HistoryStatus.BROKEN, position.decode(errors="replace"), entries)
+            case _:
+                raise UnfitReplyError("EVALSHA")

@@ -130,9 +130,9 @@ def test_diff_reads_the_events_between_and_the_histories_of_what_they_touch(
             read.extend(batch)
             yield batch
 
-    def count_histories(store: EventStore, ends: dict[str, str]) -> Iterator[tuple[str, list[RecordedEvent]]]:
+    def count_histories(store: EventStore, ends: dict[str, str]) -> dict[str, list[RecordedEvent]]:
         asked.extend(ends)
-        yield from histories(store, ends)
+        return histories(store, ends)
 
     monkeypatch.setattr(EventStore, "read_batches", count_batches)
     monkeypatch.setattr(EventStore, "histories_upto", count_histories)

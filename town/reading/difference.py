@@ -1,7 +1,7 @@
-"""What is different between two moments of a town, read from the events between them, once.
+"""Reads what differs between two moments of a town from the events between them, once.
 
-What a task was before is folded from its own earlier events, so the cost follows the events between the moments and the ages
-of the tasks that they touch, and not the town.
+The state of a task before them is folded from its own earlier events. So the cost depends on the events between the moments and
+on the histories of the tasks that they touch, and not on the size of the town.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from ledger import EventStore, Position
 from projections import BoardDiff, Differing, no_garbage_collection
 
 BATCH_EVENTS: Final = 1_000
-"""What is asked for at once; each batch has one more call for the earlier events of the tasks that it meets first."""
+"""How many events are read at once. Each batch asks for the earlier events of the tasks that it meets first."""
 
 
 def diff_between(store: EventStore, since: Position, until: Position, *, task_id: str | None = None) -> BoardDiff:
@@ -25,7 +25,7 @@ def diff_between(store: EventStore, since: Position, until: Position, *, task_id
     differing = Differing(since)
     with no_garbage_collection():
         for batch in store.read_batches(since, upto=until, limit=BATCH_EVENTS) if since < until else ():
-            differing.fold(batch, dict(store.histories_upto(differing.unknown(batch))))
+            differing.fold(batch, store.histories_upto(differing.unknown(batch)))
         return differing.diff(until)
 
 

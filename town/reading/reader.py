@@ -168,16 +168,16 @@ class Reader:
     def diff(
         self, since: Moment | str, *, task_id: str | None = None, agent: str | None = None, tag: str | None = None
     ) -> BoardDiff:
-        """What is different from the board at `since` to this one, the other way round where `since` is later.
+        """What differs between the board at `since` and this one. `since` may be later.
 
-        Of all tasks, or of one, those that an agent had at any time in between, those with a tag at one of the moments.
+        The filters keep one task, the tasks that an agent had at any time in between, or those with a tag at one of the moments.
         TaskNotFoundError, MomentError.
         """
         store = self._backend.store
         first = EventReader(store).position_at(since)
         last = store.end() if self.then is None else self.then
         if first > last:
-            # A task is called what it is called at the later moment.
+            # The later moment decides which task an alias names.
             later = Reader(self._backend, then=first, noted=self.noted)
             return later.diff(last, task_id=task_id, agent=agent, tag=tag).turned()
         only_id = None if task_id is None else self._history(task_id)[0].task
@@ -189,7 +189,7 @@ class Reader:
         return found
 
     def blame(self, task_id: str) -> tuple[Task, list[Blamed]]:
-        """One task and, for each of its fields, the event that made it so. TaskNotFoundError, TaskAmbiguousError."""
+        """One task, and the event that set each of its fields. TaskNotFoundError, TaskAmbiguousError."""
         events = self._history(task_id)
         found, blamed = blame(events)
         if found is None:
@@ -200,7 +200,7 @@ class Reader:
         return self._note([found])[0], blamed
 
     def why(self, task_id: str) -> Why:
-        """The events behind a task's state, or behind its removal, one led to by another. TaskNotFoundError."""
+        """The events behind a task's state or its removal, and their causes. TaskNotFoundError."""
         events = self._history(task_id)
         found = causes(events)
         led_by = read_causes(self._backend.store, [cause.event for cause in found])

@@ -1,4 +1,4 @@
-"""Why a task is as it is: the events behind its state, and those that led to them by their `cause`."""
+"""Why: the events behind a task's state, and the events that these name as their `cause`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from msgspec import Struct
 from ledger import Cause, EventStore, Position, RecordedEvent, Task
 
 CAUSES_FOLLOWED_MAX: Final = 20
-"""How far events are followed that name one another as their cause."""
+"""How many times the causes of causes are followed."""
 
 
 class Why(Struct, frozen=True):
