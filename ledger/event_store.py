@@ -401,7 +401,7 @@ class EventStore:
         if any(ms_of(position) > TIME_MS_MAX for position in positions.values()):
             # A batch is checked at its ends, but these positions go up and down.
             return [read_event(*entry) for entry in entries]
-        return self._decode(entries)
+        return self.decode(entries)
 
     def _walk_back(
         self, task_id: str, *, start: str | None = None, page_events: int = HISTORY_PAGE_EVENTS
