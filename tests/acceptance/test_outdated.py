@@ -52,6 +52,8 @@ WRITES: Final[dict[str, tuple[str, ...]]] = {
     "backlog claim": ("backlog", "claim", "login", "ada"),
     "backlog assign-all": ("backlog", "assign-all", "ada"),
     "backlog remove": ("backlog", "remove", "login"),
+    "undo": ("undo", "login"),
+    "annotate": ("annotate", "1", "x"),
     "work": ("work", "ada", "--once", "--", "true"),
     "wait": ("wait", "login"),
     "reclaim": ("reclaim",),
@@ -73,8 +75,8 @@ LOOKS: Final[dict[str, tuple[tuple[str, ...], int]]] = {
 }
 """These look at just this, and end with their own code."""
 
-OTHERS: Final = {"start", "stop", "towns", "trust", "demo"}
-"""These look at no town's projections."""
+OTHERS: Final = {"start", "stop", "towns", "trust", "demo", "fork"}
+"""These look at no town's projections; a fork is made from the ledger alone."""
 
 
 def lower(client: redis.Redis) -> None:
