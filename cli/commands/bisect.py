@@ -129,7 +129,9 @@ class _Search:
         said = "--good" if is_first else "--bad"
         return BisectionRefusedError(
             f"{board}, which {said} names, {what}.",
-            f"Choose {'an earlier' if is_first else 'a later'} moment, or correct the program.",
+            f"Choose {'an earlier' if is_first else 'a later'} moment, or correct the program."
+            if number
+            else "Correct the program.",
         )
 
     def _position(self, number: int) -> Position:
