@@ -71,9 +71,12 @@ class LedgerImporter:
     def run(self) -> LedgerReceipt:
         """Append what the town does not have yet; it may be nothing. The next reader projects it.
 
-        LedgerFileRefusedError, FolderRefusedError, LedgerDamagedError: nothing was written. WrongExpectedEndError,
+        LedgerFileRefusedError, FolderRefusedError, LedgerDamagedError, OutdatedProjectionError: nothing was written. WrongExpectedEndError,
         StoreUnavailableError: a part may have been written; the same import continues there.
         """
+        if (outdated := self._backend.upkeep.find_outdated()) is not None:
+            # What is appended could not be projected.
+            raise outdated
         with self._opened() as file:
             self._size_bytes = os.fstat(file.fileno()).st_size
             judged = self._judge(file)
