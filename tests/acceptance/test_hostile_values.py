@@ -31,6 +31,12 @@ WALK: dict[tuple[str, ...], tuple[tuple[str, ...], ...]] = {
     ("backlog", "list"): ((),),
     ("events",): ((), ("--task", "named")),
     ("replay",): (("--at", "4"),),
+    ("diff",): (("1",), ("now", "1"), ("1", "--task", "named")),
+    ("blame",): (("named",), ("free",)),
+    ("why",): (("named",), ("free",)),
+    ("bisect",): (
+        ("--good", "1", "--bad", "now", "--", "sh", "-c", f"printf '%s\\n' '{ESCAPE}' >&2; exec grep -q ''"),
+    ),
     ("stats",): ((),),
     ("status",): (("--tasks",),),
     ("verify",): ((),),
