@@ -35,6 +35,12 @@ WALK: dict[tuple[str, ...], tuple[tuple[str, ...], ...]] = {
     ("save",): ((),),
     ("import", "ledger"): (("out.jsonl",), (ESCAPE,)),
     ("restore",): ((),),
+    ("diff",): (("1",), ("now", "1"), ("1", "--task", "named")),
+    ("blame",): (("named",), ("free",)),
+    ("why",): (("named",), ("free",)),
+    ("bisect",): (
+        ("--good", "1", "--bad", "now", "--", "sh", "-c", f"printf '%s\\n' '{ESCAPE}' >&2; exec grep -q ''"),
+    ),
     ("stats",): ((),),
     ("status",): (("--tasks",),),
     ("verify",): ((),),
