@@ -214,11 +214,11 @@ def _event_row(recorded: RecordedEvent, time: str, flaw: str | None, notes: Sequ
         time,
         visible(recorded.actor),
         visible(short_id(recorded.task)),
-        with_notes(event_words(recorded) if flaw is None else _flaw_words(recorded, flaw), notes),
+        with_notes(event_words(recorded) if flaw is None else flaw_words(recorded, flaw), notes),
     ]
 
 
-def _flaw_words(recorded: RecordedEvent, flaw: str) -> str:
+def flaw_words(recorded: RecordedEvent, flaw: str) -> str:
     return visible(f"{recorded.type.partition('.')[2]} {DAMAGE_SIGN} damaged: {flaw}")
 
 

@@ -35,7 +35,7 @@ def opened(path: Path | None, actor: str | None, *, is_following: bool = False) 
         if town.server_warning is not None:
             warn(town.server_warning)
         town.upkeep.progress = bar.show
-        with _outdated_told(town, is_first=is_following), _damage_told(town), _loss_told(town):
+        with _outdated_told(town, is_first=is_following), _damage_told(town), _loss_told(town), _tasks_named(town):
             yield town
 
 
@@ -86,6 +86,16 @@ def _outdated_told(town: Town, *, is_first: bool) -> Iterator[None]:
             # An error here must not hide the command's own.
             with suppress(LedgerError):
                 warn_outdated(town)
+
+
+@contextmanager
+def _tasks_named(town: Town) -> Iterator[None]:
+    """An error about a task that was named by its alias says both."""
+    try:
+        yield
+    except LedgerError as error:
+        error.name_tasks(town.backend.called)
+        raise
 
 
 @contextmanager

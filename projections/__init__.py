@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from projections.projector import BATCH_EVENTS_MAX, BatchOutcome, Projector
     from projections.rebuilding.rebuild import Rebuild
     from projections.rebuilding.set_aside import LEGACY_NAMES_MAX, SetAside
+    from projections.relatives import Relatives
     from projections.replay import fold_task, no_garbage_collection, replay
     from projections.snapshots import Snapshot, encode_snapshot, has_position, is_snapshot, snapshot_of
     from projections.stats import DayStats, Durations, fold_stats, read_stats
@@ -88,6 +89,7 @@ __all__ = [
     "Rebuild",
     "RebuildAtWorkError",
     "RebuildUnfinishedError",
+    "Relatives",
     "SetAside",
     "Snapshot",
     "SnapshotDamagedError",
@@ -143,6 +145,7 @@ open_front_door(
         "projector": "BATCH_EVENTS_MAX BatchOutcome Projector",
         "rebuilding.rebuild": "Rebuild",
         "rebuilding.set_aside": "LEGACY_NAMES_MAX SetAside",
+        "relatives": "Relatives",
         "replay": "fold_task no_garbage_collection replay",
         "snapshots": "Snapshot encode_snapshot has_position is_snapshot snapshot_of",
         "stats": "DayStats Durations fold_stats read_stats",

@@ -70,6 +70,7 @@ if TYPE_CHECKING:
     from town.plans.receipts import PlanChange, PlanKept, PullChange, PullReceipt, PushReceipt
     from town.probe import Look, Probe
     from town.reading.annotations import Annotation
+    from town.reading.details import Details
     from town.reading.event_filter import EventFilter
     from town.reading.event_reader import EVENTS_COUNT
     from town.reading.hierarchy import Branch
@@ -103,6 +104,7 @@ __all__ = [
     "Check",
     "CheckState",
     "Damage",
+    "Details",
     "DiskFullError",
     "Durability",
     "EmbeddedServer",
@@ -249,6 +251,7 @@ open_front_door(
         "plans.receipts": "PlanChange PlanKept PullChange PullReceipt PushReceipt",
         "probe": "Look Probe",
         "reading.annotations": "Annotation",
+        "reading.details": "Details",
         "reading.event_filter": "EventFilter",
         "reading.event_reader": "EVENTS_COUNT",
         "reading.hierarchy": "Branch",

@@ -11,7 +11,7 @@ from cli.answers import reader_at, say_moment, say_page, say_receipt
 from cli.exits import UsageError
 from cli.limits import AGENT_TASKS, PAGE_TASKS, TREE_LEVELS, TREE_TASKS
 from cli.open_tasks import open_groups, say_groups
-from cli.output import say, say_fields, say_json, say_table, warn
+from cli.output import say, say_apart, say_fields, say_hanging, say_json, say_table, warn
 from cli.render import MULTILINE_FIELDS, step_rows, task_fields, tree_lines
 from cli.session import opened
 from cli.shapes import current_shape, history_shape, open_shape, shown_shape, tree_shape
@@ -130,16 +130,23 @@ def show(
     actor: ActorOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show one task, now or as it was."""
+    """Show one task, now or as it was: its fields, its notes, its children and their states, and its last events."""
     with opened(town, actor) as opened_town:
         reader = reader_at(opened_town, at)
-        found = reader.task(task)
+        found = reader.details(task)
+        if found.damage is not None:
+            warn(f"The last events and notes could not be read. {found.damage}")
         if as_json:
             say_json(shown_shape(opened_town, reader, found, at=at))
             return
+        from cli.detail_lines import detail_sections  # noqa: PLC0415 - only people read them
+
         say_moment(reader, at)
-        parent = _parent(reader, found)
-        say_fields(task_fields(found, parent=parent), multiline=MULTILINE_FIELDS)
+        say_fields(task_fields(found.task, parent=found.relatives.parent), multiline=MULTILINE_FIELDS)
+        for heading, lines in detail_sections(found, is_past=reader.then is not None):
+            say_apart(heading)
+            for head, body in lines:
+                say_hanging(head, body)
 
 
 def list_(
