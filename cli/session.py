@@ -35,7 +35,7 @@ def opened(path: Path | None, actor: str | None, *, is_following: bool = False) 
         if town.server_warning is not None:
             warn(town.server_warning)
         town.upkeep.progress = bar.show
-        with _outdated_told(town, is_first=is_following), _damage_told(town), _loss_told(town), _tasks_named(town):
+        with _outdated_told(town, is_first=is_following), _damage_told(town), _loss_told(town), _names_told(town):
             yield town
 
 
@@ -89,13 +89,18 @@ def _outdated_told(town: Town, *, is_first: bool) -> Iterator[None]:
 
 
 @contextmanager
-def _tasks_named(town: Town) -> Iterator[None]:
-    """An error about a task that was named by its alias says both."""
+def _names_told(town: Town) -> Iterator[None]:
+    """Let an error about a task that was named by its alias say both, and point out names that are new to the town."""
     try:
         yield
     except LedgerError as error:
         error.name_tasks(town.backend.called)
         raise
+    finally:
+        if town.backend.loader.new_agents or town.backend.loader.is_actor_new:
+            from cli.name_hints import say_newcomers  # noqa: PLC0415 - only a new name pays for it
+
+            say_newcomers(town)
 
 
 @contextmanager

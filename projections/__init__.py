@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from projections.listing import COUNTED_MAX
     from projections.live_board import LiveBoard
     from projections.loading import Loader
-    from projections.look import NOTHING, PREFIX_IDS_MAX, Wanted
+    from projections.look import ACTOR_EVENTS_MAX, NOTHING, PREFIX_IDS_MAX, Wanted
     from projections.projector import BATCH_EVENTS_MAX, BatchOutcome, Projector
     from projections.rebuilding.rebuild import Rebuild
     from projections.rebuilding.set_aside import LEGACY_NAMES_MAX, SetAside
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from projections.views.view import Counted, Member, Ranked, View
 
 __all__ = [
+    "ACTOR_EVENTS_MAX",
     "BATCH_EVENTS_MAX",
     "COUNTED_MAX",
     "EVERY_TASK",
@@ -141,7 +142,7 @@ open_front_door(
         "listing": "COUNTED_MAX",
         "live_board": "LiveBoard",
         "loading": "Loader",
-        "look": "NOTHING PREFIX_IDS_MAX Wanted",
+        "look": "ACTOR_EVENTS_MAX NOTHING PREFIX_IDS_MAX Wanted",
         "projector": "BATCH_EVENTS_MAX BatchOutcome Projector",
         "rebuilding.rebuild": "Rebuild",
         "rebuilding.set_aside": "LEGACY_NAMES_MAX SetAside",

@@ -76,6 +76,7 @@ if TYPE_CHECKING:
     from town.reading.hierarchy import Branch
     from town.reading.local_zone import in_local_zone, local_time, local_times
     from town.reading.moment import WHEN_HELP, HeadBack, Moment, MomentSyntaxError, Now, StateEntered
+    from town.reading.names import Names, NewName
     from town.reading.reader import Reader
     from town.reading.reasons import Why
     from town.reading.when import understand
@@ -140,6 +141,8 @@ __all__ = [
     "Moment",
     "MomentError",
     "MomentSyntaxError",
+    "Names",
+    "NewName",
     "NotOursError",
     "NotTrustedError",
     "NothingToUndoError",
@@ -257,6 +260,7 @@ open_front_door(
         "reading.hierarchy": "Branch",
         "reading.local_zone": "in_local_zone local_time local_times",
         "reading.moment": "WHEN_HELP HeadBack Moment MomentSyntaxError Now StateEntered",
+        "reading.names": "Names NewName",
         "reading.reader": "Reader",
         "reading.reasons": "Why",
         "reading.when": "understand",

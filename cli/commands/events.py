@@ -11,6 +11,7 @@ import typer
 from cli.answers import reader_at, say_page
 from cli.limits import PAGE_TASKS
 from cli.moments import moment_words, say_choices, say_span, saying_choices, with_event
+from cli.name_hints import say_unknown
 from cli.options import (
     ActorOption,
     AgentFilter,
@@ -84,6 +85,8 @@ def events(
             last = end if until is None else until.limit
             found = opened_town.events.last(wanted, count=count + 1, task_id=task, since=first, until=last)
         has_more, found = len(found) > count, found[-count:]
+        if not found and not is_following:
+            say_unknown(opened_town, opened_town, agent=agent, actor=by)
         flaws, notes = opened_town.find_flaws(found), opened_town.annotations(found)
         if is_following:
             say_span(since, None)
@@ -143,6 +146,8 @@ def replay(
         say(states_line(states))
         say()
         page = reader.page(wanted, offset=offset, limit=limit)
+        if page.total == 0:
+            say_unknown(opened_town, reader, agent=agent, tag=tag)
         say_page(opened_town, reader, page, at=at, offset=offset, as_json=False, empty="No task matches.")
 
 

@@ -13,6 +13,7 @@ from cli.commands.repair import repair
 from cli.exits import Exit
 from cli.following import follow
 from cli.moments import say_span, saying_choices, with_event
+from cli.name_hints import say_unknown
 from cli.options import ActorOption, JsonOption, TownOption, When, parse_when
 from cli.output import is_terminal, progress_lines, room_beside, say, say_error, say_json, say_table, warn
 from cli.render import NOTHING
@@ -191,6 +192,8 @@ def stats(
         with saying_choices(since):
             since = with_event(opened_town, since)
             found = opened_town.stats(agent=agent, since=None if since is None else since.limit)
+        if not found:
+            say_unknown(opened_town, opened_town, agent=agent)
         if as_json:
             say_json(stats_shape(opened_town, found, **understood_shape(since=since)))
             return

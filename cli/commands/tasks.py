@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from cli.answers import reader_at, say_moment, say_page, say_receipt
 from cli.exits import UsageError
 from cli.limits import AGENT_TASKS, PAGE_TASKS, TREE_LEVELS, TREE_TASKS
+from cli.name_hints import say_unknown
 from cli.open_tasks import open_groups, say_groups
 from cli.output import say, say_apart, say_fields, say_hanging, say_json, say_table, warn
 from cli.render import MULTILINE_FIELDS, step_rows, task_fields, tree_lines
@@ -94,6 +95,9 @@ def tasks(
         groups = open_groups(reader, agent=agent, limit=None if is_whole else limit or AGENT_TASKS)
         if as_json:
             say_json(open_shape(opened_town, reader, groups, at=at))
+        if not groups:
+            say_unknown(opened_town, reader, agent=agent)
+        if as_json:
             return
         say_moment(reader, at)
         if not groups:
@@ -170,6 +174,8 @@ def list_(
         if not as_json:
             say_moment(reader, at)
         say_page(opened_town, reader, page, at=at, offset=offset, as_json=as_json, empty="No task matches.")
+        if page.total == 0:
+            say_unknown(opened_town, reader, agent=agent, tag=tag)
         _hint_at_old_tasks(opened_town, is_empty=page.total == 0)
 
 
@@ -224,6 +230,8 @@ def current(
         name = agent if agent is not None else opened_town.actor
         reader = reader_at(opened_town, at)
         found = reader.current(name)
+        if found is None:
+            say_unknown(opened_town, reader, agent=agent)
         if as_json:
             say_json(current_shape(opened_town, reader, name, found, at=at))
             return

@@ -95,6 +95,12 @@ def wanted_of(references: Iterable[str], *, town: str, task_ids: Iterable[str] =
     return Wanted(ids, aliases, prefixes)
 
 
+def given_names(*names: str | None) -> list[str]:
+    """Those of the names, trimmed, that somebody may have. Pure."""
+    trimmed = [name.strip() for name in names if name is not None]
+    return [name for name in trimmed if name and _is_encodable(name)]
+
+
 def _title(description: str) -> str:
     line = description.strip().partition("\n")[0]
     return line if len(line) <= TITLE_CHARS_MAX else f"{line[:TITLE_CHARS_MAX]}…"
