@@ -59,12 +59,14 @@ if TYPE_CHECKING:
     from town.folder.settings import name_ledger, start_of_search
     from town.folder.tinytown_places import OldPlace
     from town.home.grants import revoke_trust
+    from town.home.shell_files import InstalledScript, install_script
     from town.imports.importer import ImportReceipt
     from town.imports.ledger import LedgerReceipt
     from town.migration.legacy import LegacyKeys
     from town.migration.migration import Migration, MigrationReport
     from town.migration.survey import Irregular, MigrationPreview, MigrationProgress, Skipped
     from town.opening import current_actor
+    from town.peeking import Peek, peek
     from town.plans.file import PLAN_FILE, make_plan_file, read_plan_file
     from town.plans.plan import Plan, PlanFault, PlannedTask
     from town.plans.receipts import PlanChange, PlanKept, PullChange, PullReceipt, PushReceipt
@@ -122,6 +124,7 @@ __all__ = [
     "HeadBack",
     "ImportReceipt",
     "ImportRefusedError",
+    "InstalledScript",
     "Irregular",
     "LedgerFileRefusedError",
     "LedgerReceipt",
@@ -149,6 +152,7 @@ __all__ = [
     "Now",
     "OldPlace",
     "OvertakenError",
+    "Peek",
     "PlacedFault",
     "Plan",
     "PlanChange",
@@ -206,12 +210,14 @@ __all__ = [
     "format_of",
     "grant_trust",
     "in_local_zone",
+    "install_script",
     "local_time",
     "local_times",
     "look_at_trust",
     "make_plan_file",
     "name_ledger",
     "opened_repair",
+    "peek",
     "place_of_trust",
     "read_durability",
     "read_plan_file",
@@ -243,12 +249,14 @@ open_front_door(
         "folder.settings": "name_ledger start_of_search",
         "folder.tinytown_places": "OldPlace",
         "home.grants": "revoke_trust",
+        "home.shell_files": "InstalledScript install_script",
         "imports.importer": "ImportReceipt",
         "imports.ledger": "LedgerReceipt",
         "migration.legacy": "LegacyKeys",
         "migration.migration": "Migration MigrationReport",
         "migration.survey": "Irregular MigrationPreview MigrationProgress Skipped",
         "opening": "current_actor",
+        "peeking": "Peek peek",
         "plans.file": "PLAN_FILE make_plan_file read_plan_file",
         "plans.plan": "Plan PlanFault PlannedTask",
         "plans.receipts": "PlanChange PlanKept PullChange PullReceipt PushReceipt",
