@@ -194,7 +194,8 @@ class _CommandLine:
         from town import peek  # noqa: PLC0415 - most words need no town
 
         with peek(None if self._town is None else Path(self._town)) as town:
-            return ask(town)
+            # A name that begins with a dash would be read as an option.
+            return [each for each in ask(town) if not each.text.startswith("-")]
 
 
 def _tasks(town: Peek, begun: str, states: Sequence[State]) -> Iterator[Candidate]:
@@ -270,12 +271,11 @@ def _without_town(words: Sequence[str]) -> tuple[str | None, Sequence[str] | Non
 def _begun(current: str, candidates: Iterable[Candidate]) -> Offer:
     """Those of the candidates that begin with `current`, each once, as they can be shown and typed.
 
-    What a town holds is foreign: a name that hides characters, or would be read as an option, is not offered.
+    What a town holds is foreign: a name that hides characters is not offered.
     """
     found: dict[str, Candidate] = {}
     for each in candidates:
-        is_fit = each.text.isprintable() and (not each.text.startswith("-") or current.startswith("-"))
-        if each.text.startswith(current) and is_fit:
+        if each.text.startswith(current) and each.text.isprintable():
             note = shortened(visible(each.note), NOTE_CHARS_MAX) if each.note else ""
             found.setdefault(each.text, each._replace(note=note))
     return Offer(WORDS, list(found.values()))

@@ -90,6 +90,8 @@ _SCRIPTS: Final = {"bash": _BASH, "zsh": _ZSH, "fish": _FISH}
 
 _LISTING: Final = frozenset({"63", "33", "64"})
 """bash's COMP_TYPE where the candidates are listed and not inserted: ?, ! and @."""
+_KEPT_BREAKS: Final = frozenset("@$")
+"""readline's special prefixes: they begin the word that is replaced."""
 _COLUMNS_MIN: Final = 20
 _SAFE: Final = frozenset("_-./@:+,%=~^")
 _GAP: Final = 2
@@ -183,8 +185,10 @@ def _answer_bash(given: Sequence[str], ask: Callable[[Sequence[str], str], Offer
         return
     found = ask(said.words[1:], said.current)
     yield _action(found)
-    # bash takes a word apart at some characters, and replaces what comes after the last of them.
-    cut = max((said.raw.rfind(char) for char in breaks if not char.isspace() and char not in "'\""), default=-1) + 1
+    # bash takes a word apart at some characters, and replaces what comes after the last of them, or from it on.
+    cut = max((said.raw.rfind(char) for char in breaks if not char.isspace() and char not in "'\""), default=-1)
+    if cut < 0 or said.raw[cut] not in _KEPT_BREAKS:
+        cut += 1
     kept = typed(said.raw[:cut]).current
     words = [(quoted(each.text[len(kept) :]), each.note) for each in found.candidates if each.text.startswith(kept)]
     if kind not in _LISTING or len(words) < 2:

@@ -109,12 +109,11 @@ class TaskAmbiguousError(CommandRejectedError):
         self.candidates = tuple(candidates)
         self.total = len(self.candidates) if total is None else total
         self.is_counted = is_counted
-        number = f"{self.total:,}" if is_counted else f"At least {self.total:,}"
-        among = "" if is_counted and self.total == len(self.candidates) else ", among them"
+        number = f"{self.total:,} in all" if is_counted else f"at least {self.total:,}"
+        such_as = "" if is_counted and self.total == len(self.candidates) else ", such as"
         lines = [f"{each}  {titles.get(each, '')}".rstrip() for each in self.candidates]
-        super().__init__(
-            "\n  ".join([f"{number} tasks begin with {prefix!r}{among}:", *lines]) + "\nGive more of the id."
-        )
+        words = [f"Several tasks begin with {prefix!r}, {number}{such_as}:", *lines]
+        super().__init__("\n  ".join(words) + "\nGive more of the id.")
 
 
 class TaskAlreadyExistsError(CommandRejectedError):
