@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Final, Self
 
 SECONDS_MAX: Final = 60.0
+WAIT_SECONDS: Final = 3.0
+WAITS_MAX: Final = 200
 _PROMPT: Final = "READY> "
 _CLEAR: Final = b"\x15"
 _ESCAPES: Final = re.compile(r"\x1b(?:\[[0-9;?]*[A-Za-z]|\][^\x07]*\x07|[=>])|\x07|\r")
@@ -48,26 +50,32 @@ class TypingShell:
         os.write(self._ours, f"{command}\n".encode())
         return self._read_until(_PROMPT)
 
-    def complete(self, begun: str) -> str:
-        """The line after Tab, up to where the cursor is."""
-        return self._after(f"{begun}\t").rpartition(_PROMPT)[2]
-
-    def offers(self, begun: str) -> str:
-        """What is listed after Tab was pressed twice."""
-        return self._after(f"{begun}\t\t")
-
-    def _after(self, keys: str) -> str:
-        """What is written after these keys. Then a comment sign is typed, whose echo ends it; the line is never run."""
-        os.write(self._ours, keys.encode() + b"#")
-        written = self._read_until("#")
+    def shows(self, keys: str, wanted: str) -> None:
+        """Type these keys, the last of which is a Tab, until the terminal shows `wanted`. AssertionError."""
+        os.write(self._ours, keys.encode())
+        self._read_until(wanted, again=b"\t")
         os.write(self._ours, _CLEAR)
-        return written.removesuffix("#")
 
-    def _read_until(self, wanted: str) -> str:
+    def _read_until(self, wanted: str, *, again: bytes = b"") -> str:
+        """What is written until `wanted` is there; `again` is typed whenever nothing more comes."""
         written = b""
-        while select.select([self._ours], [], [], SECONDS_MAX)[0]:
+        for _ in range(WAITS_MAX):
+            if not select.select([self._ours], [], [], WAIT_SECONDS)[0]:
+                os.write(self._ours, again)
+                continue
             written += os.read(self._ours, 65_536)
-            text = _ESCAPES.sub("", written.decode(errors="replace"))
+            text = _seen(written)
             if wanted in text:
                 return text
         raise AssertionError(f"{wanted!r} never came: {written!r}")
+
+
+def _seen(written: bytes) -> str:
+    """The text without what moves the cursor; a backspace takes a character away."""
+    seen: list[str] = []
+    for char in _ESCAPES.sub("", written.decode(errors="replace")):
+        if char == "\b":
+            del seen[-1:]
+        else:
+            seen.append(char)
+    return "".join(seen)
