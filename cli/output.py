@@ -69,11 +69,6 @@ def _console(*, is_error: bool = False) -> Console:
     )
 
 
-def is_terminal() -> bool:
-    """Whether stdout is a terminal."""
-    return sys.stdout.isatty()
-
-
 def say(*parts: Cell) -> None:
     """A line for people."""
     if _is_plain():
@@ -230,13 +225,9 @@ def _say_styled_table(columns: Sequence[str], rows: Sequence[Sequence[Cell]], *,
     stream.flush()
 
 
-def room_beside(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
-    """How much width the terminal has left for the last of `columns`, which `rows` do not have yet."""
-    widths = [
-        max([columns_of(name), *(columns_of(visible(row[index])) for row in rows)])
-        for index, name in enumerate(columns[:-1])
-    ]
-    return _console().width - sum(widths) - _GAP * len(widths)
+def terminal_columns() -> int | None:
+    """How wide the terminal is; None for a pipe, which takes lines of any length."""
+    return _console().width if sys.stdout.isatty() else None
 
 
 def _rendered(cell: Text, known: dict[tuple[str, str], str]) -> str:

@@ -19,7 +19,6 @@ ICONS: Final = {
     State.CANCELLED: "🚫",
 }
 SHORT_ID_CHARS: Final = 8
-BAR_COLUMNS: Final = 20
 _HIDDEN: Final = (
     r"[\x00-\x09\x0b-\x1f\x7f-\x9f\xad\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u180e\u200b\u200e\u200f"
     r"\u2028-\u202e\u2060-\u2064\u2066-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb"
@@ -89,11 +88,6 @@ def duration(ms: int) -> str:
             rest = seconds % size // rest_size
             return f"{seconds // size} {unit} {rest} {rest_unit}" if rest else f"{seconds // size} {unit}"
     return f"{seconds} s"
-
-
-def bar(number: int, longest: int, *, width: int = BAR_COLUMNS) -> str:
-    """A bar as long as `number` is beside `longest`."""
-    return "█" * (0 if not longest else max(round(width * number / longest), 1 if number else 0))
 
 
 @cache

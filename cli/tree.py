@@ -102,7 +102,7 @@ PLACES: Final[Mapping[tuple[str, ...], tuple[str, str]]] = {
     ("events",): ("events", "events"),
     ("replay",): ("events", "replay"),
     ("import", "beads"): ("imports", "beads"),
-    ("stats",): ("projections", "stats"),
+    ("stats",): ("stats", "stats"),
     ("projector",): ("projections", "projector"),
     ("rebuild",): ("projections", "rebuild"),
     ("verify",): ("projections", "verify"),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ledger import open_front_door
 
 if TYPE_CHECKING:
+    from projections.activity import NO_FIGURES, Activity, Figures, count_activity
     from projections.board import Board
     from projections.checking.audit import Finding, FindingKind
     from projections.checking.comparison import Difference, printable
@@ -50,8 +51,10 @@ __all__ = [
     "LEASE_MS",
     "LEGACY_NAMES_MAX",
     "NOTHING",
+    "NO_FIGURES",
     "PREFIX_IDS_MAX",
     "VIEWS",
+    "Activity",
     "BatchOutcome",
     "Board",
     "CheckpointAheadError",
@@ -61,6 +64,7 @@ __all__ = [
     "DayStats",
     "Difference",
     "Durations",
+    "Figures",
     "Finding",
     "FindingKind",
     "Lease",
@@ -88,6 +92,7 @@ __all__ = [
     "View",
     "ViewsIncompleteError",
     "Wanted",
+    "count_activity",
     "damage_of",
     "describe",
     "different_fields",
@@ -110,6 +115,7 @@ __all__ = [
 open_front_door(
     __name__,
     {
+        "activity": "NO_FIGURES Activity Figures count_activity",
         "board": "Board",
         "checking.audit": "Finding FindingKind",
         "checking.comparison": "Difference printable",

@@ -66,6 +66,7 @@ if TYPE_CHECKING:
     from town.reading.local_zone import in_local_zone
     from town.reading.moment import WHEN_HELP, Moment, parse_moment
     from town.reading.reader import Reader
+    from town.reading.report import AGENT, DAY, PERIOD_DAYS, TAG, Group, Grouping, Period, Report
     from town.repair.mend import Loss, LostEvents, MendedTown
     from town.repair.repairing import BEHIND_FILE, EVENTS_FILE, Repair, RepairPlan, opened_repair
     from town.runs.reclaim import LostTask
@@ -78,11 +79,15 @@ if TYPE_CHECKING:
     from town.writer import Receipt
 
 __all__ = [
+    "AGENT",
     "BEHIND_FILE",
+    "DAY",
     "EVENTS_COUNT",
     "EVENTS_FILE",
     "GRACE_SECONDS",
+    "PERIOD_DAYS",
     "PLAN_FILE",
+    "TAG",
     "WHEN_HELP",
     "Branch",
     "Check",
@@ -96,6 +101,8 @@ __all__ = [
     "FolderRefusedError",
     "ForeignServerError",
     "FoundFolder",
+    "Group",
+    "Grouping",
     "ImportReceipt",
     "ImportRefusedError",
     "Irregular",
@@ -117,6 +124,7 @@ __all__ = [
     "NotTrustedError",
     "OldPlace",
     "OvertakenError",
+    "Period",
     "PlacedFault",
     "Plan",
     "PlanChange",
@@ -140,6 +148,7 @@ __all__ = [
     "Repair",
     "RepairPlan",
     "RepairRefusedError",
+    "Report",
     "RunListener",
     "RunOutcome",
     "RunReport",
@@ -214,6 +223,7 @@ open_front_door(
         "reading.local_zone": "in_local_zone",
         "reading.moment": "WHEN_HELP Moment parse_moment",
         "reading.reader": "Reader",
+        "reading.report": "AGENT DAY PERIOD_DAYS TAG Group Grouping Period Report",
         "repair.mend": "Loss LostEvents MendedTown",
         "repair.repairing": "BEHIND_FILE EVENTS_FILE Repair RepairPlan opened_repair",
         "runs.reclaim": "LostTask",

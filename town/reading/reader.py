@@ -40,6 +40,7 @@ from town.reading.moment import Moment
 from town.reading.past import Past
 from town.reading.present import Present
 from town.reading.references import References, wanted_of
+from town.reading.report import Days, Grouping, Report, make_report, read_period
 
 Answer = TypeVar("Answer")
 
@@ -161,13 +162,16 @@ class Reader:
             raise TaskNotFoundError(task_id, then=self.then)
         return steps(events)
 
-    def stats(self, *, agent: str | None = None, since: Moment | str | None = None) -> list[DayStats]:
-        """What was created, completed and failed on each day (UTC) and by whom, days and agents in order."""
+    def stats(
+        self, *, agent: str | None = None, since: Moment | str | None = None, until: Moment | str | None = None
+    ) -> list[DayStats]:
+        """What was created, completed and failed on each day (UTC) and by whom, days and agents in order; on whole days."""
         store = self._backend.store
         first = store.start() if since is None else EventReader(store).first_after(since)
+        last = None if until is None else EventReader(store).position_at(until)
 
         def ask(board: Present | Past) -> list[DayStats]:
-            end = board.end()
+            end = board.end() if last is None else min(board.end(), last)
             if end.ms > TIME_MS_MAX:
                 # No command can make this event, so nothing of it counts.
                 end = store.end_at(TIME_MS_MAX)
@@ -179,6 +183,38 @@ class Reader:
             )
 
         return [each for each in self._ask(ask) if agent in (None, each.agent)]
+
+    def report(
+        self,
+        *,
+        agent: str | None = None,
+        since: Moment | str | None = None,
+        until: Moment | str | None = None,
+        groupings: Sequence[Grouping] = (),
+        has_all: bool = False,
+        is_utc: bool = False,
+    ) -> Report:
+        """What happened from `since` to `until`, and how much was open then; by default in the last PERIOD_DAYS days with events.
+
+        `agent` keeps what belongs to that agent. `has_all` also asks what happened since the ledger's beginning. Days are
+        those of the person's zone, or of UTC. MomentError.
+        """
+        store, days = self._backend.store, Days(is_utc=is_utc)
+        end = store.end()
+        upto = end if self.then is None else self.then
+        period = read_period(store, EventReader(store), upto=upto, since=since, until=until, days=days)
+        now = self if self.then is None else Reader(self._backend, noted=self.noted)
+        board = now if period.last == end else Reader(self._backend, then=period.last, noted=self.noted)
+        return make_report(
+            store,
+            period,
+            groupings,
+            agent=agent,
+            days=days,
+            states=board.count_states(),
+            agents=board.count_agents(),
+            rows=now.stats(agent=agent) if has_all else None,
+        )
 
     def damage_of(self, task: Task) -> TaskDamagedError | None:
         """What is wrong with a damaged task, and at which position; None if nothing is wrong."""
