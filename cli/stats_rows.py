@@ -109,8 +109,7 @@ def _group_table(report: Report, grouping: Grouping, groups: Sequence[Group], *,
 def _fitted(table: Table, grouping: Grouping, room: int) -> Table | None:
     """The table with its last name cut to what `room` leaves; None if that is too little."""
     index = len(grouping) - 1
-    lines = [table.columns, *([str(cell) for cell in row] for row in table.rows)]
-    widths = [max(map(columns_of, column)) for column in zip(*lines, strict=True)]
+    widths = _widths([table.columns, *([str(cell) for cell in row] for row in table.rows)])
     left = room - sum(widths) - _GAP * (len(widths) - 1) + widths[index]
     if left >= widths[index]:
         return table
@@ -155,7 +154,7 @@ def day_bars(report: Report, groups: Sequence[Group], *, room: int | None) -> Ta
         for day, ended in zip(days, counts, strict=True)
     ]
     columns, aligned = _aligned([f"DAY ({report.period.zone})", "CREATED", "ENDED"], rows)
-    taken = sum(map(len, columns)) + _GAP * len(columns)
+    taken = sum(_widths([columns, *aligned])) + _GAP * len(columns)
     width = BAR_COLUMNS_MAX if room is None else min(max(room - taken, _BAR_COLUMNS_MIN), BAR_COLUMNS_MAX)
     bars = [_bar(*ended, longest=longest, width=width) for ended in counts]
     return Table([*columns, ""], [[*row, bar] for row, bar in zip(aligned, bars, strict=True)])
@@ -213,12 +212,17 @@ def _aligned(
 ) -> tuple[list[str], list[list[str]]]:
     """The table with all columns from `first` on aligned to the right, where numbers can be compared."""
     lines = [columns, *rows]
-    widths = [max(map(columns_of, cells)) for cells in zip(*lines, strict=True)]
+    widths = _widths(lines)
     padded = [
         [cell if index < first else " " * (widths[index] - columns_of(cell)) + cell for index, cell in enumerate(line)]
         for line in lines
     ]
     return padded[0], padded[1:]
+
+
+def _widths(lines: Sequence[Sequence[str]]) -> list[int]:
+    """How wide each column is."""
+    return [max(map(columns_of, cells)) for cells in zip(*lines, strict=True)]
 
 
 def _quantiles(measured: Durations) -> list[str]:

@@ -1,0 +1,74 @@
+"""Activity of random histories: a period is counted the same from its own events, and the counts are those of the view."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+import redis
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ledger import BEGINNING, EventStore, Keys, RecordedEvent
+from projections import Activity, count_activity, fold_stats
+from projections import activity as activity_room
+from projections.views.throughput import day_of
+from tests.property.examples import examples
+from tests.property.histories import histories
+from tests.property.test_rebuild_equals_live import fill
+
+_EXAMPLES_MAX = 25
+
+
+def found(activity: Activity) -> list[object]:
+    return [activity.total(), activity.events, activity.by(day=True, agent=True), activity.by(tag=True)]
+
+
+def fresh() -> Activity:
+    return Activity(day_of=day_of, has_tags=True)
+
+
+@examples(_EXAMPLES_MAX)
+@given(histories, st.data())
+def test_period_is_counted_the_same_from_histories_and_from_the_beginning(
+    client: redis.Redis, events: list[RecordedEvent], data: st.DataObject
+) -> None:
+    """Wherever it begins and ends: with the history of each older task, or with all events before it, in memory or read."""
+    client.flushall()
+    keys = Keys("period")
+    fill(client, keys, events)
+    store = EventStore(client, keys)
+    positions = [BEGINNING, *(recorded.position for batch in store.read_batches() for recorded in batch)]
+    first = data.draw(st.integers(0, len(positions) - 1))
+    last = data.draw(st.integers(first, len(positions) - 1))
+    in_memory = fresh()
+    in_memory.take_before(events[:first])
+    in_memory.take(events[first:last])
+    for events_per_history in (1, 10**9):
+        activity = fresh()
+        with pytest.MonkeyPatch.context() as patch:
+            # With 1, the histories of so many tasks as there are events are worth it; with many, those of none.
+            patch.setattr(activity_room, "EVENTS_PER_HISTORY", events_per_history)
+            count_activity(store, activity, after=positions[first], upto=positions[last])
+        assert found(activity) == found(in_memory)
+
+
+@examples(_EXAMPLES_MAX)
+@given(histories)
+def test_counts_are_those_of_the_view(client: redis.Redis, events: list[RecordedEvent]) -> None:
+    """Created, completed and failed of each day (UTC) and agent, computed by other code from the same events."""
+    client.flushall()
+    keys = Keys("view")
+    fill(client, keys, events)
+    store = EventStore(client, keys)
+    activity = fresh()
+    count_activity(store, activity, after=BEGINNING, upto=store.end())
+    days = sorted({day_of(each.position.ms) for each in events})
+    rows = {(row.day, row.agent): row for row in fold_stats(store, days)}
+    of_view = Counter({key: row.created + row.completed + row.failed for key, row in rows.items()})
+    groups = activity.by(day=True, agent=True)
+    ours = Counter({(day, agent or ""): each.created + each.ended for (day, agent), each in groups.items()})
+    assert +ours == +of_view
+    for key, row in rows.items():
+        figures = groups[key]
+        assert (figures.created, figures.completed, figures.failed) == (row.created, row.completed, row.failed)
