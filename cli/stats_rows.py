@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 BAR_DAYS_MAX: Final = 92
 """The bars of more days say less than the rows of `--by day`."""
 AGENTS_SHOWN_MAX: Final = 50
-BAR_COLUMNS_MAX: Final = 40
+_BAR_COLUMNS_MAX: Final = 40
 _BAR_COLUMNS_MIN: Final = 6
 _NAME_COLUMNS_MIN: Final = 10
 _GAP: Final = 2
@@ -155,7 +155,7 @@ def day_bars(report: Report, groups: Sequence[Group], *, room: int | None) -> Ta
     ]
     columns, aligned = _aligned([f"DAY ({report.period.zone})", "CREATED", "ENDED"], rows)
     taken = sum(_widths([columns, *aligned])) + _GAP * len(columns)
-    width = BAR_COLUMNS_MAX if room is None else min(max(room - taken, _BAR_COLUMNS_MIN), BAR_COLUMNS_MAX)
+    width = _BAR_COLUMNS_MAX if room is None else min(max(room - taken, _BAR_COLUMNS_MIN), _BAR_COLUMNS_MAX)
     bars = [_bar(*ended, longest=longest, width=width) for ended in counts]
     return Table([*columns, ""], [[*row, bar] for row, bar in zip(aligned, bars, strict=True)])
 

@@ -66,7 +66,7 @@ if TYPE_CHECKING:
     from town.reading.local_zone import in_local_zone
     from town.reading.moment import WHEN_HELP, Moment, parse_moment
     from town.reading.reader import Reader
-    from town.reading.report import AGENT, DAY, PERIOD_DAYS, TAG, Group, Grouping, InAll, Period, Report
+    from town.reading.report import AGENT, DAY, PERIOD_DAYS, TAG, Group, Grouping, Period, Report
     from town.repair.mend import Loss, LostEvents, MendedTown
     from town.repair.repairing import BEHIND_FILE, EVENTS_FILE, Repair, RepairPlan, opened_repair
     from town.runs.reclaim import LostTask
@@ -105,7 +105,6 @@ __all__ = [
     "Grouping",
     "ImportReceipt",
     "ImportRefusedError",
-    "InAll",
     "Irregular",
     "LegacyKeptError",
     "LegacyKeys",
@@ -224,7 +223,7 @@ open_front_door(
         "reading.local_zone": "in_local_zone",
         "reading.moment": "WHEN_HELP Moment parse_moment",
         "reading.reader": "Reader",
-        "reading.report": "AGENT DAY PERIOD_DAYS TAG Group Grouping InAll Period Report",
+        "reading.report": "AGENT DAY PERIOD_DAYS TAG Group Grouping Period Report",
         "repair.mend": "Loss LostEvents MendedTown",
         "repair.repairing": "BEHIND_FILE EVENTS_FILE Repair RepairPlan opened_repair",
         "runs.reclaim": "LostTask",

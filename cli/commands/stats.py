@@ -53,7 +53,7 @@ class By(str):
         return _GROUPINGS[self]
 
 
-def parse_by(text: str) -> By:
+def _parse_by(text: str) -> By:
     """Typer's parser for `--by`."""
     if text not in _GROUPINGS:
         message = f"{text!r} is not one of {', '.join(_GROUPINGS)}."
@@ -65,7 +65,7 @@ def stats(
     *,
     by: Annotated[
         By | None,
-        typer.Option("--by", metavar="GROUP", parser=parse_by, help=f"Only a row for each: {', '.join(_GROUPINGS)}."),
+        typer.Option("--by", metavar="GROUP", parser=_parse_by, help=f"Only a row for each: {', '.join(_GROUPINGS)}."),
     ] = None,
     agent: Annotated[
         str | None, typer.Option("--agent", metavar="NAME", help="Only what belongs to this agent.")

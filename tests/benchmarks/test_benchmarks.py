@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from tests.benchmarks import append, fold, lists, live, migrate, push, rebuild, start_up, trust, verify
+from tests.benchmarks import append, fold, lists, live, migrate, push, rebuild, start_up, stats, trust, verify
 
 EVENTS = 400
 RATIOS = {
@@ -27,6 +27,7 @@ RATIOS = {
     ),
     "push": ("push / append", "push / append and project", "tt sync push / appending program"),
     "verify": ("verify / fold", "verify / fold by CPU"),
+    "stats": ("all / fold", "all / fold by CPU", "period / all"),
     "trust": ("checks of a command, ms", "checks before a start, ms"),
     "append": ("append / bare XADD", "create / append", "create, projected, µs", "history in 100 tasks, µs"),
 }
@@ -44,6 +45,7 @@ RATIOS = {
         ("trust", trust.main),
         ("verify", verify.main),
         ("lists", lists.main),
+        ("stats", stats.main),
     ],
 )
 def test_benchmark_prints_its_figures(

@@ -15,7 +15,8 @@ from cli.stats_rows import BAR_DAYS_MAX, count_rows, csv_columns, csv_row, day_b
 from cli.styled import Styled
 from ledger import Position
 from projections import NO_FIGURES, Durations, Figures
-from town import AGENT, DAY, Group, InAll, Period, Report
+from town import AGENT, DAY, Group, Period, Report
+from town.reading.report import InAll
 
 TIMES = Durations(3, 11_400_000, 180_000_000)
 FIGURES = replace(NO_FIGURES, created=1_200, completed=3, failed=1, reopened=2, lead=TIMES, work=TIMES)
@@ -100,7 +101,8 @@ def test_table_of_agents_in_a_pipe_has_everything() -> None:
     """The agent's open tasks, median and 90th percentile of each time; nobody is called so."""
     table = group_table(report(), (AGENT,), GROUPS, room=None)
     assert table is not None
-    head, ada, nobody = ([str(cell).strip() for cell in line] for line in (table.columns, *table.rows))
+    head = [name.strip() for name in table.columns]
+    ada, nobody = ([str(cell).strip() for cell in row] for row in table.rows)
     assert head[:5] == ["AGENT", "CREATED", "COMPLETED", "FAILED", "OPEN"]
     assert head[5:] == ["LEAD p50", "p90", "WAIT p50", "p90", "WORK p50", "p90"]
     assert ada == ["ada", "1,200", "3", "1", "2", "3h10m", "2d2h", "—", "—", "3h10m", "2d2h"]
