@@ -9,8 +9,10 @@ from ledger import open_front_door
 
 if TYPE_CHECKING:
     from projections.activity import NO_FIGURES, Activity, Figures, count_activity
+    from projections.bisection import Bisection, Verdict
     from projections.board import Board
-    from projections.checking.audit import Finding, FindingKind
+    from projections.board_diff import BoardDiff, Differing, DiffKind, TaskDiff
+    from projections.checking.audit import Audit, Finding, FindingKind
     from projections.checking.comparison import Difference, printable
     from projections.checking.divergence import diverged_after
     from projections.checking.verify import Verification, describe, different_fields, verify
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     )
     from projections.filter import EVERY_TASK, Page, TaskFilter
     from projections.lease import LEASE_MS, Lease, new_holder
+    from projections.listing import COUNTED_MAX
     from projections.live_board import LiveBoard
     from projections.loading import Loader
     from projections.look import NOTHING, PREFIX_IDS_MAX, Wanted
@@ -42,11 +45,13 @@ if TYPE_CHECKING:
     from projections.snapshots import Snapshot, encode_snapshot, has_position, is_snapshot, snapshot_of
     from projections.stats import DayStats, Durations, fold_stats, read_stats
     from projections.upkeep import Upkeep
+    from projections.views.by_alias import is_computed
     from projections.views.catalogue import VIEWS
     from projections.views.view import Counted, Member, Ranked, View
 
 __all__ = [
     "BATCH_EVENTS_MAX",
+    "COUNTED_MAX",
     "EVERY_TASK",
     "LEASE_MS",
     "LEGACY_NAMES_MAX",
@@ -55,14 +60,19 @@ __all__ = [
     "PREFIX_IDS_MAX",
     "VIEWS",
     "Activity",
+    "Audit",
     "BatchOutcome",
+    "Bisection",
     "Board",
+    "BoardDiff",
     "CheckpointAheadError",
     "CheckpointMismatchError",
     "CheckpointSetBackError",
     "Counted",
     "DayStats",
+    "DiffKind",
     "Difference",
+    "Differing",
     "Durations",
     "Figures",
     "Finding",
@@ -85,9 +95,11 @@ __all__ = [
     "SetAside",
     "Snapshot",
     "SnapshotDamagedError",
+    "TaskDiff",
     "TaskFilter",
     "UnknownProjectionError",
     "Upkeep",
+    "Verdict",
     "Verification",
     "View",
     "ViewsIncompleteError",
@@ -102,6 +114,7 @@ __all__ = [
     "fold_stats",
     "fold_task",
     "has_position",
+    "is_computed",
     "is_snapshot",
     "new_holder",
     "no_garbage_collection",
@@ -116,8 +129,10 @@ open_front_door(
     __name__,
     {
         "activity": "NO_FIGURES Activity Figures count_activity",
+        "bisection": "Bisection Verdict",
         "board": "Board",
-        "checking.audit": "Finding FindingKind",
+        "board_diff": "BoardDiff DiffKind Differing TaskDiff",
+        "checking.audit": "Audit Finding FindingKind",
         "checking.comparison": "Difference printable",
         "checking.divergence": "diverged_after",
         "checking.verify": "Verification describe different_fields verify",
@@ -127,6 +142,7 @@ open_front_door(
         "RebuildUnfinishedError SnapshotDamagedError UnknownProjectionError ViewsIncompleteError",
         "filter": "EVERY_TASK Page TaskFilter",
         "lease": "LEASE_MS Lease new_holder",
+        "listing": "COUNTED_MAX",
         "live_board": "LiveBoard",
         "loading": "Loader",
         "look": "NOTHING PREFIX_IDS_MAX Wanted",
@@ -137,6 +153,7 @@ open_front_door(
         "snapshots": "Snapshot encode_snapshot has_position is_snapshot snapshot_of",
         "stats": "DayStats Durations fold_stats read_stats",
         "upkeep": "Upkeep",
+        "views.by_alias": "is_computed",
         "views.catalogue": "VIEWS",
         "views.view": "Counted Member Ranked View",
     },

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from enum import StrEnum
 from typing import Any, Final, cast
 
 from msgspec import Struct
 
-from ledger import BEGINNING, LedgerDamagedError, redis_errors
+from ledger import BEGINNING, TOWN_ID, LedgerDamagedError, TownForked, flaw_in, redis_errors
 from projections import ViewsIncompleteError
 from town.backend import Backend
 from town.folder.data_folder import DataFolder
@@ -15,6 +16,7 @@ from town.folder.settings import read_settings
 from town.folder.tinytown_places import find_old_places
 from town.home.passwords import split_password
 from town.migration.old_reader import has_old_tasks
+from town.reading.local_zone import local_time
 from town.server.connection import Connection
 from town.server.durability import read_durability
 from town.server.end import EndCause, Room, last_end, room_at
@@ -23,6 +25,7 @@ from town.server.orphans import can_find_orphans, find_orphans
 MEMORY_SHARE_MAX: Final = 0.8
 DISK_FREE_BYTES_MIN: Final = 64 * 1024 * 1024
 """With less room than this, the disk of a town's own server counts as nearly full."""
+CLOCK_BEHIND_MS_MAX: Final = 1_000
 LAG_EVENTS_MAX: Final = 5_000
 OLD_TASKS_CALLS_MAX: Final = 1_000
 """How many calls of SCAN search for tasks from before the ledger."""
@@ -58,9 +61,11 @@ def examine(backend: Backend, connection: Connection) -> list[Check]:
         *_disk(backend, connection, persistence),
         _memory(memory, errors),
         _lock(connection),
+        _clock(backend, connection),
         *_orphans(),
         _projections(backend),
         *_snapshots(backend),
+        *_aliases(backend),
         _worker(backend),
         *_old_tasks(backend),
     ]
@@ -153,6 +158,21 @@ def _lock(connection: Connection) -> Check:
     return Check("lock", CheckState.BAD, words)
 
 
+def _clock(backend: Backend, connection: Connection) -> Check:
+    """Whether the server's clock, which dates events, has passed the last event. New events get no earlier time than that."""
+    with redis_errors(connection.where):
+        seconds, microseconds = cast("tuple[int, int]", connection.client.time())
+    end = backend.store.end()
+    behind_ms = end.ms - (seconds * 1_000 + microseconds // 1_000)
+    if end == BEGINNING or behind_ms <= CLOCK_BEHIND_MS_MAX:
+        return Check("clock", CheckState.GOOD, "the server's clock is not behind the last event")
+    words = (
+        f"the server's clock is {timedelta(seconds=behind_ms // 1_000)} behind the last event, of {local_time(end.time)}:"
+        " until it has passed that time, all new events get that time. Set the clock of the server's machine"
+    )
+    return Check("clock", CheckState.WARNING, words)
+
+
 def _orphans() -> list[Check]:
     """Servers started by `tt` on this machine that nobody can reach. They hold memory and a lock for nothing."""
     if not can_find_orphans():
@@ -188,6 +208,26 @@ def _snapshots(backend: Backend) -> list[Check]:
         return [Check("snapshots", CheckState.GOOD, "every task has its snapshot")]
     words = f"{lost:,} missing, or not a string: readers fold them from the ledger, `tt rebuild` writes them again"
     return [Check("snapshots", CheckState.BAD, words)]
+
+
+def _aliases(backend: Backend) -> list[Check]:
+    """Whether aliases lead to the ids they had before a fork. Applies only to a fork, and to a town that says it is one."""
+    try:
+        town_events = backend.store.history_back(TOWN_ID)
+        forks = [recorded for recorded in town_events if isinstance(recorded.data, TownForked)]
+    except LedgerDamagedError as damage:
+        return [Check("aliases", CheckState.BAD, str(damage), damage)]
+    sources = [each.data.source for each in forks if isinstance(each.data, TownForked) and flaw_in(each) is None]
+    # The oldest names the town where the ids began, also in a fork of a fork.
+    began_as = sources[-1] if sources else backend.name
+    if backend.alias_town != began_as:
+        words = (
+            f"their ids are computed from the name {backend.alias_town!r}, and the ledger began as town {began_as!r}: tasks"
+            f' are not found by alias, and a plan makes them again. Set aliases_of = "{began_as}" under [town] in tinytown.toml'
+        )
+        return [Check("aliases", CheckState.BAD, words)]
+    words = f"they lead to the same tasks as in town {began_as!r}, which this one was forked from"
+    return [Check("aliases", CheckState.GOOD, words)] if sources else []
 
 
 def _worker(backend: Backend) -> Check:

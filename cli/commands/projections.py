@@ -25,7 +25,7 @@ from cli.shapes.read_side import (
     worker_shape,
 )
 from cli.signals import stop_signals
-from cli.text import counted, local_time, visible
+from cli.text import counted, visible
 from projections import FindingKind, diverged_after
 from town import (
     CheckState,
@@ -37,6 +37,7 @@ from town import (
     examine,
     find_folder,
     find_towns,
+    local_time,
     start_of_search,
 )
 

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from cli.answers import reader_at, say_moment
+from cli.moments import say_span, saying_choices, with_event
 from cli.options import ActorOption, JsonOption, TownOption, When, WhenOption, parse_when
 from cli.output import say, say_json, say_table, terminal_columns, warn
 from cli.session import opened
-from cli.shapes import reader_shape
+from cli.shapes import reader_shape, understood_shape
 from cli.shapes.stats import stats_shape
 from cli.stats_rows import (
     AGENTS_SHOWN_MAX,
@@ -102,26 +103,30 @@ def stats(
     groupings = (grouping,) if grouping is not None else (_OF_THE_VIEW,) if as_csv else _SUMMARY
     with opened(town, actor) as opened_town:
         reader = reader_at(opened_town, at)
-        first, last = (None if when is None else when.moment for when in (since, until))
-        report = reader.report(
-            agent=agent,
-            since=first,
-            until=last,
-            groupings=groupings,
-            has_all=by is None and since is None and not as_csv,
-            is_utc=as_json,
-        )
+        with saying_choices(since, until):
+            since, until = with_event(opened_town, since), with_event(opened_town, until)
+            first, last = (None if when is None else when.limit for when in (since, until))
+            report = reader.report(
+                agent=agent,
+                since=first,
+                until=last,
+                groupings=groupings,
+                has_all=by is None and since is None and not as_csv,
+                is_utc=as_json,
+            )
         is_cut = since is None and report.period.earlier > 0
-        rows = (
-            reader.stats(agent=agent, since=first, until=last) if as_json and grouping in (None, _OF_THE_VIEW) else None
-        )
         if as_json:
-            say_json(stats_shape(opened_town, report, days=rows, has_more=is_cut, **reader_shape(reader)))
-        elif as_csv:
-            _say_csv(report, groupings[0])
+            is_of_view = grouping in (None, _OF_THE_VIEW)
+            rows = reader.stats(agent=agent, since=first, until=last) if is_of_view else None
+            moments = reader_shape(reader, at) | understood_shape(at=at, since=since, until=until)
+            say_json(stats_shape(opened_town, report, days=rows, has_more=is_cut, **moments))
         else:
-            say_moment(reader)
-            _say_report(report, grouping)
+            say_span(since, until)
+            if as_csv:
+                _say_csv(report, groupings[0])
+            else:
+                say_moment(reader, at)
+                _say_report(report, grouping)
     if is_cut:
         warn(more_line(report.period))
 

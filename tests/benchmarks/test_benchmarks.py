@@ -7,7 +7,21 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from tests.benchmarks import append, fold, lists, live, migrate, push, rebuild, start_up, stats, trust, verify
+from tests.benchmarks import (
+    append,
+    diff,
+    export,
+    fold,
+    lists,
+    live,
+    migrate,
+    push,
+    rebuild,
+    start_up,
+    stats,
+    trust,
+    verify,
+)
 
 EVENTS = 400
 RATIOS = {
@@ -26,6 +40,14 @@ RATIOS = {
         "memory with long records, bytes a task",
     ),
     "push": ("push / append", "push / append and project", "tt sync push / appending program"),
+    "export": ("export / fold", "import / append"),
+    "diff": (
+        "lives of hours: diff / read",
+        "lives of days: diff / read",
+        "lives of hours: history, large / small",
+        "lives of hours: blame, large / small",
+        "lives of hours: why, large / small",
+    ),
     "verify": ("verify / fold", "verify / fold by CPU"),
     "stats": ("all / fold", "all / fold by CPU", "period / all"),
     "trust": ("checks of a command, ms", "checks before a start, ms"),
@@ -43,9 +65,11 @@ RATIOS = {
         ("push", push.main),
         ("migrate", migrate.main),
         ("trust", trust.main),
+        ("export", export.main),
         ("verify", verify.main),
         ("lists", lists.main),
         ("stats", stats.main),
+        ("diff", diff.main),
     ],
 )
 def test_benchmark_prints_its_figures(

@@ -26,14 +26,14 @@ def in_local_zone(time: datetime) -> datetime:
 
 
 def local_time(time: datetime) -> str:
-    """`2026-11-23 17:33:02 UTC+1`: a time of the person's zone that stands alone."""
+    """`2026-11-23 17:33:02 UTC+1`: a time in the user's zone, with the zone."""
     return _named(_local(time))
 
 
 def local_times(times: Iterable[datetime]) -> tuple[str, list[str]]:
-    """The zone's name for the head of a column, and the times below it.
+    """The zone's name for the head of a column, and the times for its cells.
 
-    `UTC+1`, and each time without a zone. Where the clock was set between them, `UTC+1/+2`, and each time has its own offset.
+    `UTC+1`, and each time without a zone. If the clock was changed between them, `UTC+1/+2`, and each time has its offset.
     """
     local = [_local(time) for time in times]
     name = _name_of_all(local)
@@ -43,22 +43,22 @@ def local_times(times: Iterable[datetime]) -> tuple[str, list[str]]:
 
 
 def zone_name(times: Iterable[datetime]) -> str:
-    """What the person's zone is called at these times: `UTC+1`, or `UTC+1/+2` where the clock was set between them."""
+    """The name of the user's zone at these times: `UTC+1`, or `UTC+1/+2` if the clock was changed between them."""
     return _name_of_all([_local(time) for time in times])
 
 
 def local_day(time: datetime) -> date:
-    """The day of the person's zone on which a time lies."""
+    """The day of a time in the user's zone."""
     return _local(time).date()
 
 
 def placed(clock: datetime, zone: tzinfo | None = None) -> tuple[datetime, str | None]:
-    """The moment at which the clocks of `zone` (None: the person's) show `clock`, and in words what was chosen, if anything.
+    """The moment when the clocks of `zone` (None: the user's) show `clock`, and in words the choice, if there was one.
 
-    Of a time that came twice, as clocks were set back, the first. A time that was skipped counts on from before the gap.
+    If a time came twice because clocks were set back, it is the first. A time that was skipped counts on from before the gap.
     ValueError, OverflowError: no calendar has it.
     """
-    # Which of the two comes first in a gap, releases of Python do not agree on.
+    # Releases of Python disagree about which of the two is first in a gap.
     early, late = sorted(_in_utc(clock.replace(fold=fold), zone) for fold in (0, 1))
     first, second = (in_local_zone(time) if zone is None else _in_zone(time, zone) for time in (early, late))
     if early == late:
@@ -73,7 +73,7 @@ def _in_utc(clock: datetime, zone: tzinfo | None) -> datetime:
 
 
 def _in_zone(time: datetime, zone: tzinfo) -> datetime:
-    """With the offset alone: a time that came twice is equal to none in another zone, while its zone stands in it."""
+    """The time with its offset alone. With its zone, a time that came twice would not equal the same time in another zone."""
     there = time.astimezone(zone)
     return there.replace(tzinfo=timezone(there.utcoffset() or timedelta()), fold=0)
 
@@ -82,7 +82,7 @@ def _local(time: datetime) -> datetime:
     try:
         return in_local_zone(time)
     except (OverflowError, ValueError):
-        # At either end of the calendar another zone may have no such time.
+        # At the ends of the calendar another zone may have no such time.
         return time.replace(tzinfo=time.tzinfo or UTC)
 
 

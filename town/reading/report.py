@@ -92,7 +92,7 @@ class Report(Struct, frozen=True, kw_only=True):
 
 
 class Days:
-    """The days of the person's zone, or of UTC."""
+    """The days of the user's zone, or of UTC."""
 
     def __init__(self, *, is_utc: bool) -> None:
         self._is_utc = is_utc
