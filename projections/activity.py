@@ -125,9 +125,18 @@ class Activity:
         self._started: set[str] = set()
         self._cells: dict[_Cell, _Tally] = {}
 
-    def knows(self, task_id: str) -> bool:
-        """Whether an event of the task was taken in."""
-        return task_id in self._tasks
+    def unknown(self, events: Iterable[RecordedEvent]) -> dict[str, str]:
+        """Task id -> position of its last event before these, for tasks that are met for the first time and have earlier events."""
+        tasks = self._tasks
+        first: dict[str, str] = {}
+        met: set[str] = {TOWN_ID}
+        for recorded in events:
+            task_id = recorded.task
+            if task_id not in tasks and task_id not in met:
+                met.add(task_id)
+                if recorded.prev is not None:
+                    first[task_id] = recorded.prev
+        return first
 
     def take_before(self, events: Iterable[RecordedEvent]) -> None:
         """Take in events from before the period: they only say how the tasks are at its beginning."""
@@ -256,17 +265,16 @@ def _count_with_histories(store: EventStore, activity: Activity, *, after: Posit
     """Whether all events were counted. If not, there are too many histories to read, or one is broken."""
     histories_left = after.seq // EVENTS_PER_HISTORY
     for batch in store.read_batches(after, upto=upto):
-        made = {recorded.task for recorded in batch if recorded.version == 1}
-        older = {each.task for each in batch if each.task not in made and not activity.knows(each.task)} - {TOWN_ID}
-        histories_left -= len(older)
+        unknown = activity.unknown(batch)
+        histories_left -= len(unknown)
         if histories_left < 0:
             return False
-        for task_id in older:
-            try:
-                history = store.history(task_id)
-            except (HistoryBrokenError, HistoryCircularError):
-                return False
-            activity.take_before(each for each in history if each.position <= after)
+        try:
+            histories = store.histories_upto(unknown)
+        except (HistoryBrokenError, HistoryCircularError):
+            return False
+        for history in histories.values():
+            activity.take_before(history)
         activity.take(batch)
     return True
 
