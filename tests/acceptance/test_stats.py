@@ -191,6 +191,9 @@ def test_period_ends_where_it_is_told_to(tt: Tt) -> None:
     assert until["total"] == at["total"]
     assert (until["total"]["created"], until["total"]["completed"], until["total"]["open"]) == (5, 4, 1)
     assert (until["period"]["later"], at["period"]["later"]) == (140, 0)
+    assert until["in_all"] == at["in_all"] == {"created": 5, "completed": 4, "failed": 0}
+    later = tt("stats", "--at", "2026-02-08 21:30", "--json").json
+    assert later["in_all"] == {"created": 39, "completed": 35, "failed": 3}
     both = tt("stats", "--since", "2026-01-03", "--until", "2026-01-04", "--json").json
     assert (both["total"]["created"], both["period"]["earlier"]) == (1, 8)
 

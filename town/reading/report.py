@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
-from ledger import BEGINNING, TIME_MS_MAX, EventStore, Position, State, from_ms
+from ledger import BEGINNING, TIME_MS_MAX, EventStore, Position, State, from_ms, to_ms
 from projections import NO_FIGURES, Activity, DayStats, Figures, count_activity
 from town.reading.hierarchy import OPEN_STATES
 from town.reading.local_zone import local_day, placed, zone_name
@@ -183,16 +183,17 @@ def make_report(
 
 
 def _in_all(store: EventStore, rows: Sequence[DayStats], *, agent: str | None, upto: Position) -> InAll:
-    """The sum of all rows, without what happened after `upto`."""
-    since = Activity(agent=agent)
-    end = store.end()
-    if end != upto:
-        count_activity(store, since, after=upto, upto=end)
-    later = since.total()
+    """The sum of the rows up to an event: those of whole days before its day, and of that day what was counted by then."""
+    day = Activity(agent=agent)
+    if upto != store.end():
+        midnight = upto.time.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        count_activity(store, day, after=store.end_at(to_ms(midnight) - 1), upto=upto)
+        rows = [row for row in rows if row.day < midnight.date().isoformat()]
+    counted = day.total()
     return InAll(
-        sum(row.created for row in rows) - later.created,
-        sum(row.completed for row in rows) - later.completed,
-        sum(row.failed for row in rows) - later.failed,
+        sum(row.created for row in rows) + counted.created,
+        sum(row.completed for row in rows) + counted.completed,
+        sum(row.failed for row in rows) + counted.failed,
     )
 
 
