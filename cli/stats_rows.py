@@ -81,12 +81,22 @@ def time_rows(figures: Figures) -> tuple[list[str], list[list[str]]]:
 
 
 def group_table(report: Report, grouping: Grouping, groups: Sequence[Group], *, room: int | None) -> Table | None:
-    """A row for each group. None if no table fits `room`; without 90th percentiles if only that fits. No `room` is enough for all."""
-    for has_p90 in (True, False):
-        table = _group_table(report, grouping, groups, has_p90=has_p90)
-        fitting = table if room is None else _fitted(table, grouping, room)
-        if fitting is not None:
-            return fitting
+    """A row for each group. None if no table fits `room`. No `room` is enough for all.
+
+    If the whole table does not fit, 90th percentiles are left out, and if that is not enough, names are cut.
+    """
+    tables = [_group_table(report, grouping, groups, has_p90=has_p90) for has_p90 in (True, False)]
+    if room is None:
+        return tables[0]
+    index = len(grouping) - 1
+    for table in tables:
+        if _left_for(index, table, room) >= _width_of(index, table):
+            return table
+    for table in tables:
+        left = _left_for(index, table, room)
+        if left >= max(_NAME_COLUMNS_MIN, columns_of(table.columns[index])):
+            rows = [[*row[:index], cut(str(row[index]), left), *row[index + 1 :]] for row in table.rows]
+            return Table(table.columns, rows, has_p90=table.has_p90)
     return None
 
 
@@ -106,17 +116,14 @@ def _group_table(report: Report, grouping: Grouping, groups: Sequence[Group], *,
     return Table(aligned, [list(row) for row in cells], has_p90=has_p90)
 
 
-def _fitted(table: Table, grouping: Grouping, room: int) -> Table | None:
-    """The table with its last name cut to what `room` leaves; None if that is too little."""
-    index = len(grouping) - 1
+def _left_for(index: int, table: Table, room: int) -> int:
+    """How wide a column can be beside the others."""
     widths = _widths([table.columns, *([str(cell) for cell in row] for row in table.rows)])
-    left = room - sum(widths) - _GAP * (len(widths) - 1) + widths[index]
-    if left >= widths[index]:
-        return table
-    if left < max(_NAME_COLUMNS_MIN, columns_of(table.columns[index])):
-        return None
-    rows = [[*row[:index], cut(str(row[index]), left), *row[index + 1 :]] for row in table.rows]
-    return Table(table.columns, rows, has_p90=table.has_p90)
+    return room - sum(widths) + widths[index] - _GAP * (len(widths) - 1)
+
+
+def _width_of(index: int, table: Table) -> int:
+    return max(columns_of(table.columns[index]), *(columns_of(str(row[index])) for row in table.rows))
 
 
 def group_blocks(report: Report, grouping: Grouping, groups: Sequence[Group], *, room: int) -> Iterator[Cell]:

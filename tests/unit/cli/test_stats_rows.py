@@ -109,13 +109,19 @@ def test_table_of_agents_in_a_pipe_has_everything() -> None:
     assert nobody == ["(nobody)", *"····", *"——————"]
 
 
-@pytest.mark.parametrize(("room", "has_p90"), [(200, True), (80, False)])
-def test_table_gives_up_percentiles_before_names(room: int, *, has_p90: bool) -> None:
+@pytest.mark.parametrize(
+    ("room", "has_p90", "name"),
+    [
+        (200, True, "a long name of thirty columns."),
+        (100, False, "a long name of thirty columns."),
+        (92, True, "a long nam…"),
+    ],
+)
+def test_table_gives_up_percentiles_before_names(room: int, name: str, *, has_p90: bool) -> None:
     """A name is cut only where the narrower table has no room for it either."""
-    table = group_table(report(), (AGENT,), GROUPS, room=room)
+    table = group_table(report(), (AGENT,), [Group(None, "a long name of thirty columns.", None, FIGURES)], room=room)
     assert table is not None
-    assert table.has_p90 is has_p90
-    assert [str(row[0]) for row in table.rows] == ["ada", "(nobody)"]
+    assert (table.has_p90, str(table.rows[0][0])) == (has_p90, name)
 
 
 @given(st.text(min_size=1, max_size=60), st.integers(30, 160))
