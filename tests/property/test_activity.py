@@ -9,9 +9,10 @@ import redis
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger import BEGINNING, EventStore, Keys, RecordedEvent
+from ledger import BEGINNING, EventStore, Keys, RecordedEvent, TaskAssigned
 from projections import Activity, count_activity, fold_stats
 from projections import activity as activity_room
+from projections.activity import durations
 from projections.views.throughput import day_of
 from tests.property.examples import examples
 from tests.property.histories import histories
@@ -72,3 +73,44 @@ def test_counts_are_those_of_the_view(client: redis.Redis, events: list[Recorded
     for key, row in rows.items():
         figures = groups[key]
         assert (figures.created, figures.completed, figures.failed) == (row.created, row.completed, row.failed)
+
+
+@given(histories, st.data())
+def test_period_is_what_a_plain_scan_finds(events: list[RecordedEvent], data: st.DataObject) -> None:
+    """Counts and times, from the names and times of events alone."""
+    first = data.draw(st.integers(0, len(events)))
+    activity = Activity()
+    activity.take_before(events[:first])
+    activity.take(events[first:])
+    total = activity.total()
+    counted, times = scanned(events, first)
+    names = ("created", "completed", "failed", "cancelled", "reopened", "requeued", "handed_over", "removed")
+    assert {name: getattr(total, name) for name in names} == {name: counted[name] for name in names}
+    assert [total.lead, total.wait, total.work] == [durations(times[name]) for name in ("lead", "wait", "work")]
+
+
+def scanned(events: list[RecordedEvent], first: int) -> tuple[Counter[str], dict[str, list[int]]]:
+    counted: Counter[str] = Counter()
+    times: dict[str, list[int]] = {"lead": [], "wait": [], "work": []}
+    begun, started, agents, waits = {}, {}, dict[str, str | None](), dict[str, bool]()
+    for number, recorded in enumerate(events):
+        name, task, ms = recorded.type.removeprefix("task."), recorded.task, recorded.position.ms
+        found: dict[str, int] = {}
+        if name in ("created", "reopened"):
+            begun[task], waits[task], agents[task] = ms, True, None
+        elif name == "requeued":
+            agents[task] = None
+        elif isinstance(recorded.data, TaskAssigned):
+            name = "handed_over" if agents[task] not in (None, recorded.data.agent) else name
+            agents[task] = recorded.data.agent
+        elif name == "started":
+            started[task] = ms
+            if waits[task]:
+                found["wait"], waits[task] = ms - begun[task], False
+        elif name in ("completed", "failed"):
+            found = {"lead": ms - begun[task], "work": ms - started[task]}
+        if number >= first:
+            counted[name] += 1
+            for each, measured in found.items():
+                times[each].append(measured)
+    return counted, times
