@@ -96,6 +96,11 @@ def say_at_once(line: str) -> None:
     sys.stdout.flush()
 
 
+def say_lines(text: str) -> None:
+    """Lines for a program, whose hidden characters are written out and whose line breaks and tabs stay. Call `flush` at the end."""
+    sys.stdout.write(visible(text, is_multiline=True, keeps_tabs=True))
+
+
 def warn(message: str) -> None:
     """A warning, on stderr; it may have line breaks."""
     _say_on_stderr(Styled.of(message, "yellow"))
