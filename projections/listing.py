@@ -89,13 +89,9 @@ class Listing:
         total = look.total
         if total is None and rest and look.all_tasks - sets.group_sizes(look.sizes)[0] <= COUNTED_MAX:
             total = self._count_outside(rest, sets.each[-1])
-        at_least = 0
-        if total is None:
-            at_least = (
-                self._count(sets, look.sizes, COUNTED_MAX + 1 if limit else 0) if look.some is None else look.some
-            )
-            if not limit or at_least <= COUNTED_MAX:
-                total = at_least
+        at_least = self._count_some(sets, look, COUNTED_MAX + 1 if limit else 0) if total is None else total
+        if not limit or at_least <= COUNTED_MAX:
+            total = at_least
         if not limit:
             return [], total
         return self._search(sets, look, slice(offset, last), is_newest_first, total=total, at_least=at_least)
@@ -223,6 +219,13 @@ class Listing:
                 is_newest_first=is_newest_first,
             )
 
+    def _count_some(self, sets: KeySets, look: _Look, count_max: int) -> int:
+        """How many tasks are wanted; `count_max` of them are enough, unless that is 0."""
+        if look.some is not None:
+            return look.some
+        sure = _sure_size(sets, look)
+        return sure if 0 < count_max <= sure else self._count(sets, look.sizes, count_max)
+
     def _count(self, sets: KeySets, sizes: Mapping[str, int], count_max: int) -> int:
         with redis_errors(self._where):
             return self._scan_script(
@@ -267,6 +270,13 @@ def _known_size(sets: KeySets, size: int, set_sizes: Mapping[str, int]) -> int |
     if not sets.each and not sets.either and len(sets.without) == 1:
         return size - set_sizes[sets.without[0]]
     return None
+
+
+def _sure_size(sets: KeySets, look: _Look) -> int:
+    """How many tasks are wanted at least, as far as the sizes say."""
+    groups = sets.group_sizes(look.sizes)
+    inside = look.all_tasks if not groups else groups[0] if len(groups) == 1 else 0
+    return inside - sum(look.sizes[key] for key in sets.without)
 
 
 def _expected(sets: KeySets, look: _Look) -> int:
