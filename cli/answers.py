@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cli.exits import UsageError
-from cli.json_fields import JsonFields, say_tasks_json
-from cli.output import say, say_table, warn
+from cli.output import say, say_json, say_table, warn
 from cli.render import task_rows
-from cli.shapes import reader_shape, receipt_shape, tasks_shape
+from cli.shapes import picked_shape, reader_shape, receipt_shape, tasks_shape
 from cli.text import ICONS, counted, name_of, visible
 
 if TYPE_CHECKING:
+    from cli.json_fields import JsonFields
     from cli.options import When
     from projections import Page
     from town import Reader, Receipt, Town
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def say_receipt(town: Town, receipt: Receipt, words: str, *, as_json: JsonFields | None) -> None:
     """Print what a command did, in one line, which says so if it was true already."""
     if as_json:
-        say_tasks_json(receipt_shape(town, receipt), as_json)
+        say_json(picked_shape(receipt_shape(town, receipt), as_json))
         return
     task = receipt.task
     already = "" if receipt.positions else " (already so; nothing was appended)"
@@ -59,8 +59,8 @@ def say_page(
     """Print a page of tasks that `reader` gave, and how to see the next one."""
     if as_json:
         moment = reader_shape(reader, at)
-        shape = tasks_shape(town, page.tasks, **moment, total=page.total, has_more=page.has_more, offset=offset)
-        say_tasks_json(shape, as_json)
+        more = {"total": page.total, "has_more": page.has_more, "offset": offset}
+        say_json(picked_shape(tasks_shape(town, page.tasks, **moment, **more), as_json))
         return
     if as_csv:
         from cli.task_csv import say_tasks_csv  # noqa: PLC0415 - few ask for it

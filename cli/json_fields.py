@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 from msgspec import Struct
 
-from cli.output import say_json
 from cli.text import visible
 from ledger import FIELDS
-from projections import Snapshot
 
 FIELD_NAMES: Final = tuple(field.name for field in FIELDS)
 WITHOUT_FIELDS: Final = "\0"
@@ -38,16 +35,3 @@ def parse_json_fields(text: str) -> JsonFields:
         message = f"{found}. Choose from {', '.join(FIELD_NAMES)}."
         raise UnknownFieldError(message)
     return JsonFields(names)
-
-
-def say_tasks_json(shape: object, fields: JsonFields) -> None:
-    """Print a shape as one line of JSON, with the picked fields of each task in it."""
-    say_json(_picked(shape, fields.names) if fields.names else shape)
-
-
-def _picked(shape: object, names: Sequence[str]) -> Any:  # noqa: ANN401 - as a shape is
-    if isinstance(shape, Snapshot):
-        return {name: getattr(shape, name) for name in names}
-    if isinstance(shape, dict):
-        return {key: _picked(value, names) for key, value in shape.items()}
-    return [_picked(value, names) for value in shape] if isinstance(shape, list) else shape

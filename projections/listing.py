@@ -19,14 +19,16 @@ from msgspec import Struct
 
 from ledger import Keys, State, redis_errors
 from projections.errors import ViewsIncompleteError
-from projections.key_sets import KeySets
-from projections.lua import ScanScript, WalkScript
+from projections.filter import KeySets
+from projections.lua import WalkScript
 from projections.views.counts import Counts
 from projections.views.created import Created
 
 if TYPE_CHECKING:
     from redis import Redis
     from redis.client import Pipeline
+
+    from projections.lua.scan import ScanScript
 
 Sizes = Mapping[str, tuple[str, Sequence[str]]]
 """Key of a set whose size is also counted -> the part and the fields of the counts that add up to it."""
@@ -50,6 +52,8 @@ class Listing:
 
     @cached_property
     def _scan_script(self) -> ScanScript:
+        from projections.lua.scan import ScanScript  # noqa: PLC0415 - few lists need it
+
         return ScanScript(self._client)
 
     def page(

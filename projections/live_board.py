@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from ledger import EventStore, Keys, ReplyTooLargeError, State, Task, exchange, raise_error, redis_errors
 from projections.errors import SnapshotDamagedError, ViewsIncompleteError
-from projections.filter import EVERY_TASK, Page, TaskFilter, page_of
-from projections.key_sets import KeySets
+from projections.filter import EVERY_TASK, KeySets, Page, TaskFilter, page_of
 from projections.listing import Listing, number_of
 from projections.snapshots import decode_snapshot
 from projections.views.backlog import Backlog

@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cli.answers import reader_at, refuse_two_formats, say_moment, say_page, say_receipt
-from cli.json_fields import say_tasks_json
 from cli.limits import PAGE_TASKS
-from cli.output import say, say_table
+from cli.output import say, say_json, say_table
 from cli.render import task_rows
 from cli.session import opened
-from cli.shapes import tasks_shape
+from cli.shapes import picked_shape, tasks_shape
 from cli.text import counted, visible
 
 if TYPE_CHECKING:
@@ -115,7 +114,7 @@ def assign_all(
     with opened(town, actor) as opened_town:
         given = opened_town.assign_all(agent, reason=reason)
         if as_json:
-            say_tasks_json(tasks_shape(opened_town, given), as_json)
+            say_json(picked_shape(tasks_shape(opened_town, given), as_json))
             return
         if not given:
             say("The backlog is empty; nothing was assigned.")

@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 
 from cli.answers import reader_at, say_page
-from cli.json_fields import say_tasks_json
 from cli.limits import PAGE_TASKS
 from cli.moments import moment_words, say_choices, say_span, saying_choices, with_event
 from cli.options import (
@@ -31,7 +30,7 @@ from cli.options import (
 from cli.output import is_unread, say, say_json, say_table, warn
 from cli.render import event_line, event_rows, states_line
 from cli.session import opened
-from cli.shapes import event_shape, events_shape, moment_shape, tasks_shape, understood_shape
+from cli.shapes import event_shape, events_shape, moment_shape, picked_shape, tasks_shape, understood_shape
 from cli.text import counted
 from ledger import BEGINNING, RecordedEvent, flaw_in
 from projections import TaskFilter
@@ -141,7 +140,7 @@ def replay(
             # A program gets the whole board.
             page = reader.page(wanted)
             moment = {**moment_shape(position), **understood_shape(at=at)}
-            say_tasks_json(tasks_shape(opened_town, page.tasks, **moment, states=states), as_json)
+            say_json(picked_shape(tasks_shape(opened_town, page.tasks, **moment, states=states), as_json))
             return
         if position == BEGINNING:
             warn("The ledger has no events yet.")

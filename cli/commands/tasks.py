@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING
 
 from cli.answers import reader_at, refuse_two_formats, say_moment, say_page, say_receipt
 from cli.exits import UsageError
-from cli.json_fields import say_tasks_json
 from cli.limits import AGENT_TASKS, PAGE_TASKS, TREE_LEVELS, TREE_TASKS
 from cli.open_tasks import open_groups, say_groups, warn_of_more
 from cli.output import say, say_fields, say_json, say_table, warn
 from cli.render import MULTILINE_FIELDS, step_rows, task_fields, tree_lines
 from cli.session import opened
-from cli.shapes import current_shape, history_shape, open_shape, shown_shape, tree_shape
+from cli.shapes import current_shape, history_shape, open_shape, picked_shape, shown_shape, tree_shape
 from cli.text import counted, visible
 from ledger import BEGINNING, Task
 from projections import Sort, TaskFilter
@@ -101,7 +100,7 @@ def tasks(
         reader = reader_at(opened_town, at)
         groups = open_groups(reader, agent=agent, limit=None if is_whole else limit or AGENT_TASKS)
         if as_json:
-            say_tasks_json(open_shape(opened_town, reader, groups, at=at), as_json)
+            say_json(picked_shape(open_shape(opened_town, reader, groups, at=at), as_json))
             return
         say_moment(reader, at, is_beside=as_csv)
         if as_csv:
@@ -149,7 +148,7 @@ def show(
         reader = reader_at(opened_town, at)
         found = reader.task(task)
         if as_json:
-            say_tasks_json(shown_shape(opened_town, reader, found, at=at), as_json)
+            say_json(picked_shape(shown_shape(opened_town, reader, found, at=at), as_json))
             return
         say_moment(reader, at)
         parent = _parent(reader, found)
@@ -218,7 +217,7 @@ def tree(
         reader = reader_at(opened_town, at)
         branches = reader.tree(task)
         if as_json:
-            say_tasks_json(tree_shape(opened_town, reader, branches, at=at), as_json)
+            say_json(picked_shape(tree_shape(opened_town, reader, branches, at=at), as_json))
             return
         say_moment(reader, at)
     if not branches:
@@ -247,7 +246,7 @@ def current(
         reader = reader_at(opened_town, at)
         found = reader.current(name)
         if as_json:
-            say_tasks_json(current_shape(opened_town, reader, name, found, at=at), as_json)
+            say_json(picked_shape(current_shape(opened_town, reader, name, found, at=at), as_json))
             return
         say_moment(reader, at)
         if found is None:

@@ -8,7 +8,6 @@ import typer
 
 from cli.advice import words_of
 from cli.exits import Exit
-from cli.json_fields import say_tasks_json
 from cli.options import (
     DURATION_HELP,
     ActorOption,
@@ -21,6 +20,7 @@ from cli.options import (
 from cli.output import Cell, ignoring_lost_output, json_line, say, say_at_once, say_error, say_json, say_table, warn
 from cli.render import NOTHING, state_cell
 from cli.session import opened
+from cli.shapes import picked_shape
 from cli.shapes.agents import reclaim_shape, run_shape, waited_shape
 from cli.signals import stop_signals
 from cli.text import ICONS, counted, duration, name_of, short_id, visible
@@ -175,7 +175,7 @@ def wait(
     with opened(town, actor) as opened_town:
         waited = opened_town.wait(tasks, timeout_seconds=timeout)
     if as_json:
-        say_tasks_json(waited_shape(opened_town, waited.tasks, timed_out=bool(waited.open_tasks)), as_json)
+        say_json(picked_shape(waited_shape(opened_town, waited.tasks, timed_out=bool(waited.open_tasks)), as_json))
     elif not waited.tasks:
         say("No open task to wait for.")
     else:

@@ -2,7 +2,6 @@
 
 from projections.lua.commit import CommitScript
 from projections.lua.lease import LeaseScript
-from projections.lua.scan import ScanScript
 from projections.lua.walk import WalkScript
 
-__all__ = ["CommitScript", "LeaseScript", "ScanScript", "WalkScript"]
+__all__ = ["CommitScript", "LeaseScript", "WalkScript"]

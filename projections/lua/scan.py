@@ -9,7 +9,7 @@ from ledger import UnfitReplyError, script_source
 if TYPE_CHECKING:
     from redis import Redis
 
-    from projections.key_sets import KeySets
+    from projections.filter import KeySets
 
 STRETCH_IDS_MAX: Final = 1_000
 
