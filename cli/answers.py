@@ -62,12 +62,15 @@ def say_page(
         more = {"total": page.total, "has_more": page.has_more, "offset": offset}
         say_json(picked_shape(tasks_shape(town, page.tasks, **moment, **more), as_json))
         return
+    none_here = f"{counted(page.total or 0, 'task')} in all, none after the first {offset:,}."
     if as_csv:
         from cli.task_csv import say_tasks_csv  # noqa: PLC0415 - few ask for it
 
         say_tasks_csv(page.tasks)
+        if page.total and not page.tasks:
+            warn(none_here)
     elif not page.tasks and page.total is not None:
-        say(f"{counted(page.total, 'task')} in all, none after the first {offset:,}." if page.total else empty)
+        say(none_here if page.total else empty)
     else:
         columns, rows = task_rows(page.tasks)
         say_table(columns, rows, flexible="DESCRIPTION")

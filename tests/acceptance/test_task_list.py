@@ -139,6 +139,7 @@ def test_csv_says_what_it_leaves_out_and_which_moment_it_shows(tt: Tt, tasks: Pa
     assert tasks.is_dir()
     ran = tt("task", "list", "--csv", "--limit", "1")
     assert ran.err == "1 of 4 tasks shown. More: --offset 1\n"
+    assert tt("task", "list", "--csv", "--offset", "9").err == "4 tasks in all, none after the first 9.\n"
     ran = tt("tasks", "--csv", "--limit", "1")
     assert ran.err == "2 of 3 tasks shown. All: --all\n"
     ran = tt("task", "list", "--csv", "--at", "2")
