@@ -285,9 +285,10 @@ def _sure_size(sets: KeySets, look: _Look) -> int:
 
 def _expected(sets: KeySets, look: _Look) -> int:
     """How many tasks are wanted, if being in one set says nothing about being in another."""
-    inside = prod(size / look.all_tasks for size in sets.group_sizes(look.sizes))
-    outside = prod(1 - look.sizes[key] / look.all_tasks for key in sets.without)
-    return int(look.all_tasks * inside * outside)
+    all_tasks = max(look.all_tasks, 1)
+    inside = prod(size / all_tasks for size in sets.group_sizes(look.sizes))
+    outside = prod(1 - look.sizes[key] / all_tasks for key in sets.without)
+    return int(all_tasks * inside * outside)
 
 
 def _is_walk_short(*, wanted: int, total: int, all_tasks: int, smallest: int) -> bool:
