@@ -32,7 +32,7 @@ if TYPE_CHECKING:
         UnknownProjectionError,
         ViewsIncompleteError,
     )
-    from projections.filter import EVERY_TASK, Page, TaskFilter
+    from projections.filter import EVERY_TASK, Page, Sort, TaskFilter, each_of
     from projections.lease import LEASE_MS, Lease, new_holder
     from projections.listing import COUNTED_MAX
     from projections.live_board import LiveBoard
@@ -95,6 +95,7 @@ __all__ = [
     "SetAside",
     "Snapshot",
     "SnapshotDamagedError",
+    "Sort",
     "TaskDiff",
     "TaskFilter",
     "UnknownProjectionError",
@@ -109,6 +110,7 @@ __all__ = [
     "describe",
     "different_fields",
     "diverged_after",
+    "each_of",
     "encode_snapshot",
     "find_flaws",
     "fold_stats",
@@ -140,7 +142,7 @@ open_front_door(
         "errors": "CheckpointAheadError CheckpointMismatchError CheckpointSetBackError LegacyFullError "
         "LossNotAcceptedError NewerProjectionError OutdatedProjectionError ProjectionError RebuildAtWorkError "
         "RebuildUnfinishedError SnapshotDamagedError UnknownProjectionError ViewsIncompleteError",
-        "filter": "EVERY_TASK Page TaskFilter",
+        "filter": "EVERY_TASK Page Sort TaskFilter each_of",
         "lease": "LEASE_MS Lease new_holder",
         "listing": "COUNTED_MAX",
         "live_board": "LiveBoard",

@@ -96,9 +96,7 @@ def stats(
     Lead time is from a task's creation to its end, wait to its first start, and work from its last start to its end;
     a reopened task begins anew. A created task counts for the actor who created it, anything else for the agent who had it.
     """
-    if as_csv and as_json:
-        message = "Give either --csv or --json."
-        raise typer.BadParameter(message)
+    refuse_two_formats(as_json=as_json, as_csv=as_csv)
     grouping = None if by is None else by.grouping
     groupings = (grouping,) if grouping is not None else (_OF_THE_VIEW,) if as_csv else _SUMMARY
     with opened(town, actor) as opened_town:

@@ -35,6 +35,7 @@ from projections import (
     TaskFilter,
     ViewsIncompleteError,
     damage_of,
+    each_of,
     encode_snapshot,
     find_flaws,
     fold_task,
@@ -109,13 +110,17 @@ class Reader:
         return encode_snapshot(self.task(task_id))
 
     def page(self, wanted: TaskFilter = EVERY_TASK, *, offset: int = 0, limit: int | None = None) -> Page:
-        """The tasks that match, oldest first, from `offset`, at most `limit`. A filter's parent may be a prefix or alias."""
+        """The tasks that match, oldest first unless `wanted` sorts them, from `offset`, at most `limit`.
+
+        A filter's parent may be a prefix or alias.
+        """
         assert offset >= 0
         assert limit is None or limit >= 0
         wanted = replace(
             wanted,
             agent=None if wanted.agent is None else check_name(wanted.agent, "agent name"),
-            tag=None if wanted.tag is None else check_tag(wanted.tag),
+            tag=None if wanted.tag is None else tuple(map(check_tag, each_of(wanted.tag))),
+            not_tag=None if wanted.not_tag is None else tuple(map(check_tag, each_of(wanted.not_tag))),
         )
 
         def ask(board: Present | Past) -> Page:
