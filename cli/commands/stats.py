@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from cli.answers import reader_at, say_moment
+from cli.answers import reader_at, refuse_two_formats, say_moment
 from cli.moments import say_span, saying_choices, with_event
 from cli.options import ActorOption, JsonOption, TownOption, When, WhenOption, parse_when
 from cli.output import say, say_json, say_table, terminal_columns, warn
