@@ -13,6 +13,8 @@ from cli.text import visible
 from ledger import LedgerError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from town import NewName, Reader, Town
 
 
@@ -33,16 +35,16 @@ def say_newcomer(new: NewName) -> None:
 
 
 def say_unknown(
-    town: Town, reader: Reader, *, agent: str | None = None, actor: str | None = None, tag: str | None = None
+    town: Town, reader: Reader, *, agent: str | None = None, actor: str | None = None, tags: Sequence[str] | None = None
 ) -> None:
     """Point out the names in filters that the town does not know. Ask only if nothing was found: else they are known."""
-    if agent is None and actor is None and tag is None:
+    if agent is None and actor is None and not tags:
         return
     from town import Names  # noqa: PLC0415 - as above
 
     has = "has" if reader.then is None else "had"
     with suppress(LedgerError):
-        for new in Names(town.backend, reader).unknown(agent=agent, actor=actor, tag=tag):
+        for new in Names(town.backend, reader).unknown(agent=agent, actor=actor, tags=tags or ()):
             if new.kind == "actor":
                 warn(f"None of the last events is by {visible(new.name)}{_others(new)}.")
             else:

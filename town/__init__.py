@@ -81,6 +81,7 @@ if TYPE_CHECKING:
     from town.reading.names import Names, NewName
     from town.reading.reader import Reader
     from town.reading.reasons import Why
+    from town.reading.report import AGENT, DAY, PERIOD_DAYS, TAG, Group, Grouping, Period, Report
     from town.reading.when import understand
     from town.repair.mend import Loss, LostEvents, MendedTown
     from town.repair.repairing import BEHIND_FILE, EVENTS_FILE, Repair, RepairPlan, opened_repair
@@ -95,11 +96,15 @@ if TYPE_CHECKING:
     from town.writer import Receipt
 
 __all__ = [
+    "AGENT",
     "BEHIND_FILE",
+    "DAY",
     "EVENTS_COUNT",
     "EVENTS_FILE",
     "GRACE_SECONDS",
+    "PERIOD_DAYS",
     "PLAN_FILE",
+    "TAG",
     "WHEN_HELP",
     "Annotation",
     "BisectionRefusedError",
@@ -121,6 +126,8 @@ __all__ = [
     "ForkRefusedError",
     "Format",
     "FoundFolder",
+    "Group",
+    "Grouping",
     "HeadBack",
     "ImportReceipt",
     "ImportRefusedError",
@@ -153,6 +160,7 @@ __all__ = [
     "OldPlace",
     "OvertakenError",
     "Peek",
+    "Period",
     "PlacedFault",
     "Plan",
     "PlanChange",
@@ -178,6 +186,7 @@ __all__ = [
     "Repair",
     "RepairPlan",
     "RepairRefusedError",
+    "Report",
     "RunListener",
     "RunOutcome",
     "RunReport",
@@ -271,6 +280,7 @@ open_front_door(
         "reading.names": "Names NewName",
         "reading.reader": "Reader",
         "reading.reasons": "Why",
+        "reading.report": "AGENT DAY PERIOD_DAYS TAG Group Grouping Period Report",
         "reading.when": "understand",
         "repair.mend": "Loss LostEvents MendedTown",
         "repair.repairing": "BEHIND_FILE EVENTS_FILE Repair RepairPlan opened_repair",

@@ -68,7 +68,7 @@ def diff(
         reader = reader_at(opened_town, second)
         found = reader.diff(first.moment, task_id=task, agent=agent, tag=tag)
         if not found.tasks:
-            say_unknown(opened_town, reader, agent=agent, tag=tag)
+            say_unknown(opened_town, reader, agent=agent, tags=[tag] if tag else [])
         if as_json:
             say_json(diff_shape(opened_town, found, a=first, b=second))
             return

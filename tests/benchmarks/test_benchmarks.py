@@ -7,7 +7,21 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from tests.benchmarks import append, diff, export, fold, lists, live, migrate, push, rebuild, start_up, trust, verify
+from tests.benchmarks import (
+    append,
+    diff,
+    export,
+    fold,
+    lists,
+    live,
+    migrate,
+    push,
+    rebuild,
+    start_up,
+    stats,
+    trust,
+    verify,
+)
 
 EVENTS = 400
 RATIOS = {
@@ -35,6 +49,7 @@ RATIOS = {
         "lives of hours: why, large / small",
     ),
     "verify": ("verify / fold", "verify / fold by CPU"),
+    "stats": ("all / fold", "all / fold by CPU", "period / all"),
     "trust": ("checks of a command, ms", "checks before a start, ms"),
     "append": ("append / bare XADD", "create / append", "create, projected, µs", "history in 100 tasks, µs"),
 }
@@ -53,6 +68,7 @@ RATIOS = {
         ("export", export.main),
         ("verify", verify.main),
         ("lists", lists.main),
+        ("stats", stats.main),
         ("diff", diff.main),
     ],
 )

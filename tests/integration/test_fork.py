@@ -26,7 +26,16 @@ from ledger import (
 from ledger.staged_ledger import StagedLedger
 from projections import Lease, new_holder
 from tests.support.towns import client_of, end_server
-from town import ForkRefusedError, SettingsError, Town, TownExistsError, examine, find_towns
+from town import (
+    ForkRefusedError,
+    LedgerFileRefusedError,
+    MomentError,
+    SettingsError,
+    Town,
+    TownExistsError,
+    examine,
+    find_towns,
+)
 from town.forking import LEASE_NAME
 
 Entries = list[tuple[bytes, dict[bytes, bytes]]]
@@ -154,6 +163,26 @@ def test_doctor_knows_the_name_that_ids_of_aliases_come_from(source: Town, here:
         assert [state for state, _ in check(astray)] == ["bad"]
 
 
+def test_ledger_of_another_town_keeps_its_aliases(source: Town, here: Path) -> None:
+    """A town of another name imports it once it is told the name that ids come from; the doctor says if that is wrong, or gone."""
+    source.exports.save(here / "a.jsonl")
+    Town.init(here / "copy", name="copy").close()
+    settings = here / "copy" / "tinytown.toml"
+    plain = settings.read_text()
+    with Town.open(here / "copy") as copy, pytest.raises(LedgerFileRefusedError, match='aliases_of = "source"'):
+        copy.imports.ledger(here / "a.jsonl")
+    seen = {}
+    for name in ("source", "other", None):
+        settings.write_text(plain + ("" if name is None else f'[town]\naliases_of = "{name}"\n'))
+        with Town.open(here / "copy") as copy:
+            if name == "source":
+                copy.imports.ledger(here / "a.jsonl")
+                assert copy.task("tt-2") == source.task("tt-2")
+            [seen[name]] = [each for each in examine(copy.backend, copy.connection) if each.name == "aliases"]
+    assert {name: check.state for name, check in seen.items()} == {"source": "good", "other": "bad", None: "bad"}
+    assert "Set aliases_of under [town]" in seen["other"].words
+
+
 def test_fork_has_a_folder_here_and_the_source_s_server(source: Town, here: Path) -> None:
     """It is a town like any other: it is listed, opened by its folder, and answers through the server of its source."""
     with source.fork("what-if").town as town:
@@ -188,11 +217,11 @@ def test_fork_of_a_town_at_a_url_is_at_that_url(here: Path, remote: str) -> None
         assert (again.keys.prefix, again.page().total) == ("tt:{two}", 1)
 
 
-@pytest.mark.parametrize("at", ["2000-01-01", "0-0"])
-def test_fork_of_nothing_is_refused(source: Town, at: str) -> None:
+@pytest.mark.parametrize(("at", "error"), [("2000-01-01", MomentError), ("0-0", ForkRefusedError)])
+def test_fork_of_nothing_is_refused(source: Town, at: str, error: type[LedgerError]) -> None:
     """Before the first event there is nothing to fork."""
     moment = Position(at) if at == "0-0" else at
-    with pytest.raises(ForkRefusedError, match="no events at that moment"):
+    with pytest.raises(error, match=r"no events at that moment|before the first event"):
         source.fork("what-if", at=moment)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -10,6 +10,7 @@ from msgspec import Struct
 from projections import ACTOR_EVENTS_MAX, TaskFilter
 from town.backend import Backend
 from town.reading.reader import Reader
+from town.reading.references import given_names
 
 TAGGED_TASKS_MAX: Final = 1_000
 """Tags are those of so many of the newest tasks: no view lists all tags."""
@@ -64,19 +65,16 @@ class Names:
             found += [new] if new.close else []
         return found
 
-    def unknown(self, *, agent: str | None = None, actor: str | None = None, tag: str | None = None) -> list[NewName]:
-        """Those of the names, each from a filter that found nothing, that the town does not know. Some calls for each."""
+    def unknown(self, *, agent: str | None = None, actor: str | None = None, tags: Sequence[str] = ()) -> list[NewName]:
+        """Those of the names, from filters that found nothing, that the town does not know. Some calls for each kind."""
         found: list[NewName] = []
-        for kind, name, read in (
-            ("agent", agent, self.agents),
-            ("actor", actor, lambda: {*self.actors(), *self.agents()}),
-            ("tag", tag, self.tags),
+        for kind, names, read in (
+            ("agent", given_names(agent), self.agents),
+            ("actor", given_names(actor), lambda: {*self.actors(), *self.agents()}),
+            ("tag", given_names(*tags), self.tags),
         ):
-            if name is None:
-                continue
-            known = set(read())
-            if name.strip() not in known:
-                found.append(_new_name(kind, name.strip(), known))
+            known = set(read()) if names else set()
+            found += [_new_name(kind, name, known) for name in names if name not in known]
         return found
 
 
