@@ -51,7 +51,7 @@ class TypingShell:
         return self._read_until(_PROMPT)
 
     def shows(self, keys: str, wanted: str) -> None:
-        """Type these keys, the last of which is a Tab, until the terminal shows `wanted`. AssertionError."""
+        """Type these keys, and Tab again where nothing comes, until the terminal shows `wanted`. AssertionError."""
         os.write(self._ours, keys.encode())
         self._read_until(wanted, again=b"\t")
         os.write(self._ours, _CLEAR)
