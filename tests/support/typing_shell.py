@@ -13,7 +13,7 @@ from typing import Final, Self
 
 SECONDS_MAX: Final = 60.0
 WAIT_SECONDS: Final = 3.0
-WAITS_MAX: Final = 200
+WAITS_MAX: Final = 500
 _PROMPT: Final = "READY> "
 _CLEAR: Final = b"\x15"
 _ESCAPES: Final = re.compile(r"\x1b(?:\[[0-9;?]*[A-Za-z]|\][^\x07]*\x07|[=>])|\x07|\r")
@@ -50,7 +50,7 @@ class TypingShell:
         os.write(self._ours, f"{command}\n".encode())
         return self._read_until(_PROMPT)
 
-    def shows(self, keys: str, wanted: str) -> None:
+    def assert_shows(self, keys: str, wanted: str) -> None:
         """Type these keys, and Tab again where nothing comes, until the terminal shows `wanted`. AssertionError."""
         os.write(self._ours, keys.encode())
         self._read_until(wanted, again=b"\t")
