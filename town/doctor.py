@@ -224,9 +224,13 @@ def _aliases(backend: Backend) -> list[Check]:
     """Whether aliases lead to the ids that tasks have. Applies to a fork, to a ledger of another town, and to a town that says it is one."""
     try:
         town_events = list(backend.store.history_back(TOWN_ID))
-        first_events = next(backend.store.read_batches(), [])
     except LedgerDamagedError as damage:
         return [Check("aliases", CheckState.BAD, str(damage), damage)]
+    try:
+        first_events = next(backend.store.read_batches(), [])
+    except LedgerDamagedError:
+        # `tt verify` names the damage; it says nothing about aliases.
+        first_events = []
     # The oldest fork names the town where the ids began, also in a fork of a fork.
     sources = [
         each.data.source for each in reversed(town_events) if isinstance(each.data, TownForked) and not flaw_in(each)
