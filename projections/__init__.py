@@ -30,10 +30,12 @@ if TYPE_CHECKING:
         ViewsIncompleteError,
     )
     from projections.filter import EVERY_TASK, Page, TaskFilter
+    from projections.kept_board import KeptBoard, Witness, decode_kept, encode_kept, keep, open_kept, witness_of
     from projections.lease import LEASE_MS, Lease, new_holder
     from projections.live_board import LiveBoard
     from projections.loading import Loader
     from projections.look import NOTHING, PREFIX_IDS_MAX, Wanted
+    from projections.packed_board import PackedBoard
     from projections.projector import BATCH_EVENTS_MAX, BatchOutcome, Projector
     from projections.rebuilding.rebuild import Rebuild
     from projections.rebuilding.set_aside import LEGACY_NAMES_MAX, SetAside
@@ -63,6 +65,7 @@ __all__ = [
     "Durations",
     "Finding",
     "FindingKind",
+    "KeptBoard",
     "Lease",
     "LegacyFullError",
     "LiveBoard",
@@ -71,6 +74,7 @@ __all__ = [
     "Member",
     "NewerProjectionError",
     "OutdatedProjectionError",
+    "PackedBoard",
     "Page",
     "ProjectionError",
     "Projector",
@@ -88,23 +92,29 @@ __all__ = [
     "View",
     "ViewsIncompleteError",
     "Wanted",
+    "Witness",
     "damage_of",
+    "decode_kept",
     "describe",
     "different_fields",
     "diverged_after",
+    "encode_kept",
     "encode_snapshot",
     "find_flaws",
     "fold_stats",
     "fold_task",
     "has_position",
     "is_snapshot",
+    "keep",
     "new_holder",
     "no_garbage_collection",
+    "open_kept",
     "printable",
     "read_stats",
     "replay",
     "snapshot_of",
     "verify",
+    "witness_of",
 ]
 
 open_front_door(
@@ -120,10 +130,12 @@ open_front_door(
         "LossNotAcceptedError NewerProjectionError OutdatedProjectionError ProjectionError RebuildAtWorkError "
         "RebuildUnfinishedError SnapshotDamagedError UnknownProjectionError ViewsIncompleteError",
         "filter": "EVERY_TASK Page TaskFilter",
+        "kept_board": "KeptBoard Witness decode_kept encode_kept keep open_kept witness_of",
         "lease": "LEASE_MS Lease new_holder",
         "live_board": "LiveBoard",
         "loading": "Loader",
         "look": "NOTHING PREFIX_IDS_MAX Wanted",
+        "packed_board": "PackedBoard",
         "projector": "BATCH_EVENTS_MAX BatchOutcome Projector",
         "rebuilding.rebuild": "Rebuild",
         "rebuilding.set_aside": "LEGACY_NAMES_MAX SetAside",
