@@ -15,8 +15,10 @@ from town.backend import Backend
 if TYPE_CHECKING:
     from town.reading.kept_boards import KeptBoards
 
+FOLDED_EVENTS_MAX: Final = 16_384
+"""To fold so many events takes less than a tenth of a second. At an earlier moment no board is kept or looked for."""
 KEPT_EVENTS_MIN: Final = 4_096
-"""To fold fewer events is faster than to open a kept board."""
+"""A board is kept only if at least so many events were folded since the last."""
 KEPT_EVERY_SHARE: Final = 16
 """A board is kept after so many events as are this part of all until then, so that a look folds at most that part of them."""
 PACKED_TASKS_PER_EVENT_MAX: Final = 1
@@ -25,13 +27,16 @@ a third of the time of a fold of an event."""
 PACKED_TASKS_PER_EVENT_AT_END_MAX: Final = 4
 """The same for the board that was asked for, which is likely to be asked for again."""
 
+_PASSED_EVERY: Final = 25
+"""A board may be known by each of so many events."""
+
 
 def board_at(backend: Backend, upto: Position) -> Board | PackedBoard:
     """All tasks as they were after the event at `upto`; BEGINNING shows none. LedgerDamagedError names a position."""
     store = backend.store
     if upto == BEGINNING:
         return Board()
-    if upto.seq < KEPT_EVENTS_MIN:
+    if upto.seq <= FOLDED_EVENTS_MAX:
         return replay(store, upto=upto)
     from town.cache import is_cache_wanted  # noqa: PLC0415 - it loads SQLite, and small towns do without
 
@@ -55,7 +60,7 @@ def _fold(board: PackedBoard, kept: KeptBoards, backend: Backend, upto: Position
     passed: list[Position] = []
     for batch in backend.store.read_batches(board.position, upto=upto):
         board.fold(batch)
-        passed.append(board.position)
+        passed += [recorded.position for recorded in batch[::_PASSED_EVERY]]
         number, is_end = board.position.seq, board.position == upto
         if (
             number - kept_number < KEPT_EVENTS_MIN

@@ -19,7 +19,7 @@ KEPT_BYTES_MAX: Final = 256 * 1024 * 1024
 KEPT_BOARDS_MAX: Final = 256
 KEPT_SHARE_LEFT: Final = 0.75
 """If there are too many boards, so many go that this share of the bounds is left."""
-WITNESSES_MAX: Final = 64
+WITNESSES_MAX: Final = 512
 """How many events of a ledger are compared before one of its boards is used."""
 PENDING_BYTES_MAX: Final = 16 * 1024 * 1024
 """So much is written at once."""

@@ -46,7 +46,7 @@ def test_what_was_written_is_read(cache: Cache) -> None:
     assert put(cache, "one")
     assert words(Cache(CachePlace(cache.path.parents[1]))) == ["one"]
     assert stat.S_IMODE(cache.path.stat().st_mode) == 0o600
-    assert cache.size_bytes() == cache.path.stat().st_size > 0
+    assert cache.look() == cache.path.stat().st_size > 0
     assert cache.problem is None
 
 
@@ -139,7 +139,7 @@ def test_there_is_no_cache_without_a_data_folder(tmp_path: Path) -> None:
     """The cache does not make the folder, which says that a town's data is there."""
     cache = Cache(CachePlace(tmp_path))
     assert put(cache, "one") is None
-    assert cache.size_bytes() == 0
+    assert cache.look() is None
     assert list(tmp_path.iterdir()) == []
 
 
