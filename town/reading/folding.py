@@ -27,8 +27,8 @@ a third of the time of a fold of an event."""
 PACKED_TASKS_PER_EVENT_AT_END_MAX: Final = 4
 """The same for the board that was asked for, which is likely to be asked for again."""
 
-_PASSED_EVERY: Final = 25
-"""A board may be known by each of so many events."""
+PASSED_EVERY: Final = 16
+"""A board may be known by each event whose number is a multiple of this power of two."""
 
 
 def board_at(backend: Backend, upto: Position) -> Board | PackedBoard:
@@ -60,7 +60,7 @@ def _fold(board: PackedBoard, kept: KeptBoards, backend: Backend, upto: Position
     passed: list[Position] = []
     for batch in backend.store.read_batches(board.position, upto=upto):
         board.fold(batch)
-        passed += [recorded.position for recorded in batch[::_PASSED_EVERY]]
+        passed += [recorded.position for recorded in batch[-batch[0].position.seq % PASSED_EVERY :: PASSED_EVERY]]
         number, is_end = board.position.seq, board.position == upto
         if (
             number - kept_number < KEPT_EVENTS_MIN

@@ -63,17 +63,24 @@ class KeptBoards:
         return PackedBoard()
 
     def keep(self, board: PackedBoard, passed: Sequence[Position]) -> None:
-        """Keep the board as it is now. `passed` are positions of events that were folded into it since, oldest first."""
+        """Keep the board as it is now. `passed` are positions of events that were folded into it since, oldest first.
+
+        It is known by the first event, by its own, and by those whose numbers are multiples of a power of two: so the next
+        board is known by many of the same.
+        """
+        number = board.position.seq
+        every = 1
+        while number // every > WITNESSES_MAX - 2:
+            every *= 2
         known = [Position(at) for at in self._witnesses]
-        first = self._store.start()
-        places = _thinned([first, *(place for place in (*known, *passed) if place not in (first, board.position))])
-        places.append(board.position)
-        new = [place for place in dict.fromkeys(places) if place not in self._witnesses]
+        between = [place for place in (*known, *passed) if place.seq % every == 0]
+        places = list(dict.fromkeys([self._store.start(), *between, board.position]))
+        new = [place for place in places if place not in self._witnesses]
         found = self._witnesses | {each.at: each for each in map(witness_of, self._store.entries_at(new))}
-        if not found.keys() >= set(places):
+        if not found.keys() >= {*places}:
             # An event is lost. The next look finds out.
             return
-        self._witnesses = {place: found[place] for place in dict.fromkeys(places)}
+        self._witnesses = {place: found[place] for place in places}
         self._pending.append(keep(board, tuple(self._witnesses.values())))
         if sum(len(part) for _, parts in self._pending for part in parts.values()) > PENDING_BYTES_MAX:
             self.write()
@@ -172,12 +179,6 @@ def _evict(database: sqlite3.Connection) -> None:
         kept_count += 1
     database.executemany("DELETE FROM kept_board WHERE number = ?", gone)
     _drop_parts(database, sizes.keys() - used)
-
-
-def _thinned(places: Sequence[Position]) -> list[Position]:
-    """At most WITNESSES_MAX - 1 of them, spread evenly, with the first."""
-    step = -(-len(places) // (WITNESSES_MAX - 1))
-    return list(places[::step])
 
 
 def _now() -> int:
