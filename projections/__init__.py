@@ -30,7 +30,16 @@ if TYPE_CHECKING:
         ViewsIncompleteError,
     )
     from projections.filter import EVERY_TASK, Page, TaskFilter
-    from projections.kept_board import KeptBoard, Witness, decode_kept, encode_kept, keep, open_kept, witness_of
+    from projections.kept_board import (
+        KeptBoard,
+        Witness,
+        damaged_parts,
+        decode_kept,
+        encode_kept,
+        keep,
+        open_kept,
+        witness_of,
+    )
     from projections.lease import LEASE_MS, Lease, new_holder
     from projections.live_board import LiveBoard
     from projections.loading import Loader
@@ -94,6 +103,7 @@ __all__ = [
     "Wanted",
     "Witness",
     "damage_of",
+    "damaged_parts",
     "decode_kept",
     "describe",
     "different_fields",
@@ -130,7 +140,7 @@ open_front_door(
         "LossNotAcceptedError NewerProjectionError OutdatedProjectionError ProjectionError RebuildAtWorkError "
         "RebuildUnfinishedError SnapshotDamagedError UnknownProjectionError ViewsIncompleteError",
         "filter": "EVERY_TASK Page TaskFilter",
-        "kept_board": "KeptBoard Witness decode_kept encode_kept keep open_kept witness_of",
+        "kept_board": "KeptBoard Witness damaged_parts decode_kept encode_kept keep open_kept witness_of",
         "lease": "LEASE_MS Lease new_holder",
         "live_board": "LiveBoard",
         "loading": "Loader",

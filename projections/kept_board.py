@@ -72,17 +72,21 @@ def keep(board: PackedBoard, witnesses: tuple[Witness, ...]) -> tuple[KeptBoard,
 
 
 def open_kept(kept: KeptBoard, parts: Mapping[bytes, bytes]) -> PackedBoard | None:
-    """The board; None if one of its parts is missing or damaged."""
-    first, *digests = kept.each_digest()
-    found = [parts.get(digest) for digest in (first, *digests)]
-    if any(part is None or _digest(part) != digest for part, digest in zip(found, (first, *digests), strict=True)):
+    """The board; None if one of its parts is missing, or if one of `parts` is damaged."""
+    removed_digest, *digests = kept.each_digest()
+    if not parts.keys() >= {removed_digest, *digests} or damaged_parts(parts):
         return None
-    removed, *blocks = [part for part in found if part is not None]
+    removed = parts[removed_digest]
     return PackedBoard(
-        [Block(block, digest=digest) for block, digest in zip(blocks, digests, strict=True)],
+        [Block(parts[digest], digest=digest) for digest in digests],
         removed=_removed_decoder.decode(zlib.decompress(removed)),
         position=kept.position,
     )
+
+
+def damaged_parts(parts: Mapping[bytes, bytes]) -> list[bytes]:
+    """The digests whose part has other bytes."""
+    return [digest for digest, part in parts.items() if _digest(part) != digest]
 
 
 def encode_kept(kept: KeptBoard) -> bytes:

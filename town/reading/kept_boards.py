@@ -12,7 +12,17 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from ledger import EventStore, Position
-from projections import KeptBoard, PackedBoard, Witness, decode_kept, encode_kept, keep, open_kept, witness_of
+from projections import (
+    KeptBoard,
+    PackedBoard,
+    Witness,
+    damaged_parts,
+    decode_kept,
+    encode_kept,
+    keep,
+    open_kept,
+    witness_of,
+)
 from town.cache import Cache
 
 KEPT_BYTES_MAX: Final = 256 * 1024 * 1024
@@ -101,9 +111,9 @@ class KeptBoards:
         if parts is None:
             return None
         board = open_kept(kept, parts)
-        if board is None:
-            # A part that stays would be taken for the same part of the next board.
-            self._cache.write(lambda database: _drop_parts(database, kept.each_digest()), tables=_TABLES)
+        if board is None and (damaged := damaged_parts(parts)):
+            # One that stays would be taken for the same part of the next board.
+            self._cache.write(lambda database: _drop_parts(database, damaged), tables=_TABLES)
         return board
 
     def _finish_search(self, bad: Sequence[int], used: int | None = None) -> bool:

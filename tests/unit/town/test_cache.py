@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.towns import trust
 from town.cache import CACHE_FREE_BYTES_MIN, CACHE_VERSION, Cache, CachePlace, user_cache_folder
 
 TABLES = ("CREATE TABLE IF NOT EXISTS words (word TEXT PRIMARY KEY)",)
@@ -217,4 +218,15 @@ def test_what_another_process_uses_is_not_removed(cache: Cache) -> None:
     assert words(cache) == ["one"]
     assert cache.remove()
     assert not cache.path.exists()
+    assert words(cache) == []
+
+
+def test_cache_that_came_with_foreign_data_goes_when_the_data_is_trusted(tmp_path: Path) -> None:
+    """What somebody else computed would be shown without anybody looking at the ledger."""
+    (tmp_path / "tinytown.toml").write_text('name = "clone"\n')
+    (tmp_path / ".tt").mkdir(mode=0o700)
+    cache = Cache(CachePlace(tmp_path))
+    assert put(cache, "one")
+    trust(tmp_path)
+    assert cache.look() is None
     assert words(cache) == []
