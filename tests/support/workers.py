@@ -188,7 +188,7 @@ def look_back(folder: str, seed: str) -> None:
     chance = Random(int(seed))
     with Town.open(folder) as town:
         store = town.backend.store
-        for _ in range(40):
+        for _ in range(25):
             position = store.position_of(chance.randrange(1, town.end().seq + 1))
             assert position is not None
             assert town.replay(position).tasks == replay(store, upto=position).tasks
