@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from ledger import LedgerError, Position, State, TaskNotFoundError
-from projections import Board, PackedBoard, TaskFilter
+from projections import Board, TaskFilter
 from town.errors import MigrationSourceError
 from town.folder.settings import current_folder
 from town.opening import OpenTown, current_actor, open_town
@@ -32,6 +32,7 @@ from town.reading.wait import Waited, wait_for
 from town.verbs import Verbs
 
 if TYPE_CHECKING:
+    from projections import PackedBoard
     from town.folder.tinytown_places import OldPlace
     from town.imports.importer import Importer
     from town.migration.legacy import Legacy

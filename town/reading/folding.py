@@ -9,10 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from ledger import BEGINNING, Position, SequenceGapError
-from projections import Board, PackedBoard, no_garbage_collection, replay
+from projections import Board, no_garbage_collection, replay
 from town.backend import Backend
 
 if TYPE_CHECKING:
+    from projections import PackedBoard
     from town.reading.kept_boards import KeptBoards
 
 FOLDED_EVENTS_MAX: Final = 16_384

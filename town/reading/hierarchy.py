@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import takewhile
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
 from ledger import State, Task
-from projections import Board, LiveBoard, PackedBoard
+from projections import Board, LiveBoard
+
+if TYPE_CHECKING:
+    from projections import PackedBoard
 
 OPEN_STATES: Final = tuple(state for state in State if not state.is_terminal)
 

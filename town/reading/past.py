@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from ledger import Position, RecordedEvent, Task
-from projections import Board, DayStats, PackedBoard, fold_stats, fold_task
+from projections import Board, DayStats, fold_stats, fold_task
 from town.backend import Backend
 from town.reading.folding import board_at
 from town.reading.hierarchy import Branch, tree_on
+
+if TYPE_CHECKING:
+    from projections import PackedBoard
 
 PREFIX_TASKS_MAX: Final = 100
 """If more tasks than this begin with a prefix, folding the town is quicker than reading their histories."""
