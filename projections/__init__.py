@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 from ledger import open_front_door
 
 if TYPE_CHECKING:
+    from projections.bisection import Bisection, Verdict
     from projections.board import Board
-    from projections.checking.audit import Finding, FindingKind
+    from projections.board_diff import BoardDiff, Differing, DiffKind, TaskDiff
+    from projections.checking.audit import Audit, Finding, FindingKind
     from projections.checking.comparison import Difference, printable
     from projections.checking.divergence import diverged_after
     from projections.checking.verify import Verification, describe, different_fields, verify
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
         witness_of,
     )
     from projections.lease import LEASE_MS, Lease, new_holder
+    from projections.listing import COUNTED_MAX
     from projections.live_board import LiveBoard
     from projections.loading import Loader
     from projections.look import NOTHING, PREFIX_IDS_MAX, Wanted
@@ -52,25 +55,32 @@ if TYPE_CHECKING:
     from projections.snapshots import Snapshot, encode_snapshot, has_position, is_snapshot, snapshot_of
     from projections.stats import DayStats, Durations, fold_stats, read_stats
     from projections.upkeep import Upkeep
+    from projections.views.by_alias import is_computed
     from projections.views.catalogue import VIEWS
     from projections.views.view import Counted, Member, Ranked, View
 
 __all__ = [
     "BATCH_EVENTS_MAX",
+    "COUNTED_MAX",
     "EVERY_TASK",
     "LEASE_MS",
     "LEGACY_NAMES_MAX",
     "NOTHING",
     "PREFIX_IDS_MAX",
     "VIEWS",
+    "Audit",
     "BatchOutcome",
+    "Bisection",
     "Board",
+    "BoardDiff",
     "CheckpointAheadError",
     "CheckpointMismatchError",
     "CheckpointSetBackError",
     "Counted",
     "DayStats",
+    "DiffKind",
     "Difference",
+    "Differing",
     "Durations",
     "Finding",
     "FindingKind",
@@ -94,9 +104,11 @@ __all__ = [
     "SetAside",
     "Snapshot",
     "SnapshotDamagedError",
+    "TaskDiff",
     "TaskFilter",
     "UnknownProjectionError",
     "Upkeep",
+    "Verdict",
     "Verification",
     "View",
     "ViewsIncompleteError",
@@ -114,6 +126,7 @@ __all__ = [
     "fold_stats",
     "fold_task",
     "has_position",
+    "is_computed",
     "is_snapshot",
     "keep",
     "new_holder",
@@ -130,8 +143,10 @@ __all__ = [
 open_front_door(
     __name__,
     {
+        "bisection": "Bisection Verdict",
         "board": "Board",
-        "checking.audit": "Finding FindingKind",
+        "board_diff": "BoardDiff DiffKind Differing TaskDiff",
+        "checking.audit": "Audit Finding FindingKind",
         "checking.comparison": "Difference printable",
         "checking.divergence": "diverged_after",
         "checking.verify": "Verification describe different_fields verify",
@@ -142,6 +157,7 @@ open_front_door(
         "filter": "EVERY_TASK Page TaskFilter",
         "kept_board": "KeptBoard Witness damaged_parts decode_kept encode_kept keep open_kept witness_of",
         "lease": "LEASE_MS Lease new_holder",
+        "listing": "COUNTED_MAX",
         "live_board": "LiveBoard",
         "loading": "Loader",
         "look": "NOTHING PREFIX_IDS_MAX Wanted",
@@ -153,6 +169,7 @@ open_front_door(
         "snapshots": "Snapshot encode_snapshot has_position is_snapshot snapshot_of",
         "stats": "DayStats Durations fold_stats read_stats",
         "upkeep": "Upkeep",
+        "views.by_alias": "is_computed",
         "views.catalogue": "VIEWS",
         "views.view": "Counted Member Ranked View",
     },

@@ -22,6 +22,9 @@ COMMANDS = [
     ["task", "current", "ada"],
     ["events"],
     ["replay", "--at", "now"],
+    ["diff", "1"],
+    ["blame", "evil"],
+    ["why", "evil"],
     ["backlog", "list"],
     ["status", "--tasks"],
 ]
