@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ledger import open_front_door
 
 if TYPE_CHECKING:
+    from projections.activity import NO_FIGURES, Activity, Figures, count_activity
     from projections.bisection import Bisection, Verdict
     from projections.board import Board
     from projections.board_diff import BoardDiff, Differing, DiffKind, TaskDiff
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
         UnknownProjectionError,
         ViewsIncompleteError,
     )
-    from projections.filter import EVERY_TASK, Page, TaskFilter
+    from projections.filter import EVERY_TASK, Page, Sort, TaskFilter, each_of
     from projections.kept_board import (
         KeptBoard,
         Witness,
@@ -66,8 +67,10 @@ __all__ = [
     "LEASE_MS",
     "LEGACY_NAMES_MAX",
     "NOTHING",
+    "NO_FIGURES",
     "PREFIX_IDS_MAX",
     "VIEWS",
+    "Activity",
     "Audit",
     "BatchOutcome",
     "Bisection",
@@ -82,6 +85,7 @@ __all__ = [
     "Difference",
     "Differing",
     "Durations",
+    "Figures",
     "Finding",
     "FindingKind",
     "KeptBoard",
@@ -104,6 +108,7 @@ __all__ = [
     "SetAside",
     "Snapshot",
     "SnapshotDamagedError",
+    "Sort",
     "TaskDiff",
     "TaskFilter",
     "UnknownProjectionError",
@@ -114,12 +119,14 @@ __all__ = [
     "ViewsIncompleteError",
     "Wanted",
     "Witness",
+    "count_activity",
     "damage_of",
     "damaged_parts",
     "decode_kept",
     "describe",
     "different_fields",
     "diverged_after",
+    "each_of",
     "encode_kept",
     "encode_snapshot",
     "find_flaws",
@@ -143,6 +150,7 @@ __all__ = [
 open_front_door(
     __name__,
     {
+        "activity": "NO_FIGURES Activity Figures count_activity",
         "bisection": "Bisection Verdict",
         "board": "Board",
         "board_diff": "BoardDiff DiffKind Differing TaskDiff",
@@ -154,7 +162,7 @@ open_front_door(
         "errors": "CheckpointAheadError CheckpointMismatchError CheckpointSetBackError LegacyFullError "
         "LossNotAcceptedError NewerProjectionError OutdatedProjectionError ProjectionError RebuildAtWorkError "
         "RebuildUnfinishedError SnapshotDamagedError UnknownProjectionError ViewsIncompleteError",
-        "filter": "EVERY_TASK Page TaskFilter",
+        "filter": "EVERY_TASK Page Sort TaskFilter each_of",
         "kept_board": "KeptBoard Witness damaged_parts decode_kept encode_kept keep open_kept witness_of",
         "lease": "LEASE_MS Lease new_holder",
         "listing": "COUNTED_MAX",

@@ -25,6 +25,7 @@ from projections import (
     Board,
     KeptBoard,
     PackedBoard,
+    Sort,
     TaskFilter,
     Witness,
     decode_kept,
@@ -46,7 +47,16 @@ FILTERS: Final = [
     for tag in (None, "a")
     for parent in (None, TASKS[0])
     for is_newest_first in (False, True)
-] + [TaskFilter(has_no_agent=True)]
+] + [
+    TaskFilter(has_no_agent=True),
+    TaskFilter(state=(State.PENDING, State.RUNNING), tag=("a", "b"), not_tag="c"),
+    *(
+        TaskFilter(sort=sort, tag=tag, is_newest_first=is_newest_first)
+        for sort in Sort
+        for tag in (None, "a")
+        for is_newest_first in (False, True)
+    ),
+]
 
 _adoptions: Final[SearchStrategy[Event]] = st.builds(
     TaskAdopted,
