@@ -33,11 +33,22 @@ if TYPE_CHECKING:
         ViewsIncompleteError,
     )
     from projections.filter import EVERY_TASK, Page, Sort, TaskFilter, each_of
+    from projections.kept_board import (
+        KeptBoard,
+        Witness,
+        damaged_parts,
+        decode_kept,
+        encode_kept,
+        keep,
+        open_kept,
+        witness_of,
+    )
     from projections.lease import LEASE_MS, Lease, new_holder
     from projections.listing import COUNTED_MAX
     from projections.live_board import LiveBoard
     from projections.loading import Loader
     from projections.look import NOTHING, PREFIX_IDS_MAX, Wanted
+    from projections.packed_board import PackedBoard
     from projections.projector import BATCH_EVENTS_MAX, BatchOutcome, Projector
     from projections.rebuilding.rebuild import Rebuild
     from projections.rebuilding.set_aside import LEGACY_NAMES_MAX, SetAside
@@ -77,6 +88,7 @@ __all__ = [
     "Figures",
     "Finding",
     "FindingKind",
+    "KeptBoard",
     "Lease",
     "LegacyFullError",
     "LiveBoard",
@@ -85,6 +97,7 @@ __all__ = [
     "Member",
     "NewerProjectionError",
     "OutdatedProjectionError",
+    "PackedBoard",
     "Page",
     "ProjectionError",
     "Projector",
@@ -105,12 +118,16 @@ __all__ = [
     "View",
     "ViewsIncompleteError",
     "Wanted",
+    "Witness",
     "count_activity",
     "damage_of",
+    "damaged_parts",
+    "decode_kept",
     "describe",
     "different_fields",
     "diverged_after",
     "each_of",
+    "encode_kept",
     "encode_snapshot",
     "find_flaws",
     "fold_stats",
@@ -118,13 +135,16 @@ __all__ = [
     "has_position",
     "is_computed",
     "is_snapshot",
+    "keep",
     "new_holder",
     "no_garbage_collection",
+    "open_kept",
     "printable",
     "read_stats",
     "replay",
     "snapshot_of",
     "verify",
+    "witness_of",
 ]
 
 open_front_door(
@@ -143,11 +163,13 @@ open_front_door(
         "LossNotAcceptedError NewerProjectionError OutdatedProjectionError ProjectionError RebuildAtWorkError "
         "RebuildUnfinishedError SnapshotDamagedError UnknownProjectionError ViewsIncompleteError",
         "filter": "EVERY_TASK Page Sort TaskFilter each_of",
+        "kept_board": "KeptBoard Witness damaged_parts decode_kept encode_kept keep open_kept witness_of",
         "lease": "LEASE_MS Lease new_holder",
         "listing": "COUNTED_MAX",
         "live_board": "LiveBoard",
         "loading": "Loader",
         "look": "NOTHING PREFIX_IDS_MAX Wanted",
+        "packed_board": "PackedBoard",
         "projector": "BATCH_EVENTS_MAX BatchOutcome Projector",
         "rebuilding.rebuild": "Rebuild",
         "rebuilding.set_aside": "LEGACY_NAMES_MAX SetAside",

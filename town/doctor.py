@@ -12,6 +12,7 @@ from ledger import (
     BEGINNING,
     TOWN_ID,
     LedgerDamagedError,
+    LedgerError,
     RecordedEvent,
     TaskCreated,
     TownForked,
@@ -77,6 +78,7 @@ def examine(backend: Backend, connection: Connection) -> list[Check]:
         *_snapshots(backend),
         *_aliases(backend),
         _worker(backend),
+        *_cache(backend),
         *_old_tasks(backend),
     ]
 
@@ -218,6 +220,17 @@ def _snapshots(backend: Backend) -> list[Check]:
         return [Check("snapshots", CheckState.GOOD, "every task has its snapshot")]
     words = f"{lost:,} missing, or not a string: readers fold them from the ledger, `tt rebuild` writes them again"
     return [Check("snapshots", CheckState.BAD, words)]
+
+
+def _cache(backend: Backend) -> list[Check]:
+    """Applies only if there is a cache, or something in its place. Nothing of it is opened."""
+    try:
+        size = backend.cache.look()
+    except (LedgerError, OSError) as error:
+        return [Check("cache", CheckState.WARNING, f"it is not used, and looks at the past are slower: {error}")]
+    if size is None:
+        return []
+    return [Check("cache", CheckState.GOOD, f"{size / 1_048_576:,.1f} MiB, which can be removed: {backend.cache.path}")]
 
 
 def _aliases(backend: Backend) -> list[Check]:

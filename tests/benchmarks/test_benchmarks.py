@@ -15,6 +15,7 @@ from tests.benchmarks import (
     lists,
     live,
     migrate,
+    past,
     push,
     rebuild,
     start_up,
@@ -39,6 +40,7 @@ RATIOS = {
         "memory with small records, bytes a task",
         "memory with long records, bytes a task",
     ),
+    "past": ("any moment / without", "second look / without", "first look, which keeps boards / without"),
     "push": ("push / append", "push / append and project", "tt sync push / appending program"),
     "export": ("export / fold", "import / append"),
     "diff": (
@@ -62,6 +64,7 @@ RATIOS = {
         ("rebuild", rebuild.main),
         ("live", live.main),
         ("append", append.main),
+        ("past", past.main),
         ("push", push.main),
         ("migrate", migrate.main),
         ("trust", trust.main),
