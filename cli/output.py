@@ -39,6 +39,8 @@ _PIPE_COLUMNS: Final = 100_000
 
 _GAP: Final = 2
 _FLEXIBLE_COLUMNS_MIN: Final = 20
+_BODY_COLUMNS_MIN: Final = 20
+_LITTLE_INDENT: Final = 4
 
 _RICH_WORDS: Final = ("FORCE_COLOR", "TTY_COMPATIBLE")
 """The variables that make Rich treat a pipe as a terminal."""
@@ -97,6 +99,11 @@ def say_at_once(line: str) -> None:
 def warn(message: str) -> None:
     """A warning, on stderr; it may have line breaks."""
     _say_on_stderr(Styled.of(message, "yellow"))
+
+
+def tell(message: Cell) -> None:
+    """A line on how far it is, beside the output, on stderr."""
+    _say_on_stderr(_styled(message))
 
 
 def say_error(message: str) -> None:
@@ -187,6 +194,23 @@ def _plain(value: object) -> str:
 
         return words_of(value)
     return str(value)
+
+
+def say_hanging(head: Cell, body: Cell) -> None:
+    """A line for people; on a terminal what does not fit goes on below the beginning of `body`, or all of it below `head`."""
+    if _is_plain():
+        say(Styled.assemble(_styled(head), _styled(body)))
+        return
+    console, beginning = _console(), _text(head)
+    indent = beginning.cell_len
+    if console.width - indent < _BODY_COLUMNS_MIN:
+        beginning.rstrip()
+        console.print(beginning, soft_wrap=True)
+        beginning, indent = _text(" " * _LITTLE_INDENT), _LITTLE_INDENT
+    for line in _text(body).wrap(console, max(console.width - indent, 1), overflow="fold"):
+        line.rstrip()
+        console.print(beginning + line, soft_wrap=True)
+        beginning = _text(" " * indent)
 
 
 def say_table(columns: Sequence[str], rows: Sequence[Sequence[Cell]], *, flexible: str | None = None) -> None:
@@ -291,6 +315,10 @@ def progress_lines() -> Iterator[Callable[[str, int, int], None]]:
             lines[what](done, total)
 
         yield show
+
+
+def _styled(cell: Cell) -> Styled:
+    return cell if isinstance(cell, Styled) else Styled.of(cell)
 
 
 def _words(cell: Cell, *, is_multiline: bool = False) -> str:

@@ -1,0 +1,68 @@
+"""Ranks the tasks of an index by the words they have, as `query.score` ranks them by their texts. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from functools import reduce
+from operator import and_
+from typing import Final
+
+from projections.search.query import FORMER, score_of
+from projections.search.segment import CONDITION, Postings
+
+Ranking = Mapping[int, AbstractSet[int]]
+"""Score -> the numbers of the tasks with that score."""
+
+_NOBODY: Final[frozenset[int]] = frozenset()
+
+
+def rank(
+    words: Sequence[Postings], conditions: Sequence[Postings], *, without: AbstractSet[int], is_ever: bool
+) -> Ranking:
+    """The tasks that have every word and meet every condition, but for those in `without`."""
+    scored = [_by_score(each, is_ever=is_ever) for each in words]
+    found = [set().union(*each.values()) for each in scored]
+    found += [set(each.whole.get(CONDITION, ())) for each in conditions]
+    hits: set[int] = reduce(and_, sorted(found, key=len)) - without
+    if len(scored) == 1:
+        return {score: numbers & hits for score, numbers in scored[0].items()}
+    sums = dict.fromkeys(hits, 0)
+    for each in scored:
+        for score, numbers in each.items():
+            for number in numbers & hits:
+                sums[number] += score
+    ranking: dict[int, set[int]] = {}
+    for number, score in sums.items():
+        ranking.setdefault(score, set()).add(number)
+    return ranking
+
+
+def best_first(rankings: Sequence[Ranking], *, offset: int, limit: int | None) -> Iterator[tuple[int, int]]:
+    """Score and number of the tasks from `offset`, at most `limit`: best first, then newest first."""
+    stop = None if limit is None else offset + limit
+    passed = 0
+    for score in sorted(set().union(*rankings), reverse=True):
+        same = [number for ranking in rankings for number in ranking.get(score, _NOBODY)]
+        start, end = max(offset - passed, 0), None if stop is None else stop - passed
+        if start < len(same):
+            yield from ((score, number) for number in sorted(same, reverse=True)[start:end])
+        passed += len(same)
+        if stop is not None and passed >= stop:
+            return
+
+
+def _by_score(postings: Postings, *, is_ever: bool) -> dict[int, set[int]]:
+    """The tasks by the score of their best place, best first; each is there once."""
+    by_score = {
+        score_of(worth, is_whole=is_whole): numbers
+        for is_whole, places in ((True, postings.whole), (False, postings.begun))
+        for worth, numbers in places.items()
+        if is_ever or worth != FORMER
+    }
+    seen: set[int] = set()
+    best: dict[int, set[int]] = {}
+    for score in sorted(by_score, reverse=True):
+        best[score] = set(by_score[score]) - seen
+        seen |= best[score]
+    return best
