@@ -28,6 +28,7 @@ class OpenTown:
             actor=actor,
             old_name=settings.old_name,
             where=connection.where,
+            is_own_server=connection.server is not None,
         )
 
 
