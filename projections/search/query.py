@@ -52,11 +52,15 @@ class Query(Struct, frozen=True):
 
 
 class Hit(Struct, frozen=True):
-    """A task that was found. `task` is None if it was removed; `texts` are those with a word, best first, then newest first."""
+    """A task that was found. `task` is None if it was removed; title and alias are then its last ones.
+
+    `texts` are those with a word, best first, then newest first.
+    """
 
     task_id: str
     task: Task | None
     title: str
+    alias: str | None
     texts: tuple[Text, ...]
 
 
@@ -85,5 +89,6 @@ def hit_of(task_id: str, found: TaskTexts, query: Query) -> Hit:
     """What to show of a task that was found."""
     texts = [text for text in found.texts if text.until is None or query.is_ever]
     held = [text for text in reversed(texts) if any(map(query.is_in, words_of(text.text)))]
-    titles = [text.text for text in found.texts if text.place is Place.TITLE]
-    return Hit(task_id, found.task, titles[-1] if titles else "", tuple(sorted(held, key=worth_of, reverse=True)))
+    last = {text.place: text.text for text in found.texts}
+    alias = last.get(Place.ALIAS) if found.task is None else found.task.alias
+    return Hit(task_id, found.task, last[Place.TITLE], alias, tuple(sorted(held, key=worth_of, reverse=True)))

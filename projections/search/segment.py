@@ -229,12 +229,20 @@ def read_numbers(block: bytes) -> array[int]:
     return numbers
 
 
-def read_tasks(block: bytes) -> dict[int, str]:
-    """The tasks of a block: number -> id."""
+def task_in(block: bytes, number: int) -> str | None:
+    """The id of the task with this number; None if the block does not have it."""
     numbers = read_numbers(block)
-    ids = block[len(numbers) * _NUMBER_BYTES :].hex()
-    digits = 2 * _ID_BYTES
-    return {number: _dashed(ids[index * digits : (index + 1) * digits]) for index, number in enumerate(numbers)}
+    index = bisect_left(numbers, number)
+    if index == len(numbers) or numbers[index] != number:
+        return None
+    start = len(numbers) * _NUMBER_BYTES + index * _ID_BYTES
+    return _dashed(block[start : start + _ID_BYTES].hex())
+
+
+def read_ids(block: bytes) -> list[str]:
+    """The ids of the tasks of a block."""
+    start = len(read_numbers(block)) * _NUMBER_BYTES
+    return [_dashed(block[place : place + _ID_BYTES].hex()) for place in range(start, len(block), _ID_BYTES)]
 
 
 def _dashed(digits: str) -> str:

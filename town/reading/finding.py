@@ -29,12 +29,13 @@ from projections import (
     hit_of,
     make_segment,
     rank,
+    read_ids,
     read_numbers,
     read_postings,
-    read_tasks,
     read_texts,
     scan,
     score,
+    task_in,
     texts_of,
 )
 from town.reading.search_index import (
@@ -140,11 +141,13 @@ class _Finder:
         stored = self._store.stored_at(position)
         return None if stored is None else digest_of(stored)
 
-    def _make_index(self, query: Query, *, offset: int, limit: int | None) -> Found:
-        """Read the whole ledger, answer from what was read, and keep it as the index."""
+    def _make_index(self, query: Query, *, offset: int, limit: int | None) -> Found | None:
+        """Read the whole ledger, answer from what was read, and keep it as the index; None if nothing can be kept now."""
+        if not self._cache.write(lambda _: True, tables=SEARCH_TABLES):
+            return None
         texts = read_texts(self._store, upto=self._end, progress=self._progress)
         segment = make_segment(1, texts)
-        head = IndexHead(INDEX_VERSION, self._end, self._digest_at(self._end) or b"", (segment.head,))
+        head = IndexHead(INDEX_VERSION, str(self._end), self._digest_at(self._end) or b"", (segment.head,))
         self._cache.write(lambda database: write_index(database, None, head, [segment]), tables=SEARCH_TABLES)
         return scan(texts, query, offset=offset, limit=limit)
 
@@ -164,7 +167,7 @@ class _Finder:
         """The index up to `end`, and its last segment, which is of the tasks `ids`; written down if that is possible now."""
         number = 1 + max(segment.number for segment in head.segments)
         segment = make_segment(number, self._read_tasks(ids, self._progress))
-        after = IndexHead(INDEX_VERSION, self._end, self._digest_at(self._end) or b"", (*kept, segment.head))
+        after = IndexHead(INDEX_VERSION, str(self._end), self._digest_at(self._end) or b"", (*kept, segment.head))
         self._cache.write(lambda database: write_index(database, head, after, [segment]), tables=SEARCH_TABLES)
         return after, segment
 
@@ -237,7 +240,7 @@ class _Index:
         if index is None:
             raise IndexDamagedError
         [block] = self._blocks(segment, TASKS, range(index, index + 1))
-        task_id = read_tasks(block).get(number)
+        task_id = task_in(block, number)
         if task_id is None:
             raise IndexDamagedError
         return task_id
@@ -272,5 +275,5 @@ def _read_ids(database: sqlite3.Connection, segments: Sequence[SegmentHead]) -> 
     found: set[str] = set()
     for segment in segments:
         blocks = read_blocks(database, segment.number, TASKS, segment.task_blocks, range(len(segment.task_blocks)))
-        found.update(task_id for block in blocks for task_id in read_tasks(block).values())
+        found.update(task_id for block in blocks for task_id in read_ids(block))
     return found
