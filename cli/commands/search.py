@@ -42,8 +42,11 @@ if TYPE_CHECKING:
 
 TEXTS_SHOWN_MAX: Final = 3
 """How many texts of a task are shown beside its title; `--json` has all."""
+_TITLE_CHARS: Final = 200
 _EXCERPT_CHARS: Final = 100
 _EXCERPT_CHARS_BEFORE: Final = 30
+_NAME_COLUMNS_MAX: Final = 20
+"""A longer alias takes more room in its own line alone."""
 _FOUND_STYLE: Final = "bold yellow"
 _INDENT: Final = "    "
 _TOLD_MIN: Final = 100_000
@@ -98,13 +101,13 @@ def _say_found(found: Found, *, is_ever: bool, offset: int) -> None:
         return
     names = [_name(hit) for hit in found.hits]
     states = [_state(hit) for hit in found.hits]
-    name_width = max(map(columns_of, [*names, "TASK"]))
+    name_width = min(max(map(columns_of, [*names, "TASK"])), _NAME_COLUMNS_MAX)
     state_width = max(columns_of(state.plain) for state in [*states, Styled.of("STATE")])
     say(Styled.of(f"{'TASK':<{name_width}}  {'STATE':<{state_width}}  TITLE", "bold"))
     for hit, name, state in zip(found.hits, names, states, strict=True):
-        name_gap = " " * (name_width - columns_of(name) + 2)
+        name_gap = " " * (max(name_width - columns_of(name), 0) + 2)
         state_gap = " " * (state_width - columns_of(state.plain) + 2)
-        say_hanging(Styled.assemble(name, name_gap, state, state_gap), _marked(hit.title, found.words))
+        say_hanging(Styled.assemble(name, name_gap, state, state_gap), _excerpt(hit.title, found.words, _TITLE_CHARS))
         for line in _text_lines(hit, found.words):
             say_hanging(_INDENT, line)
     after = offset + len(found.hits)
@@ -137,13 +140,13 @@ def _origin(text: Text) -> Styled:
     return Styled.of(words, "dim")
 
 
-def _excerpt(text: str, words: Sequence[str]) -> Styled:
+def _excerpt(text: str, words: Sequence[str], chars: int = _EXCERPT_CHARS) -> Styled:
     """The text, or what stands around the first word that was found."""
-    if len(text) <= _EXCERPT_CHARS:
+    if len(text) <= chars:
         return _marked(text, words)
     first = next(iter(spans(text, words)), (0, 0))[0]
     start = max(first - _EXCERPT_CHARS_BEFORE, 0)
-    end = start + _EXCERPT_CHARS
+    end = start + chars
     before, after = "…" if start else "", "…" if end < len(text) else ""
     return Styled.assemble(before, _marked(text[start:end], words), after)
 
