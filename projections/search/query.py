@@ -11,7 +11,7 @@ from typing import Final, Self
 
 from msgspec import Struct
 
-from ledger import Task, check_name, check_tag
+from ledger import Position, Task, check_name, check_tag
 from projections.filter import EVERY_TASK, TaskFilter
 from projections.search.texts import Place, TaskTexts, Text
 from projections.search.words import fits, query_words, words_of
@@ -85,10 +85,14 @@ def worth_of(text: Text) -> int:
     return WORTH[text.place] if text.until is None else FORMER
 
 
+def _best_first(text: Text) -> tuple[int, int, int]:
+    return -worth_of(text), -Position(text.at).seq, BEST_FIRST.index(text.place)
+
+
 def hit_of(task_id: str, found: TaskTexts, query: Query) -> Hit:
     """What to show of a task that was found."""
     texts = [text for text in found.texts if text.until is None or query.is_ever]
-    held = [text for text in reversed(texts) if any(map(query.is_in, words_of(text.text)))]
+    held = [text for text in texts if any(map(query.is_in, words_of(text.text)))]
     last = {text.place: text.text for text in found.texts}
     alias = last.get(Place.ALIAS) if found.task is None else found.task.alias
-    return Hit(task_id, found.task, last[Place.TITLE], alias, tuple(sorted(held, key=worth_of, reverse=True)))
+    return Hit(task_id, found.task, last[Place.TITLE], alias, tuple(sorted(held, key=_best_first)))

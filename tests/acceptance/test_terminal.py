@@ -24,6 +24,7 @@ COMMANDS = [
     ["replay", "--at", "now"],
     ["backlog", "list"],
     ["status", "--tasks"],
+    ["search", "red", "--ever"],
 ]
 
 

@@ -7,13 +7,14 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from tests.benchmarks import append, fold, lists, live, migrate, push, rebuild, start_up, trust, verify
+from tests.benchmarks import append, fold, lists, live, migrate, push, rebuild, search, start_up, trust, verify
 
 EVENTS = 400
 RATIOS = {
     "fold": ("fold / bare read", "fold / bare read by CPU", "memory, bytes a task"),
     "rebuild": ("rebuild / fold", "rebuild / fold by CPU", "memory, bytes a task"),
     "lists": ("state, large / small", "state and agent, large / small", "tag, large / small"),
+    "search": ("a common word / scan", "first search / scan", "tt search / scan"),
     "live": ("lives events/s", "spread events/s"),
     "migrate": (
         "look, s",
@@ -44,6 +45,7 @@ RATIOS = {
         ("trust", trust.main),
         ("verify", verify.main),
         ("lists", lists.main),
+        ("search", search.main),
     ],
 )
 def test_benchmark_prints_its_figures(

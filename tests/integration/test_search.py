@@ -20,7 +20,7 @@ from projections import Found, Place, TaskFilter, TaskTexts, read_texts
 from tests.support.towns import client_of
 from town import Town
 from town.cache import CACHE_FILE
-from town.reading import finding
+from town.reading import finding, index_finder
 from town.reading.search_index import INDEX_VERSION, SEARCH_TABLES, read_head
 
 
@@ -28,7 +28,7 @@ from town.reading.search_index import INDEX_VERSION, SEARCH_TABLES, read_head
 def indexed(monkeypatch: pytest.MonkeyPatch) -> None:
     """The smallest town has an index, and catches up however much is new."""
     monkeypatch.setattr(finding, "INDEX_EVENTS_MIN", 1)
-    monkeypatch.setattr(finding, "EVENTS_PER_HISTORY", 0)
+    monkeypatch.setattr(index_finder, "EVENTS_PER_HISTORY", 0)
 
 
 @pytest.fixture
@@ -52,6 +52,7 @@ def read_whole(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         return read_texts(*given, **named)
 
     monkeypatch.setattr(finding, "read_texts", count)
+    monkeypatch.setattr(index_finder, "read_texts", count)
     return counted
 
 
@@ -216,7 +217,7 @@ def test_index_of_another_version_is_made_again(
     """It may have been cut into other words."""
     town.search(["login"])
     monkeypatch.setattr("town.reading.search_index.INDEX_VERSION", "another")
-    monkeypatch.setattr("town.reading.finding.INDEX_VERSION", "another")
+    monkeypatch.setattr("town.reading.index_finder.INDEX_VERSION", "another")
     assert town.search(["login"]).total == 2
     assert len(read_whole) == 2
     assert INDEX_VERSION != "another"

@@ -37,8 +37,8 @@ from projections.search.texts import TaskTexts
 from tests.property.examples import examples
 from tests.property.histories import creations, history_of, wishes
 from town.cache import Cache, CachePlace
-from town.reading import finding
-from town.reading.finding import _Finder
+from town.reading import index_finder
+from town.reading.index_finder import IndexFinder
 
 _EXAMPLES_MAX: Final = 30
 _PIECES: Final = ("log", "login", "Logout", "Résumé", "re\u0301sume", "東京", "a", "1st", "-", "\n", "x_y")
@@ -210,7 +210,7 @@ def _cache_in(folder: Path) -> Cache:
 
 def search(ledger: Ledger, cache: Cache, query: Query, *, offset: int = 0, limit: int | None = None) -> Found | None:
     store: Any = ledger
-    return _Finder(store, cache, ledger.end(), progress=None).find(query, offset=offset, limit=limit)
+    return IndexFinder(store, cache, ledger.end(), progress=None).find(query, offset=offset, limit=limit)
 
 
 @examples(_EXAMPLES_MAX)
@@ -222,7 +222,7 @@ def test_index_finds_what_a_scan_finds(
     cache = next(caches)
     ledger = Ledger([])
     # A patient search always catches up, and never makes the index anew.
-    with patch.object(finding, "EVENTS_PER_HISTORY", 0 if is_patient else 1):
+    with patch.object(index_finder, "EVENTS_PER_HISTORY", 0 if is_patient else 1):
         for end in [*sorted(end for end in ends if end < len(events)), len(events)]:
             ledger.events = events[:end]
             for query in asked if ledger.events else ():

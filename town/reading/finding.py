@@ -1,69 +1,18 @@
-"""Finds tasks by the words in their texts, now: from the index in the town's cache if there is one, else by a scan.
-
-The index is only a cache. It is caught up with the ledger at each search, and each task that is shown is read from the ledger
-and looked at again. If the index is missing, damaged or of another ledger, it is made again; if it cannot be kept, the whole
-ledger is read. The answer is the same.
-"""
+"""Finds tasks by the words in their texts: in a large town from an index, elsewhere and at a past moment by a scan."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from collections.abc import Set as AbstractSet
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
-from ledger import EventStore, Position, SequenceGapError
-from projections import (
-    NUMBER_MAX,
-    Found,
-    IndexDamagedError,
-    Postings,
-    Query,
-    Segment,
-    SegmentHead,
-    TaskTexts,
-    best_first,
-    block_of_task,
-    blocks_of_word,
-    condition_words,
-    digest_of,
-    hit_of,
-    make_segment,
-    rank,
-    read_ids,
-    read_numbers,
-    read_postings,
-    read_texts,
-    scan,
-    score,
-    task_in,
-    texts_of,
-)
-from town.reading.search_index import (
-    INDEX_VERSION,
-    SEARCH_TABLES,
-    TASKS,
-    WORDS,
-    IndexHead,
-    forget_index,
-    read_blocks,
-    read_head,
-    write_index,
-)
+from ledger import Position
+from projections import Found, Query, read_texts, scan
 
 if TYPE_CHECKING:
-    import sqlite3
-
-    from projections import Progress, Ranking
+    from projections import Progress
     from town.backend import Backend
-    from town.cache import Cache
 
 INDEX_EVENTS_MIN: Final = 5_000
 """A shorter ledger is scanned: that takes no longer than to open the index."""
-EVENTS_PER_HISTORY: Final = 16
-"""How many events a scan reads in the time in which the history of one task is read, at most."""
-TASKS_ABSORBED_TIMES: Final = 2
-"""A new segment takes in the one before if that has at most this many times as many tasks, so there are never many segments."""
-_ATTEMPTS: Final = 3
 
 
 def find(
@@ -81,199 +30,10 @@ def find(
     """
     store = backend.store
     end = store.end() if upto is None else upto
-    if upto is None and INDEX_EVENTS_MIN <= end.seq <= NUMBER_MAX:
-        found = _Finder(store, backend.cache, end, progress=progress).find(query, offset=offset, limit=limit)
+    if upto is None and end.seq >= INDEX_EVENTS_MIN:
+        from town.reading.index_finder import IndexFinder  # noqa: PLC0415 - it loads OpenSSL and SQLite
+
+        found = IndexFinder(store, backend.cache, end, progress=progress).find(query, offset=offset, limit=limit)
         if found is not None:
             return found
     return scan(read_texts(store, upto=end, progress=progress), query, offset=offset, limit=limit)
-
-
-class _Finder:
-    """Searches the ledger of this store as it is at `end`, with the index in this cache."""
-
-    def __init__(self, store: EventStore, cache: Cache, end: Position, *, progress: Progress | None) -> None:
-        self._store = store
-        self._cache = cache
-        self._end = end
-        self._progress = progress
-
-    def find(self, query: Query, *, offset: int, limit: int | None) -> Found | None:
-        """What is found; None if the cache cannot be used. LedgerDamagedError."""
-        for attempt in range(_ATTEMPTS):
-            try:
-                return self._find(query, offset=offset, limit=limit)
-            except IndexDamagedError:
-                # At first another search may have replaced a part of it. Then it is damaged.
-                if attempt:
-                    self._cache.write(forget_index, tables=SEARCH_TABLES)
-        return None
-
-    def _find(self, query: Query, *, offset: int, limit: int | None) -> Found | None:
-        """As `find`; None if there is no cache. IndexDamagedError."""
-        stored = self._cache.read(lambda database: (read_head(database),), tables=SEARCH_TABLES)
-        if stored is None:
-            return None
-        [head] = stored
-        if head is not None and head.end > self._end:
-            # Another search was here after this one looked at the ledger's end.
-            self._end = self._store.end()
-        if head is None or not self._is_of_this_ledger(head):
-            return self._make_index(query, offset=offset, limit=limit)
-        newest: Segment | None = None
-        if head.end != self._end:
-            touched = self._touched(head.end)
-            kept, absorbed = _absorbed(head, len(touched))
-            tasks = len(touched) + sum(segment.tasks for segment in absorbed)
-            if tasks * EVENTS_PER_HISTORY > self._end.seq:
-                return self._make_index(query, offset=offset, limit=limit)
-            head, newest = self._catch_up(head, kept, touched | self._ids_in(absorbed))
-        page = self._cache.read(
-            lambda database: _Index(database, head, newest).page(query, offset=offset, limit=limit),
-            tables=SEARCH_TABLES,
-        )
-        return None if page is None else self._found(page, query)
-
-    def _is_of_this_ledger(self, head: IndexHead) -> bool:
-        return head.end <= self._end and self._digest_at(head.end) == head.digest
-
-    def _digest_at(self, position: Position) -> bytes | None:
-        """The digest of the stored bytes of the event at this position; None if there is none."""
-        stored = self._store.stored_at(position)
-        return None if stored is None else digest_of(stored)
-
-    def _make_index(self, query: Query, *, offset: int, limit: int | None) -> Found | None:
-        """Read the whole ledger, answer from what was read, and keep it as the index; None if nothing can be kept now."""
-        if not self._cache.write(lambda _: True, tables=SEARCH_TABLES):
-            return None
-        texts = read_texts(self._store, upto=self._end, progress=self._progress)
-        segment = make_segment(1, texts)
-        head = IndexHead(INDEX_VERSION, str(self._end), self._digest_at(self._end) or b"", (segment.head,))
-        self._cache.write(lambda database: write_index(database, None, head, [segment]), tables=SEARCH_TABLES)
-        return scan(texts, query, offset=offset, limit=limit)
-
-    def _touched(self, after: Position) -> set[str]:
-        """The tasks that have events after a position. SequenceGapError."""
-        touched: set[str] = set()
-        for batch in self._store.read_batches(after, upto=self._end):
-            touched.update(recorded.task for recorded in batch)
-            after = batch[-1].position
-        if after != self._end:
-            raise SequenceGapError("sequence number", self._end, expected=self._end.seq, found=after.seq)
-        return touched
-
-    def _catch_up(
-        self, head: IndexHead, kept: Sequence[SegmentHead], ids: AbstractSet[str]
-    ) -> tuple[IndexHead, Segment]:
-        """The index up to `end`, and its last segment, which is of the tasks `ids`; written down if that is possible now."""
-        number = 1 + max(segment.number for segment in head.segments)
-        segment = make_segment(number, self._read_tasks(ids, self._progress))
-        after = IndexHead(INDEX_VERSION, str(self._end), self._digest_at(self._end) or b"", (*kept, segment.head))
-        self._cache.write(lambda database: write_index(database, head, after, [segment]), tables=SEARCH_TABLES)
-        return after, segment
-
-    def _ids_in(self, segments: Sequence[SegmentHead]) -> set[str]:
-        """The ids of all tasks in these segments of the index. IndexDamagedError."""
-        if not segments:
-            return set()
-        ids = self._cache.read(lambda database: _read_ids(database, segments), tables=SEARCH_TABLES)
-        if ids is None:
-            raise IndexDamagedError
-        return ids
-
-    def _read_tasks(self, ids: AbstractSet[str], progress: Progress | None = None) -> dict[str, TaskTexts]:
-        """The texts of these tasks up to `end`, from their histories. HistoryBrokenError."""
-        found: dict[str, TaskTexts] = {}
-        for count, task_id in enumerate(sorted(ids), 1):
-            history = (recorded for recorded in self._store.history(task_id) if recorded.position <= self._end)
-            texts = texts_of(history)
-            if texts is not None:
-                found[task_id] = texts
-            if progress is not None:
-                progress(count, len(ids))
-        return found
-
-    def _found(self, page: _Page, query: Query) -> Found:
-        """What a page shows, from the ledger. IndexDamagedError if a task does not fit as the index says."""
-        texts = self._read_tasks({task_id for _, task_id in page.tasks})
-        for expected, task_id in page.tasks:
-            if task_id not in texts or score(texts[task_id], query) != expected:
-                raise IndexDamagedError
-        return Found(
-            query.words, tuple(hit_of(task_id, texts[task_id], query) for _, task_id in page.tasks), page.total
-        )
-
-
-class _Page(NamedTuple):
-    """Score and id of some of the tasks that were found, best first, and how many were found in all."""
-
-    tasks: Sequence[tuple[int, str]]
-    total: int
-
-
-class _Index:
-    """An index as it is read within one transaction. `newest` is its last segment if that may not be in the file."""
-
-    def __init__(self, database: sqlite3.Connection, head: IndexHead, newest: Segment | None) -> None:
-        self._database = database
-        self._segments = head.segments
-        self._newest = newest
-
-    def page(self, query: Query, *, offset: int, limit: int | None) -> _Page:
-        """What is found in all segments. IndexDamagedError."""
-        without: set[int] = set()
-        rankings: list[tuple[SegmentHead, Ranking]] = []
-        for segment in reversed(self._segments):
-            words = [self._postings(segment, word) for word in query.words]
-            conditions = [self._postings(segment, word) for word in condition_words(query.wanted)]
-            ranking = rank(words, conditions, without=without, is_ever=query.is_ever)
-            rankings.append((segment, ranking))
-            if segment is not self._segments[0]:
-                without.update(self._numbers_in(segment))
-        shown = list(best_first([ranking for _, ranking in rankings], offset=offset, limit=limit))
-        total = sum(len(numbers) for _, ranking in rankings for numbers in ranking.values())
-        return _Page([(best, self._id(number, best, rankings)) for best, number in shown], total)
-
-    def _id(self, number: int, best: int, rankings: Sequence[tuple[SegmentHead, Ranking]]) -> str:
-        """The id of a task that was found with this score. IndexDamagedError."""
-        segment = next(segment for segment, ranking in rankings if number in ranking.get(best, ()))
-        index = block_of_task(segment, number)
-        if index is None:
-            raise IndexDamagedError
-        [block] = self._blocks(segment, TASKS, range(index, index + 1))
-        task_id = task_in(block, number)
-        if task_id is None:
-            raise IndexDamagedError
-        return task_id
-
-    def _postings(self, segment: SegmentHead, word: str) -> Postings:
-        return read_postings(self._blocks(segment, WORDS, blocks_of_word(segment, word)), word)
-
-    def _numbers_in(self, segment: SegmentHead) -> list[int]:
-        """The numbers of all tasks in a segment."""
-        blocks = self._blocks(segment, TASKS, range(len(segment.task_blocks)))
-        return [number for block in blocks for number in read_numbers(block)]
-
-    def _blocks(self, segment: SegmentHead, kind: int, indexes: range) -> Sequence[bytes]:
-        if self._newest is not None and segment.number == self._newest.head.number:
-            return (self._newest.words if kind == WORDS else self._newest.tasks)[indexes.start : indexes.stop]
-        heads = segment.word_blocks if kind == WORDS else segment.task_blocks
-        return read_blocks(self._database, segment.number, kind, heads, indexes)
-
-
-def _absorbed(head: IndexHead, tasks: int) -> tuple[list[SegmentHead], list[SegmentHead]]:
-    """The segments that stay, and those that a new one of so many tasks takes in."""
-    kept = list(head.segments)
-    absorbed: list[SegmentHead] = []
-    while len(kept) > 1 and kept[-1].tasks <= tasks * TASKS_ABSORBED_TIMES:
-        absorbed.append(kept.pop())
-        tasks += absorbed[-1].tasks
-    return kept, absorbed
-
-
-def _read_ids(database: sqlite3.Connection, segments: Sequence[SegmentHead]) -> set[str]:
-    """The ids of all tasks in these segments. IndexDamagedError."""
-    found: set[str] = set()
-    for segment in segments:
-        blocks = read_blocks(database, segment.number, TASKS, segment.task_blocks, range(len(segment.task_blocks)))
-        found.update(task_id for block in blocks for task_id in read_ids(block))
-    return found
