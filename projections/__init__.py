@@ -59,7 +59,7 @@ if TYPE_CHECKING:
         task_in,
     )
     from projections.search.texts import Place, TaskTexts, Text, texts_of
-    from projections.search.words import spans, words_of
+    from projections.search.words import spans
     from projections.snapshots import Snapshot, encode_snapshot, has_position, is_snapshot, snapshot_of
     from projections.stats import DayStats, Durations, fold_stats, read_stats
     from projections.upkeep import Upkeep
@@ -158,7 +158,6 @@ __all__ = [
     "task_in",
     "texts_of",
     "verify",
-    "words_of",
 ]
 
 open_front_door(
@@ -187,7 +186,7 @@ open_front_door(
         "search.scan": "Found Progress read_texts scan",
         "search.segment": "NUMBER_MAX BlockHead IndexDamagedError Postings Segment SegmentHead block_of_task blocks_of_word condition_words digest_of make_segment read_ids read_numbers read_postings task_in",
         "search.texts": "Place TaskTexts Text texts_of",
-        "search.words": "spans words_of",
+        "search.words": "spans",
         "snapshots": "Snapshot encode_snapshot has_position is_snapshot snapshot_of",
         "stats": "DayStats Durations fold_stats read_stats",
         "upkeep": "Upkeep",

@@ -187,4 +187,4 @@ class _Progress:
                 self._show("Reading", done, total)
         elif total >= _TOLD_MIN and not self._is_told:
             self._is_told = True
-            tell(f"Reading {counted(total, 'event')}; later searches will be quick.")
+            tell("Reading the ledger, which takes a while.")

@@ -14,7 +14,7 @@ RATIOS = {
     "fold": ("fold / bare read", "fold / bare read by CPU", "memory, bytes a task"),
     "rebuild": ("rebuild / fold", "rebuild / fold by CPU", "memory, bytes a task"),
     "lists": ("state, large / small", "state and agent, large / small", "tag, large / small"),
-    "search": ("a common word / scan", "first search / scan", "tt search / scan"),
+    "search": ("a common word / scan", "first search / scan", "tt search / tt task list"),
     "live": ("lives events/s", "spread events/s"),
     "migrate": (
         "look, s",

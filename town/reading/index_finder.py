@@ -33,7 +33,6 @@ from projections import (
     read_numbers,
     read_postings,
     read_texts,
-    scan,
     score,
     task_in,
     texts_of,
@@ -126,7 +125,10 @@ class IndexFinder:
         segment = make_segment(1, texts)
         head = IndexHead(INDEX_VERSION, str(self._end), self._digest_at(self._end) or b"", (segment.head,))
         self._cache.write(lambda database: write_index(database, None, head, [segment]), tables=SEARCH_TABLES)
-        return scan(texts, query, offset=offset, limit=limit)
+        page = _Index(None, head, segment).page(query, offset=offset, limit=limit)
+        return Found(
+            query.words, tuple(hit_of(task_id, texts[task_id], query) for _, task_id in page.tasks), page.total
+        )
 
     def _touched(self, after: Position) -> set[str]:
         """The tasks that have events after a position. SequenceGapError."""
@@ -188,9 +190,12 @@ class _Page(NamedTuple):
 
 
 class _Index:
-    """An index as it is read within one transaction. `newest` is its last segment if that may not be in the file."""
+    """An index as it is read within one transaction. `newest` is its last segment if that may not be in the file.
 
-    def __init__(self, database: sqlite3.Connection, head: IndexHead, newest: Segment | None) -> None:
+    If that is the only one, no file is needed.
+    """
+
+    def __init__(self, database: sqlite3.Connection | None, head: IndexHead, newest: Segment | None) -> None:
         self._database = database
         self._segments = head.segments
         self._newest = newest
@@ -234,6 +239,8 @@ class _Index:
         if self._newest is not None and segment.number == self._newest.head.number:
             return (self._newest.words if kind == WORDS else self._newest.tasks)[indexes.start : indexes.stop]
         heads = segment.word_blocks if kind == WORDS else segment.task_blocks
+        if self._database is None:
+            raise IndexDamagedError
         return read_blocks(self._database, segment.number, kind, heads, indexes)
 
 
