@@ -210,10 +210,13 @@ class EventStore:
 
     def events_at(self, positions: Sequence[Position]) -> list[RecordedEvent]:
         """The events at exactly these positions, in one round trip. A position without an event is skipped. Source: XRANGE."""
-        with redis_errors(self._where):
-            replies = exchange(self._client, [("XRANGE", self._keys.ledger, each, each) for each in positions])
-            raise_error(replies)
-        return self._decode([entry for entries in cast("list[list[StreamEntry]]", replies) for entry in entries])
+        return self._decode(self._entries_at(positions))
+
+    def entries_at(self, positions: Sequence[Position]) -> list[StreamEntry]:
+        """As `events_at`, undecoded and unchecked: to know a ledger again by its bytes."""
+        entries = self._entries_at(positions)
+        self._require_entries(entries)
+        return entries
 
     def head(self, task_id: str) -> tuple[int, Position]:
         """Version and position of the task's last event; (0, BEGINNING) if the task never existed. Source: HGET."""
@@ -426,6 +429,12 @@ class EventStore:
         with redis_errors(self._where):
             entries = self._exchange("XRANGE", self._keys.ledger, ms, "+", "COUNT", 1)
         return Position(entries[0][0], "ascii") if entries else None
+
+    def _entries_at(self, positions: Sequence[Position]) -> list[StreamEntry]:
+        with redis_errors(self._where):
+            replies = exchange(self._client, [("XRANGE", self._keys.ledger, each, each) for each in positions])
+            raise_error(replies)
+        return [entry for entries in cast("list[list[StreamEntry]]", replies) for entry in entries]
 
     def _ask_for_batch(self, connection: Connection, after: Position, upto: Position | None, limit: int) -> None:
         with redis_errors(self._where):

@@ -30,10 +30,21 @@ if TYPE_CHECKING:
         ViewsIncompleteError,
     )
     from projections.filter import EVERY_TASK, Page, TaskFilter
+    from projections.kept_board import (
+        KeptBoard,
+        Witness,
+        damaged_parts,
+        decode_kept,
+        encode_kept,
+        keep,
+        open_kept,
+        witness_of,
+    )
     from projections.lease import LEASE_MS, Lease, new_holder
     from projections.live_board import LiveBoard
     from projections.loading import Loader
     from projections.look import NOTHING, PREFIX_IDS_MAX, Wanted
+    from projections.packed_board import PackedBoard
     from projections.projector import BATCH_EVENTS_MAX, BatchOutcome, Projector
     from projections.rebuilding.rebuild import Rebuild
     from projections.rebuilding.set_aside import LEGACY_NAMES_MAX, SetAside
@@ -90,6 +101,7 @@ __all__ = [
     "Found",
     "Hit",
     "IndexDamagedError",
+    "KeptBoard",
     "Lease",
     "LegacyFullError",
     "LiveBoard",
@@ -98,6 +110,7 @@ __all__ = [
     "Member",
     "NewerProjectionError",
     "OutdatedProjectionError",
+    "PackedBoard",
     "Page",
     "Place",
     "Postings",
@@ -124,15 +137,19 @@ __all__ = [
     "View",
     "ViewsIncompleteError",
     "Wanted",
+    "Witness",
     "best_first",
     "block_of_task",
     "blocks_of_word",
     "condition_words",
     "damage_of",
+    "damaged_parts",
+    "decode_kept",
     "describe",
     "different_fields",
     "digest_of",
     "diverged_after",
+    "encode_kept",
     "encode_snapshot",
     "find_flaws",
     "fold_stats",
@@ -140,9 +157,11 @@ __all__ = [
     "has_position",
     "hit_of",
     "is_snapshot",
+    "keep",
     "make_segment",
     "new_holder",
     "no_garbage_collection",
+    "open_kept",
     "printable",
     "rank",
     "read_ids",
@@ -158,6 +177,7 @@ __all__ = [
     "task_in",
     "texts_of",
     "verify",
+    "witness_of",
 ]
 
 open_front_door(
@@ -173,10 +193,12 @@ open_front_door(
         "LossNotAcceptedError NewerProjectionError OutdatedProjectionError ProjectionError RebuildAtWorkError "
         "RebuildUnfinishedError SnapshotDamagedError UnknownProjectionError ViewsIncompleteError",
         "filter": "EVERY_TASK Page TaskFilter",
+        "kept_board": "KeptBoard Witness damaged_parts decode_kept encode_kept keep open_kept witness_of",
         "lease": "LEASE_MS Lease new_holder",
         "live_board": "LiveBoard",
         "loading": "Loader",
         "look": "NOTHING PREFIX_IDS_MAX Wanted",
+        "packed_board": "PackedBoard",
         "projector": "BATCH_EVENTS_MAX BatchOutcome Projector",
         "rebuilding.rebuild": "Rebuild",
         "rebuilding.set_aside": "LEGACY_NAMES_MAX SetAside",

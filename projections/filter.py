@@ -7,6 +7,15 @@ from msgspec import Struct
 from ledger import State, Task
 
 
+class TaskKind(Struct, frozen=True, array_like=True, gc=False):
+    """What a filter looks at of a task. Many tasks are of the same kind."""
+
+    state: State
+    assigned_to: str | None
+    tags: tuple[str, ...]
+    parent_id: str | None
+
+
 class TaskFilter(Struct, frozen=True, kw_only=True):
     """Conditions that must all hold; None is no condition. `parent` is the id of the task right above.
 
@@ -20,7 +29,7 @@ class TaskFilter(Struct, frozen=True, kw_only=True):
     has_no_agent: bool = False
     is_newest_first: bool = False
 
-    def matches(self, task: Task) -> bool:
+    def matches(self, task: Task | TaskKind) -> bool:
         return (
             (self.state is None or task.state is self.state)
             and (self.agent is None or task.assigned_to == self.agent)

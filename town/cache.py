@@ -79,16 +79,17 @@ class Cache:
         """As `read`, for `work` that also writes. It is committed as a whole or not at all; None if it was not."""
         return self._use(work, tables, begin="BEGIN IMMEDIATE")
 
-    def size_bytes(self) -> int:
-        """How large the file is; 0 if there is none, or if it cannot be used."""
-        try:
-            with self._place.opened() as folder:
-                return os.stat(self.path.name, dir_fd=folder, follow_symlinks=False).st_size
-        except (LedgerError, OSError):
-            return 0
+    def look(self) -> int | None:
+        """How many bytes the file has; None if there is none. NotOursError, OSError if it is not used."""
+        if not os.path.lexists(self.path):
+            return None
+        with self._place.opened() as folder:
+            return self._refuse_other_than_plain(self.path.name, folder).st_size
 
     def remove(self) -> bool:
-        """Remove the file and what SQLite has beside it; False if another process uses it. OSError, NotOursError."""
+        """Remove the file and what SQLite has beside it, if there are any; False if another process uses it. OSError, NotOursError."""
+        if not os.path.lexists(self.path):
+            return True
         with self._place.opened() as folder, self._locked(folder, fcntl.LOCK_EX) as is_locked:
             if is_locked:
                 # The file itself goes last: without the others it is an earlier state of itself, but not the other way round.
@@ -96,6 +97,11 @@ class Cache:
                     with suppress(FileNotFoundError):
                         os.unlink(name, dir_fd=folder)
             return is_locked
+
+    def forget(self) -> None:
+        """Remove the file if that can be done."""
+        with suppress(LedgerError, OSError):
+            self.remove()
 
     def _use(self, work: Callable[[sqlite3.Connection], Answer], tables: Sequence[str], *, begin: str) -> Answer | None:
         if not is_cache_wanted():
@@ -118,8 +124,7 @@ class Cache:
             else:
                 self.problem = None
                 return answer
-            with suppress(OSError, LedgerError):
-                self.remove()
+            self.forget()
         return None
 
     @contextmanager
@@ -141,12 +146,13 @@ class Cache:
                 os.close(open_plain(name, os.O_RDWR | os.O_CREAT, path=self.path, folder=folder))
             yield
 
-    def _refuse_other_than_plain(self, name: str, folder: int) -> None:
+    def _refuse_other_than_plain(self, name: str, folder: int) -> os.stat_result:
         """Look at a file without opening it: closing any descriptor of a file gives up all of a process's locks on it."""
         path, status = self.path.with_name(name), os.stat(name, dir_fd=folder, follow_symlinks=False)
         refuse_other_than_ours(path, status)
         if not stat.S_ISREG(status.st_mode):
             raise NotOursError(path, "is not a file", "Move it away.")
+        return status
 
     @contextmanager
     def _locked(self, folder: int, kind: int) -> Iterator[bool]:

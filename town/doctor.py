@@ -7,7 +7,7 @@ from typing import Any, Final, cast
 
 from msgspec import Struct
 
-from ledger import BEGINNING, LedgerDamagedError, redis_errors
+from ledger import BEGINNING, LedgerDamagedError, LedgerError, redis_errors
 from projections import ViewsIncompleteError
 from town.backend import Backend
 from town.folder.data_folder import DataFolder
@@ -62,6 +62,7 @@ def examine(backend: Backend, connection: Connection) -> list[Check]:
         _projections(backend),
         *_snapshots(backend),
         _worker(backend),
+        *_cache(backend),
         *_old_tasks(backend),
     ]
 
@@ -188,6 +189,17 @@ def _snapshots(backend: Backend) -> list[Check]:
         return [Check("snapshots", CheckState.GOOD, "every task has its snapshot")]
     words = f"{lost:,} missing, or not a string: readers fold them from the ledger, `tt rebuild` writes them again"
     return [Check("snapshots", CheckState.BAD, words)]
+
+
+def _cache(backend: Backend) -> list[Check]:
+    """Applies only if there is a cache, or something in its place. Nothing of it is opened."""
+    try:
+        size = backend.cache.look()
+    except (LedgerError, OSError) as error:
+        return [Check("cache", CheckState.WARNING, f"it is not used, and looks at the past are slower: {error}")]
+    if size is None:
+        return []
+    return [Check("cache", CheckState.GOOD, f"{size / 1_048_576:,.1f} MiB, which can be removed: {backend.cache.path}")]
 
 
 def _worker(backend: Backend) -> Check:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from tests.benchmarks import append, fold, lists, live, migrate, push, rebuild, search, start_up, trust, verify
+from tests.benchmarks import append, fold, lists, live, migrate, past, push, rebuild, search, start_up, trust, verify
 
 EVENTS = 400
 RATIOS = {
@@ -26,6 +26,7 @@ RATIOS = {
         "memory with small records, bytes a task",
         "memory with long records, bytes a task",
     ),
+    "past": ("any moment / without", "second look / without", "first look, which keeps boards / without"),
     "push": ("push / append", "push / append and project", "tt sync push / appending program"),
     "verify": ("verify / fold", "verify / fold by CPU"),
     "trust": ("checks of a command, ms", "checks before a start, ms"),
@@ -40,6 +41,7 @@ RATIOS = {
         ("rebuild", rebuild.main),
         ("live", live.main),
         ("append", append.main),
+        ("past", past.main),
         ("push", push.main),
         ("migrate", migrate.main),
         ("trust", trust.main),

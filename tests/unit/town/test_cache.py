@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.towns import trust
 from town.cache import CACHE_FREE_BYTES_MIN, CACHE_VERSION, Cache, CachePlace, user_cache_folder
 
 TABLES = ("CREATE TABLE IF NOT EXISTS words (word TEXT PRIMARY KEY)",)
@@ -46,7 +47,7 @@ def test_what_was_written_is_read(cache: Cache) -> None:
     assert put(cache, "one")
     assert words(Cache(CachePlace(cache.path.parents[1]))) == ["one"]
     assert stat.S_IMODE(cache.path.stat().st_mode) == 0o600
-    assert cache.size_bytes() == cache.path.stat().st_size > 0
+    assert cache.look() == cache.path.stat().st_size > 0
     assert cache.problem is None
 
 
@@ -139,7 +140,7 @@ def test_there_is_no_cache_without_a_data_folder(tmp_path: Path) -> None:
     """The cache does not make the folder, which says that a town's data is there."""
     cache = Cache(CachePlace(tmp_path))
     assert put(cache, "one") is None
-    assert cache.size_bytes() == 0
+    assert cache.look() is None
     assert list(tmp_path.iterdir()) == []
 
 
@@ -217,4 +218,15 @@ def test_what_another_process_uses_is_not_removed(cache: Cache) -> None:
     assert words(cache) == ["one"]
     assert cache.remove()
     assert not cache.path.exists()
+    assert words(cache) == []
+
+
+def test_cache_that_came_with_foreign_data_goes_when_the_data_is_trusted(tmp_path: Path) -> None:
+    """What somebody else computed would be shown without anybody looking at the ledger."""
+    (tmp_path / "tinytown.toml").write_text('name = "clone"\n')
+    (tmp_path / ".tt").mkdir(mode=0o700)
+    cache = Cache(CachePlace(tmp_path))
+    assert put(cache, "one")
+    trust(tmp_path)
+    assert cache.look() is None
     assert words(cache) == []
