@@ -274,13 +274,6 @@ class EventStore:
             events = decode_events(self._exchange("XRANGE", self._keys.ledger, position, position))
         return events[0] if events else None
 
-    def stored_at(self, position: Position) -> bytes | None:
-        """The stored bytes of the event at exactly `position`, undecoded and unchecked; None if there is none. Source: XRANGE."""
-        with redis_errors(self._where):
-            entries = self._exchange("XRANGE", self._keys.ledger, position, position)
-        self._require_entries(entries)
-        return b"".join(entries[0][1]) if entries else None
-
     def has(self, position: Position) -> bool:
         """Whether there is an event at exactly `position`. Source: XRANGE."""
         with redis_errors(self._where):

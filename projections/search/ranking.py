@@ -25,12 +25,13 @@ def rank(
     found = [set().union(*each.values()) for each in scored]
     found += [set(each.whole.get(CONDITION, ())) for each in conditions]
     hits: set[int] = reduce(and_, sorted(found, key=len)) - without
-    if len(scored) == 1:
-        return {score: numbers & hits for score, numbers in scored[0].items()}
+    rankings = [_best_of(hits, each) for each in scored]
+    if len(rankings) == 1:
+        return rankings[0]
     sums = dict.fromkeys(hits, 0)
-    for each in scored:
+    for each in rankings:
         for score, numbers in each.items():
-            for number in numbers & hits:
+            for number in numbers:
                 sums[number] += score
     ranking: dict[int, set[int]] = {}
     for number, score in sums.items():
@@ -52,17 +53,22 @@ def best_first(rankings: Sequence[Ranking], *, offset: int, limit: int | None) -
             return
 
 
-def _by_score(postings: Postings, *, is_ever: bool) -> dict[int, set[int]]:
-    """The tasks by the score of their best place, best first; each is there once."""
+def _by_score(postings: Postings, *, is_ever: bool) -> dict[int, Sequence[int]]:
+    """The tasks by the scores of the places where they have a word, best first."""
     by_score = {
         score_of(worth, is_whole=is_whole): numbers
         for is_whole, places in ((True, postings.whole), (False, postings.begun))
         for worth, numbers in places.items()
         if is_ever or worth != FORMER
     }
-    seen: set[int] = set()
+    return dict(sorted(by_score.items(), reverse=True))
+
+
+def _best_of(hits: AbstractSet[int], by_score: Mapping[int, Sequence[int]]) -> dict[int, set[int]]:
+    """The hits by the score of their best place; each is there once."""
+    rest = set(hits)
     best: dict[int, set[int]] = {}
-    for score in sorted(by_score, reverse=True):
-        best[score] = set(by_score[score]) - seen
-        seen |= best[score]
+    for score, numbers in by_score.items():
+        best[score] = rest.intersection(numbers)
+        rest -= best[score]
     return best

@@ -10,16 +10,19 @@ from __future__ import annotations
 import zlib
 from array import array
 from bisect import bisect_left, bisect_right
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Annotated, Final, NamedTuple
 
 import msgspec
 from msgspec import Meta, Struct
 
+from ledger import Task
 from projections.filter import TaskFilter
 from projections.search.query import worth_of
-from projections.search.texts import TaskTexts
+from projections.search.texts import Place, TaskTexts
 from projections.search.words import PREFIX_CHARS_MIN, words_of
 
 WORD_BLOCK_BYTES: Final = 32 * 1024
@@ -39,6 +42,9 @@ _MARK: Final = "\0"
 """Words begin with a letter or digit. What begins with this is a condition that a task meets."""
 CONDITION: Final = 0
 """The place of conditions: they have only one."""
+_SAID_OFTEN: Final = frozenset({Place.TAG, Place.RESULT, Place.REASON})
+"""Texts that many tasks have in common, so that they are cut into words once."""
+_CUT_TEXTS_MAX: Final = 1_000
 
 
 class IndexDamagedError(Exception):
@@ -85,7 +91,17 @@ _entries_decoder = msgspec.msgpack.Decoder(list[_Entry])
 def condition_words(wanted: TaskFilter) -> list[str]:
     """What stands in the index for each condition."""
     named = {"state": wanted.state, "agent": wanted.agent, "tag": wanted.tag}
-    return [f"{_MARK}{name} {value}" for name, value in named.items() if value is not None]
+    return [_condition(name, value) for name, value in named.items() if value is not None]
+
+
+def _condition(name: str, value: str) -> str:
+    return f"{_MARK}{name} {value}"
+
+
+def _conditions_of(task: Task) -> list[str]:
+    """What stands in the index for each condition that a task meets."""
+    agent = [] if task.assigned_to is None else [_condition("agent", task.assigned_to)]
+    return [_condition("state", task.state), *agent, *(_condition("tag", tag) for tag in task.tags)]
 
 
 def make_segment(number: int, tasks: Mapping[str, TaskTexts]) -> Segment:
@@ -108,41 +124,24 @@ def make_segment(number: int, tasks: Mapping[str, TaskTexts]) -> Segment:
 
 def _entries(tasks: Mapping[str, TaskTexts]) -> Iterator[_Entry]:
     """All words and conditions, in order."""
-    found: dict[int, dict[str, array[int]]] = {}
-    # Few texts are said of many tasks, such as tags and results; cutting those once is a third of the work less.
-    cut: dict[str, frozenset[str]] = {}
+    found: dict[int, dict[str, array[int]]] = defaultdict(lambda: defaultdict(_no_numbers))
+    cut_once = lru_cache(_CUT_TEXTS_MAX)(words_of)
     for texts in sorted(tasks.values(), key=lambda each: each.number):
-        of_task: dict[int, set[str]] = {}
+        of_task: dict[int, set[str]] = defaultdict(set)
         for text in texts.texts:
-            worth = worth_of(text)
-            words = cut.get(text.text)
-            if words is None:
-                words = frozenset(words_of(text.text))
-                if len(cut) < _CUT_TEXTS_MAX:
-                    cut[text.text] = words
-            of_task[worth] = of_task[worth] | words if worth in of_task else set(words)
+            of_task[worth_of(text)].update((cut_once if text.place in _SAID_OFTEN else words_of)(text.text))
         if texts.task is not None:
-            of_task[CONDITION] = of_task.get(CONDITION, set()) | set(_conditions_of(texts))
-        for worth, words_there in of_task.items():
-            place = found.setdefault(worth, {})
-            for word in words_there:
-                numbers = place.get(word)
-                if numbers is None:
-                    numbers = place[word] = array(_NUMBERS)
-                numbers.append(texts.number)
+            of_task[CONDITION].update(_conditions_of(texts.task))
+        for worth, words in of_task.items():
+            numbers = found[worth]
+            for word in words:
+                numbers[word].append(texts.number)
     for word in sorted(set().union(*found.values())):
-        yield word, {worth: place[word].tobytes() for worth, place in found.items() if word in place}
+        yield word, {worth: numbers[word].tobytes() for worth, numbers in found.items() if word in numbers}
 
 
-_CUT_TEXTS_MAX: Final = 10_000
-
-
-def _conditions_of(texts: TaskTexts) -> list[str]:
-    task = texts.task
-    assert task is not None
-    each_tag = [TaskFilter(tag=tag) for tag in task.tags]
-    met = [TaskFilter(state=task.state, agent=task.assigned_to), *each_tag]
-    return [word for wanted in met for word in condition_words(wanted)]
+def _no_numbers() -> array[int]:
+    return array(_NUMBERS)
 
 
 def _in_blocks(entries: Iterable[_Entry]) -> Iterator[list[_Entry]]:

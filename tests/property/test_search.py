@@ -192,8 +192,12 @@ class Ledger:
     def history(self, task_id: str) -> list[RecordedEvent]:
         return [each for each in self.events if each.task == task_id]
 
-    def stored_at(self, position: Position) -> bytes | None:
-        return next((repr(each).encode() for each in self.events if each.position == position), None)
+    def entries_at(self, positions: Sequence[Position]) -> list[tuple[bytes, list[bytes]]]:
+        known = {each.position: each for each in self.events}
+        return [(each.encode(), [repr(known[each]).encode()]) for each in positions if each in known]
+
+    def count_lost(self) -> int:
+        return 0
 
 
 @pytest.fixture(scope="module")

@@ -21,13 +21,14 @@ from projections import (
     Segment,
     SegmentHead,
     TaskTexts,
+    Witness,
     best_first,
     block_of_task,
     blocks_of_word,
     condition_words,
-    digest_of,
     hit_of,
     make_segment,
+    no_garbage_collection,
     rank,
     read_ids,
     read_numbers,
@@ -36,6 +37,7 @@ from projections import (
     score,
     task_in,
     texts_of,
+    witness_of,
 )
 from town.reading.search_index import (
     INDEX_VERSION,
@@ -59,6 +61,8 @@ EVENTS_PER_HISTORY: Final = 16
 """How many events a scan reads in the time in which the history of one task is read, at most."""
 TASKS_ABSORBED_TIMES: Final = 2
 """A new segment takes in the one before if that has at most this many times as many tasks, so there are never many segments."""
+WITNESSES_MAX: Final = 64
+"""By how many of its events an index knows its ledger."""
 _ATTEMPTS: Final = 3
 
 
@@ -73,7 +77,8 @@ class IndexFinder:
 
     def find(self, query: Query, *, offset: int, limit: int | None) -> Found | None:
         """What is found; None if the cache cannot be used. LedgerDamagedError."""
-        if self._end.seq > NUMBER_MAX:
+        if self._end.seq > NUMBER_MAX or self._store.count_lost():
+            # If events are lost, only a reading of all of them says where.
             return None
         for attempt in range(_ATTEMPTS):
             try:
@@ -110,20 +115,29 @@ class IndexFinder:
         return None if page is None else self._found(page, query)
 
     def _is_of_this_ledger(self, head: IndexHead) -> bool:
-        return head.end <= self._end and self._digest_at(head.end) == head.digest
+        """Whether the ledger has the events that the index knows it by."""
+        return head.end <= self._end and self._witnesses(head.places) == head.witnesses
 
-    def _digest_at(self, position: Position) -> bytes | None:
-        """The digest of the stored bytes of the event at this position; None if there is none."""
-        stored = self._store.stored_at(position)
-        return None if stored is None else digest_of(stored)
+    def _witnesses(self, places: Sequence[Position]) -> tuple[Witness, ...]:
+        """What the events at these positions are known by; one that is not there is left out."""
+        return tuple(map(witness_of, self._store.entries_at(places)))
+
+    def _head(self, segments: Sequence[SegmentHead], places: Sequence[Position]) -> IndexHead:
+        """The head of an index up to the end that knows its ledger by the events at some of `places`, and by the last one."""
+        every = max(-(-len(places) // (WITNESSES_MAX - 1)), 1)
+        witnesses = self._witnesses([*places[::every], self._end])
+        return IndexHead(INDEX_VERSION, witnesses, tuple(segments))
 
     def _make_index(self, query: Query, *, offset: int, limit: int | None) -> Found | None:
         """Read the whole ledger, answer from what was read, and keep it as the index; None if nothing can be kept now."""
         if not self._cache.write(lambda _: True, tables=SEARCH_TABLES):
             return None
         texts = read_texts(self._store, upto=self._end, progress=self._progress)
-        segment = make_segment(1, texts)
-        head = IndexHead(INDEX_VERSION, str(self._end), self._digest_at(self._end) or b"", (segment.head,))
+        with no_garbage_collection():
+            segment = make_segment(1, texts)
+        # Each task's first text was written by an event, so these are spread over the whole ledger.
+        begun = [Position(each.texts[0].at) for each in texts.values() if each.texts]
+        head = self._head([segment.head], [place for place in begun if place != self._end])
         self._cache.write(lambda database: write_index(database, None, head, [segment]), tables=SEARCH_TABLES)
         page = _Index(None, head, segment).page(query, offset=offset, limit=limit)
         return Found(
@@ -146,7 +160,7 @@ class IndexFinder:
         """The index up to `end`, and its last segment, which is of the tasks `ids`; written down if that is possible now."""
         number = 1 + max(segment.number for segment in head.segments)
         segment = make_segment(number, self._read_tasks(ids, self._progress))
-        after = IndexHead(INDEX_VERSION, str(self._end), self._digest_at(self._end) or b"", (*kept, segment.head))
+        after = self._head([*kept, segment.head], head.places)
         self._cache.write(lambda database: write_index(database, head, after, [segment]), tables=SEARCH_TABLES)
         return after, segment
 

@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from ledger import Position
-from projections import BlockHead, IndexDamagedError, Segment, SegmentHead, digest_of
+from projections import BlockHead, IndexDamagedError, Segment, SegmentHead, Witness, digest_of
 
 if TYPE_CHECKING:
     import sqlite3
@@ -33,17 +33,24 @@ _KIND_BITS: Final = 32
 
 
 class IndexHead(Struct, frozen=True, array_like=True):
-    """The index up to the event at `position`, whose stored bytes have this digest. Later segments replace tasks of earlier ones."""
+    """An index: its segments, of which later ones replace tasks of earlier ones, and the events by which it knows its ledger.
+
+    The last of these is the last event that it has taken in.
+    """
 
     version: str
-    position: str
-    digest: bytes
+    witnesses: tuple[Witness, ...]
     segments: tuple[SegmentHead, ...]
 
     @property
     def end(self) -> Position:
         """The position of the last event that it has taken in."""
-        return Position(self.position)
+        return Position(self.witnesses[-1].at)
+
+    @property
+    def places(self) -> list[Position]:
+        """The positions of the events by which it knows its ledger."""
+        return [Position(witness.at) for witness in self.witnesses]
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -57,10 +64,11 @@ def read_head(database: sqlite3.Connection) -> IndexHead | None:
         return None
     try:
         head = _decoder.decode(row[0])
-        Position.parse(head.position)
+        for witness in head.witnesses:
+            Position.parse(witness.at)
     except ValueError:
         return None
-    return head if head.version == INDEX_VERSION and head.segments else None
+    return head if head.version == INDEX_VERSION and head.segments and head.witnesses else None
 
 
 def read_blocks(
