@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 from cli.output import say, say_json, say_table, warn
 from cli.render import task_rows
 from cli.shapes import reader_shape, receipt_shape, tasks_shape
-from cli.text import ICONS, counted, local_time, name_of, visible
-from ledger import BEGINNING
+from cli.text import ICONS, counted, name_of, visible
 
 if TYPE_CHECKING:
     from cli.options import When
@@ -28,28 +27,43 @@ def say_receipt(town: Town, receipt: Receipt, words: str, *, as_json: bool) -> N
 
 def reader_at(town: Town, at: When | None) -> Reader:
     """The town now, or as it was at the moment of `--at`."""
-    return town if at is None else town.at(at.moment)
+    if at is None:
+        return town
+    from cli.moments import saying_choices  # noqa: PLC0415 - few look back
+
+    with saying_choices(at):
+        return town.at(at.moment)
 
 
-def say_moment(reader: Reader, what: str = "As it was") -> None:
-    """Say which moment is shown, unless it is now."""
-    if reader.then == BEGINNING:
-        say(f"{what} before the first event:")
-    elif reader.then is not None:
-        say(f"{what} after event {reader.then.seq:,}, {local_time(reader.then.time)}:")
+def say_moment(reader: Reader, at: When | None, what: str = "As it was") -> None:
+    """Say which board is shown if `--at` is given, and how WHEN was understood."""
+    if at is not None:
+        from cli.moments import say_past  # noqa: PLC0415 - few look back
+
+        say_past(at, reader.then, what)
 
 
-def say_page(town: Town, reader: Reader, page: Page, *, offset: int, as_json: bool, empty: str) -> None:
+def say_page(
+    town: Town, reader: Reader, page: Page, *, at: When | None, offset: int, as_json: bool, empty: str
+) -> None:
     """Print a page of tasks that `reader` gave, and how to see the next one."""
     if as_json:
-        moment = reader_shape(reader)
-        say_json(tasks_shape(town, page.tasks, **moment, total=page.total, offset=offset))
+        moment = reader_shape(reader, at)
+        say_json(tasks_shape(town, page.tasks, **moment, total=page.total, has_more=page.has_more, offset=offset))
         return
-    if not page.tasks:
-        say(empty if not page.total else f"{counted(page.total, 'task')} in all, none after the first {offset:,}.")
+    if not page.tasks and page.total is not None:
+        say(f"{counted(page.total, 'task')} in all, none after the first {offset:,}." if page.total else empty)
         return
     columns, rows = task_rows(page.tasks)
     say_table(columns, rows, flexible="DESCRIPTION")
     after = offset + len(page.tasks)
-    if after < page.total:
-        warn(f"{after:,} of {counted(page.total, 'task')} shown. More: --offset {after}")
+    if page.has_more:
+        total = _more_than(after) if page.total is None else counted(page.total, "task")
+        warn(f"{after:,} of {total} shown. More: --offset {after}")
+
+
+def _more_than(shown: int) -> str:
+    """How many match if they were not counted to the end."""
+    from projections import COUNTED_MAX  # noqa: PLC0415 - only a long list needs it
+
+    return f"more than {max(shown, COUNTED_MAX):,} tasks"

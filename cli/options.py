@@ -9,8 +9,8 @@ from typing import Annotated, Final, NamedTuple
 
 import typer
 
-from ledger import EVENT_CLASSES, State
-from town import WHEN_HELP, Moment, in_local_zone, parse_moment
+from ledger import EVENT_CLASSES, TOWN_EVENT_CLASSES, Position, State
+from town import WHEN_HELP, Moment, MomentSyntaxError, in_local_zone, understand
 
 DURATION_HELP: Final = "seconds, or a time like 30s, 5m or 1h30m"
 _DURATION: Final = re.compile(r"(?:(\d{1,6})d)?(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,6}(?:\.\d+)?)s)?")
@@ -23,21 +23,29 @@ class When(NamedTuple):
 
     text: str
     moment: Moment
+    note: str | None = None
+    """The choice in words, if clocks showed that time twice or never."""
+    event: Position | None = None
+    """The event that it names; set only if it counts events back or names a task's state, and once it was looked for."""
+
+    @property
+    def limit(self) -> Moment:
+        """What to ask a town for."""
+        return self.moment if self.event is None else self.event
 
 
 def parse_when(text: str) -> When:
     """Typer's parser for WHEN."""
     try:
-        return When(text, parse_moment(text, now=in_local_zone(datetime.now(UTC))))
-    except ValueError as error:
-        message = f"{text!r} is not a moment. Give {WHEN_HELP}."
-        raise typer.BadParameter(message) from error
+        return When(text, *understand(text, now=in_local_zone(datetime.now(UTC))))
+    except MomentSyntaxError as error:
+        raise typer.BadParameter(str(error)) from error
 
 
 def parse_event_type(text: str) -> str:
-    """Typer's parser for an event type, with or without `task.`."""
-    known = [event_class.type for event_class in EVENT_CLASSES]
-    wanted = text if "." in text else f"task.{text}"
+    """Typer's parser for an event type, with or without what stands before its dot."""
+    known = [event_class.type for event_class in (*EVENT_CLASSES, *TOWN_EVENT_CLASSES)]
+    wanted = text if "." in text else next((each for each in known if each.partition(".")[2] == text), text)
     if wanted not in known:
         message = f"{text!r} is not an event type. Choose from {', '.join(known)}."
         raise typer.BadParameter(message)

@@ -11,11 +11,11 @@ import os
 import sys
 from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from cli.columns import columns as columns_of
 from cli.gate import styled
-from cli.reader import is_reader_gone
+from cli.reader import bytes_until_reader_goes, is_reader_gone
 from cli.styled import Styled
 from cli.text import json_visible, visible
 from ledger import State
@@ -165,6 +165,14 @@ def is_unread() -> bool:
 def flush() -> None:
     """Flush stdout."""
     sys.stdout.flush()
+
+
+@contextmanager
+def bytes_out() -> Iterator[BinaryIO]:
+    """Stdout for the bytes of a file. They pass no gate: the caller keeps them from a terminal."""
+    flush()
+    with bytes_until_reader_goes(sys.stdout.fileno()) as stream:
+        yield stream
 
 
 def say_json(shape: object) -> None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from cli.output import STATE_STYLES, Cell
 from cli.styled import Styled
-from cli.text import ICONS, event_number, local_time, name_of, short_id, visible
+from cli.text import ICONS, event_number, name_of, short_id, visible
 from ledger import (
     FIELDS,
+    EventAnnotated,
     Field,
     FieldChange,
+    Position,
     RecordedEvent,
     RunMark,
     State,
@@ -28,12 +30,14 @@ from ledger import (
     TaskNoted,
     TaskStarted,
     TaskTagged,
+    TownForked,
     Unfit,
     from_ms,
 )
+from town import local_time, local_times
 
 if TYPE_CHECKING:
-    from town import Branch
+    from town import Annotation, Branch
 
 NOTHING = "—"
 MULTILINE_FIELDS = frozenset({"Description", "Result"})
@@ -178,43 +182,83 @@ def _plain_cell(task: Task, field: Field) -> str | None:
     return local_time(from_ms(value)) if field.form == "time" else _value_words(value)
 
 
-def event_row(recorded: RecordedEvent, flaw: str | None = None) -> list[Cell]:
-    """One event in a list of events of many tasks; `flaw` says why no command can make it."""
+DAMAGE_SIGN = "⚠"
+NOTE_SIGN = "✎"
+UNDO_SIGN = "↩"
+
+
+def event_rows(
+    events: Sequence[RecordedEvent], flaws: Mapping[str, str], notes: Mapping[str, Sequence[Annotation]]
+) -> tuple[list[str], list[list[Cell]]]:
+    """Columns and rows of a list of events of many tasks.
+
+    By position, `flaws` says why no command can make the event there, and `notes` are what people wrote on it.
+    """
+    zone, times = local_times(recorded.position.time for recorded in events)
+    rows = [
+        _event_row(recorded, time, flaws.get(recorded.at), notes.get(recorded.at, ()))
+        for recorded, time in zip(events, times, strict=True)
+    ]
+    return ["EVENT", f"TIME ({zone})", "ACTOR", "TASK", "WHAT"], rows
+
+
+def event_line(recorded: RecordedEvent, flaw: str | None = None, notes: Sequence[Annotation] = ()) -> Styled:
+    """One event of `tt events --follow`, in columns wide enough for most."""
+    number, time, actor, task, words = _event_row(recorded, local_time(recorded.position.time), flaw, notes)
+    return Styled.of(f"{number:>6}  {time}  {actor:<12}  {task}  {words}")
+
+
+def _event_row(recorded: RecordedEvent, time: str, flaw: str | None, notes: Sequence[Annotation]) -> list[Cell]:
     return [
         event_number(recorded.position),
-        local_time(recorded.position.time),
+        time,
         visible(recorded.actor),
         visible(short_id(recorded.task)),
-        event_words(recorded) if flaw is None else _flaw_words(recorded, flaw),
+        with_notes(event_words(recorded) if flaw is None else _flaw_words(recorded, flaw), notes),
     ]
-
-
-DAMAGE_SIGN = "⚠"
-EVENT_COLUMNS = ["EVENT", "TIME", "ACTOR", "TASK", "WHAT"]
-
-
-def event_line(recorded: RecordedEvent, flaw: str | None = None) -> Styled:
-    """One event of `tt events --follow`, in columns wide enough for most."""
-    number, time, actor, task, words = event_row(recorded, flaw)
-    return Styled.of(f"{number:>6}  {time}  {actor:<12}  {task}  {words}")
 
 
 def _flaw_words(recorded: RecordedEvent, flaw: str) -> str:
     return visible(f"{recorded.type.partition('.')[2]} {DAMAGE_SIGN} damaged: {flaw}")
 
 
+def with_notes(words: str, notes: Sequence[Annotation]) -> str:
+    """What happened, and then what people wrote on it: `completed  ✎ bob: It was not`."""
+    return "  ".join([each for each in (words, *(_note_words(note) for note in notes)) if each])
+
+
+def _note_words(note: Annotation) -> str:
+    return visible(f"{NOTE_SIGN} {note.actor}: {note.text}")
+
+
 def event_words(recorded: RecordedEvent) -> str:
     """What happened, in a line: `completed: Fixed the bug (why)`."""
     verb = recorded.type.partition(".")[2]
     details = _details(recorded)
-    words = f"{verb} {details}" if isinstance(recorded.data, TaskAssigned | TaskMoved) else _joined(verb, details)
-    return words if recorded.reason is None else f"{words} ({visible(recorded.reason)})"
+    words = f"{verb} {details}" if isinstance(recorded.data, _SAID_AT_ONCE) else _joined(verb, details)
+    words = words if recorded.reason is None else f"{words} ({visible(recorded.reason)})"
+    return words if recorded.cause is None else f"{words}  {_cause_words(recorded.cause)}"
 
 
-def step_rows(steps: Sequence[Step]) -> tuple[list[str], list[list[Cell]]]:
-    """Columns and rows of a task's history: when, who, what, why, and what changed; WHY only if an event has a reason."""
-    columns = ["EVENT", "TIME", "ACTOR", "WHAT", "WHY", "CHANGED"]
-    rows = [_step_row(step) for step in steps]
+_SAID_AT_ONCE = TaskAssigned | TaskMoved | TownForked | EventAnnotated
+"""The facts whose details go on where the verb ends."""
+
+
+def _cause_words(cause: str) -> str:
+    """The event that led here, which was taken back."""
+    return f"{UNDO_SIGN} {event_number(Position(cause))}"
+
+
+def step_rows(
+    steps: Sequence[Step], notes: Mapping[str, Sequence[Annotation]] = {}
+) -> tuple[list[str], list[list[Cell]]]:
+    """Columns and rows of a task's history: when, who, what, why, and what changed; WHY only if an event has a reason.
+
+    `notes` are what people wrote on the events, by position.
+    """
+    zone, times = local_times(step.event.position.time for step in steps)
+    columns = ["EVENT", f"TIME ({zone})", "ACTOR", "WHAT", "WHY", "CHANGED"]
+    rows = [_step_row(step, time, notes.get(step.event.at, ())) for step, time in zip(steps, times, strict=True)]
     return (columns, rows) if any(step.event.reason for step in steps) else without_column(columns, rows, "WHY")
 
 
@@ -225,19 +269,21 @@ def without_column(
     return [*columns[:index], *columns[index + 1 :]], [[*row[:index], *row[index + 1 :]] for row in rows]
 
 
-def _step_row(step: Step) -> list[Cell]:
+def _step_row(step: Step, time: str, notes: Sequence[Annotation]) -> list[Cell]:
     recorded = step.event
     changes = "  ".join(change_words(change) for change in step.changes)
     note = visible(recorded.data.text) if isinstance(recorded.data, TaskNoted) else ""
     if isinstance(recorded.data, TaskStarted) and recorded.data.run is not None:
         changes += f"  {visible(str(recorded.data.run))}"
+    if recorded.cause is not None:
+        changes += f"  {_cause_words(recorded.cause)}"
     return [
         event_number(recorded.position),
-        local_time(recorded.position.time),
+        time,
         visible(recorded.actor),
         visible(recorded.type.partition(".")[2]),
         visible(recorded.reason) if recorded.reason else "",
-        note or changes if step.flaw is None else visible(f"{DAMAGE_SIGN} damaged: {step.flaw}"),
+        with_notes(note or changes if step.flaw is None else visible(f"{DAMAGE_SIGN} damaged: {step.flaw}"), notes),
     ]
 
 
@@ -280,6 +326,10 @@ def _details(recorded: RecordedEvent) -> str:  # noqa: PLR0911 - one line per ev
             return visible(str(run))
         case TaskMoved(parent_id=parent):
             return "to the top" if parent is None else f"below {short_id(parent)}"
+        case TownForked(source=source, position=position):
+            return f"from {visible(source)} after event {event_number(Position(position))}"
+        case EventAnnotated(position=position, text=text):
+            return f"event {event_number(Position(position))}: {visible(text)}"
         case Unfit():
             return ""
         case data:
@@ -295,7 +345,7 @@ def _joined(verb: str, details: str) -> str:
     return f"{verb}: {details}" if details else verb
 
 
-def _value_words(value: str | tuple[str, ...] | None) -> str:
+def _value_words(value: str | int | tuple[str, ...] | None) -> str:
     if value is None:
         return NOTHING
     return visible(", ".join(value) if isinstance(value, tuple) else str(value))

@@ -32,9 +32,7 @@ HINTS: Final[Mapping[str, str]] = {
     "prune": "Agents are names here, and need no clean-up: `tt reclaim` takes back the tasks of lost runners.",
     "reset": "The ledger keeps what happened: `tt task cancel` and `tt task remove` take tasks off the board.",
     "restart": _RUNS_AGENTS + " It takes up what the agent has already.",
-    "restore": "Each event is on disk as it happens: docs/reference/settings.md says how to copy a town and bring it back.",
     "resume": _RUNS_AGENTS + " It takes up what the agent has already.",
-    "save": "Each event is on disk as it happens: docs/reference/settings.md says how to copy a town and bring it back.",
     "send": "There are no messages here: `tt assign AGENT TEXT` gives a task, `tt task note TASK TEXT` adds a note.",
     "spawn": _RUNS_AGENTS,
 }

@@ -42,7 +42,17 @@ PANELS: Final[Mapping[str, str]] = {
     "sync": _PLANS,
     "events": _PAST,
     "replay": _PAST,
+    "undo": _PAST,
+    "fork": _PAST,
+    "annotate": _PAST,
+    "export": _PAST,
+    "diff": _PAST,
+    "blame": _PAST,
+    "why": _PAST,
+    "bisect": _PAST,
     "import": _PAST,
+    "save": _PAST,
+    "restore": _PAST,
     "stats": _PAST,
     "projector": _READ_SIDE,
     "rebuild": _READ_SIDE,
@@ -63,7 +73,7 @@ GROUPS: Final[Mapping[str, str]] = {
     "task": "Create, look at and change tasks.",
     "backlog": "Pending tasks without an agent: add, list, claim, assign-all, remove.",
     "sync": "Bring a plan into the town, and the town's changes into the plan.",
-    "import": "Import the tasks of another tracker.",
+    "import": "Import a ledger's file, or the tasks of another tracker.",
 }
 """The groups of commands, and the help of each."""
 
@@ -103,7 +113,18 @@ PLACES: Final[Mapping[tuple[str, ...], tuple[str, str]]] = {
     ("sync", "status"): ("plan", "status"),
     ("events",): ("events", "events"),
     ("replay",): ("events", "replay"),
+    ("export",): ("exports", "export"),
+    ("import", "ledger"): ("imports", "ledger"),
+    ("undo",): ("undo", "undo"),
+    ("fork",): ("fork", "fork"),
+    ("annotate",): ("annotate", "annotate"),
+    ("diff",): ("audit", "diff"),
+    ("blame",): ("audit", "blame"),
+    ("why",): ("audit", "why"),
+    ("bisect",): ("bisect", "bisect"),
     ("import", "beads"): ("imports", "beads"),
+    ("save",): ("exports", "save"),
+    ("restore",): ("imports", "restore"),
     ("stats",): ("projections", "stats"),
     ("projector",): ("projections", "projector"),
     ("rebuild",): ("projections", "rebuild"),
@@ -171,11 +192,11 @@ def _app_with(chosen: tuple[tuple[str, ...], ...]) -> typer.Typer:
 
 
 def _class_of(first: str) -> Any:  # noqa: ANN401 - Typer's class of commands, which it does not name
-    if first != "work":
+    if first not in ("work", "bisect"):
         return None
-    from cli.work_command import WorkCommand  # noqa: PLC0415 - for that one command
+    from cli.work_command import BisectCommand, WorkCommand  # noqa: PLC0415 - for these two commands
 
-    return WorkCommand
+    return WorkCommand if first == "work" else BisectCommand
 
 
 def _body(names: tuple[str, ...]) -> Callable[..., Any]:

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 from ledger import open_front_door
 
 if TYPE_CHECKING:
+    from projections.bisection import Bisection, Verdict
     from projections.board import Board
-    from projections.checking.audit import Finding, FindingKind
+    from projections.board_diff import BoardDiff, Differing, DiffKind, TaskDiff
+    from projections.checking.audit import Audit, Finding, FindingKind
     from projections.checking.comparison import Difference, printable
     from projections.checking.divergence import diverged_after
     from projections.checking.verify import Verification, describe, different_fields, verify
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
         witness_of,
     )
     from projections.lease import LEASE_MS, Lease, new_holder
+    from projections.listing import COUNTED_MAX
     from projections.live_board import LiveBoard
     from projections.loading import Loader
     from projections.look import NOTHING, PREFIX_IDS_MAX, Wanted
@@ -74,11 +77,13 @@ if TYPE_CHECKING:
     from projections.snapshots import Snapshot, encode_snapshot, has_position, is_snapshot, snapshot_of
     from projections.stats import DayStats, Durations, fold_stats, read_stats
     from projections.upkeep import Upkeep
+    from projections.views.by_alias import is_computed
     from projections.views.catalogue import VIEWS
     from projections.views.view import Counted, Member, Ranked, View
 
 __all__ = [
     "BATCH_EVENTS_MAX",
+    "COUNTED_MAX",
     "EVERY_TASK",
     "LEASE_MS",
     "LEGACY_NAMES_MAX",
@@ -86,15 +91,20 @@ __all__ = [
     "NUMBER_MAX",
     "PREFIX_IDS_MAX",
     "VIEWS",
+    "Audit",
     "BatchOutcome",
+    "Bisection",
     "BlockHead",
     "Board",
+    "BoardDiff",
     "CheckpointAheadError",
     "CheckpointMismatchError",
     "CheckpointSetBackError",
     "Counted",
     "DayStats",
+    "DiffKind",
     "Difference",
+    "Differing",
     "Durations",
     "Finding",
     "FindingKind",
@@ -128,11 +138,13 @@ __all__ = [
     "SetAside",
     "Snapshot",
     "SnapshotDamagedError",
+    "TaskDiff",
     "TaskFilter",
     "TaskTexts",
     "Text",
     "UnknownProjectionError",
     "Upkeep",
+    "Verdict",
     "Verification",
     "View",
     "ViewsIncompleteError",
@@ -156,6 +168,7 @@ __all__ = [
     "fold_task",
     "has_position",
     "hit_of",
+    "is_computed",
     "is_snapshot",
     "keep",
     "make_segment",
@@ -183,8 +196,10 @@ __all__ = [
 open_front_door(
     __name__,
     {
+        "bisection": "Bisection Verdict",
         "board": "Board",
-        "checking.audit": "Finding FindingKind",
+        "board_diff": "BoardDiff DiffKind Differing TaskDiff",
+        "checking.audit": "Audit Finding FindingKind",
         "checking.comparison": "Difference printable",
         "checking.divergence": "diverged_after",
         "checking.verify": "Verification describe different_fields verify",
@@ -195,6 +210,7 @@ open_front_door(
         "filter": "EVERY_TASK Page TaskFilter",
         "kept_board": "KeptBoard Witness damaged_parts decode_kept encode_kept keep open_kept witness_of",
         "lease": "LEASE_MS Lease new_holder",
+        "listing": "COUNTED_MAX",
         "live_board": "LiveBoard",
         "loading": "Loader",
         "look": "NOTHING PREFIX_IDS_MAX Wanted",
@@ -212,6 +228,7 @@ open_front_door(
         "snapshots": "Snapshot encode_snapshot has_position is_snapshot snapshot_of",
         "stats": "DayStats Durations fold_stats read_stats",
         "upkeep": "Upkeep",
+        "views.by_alias": "is_computed",
         "views.catalogue": "VIEWS",
         "views.view": "Counted Member Ranked View",
     },

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from msgspec import Struct
 
 from ledger import State, Task
@@ -43,7 +45,25 @@ EVERY_TASK = TaskFilter()
 
 
 class Page(Struct, frozen=True):
-    """Some of the matching tasks, in the requested order, and how many match in all."""
+    """Some of the matching tasks, in the requested order, and how many match in all.
+
+    `total` is None if more tasks follow the page and counting them would take longer than the page. It is always known for one
+    condition, for a state with an agent, if at most COUNTED_MAX match, and if no task or every task was requested.
+    """
 
     tasks: tuple[Task, ...]
-    total: int
+    total: int | None
+    has_more: bool
+    """Whether more match after those of the page."""
+
+    @property
+    def known_total(self) -> int:
+        """`total`, where what was asked always has it."""
+        assert self.total is not None
+        return self.total
+
+
+def page_of(matching: Sequence[Task], *, offset: int, limit: int | None) -> Page:
+    """A page of all tasks that match."""
+    last = len(matching) if limit is None else offset + limit
+    return Page(tuple(matching[offset:last]), len(matching), has_more=last < len(matching))

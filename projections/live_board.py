@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from ledger import EventStore, Keys, ReplyTooLargeError, State, Task, exchange, raise_error, redis_errors
 from projections.errors import SnapshotDamagedError, ViewsIncompleteError
-from projections.filter import EVERY_TASK, Page, TaskFilter
+from projections.filter import EVERY_TASK, Page, TaskFilter, page_of
 from projections.listing import Listing, number_of
 from projections.snapshots import decode_snapshot
 from projections.views.backlog import Backlog
@@ -169,7 +169,8 @@ class LiveBoard:
         if wanted.has_no_agent:
             return self._page_without_agent(wanted, offset, limit)
         ids, total = self._matching_ids(wanted, offset, limit)
-        return Page(tuple(task for task in self.get_listed(ids) if wanted.matches(task)), total)
+        tasks = tuple(task for task in self.get_listed(ids) if wanted.matches(task))
+        return Page(tasks, total, has_more=total is None or offset + len(ids) < total)
 
     def backlog(self, *, offset: int = 0, limit: int | None = None) -> Page:
         """The pending tasks that no agent has, oldest first. ViewsIncompleteError."""
@@ -184,7 +185,8 @@ class LiveBoard:
             raise ViewsIncompleteError(f"the key {backlog} does not hold every pending task that nobody has")
         sizes = {pending: ("state", [State.PENDING])}
         ids, total = self._listing.page([backlog], sizes, offset=offset, limit=limit)
-        return Page(tuple(task for task in self.get_listed(ids) if task.state is State.PENDING), total)
+        tasks = tuple(task for task in self.get_listed(ids) if task.state is State.PENDING)
+        return Page(tasks, total, has_more=total is None or offset + len(ids) < total)
 
     def count_children(self, task_id: str) -> int:
         with redis_errors(self._where):
@@ -241,9 +243,9 @@ class LiveBoard:
                 raise ViewsIncompleteError(f"the key {key} does not count every task that an agent has")
         if wanted.is_newest_first:
             found.reverse()
-        return Page(tuple(found[offset : None if limit is None else offset + limit]), len(found))
+        return page_of(found, offset=offset, limit=limit)
 
-    def _matching_ids(self, wanted: TaskFilter, offset: int, limit: int | None) -> tuple[list[str], int]:
+    def _matching_ids(self, wanted: TaskFilter, offset: int, limit: int | None) -> tuple[list[str], int | None]:
         conditions = {
             ByState.name: wanted.state,
             ByAgent.name: wanted.agent,
@@ -251,9 +253,12 @@ class LiveBoard:
             ByParent.name: wanted.parent,
         }
         sets = [self._keys.view(view, part) for view, part in conditions.items() if part is not None]
+        states = {self._keys.view(ByState.name, state): ("state", [state]) for state in State}
+        rest: dict[str, tuple[str, Sequence[str]]] = {}
         sizes: dict[str, tuple[str, Sequence[str]]] = {}
         if wanted.state is not None:
-            sizes[self._keys.view(ByState.name, wanted.state)] = ("state", [wanted.state])
+            sizes[sets[0]] = states.pop(sets[0])
+            rest |= states
         if wanted.agent is not None:
             sizes[self._keys.view(ByAgent.name, wanted.agent)] = (
                 "agent",
@@ -268,4 +273,5 @@ class LiveBoard:
             limit=limit,
             is_newest_first=wanted.is_newest_first,
             counted_as=("agent", f"{wanted.state}:{wanted.agent}") if is_counted else None,
+            rest=rest if len(sets) == 2 else None,
         )

@@ -197,7 +197,7 @@ class PackedBoard:
                     tasks.reverse()
                 found += tasks[max(offset - passed, 0) : last - passed]
             passed += count
-        return Page(tuple(found), total)
+        return Page(tuple(found), total, has_more=last < total)
 
     def backlog(self, *, offset: int = 0, limit: int | None = None) -> Page:
         """As `Board.backlog`."""

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 class Backend:
     """One town's ledger, snapshots and views, their upkeep, and who acts.
 
-    `old_name` is Tinytown's name for the town, if it differs. `where` names the server in messages.
+    `old_name` is Tinytown's name for the town, if it differs. `alias_town` is the name that the ids of aliases are computed
+    from; a fork keeps the name of its source. `where` names the server in messages.
     `is_own_server` says that the ledger lies in the town's folder.
     """
 
@@ -30,6 +31,7 @@ class Backend:
         folder: Path,
         actor: str,
         old_name: str | None = None,
+        alias_town: str | None = None,
         where: str = "redis",
         is_own_server: bool = False,
     ) -> None:
@@ -37,6 +39,7 @@ class Backend:
         self.keys = keys
         self.name = keys.town
         self.old_name = old_name or keys.town
+        self.alias_town = alias_town or keys.town
         self.folder = folder
         self.actor = actor
         self.where = where

@@ -70,8 +70,8 @@ def list_(
         reader = reader_at(opened_town, at)
         page = reader.backlog(offset=offset, limit=limit)
         if not as_json:
-            say_moment(reader)
-        say_page(opened_town, reader, page, offset=offset, as_json=as_json, empty="The backlog is empty.")
+            say_moment(reader, at)
+        say_page(opened_town, reader, page, at=at, offset=offset, as_json=as_json, empty="The backlog is empty.")
 
 
 def claim(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import chain
 from typing import Annotated
 
 import typer
 
-from cli.answers import say_page
+from cli.answers import reader_at, say_page
 from cli.limits import PAGE_TASKS
+from cli.moments import moment_words, say_choices, say_span, saying_choices, with_event
 from cli.options import (
     ActorOption,
     AgentFilter,
@@ -24,13 +26,13 @@ from cli.options import (
     parse_when,
 )
 from cli.output import is_unread, say, say_json, say_table, warn
-from cli.render import EVENT_COLUMNS, event_line, event_row, states_line
+from cli.render import event_line, event_rows, states_line
 from cli.session import opened
-from cli.shapes import event_shape, events_shape, moment_shape, tasks_shape
-from cli.text import counted, local_time
-from ledger import BEGINNING, Position, RecordedEvent, flaw_in
+from cli.shapes import event_shape, events_shape, moment_shape, tasks_shape, understood_shape
+from cli.text import counted
+from ledger import BEGINNING, RecordedEvent, flaw_in
 from projections import TaskFilter
-from town import EVENTS_COUNT, WHEN_HELP, EventFilter, Town
+from town import EVENTS_COUNT, WHEN_HELP, Annotation, EventFilter
 
 
 def events(
@@ -76,25 +78,30 @@ def events(
     wanted = EventFilter(agent=agent, actor=by, type=event_type)
     with opened(town, None, is_following=is_following) as opened_town:
         end = opened_town.end()
-        first = None if since is None else since.moment
-        last = end if until is None else until.moment
-        found = opened_town.events.last(wanted, count=count + 1, task_id=task, since=first, until=last)
+        with saying_choices(since, until):
+            since, until = with_event(opened_town, since), with_event(opened_town, until)
+            first = None if since is None else since.limit
+            last = end if until is None else until.limit
+            found = opened_town.events.last(wanted, count=count + 1, task_id=task, since=first, until=last)
         has_more, found = len(found) > count, found[-count:]
-        flaws = opened_town.find_flaws(found)
+        flaws, notes = opened_town.find_flaws(found), opened_town.annotations(found)
         if is_following:
+            say_span(since, None)
             for batch in chain([found], opened_town.events.follow_batches(wanted, task_id=task, after=end)):
                 for recorded in batch:
-                    _say_event(recorded, flaws.get(recorded.at, flaw_in(recorded)), as_json=as_json)
+                    flaw = flaws.get(recorded.at, flaw_in(recorded))
+                    _say_event(recorded, flaw, notes.get(recorded.at, ()), as_json=as_json)
                 if is_unread():
                     return
         elif as_json:
-            say_json(events_shape(opened_town, found, flaws))
+            say_json(events_shape(opened_town, found, flaws, notes, **understood_shape(since=since, until=until)))
         elif found:
-            rows = [event_row(recorded, flaws.get(recorded.at)) for recorded in found]
-            say_table(EVENT_COLUMNS, rows, flexible="WHAT")
+            say_span(since, until)
+            say_table(*event_rows(found, flaws, notes), flexible="WHAT")
             if has_more:
                 warn(f"The last {count:,}; there are older ones that match. More: --count {count * 10}")
         else:
+            say_span(since, until)
             say("No event matches.")
 
 
@@ -116,35 +123,31 @@ def replay(
     With --json the whole board is printed, whatever --limit and --offset say.
     """
     with opened(town, actor) as opened_town:
-        position = opened_town.events.position_at(at.moment)
-        reader = opened_town.at(position)
+        reader = reader_at(opened_town, at)
+        position = opened_town.end() if reader.then is None else reader.then
         states = reader.count_states()
         wanted = TaskFilter(state=state, agent=agent, tag=tag, parent=parent)
         if as_json:
             # A program gets the whole board.
             page = reader.page(wanted)
-            say_json(tasks_shape(opened_town, page.tasks, **moment_shape(position), states=states))
+            say_json(
+                tasks_shape(opened_town, page.tasks, **moment_shape(position), **understood_shape(at=at), states=states)
+            )
             return
         if position == BEGINNING:
-            warn(_begins_later(opened_town))
+            warn("The ledger has no events yet.")
             return
         tasks = counted(sum(states.values()), "task")
-        say(f"The board after event {position.seq:,}, {local_time(position.time)}: {tasks}")
+        say(f"The board {moment_words(at, position)}: {tasks}")
+        say_choices(at)
         say(states_line(states))
         say()
         page = reader.page(wanted, offset=offset, limit=limit)
-        say_page(opened_town, reader, page, offset=offset, as_json=False, empty="No task matches.")
+        say_page(opened_town, reader, page, at=at, offset=offset, as_json=False, empty="No task matches.")
 
 
-def _say_event(recorded: RecordedEvent, flaw: str | None, *, as_json: bool) -> None:
+def _say_event(recorded: RecordedEvent, flaw: str | None, notes: Sequence[Annotation], *, as_json: bool) -> None:
     if as_json:
-        say_json(event_shape(recorded, flaw))
+        say_json(event_shape(recorded, flaw, notes))
     else:
-        say(event_line(recorded, flaw))
-
-
-def _begins_later(town: Town) -> str:
-    first: Position = town.events.beginning()
-    if first == BEGINNING:
-        return "The ledger has no events yet."
-    return f"The ledger begins later, with event 1 at {local_time(first.time)}."
+        say(event_line(recorded, flaw, notes))

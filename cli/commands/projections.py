@@ -12,10 +12,12 @@ from cli.advice import problem_of, words_of
 from cli.commands.repair import repair
 from cli.exits import Exit
 from cli.following import follow
+from cli.moments import say_span, saying_choices, with_event
 from cli.options import ActorOption, JsonOption, TownOption, When, parse_when
 from cli.output import is_terminal, progress_lines, room_beside, say, say_error, say_json, say_table, warn
 from cli.render import NOTHING
 from cli.session import opened
+from cli.shapes import understood_shape
 from cli.shapes.read_side import (
     checks_shape,
     difference_shape,
@@ -26,7 +28,7 @@ from cli.shapes.read_side import (
     worker_shape,
 )
 from cli.signals import stop_signals
-from cli.text import BAR_COLUMNS, bar, counted, duration, local_time, visible
+from cli.text import BAR_COLUMNS, bar, counted, duration, visible
 from projections import DayStats, Durations, FindingKind, diverged_after
 from town import (
     WHEN_HELP,
@@ -39,6 +41,7 @@ from town import (
     examine,
     find_folder,
     find_towns,
+    local_time,
     start_of_search,
 )
 
@@ -187,15 +190,18 @@ def stats(
     A created task counts for the actor who created it; a completed or failed one for the agent who had it.
     """
     with opened(town, actor) as opened_town:
-        found = opened_town.stats(agent=agent, since=None if since is None else since.moment)
+        with saying_choices(since):
+            since = with_event(opened_town, since)
+            found = opened_town.stats(agent=agent, since=None if since is None else since.limit)
         if as_json:
-            say_json(stats_shape(opened_town, found))
+            say_json(stats_shape(opened_town, found, **understood_shape(since=since)))
             return
+    say_span(since, None)
     if not found:
         say("Nothing was created, completed or failed in that time.")
         return
     longest = max(each.completed + each.failed for each in found)
-    columns = ["DAY", "AGENT", "CREATED", "COMPLETED", "FAILED", "WAITED p50", "p90", "WORKED p50", "p90"]
+    columns = ["DAY (UTC)", "AGENT", "CREATED", "COMPLETED", "FAILED", "WAITED p50", "p90", "WORKED p50", "p90"]
     rows = [_stats_row(each) for each in found]
     if is_terminal():
         columns.append("ENDED")

@@ -16,9 +16,10 @@ from cli.render import state_cell
 from cli.session import opened
 from cli.shapes.search import found_shape
 from cli.styled import Styled
-from cli.text import counted, local_time, short_id, visible
+from cli.text import counted, short_id, visible
 from ledger import Position
 from projections import Place, TaskFilter, spans
+from town import local_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -84,9 +85,9 @@ def search(
         with _Progress() as progress:
             found = reader.search(words, wanted, is_ever=is_ever, offset=offset, limit=limit, progress=progress.show)
         if as_json:
-            say_json(found_shape(opened_town, reader, found, is_ever=is_ever, offset=offset))
+            say_json(found_shape(opened_town, reader, found, at=at, is_ever=is_ever, offset=offset))
             return
-        say_moment(reader)
+        say_moment(reader, at)
         _say_found(found, is_ever=is_ever, offset=offset)
 
 

@@ -93,9 +93,9 @@ def tasks(
         reader = reader_at(opened_town, at)
         groups = open_groups(reader, agent=agent, limit=None if is_whole else limit or AGENT_TASKS)
         if as_json:
-            say_json(open_shape(opened_town, reader, groups))
+            say_json(open_shape(opened_town, reader, groups, at=at))
             return
-        say_moment(reader)
+        say_moment(reader, at)
         if not groups:
             are, has = ("is", "has") if reader.then is None else ("was", "had")
             say(f"Nothing {are} open." if agent is None else f"{visible(agent.strip())} {has} no open task.")
@@ -135,9 +135,9 @@ def show(
         reader = reader_at(opened_town, at)
         found = reader.task(task)
         if as_json:
-            say_json(shown_shape(opened_town, reader, found))
+            say_json(shown_shape(opened_town, reader, found, at=at))
             return
-        say_moment(reader)
+        say_moment(reader, at)
         parent = _parent(reader, found)
         say_fields(task_fields(found, parent=parent), multiline=MULTILINE_FIELDS)
 
@@ -161,9 +161,9 @@ def list_(
         wanted = TaskFilter(state=state, agent=agent, tag=tag, parent=parent)
         page = reader.page(wanted, offset=offset, limit=limit)
         if not as_json:
-            say_moment(reader)
-        say_page(opened_town, reader, page, offset=offset, as_json=as_json, empty="No task matches.")
-        _hint_at_old_tasks(opened_town, is_empty=not page.total)
+            say_moment(reader, at)
+        say_page(opened_town, reader, page, at=at, offset=offset, as_json=as_json, empty="No task matches.")
+        _hint_at_old_tasks(opened_town, is_empty=page.total == 0)
 
 
 def tree(
@@ -189,9 +189,9 @@ def tree(
         reader = reader_at(opened_town, at)
         branches = reader.tree(task)
         if as_json:
-            say_json(tree_shape(opened_town, reader, branches))
+            say_json(tree_shape(opened_town, reader, branches, at=at))
             return
-        say_moment(reader)
+        say_moment(reader, at)
     if not branches:
         say("No tasks yet.")
         return
@@ -218,9 +218,9 @@ def current(
         reader = reader_at(opened_town, at)
         found = reader.current(name)
         if as_json:
-            say_json(current_shape(opened_town, reader, name, found))
+            say_json(current_shape(opened_town, reader, name, found, at=at))
             return
-        say_moment(reader)
+        say_moment(reader, at)
         if found is None:
             say(f"{visible(name)} {'has' if reader.then is None else 'had'} no open task.")
         else:
@@ -455,11 +455,12 @@ def history(
     with opened(town, actor) as opened_town:
         found = opened_town.history(task)
         task_id = found[0].event.task
+        notes = opened_town.annotations(step.event for step in found)
         if as_json:
-            say_json(history_shape(opened_town, task_id, found))
+            say_json(history_shape(opened_town, task_id, found, notes))
             return
         say(f"Task {task_id}: {counted(len(found), 'event')}")
-        columns, rows = step_rows(found)
+        columns, rows = step_rows(found, notes)
         say_table(columns, rows)
 
 

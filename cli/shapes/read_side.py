@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cli.shapes import Shape
 from ledger import Position
@@ -60,8 +60,8 @@ def findings_shape(findings: Sequence[Finding]) -> list[Shape]:
     return [{"kind": each.kind, "where": each.where, "problem": problem_of(each)} for each in findings]
 
 
-def stats_shape(town: Town, days: Sequence[DayStats]) -> Shape:
-    return {"town": town.name, "days": days}
+def stats_shape(town: Town, days: Sequence[DayStats], **more: Any) -> Shape:  # noqa: ANN401 - further fields of the shape
+    return {"town": town.name, **more, "days": days}
 
 
 def checks_shape(town: Town, checks: Sequence[Check]) -> Shape:

@@ -8,17 +8,18 @@ from cli.shapes import Shape, moment_shape, reader_shape, task_shape
 from ledger import Position
 
 if TYPE_CHECKING:
+    from cli.options import When
     from projections import Found, Hit, Text
     from town import Reader, Town
 
 
-def found_shape(town: Town, reader: Reader, found: Found, *, is_ever: bool, offset: int) -> Shape:
+def found_shape(town: Town, reader: Reader, found: Found, *, at: When | None, is_ever: bool, offset: int) -> Shape:
     """A page of what was found; `next_offset` is where the next one begins, null after the last."""
     after = offset + len(found.hits)
     has_more = bool(found.hits) and after < found.total
     return {
         "town": town.name,
-        **reader_shape(reader),
+        **reader_shape(reader, at),
         "words": found.words,
         "ever": is_ever,
         "total": found.total,

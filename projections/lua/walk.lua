@@ -1,7 +1,7 @@
 -- Walks the order of creation from one end until a page of the tasks that are in all the sets is full.
 --
 -- KEYS[1]   the order: a sorted set of all tasks
--- KEYS[2..] the sets
+-- KEYS[2..] the sets; the one that has the fewest tasks first is the quickest
 -- ARGV[1]   how many tasks are wanted
 -- ARGV[2]   how many tasks the walk may pass
 -- ARGV[3]   how many tasks to read in one call
@@ -11,35 +11,41 @@
 -- Nothing is written.
 
 local wanted, walk_max, stretch_max = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+
+-- Those of the tasks that are in the set, in their order.
+local function members_of(set, tasks)
+  if #tasks == 0 then
+    return tasks
+  end
+  local are_in, members = redis.call('SMISMEMBER', set, unpack(tasks)), {}
+  for i = 1, #tasks do
+    if are_in[i] == 1 then
+      members[#members + 1] = tasks[i]
+    end
+  end
+  return members
+end
+
 local found, walked = {}, 0
 while #found < wanted do
   local last = walked + stretch_max - 1
-  local stretch
+  local tasks
   if ARGV[4] == 'REV' then
-    stretch = redis.call('ZRANGE', KEYS[1], walked, last, 'REV')
+    tasks = redis.call('ZRANGE', KEYS[1], walked, last, 'REV')
   else
-    stretch = redis.call('ZRANGE', KEYS[1], walked, last)
+    tasks = redis.call('ZRANGE', KEYS[1], walked, last)
   end
-  if #stretch == 0 then
+  if #tasks == 0 then
     break
   end
-  local members = {}
+  walked = walked + #tasks
+  -- Each set is asked only of what those before it have.
   for i = 2, #KEYS do
-    members[i - 1] = redis.call('SMISMEMBER', KEYS[i], unpack(stretch))
+    tasks = members_of(KEYS[i], tasks)
   end
-  for i, task in ipairs(stretch) do
-    local is_in_all = true
-    for _, are_in in ipairs(members) do
-      is_in_all = is_in_all and are_in[i] == 1
-    end
-    if is_in_all then
-      found[#found + 1] = task
-      if #found == wanted then
-        break
-      end
-    end
+  for i = 1, math.min(#tasks, wanted - #found) do
+    found[#found + 1] = tasks[i]
   end
-  walked = walked + #stretch
   if #found < wanted and walked >= walk_max then
     return {0, {}}
   end

@@ -26,6 +26,7 @@ FILTERS: Final = {
     "state and agent": TaskFilter(state=State.COMPLETED, agent="worker-7"),
     "tag": TaskFilter(tag="docs"),
     "state and tag": TaskFilter(state=State.COMPLETED, tag="docs"),
+    "agent and tag": TaskFilter(agent="worker-7", tag="docs"),
 }
 
 

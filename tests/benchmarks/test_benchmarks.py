@@ -7,7 +7,22 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from tests.benchmarks import append, fold, lists, live, migrate, past, push, rebuild, search, start_up, trust, verify
+from tests.benchmarks import (
+    append,
+    diff,
+    export,
+    fold,
+    lists,
+    live,
+    migrate,
+    past,
+    push,
+    rebuild,
+    search,
+    start_up,
+    trust,
+    verify,
+)
 
 EVENTS = 400
 RATIOS = {
@@ -28,6 +43,14 @@ RATIOS = {
     ),
     "past": ("any moment / without", "second look / without", "first look, which keeps boards / without"),
     "push": ("push / append", "push / append and project", "tt sync push / appending program"),
+    "export": ("export / fold", "import / append"),
+    "diff": (
+        "lives of hours: diff / read",
+        "lives of days: diff / read",
+        "lives of hours: history, large / small",
+        "lives of hours: blame, large / small",
+        "lives of hours: why, large / small",
+    ),
     "verify": ("verify / fold", "verify / fold by CPU"),
     "trust": ("checks of a command, ms", "checks before a start, ms"),
     "append": ("append / bare XADD", "create / append", "create, projected, µs", "history in 100 tasks, µs"),
@@ -45,9 +68,11 @@ RATIOS = {
         ("push", push.main),
         ("migrate", migrate.main),
         ("trust", trust.main),
+        ("export", export.main),
         ("verify", verify.main),
         ("lists", lists.main),
         ("search", search.main),
+        ("diff", diff.main),
     ],
 )
 def test_benchmark_prints_its_figures(

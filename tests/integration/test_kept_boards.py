@@ -13,7 +13,7 @@ import msgspec
 import pytest
 import redis
 
-from ledger import RecordedEvent, SequenceGapError, TaskAdopted, TaskCreated, TaskRemoved
+from ledger import TOWN_ID, EventAnnotated, RecordedEvent, SequenceGapError, TaskAdopted, TaskCreated, TaskRemoved
 from ledger.state import State
 from projections import Board, PackedBoard, decode_kept, packed_board, replay
 from tests.support.builders import append, task_id
@@ -37,6 +37,8 @@ COMMANDS: Final = (
     ("task", "current", "worker-1"),
     ("backlog", "list"),
     ("status", "--tasks"),
+    ("blame", task_id(3)),
+    ("why", task_id(3)),
 )
 _OLD: Final = TaskAdopted(
     records=(),
@@ -71,6 +73,7 @@ def town(client: redis.Redis, server_socket: Path, tmp_path: Path) -> Iterator[T
         append(store, [TaskRemoved()], task=task_id(20), expected=2)
         append(store, [_OLD], task=task_id(20), expected=3)
         add_by_hand(client, town.keys, task_id(21), **fact("started"))
+        append(store, [EventAnnotated(store.start(), "The first of all")], task=TOWN_ID)
         filler.fill(60)
         yield town
 

@@ -79,6 +79,9 @@ def test_search_reads_its_own_writes_without_reading_the_ledger_again(town: Town
     assert titles(town.search(["login"])) == ["Fix the page", "Other work"]
     town.remove("bd-1")
     assert titles(town.search(["login"])) == ["Other work"]
+    # An event of the town itself, which is no text of a task.
+    town.annotator.annotate(1, "login")
+    assert titles(town.search(["login"])) == ["Other work"]
     assert len(read_whole) == 1
 
 

@@ -5,7 +5,7 @@ The same command goes to the plain model; whoever drives them compares the two.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final, NamedTuple
 
 from hypothesis import strategies as st
@@ -21,6 +21,7 @@ from ledger import (
     CompleteTask,
     CreateTask,
     DescribeTask,
+    Event,
     FailTask,
     MoveTask,
     NewEvent,
@@ -119,15 +120,18 @@ class Driver:
 
     def execute(self, wish: Wish) -> list[RecordedEvent]:
         """Decide on the task as it is and fold what follows. CommandRejectedError."""
+        return self.append(wish.task, decide(self.board.get(wish.task), self.command(wish)))
+
+    def append(self, task: str, facts: Iterable[Event], *, cause: Position | None = None) -> list[RecordedEvent]:
+        """Append facts of one task as one command, and fold them."""
         appended: list[RecordedEvent] = []
-        facts = decide(self.board.get(wish.task), self.command(wish))
         ms = self.now()
         for data in facts:
-            version = self._versions.get(wish.task, 0) + 1
-            event = NewEvent(task=wish.task, version=version, actor="alice", command=f"c{ms}", data=data)
+            version = self._versions.get(task, 0) + 1
+            event = NewEvent(task=task, version=version, actor="alice", command=f"c{ms}", data=data, cause=cause)
             position = Position.of(ms=ms, seq=len(self.events) + len(appended) + 1)
-            appended.append(replace(record(event, position), prev=self._last.get(wish.task)))
-            self._versions[wish.task], self._last[wish.task] = version, position
+            appended.append(replace(record(event, position), prev=self._last.get(task)))
+            self._versions[task], self._last[task] = version, position
         self.board.fold(appended)
         self.events += appended
         return appended

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tempfile
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any, Final
@@ -189,8 +189,15 @@ class Ledger:
         if found:
             yield found
 
-    def history(self, task_id: str) -> list[RecordedEvent]:
-        return [each for each in self.events if each.task == task_id]
+    def heads(self, task_ids: Sequence[str]) -> list[tuple[int, Position]]:
+        last = {each.task: (each.version, each.position) for each in self.events}
+        return [last.get(task_id, (0, BEGINNING)) for task_id in task_ids]
+
+    def histories_upto(self, ends: Mapping[str, Position]) -> dict[str, list[RecordedEvent]]:
+        return {
+            task_id: [each for each in self.events if each.task == task_id and each.position <= end]
+            for task_id, end in ends.items()
+        }
 
     def entries_at(self, positions: Sequence[Position]) -> list[tuple[bytes, list[bytes]]]:
         known = {each.position: each for each in self.events}

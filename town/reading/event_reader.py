@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Final
 
-from ledger import BEGINNING, EventStore, Position, RecordedEvent, to_ms
+from ledger import BEGINNING, EventStore, Position, RecordedEvent, TaskAdopted, TaskCreated, steps, to_ms
 from town.errors import MomentError
 from town.reading.event_filter import EVERY_EVENT, EventFilter, Holders
-from town.reading.local_zone import in_local_zone
-from town.reading.moment import Moment, parse_moment
+from town.reading.local_zone import in_local_zone, local_time
+from town.reading.moment import CREATED, HeadBack, Moment, MomentSyntaxError, Now, StateEntered
 from town.reading.references import References
 
 FOLLOW_BLOCK_MS: Final = 1_000
@@ -39,9 +39,8 @@ class EventReader:
         until: Moment | str | None = None,
     ) -> list[RecordedEvent]:
         """The last `count` events that match (None: all), oldest first; of one `task`, from `since` to `until`, both in."""
-        task_id = self._id(task_id)
-        after = BEGINNING if since is None else self._position_before(since)
-        upto = self._store.end() if until is None else self.position_at(until)
+        task_id = None if task_id is None else self._id(task_id)
+        after, upto = self.range_of(since, until)
         if count == 0 or upto <= after:
             return []
         if task_id is not None:
@@ -74,7 +73,7 @@ class EventReader:
         Without events it yields an empty list every FOLLOW_BLOCK_MS. So the caller gets a turn to stop.
         TaskNotFoundError at the call.
         """
-        return self._batches(wanted, self._id(task_id), after)
+        return self._batches(wanted, None if task_id is None else self._id(task_id), after)
 
     def _batches(
         self, wanted: EventFilter, task_id: str | None, after: Position | None
@@ -98,26 +97,74 @@ class EventReader:
                 yield []
 
     def position_at(self, moment: Moment | str) -> Position:
-        """The position of the last event at or before `moment`; BEGINNING if the ledger begins later. MomentError."""
+        """The position of the last event at or before `moment`. Now is the end, BEGINNING in an empty ledger.
+
+        MomentError: it is not a moment, is in the future, or is before the first event; the message says which range exists.
+        TaskNotFoundError, TaskAmbiguousError if it names a task.
+        """
         asked = _as_moment(moment)
+        if isinstance(asked, datetime):
+            return self._position_at_time(asked)
+        if isinstance(asked, StateEntered):
+            return self._position_entered(asked)
         end = self._store.end()
+        if asked is Now.NOW:
+            return end
         if asked == BEGINNING:
             return BEGINNING
         if isinstance(asked, Position):
             if not self._store.has(asked):
-                raise MomentError(f"Position {asked}", "is not an event of this town")
+                raise MomentError(f"Position {asked}", "is not an event of this town", known_moments(self._store))
             return asked
-        if isinstance(asked, int):
-            position = self._store.position_of(asked)
-            if position is None:
-                known = f"whose events are 1 to {end.seq}" if end.seq else "which has no events yet"
-                raise MomentError(f"Event {asked}", f"is not in this town, {known}")
-            return position
-        if asked.tzinfo is None:
-            raise MomentError(asked.isoformat(), "has no time zone")
-        if asked > max(datetime.now(UTC), end.time):
-            raise MomentError(f"{asked.isoformat(timespec='seconds')}", "has not come yet")
-        return self._store.end_at(to_ms(asked))
+        number = end.seq - asked.events if isinstance(asked, HeadBack) else asked
+        position = self._store.position_of(number)
+        if position is None:
+            if isinstance(asked, HeadBack):
+                raise MomentError(f"HEAD~{asked.events}", "is before the first event", known_moments(self._store))
+            raise MomentError(f"Event {asked}", "is not in this town", known_moments(self._store))
+        return position
+
+    def _position_at_time(self, time: datetime) -> Position:
+        self._check_come(time)
+        position = self._store.end_at(to_ms(time))
+        if position == BEGINNING:
+            raise MomentError(local_time(time), "is before the first event", known_moments(self._store))
+        return position
+
+    def _check_come(self, time: datetime) -> None:
+        if time.tzinfo is None:
+            raise MomentError(time.isoformat(), "has no time zone", known_moments(self._store))
+        # The server's clock may be ahead of ours: its last event's time has come.
+        if time > datetime.now(UTC) and time > self._store.end().time:
+            raise MomentError(local_time(time), "has not come yet", known_moments(self._store))
+
+    def _position_entered(self, asked: StateEntered) -> Position:
+        """The position of the last event by which the task entered the state. MomentError."""
+        task_id = self._id(asked.reference)
+        found: Position | None = None
+        states: list[str] = []
+        for step in steps(self._store.history(task_id)):
+            entered = [str(change.after) for change in step.changes if change.field == "state" and change.after]
+            is_made = isinstance(step.event.data, TaskCreated | TaskAdopted)
+            if asked.entered in entered or (is_made and asked.entered == CREATED):
+                found = step.event.position
+            states += entered
+        if found is None:
+            problem = f"is not a moment of this town: the task was never {asked.entered}"
+            known = (
+                f"It was {', '.join(dict.fromkeys(states))}." if states else f"There is no event of {asked.reference}."
+            )
+            raise MomentError(f"@{asked.reference}:{asked.entered}", problem, known)
+        return found
+
+    def range_of(self, since: Moment | str | None, until: Moment | str | None) -> tuple[Position, Position]:
+        """The positions before the first event from `since` on, and of the last one up to `until`. None: no bound. MomentError."""
+        after = BEGINNING if since is None else self._position_before(since)
+        return after, self._store.end() if until is None else self.position_at(until)
+
+    def id_of(self, task: str) -> str:
+        """The id of a task by id, prefix or alias; the task may be removed. TaskNotFoundError, TaskAmbiguousError."""
+        return self._id(task)
 
     def beginning(self) -> Position:
         """The position of the first event; BEGINNING if there is none."""
@@ -128,17 +175,18 @@ class EventReader:
         return self._store.position_of(self._position_before(moment).seq + 1) or BEGINNING
 
     def _position_before(self, moment: Moment | str) -> Position:
-        """The position of the last event before `moment`; BEGINNING if there is none."""
+        """The position of the last event before `moment`; BEGINNING if there is none. Every event is before now."""
         asked = _as_moment(moment)
+        if asked is Now.NOW:
+            return self._store.end()
         if isinstance(asked, datetime):
+            self._check_come(asked)
             return self._store.end_at(to_ms(asked) - 1)
         number = self.position_at(asked).seq
         return self._store.position_of(number - 1) or BEGINNING
 
-    def _id(self, task_id: str | None) -> str | None:
-        if task_id is None or self._references is None:
-            return task_id
-        return self._references.resolve(task_id, is_removed_too=True)
+    def _id(self, reference: str) -> str:
+        return reference if self._references is None else self._references.resolve(reference, is_removed_too=True)
 
     def _read_back(self, *, after: Position, upto: Position) -> Iterator[RecordedEvent]:
         """Events, newest first, from `upto` down to the one behind `after`."""
@@ -154,12 +202,24 @@ class EventReader:
 def _as_moment(moment: Moment | str) -> Moment:
     if isinstance(moment, Position) or not isinstance(moment, str):
         return moment
+    from town.reading.when import parse_moment  # noqa: PLC0415 - `tt` hands over what it has understood
+
     try:
         return parse_moment(moment, now=in_local_zone(datetime.now(UTC)))
-    except ValueError as error:
-        raise MomentError(repr(moment), "is not a moment") from error
+    except MomentSyntaxError as error:
+        raise MomentError(error.shown, error.problem, MomentSyntaxError.ADVICE) from error
 
 
 def _concerning(events: Iterable[RecordedEvent], agent: str) -> Iterator[RecordedEvent]:
     holders = Holders()
     return (recorded for recorded in events if holders.concerns(recorded, agent))
+
+
+def known_moments(store: EventStore) -> str:
+    """The moments that this town has, for an error."""
+    first, end = store.start(), store.end()
+    if end == BEGINNING:
+        return "This town has no events yet."
+    if first == end:
+        return f"This town has one event, at {local_time(end.time)}."
+    return f"The events of this town are {first.seq} to {end.seq}, from {local_time(first.time)} to {local_time(end.time)}."

@@ -63,6 +63,8 @@ TASKS_ABSORBED_TIMES: Final = 2
 """A new segment takes in the one before if that has at most this many times as many tasks, so there are never many segments."""
 WITNESSES_MAX: Final = 64
 """By how many of its events an index knows its ledger."""
+TASKS_TOGETHER_MAX: Final = 1_000
+"""Of how many tasks the histories are read at once."""
 _ATTEMPTS: Final = 3
 
 
@@ -176,13 +178,17 @@ class IndexFinder:
     def _read_tasks(self, ids: AbstractSet[str], progress: Progress | None = None) -> dict[str, TaskTexts]:
         """The texts of these tasks up to `end`, from their histories. HistoryBrokenError."""
         found: dict[str, TaskTexts] = {}
-        for count, task_id in enumerate(sorted(ids), 1):
-            history = (recorded for recorded in self._store.history(task_id) if recorded.position <= self._end)
-            texts = texts_of(history)
-            if texts is not None:
-                found[task_id] = texts
+        ordered = sorted(ids)
+        for start in range(0, len(ordered), TASKS_TOGETHER_MAX):
+            together = ordered[start : start + TASKS_TOGETHER_MAX]
+            heads = dict(zip(together, self._store.heads(together), strict=True))
+            ends = {task_id: position for task_id, (version, position) in heads.items() if version}
+            for task_id, history in self._store.histories_upto(ends).items():
+                texts = texts_of(recorded for recorded in history if recorded.position <= self._end)
+                if texts is not None:
+                    found[task_id] = texts
             if progress is not None:
-                progress(count, len(ids))
+                progress(start + len(together), len(ordered))
         return found
 
     def _found(self, page: _Page, query: Query) -> Found:

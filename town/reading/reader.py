@@ -11,6 +11,8 @@ from msgspec.structs import replace
 from ledger import (
     BEGINNING,
     TIME_MS_MAX,
+    Blamed,
+    LedgerDamagedError,
     Position,
     RecordedEvent,
     State,
@@ -18,12 +20,15 @@ from ledger import (
     Task,
     TaskDamagedError,
     TaskNotFoundError,
+    blame,
+    causes,
     check_name,
     check_tag,
     steps,
 )
 from projections import (
     EVERY_TASK,
+    BoardDiff,
     DayStats,
     OutdatedProjectionError,
     Page,
@@ -32,13 +37,17 @@ from projections import (
     damage_of,
     encode_snapshot,
     find_flaws,
+    fold_task,
 )
 from town.backend import Backend
+from town.reading.annotations import Annotation, read_annotations
+from town.reading.difference import diff_between
 from town.reading.event_reader import EventReader
 from town.reading.hierarchy import Branch
 from town.reading.moment import Moment
 from town.reading.past import Past
 from town.reading.present import Present
+from town.reading.reasons import Why, read_causes
 from town.reading.references import References, wanted_of
 
 if TYPE_CHECKING:
@@ -56,6 +65,8 @@ class Noted:
         longer."""
         self.incomplete: ViewsIncompleteError | None = None
         """Set if the views do not hold every task, so that the answer was folded from the ledger."""
+        self.lost_annotations: LedgerDamagedError | None = None
+        """Set if notes on events could not be read: why. The others are shown."""
         self.damaged: dict[str, Task] = {}
         """The damaged tasks in the answers, by id. They are shown as they were before an event that no command can
         make."""
@@ -155,14 +166,51 @@ class Reader:
 
     def history(self, task_id: str) -> list[Step]:
         """All events of a task, oldest first, with what each changed; of a removed task too. TaskNotFoundError."""
+        return steps(self._history(task_id))
 
-        def ask(board: Present | Past) -> list[RecordedEvent]:
-            return board.history(self._resolve(board, task_id, is_removed_too=True))
+    def diff(
+        self, since: Moment | str, *, task_id: str | None = None, agent: str | None = None, tag: str | None = None
+    ) -> BoardDiff:
+        """What differs between the board at `since` and this one. `since` may be later.
 
-        events = self._ask(ask, task_id)
-        if not events:
-            raise TaskNotFoundError(task_id, then=self.then)
-        return steps(events)
+        The filters keep one task, the tasks that an agent had at any time in between, or those with a tag at one of the moments.
+        TaskNotFoundError, MomentError.
+        """
+        store = self._backend.store
+        first = EventReader(store).position_at(since)
+        last = store.end() if self.then is None else self.then
+        if first > last:
+            # The later moment decides which task an alias names.
+            later = Reader(self._backend, then=first, noted=self.noted)
+            return later.diff(last, task_id=task_id, agent=agent, tag=tag).turned()
+        only_id = None if task_id is None else self._history(task_id)[0].task
+        found = diff_between(store, first, last, task_id=only_id).only(
+            agent=None if agent is None else check_name(agent, "agent name"),
+            tag=None if tag is None else check_tag(tag),
+        )
+        self._note([each.after for each in found.tasks if each.after is not None])
+        return found
+
+    def blame(self, task_id: str) -> tuple[Task, list[Blamed]]:
+        """One task, and the event that set each of its fields. TaskNotFoundError, TaskAmbiguousError."""
+        events = self._history(task_id)
+        found, blamed = blame(events)
+        if found is None:
+            error = TaskNotFoundError(task_id, then=self.then)
+            number = events[-1].position.seq
+            error.add_note(f"Event {number} removed it, by {events[-1].actor}. At event {number - 1} it was there.")
+            raise error
+        return self._note([found])[0], blamed
+
+    def why(self, task_id: str) -> Why:
+        """The events behind a task's state or its removal, and their causes. TaskNotFoundError."""
+        events = self._history(task_id)
+        found = causes(events)
+        led_by = read_causes(self._backend.store, [cause.event for cause in found])
+        state = fold_task(events)
+        if state is not None:
+            self._note([state])
+        return Why(events[0].task, state, state or fold_task(events[:-1]), found, led_by)
 
     def search(
         self,
@@ -197,7 +245,7 @@ class Reader:
     def stats(self, *, agent: str | None = None, since: Moment | str | None = None) -> list[DayStats]:
         """What was created, completed and failed on each day (UTC) and by whom, days and agents in order."""
         store = self._backend.store
-        first = store.start() if since is None else EventReader(store).first_after(since)
+        first = store.start() if since is None else self._events().first_after(since)
 
         def ask(board: Present | Past) -> list[DayStats]:
             end = board.end()
@@ -213,6 +261,12 @@ class Reader:
 
         return [each for each in self._ask(ask) if agent in (None, each.agent)]
 
+    def annotations(self, events: Iterable[RecordedEvent]) -> dict[str, tuple[Annotation, ...]]:
+        """Position -> the notes that people wrote on the event there, oldest first, of those events that have some."""
+        found = read_annotations(self._backend.store, (recorded.at for recorded in events), upto=self.then)
+        self.noted.lost_annotations = self.noted.lost_annotations or found.damage
+        return found.of
+
     def damage_of(self, task: Task) -> TaskDamagedError | None:
         """What is wrong with a damaged task, and at which position; None if nothing is wrong."""
         return damage_of(self._backend.store, task)
@@ -226,6 +280,17 @@ class Reader:
         """The tasks in the answers whose snapshot is lost, so that they were folded from their history."""
         return frozenset(self._backend.live.lost)
 
+    def _history(self, task_id: str) -> list[RecordedEvent]:
+        """All events of a task, oldest first, of a removed task too; at least one. TaskNotFoundError."""
+
+        def ask(board: Present | Past) -> list[RecordedEvent]:
+            return board.history(self._resolve(board, task_id, is_removed_too=True))
+
+        events = self._ask(ask, task_id)
+        if not events:
+            raise TaskNotFoundError(task_id, then=self.then)
+        return events
+
     def _ask(self, question: Callable[[Present | Past], Answer], *references: str) -> Answer:
         """Answer a question; from the board folded from the ledger if the views cannot answer.
 
@@ -234,7 +299,7 @@ class Reader:
         if self._past is not None:
             return question(self._past)
         try:
-            with self._backend.loader.caught_up(wanted_of(references, town=self._backend.name)):
+            with self._backend.loader.caught_up(wanted_of(references, town=self._backend.alias_town)):
                 return question(self._present)
         except OutdatedProjectionError as outdated:
             self.noted.outdated = outdated
@@ -249,8 +314,12 @@ class Reader:
             self._fold = Past(self._backend, end, is_now=True)
         return self._fold
 
+    def _events(self) -> EventReader:
+        references = References(self._past or self._present, town=self._backend.name)
+        return EventReader(self._backend.store, references)
+
     def _resolve(self, board: Present | Past, task_id: str, *, is_removed_too: bool = False) -> str:
-        return References(board, town=self._backend.name).resolve(task_id, is_removed_too=is_removed_too)
+        return References(board, town=self._backend.alias_town).resolve(task_id, is_removed_too=is_removed_too)
 
     def _note_page(self, page: Page) -> Page:
         self._note(page.tasks)
