@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from operator import attrgetter
 from typing import Final
 
@@ -35,16 +35,15 @@ class Summary(Struct, frozen=True, array_like=True, gc=False):
     """What is known of a block without unpacking its tasks."""
 
     ids: str
-    """The ids of the tasks, one after the other, in the order in which the tasks were created."""
+    """The ids of the tasks with a space between, in the order in which the tasks were created."""
     kinds: tuple[tuple[bytes, int], ...]
     """Kinds of task, and how many tasks are of each. A kind is the packed `TaskKind`."""
     aliases: tuple[tuple[str, str], ...]
     """(alias, id) of the adopted tasks with an alias."""
 
-    def each_id(self) -> Iterator[str]:
+    def each_id(self) -> list[str]:
         """The ids, one by one."""
-        ids = self.ids
-        return (ids[start : start + _ID_CHARS] for start in range(0, len(ids), _ID_CHARS))
+        return self.ids.split()
 
 
 class _Packed(Struct, frozen=True, array_like=True, gc=False):
@@ -76,14 +75,14 @@ class Block:
         if self._summary is None:
             tasks = self.tasks
             self._summary = Summary(
-                "".join([task.id for task in tasks]),
+                " ".join([task.id for task in tasks]),
                 tuple((_encoder.encode(kind), count) for kind, count in Counter(map(_kind_of, tasks)).items()),
                 tuple((task.alias, task.id) for task in tasks if task.alias is not None and not is_computed(task.id)),
             )
         return self._summary
 
     def __len__(self) -> int:
-        return len(self.summary.ids) // _ID_CHARS if self._tasks is None else len(self._tasks)
+        return (len(self.summary.ids) + 1) // (_ID_CHARS + 1) if self._tasks is None else len(self._tasks)
 
     @property
     def is_unpacked(self) -> bool:
@@ -237,7 +236,8 @@ class PackedBoard:
 
     def _index(self) -> None:
         if not self._is_indexed:
-            self._block_of = {task_id: block for block in self._blocks for task_id in block.summary.each_id()}
+            for block in self._blocks:
+                self._block_of |= dict.fromkeys(block.summary.each_id(), block)
             self._is_indexed = True
 
     def _settle(self) -> None:

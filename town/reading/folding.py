@@ -28,7 +28,7 @@ a third of the time of a fold of an event."""
 PACKED_TASKS_PER_EVENT_AT_END_MAX: Final = 4
 """The same for the board that was asked for, which is likely to be asked for again."""
 
-PASSED_EVERY: Final = 16
+PASSED_EVERY: Final = 64
 """A board may be known by each event whose number is a multiple of this power of two."""
 
 
