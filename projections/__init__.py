@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ledger import open_front_door
 
 if TYPE_CHECKING:
+    from projections.activity import NO_FIGURES, Activity, Figures, count_activity
     from projections.bisection import Bisection, Verdict
     from projections.board import Board
     from projections.board_diff import BoardDiff, Differing, DiffKind, TaskDiff
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
         UnknownProjectionError,
         ViewsIncompleteError,
     )
-    from projections.filter import EVERY_TASK, Page, TaskFilter
+    from projections.filter import EVERY_TASK, Page, Sort, TaskFilter, each_of
     from projections.kept_board import (
         KeptBoard,
         Witness,
@@ -53,7 +54,7 @@ if TYPE_CHECKING:
     from projections.rebuilding.set_aside import LEGACY_NAMES_MAX, SetAside
     from projections.replay import fold_task, no_garbage_collection, replay
     from projections.search.query import Hit, Query, hit_of, score
-    from projections.search.ranking import Ranking, best_first, rank
+    from projections.search.ranking import Met, Ranking, best_first, rank
     from projections.search.scan import Found, Progress, read_texts, scan
     from projections.search.segment import (
         NUMBER_MAX,
@@ -64,7 +65,7 @@ if TYPE_CHECKING:
         SegmentHead,
         block_of_task,
         blocks_of_word,
-        condition_words,
+        conditions_of,
         digest_of,
         make_segment,
         read_ids,
@@ -88,9 +89,11 @@ __all__ = [
     "LEASE_MS",
     "LEGACY_NAMES_MAX",
     "NOTHING",
+    "NO_FIGURES",
     "NUMBER_MAX",
     "PREFIX_IDS_MAX",
     "VIEWS",
+    "Activity",
     "Audit",
     "BatchOutcome",
     "Bisection",
@@ -106,6 +109,7 @@ __all__ = [
     "Difference",
     "Differing",
     "Durations",
+    "Figures",
     "Finding",
     "FindingKind",
     "Found",
@@ -118,6 +122,7 @@ __all__ = [
     "Loader",
     "LossNotAcceptedError",
     "Member",
+    "Met",
     "NewerProjectionError",
     "OutdatedProjectionError",
     "PackedBoard",
@@ -138,6 +143,7 @@ __all__ = [
     "SetAside",
     "Snapshot",
     "SnapshotDamagedError",
+    "Sort",
     "TaskDiff",
     "TaskFilter",
     "TaskTexts",
@@ -153,7 +159,8 @@ __all__ = [
     "best_first",
     "block_of_task",
     "blocks_of_word",
-    "condition_words",
+    "conditions_of",
+    "count_activity",
     "damage_of",
     "damaged_parts",
     "decode_kept",
@@ -161,6 +168,7 @@ __all__ = [
     "different_fields",
     "digest_of",
     "diverged_after",
+    "each_of",
     "encode_kept",
     "encode_snapshot",
     "find_flaws",
@@ -196,6 +204,7 @@ __all__ = [
 open_front_door(
     __name__,
     {
+        "activity": "NO_FIGURES Activity Figures count_activity",
         "bisection": "Bisection Verdict",
         "board": "Board",
         "board_diff": "BoardDiff DiffKind Differing TaskDiff",
@@ -207,8 +216,8 @@ open_front_door(
         "errors": "CheckpointAheadError CheckpointMismatchError CheckpointSetBackError LegacyFullError "
         "LossNotAcceptedError NewerProjectionError OutdatedProjectionError ProjectionError RebuildAtWorkError "
         "RebuildUnfinishedError SnapshotDamagedError UnknownProjectionError ViewsIncompleteError",
-        "filter": "EVERY_TASK Page TaskFilter",
         "kept_board": "KeptBoard Witness damaged_parts decode_kept encode_kept keep open_kept witness_of",
+        "filter": "EVERY_TASK Page Sort TaskFilter each_of",
         "lease": "LEASE_MS Lease new_holder",
         "listing": "COUNTED_MAX",
         "live_board": "LiveBoard",
@@ -220,9 +229,9 @@ open_front_door(
         "rebuilding.set_aside": "LEGACY_NAMES_MAX SetAside",
         "replay": "fold_task no_garbage_collection replay",
         "search.query": "Hit Query hit_of score",
-        "search.ranking": "Ranking best_first rank",
+        "search.ranking": "Met Ranking best_first rank",
         "search.scan": "Found Progress read_texts scan",
-        "search.segment": "NUMBER_MAX BlockHead IndexDamagedError Postings Segment SegmentHead block_of_task blocks_of_word condition_words digest_of make_segment read_ids read_numbers read_postings task_in",
+        "search.segment": "NUMBER_MAX BlockHead IndexDamagedError Postings Segment SegmentHead block_of_task blocks_of_word conditions_of digest_of make_segment read_ids read_numbers read_postings task_in",
         "search.texts": "Place TaskTexts Text texts_of",
         "search.words": "spans",
         "snapshots": "Snapshot encode_snapshot has_position is_snapshot snapshot_of",

@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from ledger import Position, RecordedEvent, State, Task
 from projections.board import Board
-from projections.filter import EVERY_TASK, Page, TaskFilter, TaskKind
+from projections.filter import EVERY_TASK, Page, TaskFilter, TaskKind, page_of
 from projections.views.by_alias import is_computed
 
 BLOCK_TASKS: Final = 256
@@ -183,6 +183,10 @@ class PackedBoard:
         matching = [
             (block, sum([count for kind, count in block.summary.kinds if is_wanted[kind]])) for block in self.blocks
         ]
+        if wanted.is_sorted:
+            # Blocks are in the order of creation, so every one of them may hold some of the page.
+            tasks = [task for block, count in matching if count for task in self._unpack(block) if wanted.matches(task)]
+            return page_of(wanted.in_order(tasks), offset=offset, limit=limit)
         total = sum(count for _, count in matching)
         last = total if limit is None else min(offset + limit, total)
         found: list[Task] = []

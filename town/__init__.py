@@ -77,6 +77,7 @@ if TYPE_CHECKING:
     from town.reading.moment import WHEN_HELP, HeadBack, Moment, MomentSyntaxError, Now, StateEntered
     from town.reading.reader import Reader
     from town.reading.reasons import Why
+    from town.reading.report import AGENT, DAY, PERIOD_DAYS, TAG, Group, Grouping, Period, Report
     from town.reading.when import understand
     from town.repair.mend import Loss, LostEvents, MendedTown
     from town.repair.repairing import BEHIND_FILE, EVENTS_FILE, Repair, RepairPlan, opened_repair
@@ -91,11 +92,15 @@ if TYPE_CHECKING:
     from town.writer import Receipt
 
 __all__ = [
+    "AGENT",
     "BEHIND_FILE",
+    "DAY",
     "EVENTS_COUNT",
     "EVENTS_FILE",
     "GRACE_SECONDS",
+    "PERIOD_DAYS",
     "PLAN_FILE",
+    "TAG",
     "WHEN_HELP",
     "Annotation",
     "BisectionRefusedError",
@@ -116,6 +121,8 @@ __all__ = [
     "ForkRefusedError",
     "Format",
     "FoundFolder",
+    "Group",
+    "Grouping",
     "HeadBack",
     "ImportReceipt",
     "ImportRefusedError",
@@ -144,6 +151,7 @@ __all__ = [
     "Now",
     "OldPlace",
     "OvertakenError",
+    "Period",
     "PlacedFault",
     "Plan",
     "PlanChange",
@@ -169,6 +177,7 @@ __all__ = [
     "Repair",
     "RepairPlan",
     "RepairRefusedError",
+    "Report",
     "RunListener",
     "RunOutcome",
     "RunReport",
@@ -256,6 +265,7 @@ open_front_door(
         "reading.moment": "WHEN_HELP HeadBack Moment MomentSyntaxError Now StateEntered",
         "reading.reader": "Reader",
         "reading.reasons": "Why",
+        "reading.report": "AGENT DAY PERIOD_DAYS TAG Group Grouping Period Report",
         "reading.when": "understand",
         "repair.mend": "Loss LostEvents MendedTown",
         "repair.repairing": "BEHIND_FILE EVENTS_FILE Repair RepairPlan opened_repair",

@@ -16,10 +16,12 @@ from cli.options import (
     AgentFilter,
     JsonOption,
     LimitOption,
+    NotTagFilter,
     OffsetOption,
     ParentFilter,
     StateFilter,
     TagFilter,
+    TaskJsonOption,
     TownOption,
     When,
     parse_event_type,
@@ -28,7 +30,7 @@ from cli.options import (
 from cli.output import is_unread, say, say_json, say_table, warn
 from cli.render import event_line, event_rows, states_line
 from cli.session import opened
-from cli.shapes import event_shape, events_shape, moment_shape, tasks_shape, understood_shape
+from cli.shapes import event_shape, events_shape, moment_shape, picked_shape, tasks_shape, understood_shape
 from cli.text import counted
 from ledger import BEGINNING, RecordedEvent, flaw_in
 from projections import TaskFilter
@@ -111,12 +113,13 @@ def replay(
     state: StateFilter = None,
     agent: AgentFilter = None,
     tag: TagFilter = None,
+    not_tag: NotTagFilter = None,
     parent: ParentFilter = None,
     limit: LimitOption = PAGE_TASKS,
     offset: OffsetOption = 0,
     town: TownOption = None,
     actor: ActorOption = None,
-    as_json: JsonOption = False,
+    as_json: TaskJsonOption = None,
 ) -> None:
     """Show the board as it was at an earlier moment; nothing is written.
 
@@ -126,13 +129,18 @@ def replay(
         reader = reader_at(opened_town, at)
         position = opened_town.end() if reader.then is None else reader.then
         states = reader.count_states()
-        wanted = TaskFilter(state=state, agent=agent, tag=tag, parent=parent)
+        wanted = TaskFilter(
+            state=tuple(state or ()) or None,
+            agent=agent,
+            tag=tuple(tag or ()) or None,
+            not_tag=tuple(not_tag or ()) or None,
+            parent=parent,
+        )
         if as_json:
             # A program gets the whole board.
             page = reader.page(wanted)
-            say_json(
-                tasks_shape(opened_town, page.tasks, **moment_shape(position), **understood_shape(at=at), states=states)
-            )
+            moment = {**moment_shape(position), **understood_shape(at=at)}
+            say_json(picked_shape(tasks_shape(opened_town, page.tasks, **moment, states=states), as_json))
             return
         if position == BEGINNING:
             warn("The ledger has no events yet.")
@@ -143,7 +151,7 @@ def replay(
         say(states_line(states))
         say()
         page = reader.page(wanted, offset=offset, limit=limit)
-        say_page(opened_town, reader, page, at=at, offset=offset, as_json=False, empty="No task matches.")
+        say_page(opened_town, reader, page, at=at, offset=offset, as_json=None, empty="No task matches.")
 
 
 def _say_event(recorded: RecordedEvent, flaw: str | None, notes: Sequence[Annotation], *, as_json: bool) -> None:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         AgentFilter,
         JsonOption,
         LimitOption,
+        NotTagFilter,
         OffsetOption,
         StateFilter,
         TagFilter,
@@ -66,6 +67,7 @@ def search(
     state: StateFilter = None,
     agent: AgentFilter = None,
     tag: TagFilter = None,
+    not_tag: NotTagFilter = None,
     limit: LimitOption = PAGE_TASKS,
     offset: OffsetOption = 0,
     at: WhenOption = None,
@@ -81,7 +83,12 @@ def search(
     """
     with opened(town, actor) as opened_town:
         reader = reader_at(opened_town, at)
-        wanted = TaskFilter(state=state, agent=agent, tag=tag)
+        wanted = TaskFilter(
+            state=tuple(state or ()) or None,
+            agent=agent,
+            tag=tuple(tag or ()) or None,
+            not_tag=tuple(not_tag or ()) or None,
+        )
         with _Progress() as progress:
             found = reader.search(words, wanted, is_ever=is_ever, offset=offset, limit=limit, progress=progress.show)
         if as_json:

@@ -43,8 +43,9 @@ class Query(Struct, frozen=True):
         """The query behind what a user gave. InvalidValueError."""
         assert wanted.parent is None
         agent = None if wanted.agent is None else check_name(wanted.agent, "agent name")
-        tag = None if wanted.tag is None else check_tag(wanted.tag)
-        return cls(query_words(texts), TaskFilter(state=wanted.state, agent=agent, tag=tag), is_ever)
+        tags, not_tags = (tuple(map(check_tag, tags)) or None for tags in (wanted.tags, wanted.not_tags))
+        checked = TaskFilter(state=wanted.states or None, agent=agent, tag=tags, not_tag=not_tags)
+        return cls(query_words(texts), checked, is_ever)
 
     def is_in(self, word: str) -> bool:
         """Whether a word of a text is looked for."""

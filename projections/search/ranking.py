@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from functools import reduce
 from operator import and_
-from typing import Final
+from typing import Final, NamedTuple
 
 from projections.search.query import FORMER, score_of
 from projections.search.segment import CONDITION, Postings
@@ -14,17 +14,26 @@ from projections.search.segment import CONDITION, Postings
 Ranking = Mapping[int, AbstractSet[int]]
 """Score -> the numbers of the tasks with that score."""
 
+
+class Met(NamedTuple):
+    """Which tasks have the words of a condition, and whether it asks for the others."""
+
+    postings: Sequence[Postings]
+    is_not: bool
+
+
 _NOBODY: Final[frozenset[int]] = frozenset()
 
 
-def rank(
-    words: Sequence[Postings], conditions: Sequence[Postings], *, without: AbstractSet[int], is_ever: bool
-) -> Ranking:
+def rank(words: Sequence[Postings], conditions: Sequence[Met], *, without: AbstractSet[int], is_ever: bool) -> Ranking:
     """The tasks that have every word and meet every condition, but for those in `without`."""
     scored = [_by_score(each, is_ever=is_ever) for each in words]
     found = [set().union(*each.values()) for each in scored]
-    found += [set(each.whole.get(CONDITION, ())) for each in conditions]
-    hits: set[int] = reduce(and_, sorted(found, key=len)) - without
+    met = [(_met(each.postings), each.is_not) for each in conditions]
+    found += [numbers for numbers, is_not in met if not is_not]
+    hits: set[int] = reduce(and_, sorted(found, key=len)).difference(
+        without, *(numbers for numbers, is_not in met if is_not)
+    )
     return reduce(_together, (_best_of(hits, each) for each in scored))
 
 
@@ -49,6 +58,11 @@ def best_first(rankings: Sequence[Ranking], *, offset: int, limit: int | None) -
         passed += len(same)
         if stop is not None and passed >= stop:
             return
+
+
+def _met(postings: Sequence[Postings]) -> set[int]:
+    """The tasks that have one of the words of a condition."""
+    return set().union(*(each.whole.get(CONDITION, ()) for each in postings))
 
 
 def _by_score(postings: Postings, *, is_ever: bool) -> dict[int, Sequence[int]]:

@@ -19,7 +19,7 @@ from typing import Annotated, Final, NamedTuple
 import msgspec
 from msgspec import Meta, Struct
 
-from ledger import Task
+from ledger import State, Task
 from projections.filter import TaskFilter
 from projections.search.query import worth_of
 from projections.search.texts import Place, TaskTexts
@@ -88,17 +88,32 @@ _encoder = msgspec.msgpack.Encoder()
 _entries_decoder = msgspec.msgpack.Decoder(list[_Entry])
 
 
-def condition_words(wanted: TaskFilter) -> list[str]:
-    """What stands in the index for each condition."""
-    named = {"state": wanted.state, "agent": wanted.agent, "tag": wanted.tag}
-    return [_condition(name, value) for name, value in named.items() if value is not None]
+class Condition(NamedTuple):
+    """What stands in the index for tasks that meet a condition: they have one of these words, or none if `is_not`."""
+
+    words: tuple[str, ...]
+    is_not: bool = False
+
+
+def conditions_of(wanted: TaskFilter) -> list[Condition]:
+    """The conditions of a filter; none of a filter that every task meets."""
+    has_others = bool(wanted.agent or wanted.tags or wanted.not_tags)
+    # A removed task meets no condition, and has no state.
+    states = wanted.states or (tuple(State) if has_others else ())
+    found = [Condition(tuple(_condition("state", state) for state in states))] if states else []
+    found += [Condition((_condition("tag", tag),)) for tag in wanted.tags]
+    if wanted.agent is not None:
+        found.append(Condition((_condition("agent", wanted.agent),)))
+    if wanted.not_tags:
+        found.append(Condition(tuple(_condition("tag", tag) for tag in wanted.not_tags), is_not=True))
+    return found
 
 
 def _condition(name: str, value: str) -> str:
     return f"{_MARK}{name} {value}"
 
 
-def _conditions_of(task: Task) -> list[str]:
+def _met_by(task: Task) -> list[str]:
     """What stands in the index for each condition that a task meets."""
     agent = [] if task.assigned_to is None else [_condition("agent", task.assigned_to)]
     return [_condition("state", task.state), *agent, *(_condition("tag", tag) for tag in task.tags)]
@@ -131,7 +146,7 @@ def _entries(tasks: Mapping[str, TaskTexts]) -> Iterator[_Entry]:
         for text in texts.texts:
             of_task[worth_of(text)].update((cut_once if text.place in _SAID_OFTEN else words_of)(text.text))
         if texts.task is not None:
-            of_task[CONDITION].update(_conditions_of(texts.task))
+            of_task[CONDITION].update(_met_by(texts.task))
         for worth, words in of_task.items():
             numbers = found[worth]
             for word in words:

@@ -24,6 +24,8 @@ READING: tuple[tuple[str, ...], ...] = (
     ("search", "docs"),
     ("search", "figures", "--ever"),
     ("search", "write", "--state", "pending"),
+    ("stats",),
+    ("stats", "--by", "tag"),
 )
 WRITING: tuple[tuple[str, ...], ...] = (
     ("task", "create", "Write the docs", "--alias", "top", "--tag", "docs"),

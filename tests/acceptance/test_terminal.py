@@ -26,6 +26,7 @@ COMMANDS = [
     ["blame", "evil"],
     ["why", "evil"],
     ["backlog", "list"],
+    ["stats"],
     ["status", "--tasks"],
     ["search", "red", "--ever"],
 ]

@@ -20,6 +20,7 @@ from tests.benchmarks import (
     rebuild,
     search,
     start_up,
+    stats,
     trust,
     verify,
 )
@@ -52,6 +53,7 @@ RATIOS = {
         "lives of hours: why, large / small",
     ),
     "verify": ("verify / fold", "verify / fold by CPU"),
+    "stats": ("all / fold", "all / fold by CPU", "period / all"),
     "trust": ("checks of a command, ms", "checks before a start, ms"),
     "append": ("append / bare XADD", "create / append", "create, projected, µs", "history in 100 tasks, µs"),
 }
@@ -72,6 +74,7 @@ RATIOS = {
         ("verify", verify.main),
         ("lists", lists.main),
         ("search", search.main),
+        ("stats", stats.main),
         ("diff", diff.main),
     ],
 )

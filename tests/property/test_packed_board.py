@@ -46,7 +46,12 @@ FILTERS: Final = [
     for tag in (None, "a")
     for parent in (None, TASKS[0])
     for is_newest_first in (False, True)
-] + [TaskFilter(has_no_agent=True)]
+] + [
+    TaskFilter(has_no_agent=True),
+    TaskFilter(state=(State.PENDING, State.ASSIGNED), not_tag="a", sort=Sort.STATE),
+    TaskFilter(sort=Sort.UPDATED, is_newest_first=True),
+    TaskFilter(tag=("a", "b"), sort=Sort.AGENT),
+]
 
 _adoptions: Final[SearchStrategy[Event]] = st.builds(
     TaskAdopted,

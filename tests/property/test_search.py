@@ -49,6 +49,8 @@ _FILTERS: Final = (
     TaskFilter(state=State.PENDING),
     TaskFilter(agent="ada"),
     TaskFilter(tag="b", state=State.COMPLETED),
+    TaskFilter(tag=("a", "b"), state=(State.PENDING, State.ASSIGNED)),
+    TaskFilter(not_tag="b"),
 )
 queries: Final[SearchStrategy[Query]] = st.builds(
     Query.of,

@@ -16,6 +16,7 @@ from projections import (
     NUMBER_MAX,
     Found,
     IndexDamagedError,
+    Met,
     Postings,
     Query,
     Segment,
@@ -25,7 +26,7 @@ from projections import (
     best_first,
     block_of_task,
     blocks_of_word,
-    condition_words,
+    conditions_of,
     hit_of,
     make_segment,
     no_garbage_collection,
@@ -226,7 +227,10 @@ class _Index:
         rankings: list[tuple[SegmentHead, Ranking]] = []
         for segment in reversed(self._segments):
             words = [self._postings(segment, word) for word in query.words]
-            conditions = [self._postings(segment, word) for word in condition_words(query.wanted)]
+            conditions = [
+                Met([self._postings(segment, word) for word in condition.words], condition.is_not)
+                for condition in conditions_of(query.wanted)
+            ]
             ranking = rank(words, conditions, without=without, is_ever=query.is_ever)
             rankings.append((segment, ranking))
             if segment is not self._segments[0]:
