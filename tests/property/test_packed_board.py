@@ -25,6 +25,7 @@ from projections import (
     Board,
     KeptBoard,
     PackedBoard,
+    Sort,
     TaskFilter,
     Witness,
     decode_kept,
