@@ -14,7 +14,6 @@ from cli.limits import PAGE_TASKS
 from cli.output import is_progress_shown, progress_lines, say, say_hanging, say_json, tell, warn
 from cli.render import state_cell
 from cli.session import opened
-from cli.shapes.search import found_shape
 from cli.styled import Styled
 from cli.text import counted, short_id, visible
 from ledger import Position
@@ -92,6 +91,8 @@ def search(
         with _Progress() as progress:
             found = reader.search(words, wanted, is_ever=is_ever, offset=offset, limit=limit, progress=progress.show)
         if as_json:
+            from cli.shapes.search import found_shape  # noqa: PLC0415 - for JSON alone
+
             say_json(found_shape(opened_town, reader, found, at=at, is_ever=is_ever, offset=offset))
             return
         say_moment(reader, at)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from typing import Final
-from unicodedata import normalize
 
 from ledger import InvalidValueError
 
@@ -29,6 +28,8 @@ def words_of(text: str) -> list[str]:
     """The words of a text in their order, in small letters and without accents."""
     if text.isascii():
         return _ASCII_WORD.findall(text.lower())
+    from unicodedata import normalize  # noqa: PLC0415 - most texts are ASCII
+
     plain = normalize("NFC", _ACCENT.sub("", normalize("NFKD", text)))
     return _WORD.findall(plain.casefold())
 
