@@ -216,8 +216,8 @@ open_front_door(
         "errors": "CheckpointAheadError CheckpointMismatchError CheckpointSetBackError LegacyFullError "
         "LossNotAcceptedError NewerProjectionError OutdatedProjectionError ProjectionError RebuildAtWorkError "
         "RebuildUnfinishedError SnapshotDamagedError UnknownProjectionError ViewsIncompleteError",
-        "kept_board": "KeptBoard Witness damaged_parts decode_kept encode_kept keep open_kept witness_of",
         "filter": "EVERY_TASK Page Sort TaskFilter each_of",
+        "kept_board": "KeptBoard Witness damaged_parts decode_kept encode_kept keep open_kept witness_of",
         "lease": "LEASE_MS Lease new_holder",
         "listing": "COUNTED_MAX",
         "live_board": "LiveBoard",

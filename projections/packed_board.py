@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from operator import attrgetter
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
 
 from ledger import Position, RecordedEvent, State, Task
 from projections.board import Board
-from projections.filter import EVERY_TASK, Page, TaskFilter, TaskKind, page_of
+from projections.filter import EVERY_TASK, SORT_KEYS, Page, Sort, TaskFilter, TaskKind, page_of
 from projections.views.by_alias import is_computed
 
 BLOCK_TASKS: Final = 256
@@ -178,28 +178,23 @@ class PackedBoard:
         return None if task_id is None else self.get(task_id)
 
     def page(self, wanted: TaskFilter = EVERY_TASK, *, offset: int = 0, limit: int | None = None) -> Page:
-        """As `Board.page`. It unpacks only the blocks that the page is in."""
-        is_wanted = _Verdicts(wanted)
-        matching = [
-            (block, sum([count for kind, count in block.summary.kinds if is_wanted[kind]])) for block in self.blocks
-        ]
-        if wanted.is_sorted:
-            # Blocks are in the order of creation, so every one of them may hold some of the page.
-            tasks = [task for block, count in matching if count for task in self._unpack(block) if wanted.matches(task)]
-            return page_of(wanted.in_order(tasks), offset=offset, limit=limit)
-        total = sum(count for _, count in matching)
+        """As `Board.page`. It unpacks only the blocks that the page is in, but by time of change all that match."""
+        if wanted.sort is Sort.UPDATED:
+            return page_of(wanted.in_order(self._matching(wanted)), offset=offset, limit=limit)
+        key = SORT_KEYS.get(wanted.sort, _all_alike)
+        runs = self._runs(wanted, key)
+        total = sum(count for run in runs.values() for _, count in run)
         last = total if limit is None else min(offset + limit, total)
         found: list[Task] = []
         passed = 0
-        for block, count in reversed(matching) if wanted.is_newest_first else matching:
-            if passed >= last:
-                break
-            if count and passed + count > offset:
-                tasks = [task for task in self._unpack(block) if wanted.matches(task)]
-                if wanted.is_newest_first:
-                    tasks.reverse()
-                found += tasks[max(offset - passed, 0) : last - passed]
-            passed += count
+        for value in sorted(runs, reverse=wanted.is_newest_first):
+            for block, count in reversed(runs[value]) if wanted.is_newest_first else runs[value]:
+                if offset < passed + count and passed < last:
+                    tasks = [task for task in self._unpack(block) if wanted.matches(task) and key(task) == value]
+                    if wanted.is_newest_first:
+                        tasks.reverse()
+                    found += tasks[max(offset - passed, 0) : last - passed]
+                passed += count
         return Page(tuple(found), total, has_more=last < total)
 
     def backlog(self, *, offset: int = 0, limit: int | None = None) -> Page:
@@ -225,6 +220,26 @@ class PackedBoard:
     def count_unpacked(self) -> int:
         """How many tasks are in blocks without a digest, so that keeping the board packs them."""
         return sum(len(block) for block in self.blocks if block.digest is None)
+
+    def _matching(self, wanted: TaskFilter) -> Iterator[Task]:
+        """The tasks that match, oldest first."""
+        is_wanted = _Remembered(wanted.matches)
+        for block in self.blocks:
+            if any(is_wanted[kind] for kind, _ in block.summary.kinds):
+                yield from (task for task in self._unpack(block) if wanted.matches(task))
+
+    def _runs(self, wanted: TaskFilter, key: Callable[[Any], Any]) -> dict[Any, list[tuple[Block, int]]]:
+        """What `key` says of the tasks that match -> the blocks with such tasks, and how many of them each has."""
+        value_of = _Remembered(lambda kind: (key(kind),) if wanted.matches(kind) else ())
+        runs: dict[Any, list[tuple[Block, int]]] = {}
+        for block in self.blocks:
+            counts: dict[Any, int] = {}
+            for kind, count in block.summary.kinds:
+                for value in value_of[kind]:
+                    counts[value] = counts.get(value, 0) + count
+            for value, count in counts.items():
+                runs.setdefault(value, []).append((block, count))
+        return runs
 
     def _count_kinds(self) -> list[tuple[TaskKind, int]]:
         counts = Counter[bytes]()
@@ -294,16 +309,20 @@ class PackedBoard:
         self._block_of.update(dict.fromkeys([task.id for task in tasks], block))
 
 
-class _Verdicts(dict[bytes, bool]):
-    """Packed kind -> whether a filter wants the tasks of it."""
+class _Remembered(dict[bytes, Any]):
+    """Packed kind -> what a function says of the kind, which is asked once."""
 
-    def __init__(self, wanted: TaskFilter) -> None:
+    def __init__(self, ask: Callable[[TaskKind], Any]) -> None:
         super().__init__()
-        self._wanted = wanted
+        self._ask = ask
 
-    def __missing__(self, packed: bytes) -> bool:
-        verdict = self[packed] = self._wanted.matches(_kind_decoder.decode(packed))
-        return verdict
+    def __missing__(self, packed: bytes) -> Any:  # noqa: ANN401 - whatever the function returns
+        answer = self[packed] = self._ask(_kind_decoder.decode(packed))
+        return answer
+
+
+def _all_alike(_task: Task | TaskKind) -> None:
+    """For tasks in the order of their creation, which is that of the blocks."""
 
 
 def _number(task: Task) -> int:

@@ -49,9 +49,13 @@ FILTERS: Final = [
     for is_newest_first in (False, True)
 ] + [
     TaskFilter(has_no_agent=True),
-    TaskFilter(state=(State.PENDING, State.ASSIGNED), not_tag="a", sort=Sort.STATE),
-    TaskFilter(sort=Sort.UPDATED, is_newest_first=True),
-    TaskFilter(tag=("a", "b"), sort=Sort.AGENT),
+    TaskFilter(state=(State.PENDING, State.RUNNING), tag=("a", "b"), not_tag="c"),
+    *(
+        TaskFilter(sort=sort, tag=tag, is_newest_first=is_newest_first)
+        for sort in Sort
+        for tag in (None, "a")
+        for is_newest_first in (False, True)
+    ),
 ]
 
 _adoptions: Final[SearchStrategy[Event]] = st.builds(
