@@ -289,6 +289,11 @@ def say_fields(fields: Sequence[tuple[str, Cell]], *, multiline: Container[str] 
             say(Styled.assemble((f"{name if number == 0 else '':<{width}}  ", "bold"), line))
 
 
+def is_progress_shown() -> bool:
+    """Whether a progress bar would be seen: stderr is a terminal."""
+    return not _is_plain(is_error=True)
+
+
 def progress_bar(label: str) -> Progress:
     """A progress bar on stderr, shown only on a terminal, which disappears when done."""
     from rich.progress import (  # noqa: PLC0415 - as above

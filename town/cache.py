@@ -111,7 +111,8 @@ class Cache:
             try:
                 with self._prepared(is_writing=begin != "BEGIN"), closing(self._connect()) as database:
                     answer = _run(database, work, tables, begin)
-            except _OtherVersionError as error:
+            except (_OtherVersionError, UnicodeDecodeError) as error:
+                # SQLite quotes a damaged schema in its message, and that need not be UTF-8.
                 self.problem = str(error)
             except sqlite3.Error as error:
                 self.problem = str(error)

@@ -27,6 +27,7 @@ WALK: dict[tuple[str, ...], tuple[tuple[str, ...], ...]] = {
     ("task", "tree"): ((),),
     ("task", "current"): (("worker-1",),),
     ("task", "show"): (("named",), ("free",)),
+    ("search",): (("owned",), ("owned", "--ever"), ("nothing", ESCAPE)),
     ("task", "history"): (("named",), ("free",)),
     ("backlog", "list"): ((),),
     ("events",): ((), ("--task", "named")),

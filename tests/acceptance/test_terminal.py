@@ -28,6 +28,7 @@ COMMANDS = [
     ["backlog", "list"],
     ["stats"],
     ["status", "--tasks"],
+    ["search", "red", "--ever"],
 ]
 
 

@@ -18,6 +18,7 @@ from tests.benchmarks import (
     past,
     push,
     rebuild,
+    search,
     start_up,
     stats,
     trust,
@@ -29,6 +30,7 @@ RATIOS = {
     "fold": ("fold / bare read", "fold / bare read by CPU", "memory, bytes a task"),
     "rebuild": ("rebuild / fold", "rebuild / fold by CPU", "memory, bytes a task"),
     "lists": ("state, large / small", "state and agent, large / small", "tag, large / small"),
+    "search": ("a common word / scan", "first search / scan", "tt search / tt task list"),
     "live": ("lives events/s", "spread events/s"),
     "migrate": (
         "look, s",
@@ -71,6 +73,7 @@ RATIOS = {
         ("export", export.main),
         ("verify", verify.main),
         ("lists", lists.main),
+        ("search", search.main),
         ("stats", stats.main),
         ("diff", diff.main),
     ],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from msgspec.structs import replace
 
@@ -51,6 +51,9 @@ from town.reading.present import Present
 from town.reading.reasons import Why, read_causes
 from town.reading.references import References, wanted_of
 from town.reading.report import Days, Grouping, Report, make_report, read_period
+
+if TYPE_CHECKING:
+    from projections import Found, Progress
 
 Answer = TypeVar("Answer")
 
@@ -214,6 +217,36 @@ class Reader:
         if state is not None:
             self._note([state])
         return Why(events[0].task, state, state or fold_task(events[:-1]), found, led_by)
+
+    def search(
+        self,
+        words: Iterable[str],
+        wanted: TaskFilter = EVERY_TASK,
+        *,
+        is_ever: bool = False,
+        offset: int = 0,
+        limit: int | None = None,
+        progress: Progress | None = None,
+    ) -> Found:
+        """The tasks that have all these words in their texts, best first, from `offset`, at most `limit`.
+
+        With `is_ever` also where the text was since changed or the task removed; a removed task meets no filter. `progress`
+        is called while the ledger is read, which the first search in a large town does. InvalidValueError,
+        LedgerDamagedError.
+        """
+        from projections import Query  # noqa: PLC0415 - few questions are searches
+        from town.reading.finding import find  # noqa: PLC0415 - few questions are searches
+
+        found = find(
+            self._backend,
+            Query.of(words, wanted, is_ever=is_ever),
+            upto=self.then,
+            offset=offset,
+            limit=limit,
+            progress=progress,
+        )
+        self._note([hit.task for hit in found.hits if hit.task is not None])
+        return found
 
     def stats(
         self, *, agent: str | None = None, since: Moment | str | None = None, until: Moment | str | None = None

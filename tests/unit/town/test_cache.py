@@ -51,6 +51,17 @@ def test_what_was_written_is_read(cache: Cache) -> None:
     assert cache.problem is None
 
 
+def test_damaged_schema_that_is_no_text_is_made_again(cache: Cache) -> None:
+    """SQLite quotes it in its error, which then cannot be decoded: a search ended with exit code 70."""
+    assert put(cache, "one")
+    content = cache.path.read_bytes()
+    assert content.count(b"CREATE TABLE words") == 1
+    cache.path.write_bytes(content.replace(b"CREATE TABLE words", b"CREATE T\xc1BLE words"))
+    assert words(cache) == []
+    assert put(cache, "two")
+    assert words(cache) == ["two"]
+
+
 def test_work_that_fails_writes_nothing(cache: Cache) -> None:
     """An error of the caller's goes to the caller, and its transaction is taken back."""
     assert put(cache, "one")
