@@ -74,6 +74,10 @@ class Board:
         )
         return page_of(found, offset=offset, limit=limit)
 
+    def ids(self, wanted: TaskFilter) -> list[str]:
+        """The ids of all tasks that match."""
+        return [task.id for task in self.page(wanted).tasks]
+
     def backlog(self, *, offset: int = 0, limit: int | None = None) -> Page:
         """The pending tasks that no agent has, oldest first."""
         return self.page(TaskFilter(state=State.PENDING), offset=offset, limit=limit)

@@ -172,6 +172,11 @@ class LiveBoard:
         tasks = tuple(task for task in self.get_listed(ids) if wanted.matches(task))
         return Page(tasks, total, has_more=total is None or offset + len(ids) < total)
 
+    def ids(self, wanted: TaskFilter) -> list[str]:
+        """The ids of all tasks that match, without reading the tasks. ViewsIncompleteError. Source: `Listing.page`."""
+        assert not wanted.has_no_agent, "no set holds these"
+        return self._matching_ids(wanted, 0, None)[0]
+
     def backlog(self, *, offset: int = 0, limit: int | None = None) -> Page:
         """The pending tasks that no agent has, oldest first. ViewsIncompleteError."""
         backlog, pending = self._keys.view(Backlog.name), self._keys.view(ByState.name, State.PENDING)

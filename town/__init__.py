@@ -72,11 +72,13 @@ if TYPE_CHECKING:
     from town.reading.annotations import Annotation
     from town.reading.event_filter import EventFilter
     from town.reading.event_reader import EVENTS_COUNT
+    from town.reading.event_search import EventPage
     from town.reading.hierarchy import Branch
     from town.reading.local_zone import in_local_zone, local_time, local_times
     from town.reading.moment import WHEN_HELP, HeadBack, Moment, MomentSyntaxError, Now, StateEntered
     from town.reading.reader import Reader
     from town.reading.reasons import Why
+    from town.reading.titles import Title
     from town.reading.when import understand
     from town.repair.mend import Loss, LostEvents, MendedTown
     from town.repair.repairing import BEHIND_FILE, EVENTS_FILE, Repair, RepairPlan, opened_repair
@@ -107,6 +109,7 @@ __all__ = [
     "Durability",
     "EmbeddedServer",
     "EventFilter",
+    "EventPage",
     "ExportReceipt",
     "ExportRefusedError",
     "FileDamagedError",
@@ -183,6 +186,7 @@ __all__ = [
     "Skipped",
     "StateEntered",
     "Stop",
+    "Title",
     "Town",
     "TownExistsError",
     "TownNotFoundError",
@@ -251,11 +255,13 @@ open_front_door(
         "reading.annotations": "Annotation",
         "reading.event_filter": "EventFilter",
         "reading.event_reader": "EVENTS_COUNT",
+        "reading.event_search": "EventPage",
         "reading.hierarchy": "Branch",
         "reading.local_zone": "in_local_zone local_time local_times",
         "reading.moment": "WHEN_HELP HeadBack Moment MomentSyntaxError Now StateEntered",
         "reading.reader": "Reader",
         "reading.reasons": "Why",
+        "reading.titles": "Title",
         "reading.when": "understand",
         "repair.mend": "Loss LostEvents MendedTown",
         "repair.repairing": "BEHIND_FILE EVENTS_FILE Repair RepairPlan opened_repair",

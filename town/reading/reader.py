@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from msgspec.structs import replace
 
@@ -49,6 +49,9 @@ from town.reading.past import Past
 from town.reading.present import Present
 from town.reading.reasons import Why, read_causes
 from town.reading.references import References, wanted_of
+
+if TYPE_CHECKING:
+    from town.reading.titles import Title
 
 Answer = TypeVar("Answer")
 
@@ -233,6 +236,21 @@ class Reader:
         found = read_annotations(self._backend.store, (recorded.at for recorded in events), upto=self.then)
         self.noted.lost_annotations = self.noted.lost_annotations or found.damage
         return found.of
+
+    def titles(self, events: Iterable[RecordedEvent]) -> dict[str, Title]:
+        """Task id -> the title of the task, now or last known, for all tasks of the events."""
+        from town.reading.titles import read_titles  # noqa: PLC0415 - only lists of events show titles
+
+        return read_titles(events, self._backend.store, self._backend.live)
+
+    def ids_tagged(self, tag: str) -> frozenset[str]:
+        """The ids of the tasks that have this tag."""
+        wanted = TaskFilter(tag=check_tag(tag))
+        return frozenset(self._ask(lambda board: board.board.ids(wanted)))
+
+    def ids_below(self, task_id: str) -> frozenset[str]:
+        """The ids of a task and all tasks below it. TaskNotFoundError."""
+        return frozenset(branch.task.id for branch in self.tree(task_id))
 
     def damage_of(self, task: Task) -> TaskDamagedError | None:
         """What is wrong with a damaged task, and at which position; None if nothing is wrong."""
