@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from cli.output import say, say_json, say_table, warn
 from cli.render import task_rows
-from cli.shapes import reader_shape, receipt_shape, tasks_shape
+from cli.shapes import next_shape, reader_shape, receipt_shape, tasks_shape
 from cli.text import ICONS, counted, name_of, visible
 
 if TYPE_CHECKING:
@@ -47,16 +47,21 @@ def say_page(
     town: Town, reader: Reader, page: Page, *, at: When | None, offset: int, as_json: bool, empty: str
 ) -> None:
     """Print a page of tasks that `reader` gave, and how to see the next one."""
+    after = offset + len(page.tasks)
     if as_json:
-        moment = reader_shape(reader, at)
-        say_json(tasks_shape(town, page.tasks, **moment, total=page.total, has_more=page.has_more, offset=offset))
+        more = next_shape(offset=after if page.has_more else None)
+        say_json(tasks_shape(town, page.tasks, **reader_shape(reader, at), total=page.total, **more, offset=offset))
+        _warn_of_more(page, after)
         return
     if not page.tasks and page.total is not None:
         say(f"{counted(page.total, 'task')} in all, none after the first {offset:,}." if page.total else empty)
         return
     columns, rows = task_rows(page.tasks)
     say_table(columns, rows, flexible="DESCRIPTION")
-    after = offset + len(page.tasks)
+    _warn_of_more(page, after)
+
+
+def _warn_of_more(page: Page, after: int) -> None:
     if page.has_more:
         total = _more_than(after) if page.total is None else counted(page.total, "task")
         warn(f"{after:,} of {total} shown. More: --offset {after}")

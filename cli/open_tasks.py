@@ -87,6 +87,13 @@ def say_groups(groups: Sequence[OpenGroup], *, then: Position | None = None) -> 
         warn(f"{counted(total, 'task')} of {names}{others} not shown. {hint}")
 
 
+def warn_of_left_out(groups: Sequence[OpenGroup]) -> None:
+    """Say how many open tasks are not among the groups' tasks, for a program that reads the others."""
+    total, more = sum(group.total for group in groups), sum(group.more for group in groups)
+    if more:
+        warn(f"{total - more:,} of {counted(total, 'task')} shown. More: --all")
+
+
 def _name(group: OpenGroup) -> str:
     return "Backlog" if group.is_backlog else "Nobody" if group.agent is None else visible(group.agent)
 

@@ -74,7 +74,7 @@ if TYPE_CHECKING:
     from town.reading.event_reader import EVENTS_COUNT
     from town.reading.event_search import EventPage
     from town.reading.hierarchy import Branch
-    from town.reading.local_zone import in_local_zone, local_time, local_times
+    from town.reading.local_zone import in_local_zone, local_day, local_time, local_times, zone_name
     from town.reading.moment import WHEN_HELP, HeadBack, Moment, MomentSyntaxError, Now, StateEntered
     from town.reading.reader import Reader
     from town.reading.reasons import Why
@@ -205,6 +205,7 @@ __all__ = [
     "format_of",
     "grant_trust",
     "in_local_zone",
+    "local_day",
     "local_time",
     "local_times",
     "look_at_trust",
@@ -219,6 +220,7 @@ __all__ = [
     "start_town",
     "stop_town",
     "understand",
+    "zone_name",
 ]
 
 open_front_door(
@@ -257,7 +259,7 @@ open_front_door(
         "reading.event_reader": "EVENTS_COUNT",
         "reading.event_search": "EventPage",
         "reading.hierarchy": "Branch",
-        "reading.local_zone": "in_local_zone local_time local_times",
+        "reading.local_zone": "in_local_zone local_day local_time local_times zone_name",
         "reading.moment": "WHEN_HELP HeadBack Moment MomentSyntaxError Now StateEntered",
         "reading.reader": "Reader",
         "reading.reasons": "Why",

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from cli.answers import reader_at, say_moment, say_page, say_receipt
 from cli.exits import UsageError
 from cli.limits import AGENT_TASKS, PAGE_TASKS, TREE_LEVELS, TREE_TASKS
-from cli.open_tasks import open_groups, say_groups
-from cli.output import say, say_fields, say_json, say_table, warn
+from cli.open_tasks import open_groups, say_groups, warn_of_left_out
+from cli.output import say, say_cut, say_fields, say_json, say_table, terminal_columns, warn
 from cli.render import MULTILINE_FIELDS, step_rows, task_fields, tree_lines
 from cli.session import opened
 from cli.shapes import current_shape, history_shape, open_shape, shown_shape, tree_shape
@@ -94,6 +94,7 @@ def tasks(
         groups = open_groups(reader, agent=agent, limit=None if is_whole else limit or AGENT_TASKS)
         if as_json:
             say_json(open_shape(opened_town, reader, groups, at=at))
+            warn_of_left_out(groups)
             return
         say_moment(reader, at)
         if not groups:
@@ -195,9 +196,9 @@ def tree(
     if not branches:
         say("No tasks yet.")
         return
-    lines = tree_lines(branches, levels_max=depth)
+    lines = tree_lines(branches, levels_max=depth, columns=terminal_columns())
     for line in lines[:limit]:
-        say(line)
+        say_cut(line)
     if len(lines) > limit:
         warn(f"{limit:,} of {counted(len(lines), 'line')} shown. More: --limit {limit * 10}")
 
@@ -460,8 +461,7 @@ def history(
             say_json(history_shape(opened_town, task_id, found, notes))
             return
         say(f"Task {task_id}: {counted(len(found), 'event')}")
-        columns, rows = step_rows(found, notes)
-        say_table(columns, rows)
+        say_table(*step_rows(found, notes), flexible=("WHY", "CHANGED"), is_wrapped=True)
 
 
 def _parent(reader: Reader, task: Task) -> Task | None:

@@ -10,7 +10,7 @@ import typer
 from cli.answers import reader_at, say_moment
 from cli.options import ActorOption, JsonOption, TownOption, WhenOption
 from cli.output import say, say_fields, say_json, say_table, warn
-from cli.render import agent_rows, event_rows, states_line
+from cli.render import EVENT_TEXTS, agent_rows, event_rows, states_line
 from cli.session import named_once, opened, warn_outdated
 from cli.shapes.towns import init_shape, registered_shape, start_shape, status_shape, stop_shape, towns_shape
 from cli.text import counted, visible
@@ -202,7 +202,9 @@ def status(
             say_table(columns, rows) if rows else say("No tasks yet.")
         if last:
             say()
-            say_table(*event_rows(last, {}, notes), flexible="WHAT")
+            say_table(
+                *event_rows(last, {}, notes, opened_town.titles(each.task for each in last)), flexible=EVENT_TEXTS
+            )
 
 
 def _state_words(state: TownState) -> str:

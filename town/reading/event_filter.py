@@ -18,7 +18,9 @@ from ledger import (
     Unfit,
 )
 
-_NO_WORDS: Final = frozenset({"parent_id", "position", "records", "created_at", "updated_at", "started_at", "completed_at"})
+_NO_WORDS: Final = frozenset(
+    {"parent_id", "position", "records", "created_at", "updated_at", "started_at", "completed_at"}
+)
 """The fields of facts that hold ids, times and old records, which are no words of the event."""
 
 

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from ledger import BEGINNING, EventStore, Position, RecordedEvent, TaskAdopted, TaskCreated, steps, to_ms
 from town.errors import MomentError
-from town.reading.event_filter import EVERY_EVENT, EventFilter, Holders
+from town.reading.event_filter import EVERY_EVENT, EventFilter
 from town.reading.local_zone import in_local_zone, local_time
 from town.reading.moment import CREATED, HeadBack, Moment, MomentSyntaxError, Now, StateEntered
 from town.reading.references import References
@@ -60,9 +60,9 @@ class EventReader:
 
         The page's own `before` gives the next page. MomentError, LedgerDamagedError.
         """
-        from town.reading.event_search import page_of_events  # noqa: PLC0415 - few commands look for events
+        from town.reading.event_search import EventPage  # noqa: PLC0415 - few commands look for events
 
-        return page_of_events(self.search(wanted, since=since, until=until, before=before), count)
+        return EventPage.of(self.search(wanted, since=since, until=until, before=before), count)
 
     def search(
         self,
@@ -99,21 +99,15 @@ class EventReader:
     def _batches(
         self, wanted: EventFilter, task_id: str | None, after: Position | None
     ) -> Iterator[list[RecordedEvent]]:
+        from town.reading.event_search import HolderLookup  # noqa: PLC0415 - as above
+
         position = self._store.end() if after is None else after
-        holders = Holders()
-        if wanted.agent is not None:
-            for batch in self._store.read_batches(upto=position):
-                for recorded in batch:
-                    holders.concerns(recorded, wanted.agent)
+        lookup = None if wanted.agent is None else HolderLookup(self._store, wanted.agent)
         while True:
             for batch in self._store.read_batches(position):
-                found: list[RecordedEvent] = []
-                for recorded in batch:
-                    position = recorded.position
-                    is_concerned = wanted.agent is None or holders.concerns(recorded, wanted.agent)
-                    if is_concerned and wanted.matches(recorded) and task_id in (None, recorded.task):
-                        found.append(recorded)
-                yield found
+                position = batch[-1].position
+                found = [each for each in batch if task_id in (None, each.task) and wanted.matches(each)]
+                yield found if lookup is None else lookup.concerned(found)
             if not self._store.wait(position, block_ms=FOLLOW_BLOCK_MS):
                 yield []
 

@@ -33,17 +33,17 @@ class EventPage(Struct, frozen=True):
     events: tuple[RecordedEvent, ...]
     before: Position | None
 
+    @classmethod
+    def of(cls, events: Iterator[RecordedEvent], count: int | None) -> EventPage:
+        """The first `count` of the events (None: all)."""
+        found = list(islice(events, None if count is None else count + 1))
+        if count is None or len(found) <= count:
+            return cls(tuple(found), None)
+        return cls(tuple(found[:count]), found[count - 1].position if count else None)
+
     @property
     def has_more(self) -> bool:
         return self.before is not None
-
-
-def page_of_events(events: Iterator[RecordedEvent], count: int | None) -> EventPage:
-    """The first `count` of the events (None: all), and whether there are more."""
-    found = list(islice(events, None if count is None else count + 1))
-    if count is None or len(found) <= count:
-        return EventPage(tuple(found), None)
-    return EventPage(tuple(found[:count]), found[count - 1].position if count else None)
 
 
 def search_events(
@@ -68,7 +68,7 @@ class _Search:
             if events is not None:
                 yield from events
                 return
-        lookup = None if wanted.agent is None else _HolderLookup(self._store, wanted.agent)
+        lookup = None if wanted.agent is None else HolderLookup(self._store, wanted.agent)
         for found, place in self._scan(Sieve(wanted), Position.of(ms=upto.ms, seq=upto.seq + 1)):
             yield from found if lookup is None else lookup.concerned(found)
             if lookup is not None and lookup.looked_up > HOLDERS_LOOKED_UP_MAX:
@@ -91,7 +91,7 @@ class _Search:
             place = Position(entries[-1][0], "ascii")
             yield [each for each in self._store.decode(kept) if self._wanted.matches(each)], place
 
-    def _of_agent(self, lookup: _HolderLookup, before: Position) -> Iterator[RecordedEvent]:
+    def _of_agent(self, lookup: HolderLookup, before: Position) -> Iterator[RecordedEvent]:
         """The rest of the events, before `before`, of the tasks that the agent ever had, which are found first."""
         agent, giving = lookup.agent, GivingSieve(lookup.agent)
         tasks: set[str] = set()
@@ -140,7 +140,7 @@ class _Search:
         ]
 
 
-class _HolderLookup:
+class HolderLookup:
     """Tells which events concern the task of an agent: it had the task before the event, or has it after it."""
 
     def __init__(self, store: EventStore, agent: str) -> None:
@@ -178,9 +178,7 @@ class _HolderLookup:
             walks = further
         return holders
 
-    def _read_before(
-        self, events: Iterable[RecordedEvent], read: dict[str, RecordedEvent], *, is_whole: bool
-    ) -> None:
+    def _read_before(self, events: Iterable[RecordedEvent], read: dict[str, RecordedEvent], *, is_whole: bool) -> None:
         """Read the event before each, unless it is `read`; `is_whole`: and all that come before it. HistoryBrokenError."""
         missing = {each.prev: each for each in events if each.prev is not None and each.prev not in read}
         for at, recorded in missing.items():

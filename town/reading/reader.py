@@ -237,11 +237,11 @@ class Reader:
         self.noted.lost_annotations = self.noted.lost_annotations or found.damage
         return found.of
 
-    def titles(self, events: Iterable[RecordedEvent]) -> dict[str, Title]:
-        """Task id -> the title of the task, now or last known, for all tasks of the events."""
+    def titles(self, task_ids: Iterable[str]) -> dict[str, Title]:
+        """Task id -> the title of the task, now or last known, of those that the ledger knows."""
         from town.reading.titles import read_titles  # noqa: PLC0415 - only lists of events show titles
 
-        return read_titles(events, self._backend.store, self._backend.live)
+        return read_titles(task_ids, self._backend.store, self._backend.live)
 
     def ids_tagged(self, tag: str) -> frozenset[str]:
         """The ids of the tasks that have this tag."""

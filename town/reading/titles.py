@@ -17,12 +17,12 @@ class Title(Struct, frozen=True):
     text: str
 
 
-def read_titles(events: Iterable[RecordedEvent], store: EventStore, live: LiveBoard) -> dict[str, Title]:
-    """Task id -> title, of all tasks of the events. A task whose history is damaged is left out.
+def read_titles(task_ids: Iterable[str], store: EventStore, live: LiveBoard) -> dict[str, Title]:
+    """Task id -> title. A task that never existed, or whose history is damaged, is left out.
 
     A snapshot counts only if it has the task's last event; other tasks are folded. Source: HMGET, MGET.
     """
-    ids = list(dict.fromkeys(each.task for each in events if each.task != TOWN_ID))
+    ids = [task_id for task_id in dict.fromkeys(task_ids) if task_id != TOWN_ID]
     heads = store.heads(ids)
     found: dict[str, Title] = {}
     stale: dict[str, str] = {}
