@@ -14,6 +14,7 @@ from typing import Final
 from msgspec import Struct
 
 from ledger import (
+    TOWN_ID,
     FieldChange,
     Position,
     RecordedEvent,
@@ -143,7 +144,7 @@ class Differing:
     def unknown(self, events: Sequence[RecordedEvent]) -> dict[str, str]:
         """Task id -> position of its last event before these, for tasks that are met for the first time and have earlier events."""
         touched = self._touched
-        known = {recorded.task for recorded in events if recorded.prev is None}
+        known = {recorded.task for recorded in events if recorded.prev is None} | {TOWN_ID}
         first: dict[str, str] = {}
         for recorded in events:
             if recorded.prev is not None and recorded.task not in touched and recorded.task not in known:
@@ -156,6 +157,8 @@ class Differing:
         for recorded in events:
             found = touched.get(recorded.task)
             if found is None:
+                if recorded.task == TOWN_ID:
+                    continue
                 found = touched[recorded.task] = _met(recorded.task, earlier.get(recorded.task, ()))
             task = found.after
             if task is None:
@@ -181,7 +184,10 @@ class Differing:
         """What differs now, right after the event at `until`."""
         tasks = [each for each in self._touched.values() if each.before is not None or each.after is not None]
         tasks.sort(key=attrgetter("created_number", "task_id"))
-        return BoardDiff(self._since, until, tuple(tasks), self._events, len(self._touched) - len(tasks))
+        passing = sum(
+            each.before is None and each.after is None and bool(each.states) for each in self._touched.values()
+        )
+        return BoardDiff(self._since, until, tuple(tasks), self._events, passing)
 
 
 def _met(task_id: str, earlier: Sequence[RecordedEvent]) -> TaskDiff:

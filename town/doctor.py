@@ -8,8 +8,18 @@ from typing import Any, Final, cast
 
 from msgspec import Struct
 
-from ledger import BEGINNING, TOWN_ID, LedgerDamagedError, TownForked, flaw_in, redis_errors
-from projections import ViewsIncompleteError
+from ledger import (
+    BEGINNING,
+    TOWN_ID,
+    LedgerDamagedError,
+    RecordedEvent,
+    TaskCreated,
+    TownForked,
+    flaw_in,
+    redis_errors,
+    task_id_of_alias,
+)
+from projections import ViewsIncompleteError, is_computed
 from town.backend import Backend
 from town.folder.data_folder import DataFolder
 from town.folder.settings import read_settings
@@ -211,23 +221,41 @@ def _snapshots(backend: Backend) -> list[Check]:
 
 
 def _aliases(backend: Backend) -> list[Check]:
-    """Whether aliases lead to the ids they had before a fork. Applies only to a fork, and to a town that says it is one."""
+    """Whether aliases lead to the ids that tasks have. Applies to a fork, to a ledger of another town, and to a town that says it is one."""
     try:
-        town_events = backend.store.history_back(TOWN_ID)
-        forks = [recorded for recorded in town_events if isinstance(recorded.data, TownForked)]
+        town_events = list(backend.store.history_back(TOWN_ID))
+        first_events = next(backend.store.read_batches(), [])
     except LedgerDamagedError as damage:
         return [Check("aliases", CheckState.BAD, str(damage), damage)]
-    sources = [each.data.source for each in forks if isinstance(each.data, TownForked) and flaw_in(each) is None]
-    # The oldest names the town where the ids began, also in a fork of a fork.
-    began_as = sources[-1] if sources else backend.name
-    if backend.alias_town != began_as:
-        words = (
-            f"their ids are computed from the name {backend.alias_town!r}, and the ledger began as town {began_as!r}: tasks"
-            f' are not found by alias, and a plan makes them again. Set aliases_of = "{began_as}" under [town] in tinytown.toml'
-        )
-        return [Check("aliases", CheckState.BAD, words)]
-    words = f"they lead to the same tasks as in town {began_as!r}, which this one was forked from"
-    return [Check("aliases", CheckState.GOOD, words)] if sources else []
+    # The oldest fork names the town where the ids began, also in a fork of a fork.
+    sources = [
+        each.data.source for each in reversed(town_events) if isinstance(each.data, TownForked) and not flaw_in(each)
+    ]
+    known_as = backend.alias_town
+    named = next(((each.task, alias) for each in first_events if (alias := _computed_from(each)) is not None), None)
+    if named is None:
+        began_as: str | None = sources[0] if sources else known_as
+    else:
+        task_id, alias = named
+        names = (known_as, *sources, backend.name)
+        began_as = next((name for name in names if task_id_of_alias(name, alias) == task_id), None)
+    if began_as == known_as:
+        words = f"they lead to the tasks of the ledger, which began as that of town {known_as!r}"
+        return [Check("aliases", CheckState.GOOD, words)] if known_as != backend.name else []
+    name = "" if began_as is None else f' = "{began_as}"'
+    words = (
+        f"their ids are computed from the name {known_as!r}, and the ledger began as that of"
+        f" {'another town' if began_as is None else f'town {began_as!r}'}: tasks are not found by alias, and a plan makes"
+        f" them again. Set aliases_of{name} under [town] in tinytown.toml"
+        + (", to the name of that town" if began_as is None else "")
+    )
+    return [Check("aliases", CheckState.BAD, words)]
+
+
+def _computed_from(recorded: RecordedEvent) -> str | None:
+    """The alias that the id of a new task was computed from; None for other events and ids."""
+    data = recorded.data
+    return data.alias if isinstance(data, TaskCreated) and data.alias and is_computed(recorded.task) else None
 
 
 def _worker(backend: Backend) -> Check:

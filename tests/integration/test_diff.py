@@ -74,6 +74,16 @@ def test_diff_tells_what_came_went_and_changed(lived: Town) -> None:
     ]
 
 
+def test_diff_takes_no_fact_of_the_town_for_a_task(lived: Town) -> None:
+    """A note on an event is an event between the moments, the first of its kind or a later one, and changes no board."""
+    for expected in (1, 2):
+        lived.annotator.annotate(3, "a note")
+        found = lived.diff(14)
+        assert (found.events, found.tasks, found.passing) == (expected, (), 0)
+    found = lived.diff(15)
+    assert (found.events, found.tasks, found.passing) == (1, (), 0)
+
+
 def test_diff_the_other_way_round_takes_back(lived: Town) -> None:
     """From a later moment to an earlier one, what came is gone, and before and after change places."""
     there, back = lived.at(14).diff(4), lived.at(4).diff(14)

@@ -26,7 +26,15 @@ from ledger import (
 from ledger.staged_ledger import StagedLedger
 from projections import Lease, new_holder
 from tests.support.towns import client_of, end_server
-from town import ForkRefusedError, SettingsError, Town, TownExistsError, examine, find_towns
+from town import (
+    ForkRefusedError,
+    LedgerFileRefusedError,
+    SettingsError,
+    Town,
+    TownExistsError,
+    examine,
+    find_towns,
+)
 from town.forking import LEASE_NAME
 
 Entries = list[tuple[bytes, dict[bytes, bytes]]]
@@ -152,6 +160,26 @@ def test_doctor_knows_the_name_that_ids_of_aliases_come_from(source: Town, here:
     plain.write_text(plain.read_text() + '[town]\naliases_of = "other"\n')
     with Town.open(here / "source") as astray:
         assert [state for state, _ in check(astray)] == ["bad"]
+
+
+def test_ledger_of_another_town_keeps_its_aliases(source: Town, here: Path) -> None:
+    """A town of another name imports it once it is told the name that ids come from; the doctor says if that is wrong, or gone."""
+    source.exports.save(here / "a.jsonl")
+    Town.init(here / "copy", name="copy").close()
+    settings = here / "copy" / "tinytown.toml"
+    plain = settings.read_text()
+    with Town.open(here / "copy") as copy, pytest.raises(LedgerFileRefusedError, match='aliases_of = "source"'):
+        copy.imports.ledger(here / "a.jsonl")
+    seen = {}
+    for name in ("source", "other", None):
+        settings.write_text(plain + ("" if name is None else f'[town]\naliases_of = "{name}"\n'))
+        with Town.open(here / "copy") as copy:
+            if name == "source":
+                copy.imports.ledger(here / "a.jsonl")
+                assert copy.task("tt-2") == source.task("tt-2")
+            [seen[name]] = [each for each in examine(copy.backend, copy.connection) if each.name == "aliases"]
+    assert {name: check.state for name, check in seen.items()} == {"source": "good", "other": "bad", None: "bad"}
+    assert "Set aliases_of under [town]" in seen["other"].words
 
 
 def test_fork_has_a_folder_here_and_the_source_s_server(source: Town, here: Path) -> None:

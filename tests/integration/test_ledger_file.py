@@ -438,6 +438,8 @@ def test_aliases_keep_the_ledger_to_towns_of_its_name(client: redis.Redis, keys:
     with pytest.raises(LedgerFileRefusedError, match=f"{keys.town}.*another.*web-1"):
         import_from(other, tmp_path / "named.jsonl")
     assert is_empty(other)
+    other.alias_town = keys.town
+    assert import_from(other, tmp_path / "named.jsonl").appended == 2
 
 
 def test_events_that_no_command_can_make_come_in_as_they_are(backend: Backend, tmp_path: Path) -> None:

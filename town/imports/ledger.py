@@ -17,7 +17,7 @@ from typing import BinaryIO, Final, NamedTuple
 
 from msgspec import Struct
 
-from ledger import UPGRADE_ADVICE, Chain, Copier, LedgerDamagedError, Position, StreamEntry, seq_of
+from ledger import UPGRADE_ADVICE, Chain, Copier, LedgerDamagedError, Position, StreamEntry, seq_of, task_id_of_alias
 from projections import Audit, Finding, FindingKind, is_computed, no_garbage_collection
 from town.backend import Backend
 from town.errors import LEDGER_FILE_ADVICE, LedgerFileRefusedError, in_one_line
@@ -71,9 +71,12 @@ class LedgerImporter:
     def run(self) -> LedgerReceipt:
         """Append what the town does not have yet; it may be nothing. The next reader projects it.
 
-        LedgerFileRefusedError, FolderRefusedError, LedgerDamagedError: nothing was written. WrongExpectedEndError,
+        LedgerFileRefusedError, FolderRefusedError, LedgerDamagedError, OutdatedProjectionError: nothing was written. WrongExpectedEndError,
         StoreUnavailableError: a part may have been written; the same import continues there.
         """
+        if (outdated := self._backend.upkeep.find_outdated()) is not None:
+            # What is appended could not be projected.
+            raise outdated
         with self._opened() as file:
             self._size_bytes = os.fstat(file.fileno()).st_size
             judged = self._judge(file)
@@ -205,18 +208,21 @@ class LedgerImporter:
         return count
 
     def _check_names(self, head: Head, audit: Audit) -> None:
-        """Check that aliases lead to their tasks here, too: such an id is computed from the town's name."""
-        if head.town == self._backend.name:
+        """Check that aliases lead to their tasks here, too: such an id is computed from a town's name, this one's or `aliases_of`."""
+        known_as = self._backend.alias_town
+        named = next((task for task in audit.board.tasks.values() if task.alias and is_computed(task.id)), None)
+        if named is None or task_id_of_alias(known_as, str(named.alias)) == named.id:
             return
-        named = next(
-            (task for task in audit.board.tasks.values() if task.alias is not None and is_computed(task.id)), None
+        where = (
+            f'aliases_of = "{head.town}"'
+            if task_id_of_alias(head.town, str(named.alias)) == named.id
+            else "the aliases_of of the other town's tinytown.toml"
         )
-        if named is not None:
-            raise self._refuse(
-                f"it is from a town with the name {head.town!r}, and this town is {self._backend.name!r};"
-                f" a task with an alias, such as {named.alias!r}, is found only in a town of the same name",
-                advice="Make a town with that name in an empty folder, with `tt init --name`, and import there.",
-            )
+        raise self._refuse(
+            f"it is from a town with the name {head.town!r}, and this one knows tasks by the name {known_as!r}:"
+            f" a task with an alias, such as {named.alias!r}, would not be found",
+            advice=f"Make a new town in an empty folder, write {where} under [town] in its tinytown.toml, and import there.",
+        )
 
     def _refuse_event(self, words: str, number: int) -> LedgerFileRefusedError:
         """The error for event `number`. `words` are those for a damaged ledger; their advice does not fit a file."""
