@@ -67,8 +67,10 @@ def _row(recorded: RecordedEvent, time: str, shown: Shown, *, by: GroupedBy | No
     title = shown.titles.get(recorded.task)
     flaw = shown.flaws.get(recorded.at)
     details = event_details(recorded, title) if flaw is None else f"{DAMAGE_SIGN} damaged: {flaw}"
-    parts = ["" if by is GroupedBy.TASK else title_words(title), shortened(visible(details), TEXT_CHARS_SHOWN)]
-    words = " — ".join(filter(None, parts))
+    about = "" if by is GroupedBy.TASK else title_words(title)
+    details = shortened(visible(details), TEXT_CHARS_SHOWN)
+    # A new description begins with the title; it is not said twice.
+    words = details if details.startswith(about) else " — ".join(filter(None, [about, details]))
     if recorded.reason is not None:
         words = f"{words} ({shortened(visible(recorded.reason), TEXT_CHARS_SHOWN)})".strip()
     if recorded.cause is not None:

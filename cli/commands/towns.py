@@ -168,7 +168,7 @@ def status(
         states = reader.count_states()
         agents = reader.count_agents() if tasks or deep else {}
         last = opened_town.events.last(count=DEEP_EVENTS, until=reader.then) if deep else []
-        notes = reader.annotations(last)
+        notes, titles = reader.annotations(last), reader.titles(each.task for each in last)
         end = opened_town.end() if reader.then is None else reader.then
         if as_json:
             say_json(
@@ -181,6 +181,7 @@ def status(
                     last=last if deep else None,
                     at=at,
                     notes=notes,
+                    titles=titles,
                 )
             )
             return
@@ -202,9 +203,7 @@ def status(
             say_table(columns, rows) if rows else say("No tasks yet.")
         if last:
             say()
-            say_table(
-                *event_rows(last, {}, notes, opened_town.titles(each.task for each in last)), flexible=EVENT_TEXTS
-            )
+            say_table(*event_rows(last, {}, notes, titles), flexible=EVENT_TEXTS)
 
 
 def _state_words(state: TownState) -> str:

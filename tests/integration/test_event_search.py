@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import product
 
 import pytest
@@ -13,6 +13,7 @@ from ledger import (
     Keys,
     RecordedEvent,
     SequenceGapError,
+    StreamEntry,
     TaskAssigned,
     TaskCreated,
     TaskNoted,
@@ -24,7 +25,7 @@ from town.reading import event_search
 from town.reading.event_filter import Holders
 from town.reading.event_reader import EventReader
 
-BOUNDS = {
+BOUNDS: dict[str, dict[str, int]] = {
     "as they are": {},
     "every page of the ledger": {"FIRST_EVENTS": 3, "SCAN_EVENTS": 4, "TASKS_READ_MAX": 0},
     "agents by their tasks": {"FIRST_EVENTS": 3, "SCAN_EVENTS": 4, "HOLDERS_LOOKED_UP_MAX": 2, "LOOKUP_ROUNDS_MAX": 1},
@@ -39,7 +40,7 @@ BOUNDS = {
 """Small bounds, so that a small ledger goes every way."""
 
 
-@pytest.fixture(params=BOUNDS.values(), ids=BOUNDS)
+@pytest.fixture(params=list(BOUNDS.values()), ids=list(BOUNDS))
 def _bounds(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, bound in request.param.items():
         monkeypatch.setattr(event_search, name, bound)
@@ -108,7 +109,12 @@ def test_only_what_may_match_is_decoded(
     append(store, [TaskCreated("a"), *[TaskNoted(f"n{number}") for number in range(1_500)]])
     decoded: list[int] = []
     decode = store.decode
-    monkeypatch.setattr(store, "decode", lambda entries: decoded.append(len(entries)) or decode(entries))
+
+    def count_and_decode(entries: Sequence[StreamEntry]) -> list[RecordedEvent]:
+        decoded.append(len(entries))
+        return decode(entries)
+
+    monkeypatch.setattr(store, "decode", count_and_decode)
     for wanted in (EventFilter(actor="nobody"), EventFilter(type="task.failed"), EventFilter(text="zebra")):
         decoded.clear()
         assert list(reader.search(wanted)) == []
