@@ -11,7 +11,7 @@ from cli.answers import reader_at, say_moment, say_page, say_receipt
 from cli.exits import UsageError
 from cli.limits import AGENT_TASKS, PAGE_TASKS, TREE_LEVELS, TREE_TASKS
 from cli.open_tasks import open_groups, say_groups, warn_of_left_out
-from cli.output import say, say_cut, say_fields, say_json, say_table, terminal_columns, warn
+from cli.output import say, say_cut, say_fields, say_hanging, say_json, say_table, terminal_columns, warn
 from cli.render import MULTILINE_FIELDS, step_rows, task_fields, tree_lines
 from cli.session import opened
 from cli.shapes import current_shape, history_shape, open_shape, shown_shape, tree_shape
@@ -460,7 +460,7 @@ def history(
         if as_json:
             say_json(history_shape(opened_town, task_id, found, notes))
             return
-        say(f"Task {task_id}: {counted(len(found), 'event')}")
+        say_hanging("", f"Task {task_id}: {counted(len(found), 'event')}")
         say_table(*step_rows(found, notes), flexible=("WHY", "CHANGED"), is_wrapped=True)
 
 

@@ -7,13 +7,28 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from tests.benchmarks import append, diff, export, fold, lists, live, migrate, push, rebuild, start_up, trust, verify
+from tests.benchmarks import (
+    append,
+    diff,
+    export,
+    fold,
+    lists,
+    live,
+    log,
+    migrate,
+    push,
+    rebuild,
+    start_up,
+    trust,
+    verify,
+)
 
 EVENTS = 400
 RATIOS = {
     "fold": ("fold / bare read", "fold / bare read by CPU", "memory, bytes a task"),
     "rebuild": ("rebuild / fold", "rebuild / fold by CPU", "memory, bytes a task"),
     "lists": ("state, large / small", "state and agent, large / small", "tag, large / small"),
+    "log": ("absent actor / decode all", "absent agent / decode all, CPU", "frequent agent ms"),
     "live": ("lives events/s", "spread events/s"),
     "migrate": (
         "look, s",
@@ -53,6 +68,7 @@ RATIOS = {
         ("export", export.main),
         ("verify", verify.main),
         ("lists", lists.main),
+        ("log", log.main),
         ("diff", diff.main),
     ],
 )
