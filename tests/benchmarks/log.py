@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
+from typing import Final
 
-from tests.benchmarks.measure import EVENTS_PER_TASK, Bench, Figures, Work, a_bench, fill, main, median, medians, timed
+from tests.benchmarks.measure import EVENTS_PER_TASK, Bench, Figures, Work, a_bench, fill, median, medians, timed
+from tests.benchmarks.measure import main as measure
 from town import EventFilter
 from town.reading.event_filter import Holders
 from town.reading.event_reader import EventReader
 
-PAGE_EVENTS = 20
+EVENTS: Final = 1_000_000
+PAGE_EVENTS: Final = 20
 ABSENT = {
     "actor": EventFilter(actor="nobody"),
     "type": EventFilter(type="task.failed"),
@@ -51,5 +55,9 @@ def _decode_all(bench: Bench) -> int:
     return sum(holders.concerns(each, "nobody") for batch in bench.store.read_batches() for each in batch)
 
 
+def main(arguments: Sequence[str] | None = None) -> None:
+    measure(run, events=EVENTS, arguments=arguments)
+
+
 if __name__ == "__main__":
-    main(run, events=1_000_000)
+    main()
