@@ -12,7 +12,7 @@ from tests.support.tt import Tt
 
 TEXT = "Write the release notes\nfor version two\nand send them"
 NEW_TEXT = "Write the release notes\nfor version three\nand send them to all"
-TIME = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"
+TIME = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC"
 COMMANDS = [["diff", "3"], ["diff", "14", "3"], ["blame", "notes"], ["why", "login"]]
 
 
@@ -47,7 +47,7 @@ def lines(text: str) -> list[str]:
 def test_diff_shows_each_field_before_and_after(tt: Tt) -> None:
     """The states on the way, texts as a word diff, and a summary at the end."""
     assert lines(tt("diff", "3").out) == [
-        "From event 3, TIME, to event 14, TIME: 11 events.",
+        "From event 3, TIME to now (event 14): 11 events.",
         "",
         "~ login  Implement user authentication",
         "    state        assigned → running → assigned → running → completed → pending",

@@ -56,15 +56,17 @@ def test_first_event_after_which_a_program_fails_is_named(tt: Tt) -> None:
 
 @pytest.mark.usefixtures("lived")
 def test_program_gets_the_board_that_replay_prints(tt: Tt, town: Path) -> None:
-    """The same JSON, of each moment that is looked at; from a time before the first event on."""
+    """The same JSON, of each moment that is looked at, but for how WHEN was understood."""
     program = "cat > board-$$.json; grep -vq Built board-$$.json"
-    shown = tt("bisect", "--good", "2020-01-01", "--bad", "12", "--json", "--", "sh", "-c", program).json
+    shown = tt("bisect", "--good", "1", "--bad", "12", "--json", "--", "sh", "-c", program).json
     boards = {board["number"]: board for path in town.glob("board-*.json") for board in [json.loads(path.read_text())]}
     assert [run["number"] for run in shown["runs"]] == list(boards) or set(boards) == {
         run["number"] for run in shown["runs"]
     }
     for number, board in boards.items():
-        assert board == tt("replay", "--at", str(number) if number else "2020-01-01", "--json").json
+        replayed = tt("replay", "--at", str(number), "--json").json
+        assert replayed.pop("understood")
+        assert board == replayed
     assert (shown["event"]["number"], shown["event"]["actor"], shown["task"]["alias"]) == (7, "ada", "build")
     assert shown["candidates"] == {"first": 7, "last": 7, "total": 1}
 

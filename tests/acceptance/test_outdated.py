@@ -31,6 +31,9 @@ READS: Final[dict[str, tuple[str, ...]]] = {
     "events": ("events",),
     "log": ("log",),
     "replay": ("replay", "--at", "1"),
+    "diff": ("diff", "1"),
+    "blame": ("blame", "login"),
+    "why": ("why", "login"),
     "export": ("export", "out.jsonl"),
     "save": ("save",),
     "stats": ("stats",),
@@ -82,8 +85,8 @@ LOOKS: Final[dict[str, tuple[tuple[str, ...], int]]] = {
 }
 """These look at just this, and end with their own code."""
 
-OTHERS: Final = {"start", "stop", "towns", "trust", "demo", "fork"}
-"""These look at no town's projections; a fork is made from the ledger alone."""
+OTHERS: Final = {"start", "stop", "towns", "trust", "demo", "fork", "bisect"}
+"""These look at no town's projections; a fork is made, and a bisection reads, from the ledger alone."""
 
 
 def lower(client: redis.Redis) -> None:

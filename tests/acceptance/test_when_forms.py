@@ -15,7 +15,7 @@ from tests.acceptance.test_at import READING
 from tests.support.markdown import ROOT
 from tests.support.tt import Tt
 
-COMMANDS = (*READING, ("status",), ("status", "--deep"), ("replay",))
+COMMANDS = (*READING, ("status",), ("status", "--deep"), ("replay",), ("blame", "figures"), ("why", "figures"))
 NOW = datetime.now(UTC)
 MONTH_AGO = NOW - timedelta(days=30)
 BEFORE = "BEFORE"
@@ -157,5 +157,6 @@ def test_commands_above_are_all_that_take_a_moment() -> None:
     """A new command with `--at` joins the list; the reference page of commands is made from their help."""
     page = (ROOT / "docs/reference/cli.md").read_text(encoding="utf-8")
     sections = re.split(r"^## tt ?", page, flags=re.MULTILINE)[1:]
-    taking = {section.partition("\n")[0] for section in sections if re.search(r"--at +WHEN", section)}
-    assert taking == {" ".join(each[:2] if each[0] in ("task", "backlog") else each[:1]) for each in COMMANDS}
+    taking = {section.partition("\n")[0] for section in sections if re.search(r"^│[ *]+--at +WHEN", section, re.MULTILINE)}
+    reading = {" ".join(each[:2] if each[0] in ("task", "backlog") else each[:1]) for each in COMMANDS}
+    assert taking == reading | {"fork"}, "fork is the one that makes something of what it reads"
