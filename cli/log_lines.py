@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from cli.beside import Beside
 from cli.output import Cell
 from cli.render import DAMAGE_SIGN, cause_mark, event_details, task_name, title_words, with_notes
 from cli.text import TEXT_CHARS_SHOWN, event_number, short_id, shortened, visible
@@ -15,15 +16,7 @@ from ledger import TOWN_ID, RecordedEvent
 from town import local_day, local_times
 
 if TYPE_CHECKING:
-    from town import Annotation, Title
-
-
-class Shown(Struct, frozen=True):
-    """What is shown beside events: by position, their flaws and notes, and by id, the titles of their tasks."""
-
-    flaws: Mapping[str, str] = {}
-    notes: Mapping[str, Sequence[Annotation]] = {}
-    titles: Mapping[str, Title] = {}
+    from town import Title
 
 
 class GroupedBy(StrEnum):
@@ -49,23 +42,23 @@ TITLE_COLUMN = "TITLE"
 
 
 def log_rows(
-    events: Sequence[RecordedEvent], shown: Shown, *, by: GroupedBy | None = None
+    events: Sequence[RecordedEvent], beside: Beside, *, by: GroupedBy | None = None
 ) -> tuple[list[str], list[list[Cell]]]:
     """Columns and rows of a log. What all events of a group share is left out: its day, its actor or its task."""
     zone, times = local_times(recorded.position.time for recorded in events)
     if by is GroupedBy.DAY:
         times = [time.partition(" ")[2] for time in times]
     columns = ["EVENT", f"TIME ({zone})", "ACTOR", "WHAT", "TASK", TITLE_COLUMN]
-    rows = [_row(recorded, time, shown, by=by) for recorded, time in zip(events, times, strict=True)]
+    rows = [_row(recorded, time, beside, by=by) for recorded, time in zip(events, times, strict=True)]
     left_out = {GroupedBy.ACTOR: 2, GroupedBy.TASK: 4}.get(by) if by is not None else None
     if left_out is None:
         return columns, rows
     return [*columns[:left_out], *columns[left_out + 1 :]], [[*row[:left_out], *row[left_out + 1 :]] for row in rows]
 
 
-def _row(recorded: RecordedEvent, time: str, shown: Shown, *, by: GroupedBy | None) -> list[Cell]:
-    title = shown.titles.get(recorded.task)
-    flaw = shown.flaws.get(recorded.at)
+def _row(recorded: RecordedEvent, time: str, beside: Beside, *, by: GroupedBy | None) -> list[Cell]:
+    title = beside.titles.get(recorded.task)
+    flaw = beside.flaws.get(recorded.at)
     details = event_details(recorded, title) if flaw is None else f"{DAMAGE_SIGN} damaged: {flaw}"
     about = "" if by is GroupedBy.TASK else title_words(title)
     details = shortened(visible(details), TEXT_CHARS_SHOWN)
@@ -81,7 +74,7 @@ def _row(recorded: RecordedEvent, time: str, shown: Shown, *, by: GroupedBy | No
         visible(recorded.actor),
         visible(recorded.type.partition(".")[2]),
         "" if recorded.task == TOWN_ID else task_name(recorded, title),
-        with_notes(words, shown.notes.get(recorded.at, ())),
+        with_notes(words, beside.notes.get(recorded.at, ())),
     ]
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Annotated, NamedTuple
+from collections.abc import Sequence
+from typing import Annotated
 
 import typer
 from msgspec.structs import replace
 
 from cli.answers import reader_at, say_page
+from cli.beside import Beside
 from cli.limits import PAGE_TASKS
 from cli.moments import moment_words, say_choices, say_span, saying_choices, with_event
 from cli.options import (
@@ -39,7 +40,7 @@ from cli.shapes import (
 from cli.text import counted
 from ledger import BEGINNING, RecordedEvent, flaw_in
 from projections import TaskFilter
-from town import EVENTS_COUNT, WHEN_HELP, Annotation, EventFilter, Title, Town
+from town import EVENTS_COUNT, WHEN_HELP, EventFilter
 
 
 def events(
@@ -103,23 +104,23 @@ def events(
                 before=None if before is None else before.limit,
             )
         found = page.events[::-1]
-        shown = _Shown.of(opened_town, found)
+        beside = Beside.of(opened_town, found)
         if is_following:
             say_span(since, None)
-            _say_events(found, shown, as_json=as_json)
+            _say_events(found, beside, as_json=as_json)
             for batch in opened_town.events.follow_batches(wanted, after=end):
-                _say_events(batch, _Shown(titles=opened_town.titles(each.task for each in batch)), as_json=as_json)
+                _say_events(batch, Beside(titles=opened_town.titles(each.task for each in batch)), as_json=as_json)
                 if is_unread():
                     return
             return
         if as_json:
             understood = understood_shape(since=since, until=until, before=before)
             more = next_shape(before=page.before)
-            say_json(events_shape(opened_town, found, shown.flaws, shown.notes, shown.titles, **understood, **more))
+            say_json(events_shape(opened_town, found, beside.flaws, beside.notes, beside.titles, **understood, **more))
         else:
             say_span(since, until)
             if found:
-                say_table(*event_rows(found, shown.flaws, shown.notes, shown.titles), flexible=EVENT_TEXTS)
+                say_table(*event_rows(found, beside.flaws, beside.notes, beside.titles), flexible=EVENT_TEXTS)
             else:
                 say("No event matches.")
         if page.before is not None:
@@ -167,22 +168,10 @@ def replay(
         say_page(opened_town, reader, page, at=at, offset=offset, as_json=False, empty="No task matches.")
 
 
-class _Shown(NamedTuple):
-    """What is shown with events, besides themselves: by position, their flaws and notes, and by id, their tasks' titles."""
-
-    flaws: Mapping[str, str] = {}
-    notes: Mapping[str, Sequence[Annotation]] = {}
-    titles: Mapping[str, Title] = {}
-
-    @classmethod
-    def of(cls, town: Town, events: Sequence[RecordedEvent]) -> _Shown:
-        return cls(town.find_flaws(events), town.annotations(events), town.titles(each.task for each in events))
-
-
-def _say_events(events: Sequence[RecordedEvent], shown: _Shown, *, as_json: bool) -> None:
+def _say_events(events: Sequence[RecordedEvent], beside: Beside, *, as_json: bool) -> None:
     for recorded in events:
-        flaw = shown.flaws.get(recorded.at, flaw_in(recorded))
-        notes, title = shown.notes.get(recorded.at, ()), shown.titles.get(recorded.task)
+        flaw = beside.flaws.get(recorded.at, flaw_in(recorded))
+        notes, title = beside.notes.get(recorded.at, ()), beside.titles.get(recorded.task)
         if as_json:
             say_json(listed_event_shape(recorded, flaw, notes, title))
         else:

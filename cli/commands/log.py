@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Annotated
 
 import typer
 
+from cli.beside import Beside
 from cli.limits import LOG_EVENTS
 from cli.log_lines import (
     TITLE_COLUMN,
     GroupedBy,
-    Shown,
     count_events,
     count_rows,
     group_words,
@@ -23,7 +23,7 @@ from cli.options import JsonOption, TownOption, When, parse_event_type, parse_wh
 from cli.output import say, say_hanging, say_json, say_table, warn
 from cli.pager import paged
 from cli.session import opened
-from cli.shapes import events_shape, next_shape, understood_shape
+from cli.shapes import Shape, events_shape, next_shape, understood_shape
 from cli.shapes.log import counts_shape
 from cli.styled import Styled
 from cli.text import counted
@@ -101,39 +101,65 @@ def log(
             found = opened_town.events.search(wanted, since=_limit(since), until=_limit(until), before=_limit(before))
         understood = understood_shape(since=since, until=until, before=before)
         if stat:
-            whole, groups = count_events(found, by)
-            shown_names = list(groups) if as_json else list(groups)[:count]
-            titles = opened_town.titles(shown_names) if by is GroupedBy.TASK else {}
-            if as_json:
-                say_json(counts_shape(opened_town, whole, groups, titles, by=by, **understood))
-                return
-            say_span(since, until)
-            say(f"{counted(whole.events, 'event')} of {counted(len(whole.tasks), 'task')}")
-            if groups:
-                rows = count_rows({name: groups[name] for name in shown_names}, by, titles, zone=_zone(opened_town))
-                with paged(is_wanted=is_paged):
-                    say()
-                    say_table(*rows, flexible=rows[0][-1])
-            if len(groups) > count:
-                warn(f"{count:,} of {len(groups):,} groups shown. More: --count {count * 10}")
+            if not as_json:
+                say_span(since, until)
+            _say_counts(opened_town, found, by, count=count, is_paged=is_paged, as_json=as_json, understood=understood)
             return
         page = EventPage.of(found, count)
-        shown = Shown(
-            opened_town.find_flaws(page.events),
-            opened_town.annotations(page.events),
-            opened_town.titles(each.task for each in page.events),
-        )
+        beside = Beside.of(opened_town, page.events)
         if as_json:
             more = next_shape(before=page.before)
             say_json(
-                events_shape(opened_town, page.events, shown.flaws, shown.notes, shown.titles, **understood, **more)
+                events_shape(opened_town, page.events, beside.flaws, beside.notes, beside.titles, **understood, **more)
             )
         else:
             say_span(since, until)
             with paged(is_wanted=is_paged):
-                _say_events(page.events, shown, by)
+                _say_events(page.events, beside, by)
         if page.before is not None:
             warn(f"{counted(len(page.events), 'event')} shown; there are older ones. More: --before {page.before.seq}")
+
+
+def _say_events(events: Sequence[RecordedEvent], beside: Beside, by: GroupedBy | None) -> None:
+    if not events:
+        say("No event matches.")
+    elif by is None:
+        say_table(*log_rows(events, beside), flexible=TITLE_COLUMN, is_wrapped=True)
+    else:
+        for number, (group, members) in enumerate(grouped(events, by).items()):
+            if number:
+                say()
+            heading = (group_words(group, by, beside.titles), "bold")
+            say_hanging("", Styled.assemble(heading, f"  {len(members):,}"))
+            say_table(*log_rows(members, beside, by=by), flexible=TITLE_COLUMN, is_wrapped=True)
+
+
+def _say_counts(
+    town: Town,
+    events: Iterable[RecordedEvent],
+    by: GroupedBy | None,
+    *,
+    count: int,
+    is_paged: bool,
+    as_json: bool,
+    understood: Shape,
+) -> None:
+    """Say how many there are in all, and in the first `count` groups; JSON has all groups."""
+    whole, groups = count_events(events, by)
+    names = list(groups) if as_json else list(groups)[:count]
+    titles = town.titles(names) if by is GroupedBy.TASK else {}
+    if as_json:
+        say_json(counts_shape(town, whole, groups, titles, by=by, **understood))
+        return
+    say(f"{counted(whole.events, 'event')} of {counted(len(whole.tasks), 'task')}")
+    if groups:
+        zone = zone_name([town.end().time])
+        columns, rows = count_rows({name: groups[name] for name in names}, by, titles, zone=zone)
+        with paged(is_wanted=is_paged):
+            say()
+            say_table(columns, rows, flexible=columns[-1])
+    if len(groups) > count:
+        warn(f"{count:,} of {len(groups):,} groups shown. More: --count {count * 10}")
 
 
 def _tasks_of(town: Town, *, task: str | None, below: str | None, tag: str | None) -> frozenset[str] | None:
@@ -148,20 +174,3 @@ def _tasks_of(town: Town, *, task: str | None, below: str | None, tag: str | Non
 
 def _limit(when: When | None) -> Moment | None:
     return None if when is None else when.limit
-
-
-def _zone(town: Town) -> str:
-    return zone_name([town.end().time])
-
-
-def _say_events(events: Sequence[RecordedEvent], shown: Shown, by: GroupedBy | None) -> None:
-    if not events:
-        say("No event matches.")
-    elif by is None:
-        say_table(*log_rows(events, shown), flexible=TITLE_COLUMN, is_wrapped=True)
-    else:
-        for number, (group, members) in enumerate(grouped(events, by).items()):
-            if number:
-                say()
-            say_hanging("", Styled.assemble((group_words(group, by, shown.titles), "bold"), f"  {len(members):,}"))
-            say_table(*log_rows(members, shown, by=by), flexible=TITLE_COLUMN, is_wrapped=True)

@@ -157,6 +157,8 @@ def test_commands_above_are_all_that_take_a_moment() -> None:
     """A new command with `--at` joins the list; the reference page of commands is made from their help."""
     page = (ROOT / "docs/reference/cli.md").read_text(encoding="utf-8")
     sections = re.split(r"^## tt ?", page, flags=re.MULTILINE)[1:]
-    taking = {section.partition("\n")[0] for section in sections if re.search(r"^│[ *]+--at +WHEN", section, re.MULTILINE)}
+    taking = {
+        section.partition("\n")[0] for section in sections if re.search(r"^│[ *]+--at +WHEN", section, re.MULTILINE)
+    }
     reading = {" ".join(each[:2] if each[0] in ("task", "backlog") else each[:1]) for each in COMMANDS}
     assert taking == reading | {"fork"}, "fork is the one that makes something of what it reads"
