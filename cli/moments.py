@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from cli.output import say, warn
+from cli.output import say, tell, warn
 from cli.text import visible
 from ledger import BEGINNING, Position
 from town import HeadBack, MomentError, StateEntered, local_time
@@ -34,9 +34,9 @@ def saying_choices(*whens: When | None) -> Iterator[None]:
         raise
 
 
-def say_past(at: When, then: Position | None, what: str) -> None:
-    """Print the line above an answer about the past. `then` is the last event by then; None is now."""
-    say("As of now:" if then is None else f"{what} {moment_words(at, then)}:")
+def say_past(at: When, then: Position | None, what: str, *, is_beside: bool = False) -> None:
+    """Print the line above an answer about the past, or beside it on stderr. `then` is the last event by then; None is now."""
+    (tell if is_beside else say)("As of now:" if then is None else f"{what} {moment_words(at, then)}:")
     say_choices(at)
 
 

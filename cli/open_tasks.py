@@ -87,11 +87,12 @@ def say_groups(groups: Sequence[OpenGroup], *, then: Position | None = None) -> 
         warn(f"{counted(total, 'task')} of {names}{others} not shown. {hint}")
 
 
-def warn_of_left_out(groups: Sequence[OpenGroup]) -> None:
-    """Say how many open tasks are not among the groups' tasks, for a program that reads the others."""
-    total, more = sum(group.total for group in groups), sum(group.more for group in groups)
-    if more:
-        warn(f"{total - more:,} of {counted(total, 'task')} shown. More: --all")
+def warn_of_more(groups: Sequence[OpenGroup]) -> None:
+    """Say how many tasks are left out, where the answer has no room for it."""
+    left_out = sum(group.more for group in groups)
+    if left_out:
+        total = sum(group.total for group in groups)
+        warn(f"{total - left_out:,} of {counted(total, 'task')} shown. All: --all")
 
 
 def _name(group: OpenGroup) -> str:

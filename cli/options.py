@@ -9,7 +9,9 @@ from typing import Annotated, Final, NamedTuple
 
 import typer
 
+from cli.json_fields import JsonFields, UnknownFieldError, parse_json_fields
 from ledger import EVENT_CLASSES, TOWN_EVENT_CLASSES, Position, State
+from projections import Sort
 from town import WHEN_HELP, Moment, MomentSyntaxError, in_local_zone, understand
 
 DURATION_HELP: Final = "seconds, or a time like 30s, 5m or 1h30m"
@@ -39,6 +41,14 @@ def parse_when(text: str) -> When:
     try:
         return When(text, *understand(text, now=in_local_zone(datetime.now(UTC))))
     except MomentSyntaxError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+def parse_task_fields(text: str) -> JsonFields:
+    """Typer's parser for the fields of `--json`."""
+    try:
+        return parse_json_fields(text)
+    except UnknownFieldError as error:
         raise typer.BadParameter(str(error)) from error
 
 
@@ -80,6 +90,16 @@ ActorOption = Annotated[
     str | None, typer.Option("--actor", metavar="NAME", help="Who acts. Default: TT_ACTOR, then the login name.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print only JSON on stdout.")]
+TaskJsonOption = Annotated[
+    JsonFields | None,
+    typer.Option(
+        "--json",
+        metavar="[=FIELDS]",
+        parser=parse_task_fields,
+        help="Print only JSON on stdout; --json=id,state picks fields of the tasks.",
+    ),
+]
+CsvOption = Annotated[bool, typer.Option("--csv", help="Print only CSV on stdout.")]
 
 TaskArgument = Annotated[
     str, typer.Argument(metavar="TASK", help="A task: its id, a unique prefix of it, or its alias.", show_default=False)
@@ -110,9 +130,32 @@ WhenOption = Annotated[
     When | None, typer.Option("--at", metavar="WHEN", parser=parse_when, help=f"An earlier moment: {WHEN_HELP}.")
 ]
 
-StateFilter = Annotated[State | None, typer.Option("--state", help="Only tasks in this state.")]
+StateFilter = Annotated[
+    list[State] | None,
+    typer.Option(
+        "--state",
+        metavar="STATE",
+        help=f"Only tasks that are {', '.join(State)}; if repeated, in one of these states.",
+    ),
+]
 AgentFilter = Annotated[str | None, typer.Option("--agent", metavar="NAME", help="Only tasks this agent has or had.")]
-TagFilter = Annotated[str | None, typer.Option("--tag", metavar="TAG", help="Only tasks with this tag.")]
+TagFilter = Annotated[
+    list[str] | None,
+    typer.Option("--tag", metavar="TAG", help="Only tasks with this tag; if repeated, with all of these."),
+]
+NotTagFilter = Annotated[
+    list[str] | None,
+    typer.Option("--not-tag", metavar="TAG", help="Only tasks without this tag; if repeated, with none of these."),
+]
 ParentFilter = Annotated[str | None, typer.Option("--parent", metavar="TASK", help="Only children of this task.")]
 LimitOption = Annotated[int, typer.Option("--limit", metavar="N", min=1, help="Show at most N tasks.")]
 OffsetOption = Annotated[int, typer.Option("--offset", metavar="N", min=0, help="Skip the first N tasks.")]
+SortOption = Annotated[
+    Sort,
+    typer.Option(
+        "--sort",
+        metavar="ORDER",
+        help=f"The order: {', '.join(Sort)}. Tasks that are equal in it are in the order they were created.",
+    ),
+]
+ReverseOption = Annotated[bool, typer.Option("--reverse", help="Turn the order around.")]

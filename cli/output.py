@@ -96,6 +96,11 @@ def say_at_once(line: str) -> None:
     sys.stdout.flush()
 
 
+def say_lines(text: str) -> None:
+    """Lines for a program, whose hidden characters are written out and whose line breaks and tabs stay. Call `flush` at the end."""
+    sys.stdout.write(visible(text, is_multiline=True, keeps_tabs=True))
+
+
 def warn(message: str) -> None:
     """A warning, on stderr; it may have line breaks."""
     _say_on_stderr(Styled.of(message, "yellow"))
@@ -347,17 +352,8 @@ def say_cut(line: Cell) -> None:
 
 
 def terminal_columns() -> int | None:
-    """The width of the terminal; None if the output goes elsewhere."""
-    return None if _is_plain() else _console().width
-
-
-def room_beside(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
-    """How much width the terminal has left for the last of `columns`, which `rows` do not have yet."""
-    widths = [
-        max([columns_of(name), *(columns_of(visible(row[index])) for row in rows)])
-        for index, name in enumerate(columns[:-1])
-    ]
-    return _console().width - sum(widths) - _GAP * len(widths)
+    """How wide the terminal is; None for a pipe, which takes lines of any length."""
+    return _console().width if is_terminal() else None
 
 
 def _rendered(cell: Text, known: dict[tuple[str, str], str]) -> str:

@@ -17,7 +17,6 @@ ICONS: Final = {
     State.CANCELLED: "🚫",
 }
 SHORT_ID_CHARS: Final = 8
-BAR_COLUMNS: Final = 20
 TEXT_CHARS_SHOWN: Final = 500
 """How much is shown of a text that is not what was asked for; `--json` has all of it."""
 TITLE_CHARS_SHOWN: Final = 200
@@ -91,11 +90,6 @@ def duration(ms: int) -> str:
             rest = seconds % size // rest_size
             return f"{seconds // size} {unit} {rest} {rest_unit}" if rest else f"{seconds // size} {unit}"
     return f"{seconds} s"
-
-
-def bar(number: int, longest: int, *, width: int = BAR_COLUMNS) -> str:
-    """A bar as long as `number` is beside `longest`."""
-    return "█" * (0 if not longest else max(round(width * number / longest), 1 if number else 0))
 
 
 @cache

@@ -18,6 +18,7 @@ import typer
 from typer.exceptions import TyperException
 
 from cli import options
+from cli.command_line import Command
 from cli.exits import Exit, UsageError
 from cli.output import say, say_abort, say_usage_error
 from cli.signals import obey_stop_signals
@@ -125,7 +126,7 @@ PLACES: Final[Mapping[tuple[str, ...], tuple[str, str]]] = {
     ("import", "beads"): ("imports", "beads"),
     ("save",): ("exports", "save"),
     ("restore",): ("imports", "restore"),
-    ("stats",): ("projections", "stats"),
+    ("stats",): ("stats", "stats"),
     ("projector",): ("projections", "projector"),
     ("rebuild",): ("projections", "rebuild"),
     ("verify",): ("projections", "verify"),
@@ -186,14 +187,14 @@ def _app_with(chosen: tuple[tuple[str, ...], ...]) -> typer.Typer:
             continue
         group = typer.Typer(no_args_is_help=True, help=GROUPS[first])
         for names in below:
-            group.command(names[1])(_body(names))
+            group.command(names[1], cls=Command)(_body(names))
         app.add_typer(group, name=first, rich_help_panel=panel)
     return app
 
 
 def _class_of(first: str) -> Any:  # noqa: ANN401 - Typer's class of commands, which it does not name
     if first not in ("work", "bisect"):
-        return None
+        return Command
     from cli.work_command import BisectCommand, WorkCommand  # noqa: PLC0415 - for these two commands
 
     return WorkCommand if first == "work" else BisectCommand

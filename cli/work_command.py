@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import ClassVar
 
 from typer import Context
-from typer.core import TyperCommand, TyperOption
+
+from cli.command_line import Command
 
 
-class WorkCommand(TyperCommand):
+class WorkCommand(Command):
     """Explains where the program goes if one of its options was taken for one of ours."""
 
     usage: ClassVar = "tt work AGENT [OPTIONS] -- COMMAND [ARG]..."
@@ -20,9 +21,8 @@ class WorkCommand(TyperCommand):
         return super().parse_args(ctx, args)
 
     def _first_foreign_option(self, args: list[str]) -> str | None:
-        options = [option for option in self.params if isinstance(option, TyperOption)]
-        flags = {"-h", "--help", *(name for option in options if option.is_flag for name in option.opts)}
-        with_value = {name for option in options if not option.is_flag for name in option.opts}
+        flags = {"-h", "--help", *(name for option in self.options if option.is_flag for name in option.opts)}
+        with_value = self.names_with_value
         previous = ""
         for word in args:
             name = word.partition("=")[0]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ledger import open_front_door
 
 if TYPE_CHECKING:
+    from projections.activity import NO_FIGURES, Activity, Figures, count_activity
     from projections.bisection import Bisection, Verdict
     from projections.board import Board
     from projections.board_diff import BoardDiff, Differing, DiffKind, TaskDiff
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
         UnknownProjectionError,
         ViewsIncompleteError,
     )
-    from projections.filter import EVERY_TASK, Page, TaskFilter
+    from projections.filter import EVERY_TASK, Page, Sort, TaskFilter, each_of
     from projections.lease import LEASE_MS, Lease, new_holder
     from projections.listing import COUNTED_MAX
     from projections.live_board import LiveBoard
@@ -55,8 +56,10 @@ __all__ = [
     "LEASE_MS",
     "LEGACY_NAMES_MAX",
     "NOTHING",
+    "NO_FIGURES",
     "PREFIX_IDS_MAX",
     "VIEWS",
+    "Activity",
     "Audit",
     "BatchOutcome",
     "Bisection",
@@ -71,6 +74,7 @@ __all__ = [
     "Difference",
     "Differing",
     "Durations",
+    "Figures",
     "Finding",
     "FindingKind",
     "Lease",
@@ -91,6 +95,7 @@ __all__ = [
     "SetAside",
     "Snapshot",
     "SnapshotDamagedError",
+    "Sort",
     "TaskDiff",
     "TaskFilter",
     "UnknownProjectionError",
@@ -100,10 +105,12 @@ __all__ = [
     "View",
     "ViewsIncompleteError",
     "Wanted",
+    "count_activity",
     "damage_of",
     "describe",
     "different_fields",
     "diverged_after",
+    "each_of",
     "encode_snapshot",
     "find_flaws",
     "fold_stats",
@@ -123,6 +130,7 @@ __all__ = [
 open_front_door(
     __name__,
     {
+        "activity": "NO_FIGURES Activity Figures count_activity",
         "bisection": "Bisection Verdict",
         "board": "Board",
         "board_diff": "BoardDiff DiffKind Differing TaskDiff",
@@ -134,7 +142,7 @@ open_front_door(
         "errors": "CheckpointAheadError CheckpointMismatchError CheckpointSetBackError LegacyFullError "
         "LossNotAcceptedError NewerProjectionError OutdatedProjectionError ProjectionError RebuildAtWorkError "
         "RebuildUnfinishedError SnapshotDamagedError UnknownProjectionError ViewsIncompleteError",
-        "filter": "EVERY_TASK Page TaskFilter",
+        "filter": "EVERY_TASK Page Sort TaskFilter each_of",
         "lease": "LEASE_MS Lease new_holder",
         "listing": "COUNTED_MAX",
         "live_board": "LiveBoard",

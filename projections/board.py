@@ -67,12 +67,8 @@ class Board:
 
     def page(self, wanted: TaskFilter = EVERY_TASK, *, offset: int = 0, limit: int | None = None) -> Page:
         """At most `limit` of the tasks that match, from `offset` on, in the order that `wanted` asks for."""
-        found = sorted(
-            (task for task in self.tasks.values() if wanted.matches(task)),
-            key=_by_age,
-            reverse=wanted.is_newest_first,
-        )
-        return page_of(found, offset=offset, limit=limit)
+        found = sorted((task for task in self.tasks.values() if wanted.matches(task)), key=_by_age)
+        return page_of(wanted.in_order(found), offset=offset, limit=limit)
 
     def ids(self, wanted: TaskFilter) -> list[str]:
         """The ids of all tasks that match."""

@@ -78,6 +78,7 @@ if TYPE_CHECKING:
     from town.reading.moment import WHEN_HELP, HeadBack, Moment, MomentSyntaxError, Now, StateEntered
     from town.reading.reader import Reader
     from town.reading.reasons import Why
+    from town.reading.report import AGENT, DAY, PERIOD_DAYS, TAG, Group, Grouping, Period, Report
     from town.reading.titles import Title
     from town.reading.when import understand
     from town.repair.mend import Loss, LostEvents, MendedTown
@@ -93,11 +94,15 @@ if TYPE_CHECKING:
     from town.writer import Receipt
 
 __all__ = [
+    "AGENT",
     "BEHIND_FILE",
+    "DAY",
     "EVENTS_COUNT",
     "EVENTS_FILE",
     "GRACE_SECONDS",
+    "PERIOD_DAYS",
     "PLAN_FILE",
+    "TAG",
     "WHEN_HELP",
     "Annotation",
     "BisectionRefusedError",
@@ -119,6 +124,8 @@ __all__ = [
     "ForkRefusedError",
     "Format",
     "FoundFolder",
+    "Group",
+    "Grouping",
     "HeadBack",
     "ImportReceipt",
     "ImportRefusedError",
@@ -147,6 +154,7 @@ __all__ = [
     "Now",
     "OldPlace",
     "OvertakenError",
+    "Period",
     "PlacedFault",
     "Plan",
     "PlanChange",
@@ -172,6 +180,7 @@ __all__ = [
     "Repair",
     "RepairPlan",
     "RepairRefusedError",
+    "Report",
     "RunListener",
     "RunOutcome",
     "RunReport",
@@ -263,6 +272,7 @@ open_front_door(
         "reading.moment": "WHEN_HELP HeadBack Moment MomentSyntaxError Now StateEntered",
         "reading.reader": "Reader",
         "reading.reasons": "Why",
+        "reading.report": "AGENT DAY PERIOD_DAYS TAG Group Grouping Period Report",
         "reading.titles": "Title",
         "reading.when": "understand",
         "repair.mend": "Loss LostEvents MendedTown",

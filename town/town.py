@@ -21,15 +21,15 @@ from typing import TYPE_CHECKING, Self
 
 from msgspec import Struct
 
-from ledger import BEGINNING, LedgerError, Position, State, TaskNotFoundError
-from projections import Board, TaskFilter, replay
+from ledger import BEGINNING, LedgerError, Position
+from projections import Board, replay
 from town.errors import MigrationSourceError
 from town.folder.settings import current_folder
 from town.opening import OpenTown, current_actor, open_town
 from town.reading.event_reader import EventReader
 from town.reading.moment import Moment, Now
 from town.reading.reader import Reader
-from town.reading.wait import Waited, wait_for
+from town.reading.wait import Waited, tasks_called, wait_for
 from town.verbs import Verbs
 
 if TYPE_CHECKING:
@@ -181,7 +181,7 @@ class Town(Verbs, Reader):
         The name of an agent, if no task has that name, stands for the agent's open tasks.
         """
         position = self.upkeep.catch_up()
-        ids = dict.fromkeys(task_id for task_id in task_ids for task_id in self._tasks_called(task_id))
+        ids = dict.fromkeys(task_id for name in task_ids for task_id in tasks_called(name, self, self._references))
         return wait_for(
             list(ids),
             store=self.backend.store,
@@ -189,16 +189,6 @@ class Town(Verbs, Reader):
             position=position,
             timeout_seconds=timeout_seconds,
         )
-
-    def _tasks_called(self, name: str) -> list[str]:
-        """The task with this id, prefix or alias, else the open tasks of the agent with this name. TaskNotFoundError."""
-        try:
-            return [self._references.resolve(name)]
-        except TaskNotFoundError:
-            if not self.page(TaskFilter(agent=name.strip()), limit=1).total:
-                raise
-        pages = [self.page(TaskFilter(state=state, agent=name.strip())) for state in (State.RUNNING, State.ASSIGNED)]
-        return [task.id for page in pages for task in page.tasks]
 
     # --- rooms that most commands do not enter -----------------------------------------------------------------
 

@@ -17,10 +17,12 @@ from cli.options import (
     AgentFilter,
     JsonOption,
     LimitOption,
+    NotTagFilter,
     OffsetOption,
     ParentFilter,
     StateFilter,
     TagFilter,
+    TaskJsonOption,
     TownOption,
     When,
     parse_event_type,
@@ -34,6 +36,7 @@ from cli.shapes import (
     listed_event_shape,
     moment_shape,
     next_shape,
+    picked_shape,
     tasks_shape,
     understood_shape,
 )
@@ -133,12 +136,13 @@ def replay(
     state: StateFilter = None,
     agent: AgentFilter = None,
     tag: TagFilter = None,
+    not_tag: NotTagFilter = None,
     parent: ParentFilter = None,
     limit: LimitOption = PAGE_TASKS,
     offset: OffsetOption = 0,
     town: TownOption = None,
     actor: ActorOption = None,
-    as_json: JsonOption = False,
+    as_json: TaskJsonOption = None,
 ) -> None:
     """Show the board as it was at an earlier moment; nothing is written.
 
@@ -148,13 +152,18 @@ def replay(
         reader = reader_at(opened_town, at)
         position = opened_town.end() if reader.then is None else reader.then
         states = reader.count_states()
-        wanted = TaskFilter(state=state, agent=agent, tag=tag, parent=parent)
+        wanted = TaskFilter(
+            state=tuple(state or ()) or None,
+            agent=agent,
+            tag=tuple(tag or ()) or None,
+            not_tag=tuple(not_tag or ()) or None,
+            parent=parent,
+        )
         if as_json:
             # A program gets the whole board.
             page = reader.page(wanted)
-            say_json(
-                tasks_shape(opened_town, page.tasks, **moment_shape(position), **understood_shape(at=at), states=states)
-            )
+            moment = {**moment_shape(position), **understood_shape(at=at)}
+            say_json(picked_shape(tasks_shape(opened_town, page.tasks, **moment, states=states), as_json))
             return
         if position == BEGINNING:
             warn("The ledger has no events yet.")
@@ -165,7 +174,7 @@ def replay(
         say(states_line(states))
         say()
         page = reader.page(wanted, offset=offset, limit=limit)
-        say_page(opened_town, reader, page, at=at, offset=offset, as_json=False, empty="No task matches.")
+        say_page(opened_town, reader, page, at=at, offset=offset, as_json=None, empty="No task matches.")
 
 
 def _say_events(events: Sequence[RecordedEvent], beside: Beside, *, as_json: bool) -> None:

@@ -17,6 +17,7 @@ from projections import Snapshot, snapshot_of
 from town import local_time
 
 if TYPE_CHECKING:
+    from cli.json_fields import JsonFields
     from cli.open_tasks import OpenGroup
     from cli.options import When
     from town import Annotation, Branch, Reader, Receipt, Title, Town
@@ -27,6 +28,11 @@ Shape = dict[str, Any]
 def task_shape(task: Task | None) -> Snapshot | None:
     """A task as its canonical snapshot."""
     return None if task is None else snapshot_of(task)
+
+
+def picked_shape(shape: Shape, fields: JsonFields) -> Shape:
+    """A shape with only these fields of each task in it, null where a task does not have one; with all if none are named."""
+    return _picked(shape, fields.names) if fields.names else shape
 
 
 def receipt_shape(town: Town, receipt: Receipt) -> Shape:
@@ -192,3 +198,11 @@ def _when_shape(when: When) -> Shape:
 
 def moment_shape(position: Position) -> Shape:
     return {"position": position, "number": position.seq, "time": format_ms(position.ms)}
+
+
+def _picked(value: Any, names: Sequence[str]) -> Any:  # noqa: ANN401 - whatever a shape has in it
+    if isinstance(value, Snapshot):
+        return {name: getattr(value, name) for name in names}
+    if isinstance(value, dict):
+        return {key: _picked(each, names) for key, each in value.items()}
+    return [_picked(each, names) for each in value] if isinstance(value, list) else value

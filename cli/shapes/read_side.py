@@ -1,10 +1,10 @@
-"""The JSON shapes of projector, rebuild, verify, stats, doctor and repair. Pure."""
+"""The JSON shapes of projector, rebuild, verify, doctor and repair. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cli.shapes import Shape
 from ledger import Position
@@ -12,7 +12,7 @@ from ledger import Position
 if TYPE_CHECKING:
     from msgspec import Struct
 
-    from projections import DayStats, Difference, Finding, Verification
+    from projections import Difference, Finding, Verification
     from town import Check, MendedTown, RepairPlan, Town, WorkerReport
 
 
@@ -58,10 +58,6 @@ def findings_shape(findings: Sequence[Finding]) -> list[Shape]:
     from cli.advice import problem_of  # noqa: PLC0415 - only a finding pays for it
 
     return [{"kind": each.kind, "where": each.where, "problem": problem_of(each)} for each in findings]
-
-
-def stats_shape(town: Town, days: Sequence[DayStats], **more: Any) -> Shape:  # noqa: ANN401 - further fields of the shape
-    return {"town": town.name, **more, "days": days}
 
 
 def checks_shape(town: Town, checks: Sequence[Check]) -> Shape:

@@ -21,6 +21,8 @@ READING: tuple[tuple[str, ...], ...] = (
     ("task", "current", "ada"),
     ("backlog", "list"),
     ("status", "--tasks"),
+    ("stats",),
+    ("stats", "--by", "tag"),
 )
 WRITING: tuple[tuple[str, ...], ...] = (
     ("task", "create", "Write the docs", "--alias", "top", "--tag", "docs"),

@@ -29,6 +29,7 @@ COMMANDS = [
     ["blame", "evil"],
     ["why", "evil"],
     ["backlog", "list"],
+    ["stats"],
     ["status", "--tasks"],
 ]
 

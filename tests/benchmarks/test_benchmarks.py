@@ -19,6 +19,7 @@ from tests.benchmarks import (
     push,
     rebuild,
     start_up,
+    stats,
     trust,
     verify,
 )
@@ -50,6 +51,7 @@ RATIOS = {
         "lives of hours: why, large / small",
     ),
     "verify": ("verify / fold", "verify / fold by CPU"),
+    "stats": ("all / fold", "all / fold by CPU", "period / all"),
     "trust": ("checks of a command, ms", "checks before a start, ms"),
     "append": ("append / bare XADD", "create / append", "create, projected, µs", "history in 100 tasks, µs"),
 }
@@ -69,6 +71,7 @@ RATIOS = {
         ("verify", verify.main),
         ("lists", lists.main),
         ("log", log.main),
+        ("stats", stats.main),
         ("diff", diff.main),
     ],
 )

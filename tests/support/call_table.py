@@ -9,8 +9,10 @@ from typing import Any, Final
 
 import typer.main
 
+from cli.options import parse_task_fields
 from cli.tree import PLACES, app_for
 from ledger import State
+from projections import Sort
 from tests.support.markdown import ROOT
 
 FILE: Final = ROOT / "cli" / "call_table.py"
@@ -71,14 +73,18 @@ def _option(option: Any) -> Iterator[tuple[str, tuple[str, str] | tuple[str, str
 
 def _kind(option: Any) -> str | None:
     kind = type(option.type).__name__
+    if kind in ("Choice", "TyperChoice"):
+        choices = [str(each) for each in option.type.choices]
+        one = "state" if choices == list(State) else "sort" if choices == list(Sort) else None
+        return f"{one}s" if one and option.multiple else one
     if option.multiple:
         return "texts" if kind == "StringParamType" else None
+    if kind == "FuncParamType":
+        return "fields" if option.type.func is parse_task_fields else None
     if option.is_flag:
         return "flag"
     if kind == "IntRange":
         return "number" if option.type.max is None and option.type.min is not None else None
-    if kind in ("Choice", "TyperChoice"):
-        return "state" if [str(each) for each in option.type.choices] == list(State) else None
     return {"StringParamType": "text", "TyperPath": "path", "Path": "path"}.get(kind)
 
 

@@ -35,6 +35,7 @@ from projections import (
     TaskFilter,
     ViewsIncompleteError,
     damage_of,
+    each_of,
     encode_snapshot,
     find_flaws,
     fold_task,
@@ -49,6 +50,7 @@ from town.reading.past import Past
 from town.reading.present import Present
 from town.reading.reasons import Why, read_causes
 from town.reading.references import References, wanted_of
+from town.reading.report import Days, Grouping, Report, make_report, read_period
 
 if TYPE_CHECKING:
     from town.reading.titles import Title
@@ -111,13 +113,17 @@ class Reader:
         return encode_snapshot(self.task(task_id))
 
     def page(self, wanted: TaskFilter = EVERY_TASK, *, offset: int = 0, limit: int | None = None) -> Page:
-        """The tasks that match, oldest first, from `offset`, at most `limit`. A filter's parent may be a prefix or alias."""
+        """The tasks that match, oldest first unless `wanted` sorts them, from `offset`, at most `limit`.
+
+        A filter's parent may be a prefix or alias.
+        """
         assert offset >= 0
         assert limit is None or limit >= 0
         wanted = replace(
             wanted,
             agent=None if wanted.agent is None else check_name(wanted.agent, "agent name"),
-            tag=None if wanted.tag is None else check_tag(wanted.tag),
+            tag=None if wanted.tag is None else tuple(map(check_tag, each_of(wanted.tag))),
+            not_tag=None if wanted.not_tag is None else tuple(map(check_tag, each_of(wanted.not_tag))),
         )
 
         def ask(board: Present | Past) -> Page:
@@ -212,13 +218,16 @@ class Reader:
             self._note([state])
         return Why(events[0].task, state, state or fold_task(events[:-1]), found, led_by)
 
-    def stats(self, *, agent: str | None = None, since: Moment | str | None = None) -> list[DayStats]:
-        """What was created, completed and failed on each day (UTC) and by whom, days and agents in order."""
+    def stats(
+        self, *, agent: str | None = None, since: Moment | str | None = None, until: Moment | str | None = None
+    ) -> list[DayStats]:
+        """What was created, completed and failed on each day (UTC) and by whom, days and agents in order; on whole days."""
         store = self._backend.store
         first = store.start() if since is None else self._events().first_after(since)
+        last = None if until is None else self._events().position_at(until)
 
         def ask(board: Present | Past) -> list[DayStats]:
-            end = board.end()
+            end = board.end() if last is None else min(board.end(), last)
             if end.ms > TIME_MS_MAX:
                 # No command can make this event, so nothing of it counts.
                 end = store.end_at(TIME_MS_MAX)
@@ -230,6 +239,38 @@ class Reader:
             )
 
         return [each for each in self._ask(ask) if agent in (None, each.agent)]
+
+    def report(
+        self,
+        *,
+        agent: str | None = None,
+        since: Moment | str | None = None,
+        until: Moment | str | None = None,
+        groupings: Sequence[Grouping] = (),
+        has_all: bool = False,
+        is_utc: bool = False,
+    ) -> Report:
+        """What happened from `since` to `until`, and how much was open then; by default in the last PERIOD_DAYS days with events.
+
+        `agent` keeps what belongs to that agent. `has_all` also asks what happened since the ledger's beginning. Days are
+        those of the user's zone, or of UTC. MomentError.
+        """
+        store, days = self._backend.store, Days(is_utc=is_utc)
+        end = store.end()
+        upto = end if self.then is None else self.then
+        period = read_period(store, self._events(), upto=upto, since=since, until=until, days=days)
+        now = self if self.then is None else Reader(self._backend, noted=self.noted)
+        board = now if period.last == end else Reader(self._backend, then=period.last, noted=self.noted)
+        return make_report(
+            store,
+            period,
+            groupings,
+            agent=agent,
+            days=days,
+            states=board.count_states(),
+            agents=board.count_agents(),
+            rows=now.stats(agent=agent) if has_all else None,
+        )
 
     def annotations(self, events: Iterable[RecordedEvent]) -> dict[str, tuple[Annotation, ...]]:
         """Position -> the notes that people wrote on the event there, oldest first, of those events that have some."""

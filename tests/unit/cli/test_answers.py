@@ -24,7 +24,7 @@ PAGES = [
 @pytest.mark.parametrize(("page", "out", "err"), PAGES)
 def test_page_says_whether_there_are_more(page: Page, out: str, err: str, capsys: pytest.CaptureFixture[str]) -> None:
     """How many there are is said where it was counted, and where the next page begins in any case."""
-    say_page(NOBODY, cast("Reader", NOBODY), page, at=None, offset=4, as_json=False, empty="Nothing.")
+    say_page(NOBODY, cast("Reader", NOBODY), page, at=None, offset=4, as_json=None, empty="Nothing.")
     said = capsys.readouterr()
     assert said.err == err
     assert said.out == out or page.tasks

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cli.text import BAR_COLUMNS, bar, counted, duration, event_number, name_of, short_id, visible
+from cli.text import counted, duration, event_number, name_of, short_id, visible
 from ledger import Position
 from tests.support.builders import TASK, a_task
 
@@ -63,15 +63,6 @@ def test_duration_has_two_units_at_most(ms: int, shown: str) -> None:
 def test_counted_says_one_and_many(number: int, shown: str) -> None:
     """Only one is without an s."""
     assert counted(number, "task") == shown
-
-
-@pytest.mark.parametrize(
-    ("number", "longest", "columns"),
-    [(0, 0, 0), (0, 9, 0), (9, 9, BAR_COLUMNS), (5, 10, BAR_COLUMNS // 2), (1, 1_000_000, 1)],
-)
-def test_bar_is_as_long_as_its_share(number: int, longest: int, columns: int) -> None:
-    """The longest is full, the smallest that is not 0 can be seen, and with nothing there is no bar."""
-    assert bar(number, longest) == "█" * columns
 
 
 def test_event_number_is_the_place_in_the_ledger() -> None:
