@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 
+from cli.answers import refuse_two_formats
 from cli.beside import Beside
 from cli.limits import LOG_EVENTS
 from cli.log_lines import (
@@ -19,7 +20,7 @@ from cli.log_lines import (
     log_rows,
 )
 from cli.moments import say_span, saying_choices, with_event
-from cli.options import JsonOption, TownOption, When, parse_event_type, parse_when
+from cli.options import CsvOption, JsonOption, TownOption, When, parse_event_type, parse_when
 from cli.output import say, say_hanging, say_json, say_table, warn
 from cli.pager import paged
 from cli.session import opened
@@ -83,11 +84,13 @@ def log(
     ] = True,
     town: TownOption = None,
     as_json: JsonOption = False,
+    as_csv: CsvOption = False,
 ) -> None:
     """Show what happened, newest first: who did what with which task, and why. Filters combine.
 
-    If more events match, stderr says so, and --before shows them. With --json, --stat prints all counts.
+    If more events match, stderr says so, and --before shows them. With --json and --csv, --stat prints all counts.
     """
+    refuse_two_formats(as_json=as_json, as_csv=as_csv)
     with opened(town, None) as opened_town:
         with saying_choices(since, until, before):
             since, until, before = (with_event(opened_town, each) for each in (since, until, before))
@@ -99,25 +102,71 @@ def log(
                 tasks=_tasks_of(opened_town, task=task, below=below, tag=tag),
             )
             found = opened_town.events.search(wanted, since=_limit(since), until=_limit(until), before=_limit(before))
-        understood = understood_shape(since=since, until=until, before=before)
-        if stat:
-            if not as_json:
-                say_span(since, until)
-            _say_counts(opened_town, found, by, count=count, is_paged=is_paged, as_json=as_json, understood=understood)
-            return
-        page = EventPage.of(found, count)
-        beside = Beside.of(opened_town, page.events)
-        if as_json:
-            more = next_shape(before=page.before)
-            say_json(
-                events_shape(opened_town, page.events, beside.flaws, beside.notes, beside.titles, **understood, **more)
-            )
-        else:
+        how = _How(
+            understood_shape(since=since, until=until, before=before),
+            by,
+            count,
+            is_paged,
+            as_json=as_json,
+            as_csv=as_csv,
+        )
+        if not as_json:
             say_span(since, until)
-            with paged(is_wanted=is_paged):
-                _say_events(page.events, beside, by)
-        if page.before is not None:
-            warn(f"{counted(len(page.events), 'event')} shown; there are older ones. More: --before {page.before.seq}")
+        if stat:
+            _say_counts(opened_town, found, how)
+        else:
+            _say_page(opened_town, EventPage.of(found, count), how)
+
+
+class _How(NamedTuple):
+    """How an answer is shown, and how its moments were understood."""
+
+    understood: Shape
+    by: GroupedBy | None
+    count: int
+    is_paged: bool
+    as_json: bool
+    as_csv: bool
+
+
+def _say_page(town: Town, page: EventPage, how: _How) -> None:
+    beside = Beside.of(town, page.events)
+    if how.as_json:
+        more = next_shape(before=page.before)
+        say_json(events_shape(town, page.events, beside.flaws, beside.notes, beside.titles, **how.understood, **more))
+    elif how.as_csv:
+        from cli.log_csv import say_log_csv  # noqa: PLC0415 - few ask for it
+
+        say_log_csv(page.events, beside)
+    else:
+        with paged(is_wanted=how.is_paged):
+            _say_events(page.events, beside, how.by)
+    if page.before is not None:
+        warn(f"{counted(len(page.events), 'event')} shown; there are older ones. More: --before {page.before.seq}")
+
+
+def _say_counts(town: Town, events: Iterable[RecordedEvent], how: _How) -> None:
+    """Say how many there are in all, and in the first groups; a program gets all groups."""
+    whole, groups = count_events(events, how.by)
+    names = list(groups) if how.as_json or how.as_csv else list(groups)[: how.count]
+    titles = town.titles(names) if how.by is GroupedBy.TASK else {}
+    if how.as_json:
+        say_json(counts_shape(town, whole, groups, titles, by=how.by, **how.understood))
+        return
+    if how.as_csv:
+        from cli.log_csv import say_counts_csv  # noqa: PLC0415 - as above
+
+        say_counts_csv(groups, how.by, titles)
+        return
+    say(f"{counted(whole.events, 'event')} of {counted(len(whole.tasks), 'task')}")
+    if groups:
+        zone = zone_name([town.end().time])
+        columns, rows = count_rows({name: groups[name] for name in names}, how.by, titles, zone=zone)
+        with paged(is_wanted=how.is_paged):
+            say()
+            say_table(columns, rows, flexible=columns[-1])
+    if len(groups) > how.count:
+        warn(f"{how.count:,} of {len(groups):,} groups shown. More: --count {how.count * 10}")
 
 
 def _say_events(events: Sequence[RecordedEvent], beside: Beside, by: GroupedBy | None) -> None:
@@ -132,34 +181,6 @@ def _say_events(events: Sequence[RecordedEvent], beside: Beside, by: GroupedBy |
             heading = (group_words(group, by, beside.titles), "bold")
             say_hanging("", Styled.assemble(heading, f"  {len(members):,}"))
             say_table(*log_rows(members, beside, by=by), flexible=TITLE_COLUMN, is_wrapped=True)
-
-
-def _say_counts(
-    town: Town,
-    events: Iterable[RecordedEvent],
-    by: GroupedBy | None,
-    *,
-    count: int,
-    is_paged: bool,
-    as_json: bool,
-    understood: Shape,
-) -> None:
-    """Say how many there are in all, and in the first `count` groups; JSON has all groups."""
-    whole, groups = count_events(events, by)
-    names = list(groups) if as_json else list(groups)[:count]
-    titles = town.titles(names) if by is GroupedBy.TASK else {}
-    if as_json:
-        say_json(counts_shape(town, whole, groups, titles, by=by, **understood))
-        return
-    say(f"{counted(whole.events, 'event')} of {counted(len(whole.tasks), 'task')}")
-    if groups:
-        zone = zone_name([town.end().time])
-        columns, rows = count_rows({name: groups[name] for name in names}, by, titles, zone=zone)
-        with paged(is_wanted=is_paged):
-            say()
-            say_table(columns, rows, flexible=columns[-1])
-    if len(groups) > count:
-        warn(f"{count:,} of {len(groups):,} groups shown. More: --count {count * 10}")
 
 
 def _tasks_of(town: Town, *, task: str | None, below: str | None, tag: str | None) -> frozenset[str] | None:

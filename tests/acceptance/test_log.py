@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import stat
 from pathlib import Path
 
@@ -138,6 +140,27 @@ def test_stat_counts_what_matches(tt: Tt) -> None:
     limited = tt("log", "--stat", "--by", "task", "--count", "1")
     assert limited.out.splitlines()[-1].endswith("write  Write it")
     assert limited.err == "1 of 4 groups shown. More: --count 10\n"
+
+
+@pytest.mark.usefixtures("story")
+def test_csv_has_a_line_for_each_event_or_count(tt: Tt) -> None:
+    """With the title, and the notes on the event; stderr says if there are more."""
+    ran = tt("log", "--csv", "--count", "5")
+    rows = list(csv.DictReader(io.StringIO(ran.out)))
+    assert [row["number"] for row in rows] == ["10", "9", "8", "7", "6"]
+    assert "More: --before 6" in ran.err
+    last = rows[-1]
+    assert (last["alias"], last["title"], last["details"], last["reason"]) == (
+        "write",
+        "Write it",
+        "to bob",
+        "ada is ill",
+    )
+    assert (last["notes"], last["type"], last["flaw"]) == ("bob: She was", "task.assigned", "")
+    counts = list(csv.DictReader(io.StringIO(tt("log", "--stat", "--by", "task", "--csv", "--count", "1").out)))
+    assert (counts[0]["title"], counts[0]["events"]) == ("Write it", "6")
+    assert len(counts) == 4
+    assert tt("log", "--csv", "--json").code == 2
 
 
 def test_title_is_the_one_of_now(tt: Tt, story: Path) -> None:
