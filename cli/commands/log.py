@@ -123,7 +123,7 @@ class _How(NamedTuple):
 
     understood: Shape
     by: GroupedBy | None
-    count: int
+    limit: int
     is_paged: bool
     as_json: bool
     as_csv: bool
@@ -148,7 +148,7 @@ def _say_page(town: Town, page: EventPage, how: _How) -> None:
 def _say_counts(town: Town, events: Iterable[RecordedEvent], how: _How) -> None:
     """Say how many there are in all, and in the first groups; a program gets all groups."""
     whole, groups = count_events(events, how.by)
-    names = list(groups) if how.as_json or how.as_csv else list(groups)[: how.count]
+    names = list(groups) if how.as_json or how.as_csv else list(groups)[: how.limit]
     titles = town.titles(names) if how.by is GroupedBy.TASK else {}
     if how.as_json:
         say_json(counts_shape(town, whole, groups, titles, by=how.by, **how.understood))
@@ -165,8 +165,8 @@ def _say_counts(town: Town, events: Iterable[RecordedEvent], how: _How) -> None:
         with paged(is_wanted=how.is_paged):
             say()
             say_table(columns, rows, flexible=columns[-1])
-    if len(groups) > how.count:
-        warn(f"{how.count:,} of {len(groups):,} groups shown. More: --count {how.count * 10}")
+    if len(groups) > how.limit:
+        warn(f"{how.limit:,} of {len(groups):,} groups shown. More: --count {how.limit * 10}")
 
 
 def _say_events(events: Sequence[RecordedEvent], beside: Beside, by: GroupedBy | None) -> None:
