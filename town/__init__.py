@@ -72,12 +72,14 @@ if TYPE_CHECKING:
     from town.reading.annotations import Annotation
     from town.reading.event_filter import EventFilter
     from town.reading.event_reader import EVENTS_COUNT
+    from town.reading.event_search import EventPage
     from town.reading.hierarchy import Branch
-    from town.reading.local_zone import in_local_zone, local_time, local_times
+    from town.reading.local_zone import in_local_zone, local_day, local_time, local_times, zone_name
     from town.reading.moment import WHEN_HELP, HeadBack, Moment, MomentSyntaxError, Now, StateEntered
     from town.reading.reader import Reader
     from town.reading.reasons import Why
     from town.reading.report import AGENT, DAY, PERIOD_DAYS, TAG, Group, Grouping, Period, Report
+    from town.reading.titles import Title
     from town.reading.when import understand
     from town.repair.mend import Loss, LostEvents, MendedTown
     from town.repair.repairing import BEHIND_FILE, EVENTS_FILE, Repair, RepairPlan, opened_repair
@@ -112,6 +114,7 @@ __all__ = [
     "Durability",
     "EmbeddedServer",
     "EventFilter",
+    "EventPage",
     "ExportReceipt",
     "ExportRefusedError",
     "FileDamagedError",
@@ -192,6 +195,7 @@ __all__ = [
     "Skipped",
     "StateEntered",
     "Stop",
+    "Title",
     "Town",
     "TownExistsError",
     "TownNotFoundError",
@@ -210,6 +214,7 @@ __all__ = [
     "format_of",
     "grant_trust",
     "in_local_zone",
+    "local_day",
     "local_time",
     "local_times",
     "look_at_trust",
@@ -224,6 +229,7 @@ __all__ = [
     "start_town",
     "stop_town",
     "understand",
+    "zone_name",
 ]
 
 open_front_door(
@@ -260,12 +266,14 @@ open_front_door(
         "reading.annotations": "Annotation",
         "reading.event_filter": "EventFilter",
         "reading.event_reader": "EVENTS_COUNT",
+        "reading.event_search": "EventPage",
         "reading.hierarchy": "Branch",
-        "reading.local_zone": "in_local_zone local_time local_times",
+        "reading.local_zone": "in_local_zone local_day local_time local_times zone_name",
         "reading.moment": "WHEN_HELP HeadBack Moment MomentSyntaxError Now StateEntered",
         "reading.reader": "Reader",
         "reading.reasons": "Why",
         "reading.report": "AGENT DAY PERIOD_DAYS TAG Group Grouping Period Report",
+        "reading.titles": "Title",
         "reading.when": "understand",
         "repair.mend": "Loss LostEvents MendedTown",
         "repair.repairing": "BEHIND_FILE EVENTS_FILE Repair RepairPlan opened_repair",

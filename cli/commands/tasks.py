@@ -11,7 +11,7 @@ from cli.answers import reader_at, refuse_two_formats, say_moment, say_page, say
 from cli.exits import UsageError
 from cli.limits import AGENT_TASKS, PAGE_TASKS, TREE_LEVELS, TREE_TASKS
 from cli.open_tasks import open_groups, say_groups, warn_of_more
-from cli.output import say, say_fields, say_json, say_table, warn
+from cli.output import say, say_cut, say_fields, say_hanging, say_json, say_table, terminal_columns, warn
 from cli.render import MULTILINE_FIELDS, step_rows, task_fields, tree_lines
 from cli.session import opened
 from cli.shapes import current_shape, history_shape, open_shape, picked_shape, shown_shape, tree_shape
@@ -101,6 +101,7 @@ def tasks(
         groups = open_groups(reader, agent=agent, limit=None if is_whole else limit or AGENT_TASKS)
         if as_json:
             say_json(picked_shape(open_shape(opened_town, reader, groups, at=at), as_json))
+            warn_of_more(groups)
             return
         say_moment(reader, at, is_beside=as_csv)
         if as_csv:
@@ -223,9 +224,9 @@ def tree(
     if not branches:
         say("No tasks yet.")
         return
-    lines = tree_lines(branches, levels_max=depth)
+    lines = tree_lines(branches, levels_max=depth, columns=terminal_columns())
     for line in lines[:limit]:
-        say(line)
+        say_cut(line)
     if len(lines) > limit:
         warn(f"{limit:,} of {counted(len(lines), 'line')} shown. More: --limit {limit * 10}")
 
@@ -487,9 +488,8 @@ def history(
         if as_json:
             say_json(history_shape(opened_town, task_id, found, notes))
             return
-        say(f"Task {task_id}: {counted(len(found), 'event')}")
-        columns, rows = step_rows(found, notes)
-        say_table(columns, rows)
+        say_hanging("", f"Task {task_id}: {counted(len(found), 'event')}")
+        say_table(*step_rows(found, notes), flexible=("WHY", "CHANGED"), is_wrapped=True)
 
 
 def _parent(reader: Reader, task: Task) -> Task | None:

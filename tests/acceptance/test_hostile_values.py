@@ -31,6 +31,7 @@ WALK: dict[tuple[str, ...], tuple[tuple[str, ...], ...]] = {
     ("task", "history"): (("named",), ("free",)),
     ("backlog", "list"): ((),),
     ("events",): ((), ("--task", "named")),
+    ("log",): ((), ("--below", "named", "--by", "task"), ("--stat", "--by", "actor"), ("--text", ESCAPE)),
     ("replay",): (("--at", "4"),),
     ("export",): (("out.jsonl",), (f"{ESCAPE}.csv",)),
     ("save",): ((),),

@@ -14,6 +14,7 @@ from tests.benchmarks import (
     fold,
     lists,
     live,
+    log,
     migrate,
     past,
     push,
@@ -31,6 +32,7 @@ RATIOS = {
     "rebuild": ("rebuild / fold", "rebuild / fold by CPU", "memory, bytes a task"),
     "lists": ("state, large / small", "state and agent, large / small", "tag, large / small"),
     "search": ("a common word / scan", "first search / scan", "tt search / tt task list"),
+    "log": ("absent actor / decode all", "absent agent / decode all, CPU", "frequent agent ms"),
     "live": ("lives events/s", "spread events/s"),
     "migrate": (
         "look, s",
@@ -74,6 +76,7 @@ RATIOS = {
         ("verify", verify.main),
         ("lists", lists.main),
         ("search", search.main),
+        ("log", log.main),
         ("stats", stats.main),
         ("diff", diff.main),
     ],

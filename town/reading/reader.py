@@ -54,6 +54,7 @@ from town.reading.report import Days, Grouping, Report, make_report, read_period
 
 if TYPE_CHECKING:
     from projections import Found, Progress
+    from town.reading.titles import Title
 
 Answer = TypeVar("Answer")
 
@@ -307,6 +308,21 @@ class Reader:
         found = read_annotations(self._backend.store, (recorded.at for recorded in events), upto=self.then)
         self.noted.lost_annotations = self.noted.lost_annotations or found.damage
         return found.of
+
+    def titles(self, task_ids: Iterable[str]) -> dict[str, Title]:
+        """Task id -> the title of the task, now or last known, of those that the ledger knows."""
+        from town.reading.titles import read_titles  # noqa: PLC0415 - only lists of events show titles
+
+        return read_titles(task_ids, self._backend.store, self._backend.live)
+
+    def ids_tagged(self, tag: str) -> frozenset[str]:
+        """The ids of the tasks that have this tag."""
+        wanted = TaskFilter(tag=check_tag(tag))
+        return frozenset(self._ask(lambda board: board.board.ids(wanted)))
+
+    def ids_below(self, task_id: str) -> frozenset[str]:
+        """The ids of a task and all tasks below it. TaskNotFoundError."""
+        return frozenset(branch.task.id for branch in self.tree(task_id))
 
     def damage_of(self, task: Task) -> TaskDamagedError | None:
         """What is wrong with a damaged task, and at which position; None if nothing is wrong."""
