@@ -16,6 +16,8 @@ from cli.signals import obey_stop_signals
 from cli.tinytown_words import hint_for, in_our_words
 from ledger import LedgerError
 
+COMPLETE: Final = "--complete"
+"""How a shell's script asks what completes a command line: `cli.completion`."""
 _OUTPUT_REFUSALS: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 """The errors of a write to stdout or stderr on a full disk, at a limit or to a closed terminal. Errors of our own files carry a name."""
 
@@ -23,7 +25,13 @@ _OUTPUT_REFUSALS: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, er
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run `tt`; ends with SystemExit. `arguments` are those after the program's name; None means the process's own."""
     close_gate()
-    words = in_our_words(sys.argv[1:] if arguments is None else arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    if given[:1] == [COMPLETE]:
+        from cli.completion import complete  # noqa: PLC0415 - only a shell asks for it
+
+        complete(given[1:])
+        sys.exit(Exit.DONE)
+    words = in_our_words(given)
     hint = hint_for(words)
     if hint is not None:
         _leave(hint, Exit.USAGE)

@@ -101,6 +101,11 @@ def say_lines(text: str) -> None:
     sys.stdout.write(visible(text, is_multiline=True, keeps_tabs=True))
 
 
+def say_tabbed(line: str) -> None:
+    """A line for a program that takes it apart at its tabs."""
+    sys.stdout.write(f"{visible(line, keeps_tabs=True)}\n")
+
+
 def warn(message: str) -> None:
     """A warning, on stderr; it may have line breaks."""
     _say_on_stderr(Styled.of(message, "yellow"))

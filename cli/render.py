@@ -236,7 +236,7 @@ def event_line(
 def _event_row(
     recorded: RecordedEvent, time: str, flaw: str | None, notes: Sequence[Annotation], title: Title | None
 ) -> list[str]:
-    words = event_words(recorded, title) if flaw is None else _flaw_words(recorded, flaw)
+    words = event_words(recorded, title) if flaw is None else flaw_words(recorded, flaw)
     return [
         event_number(recorded.position),
         time,
@@ -256,7 +256,7 @@ def title_words(title: Title | None) -> str:
     return "" if title is None else shortened(visible(title.text), TITLE_CHARS_SHOWN)
 
 
-def _flaw_words(recorded: RecordedEvent, flaw: str) -> str:
+def flaw_words(recorded: RecordedEvent, flaw: str) -> str:
     return visible(f"{recorded.type.partition('.')[2]} {DAMAGE_SIGN} damaged: {flaw}")
 
 

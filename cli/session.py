@@ -35,7 +35,7 @@ def opened(path: Path | None, actor: str | None, *, is_following: bool = False) 
         if town.server_warning is not None:
             warn(town.server_warning)
         town.upkeep.progress = bar.show
-        with _outdated_told(town, is_first=is_following), _damage_told(town), _loss_told(town):
+        with _outdated_told(town, is_first=is_following), _damage_told(town), _loss_told(town), _names_told(town):
             yield town
 
 
@@ -86,6 +86,21 @@ def _outdated_told(town: Town, *, is_first: bool) -> Iterator[None]:
             # An error here must not hide the command's own.
             with suppress(LedgerError):
                 warn_outdated(town)
+
+
+@contextmanager
+def _names_told(town: Town) -> Iterator[None]:
+    """Let an error about a task that was named by its alias say both, and point out names that are new to the town."""
+    try:
+        yield
+    except LedgerError as error:
+        error.name_tasks(town.backend.called)
+        raise
+    finally:
+        if town.backend.loader.new_agents or town.backend.loader.is_actor_new:
+            from cli.name_hints import say_newcomers  # noqa: PLC0415 - only a new name pays for it
+
+            say_newcomers(town)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import inspect
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, wraps
@@ -20,7 +21,8 @@ from typer.exceptions import TyperException
 from cli import options
 from cli.command_line import Command
 from cli.exits import Exit, UsageError
-from cli.output import say, say_abort, say_usage_error
+from cli.output import flush, say, say_abort, say_lines, say_usage_error
+from cli.shells import SHELLS, script_of, with_shell
 from cli.signals import obey_stop_signals
 
 _TOWNS: Final = "Towns"
@@ -152,6 +154,7 @@ def run(words: Sequence[str]) -> int:
     """Run the command that `words` name, and return the exit code. Mistakes in them are printed."""
     try:
         # Not left to Typer, which would print a mistake with its control characters.
+        words = with_shell(words, os.environ.get("SHELL"))
         return app_for(words)(words, prog_name="tt", standalone_mode=False) or Exit.DONE
     except TyperException as error:
         say_usage_error(error)
@@ -242,14 +245,62 @@ def _show_version(is_asked: bool) -> None:
         raise typer.Exit
 
 
+def _show_completion(shell: str | None) -> None:
+    if shell is not None:
+        say_lines(_script_of(shell))
+        flush()
+        raise typer.Exit
+
+
+def _install_completion(shell: str | None) -> None:
+    if shell is None:
+        return
+    from town import install_script  # noqa: PLC0415 - once on a machine
+
+    installed = install_script(shell, _script_of(shell))
+    say(f"The completion of tt for {shell} is in {installed.path}.")
+    if installed.startup_file is not None:
+        has = "has" if installed.was_named else "now has"
+        say(f"{installed.startup_file} {has} a line that reads it.")
+    say(f"A new {shell} completes `tt` with Tab.")
+    raise typer.Exit
+
+
+def _script_of(shell: str) -> str:
+    if shell not in SHELLS:
+        message = f"{shell!r} is not a shell that tt completes its commands in. Choose from {', '.join(SHELLS)}."
+        raise typer.BadParameter(message)
+    return script_of(shell)
+
+
 def _before_every_command(
     context: typer.Context,
     *,
     version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and exit.")
     ] = False,
+    install_completion: Annotated[
+        str | None,
+        typer.Option(
+            "--install-completion",
+            metavar="SHELL",
+            callback=_install_completion,
+            is_eager=True,
+            help="Let bash, zsh or fish complete commands of tt with Tab. Default: the shell in SHELL.",
+        ),
+    ] = None,
+    show_completion: Annotated[
+        str | None,
+        typer.Option(
+            "--show-completion",
+            metavar="SHELL",
+            callback=_show_completion,
+            is_eager=True,
+            help="Print the script that --install-completion installs.",
+        ),
+    ] = None,
 ) -> None:
     """Tasks for coding agents, with a history: every change is an event in one Redis Stream per town."""
-    del version  # Its own callback has shown it.
+    del version, install_completion, show_completion  # Their own callbacks have done what they ask for.
     if context.invoked_subcommand not in _TOLD_TO_STOP:
         obey_stop_signals()

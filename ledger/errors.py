@@ -44,7 +44,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 UNREACHED_ADVICE = "Is it running?"
 """The advice where a server did not answer at all."""
@@ -53,6 +53,13 @@ UPGRADE_ADVICE = "It was written by a newer version of this program: upgrade wit
 
 class LedgerError(Exception):
     """Anything this project raises on purpose."""
+
+    def name_tasks(self, names: Mapping[str, str]) -> None:
+        """Put what the user called a task beside its id where the message first has it. `names` is task id -> name."""
+        words = str(self)
+        for task_id, name in names.items():
+            words = words.replace(task_id, f"{name} ({task_id})", 1)
+        self.args = (words,)
 
 
 class CommandRejectedError(LedgerError):
@@ -85,11 +92,28 @@ class TaskNotFoundError(CommandRejectedError):
 class TaskAmbiguousError(CommandRejectedError):
     """Several tasks begin with that prefix."""
 
-    def __init__(self, prefix: str, candidates: Sequence[str]) -> None:
+    def __init__(
+        self,
+        prefix: str,
+        candidates: Sequence[str],
+        *,
+        total: int | None = None,
+        is_counted: bool = True,
+        titles: Mapping[str, str] = {},
+    ) -> None:
+        """`candidates` are some of the ids, and `total` is how many there are; at least so many, unless `is_counted`.
+
+        `titles` has what the tasks are about, by id, where that is known.
+        """
         self.prefix = prefix
         self.candidates = tuple(candidates)
-        shown = ", ".join(self.candidates)
-        super().__init__(f"Several tasks begin with {prefix!r}: {shown}. Give more of the id.")
+        self.total = len(self.candidates) if total is None else total
+        self.is_counted = is_counted
+        number = f"{self.total:,} in all" if is_counted else f"at least {self.total:,}"
+        such_as = "" if is_counted and self.total == len(self.candidates) else ", such as"
+        lines = [f"{each}  {titles.get(each, '')}".rstrip() for each in self.candidates]
+        words = [f"Several tasks begin with {prefix!r}, {number}{such_as}:", *lines]
+        super().__init__("\n  ".join(words) + "\nGive more of the id.")
 
 
 class TaskAlreadyExistsError(CommandRejectedError):

@@ -235,6 +235,28 @@ class EventStore:
         """As `history`, newest first, read only as far as the caller goes. For TOWN_ID, the town's own events."""
         return self._walk_back(task_id)
 
+    def last_events(self, task_ids: Sequence[str], *, limit: int) -> list[list[RecordedEvent]]:
+        """The last `limit` events of each of the tasks, newest first, in one round trip. HistoryBrokenError. Source: history.lua."""
+        ledger_key, heads_key = self._keys.ledger, self._keys.heads
+        commands = [
+            self._history.command(ledger_key=ledger_key, heads_key=heads_key, task_id=task_id, limit=limit)
+            for task_id in task_ids
+        ]
+        try:
+            with redis_errors(self._where):
+                replies = exchange(self._client, commands)
+                raise_error(replies)
+                pages = [self._history.understand(reply) for reply in replies]
+        except StoreUnavailableError as error:
+            # The server does not know the script yet, or it was too much at once.
+            if not (error.has_refused or isinstance(error, ReplyTooLargeError)):
+                raise
+            return [list(islice(self._walk_back(task_id, page_events=limit), limit)) for task_id in task_ids]
+        for task_id, page in zip(task_ids, pages, strict=True):
+            if page.status is not HistoryStatus.PARTIAL:
+                _check_whole(task_id, page)
+        return [decode_events(page.entries) for page in pages]
+
     def histories_upto(self, ends: Mapping[str, str]) -> dict[str, list[RecordedEvent]]:
         """Task id -> its events up to the one at a position, oldest first. `ends` is task id -> that position.
 

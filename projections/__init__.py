@@ -47,11 +47,12 @@ if TYPE_CHECKING:
     from projections.listing import COUNTED_MAX
     from projections.live_board import LiveBoard
     from projections.loading import Loader
-    from projections.look import NOTHING, PREFIX_IDS_MAX, Wanted
+    from projections.look import ACTOR_EVENTS_MAX, NOTHING, PREFIX_IDS_MAX, Wanted
     from projections.packed_board import PackedBoard
     from projections.projector import BATCH_EVENTS_MAX, BatchOutcome, Projector
     from projections.rebuilding.rebuild import Rebuild
     from projections.rebuilding.set_aside import LEGACY_NAMES_MAX, SetAside
+    from projections.relatives import Relatives
     from projections.replay import fold_task, no_garbage_collection, replay
     from projections.search.query import Hit, Query, hit_of, score
     from projections.search.ranking import Met, Ranking, best_first, rank
@@ -83,6 +84,7 @@ if TYPE_CHECKING:
     from projections.views.view import Counted, Member, Ranked, View
 
 __all__ = [
+    "ACTOR_EVENTS_MAX",
     "BATCH_EVENTS_MAX",
     "COUNTED_MAX",
     "EVERY_TASK",
@@ -138,6 +140,7 @@ __all__ = [
     "Rebuild",
     "RebuildAtWorkError",
     "RebuildUnfinishedError",
+    "Relatives",
     "Segment",
     "SegmentHead",
     "SetAside",
@@ -222,16 +225,18 @@ open_front_door(
         "listing": "COUNTED_MAX",
         "live_board": "LiveBoard",
         "loading": "Loader",
-        "look": "NOTHING PREFIX_IDS_MAX Wanted",
+        "look": "ACTOR_EVENTS_MAX NOTHING PREFIX_IDS_MAX Wanted",
         "packed_board": "PackedBoard",
         "projector": "BATCH_EVENTS_MAX BatchOutcome Projector",
         "rebuilding.rebuild": "Rebuild",
         "rebuilding.set_aside": "LEGACY_NAMES_MAX SetAside",
+        "relatives": "Relatives",
         "replay": "fold_task no_garbage_collection replay",
         "search.query": "Hit Query hit_of score",
         "search.ranking": "Met Ranking best_first rank",
         "search.scan": "Found Progress read_texts scan",
-        "search.segment": "NUMBER_MAX BlockHead IndexDamagedError Postings Segment SegmentHead block_of_task blocks_of_word conditions_of digest_of make_segment read_ids read_numbers read_postings task_in",
+        "search.segment": "NUMBER_MAX BlockHead IndexDamagedError Postings Segment SegmentHead block_of_task blocks_of_word "
+        "conditions_of digest_of make_segment read_ids read_numbers read_postings task_in",
         "search.texts": "Place TaskTexts Text texts_of",
         "search.words": "spans",
         "snapshots": "Snapshot encode_snapshot has_position is_snapshot snapshot_of",

@@ -29,6 +29,8 @@ from projections.views.ids import Ids
 if TYPE_CHECKING:
     from redis import Redis
 
+    from projections.relatives import Relatives
+
 PARENTS_PER_READ_MAX: Final = 500
 SNAPSHOTS_PER_READ_MAX: Final = 1_000
 LOST_SNAPSHOTS_FOLDED_MAX: Final = 100
@@ -251,6 +253,34 @@ class LiveBoard:
             numbers = cast("list[float | None]", self._client.zmscore(self._keys.view(Created.name), found))
         order = dict(zip(found, numbers, strict=True))
         return sorted(found, key=lambda task_id: (order[task_id] or 0, task_id))
+
+    def relatives(self, task: Task, *, limit: int) -> Relatives:
+        """The parent of `task`, and at most `limit` of the tasks right below it, oldest first. Source: relatives.lua."""
+        from projections.lua.relatives import RelativesScript  # noqa: PLC0415 - few commands show what is around a task
+        from projections.relatives import Relatives  # noqa: PLC0415 - as above
+
+        keys = self._keys
+        with redis_errors(self._where):
+            seen = RelativesScript(self._client)(
+                parent_id=task.parent_id,
+                children_key=keys.view(ByParent.name, task.id),
+                order_key=keys.view(Created.name),
+                state_keys=[keys.view(ByState.name, state) for state in State],
+                snapshots=keys.task(""),
+                limit=limit,
+            )
+        if seen.total < 0:
+            raise ViewsIncompleteError(f"the key {keys.view(ByParent.name, task.id)} is not a set")
+        children = [
+            (self._decode_sound(task_id, snapshot) if snapshot else None) or self.fold_lost(task_id)
+            for task_id, snapshot in seen.children.items()
+        ]
+        parent = None
+        if task.parent_id is not None:
+            parent = self._decode_sound(task.parent_id, seen.parent) if seen.parent else None
+            parent = parent or self.fold_lost(task.parent_id)
+        counts = {state: count for state, count in zip(State, seen.counts, strict=False) if count}
+        return Relatives(parent, tuple(each for each in children if each is not None), seen.total, counts)
 
     def count_states(self) -> dict[State, int]:
         """How many tasks are in each state; every state is in it. ViewsIncompleteError."""

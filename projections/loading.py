@@ -23,17 +23,36 @@ class Loader:
         self._upkeep = upkeep
         self.look: Look | None = None
         """What the current command looked at when it started; None if it had to catch up."""
+        self.new_agents: list[str] = []
+        """The agents that commands named and that had no task."""
+        self.is_actor_new = False
+        """Whether the actor had caused none of the last events when it first gave a command."""
+        self._met: set[str] = set()
+        self._has_met_actor = False
 
     @contextmanager
     def caught_up(self, wanted: Wanted) -> Iterator[None]:
         """Catch up for the block. If the town was caught up already, what is wanted was read in the same call."""
-        self.look = self._upkeep.look(wanted)
+        self.look = self._upkeep.look(self._unmet(wanted))
+        if self.look is not None and (self.look.new_agents or self.look.is_actor_new):
+            self.new_agents += self.look.new_agents
+            self.is_actor_new |= self.look.is_actor_new
         try:
             if self.look is None:
                 self._upkeep.catch_up()
             yield
         finally:
             self.look = None
+
+    def _unmet(self, wanted: Wanted) -> Wanted:
+        """The same, but each name is asked about only once."""
+        if not wanted.agents and wanted.actor is None:
+            return wanted
+        agents = [agent for agent in wanted.agents if agent not in self._met]
+        actor = None if self._has_met_actor else wanted.actor
+        self._met.update(agents)
+        self._has_met_actor |= actor is not None
+        return wanted._replace(agents=agents, actor=actor)
 
     def version(self, task_id: str) -> int:
         """The version of the task's last event; 0 if it never existed."""

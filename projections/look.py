@@ -17,8 +17,9 @@ from ledger import (
 )
 from projections.checkpoint import FIELDS, Checkpoint, Checkpoints, parse_checkpoint
 from projections.lease import PROJECTOR, is_gone
-from projections.lua.look import LookKeys, LookScript, TaskSeen
+from projections.lua.look import LookKeys, LookScript, NamesAsked, TaskSeen
 from projections.snapshots import decode_snapshot
+from projections.views.by_agent import ByAgent
 from projections.views.by_alias import ByAlias
 from projections.views.by_parent import ByParent
 from projections.views.ids import Ids
@@ -30,12 +31,21 @@ PREFIX_IDS_MAX: Final = 5
 """How many ids are returned for one prefix, at most."""
 
 
+ACTOR_EVENTS_MAX: Final = 250
+"""In how many of the last events an actor is looked for."""
+
+
 class Wanted(NamedTuple):
-    """What to read: tasks by id, by the alias they were adopted with, and by a prefix of their id."""
+    """What to read: tasks by id, by the alias they were adopted with, and by a prefix of their id.
+
+    `agents` and `actor` are names that the user gave, which may be new to the town.
+    """
 
     task_ids: Sequence[str] = ()
     aliases: Sequence[str] = ()
     prefixes: Sequence[str] = ()
+    agents: Sequence[str] = ()
+    actor: str | None = None
 
 
 NOTHING: Final = Wanted()
@@ -45,6 +55,7 @@ class Look:
     """A town that was caught up, and what was read from it.
 
     `aliases` has the id of the adopted task for each alias, or None; `prefixes` has the ids that begin with each prefix.
+    `new_agents` have no task yet; `is_actor_new` is set if the actor caused none of the last events.
     """
 
     def __init__(
@@ -56,6 +67,8 @@ class Look:
         tasks: Mapping[str, TaskSeen],
         aliases: Mapping[str, str | None],
         prefixes: Mapping[str, list[str]],
+        new_agents: Sequence[str] = (),
+        is_actor_new: bool = False,
     ) -> None:
         self._keys = keys
         self._tasks = tasks
@@ -64,6 +77,8 @@ class Look:
         """Whether a worker projects this town, so that a command leaves it a moment to do so."""
         self.aliases = aliases
         self.prefixes = prefixes
+        self.new_agents = new_agents
+        self.is_actor_new = is_actor_new
 
     @property
     def position(self) -> Position:
@@ -110,6 +125,7 @@ class Looker:
             checkpoints=checkpoints.keys,
             snapshots=keys.task(""),
             children=keys.view(ByParent.name, ""),
+            agents=keys.view(ByAgent.name, ""),
         )
 
     def look(self, wanted: Wanted) -> Look | None:
@@ -123,6 +139,7 @@ class Looker:
                     aliases=wanted.aliases,
                     prefixes=wanted.prefixes,
                     ids_max=PREFIX_IDS_MAX,
+                    names=NamesAsked(wanted.agents, wanted.actor, ACTOR_EVENTS_MAX),
                 )
             first = parse_checkpoint([value or None for value in seen.checkpoint]) if seen.checkpoint else None
             stored = [first, *(_other(text, first) for text in seen.others)]
@@ -149,6 +166,8 @@ class Looker:
                 prefix: [task_id.decode(errors="replace") for task_id in found]
                 for prefix, found in zip(wanted.prefixes, seen.found, strict=True)
             },
+            new_agents=[agent for agent, has in zip(wanted.agents, seen.have_tasks, strict=True) if not has],
+            is_actor_new=not seen.is_actor_seen,
         )
 
 

@@ -59,23 +59,27 @@ if TYPE_CHECKING:
     from town.folder.settings import name_ledger, start_of_search
     from town.folder.tinytown_places import OldPlace
     from town.home.grants import revoke_trust
+    from town.home.shell_files import InstalledScript, install_script
     from town.imports.importer import ImportReceipt
     from town.imports.ledger import LedgerReceipt
     from town.migration.legacy import LegacyKeys
     from town.migration.migration import Migration, MigrationReport
     from town.migration.survey import Irregular, MigrationPreview, MigrationProgress, Skipped
     from town.opening import current_actor
+    from town.peeking import Peek, peek
     from town.plans.file import PLAN_FILE, make_plan_file, read_plan_file
     from town.plans.plan import Plan, PlanFault, PlannedTask
     from town.plans.receipts import PlanChange, PlanKept, PullChange, PullReceipt, PushReceipt
     from town.probe import Look, Probe
     from town.reading.annotations import Annotation
+    from town.reading.details import Details
     from town.reading.event_filter import EventFilter
     from town.reading.event_reader import EVENTS_COUNT
     from town.reading.event_search import EventPage
     from town.reading.hierarchy import Branch
     from town.reading.local_zone import in_local_zone, local_day, local_time, local_times, zone_name
     from town.reading.moment import WHEN_HELP, HeadBack, Moment, MomentSyntaxError, Now, StateEntered
+    from town.reading.names import Names, NewName
     from town.reading.reader import Reader
     from town.reading.reasons import Why
     from town.reading.report import AGENT, DAY, PERIOD_DAYS, TAG, Group, Grouping, Period, Report
@@ -110,6 +114,7 @@ __all__ = [
     "Check",
     "CheckState",
     "Damage",
+    "Details",
     "DiskFullError",
     "Durability",
     "EmbeddedServer",
@@ -129,6 +134,7 @@ __all__ = [
     "HeadBack",
     "ImportReceipt",
     "ImportRefusedError",
+    "InstalledScript",
     "Irregular",
     "LedgerFileRefusedError",
     "LedgerReceipt",
@@ -148,12 +154,15 @@ __all__ = [
     "Moment",
     "MomentError",
     "MomentSyntaxError",
+    "Names",
+    "NewName",
     "NotOursError",
     "NotTrustedError",
     "NothingToUndoError",
     "Now",
     "OldPlace",
     "OvertakenError",
+    "Peek",
     "Period",
     "PlacedFault",
     "Plan",
@@ -214,6 +223,7 @@ __all__ = [
     "format_of",
     "grant_trust",
     "in_local_zone",
+    "install_script",
     "local_day",
     "local_time",
     "local_times",
@@ -221,6 +231,7 @@ __all__ = [
     "make_plan_file",
     "name_ledger",
     "opened_repair",
+    "peek",
     "place_of_trust",
     "read_durability",
     "read_plan_file",
@@ -253,23 +264,27 @@ open_front_door(
         "folder.settings": "name_ledger start_of_search",
         "folder.tinytown_places": "OldPlace",
         "home.grants": "revoke_trust",
+        "home.shell_files": "InstalledScript install_script",
         "imports.importer": "ImportReceipt",
         "imports.ledger": "LedgerReceipt",
         "migration.legacy": "LegacyKeys",
         "migration.migration": "Migration MigrationReport",
         "migration.survey": "Irregular MigrationPreview MigrationProgress Skipped",
         "opening": "current_actor",
+        "peeking": "Peek peek",
         "plans.file": "PLAN_FILE make_plan_file read_plan_file",
         "plans.plan": "Plan PlanFault PlannedTask",
         "plans.receipts": "PlanChange PlanKept PullChange PullReceipt PushReceipt",
         "probe": "Look Probe",
         "reading.annotations": "Annotation",
+        "reading.details": "Details",
         "reading.event_filter": "EventFilter",
         "reading.event_reader": "EVENTS_COUNT",
         "reading.event_search": "EventPage",
         "reading.hierarchy": "Branch",
         "reading.local_zone": "in_local_zone local_day local_time local_times zone_name",
         "reading.moment": "WHEN_HELP HeadBack Moment MomentSyntaxError Now StateEntered",
+        "reading.names": "Names NewName",
         "reading.reader": "Reader",
         "reading.reasons": "Why",
         "reading.report": "AGENT DAY PERIOD_DAYS TAG Group Grouping Period Report",

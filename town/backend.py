@@ -48,6 +48,8 @@ class Backend:
         self.live = LiveBoard(client, keys, store=self.store, where=where)
         self.upkeep = Upkeep(client, keys, store=self.store, where=where)
         self.loader = Loader(self.store, self.live, keys, self.upkeep)
+        self.called: dict[str, str] = {}
+        """The aliases by which the user named tasks, by id: errors name a task by both."""
 
     @cached_property
     def cache(self) -> Cache:

@@ -29,7 +29,7 @@ from ledger import (
 from projections import Wanted
 from town.backend import Backend
 from town.reading.present import Present
-from town.reading.references import References, wanted_of
+from town.reading.references import References, given_names, wanted_of
 from town.writer import GuardedCommand, Receipt, Writer
 
 
@@ -45,6 +45,7 @@ class Verbs:
         self._present = Present(backend)
         self._references = References(self._present, town=backend.alias_town)
         self._writer = Writer(backend)
+        self._actor = backend.actor
 
     def create(
         self,
@@ -78,19 +79,25 @@ class Verbs:
             )
             return command, guards
 
-        return self._writer.execute(make_command, wanted=self._wanted(parent, name, new_id=new_id), reason=reason)
+        return self._writer.execute(
+            make_command, wanted=self._wanted(parent, name, new_id=new_id, agent=agent), reason=reason
+        )
 
     def assign(
         self, task_id: str, agent: str, *, reason: str | None = None, expected_version: int | None = None
     ) -> Receipt:
         """Give the task to an agent, also from another one."""
-        return self._change(task_id, lambda id_: AssignTask(task_id=id_, agent=agent), reason, expected_version)
+        return self._change(
+            task_id, lambda id_: AssignTask(task_id=id_, agent=agent), reason, expected_version, agent=agent
+        )
 
     def claim(
         self, task_id: str, agent: str, *, reason: str | None = None, expected_version: int | None = None
     ) -> Receipt:
         """Take a task that nobody has. Of several agents at once exactly one gets it, the others get TaskHeldError."""
-        return self._change(task_id, lambda id_: ClaimTask(task_id=id_, agent=agent), reason, expected_version)
+        return self._change(
+            task_id, lambda id_: ClaimTask(task_id=id_, agent=agent), reason, expected_version, agent=agent
+        )
 
     def start(
         self,
@@ -102,7 +109,9 @@ class Verbs:
         expected_version: int | None = None,
     ) -> Receipt:
         """Start work on the task. A pending task needs `agent`. `run` is that of the runner that starts it."""
-        return self._change(task_id, lambda id_: StartTask(task_id=id_, agent=agent, run=run), reason, expected_version)
+        return self._change(
+            task_id, lambda id_: StartTask(task_id=id_, agent=agent, run=run), reason, expected_version, agent=agent
+        )
 
     def complete(
         self,
@@ -129,7 +138,7 @@ class Verbs:
             return [*below, CompleteTask(task_id=id_, result=result, agent=agent, open_children=open_children)]
 
         return self._writer.execute_all(
-            commands, wanted=self._wanted(task_id), reason=reason, expected_version=expected_version
+            commands, wanted=self._wanted(task_id, agent=agent), reason=reason, expected_version=expected_version
         )
 
     def fail(
@@ -143,7 +152,7 @@ class Verbs:
     ) -> Receipt:
         """Record that the work ended without success. A pending task needs `agent`."""
         return self._change(
-            task_id, lambda id_: FailTask(task_id=id_, error=error, agent=agent), reason, expected_version
+            task_id, lambda id_: FailTask(task_id=id_, error=error, agent=agent), reason, expected_version, agent=agent
         )
 
     def cancel(self, task_id: str, *, reason: str | None = None, expected_version: int | None = None) -> Receipt:
@@ -221,19 +230,26 @@ class Verbs:
         return self._writer.assign_all(agent, reason=reason)
 
     def _change(
-        self, task_id: str, command: Callable[[str], Command], reason: str | None, expected_version: int | None
+        self,
+        task_id: str,
+        command: Callable[[str], Command],
+        reason: str | None,
+        expected_version: int | None,
+        *,
+        agent: str | None = None,
     ) -> Receipt:
         """Execute a command on an existing task, by id, prefix or alias."""
         return self._writer.execute(
             lambda: (command(self._references.resolve(task_id)), {}),
-            wanted=self._wanted(task_id),
+            wanted=self._wanted(task_id, agent=agent),
             reason=reason,
             expected_version=expected_version,
         )
 
-    def _wanted(self, *references: str | None, new_id: str | None = None) -> Wanted:
+    def _wanted(self, *references: str | None, new_id: str | None = None, agent: str | None = None) -> Wanted:
         given = [reference for reference in references if reference is not None]
-        return wanted_of(given, town=self._town, task_ids=() if new_id is None else (new_id,))
+        wanted = wanted_of(given, town=self._town, task_ids=() if new_id is None else (new_id,))
+        return wanted._replace(agents=given_names(agent), actor=self._actor)
 
     def _complete_below(self, task_id: str, agent: str | None) -> list[Command]:
         """Commands that complete every open task below the task, children before their parents."""

@@ -183,7 +183,7 @@ class Writer:
             self._append(decided, {}, reason=checked_reason)
             return tuple(task for task in self._live.get_many([task.id for task in tasks]) if task is not None)
 
-        return self._attempt(attempt)
+        return self._attempt(attempt, Wanted(agents=(agent,), actor=self._actor))
 
     def reconcile(
         self, make_desired: Callable[[], Mapping[str, DesiredTask | None]], *, backdate: datetime | None = None

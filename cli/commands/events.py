@@ -12,6 +12,7 @@ from cli.answers import reader_at, say_page
 from cli.beside import Beside
 from cli.limits import PAGE_TASKS
 from cli.moments import moment_words, say_choices, say_span, saying_choices, with_event
+from cli.name_hints import say_unknown
 from cli.options import (
     ActorOption,
     AgentFilter,
@@ -107,6 +108,8 @@ def events(
                 before=None if before is None else before.limit,
             )
         found = page.events[::-1]
+        if not found and not is_following:
+            say_unknown(opened_town, opened_town, agent=agent, actor=by)
         beside = Beside.of(opened_town, found)
         if is_following:
             say_span(since, None)
@@ -174,6 +177,8 @@ def replay(
         say(states_line(states))
         say()
         page = reader.page(wanted, offset=offset, limit=limit)
+        if page.total == 0:
+            say_unknown(opened_town, reader, agent=agent, tags=tag)
         say_page(opened_town, reader, page, at=at, offset=offset, as_json=None, empty="No task matches.")
 
 

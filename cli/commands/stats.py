@@ -8,6 +8,7 @@ import typer
 
 from cli.answers import reader_at, refuse_two_formats, say_moment
 from cli.moments import say_span, saying_choices, with_event
+from cli.name_hints import say_unknown
 from cli.options import ActorOption, JsonOption, TownOption, When, WhenOption, parse_when
 from cli.output import say, say_json, say_table, terminal_columns, warn
 from cli.session import opened
@@ -112,6 +113,8 @@ def stats(
                 has_all=by is None and since is None and not as_csv,
                 is_utc=as_json,
             )
+        if report.is_empty:
+            say_unknown(opened_town, reader, agent=agent)
         is_cut = since is None and report.period.earlier > 0
         if as_json:
             is_of_view = grouping in (None, _OF_THE_VIEW)

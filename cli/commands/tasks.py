@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from cli.answers import reader_at, refuse_two_formats, say_moment, say_page, say_receipt
 from cli.exits import UsageError
 from cli.limits import AGENT_TASKS, PAGE_TASKS, TREE_LEVELS, TREE_TASKS
+from cli.name_hints import say_unknown
 from cli.open_tasks import open_groups, say_groups, warn_of_more
-from cli.output import say, say_cut, say_fields, say_hanging, say_json, say_table, terminal_columns, warn
+from cli.output import say, say_apart, say_cut, say_fields, say_hanging, say_json, say_table, terminal_columns, warn
 from cli.render import MULTILINE_FIELDS, step_rows, task_fields, tree_lines
 from cli.session import opened
 from cli.shapes import current_shape, history_shape, open_shape, picked_shape, shown_shape, tree_shape
@@ -101,6 +102,9 @@ def tasks(
         groups = open_groups(reader, agent=agent, limit=None if is_whole else limit or AGENT_TASKS)
         if as_json:
             say_json(picked_shape(open_shape(opened_town, reader, groups, at=at), as_json))
+        if not groups:
+            say_unknown(opened_town, reader, agent=agent)
+        if as_json:
             warn_of_more(groups)
             return
         say_moment(reader, at, is_beside=as_csv)
@@ -144,16 +148,23 @@ def show(
     actor: ActorOption = None,
     as_json: TaskJsonOption = None,
 ) -> None:
-    """Show one task, now or as it was."""
+    """Show one task, now or as it was: its fields, its notes, its children and their states, and its last events."""
     with opened(town, actor) as opened_town:
         reader = reader_at(opened_town, at)
-        found = reader.task(task)
+        found = reader.details(task)
+        if found.damage is not None:
+            warn(f"The last events and notes could not be read. {found.damage}")
         if as_json:
             say_json(picked_shape(shown_shape(opened_town, reader, found, at=at), as_json))
             return
+        from cli.detail_lines import detail_sections  # noqa: PLC0415 - only people read them
+
         say_moment(reader, at)
-        parent = _parent(reader, found)
-        say_fields(task_fields(found, parent=parent), multiline=MULTILINE_FIELDS)
+        say_fields(task_fields(found.task, parent=found.relatives.parent), multiline=MULTILINE_FIELDS)
+        for heading, lines in detail_sections(found, is_past=reader.then is not None):
+            say_apart(heading)
+            for head, body in lines:
+                say_hanging(head, body)
 
 
 def list_(
@@ -192,6 +203,8 @@ def list_(
         say_page(
             opened_town, reader, page, at=at, offset=offset, as_json=as_json, as_csv=as_csv, empty="No task matches."
         )
+        if page.total == 0:
+            say_unknown(opened_town, reader, agent=agent, tags=[*(tag or ()), *(not_tag or ())])
         _hint_at_old_tasks(opened_town, is_empty=page.total == 0)
 
 
@@ -246,6 +259,8 @@ def current(
         name = agent if agent is not None else opened_town.actor
         reader = reader_at(opened_town, at)
         found = reader.current(name)
+        if found is None:
+            say_unknown(opened_town, reader, agent=agent)
         if as_json:
             say_json(picked_shape(current_shape(opened_town, reader, name, found, at=at), as_json))
             return

@@ -8,6 +8,7 @@ import typer
 
 from cli.advice import words_of
 from cli.exits import Exit
+from cli.name_hints import say_newcomer, say_unknown
 from cli.options import (
     DURATION_HELP,
     ActorOption,
@@ -25,7 +26,7 @@ from cli.shapes.agents import reclaim_shape, run_shape, waited_shape
 from cli.signals import stop_signals
 from cli.text import ICONS, counted, duration, name_of, short_id, visible
 from ledger import LedgerError, State, Task
-from town import GRACE_SECONDS, LostTask, RunListener, Runner, RunOutcome, RunReport, Stop
+from town import GRACE_SECONDS, LostTask, NewName, RunListener, Runner, RunOutcome, RunReport, Stop
 
 WORDS_SHOWN_MAX = 200
 """How many characters of a description or result a runner's line shows. The task and the log have all of it."""
@@ -129,6 +130,8 @@ def reclaim(
         else:
             lost_tasks = opened_town.runs.lost_tasks(from_agent=from_agent, older_than_seconds=older_than or 0.0)
             found = [(lost, lost.task) for lost in lost_tasks]
+        if not found:
+            say_unknown(opened_town, opened_town, agent=from_agent)
         if as_json:
             say_json(reclaim_shape(opened_town, found, is_moving=is_moving))
             return
@@ -204,6 +207,10 @@ class _Listener(RunListener):
     def warn(self, problem: LedgerError | str) -> None:
         with ignoring_lost_output(is_error=True):
             warn(words_of(problem))
+
+    def meet(self, agent: NewName) -> None:
+        with ignoring_lost_output(is_error=True):
+            say_newcomer(agent)
 
     def _line(self, report: RunReport) -> str:
         took = "" if report.outcome is RunOutcome.STARTED else f" ({duration(round(report.seconds * 1_000))})"

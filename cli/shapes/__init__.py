@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ledger import Position, RecordedEvent, State, Step, Task, Unfit, format_ms, to_ms
+from ledger import Position, RecordedEvent, State, Step, Task, TaskNoted, Unfit, format_ms, to_ms
 from projections import Snapshot, snapshot_of
 from town import local_time
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from cli.json_fields import JsonFields
     from cli.open_tasks import OpenGroup
     from cli.options import When
-    from town import Annotation, Branch, Reader, Receipt, Title, Town
+    from town import Annotation, Branch, Details, Reader, Receipt, Title, Town
 
 Shape = dict[str, Any]
 
@@ -45,9 +45,37 @@ def tasks_shape(town: Town, tasks: Sequence[Task], **more: Any) -> Shape:  # noq
     return {"town": town.name, **more, **total, "tasks": [task_shape(task) for task in tasks]}
 
 
-def shown_shape(town: Town, reader: Reader, task: Task, *, at: When | None) -> Shape:
-    """One task, now or at the reader's moment."""
-    return {"town": town.name, **reader_shape(reader, at), "task": task_shape(task)}
+def shown_shape(town: Town, reader: Reader, details: Details, *, at: When | None) -> Shape:
+    """One task, now or at the reader's moment, with its last notes and events and its first children."""
+    flaws, notes = details.flaws, details.annotations
+    return {
+        "town": town.name,
+        **reader_shape(reader, at),
+        "task": task_shape(details.task),
+        "notes": {
+            "total": details.notes_total,
+            "has_more": details.has_more_notes,
+            "notes": [_note_shape(each, notes.get(each.at, ())) for each in details.notes],
+        },
+        "children": {
+            "total": details.relatives.total,
+            "has_more": details.has_more_children,
+            "states": details.relatives.states or None,
+            "tasks": [task_shape(child) for child in details.relatives.children],
+        },
+        "events": {
+            "total": details.events_total,
+            "has_more": details.has_more_events,
+            "events": [event_shape(each, flaws.get(each.at), notes.get(each.at, ())) for each in details.events],
+        },
+    }
+
+
+def _note_shape(recorded: RecordedEvent, notes: Sequence[Annotation]) -> Shape:
+    """A note on a task: the moment of its event, who wrote it, and its text."""
+    assert isinstance(recorded.data, TaskNoted)
+    shape: Shape = moment_shape(recorded.position) | {"actor": recorded.actor, "text": recorded.data.text}
+    return shape | {"annotations": [annotation_shape(note) for note in notes]} if notes else shape
 
 
 def current_shape(town: Town, reader: Reader, agent: str, task: Task | None, *, at: When | None) -> Shape:

@@ -42,7 +42,14 @@ class HistoryScript:
         self, *, ledger_key: str, heads_key: str, task_id: str, from_position: str | None, limit: int
     ) -> HistoryPage:
         """At most `limit` events, backwards from `from_position`, or from the task's last event if that is None."""
-        reply = self._script(keys=[ledger_key, heads_key], args=[task_id, from_position or "", limit])
+        return self.understand(self._script(keys=[ledger_key, heads_key], args=[task_id, from_position or "", limit]))
+
+    def command(self, *, ledger_key: str, heads_key: str, task_id: str, limit: int) -> tuple[str | int, ...]:
+        """The command for a task's last events, to be sent with others. The server may not know the script yet."""
+        return "EVALSHA", self._script.sha, 2, ledger_key, heads_key, task_id, "", limit
+
+    def understand(self, reply: Any) -> HistoryPage:  # noqa: ANN401 - whatever the server says
+        """The page in a reply to `command`. UnfitReplyError."""
         match reply:
             case [b"whole", b"", *entries] if are_entries(entries):
                 return HistoryPage(HistoryStatus.WHOLE, "", entries)

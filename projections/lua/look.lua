@@ -10,9 +10,13 @@
 -- ARGV[1]        the prefix of a snapshot's key, before the task's id
 -- ARGV[2]        the prefix of the key of the tasks right below a task, a set, before its id
 -- ARGV[3]        how many ids to return for a prefix, at most
--- ARGV[4]        MessagePack: {ids of tasks, aliases, prefixes of ids, fields of a checkpoint}
+-- ARGV[4]        MessagePack: {ids of tasks, aliases, prefixes of ids, fields of a checkpoint, agents, actor}. The actor is as it
+--                stands in an event, `"actor":"…"`, or '' if nothing is asked about it
+-- ARGV[5]        the prefix of the key of an agent's tasks, a set, before its name
+-- ARGV[6]        in how many of the last events to look for the actor
 --
--- Returns {end, last, holder, remaining ms, {{field, …}, …}, {id or '', …}, {{id, …}, …}, {id, head, snapshot, children, …}}
+-- Returns {end, last, holder, remaining ms, {{field, …}, …}, {id or '', …}, {{id, …}, …}, {id, head, snapshot, children, …},
+--          {has tasks, …}, is seen}
 --   end           the position of the last append; '' without a stream
 --   last          the position of the last entry; '' without a stream
 --   fields        of the snapshots' checkpoint (the first): '' for a missing field, no fields if the key is not a hash.
@@ -25,8 +29,10 @@
 --     head        '' if the task never existed
 --     snapshot    '' if its key is free, 1 if the key is not a string
 --     children    how many tasks are right below it; -1 if the key is not a set
+--   has tasks     1 or 0 for each agent
+--   is seen       0 if the actor was asked about and caused none of the last events, else 1
 
-local ids, aliases, prefixes, fields = unpack(cmsgpack.unpack(ARGV[4]))
+local ids, aliases, prefixes, fields, agents, actor = unpack(cmsgpack.unpack(ARGV[4]))
 
 local function text(value)
   if type(value) == 'table' then return 1 end
@@ -76,6 +82,22 @@ for _, id in ipairs(ids) do
   tasks[#tasks + 1] = type(children) == 'table' and -1 or children
 end
 
+local have_tasks = {}
+for i, agent in ipairs(agents) do have_tasks[i] = redis.call('EXISTS', ARGV[5] .. agent) end
+
+-- Nearly always one of the very last events is of who acts now.
+local is_seen = actor == '' and 1 or 0
+for _, count in ipairs({1, tonumber(ARGV[6])}) do
+  if is_seen == 1 then break end
+  for _, entry in ipairs(redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', count)) do
+    if entry[2][2] and string.find(entry[2][2], actor, 1, true) then
+      is_seen = 1
+      break
+    end
+  end
+end
+
 return {
   end_, last, text(redis.pcall('GET', KEYS[3])), redis.call('PTTL', KEYS[3]), checkpoints, adopted, found, tasks,
+  have_tasks, is_seen,
 }

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class LookKeys(NamedTuple):
-    """The keys that the script reads; `snapshots` and `children` are prefixes, before a task's id."""
+    """The keys that the script reads; `snapshots` and `children` are prefixes, before a task's id, `agents` before a name."""
 
     ledger: str
     heads: str
@@ -24,6 +24,7 @@ class LookKeys(NamedTuple):
     checkpoints: Sequence[str]
     snapshots: str
     children: str
+    agents: str
 
 
 class TaskSeen(NamedTuple):
@@ -44,7 +45,8 @@ class Seen(NamedTuple):
     `end` and `last` are empty without a stream. `checkpoint` has the fields of the first checkpoint, or none if its key is not
     a hash. `others` has the first three fields of each other one, separated by blanks, or an empty text if one is missing.
     `holder` is empty if there is no lease, and None if its key is not a string. `adopted` has the id of the adopted task with
-    each alias, or an empty id; `found` has the ids that begin with each prefix.
+    each alias, or an empty id; `found` has the ids that begin with each prefix. `have_tasks` says for each agent whether it has
+    tasks, and `is_actor_seen` is False if the actor was asked about and caused none of the last events.
     """
 
     end: bytes
@@ -56,6 +58,16 @@ class Seen(NamedTuple):
     adopted: list[bytes]
     found: list[list[bytes]]
     tasks: dict[str, TaskSeen]
+    have_tasks: list[bool]
+    is_actor_seen: bool
+
+
+class NamesAsked(NamedTuple):
+    """Agents and an actor (None: nobody) that may be new. The actor is looked for in the last `actor_events_max` events."""
+
+    agents: Sequence[str]
+    actor: str | None
+    actor_events_max: int
 
 
 class LookScript:
@@ -73,18 +85,30 @@ class LookScript:
         aliases: Sequence[str],
         prefixes: Sequence[str],
         ids_max: int,
+        names: NamesAsked,
     ) -> Seen:
         """The tasks with these ids, the adopted tasks with these aliases, and a task that is the only one with its prefix.
 
-        At most `ids_max` ids are returned for a prefix. `fields` are those of a checkpoint.
+        At most `ids_max` ids are returned for a prefix. `fields` are those of a checkpoint. `names` may be new.
         """
         given = [keys.ledger, keys.heads, keys.lease, keys.ids, keys.aliases, *keys.checkpoints]
-        asked = msgspec.msgpack.encode((task_ids, aliases, prefixes, fields))
-        reply = self._script(keys=given, args=[keys.snapshots, keys.children, ids_max, asked])
-        return _understand(reply, (len(keys.checkpoints), len(aliases), len(prefixes)), fields=len(fields))
+        written = "" if names.actor is None else f'"actor":{msgspec.json.encode(names.actor).decode()}'
+        asked = msgspec.msgpack.encode((task_ids, aliases, prefixes, fields, names.agents, written))
+        arguments: list[str | int | bytes] = [
+            keys.snapshots,
+            keys.children,
+            ids_max,
+            asked,
+            keys.agents,
+            names.actor_events_max,
+        ]
+        reply = self._script(keys=given, args=arguments)
+        return _understand(
+            reply, (len(keys.checkpoints), len(aliases), len(prefixes), len(names.agents)), fields=len(fields)
+        )
 
 
-def _understand(reply: object, sizes: tuple[int, int, int], *, fields: int) -> Seen:
+def _understand(reply: object, sizes: tuple[int, int, int, int], *, fields: int) -> Seen:
     match reply:
         case [
             bytes(end),
@@ -95,10 +119,12 @@ def _understand(reply: object, sizes: tuple[int, int, int], *, fields: int) -> S
             list(adopted),
             list(found),
             list(tasks),
+            list(have_tasks),
+            0 | 1 as is_seen,
         ]:
             if (
                 all(position == b"" or is_id(position) for position in (end, last))
-                and (len(checkpoints), len(adopted), len(found)) == sizes
+                and (len(checkpoints), len(adopted), len(found), len(have_tasks)) == sizes
                 and _are_bytes(checkpoints[0])
                 and len(checkpoints[0]) in (0, fields)
                 and _are_bytes(checkpoints[1:])
@@ -109,6 +135,7 @@ def _understand(reply: object, sizes: tuple[int, int, int], *, fields: int) -> S
                 and _are_bytes(tasks[1::4])
                 and all(type(snapshot) is bytes or snapshot == 1 for snapshot in tasks[2::4])
                 and all(type(children) is int for children in tasks[3::4])
+                and all(has in (0, 1) for has in have_tasks)
             ):
                 seen = {
                     task_id.decode(errors="replace"): TaskSeen(head, None if snapshot == 1 else snapshot, children)
@@ -117,7 +144,19 @@ def _understand(reply: object, sizes: tuple[int, int, int], *, fields: int) -> S
                     )
                 }
                 lease = holder if isinstance(holder, bytes) else None
-                return Seen(end, last, lease, remaining_ms, checkpoints[0], checkpoints[1:], adopted, found, seen)
+                return Seen(
+                    end,
+                    last,
+                    lease,
+                    remaining_ms,
+                    checkpoints[0],
+                    checkpoints[1:],
+                    adopted,
+                    found,
+                    seen,
+                    have_tasks,
+                    bool(is_seen),
+                )
     raise UnfitReplyError("EVALSHA")
 
 

@@ -78,6 +78,35 @@ def test_one_task_is_read_in_one_trip_whatever_it_is_called(town: Town, trips: l
     assert len(trips) == 1
 
 
+@pytest.mark.parametrize(("children", "trips_max"), [(0, 2), (25, LOOK_APPEND_COMMIT)])
+def test_task_with_all_around_it_is_read_in_three_trips(
+    town: Town, trips: list[str], children: int, trips_max: int
+) -> None:
+    """The look, the tasks around it if there are some, and its last events with those of the town."""
+    top = town.create("top").task.id
+    task = town.create("a", parent=top if children else None).task.id
+    for _ in range(children):
+        town.create("below", parent=task)
+    town.note(task, "halfway")
+    town.annotator.annotate(town.end(), "a note on an event")
+    town.details(task)
+    trips.clear()
+    details = town.details(task)
+    assert len(trips) == trips_max
+    assert (details.relatives.total, len(details.annotations)) == (children, 1)
+
+
+@pytest.mark.parametrize("verb", VERBS.values(), ids=VERBS)
+def test_names_that_are_new_cost_no_trip(town: Town, trips: list[str], verb: Verb) -> None:
+    """The look asks about them as well."""
+    task = town.create("a").task.id
+    with Town.open(town.folder, actor="nobody before") as other:
+        trips.clear()
+        verb(other, task)
+        assert trips == ["EVALSHA"] * LOOK_APPEND_COMMIT
+        assert other.backend.loader.is_actor_new
+
+
 def test_command_that_is_true_already_reads_once(town: Town, trips: list[str]) -> None:
     """Nothing is appended, and nothing is projected."""
     trips.clear()

@@ -41,6 +41,7 @@ from town.agents.program import Ended, Ending, EndReason, follow_program, start_
 from town.agents.run_log import RunLog
 from town.agents.workplace import Workplace, opened_workplace
 from town.errors import ProgramNotStartedError, RunUnfinishedError
+from town.reading.names import NewName
 from town.runs.heartbeat import Heartbeat
 from town.writer import DECIDE_ATTEMPTS_MAX
 
@@ -95,6 +96,9 @@ class RunListener:
 
     def warn(self, problem: LedgerError | str) -> None:
         """A problem came up, and the runner goes on."""
+
+    def meet(self, agent: NewName) -> None:
+        """The runner works for an agent that the town does not know yet."""
 
 
 class Instructions(Struct, frozen=True):

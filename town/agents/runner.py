@@ -8,16 +8,18 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from ledger import Position, StoreUnavailableError, check_name, check_tag
+from ledger import LedgerError, Position, StoreUnavailableError, check_name, check_tag
 from town.agents.claim import Claimer
 from town.agents.lifeline import Lifeline
 from town.agents.program import GRACE_SECONDS, Ending, EndReason
 from town.agents.run import SERVER_WAIT_SECONDS, Instructions, Run, RunListener, RunReport
 from town.agents.workplace import Workplace, opened_workplace
 from town.errors import ProgramNotFoundError, RunUnfinishedError
+from town.reading.names import Names
 from town.runs.heartbeat import Heartbeat
 from town.runs.run_mark import new_mark
 
@@ -83,9 +85,16 @@ class Runner:
         with Lifeline() as lifeline:
             with opened_workplace(self._path, actor=self._actor) as town:
                 folder = town.folder
+                self._introduce(town)
                 if once:
                     return self._work_once(town, lifeline)[0]
             return self._run(folder, lifeline)
+
+    def _introduce(self, town: Workplace) -> None:
+        """Tell the listener if the town does not know the agent."""
+        with suppress(LedgerError):
+            for agent in Names(town.backend, town.reader).unknown(agent=self._instructions.agent):
+                self._instructions.listener.meet(agent)
 
     def _run(self, folder: Path, lifeline: Lifeline) -> RunReport | None:
         last: RunReport | None = None

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from msgspec import Struct
 
-from ledger import BEGINNING, TOWN_ID, EventAnnotated, EventStore, LedgerDamagedError, Position, flaw_in
+from ledger import BEGINNING, TOWN_ID, EventAnnotated, EventStore, LedgerDamagedError, Position, RecordedEvent, flaw_in
 
 
 class Annotation(Struct, frozen=True):
@@ -29,11 +29,17 @@ class Annotations(Struct, frozen=True):
     damage: LedgerDamagedError | None = None
 
 
-def read_annotations(store: EventStore, positions: Iterable[str], *, upto: Position | None = None) -> Annotations:
+def read_annotations(
+    store: EventStore,
+    positions: Iterable[str],
+    *,
+    upto: Position | None = None,
+    known: Sequence[RecordedEvent] | None = None,
+) -> Annotations:
     """The notes on the events at these positions, as they were at `upto` (None: now). Source: history.lua.
 
     A note comes after its event. So the town's own events are read from the last one back to the oldest of `positions`,
-    however large the ledger is.
+    however large the ledger is. `known` are the last of the town's own events, newest first, if they were read already.
     """
     wanted = frozenset(positions)
     oldest = min(map(Position, wanted), default=None)
@@ -41,7 +47,8 @@ def read_annotations(store: EventStore, positions: Iterable[str], *, upto: Posit
     if oldest is None or oldest <= BEGINNING:
         return Annotations()
     try:
-        for recorded in store.history_back(TOWN_ID):
+        reaches_back = known is not None and (not known or known[-1].version == 1 or known[-1].position <= oldest)
+        for recorded in known if known is not None and reaches_back else store.history_back(TOWN_ID):
             if recorded.position <= oldest:
                 break
             data = recorded.data

@@ -6,13 +6,15 @@ town, once.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
-from ledger import Position, RecordedEvent, Task
-from projections import Board, DayStats, fold_stats, fold_task
+from ledger import Position, RecordedEvent, State, Task
+from projections import Board, DayStats, Relatives, TaskFilter, fold_stats, fold_task
 from town.backend import Backend
+from town.reading.details import LastEvents
 from town.reading.folding import board_at
 from town.reading.hierarchy import Branch, tree_on
 
@@ -36,6 +38,7 @@ class Past:
         self._store = backend.store
         self._live = backend.live
         self._upto = upto
+        self.called = backend.called
         self._last_read: tuple[str, list[RecordedEvent]] | None = None
 
     @cached_property
@@ -71,6 +74,10 @@ class Past:
             found = [task_id for task_id in ids if self.knows(task_id)]
         return found[:limit]
 
+    def titles(self, task_ids: Sequence[str]) -> dict[str, str]:
+        """What these tasks were about, by id."""
+        return {task.id: task.description for task in map(self.load, task_ids) if task is not None}
+
     def find_aliases(self, aliases: Sequence[str]) -> dict[str, str]:
         """Alias -> id of those of `aliases` whose task was adopted, is still there, and had the alias then."""
         found = self._live.find_aliases(aliases)
@@ -94,6 +101,19 @@ class Past:
     def tree(self, root: Task | None) -> list[Branch]:
         """`root` and all below it; None for the whole town. A task comes right before the tasks below it."""
         return tree_on(self.board, root)
+
+    def relatives(self, task: Task, *, limit: int) -> Relatives:
+        """Its parent, and at most `limit` of the tasks right below it, oldest first. Folds the town."""
+        children = self.board.page(TaskFilter(parent=task.id)).tasks
+        states = Counter(child.state for child in children)
+        parent = None if task.parent_id is None else self.board.get(task.parent_id)
+        return Relatives(
+            parent, children[:limit], len(children), {state: states[state] for state in State if states[state]}
+        )
+
+    def last_events(self, task: Task, *, limit: int) -> LastEvents:
+        """The last `limit` events of the task."""
+        return LastEvents(self.history(task.id)[: -limit - 1 : -1])
 
     def count_days(self, days: Sequence[str]) -> list[DayStats]:
         """What was created, completed and failed on each of these days and by whom."""

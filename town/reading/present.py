@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ledger import Position, RecordedEvent, Task
-from projections import DayStats, LiveBoard, SnapshotDamagedError, TaskFilter, read_stats
+from ledger import TOWN_ID, LedgerDamagedError, Position, RecordedEvent, Task
+from projections import DayStats, LiveBoard, Relatives, SnapshotDamagedError, TaskFilter, read_stats
 from town.backend import Backend
+from town.reading.details import LastEvents
 from town.reading.hierarchy import OPEN_STATES, Branch, below, grow
 
 
@@ -24,6 +25,7 @@ class Present:
         self._store = backend.store
         self._loader = backend.loader
         self.board: LiveBoard = backend.live
+        self.called = backend.called
 
     def end(self) -> Position:
         """The position of the ledger's last event."""
@@ -49,6 +51,10 @@ class Present:
         found = self._loader.find(prefix, limit=limit)
         return found if found or not is_removed_too else self._store.find_tasks(prefix, limit=limit)
 
+    def titles(self, task_ids: Sequence[str]) -> dict[str, str]:
+        """What these tasks are about, by id, as far as their snapshots are there."""
+        return {task.id: task.description for task in self.board.get_sound(task_ids) if task is not None}
+
     def find_aliases(self, aliases: Sequence[str]) -> dict[str, str]:
         """Alias -> id of those of `aliases` whose task was adopted; the others' ids are computed."""
         return self._loader.find_aliases(aliases)
@@ -66,6 +72,21 @@ class Present:
         if root is None:
             return grow(self.board.page().tasks)
         return grow([root, *self.below(root.id)], root=root.id)
+
+    def relatives(self, task: Task, *, limit: int) -> Relatives:
+        """Its parent, and at most `limit` of the tasks right below it, oldest first."""
+        if task.parent_id is None and not self._loader.count_children(task.id):
+            return Relatives(None, (), 0, {})
+        return self.board.relatives(task, limit=limit)
+
+    def last_events(self, task: Task, *, limit: int) -> LastEvents:
+        """The last `limit` events of the task and of the town itself."""
+        try:
+            own, of_town = self._store.last_events([task.id, TOWN_ID], limit=limit)
+        except LedgerDamagedError as damage:
+            # The task itself is known from its snapshot.
+            return LastEvents(damage=damage)
+        return LastEvents(own, of_town)
 
     def below(self, task_id: str) -> list[Task]:
         """All tasks below this one, a parent before its children, and those of one parent oldest first."""

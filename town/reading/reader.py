@@ -32,6 +32,7 @@ from projections import (
     DayStats,
     OutdatedProjectionError,
     Page,
+    Relatives,
     TaskFilter,
     ViewsIncompleteError,
     damage_of,
@@ -42,6 +43,7 @@ from projections import (
 )
 from town.backend import Backend
 from town.reading.annotations import Annotation, read_annotations
+from town.reading.details import CHILDREN_SHOWN, EVENTS_READ, Details, LastEvents, details_of
 from town.reading.difference import diff_between
 from town.reading.event_reader import EventReader
 from town.reading.hierarchy import Branch
@@ -103,6 +105,23 @@ class Reader:
             return found
 
         return self._note([self._ask(ask, task_id)])[0]
+
+    def details(self, task_id: str) -> Details:
+        """One task with its parent and children, its notes and its last events; TaskNotFoundError, TaskAmbiguousError."""
+
+        def ask(board: Present | Past) -> tuple[Task, Relatives, LastEvents]:
+            found = board.load(self._resolve(board, task_id))
+            if found is None:
+                raise TaskNotFoundError(task_id, then=board.then)
+            return found, board.relatives(found, limit=CHILDREN_SHOWN), board.last_events(found, limit=EVENTS_READ)
+
+        task, relatives, last = self._ask(ask, task_id)
+        self._note([task, *relatives.children, *([] if relatives.parent is None else [relatives.parent])])
+        details = details_of(task, relatives, last)
+        shown = [recorded.at for recorded in (*details.notes, *details.events)]
+        found = read_annotations(self._backend.store, shown, upto=self.then, known=last.of_town)
+        self.noted.lost_annotations = self.noted.lost_annotations or found.damage
+        return replace(details, annotations=found.of)
 
     def find_task(self, task_id: str) -> Task | None:
         """The task with this id; None if it does not exist, such as a removed parent."""

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
 _UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _UUID_PREFIX: Final = re.compile(r"[0-9a-f-]{1,36}")
+COUNTED_IDS_MAX: Final = 1_000
+"""At most so many ids with one prefix are counted."""
+TITLE_CHARS_MAX: Final = 60
+"""How much of a description an error quotes."""
 
 
 class References:
@@ -26,6 +30,13 @@ class References:
 
     def resolve(self, reference: str, *, is_removed_too: bool = False) -> str:
         """The id behind an id, a unique prefix or an alias. TaskNotFoundError, TaskAmbiguousError."""
+        task_id = self._find(reference, is_removed_too=is_removed_too)
+        text = reference.strip()
+        if not task_id.startswith(text.lower()):
+            self._board.called[task_id] = text
+        return task_id
+
+    def _find(self, reference: str, *, is_removed_too: bool) -> str:
         board = self._board
         text = reference.strip()
         lowered = text.lower()
@@ -36,14 +47,25 @@ class References:
             return by_alias
         if _UUID_PREFIX.fullmatch(lowered):
             found = board.find(lowered, limit=PREFIX_IDS_MAX, is_removed_too=is_removed_too)
+            if len(found) > 1:
+                raise self._ambiguous(reference, lowered, is_removed_too=is_removed_too)
             if found:
-                return _only(reference, found)
+                return found[0]
         if by_alias and board.knows(by_alias):
             return by_alias
         adopted = board.find_removed_alias(text)
         if adopted is None:
             raise TaskNotFoundError(reference, then=board.then)
         return adopted
+
+    def _ambiguous(self, reference: str, prefix: str, *, is_removed_too: bool) -> TaskAmbiguousError:
+        """The error for a prefix of several ids, which are counted and named only now."""
+        found = self._board.find(prefix, limit=COUNTED_IDS_MAX, is_removed_too=is_removed_too)
+        shown = found[:PREFIX_IDS_MAX]
+        titles = {task_id: _title(text) for task_id, text in self._board.titles(shown).items()}
+        return TaskAmbiguousError(
+            reference, shown, total=len(found), is_counted=len(found) < COUNTED_IDS_MAX, titles=titles
+        )
 
     def id_of_alias(self, alias: str) -> str:
         """The id that a task with this alias has, or would have."""
@@ -73,10 +95,15 @@ def wanted_of(references: Iterable[str], *, town: str, task_ids: Iterable[str] =
     return Wanted(ids, aliases, prefixes)
 
 
-def _only(reference: str, found: Sequence[str]) -> str:
-    if len(found) > 1:
-        raise TaskAmbiguousError(reference, found)
-    return found[0]
+def given_names(*names: str | None) -> list[str]:
+    """Those of the names, trimmed, that somebody may have. Pure."""
+    trimmed = [name.strip() for name in names if name is not None]
+    return [name for name in trimmed if name and _is_encodable(name)]
+
+
+def _title(description: str) -> str:
+    line = description.strip().partition("\n")[0]
+    return line if len(line) <= TITLE_CHARS_MAX else f"{line[:TITLE_CHARS_MAX]}…"
 
 
 def _is_encodable(text: str) -> bool:

@@ -12,8 +12,9 @@ from typing import cast
 from msgspec import Struct
 
 from ledger import LOST, RequeueTask, RunMark, State, Task, WrongExpectedVersionError, check_name, redis_errors
-from projections import TaskFilter
+from projections import TaskFilter, Wanted
 from town.backend import Backend
+from town.reading.references import given_names
 from town.runs.heartbeat import is_beating
 from town.runs.run_mark import mark_of
 from town.writer import Receipt, Writer
@@ -80,7 +81,12 @@ class Reclaimer:
 
     def _move_one(self, lost: LostTask, agent: str | None) -> Receipt:
         command = RequeueTask(task_id=lost.task.id, agent=agent)
-        return self._writer.execute(lambda: (command, {}), reason=lost.words(), expected_version=lost.task.version)
+        return self._writer.execute(
+            lambda: (command, {}),
+            wanted=Wanted(agents=given_names(agent)),
+            reason=lost.words(),
+            expected_version=lost.task.version,
+        )
 
     def _look_at(self, task: Task, now_ms: int) -> LostTask | None:
         history = self._store.history(task.id)

@@ -39,6 +39,13 @@ def require_connection(folder: Path, settings: Settings) -> str | None:
     return f"This town is of before `tt trust`, so its URL, {shown_url(url)}, is allowed from now on. If it changes, you are asked."
 
 
+def may_connect(folder: Path, settings: Settings) -> bool:
+    """Whether the town's settings are allowed already. Unlike `require_connection`, this allows nothing."""
+    refuse_program(folder, settings)
+    url = settings.redis.url
+    return url is None or trusts_everything() or is_granted(connection_grant(folder, url))
+
+
 def refuse_program(folder: Path, settings: Settings) -> None:
     """ProgramRefusedError if the town's file names a program to run. That cannot be allowed."""
     if settings.redis.binary is not None:
