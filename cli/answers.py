@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from cli.exits import UsageError
 from cli.output import say, say_json, say_table, warn
 from cli.render import task_rows
-from cli.shapes import picked_shape, reader_shape, receipt_shape, tasks_shape
+from cli.shapes import next_shape, picked_shape, reader_shape, receipt_shape, tasks_shape
 from cli.text import ICONS, counted, name_of, visible
 
 if TYPE_CHECKING:
@@ -57,10 +57,11 @@ def say_page(
     empty: str,
 ) -> None:
     """Print a page of tasks that `reader` gave, and how to see the next one."""
+    after = offset + len(page.tasks)
     if as_json:
-        moment = reader_shape(reader, at)
-        more = {"total": page.total, "has_more": page.has_more, "offset": offset}
-        say_json(picked_shape(tasks_shape(town, page.tasks, **moment, **more), as_json))
+        more = {"total": page.total, **next_shape(offset=after if page.has_more else None), "offset": offset}
+        say_json(picked_shape(tasks_shape(town, page.tasks, **reader_shape(reader, at), **more), as_json))
+        _warn_of_more(page, after)
         return
     none_here = f"{counted(page.total or 0, 'task')} in all, none after the first {offset:,}."
     if as_csv:
@@ -74,7 +75,10 @@ def say_page(
     else:
         columns, rows = task_rows(page.tasks)
         say_table(columns, rows, flexible="DESCRIPTION")
-    after = offset + len(page.tasks)
+    _warn_of_more(page, after)
+
+
+def _warn_of_more(page: Page, after: int) -> None:
     if page.has_more:
         total = _more_than(after) if page.total is None else counted(page.total, "task")
         warn(f"{after:,} of {total} shown. More: --offset {after}")

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 _COMPLETION: Final = "_TT_COMPLETE"
 """The variable by which a shell asks Typer for completions; Typer checks it before the words."""
 _DIGITS_MAX: Final = 9
+_MANY: Final = "..."
+"""After the name of a last argument that takes several words."""
 
 _Option = tuple[str, str] | tuple[str, str, int]
 """The parameter that an option fills, its kind, and the minimum of a number.
@@ -58,6 +60,13 @@ def call_of(words: Sequence[str]) -> Call | None:
         given, positional = _read(words[length:], options)
     except _UnreadError:
         return None
+    if arguments and arguments[-1].endswith(_MANY):
+        # The last argument takes all words that are left.
+        several = positional[len(arguments) - 1 :]
+        given[arguments[-1].removesuffix(_MANY)] = several
+        if len(positional) < needed_count:
+            return None
+        return Call(module, function, given | dict(zip(arguments[:-1], positional, strict=False)))
     if not needed_count <= len(positional) <= len(arguments):
         return None
     return Call(module, function, given | dict(zip(arguments, positional, strict=False)))

@@ -107,6 +107,10 @@ TaskArgument = Annotated[
 AgentArgument = Annotated[str, typer.Argument(metavar="AGENT", help="The agent's name.", show_default=False)]
 TextArgument = Annotated[str, typer.Argument(metavar="TEXT", help="What to do, at most 64 KiB.", show_default=False)]
 
+WordsArgument = Annotated[
+    list[str], typer.Argument(metavar="WORDS", help="The words to look for; all are needed.", show_default=False)
+]
+
 AgentOption = Annotated[
     str | None, typer.Option("--agent", metavar="NAME", help="Who does it; needed if the task has no agent.")
 ]

@@ -231,12 +231,24 @@ def say_hanging(head: Cell, body: Cell) -> None:
         beginning = _text(" " * indent)
 
 
-def say_table(columns: Sequence[str], rows: Sequence[Sequence[Cell]], *, flexible: str | None = None) -> None:
-    """An aligned table. On a terminal, the `flexible` column is cut to the width that the others leave."""
+def say_table(
+    columns: Sequence[str],
+    rows: Sequence[Sequence[Cell]],
+    *,
+    flexible: str | Sequence[str] = (),
+    is_wrapped: bool = False,
+) -> None:
+    """An aligned table. On a terminal that is too narrow, the `flexible` columns are cut, or wrapped, to the width that the others leave.
+
+    If that leaves too little, the cells of a row stand one after the other, on as many lines as they need.
+    """
     lines = [[_words(cell) for cell in row] for row in (columns, *rows)]
     widths = [max(map(columns_of, column)) for column in zip(*lines, strict=True)]
     if not _is_plain() or sum(widths) + _GAP * (len(columns) - 1) > _PIPE_COLUMNS:
-        _say_styled_table(columns, rows, flexible=flexible)
+        names = [flexible] if isinstance(flexible, str) else flexible
+        _say_styled_table(
+            columns, rows, flexible=[columns.index(name) for name in names if name in columns], is_wrapped=is_wrapped
+        )
         return
     gap = " " * _GAP
     for line in lines:
@@ -245,26 +257,103 @@ def say_table(columns: Sequence[str], rows: Sequence[Sequence[Cell]], *, flexibl
     sys.stdout.flush()
 
 
-def _say_styled_table(columns: Sequence[str], rows: Sequence[Sequence[Cell]], *, flexible: str | None) -> None:
-    columns = [visible(name) for name in columns]
-    cells = [[_text(cell) for cell in row] for row in rows]
-    widths = [max([columns_of(name), *(row[index].cell_len for row in cells)]) for index, name in enumerate(columns)]
-    if flexible is not None:
-        index = columns.index(flexible)
-        others = sum(widths) - widths[index] + _GAP * (len(columns) - 1)
-        room = max(_console().width - others, _FLEXIBLE_COLUMNS_MIN)
-        for row in cells:
-            row[index].truncate(room, overflow="ellipsis")
-        widths[index] = min(widths[index], room)
-    lines = [[_text(Styled.of(name, "bold")) for name in columns], *cells]
+def _say_styled_table(
+    columns: Sequence[str], rows: Sequence[Sequence[Cell]], *, flexible: Sequence[int], is_wrapped: bool
+) -> None:
+    cells = [[_text(Styled.of(name, "bold")) for name in columns], *([_text(cell) for cell in row] for row in rows)]
+    natural = [max(cell.cell_len for cell in column) for column in zip(*cells, strict=True)]
+    console = _console()
+    widths = _fitted(natural, flexible, room=console.width - _GAP * (len(columns) - 1))
+    if widths is None:
+        _say_stacked(console, cells, flexible, is_wrapped=is_wrapped)
+        return
     rendered: dict[tuple[str, str], str] = {}
     stream = styled(sys.stdout)
-    for line in lines:
-        shown = [
-            _rendered(cell, rendered) + " " * (width - cell.cell_len) for cell, width in zip(line, widths, strict=True)
-        ]
-        stream.write((" " * _GAP).join(shown).rstrip() + "\n")
+    for row in cells:
+        for line in _lines_of_row(console, row, widths, is_wrapped=is_wrapped):
+            shown = [
+                _rendered(cell, rendered) + " " * (width - cell.cell_len)
+                for cell, width in zip(line, widths, strict=True)
+            ]
+            stream.write((" " * _GAP).join(shown).rstrip() + "\n")
     stream.flush()
+
+
+def _fitted(natural: Sequence[int], flexible: Sequence[int], *, room: int) -> list[int] | None:
+    """The width of each column, so that all fit; None if the flexible ones would be too narrow to read."""
+    widths = list(natural)
+    if sum(widths) <= room:
+        return widths
+    left = room - sum(width for index, width in enumerate(natural) if index not in flexible)
+    # The narrow ones first: what they do not need is for the others.
+    for number, index in enumerate(sorted(flexible, key=natural.__getitem__)):
+        widths[index] = min(natural[index], left // (len(flexible) - number))
+        if widths[index] < min(natural[index], _FLEXIBLE_COLUMNS_MIN):
+            return None
+        left -= widths[index]
+    return widths if left >= 0 else None
+
+
+def _lines_of_row(
+    console: Console, row: Sequence[Text], widths: Sequence[int], *, is_wrapped: bool
+) -> Iterator[list[Text]]:
+    """A row of a table, as one line or, if it is wrapped, as many as its longest cell needs."""
+    if not is_wrapped:
+        for cell, width in zip(row, widths, strict=True):
+            cell.truncate(width, overflow="ellipsis")
+        yield list(row)
+        return
+    wrapped = [
+        [cell] if cell.cell_len <= width else list(cell.wrap(console, width, overflow="fold"))
+        for cell, width in zip(row, widths, strict=True)
+    ]
+    for number in range(max(map(len, wrapped))):
+        line = [lines[number] if number < len(lines) else _text("") for lines in wrapped]
+        for cell in line:
+            cell.rstrip()
+        yield line
+
+
+def _say_stacked(
+    console: Console, rows: Sequence[Sequence[Text]], flexible: Sequence[int], *, is_wrapped: bool
+) -> None:
+    """The rows of a table that is too wide: each cell on the line of the one before it, or below, where it does not fit."""
+    for row in rows:
+        line = _text("")
+        for index, cell in enumerate(row):
+            if not cell.plain:
+                continue
+            if index in flexible and not is_wrapped:
+                cell.truncate(max(console.width - _LITTLE_INDENT, 1), overflow="ellipsis")
+            if line.plain.strip() and line.cell_len + _GAP + cell.cell_len > console.width:
+                _print_wrapped(console, line)
+                line = _text(" " * _LITTLE_INDENT)
+            elif line.plain.strip():
+                line.append(" " * _GAP)
+            line.append_text(cell)
+        _print_wrapped(console, line)
+
+
+def _print_wrapped(console: Console, line: Text) -> None:
+    """A line, and what does not fit below it, indented."""
+    if line.cell_len <= console.width:
+        console.print(line, soft_wrap=True)
+        return
+    indent = _LITTLE_INDENT if line.plain.startswith(" " * _LITTLE_INDENT) else 0
+    body = line[indent:]
+    for number, part in enumerate(body.wrap(console, max(console.width - _LITTLE_INDENT, 1), overflow="fold")):
+        part.rstrip()
+        console.print(_text(" " * (indent if number == 0 else _LITTLE_INDENT)) + part, soft_wrap=True)
+
+
+def say_cut(line: Cell) -> None:
+    """A line for people, cut at the width of a terminal."""
+    if _is_plain():
+        say(line)
+        return
+    console, text = _console(), _text(line)
+    text.truncate(console.width, overflow="ellipsis")
+    console.print(text, soft_wrap=True)
 
 
 def terminal_columns() -> int | None:
@@ -292,6 +381,11 @@ def say_fields(fields: Sequence[tuple[str, Cell]], *, multiline: Container[str] 
     for name, value in fields:
         for number, line in enumerate(_lines(value, is_multiline=name in multiline)):
             say(Styled.assemble((f"{name if number == 0 else '':<{width}}  ", "bold"), line))
+
+
+def is_progress_shown() -> bool:
+    """Whether a progress bar would be seen: stderr is a terminal."""
+    return not _is_plain(is_error=True)
 
 
 def progress_bar(label: str) -> Progress:

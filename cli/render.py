@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from cli.output import STATE_STYLES, Cell
 from cli.styled import Styled
-from cli.text import ICONS, event_number, name_of, short_id, visible
+from cli.text import ICONS, TITLE_CHARS_SHOWN, event_number, name_of, short_id, shortened, visible
 from ledger import (
     FIELDS,
     EventAnnotated,
@@ -37,7 +37,7 @@ from ledger import (
 from town import local_time, local_times
 
 if TYPE_CHECKING:
-    from town import Annotation, Branch
+    from town import Annotation, Branch, Title
 
 NOTHING = "—"
 MULTILINE_FIELDS = frozenset({"Description", "Result"})
@@ -70,8 +70,11 @@ def task_rows(tasks: Sequence[Task]) -> tuple[list[str], list[list[Cell]]]:
     return columns, rows
 
 
-def tree_lines(branches: Sequence[Branch], *, levels_max: int) -> list[Styled]:
-    """A tree, one line per task. Tasks deeper than `levels_max` are counted in a line of their own."""
+def tree_lines(branches: Sequence[Branch], *, levels_max: int, columns: int | None = None) -> list[Styled]:
+    """A tree, one line per task. Tasks deeper than `levels_max` are counted in a line of their own.
+
+    If the lines are cut at so many `columns`, the stems take at most half of them: deeper ones are counted.
+    """
     lines: list[Styled] = []
     lasts = _last_siblings(branches)
     stems: list[str] = []
@@ -81,16 +84,22 @@ def tree_lines(branches: Sequence[Branch], *, levels_max: int) -> list[Styled]:
             hidden += 1
             continue
         if hidden:
-            lines.append(Styled.of(f"{''.join(stems)}… {hidden:,} below", style="dim"))
+            lines.append(Styled.of(f"{_stem(stems, columns)}… {hidden:,} below", style="dim"))
             hidden = 0
         del stems[max(branch.depth - 1, 0) :]
         fork = "" if not branch.depth else "└─ " if is_last else "├─ "
-        lines.append(Styled.assemble("".join(stems), fork, _branch_text(branch)))
+        lines.append(Styled.assemble(_stem(stems, columns), fork, _branch_text(branch)))
         if branch.depth:
             stems.append("   " if is_last else "│  ")
     if hidden:
-        lines.append(Styled.of(f"{''.join(stems)}… {hidden:,} below", style="dim"))
+        lines.append(Styled.of(f"{_stem(stems, columns)}… {hidden:,} below", style="dim"))
     return lines
+
+
+def _stem(stems: Sequence[str], columns: int | None) -> str:
+    """What stands before a task of a tree; `… 9 ` for nine levels that would leave too little room."""
+    stem = "".join(stems)
+    return stem if columns is None or len(stem) <= columns // 2 else f"… {len(stems)} "
 
 
 def _last_siblings(branches: Sequence[Branch]) -> list[bool]:
@@ -187,35 +196,64 @@ NOTE_SIGN = "✎"
 UNDO_SIGN = "↩"
 
 
+EVENT_TEXTS = ("TITLE", "WHAT")
+"""The columns of `event_rows` that are as wide as there is room."""
+
+
 def event_rows(
-    events: Sequence[RecordedEvent], flaws: Mapping[str, str], notes: Mapping[str, Sequence[Annotation]]
+    events: Sequence[RecordedEvent],
+    flaws: Mapping[str, str],
+    notes: Mapping[str, Sequence[Annotation]],
+    titles: Mapping[str, Title] = {},
 ) -> tuple[list[str], list[list[Cell]]]:
     """Columns and rows of a list of events of many tasks.
 
-    By position, `flaws` says why no command can make the event there, and `notes` are what people wrote on it.
+    By position, `flaws` says why no command can make the event there, and `notes` are what people wrote on it. By id, `titles`
+    are those of the tasks.
     """
     zone, times = local_times(recorded.position.time for recorded in events)
-    rows = [
-        _event_row(recorded, time, flaws.get(recorded.at), notes.get(recorded.at, ()))
+    rows: list[list[Cell]] = [
+        [*_event_row(recorded, time, flaws.get(recorded.at), notes.get(recorded.at, ()), titles.get(recorded.task))]
         for recorded, time in zip(events, times, strict=True)
     ]
-    return ["EVENT", f"TIME ({zone})", "ACTOR", "TASK", "WHAT"], rows
+    columns = ["EVENT", f"TIME ({zone})", "ACTOR", "TASK", *EVENT_TEXTS]
+    return (columns, rows) if titles else without_column(columns, rows, "TITLE")
 
 
-def event_line(recorded: RecordedEvent, flaw: str | None = None, notes: Sequence[Annotation] = ()) -> Styled:
+def event_line(
+    recorded: RecordedEvent,
+    flaw: str | None = None,
+    notes: Sequence[Annotation] = (),
+    title: Title | None = None,
+) -> Styled:
     """One event of `tt events --follow`, in columns wide enough for most."""
-    number, time, actor, task, words = _event_row(recorded, local_time(recorded.position.time), flaw, notes)
-    return Styled.of(f"{number:>6}  {time}  {actor:<12}  {task}  {words}")
+    number, time, actor, task, about, words = _event_row(
+        recorded, local_time(recorded.position.time), flaw, notes, title
+    )
+    return Styled.of("  ".join([each for each in (f"{number:>6}", time, f"{actor:<12}", task, about, words) if each]))
 
 
-def _event_row(recorded: RecordedEvent, time: str, flaw: str | None, notes: Sequence[Annotation]) -> list[Cell]:
+def _event_row(
+    recorded: RecordedEvent, time: str, flaw: str | None, notes: Sequence[Annotation], title: Title | None
+) -> list[str]:
+    words = event_words(recorded, title) if flaw is None else flaw_words(recorded, flaw)
     return [
         event_number(recorded.position),
         time,
         visible(recorded.actor),
-        visible(short_id(recorded.task)),
-        with_notes(event_words(recorded) if flaw is None else flaw_words(recorded, flaw), notes),
+        task_name(recorded, title),
+        title_words(title),
+        with_notes(words, notes),
     ]
+
+
+def task_name(recorded: RecordedEvent, title: Title | None) -> str:
+    """The name of an event's task: its alias, else the beginning of its id."""
+    return visible(short_id(recorded.task) if title is None or title.alias is None else title.alias)
+
+
+def title_words(title: Title | None) -> str:
+    return "" if title is None else shortened(visible(title.text), TITLE_CHARS_SHOWN)
 
 
 def flaw_words(recorded: RecordedEvent, flaw: str) -> str:
@@ -231,20 +269,26 @@ def _note_words(note: Annotation) -> str:
     return visible(f"{NOTE_SIGN} {note.actor}: {note.text}")
 
 
-def event_words(recorded: RecordedEvent) -> str:
-    """What happened, in a line: `completed: Fixed the bug (why)`."""
+def event_words(recorded: RecordedEvent, title: Title | None = None) -> str:
+    """What happened, in a line: `completed: Fixed the bug (why)`. What the `title` beside it says is left out."""
     verb = recorded.type.partition(".")[2]
-    details = _details(recorded)
+    details = event_details(recorded, title)
     words = f"{verb} {details}" if isinstance(recorded.data, _SAID_AT_ONCE) else _joined(verb, details)
     words = words if recorded.reason is None else f"{words} ({visible(recorded.reason)})"
-    return words if recorded.cause is None else f"{words}  {_cause_words(recorded.cause)}"
+    return words if recorded.cause is None else f"{words}  {cause_mark(recorded.cause)}"
+
+
+def event_details(recorded: RecordedEvent, title: Title | None = None) -> str:
+    """What an event says besides its type: a result, an agent, a note. Empty if the `title` beside it says the same."""
+    details = _details(recorded)
+    return "" if title is not None and details == visible(title.text) else details
 
 
 _SAID_AT_ONCE = TaskAssigned | TaskMoved | TownForked | EventAnnotated
 """The facts whose details go on where the verb ends."""
 
 
-def _cause_words(cause: str) -> str:
+def cause_mark(cause: str) -> str:
     """The event that led here, which was taken back."""
     return f"{UNDO_SIGN} {event_number(Position(cause))}"
 
@@ -276,7 +320,7 @@ def _step_row(step: Step, time: str, notes: Sequence[Annotation]) -> list[Cell]:
     if isinstance(recorded.data, TaskStarted) and recorded.data.run is not None:
         changes += f"  {visible(str(recorded.data.run))}"
     if recorded.cause is not None:
-        changes += f"  {_cause_words(recorded.cause)}"
+        changes += f"  {cause_mark(recorded.cause)}"
     return [
         event_number(recorded.position),
         time,

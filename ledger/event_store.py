@@ -128,12 +128,33 @@ class EventStore:
         self, after: Position = BEGINNING, *, upto: Position | None = None, limit: int = READ_EVENTS_MAX
     ) -> Iterator[list[StreamEntry]]:
         """As `read_batches`, undecoded: only the ids are checked, and `decode` checks the rest. Source: XRANGE."""
+        return self._entries(after, limit, lambda place: ("XRANGE", self._keys.ledger, f"({place}", upto or "+"))
+
+    def read_entries_back(
+        self, before: Position, *, after: Position = BEGINNING, limit: int = READ_EVENTS_MAX
+    ) -> Iterator[list[StreamEntry]]:
+        """All events between `after` and `before`, newest first, in batches of 1 to `limit`, undecoded. Source: XREVRANGE.
+
+        The event right before `before` must be there. SequenceGapError if numbers are missing; `decode` checks the rest.
+        """
+        batches = self._entries(
+            before, limit, lambda place: ("XREVRANGE", self._keys.ledger, f"({place}", f"({after}"), is_back=True
+        )
+        for entries in batches:
+            _check_sequence_back(entries, before)
+            before = Position(entries[-1][0], "ascii")
+            yield entries
+
+    def _entries(
+        self, place: Position, limit: int, command: Callable[[Position], tuple[str, ...]], *, is_back: bool = False
+    ) -> Iterator[list[StreamEntry]]:
+        """The entries on one side of `place`, in batches, each by the `command` for the place where it begins."""
         pool = self._client.connection_pool
         with redis_errors(self._where):
             connection = pool.get_connection()
         is_reply_due = False
         try:
-            self._ask_for_batch(connection, after, upto, limit)
+            self._ask_for_batch(connection, command(place), limit)
             is_reply_due = True
             while is_reply_due:
                 try:
@@ -144,13 +165,13 @@ class EventStore:
                         raise
                     # The client closed the connection; the next command opens it again.
                     limit = max(limit // _FEWER, 1)
-                    self._ask_for_batch(connection, after, upto, limit)
+                    self._ask_for_batch(connection, command(place), limit)
                     continue
                 is_reply_due = len(entries) == limit
                 if is_reply_due:
-                    after = self._last_of(entries, after)
+                    place = self._last_of(entries, place, is_back=is_back)
                     # The server gathers the next batch while this one is decoded and folded.
-                    self._ask_for_batch(connection, after, upto, limit)
+                    self._ask_for_batch(connection, command(place), limit)
                 if entries:
                     yield entries
         finally:
@@ -262,10 +283,13 @@ class EventStore:
 
     def events_at(self, positions: Sequence[Position]) -> list[RecordedEvent]:
         """The events at exactly these positions, in one round trip. A position without an event is skipped. Source: XRANGE."""
-        with redis_errors(self._where):
-            replies = exchange(self._client, [("XRANGE", self._keys.ledger, each, each) for each in positions])
-            raise_error(replies)
-        return self.decode([entry for entries in cast("list[list[StreamEntry]]", replies) for entry in entries])
+        return self.decode(self._entries_at(positions))
+
+    def entries_at(self, positions: Sequence[Position]) -> list[StreamEntry]:
+        """As `events_at`, undecoded and unchecked: to know a ledger again by its bytes."""
+        entries = self._entries_at(positions)
+        self._require_entries(entries)
+        return entries
 
     def head(self, task_id: str) -> tuple[int, Position]:
         """Version and position of the task's last event; (0, BEGINNING) if the task never existed. Source: HGET."""
@@ -462,12 +486,12 @@ class EventStore:
                     raise
                 limit = max(limit // _FEWER, 1)
 
-    def _last_of(self, entries: Sequence[StreamEntry], after: Position) -> Position:
-        """The position of the last entry. It must be after `after`, or reading on would never end."""
+    def _last_of(self, entries: Sequence[StreamEntry], place: Position, *, is_back: bool) -> Position:
+        """The position of the last entry. It must be beyond `place`, or reading on would never end."""
         last = Position(entries[-1][0], "ascii")
-        if last <= after:
+        if last >= place if is_back else last <= place:
             with redis_errors(self._where):
-                raise UnfitReplyError("XRANGE")
+                raise UnfitReplyError("XREVRANGE" if is_back else "XRANGE")
         return last
 
     def decode(self, entries: Sequence[StreamEntry]) -> list[RecordedEvent]:
@@ -490,9 +514,15 @@ class EventStore:
             entries = self._exchange("XRANGE", self._keys.ledger, ms, "+", "COUNT", 1)
         return Position(entries[0][0], "ascii") if entries else None
 
-    def _ask_for_batch(self, connection: Connection, after: Position, upto: Position | None, limit: int) -> None:
+    def _entries_at(self, positions: Sequence[Position]) -> list[StreamEntry]:
         with redis_errors(self._where):
-            connection.send_command("XRANGE", self._keys.ledger, f"({after}", upto or "+", "COUNT", limit)  # type: ignore[no-untyped-call]
+            replies = exchange(self._client, [("XRANGE", self._keys.ledger, each, each) for each in positions])
+            raise_error(replies)
+        return [entry for entries in cast("list[list[StreamEntry]]", replies) for entry in entries]
+
+    def _ask_for_batch(self, connection: Connection, command: tuple[str, ...], limit: int) -> None:
+        with redis_errors(self._where):
+            connection.send_command(*command, "COUNT", limit)  # type: ignore[no-untyped-call]
 
     def _exchange(self, *command: str | int) -> list[StreamEntry]:
         """The reply to one command. redis-py's own XRANGE builds a dict for each entry, which halves the rate."""
@@ -548,6 +578,19 @@ def _check_sequence(events: Sequence[RecordedEvent], first_seq: int) -> None:
     for expected, recorded in enumerate(events, first_seq):
         if recorded.position.seq != expected:
             raise SequenceGapError("sequence number", recorded.position, expected=expected, found=recorded.position.seq)
+
+
+def _check_sequence_back(entries: Sequence[StreamEntry], before: Position) -> None:
+    """SequenceGapError unless the entries, newest first, are numbered downwards from right before `before`."""
+    first, last = Position(entries[0][0], "ascii"), Position(entries[-1][0], "ascii")
+    if first.seq == before.seq - 1 and last.seq == before.seq - len(entries):
+        return
+    following = before
+    for entry_id, _ in entries:
+        position = Position(entry_id, "ascii")
+        if position.seq != following.seq - 1:
+            raise SequenceGapError("sequence number", following, expected=position.seq + 1, found=following.seq)
+        following = position
 
 
 def parse_head(value: bytes | None) -> tuple[int, Position]:

@@ -70,6 +70,10 @@ class Board:
         found = sorted((task for task in self.tasks.values() if wanted.matches(task)), key=_by_age)
         return page_of(wanted.in_order(found), offset=offset, limit=limit)
 
+    def ids(self, wanted: TaskFilter) -> list[str]:
+        """The ids of all tasks that match."""
+        return [task.id for task in self.page(wanted).tasks]
+
     def backlog(self, *, offset: int = 0, limit: int | None = None) -> Page:
         """The pending tasks that no agent has, oldest first."""
         return self.page(TaskFilter(state=State.PENDING), offset=offset, limit=limit)

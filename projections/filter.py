@@ -26,6 +26,15 @@ class Sort(StrEnum):
     """By the agent's name; tasks without an agent come last."""
 
 
+class TaskKind(Struct, frozen=True, array_like=True, gc=False):
+    """What a filter looks at of a task. Many tasks are of the same kind."""
+
+    state: State
+    assigned_to: str | None
+    tags: tuple[str, ...]
+    parent_id: str | None
+
+
 class TaskFilter(Struct, frozen=True, kw_only=True):
     """Conditions that must all hold; None is no condition. `parent` is the id of the task right above.
 
@@ -68,7 +77,7 @@ class TaskFilter(Struct, frozen=True, kw_only=True):
         """The same conditions, oldest first."""
         return replace(self, sort=Sort.CREATED, is_newest_first=False)
 
-    def matches(self, task: Task) -> bool:
+    def matches(self, task: Task | TaskKind) -> bool:
         return (
             (self.state is None or task.state in each_of(self.state))
             and (self.agent is None or task.assigned_to == self.agent)

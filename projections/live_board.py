@@ -178,6 +178,11 @@ class LiveBoard:
         tasks = tuple(task for task in self.get_listed(ids) if wanted.matches(task))
         return Page(tasks, total, has_more=total is None or offset + len(ids) < total)
 
+    def ids(self, wanted: TaskFilter) -> list[str]:
+        """The ids of all tasks that match, without reading the tasks. ViewsIncompleteError. Source: `Listing.page`."""
+        assert not wanted.has_no_agent, "no set holds these"
+        return self.find_matching(wanted, offset=0, limit=None)[0]
+
     def find_matching(self, wanted: TaskFilter, *, offset: int, limit: int | None) -> tuple[list[str], int | None]:
         """The ids of a page in the order they were created, and how many match; None if more than were counted.
 

@@ -75,13 +75,15 @@ if TYPE_CHECKING:
     from town.reading.details import Details
     from town.reading.event_filter import EventFilter
     from town.reading.event_reader import EVENTS_COUNT
+    from town.reading.event_search import EventPage
     from town.reading.hierarchy import Branch
-    from town.reading.local_zone import in_local_zone, local_time, local_times
+    from town.reading.local_zone import in_local_zone, local_day, local_time, local_times, zone_name
     from town.reading.moment import WHEN_HELP, HeadBack, Moment, MomentSyntaxError, Now, StateEntered
     from town.reading.names import Names, NewName
     from town.reading.reader import Reader
     from town.reading.reasons import Why
     from town.reading.report import AGENT, DAY, PERIOD_DAYS, TAG, Group, Grouping, Period, Report
+    from town.reading.titles import Title
     from town.reading.when import understand
     from town.repair.mend import Loss, LostEvents, MendedTown
     from town.repair.repairing import BEHIND_FILE, EVENTS_FILE, Repair, RepairPlan, opened_repair
@@ -117,6 +119,7 @@ __all__ = [
     "Durability",
     "EmbeddedServer",
     "EventFilter",
+    "EventPage",
     "ExportReceipt",
     "ExportRefusedError",
     "FileDamagedError",
@@ -200,6 +203,7 @@ __all__ = [
     "Skipped",
     "StateEntered",
     "Stop",
+    "Title",
     "Town",
     "TownExistsError",
     "TownNotFoundError",
@@ -219,6 +223,7 @@ __all__ = [
     "grant_trust",
     "in_local_zone",
     "install_script",
+    "local_day",
     "local_time",
     "local_times",
     "look_at_trust",
@@ -234,6 +239,7 @@ __all__ = [
     "start_town",
     "stop_town",
     "understand",
+    "zone_name",
 ]
 
 open_front_door(
@@ -273,13 +279,15 @@ open_front_door(
         "reading.details": "Details",
         "reading.event_filter": "EventFilter",
         "reading.event_reader": "EVENTS_COUNT",
+        "reading.event_search": "EventPage",
         "reading.hierarchy": "Branch",
-        "reading.local_zone": "in_local_zone local_time local_times",
+        "reading.local_zone": "in_local_zone local_day local_time local_times zone_name",
         "reading.moment": "WHEN_HELP HeadBack Moment MomentSyntaxError Now StateEntered",
         "reading.names": "Names NewName",
         "reading.reader": "Reader",
         "reading.reasons": "Why",
         "reading.report": "AGENT DAY PERIOD_DAYS TAG Group Grouping Period Report",
+        "reading.titles": "Title",
         "reading.when": "understand",
         "repair.mend": "Loss LostEvents MendedTown",
         "repair.repairing": "BEHIND_FILE EVENTS_FILE Repair RepairPlan opened_repair",

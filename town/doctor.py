@@ -12,6 +12,7 @@ from ledger import (
     BEGINNING,
     TOWN_ID,
     LedgerDamagedError,
+    LedgerError,
     RecordedEvent,
     TaskCreated,
     TownForked,
@@ -77,6 +78,7 @@ def examine(backend: Backend, connection: Connection) -> list[Check]:
         *_snapshots(backend),
         *_aliases(backend),
         _worker(backend),
+        *_cache(backend),
         *_old_tasks(backend),
     ]
 
@@ -220,13 +222,28 @@ def _snapshots(backend: Backend) -> list[Check]:
     return [Check("snapshots", CheckState.BAD, words)]
 
 
+def _cache(backend: Backend) -> list[Check]:
+    """Applies only if there is a cache, or something in its place. Nothing of it is opened."""
+    try:
+        size = backend.cache.look()
+    except (LedgerError, OSError) as error:
+        return [Check("cache", CheckState.WARNING, f"it is not used, and looks at the past are slower: {error}")]
+    if size is None:
+        return []
+    return [Check("cache", CheckState.GOOD, f"{size / 1_048_576:,.1f} MiB, which can be removed: {backend.cache.path}")]
+
+
 def _aliases(backend: Backend) -> list[Check]:
     """Whether aliases lead to the ids that tasks have. Applies to a fork, to a ledger of another town, and to a town that says it is one."""
     try:
         town_events = list(backend.store.history_back(TOWN_ID))
-        first_events = next(backend.store.read_batches(), [])
     except LedgerDamagedError as damage:
         return [Check("aliases", CheckState.BAD, str(damage), damage)]
+    try:
+        first_events = next(backend.store.read_batches(), [])
+    except LedgerDamagedError:
+        # `tt verify` names the damage; it says nothing about aliases.
+        first_events = []
     # The oldest fork names the town where the ids began, also in a fork of a fork.
     sources = [
         each.data.source for each in reversed(town_events) if isinstance(each.data, TownForked) and not flaw_in(each)

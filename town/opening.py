@@ -30,6 +30,7 @@ class OpenTown:
             old_name=settings.old_name,
             alias_town=settings.town.aliases_of,
             where=connection.where,
+            is_own_server=connection.server is not None,
         )
 
 

@@ -21,18 +21,20 @@ from typing import TYPE_CHECKING, Self
 
 from msgspec import Struct
 
-from ledger import BEGINNING, LedgerError, Position
-from projections import Board, replay
+from ledger import LedgerError, Position
+from projections import Board
 from town.errors import MigrationSourceError
 from town.folder.settings import current_folder
 from town.opening import OpenTown, current_actor, open_town
 from town.reading.event_reader import EventReader
+from town.reading.folding import board_at
 from town.reading.moment import Moment, Now
 from town.reading.reader import Reader
 from town.reading.wait import Waited, tasks_called, wait_for
 from town.verbs import Verbs
 
 if TYPE_CHECKING:
+    from projections import PackedBoard
     from town.annotating import Annotator
     from town.exports.exporter import Exporter
     from town.folder.tinytown_places import OldPlace
@@ -171,9 +173,9 @@ class Town(Verbs, Reader):
             return self
         return Reader(self.backend, then=self.events.position_at(moment), noted=self.noted)
 
-    def replay(self, upto: Position) -> Board:
+    def replay(self, upto: Position) -> Board | PackedBoard:
         """All tasks in memory, as they were after the event at `upto`; BEGINNING shows none."""
-        return Board() if upto == BEGINNING else replay(self.backend.store, upto=upto)
+        return board_at(self.backend, upto)
 
     def wait(self, task_ids: Iterable[str], *, timeout_seconds: float | None = None) -> Waited:
         """Return once all these tasks are finished or removed, or at the timeout. TaskNotFoundError.

@@ -10,7 +10,7 @@ import typer
 from cli.exits import Exit
 from cli.options import JsonOption, TownOption, When, parse_when
 from cli.output import Cell, json_line, say, say_fields, say_json, say_table, tell
-from cli.render import change_words, event_rows, event_words
+from cli.render import EVENT_TEXTS, change_words, event_rows, event_words
 from cli.session import opened
 from cli.shapes import moment_shape, tasks_shape
 from cli.shapes.audit import bisection_shape
@@ -158,7 +158,7 @@ class _Search:
                 f"It is one of {counted(len(candidates), 'event')}: the program could not judge the boards between them."
             )
             shown = self._town.events.last(since=candidates[0], until=candidates[-1], count=None)[:CANDIDATES_SHOWN]
-            say_table(*event_rows(shown, {}, {}), flexible="WHAT")
+            say_table(*event_rows(shown, {}, {}, self._town.titles(each.task for each in shown)), flexible=EVENT_TEXTS)
             if len(candidates) > len(shown):
                 tell(f"The first {len(shown)} of {counted(len(candidates), 'event')}, up to event {candidates[-1]}.")
             return

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import chain
 from typing import Annotated
 
 import typer
+from msgspec.structs import replace
 
 from cli.answers import reader_at, say_page
+from cli.beside import Beside
 from cli.limits import PAGE_TASKS
 from cli.moments import moment_words, say_choices, say_span, saying_choices, with_event
 from cli.name_hints import say_unknown
@@ -29,13 +30,21 @@ from cli.options import (
     parse_when,
 )
 from cli.output import is_unread, say, say_json, say_table, warn
-from cli.render import event_line, event_rows, states_line
+from cli.render import EVENT_TEXTS, event_line, event_rows, states_line
 from cli.session import opened
-from cli.shapes import event_shape, events_shape, moment_shape, picked_shape, tasks_shape, understood_shape
+from cli.shapes import (
+    events_shape,
+    listed_event_shape,
+    moment_shape,
+    next_shape,
+    picked_shape,
+    tasks_shape,
+    understood_shape,
+)
 from cli.text import counted
 from ledger import BEGINNING, RecordedEvent, flaw_in
 from projections import TaskFilter
-from town import EVENTS_COUNT, WHEN_HELP, Annotation, EventFilter
+from town import EVENTS_COUNT, WHEN_HELP, EventFilter
 
 
 def events(
@@ -68,46 +77,60 @@ def events(
     until: Annotated[
         When | None, typer.Option("--until", metavar="WHEN", parser=parse_when, help="Up to this moment.")
     ] = None,
+    text: Annotated[
+        str | None, typer.Option("--text", metavar="WORDS", help="Only events that say this, in upper or lower case.")
+    ] = None,
+    before: Annotated[
+        When | None, typer.Option("--before", metavar="WHEN", parser=parse_when, help="Only events before this one.")
+    ] = None,
     town: TownOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show the last events of the town, oldest first; with --follow also new ones as they arrive.
 
-    Filters combine. With --json and --follow, each event is a line of its own.
+    Filters combine. More events that match are said on stderr, and --before shows them. With --json and --follow, each event is a line of its own.
     """
-    if is_following and until is not None:
-        message = "--follow never ends; leave out --until."
+    if is_following and (until is not None or before is not None):
+        message = "--follow never ends; leave out --until and --before."
         raise typer.BadParameter(message)
-    wanted = EventFilter(agent=agent, actor=by, type=event_type)
+    wanted = EventFilter(agent=agent, actor=by, type=event_type, text=text)
     with opened(town, None, is_following=is_following) as opened_town:
         end = opened_town.end()
-        with saying_choices(since, until):
-            since, until = with_event(opened_town, since), with_event(opened_town, until)
-            first = None if since is None else since.limit
-            last = end if until is None else until.limit
-            found = opened_town.events.last(wanted, count=count + 1, task_id=task, since=first, until=last)
-        has_more, found = len(found) > count, found[-count:]
+        with saying_choices(since, until, before):
+            since, until, before = (with_event(opened_town, each) for each in (since, until, before))
+            if task is not None:
+                wanted = replace(wanted, tasks=frozenset([opened_town.events.id_of(task)]))
+            page = opened_town.events.page(
+                wanted,
+                count=count,
+                since=None if since is None else since.limit,
+                until=end if until is None else until.limit,
+                before=None if before is None else before.limit,
+            )
+        found = page.events[::-1]
         if not found and not is_following:
             say_unknown(opened_town, opened_town, agent=agent, actor=by)
-        flaws, notes = opened_town.find_flaws(found), opened_town.annotations(found)
+        beside = Beside.of(opened_town, found)
         if is_following:
             say_span(since, None)
-            for batch in chain([found], opened_town.events.follow_batches(wanted, task_id=task, after=end)):
-                for recorded in batch:
-                    flaw = flaws.get(recorded.at, flaw_in(recorded))
-                    _say_event(recorded, flaw, notes.get(recorded.at, ()), as_json=as_json)
+            _say_events(found, beside, as_json=as_json)
+            for batch in opened_town.events.follow_batches(wanted, after=end):
+                _say_events(batch, Beside(titles=opened_town.titles(each.task for each in batch)), as_json=as_json)
                 if is_unread():
                     return
-        elif as_json:
-            say_json(events_shape(opened_town, found, flaws, notes, **understood_shape(since=since, until=until)))
-        elif found:
-            say_span(since, until)
-            say_table(*event_rows(found, flaws, notes), flexible="WHAT")
-            if has_more:
-                warn(f"The last {count:,}; there are older ones that match. More: --count {count * 10}")
+            return
+        if as_json:
+            understood = understood_shape(since=since, until=until, before=before)
+            more = next_shape(before=page.before)
+            say_json(events_shape(opened_town, found, beside.flaws, beside.notes, beside.titles, **understood, **more))
         else:
             say_span(since, until)
-            say("No event matches.")
+            if found:
+                say_table(*event_rows(found, beside.flaws, beside.notes, beside.titles), flexible=EVENT_TEXTS)
+            else:
+                say("No event matches.")
+        if page.before is not None:
+            warn(f"The last {len(found):,}; there are older ones that match. More: --before {page.before.seq}")
 
 
 def replay(
@@ -159,8 +182,11 @@ def replay(
         say_page(opened_town, reader, page, at=at, offset=offset, as_json=None, empty="No task matches.")
 
 
-def _say_event(recorded: RecordedEvent, flaw: str | None, notes: Sequence[Annotation], *, as_json: bool) -> None:
-    if as_json:
-        say_json(event_shape(recorded, flaw, notes))
-    else:
-        say(event_line(recorded, flaw, notes))
+def _say_events(events: Sequence[RecordedEvent], beside: Beside, *, as_json: bool) -> None:
+    for recorded in events:
+        flaw = beside.flaws.get(recorded.at, flaw_in(recorded))
+        notes, title = beside.notes.get(recorded.at, ()), beside.titles.get(recorded.task)
+        if as_json:
+            say_json(listed_event_shape(recorded, flaw, notes, title))
+        else:
+            say(event_line(recorded, flaw, notes, title))

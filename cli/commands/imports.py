@@ -159,7 +159,8 @@ def _warn_of_rest(receipt: ImportReceipt) -> None:
             f"{number:,} {_shortened(visible(kind))}"
             for kind, number in list(receipt.skipped.items())[:KINDS_SHOWN_MAX]
         )
-        more = ", …" if len(receipt.skipped) > KINDS_SHOWN_MAX else ""
+        left = len(receipt.skipped) - KINDS_SHOWN_MAX
+        more = f" … and {left:,} more; --json lists them all" if left > 0 else ""
         warn(f"{counted(sum(receipt.skipped.values()), 'line')} of other kinds skipped: {kinds}{more}.")
     if receipt.labels_trimmed:
         warn(f"{counted(receipt.labels_trimmed, 'label')} trimmed of blanks.")

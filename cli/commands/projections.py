@@ -124,6 +124,8 @@ def rebuild(
             return
         with progress_lines() as progress:
             report = opened_town.upkeep.rebuild(view=view, accepts_loss=accept_loss, progress=progress)
+        # Who doubts what was computed from the ledger gets nothing of it again.
+        opened_town.backend.cache.forget()
         if as_json:
             say_json(rebuild_shape(opened_town, report))
             return

@@ -12,7 +12,7 @@ from cli.exits import UsageError
 from cli.limits import AGENT_TASKS, PAGE_TASKS, TREE_LEVELS, TREE_TASKS
 from cli.name_hints import say_unknown
 from cli.open_tasks import open_groups, say_groups, warn_of_more
-from cli.output import say, say_apart, say_fields, say_hanging, say_json, say_table, warn
+from cli.output import say, say_apart, say_cut, say_fields, say_hanging, say_json, say_table, terminal_columns, warn
 from cli.render import MULTILINE_FIELDS, step_rows, task_fields, tree_lines
 from cli.session import opened
 from cli.shapes import current_shape, details_shape, history_shape, open_shape, picked_shape, shown_shape, tree_shape
@@ -105,6 +105,7 @@ def tasks(
         if not groups:
             say_unknown(opened_town, reader, agent=agent)
         if as_json:
+            warn_of_more(groups)
             return
         say_moment(reader, at, is_beside=as_csv)
         if as_csv:
@@ -239,9 +240,9 @@ def tree(
     if not branches:
         say("No tasks yet.")
         return
-    lines = tree_lines(branches, levels_max=depth)
+    lines = tree_lines(branches, levels_max=depth, columns=terminal_columns())
     for line in lines[:limit]:
-        say(line)
+        say_cut(line)
     if len(lines) > limit:
         warn(f"{limit:,} of {counted(len(lines), 'line')} shown. More: --limit {limit * 10}")
 
@@ -505,9 +506,8 @@ def history(
         if as_json:
             say_json(history_shape(opened_town, task_id, found, notes))
             return
-        say(f"Task {task_id}: {counted(len(found), 'event')}")
-        columns, rows = step_rows(found, notes)
-        say_table(columns, rows)
+        say_hanging("", f"Task {task_id}: {counted(len(found), 'event')}")
+        say_table(*step_rows(found, notes), flexible=("WHY", "CHANGED"), is_wrapped=True)
 
 
 def _parent(reader: Reader, task: Task) -> Task | None:

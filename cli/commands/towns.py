@@ -10,7 +10,7 @@ import typer
 from cli.answers import reader_at, say_moment
 from cli.options import ActorOption, JsonOption, TownOption, WhenOption
 from cli.output import say, say_fields, say_json, say_table, warn
-from cli.render import agent_rows, event_rows, states_line
+from cli.render import EVENT_TEXTS, agent_rows, event_rows, states_line
 from cli.session import named_once, opened, warn_outdated
 from cli.shapes.towns import init_shape, registered_shape, start_shape, status_shape, stop_shape, towns_shape
 from cli.text import counted, visible
@@ -168,7 +168,7 @@ def status(
         states = reader.count_states()
         agents = reader.count_agents() if tasks or deep else {}
         last = opened_town.events.last(count=DEEP_EVENTS, until=reader.then) if deep else []
-        notes = reader.annotations(last)
+        notes, titles = reader.annotations(last), reader.titles(each.task for each in last)
         end = opened_town.end() if reader.then is None else reader.then
         if as_json:
             say_json(
@@ -181,6 +181,7 @@ def status(
                     last=last if deep else None,
                     at=at,
                     notes=notes,
+                    titles=titles,
                 )
             )
             return
@@ -202,7 +203,7 @@ def status(
             say_table(columns, rows) if rows else say("No tasks yet.")
         if last:
             say()
-            say_table(*event_rows(last, {}, notes), flexible="WHAT")
+            say_table(*event_rows(last, {}, notes, titles), flexible=EVENT_TEXTS)
 
 
 def _state_words(state: TownState) -> str:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from cli.json_fields import JsonFields
     from cli.open_tasks import OpenGroup
     from cli.options import When
-    from town import Annotation, Branch, Details, Reader, Receipt, Town
+    from town import Annotation, Branch, Details, Reader, Receipt, Title, Town
 
 Shape = dict[str, Any]
 
@@ -40,7 +40,9 @@ def receipt_shape(town: Town, receipt: Receipt) -> Shape:
 
 
 def tasks_shape(town: Town, tasks: Sequence[Task], **more: Any) -> Shape:  # noqa: ANN401 - further fields of the shape
-    return {"town": town.name, **more, "tasks": [task_shape(task) for task in tasks]}
+    """A list of tasks; these are all, unless `total` says otherwise."""
+    total = {} if "total" in more else {"total": len(tasks)}
+    return {"town": town.name, **more, **total, "tasks": [task_shape(task) for task in tasks]}
 
 
 def shown_shape(town: Town, reader: Reader, task: Task, *, at: When | None) -> Shape:
@@ -89,18 +91,24 @@ def open_shape(town: Town, reader: Reader, groups: Sequence[OpenGroup], *, at: W
         {
             "agent": group.agent,
             "total": group.total,
-            "has_more": group.more > 0,
+            **next_shape(all=True if group.more else None),
             "tasks": [task_shape(task) for task in group.tasks],
         }
         for group in groups
     ]
     total, more = sum(group.total for group in groups), sum(group.more for group in groups)
-    return {"town": town.name, **reader_shape(reader, at), "total": total, "has_more": more > 0, "agents": shapes}
+    return {
+        "town": town.name,
+        **reader_shape(reader, at),
+        "total": total,
+        **next_shape(all=True if more else None),
+        "agents": shapes,
+    }
 
 
 def tree_shape(town: Town, reader: Reader, branches: Sequence[Branch], *, at: When | None) -> Shape:
     shapes = [branch_shape(branch) for branch in branches]
-    return {"town": town.name, **reader_shape(reader, at), "tasks": shapes}
+    return {"town": town.name, **reader_shape(reader, at), "total": len(shapes), "tasks": shapes}
 
 
 def branch_shape(branch: Branch) -> Shape:
@@ -148,16 +156,39 @@ def events_shape(
     recorded: Sequence[RecordedEvent],
     flaws: Mapping[str, str],
     notes: Mapping[str, Sequence[Annotation]],
+    titles: Mapping[str, Title],
     **more: Any,  # noqa: ANN401 - further fields of the shape
 ) -> Shape:
-    """A list of events. By the position's text, `flaws` has what is wrong with the damaged ones, and `notes` the notes."""
-    events = [event_shape(each, flaws.get(each.at), notes.get(each.at, ())) for each in recorded]
+    """A list of events, each with the title of its task.
+
+    By the position's text, `flaws` has what is wrong with the damaged ones, and `notes` the notes.
+    """
+    events = [
+        listed_event_shape(each, flaws.get(each.at), notes.get(each.at, ()), titles.get(each.task)) for each in recorded
+    ]
     return {"town": town.name, **more, "events": events}
+
+
+def listed_event_shape(
+    recorded: RecordedEvent, flaw: str | None, notes: Sequence[Annotation], title: Title | None
+) -> Shape:
+    """An event in a list of many tasks: with the alias of its task, and the title that the task has now or had last."""
+    about: Shape = {"alias": None, "title": None} if title is None else {"alias": title.alias, "title": title.text}
+    return event_shape(recorded, flaw, notes) | about
+
+
+def next_shape(**options: object) -> Shape:
+    """Whether a page has a next one, and by which option one gets it: `{"has_more": true, "next": {"offset": 50}}`.
+
+    The value of an option is None where there is no next page.
+    """
+    given = {name: value for name, value in options.items() if value is not None}
+    return {"has_more": bool(given), "next": given or None}
 
 
 def history_shape(town: Town, task_id: str, steps: Sequence[Step], notes: Mapping[str, Sequence[Annotation]]) -> Shape:
     events = [step_shape(step, notes.get(step.event.at, ())) for step in steps]
-    return {"town": town.name, "task": task_id, "events": events}
+    return {"town": town.name, "task": task_id, "total": len(events), "events": events}
 
 
 def annotation_shape(note: Annotation) -> Shape:

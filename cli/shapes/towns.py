@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from cli.shapes import Shape, event_shape, moment_shape, understood_shape
+from cli.shapes import Shape, listed_event_shape, moment_shape, understood_shape
 from ledger import BEGINNING, Position, RecordedEvent, State
 
 if TYPE_CHECKING:
     from cli.options import When
-    from town import Annotation, Durability, Fork, Town, TownState, TrustReport
+    from town import Annotation, Durability, Fork, Title, Town, TownState, TrustReport
 
 
 def init_shape(town: Town) -> Shape:
@@ -54,6 +54,7 @@ def status_shape(
     last: Sequence[RecordedEvent] | None,
     at: When | None,
     notes: Mapping[str, Sequence[Annotation]],
+    titles: Mapping[str, Title],
 ) -> Shape:
     """A town, its server, its events and tasks. `agents` and `last` are there only where they were asked for, `notes` are those on the last events."""
     shape: Shape = {
@@ -77,7 +78,9 @@ def status_shape(
     if agents is not None:
         shape["agents"] = agents
     if last is not None:
-        shape["last_events"] = [event_shape(each, notes=notes.get(each.at, ())) for each in last]
+        shape["last_events"] = [
+            listed_event_shape(each, None, notes.get(each.at, ()), titles.get(each.task)) for each in last
+        ]
     return shape | understood_shape(at=at)
 
 

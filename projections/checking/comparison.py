@@ -298,7 +298,13 @@ class Comparison:
 
         def understand(answers: list[Any]) -> list[Difference]:
             rest = iter(answers)
-            found = self._different_snapshots(tasks, next(rest)) if self._has_snapshots and tasks else []
+            found: list[Difference] = []
+            if self._has_snapshots and tasks:
+                snapshots = next(rest)
+                with redis_errors(self._where):
+                    # A server that is one never answers MGET with WRONGTYPE.
+                    raise_error([snapshots])
+                found = self._different_snapshots(tasks, snapshots)
             for key, names in contents.members.items():
                 found += _different_members(key, names, next(rest))
             for key, scores in contents.scores.items():

@@ -21,6 +21,9 @@ READING: tuple[tuple[str, ...], ...] = (
     ("task", "current", "ada"),
     ("backlog", "list"),
     ("status", "--tasks"),
+    ("search", "docs"),
+    ("search", "figures", "--ever"),
+    ("search", "write", "--state", "pending"),
     ("stats",),
     ("stats", "--by", "tag"),
 )

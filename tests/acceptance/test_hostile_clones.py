@@ -32,6 +32,7 @@ COMMANDS = (
     ("init",),
     ("assign", "worker-1", "something"),
     ("events",),
+    ("search", "something"),
     ("verify",),
     ("doctor",),
     ("rebuild",),

@@ -29,6 +29,7 @@ READS: Final[dict[str, tuple[str, ...]]] = {
     "task tree": ("task", "tree"),
     "backlog list": ("backlog", "list"),
     "events": ("events",),
+    "log": ("log",),
     "replay": ("replay", "--at", "1"),
     "diff": ("diff", "1"),
     "blame": ("blame", "login"),

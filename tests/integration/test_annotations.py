@@ -171,12 +171,12 @@ def test_events_are_filtered_with_notes_among_them(town: Town) -> None:
     with Town.open(town.folder, actor="bob") as bob:
         bob.annotator.annotate(1, "n")
 
-    def types(**wanted: str) -> list[str]:
-        return [each.type for each in town.events.last(EventFilter(**wanted))]
+    def types(wanted: EventFilter) -> list[str]:
+        return [each.type for each in town.events.last(wanted)]
 
-    assert types(type="event.annotated") == types(actor="bob") == ["event.annotated"]
-    assert types(agent="ada") == ["task.assigned"]
-    assert types() == ["task.created", "task.assigned", "event.annotated"]
+    assert types(EventFilter(type="event.annotated")) == types(EventFilter(actor="bob")) == ["event.annotated"]
+    assert types(EventFilter(agent="ada")) == ["task.assigned"]
+    assert types(EventFilter()) == ["task.created", "task.assigned", "event.annotated"]
     assert [each.type for each in next(town.events.follow_batches(after=after))] == ["event.annotated"]
 
 

@@ -61,7 +61,7 @@ def _wish(verb: str, **arguments: SearchStrategy[Any]) -> SearchStrategy[Wish]:
     return st.builds(Wish, st.just(verb), st.sampled_from(TASKS), st.fixed_dictionaries(arguments))
 
 
-_creations = _wish(
+creations = _wish(
     "create",
     description=_texts,
     tags=_tags,
@@ -70,7 +70,7 @@ _creations = _wish(
     agent=st.none() | _agents,
 )
 wishes: Final[SearchStrategy[Wish]] = st.one_of(
-    _creations,
+    creations,
     _wish("assign", agent=_agents),
     _wish("claim", agent=_agents),
     _wish("start", agent=st.none() | _agents),
@@ -93,7 +93,7 @@ wishes: Final[SearchStrategy[Wish]] = st.one_of(
 
 # Most towns begin with tasks, so that what follows meets some.
 wish_lists: Final[SearchStrategy[list[Wish]]] = st.builds(
-    lambda first, rest: [*first, *rest], st.lists(_creations, max_size=4), st.lists(wishes, max_size=25)
+    lambda first, rest: [*first, *rest], st.lists(creations, max_size=4), st.lists(wishes, max_size=25)
 )
 
 

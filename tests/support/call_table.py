@@ -16,7 +16,7 @@ from projections import Sort
 from tests.support.markdown import ROOT
 
 FILE: Final = ROOT / "cli" / "call_table.py"
-FIRST_WORDS: Final = frozenset({"assign", "tasks", "task", "backlog"})
+FIRST_WORDS: Final = frozenset({"assign", "tasks", "task", "search", "backlog"})
 """What agents call all day. The modules of these commands import no Typer."""
 
 _HEAD: Final = '''\
@@ -49,12 +49,13 @@ def shape_of(names: tuple[str, ...]) -> Shape:
         command = command.commands[name]
     module, function = PLACES[names]
     arguments = [each for each in command.params if each.param_type_name == "argument"]
-    assert all(type(each.type).__name__ == "StringParamType" and each.nargs == 1 for each in arguments), names
+    assert all(type(each.type).__name__ == "StringParamType" for each in arguments), names
+    assert all(each.nargs == 1 for each in arguments[:-1]), names
     options = dict(each for option in command.params if option not in arguments for each in _option(option))
     return (
         f"cli.commands.{module}",
         function,
-        tuple(each.name for each in arguments),
+        tuple(each.name if each.nargs == 1 else f"{each.name}..." for each in arguments),
         sum(each.required for each in arguments),
         options,
     )

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+from msgspec.structs import replace
 
 from ledger import BEGINNING, EventStore, Position, RecordedEvent, TaskAdopted, TaskCreated, steps, to_ms
 from town.errors import MomentError
-from town.reading.event_filter import EVERY_EVENT, EventFilter, Holders
+from town.reading.event_filter import EVERY_EVENT, EventFilter
 from town.reading.local_zone import in_local_zone, local_time
 from town.reading.moment import CREATED, HeadBack, Moment, MomentSyntaxError, Now, StateEntered
 from town.reading.references import References
+
+if TYPE_CHECKING:
+    from town.reading.event_search import EventPage
 
 FOLLOW_BLOCK_MS: Final = 1_000
 EVENTS_COUNT: Final = 20
@@ -39,25 +43,42 @@ class EventReader:
         until: Moment | str | None = None,
     ) -> list[RecordedEvent]:
         """The last `count` events that match (None: all), oldest first; of one `task`, from `since` to `until`, both in."""
-        task_id = None if task_id is None else self._id(task_id)
-        after, upto = self.range_of(since, until)
-        if count == 0 or upto <= after:
-            return []
         if task_id is not None:
-            found: Iterable[RecordedEvent] = self._store.history(task_id)
-            if wanted.agent is not None:
-                found = _concerning(found, wanted.agent)
-            found = (each for each in found if after < each.position <= upto and wanted.matches(each))
-        elif wanted.agent is not None:
-            # Earlier events decide who had a task, so this reads from the beginning.
-            everything = (each for batch in self._store.read_batches(upto=upto) for each in batch)
-            concerning = _concerning(everything, wanted.agent)
-            found = (each for each in concerning if each.position.seq > after.seq and wanted.matches(each))
-        else:
-            newest = (each for each in self._read_back(after=after, upto=upto) if wanted.matches(each))
-            kept = [each for _, each in zip(range(count), newest, strict=False)] if count is not None else list(newest)
-            return kept[::-1]
-        return list(deque(found, maxlen=count))
+            wanted = replace(wanted, tasks=frozenset([self._id(task_id)]))
+        return list(self.page(wanted, count=count, since=since, until=until).events[::-1])
+
+    def page(
+        self,
+        wanted: EventFilter = EVERY_EVENT,
+        *,
+        count: int | None = EVENTS_COUNT,
+        since: Moment | str | None = None,
+        until: Moment | str | None = None,
+        before: Moment | str | None = None,
+    ) -> EventPage:
+        """The last `count` events that match (None: all), newest first, from `since` to `until`, both in, and before `before`.
+
+        The page's own `before` gives the next page. MomentError, LedgerDamagedError.
+        """
+        from town.reading.event_search import EventPage  # noqa: PLC0415 - few commands look for events
+
+        return EventPage.of(self.search(wanted, since=since, until=until, before=before), count)
+
+    def search(
+        self,
+        wanted: EventFilter = EVERY_EVENT,
+        *,
+        since: Moment | str | None = None,
+        until: Moment | str | None = None,
+        before: Moment | str | None = None,
+    ) -> Iterator[RecordedEvent]:
+        """As `page`, all of them, read only as far as the caller goes."""
+        from town.reading.event_search import search_events  # noqa: PLC0415 - as above
+
+        after, upto = self.range_of(since, until)
+        if before is not None:
+            upto = min(upto, self._position_before(before))
+        return search_events(self._store, wanted, after=after, upto=upto)
 
     def follow(
         self, wanted: EventFilter = EVERY_EVENT, *, task_id: str | None = None, after: Position | None = None
@@ -78,21 +99,15 @@ class EventReader:
     def _batches(
         self, wanted: EventFilter, task_id: str | None, after: Position | None
     ) -> Iterator[list[RecordedEvent]]:
+        from town.reading.event_search import HolderLookup  # noqa: PLC0415 - as above
+
         position = self._store.end() if after is None else after
-        holders = Holders()
-        if wanted.agent is not None:
-            for batch in self._store.read_batches(upto=position):
-                for recorded in batch:
-                    holders.concerns(recorded, wanted.agent)
+        lookup = None if wanted.agent is None else HolderLookup(self._store, wanted.agent)
         while True:
             for batch in self._store.read_batches(position):
-                found: list[RecordedEvent] = []
-                for recorded in batch:
-                    position = recorded.position
-                    is_concerned = wanted.agent is None or holders.concerns(recorded, wanted.agent)
-                    if is_concerned and wanted.matches(recorded) and task_id in (None, recorded.task):
-                        found.append(recorded)
-                yield found
+                position = batch[-1].position
+                found = [each for each in batch if task_id in (None, each.task) and wanted.matches(each)]
+                yield found if lookup is None else lookup.concerned(found)
             if not self._store.wait(position, block_ms=FOLLOW_BLOCK_MS):
                 yield []
 
@@ -188,16 +203,6 @@ class EventReader:
     def _id(self, reference: str) -> str:
         return reference if self._references is None else self._references.resolve(reference, is_removed_too=True)
 
-    def _read_back(self, *, after: Position, upto: Position) -> Iterator[RecordedEvent]:
-        """Events, newest first, from `upto` down to the one behind `after`."""
-        before: Position = Position.of(ms=upto.ms, seq=upto.seq + 1)
-        while events := self._store.read_back(before):
-            for recorded in events:
-                if recorded.position <= after:
-                    return
-                yield recorded
-            before = events[-1].position
-
 
 def _as_moment(moment: Moment | str) -> Moment:
     if isinstance(moment, Position) or not isinstance(moment, str):
@@ -208,11 +213,6 @@ def _as_moment(moment: Moment | str) -> Moment:
         return parse_moment(moment, now=in_local_zone(datetime.now(UTC)))
     except MomentSyntaxError as error:
         raise MomentError(error.shown, error.problem, MomentSyntaxError.ADVICE) from error
-
-
-def _concerning(events: Iterable[RecordedEvent], agent: str) -> Iterator[RecordedEvent]:
-    holders = Holders()
-    return (recorded for recorded in events if holders.concerns(recorded, agent))
 
 
 def known_moments(store: EventStore) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from msgspec.structs import replace
 
@@ -53,6 +53,10 @@ from town.reading.present import Present
 from town.reading.reasons import Why, read_causes
 from town.reading.references import References, wanted_of
 from town.reading.report import Days, Grouping, Report, make_report, read_period
+
+if TYPE_CHECKING:
+    from projections import Found, Progress
+    from town.reading.titles import Title
 
 Answer = TypeVar("Answer")
 
@@ -234,6 +238,36 @@ class Reader:
             self._note([state])
         return Why(events[0].task, state, state or fold_task(events[:-1]), found, led_by)
 
+    def search(
+        self,
+        words: Iterable[str],
+        wanted: TaskFilter = EVERY_TASK,
+        *,
+        is_ever: bool = False,
+        offset: int = 0,
+        limit: int | None = None,
+        progress: Progress | None = None,
+    ) -> Found:
+        """The tasks that have all these words in their texts, best first, from `offset`, at most `limit`.
+
+        With `is_ever` also where the text was since changed or the task removed; a removed task meets no filter. `progress`
+        is called while the ledger is read, which the first search in a large town does. InvalidValueError,
+        LedgerDamagedError.
+        """
+        from projections import Query  # noqa: PLC0415 - few questions are searches
+        from town.reading.finding import find  # noqa: PLC0415 - few questions are searches
+
+        found = find(
+            self._backend,
+            Query.of(words, wanted, is_ever=is_ever),
+            upto=self.then,
+            offset=offset,
+            limit=limit,
+            progress=progress,
+        )
+        self._note([hit.task for hit in found.hits if hit.task is not None])
+        return found
+
     def stats(
         self, *, agent: str | None = None, since: Moment | str | None = None, until: Moment | str | None = None
     ) -> list[DayStats]:
@@ -293,6 +327,21 @@ class Reader:
         found = read_annotations(self._backend.store, (recorded.at for recorded in events), upto=self.then)
         self.noted.lost_annotations = self.noted.lost_annotations or found.damage
         return found.of
+
+    def titles(self, task_ids: Iterable[str]) -> dict[str, Title]:
+        """Task id -> the title of the task, now or last known, of those that the ledger knows."""
+        from town.reading.titles import read_titles  # noqa: PLC0415 - only lists of events show titles
+
+        return read_titles(task_ids, self._backend.store, self._backend.live)
+
+    def ids_tagged(self, tag: str) -> frozenset[str]:
+        """The ids of the tasks that have this tag."""
+        wanted = TaskFilter(tag=check_tag(tag))
+        return frozenset(self._ask(lambda board: board.board.ids(wanted)))
+
+    def ids_below(self, task_id: str) -> frozenset[str]:
+        """The ids of a task and all tasks below it. TaskNotFoundError."""
+        return frozenset(branch.task.id for branch in self.tree(task_id))
 
     def damage_of(self, task: Task) -> TaskDamagedError | None:
         """What is wrong with a damaged task, and at which position; None if nothing is wrong."""

@@ -90,6 +90,7 @@ def test_table_is_what_the_commands_say() -> None:
             {"state": [State.RUNNING, State.FAILED], "tag": ["a", "b"], "not_tag": ["c"]},
         ),
         (["task", "history", ID], "history", {"task": ID}),
+        (["search", "login", "--ever", "page"], "search", {"words": ["login", "page"], "is_ever": True}),
     ],
 )
 def test_common_command_lines_need_no_typer(words: list[str], function: str, expected: dict[str, Any]) -> None:
@@ -109,6 +110,7 @@ def test_common_command_lines_need_no_typer(words: list[str], function: str, exp
         ["tas"],
         ["work", "ada", "--", "true"],
         ["task", "show"],
+        ["search"],
         ["task", "show", ID, "b"],
         ["task", "show", ID, "--at", "2h"],
         ["task", "show", ID, "--json", "--json"],
