@@ -25,7 +25,7 @@ def url(server_socket: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """A server at a URL, of whose replies a few texts are too much. The bound is a hundredth of what it is."""
     url = f"unix://{server_socket}"
     monkeypatch.setenv("REDIS_URL", url)
-    monkeypatch.setattr("town.server.bounded_client._StrangersParser.reply_bytes_max", REPLY_BYTES)
+    monkeypatch.setattr("town.server.bounded_client._BoundedParser.reply_bytes_max", REPLY_BYTES)
     monkeypatch.setattr("projections.rebuilding.overwrite.SNAPSHOTS_BYTES_MAX", REPLY_BYTES // 3)
     return url
 
@@ -63,7 +63,7 @@ def test_pages_larger_than_a_reply_are_read_in_parts(town: Town, client: redis.R
 def test_event_larger_than_a_reply_is_an_error_that_says_so(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
     """There is nothing smaller to ask for, and nothing is asked again without an end."""
     town.create(TEXT)
-    monkeypatch.setattr("town.server.bounded_client._StrangersParser.reply_bytes_max", len(TEXT))
+    monkeypatch.setattr("town.server.bounded_client._BoundedParser.reply_bytes_max", len(TEXT))
     with pytest.raises(ReplyTooLargeError, match="its reply has more than 30,000 bytes"):
         town.page()
     with pytest.raises(ReplyTooLargeError, match="its reply has more than 30,000 bytes"):
