@@ -20,6 +20,7 @@ from cli.log_lines import (
     log_rows,
 )
 from cli.moments import say_span, saying_choices, with_event
+from cli.name_hints import say_unknown
 from cli.options import CsvOption, JsonOption, TownOption, When, parse_event_type, parse_when
 from cli.output import say, say_hanging, say_json, say_table, warn
 from cli.pager import paged
@@ -113,9 +114,13 @@ def log(
         if not as_json:
             say_span(since, until)
         if stat:
-            _say_counts(opened_town, found, how)
+            is_found = _say_counts(opened_town, found, how)
         else:
-            _say_page(opened_town, EventPage.of(found, count), how)
+            page = EventPage.of(found, count)
+            is_found = bool(page.events)
+            _say_page(opened_town, page, how)
+        if not is_found:
+            say_unknown(opened_town, opened_town, agent=agent, actor=by_actor, tags=[tag] if tag else [])
 
 
 class _How(NamedTuple):
@@ -145,19 +150,19 @@ def _say_page(town: Town, page: EventPage, how: _How) -> None:
         warn(f"{counted(len(page.events), 'event')} shown; there are older ones. More: --before {page.before.seq}")
 
 
-def _say_counts(town: Town, events: Iterable[RecordedEvent], how: _How) -> None:
-    """Say how many there are in all, and in the first groups; a program gets all groups."""
+def _say_counts(town: Town, events: Iterable[RecordedEvent], how: _How) -> bool:
+    """Say how many there are in all, and in the first groups; a program gets all groups. Whether there are some."""
     whole, groups = count_events(events, how.by)
     names = list(groups) if how.as_json or how.as_csv else list(groups)[: how.limit]
     titles = town.titles(names) if how.by is GroupedBy.TASK else {}
     if how.as_json:
         say_json(counts_shape(town, whole, groups, titles, by=how.by, **how.understood))
-        return
+        return whole.events > 0
     if how.as_csv:
         from cli.log_csv import say_counts_csv  # noqa: PLC0415 - as above
 
         say_counts_csv(groups, how.by, titles)
-        return
+        return whole.events > 0
     say(f"{counted(whole.events, 'event')} of {counted(len(whole.tasks), 'task')}")
     if groups:
         zone = zone_name([town.end().time])
@@ -167,6 +172,7 @@ def _say_counts(town: Town, events: Iterable[RecordedEvent], how: _How) -> None:
             say_table(columns, rows, flexible=columns[-1])
     if len(groups) > how.limit:
         warn(f"{how.limit:,} of {len(groups):,} groups shown. More: --count {how.limit * 10}")
+    return whole.events > 0
 
 
 def _say_events(events: Sequence[RecordedEvent], beside: Beside, by: GroupedBy | None) -> None:
