@@ -231,7 +231,8 @@ open_front_door(
         "search.query": "Hit Query hit_of score",
         "search.ranking": "Met Ranking best_first rank",
         "search.scan": "Found Progress read_texts scan",
-        "search.segment": "NUMBER_MAX BlockHead IndexDamagedError Postings Segment SegmentHead block_of_task blocks_of_word conditions_of digest_of make_segment read_ids read_numbers read_postings task_in",
+        "search.segment": "NUMBER_MAX BlockHead IndexDamagedError Postings Segment SegmentHead block_of_task blocks_of_word "
+        "conditions_of digest_of make_segment read_ids read_numbers read_postings task_in",
         "search.texts": "Place TaskTexts Text texts_of",
         "search.words": "spans",
         "snapshots": "Snapshot encode_snapshot has_position is_snapshot snapshot_of",

@@ -197,6 +197,10 @@ class PackedBoard:
                 passed += count
         return Page(tuple(found), total, has_more=last < total)
 
+    def ids(self, wanted: TaskFilter) -> list[str]:
+        """The ids of all tasks that match."""
+        return [task.id for task in self.page(wanted).tasks]
+
     def backlog(self, *, offset: int = 0, limit: int | None = None) -> Page:
         """As `Board.backlog`."""
         return self.page(TaskFilter(state=State.PENDING), offset=offset, limit=limit)
