@@ -25,6 +25,7 @@ _ADVICE: Final[Mapping[str, Callable[[Any], str]]] = {
     "MisplacedEventError": lambda error: (
         f"{_open(error)}: `tt task history {error.task_id}` shows what the ledger has."
     ),
+    "NotUndoableError": lambda error: f"{error} `tt events` shows the others; `tt undo EVENT` takes one of them back.",
     "OutdatedProjectionError": lambda error: f"{_open(error)}: `tt migrate`.",
     "RebuildAtWorkError": lambda error: f"{_open(error)}; `tt verify` shows what it left.",
     "RebuildUnfinishedError": lambda error: f"{_open(error)}; or call `tt rebuild`.",
@@ -48,6 +49,7 @@ _ADVICE: Final[Mapping[str, Callable[[Any], str]]] = {
     "TaskUnassignedError": lambda error: (
         f"{error} Say who did it: `tt task {error.action} {error.task_id} --agent NAME`."
     ),
+    "UndoOvertakenError": lambda error: f"{error} {_undoing(error)}",
     "ViewsIncompleteError": lambda error: f"{_asking_why(error)}; `tt rebuild` puts the views right.",
     "WrongExpectedVersionError": lambda error: (
         f"{error} Look at it with `tt task history {error.task_id}` and try again."
@@ -92,6 +94,13 @@ def _finding(error: Any) -> str:  # noqa: ANN401 - one class's attributes
     if error.then is None:
         return "`tt task list` shows the tasks of this town."
     return f"`tt task history {error.reference}` shows when it came to be."
+
+
+def _undoing(error: Any) -> str:  # noqa: ANN401 - one class's attributes
+    later = error.later.rpartition("-")[2]
+    if error.is_undo:
+        return f"`tt undo {later}` brings it back."
+    return f"`tt task history {error.task_id}` shows both; `tt undo {later}` takes the later one back first."
 
 
 def _starting(error: Any) -> str:  # noqa: ANN401 - as above

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cli.exits import UsageError
 from cli.output import say, say_json, say_table, warn
 from cli.render import task_rows
-from cli.shapes import reader_shape, receipt_shape, tasks_shape
-from cli.text import ICONS, counted, local_time, name_of, visible
-from ledger import BEGINNING
+from cli.shapes import next_shape, picked_shape, reader_shape, receipt_shape, tasks_shape
+from cli.text import ICONS, counted, name_of, visible
 
 if TYPE_CHECKING:
+    from cli.json_fields import JsonFields
     from cli.options import When
     from projections import Page
     from town import Reader, Receipt, Town
 
 
-def say_receipt(town: Town, receipt: Receipt, words: str, *, as_json: bool) -> None:
+def say_receipt(town: Town, receipt: Receipt, words: str, *, as_json: JsonFields | None) -> None:
     """Print what a command did, in one line, which says so if it was true already."""
     if as_json:
-        say_json(receipt_shape(town, receipt))
+        say_json(picked_shape(receipt_shape(town, receipt), as_json))
         return
     task = receipt.task
     already = "" if receipt.positions else " (already so; nothing was appended)"
@@ -28,28 +29,70 @@ def say_receipt(town: Town, receipt: Receipt, words: str, *, as_json: bool) -> N
 
 def reader_at(town: Town, at: When | None) -> Reader:
     """The town now, or as it was at the moment of `--at`."""
-    return town if at is None else town.at(at.moment)
+    if at is None:
+        return town
+    from cli.moments import saying_choices  # noqa: PLC0415 - few look back
+
+    with saying_choices(at):
+        return town.at(at.moment)
 
 
-def say_moment(reader: Reader, what: str = "As it was") -> None:
-    """Say which moment is shown, unless it is now."""
-    if reader.then == BEGINNING:
-        say(f"{what} before the first event:")
-    elif reader.then is not None:
-        say(f"{what} after event {reader.then.seq:,}, {local_time(reader.then.time)}:")
+def say_moment(reader: Reader, at: When | None, what: str = "As it was", *, is_beside: bool = False) -> None:
+    """Say which board is shown if `--at` is given, and how WHEN was understood; on stderr if the answer is no text."""
+    if at is not None:
+        from cli.moments import say_past  # noqa: PLC0415 - few look back
+
+        say_past(at, reader.then, what, is_beside=is_beside)
 
 
-def say_page(town: Town, reader: Reader, page: Page, *, offset: int, as_json: bool, empty: str) -> None:
+def say_page(
+    town: Town,
+    reader: Reader,
+    page: Page,
+    *,
+    at: When | None,
+    offset: int,
+    as_json: JsonFields | None,
+    as_csv: bool = False,
+    empty: str,
+) -> None:
     """Print a page of tasks that `reader` gave, and how to see the next one."""
-    if as_json:
-        moment = reader_shape(reader)
-        say_json(tasks_shape(town, page.tasks, **moment, total=page.total, offset=offset))
-        return
-    if not page.tasks:
-        say(empty if not page.total else f"{counted(page.total, 'task')} in all, none after the first {offset:,}.")
-        return
-    columns, rows = task_rows(page.tasks)
-    say_table(columns, rows, flexible="DESCRIPTION")
     after = offset + len(page.tasks)
-    if after < page.total:
-        warn(f"{after:,} of {counted(page.total, 'task')} shown. More: --offset {after}")
+    if as_json:
+        more = {"total": page.total, **next_shape(offset=after if page.has_more else None), "offset": offset}
+        say_json(picked_shape(tasks_shape(town, page.tasks, **reader_shape(reader, at), **more), as_json))
+        _warn_of_more(page, after)
+        return
+    none_here = f"{counted(page.total or 0, 'task')} in all, none after the first {offset:,}."
+    if as_csv:
+        from cli.task_csv import say_tasks_csv  # noqa: PLC0415 - few ask for it
+
+        say_tasks_csv(page.tasks)
+        if page.total and not page.tasks:
+            warn(none_here)
+    elif not page.tasks and page.total is not None:
+        say(none_here if page.total else empty)
+    else:
+        columns, rows = task_rows(page.tasks)
+        say_table(columns, rows, flexible="DESCRIPTION")
+    _warn_of_more(page, after)
+
+
+def _warn_of_more(page: Page, after: int) -> None:
+    if page.has_more:
+        total = _more_than(after) if page.total is None else counted(page.total, "task")
+        warn(f"{after:,} of {total} shown. More: --offset {after}")
+
+
+def refuse_two_formats(*, as_json: JsonFields | bool | None, as_csv: bool) -> None:
+    """UsageError if both JSON and CSV are asked for."""
+    if as_csv and as_json:
+        message = "Give either --json or --csv."
+        raise UsageError(message)
+
+
+def _more_than(shown: int) -> str:
+    """How many match if they were not counted to the end."""
+    from projections import COUNTED_MAX  # noqa: PLC0415 - only a long list needs it
+
+    return f"more than {max(shown, COUNTED_MAX):,} tasks"

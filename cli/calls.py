@@ -9,19 +9,29 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from enum import StrEnum
 from importlib import import_module
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
 
 from cli.call_table import CALLS
 
+if TYPE_CHECKING:
+    from cli.json_fields import JsonFields
+
 _COMPLETION: Final = "_TT_COMPLETE"
 """The variable by which a shell asks Typer for completions; Typer checks it before the words."""
 _DIGITS_MAX: Final = 9
+_MANY: Final = "..."
+"""After the name of a last argument that takes several words."""
 
 _Option = tuple[str, str] | tuple[str, str, int]
-"""The parameter that an option fills, its kind (text, texts, number, path, state, flag), and the minimum of a number."""
+"""The parameter that an option fills, its kind, and the minimum of a number.
+
+The kinds are text, texts, number, path, state, states, sort, fields and flag; those in the plural may be repeated.
+"""
+_SEVERAL: Final = {"texts": "text", "states": "state"}
 
 
 class Call(Struct, frozen=True):
@@ -50,6 +60,13 @@ def call_of(words: Sequence[str]) -> Call | None:
         given, positional = _read(words[length:], options)
     except _UnreadError:
         return None
+    if arguments and arguments[-1].endswith(_MANY):
+        # The last argument takes all words that are left.
+        several = positional[len(arguments) - 1 :]
+        given[arguments[-1].removesuffix(_MANY)] = several
+        if len(positional) < needed_count:
+            return None
+        return Call(module, function, given | dict(zip(arguments[:-1], positional, strict=False)))
     if not needed_count <= len(positional) <= len(arguments):
         return None
     return Call(module, function, given | dict(zip(arguments, positional, strict=False)))
@@ -68,14 +85,18 @@ def _read(words: Sequence[str], options: Mapping[str, _Option]) -> tuple[dict[st
         if name not in options:
             raise _UnreadError
         parameter, kind, *least = options[name]
-        if parameter in given and kind != "texts":
+        if parameter in given and kind not in _SEVERAL:
+            # Typer refuses the second of one value.
             raise _UnreadError
         if kind == "flag":
             if equals:
                 raise _UnreadError
             given[parameter] = True
-        elif kind == "texts":
-            given.setdefault(parameter, []).append(_text(value if equals else next(rest, "")))
+        elif kind == "fields":
+            given[parameter] = _fields(value if equals else None)
+        elif kind in _SEVERAL:
+            found = _value(_SEVERAL[kind], _text(value if equals else next(rest, "")))
+            given.setdefault(parameter, []).append(found)
         else:
             given[parameter] = _value(kind, _text(value if equals else next(rest, "")), *least)
     return given, positional
@@ -98,9 +119,28 @@ def _value(kind: str, text: str, least: int = 0) -> Any:  # noqa: ANN401 - each 
         from pathlib import Path  # noqa: PLC0415 - few name a folder
 
         return Path(text)
+    try:
+        return _choices(kind)(text)
+    except ValueError:
+        raise _UnreadError from None
+
+
+def _choices(kind: str) -> type[StrEnum]:
+    if kind == "sort":
+        from projections import Sort  # noqa: PLC0415 - as above
+
+        return Sort
     assert kind == "state"
     from ledger import State  # noqa: PLC0415 - as above
 
-    if text not in list(State):
-        raise _UnreadError
-    return State(text)
+    return State
+
+
+def _fields(text: str | None) -> JsonFields:
+    """What stands behind the equals sign of `--json`; None if there is none."""
+    from cli.json_fields import JsonFields, UnknownFieldError, parse_json_fields  # noqa: PLC0415 - as above
+
+    try:
+        return JsonFields() if text is None else parse_json_fields(text)
+    except UnknownFieldError:
+        raise _UnreadError from None

@@ -10,6 +10,7 @@ from ledger import (
     LedgerDamagedError,
     LedgerError,
     StoreUnavailableError,
+    WrongExpectedEndError,
     WrongExpectedVersionError,
 )
 
@@ -35,6 +36,7 @@ class Exit(IntEnum):
 _CODES: Final[tuple[tuple[type[LedgerError], Exit], ...]] = (
     (CommandRejectedError, Exit.REFUSED),
     (WrongExpectedVersionError, Exit.CONFLICT),
+    (WrongExpectedEndError, Exit.CONFLICT),
     (StoreUnavailableError, Exit.UNAVAILABLE),
     (LedgerDamagedError, Exit.DAMAGED),
 )

@@ -11,9 +11,11 @@ import io
 import os
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final, TextIO, cast
 
-from cli.reader import until_reader_goes
+from cli.reader import bytes_until_reader_goes, until_reader_goes
 from cli.text import visible
 
 _STYLES: Final = re.compile(r"(\x1b\[(?:[0-9;]*[mAK]|\?25[hl])|\r)")
@@ -63,6 +65,26 @@ def close_gate() -> None:
     # The caller may have closed a stream; its output then goes nowhere.
     sys.stdout = _gated(sys.stdout or open(os.devnull, "w"))  # noqa: PTH123, SIM115 - for as long as the program runs
     sys.stderr = _gated(sys.stderr or open(os.devnull, "w"))  # noqa: PTH123, SIM115
+
+
+@contextmanager
+def stdout_to_pager(descriptor: int) -> Iterator[None]:
+    """Inside, what is printed passes through the gate to a pager, which shows it on the terminal; at the end it is flushed."""
+    stdout = sys.stdout
+    writer = bytes_until_reader_goes(descriptor)
+    sys.stdout = cast("TextIO", _Gate(_ToPager(writer, encoding="utf-8", errors="backslashreplace")))
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        sys.stdout = stdout
+
+
+class _ToPager(io.TextIOWrapper):
+    """A stream to a pager, which is a terminal for those who write to it."""
+
+    def isatty(self) -> bool:
+        return True
 
 
 def styled(stream: TextIO) -> TextIO:

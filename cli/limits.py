@@ -1,4 +1,4 @@
-"""How many tasks a command shows by default."""
+"""How many tasks or events a command shows by default."""
 
 from __future__ import annotations
 
@@ -8,3 +8,4 @@ AGENTS_TASKS_TIMES = 10
 """The limit of `tt tasks` in total is this many times the limit of each agent."""
 TREE_TASKS = 500
 TREE_LEVELS = 20
+LOG_EVENTS = 50

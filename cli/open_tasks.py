@@ -46,7 +46,7 @@ def open_groups(reader: Reader, *, agent: str | None, limit: int | None) -> list
         # The page of one agent is as long as the page of all.
         page = [reader.page(_filter(state, agent.strip()), limit=left) for state in _AT_WORK]
         tasks = [task for each in page for task in each.tasks][:left]
-        total = sum(each.total for each in page)
+        total = sum(each.known_total for each in page)
         return [OpenGroup(agent.strip(), tasks, total)] if total else []
     counts = {name: {state: of[state] for state in _AT_WORK} for name, of in reader.count_agents().items()}
     in_states = reader.count_states()
@@ -61,7 +61,9 @@ def open_groups(reader: Reader, *, agent: str | None, limit: int | None) -> list
         if any(of.values()):
             groups.append(OpenGroup(name, tasks, sum(of.values())))
     backlog = reader.backlog(limit=None if limit is None or left is None else min(limit, left))
-    return [*groups, OpenGroup(None, backlog.tasks, backlog.total, is_backlog=True)] if backlog.total else groups
+    if backlog.total:
+        groups.append(OpenGroup(None, backlog.tasks, backlog.total, is_backlog=True))
+    return groups
 
 
 def say_groups(groups: Sequence[OpenGroup], *, then: Position | None = None) -> None:
@@ -83,6 +85,14 @@ def say_groups(groups: Sequence[OpenGroup], *, then: Position | None = None) -> 
         others = f" and {len(left_out) - LEFT_OUT_NAMED_MAX:,} others" if len(left_out) > LEFT_OUT_NAMED_MAX else ""
         hint = f"All: tt tasks --all{at}, one agent's: --agent NAME"
         warn(f"{counted(total, 'task')} of {names}{others} not shown. {hint}")
+
+
+def warn_of_more(groups: Sequence[OpenGroup]) -> None:
+    """Say how many tasks are left out, where the answer has no room for it."""
+    left_out = sum(group.more for group in groups)
+    if left_out:
+        total = sum(group.total for group in groups)
+        warn(f"{total - left_out:,} of {counted(total, 'task')} shown. All: --all")
 
 
 def _name(group: OpenGroup) -> str:

@@ -9,8 +9,10 @@ from typing import Annotated, Final, NamedTuple
 
 import typer
 
-from ledger import EVENT_CLASSES, State
-from town import WHEN_HELP, Moment, in_local_zone, parse_moment
+from cli.json_fields import JsonFields, UnknownFieldError, parse_json_fields
+from ledger import EVENT_CLASSES, TOWN_EVENT_CLASSES, Position, State
+from projections import Sort
+from town import WHEN_HELP, Moment, MomentSyntaxError, in_local_zone, understand
 
 DURATION_HELP: Final = "seconds, or a time like 30s, 5m or 1h30m"
 _DURATION: Final = re.compile(r"(?:(\d{1,6})d)?(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,6}(?:\.\d+)?)s)?")
@@ -23,21 +25,37 @@ class When(NamedTuple):
 
     text: str
     moment: Moment
+    note: str | None = None
+    """The choice in words, if clocks showed that time twice or never."""
+    event: Position | None = None
+    """The event that it names; set only if it counts events back or names a task's state, and once it was looked for."""
+
+    @property
+    def limit(self) -> Moment:
+        """What to ask a town for."""
+        return self.moment if self.event is None else self.event
 
 
 def parse_when(text: str) -> When:
     """Typer's parser for WHEN."""
     try:
-        return When(text, parse_moment(text, now=in_local_zone(datetime.now(UTC))))
-    except ValueError as error:
-        message = f"{text!r} is not a moment. Give {WHEN_HELP}."
-        raise typer.BadParameter(message) from error
+        return When(text, *understand(text, now=in_local_zone(datetime.now(UTC))))
+    except MomentSyntaxError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+def parse_task_fields(text: str) -> JsonFields:
+    """Typer's parser for the fields of `--json`."""
+    try:
+        return parse_json_fields(text)
+    except UnknownFieldError as error:
+        raise typer.BadParameter(str(error)) from error
 
 
 def parse_event_type(text: str) -> str:
-    """Typer's parser for an event type, with or without `task.`."""
-    known = [event_class.type for event_class in EVENT_CLASSES]
-    wanted = text if "." in text else f"task.{text}"
+    """Typer's parser for an event type, with or without what stands before its dot."""
+    known = [event_class.type for event_class in (*EVENT_CLASSES, *TOWN_EVENT_CLASSES)]
+    wanted = text if "." in text else next((each for each in known if each.partition(".")[2] == text), text)
     if wanted not in known:
         message = f"{text!r} is not an event type. Choose from {', '.join(known)}."
         raise typer.BadParameter(message)
@@ -72,12 +90,26 @@ ActorOption = Annotated[
     str | None, typer.Option("--actor", metavar="NAME", help="Who acts. Default: TT_ACTOR, then the login name.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print only JSON on stdout.")]
+TaskJsonOption = Annotated[
+    JsonFields | None,
+    typer.Option(
+        "--json",
+        metavar="[=FIELDS]",
+        parser=parse_task_fields,
+        help="Print only JSON on stdout; --json=id,state picks fields of the tasks.",
+    ),
+]
+CsvOption = Annotated[bool, typer.Option("--csv", help="Print only CSV on stdout.")]
 
 TaskArgument = Annotated[
     str, typer.Argument(metavar="TASK", help="A task: its id, a unique prefix of it, or its alias.", show_default=False)
 ]
 AgentArgument = Annotated[str, typer.Argument(metavar="AGENT", help="The agent's name.", show_default=False)]
 TextArgument = Annotated[str, typer.Argument(metavar="TEXT", help="What to do, at most 64 KiB.", show_default=False)]
+
+WordsArgument = Annotated[
+    list[str], typer.Argument(metavar="WORDS", help="The words to look for; all are needed.", show_default=False)
+]
 
 AgentOption = Annotated[
     str | None, typer.Option("--agent", metavar="NAME", help="Who does it; needed if the task has no agent.")
@@ -102,9 +134,32 @@ WhenOption = Annotated[
     When | None, typer.Option("--at", metavar="WHEN", parser=parse_when, help=f"An earlier moment: {WHEN_HELP}.")
 ]
 
-StateFilter = Annotated[State | None, typer.Option("--state", help="Only tasks in this state.")]
+StateFilter = Annotated[
+    list[State] | None,
+    typer.Option(
+        "--state",
+        metavar="STATE",
+        help=f"Only tasks that are {', '.join(State)}; if repeated, in one of these states.",
+    ),
+]
 AgentFilter = Annotated[str | None, typer.Option("--agent", metavar="NAME", help="Only tasks this agent has or had.")]
-TagFilter = Annotated[str | None, typer.Option("--tag", metavar="TAG", help="Only tasks with this tag.")]
+TagFilter = Annotated[
+    list[str] | None,
+    typer.Option("--tag", metavar="TAG", help="Only tasks with this tag; if repeated, with all of these."),
+]
+NotTagFilter = Annotated[
+    list[str] | None,
+    typer.Option("--not-tag", metavar="TAG", help="Only tasks without this tag; if repeated, with none of these."),
+]
 ParentFilter = Annotated[str | None, typer.Option("--parent", metavar="TASK", help="Only children of this task.")]
 LimitOption = Annotated[int, typer.Option("--limit", metavar="N", min=1, help="Show at most N tasks.")]
 OffsetOption = Annotated[int, typer.Option("--offset", metavar="N", min=0, help="Skip the first N tasks.")]
+SortOption = Annotated[
+    Sort,
+    typer.Option(
+        "--sort",
+        metavar="ORDER",
+        help=f"The order: {', '.join(Sort)}. Tasks that are equal in it are in the order they were created.",
+    ),
+]
+ReverseOption = Annotated[bool, typer.Option("--reverse", help="Turn the order around.")]

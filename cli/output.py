@@ -11,11 +11,11 @@ import os
 import sys
 from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from cli.columns import columns as columns_of
 from cli.gate import styled
-from cli.reader import is_reader_gone
+from cli.reader import bytes_until_reader_goes, is_reader_gone
 from cli.styled import Styled
 from cli.text import json_visible, visible
 from ledger import State
@@ -39,6 +39,8 @@ _PIPE_COLUMNS: Final = 100_000
 
 _GAP: Final = 2
 _FLEXIBLE_COLUMNS_MIN: Final = 20
+_BODY_COLUMNS_MIN: Final = 20
+_LITTLE_INDENT: Final = 4
 
 _RICH_WORDS: Final = ("FORCE_COLOR", "TTY_COMPATIBLE")
 """The variables that make Rich treat a pipe as a terminal."""
@@ -94,9 +96,19 @@ def say_at_once(line: str) -> None:
     sys.stdout.flush()
 
 
+def say_lines(text: str) -> None:
+    """Lines for a program, whose hidden characters are written out and whose line breaks and tabs stay. Call `flush` at the end."""
+    sys.stdout.write(visible(text, is_multiline=True, keeps_tabs=True))
+
+
 def warn(message: str) -> None:
     """A warning, on stderr; it may have line breaks."""
     _say_on_stderr(Styled.of(message, "yellow"))
+
+
+def tell(message: Cell) -> None:
+    """A line on how far it is, beside the output, on stderr."""
+    _say_on_stderr(_styled(message))
 
 
 def say_error(message: str) -> None:
@@ -160,6 +172,14 @@ def flush() -> None:
     sys.stdout.flush()
 
 
+@contextmanager
+def bytes_out() -> Iterator[BinaryIO]:
+    """Stdout for the bytes of a file. They pass no gate: the caller keeps them from a terminal."""
+    flush()
+    with bytes_until_reader_goes(sys.stdout.fileno()) as stream:
+        yield stream
+
+
 def say_json(shape: object) -> None:
     """One line of JSON on stdout."""
     say_at_once(json_line(shape))
@@ -189,12 +209,41 @@ def _plain(value: object) -> str:
     return str(value)
 
 
-def say_table(columns: Sequence[str], rows: Sequence[Sequence[Cell]], *, flexible: str | None = None) -> None:
-    """An aligned table. On a terminal, the `flexible` column is cut to the width that the others leave."""
+def say_hanging(head: Cell, body: Cell) -> None:
+    """A line for people; on a terminal what does not fit goes on below the beginning of `body`, or all of it below `head`."""
+    if _is_plain():
+        say(Styled.assemble(_styled(head), _styled(body)))
+        return
+    console, beginning = _console(), _text(head)
+    indent = beginning.cell_len
+    if console.width - indent < _BODY_COLUMNS_MIN:
+        beginning.rstrip()
+        console.print(beginning, soft_wrap=True)
+        beginning, indent = _text(" " * _LITTLE_INDENT), _LITTLE_INDENT
+    for line in _text(body).wrap(console, max(console.width - indent, 1), overflow="fold"):
+        line.rstrip()
+        console.print(beginning + line, soft_wrap=True)
+        beginning = _text(" " * indent)
+
+
+def say_table(
+    columns: Sequence[str],
+    rows: Sequence[Sequence[Cell]],
+    *,
+    flexible: str | Sequence[str] = (),
+    is_wrapped: bool = False,
+) -> None:
+    """An aligned table. On a terminal that is too narrow, the `flexible` columns are cut, or wrapped, to the width that the others leave.
+
+    If that leaves too little, the cells of a row stand one after the other, on as many lines as they need.
+    """
     lines = [[_words(cell) for cell in row] for row in (columns, *rows)]
     widths = [max(map(columns_of, column)) for column in zip(*lines, strict=True)]
     if not _is_plain() or sum(widths) + _GAP * (len(columns) - 1) > _PIPE_COLUMNS:
-        _say_styled_table(columns, rows, flexible=flexible)
+        names = [flexible] if isinstance(flexible, str) else flexible
+        _say_styled_table(
+            columns, rows, flexible=[columns.index(name) for name in names if name in columns], is_wrapped=is_wrapped
+        )
         return
     gap = " " * _GAP
     for line in lines:
@@ -203,35 +252,108 @@ def say_table(columns: Sequence[str], rows: Sequence[Sequence[Cell]], *, flexibl
     sys.stdout.flush()
 
 
-def _say_styled_table(columns: Sequence[str], rows: Sequence[Sequence[Cell]], *, flexible: str | None) -> None:
-    columns = [visible(name) for name in columns]
-    cells = [[_text(cell) for cell in row] for row in rows]
-    widths = [max([columns_of(name), *(row[index].cell_len for row in cells)]) for index, name in enumerate(columns)]
-    if flexible is not None:
-        index = columns.index(flexible)
-        others = sum(widths) - widths[index] + _GAP * (len(columns) - 1)
-        room = max(_console().width - others, _FLEXIBLE_COLUMNS_MIN)
-        for row in cells:
-            row[index].truncate(room, overflow="ellipsis")
-        widths[index] = min(widths[index], room)
-    lines = [[_text(Styled.of(name, "bold")) for name in columns], *cells]
+def _say_styled_table(
+    columns: Sequence[str], rows: Sequence[Sequence[Cell]], *, flexible: Sequence[int], is_wrapped: bool
+) -> None:
+    cells = [[_text(Styled.of(name, "bold")) for name in columns], *([_text(cell) for cell in row] for row in rows)]
+    natural = [max(cell.cell_len for cell in column) for column in zip(*cells, strict=True)]
+    console = _console()
+    widths = _fitted(natural, flexible, room=console.width - _GAP * (len(columns) - 1))
+    if widths is None:
+        _say_stacked(console, cells, flexible, is_wrapped=is_wrapped)
+        return
     rendered: dict[tuple[str, str], str] = {}
     stream = styled(sys.stdout)
-    for line in lines:
-        shown = [
-            _rendered(cell, rendered) + " " * (width - cell.cell_len) for cell, width in zip(line, widths, strict=True)
-        ]
-        stream.write((" " * _GAP).join(shown).rstrip() + "\n")
+    for row in cells:
+        for line in _lines_of_row(console, row, widths, is_wrapped=is_wrapped):
+            shown = [
+                _rendered(cell, rendered) + " " * (width - cell.cell_len)
+                for cell, width in zip(line, widths, strict=True)
+            ]
+            stream.write((" " * _GAP).join(shown).rstrip() + "\n")
     stream.flush()
 
 
-def room_beside(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
-    """How much width the terminal has left for the last of `columns`, which `rows` do not have yet."""
-    widths = [
-        max([columns_of(name), *(columns_of(visible(row[index])) for row in rows)])
-        for index, name in enumerate(columns[:-1])
+def _fitted(natural: Sequence[int], flexible: Sequence[int], *, room: int) -> list[int] | None:
+    """The width of each column, so that all fit; None if the flexible ones would be too narrow to read."""
+    widths = list(natural)
+    if sum(widths) <= room:
+        return widths
+    left = room - sum(width for index, width in enumerate(natural) if index not in flexible)
+    # The narrow ones first: what they do not need is for the others.
+    for number, index in enumerate(sorted(flexible, key=natural.__getitem__)):
+        widths[index] = min(natural[index], left // (len(flexible) - number))
+        if widths[index] < min(natural[index], _FLEXIBLE_COLUMNS_MIN):
+            return None
+        left -= widths[index]
+    return widths if left >= 0 else None
+
+
+def _lines_of_row(
+    console: Console, row: Sequence[Text], widths: Sequence[int], *, is_wrapped: bool
+) -> Iterator[list[Text]]:
+    """A row of a table, as one line or, if it is wrapped, as many as its longest cell needs."""
+    if not is_wrapped:
+        for cell, width in zip(row, widths, strict=True):
+            cell.truncate(width, overflow="ellipsis")
+        yield list(row)
+        return
+    wrapped = [
+        [cell] if cell.cell_len <= width else list(cell.wrap(console, width, overflow="fold"))
+        for cell, width in zip(row, widths, strict=True)
     ]
-    return _console().width - sum(widths) - _GAP * len(widths)
+    for number in range(max(map(len, wrapped))):
+        line = [lines[number] if number < len(lines) else _text("") for lines in wrapped]
+        for cell in line:
+            cell.rstrip()
+        yield line
+
+
+def _say_stacked(
+    console: Console, rows: Sequence[Sequence[Text]], flexible: Sequence[int], *, is_wrapped: bool
+) -> None:
+    """The rows of a table that is too wide: each cell on the line of the one before it, or below, where it does not fit."""
+    for row in rows:
+        line = _text("")
+        for index, cell in enumerate(row):
+            if not cell.plain:
+                continue
+            if index in flexible and not is_wrapped:
+                cell.truncate(max(console.width - _LITTLE_INDENT, 1), overflow="ellipsis")
+            if line.plain.strip() and line.cell_len + _GAP + cell.cell_len > console.width:
+                _print_wrapped(console, line)
+                line = _text(" " * _LITTLE_INDENT)
+            elif line.plain.strip():
+                line.append(" " * _GAP)
+            line.append_text(cell)
+        _print_wrapped(console, line)
+
+
+def _print_wrapped(console: Console, line: Text) -> None:
+    """A line, and what does not fit below it, indented."""
+    if line.cell_len <= console.width:
+        console.print(line, soft_wrap=True)
+        return
+    indent = _LITTLE_INDENT if line.plain.startswith(" " * _LITTLE_INDENT) else 0
+    body = line[indent:]
+    for number, part in enumerate(body.wrap(console, max(console.width - _LITTLE_INDENT, 1), overflow="fold")):
+        part.rstrip()
+        console.print(_text(" " * (indent if number == 0 else _LITTLE_INDENT)) + part, soft_wrap=True)
+
+
+def say_cut(line: Cell) -> None:
+    """A line for people, cut at the width of a terminal."""
+    if _is_plain():
+        say(line)
+        return
+    console, text = _console(), _text(line)
+    text.truncate(console.width, overflow="ellipsis")
+    console.print(text, soft_wrap=True)
+
+
+def terminal_columns() -> int | None:
+    """How wide the terminal is; None for a pipe, which takes lines of any length."""
+    return _console().width if is_terminal() else None
 
 
 def _rendered(cell: Text, known: dict[tuple[str, str], str]) -> str:
@@ -254,6 +376,11 @@ def say_fields(fields: Sequence[tuple[str, Cell]], *, multiline: Container[str] 
     for name, value in fields:
         for number, line in enumerate(_lines(value, is_multiline=name in multiline)):
             say(Styled.assemble((f"{name if number == 0 else '':<{width}}  ", "bold"), line))
+
+
+def is_progress_shown() -> bool:
+    """Whether a progress bar would be seen: stderr is a terminal."""
+    return not _is_plain(is_error=True)
 
 
 def progress_bar(label: str) -> Progress:
@@ -291,6 +418,10 @@ def progress_lines() -> Iterator[Callable[[str, int, int], None]]:
             lines[what](done, total)
 
         yield show
+
+
+def _styled(cell: Cell) -> Styled:
+    return cell if isinstance(cell, Styled) else Styled.of(cell)
 
 
 def _words(cell: Cell, *, is_multiline: bool = False) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import select
-from typing import TYPE_CHECKING, Final, TextIO
+from typing import TYPE_CHECKING, BinaryIO, Final, TextIO
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -30,6 +30,11 @@ def until_reader_goes(stream: TextIO) -> TextIO:
         errors=stream.errors,
         line_buffering=stream.line_buffering or not is_buffered,
     )
+
+
+def bytes_until_reader_goes(descriptor: int) -> BinaryIO:
+    """A writer of bytes that does the same. Closing it leaves the descriptor open."""
+    return io.BufferedWriter(_Pipe(descriptor, "wb", closefd=False))
 
 
 def is_reader_gone(stream: TextIO) -> bool:

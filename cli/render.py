@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from cli.output import STATE_STYLES, Cell
 from cli.styled import Styled
-from cli.text import ICONS, event_number, local_time, name_of, short_id, visible
+from cli.text import ICONS, TITLE_CHARS_SHOWN, event_number, name_of, short_id, shortened, visible
 from ledger import (
     FIELDS,
+    EventAnnotated,
     Field,
     FieldChange,
+    Position,
     RecordedEvent,
     RunMark,
     State,
@@ -28,12 +30,14 @@ from ledger import (
     TaskNoted,
     TaskStarted,
     TaskTagged,
+    TownForked,
     Unfit,
     from_ms,
 )
+from town import local_time, local_times
 
 if TYPE_CHECKING:
-    from town import Branch
+    from town import Annotation, Branch, Title
 
 NOTHING = "—"
 MULTILINE_FIELDS = frozenset({"Description", "Result"})
@@ -66,8 +70,11 @@ def task_rows(tasks: Sequence[Task]) -> tuple[list[str], list[list[Cell]]]:
     return columns, rows
 
 
-def tree_lines(branches: Sequence[Branch], *, levels_max: int) -> list[Styled]:
-    """A tree, one line per task. Tasks deeper than `levels_max` are counted in a line of their own."""
+def tree_lines(branches: Sequence[Branch], *, levels_max: int, columns: int | None = None) -> list[Styled]:
+    """A tree, one line per task. Tasks deeper than `levels_max` are counted in a line of their own.
+
+    If the lines are cut at so many `columns`, the stems take at most half of them: deeper ones are counted.
+    """
     lines: list[Styled] = []
     lasts = _last_siblings(branches)
     stems: list[str] = []
@@ -77,16 +84,22 @@ def tree_lines(branches: Sequence[Branch], *, levels_max: int) -> list[Styled]:
             hidden += 1
             continue
         if hidden:
-            lines.append(Styled.of(f"{''.join(stems)}… {hidden:,} below", style="dim"))
+            lines.append(Styled.of(f"{_stem(stems, columns)}… {hidden:,} below", style="dim"))
             hidden = 0
         del stems[max(branch.depth - 1, 0) :]
         fork = "" if not branch.depth else "└─ " if is_last else "├─ "
-        lines.append(Styled.assemble("".join(stems), fork, _branch_text(branch)))
+        lines.append(Styled.assemble(_stem(stems, columns), fork, _branch_text(branch)))
         if branch.depth:
             stems.append("   " if is_last else "│  ")
     if hidden:
-        lines.append(Styled.of(f"{''.join(stems)}… {hidden:,} below", style="dim"))
+        lines.append(Styled.of(f"{_stem(stems, columns)}… {hidden:,} below", style="dim"))
     return lines
+
+
+def _stem(stems: Sequence[str], columns: int | None) -> str:
+    """What stands before a task of a tree; `… 9 ` for nine levels that would leave too little room."""
+    stem = "".join(stems)
+    return stem if columns is None or len(stem) <= columns // 2 else f"… {len(stems)} "
 
 
 def _last_siblings(branches: Sequence[Branch]) -> list[bool]:
@@ -178,43 +191,118 @@ def _plain_cell(task: Task, field: Field) -> str | None:
     return local_time(from_ms(value)) if field.form == "time" else _value_words(value)
 
 
-def event_row(recorded: RecordedEvent, flaw: str | None = None) -> list[Cell]:
-    """One event in a list of events of many tasks; `flaw` says why no command can make it."""
+DAMAGE_SIGN = "⚠"
+NOTE_SIGN = "✎"
+UNDO_SIGN = "↩"
+
+
+EVENT_TEXTS = ("TITLE", "WHAT")
+"""The columns of `event_rows` that are as wide as there is room."""
+
+
+def event_rows(
+    events: Sequence[RecordedEvent],
+    flaws: Mapping[str, str],
+    notes: Mapping[str, Sequence[Annotation]],
+    titles: Mapping[str, Title] = {},
+) -> tuple[list[str], list[list[Cell]]]:
+    """Columns and rows of a list of events of many tasks.
+
+    By position, `flaws` says why no command can make the event there, and `notes` are what people wrote on it. By id, `titles`
+    are those of the tasks.
+    """
+    zone, times = local_times(recorded.position.time for recorded in events)
+    rows: list[list[Cell]] = [
+        [*_event_row(recorded, time, flaws.get(recorded.at), notes.get(recorded.at, ()), titles.get(recorded.task))]
+        for recorded, time in zip(events, times, strict=True)
+    ]
+    columns = ["EVENT", f"TIME ({zone})", "ACTOR", "TASK", *EVENT_TEXTS]
+    return (columns, rows) if titles else without_column(columns, rows, "TITLE")
+
+
+def event_line(
+    recorded: RecordedEvent,
+    flaw: str | None = None,
+    notes: Sequence[Annotation] = (),
+    title: Title | None = None,
+) -> Styled:
+    """One event of `tt events --follow`, in columns wide enough for most."""
+    number, time, actor, task, about, words = _event_row(
+        recorded, local_time(recorded.position.time), flaw, notes, title
+    )
+    return Styled.of("  ".join([each for each in (f"{number:>6}", time, f"{actor:<12}", task, about, words) if each]))
+
+
+def _event_row(
+    recorded: RecordedEvent, time: str, flaw: str | None, notes: Sequence[Annotation], title: Title | None
+) -> list[str]:
+    words = event_words(recorded, title) if flaw is None else _flaw_words(recorded, flaw)
     return [
         event_number(recorded.position),
-        local_time(recorded.position.time),
+        time,
         visible(recorded.actor),
-        visible(short_id(recorded.task)),
-        event_words(recorded) if flaw is None else _flaw_words(recorded, flaw),
+        task_name(recorded, title),
+        title_words(title),
+        with_notes(words, notes),
     ]
 
 
-DAMAGE_SIGN = "⚠"
-EVENT_COLUMNS = ["EVENT", "TIME", "ACTOR", "TASK", "WHAT"]
+def task_name(recorded: RecordedEvent, title: Title | None) -> str:
+    """The name of an event's task: its alias, else the beginning of its id."""
+    return visible(short_id(recorded.task) if title is None or title.alias is None else title.alias)
 
 
-def event_line(recorded: RecordedEvent, flaw: str | None = None) -> Styled:
-    """One event of `tt events --follow`, in columns wide enough for most."""
-    number, time, actor, task, words = event_row(recorded, flaw)
-    return Styled.of(f"{number:>6}  {time}  {actor:<12}  {task}  {words}")
+def title_words(title: Title | None) -> str:
+    return "" if title is None else shortened(visible(title.text), TITLE_CHARS_SHOWN)
 
 
 def _flaw_words(recorded: RecordedEvent, flaw: str) -> str:
     return visible(f"{recorded.type.partition('.')[2]} {DAMAGE_SIGN} damaged: {flaw}")
 
 
-def event_words(recorded: RecordedEvent) -> str:
-    """What happened, in a line: `completed: Fixed the bug (why)`."""
+def with_notes(words: str, notes: Sequence[Annotation]) -> str:
+    """What happened, and then what people wrote on it: `completed  ✎ bob: It was not`."""
+    return "  ".join([each for each in (words, *(_note_words(note) for note in notes)) if each])
+
+
+def _note_words(note: Annotation) -> str:
+    return visible(f"{NOTE_SIGN} {note.actor}: {note.text}")
+
+
+def event_words(recorded: RecordedEvent, title: Title | None = None) -> str:
+    """What happened, in a line: `completed: Fixed the bug (why)`. What the `title` beside it says is left out."""
     verb = recorded.type.partition(".")[2]
+    details = event_details(recorded, title)
+    words = f"{verb} {details}" if isinstance(recorded.data, _SAID_AT_ONCE) else _joined(verb, details)
+    words = words if recorded.reason is None else f"{words} ({visible(recorded.reason)})"
+    return words if recorded.cause is None else f"{words}  {cause_mark(recorded.cause)}"
+
+
+def event_details(recorded: RecordedEvent, title: Title | None = None) -> str:
+    """What an event says besides its type: a result, an agent, a note. Empty if the `title` beside it says the same."""
     details = _details(recorded)
-    words = f"{verb} {details}" if isinstance(recorded.data, TaskAssigned | TaskMoved) else _joined(verb, details)
-    return words if recorded.reason is None else f"{words} ({visible(recorded.reason)})"
+    return "" if title is not None and details == visible(title.text) else details
 
 
-def step_rows(steps: Sequence[Step]) -> tuple[list[str], list[list[Cell]]]:
-    """Columns and rows of a task's history: when, who, what, why, and what changed; WHY only if an event has a reason."""
-    columns = ["EVENT", "TIME", "ACTOR", "WHAT", "WHY", "CHANGED"]
-    rows = [_step_row(step) for step in steps]
+_SAID_AT_ONCE = TaskAssigned | TaskMoved | TownForked | EventAnnotated
+"""The facts whose details go on where the verb ends."""
+
+
+def cause_mark(cause: str) -> str:
+    """The event that led here, which was taken back."""
+    return f"{UNDO_SIGN} {event_number(Position(cause))}"
+
+
+def step_rows(
+    steps: Sequence[Step], notes: Mapping[str, Sequence[Annotation]] = {}
+) -> tuple[list[str], list[list[Cell]]]:
+    """Columns and rows of a task's history: when, who, what, why, and what changed; WHY only if an event has a reason.
+
+    `notes` are what people wrote on the events, by position.
+    """
+    zone, times = local_times(step.event.position.time for step in steps)
+    columns = ["EVENT", f"TIME ({zone})", "ACTOR", "WHAT", "WHY", "CHANGED"]
+    rows = [_step_row(step, time, notes.get(step.event.at, ())) for step, time in zip(steps, times, strict=True)]
     return (columns, rows) if any(step.event.reason for step in steps) else without_column(columns, rows, "WHY")
 
 
@@ -225,19 +313,21 @@ def without_column(
     return [*columns[:index], *columns[index + 1 :]], [[*row[:index], *row[index + 1 :]] for row in rows]
 
 
-def _step_row(step: Step) -> list[Cell]:
+def _step_row(step: Step, time: str, notes: Sequence[Annotation]) -> list[Cell]:
     recorded = step.event
     changes = "  ".join(change_words(change) for change in step.changes)
     note = visible(recorded.data.text) if isinstance(recorded.data, TaskNoted) else ""
     if isinstance(recorded.data, TaskStarted) and recorded.data.run is not None:
         changes += f"  {visible(str(recorded.data.run))}"
+    if recorded.cause is not None:
+        changes += f"  {cause_mark(recorded.cause)}"
     return [
         event_number(recorded.position),
-        local_time(recorded.position.time),
+        time,
         visible(recorded.actor),
         visible(recorded.type.partition(".")[2]),
         visible(recorded.reason) if recorded.reason else "",
-        note or changes if step.flaw is None else visible(f"{DAMAGE_SIGN} damaged: {step.flaw}"),
+        with_notes(note or changes if step.flaw is None else visible(f"{DAMAGE_SIGN} damaged: {step.flaw}"), notes),
     ]
 
 
@@ -280,6 +370,10 @@ def _details(recorded: RecordedEvent) -> str:  # noqa: PLR0911 - one line per ev
             return visible(str(run))
         case TaskMoved(parent_id=parent):
             return "to the top" if parent is None else f"below {short_id(parent)}"
+        case TownForked(source=source, position=position):
+            return f"from {visible(source)} after event {event_number(Position(position))}"
+        case EventAnnotated(position=position, text=text):
+            return f"event {event_number(Position(position))}: {visible(text)}"
         case Unfit():
             return ""
         case data:
@@ -295,7 +389,7 @@ def _joined(verb: str, details: str) -> str:
     return f"{verb}: {details}" if details else verb
 
 
-def _value_words(value: str | tuple[str, ...] | None) -> str:
+def _value_words(value: str | int | tuple[str, ...] | None) -> str:
     if value is None:
         return NOTHING
     return visible(", ".join(value) if isinstance(value, tuple) else str(value))

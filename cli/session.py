@@ -105,7 +105,7 @@ def _damage_told(town: Town) -> Iterator[None]:
 
 @contextmanager
 def _loss_told(town: Town) -> Iterator[None]:
-    """Warn of what was read from the ledger because snapshots or views are lost."""
+    """Warn of what was read from the ledger because snapshots or views are lost, and of notes that could not be read."""
     try:
         yield
     finally:
@@ -115,6 +115,8 @@ def _loss_told(town: Town) -> Iterator[None]:
             warn(
                 f"{words_of(town.noted.incomplete)} What you see was read from the ledger, which is slower but equally correct."
             )
+        if town.noted.lost_annotations is not None:
+            warn(f"Older notes on what you see could not be read. {town.noted.lost_annotations}")
         lost = sorted(town.lost_snapshots)
         if lost:
             named = ", ".join(short_id(task) for task in lost[:DAMAGED_TOLD_MAX])

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
 from functools import cache
 from typing import Final
 
 from ledger import Position, State, Task
-from town import in_local_zone
 
 ICONS: Final = {
     State.PENDING: "⏳",
@@ -19,7 +17,10 @@ ICONS: Final = {
     State.CANCELLED: "🚫",
 }
 SHORT_ID_CHARS: Final = 8
-BAR_COLUMNS: Final = 20
+TEXT_CHARS_SHOWN: Final = 500
+"""How much is shown of a text that is not what was asked for; `--json` has all of it."""
+TITLE_CHARS_SHOWN: Final = 200
+"""How much of a description where it stands for its task."""
 _HIDDEN: Final = (
     r"[\x00-\x09\x0b-\x1f\x7f-\x9f\xad\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u180e\u200b\u200e\u200f"
     r"\u2028-\u202e\u2060-\u2064\u2066-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb"
@@ -60,18 +61,18 @@ def name_of(task: Task) -> str:
     return visible(task.alias) if task.alias is not None else short_id(task.id)
 
 
-def local_time(time: datetime) -> str:
-    """`2026-11-23 17:33:02` in the person's zone."""
-    try:
-        local = in_local_zone(time)
-    except (OverflowError, ValueError):
-        # At either end of the calendar another zone may have no such time.
-        local = time
-    return f"{local:%Y-%m-%d %H:%M:%S}"
+def title_of(task: Task) -> str:
+    """A task's name and what it is about, for the head of what is said of it."""
+    return f"{name_of(task)}  {shortened(visible(task.description), TITLE_CHARS_SHOWN)}"
 
 
 def event_number(position: Position) -> str:
     return f"{position.seq}"
+
+
+def shortened(text: str, chars_max: int) -> str:
+    """The text, or its beginning and how much more there is of it."""
+    return text if len(text) <= chars_max else f"{text[:chars_max]}… ({len(text) - chars_max:,} more characters)"
 
 
 def counted(number: int, noun: str) -> str:
@@ -89,11 +90,6 @@ def duration(ms: int) -> str:
             rest = seconds % size // rest_size
             return f"{seconds // size} {unit} {rest} {rest_unit}" if rest else f"{seconds // size} {unit}"
     return f"{seconds} s"
-
-
-def bar(number: int, longest: int, *, width: int = BAR_COLUMNS) -> str:
-    """A bar as long as `number` is beside `longest`."""
-    return "█" * (0 if not longest else max(round(width * number / longest), 1 if number else 0))
 
 
 @cache

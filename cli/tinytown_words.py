@@ -32,9 +32,7 @@ HINTS: Final[Mapping[str, str]] = {
     "prune": "Agents are names here, and need no clean-up: `tt reclaim` takes back the tasks of lost runners.",
     "reset": "The ledger keeps what happened: `tt task cancel` and `tt task remove` take tasks off the board.",
     "restart": _RUNS_AGENTS + " It takes up what the agent has already.",
-    "restore": "Each event is on disk as it happens: docs/reference/settings.md says how to copy a town and bring it back.",
     "resume": _RUNS_AGENTS + " It takes up what the agent has already.",
-    "save": "Each event is on disk as it happens: docs/reference/settings.md says how to copy a town and bring it back.",
     "send": "There are no messages here: `tt assign AGENT TEXT` gives a task, `tt task note TASK TEXT` adds a note.",
     "spawn": _RUNS_AGENTS,
 }
@@ -57,7 +55,7 @@ _QUIET: Final = frozenset({"-v", "--verbose"})
 
 def in_our_words(arguments: Sequence[str]) -> list[str]:
     """The command line as our commands take it: Tinytown's commands translated, `--town` after the command."""
-    town, words = _without_leading_options(list(arguments))
+    towns, words = _without_leading_options(list(arguments))
     if not words:
         return words
     first, rest = words[0], words[1:]
@@ -67,11 +65,12 @@ def in_our_words(arguments: Sequence[str]) -> list[str]:
         words = [*SAME[first], *rest]
     elif first == "sync" and not _HELP & set(rest[:1]) and (not rest or rest[0].startswith("-")):
         words = ["sync", "push", *rest]
-    if town is None or words[0] in _WITHOUT_TOWN:
+    if not towns or words[0] in _WITHOUT_TOWN:
         return words
     has_two = words[0] in _GROUPS and len(words) > 1 and not words[1].startswith("-")
     length = 2 if has_two else 1
-    return [*words[:length], "--town", town, *words[length:]]
+    # All of them: the command says that one is enough.
+    return [*words[:length], *(word for town in towns for word in ("--town", town)), *words[length:]]
 
 
 def hint_for(words: Sequence[str]) -> str | None:
@@ -85,19 +84,19 @@ def hint_for(words: Sequence[str]) -> str | None:
     return None if found is None else f"`{found}` is an option of Tinytown's. {OPTION_HINTS[words[0], found]}"
 
 
-def _without_leading_options(words: list[str]) -> tuple[str | None, list[str]]:
-    """The town that was named before the command, and the words from the command on."""
-    town: str | None = None
+def _without_leading_options(words: list[str]) -> tuple[list[str], list[str]]:
+    """The towns that were named before the command, and the words from the command on."""
+    towns: list[str] = []
     while words:
         name, equals, value = words[0].partition("=")
         if words[0] in _QUIET:
             words = words[1:]
         elif words[0] == "-V":
-            return town, ["--version"]
+            return towns, ["--version"]
         elif name == "--town" and equals:
-            town, words = value, words[1:]
+            towns, words = [*towns, value], words[1:]
         elif words[0] in ("-t", "--town") and len(words) > 1:
-            town, words = words[1], words[2:]
+            towns, words = [*towns, words[1]], words[2:]
         else:
             break
-    return town, words
+    return towns, words

@@ -18,6 +18,7 @@ import typer
 from typer.exceptions import TyperException
 
 from cli import options
+from cli.command_line import Command
 from cli.exits import Exit, UsageError
 from cli.output import say, say_abort, say_usage_error
 from cli.signals import obey_stop_signals
@@ -33,15 +34,27 @@ PANELS: Final[Mapping[str, str]] = {
     "assign": _TASKS,
     "tasks": _TASKS,
     "task": _TASKS,
+    "search": _TASKS,
     "backlog": _TASKS,
     "work": _AGENTS,
     "wait": _AGENTS,
     "reclaim": _AGENTS,
     "plan": _PLANS,
     "sync": _PLANS,
+    "log": _PAST,
     "events": _PAST,
     "replay": _PAST,
+    "undo": _PAST,
+    "fork": _PAST,
+    "annotate": _PAST,
+    "export": _PAST,
+    "diff": _PAST,
+    "blame": _PAST,
+    "why": _PAST,
+    "bisect": _PAST,
     "import": _PAST,
+    "save": _PAST,
+    "restore": _PAST,
     "stats": _PAST,
     "projector": _READ_SIDE,
     "rebuild": _READ_SIDE,
@@ -62,7 +75,7 @@ GROUPS: Final[Mapping[str, str]] = {
     "task": "Create, look at and change tasks.",
     "backlog": "Pending tasks without an agent: add, list, claim, assign-all, remove.",
     "sync": "Bring a plan into the town, and the town's changes into the plan.",
-    "import": "Import the tasks of another tracker.",
+    "import": "Import a ledger's file, or the tasks of another tracker.",
 }
 """The groups of commands, and the help of each."""
 
@@ -87,6 +100,7 @@ PLACES: Final[Mapping[tuple[str, ...], tuple[str, str]]] = {
     ("task", "note"): ("tasks", "note"),
     ("task", "remove"): ("tasks", "remove"),
     ("task", "history"): ("tasks", "history"),
+    ("search",): ("search", "search"),
     ("backlog", "add"): ("backlog", "add"),
     ("backlog", "list"): ("backlog", "list_"),
     ("backlog", "claim"): ("backlog", "claim"),
@@ -99,10 +113,22 @@ PLACES: Final[Mapping[tuple[str, ...], tuple[str, str]]] = {
     ("sync", "push"): ("plan", "push"),
     ("sync", "pull"): ("plan", "pull"),
     ("sync", "status"): ("plan", "status"),
+    ("log",): ("log", "log"),
     ("events",): ("events", "events"),
     ("replay",): ("events", "replay"),
+    ("export",): ("exports", "export"),
+    ("import", "ledger"): ("imports", "ledger"),
+    ("undo",): ("undo", "undo"),
+    ("fork",): ("fork", "fork"),
+    ("annotate",): ("annotate", "annotate"),
+    ("diff",): ("audit", "diff"),
+    ("blame",): ("audit", "blame"),
+    ("why",): ("audit", "why"),
+    ("bisect",): ("bisect", "bisect"),
     ("import", "beads"): ("imports", "beads"),
-    ("stats",): ("projections", "stats"),
+    ("save",): ("exports", "save"),
+    ("restore",): ("imports", "restore"),
+    ("stats",): ("stats", "stats"),
     ("projector",): ("projections", "projector"),
     ("rebuild",): ("projections", "rebuild"),
     ("verify",): ("projections", "verify"),
@@ -163,17 +189,17 @@ def _app_with(chosen: tuple[tuple[str, ...], ...]) -> typer.Typer:
             continue
         group = typer.Typer(no_args_is_help=True, help=GROUPS[first])
         for names in below:
-            group.command(names[1])(_body(names))
+            group.command(names[1], cls=Command)(_body(names))
         app.add_typer(group, name=first, rich_help_panel=panel)
     return app
 
 
 def _class_of(first: str) -> Any:  # noqa: ANN401 - Typer's class of commands, which it does not name
-    if first != "work":
-        return None
-    from cli.work_command import WorkCommand  # noqa: PLC0415 - for that one command
+    if first not in ("work", "bisect"):
+        return Command
+    from cli.work_command import BisectCommand, WorkCommand  # noqa: PLC0415 - for these two commands
 
-    return WorkCommand
+    return WorkCommand if first == "work" else BisectCommand
 
 
 def _body(names: tuple[str, ...]) -> Callable[..., Any]:

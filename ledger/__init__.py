@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 from ledger.front_door import open_front_door
 
 if TYPE_CHECKING:
+    from ledger.blame import Blamed, blame
+    from ledger.causes import LOST, Cause, CauseKind, causes
+    from ledger.chain import Chain
     from ledger.changes import FieldChange, Step, compare, steps
     from ledger.client_errors import (
         AuthenticationError,
@@ -46,6 +49,7 @@ if TYPE_CHECKING:
         StartTask,
         TagTask,
     )
+    from ledger.copier import Copier
     from ledger.decide import decide
     from ledger.errors import (
         UNREACHED_ADVICE,
@@ -62,6 +66,7 @@ if TYPE_CHECKING:
         LedgerError,
         MisplacedEventError,
         NewerSchemaError,
+        NotUndoableError,
         ReplyTooLargeError,
         SequenceGapError,
         StoreUnavailableError,
@@ -77,15 +82,19 @@ if TYPE_CHECKING:
         TaskNotFoundError,
         TaskNotInBacklogError,
         TaskUnassignedError,
+        UndoOvertakenError,
         UnknownEventError,
         UpcasterMissingError,
+        WrongExpectedEndError,
         WrongExpectedVersionError,
         WrongKeyTypeError,
     )
     from ledger.event_store import APPEND_EVENTS_MAX, EventStore, parse_head
     from ledger.events import (
         EVENT_CLASSES,
+        TOWN_EVENT_CLASSES,
         Event,
+        EventAnnotated,
         OldRecord,
         Source,
         TaskAdopted,
@@ -102,13 +111,16 @@ if TYPE_CHECKING:
         TaskRequeued,
         TaskStarted,
         TaskTagged,
+        TownEvent,
+        TownForked,
         Unfit,
     )
     from ledger.exchange import exchange, raise_error
-    from ledger.identity import is_task_id, new_command_id, new_task_id, task_id_of_alias
+    from ledger.identity import TOWN_ID, is_task_id, new_command_id, new_task_id, task_id_of_alias
     from ledger.json_problems import json_problem
     from ledger.keys import TOWN_NAME_CHARS_MAX, TOWN_NAMES_RESERVED, Keys, check_town_name
     from ledger.lua import script_source
+    from ledger.lua.place import Placing
     from ledger.position import BEGINNING, Position, ms_of, order_of, seq_of
     from ledger.reconcile import DesiredTask, reconcile
     from ledger.recorded_event import (
@@ -124,10 +136,13 @@ if TYPE_CHECKING:
     from ledger.reply_shapes import fits, is_id, is_yes, name_of
     from ledger.run_mark import HOST_CHARS_MAX, RUN_CHARS, RunMark
     from ledger.soundness import flaw_in, flaw_of
+    from ledger.staged_ledger import StagedLedger
     from ledger.state import State
     from ledger.task import FIELDS, Field, Task, evolve, evolve_known
+    from ledger.text_diff import Effort, Piece, word_diff
     from ledger.times import TIME_MS_MAX, format_ms, from_ms, parse_rfc3339, to_ms
     from ledger.transitions import CREATIONS, STATES
+    from ledger.undo import Undone, undo
     from ledger.values import TEXT_BYTES_MAX, check_name, check_tag, check_tags, check_text
 
 __all__ = [
@@ -137,10 +152,13 @@ __all__ = [
     "EVENT_CLASSES",
     "FIELDS",
     "HOST_CHARS_MAX",
+    "LOST",
     "RUN_CHARS",
     "STATES",
     "TEXT_BYTES_MAX",
     "TIME_MS_MAX",
+    "TOWN_EVENT_CLASSES",
+    "TOWN_ID",
     "TOWN_NAMES_RESERVED",
     "TOWN_NAME_CHARS_MAX",
     "UNREACHED_ADVICE",
@@ -149,16 +167,23 @@ __all__ = [
     "AssignTask",
     "AuthenticationError",
     "BackdateRefusedError",
+    "Blamed",
     "BusyLoadingError",
     "CancelTask",
+    "Cause",
+    "CauseKind",
+    "Chain",
     "ClaimTask",
     "Command",
     "CommandRejectedError",
     "CompleteTask",
+    "Copier",
     "CreateTask",
     "DescribeTask",
     "DesiredTask",
+    "Effort",
     "Event",
+    "EventAnnotated",
     "EventDecodingError",
     "EventStore",
     "ExecAbortError",
@@ -181,11 +206,14 @@ __all__ = [
     "NewerSchemaError",
     "NoPermissionError",
     "NoScriptError",
+    "NotUndoableError",
     "NoteTask",
     "OldRecord",
     "OutOfMemoryError",
     "OverdueReplyError",
     "OversizedReplyError",
+    "Piece",
+    "Placing",
     "Position",
     "ReadOnlyError",
     "RecordedEvent",
@@ -198,6 +226,7 @@ __all__ = [
     "RunMark",
     "SequenceGapError",
     "Source",
+    "StagedLedger",
     "StartTask",
     "State",
     "Step",
@@ -231,14 +260,21 @@ __all__ = [
     "TaskStarted",
     "TaskTagged",
     "TaskUnassignedError",
+    "TownEvent",
+    "TownForked",
+    "UndoOvertakenError",
+    "Undone",
     "Unfit",
     "UnfitReplyError",
     "UnknownEventError",
     "UnsendableError",
     "UpcasterMissingError",
     "WatchError",
+    "WrongExpectedEndError",
     "WrongExpectedVersionError",
     "WrongKeyTypeError",
+    "blame",
+    "causes",
     "check_name",
     "check_tag",
     "check_tags",
@@ -279,46 +315,57 @@ __all__ = [
     "steps",
     "task_id_of_alias",
     "to_ms",
+    "undo",
+    "word_diff",
 ]
 
 open_front_door(
     __name__,
     {
+        "blame": "Blamed blame",
+        "causes": "LOST Cause CauseKind causes",
+        "chain": "Chain",
         "changes": "FieldChange Step compare steps",
         "client_errors": "AuthenticationError BusyLoadingError ExecAbortError InvalidReplyError LostConnectionError "
         "NoPermissionError NoScriptError OutOfMemoryError OverdueReplyError OversizedReplyError ReadOnlyError "
         "RedisError ResponseError UnfitReplyError UnsendableError WatchError kinds_of",
         "commands": "AssignTask CancelTask ClaimTask Command CompleteTask CreateTask DescribeTask FailTask MoveTask "
         "NoteTask RemoveTask ReopenTask RequeueTask StartTask TagTask",
+        "copier": "Copier",
         "decide": "decide",
         "errors": "UNREACHED_ADVICE UPGRADE_ADVICE AppendTooLargeError BackdateRefusedError CommandRejectedError "
         "EventDecodingError HeadLostError HistoryBrokenError HistoryCircularError InvalidValueError "
-        "LedgerDamagedError LedgerError MisplacedEventError NewerSchemaError ReplyTooLargeError "
-        "SequenceGapError StoreUnavailableError TaskAlreadyExistsError TaskAmbiguousError TaskCycleError "
-        "TaskDamagedError TaskFinishedError TaskHasChildrenError TaskHasOpenChildrenError TaskHeldError "
-        "TaskNotFinishedError TaskNotFoundError TaskNotInBacklogError TaskUnassignedError UnknownEventError "
-        "UpcasterMissingError WrongExpectedVersionError WrongKeyTypeError",
+        "LedgerDamagedError LedgerError MisplacedEventError NewerSchemaError NotUndoableError "
+        "ReplyTooLargeError SequenceGapError StoreUnavailableError TaskAlreadyExistsError TaskAmbiguousError "
+        "TaskCycleError TaskDamagedError TaskFinishedError TaskHasChildrenError TaskHasOpenChildrenError "
+        "TaskHeldError TaskNotFinishedError TaskNotFoundError TaskNotInBacklogError TaskUnassignedError "
+        "UndoOvertakenError UnknownEventError UpcasterMissingError WrongExpectedEndError "
+        "WrongExpectedVersionError WrongKeyTypeError",
         "event_store": "APPEND_EVENTS_MAX EventStore parse_head",
-        "events": "EVENT_CLASSES Event OldRecord Source TaskAdopted TaskAssigned TaskCancelled TaskCompleted "
-        "TaskCreated TaskDescribed TaskFailed TaskMoved TaskNoted TaskRemoved TaskReopened TaskRequeued "
-        "TaskStarted TaskTagged Unfit",
+        "events": "EVENT_CLASSES TOWN_EVENT_CLASSES Event EventAnnotated OldRecord Source TaskAdopted TaskAssigned "
+        "TaskCancelled TaskCompleted TaskCreated TaskDescribed TaskFailed TaskMoved TaskNoted TaskRemoved "
+        "TaskReopened TaskRequeued TaskStarted TaskTagged TownEvent TownForked Unfit",
         "exchange": "exchange raise_error",
         "front_door": "open_front_door",
-        "identity": "is_task_id new_command_id new_task_id task_id_of_alias",
+        "identity": "TOWN_ID is_task_id new_command_id new_task_id task_id_of_alias",
         "json_problems": "json_problem",
         "keys": "TOWN_NAMES_RESERVED TOWN_NAME_CHARS_MAX Keys check_town_name",
         "lua": "script_source",
+        "lua.place": "Placing",
         "position": "BEGINNING Position ms_of order_of seq_of",
         "reconcile": "DesiredTask reconcile",
-        "recorded_event": "StreamEntry NewEvent RecordedEvent decode_event decode_events read_event record",
+        "recorded_event": "NewEvent RecordedEvent StreamEntry decode_event decode_events read_event record",
         "redis_errors": "ExplainedConnectionError redis_errors",
         "reply_shapes": "fits is_id is_yes name_of",
         "run_mark": "HOST_CHARS_MAX RUN_CHARS RunMark",
         "soundness": "flaw_in flaw_of",
+        "staged_ledger": "StagedLedger",
         "state": "State",
         "task": "FIELDS Field Task evolve evolve_known",
+        "text_diff": "Effort Piece word_diff",
         "times": "TIME_MS_MAX format_ms from_ms parse_rfc3339 to_ms",
         "transitions": "CREATIONS STATES",
+        "undo": "Undone undo",
         "values": "TEXT_BYTES_MAX check_name check_tag check_tags check_text",
     },
 )

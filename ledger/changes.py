@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from copy import copy
-from typing import Final, NamedTuple
+from operator import attrgetter
+from typing import Any, Final, NamedTuple
 
 from msgspec import Struct
 
@@ -14,8 +15,10 @@ from ledger.task import FIELDS, Field, Task, evolve_known, in_order
 from ledger.times import format_ms
 
 _COMPARED: Final = tuple(field for field in FIELDS if field.is_compared)
+_NOTHING: Final = (None,) * len(_COMPARED)
+_compared_values: Final = attrgetter(*(field.attribute for field in _COMPARED))
 
-Value = str | tuple[str, ...] | None
+Value = str | int | tuple[str, ...] | None
 
 
 class FieldChange(NamedTuple):
@@ -50,12 +53,25 @@ def steps(events: Iterable[RecordedEvent]) -> list[Step]:
 
 def compare(before: Task | None, after: Task | None) -> tuple[FieldChange, ...]:
     """The fields that differ. A task that does not exist has empty fields."""
-    pairs = ((field.name, _value(before, field), _value(after, field)) for field in _COMPARED)
-    return tuple(FieldChange(name, old, new) for name, old, new in pairs if old != new)
+    old = _NOTHING if before is None else _compared_values(before)
+    new = _NOTHING if after is None else _compared_values(after)
+    if old == new:
+        return ()
+    # Raw values are compared first: few of them differ, and what readers see takes longer to make.
+    pairs = [
+        (field, _shown(was, field), _shown(now, field))
+        for field, was, now in zip(_COMPARED, old, new, strict=True)
+        if was != now
+    ]
+    return tuple([FieldChange(field.name, was, now) for field, was, now in pairs if was != now])
 
 
-def _value(task: Task | None, field: Field) -> Value:
-    value = getattr(task, field.attribute, None)
+def value_of(task: Task | None, field: Field) -> Value:
+    """A field of a task as readers see it. None if it is empty or there is no task."""
+    return _shown(getattr(task, field.attribute, None), field)
+
+
+def _shown(value: Any, field: Field) -> Value:  # noqa: ANN401 - each field has its type
     if value is None or value == ():
         return None
     shown: Value = format_ms(value) if field.form == "time" else value

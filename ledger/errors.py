@@ -14,9 +14,12 @@
         TaskHasChildrenError            a task with children cannot be removed
         TaskHasOpenChildrenError        a task with open children is completed only if the command says what to do with them
         TaskCycleError                  a task cannot go below itself
+        NotUndoableError                an event that is not taken back, whatever came after it
+        UndoOvertakenError              a later event stands on what was to be taken back
         AppendTooLargeError             more events or bytes than one append takes
         BackdateRefusedError            an event cannot be older than the one before it
       WrongExpectedVersionError         another writer was first; nothing was written
+      WrongExpectedEndError             another writer appended while events were copied to the end
       StoreUnavailableError             Redis did not answer, or not as it should; the cause is kept
         ReplyTooLargeError              its reply is larger than the limit
       LedgerDamagedError                what is stored contradicts itself; nothing was skipped
@@ -173,6 +176,30 @@ class TaskCycleError(CommandRejectedError):
         )
 
 
+class NotUndoableError(CommandRejectedError):
+    """An event is not taken back, whatever came after it."""
+
+    def __init__(self, position: str, problem: str) -> None:
+        self.position = position
+        self.problem = problem
+        super().__init__(f"Event {position.rpartition('-')[2]} {problem}, so it is not taken back.")
+
+
+class UndoOvertakenError(CommandRejectedError):
+    """A later event stands on what was to be taken back; with `is_undo` it took that back already."""
+
+    def __init__(self, task_id: str, position: str, later: str, *, is_undo: bool = False) -> None:
+        self.task_id = task_id
+        self.position = position
+        self.later = later
+        self.is_undo = is_undo
+        number, later_number = position.rpartition("-")[2], later.rpartition("-")[2]
+        if is_undo:
+            super().__init__(f"Event {number} of task {task_id} was taken back already, by event {later_number}.")
+        else:
+            super().__init__(f"Event {number} of task {task_id} is not taken back: event {later_number} stands on it.")
+
+
 class AppendTooLargeError(CommandRejectedError):
     """One append is bounded, because the server does nothing else while it runs."""
 
@@ -204,6 +231,18 @@ class WrongExpectedVersionError(LedgerError):
         self.actual = actual
         why = "somebody else changed it meanwhile" if actual > expected else "it never had that version"
         super().__init__(f"Task {task_id} is at version {actual}, not {expected}: {why}.")
+
+
+class WrongExpectedEndError(LedgerError):
+    """The ledger ends at another position than the copy expects. What was copied before stays, and is whole."""
+
+    def __init__(self, expected: str, actual: str) -> None:
+        self.expected = expected
+        self.actual = actual
+        super().__init__(
+            f"Another program wrote to the town meanwhile: its ledger ended at {expected}, and now ends at {actual}."
+            " Stop what works in the town, and try again."
+        )
 
 
 class StoreUnavailableError(LedgerError):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from ledger.client_errors import UnfitReplyError
@@ -26,12 +27,21 @@ from ledger.errors import (
 )
 from ledger.exchange import exchange, raise_error
 from ledger.keys import Keys
-from ledger.lua import Appended, AppendReply, AppendScript, Backdated, Conflict, HistoryScript, HistoryStatus
-from ledger.position import BEGINNING, Position
-from ledger.recorded_event import NewEvent, RecordedEvent, StreamEntry, decode_events, encode_event
+from ledger.lua import (
+    Appended,
+    AppendReply,
+    AppendScript,
+    Backdated,
+    Conflict,
+    HistoryPage,
+    HistoryScript,
+    HistoryStatus,
+)
+from ledger.position import BEGINNING, Position, ms_of, seq_of
+from ledger.recorded_event import NewEvent, RecordedEvent, StreamEntry, decode_events, encode_event, read_event
 from ledger.redis_errors import redis_errors
 from ledger.reply_shapes import are_entries
-from ledger.times import format_ms
+from ledger.times import TIME_MS_MAX, format_ms
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -43,6 +53,8 @@ APPEND_ATTEMPTS_MAX: Final = 3
 READ_EVENTS_MAX: Final = 250
 _HEADS_PER_SCAN: Final = 1_000
 HISTORY_PAGE_EVENTS: Final = 500
+HISTORIES_TOGETHER_MAX: Final = 1_000
+"""How many tasks' histories are read at once, an event of each in a round trip."""
 _FEWER: Final = 4
 """After a reply that was too large, a batch is this many times smaller."""
 
@@ -106,8 +118,8 @@ class EventStore:
         self, after: Position = BEGINNING, *, upto: Position | None = None, limit: int = READ_EVENTS_MAX
     ) -> Iterator[list[RecordedEvent]]:
         """All events after `after`, oldest first, at most `upto`, in batches of 1 to `limit`; as `read`."""
-        for entries in self._read_raw(after, upto, limit):
-            events = self._decode(entries)
+        for entries in self.read_entries(after, upto=upto, limit=limit):
+            events = self.decode(entries)
             _check_sequence(events, after.seq + 1)
             after = events[-1].position
             yield events
@@ -115,19 +127,34 @@ class EventStore:
     def read_entries(
         self, after: Position = BEGINNING, *, upto: Position | None = None, limit: int = READ_EVENTS_MAX
     ) -> Iterator[list[StreamEntry]]:
-        """As `read_batches`, undecoded and unchecked: for the search for damage. Source: XRANGE."""
-        for entries in self._read_raw(after, upto, limit):
-            self._require_entries(entries)
+        """As `read_batches`, undecoded: only the ids are checked, and `decode` checks the rest. Source: XRANGE."""
+        return self._entries(after, limit, lambda place: ("XRANGE", self._keys.ledger, f"({place}", upto or "+"))
+
+    def read_entries_back(
+        self, before: Position, *, after: Position = BEGINNING, limit: int = READ_EVENTS_MAX
+    ) -> Iterator[list[StreamEntry]]:
+        """All events between `after` and `before`, newest first, in batches of 1 to `limit`, undecoded. Source: XREVRANGE.
+
+        The event right before `before` must be there. SequenceGapError if numbers are missing; `decode` checks the rest.
+        """
+        batches = self._entries(
+            before, limit, lambda place: ("XREVRANGE", self._keys.ledger, f"({place}", f"({after}"), is_back=True
+        )
+        for entries in batches:
+            _check_sequence_back(entries, before)
+            before = Position(entries[-1][0], "ascii")
             yield entries
 
-    def _read_raw(self, after: Position, upto: Position | None, limit: int) -> Iterator[list[StreamEntry]]:
-        """As `read_entries`, but only the ids are checked."""
+    def _entries(
+        self, place: Position, limit: int, command: Callable[[Position], tuple[str, ...]], *, is_back: bool = False
+    ) -> Iterator[list[StreamEntry]]:
+        """The entries on one side of `place`, in batches, each by the `command` for the place where it begins."""
         pool = self._client.connection_pool
         with redis_errors(self._where):
             connection = pool.get_connection()
         is_reply_due = False
         try:
-            self._ask_for_batch(connection, after, upto, limit)
+            self._ask_for_batch(connection, command(place), limit)
             is_reply_due = True
             while is_reply_due:
                 try:
@@ -138,13 +165,13 @@ class EventStore:
                         raise
                     # The client closed the connection; the next command opens it again.
                     limit = max(limit // _FEWER, 1)
-                    self._ask_for_batch(connection, after, upto, limit)
+                    self._ask_for_batch(connection, command(place), limit)
                     continue
                 is_reply_due = len(entries) == limit
                 if is_reply_due:
-                    after = self._last_of(entries, after)
+                    place = self._last_of(entries, place, is_back=is_back)
                     # The server gathers the next batch while this one is decoded and folded.
-                    self._ask_for_batch(connection, after, upto, limit)
+                    self._ask_for_batch(connection, command(place), limit)
                 if entries:
                     yield entries
         finally:
@@ -204,16 +231,43 @@ class EventStore:
         """
         return list(self._walk_back(task_id))[::-1]
 
+    def history_back(self, task_id: str) -> Iterator[RecordedEvent]:
+        """As `history`, newest first, read only as far as the caller goes. For TOWN_ID, the town's own events."""
+        return self._walk_back(task_id)
+
+    def histories_upto(self, ends: Mapping[str, str]) -> dict[str, list[RecordedEvent]]:
+        """Task id -> its events up to the one at a position, oldest first. `ends` is task id -> that position.
+
+        One round trip reads an event of each task, from the last to the first. If fewer tasks are left than such round trips,
+        each is read alone. HistoryBrokenError, HistoryCircularError. Source: XRANGE, history.lua.
+        """
+        found: dict[str, list[RecordedEvent]] = {task_id: [] for task_id in ends}
+        tasks = iter(ends.items())
+        while waiting := dict(islice(tasks, HISTORIES_TOGETHER_MAX)):
+            rounds = 1
+            while waiting and rounds <= len(waiting):
+                events = self._events_of(waiting)
+                for task_id, recorded in zip(waiting, events, strict=True):
+                    found[task_id].append(recorded)
+                rounds = max(recorded.version for recorded in events) - 1
+                waiting = _predecessors(waiting, events)
+            for task_id, position in waiting.items():
+                found[task_id] += self._walk_back(task_id, start=position)
+        return {task_id: events[::-1] for task_id, events in found.items()}
+
     def last_event(self, task_id: str) -> RecordedEvent | None:
         """The task's last event; None if the task never existed."""
         return next(self._walk_back(task_id, page_events=1), None)
 
     def events_at(self, positions: Sequence[Position]) -> list[RecordedEvent]:
         """The events at exactly these positions, in one round trip. A position without an event is skipped. Source: XRANGE."""
-        with redis_errors(self._where):
-            replies = exchange(self._client, [("XRANGE", self._keys.ledger, each, each) for each in positions])
-            raise_error(replies)
-        return self._decode([entry for entries in cast("list[list[StreamEntry]]", replies) for entry in entries])
+        return self.decode(self._entries_at(positions))
+
+    def entries_at(self, positions: Sequence[Position]) -> list[StreamEntry]:
+        """As `events_at`, undecoded and unchecked: to know a ledger again by its bytes."""
+        entries = self._entries_at(positions)
+        self._require_entries(entries)
+        return entries
 
     def head(self, task_id: str) -> tuple[int, Position]:
         """Version and position of the task's last event; (0, BEGINNING) if the task never existed. Source: HGET."""
@@ -228,10 +282,14 @@ class EventStore:
         return [parse_head(value) for value in values]
 
     def all_heads(self) -> Iterator[tuple[str, int, Position]]:
-        """(task id, version, position) of every task that ever existed, in no order; some may come twice. Source: HSCAN."""
+        """(task id, version, position) of every task that ever existed, as `scan_heads`. LedgerDamagedError."""
+        return ((task_id, *parse_head(head)) for task_id, head in self.scan_heads())
+
+    def scan_heads(self) -> Iterator[tuple[str, bytes]]:
+        """(task id, head) of every task that ever existed, in no order; some may come twice. Source: HSCAN."""
         with redis_errors(self._where, key=self._keys.heads):
             for task_id, head in self._client.hscan_iter(self._keys.heads, count=_HEADS_PER_SCAN):
-                yield task_id.decode(errors="replace"), *parse_head(head)
+                yield task_id.decode(errors="replace"), head
 
     def find_tasks(self, prefix: str, *, limit: int) -> list[str]:
         """Up to `limit` ids that begin with `prefix`, in order, of all tasks that ever existed. Walks all heads: HSCAN."""
@@ -353,9 +411,26 @@ class EventStore:
                 return [Position.of(ms=ms, seq=seq + index) for index in range(len(events))]
         return None
 
-    def _walk_back(self, task_id: str, *, page_events: int = HISTORY_PAGE_EVENTS) -> Iterator[RecordedEvent]:
-        """The task's events, newest first, read in pages."""
-        start: str | None = None
+    def _events_of(self, positions: Mapping[str, str]) -> list[RecordedEvent]:
+        """The events at the positions, one of each task; `positions` is task id -> position. HistoryBrokenError."""
+        with redis_errors(self._where):
+            replies = exchange(self._client, [("XRANGE", self._keys.ledger, each, each) for each in positions.values()])
+            raise_error(replies)
+            for (task_id, position), reply in zip(positions.items(), replies, strict=True):
+                if reply == []:
+                    raise HistoryBrokenError(task_id, position)
+                if type(reply) is not list or len(reply) > 1:
+                    raise UnfitReplyError("XRANGE")
+        entries = [entry for [entry] in replies]
+        if any(ms_of(position) > TIME_MS_MAX for position in positions.values()):
+            # A batch is checked at its ends, but these positions go up and down.
+            return [read_event(*entry) for entry in entries]
+        return self.decode(entries)
+
+    def _walk_back(
+        self, task_id: str, *, start: str | None = None, page_events: int = HISTORY_PAGE_EVENTS
+    ) -> Iterator[RecordedEvent]:
+        """The task's events, newest first, from `start` or its last one, read in pages."""
         while True:
             try:
                 with redis_errors(self._where):
@@ -372,12 +447,9 @@ class EventStore:
                 page_events = max(page_events // _FEWER, 1)
                 continue
             yield from decode_events(page.entries)
-            if page.status is HistoryStatus.WHOLE:
+            if page.status is not HistoryStatus.PARTIAL:
+                _check_whole(task_id, page)
                 return
-            if page.status is HistoryStatus.BROKEN:
-                raise HistoryBrokenError(task_id, page.position)
-            if page.status is HistoryStatus.CIRCULAR:
-                raise HistoryCircularError(task_id, page.position)
             start = page.position
 
     def _read_page(self, limit: int, *command: str | int) -> list[RecordedEvent]:
@@ -386,21 +458,21 @@ class EventStore:
             try:
                 with redis_errors(self._where):
                     entries = self._exchange(*command, "COUNT", limit)
-                return self._decode(entries)
+                return self.decode(entries)
             except ReplyTooLargeError:
                 if limit == 1:
                     raise
                 limit = max(limit // _FEWER, 1)
 
-    def _last_of(self, entries: Sequence[StreamEntry], after: Position) -> Position:
-        """The position of the last entry. It must be after `after`, or reading on would never end."""
+    def _last_of(self, entries: Sequence[StreamEntry], place: Position, *, is_back: bool) -> Position:
+        """The position of the last entry. It must be beyond `place`, or reading on would never end."""
         last = Position(entries[-1][0], "ascii")
-        if last <= after:
+        if last >= place if is_back else last <= place:
             with redis_errors(self._where):
-                raise UnfitReplyError("XRANGE")
+                raise UnfitReplyError("XREVRANGE" if is_back else "XRANGE")
         return last
 
-    def _decode(self, entries: list[StreamEntry]) -> list[RecordedEvent]:
+    def decode(self, entries: Sequence[StreamEntry]) -> list[RecordedEvent]:
         """As `decode_events`; StoreUnavailableError if these are not entries, which is checked only after decoding failed."""
         try:
             return decode_events(entries)
@@ -420,15 +492,47 @@ class EventStore:
             entries = self._exchange("XRANGE", self._keys.ledger, ms, "+", "COUNT", 1)
         return Position(entries[0][0], "ascii") if entries else None
 
-    def _ask_for_batch(self, connection: Connection, after: Position, upto: Position | None, limit: int) -> None:
+    def _entries_at(self, positions: Sequence[Position]) -> list[StreamEntry]:
         with redis_errors(self._where):
-            connection.send_command("XRANGE", self._keys.ledger, f"({after}", upto or "+", "COUNT", limit)  # type: ignore[no-untyped-call]
+            replies = exchange(self._client, [("XRANGE", self._keys.ledger, each, each) for each in positions])
+            raise_error(replies)
+        return [entry for entries in cast("list[list[StreamEntry]]", replies) for entry in entries]
+
+    def _ask_for_batch(self, connection: Connection, command: tuple[str, ...], limit: int) -> None:
+        with redis_errors(self._where):
+            connection.send_command(*command, "COUNT", limit)  # type: ignore[no-untyped-call]
 
     def _exchange(self, *command: str | int) -> list[StreamEntry]:
         """The reply to one command. redis-py's own XRANGE builds a dict for each entry, which halves the rate."""
         [reply] = exchange(self._client, [command])
         raise_error([reply])
         return cast("list[StreamEntry]", reply)
+
+
+def _predecessors(positions: Mapping[str, str], events: Sequence[RecordedEvent]) -> dict[str, str]:
+    """Task id -> position of the event before; `positions` are those of `events`. HistoryBrokenError, HistoryCircularError."""
+    found: dict[str, str] = {}
+    for (task_id, position), recorded in zip(positions.items(), events, strict=True):
+        prev = recorded.prev
+        if prev is None:
+            continue
+        try:
+            is_earlier = Position.parse(prev).seq < seq_of(position)
+        except ValueError:
+            raise HistoryBrokenError(task_id, position) from None
+        # Numbers grow with every event, so that a walk ends whatever was written.
+        if not is_earlier:
+            raise HistoryCircularError(task_id, position)
+        found[task_id] = prev
+    return found
+
+
+def _check_whole(task_id: str, page: HistoryPage) -> None:
+    """Refuse a history whose last page does not reach the task's first event."""
+    if page.status is HistoryStatus.BROKEN:
+        raise HistoryBrokenError(task_id, page.position)
+    if page.status is HistoryStatus.CIRCULAR:
+        raise HistoryCircularError(task_id, page.position)
 
 
 def _read_entries(connection: Connection) -> list[StreamEntry]:
@@ -452,6 +556,19 @@ def _check_sequence(events: Sequence[RecordedEvent], first_seq: int) -> None:
     for expected, recorded in enumerate(events, first_seq):
         if recorded.position.seq != expected:
             raise SequenceGapError("sequence number", recorded.position, expected=expected, found=recorded.position.seq)
+
+
+def _check_sequence_back(entries: Sequence[StreamEntry], before: Position) -> None:
+    """SequenceGapError unless the entries, newest first, are numbered downwards from right before `before`."""
+    first, last = Position(entries[0][0], "ascii"), Position(entries[-1][0], "ascii")
+    if first.seq == before.seq - 1 and last.seq == before.seq - len(entries):
+        return
+    following = before
+    for entry_id, _ in entries:
+        position = Position(entry_id, "ascii")
+        if position.seq != following.seq - 1:
+            raise SequenceGapError("sequence number", following, expected=position.seq + 1, found=following.seq)
+        following = position
 
 
 def parse_head(value: bytes | None) -> tuple[int, Position]:

@@ -1,17 +1,21 @@
-"""The facts of a task's life, one Struct each (DESIGN 4 has the table).
+"""The facts of a task's life and of the town's, one Struct each (DESIGN 4 has the table).
 
 A fact is what an event's `data` holds. Who, when and where in the order belongs to `recorded_event`. `type` is its
 name on the wire, `schema` the newest shape of its data; older shapes are lifted by `upcasters`. `docs/reference/events.md`
 describes each for readers.
+
+Those of the town go through the same append, under the reserved id `identity.TOWN_ID`, whose versions and `prev` make a history of
+their own. No task is folded from them, and no view holds them (`docs/decisions/0030`).
 """
 
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any, ClassVar, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
+from ledger.position import POSITION_PATTERN
 from ledger.run_mark import RunMark
 from ledger.state import State
 
@@ -33,7 +37,7 @@ class OldRecord(Struct, frozen=True, gc=False):
 
 
 class Event(Struct, frozen=True, gc=False):
-    """What happened to one task."""
+    """What happened to one task, or to the town."""
 
     type: ClassVar[str]
     schema: ClassVar[int] = 1
@@ -157,6 +161,29 @@ class TaskAdopted(Event, frozen=True, gc=False):
     alias: str | None = None
 
 
+class TownEvent(Event, frozen=True, gc=False):
+    """What happened to the town, or to one of its events."""
+
+
+PositionText = Annotated[str, Meta(pattern=POSITION_PATTERN)]
+
+
+class TownForked(TownEvent, frozen=True, gc=False):
+    """The town went its own way: the events up to `position` are those of the town `source`, byte for byte."""
+
+    type: ClassVar[str] = "town.forked"
+    source: str
+    position: PositionText
+
+
+class EventAnnotated(TownEvent, frozen=True, gc=False):
+    """Somebody wrote a note on the event at `position`."""
+
+    type: ClassVar[str] = "event.annotated"
+    position: PositionText
+    text: str
+
+
 class Unfit(Event, frozen=True, gc=False):
     """Stands in for the fact of an event that does not fit its type, or whose position is not a valid time.
 
@@ -186,4 +213,7 @@ EVENT_CLASSES: Final[tuple[type[Event], ...]] = (
     TaskRemoved,
     TaskAdopted,
 )
-"""Every fact, in the order of the reference page."""
+"""Every fact of a task, in the order of the reference page."""
+
+TOWN_EVENT_CLASSES: Final[tuple[type[TownEvent], ...]] = (TownForked, EventAnnotated)
+"""Every fact of a town, likewise."""

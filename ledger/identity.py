@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from typing import Final
 from uuid import NAMESPACE_URL, uuid4, uuid5
 
+TOWN_ID: Final = "town"
+"""Stands in the place of a task's id where a fact is the town's: in the heads and in the envelope. No task can have it."""
 _TASK_ID_CHARS: Final = 36
 _DASHES: Final = (8, 13, 18, 23)
 

@@ -67,6 +67,21 @@ class Keys(Struct, frozen=True):
         """Hash: task id -> `<version>:<position>` of its last event."""
         return f"{self.prefix}:heads"
 
+    @property
+    def fork_ledger(self) -> str:
+        """Stream: the ledger of a town that is being made from another one."""
+        return f"{self.prefix}:fork:ledger"
+
+    @property
+    def fork_heads(self) -> str:
+        """Hash: its heads."""
+        return f"{self.prefix}:fork:heads"
+
+    @property
+    def fork_begun(self) -> str:
+        """String: set before the first event of a fork is written, deleted when the town is whole."""
+        return f"{self.prefix}:fork:begun"
+
     def task(self, task_id: str) -> str:
         """String: the canonical snapshot of a task, JSON."""
         return f"{self.prefix}:task:{task_id}"

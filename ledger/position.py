@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 # Neighbours in a ledger share their milliseconds, so most calls are answered from the cache.
 number_of: Final = lru_cache(maxsize=1_024)(int)
+POSITION_PATTERN: Final = r"^(0|[1-9][0-9]{0,19})-(0|[1-9][0-9]{0,19})$"
+"""What a position looks like where an event names one."""
 _NUMBER_MAX: Final = 2**64 - 1
 """The largest value of each of the two numbers in a stream's id."""
 _DIGITS_MAX: Final = 20

@@ -17,9 +17,9 @@ from msgspec import Meta, Struct
 from msgspec.structs import force_setattr
 
 from ledger.errors import EventDecodingError, NewerSchemaError, UnknownEventError
-from ledger.events import EVENT_CLASSES, Event, TaskStarted, Unfit
-from ledger.identity import are_task_ids, is_task_id
-from ledger.position import BEGINNING, Position, ms_of
+from ledger.events import EVENT_CLASSES, TOWN_EVENT_CLASSES, Event, TaskStarted, TownEvent, Unfit
+from ledger.identity import TOWN_ID, are_task_ids, is_task_id
+from ledger.position import BEGINNING, POSITION_PATTERN, Position, ms_of
 from ledger.reply_shapes import split_ids
 from ledger.run_mark import RunMark
 from ledger.times import TIME_MS_MAX, format_ms, to_ms
@@ -27,8 +27,6 @@ from ledger.upcasters import upcast
 
 FIELD: Final = b"event"
 """The one field of a stream entry; its value is the JSON."""
-
-_POSITION: Final = r"^(0|[1-9][0-9]{0,19})-(0|[1-9][0-9]{0,19})$"
 
 StreamEntry = tuple[bytes, list[bytes]]
 """A stream entry as Redis sends it: its id, and a flat list of field names and values."""
@@ -50,9 +48,10 @@ class NewEvent(Struct, frozen=True, kw_only=True):
 class RecordedEvent(Struct, frozen=True, kw_only=True, tag_field="type", gc=False):
     """A fact with its place in the ledger.
 
-    `at` is its position as text: a `Position` for each of a million events would make a fold a tenth slower. `prev` is the
-    position of the same task's previous event, None for its first. `reason` says why in words, `cause` is the position of
-    the event that led to this one, `occurred_at` is set if the fact is older than its record.
+    `at` is its position as text: a `Position` for each of a million events would make a fold a tenth slower. `task` is
+    `identity.TOWN_ID` if the fact is the town's own; the town has versions as a task has. `prev` is the position of the same
+    task's previous event, None for its first. `reason` says why in words, `cause` is the position of the event that led to
+    this one, `occurred_at` is set if the fact is older than its record.
     """
 
     task: str
@@ -63,7 +62,7 @@ class RecordedEvent(Struct, frozen=True, kw_only=True, tag_field="type", gc=Fals
     data: Event
     prev: str | None = None
     reason: str | None = None
-    cause: Annotated[str, Meta(pattern=_POSITION)] | None = None
+    cause: Annotated[str, Meta(pattern=POSITION_PATTERN)] | None = None
     occurred_at: Annotated[datetime, Meta(tz=True)] | None = None
     at: str = str(BEGINNING)
 
@@ -123,7 +122,8 @@ class _RecordedStart(RecordedEvent, frozen=True, kw_only=True, tag="task.started
                 force_setattr(self, "data", TaskStarted(run))
 
 
-_SCHEMAS: Final = {event_class.type: event_class.schema for event_class in EVENT_CLASSES}
+_ALL_CLASSES: Final = (*EVENT_CLASSES, *TOWN_EVENT_CLASSES)
+_SCHEMAS: Final = {event_class.type: event_class.schema for event_class in _ALL_CLASSES}
 # Deeply nested JSON ends the decoder with a RecursionError.
 _NOT_JSON: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
@@ -145,7 +145,7 @@ def _decoder() -> "msgspec.json.Decoder[RecordedEvent]":
 @cache
 def _make_decoder() -> "msgspec.json.Decoder[RecordedEvent]":
     any_recorded: Any = Union[  # noqa: UP007 - made at run time
-        tuple(_RecordedStart if each is TaskStarted else _recorded_class(each) for each in EVENT_CLASSES)
+        tuple(_RecordedStart if each is TaskStarted else _recorded_class(each) for each in _ALL_CLASSES)
     ]
     return msgspec.json.Decoder(any_recorded)
 
@@ -203,7 +203,8 @@ def decode_events(entries: Sequence[StreamEntry]) -> list[RecordedEvent]:
         # One of them has an older schema, does not fit its type, or is not an event.
         len(events) < len(entries)
         or positions is None
-        # Checking a task's first event is enough: later ones cannot come without it.
+        # Checking a task's first event is enough: later ones cannot come without it. The town's own id is not a task's, so
+        # its first event is read by itself.
         or not are_task_ids([recorded.task for recorded in events if recorded.version == 1])
         # Positions only rise, or only fall, so both ends are enough.
         or any(ms_of(positions[index]) > TIME_MS_MAX for index in (0, -1) if positions)
@@ -246,7 +247,7 @@ def read_event(position: bytes, fields: list[bytes]) -> RecordedEvent:
         "its position lies after the year 9999"
         if place.ms > TIME_MS_MAX
         else None
-        if is_task_id(recorded.task)
+        if is_task_id(recorded.task) or (recorded.task == TOWN_ID and isinstance(recorded.data, TownEvent))
         else "the task's id is no UUID"
     )
     if flaw is None:

@@ -8,8 +8,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from ledger.events import Event, TaskAdopted, TaskCreated, TaskMoved, TaskTagged, Unfit
-from ledger.identity import is_task_id
+from ledger.errors import InvalidValueError
+from ledger.events import (
+    Event,
+    EventAnnotated,
+    TaskAdopted,
+    TaskCreated,
+    TaskMoved,
+    TaskTagged,
+    TownEvent,
+    TownForked,
+    Unfit,
+)
+from ledger.identity import TOWN_ID, is_task_id
+from ledger.keys import check_town_name
+from ledger.position import order_of, seq_of
 from ledger.times import TIME_MS_MAX, parse_rfc3339
 from ledger.transitions import CREATIONS, STATES
 from ledger.values import TEXT_BYTES_MAX, value_flaw
@@ -42,7 +55,7 @@ def flaw_of(task: Task | None, recorded: RecordedEvent) -> str | None:
     if task is None:
         return (
             None
-            if kind in CREATIONS
+            if kind in CREATIONS or isinstance(recorded.data, TownEvent)
             else f"it says {recorded.type} of task {recorded.task}, which does not exist there"
         )
     if task.state in STATES[kind]:
@@ -54,6 +67,10 @@ def flaw_of(task: Task | None, recorded: RecordedEvent) -> str | None:
 
 def flaw_in(recorded: RecordedEvent) -> str | None:
     """What is wrong with an event by itself, whatever the task; None if its values are as commands make them."""
+    if isinstance(recorded.data, TownEvent):
+        if recorded.task != TOWN_ID:
+            return f"it is a fact of the town, and stands among those of task {recorded.task}"
+        return _flaw_of_values(recorded) or _flaw_of_places(recorded.at, recorded.data)
     if type(recorded.data) is not Unfit and not is_task_id(recorded.task):
         return "the task's id is no UUID"
     return _flaw_of_values(recorded)
@@ -100,6 +117,20 @@ def _flaw_of_data(task_id: str, data: Event) -> str | None:
     if isinstance(data, TaskTagged) and set(data.added) & set(data.removed):
         return "a tag is both added and removed"
     return _flaw_of_times(data) if isinstance(data, TaskAdopted) else None
+
+
+def _flaw_of_places(at: str, data: TownEvent) -> str | None:
+    """What is wrong with the town and the position that a fact of the town names; `at` is its own position."""
+    if isinstance(data, EventAnnotated) and not 0 < seq_of(data.position) < seq_of(at):
+        return "it annotates an event that does not come before it"
+    if isinstance(data, TownForked):
+        try:
+            check_town_name(data.source)
+        except InvalidValueError as error:
+            return f"the {error.what} {error.problem}"
+        if seq_of(data.position) != seq_of(at) - 1 or order_of(data.position) > order_of(at):
+            return "it names another event than the one right before it as the last of its source"
+    return None
 
 
 def _flaw_of_times(data: TaskAdopted) -> str | None:

@@ -10,6 +10,7 @@ from typing import Final
 
 from ledger.events import (
     Event,
+    EventAnnotated,
     TaskAdopted,
     TaskAssigned,
     TaskCancelled,
@@ -24,6 +25,7 @@ from ledger.events import (
     TaskRequeued,
     TaskStarted,
     TaskTagged,
+    TownForked,
     Unfit,
 )
 from ledger.state import State
@@ -46,6 +48,8 @@ STATES: Final[Mapping[type[Event], frozenset[State]]] = {
     TaskTagged: _OPEN | _FINISHED,
     TaskNoted: _OPEN | _FINISHED,
     TaskRemoved: _OPEN | _FINISHED,
+    TownForked: frozenset(),
+    EventAnnotated: frozenset(),
     Unfit: frozenset(),
 }
 """The states of an existing task in which a command may lead to each fact."""

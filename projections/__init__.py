@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING
 from ledger import open_front_door
 
 if TYPE_CHECKING:
+    from projections.activity import NO_FIGURES, Activity, Figures, count_activity
+    from projections.bisection import Bisection, Verdict
     from projections.board import Board
-    from projections.checking.audit import Finding, FindingKind
+    from projections.board_diff import BoardDiff, Differing, DiffKind, TaskDiff
+    from projections.checking.audit import Audit, Finding, FindingKind
     from projections.checking.comparison import Difference, printable
     from projections.checking.divergence import diverged_after
     from projections.checking.verify import Verification, describe, different_fields, verify
@@ -29,89 +32,183 @@ if TYPE_CHECKING:
         UnknownProjectionError,
         ViewsIncompleteError,
     )
-    from projections.filter import EVERY_TASK, Page, TaskFilter
+    from projections.filter import EVERY_TASK, Page, Sort, TaskFilter, each_of
+    from projections.kept_board import (
+        KeptBoard,
+        Witness,
+        damaged_parts,
+        decode_kept,
+        encode_kept,
+        keep,
+        open_kept,
+        witness_of,
+    )
     from projections.lease import LEASE_MS, Lease, new_holder
+    from projections.listing import COUNTED_MAX
     from projections.live_board import LiveBoard
     from projections.loading import Loader
     from projections.look import NOTHING, PREFIX_IDS_MAX, Wanted
+    from projections.packed_board import PackedBoard
     from projections.projector import BATCH_EVENTS_MAX, BatchOutcome, Projector
     from projections.rebuilding.rebuild import Rebuild
     from projections.rebuilding.set_aside import LEGACY_NAMES_MAX, SetAside
     from projections.replay import fold_task, no_garbage_collection, replay
+    from projections.search.query import Hit, Query, hit_of, score
+    from projections.search.ranking import Met, Ranking, best_first, rank
+    from projections.search.scan import Found, Progress, read_texts, scan
+    from projections.search.segment import (
+        NUMBER_MAX,
+        BlockHead,
+        IndexDamagedError,
+        Postings,
+        Segment,
+        SegmentHead,
+        block_of_task,
+        blocks_of_word,
+        conditions_of,
+        digest_of,
+        make_segment,
+        read_ids,
+        read_numbers,
+        read_postings,
+        task_in,
+    )
+    from projections.search.texts import Place, TaskTexts, Text, texts_of
+    from projections.search.words import spans
     from projections.snapshots import Snapshot, encode_snapshot, has_position, is_snapshot, snapshot_of
     from projections.stats import DayStats, Durations, fold_stats, read_stats
     from projections.upkeep import Upkeep
+    from projections.views.by_alias import is_computed
     from projections.views.catalogue import VIEWS
     from projections.views.view import Counted, Member, Ranked, View
 
 __all__ = [
     "BATCH_EVENTS_MAX",
+    "COUNTED_MAX",
     "EVERY_TASK",
     "LEASE_MS",
     "LEGACY_NAMES_MAX",
     "NOTHING",
+    "NO_FIGURES",
+    "NUMBER_MAX",
     "PREFIX_IDS_MAX",
     "VIEWS",
+    "Activity",
+    "Audit",
     "BatchOutcome",
+    "Bisection",
+    "BlockHead",
     "Board",
+    "BoardDiff",
     "CheckpointAheadError",
     "CheckpointMismatchError",
     "CheckpointSetBackError",
     "Counted",
     "DayStats",
+    "DiffKind",
     "Difference",
+    "Differing",
     "Durations",
+    "Figures",
     "Finding",
     "FindingKind",
+    "Found",
+    "Hit",
+    "IndexDamagedError",
+    "KeptBoard",
     "Lease",
     "LegacyFullError",
     "LiveBoard",
     "Loader",
     "LossNotAcceptedError",
     "Member",
+    "Met",
     "NewerProjectionError",
     "OutdatedProjectionError",
+    "PackedBoard",
     "Page",
+    "Place",
+    "Postings",
+    "Progress",
     "ProjectionError",
     "Projector",
+    "Query",
     "Ranked",
+    "Ranking",
     "Rebuild",
     "RebuildAtWorkError",
     "RebuildUnfinishedError",
+    "Segment",
+    "SegmentHead",
     "SetAside",
     "Snapshot",
     "SnapshotDamagedError",
+    "Sort",
+    "TaskDiff",
     "TaskFilter",
+    "TaskTexts",
+    "Text",
     "UnknownProjectionError",
     "Upkeep",
+    "Verdict",
     "Verification",
     "View",
     "ViewsIncompleteError",
     "Wanted",
+    "Witness",
+    "best_first",
+    "block_of_task",
+    "blocks_of_word",
+    "conditions_of",
+    "count_activity",
     "damage_of",
+    "damaged_parts",
+    "decode_kept",
     "describe",
     "different_fields",
+    "digest_of",
     "diverged_after",
+    "each_of",
+    "encode_kept",
     "encode_snapshot",
     "find_flaws",
     "fold_stats",
     "fold_task",
     "has_position",
+    "hit_of",
+    "is_computed",
     "is_snapshot",
+    "keep",
+    "make_segment",
     "new_holder",
     "no_garbage_collection",
+    "open_kept",
     "printable",
+    "rank",
+    "read_ids",
+    "read_numbers",
+    "read_postings",
     "read_stats",
+    "read_texts",
     "replay",
+    "scan",
+    "score",
     "snapshot_of",
+    "spans",
+    "task_in",
+    "texts_of",
     "verify",
+    "witness_of",
 ]
 
 open_front_door(
     __name__,
     {
+        "activity": "NO_FIGURES Activity Figures count_activity",
+        "bisection": "Bisection Verdict",
         "board": "Board",
-        "checking.audit": "Finding FindingKind",
+        "board_diff": "BoardDiff DiffKind Differing TaskDiff",
+        "checking.audit": "Audit Finding FindingKind",
         "checking.comparison": "Difference printable",
         "checking.divergence": "diverged_after",
         "checking.verify": "Verification describe different_fields verify",
@@ -119,18 +216,29 @@ open_front_door(
         "errors": "CheckpointAheadError CheckpointMismatchError CheckpointSetBackError LegacyFullError "
         "LossNotAcceptedError NewerProjectionError OutdatedProjectionError ProjectionError RebuildAtWorkError "
         "RebuildUnfinishedError SnapshotDamagedError UnknownProjectionError ViewsIncompleteError",
-        "filter": "EVERY_TASK Page TaskFilter",
+        "filter": "EVERY_TASK Page Sort TaskFilter each_of",
+        "kept_board": "KeptBoard Witness damaged_parts decode_kept encode_kept keep open_kept witness_of",
         "lease": "LEASE_MS Lease new_holder",
+        "listing": "COUNTED_MAX",
         "live_board": "LiveBoard",
         "loading": "Loader",
         "look": "NOTHING PREFIX_IDS_MAX Wanted",
+        "packed_board": "PackedBoard",
         "projector": "BATCH_EVENTS_MAX BatchOutcome Projector",
         "rebuilding.rebuild": "Rebuild",
         "rebuilding.set_aside": "LEGACY_NAMES_MAX SetAside",
         "replay": "fold_task no_garbage_collection replay",
+        "search.query": "Hit Query hit_of score",
+        "search.ranking": "Met Ranking best_first rank",
+        "search.scan": "Found Progress read_texts scan",
+        "search.segment": "NUMBER_MAX BlockHead IndexDamagedError Postings Segment SegmentHead block_of_task blocks_of_word "
+        "conditions_of digest_of make_segment read_ids read_numbers read_postings task_in",
+        "search.texts": "Place TaskTexts Text texts_of",
+        "search.words": "spans",
         "snapshots": "Snapshot encode_snapshot has_position is_snapshot snapshot_of",
         "stats": "DayStats Durations fold_stats read_stats",
         "upkeep": "Upkeep",
+        "views.by_alias": "is_computed",
         "views.catalogue": "VIEWS",
         "views.view": "Counted Member Ranked View",
     },

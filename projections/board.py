@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from operator import attrgetter
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from ledger import BEGINNING, Position, RecordedEvent, SequenceGapError, State, Task, evolve, evolve_known
-from projections.filter import EVERY_TASK, Page, TaskFilter
+from projections.filter import EVERY_TASK, Page, TaskFilter, page_of
 from projections.views.by_alias import is_computed
 
-Observe = Callable[[Task | None, RecordedEvent], None]
-"""Called before each event is folded, with the task right before that event."""
-
+if TYPE_CHECKING:
+    from projections.entries import Tally
 
 _by_age: Final = attrgetter("created_number", "id")
 
@@ -24,21 +23,22 @@ class Board:
     def __init__(self) -> None:
         self.tasks: dict[str, Task] = {}
         self.removed: dict[str, tuple[int, Position]] = {}
-        """Version and position of the last event of each task that was removed, or whose creation is flawed."""
+        """Version and position of the last event of each task that was removed, or whose creation is flawed, and of the town."""
         self.position: Position = BEGINNING
 
-    def fold(self, events: Iterable[RecordedEvent], *, observe: Observe | None = None) -> None:
-        """Fold more events, which follow `position`. SequenceGapError if a version of a task is missing."""
+    def fold(self, events: Iterable[RecordedEvent], *, tally: Tally | None = None) -> None:
+        """Fold more events, which follow `position`; `tally` counts the sound ones. SequenceGapError if a version of a task is missing."""
         tasks, removed = self.tasks, self.removed
         recorded = None
         for recorded in events:
             before = tasks.get(recorded.task)
-            if observe is not None:
-                observe(before, recorded)
+            found = () if tally is None else tally.look(before, recorded)
             if before is not None:
                 if evolve(before, recorded) is None:
                     del tasks[recorded.task]
                     removed[recorded.task] = (recorded.version, recorded.position)
+                if tally is not None and before.damaged_at is None:
+                    tally.count(found)
                 continue
             if removed or recorded.version != 1:
                 self._check_first(recorded)
@@ -48,6 +48,8 @@ class Board:
                 removed[recorded.task] = (recorded.version, recorded.position)
             else:
                 tasks[created.id] = created
+                if tally is not None:
+                    tally.count(found)
         if recorded is not None:
             self.position = recorded.position
 
@@ -65,12 +67,12 @@ class Board:
 
     def page(self, wanted: TaskFilter = EVERY_TASK, *, offset: int = 0, limit: int | None = None) -> Page:
         """At most `limit` of the tasks that match, from `offset` on, in the order that `wanted` asks for."""
-        found = sorted(
-            (task for task in self.tasks.values() if wanted.matches(task)),
-            key=_by_age,
-            reverse=wanted.is_newest_first,
-        )
-        return Page(tuple(found[offset : None if limit is None else offset + limit]), len(found))
+        found = sorted((task for task in self.tasks.values() if wanted.matches(task)), key=_by_age)
+        return page_of(wanted.in_order(found), offset=offset, limit=limit)
+
+    def ids(self, wanted: TaskFilter) -> list[str]:
+        """The ids of all tasks that match."""
+        return [task.id for task in self.page(wanted).tasks]
 
     def backlog(self, *, offset: int = 0, limit: int | None = None) -> Page:
         """The pending tasks that no agent has, oldest first."""

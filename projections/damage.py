@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from copy import copy
 
-from ledger import EventStore, Position, RecordedEvent, Task, TaskDamagedError, evolve_known, flaw_in, flaw_of
+from ledger import (
+    TOWN_ID,
+    EventStore,
+    Position,
+    RecordedEvent,
+    Task,
+    TaskDamagedError,
+    evolve_known,
+    flaw_in,
+    flaw_of,
+)
 
 
 def damage_of(store: EventStore, task: Task) -> TaskDamagedError | None:
@@ -34,7 +44,8 @@ def find_flaws(
     """Position -> what is wrong, for the events that no command can make. `look` returns the current tasks with some ids."""
     events = list(events)
     flaws = {recorded.at: flaw for recorded in events if (flaw := flaw_in(recorded)) is not None}
-    others = [recorded for recorded in events if recorded.at not in flaws]
+    # Of the town itself there is no task to look at.
+    others = [recorded for recorded in events if recorded.at not in flaws and recorded.task != TOWN_ID]
     ids = sorted({recorded.task for recorded in others})
     tasks = dict(zip(ids, look(ids), strict=True)) if ids else {}
     for recorded in others:

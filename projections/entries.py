@@ -1,15 +1,15 @@
-"""ViewEntries: what all views hold about tasks, by key, and how that changes from one batch to the next. Pure."""
+"""ViewEntries: what all views hold about tasks and count of events, by key, and how that changes from one batch to the next. Pure."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from operator import attrgetter
 from typing import Any, Final
 
 from msgspec import Struct
 
-from ledger import Event, Keys, RecordedEvent, Task, evolve, evolve_known, flaw_of
+from ledger import Event, Keys, RecordedEvent, Task, evolve, evolve_known
 from projections.changes import Changes
 from projections.snapshots import encode_snapshot
 from projections.views.view import Counted, Member, Ranked, View, ViewEntry
@@ -17,11 +17,15 @@ from projections.views.view import Counted, Member, Ranked, View, ViewEntry
 CountsByKey = defaultdict[str, Counter[str]]
 """Key -> field -> count."""
 
+Follower = tuple[Callable[[Task | None, RecordedEvent], Sequence[Counted]], Callable[[str | None], str]]
+"""What a view counts of an event, and the key of each part of the view."""
+Followers = Mapping[type[Event], Sequence[Follower]]
+"""Fact -> the views that count it."""
+Found = tuple[Sequence[Counted], Callable[[str | None], str]]
+"""What a view counts of one event, and the key of each part of the view."""
 
 KeyedEntry = tuple[str, ViewEntry]
 """A view's key, and what it holds about a task."""
-
-Tally = Callable[[Task | None, RecordedEvent], Sequence[Counted]]
 
 SharedFields = tuple[Any, ...]
 """The values of a task's `_SHARED_FIELDS`."""
@@ -51,6 +55,31 @@ class Contents(Struct):
             self.counts[key][entry.field] += len(task_ids)
 
 
+class Tally:
+    """Adds to `counts` what `followers` count of sound events.
+
+    Only the fold shows whether an event is sound, but what a view counts depends on the task right before the event.
+    So call `look` before the fold, and `count` after it if the event is sound.
+    """
+
+    def __init__(self, followers: Followers, counts: CountsByKey) -> None:
+        self._followers = followers
+        self._counts = counts
+
+    def look(self, before: Task | None, recorded: RecordedEvent) -> Sequence[Found]:
+        """What each view counts of an event if it is sound; nothing if `before`, the task right before it, is damaged."""
+        followers = self._followers.get(type(recorded.data))
+        if followers is None or (before is not None and before.damaged_at is not None):
+            return ()
+        return [(ask(before, recorded), key_of) for ask, key_of in followers]
+
+    def count(self, found: Sequence[Found]) -> None:
+        """Count what `look` found about a sound event."""
+        for counted, key_of in found:
+            for each in counted:
+                self._counts[key_of(each.part)][each.field] += 1
+
+
 class ViewEntries:
     """The entries of one town's `views`."""
 
@@ -60,11 +89,11 @@ class ViewEntries:
         asked = [(view, (view.entries, part_keys[view.name])) for view in views]
         self._of_shared_fields = [each for view, each in asked if view.fields <= _SHARED_FIELDS]
         self._of_each = [each for view, each in asked if not view.fields <= _SHARED_FIELDS]
-        self.followers: defaultdict[type[Event], list[tuple[Tally, _PartKeys]]] = defaultdict(list)
-        """Fact -> the views that count it."""
-        for view in views:
-            for fact in view.follows_events:
-                self.followers[fact].append((view.tally, part_keys[view.name]))
+        facts = {fact for view in views for fact in view.follows_events}
+        self.followers: Followers = {
+            fact: [(view.tally, part_keys[view.name].__getitem__) for view in views if fact in view.follows_events]
+            for fact in facts
+        }
 
     def of(self, task: Task) -> list[KeyedEntry]:
         """Every entry of a task, with its key."""
@@ -80,24 +109,11 @@ class ViewEntries:
             ids = [task.id for task in group]
             for key, entry in _ask(self._of_shared_fields, group[0]):
                 contents.add(key, entry, ids)
-        for task in tasks:
-            for key, entry in _ask(self._of_each, task):
-                contents.add(key, entry, (task.id,))
+        for entries_of, part_keys in self._of_each:
+            for task in tasks:
+                for entry in entries_of(task):
+                    contents.add(part_keys[entry.part], entry, (task.id,))
         return contents
-
-    def tally(self, counts: CountsByKey, before: Task | None, recorded: RecordedEvent) -> None:
-        """Add to `counts` what views that follow events count for this one; nothing if it is damage or its task is damaged."""
-        followers = self.followers.get(type(recorded.data))
-        if followers is None or (before is not None and before.damaged_at is not None):
-            return
-        if flaw_of(before, recorded) is None:
-            self.tally_sound(counts, before, recorded)
-
-    def tally_sound(self, counts: CountsByKey, before: Task | None, recorded: RecordedEvent) -> None:
-        """As `tally`, for an event that is known to be sound, of a task that is not damaged."""
-        for tally, part_keys in self.followers.get(type(recorded.data), ()):
-            for counted in tally(before, recorded):
-                counts[part_keys[counted.part]][counted.field] += 1
 
     def project(
         self, tasks: dict[str, Task | None], events: Iterable[RecordedEvent], *, absent: Collection[str] = ()
@@ -109,6 +125,7 @@ class ViewEntries:
         SequenceGapError.
         """
         changes = Changes()
+        tally = Tally(self.followers, changes.counts)
         # Views are asked once for all tasks with the same shared fields: most tasks of a batch share them with others.
         common: dict[SharedFields | None, list[KeyedEntry]] = {}
         # Before the fold, which changes tasks in place.
@@ -118,9 +135,13 @@ class ViewEntries:
         for recorded in events:
             task_id = recorded.task
             state = tasks[task_id]
-            self.tally(changes.counts, state, recorded)
+            found = tally.look(state, recorded)
             after = evolve_known(state, recorded) if task_id in known else evolve(state, recorded)
             tasks[task_id] = after
+            # A flawed event makes no task, and marks one that exists as damaged.
+            is_sound = state is not None if after is None else after.damaged_at is None
+            if is_sound:
+                tally.count(found)
             if after is None:
                 known.add(task_id)
             elif state is None:

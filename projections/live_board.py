@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from ledger import EventStore, Keys, ReplyTooLargeError, State, Task, exchange, raise_error, redis_errors
 from projections.errors import SnapshotDamagedError, ViewsIncompleteError
-from projections.filter import EVERY_TASK, Page, TaskFilter
+from projections.filter import EVERY_TASK, KeySets, Page, TaskFilter, page_of
 from projections.listing import Listing, number_of
 from projections.snapshots import decode_snapshot
 from projections.views.backlog import Backlog
@@ -61,14 +61,14 @@ class LiveBoard:
         """As `get` for each, in the same order. Source: MGET."""
         return [
             None if snapshot is None else decode_snapshot(snapshot, key=self._keys.task(task_id))
-            for task_id, snapshot in zip(task_ids, self._snapshots(task_ids), strict=True)
+            for task_id, snapshot in zip(task_ids, self.snapshots(task_ids), strict=True)
         ]
 
     def get_sound(self, task_ids: Sequence[str]) -> list[Task | None]:
         """As `get_many`, but also None for a damaged snapshot."""
         return [
             None if snapshot is None else self._decode_sound(task_id, snapshot)
-            for task_id, snapshot in zip(task_ids, self._snapshots(task_ids), strict=True)
+            for task_id, snapshot in zip(task_ids, self.snapshots(task_ids), strict=True)
         ]
 
     def get_listed(self, task_ids: Sequence[str]) -> list[Task]:
@@ -94,7 +94,7 @@ class LiveBoard:
             self.lost.add(task_id)
         return folded
 
-    def _snapshots(self, task_ids: Sequence[str]) -> list[bytes | None]:
+    def snapshots(self, task_ids: Sequence[str]) -> list[bytes | None]:
         """The string at the key of each task; None if the key is missing or not a string."""
         found: list[bytes | None] = []
         count = SNAPSHOTS_PER_READ_MAX
@@ -127,7 +127,7 @@ class LiveBoard:
 
     def count_lost(self) -> int:
         """How many existing tasks have no snapshot. ViewsIncompleteError. Source: ZRANGE, TYPE."""
-        ids, _ = self._listing.page([], {}, offset=0, limit=None)
+        ids, _ = self._listing.page(KeySets(), {}, offset=0, limit=None)
         lost = 0
         for start in range(0, len(ids), SNAPSHOTS_PER_READ_MAX):
             commands = [("TYPE", self._keys.task(task_id)) for task_id in ids[start : start + SNAPSHOTS_PER_READ_MAX]]
@@ -168,8 +168,55 @@ class LiveBoard:
         """
         if wanted.has_no_agent:
             return self._page_without_agent(wanted, offset, limit)
-        ids, total = self._matching_ids(wanted, offset, limit)
-        return Page(tuple(task for task in self.get_listed(ids) if wanted.matches(task)), total)
+        if wanted.is_sorted:
+            from projections.sorted_page import sorted_page  # noqa: PLC0415 - few lists are sorted
+
+            return sorted_page(self, wanted, offset=offset, limit=limit)
+        ids, total = self.find_matching(wanted, offset=offset, limit=limit)
+        tasks = tuple(task for task in self.get_listed(ids) if wanted.matches(task))
+        return Page(tasks, total, has_more=total is None or offset + len(ids) < total)
+
+    def ids(self, wanted: TaskFilter) -> list[str]:
+        """The ids of all tasks that match, without reading the tasks. ViewsIncompleteError. Source: `Listing.page`."""
+        assert not wanted.has_no_agent, "no set holds these"
+        return self.find_matching(wanted, offset=0, limit=None)[0]
+
+    def find_matching(self, wanted: TaskFilter, *, offset: int, limit: int | None) -> tuple[list[str], int | None]:
+        """The ids of a page in the order they were created, and how many match; None if more than were counted.
+
+        ViewsIncompleteError. Source: `Listing.page`.
+        """
+        # Every task is in one of the states.
+        states = wanted.states if len(wanted.states) < len(State) else ()
+        state_keys = {self._keys.view(ByState.name, state): ("state", [state]) for state in State}
+        in_states = tuple(self._keys.view(ByState.name, state) for state in states)
+        named = [
+            *([] if wanted.agent is None else [(ByAgent.name, wanted.agent)]),
+            *((ByTag.name, tag) for tag in wanted.tags),
+            *([] if wanted.parent is None else [(ByParent.name, wanted.parent)]),
+        ]
+        sets = KeySets(
+            (*(in_states if len(states) == 1 else ()), *(self._keys.view(view, part) for view, part in named)),
+            in_states if len(states) > 1 else (),
+            tuple(self._keys.view(ByTag.name, tag) for tag in wanted.not_tags),
+        )
+        sizes: dict[str, tuple[str, Sequence[str]]] = {key: state_keys[key] for key in in_states}
+        if wanted.agent is not None:
+            key = self._keys.view(ByAgent.name, wanted.agent)
+            sizes[key] = ("agent", [f"{state}:{wanted.agent}" for state in State])
+        # State and agent are the only two conditions that are counted together.
+        is_counted = bool(states) and [view for view, _ in named] == [ByAgent.name] and not sets.without
+        return self._listing.page(
+            sets,
+            sizes,
+            offset=offset,
+            limit=limit,
+            is_newest_first=wanted.is_newest_first,
+            counted_as=("agent", [f"{state}:{wanted.agent}" for state in states]) if is_counted else None,
+            rest={key: of for key, of in state_keys.items() if key not in in_states}
+            if states and len(named) == 1 and not sets.without
+            else None,
+        )
 
     def backlog(self, *, offset: int = 0, limit: int | None = None) -> Page:
         """The pending tasks that no agent has, oldest first. ViewsIncompleteError."""
@@ -183,8 +230,9 @@ class LiveBoard:
         if any(task.assigned_to is None and task.state is State.PENDING for task in self.get_listed(outside)):
             raise ViewsIncompleteError(f"the key {backlog} does not hold every pending task that nobody has")
         sizes = {pending: ("state", [State.PENDING])}
-        ids, total = self._listing.page([backlog], sizes, offset=offset, limit=limit)
-        return Page(tuple(task for task in self.get_listed(ids) if task.state is State.PENDING), total)
+        ids, total = self._listing.page(KeySets((backlog,)), sizes, offset=offset, limit=limit)
+        tasks = tuple(task for task in self.get_listed(ids) if task.state is State.PENDING)
+        return Page(tasks, total, has_more=total is None or offset + len(ids) < total)
 
     def count_children(self, task_id: str) -> int:
         with redis_errors(self._where):
@@ -206,14 +254,14 @@ class LiveBoard:
 
     def count_states(self) -> dict[State, int]:
         """How many tasks are in each state; every state is in it. ViewsIncompleteError."""
-        self._listing.page([], {}, offset=0, limit=0)
+        self._listing.page(KeySets(), {}, offset=0, limit=0)
         with redis_errors(self._where):
             counts = cast("dict[bytes, bytes]", self._client.hgetall(self._keys.view(Counts.name, "state")))
         return {state: number_of(counts.get(state.encode())) for state in State}
 
     def count_agents(self) -> dict[str, dict[State, int]]:
         """Agent -> how many tasks it has or had in each state; agents are sorted, and each has every state. ViewsIncompleteError."""
-        self._listing.page([], {}, offset=0, limit=0)
+        self._listing.page(KeySets(), {}, offset=0, limit=0)
         key = self._keys.view(Counts.name, "agent")
         with redis_errors(self._where):
             counts = cast("dict[bytes, bytes]", self._client.hgetall(key))
@@ -231,41 +279,12 @@ class LiveBoard:
         ViewsIncompleteError if their number does not fit the counts.
         """
         agents = [self._keys.view(ByAgent.name, agent) for agent in self.count_agents()]
-        states = State if wanted.state is None else [wanted.state]
+        states = wanted.states or tuple(State)
         ids = self._listing.outside([self._keys.view(ByState.name, state) for state in states], agents)
         found = [task for task in self.get_listed(ids) if wanted.matches(task)]
-        if wanted == TaskFilter(state=wanted.state, has_no_agent=True, is_newest_first=wanted.is_newest_first):
+        if wanted.as_created() == TaskFilter(state=wanted.state, has_no_agent=True):
             in_states, of_agents = self.count_states(), self.count_agents().values()
             if len(found) != sum(in_states[state] - sum(counts[state] for counts in of_agents) for state in states):
                 key = self._keys.view(Counts.name, "agent")
                 raise ViewsIncompleteError(f"the key {key} does not count every task that an agent has")
-        if wanted.is_newest_first:
-            found.reverse()
-        return Page(tuple(found[offset : None if limit is None else offset + limit]), len(found))
-
-    def _matching_ids(self, wanted: TaskFilter, offset: int, limit: int | None) -> tuple[list[str], int]:
-        conditions = {
-            ByState.name: wanted.state,
-            ByAgent.name: wanted.agent,
-            ByTag.name: wanted.tag,
-            ByParent.name: wanted.parent,
-        }
-        sets = [self._keys.view(view, part) for view, part in conditions.items() if part is not None]
-        sizes: dict[str, tuple[str, Sequence[str]]] = {}
-        if wanted.state is not None:
-            sizes[self._keys.view(ByState.name, wanted.state)] = ("state", [wanted.state])
-        if wanted.agent is not None:
-            sizes[self._keys.view(ByAgent.name, wanted.agent)] = (
-                "agent",
-                [f"{state}:{wanted.agent}" for state in State],
-            )
-        # State and agent are the only two conditions that are counted together.
-        is_counted = wanted.state is not None and wanted.agent is not None and len(sets) == len(sizes)
-        return self._listing.page(
-            sets,
-            sizes,
-            offset=offset,
-            limit=limit,
-            is_newest_first=wanted.is_newest_first,
-            counted_as=("agent", f"{wanted.state}:{wanted.agent}") if is_counted else None,
-        )
+        return page_of(wanted.in_order(found), offset=offset, limit=limit)

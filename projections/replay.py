@@ -5,17 +5,21 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from ledger import EventStore, Position, RecordedEvent, SequenceGapError, Task, evolve_known
-from projections.board import Board, Observe
+from projections.board import Board
+
+if TYPE_CHECKING:
+    from projections.entries import Tally
 
 
-def replay(store: EventStore, *, upto: Position | None = None, observe: Observe | None = None) -> Board:
+def replay(store: EventStore, *, upto: Position | None = None, tally: Tally | None = None) -> Board:
     """The board at `upto` (None: the ledger's end). Reads in batches; LedgerDamagedError names the position."""
     board = Board()
     with no_garbage_collection():
         for batch in store.read_batches(upto=upto):
-            board.fold(batch, observe=observe)
+            board.fold(batch, tally=tally)
     if upto is not None and board.position != upto:
         raise SequenceGapError("sequence number", upto, expected=upto.seq, found=board.position.seq)
     return board

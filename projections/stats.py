@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final, cast
 
 from msgspec import Struct
 
-from ledger import EventStore, Keys, Position, RecordedEvent, Task, flaw_of, redis_errors
+from ledger import EventStore, Keys, Position, redis_errors
+from projections.entries import CountsByKey, Tally
 from projections.errors import ViewsIncompleteError
 from projections.replay import replay
 from projections.views.throughput import Throughput, bucket_upper_ms
@@ -61,16 +62,10 @@ def read_stats(client: Redis, keys: Keys, days: Sequence[str], *, where: str = "
 def fold_stats(store: EventStore, days: Sequence[str], *, upto: Position | None = None) -> list[DayStats]:
     """As `read_stats`, but folded from the ledger, up to a position. LedgerDamagedError."""
     view = Throughput()
-    counts: dict[str | None, Counter[str]] = {}
-
-    def observe(before: Task | None, recorded: RecordedEvent) -> None:
-        if (before is not None and before.damaged_at is not None) or flaw_of(before, recorded) is not None:
-            return
-        for counted in view.tally(before, recorded):
-            counts.setdefault(counted.part, Counter())[counted.field] += 1
-
-    replay(store, upto=upto, observe=observe)
-    return [each for day in days for each in stats_of_day(day, counts.get(day, Counter()))]
+    counts: CountsByKey = defaultdict(Counter)
+    tally = Tally({fact: [(view.tally, str)] for fact in view.follows_events}, counts)
+    replay(store, upto=upto, tally=tally)
+    return [each for day in days for each in stats_of_day(day, counts[day])]
 
 
 def stats_of_day(day: str, counts: Mapping[str, int]) -> list[DayStats]:

@@ -39,7 +39,10 @@ def own_home(homes: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> Path:
     """No test sees the developer's towns, `~/.tt`, server or name."""
     home = next(homes)
     monkeypatch.setenv("HOME", str(home))
-    for name in ("REDIS_URL", "TT_ACTOR", "TT_SERVER_BINARY", "TT_TOWN", "TT_TRUST", "NO_COLOR", "FORCE_COLOR"):
+    for name in (
+        *("REDIS_URL", "TT_ACTOR", "TT_CACHE", "TT_SERVER_BINARY", "TT_TOWN", "TT_TRUST", "XDG_CACHE_HOME"),
+        *("NO_COLOR", "FORCE_COLOR"),
+    ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TT_ACTOR", "tester")
     monkeypatch.setenv("TZ", "UTC")

@@ -14,15 +14,20 @@ if TYPE_CHECKING:
     from town.aof.damage_scan import Damage
     from town.doctor import Check, CheckState, examine
     from town.errors import (
+        BisectionRefusedError,
         DiskFullError,
+        ExportRefusedError,
         FileDamagedError,
         FolderRefusedError,
         ForeignServerError,
+        ForkRefusedError,
         ImportRefusedError,
+        LedgerFileRefusedError,
         LegacyKeptError,
         MetricsPortError,
         MigrationSourceError,
         MomentError,
+        NothingToUndoError,
         NotOursError,
         NotTrustedError,
         OvertakenError,
@@ -33,6 +38,7 @@ if TYPE_CHECKING:
         PlanOutsideError,
         PlanRefusedError,
         PlanTooLargeError,
+        ProbeFailedError,
         ProgramNotFoundError,
         ProgramNotStartedError,
         ProgramRefusedError,
@@ -48,11 +54,13 @@ if TYPE_CHECKING:
         TownNotFoundError,
         UnfitNameError,
     )
+    from town.exports.exporter import ExportReceipt, Format, format_of
     from town.folder.search import FoundFolder, find_folder
     from town.folder.settings import name_ledger, start_of_search
     from town.folder.tinytown_places import OldPlace
     from town.home.grants import revoke_trust
     from town.imports.importer import ImportReceipt
+    from town.imports.ledger import LedgerReceipt
     from town.migration.legacy import LegacyKeys
     from town.migration.migration import Migration, MigrationReport
     from town.migration.survey import Irregular, MigrationPreview, MigrationProgress, Skipped
@@ -60,30 +68,44 @@ if TYPE_CHECKING:
     from town.plans.file import PLAN_FILE, make_plan_file, read_plan_file
     from town.plans.plan import Plan, PlanFault, PlannedTask
     from town.plans.receipts import PlanChange, PlanKept, PullChange, PullReceipt, PushReceipt
+    from town.probe import Look, Probe
+    from town.reading.annotations import Annotation
     from town.reading.event_filter import EventFilter
     from town.reading.event_reader import EVENTS_COUNT
+    from town.reading.event_search import EventPage
     from town.reading.hierarchy import Branch
-    from town.reading.local_zone import in_local_zone
-    from town.reading.moment import WHEN_HELP, Moment, parse_moment
+    from town.reading.local_zone import in_local_zone, local_day, local_time, local_times, zone_name
+    from town.reading.moment import WHEN_HELP, HeadBack, Moment, MomentSyntaxError, Now, StateEntered
     from town.reading.reader import Reader
+    from town.reading.reasons import Why
+    from town.reading.report import AGENT, DAY, PERIOD_DAYS, TAG, Group, Grouping, Period, Report
+    from town.reading.titles import Title
+    from town.reading.when import understand
     from town.repair.mend import Loss, LostEvents, MendedTown
     from town.repair.repairing import BEHIND_FILE, EVENTS_FILE, Repair, RepairPlan, opened_repair
     from town.runs.reclaim import LostTask
     from town.server.durability import Durability, read_durability
     from town.server.own_server import EmbeddedServer
     from town.server.servers import TownState, find_towns, start_town, stop_town
-    from town.town import Town
+    from town.town import Fork, Town
     from town.trust.consent import TrustReport, grant_trust, look_at_trust, place_of_trust
+    from town.undoing import UndoReceipt
     from town.worker import Worker, WorkerMetrics, WorkerReport
     from town.writer import Receipt
 
 __all__ = [
+    "AGENT",
     "BEHIND_FILE",
+    "DAY",
     "EVENTS_COUNT",
     "EVENTS_FILE",
     "GRACE_SECONDS",
+    "PERIOD_DAYS",
     "PLAN_FILE",
+    "TAG",
     "WHEN_HELP",
+    "Annotation",
+    "BisectionRefusedError",
     "Branch",
     "Check",
     "CheckState",
@@ -92,15 +114,27 @@ __all__ = [
     "Durability",
     "EmbeddedServer",
     "EventFilter",
+    "EventPage",
+    "ExportReceipt",
+    "ExportRefusedError",
     "FileDamagedError",
     "FolderRefusedError",
     "ForeignServerError",
+    "Fork",
+    "ForkRefusedError",
+    "Format",
     "FoundFolder",
+    "Group",
+    "Grouping",
+    "HeadBack",
     "ImportReceipt",
     "ImportRefusedError",
     "Irregular",
+    "LedgerFileRefusedError",
+    "LedgerReceipt",
     "LegacyKeptError",
     "LegacyKeys",
+    "Look",
     "Loss",
     "LostEvents",
     "LostTask",
@@ -113,10 +147,14 @@ __all__ = [
     "MigrationSourceError",
     "Moment",
     "MomentError",
+    "MomentSyntaxError",
     "NotOursError",
     "NotTrustedError",
+    "NothingToUndoError",
+    "Now",
     "OldPlace",
     "OvertakenError",
+    "Period",
     "PlacedFault",
     "Plan",
     "PlanChange",
@@ -129,6 +167,8 @@ __all__ = [
     "PlanRefusedError",
     "PlanTooLargeError",
     "PlannedTask",
+    "Probe",
+    "ProbeFailedError",
     "ProgramNotFoundError",
     "ProgramNotStartedError",
     "ProgramRefusedError",
@@ -140,6 +180,7 @@ __all__ = [
     "Repair",
     "RepairPlan",
     "RepairRefusedError",
+    "Report",
     "RunListener",
     "RunOutcome",
     "RunReport",
@@ -152,13 +193,17 @@ __all__ = [
     "ServerTooOldError",
     "SettingsError",
     "Skipped",
+    "StateEntered",
     "Stop",
+    "Title",
     "Town",
     "TownExistsError",
     "TownNotFoundError",
     "TownState",
     "TrustReport",
+    "UndoReceipt",
     "UnfitNameError",
+    "Why",
     "Worker",
     "WorkerMetrics",
     "WorkerReport",
@@ -166,13 +211,16 @@ __all__ = [
     "examine",
     "find_folder",
     "find_towns",
+    "format_of",
     "grant_trust",
     "in_local_zone",
+    "local_day",
+    "local_time",
+    "local_times",
     "look_at_trust",
     "make_plan_file",
     "name_ledger",
     "opened_repair",
-    "parse_moment",
     "place_of_trust",
     "read_durability",
     "read_plan_file",
@@ -180,6 +228,8 @@ __all__ = [
     "start_of_search",
     "start_town",
     "stop_town",
+    "understand",
+    "zone_name",
 ]
 
 open_front_door(
@@ -190,17 +240,21 @@ open_front_door(
         "agents.runner": "Runner Stop",
         "aof.damage_scan": "Damage",
         "doctor": "Check CheckState examine",
-        "errors": "DiskFullError FileDamagedError FolderRefusedError ForeignServerError ImportRefusedError "
-        "LegacyKeptError MetricsPortError MigrationSourceError MomentError NotOursError NotTrustedError "
+        "errors": "BisectionRefusedError DiskFullError ExportRefusedError FileDamagedError FolderRefusedError "
+        "ForeignServerError ForkRefusedError ImportRefusedError LedgerFileRefusedError LegacyKeptError "
+        "MetricsPortError MigrationSourceError MomentError NotOursError NotTrustedError NothingToUndoError "
         "OvertakenError PlacedFault PlanChangedError PlanExistsError PlanMissingError PlanOutsideError "
-        "PlanRefusedError PlanTooLargeError ProgramNotFoundError ProgramNotStartedError ProgramRefusedError "
-        "RepairRefusedError RunUnfinishedError ServerEndedError ServerNotOwnError ServerStartError "
-        "ServerStoppedError ServerTooOldError SettingsError TownExistsError TownNotFoundError UnfitNameError",
+        "PlanRefusedError PlanTooLargeError ProbeFailedError ProgramNotFoundError ProgramNotStartedError "
+        "ProgramRefusedError RepairRefusedError RunUnfinishedError ServerEndedError ServerNotOwnError "
+        "ServerStartError ServerStoppedError ServerTooOldError SettingsError TownExistsError "
+        "TownNotFoundError UnfitNameError",
+        "exports.exporter": "ExportReceipt Format format_of",
         "folder.search": "FoundFolder find_folder",
         "folder.settings": "name_ledger start_of_search",
         "folder.tinytown_places": "OldPlace",
         "home.grants": "revoke_trust",
         "imports.importer": "ImportReceipt",
+        "imports.ledger": "LedgerReceipt",
         "migration.legacy": "LegacyKeys",
         "migration.migration": "Migration MigrationReport",
         "migration.survey": "Irregular MigrationPreview MigrationProgress Skipped",
@@ -208,20 +262,28 @@ open_front_door(
         "plans.file": "PLAN_FILE make_plan_file read_plan_file",
         "plans.plan": "Plan PlanFault PlannedTask",
         "plans.receipts": "PlanChange PlanKept PullChange PullReceipt PushReceipt",
+        "probe": "Look Probe",
+        "reading.annotations": "Annotation",
         "reading.event_filter": "EventFilter",
         "reading.event_reader": "EVENTS_COUNT",
+        "reading.event_search": "EventPage",
         "reading.hierarchy": "Branch",
-        "reading.local_zone": "in_local_zone",
-        "reading.moment": "WHEN_HELP Moment parse_moment",
+        "reading.local_zone": "in_local_zone local_day local_time local_times zone_name",
+        "reading.moment": "WHEN_HELP HeadBack Moment MomentSyntaxError Now StateEntered",
         "reading.reader": "Reader",
+        "reading.reasons": "Why",
+        "reading.report": "AGENT DAY PERIOD_DAYS TAG Group Grouping Period Report",
+        "reading.titles": "Title",
+        "reading.when": "understand",
         "repair.mend": "Loss LostEvents MendedTown",
         "repair.repairing": "BEHIND_FILE EVENTS_FILE Repair RepairPlan opened_repair",
         "runs.reclaim": "LostTask",
         "server.durability": "Durability read_durability",
         "server.own_server": "EmbeddedServer",
         "server.servers": "TownState find_towns start_town stop_town",
-        "town": "Town",
+        "town": "Fork Town",
         "trust.consent": "TrustReport grant_trust look_at_trust place_of_trust",
+        "undoing": "UndoReceipt",
         "worker": "Worker WorkerMetrics WorkerReport",
         "writer": "Receipt",
     },

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,24 +12,47 @@ from projections import LiveBoard, Loader, Upkeep
 if TYPE_CHECKING:
     from redis import Redis
 
+    from town.cache import Cache
+
 
 class Backend:
     """One town's ledger, snapshots and views, their upkeep, and who acts.
 
-    `old_name` is Tinytown's name for the town, if it differs. `where` names the server in messages.
+    `old_name` is Tinytown's name for the town, if it differs. `alias_town` is the name that the ids of aliases are computed
+    from; a fork keeps the name of its source. `where` names the server in messages.
+    `is_own_server` says that the ledger lies in the town's folder.
     """
 
     def __init__(
-        self, client: Redis, keys: Keys, *, folder: Path, actor: str, old_name: str | None = None, where: str = "redis"
+        self,
+        client: Redis,
+        keys: Keys,
+        *,
+        folder: Path,
+        actor: str,
+        old_name: str | None = None,
+        alias_town: str | None = None,
+        where: str = "redis",
+        is_own_server: bool = False,
     ) -> None:
         self.client = client
         self.keys = keys
         self.name = keys.town
         self.old_name = old_name or keys.town
+        self.alias_town = alias_town or keys.town
         self.folder = folder
         self.actor = actor
         self.where = where
+        self._is_own_server = is_own_server
         self.store = EventStore(client, keys, where=where)
         self.live = LiveBoard(client, keys, store=self.store, where=where)
         self.upkeep = Upkeep(client, keys, store=self.store, where=where)
         self.loader = Loader(self.store, self.live, keys, self.upkeep)
+
+    @cached_property
+    def cache(self) -> Cache:
+        """What is kept beside the ledger to answer faster, and may be gone at any time."""
+        from town.cache import Cache, CachePlace  # noqa: PLC0415 - it loads SQLite, and few questions need it
+
+        server = None if self._is_own_server else f"{self.where} {self.keys.prefix}"
+        return Cache(CachePlace(self.folder, server=server))

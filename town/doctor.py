@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from enum import StrEnum
 from typing import Any, Final, cast
 
 from msgspec import Struct
 
-from ledger import BEGINNING, LedgerDamagedError, redis_errors
-from projections import ViewsIncompleteError
+from ledger import (
+    BEGINNING,
+    TOWN_ID,
+    LedgerDamagedError,
+    LedgerError,
+    RecordedEvent,
+    TaskCreated,
+    TownForked,
+    flaw_in,
+    redis_errors,
+    task_id_of_alias,
+)
+from projections import ViewsIncompleteError, is_computed
 from town.backend import Backend
 from town.folder.data_folder import DataFolder
 from town.folder.settings import read_settings
 from town.folder.tinytown_places import find_old_places
 from town.home.passwords import split_password
 from town.migration.old_reader import has_old_tasks
+from town.reading.local_zone import local_time
 from town.server.connection import Connection
 from town.server.durability import read_durability
 from town.server.end import EndCause, Room, last_end, room_at
@@ -23,6 +36,7 @@ from town.server.orphans import can_find_orphans, find_orphans
 MEMORY_SHARE_MAX: Final = 0.8
 DISK_FREE_BYTES_MIN: Final = 64 * 1024 * 1024
 """With less room than this, the disk of a town's own server counts as nearly full."""
+CLOCK_BEHIND_MS_MAX: Final = 1_000
 LAG_EVENTS_MAX: Final = 5_000
 OLD_TASKS_CALLS_MAX: Final = 1_000
 """How many calls of SCAN search for tasks from before the ledger."""
@@ -58,10 +72,13 @@ def examine(backend: Backend, connection: Connection) -> list[Check]:
         *_disk(backend, connection, persistence),
         _memory(memory, errors),
         _lock(connection),
+        _clock(backend, connection),
         *_orphans(),
         _projections(backend),
         *_snapshots(backend),
+        *_aliases(backend),
         _worker(backend),
+        *_cache(backend),
         *_old_tasks(backend),
     ]
 
@@ -153,6 +170,21 @@ def _lock(connection: Connection) -> Check:
     return Check("lock", CheckState.BAD, words)
 
 
+def _clock(backend: Backend, connection: Connection) -> Check:
+    """Whether the server's clock, which dates events, has passed the last event. New events get no earlier time than that."""
+    with redis_errors(connection.where):
+        seconds, microseconds = cast("tuple[int, int]", connection.client.time())
+    end = backend.store.end()
+    behind_ms = end.ms - (seconds * 1_000 + microseconds // 1_000)
+    if end == BEGINNING or behind_ms <= CLOCK_BEHIND_MS_MAX:
+        return Check("clock", CheckState.GOOD, "the server's clock is not behind the last event")
+    words = (
+        f"the server's clock is {timedelta(seconds=behind_ms // 1_000)} behind the last event, of {local_time(end.time)}:"
+        " until it has passed that time, all new events get that time. Set the clock of the server's machine"
+    )
+    return Check("clock", CheckState.WARNING, words)
+
+
 def _orphans() -> list[Check]:
     """Servers started by `tt` on this machine that nobody can reach. They hold memory and a lock for nothing."""
     if not can_find_orphans():
@@ -188,6 +220,59 @@ def _snapshots(backend: Backend) -> list[Check]:
         return [Check("snapshots", CheckState.GOOD, "every task has its snapshot")]
     words = f"{lost:,} missing, or not a string: readers fold them from the ledger, `tt rebuild` writes them again"
     return [Check("snapshots", CheckState.BAD, words)]
+
+
+def _cache(backend: Backend) -> list[Check]:
+    """Applies only if there is a cache, or something in its place. Nothing of it is opened."""
+    try:
+        size = backend.cache.look()
+    except (LedgerError, OSError) as error:
+        return [Check("cache", CheckState.WARNING, f"it is not used, and looks at the past are slower: {error}")]
+    if size is None:
+        return []
+    return [Check("cache", CheckState.GOOD, f"{size / 1_048_576:,.1f} MiB, which can be removed: {backend.cache.path}")]
+
+
+def _aliases(backend: Backend) -> list[Check]:
+    """Whether aliases lead to the ids that tasks have. Applies to a fork, to a ledger of another town, and to a town that says it is one."""
+    try:
+        town_events = list(backend.store.history_back(TOWN_ID))
+    except LedgerDamagedError as damage:
+        return [Check("aliases", CheckState.BAD, str(damage), damage)]
+    try:
+        first_events = next(backend.store.read_batches(), [])
+    except LedgerDamagedError:
+        # `tt verify` names the damage; it says nothing about aliases.
+        first_events = []
+    # The oldest fork names the town where the ids began, also in a fork of a fork.
+    sources = [
+        each.data.source for each in reversed(town_events) if isinstance(each.data, TownForked) and not flaw_in(each)
+    ]
+    known_as = backend.alias_town
+    named = next(((each.task, alias) for each in first_events if (alias := _computed_from(each)) is not None), None)
+    if named is None:
+        began_as: str | None = sources[0] if sources else known_as
+    else:
+        task_id, alias = named
+        names = (known_as, *sources, backend.name)
+        began_as = next((name for name in names if task_id_of_alias(name, alias) == task_id), None)
+    if began_as == known_as:
+        words = f"they lead to the tasks of the ledger, which began as that of town {known_as!r}"
+        return [Check("aliases", CheckState.GOOD, words)] if known_as != backend.name else []
+    name = "" if began_as is None else f' = "{began_as}"'
+    words = (
+        f"their ids are computed from the name {known_as!r}, and the ledger began as that of"
+        f" {'another town' if began_as is None else f'town {began_as!r}'}: tasks are not found by alias, and a plan makes"
+        f" them again. Set aliases_of{name} under [town] in tinytown.toml"
+        + (", to the name of that town" if began_as is None else "")
+    )
+    return [Check("aliases", CheckState.BAD, words)]
+
+
+def _computed_from(recorded: RecordedEvent) -> str | None:
+    """The alias that the id of a new task was computed from; None for other events and ids."""
+    data = recorded.data
+    return data.alias if isinstance(data, TaskCreated) and data.alias and is_computed(recorded.task) else None
 
 
 def _worker(backend: Backend) -> Check:

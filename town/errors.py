@@ -12,15 +12,21 @@ CommandRejectedError
   ServerNotOwnError          the server is not the town's own, and not ours to stop
   MetricsPortError           `tt` cannot listen on the port for metrics
   MomentError                the moment is not in the ledger
+  NothingToUndoError         the actor's last events have nothing to take back
+  ForkRefusedError           a town cannot be forked like this; nothing was made
   ImportRefusedError         a file to import is invalid; nothing was imported
+  LedgerFileRefusedError     a ledger's file is damaged, or of another ledger; nothing was imported
+  ExportRefusedError         an export is not possible as asked; no file was written
   PlanMissingError           there is no plan at that place
   PlanExistsError            there is a plan already
   PlanRefusedError           a plan is invalid; neither file nor town was changed
   PlanTooLargeError          a plan has too many bytes or tasks
   PlanChangedError           somebody else changed the plan before it could be written
   PlanOutsideError           the plan is a link that leads out of the town's folder
-  ProgramNotFoundError       a runner's program does not exist; no task was touched
+  ProgramNotFoundError       a program to run does not exist; no task was touched
   ProgramNotStartedError     the system could not start it; the current task failed
+  ProbeFailedError           the program of a bisection cannot run, or did not judge a board
+  BisectionRefusedError      the good moment of a bisection is not good, the bad one not bad, or not the later one
   MigrationSourceError       the server to migrate from is the town's own
   RepairRefusedError         the town's files cannot be repaired now; nothing was changed
 WrongExpectedVersionError
@@ -53,6 +59,7 @@ if TYPE_CHECKING:
     from projections import Finding
 
 PROBLEMS_SHOWN_MAX = 20
+LEDGER_FILE_ADVICE: Final = "Export it again, or take a copy that is whole."
 
 _ADVICE: Final = {
     errno.ENOENT: "Check the name.",
@@ -212,11 +219,32 @@ class MetricsPortError(CommandRejectedError):
 
 
 class MomentError(CommandRejectedError):
-    """The moment is not in the ledger."""
+    """The text is not a moment, or the town does not have that moment. `known` says which moments or forms there are."""
 
-    def __init__(self, moment: str, problem: str) -> None:
+    def __init__(self, moment: str, problem: str, known: str) -> None:
         self.moment = moment
-        super().__init__(f"{moment} {problem}. `tt events` shows the last events with their numbers and times.")
+        self.problem = problem
+        super().__init__(f"{moment} {problem}. {known}")
+
+
+class NothingToUndoError(CommandRejectedError):
+    """Whoever acts did nothing lately that could be taken back."""
+
+    def __init__(self, actor: str, events_max: int) -> None:
+        self.actor = actor
+        self.events_max = events_max
+        super().__init__(
+            f"Nothing of {actor!r} is among the last {events_max:,} events of the town. Say what to take back: a position, the"
+            " number of an event, or a task. `tt events` shows the last ones."
+        )
+
+
+class ForkRefusedError(CommandRejectedError):
+    """A town cannot be forked so; nothing was made."""
+
+    def __init__(self, name: str, problem: str, advice: str) -> None:
+        self.name = name
+        super().__init__(f"No fork {name!r} was made: {problem}. {advice}")
 
 
 class ImportRefusedError(CommandRejectedError):
@@ -231,6 +259,34 @@ class ImportRefusedError(CommandRejectedError):
         super().__init__(
             f"{in_one_line(path)} was not imported, and nothing was changed:{shown}{rest}\nCorrect these and import again."
         )
+
+
+class LedgerFileRefusedError(CommandRejectedError):
+    """A ledger's file is damaged, or its events are not those of this town. Nothing was imported, unless the message says so."""
+
+    def __init__(
+        self,
+        name: str,
+        problem: str,
+        *,
+        line: int | None = None,
+        advice: str = LEDGER_FILE_ADVICE,
+        is_partly_imported: bool = False,
+    ) -> None:
+        self.name = name
+        self.line = line
+        self.problem = problem
+        where = "" if line is None else f"line {line:,}: "
+        done = "was imported only in part" if is_partly_imported else "was not imported, and nothing was changed"
+        super().__init__(f"{name} {done}: {where}{problem}. {advice}")
+
+
+class ExportRefusedError(CommandRejectedError):
+    """An export is not possible as asked; no file was written."""
+
+    def __init__(self, problem: str, advice: str) -> None:
+        self.problem = problem
+        super().__init__(f"Nothing was exported: {problem}. {advice}")
 
 
 class PlanMissingError(CommandRejectedError):
@@ -311,6 +367,32 @@ class ProgramNotFoundError(CommandRejectedError):
             f"{program!r} is not a program: it is not on PATH, or not executable. No task was touched."
             " Correct the name, or give a whole path."
         )
+
+
+class ProbeFailedError(CommandRejectedError):
+    """The program of a bisection cannot run, or was ended from outside, so it did not judge a board."""
+
+    def __init__(self, program: str, problem: str, *, number: int, complaint: str | None = None) -> None:
+        """`problem` is how it ended at the board after event `number`; `complaint` is the end of what it said."""
+        self.program = program
+        self.problem = problem
+        self.number = number
+        self.complaint = complaint
+        said = "" if complaint is None else f" It said: {complaint}."
+        super().__init__(
+            f"The program {program!r} did not judge the board after event {number}: {problem}.{said} Exit status 0 means good,"
+            " 1 to 124 mean bad, and 125 means that it cannot tell. Try it with"
+            f" `tt replay --at {number} --json` as its input, then search again."
+        )
+
+
+class BisectionRefusedError(CommandRejectedError):
+    """The good and the bad moment of a bisection are not in that order, or not good and bad."""
+
+    def __init__(self, problem: str, advice: str) -> None:
+        self.problem = problem
+        self.advice = advice
+        super().__init__(f"{problem} {advice}")
 
 
 class ProgramNotStartedError(CommandRejectedError):

@@ -10,14 +10,15 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from town.errors import FolderRefusedError
+from town.errors import FolderRefusedError, ForkRefusedError
 from town.files.os_errors import refuse_os_errors
 from town.files.plain_file import trusts_everything
 from town.files.taking_back import Undo, all_or_nothing
@@ -53,9 +54,24 @@ class MadeTown(Struct, frozen=True):
     connection: Connection
 
 
-def make_town(start: Path, *, name: str | None, url: str | None, is_here: bool) -> MadeTown:
+class Origin(Struct, frozen=True):
+    """What a town begins with that is made from another one.
+
+    `settings` is what its `tinytown.toml` says besides. `fill` writes its whole ledger; the town can be found after that.
+    `take_back` deletes the ledger if `fill`, or a later step, fails.
+    """
+
+    settings: Settings
+    fill: Callable[[Connection, Settings], None]
+    take_back: Callable[[], None]
+
+
+def make_town(
+    start: Path, *, name: str | None, url: str | None, is_here: bool, origin: Origin | None = None
+) -> MadeTown:
     """Make the folder at `start` a town, or take the existing one, and connect to its server.
 
+    With `origin` the town must be new: ForkRefusedError if there is one.
     NotOursError, NotTrustedError, FolderRefusedError, TownExistsError, SettingsError, StoreUnavailableError: nothing was
     made, and an existing town is unchanged.
     """
@@ -72,6 +88,7 @@ def make_town(start: Path, *, name: str | None, url: str | None, is_here: bool) 
         with _alone(place.folder):
             is_new = not is_town(place.folder)
             settings = settings_to_be(place.folder, name=name, url=plain_url)
+            settings = _as_of(origin, settings, place.folder, is_new=is_new)
             if is_new:
                 _prepare(place.folder, settings, undo)
             if plain_url is not None and password is not None:
@@ -82,13 +99,36 @@ def make_town(start: Path, *, name: str | None, url: str | None, is_here: bool) 
             connection = connect(place.folder, settings)
             try:
                 if is_new:
-                    write_new_settings(place.folder, settings)
+                    _open_to_others(place.folder, settings, connection, origin)
                 elif settings.is_named_anew:
                     name_ledger(place.folder, settings.name)
             except BaseException:
                 connection.close()
                 raise
     return MadeTown(place, settings, connection)
+
+
+def _as_of(origin: Origin | None, settings: Settings, folder: Path, *, is_new: bool) -> Settings:
+    """The settings with what the town has from its origin. ForkRefusedError where it has one, and is there already."""
+    if origin is None:
+        return settings
+    if not is_new:
+        raise ForkRefusedError(settings.name, f"{folder} is a town already", "Name another folder.")
+    redis = replace(settings.redis, hash_tag=origin.settings.redis.hash_tag)
+    return replace(settings, redis=redis, town=origin.settings.town)
+
+
+def _open_to_others(folder: Path, settings: Settings, connection: Connection, origin: Origin | None) -> None:
+    """Write what makes the folder a town, once its ledger is whole."""
+    if origin is None:
+        write_new_settings(folder, settings)
+        return
+    try:
+        origin.fill(connection, settings)
+        write_new_settings(folder, settings)
+    except BaseException:
+        origin.take_back()
+        raise
 
 
 def _prepare(folder: Path, settings: Settings, undo: Undo) -> None:

@@ -20,6 +20,7 @@ class OpenTown:
 
     def __init__(self, connection: Connection, *, found: FoundFolder, settings: Settings, actor: str) -> None:
         self.found = found
+        self.settings = settings
         self.connection = connection
         self.backend = Backend(
             connection.client,
@@ -27,7 +28,9 @@ class OpenTown:
             folder=found.folder,
             actor=actor,
             old_name=settings.old_name,
+            alias_town=settings.town.aliases_of,
             where=connection.where,
+            is_own_server=connection.server is not None,
         )
 
 

@@ -19,24 +19,32 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from ledger import BEGINNING, LedgerError, Position, State, TaskNotFoundError
-from projections import Board, TaskFilter, replay
+from msgspec import Struct
+
+from ledger import LedgerError, Position
+from projections import Board
 from town.errors import MigrationSourceError
 from town.folder.settings import current_folder
 from town.opening import OpenTown, current_actor, open_town
 from town.reading.event_reader import EventReader
-from town.reading.moment import Moment
+from town.reading.folding import board_at
+from town.reading.moment import Moment, Now
 from town.reading.reader import Reader
-from town.reading.wait import Waited, wait_for
+from town.reading.wait import Waited, tasks_called, wait_for
 from town.verbs import Verbs
 
 if TYPE_CHECKING:
+    from projections import PackedBoard
+    from town.annotating import Annotator
+    from town.exports.exporter import Exporter
     from town.folder.tinytown_places import OldPlace
+    from town.forking import ForkProgress
     from town.imports.importer import Importer
     from town.migration.legacy import Legacy
     from town.migration.migration import Migration
     from town.plans.plans import Plans
     from town.runs.reclaim import Reclaimer
+    from town.undoing import Undoing
 
 # ruff: noqa: PLC0415 - a room is imported by who enters it
 
@@ -49,6 +57,7 @@ class Town(Verbs, Reader):
         Verbs.__init__(self, backend)
         Reader.__init__(self, backend)
         self.backend = backend
+        self._opened = opened
         self.connection = opened.connection
         """The client and the server behind it, for those who look at the server."""
         self.found = opened.found
@@ -94,21 +103,51 @@ class Town(Verbs, Reader):
         nothing behind. The registry is only a list for people: if it cannot be written, `unlisted` says so.
         """
         from town.founding import make_town
-        from town.home.registry import RegisteredTown, register_town
 
         start = Path(path) if path is not None else current_folder()
         checked_actor = current_actor(actor)
         made = make_town(start, name=name, url=url, is_here=is_here)
         town = cls(OpenTown(made.connection, found=made.found, settings=made.settings, actor=checked_actor))
         if is_registered:
-            try:
-                register_town(RegisteredTown(town.name, str(town.folder), is_trust_kept=True))
-            except LedgerError as error:
-                town.unlisted = f"The town is ready, but `tt towns` does not list it. {error}"
-            except BaseException:
-                town.close()
-                raise
+            town.register()
         return town
+
+    def register(self) -> None:
+        """Record the town in the registry; `unlisted` says why not, where that could not be."""
+        from town.home.registry import RegisteredTown, register_town
+
+        try:
+            register_town(RegisteredTown(self.name, str(self.folder), is_trust_kept=True))
+        except LedgerError as error:
+            self.unlisted = f"The town is ready, but `tt towns` does not list it. {error}"
+        except BaseException:
+            self.close()
+            raise
+
+    def fork(
+        self,
+        name: str,
+        *,
+        at: Moment | str | None = None,
+        folder: Path | str | None = None,
+        is_registered: bool = True,
+        progress: ForkProgress | None = None,
+    ) -> Fork:
+        """A new town with the events of this one up to `at` (None: all), which goes on from there; its `town` is to be closed.
+
+        Without `folder` it is on the same server, and its folder is `name` in the current one; with `folder` it has a server
+        of its own there. ForkRefusedError: nothing was made.
+        """
+        from town.forking import fork_town
+
+        position = self.end() if at is None else self.events.position_at(at)
+        forked = fork_town(
+            self._opened, name, position, folder=None if folder is None else Path(folder), progress=progress
+        )
+        town = type(self)(forked.opened)
+        if is_registered:
+            town.register()
+        return Fork(town, forked.position, forked.forked_at, forked.was_unfinished)
 
     def close(self) -> None:
         """Close the connection; the server stays up."""
@@ -129,12 +168,14 @@ class Town(Verbs, Reader):
         return self.events.end()
 
     def at(self, moment: Moment | str) -> Reader:
-        """The town as it was at `moment`, for the same questions. MomentError if `moment` is in the future."""
+        """The town as it was at `moment`, for the same questions; the town itself for now. MomentError as in `events.position_at`."""
+        if moment is Now.NOW or moment == Now.NOW.value:
+            return self
         return Reader(self.backend, then=self.events.position_at(moment), noted=self.noted)
 
-    def replay(self, upto: Position) -> Board:
+    def replay(self, upto: Position) -> Board | PackedBoard:
         """All tasks in memory, as they were after the event at `upto`; BEGINNING shows none."""
-        return Board() if upto == BEGINNING else replay(self.backend.store, upto=upto)
+        return board_at(self.backend, upto)
 
     def wait(self, task_ids: Iterable[str], *, timeout_seconds: float | None = None) -> Waited:
         """Return once all these tasks are finished or removed, or at the timeout. TaskNotFoundError.
@@ -142,7 +183,7 @@ class Town(Verbs, Reader):
         The name of an agent, if no task has that name, stands for the agent's open tasks.
         """
         position = self.upkeep.catch_up()
-        ids = dict.fromkeys(task_id for task_id in task_ids for task_id in self._tasks_called(task_id))
+        ids = dict.fromkeys(task_id for name in task_ids for task_id in tasks_called(name, self, self._references))
         return wait_for(
             list(ids),
             store=self.backend.store,
@@ -151,17 +192,21 @@ class Town(Verbs, Reader):
             timeout_seconds=timeout_seconds,
         )
 
-    def _tasks_called(self, name: str) -> list[str]:
-        """The task with this id, prefix or alias, else the open tasks of the agent with this name. TaskNotFoundError."""
-        try:
-            return [self._references.resolve(name)]
-        except TaskNotFoundError:
-            if not self.page(TaskFilter(agent=name.strip()), limit=1).total:
-                raise
-        pages = [self.page(TaskFilter(state=state, agent=name.strip())) for state in (State.RUNNING, State.ASSIGNED)]
-        return [task.id for page in pages for task in page.tasks]
-
     # --- rooms that most commands do not enter -----------------------------------------------------------------
+
+    @cached_property
+    def undoing(self) -> Undoing:
+        """Takes back what a command changed."""
+        from town.undoing import Undoing
+
+        return Undoing(self.backend)
+
+    @cached_property
+    def annotator(self) -> Annotator:
+        """Writes notes on events."""
+        from town.annotating import Annotator
+
+        return Annotator(self.backend)
 
     @cached_property
     def plans(self) -> Plans:
@@ -172,10 +217,17 @@ class Town(Verbs, Reader):
 
     @cached_property
     def imports(self) -> Importer:
-        """Exports of other trackers."""
+        """Exports of other trackers, and the file of a ledger."""
         from town.imports.importer import Importer
 
         return Importer(self.backend)
+
+    @cached_property
+    def exports(self) -> Exporter:
+        """The ledger, or a part of it, as a file for other machines and programs."""
+        from town.exports.exporter import Exporter
+
+        return Exporter(self.backend, self.events)
 
     @cached_property
     def runs(self) -> Reclaimer:
@@ -230,3 +282,15 @@ class Town(Verbs, Reader):
         said = None if self.connection.server is None else self.connection.server.warning
         words = [each for each in (self.found.remark, self.connection.remark, said) if each is not None]
         return "\n".join(words) or None
+
+
+class Fork(Struct, frozen=True):
+    """A town that was made from another one: the last position they share, and that of its first own event.
+
+    `was_unfinished`: an earlier fork of that name had left something, which was cleared away or finished.
+    """
+
+    town: Town
+    position: Position
+    forked_at: Position
+    was_unfinished: bool

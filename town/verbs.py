@@ -41,9 +41,9 @@ class Verbs:
     """
 
     def __init__(self, backend: Backend) -> None:
-        self._town = backend.name
+        self._town = backend.alias_town
         self._present = Present(backend)
-        self._references = References(self._present, town=backend.name)
+        self._references = References(self._present, town=backend.alias_town)
         self._writer = Writer(backend)
 
     def create(

@@ -74,6 +74,8 @@ class Decisions(Struct, frozen=True):
 
     decided: tuple[Decided, ...]
     relied_on: Mapping[str, int] = {}
+    causes: Mapping[str, Position] = {}
+    """Task -> the position that led to its events, where one did."""
 
 
 Made = TypeVar("Made", bound=Decisions)
@@ -200,16 +202,20 @@ class Writer:
         return Reconciled(created, len(decisions.decided) - created - removed, removed, positions)
 
     def carry_out(
-        self, make_decisions: Callable[[], Made], *, backdate: datetime | None = None
+        self, make_decisions: Callable[[], Made], *, reason: str | None = None, backdate: datetime | None = None
     ) -> tuple[Made, tuple[Position, ...]]:
         """Append decisions for several tasks, all or none. They are made anew at each attempt, after catching up."""
         backdate_ms = None if backdate is None else to_ms(backdate)
+        checked_reason = None if reason is None else check_text(reason, "reason")
 
         def attempt() -> tuple[Made, tuple[Position, ...]]:
             made = make_decisions()
             if not made.decided:
                 return made, ()
-            return made, tuple(self._append(made.decided, made.relied_on, backdate_ms=backdate_ms)[1])
+            appended = self._append(
+                made.decided, made.relied_on, causes=made.causes, reason=checked_reason, backdate_ms=backdate_ms
+            )
+            return made, tuple(appended[1])
 
         return self._attempt(attempt)
 
@@ -247,6 +253,7 @@ class Writer:
         decided: Sequence[Decided],
         guards: Mapping[str, int],
         *,
+        causes: Mapping[str, Position] = {},
         reason: str | None = None,
         backdate_ms: int | None = None,
     ) -> tuple[list[NewEvent], list[Position]]:
@@ -256,7 +263,15 @@ class Writer:
         """
         command = new_command_id()
         events = [
-            NewEvent(task=task_id, version=number, actor=self._actor, command=command, data=data, reason=reason)
+            NewEvent(
+                task=task_id,
+                version=number,
+                actor=self._actor,
+                command=command,
+                data=data,
+                reason=reason,
+                cause=causes.get(task_id),
+            )
             for task_id, version, facts in decided
             for number, data in enumerate(facts, version + 1)
         ]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cli.answers import reader_at, say_moment, say_page, say_receipt
+from cli.answers import reader_at, refuse_two_formats, say_moment, say_page, say_receipt
 from cli.limits import PAGE_TASKS
 from cli.output import say, say_json, say_table
 from cli.render import task_rows
 from cli.session import opened
-from cli.shapes import tasks_shape
+from cli.shapes import picked_shape, tasks_shape
 from cli.text import counted, visible
 
 if TYPE_CHECKING:
@@ -21,14 +21,15 @@ if TYPE_CHECKING:
         ActorOption,
         AgentArgument,
         AliasOption,
+        CsvOption,
         ExpectOption,
-        JsonOption,
         LimitOption,
         OffsetOption,
         ParentOption,
         ReasonOption,
         TagsOption,
         TaskArgument,
+        TaskJsonOption,
         TextArgument,
         TownOption,
         WhenOption,
@@ -47,7 +48,7 @@ def add(
     reason: ReasonOption = None,
     town: TownOption = None,
     actor: ActorOption = None,
-    as_json: JsonOption = False,
+    as_json: TaskJsonOption = None,
 ) -> None:
     """Create a task in the backlog."""
     with opened(town, actor) as opened_town:
@@ -63,15 +64,26 @@ def list_(
     at: WhenOption = None,
     town: TownOption = None,
     actor: ActorOption = None,
-    as_json: JsonOption = False,
+    as_json: TaskJsonOption = None,
+    as_csv: CsvOption = False,
 ) -> None:
     """List the backlog, oldest first, now or as it was."""
+    refuse_two_formats(as_json=as_json, as_csv=as_csv)
     with opened(town, actor) as opened_town:
         reader = reader_at(opened_town, at)
         page = reader.backlog(offset=offset, limit=limit)
         if not as_json:
-            say_moment(reader)
-        say_page(opened_town, reader, page, offset=offset, as_json=as_json, empty="The backlog is empty.")
+            say_moment(reader, at, is_beside=as_csv)
+        say_page(
+            opened_town,
+            reader,
+            page,
+            at=at,
+            offset=offset,
+            as_json=as_json,
+            as_csv=as_csv,
+            empty="The backlog is empty.",
+        )
 
 
 def claim(
@@ -82,7 +94,7 @@ def claim(
     expect: ExpectOption = None,
     town: TownOption = None,
     actor: ActorOption = None,
-    as_json: JsonOption = False,
+    as_json: TaskJsonOption = None,
 ) -> None:
     """Claim a task for an agent. If several claim it at once, exactly one gets it."""
     with opened(town, actor) as opened_town:
@@ -96,13 +108,13 @@ def assign_all(
     reason: ReasonOption = None,
     town: TownOption = None,
     actor: ActorOption = None,
-    as_json: JsonOption = False,
+    as_json: TaskJsonOption = None,
 ) -> None:
     """Assign the whole backlog to an agent, all or nothing."""
     with opened(town, actor) as opened_town:
         given = opened_town.assign_all(agent, reason=reason)
         if as_json:
-            say_json(tasks_shape(opened_town, given))
+            say_json(picked_shape(tasks_shape(opened_town, given), as_json))
             return
         if not given:
             say("The backlog is empty; nothing was assigned.")
@@ -119,7 +131,7 @@ def remove(
     expect: ExpectOption = None,
     town: TownOption = None,
     actor: ActorOption = None,
-    as_json: JsonOption = False,
+    as_json: TaskJsonOption = None,
 ) -> None:
     """Remove a pending task from the board; its history stays."""
     with opened(town, actor) as opened_town:

@@ -16,9 +16,8 @@ from cli.output import say, say_apart, say_json, say_table
 from cli.render import states_line, step_rows, task_rows
 from cli.shapes.demo import demo_shape
 from cli.styled import Styled
-from cli.text import local_time
 from ledger import Task
-from town import EmbeddedServer, Town, revoke_trust
+from town import EmbeddedServer, Town, local_time, revoke_trust
 
 _PLAN = (
     ("auth-api", "Build the login API", ("backend", "security"), None),

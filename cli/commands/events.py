@@ -2,35 +2,48 @@
 
 from __future__ import annotations
 
-from itertools import chain
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
+from msgspec.structs import replace
 
-from cli.answers import say_page
+from cli.answers import reader_at, say_page
+from cli.beside import Beside
 from cli.limits import PAGE_TASKS
+from cli.moments import moment_words, say_choices, say_span, saying_choices, with_event
 from cli.options import (
     ActorOption,
     AgentFilter,
     JsonOption,
     LimitOption,
+    NotTagFilter,
     OffsetOption,
     ParentFilter,
     StateFilter,
     TagFilter,
+    TaskJsonOption,
     TownOption,
     When,
     parse_event_type,
     parse_when,
 )
 from cli.output import is_unread, say, say_json, say_table, warn
-from cli.render import EVENT_COLUMNS, event_line, event_row, states_line
+from cli.render import EVENT_TEXTS, event_line, event_rows, states_line
 from cli.session import opened
-from cli.shapes import event_shape, events_shape, moment_shape, tasks_shape
-from cli.text import counted, local_time
-from ledger import BEGINNING, Position, RecordedEvent, flaw_in
+from cli.shapes import (
+    events_shape,
+    listed_event_shape,
+    moment_shape,
+    next_shape,
+    picked_shape,
+    tasks_shape,
+    understood_shape,
+)
+from cli.text import counted
+from ledger import BEGINNING, RecordedEvent, flaw_in
 from projections import TaskFilter
-from town import EVENTS_COUNT, WHEN_HELP, EventFilter, Town
+from town import EVENTS_COUNT, WHEN_HELP, EventFilter
 
 
 def events(
@@ -63,39 +76,58 @@ def events(
     until: Annotated[
         When | None, typer.Option("--until", metavar="WHEN", parser=parse_when, help="Up to this moment.")
     ] = None,
+    text: Annotated[
+        str | None, typer.Option("--text", metavar="WORDS", help="Only events that say this, in upper or lower case.")
+    ] = None,
+    before: Annotated[
+        When | None, typer.Option("--before", metavar="WHEN", parser=parse_when, help="Only events before this one.")
+    ] = None,
     town: TownOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show the last events of the town, oldest first; with --follow also new ones as they arrive.
 
-    Filters combine. With --json and --follow, each event is a line of its own.
+    Filters combine. More events that match are said on stderr, and --before shows them. With --json and --follow, each event is a line of its own.
     """
-    if is_following and until is not None:
-        message = "--follow never ends; leave out --until."
+    if is_following and (until is not None or before is not None):
+        message = "--follow never ends; leave out --until and --before."
         raise typer.BadParameter(message)
-    wanted = EventFilter(agent=agent, actor=by, type=event_type)
+    wanted = EventFilter(agent=agent, actor=by, type=event_type, text=text)
     with opened(town, None, is_following=is_following) as opened_town:
         end = opened_town.end()
-        first = None if since is None else since.moment
-        last = end if until is None else until.moment
-        found = opened_town.events.last(wanted, count=count + 1, task_id=task, since=first, until=last)
-        has_more, found = len(found) > count, found[-count:]
-        flaws = opened_town.find_flaws(found)
+        with saying_choices(since, until, before):
+            since, until, before = (with_event(opened_town, each) for each in (since, until, before))
+            if task is not None:
+                wanted = replace(wanted, tasks=frozenset([opened_town.events.id_of(task)]))
+            page = opened_town.events.page(
+                wanted,
+                count=count,
+                since=None if since is None else since.limit,
+                until=end if until is None else until.limit,
+                before=None if before is None else before.limit,
+            )
+        found = page.events[::-1]
+        beside = Beside.of(opened_town, found)
         if is_following:
-            for batch in chain([found], opened_town.events.follow_batches(wanted, task_id=task, after=end)):
-                for recorded in batch:
-                    _say_event(recorded, flaws.get(recorded.at, flaw_in(recorded)), as_json=as_json)
+            say_span(since, None)
+            _say_events(found, beside, as_json=as_json)
+            for batch in opened_town.events.follow_batches(wanted, after=end):
+                _say_events(batch, Beside(titles=opened_town.titles(each.task for each in batch)), as_json=as_json)
                 if is_unread():
                     return
-        elif as_json:
-            say_json(events_shape(opened_town, found, flaws))
-        elif found:
-            rows = [event_row(recorded, flaws.get(recorded.at)) for recorded in found]
-            say_table(EVENT_COLUMNS, rows, flexible="WHAT")
-            if has_more:
-                warn(f"The last {count:,}; there are older ones that match. More: --count {count * 10}")
+            return
+        if as_json:
+            understood = understood_shape(since=since, until=until, before=before)
+            more = next_shape(before=page.before)
+            say_json(events_shape(opened_town, found, beside.flaws, beside.notes, beside.titles, **understood, **more))
         else:
-            say("No event matches.")
+            say_span(since, until)
+            if found:
+                say_table(*event_rows(found, beside.flaws, beside.notes, beside.titles), flexible=EVENT_TEXTS)
+            else:
+                say("No event matches.")
+        if page.before is not None:
+            warn(f"The last {len(found):,}; there are older ones that match. More: --before {page.before.seq}")
 
 
 def replay(
@@ -104,47 +136,52 @@ def replay(
     state: StateFilter = None,
     agent: AgentFilter = None,
     tag: TagFilter = None,
+    not_tag: NotTagFilter = None,
     parent: ParentFilter = None,
     limit: LimitOption = PAGE_TASKS,
     offset: OffsetOption = 0,
     town: TownOption = None,
     actor: ActorOption = None,
-    as_json: JsonOption = False,
+    as_json: TaskJsonOption = None,
 ) -> None:
     """Show the board as it was at an earlier moment; nothing is written.
 
     With --json the whole board is printed, whatever --limit and --offset say.
     """
     with opened(town, actor) as opened_town:
-        position = opened_town.events.position_at(at.moment)
-        reader = opened_town.at(position)
+        reader = reader_at(opened_town, at)
+        position = opened_town.end() if reader.then is None else reader.then
         states = reader.count_states()
-        wanted = TaskFilter(state=state, agent=agent, tag=tag, parent=parent)
+        wanted = TaskFilter(
+            state=tuple(state or ()) or None,
+            agent=agent,
+            tag=tuple(tag or ()) or None,
+            not_tag=tuple(not_tag or ()) or None,
+            parent=parent,
+        )
         if as_json:
             # A program gets the whole board.
             page = reader.page(wanted)
-            say_json(tasks_shape(opened_town, page.tasks, **moment_shape(position), states=states))
+            moment = {**moment_shape(position), **understood_shape(at=at)}
+            say_json(picked_shape(tasks_shape(opened_town, page.tasks, **moment, states=states), as_json))
             return
         if position == BEGINNING:
-            warn(_begins_later(opened_town))
+            warn("The ledger has no events yet.")
             return
         tasks = counted(sum(states.values()), "task")
-        say(f"The board after event {position.seq:,}, {local_time(position.time)}: {tasks}")
+        say(f"The board {moment_words(at, position)}: {tasks}")
+        say_choices(at)
         say(states_line(states))
         say()
         page = reader.page(wanted, offset=offset, limit=limit)
-        say_page(opened_town, reader, page, offset=offset, as_json=False, empty="No task matches.")
+        say_page(opened_town, reader, page, at=at, offset=offset, as_json=None, empty="No task matches.")
 
 
-def _say_event(recorded: RecordedEvent, flaw: str | None, *, as_json: bool) -> None:
-    if as_json:
-        say_json(event_shape(recorded, flaw))
-    else:
-        say(event_line(recorded, flaw))
-
-
-def _begins_later(town: Town) -> str:
-    first: Position = town.events.beginning()
-    if first == BEGINNING:
-        return "The ledger has no events yet."
-    return f"The ledger begins later, with event 1 at {local_time(first.time)}."
+def _say_events(events: Sequence[RecordedEvent], beside: Beside, *, as_json: bool) -> None:
+    for recorded in events:
+        flaw = beside.flaws.get(recorded.at, flaw_in(recorded))
+        notes, title = beside.notes.get(recorded.at, ()), beside.titles.get(recorded.task)
+        if as_json:
+            say_json(listed_event_shape(recorded, flaw, notes, title))
+        else:
+            say(event_line(recorded, flaw, notes, title))

@@ -1,23 +1,27 @@
-"""`tt import`: tasks from other trackers."""
+"""`tt import` and `tt restore`: a ledger's file, and tasks from other trackers."""
 
 from __future__ import annotations
 
-from datetime import datetime
+import sys
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, BinaryIO, Final
 
 import typer
 
+from cli.moments import say_choices
 from cli.options import ActorOption, JsonOption, TownOption, When, parse_when
-from cli.output import say, say_json, warn
+from cli.output import progress_lines, say, say_json, warn
 from cli.session import opened
-from cli.shapes.imports import import_shape
+from cli.shapes.imports import import_shape, ledger_import_shape
 from cli.text import counted, visible
 from ledger import Position
-from town import ImportReceipt
+from town import ImportReceipt, LedgerReceipt, Now, Town
 
+PIPE: Final = "-"
 LEFT_OUT_SHOWN_MAX = 10
 KINDS_SHOWN_MAX = 10
+DAMAGE_SHOWN_MAX = 3
 _KIND_CHARS_SHOWN = 64
 
 
@@ -63,6 +67,85 @@ def beads(
         _warn_of_rest(receipt)
 
 
+def ledger(
+    file: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE",
+            help="What `tt export` or `tt save` wrote; .gz and .zst are unpacked, - is a pipe.",
+            show_default=False,
+        ),
+    ],
+    *,
+    town: TownOption = None,
+    actor: ActorOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Import a ledger's file: the same events at the same positions, byte for byte. Importing it again appends nothing.
+
+    A new town becomes a copy of the other town, with its whole past. If the town has a part of the events already, the
+    import appends what is missing at the end; the rest must be the same. A file that was changed or cut short is refused
+    with the line, and nothing is imported.
+    """
+    source = _source(file)
+    with opened(town, actor) as opened_town:
+        with progress_lines() as progress:
+            receipt = opened_town.imports.ledger(source, progress=progress)
+        _say_ledger(opened_town, receipt, as_json=as_json)
+
+
+def restore(
+    *,
+    file: Annotated[
+        Path | None,
+        typer.Option("--file", metavar="PATH", help="The file. Default: ledger.jsonl in the town's folder."),
+    ] = None,
+    town: TownOption = None,
+    actor: ActorOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Import what `tt save` wrote: as `tt import ledger`, from ledger.jsonl in the town's folder."""
+    with opened(town, actor) as opened_town:
+        with progress_lines() as progress:
+            receipt = opened_town.imports.restore(file, progress=progress)
+        _say_ledger(opened_town, receipt, as_json=as_json)
+
+
+def _source(file: str) -> Path | BinaryIO:
+    """The file, or what is in the pipe."""
+    if file != PIPE:
+        return Path(file)
+    if sys.stdin is None or sys.stdin.isatty():
+        state = "closed" if sys.stdin is None else "a terminal"
+        message = f"- reads from a pipe, as in `zcat FILE | tt import ledger -`, and stdin is {state}."
+        raise typer.BadParameter(message)
+    return sys.stdin.buffer
+
+
+def _say_ledger(town: Town, receipt: LedgerReceipt, *, as_json: bool) -> None:
+    """Project what was appended, so that every reader sees it, and say what was in the file."""
+    town.upkeep.catch_up()
+    if as_json:
+        say_json(ledger_import_shape(town, receipt))
+        return
+    known = receipt.events - receipt.appended
+    what = (
+        f"{counted(receipt.appended, 'event')} appended, the last at {receipt.position}"
+        if receipt.appended
+        else "nothing was appended"
+    )
+    had = (
+        "" if not known else ", all in the town already" if not receipt.appended else f", {known:,} in the town already"
+    )
+    say(f"{counted(receipt.events, 'event')} of {counted(receipt.tasks, 'task')} in the file{had}; {what}.")
+    for finding in receipt.damage[:DAMAGE_SHOWN_MAX]:
+        warn(f"{finding.where}: {finding.problem}")
+    if receipt.damage:
+        more = len(receipt.damage) - DAMAGE_SHOWN_MAX
+        rest = f"… and {more:,} more. " if more > 0 else ""
+        warn(f"{rest}Damaged events were imported as they are in the file; `tt verify` names all of them.")
+
+
 def _warn_of_rest(receipt: ImportReceipt) -> None:
     """Warn about what was left out or changed."""
     for link in receipt.left_out[:LEFT_OUT_SHOWN_MAX]:
@@ -76,7 +159,8 @@ def _warn_of_rest(receipt: ImportReceipt) -> None:
             f"{number:,} {_shortened(visible(kind))}"
             for kind, number in list(receipt.skipped.items())[:KINDS_SHOWN_MAX]
         )
-        more = ", …" if len(receipt.skipped) > KINDS_SHOWN_MAX else ""
+        left = len(receipt.skipped) - KINDS_SHOWN_MAX
+        more = f" … and {left:,} more; --json lists them all" if left > 0 else ""
         warn(f"{counted(sum(receipt.skipped.values()), 'line')} of other kinds skipped: {kinds}{more}.")
     if receipt.labels_trimmed:
         warn(f"{counted(receipt.labels_trimmed, 'label')} trimmed of blanks.")
@@ -94,8 +178,11 @@ def _time(when: When | None) -> datetime | None:
         return None
     moment = when.moment
     if isinstance(moment, datetime):
+        say_choices(when)
         return moment
     if isinstance(moment, Position):
         return moment.time
-    message = "An event number is not a time. Give an RFC 3339 time, a local time, or an age like 2h."
+    if moment is Now.NOW:
+        return datetime.now(UTC)
+    message = f"{when.text!r} names an event, not a time. Give a time like 2026-11-24 17:00, yesterday or tue 17:00, or an age like 2h."
     raise typer.BadParameter(message)

@@ -1,4 +1,4 @@
-"""Snapshots and views: projector, rebuild, verify, stats, doctor."""
+"""Snapshots and views: projector, rebuild, verify, doctor."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from cli.advice import problem_of, words_of
 from cli.commands.repair import repair
 from cli.exits import Exit
 from cli.following import follow
-from cli.options import ActorOption, JsonOption, TownOption, When, parse_when
-from cli.output import is_terminal, progress_lines, room_beside, say, say_error, say_json, say_table, warn
+from cli.options import ActorOption, JsonOption, TownOption
+from cli.output import progress_lines, say, say_error, say_json, say_table, warn
 from cli.render import NOTHING
 from cli.session import opened
 from cli.shapes.read_side import (
@@ -21,15 +21,13 @@ from cli.shapes.read_side import (
     difference_shape,
     differences_shape,
     rebuild_shape,
-    stats_shape,
     verification_shape,
     worker_shape,
 )
 from cli.signals import stop_signals
-from cli.text import BAR_COLUMNS, bar, counted, duration, local_time, visible
-from projections import DayStats, Durations, FindingKind, diverged_after
+from cli.text import counted, visible
+from projections import FindingKind, diverged_after
 from town import (
-    WHEN_HELP,
     CheckState,
     MetricsPortError,
     TownState,
@@ -39,12 +37,12 @@ from town import (
     examine,
     find_folder,
     find_towns,
+    local_time,
     start_of_search,
 )
 
 FINDINGS_SHOWN_MAX = 50
 VALUE_CHARS_MAX = 120
-_BAR_COLUMNS_MIN = 8
 _OF_LOST_EVENTS = frozenset({FindingKind.SEQUENCE, FindingKind.VERSION, FindingKind.PREV, FindingKind.EVENT})
 _STATE_SIGNS = {CheckState.GOOD: "✅", CheckState.WARNING: "⚠️ ", CheckState.BAD: "❌"}
 
@@ -126,6 +124,8 @@ def rebuild(
             return
         with progress_lines() as progress:
             report = opened_town.upkeep.rebuild(view=view, accepts_loss=accept_loss, progress=progress)
+        # Who doubts what was computed from the ledger gets nothing of it again.
+        opened_town.backend.cache.forget()
         if as_json:
             say_json(rebuild_shape(opened_town, report))
             return
@@ -165,44 +165,6 @@ def verify(*, town: TownOption = None, actor: ActorOption = None, as_json: JsonO
         say_error(f"{counted(len(found.findings), 'finding')}. {_advice({finding.kind for finding in found.findings})}")
     if found.findings:
         raise typer.Exit(Exit.DAMAGED)
-
-
-def stats(
-    *,
-    agent: Annotated[str | None, typer.Option("--agent", metavar="NAME", help="Only the counts of this agent.")] = None,
-    since: Annotated[
-        When | None,
-        typer.Option(
-            "--since", metavar="WHEN", parser=parse_when, help=f"From the day (UTC) of this moment on: {WHEN_HELP}."
-        ),
-    ] = None,
-    town: TownOption = None,
-    actor: ActorOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Show what was created, completed and failed on each day (UTC), by whom, and how long it took.
-
-    A created task counts for the actor who created it; a completed or failed one for the agent who had it.
-    """
-    with opened(town, actor) as opened_town:
-        found = opened_town.stats(agent=agent, since=None if since is None else since.moment)
-        if as_json:
-            say_json(stats_shape(opened_town, found))
-            return
-    if not found:
-        say("Nothing was created, completed or failed in that time.")
-        return
-    longest = max(each.completed + each.failed for each in found)
-    columns = ["DAY", "AGENT", "CREATED", "COMPLETED", "FAILED", "WAITED p50", "p90", "WORKED p50", "p90"]
-    rows = [_stats_row(each) for each in found]
-    if is_terminal():
-        columns.append("ENDED")
-        width = min(max(room_beside(columns, rows), _BAR_COLUMNS_MIN), BAR_COLUMNS)
-        rows = [
-            [*row, bar(each.completed + each.failed, longest, width=width)]
-            for row, each in zip(rows, found, strict=True)
-        ]
-    say_table(columns, rows)
 
 
 def doctor(
@@ -267,15 +229,6 @@ def _advice(kinds: set[FindingKind]) -> str:
             "`tt migrate` adopts tasks from before the ledger, and sets aside what was written over snapshots."
         )
     return " ".join(advice)
-
-
-def _stats_row(day: DayStats) -> list[str]:
-    counts = [f"{number:,}" if number else "·" for number in (day.created, day.completed, day.failed)]
-    return [day.day, visible(day.agent), *counts, *_duration_cells(day.waited), *_duration_cells(day.worked)]
-
-
-def _duration_cells(durations: Durations) -> list[str]:
-    return [NOTHING if ms is None else duration(ms) for ms in (durations.median_ms, durations.p90_ms)]
 
 
 def _registered_folders() -> list[Path]:

@@ -11,9 +11,20 @@ import typer
 from cli.exits import Exit
 from cli.output import say, say_error, say_json, warn
 from cli.shapes.read_side import repair_shape, undamaged_shape
-from cli.text import ICONS, counted, local_time, short_id
+from cli.text import ICONS, counted, short_id
 from ledger import State
-from town import BEHIND_FILE, EVENTS_FILE, Damage, Loss, LostEvents, MendedTown, Repair, RepairPlan, opened_repair
+from town import (
+    BEHIND_FILE,
+    EVENTS_FILE,
+    Damage,
+    Loss,
+    LostEvents,
+    MendedTown,
+    Repair,
+    RepairPlan,
+    local_time,
+    opened_repair,
+)
 
 REPAIR_LINES_MAX = 20
 """How many damages, losses and tasks are shown without --json."""

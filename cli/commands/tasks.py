@@ -7,17 +7,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cli.answers import reader_at, say_moment, say_page, say_receipt
+from cli.answers import reader_at, refuse_two_formats, say_moment, say_page, say_receipt
 from cli.exits import UsageError
 from cli.limits import AGENT_TASKS, PAGE_TASKS, TREE_LEVELS, TREE_TASKS
-from cli.open_tasks import open_groups, say_groups
-from cli.output import say, say_fields, say_json, say_table, warn
+from cli.open_tasks import open_groups, say_groups, warn_of_more
+from cli.output import say, say_cut, say_fields, say_hanging, say_json, say_table, terminal_columns, warn
 from cli.render import MULTILINE_FIELDS, step_rows, task_fields, tree_lines
 from cli.session import opened
-from cli.shapes import current_shape, history_shape, open_shape, shown_shape, tree_shape
+from cli.shapes import current_shape, history_shape, open_shape, picked_shape, shown_shape, tree_shape
 from cli.text import counted, visible
 from ledger import BEGINNING, Task
-from projections import TaskFilter
+from projections import Sort, TaskFilter
 
 if TYPE_CHECKING:
     from typing import Annotated
@@ -30,17 +30,22 @@ if TYPE_CHECKING:
         AgentFilter,
         AgentOption,
         AliasOption,
+        CsvOption,
         ExpectOption,
         JsonOption,
         LimitOption,
+        NotTagFilter,
         OffsetOption,
         ParentFilter,
         ParentOption,
         ReasonOption,
+        ReverseOption,
+        SortOption,
         StateFilter,
         TagFilter,
         TagsOption,
         TaskArgument,
+        TaskJsonOption,
         TextArgument,
         TownOption,
         WhenOption,
@@ -57,7 +62,7 @@ def assign(
     reason: ReasonOption = None,
     town: TownOption = None,
     actor: ActorOption = None,
-    as_json: JsonOption = False,
+    as_json: TaskJsonOption = None,
 ) -> None:
     """Create a task and assign it to an agent."""
     with opened(town, actor) as opened_town:
@@ -83,9 +88,11 @@ def tasks(
     at: WhenOption = None,
     town: TownOption = None,
     actor: ActorOption = None,
-    as_json: JsonOption = False,
+    as_json: TaskJsonOption = None,
+    as_csv: CsvOption = False,
 ) -> None:
     """Show open tasks: agent by agent, running and newest first; then the backlog, oldest first."""
+    refuse_two_formats(as_json=as_json, as_csv=as_csv)
     if limit is not None and is_whole:
         message = "Give either --limit or --all."
         raise UsageError(message)
@@ -93,9 +100,16 @@ def tasks(
         reader = reader_at(opened_town, at)
         groups = open_groups(reader, agent=agent, limit=None if is_whole else limit or AGENT_TASKS)
         if as_json:
-            say_json(open_shape(opened_town, reader, groups))
+            say_json(picked_shape(open_shape(opened_town, reader, groups, at=at), as_json))
+            warn_of_more(groups)
             return
-        say_moment(reader)
+        say_moment(reader, at, is_beside=as_csv)
+        if as_csv:
+            from cli.task_csv import say_tasks_csv  # noqa: PLC0415 - few ask for it
+
+            say_tasks_csv(task for group in groups for task in group.tasks)
+            warn_of_more(groups)
+            return
         if not groups:
             are, has = ("is", "has") if reader.then is None else ("was", "had")
             say(f"Nothing {are} open." if agent is None else f"{visible(agent.strip())} {has} no open task.")
@@ -114,7 +128,7 @@ def create(
     reason: ReasonOption = None,
     town: TownOption = None,
     actor: ActorOption = None,
-    as_json: JsonOption = False,
+    as_json: TaskJsonOption = None,
 ) -> None:
     """Create a task. Without --agent it goes into the backlog."""
     with opened(town, actor) as opened_town:
@@ -128,16 +142,16 @@ def show(
     at: WhenOption = None,
     town: TownOption = None,
     actor: ActorOption = None,
-    as_json: JsonOption = False,
+    as_json: TaskJsonOption = None,
 ) -> None:
     """Show one task, now or as it was."""
     with opened(town, actor) as opened_town:
         reader = reader_at(opened_town, at)
         found = reader.task(task)
         if as_json:
-            say_json(shown_shape(opened_town, reader, found))
+            say_json(picked_shape(shown_shape(opened_town, reader, found, at=at), as_json))
             return
-        say_moment(reader)
+        say_moment(reader, at)
         parent = _parent(reader, found)
         say_fields(task_fields(found, parent=parent), multiline=MULTILINE_FIELDS)
 
@@ -147,23 +161,38 @@ def list_(
     state: StateFilter = None,
     agent: AgentFilter = None,
     tag: TagFilter = None,
+    not_tag: NotTagFilter = None,
     parent: ParentFilter = None,
+    sort: SortOption = Sort.CREATED,
+    is_reversed: ReverseOption = False,
     limit: LimitOption = PAGE_TASKS,
     offset: OffsetOption = 0,
     at: WhenOption = None,
     town: TownOption = None,
     actor: ActorOption = None,
-    as_json: JsonOption = False,
+    as_json: TaskJsonOption = None,
+    as_csv: CsvOption = False,
 ) -> None:
     """List tasks, oldest first, now or as they were. Filters combine."""
+    refuse_two_formats(as_json=as_json, as_csv=as_csv)
     with opened(town, actor) as opened_town:
         reader = reader_at(opened_town, at)
-        wanted = TaskFilter(state=state, agent=agent, tag=tag, parent=parent)
+        wanted = TaskFilter(
+            state=tuple(state or ()) or None,
+            agent=agent,
+            tag=tuple(tag or ()) or None,
+            not_tag=tuple(not_tag or ()) or None,
+            parent=parent,
+            sort=sort,
+            is_newest_first=is_reversed,
+        )
         page = reader.page(wanted, offset=offset, limit=limit)
         if not as_json:
-            say_moment(reader)
-        say_page(opened_town, reader, page, offset=offset, as_json=as_json, empty="No task matches.")
-        _hint_at_old_tasks(opened_town, is_empty=not page.total)
+            say_moment(reader, at, is_beside=as_csv)
+        say_page(
+            opened_town, reader, page, at=at, offset=offset, as_json=as_json, as_csv=as_csv, empty="No task matches."
+        )
+        _hint_at_old_tasks(opened_town, is_empty=page.total == 0)
 
 
 def tree(
@@ -179,7 +208,7 @@ def tree(
     at: WhenOption = None,
     town: TownOption = None,
     actor: ActorOption = None,
-    as_json: JsonOption = False,
+    as_json: TaskJsonOption = None,
 ) -> None:
     """Show tasks as a tree, oldest first, and how many of each parent's children are done.
 
@@ -189,15 +218,15 @@ def tree(
         reader = reader_at(opened_town, at)
         branches = reader.tree(task)
         if as_json:
-            say_json(tree_shape(opened_town, reader, branches))
+            say_json(picked_shape(tree_shape(opened_town, reader, branches, at=at), as_json))
             return
-        say_moment(reader)
+        say_moment(reader, at)
     if not branches:
         say("No tasks yet.")
         return
-    lines = tree_lines(branches, levels_max=depth)
+    lines = tree_lines(branches, levels_max=depth, columns=terminal_columns())
     for line in lines[:limit]:
-        say(line)
+        say_cut(line)
     if len(lines) > limit:
         warn(f"{limit:,} of {counted(len(lines), 'line')} shown. More: --limit {limit * 10}")
 
@@ -210,7 +239,7 @@ def current(
     at: WhenOption = None,
     town: TownOption = None,
     actor: ActorOption = None,
-    as_json: JsonOption = False,
+    as_json: TaskJsonOption = None,
 ) -> None:
     """Show what an agent works on: its running task, else its oldest assigned one."""
     with opened(town, actor) as opened_town:
@@ -218,9 +247,9 @@ def current(
         reader = reader_at(opened_town, at)
         found = reader.current(name)
         if as_json:
-            say_json(current_shape(opened_town, reader, name, found))
+            say_json(picked_shape(current_shape(opened_town, reader, name, found, at=at), as_json))
             return
-        say_moment(reader)
+        say_moment(reader, at)
         if found is None:
             say(f"{visible(name)} {'has' if reader.then is None else 'had'} no open task.")
         else:
@@ -235,7 +264,7 @@ def assign_existing(
     expect: ExpectOption = None,
     town: TownOption = None,
     actor: ActorOption = None,
-    as_json: JsonOption = False,
+    as_json: TaskJsonOption = None,
 ) -> None:
     """Assign a task to an agent, even if another agent has it."""
     with opened(town, actor) as opened_town:
@@ -251,7 +280,7 @@ def start(
     expect: ExpectOption = None,
     town: TownOption = None,
     actor: ActorOption = None,
-    as_json: JsonOption = False,
+    as_json: TaskJsonOption = None,
 ) -> None:
     """Start a task: work on it has begun."""
     with opened(town, actor) as opened_town:
@@ -274,7 +303,7 @@ def complete(
     expect: ExpectOption = None,
     town: TownOption = None,
     actor: ActorOption = None,
-    as_json: JsonOption = False,
+    as_json: TaskJsonOption = None,
 ) -> None:
     """Complete a task. Refused while children of it are open, unless an option says what to do with them."""
     if with_children and is_forced:
@@ -303,7 +332,7 @@ def fail(
     expect: ExpectOption = None,
     town: TownOption = None,
     actor: ActorOption = None,
-    as_json: JsonOption = False,
+    as_json: TaskJsonOption = None,
 ) -> None:
     """Mark a task as failed."""
     with opened(town, actor) as opened_town:
@@ -318,7 +347,7 @@ def cancel(
     expect: ExpectOption = None,
     town: TownOption = None,
     actor: ActorOption = None,
-    as_json: JsonOption = False,
+    as_json: TaskJsonOption = None,
 ) -> None:
     """Cancel a task."""
     with opened(town, actor) as opened_town:
@@ -333,7 +362,7 @@ def requeue(
     expect: ExpectOption = None,
     town: TownOption = None,
     actor: ActorOption = None,
-    as_json: JsonOption = False,
+    as_json: TaskJsonOption = None,
 ) -> None:
     """Put an assigned or running task back into the backlog."""
     with opened(town, actor) as opened_town:
@@ -348,7 +377,7 @@ def reopen(
     expect: ExpectOption = None,
     town: TownOption = None,
     actor: ActorOption = None,
-    as_json: JsonOption = False,
+    as_json: TaskJsonOption = None,
 ) -> None:
     """Make a completed, failed or cancelled task pending again."""
     with opened(town, actor) as opened_town:
@@ -364,7 +393,7 @@ def edit(
     expect: ExpectOption = None,
     town: TownOption = None,
     actor: ActorOption = None,
-    as_json: JsonOption = False,
+    as_json: TaskJsonOption = None,
 ) -> None:
     """Replace a task's description."""
     with opened(town, actor) as opened_town:
@@ -385,7 +414,7 @@ def tag(
     expect: ExpectOption = None,
     town: TownOption = None,
     actor: ActorOption = None,
-    as_json: JsonOption = False,
+    as_json: TaskJsonOption = None,
 ) -> None:
     """Add and remove tags of a task."""
     if not add and not remove:
@@ -406,7 +435,7 @@ def move(
     expect: ExpectOption = None,
     town: TownOption = None,
     actor: ActorOption = None,
-    as_json: JsonOption = False,
+    as_json: TaskJsonOption = None,
 ) -> None:
     """Move a task below another one, or to the top."""
     if (parent is None) != to_top:
@@ -425,7 +454,7 @@ def note(
     expect: ExpectOption = None,
     town: TownOption = None,
     actor: ActorOption = None,
-    as_json: JsonOption = False,
+    as_json: TaskJsonOption = None,
 ) -> None:
     """Add a progress note; the task's state does not change."""
     with opened(town, actor) as opened_town:
@@ -440,7 +469,7 @@ def remove(
     expect: ExpectOption = None,
     town: TownOption = None,
     actor: ActorOption = None,
-    as_json: JsonOption = False,
+    as_json: TaskJsonOption = None,
 ) -> None:
     """Remove a task from the board; its history stays."""
     with opened(town, actor) as opened_town:
@@ -455,12 +484,12 @@ def history(
     with opened(town, actor) as opened_town:
         found = opened_town.history(task)
         task_id = found[0].event.task
+        notes = opened_town.annotations(step.event for step in found)
         if as_json:
-            say_json(history_shape(opened_town, task_id, found))
+            say_json(history_shape(opened_town, task_id, found, notes))
             return
-        say(f"Task {task_id}: {counted(len(found), 'event')}")
-        columns, rows = step_rows(found)
-        say_table(columns, rows)
+        say_hanging("", f"Task {task_id}: {counted(len(found), 'event')}")
+        say_table(*step_rows(found, notes), flexible=("WHY", "CHANGED"), is_wrapped=True)
 
 
 def _parent(reader: Reader, task: Task) -> Task | None:

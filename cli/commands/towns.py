@@ -10,10 +10,10 @@ import typer
 from cli.answers import reader_at, say_moment
 from cli.options import ActorOption, JsonOption, TownOption, WhenOption
 from cli.output import say, say_fields, say_json, say_table, warn
-from cli.render import EVENT_COLUMNS, agent_rows, event_row, states_line
+from cli.render import EVENT_TEXTS, agent_rows, event_rows, states_line
 from cli.session import named_once, opened, warn_outdated
 from cli.shapes.towns import init_shape, registered_shape, start_shape, status_shape, stop_shape, towns_shape
-from cli.text import counted, local_time, visible
+from cli.text import counted, visible
 from ledger import BEGINNING, InvalidValueError, Position, State
 from town import (
     Durability,
@@ -22,6 +22,7 @@ from town import (
     TownState,
     current_actor,
     find_towns,
+    local_time,
     read_durability,
     start_town,
     stop_town,
@@ -167,6 +168,7 @@ def status(
         states = reader.count_states()
         agents = reader.count_agents() if tasks or deep else {}
         last = opened_town.events.last(count=DEEP_EVENTS, until=reader.then) if deep else []
+        notes, titles = reader.annotations(last), reader.titles(each.task for each in last)
         end = opened_town.end() if reader.then is None else reader.then
         if as_json:
             say_json(
@@ -177,10 +179,13 @@ def status(
                     states=states,
                     agents=agents if tasks or deep else None,
                     last=last if deep else None,
+                    at=at,
+                    notes=notes,
+                    titles=titles,
                 )
             )
             return
-        say_moment(reader, "Events and tasks as they were")
+        say_moment(reader, at, "Events and tasks as they were")
         say_fields(
             [
                 ("Town", opened_town.name),
@@ -198,7 +203,7 @@ def status(
             say_table(columns, rows) if rows else say("No tasks yet.")
         if last:
             say()
-            say_table(EVENT_COLUMNS, [event_row(recorded) for recorded in last], flexible="WHAT")
+            say_table(*event_rows(last, {}, notes, titles), flexible=EVENT_TEXTS)
 
 
 def _state_words(state: TownState) -> str:

@@ -8,10 +8,19 @@ import typer
 
 from cli.advice import words_of
 from cli.exits import Exit
-from cli.options import DURATION_HELP, ActorOption, AgentArgument, JsonOption, TownOption, parse_duration
+from cli.options import (
+    DURATION_HELP,
+    ActorOption,
+    AgentArgument,
+    JsonOption,
+    TaskJsonOption,
+    TownOption,
+    parse_duration,
+)
 from cli.output import Cell, ignoring_lost_output, json_line, say, say_at_once, say_error, say_json, say_table, warn
 from cli.render import NOTHING, state_cell
 from cli.session import opened
+from cli.shapes import picked_shape
 from cli.shapes.agents import reclaim_shape, run_shape, waited_shape
 from cli.signals import stop_signals
 from cli.text import ICONS, counted, duration, name_of, short_id, visible
@@ -157,7 +166,7 @@ def wait(
     ] = None,
     town: TownOption = None,
     actor: ActorOption = None,
-    as_json: JsonOption = False,
+    as_json: TaskJsonOption = None,
 ) -> None:
     """Wait until tasks are completed, failed, cancelled or removed.
 
@@ -166,7 +175,7 @@ def wait(
     with opened(town, actor) as opened_town:
         waited = opened_town.wait(tasks, timeout_seconds=timeout)
     if as_json:
-        say_json(waited_shape(opened_town, waited.tasks, timed_out=bool(waited.open_tasks)))
+        say_json(picked_shape(waited_shape(opened_town, waited.tasks, timed_out=bool(waited.open_tasks)), as_json))
     elif not waited.tasks:
         say("No open task to wait for.")
     else:

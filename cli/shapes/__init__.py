@@ -7,16 +7,20 @@ imports no more than it prints.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ledger import Position, RecordedEvent, State, Step, Task, Unfit, format_ms
+from ledger import Position, RecordedEvent, State, Step, Task, Unfit, format_ms, to_ms
 from projections import Snapshot, snapshot_of
+from town import local_time
 
 if TYPE_CHECKING:
+    from cli.json_fields import JsonFields
     from cli.open_tasks import OpenGroup
-    from town import Branch, Reader, Receipt, Town
+    from cli.options import When
+    from town import Annotation, Branch, Reader, Receipt, Title, Town
 
 Shape = dict[str, Any]
 
@@ -26,41 +30,55 @@ def task_shape(task: Task | None) -> Snapshot | None:
     return None if task is None else snapshot_of(task)
 
 
+def picked_shape(shape: Shape, fields: JsonFields) -> Shape:
+    """A shape with only these fields of each task in it, null where a task does not have one; with all if none are named."""
+    return _picked(shape, fields.names) if fields.names else shape
+
+
 def receipt_shape(town: Town, receipt: Receipt) -> Shape:
     return {"town": town.name, "task": task_shape(receipt.task), "positions": receipt.positions}
 
 
 def tasks_shape(town: Town, tasks: Sequence[Task], **more: Any) -> Shape:  # noqa: ANN401 - further fields of the shape
-    return {"town": town.name, **more, "tasks": [task_shape(task) for task in tasks]}
+    """A list of tasks; these are all, unless `total` says otherwise."""
+    total = {} if "total" in more else {"total": len(tasks)}
+    return {"town": town.name, **more, **total, "tasks": [task_shape(task) for task in tasks]}
 
 
-def shown_shape(town: Town, reader: Reader, task: Task) -> Shape:
+def shown_shape(town: Town, reader: Reader, task: Task, *, at: When | None) -> Shape:
     """One task, now or at the reader's moment."""
-    return {"town": town.name, **reader_shape(reader), "task": task_shape(task)}
+    return {"town": town.name, **reader_shape(reader, at), "task": task_shape(task)}
 
 
-def current_shape(town: Town, reader: Reader, agent: str, task: Task | None) -> Shape:
+def current_shape(town: Town, reader: Reader, agent: str, task: Task | None, *, at: When | None) -> Shape:
     """What an agent works on; null if it has no open task."""
-    return {"town": town.name, **reader_shape(reader), "agent": agent, "task": task_shape(task)}
+    return {"town": town.name, **reader_shape(reader, at), "agent": agent, "task": task_shape(task)}
 
 
-def open_shape(town: Town, reader: Reader, groups: Sequence[OpenGroup]) -> Shape:
+def open_shape(town: Town, reader: Reader, groups: Sequence[OpenGroup], *, at: When | None) -> Shape:
     """The open tasks, agent by agent."""
     shapes = [
         {
             "agent": group.agent,
             "total": group.total,
-            "has_more": group.more > 0,
+            **next_shape(all=True if group.more else None),
             "tasks": [task_shape(task) for task in group.tasks],
         }
         for group in groups
     ]
     total, more = sum(group.total for group in groups), sum(group.more for group in groups)
-    return {"town": town.name, **reader_shape(reader), "total": total, "has_more": more > 0, "agents": shapes}
+    return {
+        "town": town.name,
+        **reader_shape(reader, at),
+        "total": total,
+        **next_shape(all=True if more else None),
+        "agents": shapes,
+    }
 
 
-def tree_shape(town: Town, reader: Reader, branches: Sequence[Branch]) -> Shape:
-    return {"town": town.name, **reader_shape(reader), "tasks": [branch_shape(branch) for branch in branches]}
+def tree_shape(town: Town, reader: Reader, branches: Sequence[Branch], *, at: When | None) -> Shape:
+    shapes = [branch_shape(branch) for branch in branches]
+    return {"town": town.name, **reader_shape(reader, at), "total": len(shapes), "tasks": shapes}
 
 
 def branch_shape(branch: Branch) -> Shape:
@@ -74,8 +92,11 @@ def branch_shape(branch: Branch) -> Shape:
     }
 
 
-def event_shape(recorded: RecordedEvent, flaw: str | None = None) -> Shape:
-    """An event as it is stored, with its position, number and recorded time; `flaw` says why no command can have made it."""
+def event_shape(recorded: RecordedEvent, flaw: str | None = None, notes: Sequence[Annotation] = ()) -> Shape:
+    """An event as it is stored, with its position, number and recorded time; `flaw` says why no command can have made it.
+
+    `notes` are what people wrote on it.
+    """
     position = recorded.position
     shape: Shape = {
         "position": position,
@@ -90,28 +111,98 @@ def event_shape(recorded: RecordedEvent, flaw: str | None = None) -> Shape:
         "prev": recorded.prev,
         "data": recorded.data.content if isinstance(recorded.data, Unfit) else msgspec.to_builtins(recorded.data),
     }
-    optional = {"reason": recorded.reason, "cause": recorded.cause, "occurred_at": recorded.occurred_at, "flaw": flaw}
+    optional = {
+        "reason": recorded.reason,
+        "cause": recorded.cause,
+        "occurred_at": recorded.occurred_at,
+        "flaw": flaw,
+        "annotations": [annotation_shape(note) for note in notes] or None,
+    }
     return shape | {name: value for name, value in optional.items() if value is not None}
 
 
-def events_shape(town: Town, recorded: Sequence[RecordedEvent], flaws: Mapping[str, str]) -> Shape:
-    """A list of events. `flaws` has what is wrong with the damaged ones, by the position's text."""
-    return {"town": town.name, "events": [event_shape(each, flaws.get(each.at)) for each in recorded]}
+def events_shape(
+    town: Town,
+    recorded: Sequence[RecordedEvent],
+    flaws: Mapping[str, str],
+    notes: Mapping[str, Sequence[Annotation]],
+    titles: Mapping[str, Title],
+    **more: Any,  # noqa: ANN401 - further fields of the shape
+) -> Shape:
+    """A list of events, each with the title of its task.
+
+    By the position's text, `flaws` has what is wrong with the damaged ones, and `notes` the notes.
+    """
+    events = [
+        listed_event_shape(each, flaws.get(each.at), notes.get(each.at, ()), titles.get(each.task)) for each in recorded
+    ]
+    return {"town": town.name, **more, "events": events}
 
 
-def history_shape(town: Town, task_id: str, steps: Sequence[Step]) -> Shape:
-    return {"town": town.name, "task": task_id, "events": [step_shape(step) for step in steps]}
+def listed_event_shape(
+    recorded: RecordedEvent, flaw: str | None, notes: Sequence[Annotation], title: Title | None
+) -> Shape:
+    """An event in a list of many tasks: with the alias of its task, and the title that the task has now or had last."""
+    about: Shape = {"alias": None, "title": None} if title is None else {"alias": title.alias, "title": title.text}
+    return event_shape(recorded, flaw, notes) | about
 
 
-def step_shape(step: Step) -> Shape:
+def next_shape(**options: object) -> Shape:
+    """Whether a page has a next one, and by which option one gets it: `{"has_more": true, "next": {"offset": 50}}`.
+
+    The value of an option is None where there is no next page.
+    """
+    given = {name: value for name, value in options.items() if value is not None}
+    return {"has_more": bool(given), "next": given or None}
+
+
+def history_shape(town: Town, task_id: str, steps: Sequence[Step], notes: Mapping[str, Sequence[Annotation]]) -> Shape:
+    events = [step_shape(step, notes.get(step.event.at, ())) for step in steps]
+    return {"town": town.name, "task": task_id, "total": len(events), "events": events}
+
+
+def annotation_shape(note: Annotation) -> Shape:
+    """A note on an event: the moment of its own event, who wrote it, and its text."""
+    return moment_shape(note.position) | {"actor": note.actor, "text": note.text}
+
+
+def annotated_shape(town: Town, event: Position, *, note: Position) -> Shape:
+    """A new note: the event it is on, and its own event."""
+    return {"town": town.name, "event": event, "positions": [note]}
+
+
+def step_shape(step: Step, notes: Sequence[Annotation] = ()) -> Shape:
     """An event of a history, with the fields it changed."""
-    return event_shape(step.event, step.flaw) | {"changes": [change._asdict() for change in step.changes]}
+    return event_shape(step.event, step.flaw, notes) | {"changes": [change._asdict() for change in step.changes]}
 
 
-def reader_shape(reader: Reader) -> Shape:
-    """The moment that is shown; empty for now."""
-    return {} if reader.then is None else moment_shape(reader.then)
+def reader_shape(reader: Reader, at: When | None) -> Shape:
+    """The moment that is shown, if it is not now, and how `--at` was understood."""
+    return ({} if reader.then is None else moment_shape(reader.then)) | understood_shape(at=at)
+
+
+def understood_shape(**whens: When | None) -> Shape:
+    """How each WHEN was understood, by the name of its option; empty if none was given."""
+    given = {name: _when_shape(when) for name, when in whens.items() if when is not None}
+    return {"understood": given} if given else {}
+
+
+def _when_shape(when: When) -> Shape:
+    shape: Shape = {"when": when.text}
+    if isinstance(when.moment, datetime):
+        shape |= {"time": format_ms(to_ms(when.moment)), "local": local_time(when.moment)}
+    if when.event is not None:
+        shape |= moment_shape(when.event) | {"local": local_time(when.event.time)}
+    return shape if when.note is None else shape | {"note": when.note}
 
 
 def moment_shape(position: Position) -> Shape:
     return {"position": position, "number": position.seq, "time": format_ms(position.ms)}
+
+
+def _picked(value: Any, names: Sequence[str]) -> Any:  # noqa: ANN401 - whatever a shape has in it
+    if isinstance(value, Snapshot):
+        return {name: getattr(value, name) for name in names}
+    if isinstance(value, dict):
+        return {key: _picked(each, names) for key, each in value.items()}
+    return [_picked(each, names) for each in value] if isinstance(value, list) else value

@@ -1,4 +1,4 @@
-"""The JSON shape of an import. Pure."""
+"""The JSON shapes of imports. Pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from cli.shapes import Shape
-    from town import ImportReceipt, Town
+    from town import ImportReceipt, LedgerReceipt, Town
 
 
 def import_shape(town: Town, receipt: ImportReceipt) -> Shape:
@@ -23,4 +23,16 @@ def import_shape(town: Town, receipt: ImportReceipt) -> Shape:
         "skipped": receipt.skipped,
         "labels_trimmed": receipt.labels_trimmed,
         "labels_dropped": receipt.labels_dropped,
+    }
+
+
+def ledger_import_shape(town: Town, receipt: LedgerReceipt) -> Shape:
+    """What a ledger's file has, and how much of it was appended. The position is that of its last event, null if there is none."""
+    return {
+        "town": town.name,
+        "events": receipt.events,
+        "appended": receipt.appended,
+        "tasks": receipt.tasks,
+        "position": receipt.position if receipt.events else None,
+        "damage": [{"position": each.where, "problem": each.problem} for each in receipt.damage],
     }

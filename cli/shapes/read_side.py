@@ -1,4 +1,4 @@
-"""The JSON shapes of projector, rebuild, verify, stats, doctor and repair. Pure."""
+"""The JSON shapes of projector, rebuild, verify, doctor and repair. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ledger import Position
 if TYPE_CHECKING:
     from msgspec import Struct
 
-    from projections import DayStats, Difference, Finding, Verification
+    from projections import Difference, Finding, Verification
     from town import Check, MendedTown, RepairPlan, Town, WorkerReport
 
 
@@ -58,10 +58,6 @@ def findings_shape(findings: Sequence[Finding]) -> list[Shape]:
     from cli.advice import problem_of  # noqa: PLC0415 - only a finding pays for it
 
     return [{"kind": each.kind, "where": each.where, "problem": problem_of(each)} for each in findings]
-
-
-def stats_shape(town: Town, days: Sequence[DayStats]) -> Shape:
-    return {"town": town.name, "days": days}
 
 
 def checks_shape(town: Town, checks: Sequence[Check]) -> Shape:

@@ -5,15 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from cli.shapes import Shape, event_shape
+from cli.shapes import Shape, listed_event_shape, moment_shape, understood_shape
 from ledger import BEGINNING, Position, RecordedEvent, State
 
 if TYPE_CHECKING:
-    from town import Durability, Town, TownState, TrustReport
+    from cli.options import When
+    from town import Annotation, Durability, Fork, Title, Town, TownState, TrustReport
 
 
 def init_shape(town: Town) -> Shape:
     return {"town": town.name, "folder": str(town.folder), "server": town.where}
+
+
+def fork_shape(source: Town, fork: Fork) -> Shape:
+    """A new town, the town it was made from, the last event that both have, and the first event of its own."""
+    return init_shape(fork.town) | {
+        "source": source.name,
+        "at": moment_shape(fork.position),
+        "positions": [fork.forked_at],
+    }
 
 
 def towns_shape(towns: Sequence[Shape]) -> Shape:
@@ -42,8 +52,11 @@ def status_shape(
     states: Mapping[State, int],
     agents: Mapping[str, Mapping[State, int]] | None,
     last: Sequence[RecordedEvent] | None,
+    at: When | None,
+    notes: Mapping[str, Sequence[Annotation]],
+    titles: Mapping[str, Title],
 ) -> Shape:
-    """A town, its server, its events and tasks. `agents` and `last` are there only where they were asked for."""
+    """A town, its server, its events and tasks. `agents` and `last` are there only where they were asked for, `notes` are those on the last events."""
     shape: Shape = {
         "town": town.name,
         "folder": str(town.folder),
@@ -65,8 +78,10 @@ def status_shape(
     if agents is not None:
         shape["agents"] = agents
     if last is not None:
-        shape["last_events"] = [event_shape(recorded) for recorded in last]
-    return shape
+        shape["last_events"] = [
+            listed_event_shape(each, None, notes.get(each.at, ()), titles.get(each.task)) for each in last
+        ]
+    return shape | understood_shape(at=at)
 
 
 def trust_shape(report: TrustReport, *, is_allowed: bool) -> Shape:

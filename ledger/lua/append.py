@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from ledger.client_errors import NoScriptError, RedisError, ResponseError, UnfitReplyError, kinds_of
+from ledger.client_errors import UnfitReplyError
+from ledger.exchange import Arguments, begin_script
 from ledger.lua.source import script_source
 from ledger.reply_shapes import is_id
 
 if TYPE_CHECKING:
     from redis import Redis
-    from redis.connection import Connection
 
 
 class Appended(Struct, frozen=True):
@@ -45,8 +44,6 @@ class Damaged(Struct, frozen=True):
     entries: int
 
 
-_NOT_KNOWN: Final = object()
-
 AppendReply = Appended | Conflict | Backdated | Damaged
 
 
@@ -70,52 +67,13 @@ class AppendScript:
 
         `guards` is task id -> expected version, `events` are pairs of task id and JSON. Each event's task has a guard.
         """
-        arguments: list[str | int | bytes] = ["" if backdate_ms is None else backdate_ms, len(guards)]
+        arguments: Arguments = ["" if backdate_ms is None else backdate_ms, len(guards)]
         for guard in guards.items():
             arguments.extend(guard)
         for event in events:
             arguments.extend(event)
-        keys = [ledger_key, heads_key]
-        try:
-            connection = self._pool.get_connection()
-        except kinds_of(RedisError) as error:
-            return partial(_fail, error)
-        try:
-            connection.send_command("EVALSHA", self._script.sha, len(keys), *keys, *arguments)  # type: ignore[no-untyped-call]
-        except BaseException as error:
-            # Half of it may have been sent.
-            self._give_back(connection, is_reply_due=True)
-            if not (isinstance(error, Exception) and isinstance(error, kinds_of(RedisError))):
-                raise
-            return partial(_fail, error)
-
-        def finish() -> AppendReply:
-            is_reply_due = True
-            try:
-                reply = connection.read_response()  # type: ignore[no-untyped-call]
-                is_reply_due = False
-            except kinds_of(NoScriptError):
-                is_reply_due = False
-                reply = _NOT_KNOWN
-            except kinds_of(ResponseError):
-                is_reply_due = False
-                raise
-            finally:
-                self._give_back(connection, is_reply_due=is_reply_due)
-            # The server does not know the script yet: the client sends it along.
-            return _understand(self._script(keys=keys, args=arguments) if reply is _NOT_KNOWN else reply)
-
-        return finish
-
-    def _give_back(self, connection: Connection, *, is_reply_due: bool) -> None:
-        if is_reply_due:
-            # It may still come; the next user of the connection must not get it.
-            connection.disconnect()  # type: ignore[no-untyped-call]
-        self._pool.release(connection)
-
-
-def _fail(error: Exception) -> NoReturn:
-    raise error
+        finish = begin_script(self._pool, self._script, [ledger_key, heads_key], arguments)
+        return lambda: _understand(finish())
 
 
 def _understand(reply: object) -> AppendReply:

@@ -6,8 +6,8 @@ creation is lost. The result is the best that can be recovered (`tt rebuild --ac
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from copy import copy
 from enum import StrEnum
 from typing import Final, NamedTuple
@@ -30,14 +30,16 @@ from ledger import (
     TaskCreated,
     TaskMoved,
     WrongKeyTypeError,
-    decode_events,
+    evolve,
     evolve_known,
     flaw_in,
     flaw_of,
+    parse_head,
     read_event,
     seq_of,
 )
-from projections.board import Board, Observe
+from projections.board import Board
+from projections.entries import Tally
 
 
 class FindingKind(StrEnum):
@@ -80,6 +82,8 @@ class Last(NamedTuple):
     position: Position
 
 
+_PLACING: Final = frozenset({TaskCreated, TaskMoved})
+"""The facts that put a task below another."""
 _CREATION_TYPES: Final = frozenset({TaskCreated.type, TaskAdopted.type})
 _NONE: Final = Last(0, BEGINNING)
 
@@ -103,20 +107,13 @@ def lost_after_end(store: EventStore, checkpoint: Position) -> SequenceGapError 
     return SequenceGapError("last sequence number", end, expected=highest.seq, found=end.seq)
 
 
-class _OutOfLineError(Exception):
-    """An event does not follow the one before it."""
-
-
 class Audit:
     """Folds a ledger's events onto `board`, and collects what is wrong in `findings`."""
 
-    def __init__(
-        self, store: EventStore, *, observe: Observe | None = None, observe_sound: Observe | None = None
-    ) -> None:
-        """`observe` is called before each event is folded. If given, `observe_sound` is called instead for an event known to be sound."""
+    def __init__(self, store: EventStore, *, tally: Tally | None = None) -> None:
+        """`tally` counts the sound events."""
         self._store = store
-        self._observe = observe
-        self._observe_sound = observe if observe_sound is None else observe_sound
+        self._tally = Tally({}, defaultdict(Counter)) if tally is None else tally
         self._orphans: dict[str, Last] = {}
         self._meant: dict[str, Task | None] = {}
         """Damaged tasks as they would be if all of their events had taken effect. Their later events are checked against this."""
@@ -135,11 +132,15 @@ class Audit:
     def read(self, *, upto: Position | None = None, progress: Callable[[Position], None] | None = None) -> None:
         """Read on from where the last call ended, up to `upto` (None: the present end). StoreUnavailableError."""
         for entries in self._store.read_entries(self.board.position, upto=upto):
-            if not self._read_whole(entries):
-                self._read_one_by_one(entries)
-            self.events += len(entries)
+            self.take(entries)
             if progress is not None:
                 progress(self.board.position)
+
+    def take(self, entries: Sequence[StreamEntry]) -> None:
+        """Read the entries that come next, from wherever they are."""
+        if not self._read_whole(entries):
+            self._read_one_by_one(entries)
+        self.events += len(entries)
 
     def last(self, task_id: str) -> Last | None:
         """The last event of a task; None if it never existed."""
@@ -162,11 +163,12 @@ class Audit:
         """Compare every head with the last event of its task. Heads of events that were not read yet are not checked."""
         seen: set[str] = set()
         try:
-            for task_id, version, position in self._store.all_heads():
+            for task_id, head in self._store.scan_heads():
                 seen.add(task_id)
                 state = self.board.tasks.get(task_id)
-                if state is not None and state.version == version and state.at == position:
+                if state is not None and head == b"%d:%s" % (state.version, state.at.encode()):
                     continue
+                version, position = parse_head(head)
                 last = self.last(task_id)
                 is_later = self.board.position < position <= self._store.end() and self._store.has(position)
                 if is_later or last == (version, position):
@@ -190,7 +192,7 @@ class Audit:
     def _read_whole(self, entries: Sequence[StreamEntry]) -> bool:
         """Fold a batch in which every entry is an event and no number is missing, as in a sound ledger; False for another one."""
         try:
-            events = decode_events(entries)
+            events = self._store.decode(entries)
         except EventDecodingError:
             return False
         first = self.board.position.seq + 1
@@ -227,28 +229,36 @@ class Audit:
             self._find(FindingKind.SEQUENCE, place, f"the sequence goes back from {before.seq} to {place.seq}")
 
     def _take_sound(self, events: Sequence[RecordedEvent]) -> int:
-        """Fold the events up to the first that does not follow the one before it; returns how many."""
-        observe_any, observe_sound = self._observe, self._observe_sound
-        removed, orphans, taken = self.board.removed, self._orphans, 0
+        """Fold the events up to the first that does not follow the one before it; returns how many.
 
-        def check(before: Task | None, recorded: RecordedEvent) -> None:
-            nonlocal taken
-            if before is not None:
-                follows = recorded.version == before.version + 1 and recorded.prev == before.at
-            else:
-                is_first = recorded.task not in removed and recorded.task not in orphans
-                follows = is_first and recorded.version == 1 and recorded.prev is None
-            if not follows:
-                raise _OutOfLineError
-            taken += 1
-            is_sound = self._judge(before, recorded)
-            observe = observe_sound if is_sound else observe_any
-            if observe is not None:
-                observe(before, recorded)
-
-        with suppress(_OutOfLineError):
-            self.board.fold(events, observe=check)
-        return taken
+        The fold already judges: `evolve` marks an event that no command can make, and only such an event is examined further.
+        """
+        board, tally = self.board, self._tally
+        tasks, removed, orphans, meant = board.tasks, board.removed, self._orphans, self._meant
+        for taken, recorded in enumerate(events):
+            task_id = recorded.task
+            before = tasks.get(task_id)
+            if before is None:
+                is_first = recorded.version == 1 and recorded.prev is None
+                if not is_first or task_id in removed or task_id in orphans:
+                    return taken
+            elif recorded.version != before.version + 1 or recorded.prev != before.at:
+                return taken
+            found = tally.look(before, recorded)
+            after = evolve_known(None, recorded) if before is None else evolve(before, recorded)
+            if after is None:
+                tasks.pop(task_id, None)
+                removed[task_id] = (recorded.version, recorded.position)
+            elif before is None:
+                tasks[task_id] = after
+            is_sound = before is not None if after is None else after.damaged_at is None
+            if found and is_sound:
+                tally.count(found)
+            if not is_sound or task_id in meant:
+                self._judge(before, recorded)
+            elif type(recorded.data) in _PLACING:
+                self._find_flaw(recorded, self._circle_of(recorded))
+        return len(events)
 
     def _take(self, recorded: RecordedEvent) -> None:
         """Fold an event that may not follow the one before it."""
@@ -264,8 +274,13 @@ class Audit:
         if is_after_loss:
             # The task right before this event is unknown.
             self._find_flaw(recorded, flaw_in(recorded))
+        else:
+            self._judge(state, recorded)
+        found = self._tally.look(state, recorded)
+        if found and flaw_of(state, recorded) is None:
+            self._tally.count(found)
         try:
-            self.board.fold([recorded], observe=self._observe if is_after_loss else self._observe_judged)
+            self.board.fold([recorded])
             self._orphans.pop(recorded.task, None)
         except SequenceGapError:
             # A finding says so already: from above, or from when the task's creation was found to be lost.
@@ -289,15 +304,10 @@ class Audit:
         self._meant.pop(task, None)
         self.board.fold([recorded])
 
-    def _observe_judged(self, before: Task | None, recorded: RecordedEvent) -> None:
-        self._judge(before, recorded)
-        if self._observe is not None:
-            self._observe(before, recorded)
-
-    def _judge(self, before: Task | None, recorded: RecordedEvent) -> bool:
+    def _judge(self, before: Task | None, recorded: RecordedEvent) -> None:
         """Add a finding for an event that no command can make; `before` is the task as the board has it.
 
-        Returns whether this event and all earlier ones of its task are sound.
+        The event may be folded already, because a flawed event changes nothing that is read here.
         """
         task = recorded.task
         if task in self._meant:
@@ -305,21 +315,18 @@ class Audit:
         elif task in self._unmade and type(recorded.data) not in CREATIONS:
             # After a flawed creation, later events are checked only by themselves.
             self._find_flaw(recorded, flaw_in(recorded))
-            return False
-        is_unsure = task in self._unsure
-        flaw = flaw_in(recorded) if is_unsure else flaw_of(before, recorded)
+            return
+        flaw = flaw_in(recorded) if task in self._unsure else flaw_of(before, recorded)
         self._find_flaw(recorded, flaw or self._circle_of(recorded))
         if flaw is None and task not in self._meant:
             self._unmade.discard(task)
-            return not is_unsure
-        if before is None and flaw is not None:
+        elif before is None and flaw is not None:
             if recorded.type in _CREATION_TYPES:
                 self._unmade.add(task)
         else:
             says_what_was_meant = flaw_in(recorded) is None and type(recorded.data) not in CREATIONS
             (self._unsure.discard if says_what_was_meant else self._unsure.add)(task)
             self._meant[task] = _as_meant(before, recorded)
-        return False
 
     def _circle_of(self, recorded: RecordedEvent) -> str | None:
         """What is wrong if an event puts its task below itself, which shows only to a reader that has all tasks; else None."""

@@ -30,9 +30,9 @@ from ledger import (
     raise_error,
     redis_errors,
 )
-from projections.board import Board, Observe
+from projections.board import Board
 from projections.changes import Changes
-from projections.entries import Contents, CountsByKey, ViewEntries
+from projections.entries import Contents, CountsByKey, Tally, ViewEntries
 from projections.errors import CheckpointAheadError, CheckpointSetBackError
 from projections.snapshots import NAME, OLD_FIELDS, encode_snapshot, is_old_record, is_snapshot_of
 from projections.views.view import Counted, Member, Ranked, View, ViewEntry
@@ -128,6 +128,7 @@ class Comparison:
         self._keys = keys
         self._where = where
         self._views = views
+        self._task_prefix = keys.task("")
         self._view_keys = {keys.view(view.name) for view in views}
         self._has_snapshots = has_snapshots
         self._store = EventStore(client, keys, where=where)
@@ -142,10 +143,8 @@ class Comparison:
         self._missing: Counter[str] = Counter()
         self._ranked: set[str] = set()
         self._counts: CountsByKey = defaultdict(Counter)
-        self.observe: Observe = partial(self._entries.tally, self._counts)
-        """Counts an event in the views that follow events; to be called right before it is folded."""
-        self.observe_sound: Observe = partial(self._entries.tally_sound, self._counts)
-        """As `observe`, for an event that is known to be no damage, and to come after none."""
+        self.tally: Final = Tally(self._entries.followers, self._counts)
+        """Counts folded events in the views that follow events."""
         self.board = Board() if board is None else board
 
     # --- following the checkpoint ------------------------------------------------------------------------------
@@ -156,7 +155,7 @@ class Comparison:
             touched = self._touched(batch)
             for task in touched:
                 self._count(self._entries_of(task), -1)
-            self.board.fold(batch, observe=self.observe if self._entries.followers else None)
+            self.board.fold(batch, tally=self.tally if self._entries.followers else None)
             for task in touched:
                 self._count(self._entries_of(task), +1)
             self._covered |= touched
@@ -291,7 +290,7 @@ class Comparison:
     def _ask_tasks(self, pipeline: Pipeline, ids: Sequence[str]) -> Callable[[list[Any]], list[Difference]]:
         tasks, contents = self.contents(ids)
         if self._has_snapshots and tasks:
-            pipeline.mget([self._keys.task(task.id) for task in tasks])
+            pipeline.mget([self._task_prefix + task.id for task in tasks])
         for key, names in contents.members.items():
             pipeline.smismember(key, names)
         for key, scores in contents.scores.items():
@@ -299,7 +298,13 @@ class Comparison:
 
         def understand(answers: list[Any]) -> list[Difference]:
             rest = iter(answers)
-            found = self._different_snapshots(tasks, next(rest)) if self._has_snapshots and tasks else []
+            found: list[Difference] = []
+            if self._has_snapshots and tasks:
+                snapshots = next(rest)
+                with redis_errors(self._where):
+                    # A server that is one never answers MGET with WRONGTYPE.
+                    raise_error([snapshots])
+                found = self._different_snapshots(tasks, snapshots)
             for key, names in contents.members.items():
                 found += _different_members(key, names, next(rest))
             for key, scores in contents.scores.items():
@@ -420,14 +425,13 @@ class Comparison:
 
     def _is_compared(self, name: str) -> bool:
         """Whether a key is of the snapshots or of one of the views that are compared."""
-        return name.startswith(self._keys.task("")) or any(
+        return name.startswith(self._task_prefix) or any(
             name == key or name.startswith(f"{key}:") for key in self._view_keys
         )
 
     def _is_known(self, name: str) -> bool:
-        prefix = self._keys.task("")
-        if name.startswith(prefix):
-            return name[len(prefix) :] in self.board.tasks
+        if name.startswith(self._task_prefix):
+            return name.removeprefix(self._task_prefix) in self.board.tasks
         return (
             self._sizes[name] > 0 or any(self._counts[name].values()) if name in self._counts else self._sizes[name] > 0
         )

@@ -51,7 +51,7 @@ def verify(
     store = EventStore(client, keys, where=where)
     checkpoints = Checkpoints(client, keys, views, where=where)
     comparison = Comparison(client, keys, views=views, where=where)
-    audit = Audit(store, observe=comparison.observe, observe_sound=comparison.observe_sound)
+    audit = Audit(store, tally=comparison.tally)
     comparison.board = audit.board
     findings: list[Finding] = []
     different: list[Difference] = []

@@ -200,7 +200,7 @@ class Rebuild:
             raise
         except LedgerDamagedError as damage:
             self._accept(damage)
-            audit = Audit(self._store, observe=self._comparison.observe)
+            audit = Audit(self._store, tally=self._comparison.tally)
             self._comparison.restart(audit.board)
             audit.read(upto=goal, progress=show)
         # If the last events are lost, there is none at the goal itself.

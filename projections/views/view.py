@@ -71,6 +71,9 @@ class View:
         return ()
 
     def tally(self, before: Task | None, recorded: RecordedEvent) -> Sequence[Counted]:
-        """What this view counts for an event, permanently; `before` is the task right before it. Pure."""
+        """What this view counts for an event, permanently; `before` is the task right before it. Pure.
+
+        A flawed event may be asked about, too, and then the answer is dropped: it must not raise for one.
+        """
         del before, recorded
         return ()

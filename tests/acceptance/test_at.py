@@ -21,6 +21,11 @@ READING: tuple[tuple[str, ...], ...] = (
     ("task", "current", "ada"),
     ("backlog", "list"),
     ("status", "--tasks"),
+    ("search", "docs"),
+    ("search", "figures", "--ever"),
+    ("search", "write", "--state", "pending"),
+    ("stats",),
+    ("stats", "--by", "tag"),
 )
 WRITING: tuple[tuple[str, ...], ...] = (
     ("task", "create", "Write the docs", "--alias", "top", "--tag", "docs"),
@@ -44,6 +49,7 @@ def shown(tt: Tt, command: tuple[str, ...], *at: str) -> dict[str, Any]:
     if at:
         # The moment stands beside the answer; of `status` its position, the rest of which is about now.
         assert set(MOMENT) <= shape.keys() or command[0] == "status"
+        assert shape.pop("understood") == {"at": {"when": at[-1]}}
         assert shape.get("number", 1) >= 1
     return {key: value for key, value in shape.items() if key not in (*MOMENT, "server", "durability")}
 

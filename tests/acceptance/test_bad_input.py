@@ -99,10 +99,18 @@ REFUSED: list[tuple[list[str], int, list[str]]] = [
     (["task", "start", "running", "--expect", "1"], 3, ["is at version 3, not 1", "tt task history"]),
     (["task", "list", "--state", "sleeping"], 2, ["'sleeping' is not one of", "'pending'"]),
     (["task", "list", "--limit", "0"], 2, ["--limit"]),
-    (["replay", "--at", "yesterdayish"], 2, ["'yesterdayish' is not a moment", "RFC 3339"]),
-    (["replay", "--at", "9999"], 1, ["Event 9999 is not in this town", "tt events"]),
+    (["replay", "--at", "yesterdayish"], 2, ["'yesterdayish' is not a moment", "tue 17:00"]),
+    (["replay", "--at", "9999"], 1, ["Event 9999 is not in this town", "The events of this town are 1 to "]),
     (["replay", "--at", "1795398503973-1"], 1, ["is not an event of this town"]),
-    (["replay", "--at", "2999-01-01T00:00:00Z"], 1, ["has not come yet"]),
+    (["replay", "--at", "2999-01-01T00:00:00Z"], 1, ["has not come yet", "The events of this town are 1 to "]),
+    (["replay", "--at", "2001-01-01T00:00:00Z"], 1, ["is before the first event", "The events of this town are 1 to "]),
+    (["replay", "--at", "HEAD~9999"], 1, ["HEAD~9999 is before the first event", "The events of this town are 1 to "]),
+    (["replay", "--at", "@nobody:created"], 1, ["No task is called"]),
+    (["replay", "--at", "@parent:failed"], 1, ["never failed", "It was pending"]),
+    (["replay", "--at", "@parent:done"], 2, ["after @TASK: comes created or a state", "HEAD~10"]),
+    (["events", "--since", "2999-01-01"], 1, ["has not come yet"]),
+    (["events", "--since", "12/11"], 2, ["is not a moment", "several orders"]),
+    (["import", "beads", "missing.jsonl", "--backdate", "HEAD~1"], 2, ["'HEAD~1' names an event"]),
     (["task", "show", "parent", "--at", "9999"], 1, ["Event 9999"]),
     (["events", "--type", "exploded"], 2, ["'exploded' is not an event type", "task.completed"]),
     (["events", "--task", "nobody"], 1, ["No task is called"]),
@@ -351,8 +359,8 @@ def test_odd_time_zone_ends_no_command(
         patch.setenv("TZ", zone)
         time.tzset()
         try:
-            asked = [["events"], ["replay", "--at", "1h"], ["events", "--since", "2026-01-01 12:00"], ["stats"]]
-            asked += [["task", "show", id_], ["task", "history", id_], ["replay", "--at", "0:00"]]
+            asked = [["events"], ["replay", "--at", "0s"], ["events", "--since", "2026-01-01 12:00"], ["stats"]]
+            asked += [["task", "show", id_], ["task", "history", id_], ["events", "--since", "0:00"]]
             assert {" ".join(each): ran.err for each in asked if (ran := tt(*each)).code} == {}
         finally:
             patch.undo()

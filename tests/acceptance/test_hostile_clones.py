@@ -32,6 +32,7 @@ COMMANDS = (
     ("init",),
     ("assign", "worker-1", "something"),
     ("events",),
+    ("search", "something"),
     ("verify",),
     ("doctor",),
     ("rebuild",),
@@ -303,6 +304,7 @@ def test_trust_needs_a_yes_and_asks_again_when_the_url_changes(clone: Path, outs
         ("redis://127.0.0.1:{port}/@", 1, "cannot be shown"),
         ("redis://127.0.0.1:{port}#@", 1, "cannot be shown"),
         ("redis://127.0.0.1:{port}?password=secret", 4, "option that is not known"),
+        ("redis://127.0.0.1:{port}?db=1&db=2", 4, "gives the option 'db' twice"),
     ],
 )
 def test_trust_allows_no_more_of_a_url_than_it_shows(

@@ -87,6 +87,7 @@ def test_agent_without_open_tasks_is_told(tt: Tt, town: Path) -> None:
         "town": "demo",
         "total": 0,
         "has_more": False,
+        "next": None,
         "agents": [],
     }
     assert tt("tasks", "--agent", "a\x1bb").code == 1

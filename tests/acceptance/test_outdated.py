@@ -14,6 +14,8 @@ from ledger import Keys
 from tests.support.cli_reference import command_names
 from tests.support.towns import client_of
 from tests.support.tt import Tt
+from town import Town
+from town.exports.ledger_file import FORMAT, FORMAT_VERSION, Head, LedgerWriter
 
 KEYS: Final = Keys("demo")
 SAYS: Final = re.compile(r"The projection \w+ has schema 0, and this program writes [0-9]+\. Build it anew")
@@ -27,7 +29,14 @@ READS: Final[dict[str, tuple[str, ...]]] = {
     "task tree": ("task", "tree"),
     "backlog list": ("backlog", "list"),
     "events": ("events",),
+    "log": ("log",),
     "replay": ("replay", "--at", "1"),
+    "diff": ("diff", "1"),
+    "blame": ("blame", "login"),
+    "why": ("why", "login"),
+    "search": ("search", "log"),
+    "export": ("export", "out.jsonl"),
+    "save": ("save",),
     "stats": ("stats",),
     "status": ("status",),
 }
@@ -52,6 +61,8 @@ WRITES: Final[dict[str, tuple[str, ...]]] = {
     "backlog claim": ("backlog", "claim", "login", "ada"),
     "backlog assign-all": ("backlog", "assign-all", "ada"),
     "backlog remove": ("backlog", "remove", "login"),
+    "undo": ("undo", "login"),
+    "annotate": ("annotate", "1", "x"),
     "work": ("work", "ada", "--once", "--", "true"),
     "wait": ("wait", "login"),
     "reclaim": ("reclaim",),
@@ -60,6 +71,8 @@ WRITES: Final[dict[str, tuple[str, ...]]] = {
     "sync pull": ("sync", "pull"),
     "sync status": ("sync", "status"),
     "import beads": ("import", "beads", "issues.jsonl"),
+    "import ledger": ("import", "ledger", "longer.jsonl"),
+    "restore": ("restore", "--file", "longer.jsonl"),
     "projector": ("projector", "--once"),
 }
 """These refuse with code 5, and change nothing."""
@@ -73,8 +86,8 @@ LOOKS: Final[dict[str, tuple[tuple[str, ...], int]]] = {
 }
 """These look at just this, and end with their own code."""
 
-OTHERS: Final = {"start", "stop", "towns", "trust", "demo"}
-"""These look at no town's projections."""
+OTHERS: Final = {"start", "stop", "towns", "trust", "demo", "fork", "bisect"}
+"""These look at no town's projections; a fork is made, and a bisection reads, from the ledger alone."""
 
 
 def lower(client: redis.Redis) -> None:
@@ -85,6 +98,19 @@ def drop(client: redis.Redis) -> None:
     client.delete(KEYS.checkpoint("alias"))
 
 
+def write_longer_ledger(town: Path) -> None:
+    """A ledger's file that goes on after the town's end."""
+    with Town.open(town) as opened:
+        entries = [entry for batch in opened.backend.store.read_entries() for entry in batch]
+        last = opened.backend.store.read()[-1]
+    _, (name, payload) = entries[-1]
+    another = payload.replace(last.task.encode(), b"00000000-0000-4000-8000-000000000009")
+    with (town / "longer.jsonl").open("wb") as file:
+        writer = LedgerWriter(file, Head(FORMAT, FORMAT_VERSION, "demo"))
+        writer.write([*entries, (b"%d-%d" % (last.position.ms, last.position.seq + 1), [name, another])])
+        writer.finish()
+
+
 @pytest.fixture(params=[lower, drop])
 def outdate(request: pytest.FixtureRequest, tt: Tt, town: Path) -> Callable[[], None]:
     """Makes the town demo, which has three tasks, one that an older program projected."""
@@ -93,6 +119,7 @@ def outdate(request: pytest.FixtureRequest, tt: Tt, town: Path) -> Callable[[], 
     assert tt("sync", "push").code == 0
     assert tt("task", "create", "Test it", "--parent", "login").code == 0
     assert tt("task", "create", "Beside it").code == 0
+    write_longer_ledger(town)
 
     def outdate() -> None:
         with client_of(town) as client:

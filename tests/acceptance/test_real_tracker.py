@@ -13,18 +13,29 @@ import redis
 
 from ledger import Keys, task_id_of_alias
 from tests.support.tt import Tt
+from town.reading import folding
 
 REAL = Path(__file__).parents[3] / "shared" / "data" / "tracker-history.jsonl.gz"
 MADE_UP = Path(__file__).parent / "data" / "tracker-history.jsonl"
+
+TASKS_SHOWN = 3
+"""How many tasks, and how many agents, are asked for one by one at each version."""
 
 Issue = dict[str, Any]
 
 
 @pytest.mark.parametrize("history", [MADE_UP, REAL], ids=["made-up", "real"])
-def test_real_input_replays_to_every_version(history: Path, tt: Tt, town: Path) -> None:
-    """Each version, imported at its own date, is the board at its position and at its time; the keys are the last one."""
+def test_real_input_replays_to_every_version(
+    history: Path, tt: Tt, town: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each version, imported at its own date, is the board at its position and at its time; the keys are the last one.
+
+    Boards are kept after few events, so nearly all of these looks begin at one.
+    """
     if not history.exists():
         pytest.skip("shared/data/tracker-history.jsonl.gz is not beside this checkout")
+    monkeypatch.setattr(folding, "FOLDED_EVENTS_MAX", 20)
+    monkeypatch.setattr(folding, "KEPT_EVENTS_MIN", 20)
     laid_down: list[tuple[str, str, dict[str, Any]]] = []
     export = town / "issues.jsonl"
     for time, issues in versions(history):
@@ -35,9 +46,14 @@ def test_real_input_replays_to_every_version(history: Path, tt: Tt, town: Path) 
         laid_down.append((position, time, expected_board(issues)))
     assert len({time for _, time, _ in laid_down}) == len(laid_down), "versions of one time cannot be told apart by it"
 
+    before: dict[str, Any] = {}
     for position, time, board in laid_down:
         assert replayed(tt, position) == board
         assert replayed(tt, time) == board
+        every_command_shows(
+            tt, time, board, changed=[key for key in board if board[key] != before.get(key)][:TASKS_SHOWN]
+        )
+        before = board
 
     last = laid_down[-1][2]
     client = redis.Redis(unix_socket_path="redis.sock")
@@ -83,6 +99,47 @@ def replayed(tt: Tt, when: str) -> dict[str, Any]:
     ran = tt("replay", "--at", when, "--json")
     assert ran.code == 0, ran.err
     return as_board(ran.json["tasks"])
+
+
+def every_command_shows(tt: Tt, when: str, board: dict[str, Any], *, changed: list[str]) -> None:
+    """Each command that reads a moment shows this board, and `task show` the tasks that `changed`."""
+
+    def read(*words: str) -> dict[str, Any]:
+        ran = tt(*words, "--at", when, "--json")
+        assert ran.code == 0, ran.err
+        return cast("dict[str, Any]", ran.json)
+
+    def having(*states: str) -> dict[str, Any]:
+        return {key: task for key, task in board.items() if task["state"] in states}
+
+    all_of_them = ("--limit", "100000")
+    assert as_board(read("task", "list", *all_of_them)["tasks"]) == board
+    assert as_board(read("task", "list", "--state", "completed", *all_of_them)["tasks"]) == having("completed")
+    assert as_board(read("backlog", "list", *all_of_them)["tasks"]) == having("pending")
+    groups = read("tasks", "--all")["agents"]
+    assert as_board([task for group in groups for task in group["tasks"]]) == having("pending", "assigned", "running")
+    assert all(task["assigned_to"] == group["agent"] for group in groups for task in group["tasks"])
+
+    branches = read("task", "tree")["tasks"]
+    assert as_board([branch["task"] for branch in branches]) == board
+    assert all((branch["depth"] == 0) == (branch["task"]["parent_id"] is None) for branch in branches)
+
+    status = read("status", "--tasks")
+    assert status["states"] == {state: len(having(state)) for state in status["states"]}
+    agents = {task["assigned_to"] for task in board.values()} - {None}
+    assert status["agents"] == {
+        agent: {
+            state: sum(task["assigned_to"] == agent for task in having(state).values()) for state in status["states"]
+        }
+        for agent in agents
+    }
+    for agent in sorted(agents)[:TASKS_SHOWN]:
+        current = read("task", "current", agent)["task"]
+        has = [having(state) for state in ("running", "assigned")]
+        running, waiting = ([key for key, task in found.items() if task["assigned_to"] == agent] for found in has)
+        assert (current is None and not running + waiting) or current["alias"] in (running or waiting)
+    for key in changed:
+        assert as_board([read("task", "show", key)["task"]]) == {key: board[key]}
 
 
 def as_board(tasks: list[dict[str, Any]]) -> dict[str, Any]:

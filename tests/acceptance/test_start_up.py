@@ -65,6 +65,15 @@ def test_command_imports_what_it_needs(town: Path, task: str, words: tuple[str, 
     assert len(found) <= MODULES_MAX
 
 
+def test_search_imports_what_it_needs(town: Path, task: str) -> None:
+    """As the others; SQLite only where the town is large enough for an index."""
+    found = imported("search", "implement", folder=town)
+    assert task
+    assert found & (UNNEEDED | {"sqlite3", "hashlib"}) == set()
+    assert {name for name in found if name.startswith(COMMANDS_OF_OTHERS)} == {"cli.commands.search"}
+    assert len(found) <= MODULES_MAX
+
+
 def test_other_commands_import_their_own_module_alone(town: Path) -> None:
     """Typer takes them, and is given one command."""
     found = imported("events", folder=town)

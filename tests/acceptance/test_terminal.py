@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
 
 from tests.benchmarks.push import write_plan
 from tests.support.terminal import each_on_terminal, on_terminal
@@ -21,9 +22,16 @@ COMMANDS = [
     ["task", "history", "evil"],
     ["task", "current", "ada"],
     ["events"],
+    ["log", "--no-pager"],
+    ["log", "--stat", "--by", "task", "--no-pager"],
     ["replay", "--at", "now"],
+    ["diff", "1"],
+    ["blame", "evil"],
+    ["why", "evil"],
     ["backlog", "list"],
+    ["stats"],
     ["status", "--tasks"],
+    ["search", "red", "--ever"],
 ]
 
 
@@ -64,6 +72,51 @@ def test_terminal_gets_colour_and_no_foreign_sequence(town: Path) -> None:
     for plain in each_on_terminal(COMMANDS, town, {"TERM": "xterm-256color", "NO_COLOR": "1"}):
         assert plain
         assert "\x1b[" not in plain
+
+
+@pytest.mark.parametrize("columns", [80, 40])
+def test_lists_fit_the_terminal(tt: Tt, town: Path, columns: int) -> None:
+    """Tables, logs and trees are cut or go on below; they once ran over the edge in `events`, `history` and `tree`."""
+    words = "漢字 and — long words ⏳ " * 9
+    tt(
+        "task",
+        "create",
+        words,
+        "--alias",
+        "an-alias-of-some-length",
+        "--agent",
+        "an agent of some length",
+        "--tag",
+        "t" * 30,
+    )
+    for depth in range(9):
+        tt(
+            "task",
+            "create",
+            words,
+            "--alias",
+            f"level-{depth}",
+            "--parent",
+            "an-alias-of-some-length" if not depth else f"level-{depth - 1}",
+        )
+    tt("task", "note", "level-0", words)
+    tt("task", "cancel", "level-0", "--reason", words)
+    commands = [
+        ["tasks"],
+        ["task", "list"],
+        ["task", "tree"],
+        ["task", "history", "level-0"],
+        ["backlog", "list"],
+        ["events"],
+        ["log", "--no-pager"],
+        ["log", "--by", "task", "--no-pager"],
+        ["log", "--stat", "--by", "task", "--no-pager"],
+    ]
+    screen = {"TERM": "xterm", "NO_COLOR": "1", "COLUMNS": str(columns)}
+    for command, shown in zip(commands, each_on_terminal(commands, town, screen), strict=True):
+        lines = shown.replace("\r", "").splitlines()
+        assert len(lines) > 3, command
+        assert [line for line in lines if cell_len(line) > columns] == [], command
 
 
 def test_bar_of_a_large_push_counts_all_of_its_events(town: Path) -> None:

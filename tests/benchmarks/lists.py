@@ -1,6 +1,7 @@
 """A page of a filtered list, where many match and where few do: `python -m tests.benchmarks.lists`.
 
-A town of 1,000 tasks and one of so many as `--events` make; the same page of 50 of each, by each condition that there is.
+A town of 1,000 tasks and one of so many as `--events` make; the same page of 50 of each, by each condition and in each order
+that there is.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from functools import partial
 from typing import Final
 
 from ledger import State
-from projections import LiveBoard, Page, Projector, TaskFilter
+from projections import LiveBoard, Page, Projector, Sort, TaskFilter
 from tests.benchmarks.measure import EVENTS_PER_TASK, Bench, Figures, a_bench, fill, medians
 from tests.benchmarks.measure import main as measure
 
@@ -26,6 +27,12 @@ FILTERS: Final = {
     "state and agent": TaskFilter(state=State.COMPLETED, agent="worker-7"),
     "tag": TaskFilter(tag="docs"),
     "state and tag": TaskFilter(state=State.COMPLETED, tag="docs"),
+    "agent and tag": TaskFilter(agent="worker-7", tag="docs"),
+    "two states and tag": TaskFilter(state=(State.COMPLETED, State.PENDING), tag="docs"),
+    "not a tag": TaskFilter(not_tag="docs"),
+    "sorted by state": TaskFilter(sort=Sort.STATE),
+    "sorted by agent": TaskFilter(sort=Sort.AGENT),
+    "sorted by change": TaskFilter(sort=Sort.UPDATED),
 }
 
 

@@ -7,13 +7,32 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from tests.benchmarks import append, fold, lists, live, migrate, push, rebuild, start_up, trust, verify
+from tests.benchmarks import (
+    append,
+    diff,
+    export,
+    fold,
+    lists,
+    live,
+    log,
+    migrate,
+    past,
+    push,
+    rebuild,
+    search,
+    start_up,
+    stats,
+    trust,
+    verify,
+)
 
 EVENTS = 400
 RATIOS = {
     "fold": ("fold / bare read", "fold / bare read by CPU", "memory, bytes a task"),
     "rebuild": ("rebuild / fold", "rebuild / fold by CPU", "memory, bytes a task"),
     "lists": ("state, large / small", "state and agent, large / small", "tag, large / small"),
+    "search": ("a common word / scan", "first search / scan", "tt search / tt task list"),
+    "log": ("absent actor / decode all", "absent agent / decode all, CPU", "frequent agent ms"),
     "live": ("lives events/s", "spread events/s"),
     "migrate": (
         "look, s",
@@ -25,8 +44,18 @@ RATIOS = {
         "memory with small records, bytes a task",
         "memory with long records, bytes a task",
     ),
+    "past": ("any moment / without", "second look / without", "first look, which keeps boards / without"),
     "push": ("push / append", "push / append and project", "tt sync push / appending program"),
+    "export": ("export / fold", "import / append"),
+    "diff": (
+        "lives of hours: diff / read",
+        "lives of days: diff / read",
+        "lives of hours: history, large / small",
+        "lives of hours: blame, large / small",
+        "lives of hours: why, large / small",
+    ),
     "verify": ("verify / fold", "verify / fold by CPU"),
+    "stats": ("all / fold", "all / fold by CPU", "period / all"),
     "trust": ("checks of a command, ms", "checks before a start, ms"),
     "append": ("append / bare XADD", "create / append", "create, projected, µs", "history in 100 tasks, µs"),
 }
@@ -39,11 +68,17 @@ RATIOS = {
         ("rebuild", rebuild.main),
         ("live", live.main),
         ("append", append.main),
+        ("past", past.main),
         ("push", push.main),
         ("migrate", migrate.main),
         ("trust", trust.main),
+        ("export", export.main),
         ("verify", verify.main),
         ("lists", lists.main),
+        ("search", search.main),
+        ("log", log.main),
+        ("stats", stats.main),
+        ("diff", diff.main),
     ],
 )
 def test_benchmark_prints_its_figures(

@@ -20,7 +20,7 @@ from ledger import (
     TaskNotFoundError,
     TaskRemoved,
 )
-from ledger.event_store import HISTORY_PAGE_EVENTS
+from ledger.event_store import HISTORIES_TOGETHER_MAX, HISTORY_PAGE_EVENTS
 from tests.support.builders import TASK, append, task_id
 from town import Town
 
@@ -110,3 +110,48 @@ def test_history_that_goes_in_a_circle_ends_with_its_place(
     with pytest.raises(HistoryCircularError, match=second):
         # Bounded, so that a walk without an end fails here.
         list(islice(store._walk_back(TASK), 2 * HISTORY_PAGE_EVENTS))
+
+
+@pytest.mark.parametrize("limit", [1, 3, 7, HISTORIES_TOGETHER_MAX])
+def test_histories_of_several_tasks_are_what_each_is_alone(
+    store: EventStore, monkeypatch: pytest.MonkeyPatch, limit: int
+) -> None:
+    """Up to the event that was asked for, however few are read together, and in their order."""
+    monkeypatch.setattr("ledger.event_store.HISTORIES_TOGETHER_MAX", limit)
+    tasks = [task_id(number) for number in range(1, 6)]
+    ends: dict[str, str] = {}
+    for number, task in enumerate(tasks, 1):
+        positions = append(store, [TaskCreated("a"), *(TaskNoted(str(note)) for note in range(number))], task=task)
+        ends[task] = positions[-1 if number % 2 else -2]
+    found = store.histories_upto(ends)
+    assert list(found) == tasks
+    for task, events in found.items():
+        assert events == [event for event in store.history(task) if event.position <= Position(ends[task])]
+    assert store.histories_upto({}) == {}
+
+
+def test_histories_of_several_tasks_name_a_missing_event(store: EventStore, client: redis.Redis, keys: Keys) -> None:
+    """As one task's history does, also where the others are whole."""
+    ends = {task_id(1): append(store, [TaskCreated("whole")], task=task_id(1))[-1]}
+    lost, last = append(store, [TaskCreated("lost"), TaskNoted("n")], task=task_id(2))
+    client.xdel(keys.ledger, lost)
+    with pytest.raises(HistoryBrokenError, match=lost):
+        store.histories_upto(ends | {task_id(2): last})
+
+
+@pytest.mark.parametrize(
+    ("named", "error"),
+    [(None, HistoryCircularError), ("nowhere", HistoryBrokenError), ("x-1", HistoryBrokenError)],
+    ids=["itself", "no position", "half a position"],
+)
+def test_histories_of_several_tasks_name_the_event_whose_predecessor_cannot_be(
+    client: redis.Redis, store: EventStore, keys: Keys, named: str | None, error: type[Exception]
+) -> None:
+    """As one task's history does: an event that names itself, or what is not a position."""
+    first, second = append(store, [TaskCreated("a"), TaskNoted("b")])
+    entries: list[tuple[bytes, dict[bytes, bytes]]] = client.xrange(keys.ledger, second, second)  # type: ignore[assignment]
+    altered = entries[0][1][b"event"].decode().replace(first, named or second)
+    client.delete(keys.ledger)
+    client.xadd(keys.ledger, {"event": altered}, id=second)
+    with pytest.raises(error, match=second):
+        store.histories_upto({TASK: second})

@@ -39,6 +39,8 @@ TASK = "{task}"
 COMMANDS: tuple[tuple[str, ...], ...] = (
     ("tasks",),
     ("task", "list", "--state", "completed", "--tag", "red"),
+    ("task", "list", "--state", "completed", "--state", "pending", "--tag", "red", "--not-tag", "blue"),
+    ("task", "list", "--sort", "updated"),
     ("task", "show", TASK),
     ("task", "history", TASK),
     ("task", "tree"),

@@ -55,6 +55,7 @@ def test_pages_larger_than_a_reply_are_read_in_parts(town: Town, client: redis.R
     assert town.upkeep.rebuild().differences == 1
     assert [task.id for task in town.page().tasks] == tasks
     assert len(town.history(tasks[0])) == 12
+    assert [each.version_before for each in town.diff(TASKS).tasks] == [1] * TASKS
     assert town.end().seq == 2 * TASKS + 10
     assert [recorded.position.seq for recorded in town.events.last(count=30)] == list(range(61, 91))
     assert town.upkeep.verify().findings == ()

@@ -7,6 +7,7 @@ from typing import Final
 
 import pytest
 import redis
+from msgspec.structs import replace
 
 from ledger import EventStore, Keys, State
 from projections import LiveBoard, Page, Projector, TaskFilter, ViewsIncompleteError, replay
@@ -17,9 +18,9 @@ from tests.support.histories import Filler
 PAGES: Final = [(0, 1), (0, 5), (3, 4), (0, 0), (2, None), (500, 10), (0, 1_000)]
 
 
-def shown(page: Page) -> tuple[list[str], int]:
+def shown(page: Page) -> tuple[list[str], int | None, bool]:
     """What a page says, but for what a snapshot does not hold."""
-    return [task.id for task in page.tasks], page.total
+    return [task.id for task in page.tasks], page.total, page.has_more
 
 
 @pytest.fixture
@@ -48,16 +49,16 @@ def wanted(store: EventStore, projector: Projector) -> list[TaskFilter]:
     ]
 
 
-@pytest.mark.parametrize("intersected_max", [0, 1_000], ids=["walked", "intersected"])
+@pytest.mark.parametrize("is_walked", [True, False], ids=["walked", "intersected"])
 def test_page_is_that_of_the_board(
     store: EventStore,
     live: LiveBoard,
     wanted: list[TaskFilter],
     monkeypatch: pytest.MonkeyPatch,
-    intersected_max: int,
+    is_walked: bool,
 ) -> None:
     """The same tasks in the same order, and the same total, whichever way they are found."""
-    monkeypatch.setattr("projections.listing.INTERSECTED_MAX", intersected_max)
+    monkeypatch.setattr("projections.listing._is_walk_short", lambda **_: is_walked)
     monkeypatch.setattr("projections.lua.walk.STRETCH_IDS_MAX", 7)
     board = replay(store)
     for each in wanted:
@@ -65,6 +66,56 @@ def test_page_is_that_of_the_board(
             assert shown(live.page(each, offset=offset, limit=limit)) == shown(
                 board.page(each, offset=offset, limit=limit)
             )
+
+
+@pytest.mark.parametrize("is_walked", [True, False], ids=["walked", "intersected"])
+def test_total_is_left_out_only_where_more_than_are_counted_follow_the_page(
+    store: EventStore,
+    live: LiveBoard,
+    wanted: list[TaskFilter],
+    monkeypatch: pytest.MonkeyPatch,
+    is_walked: bool,
+) -> None:
+    """The tasks are the board's all the same, and so is whether more follow; who asks for none or for all is told how many."""
+    monkeypatch.setattr("projections.listing._is_walk_short", lambda **_: is_walked)
+    monkeypatch.setattr("projections.listing.COUNTED_MAX", 3)
+    board = replay(store)
+    uncounted = 0
+    for each in wanted:
+        for offset, limit in PAGES:
+            page, expected = (of.page(each, offset=offset, limit=limit) for of in (live, board))
+            if page.total is None:
+                uncounted += 1
+                assert limit
+                assert expected.known_total > 3
+                assert page.has_more
+                expected = replace(expected, total=None)
+            assert shown(page) == shown(expected)
+    assert uncounted if is_walked else not uncounted
+
+
+def test_total_is_kept_where_few_tasks_are_in_other_states(
+    client: redis.Redis,
+    keys: Keys,
+    store: EventStore,
+    projector: Projector,
+    live: LiveBoard,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """In an old town nearly all tasks are completed: the few others are counted, and their keys are checked, too."""
+    fill(store, tasks=120)
+    Filler(store, seed=5, tasks=20).fill(60)
+    projector.catch_up()
+    wanted = TaskFilter(state=State.COMPLETED, tag="docs")
+    expected = replay(store).page(wanted, limit=1)
+    monkeypatch.setattr("projections.listing.COUNTED_MAX", 10)
+    assert live.page(wanted, limit=1).total is None
+    monkeypatch.setattr("projections.listing.COUNTED_MAX", 30)
+    assert expected.known_total > 30
+    assert shown(live.page(wanted, limit=1)) == shown(expected)
+    assert client.delete(keys.view("state", State.PENDING))
+    with pytest.raises(ViewsIncompleteError, match="state:pending"):
+        live.page(wanted, limit=1)
 
 
 @pytest.mark.parametrize("is_newest_first", [False, True])
@@ -109,7 +160,6 @@ def test_what_lies_far_behind_others_is_found_without_a_long_walk(
     store: EventStore, projector: Projector, live: LiveBoard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A walk that passes more tasks than the set has is given up, and the sets are intersected."""
-    monkeypatch.setattr("projections.listing.INTERSECTED_MAX", 5)
     monkeypatch.setattr("projections.lua.walk.STRETCH_IDS_MAX", 4)
     fill(store, tasks=40)
     Filler(store, seed=1, tasks=20).fill(60)

@@ -18,7 +18,6 @@ import redis
 
 from cli.advice import problem_of
 from ledger import (
-    BEGINNING,
     Keys,
     OldRecord,
     Source,
@@ -36,7 +35,7 @@ from tests.support.builders import task_id
 from tests.support.old_towns import MIXED, contents, dump, fill, fill_many, look, migrate, old_town
 from tests.support.servers import running_server
 from tests.support.towns import trust
-from town import LegacyKeptError, MigrationSourceError, Town
+from town import LegacyKeptError, MigrationSourceError, MomentError, Town
 from town.migration.migration import LEASE_NAME
 from town.migration.old_reader import OldReader
 
@@ -448,12 +447,12 @@ def test_look_foretells_what_a_migration_tells(opened: Callable[..., Town]) -> N
     assert (preview.tasks, preview.skipped, preview.irregular) == (report.adopted, report.skipped, report.irregular)
 
 
-def test_replay_before_the_migration_is_empty(opened: Callable[..., Town]) -> None:
+def test_moment_before_the_migration_is_refused(opened: Callable[..., Town]) -> None:
     """The ledger begins with the migration: no task of 2025 is on a board of 2025."""
     town = opened("hash")
     migrate(town)
-    assert town.events.position_at("2025-12-01") == BEGINNING
-    assert town.replay(town.events.position_at("2025-12-01")).tasks == {}
+    with pytest.raises(MomentError, match="is before the first event"):
+        town.at("2025-12-01")
 
 
 def test_task_that_the_ledger_made_is_not_adopted_again(opened: Callable[..., Town], client: redis.Redis) -> None:

@@ -27,7 +27,7 @@ from ledger import (
 )
 from ledger.times import from_ms
 from tests.support.builders import START_MS, TASK, an_event, task_id
-from town import EventFilter, MomentError, Town
+from town import EventFilter, MomentError, Town, local_time
 from town.reading.event_reader import EventReader
 
 BURST = 700
@@ -104,10 +104,82 @@ def test_position_at_a_time_is_the_last_event_until_then(reader: EventReader, po
 
 
 @pytest.mark.usefixtures("positions")
-def test_position_at_a_time_before_the_first_event_is_the_beginning(reader: EventReader) -> None:
-    """The town was empty then; that is an answer and not an error."""
-    assert reader.position_at(time_of(EPOCH_MS - 1)) == BEGINNING
-    assert reader.position_at("1999-12-31T23:59:59Z") == BEGINNING
+@pytest.mark.parametrize("moment", [time_of(EPOCH_MS - 1), "1999-12-31T23:59:59Z", f"HEAD~{len(TIMES_MS)}"], ids=str)
+def test_position_at_what_is_before_the_first_event_is_refused_with_what_there_is(
+    reader: EventReader, moment: datetime | str
+) -> None:
+    """An empty board looked like one that had been emptied."""
+    with pytest.raises(MomentError, match="is before the first event") as refused:
+        reader.position_at(moment)
+    first, last = local_time(time_of(EPOCH_MS)), local_time(time_of(TIMES_MS[-1]))
+    assert f"The events of this town are 1 to {len(TIMES_MS)}, from {first} to {last}." in str(refused.value)
+
+
+@pytest.mark.usefixtures("positions")
+def test_since_before_the_first_event_begins_with_it(reader: EventReader, positions: list[Position]) -> None:
+    """A limit names what to leave out, and here that is nothing: `--since 30d` of a young town."""
+    assert len(reader.last(count=None, since=time_of(EPOCH_MS - 1))) == len(positions)
+    with pytest.raises(MomentError, match="is before the first event"):
+        reader.last(until=time_of(EPOCH_MS - 1))
+
+
+def test_moments_of_an_empty_town(reader: EventReader) -> None:
+    """There is a now, and nothing else."""
+    assert reader.position_at("now") == BEGINNING
+    for moment in ("HEAD", "1", "2h"):
+        with pytest.raises(MomentError, match="This town has no events yet"):
+            reader.position_at(moment)
+
+
+def test_head_is_the_last_event_and_is_counted_back_from(reader: EventReader, positions: list[Position]) -> None:
+    """HEAD~10 is ten events before it, also within a millisecond."""
+    assert reader.position_at("HEAD") == reader.position_at("HEAD~0") == positions[-1]
+    assert [reader.position_at(f"HEAD~{back}") for back in (1, 10, len(positions) - 1)] == [
+        positions[-2],
+        positions[-11],
+        positions[0],
+    ]
+    assert [each.position for each in reader.last(since="HEAD~2")] == positions[-3:]
+
+
+def test_now_is_the_end_where_the_clock_stands_behind_the_last_event(store: EventStore, reader: EventReader) -> None:
+    """By the clock, all of it is still to come: the board was shown empty. What is since now is nothing."""
+    positions = store.append([an_event(TaskCreated("a"))], {TASK: 0}, backdate_ms=START_MS * 2)
+    assert reader.position_at("now") == positions[-1]
+    assert reader.last(since="now") == []
+    assert [each.position for each in reader.last(until="now")] == positions
+
+
+def test_state_of_a_task_is_the_event_with_which_it_was_entered_last(town: Town) -> None:
+    """By alias, id and the beginning of it; of a removed task too."""
+    task_id = town.create("a", alias="login", agent="worker-1").task.id
+    town.complete(task_id, result="done")
+    town.reopen(task_id)
+    town.assign(task_id, "worker-2")
+    town.complete("login", result="again")
+    town.create("other")
+    town.remove(task_id)
+    types = [event.type.partition(".")[2] for event in town.events.last(count=None)]
+    assert types == [
+        *("created", "assigned", "started", "completed"),
+        *("reopened", "assigned", "started", "completed", "created", "removed"),
+    ]
+    entered = {"created": 1, "pending": 5, "assigned": 6, "running": 7, "completed": 8}
+    for state, number in entered.items():
+        for name in ("login", task_id, task_id[:8]):
+            assert town.events.position_at(f"@{name}:{state}").seq == number, (name, state)
+    assert town.at("@login:completed").task("login").result == "again"
+    with pytest.raises(MomentError, match=r"was never failed\. It was pending, assigned, running, completed"):
+        town.at("@login:failed")
+    with pytest.raises(TaskNotFoundError):
+        town.at("@logout:completed")
+
+
+def test_now_of_a_town_is_the_town_itself(town: Town) -> None:
+    """Nothing is folded for it."""
+    task_id = town.create("a").task.id
+    assert town.at("now").then is None
+    assert town.at("now").task(task_id) == town.task(task_id)
 
 
 @pytest.mark.usefixtures("positions")
@@ -135,8 +207,11 @@ def test_position_at_what_is_not_in_the_ledger_is_refused(reader: EventReader, m
 @pytest.mark.usefixtures("positions")
 def test_position_at_a_time_to_come_is_refused(reader: EventReader) -> None:
     """The answer for a past moment never changes; for a future one it would."""
-    with pytest.raises(MomentError, match="has not come yet"):
-        reader.position_at(datetime.now(UTC) + timedelta(hours=1))
+    for moment in (datetime.now(UTC) + timedelta(hours=1), "tomorrow"):
+        with pytest.raises(MomentError, match=r"has not come yet\. The events of this town are 1 to \d+, from"):
+            reader.position_at(moment)
+        with pytest.raises(MomentError, match="has not come yet"):
+            reader.last(since=moment)
 
 
 def test_position_at_a_time_ahead_of_our_clock_is_answered_where_the_ledger_has_come_that_far(

@@ -10,7 +10,8 @@ import pytest
 PROCESSES = 6
 _PROGRAM = """
 import sys, threading
-from ledger import RunMark, TaskStarted, NewEvent, decode_events, new_command_id, new_task_id
+from ledger import RunMark, TaskStarted, NewEvent, new_command_id, new_task_id
+from ledger.recorded_event import decode_events
 from ledger.recorded_event import encode_event
 sys.setswitchinterval(1e-6)
 run = RunMark("0123456789ab", "host", 1)

@@ -5,7 +5,7 @@ The same command goes to the plain model; whoever drives them compares the two.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final, NamedTuple
 
 from hypothesis import strategies as st
@@ -21,6 +21,7 @@ from ledger import (
     CompleteTask,
     CreateTask,
     DescribeTask,
+    Event,
     FailTask,
     MoveTask,
     NewEvent,
@@ -60,7 +61,7 @@ def _wish(verb: str, **arguments: SearchStrategy[Any]) -> SearchStrategy[Wish]:
     return st.builds(Wish, st.just(verb), st.sampled_from(TASKS), st.fixed_dictionaries(arguments))
 
 
-_creations = _wish(
+creations = _wish(
     "create",
     description=_texts,
     tags=_tags,
@@ -69,7 +70,7 @@ _creations = _wish(
     agent=st.none() | _agents,
 )
 wishes: Final[SearchStrategy[Wish]] = st.one_of(
-    _creations,
+    creations,
     _wish("assign", agent=_agents),
     _wish("claim", agent=_agents),
     _wish("start", agent=st.none() | _agents),
@@ -92,7 +93,7 @@ wishes: Final[SearchStrategy[Wish]] = st.one_of(
 
 # Most towns begin with tasks, so that what follows meets some.
 wish_lists: Final[SearchStrategy[list[Wish]]] = st.builds(
-    lambda first, rest: [*first, *rest], st.lists(_creations, max_size=4), st.lists(wishes, max_size=25)
+    lambda first, rest: [*first, *rest], st.lists(creations, max_size=4), st.lists(wishes, max_size=25)
 )
 
 
@@ -119,15 +120,18 @@ class Driver:
 
     def execute(self, wish: Wish) -> list[RecordedEvent]:
         """Decide on the task as it is and fold what follows. CommandRejectedError."""
+        return self.append(wish.task, decide(self.board.get(wish.task), self.command(wish)))
+
+    def append(self, task: str, facts: Iterable[Event], *, cause: Position | None = None) -> list[RecordedEvent]:
+        """Append facts of one task as one command, and fold them."""
         appended: list[RecordedEvent] = []
-        facts = decide(self.board.get(wish.task), self.command(wish))
         ms = self.now()
         for data in facts:
-            version = self._versions.get(wish.task, 0) + 1
-            event = NewEvent(task=wish.task, version=version, actor="alice", command=f"c{ms}", data=data)
+            version = self._versions.get(task, 0) + 1
+            event = NewEvent(task=task, version=version, actor="alice", command=f"c{ms}", data=data, cause=cause)
             position = Position.of(ms=ms, seq=len(self.events) + len(appended) + 1)
-            appended.append(replace(record(event, position), prev=self._last.get(wish.task)))
-            self._versions[wish.task], self._last[wish.task] = version, position
+            appended.append(replace(record(event, position), prev=self._last.get(task)))
+            self._versions[task], self._last[task] = version, position
         self.board.fold(appended)
         self.events += appended
         return appended

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -16,7 +15,7 @@ from ledger import EventStore, Keys, NewEvent, RecordedEvent
 from projections import Projector, Rebuild, verify
 from tests.property.examples import examples
 from tests.property.histories import histories
-from tests.support.expected_keys import dump_keys
+from tests.support.expected_keys import dump_keys, projected
 from tests.support.scene import assert_sound
 
 _EXAMPLES_MAX = 12
@@ -47,21 +46,6 @@ def project(client: redis.Redis, keys: Keys, sizes: list[int]) -> None:
 def rebuild(client: redis.Redis, keys: Keys, **options: Any) -> int:
     """Rebuild; how many differences there were."""
     return Rebuild(client, keys, holder="test", **options).run().differences
-
-
-def projected(client: Any, keys: Keys) -> dict[bytes, object]:
-    """Snapshots and views of a town; sets and hashes in any order, for their bytes tell how they grew."""
-    contents: dict[bytes, object] = {}
-    for key in sorted(client.scan_iter(match=f"{keys.prefix}:*", count=1_000)):
-        kind = client.type(key)
-        if not key.startswith((keys.checkpoint("").encode(), keys.ledger.encode(), keys.heads.encode())):
-            contents[key] = {
-                b"string": client.get,
-                b"set": client.smembers,
-                b"zset": partial(client.zrange, start=0, end=-1, withscores=True),
-                b"hash": client.hgetall,
-            }[kind](key)
-    return contents
 
 
 def drop_projections(client: redis.Redis, keys: Keys) -> None:

@@ -23,13 +23,12 @@ from ledger import (
     TaskNoted,
     TaskTagged,
     decide,
-    decode_events,
     evolve,
     flaw_in,
     flaw_of,
     record,
 )
-from ledger.recorded_event import encode_event
+from ledger.recorded_event import decode_events, encode_event
 from tests.property.histories import Driver, Wish, wish_lists
 from tests.property.strategies import new_events, positions, tasks
 from tests.support.builders import a_task_in, an_event

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from ledger import InvalidValueError, check_name, check_tags, check_text, check_town_name
 from tests.property.strategies import moments
 from town.folder.settings import fit_name
-from town.reading.moment import parse_moment
+from town.reading.when import parse_moment
 
 
 @given(st.text())

@@ -9,12 +9,14 @@ from typing import Any, Final
 
 import typer.main
 
+from cli.options import parse_task_fields
 from cli.tree import PLACES, app_for
 from ledger import State
+from projections import Sort
 from tests.support.markdown import ROOT
 
 FILE: Final = ROOT / "cli" / "call_table.py"
-FIRST_WORDS: Final = frozenset({"assign", "tasks", "task", "backlog"})
+FIRST_WORDS: Final = frozenset({"assign", "tasks", "task", "search", "backlog"})
 """What agents call all day. The modules of these commands import no Typer."""
 
 _HEAD: Final = '''\
@@ -47,12 +49,13 @@ def shape_of(names: tuple[str, ...]) -> Shape:
         command = command.commands[name]
     module, function = PLACES[names]
     arguments = [each for each in command.params if each.param_type_name == "argument"]
-    assert all(type(each.type).__name__ == "StringParamType" and each.nargs == 1 for each in arguments), names
+    assert all(type(each.type).__name__ == "StringParamType" for each in arguments), names
+    assert all(each.nargs == 1 for each in arguments[:-1]), names
     options = dict(each for option in command.params if option not in arguments for each in _option(option))
     return (
         f"cli.commands.{module}",
         function,
-        tuple(each.name for each in arguments),
+        tuple(each.name if each.nargs == 1 else f"{each.name}..." for each in arguments),
         sum(each.required for each in arguments),
         options,
     )
@@ -71,14 +74,18 @@ def _option(option: Any) -> Iterator[tuple[str, tuple[str, str] | tuple[str, str
 
 def _kind(option: Any) -> str | None:
     kind = type(option.type).__name__
+    if kind in ("Choice", "TyperChoice"):
+        choices = [str(each) for each in option.type.choices]
+        one = "state" if choices == list(State) else "sort" if choices == list(Sort) else None
+        return f"{one}s" if one and option.multiple else one
     if option.multiple:
         return "texts" if kind == "StringParamType" else None
+    if kind == "FuncParamType":
+        return "fields" if option.type.func is parse_task_fields else None
     if option.is_flag:
         return "flag"
     if kind == "IntRange":
         return "number" if option.type.max is None and option.type.min is not None else None
-    if kind in ("Choice", "TyperChoice"):
-        return "state" if [str(each) for each in option.type.choices] == list(State) else None
     return {"StringParamType": "text", "TyperPath": "path", "Path": "path"}.get(kind)
 
 

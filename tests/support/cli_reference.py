@@ -26,7 +26,7 @@ This page is made from `--help` by `make docs`; do not change it by hand.
 
 Every command of a town takes `--town PATH`, most take `--actor NAME`, and every command takes `--json`: [JSON](json.md).
 A task is named by its id, by a unique prefix of it, or by its alias.
-WHEN is a moment in any of the forms of [Look at the past](../howto/look-at-the-past.md#the-forms-of-when).
+[WHEN](when.md) is a moment: an event, a time or an age.
 Exit codes are in [Exit codes and errors](exit-codes.md), and environment variables in [Settings](settings.md).
 """
 

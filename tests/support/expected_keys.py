@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from typing import cast
+from functools import partial
+from typing import Any, cast
 
 import redis
 
@@ -56,7 +57,9 @@ def expected_tallies(client: redis.Redis, keys: Keys, *, upto: Position) -> dict
                 counts[keys.view(view.name, counted.part)][counted.field] += 1
 
     for batch in EventStore(client, keys).read_batches(upto=upto):
-        board.fold(batch, observe=observe)
+        for recorded in batch:
+            observe(board.get(recorded.task), recorded)
+            board.fold([recorded])
     return {key: {field.encode(): b"%d" % count for field, count in fields.items()} for key, fields in counts.items()}
 
 
@@ -106,3 +109,18 @@ def _read(client: redis.Redis, key: str) -> Content:
             return cast("dict[bytes, bytes]", client.hgetall(key))
         case unexpected:
             raise AssertionError(f"{key} is a {unexpected!r}")
+
+
+def projected(client: Any, keys: Keys) -> dict[bytes, object]:
+    """Snapshots and views of a town; sets and hashes in any order, for their bytes tell how they grew."""
+    contents: dict[bytes, object] = {}
+    for key in sorted(client.scan_iter(match=f"{keys.prefix}:*", count=1_000)):
+        kind = client.type(key)
+        if not key.startswith((keys.checkpoint("").encode(), keys.ledger.encode(), keys.heads.encode())):
+            contents[key] = {
+                b"string": client.get,
+                b"set": client.smembers,
+                b"zset": partial(client.zrange, start=0, end=-1, withscores=True),
+                b"hash": client.hgetall,
+            }[kind](key)
+    return contents

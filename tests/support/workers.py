@@ -24,13 +24,14 @@ from ledger import (
     new_command_id,
     new_task_id,
 )
-from projections import BatchOutcome, Projector, snapshot_of
+from projections import BatchOutcome, Projector, replay, snapshot_of
 from tests.support.outcomes import Outcome, encode_outcome
 from tests.support.processes import READY
 from tests.support.rebuild_workers import read_known, time_commands
 from tests.support.reopeners import write_and_reopen
 from tests.support.runners import reclaim_one, work_in_threads
 from town import Receipt, Town
+from town.reading import folding
 
 AGENTS: Final = ("Ada Lovelace", "worker-1", "worker-2", "worker-3")
 RESULTS: Final = (None, "Fixed the bug", "Es läuft ✅")
@@ -180,7 +181,21 @@ _OPTIONS: Final[dict[str, Callable[[Random, list[str]], Options]]] = {
     "move": lambda chance, shared: {"parent": chance.choice((None, *shared))},
 }
 
+
+def look_back(folder: str, seed: str) -> None:
+    """Look at many moments, each of which may be kept, and compare with a replay."""
+    folding.FOLDED_EVENTS_MAX = folding.KEPT_EVENTS_MIN = 10  # type: ignore[misc]
+    chance = Random(int(seed))
+    with Town.open(folder) as town:
+        store = town.backend.store
+        for _ in range(25):
+            position = store.position_of(chance.randrange(1, town.end().seq + 1))
+            assert position is not None
+            assert town.replay(position).tasks == replay(store, upto=position).tasks
+
+
 _WORKS: Final[dict[str, Callable[..., None]]] = {
+    "look_back": look_back,
     "create_one": create_one,
     "time_commands": time_commands,
     "read_known": read_known,

@@ -17,7 +17,16 @@ import projections.errors
 import town.errors
 from cli.exits import Exit, exit_code
 from cli.tree import app_for
-from ledger import EVENT_CLASSES, TOWN_NAMES_RESERVED, Keys, LedgerError, RecordedEvent, State, decode_event
+from ledger import (
+    EVENT_CLASSES,
+    TOWN_EVENT_CLASSES,
+    TOWN_NAMES_RESERVED,
+    Keys,
+    LedgerError,
+    RecordedEvent,
+    State,
+    decode_event,
+)
 from projections import VIEWS, Snapshot, View
 from projections.snapshots import decode_snapshot
 from tests.support import cli_reference
@@ -25,6 +34,7 @@ from tests.support.markdown import DOCS, ROOT, anchors, blocks, headings, links,
 from town.folder.settings import RedisSettings, Settings
 
 REFERENCE = DOCS / "reference"
+ALL_EVENTS: tuple[type[ledger.Event], ...] = (*EVENT_CLASSES, *TOWN_EVENT_CLASSES)
 _SOURCES = [
     path for folder in ("ledger", "projections", "town", "cli") for path in sorted((ROOT / folder).rglob("*.py"))
 ]
@@ -105,7 +115,7 @@ def test_command_reference_has_every_command() -> None:
     assert app_for().info.name == "tt"
 
 
-@pytest.mark.parametrize("event_class", EVENT_CLASSES, ids=lambda event_class: event_class.type)
+@pytest.mark.parametrize("event_class", ALL_EVENTS, ids=lambda event_class: event_class.type)
 def test_event_has_an_entry_with_its_data(event_class: type[ledger.Event]) -> None:
     """Every event type has a section, with a row for each field of its data, and an example."""
     text = _read("reference/events.md")
@@ -127,9 +137,9 @@ def test_envelope_has_every_field() -> None:
 
 
 def test_events_have_entries_in_the_order_of_the_code() -> None:
-    """The event reference has the types of EVENT_CLASSES, in their order, and no other."""
-    sections = [heading for heading in headings(_read("reference/events.md")) if heading.startswith("task.")]
-    assert sections == [event_class.type for event_class in EVENT_CLASSES]
+    """The event reference has the types of a task and of a town, in their order, and no other."""
+    sections = [heading for heading in headings(_read("reference/events.md")) if "." in heading]
+    assert sections == [event_class.type for event_class in ALL_EVENTS]
 
 
 @pytest.mark.parametrize("error", _errors(), ids=lambda error: error.__name__)

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 import ledger
-from cli.render import step_rows, task_fields
+from cli.render import event_rows, step_rows, task_fields
 from cli.shapes import task_shape
 from cli.tree import PLACES
 from ledger import (
@@ -20,6 +20,8 @@ from ledger import (
     EVENT_CLASSES,
     FIELDS,
     STATES,
+    TOWN_EVENT_CLASSES,
+    TOWN_ID,
     Command,
     CreateTask,
     Event,
@@ -29,8 +31,10 @@ from ledger import (
     Task,
     TaskAdopted,
     TaskRemoved,
+    TownEvent,
     compare,
     decode_event,
+    flaw_of,
 )
 from ledger.changes import Step
 from ledger.task import fold
@@ -98,6 +102,7 @@ def example_of(event: type[Event]) -> RecordedEvent:
 
 
 every_field = pytest.mark.parametrize("attribute", Task.__struct_fields__)
+every_town_event = pytest.mark.parametrize("event", TOWN_EVENT_CLASSES, ids=lambda event: event.type)
 every_event = pytest.mark.parametrize("event", EVENT_CLASSES, ids=lambda event: event.type)
 
 
@@ -243,10 +248,37 @@ def test_commands_are_all_handed_out() -> None:
 
 
 def test_events_are_all_in_the_list() -> None:
-    """Each event class of the module is in EVENT_CLASSES, but what stands for one that does not fit."""
+    """Each event class of the module is in one of the two lists, but what stands for one that does not fit."""
     module = vars(importlib.import_module("ledger.events"))
     made = {value for value in module.values() if isinstance(value, type) and issubclass(value, Event)}
-    assert {each.__name__ for each in made - {Event, ledger.Unfit}} == {each.__name__ for each in EVENT_CLASSES}
+    of_towns = {each for each in made if issubclass(each, TownEvent)} - {TownEvent}
+    assert of_towns == set(TOWN_EVENT_CLASSES)
+    of_tasks = made - of_towns - {Event, TownEvent, ledger.Unfit}
+    assert {each.__name__ for each in of_tasks} == {each.__name__ for each in EVENT_CLASSES}
+
+
+@every_town_event
+def test_town_event_is_taken_by_no_task(event: type[TownEvent]) -> None:
+    """It is a sound event of the town, and damage among those of a task, whatever the state."""
+    example = example_of(event)
+    assert (example.task, flaw_of(None, example)) == (TOWN_ID, None)
+    assert STATES[event] == frozenset()
+    as_of_a_task = msgspec.structs.replace(example, task=task_id(1))
+    for task in (None, *(a_task_in(state, id=task_id(1)) for state in State)):
+        assert flaw_of(task, as_of_a_task) is not None
+
+
+@every_town_event
+def test_town_event_shows_what_it_says(event: type[TownEvent]) -> None:
+    """The column WHAT has each value of the reference page's example; a position shows as its number."""
+    example = example_of(event)
+    values = [getattr(example.data, name) for name in event.__struct_fields__]
+    shown = str(event_rows([example], {}, {})[1][0][-1])
+    words = [
+        value.rpartition("-")[2] if name == "position" else value
+        for name, value in zip(event.__struct_fields__, values, strict=True)
+    ]
+    assert [word for word in words if word not in shown] == []
 
 
 def test_verb_can_be_typed() -> None:

@@ -99,5 +99,5 @@ def _pages_of(town: Workplace, conditions: list[TaskFilter]) -> Iterator[list[Ta
         pages = [town.reader.page(condition, offset=offset, limit=CANDIDATES_MAX) for condition in conditions]
         found = {task.id: task for page in pages for task in page.tasks}
         yield sorted(found.values(), key=lambda task: task.created_at_ms)
-        if all(page.total <= offset + CANDIDATES_MAX for page in pages):
+        if not any(page.has_more for page in pages):
             return

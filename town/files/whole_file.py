@@ -7,7 +7,7 @@ import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 OWN_MODE: Final = 0o600
 SHARED_MODE: Final = 0o666
@@ -22,6 +22,19 @@ def write_by_rename(path: Path, content: bytes, *, like: os.stat_result | None =
     """
     with _written_beside(path, content, like, mode) as written:
         written.replace(path)
+
+
+@contextlib.contextmanager
+def open_whole(path: Path, *, like: os.stat_result | None = None) -> Iterator[BinaryIO]:
+    """A file to write piece by piece; it gets its name at the end. An error leaves nothing.
+
+    Permissions and owner are those of `like`; without it, SHARED_MODE less the umask. A link of that name is replaced, and
+    its target stays as it is.
+    """
+    with _opened_beside(path, like, SHARED_MODE) as (file, temporary):
+        yield file
+        _keep(file)
+        temporary.replace(path)
 
 
 def make_by_link(path: Path, content: bytes, *, mode: int = SHARED_MODE) -> None:
@@ -44,7 +57,17 @@ def make_by_link(path: Path, content: bytes, *, mode: int = SHARED_MODE) -> None
 
 @contextlib.contextmanager
 def _written_beside(path: Path, content: bytes, like: os.stat_result | None, mode: int) -> Iterator[Path]:
-    """A new file with the content, on disk, next to its final place; removed from there afterwards.
+    """A new file with the content, on disk, next to its final place; removed from there afterwards."""
+    with _opened_beside(path, like, mode) as (file, temporary):
+        file.write(content)
+        _keep(file)
+        file.close()
+        yield temporary
+
+
+@contextlib.contextmanager
+def _opened_beside(path: Path, like: os.stat_result | None, mode: int) -> Iterator[tuple[BinaryIO, Path]]:
+    """A new file to be written, next to its final place; removed from there afterwards.
 
     Its name cannot be guessed, so nobody can put a link there to redirect the write.
     """
@@ -57,9 +80,12 @@ def _written_beside(path: Path, content: bytes, like: os.stat_result | None, mod
                 with contextlib.suppress(PermissionError):
                     os.fchown(file.fileno(), like.st_uid, like.st_gid)
                 os.fchmod(file.fileno(), stat.S_IMODE(like.st_mode))
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        yield temporary
+            yield file, temporary
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _keep(file: BinaryIO) -> None:
+    """Have the disk keep what was written."""
+    file.flush()
+    os.fsync(file.fileno())

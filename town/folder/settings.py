@@ -46,9 +46,13 @@ class RedisSettings(Struct, frozen=True):
 
 
 class TownSettings(Struct, frozen=True):
-    """`[town]`: the name in the ledger's keys, if Tinytown's `name` cannot be used there."""
+    """`[town]`: the name in the ledger's keys, if Tinytown's `name` cannot be used there.
+
+    `aliases_of` is the town whose name the ids of aliases are computed from: for a fork, the first town that it comes from.
+    """
 
     ledger_name: str | None = None
+    aliases_of: str | None = None
 
 
 class Settings(Struct, frozen=True):
@@ -115,6 +119,8 @@ def read_settings(folder: Path, *, ledger_name: str | None = None) -> Settings:
     try:
         settings = replace(msgspec.convert(read_settings_table(folder), Settings), old_name=None)
         named = settings.town.ledger_name
+        if settings.town.aliases_of is not None:
+            check_town_name(settings.town.aliases_of)
         if named is not None:
             check_town_name(named)
             return replace(settings, name=named, old_name=None if named == settings.name else settings.name)
@@ -183,8 +189,12 @@ def write_new_settings(folder: Path, settings: Settings) -> None:
     FolderRefusedError, also if there is one; it stays as it is.
     """
     table: dict[str, object] = {"name": settings.name}
-    if settings.redis.url is not None:
-        table["redis"] = {"url": settings.redis.url}
+    redis: dict[str, object] = {"url": settings.redis.url, "hash_tag": settings.redis.hash_tag or None}
+    given: dict[str, dict[str, object]] = {"redis": redis, "town": {"aliases_of": settings.town.aliases_of}}
+    for name, values in given.items():
+        said = {key: value for key, value in values.items() if value is not None}
+        if said:
+            table[name] = said
     path = folder / SETTINGS_FILE
     with refuse_os_errors(path):
         import tomli_w  # noqa: PLC0415 - only who writes needs it

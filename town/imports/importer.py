@@ -1,10 +1,11 @@
-"""Importer: brings a town to the state of another tracker's export, in one append."""
+"""Importer: brings a ledger's file into a town as it is, and another tracker's export as events of the town."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -12,9 +13,13 @@ from ledger import DesiredTask, Position
 from town.backend import Backend
 from town.errors import ImportRefusedError, MomentError
 from town.imports.beads import read_beads
+from town.reading.local_zone import local_time
 from town.reading.present import Present
 from town.reading.references import References
 from town.writer import Writer
+
+if TYPE_CHECKING:
+    from town.imports.ledger import LedgerReceipt, Progress, Source
 
 
 class ImportReceipt(Struct, frozen=True):
@@ -35,13 +40,14 @@ class ImportReceipt(Struct, frozen=True):
 
 
 class Importer:
-    """Imports exports of other trackers into one town."""
+    """Imports files into one town."""
 
     def __init__(self, backend: Backend) -> None:
-        self._town = backend.name
+        self._backend = backend
+        self._town = backend.alias_town
         self._actor = backend.actor
         self._live = backend.live
-        self._references = References(Present(backend), town=backend.name)
+        self._references = References(Present(backend), town=backend.alias_town)
         self._writer = Writer(backend)
 
     def beads(
@@ -55,7 +61,7 @@ class Importer:
         """
         if backdate is not None and backdate > datetime.now(UTC):
             # No later event can have an earlier time: the town's clock would stand still until then.
-            raise MomentError(f"{backdate.isoformat(timespec='seconds')}", "has not come yet")
+            raise MomentError(local_time(backdate), "has not come yet", "Give a time that has.")
         export = read_beads(Path(path), town=self._town, actor=self._actor)
 
         if prune and not export.desired and not allow_empty:
@@ -84,3 +90,20 @@ class Importer:
             labels_trimmed=export.labels_trimmed,
             labels_dropped=export.labels_dropped,
         )
+
+    def ledger(self, source: Source, *, progress: Progress | None = None) -> LedgerReceipt:
+        """Append what a ledger's file has after the town's last event, byte for byte at the same positions; it may be nothing.
+
+        `source` is the file's path, or an open pipe. Town and file must have the same events, up to the end of the shorter one.
+        LedgerFileRefusedError, FolderRefusedError, LedgerDamagedError: nothing was written. WrongExpectedEndError,
+        StoreUnavailableError: a part may have been written; the same import continues there.
+        """
+        from town.imports.ledger import LedgerImporter  # noqa: PLC0415 - other imports do not need it
+
+        return LedgerImporter(self._backend, source, progress=progress).run()
+
+    def restore(self, path: Path | None = None, *, progress: Progress | None = None) -> LedgerReceipt:
+        """As `ledger`, from what `tt save` wrote into the town's folder, or from `path`."""
+        from town.exports.ledger_file import SAVED_FILE  # noqa: PLC0415 - as above
+
+        return self.ledger(self._backend.folder / SAVED_FILE if path is None else path, progress=progress)

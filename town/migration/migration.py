@@ -117,6 +117,7 @@ class Migration:
             self._reader,
             self._keys,
             old_name=self._backend.old_name,
+            alias_town=self._backend.alias_town,
             store=self._store,
             live=self._live,
             checkpoint=self._upkeep.projector.checkpoints.position,
@@ -270,7 +271,7 @@ class Migration:
         # Guard the ids that the aliases would lead to as well, so that no push of the same plan comes in between.
         guarded = [
             *facts,
-            *(task_id_of_alias(self._keys.town, aliases[task_id]) for task_id in facts if task_id in aliases),
+            *(task_id_of_alias(self._backend.alias_town, aliases[task_id]) for task_id in facts if task_id in aliases),
         ]
         command = _command_id(self._keys.town, facts)
         return _Batch(

@@ -117,8 +117,8 @@ _same: Final = lru_cache(maxsize=4_096)(lambda agent: agent)
 class Survey:
     """The old tasks of one town, read by `reader`.
 
-    `is_elsewhere` means that it reads another server. `old_name` is the town's name in Tinytown's keys. `checkpoint`
-    returns the position of the town's snapshots.
+    `is_elsewhere` means that it reads another server. `old_name` is the town's name in Tinytown's keys, `alias_town` the name
+    that ids of aliases are computed from. `checkpoint` returns the position of the town's snapshots.
     """
 
     def __init__(
@@ -127,6 +127,7 @@ class Survey:
         keys: Keys,
         *,
         old_name: str,
+        alias_town: str,
         store: EventStore,
         live: LiveBoard,
         checkpoint: Callable[[], Position],
@@ -134,6 +135,7 @@ class Survey:
     ) -> None:
         self._reader = reader
         self._keys = keys
+        self._alias_town = alias_town
         self._store = store
         self._live = live
         self._checkpoint_now = checkpoint
@@ -328,7 +330,7 @@ class Survey:
     def taken_aliases(self, aliases: Sequence[str]) -> set[str]:
         """Those of `aliases` that a task of the ledger has or had, by its id or by adoption."""
         adopted_ones = self._live.find_aliases(aliases)
-        computed = {alias: task_id_of_alias(self._keys.town, alias) for alias in aliases}
+        computed = {alias: task_id_of_alias(self._alias_town, alias) for alias in aliases}
         versions = self.versions(list(computed.values()))
         return {alias for alias in aliases if alias in adopted_ones or versions[computed[alias]]}
 

@@ -72,7 +72,7 @@ class Planner:
         backend: Backend,
     ) -> None:
         self._live = backend.live
-        self._ids_of_aliases = References(Present(backend), town=backend.name).ids_of_aliases
+        self._ids_of_aliases = References(Present(backend), town=backend.alias_town).ids_of_aliases
         self._writer = Writer(backend)
         self._town = backend.name
         self._actor = backend.actor
@@ -154,7 +154,8 @@ class Planner:
             names |= {task.id: str(task.alias) for task in pruned.values()}
             kept += stays
         decided = reconcile_all(found.states, targets)
-        return _PlanDecisions(decided, _lineages(decided, above, found.states), names, there, tuple(kept))
+        relied_on = _lineages(decided, above, found.states)
+        return _PlanDecisions(decided, relied_on, names=names, found=there, kept=tuple(kept))
 
     def _find(self, plan: Plan) -> _Found:
         """The plan's tasks and parents in the town."""

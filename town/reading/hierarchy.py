@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import takewhile
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
 from ledger import State, Task
 from projections import Board, LiveBoard
+
+if TYPE_CHECKING:
+    from projections import PackedBoard
 
 OPEN_STATES: Final = tuple(state for state in State if not state.is_terminal)
 
@@ -37,7 +40,7 @@ def below(board: LiveBoard, task_id: str) -> list[Task]:
     return list(found.values())
 
 
-def tree_on(board: Board, root: Task | None = None) -> list[Branch]:
+def tree_on(board: Board | PackedBoard, root: Task | None = None) -> list[Branch]:
     """`root` and all below it, of a board in memory; without it the whole board. A task comes right before those below it. Pure."""
     tasks = board.page().tasks
     if root is None:

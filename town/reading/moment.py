@@ -1,60 +1,61 @@
-"""WHEN: how users name a moment of a town's past. Pure; the caller brings the clock.
-
-1795398503973-522000       a position
-4711                       the number of an event
-2026-06-01T12:00:00Z       an RFC 3339 time
-2026-06-01 12:00           a local time; without the time, midnight; without the date, today
-2h                         an age: w, d, h, m, s, also combined, as in 1d12h
-now
-"""
+"""Moment: a point in a town's past. `when` reads it from text, and readers ask for it."""
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, datetime, timedelta
-from typing import Final
+from datetime import datetime
+from enum import Enum
+from typing import Final, NamedTuple
 
 from ledger import Position
-from town.reading.local_zone import in_local_zone
-
-Moment = Position | int | datetime
-"""A position, the number of an event, or an aware time."""
-
-WHEN_HELP: Final = "a position, an event number, an RFC 3339 time, a local time, or an age like 2h"
-
-_NUMBER = re.compile(r"#?([0-9]{1,15})")
-_AGE = re.compile(r"(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?(?: ?ago)?")
 
 
-def parse_moment(text: str, *, now: datetime) -> Moment:
-    """The moment that `text` names. `now` is an aware time in the user's zone. ValueError if it names none."""
-    text = text.strip()
-    if number := _NUMBER.fullmatch(text):
-        return int(number[1])
-    if re.fullmatch(r"[0-9]{9,}-[0-9]+", text):
-        return Position.parse(text)
-    if text == "now":
-        return now
-    age = _AGE.fullmatch(text)
-    if age is not None and any(age.groups()):
-        weeks, days, hours, minutes, seconds = (int(part or 0) for part in age.groups())
-        try:
-            # Subtract in UTC: an hour is an hour, even across a change of the clock.
-            return now.astimezone(UTC) - timedelta(
-                weeks=weeks, days=days, hours=hours, minutes=minutes, seconds=seconds
-            )
-        except OverflowError as error:
-            raise ValueError(f"not a moment: {text!r}") from error
-    return _parse_time(text, now)
+class Now(Enum):
+    """The present. It is the end of the ledger and not a time: the server's clock may be behind the last event."""
+
+    NOW = "now"
 
 
-def _parse_time(text: str, now: datetime) -> datetime:
-    try:
-        if re.fullmatch(r"\d{1,2}:\d{2}(:\d{2})?", text):
-            hour, _, rest = text.partition(":")
-            text = f"{now:%Y-%m-%d} {hour:0>2}:{rest}"
-        time = datetime.fromisoformat(text.upper())
-        # A time without a zone is the user's: the system knows the offset on that day.
-        return in_local_zone(time) if time.tzinfo is None else time
-    except (ValueError, OverflowError, OSError) as error:
-        raise ValueError(f"not a moment: {text!r}") from error
+class HeadBack(NamedTuple):
+    """The moment so many events before the last one."""
+
+    events: int
+
+
+class StateEntered(NamedTuple):
+    """The last time that a task entered a state. `reference` is an alias, an id or the beginning of one; `created` is its creation."""
+
+    reference: str
+    entered: str
+
+
+Moment = Position | int | datetime | Now | HeadBack | StateEntered
+"""A position, the number of an event, an aware time, the present, or a moment that only the ledger knows."""
+
+
+class Understood(NamedTuple):
+    """A moment as it was understood, and the choice in words, if clocks showed that time twice or never."""
+
+    moment: Moment
+    note: str | None = None
+
+
+WHEN_HELP: Final = (
+    "an event (12, HEAD~10, @TASK:completed), a time (2026-11-24 17:00, yesterday, tue 17:00) or an age (2h)"
+)
+CREATED: Final = "created"
+TEXT_CHARS_SHOWN: Final = 60
+
+
+class MomentSyntaxError(ValueError):
+    """The text is not a moment. `problem` says why, if that is known; ADVICE says which forms there are."""
+
+    ADVICE: Final = f"Give {WHEN_HELP}."
+
+    def __init__(self, text: str, why: str = "") -> None:
+        self.shown = repr(text if len(text) <= TEXT_CHARS_SHOWN else f"{text[:TEXT_CHARS_SHOWN]}…")
+        self.problem = f"is not a moment{why}"
+        super().__init__(f"{self.shown} {self.problem}. {self.ADVICE}")
+
+
+class NotOneMomentError(ValueError):
+    """The words may mean several moments, or none. The message continues "is not a moment"."""

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from ledger import BEGINNING, Position, RecordedEvent, Task
-from projections import Board, DayStats, fold_stats, fold_task, replay
+from ledger import Position, RecordedEvent, Task
+from projections import Board, DayStats, fold_stats, fold_task
 from town.backend import Backend
+from town.reading.folding import board_at
 from town.reading.hierarchy import Branch, tree_on
+
+if TYPE_CHECKING:
+    from projections import PackedBoard
 
 PREFIX_TASKS_MAX: Final = 100
 """If more tasks than this begin with a prefix, folding the town is quicker than reading their histories."""
@@ -28,15 +32,16 @@ class Past:
     def __init__(self, backend: Backend, upto: Position, *, is_now: bool = False) -> None:
         self.then = None if is_now else upto
         """The position that errors name."""
+        self._backend = backend
         self._store = backend.store
         self._live = backend.live
         self._upto = upto
         self._last_read: tuple[str, list[RecordedEvent]] | None = None
 
     @cached_property
-    def board(self) -> Board:
+    def board(self) -> Board | PackedBoard:
         """All tasks at that position, folded from the ledger. LedgerDamagedError."""
-        return Board() if self._upto == BEGINNING else replay(self._store, upto=self._upto)
+        return board_at(self._backend, self._upto)
 
     def end(self) -> Position:
         """The position that this board shows."""

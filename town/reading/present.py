@@ -75,7 +75,8 @@ class Present:
         """How many tasks right below this one are open."""
         if not self._loader.count_children(task_id):
             return 0
-        return sum(self.board.page(TaskFilter(state=state, parent=task_id), limit=0).total for state in OPEN_STATES)
+        pages = [self.board.page(TaskFilter(state=state, parent=task_id), limit=0) for state in OPEN_STATES]
+        return sum(page.known_total for page in pages)
 
     def count_days(self, days: Sequence[str]) -> list[DayStats]:
         """What was created, completed and failed on each of these days and by whom."""

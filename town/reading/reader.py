@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from msgspec.structs import replace
 
 from ledger import (
     BEGINNING,
     TIME_MS_MAX,
+    Blamed,
+    LedgerDamagedError,
     Position,
     RecordedEvent,
     State,
@@ -18,28 +20,41 @@ from ledger import (
     Task,
     TaskDamagedError,
     TaskNotFoundError,
+    blame,
+    causes,
     check_name,
     check_tag,
     steps,
 )
 from projections import (
     EVERY_TASK,
+    BoardDiff,
     DayStats,
     OutdatedProjectionError,
     Page,
     TaskFilter,
     ViewsIncompleteError,
     damage_of,
+    each_of,
     encode_snapshot,
     find_flaws,
+    fold_task,
 )
 from town.backend import Backend
+from town.reading.annotations import Annotation, read_annotations
+from town.reading.difference import diff_between
 from town.reading.event_reader import EventReader
 from town.reading.hierarchy import Branch
 from town.reading.moment import Moment
 from town.reading.past import Past
 from town.reading.present import Present
+from town.reading.reasons import Why, read_causes
 from town.reading.references import References, wanted_of
+from town.reading.report import Days, Grouping, Report, make_report, read_period
+
+if TYPE_CHECKING:
+    from projections import Found, Progress
+    from town.reading.titles import Title
 
 Answer = TypeVar("Answer")
 
@@ -53,6 +68,8 @@ class Noted:
         longer."""
         self.incomplete: ViewsIncompleteError | None = None
         """Set if the views do not hold every task, so that the answer was folded from the ledger."""
+        self.lost_annotations: LedgerDamagedError | None = None
+        """Set if notes on events could not be read: why. The others are shown."""
         self.damaged: dict[str, Task] = {}
         """The damaged tasks in the answers, by id. They are shown as they were before an event that no command can
         make."""
@@ -97,13 +114,17 @@ class Reader:
         return encode_snapshot(self.task(task_id))
 
     def page(self, wanted: TaskFilter = EVERY_TASK, *, offset: int = 0, limit: int | None = None) -> Page:
-        """The tasks that match, oldest first, from `offset`, at most `limit`. A filter's parent may be a prefix or alias."""
+        """The tasks that match, oldest first unless `wanted` sorts them, from `offset`, at most `limit`.
+
+        A filter's parent may be a prefix or alias.
+        """
         assert offset >= 0
         assert limit is None or limit >= 0
         wanted = replace(
             wanted,
             agent=None if wanted.agent is None else check_name(wanted.agent, "agent name"),
-            tag=None if wanted.tag is None else check_tag(wanted.tag),
+            tag=None if wanted.tag is None else tuple(map(check_tag, each_of(wanted.tag))),
+            not_tag=None if wanted.not_tag is None else tuple(map(check_tag, each_of(wanted.not_tag))),
         )
 
         def ask(board: Present | Past) -> Page:
@@ -152,22 +173,92 @@ class Reader:
 
     def history(self, task_id: str) -> list[Step]:
         """All events of a task, oldest first, with what each changed; of a removed task too. TaskNotFoundError."""
+        return steps(self._history(task_id))
 
-        def ask(board: Present | Past) -> list[RecordedEvent]:
-            return board.history(self._resolve(board, task_id, is_removed_too=True))
+    def diff(
+        self, since: Moment | str, *, task_id: str | None = None, agent: str | None = None, tag: str | None = None
+    ) -> BoardDiff:
+        """What differs between the board at `since` and this one. `since` may be later.
 
-        events = self._ask(ask, task_id)
-        if not events:
-            raise TaskNotFoundError(task_id, then=self.then)
-        return steps(events)
-
-    def stats(self, *, agent: str | None = None, since: Moment | str | None = None) -> list[DayStats]:
-        """What was created, completed and failed on each day (UTC) and by whom, days and agents in order."""
+        The filters keep one task, the tasks that an agent had at any time in between, or those with a tag at one of the moments.
+        TaskNotFoundError, MomentError.
+        """
         store = self._backend.store
-        first = store.start() if since is None else EventReader(store).first_after(since)
+        first = EventReader(store).position_at(since)
+        last = store.end() if self.then is None else self.then
+        if first > last:
+            # The later moment decides which task an alias names.
+            later = Reader(self._backend, then=first, noted=self.noted)
+            return later.diff(last, task_id=task_id, agent=agent, tag=tag).turned()
+        only_id = None if task_id is None else self._history(task_id)[0].task
+        found = diff_between(store, first, last, task_id=only_id).only(
+            agent=None if agent is None else check_name(agent, "agent name"),
+            tag=None if tag is None else check_tag(tag),
+        )
+        self._note([each.after for each in found.tasks if each.after is not None])
+        return found
+
+    def blame(self, task_id: str) -> tuple[Task, list[Blamed]]:
+        """One task, and the event that set each of its fields. TaskNotFoundError, TaskAmbiguousError."""
+        events = self._history(task_id)
+        found, blamed = blame(events)
+        if found is None:
+            error = TaskNotFoundError(task_id, then=self.then)
+            number = events[-1].position.seq
+            error.add_note(f"Event {number} removed it, by {events[-1].actor}. At event {number - 1} it was there.")
+            raise error
+        return self._note([found])[0], blamed
+
+    def why(self, task_id: str) -> Why:
+        """The events behind a task's state or its removal, and their causes. TaskNotFoundError."""
+        events = self._history(task_id)
+        found = causes(events)
+        led_by = read_causes(self._backend.store, [cause.event for cause in found])
+        state = fold_task(events)
+        if state is not None:
+            self._note([state])
+        return Why(events[0].task, state, state or fold_task(events[:-1]), found, led_by)
+
+    def search(
+        self,
+        words: Iterable[str],
+        wanted: TaskFilter = EVERY_TASK,
+        *,
+        is_ever: bool = False,
+        offset: int = 0,
+        limit: int | None = None,
+        progress: Progress | None = None,
+    ) -> Found:
+        """The tasks that have all these words in their texts, best first, from `offset`, at most `limit`.
+
+        With `is_ever` also where the text was since changed or the task removed; a removed task meets no filter. `progress`
+        is called while the ledger is read, which the first search in a large town does. InvalidValueError,
+        LedgerDamagedError.
+        """
+        from projections import Query  # noqa: PLC0415 - few questions are searches
+        from town.reading.finding import find  # noqa: PLC0415 - few questions are searches
+
+        found = find(
+            self._backend,
+            Query.of(words, wanted, is_ever=is_ever),
+            upto=self.then,
+            offset=offset,
+            limit=limit,
+            progress=progress,
+        )
+        self._note([hit.task for hit in found.hits if hit.task is not None])
+        return found
+
+    def stats(
+        self, *, agent: str | None = None, since: Moment | str | None = None, until: Moment | str | None = None
+    ) -> list[DayStats]:
+        """What was created, completed and failed on each day (UTC) and by whom, days and agents in order; on whole days."""
+        store = self._backend.store
+        first = store.start() if since is None else self._events().first_after(since)
+        last = None if until is None else self._events().position_at(until)
 
         def ask(board: Present | Past) -> list[DayStats]:
-            end = board.end()
+            end = board.end() if last is None else min(board.end(), last)
             if end.ms > TIME_MS_MAX:
                 # No command can make this event, so nothing of it counts.
                 end = store.end_at(TIME_MS_MAX)
@@ -179,6 +270,59 @@ class Reader:
             )
 
         return [each for each in self._ask(ask) if agent in (None, each.agent)]
+
+    def report(
+        self,
+        *,
+        agent: str | None = None,
+        since: Moment | str | None = None,
+        until: Moment | str | None = None,
+        groupings: Sequence[Grouping] = (),
+        has_all: bool = False,
+        is_utc: bool = False,
+    ) -> Report:
+        """What happened from `since` to `until`, and how much was open then; by default in the last PERIOD_DAYS days with events.
+
+        `agent` keeps what belongs to that agent. `has_all` also asks what happened since the ledger's beginning. Days are
+        those of the user's zone, or of UTC. MomentError.
+        """
+        store, days = self._backend.store, Days(is_utc=is_utc)
+        end = store.end()
+        upto = end if self.then is None else self.then
+        period = read_period(store, self._events(), upto=upto, since=since, until=until, days=days)
+        now = self if self.then is None else Reader(self._backend, noted=self.noted)
+        board = now if period.last == end else Reader(self._backend, then=period.last, noted=self.noted)
+        return make_report(
+            store,
+            period,
+            groupings,
+            agent=agent,
+            days=days,
+            states=board.count_states(),
+            agents=board.count_agents(),
+            rows=now.stats(agent=agent) if has_all else None,
+        )
+
+    def annotations(self, events: Iterable[RecordedEvent]) -> dict[str, tuple[Annotation, ...]]:
+        """Position -> the notes that people wrote on the event there, oldest first, of those events that have some."""
+        found = read_annotations(self._backend.store, (recorded.at for recorded in events), upto=self.then)
+        self.noted.lost_annotations = self.noted.lost_annotations or found.damage
+        return found.of
+
+    def titles(self, task_ids: Iterable[str]) -> dict[str, Title]:
+        """Task id -> the title of the task, now or last known, of those that the ledger knows."""
+        from town.reading.titles import read_titles  # noqa: PLC0415 - only lists of events show titles
+
+        return read_titles(task_ids, self._backend.store, self._backend.live)
+
+    def ids_tagged(self, tag: str) -> frozenset[str]:
+        """The ids of the tasks that have this tag."""
+        wanted = TaskFilter(tag=check_tag(tag))
+        return frozenset(self._ask(lambda board: board.board.ids(wanted)))
+
+    def ids_below(self, task_id: str) -> frozenset[str]:
+        """The ids of a task and all tasks below it. TaskNotFoundError."""
+        return frozenset(branch.task.id for branch in self.tree(task_id))
 
     def damage_of(self, task: Task) -> TaskDamagedError | None:
         """What is wrong with a damaged task, and at which position; None if nothing is wrong."""
@@ -193,6 +337,17 @@ class Reader:
         """The tasks in the answers whose snapshot is lost, so that they were folded from their history."""
         return frozenset(self._backend.live.lost)
 
+    def _history(self, task_id: str) -> list[RecordedEvent]:
+        """All events of a task, oldest first, of a removed task too; at least one. TaskNotFoundError."""
+
+        def ask(board: Present | Past) -> list[RecordedEvent]:
+            return board.history(self._resolve(board, task_id, is_removed_too=True))
+
+        events = self._ask(ask, task_id)
+        if not events:
+            raise TaskNotFoundError(task_id, then=self.then)
+        return events
+
     def _ask(self, question: Callable[[Present | Past], Answer], *references: str) -> Answer:
         """Answer a question; from the board folded from the ledger if the views cannot answer.
 
@@ -201,7 +356,7 @@ class Reader:
         if self._past is not None:
             return question(self._past)
         try:
-            with self._backend.loader.caught_up(wanted_of(references, town=self._backend.name)):
+            with self._backend.loader.caught_up(wanted_of(references, town=self._backend.alias_town)):
                 return question(self._present)
         except OutdatedProjectionError as outdated:
             self.noted.outdated = outdated
@@ -216,8 +371,12 @@ class Reader:
             self._fold = Past(self._backend, end, is_now=True)
         return self._fold
 
+    def _events(self) -> EventReader:
+        references = References(self._past or self._present, town=self._backend.name)
+        return EventReader(self._backend.store, references)
+
     def _resolve(self, board: Present | Past, task_id: str, *, is_removed_too: bool = False) -> str:
-        return References(board, town=self._backend.name).resolve(task_id, is_removed_too=is_removed_too)
+        return References(board, town=self._backend.alias_town).resolve(task_id, is_removed_too=is_removed_too)
 
     def _note_page(self, page: Page) -> Page:
         self._note(page.tasks)

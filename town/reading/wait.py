@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
-from ledger import EventStore, Position, State, Task
+from ledger import EventStore, Position, State, Task, TaskNotFoundError
+from projections import TaskFilter
+
+if TYPE_CHECKING:
+    from town.reading.reader import Reader
+    from town.reading.references import References
 
 WAIT_BLOCK_MS: Final = 1_000
 """How long one call waits for events."""
@@ -28,6 +33,17 @@ class Waited(Struct, frozen=True):
     @property
     def open_tasks(self) -> list[Task]:
         return [task for task in self.tasks.values() if task is not None and not task.state.is_terminal]
+
+
+def tasks_called(name: str, reader: Reader, references: References) -> list[str]:
+    """The task with this id, prefix or alias, else the open tasks of the agent with this name. TaskNotFoundError."""
+    try:
+        return [references.resolve(name)]
+    except TaskNotFoundError:
+        if not reader.page(TaskFilter(agent=name.strip()), limit=1).tasks:
+            raise
+    pages = [reader.page(TaskFilter(state=state, agent=name.strip())) for state in (State.RUNNING, State.ASSIGNED)]
+    return [task.id for page in pages for task in page.tasks]
 
 
 def wait_for(

@@ -11,7 +11,7 @@ from typing import cast
 
 from msgspec import Struct
 
-from ledger import RequeueTask, RunMark, State, Task, WrongExpectedVersionError, check_name, redis_errors
+from ledger import LOST, RequeueTask, RunMark, State, Task, WrongExpectedVersionError, check_name, redis_errors
 from projections import TaskFilter
 from town.backend import Backend
 from town.runs.heartbeat import is_beating
@@ -28,7 +28,7 @@ class LostTask(Struct, frozen=True):
 
     def words(self) -> str:
         """The reason for the event."""
-        return f"lost: {self.mark}, of {self.task.assigned_to}, has no heartbeat"
+        return f"{LOST} {self.mark}, of {self.task.assigned_to}, has no heartbeat"
 
 
 class Reclaimer:

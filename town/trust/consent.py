@@ -79,6 +79,10 @@ def grant_trust(report: TrustReport) -> None:
         source.allow()
     if report.is_data_asked:
         DataFolder(report.folder).trust()
+        from town.cache import Cache, CachePlace  # noqa: PLC0415 - it loads SQLite, and data is allowed once
+
+        # What was computed elsewhere is not shown: `tt verify` would not look at it.
+        Cache(CachePlace(report.folder)).forget()
 
 
 def _folder(path: Path | None) -> Path:

@@ -40,7 +40,12 @@ def _refuse_unknown_options(url: str, where: str) -> None:
         options = parse_qsl(urlsplit(url).query, keep_blank_values=True)
     except ValueError as error:
         raise StoreUnavailableError(where, "has a URL that cannot be read", "Correct it.") from error
+    names = [name for name, _ in options]
     for name, value in options:
+        if names.count(name) > 1:
+            raise StoreUnavailableError(
+                where, f"has a URL that gives the option {name!r} twice", "Give each option once: only one could count."
+            )
         fits = _URL_OPTIONS.get(name)
         if fits is None or not fits(value):
             problem = (

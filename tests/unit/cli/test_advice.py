@@ -15,6 +15,7 @@ from ledger import (
     LedgerDamagedError,
     LedgerError,
     MisplacedEventError,
+    NotUndoableError,
     ReopenTask,
     RequeueTask,
     StartTask,
@@ -29,6 +30,7 @@ from ledger import (
     TaskNotFoundError,
     TaskNotInBacklogError,
     TaskUnassignedError,
+    UndoOvertakenError,
     WrongExpectedVersionError,
     WrongKeyTypeError,
     decide,
@@ -83,6 +85,13 @@ SAID = {
         TaskNotInBacklogError("t", "running")
     ),
     "Nobody has task t yet. Say who did it: `tt task fail t --agent NAME`.": TaskUnassignedError("t", "fail"),
+    "Event 4 changed nothing on the board, so it is not taken back. `tt events` shows the others; `tt undo EVENT` takes one of"
+    " them back.": NotUndoableError("1-4", "changed nothing on the board"),
+    "Event 4 of task t was taken back already, by event 6. `tt undo 6` brings it back.": UndoOvertakenError(
+        "t", "1-4", "2-6", is_undo=True
+    ),
+    "Event 4 of task t is not taken back: event 6 stands on it. `tt task history t` shows both; `tt undo 6` takes the later"
+    " one back first.": UndoOvertakenError("t", "1-4", "2-6"),
     "Task t is at version 3, not 2: somebody else changed it meanwhile. Look at it with `tt task history t` and try again.": (
         WrongExpectedVersionError("t", expected=2, actual=3)
     ),

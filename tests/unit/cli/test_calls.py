@@ -18,8 +18,10 @@ from typer.exceptions import TyperException
 
 from cli.call_table import CALLS
 from cli.calls import Call, call_of
+from cli.json_fields import JsonFields
 from cli.tree import PLACES, app_for
 from ledger import State
+from projections import Sort
 from tests.support import call_table
 
 ID: Final = "550e8400"
@@ -39,6 +41,9 @@ _VALUES: Final = (
     "9999999999",
     "pending",
     "PENDING",
+    "updated",
+    "id,state",
+    "id,",
     "State.PENDING",
     ".",
     "~",
@@ -73,11 +78,19 @@ def test_table_is_what_the_commands_say() -> None:
         (["assign", "ada", "Write it"], "assign", {"agent": "ada", "text": "Write it"}),
         (["assign", "ada", "T", "--tag", "a", "--tag=b"], "assign", {"agent": "ada", "text": "T", "tag": ["a", "b"]}),
         (["tasks"], "tasks", {}),
-        (["task", "show", ID, "--json"], "show", {"task": ID, "as_json": True}),
+        (["task", "show", ID, "--json"], "show", {"task": ID, "as_json": JsonFields()}),
+        (["task", "list", "--json=id,state"], "list_", {"as_json": JsonFields(("id", "state"))}),
+        (["task", "list", "--sort", "updated", "--reverse"], "list_", {"sort": Sort.UPDATED, "is_reversed": True}),
         (["task", "show", "--town", "/tmp/t", ID], "show", {"task": ID, "town": Path("/tmp/t")}),
         (["task", "start", ID, "--expect", "3"], "start", {"task": ID, "expect": 3}),
-        (["task", "list", "--state", "running"], "list_", {"state": State.RUNNING}),
+        (["task", "list", "--state", "running"], "list_", {"state": [State.RUNNING]}),
+        (
+            ["task", "list", "--state", "running", "--state=failed", "--tag", "a", "--tag", "b", "--not-tag", "c"],
+            "list_",
+            {"state": [State.RUNNING, State.FAILED], "tag": ["a", "b"], "not_tag": ["c"]},
+        ),
         (["task", "history", ID], "history", {"task": ID}),
+        (["search", "login", "--ever", "page"], "search", {"words": ["login", "page"], "is_ever": True}),
     ],
 )
 def test_common_command_lines_need_no_typer(words: list[str], function: str, expected: dict[str, Any]) -> None:
@@ -97,6 +110,7 @@ def test_common_command_lines_need_no_typer(words: list[str], function: str, exp
         ["tas"],
         ["work", "ada", "--", "true"],
         ["task", "show"],
+        ["search"],
         ["task", "show", ID, "b"],
         ["task", "show", ID, "--at", "2h"],
         ["task", "show", ID, "--json", "--json"],
@@ -104,6 +118,13 @@ def test_common_command_lines_need_no_typer(words: list[str], function: str, exp
         ["task", "show", ID, "--town"],
         ["task", "list", "--limit", "0"],
         ["task", "list", "--state", "open"],
+        ["task", "list", "--sort", "age"],
+        ["task", "list", "--agent", "a", "--agent", "b"],
+        ["task", "list", "--limit", "1", "--limit", "2"],
+        ["task", "list", "--json=titel"],
+        ["task", "list", "--json="],
+        ["task", "list", "--json=id", "--json"],
+        ["task", "list", "--json", "id"],
         ["task", "note", ID, "-1"],
     ],
 )
@@ -156,7 +177,8 @@ def test_every_value_of_an_option_is_read_as_typer_reads_it() -> None:
 def test_every_call_is_met_with_all_its_options() -> None:
     """The comparison above is not empty: each command is read with one of each of its options, as Typer reads it."""
     for names, (_, _, arguments, _, options) in CALLS.items():
-        values = {"text": ["x"], "texts": ["x"], "number": ["7"], "path": ["."], "state": ["failed"], "flag": []}
+        values = {"text": ["x"], "texts": ["x"], "number": ["7"], "path": ["."], "flag": [], "fields": []}
+        values |= {"states": ["failed"], "sort": ["updated"]}
         words = [word for option, (_, kind, *_) in options.items() for word in (option, *values[kind])]
         line = [*names, *(ID for _ in arguments), *words]
         call = call_of(line)

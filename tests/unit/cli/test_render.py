@@ -180,14 +180,14 @@ def test_event_words_say_what_happened(data: Event, shown: str) -> None:
 def test_event_line_has_number_time_actor_task_and_words() -> None:
     """In columns that line up for most."""
     line = event_line(an_event_of(TaskNoted("half"))).plain
-    assert line.split() == ["1", "2026-11-23", "01:48:23", "alice", "550e8400", "noted:", "half"]
+    assert line.split() == ["1", "2026-11-23", "01:48:23", "UTC", "alice", "550e8400", "noted:", "half"]
 
 
 def test_step_rows_have_reasons_only_where_there_are_some() -> None:
     """A column WHY that nobody fills is left out; a note shows its text, and other events what they changed."""
     history = recorded([TaskCreated("a"), TaskNoted("half"), TaskAssigned("ada")])
     columns, rows = step_rows(steps(history))
-    assert columns == ["EVENT", "TIME", "ACTOR", "WHAT", "CHANGED"]
+    assert columns == ["EVENT", "TIME (UTC)", "ACTOR", "WHAT", "CHANGED"]
     assert [words(row)[-2:] for row in rows] == [
         ["created", "description: — → a  state: — → pending"],
         ["noted", "half"],

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
-from datetime import UTC, datetime
-
 import pytest
 
-from cli.text import BAR_COLUMNS, bar, counted, duration, event_number, local_time, name_of, short_id, visible
+from cli.text import counted, duration, event_number, name_of, short_id, visible
 from ledger import Position
 from tests.support.builders import TASK, a_task
 
@@ -42,27 +38,6 @@ def test_name_of_a_task_is_its_alias_else_the_beginning_of_its_id() -> None:
     assert name_of(a_task(alias="auth\u202e")) == "auth\\u202e"
 
 
-@pytest.fixture
-def zone(request: pytest.FixtureRequest) -> Iterator[None]:
-    """The person's zone is the parameter, for this test."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TZ", request.param)
-        time.tzset()
-        yield
-    time.tzset()
-
-
-@pytest.mark.parametrize(
-    ("zone", "shown"),
-    [("UTC", "2026-11-23 23:59:59"), ("XXX-01", "2026-11-24 00:59:59"), ("XXX+05", "2026-11-23 18:59:59")],
-    indirect=["zone"],
-)
-@pytest.mark.usefixtures("zone")
-def test_local_time_is_that_of_the_person(shown: str) -> None:
-    """In the zone of TZ, to the second; the date moves along."""
-    assert local_time(datetime(2026, 11, 23, 23, 59, 59, 999_000, tzinfo=UTC)) == shown
-
-
 @pytest.mark.parametrize(
     ("ms", "shown"),
     [
@@ -88,15 +63,6 @@ def test_duration_has_two_units_at_most(ms: int, shown: str) -> None:
 def test_counted_says_one_and_many(number: int, shown: str) -> None:
     """Only one is without an s."""
     assert counted(number, "task") == shown
-
-
-@pytest.mark.parametrize(
-    ("number", "longest", "columns"),
-    [(0, 0, 0), (0, 9, 0), (9, 9, BAR_COLUMNS), (5, 10, BAR_COLUMNS // 2), (1, 1_000_000, 1)],
-)
-def test_bar_is_as_long_as_its_share(number: int, longest: int, columns: int) -> None:
-    """The longest is full, the smallest that is not 0 can be seen, and with nothing there is no bar."""
-    assert bar(number, longest) == "█" * columns
 
 
 def test_event_number_is_the_place_in_the_ledger() -> None:

@@ -11,7 +11,10 @@ import pytest
 
 from ledger import (
     EVENT_CLASSES,
+    TOWN_EVENT_CLASSES,
+    TOWN_ID,
     Event,
+    EventAnnotated,
     EventDecodingError,
     NewEvent,
     OldRecord,
@@ -34,6 +37,8 @@ from ledger import (
     TaskRequeued,
     TaskStarted,
     TaskTagged,
+    TownEvent,
+    TownForked,
     UnknownEventError,
     decode_event,
     record,
@@ -82,6 +87,8 @@ SAID: Final[dict[str, Event]] = {
         started_at="2025-06-02T11:30:00.000Z",
         alias="fix-bug",
     ),
+    "town.forked-1": TownForked("my-town", "1795398503973-521999"),
+    "event.annotated-1": EventAnnotated("1795398503973-7", "Bob was away 🐛"),
     "task.assigned-1": TaskAssigned("worker-1"),
     "task.started-1": TaskStarted(),
     "task.completed-1": TaskCompleted("Fixed the bug"),
@@ -154,7 +161,8 @@ def envelope(**fields: object) -> bytes:
 
 def test_corpus_has_every_type_and_schema() -> None:
     """Every schema of every event that a program ever wrote has its bytes in the corpus."""
-    schemas = {f"{event.type}-{schema}" for event in EVENT_CLASSES for schema in range(1, event.schema + 1)}
+    classes = (*EVENT_CLASSES, *TOWN_EVENT_CLASSES)
+    schemas = {f"{event.type}-{schema}" for event in classes for schema in range(1, event.schema + 1)}
     assert {kind_of(file) for file in FILES} == schemas
     assert schemas <= {file.stem for file in FILES} == set(SAID)
 
@@ -168,7 +176,8 @@ def test_stored_payload_decodes_for_ever(file: Path) -> None:
     event = decode_event(PLACE, stored(payload))
     assert event.data == SAID[file.stem]
     assert (event.type, event.schema, event.position) == (raw["type"], type(event.data).schema, PLACE.decode())
-    assert (event.task, event.version, event.actor, event.command) == (TASK, raw["version"], "worker-1", COMMAND)
+    subject = TOWN_ID if isinstance(event.data, TownEvent) else TASK
+    assert (event.task, event.version, event.actor, event.command) == (subject, raw["version"], "worker-1", COMMAND)
     assert (event.prev, event.reason, event.cause) == (raw["prev"], raw.get("reason"), raw.get("cause"))
     occurred_at = raw.get("occurred_at")
     assert event.occurred_at == (None if occurred_at is None else datetime.fromisoformat(occurred_at))

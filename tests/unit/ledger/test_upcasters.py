@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from ledger import EVENT_CLASSES, EventDecodingError, NewerSchemaError, TaskNoted, UpcasterMissingError, decode_event
+from ledger import (
+    EVENT_CLASSES,
+    TOWN_EVENT_CLASSES,
+    EventDecodingError,
+    NewerSchemaError,
+    TaskNoted,
+    UpcasterMissingError,
+    decode_event,
+)
 from ledger.upcasters import UPCASTERS, Data, Upcaster, upcast
 from tests.support.builders import TASK
 
@@ -87,6 +95,6 @@ def test_decode_of_a_newer_schema_asks_for_an_upgrade() -> None:
 
 def test_upcasters_lead_to_the_newest_schema() -> None:
     """For every registered step, the next one is registered too or its schema is the newest."""
-    newest = {event_class.type: event_class.schema for event_class in EVENT_CLASSES}
+    newest = {event_class.type: event_class.schema for event_class in (*EVENT_CLASSES, *TOWN_EVENT_CLASSES)}
     for event_type, schema in UPCASTERS:
         assert schema + 1 == newest[event_type] or (event_type, schema + 1) in UPCASTERS

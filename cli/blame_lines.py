@@ -1,0 +1,67 @@
+"""The lines of blame: each field, and below it the event that set it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from typing import Final
+
+from cli.output import Cell
+from cli.render import NOTHING, state_cell
+from cli.styled import Styled
+from cli.text import event_number, short_id, visible
+from ledger import FIELDS, Blamed, RecordedEvent, State, from_ms, parse_rfc3339
+from town import local_time
+
+BOOKKEEPING: Final = frozenset({"version", "position", "updated_at", "created_number"})
+"""Fields that every event sets, or that the first event always sets. The last event is named once, at the end."""
+_TIMES: Final = frozenset(field.name for field in FIELDS if field.form == "time")
+_FIELD_COLUMNS: Final = len("completed_at")
+
+
+def blame_lines(blamed: Sequence[Blamed]) -> Iterator[tuple[str, Cell]]:
+    """Head and body of each line: a field with its value, then its event. Lines of a text stand above the event they share."""
+    for each in blamed:
+        if each.field in BOOKKEEPING:
+            continue
+        head = f"{each.field:<{_FIELD_COLUMNS}}  "
+        below = " " * len(head)
+        if not each.parts:
+            yield head, _value(each)
+            yield below, Styled.of(event_note(each.event), "dim")
+            continue
+        for recorded, texts in _groups(each):
+            lines = [", ".join(texts)] if isinstance(each.value, tuple) else texts
+            for line in lines:
+                yield head, line
+                head = below
+            yield below, Styled.of(event_note(recorded), "dim")
+
+
+def _groups(blamed: Blamed) -> Iterator[tuple[RecordedEvent, list[str]]]:
+    """Neighbouring lines of a text that one event set; the tags that one event set."""
+    parts = blamed.parts
+    if isinstance(blamed.value, tuple):
+        parts = tuple(sorted(parts, key=lambda part: part[1].position.seq))
+    for _, group in groupby(parts, key=lambda part: part[1].at):
+        found = list(group)
+        yield found[0][1], [visible(text) for text, _ in found]
+
+
+def event_note(recorded: RecordedEvent) -> str:
+    """`event 5, 2026-03-15 09:00:00, completed by ada: why`."""
+    verb = visible(recorded.type.partition(".")[2])
+    reason = "" if recorded.reason is None else f": {visible(recorded.reason)}"
+    when = local_time(recorded.position.time)
+    return f"event {event_number(recorded.position)}, {when}, {verb} by {visible(recorded.actor)}{reason}"
+
+
+def _value(blamed: Blamed) -> Cell:
+    value = blamed.value
+    if value is None:
+        return NOTHING
+    if blamed.field == "state":
+        return state_cell(State(str(value)))
+    if blamed.field in _TIMES:
+        return local_time(from_ms(parse_rfc3339(str(value))))
+    return short_id(str(value)) if blamed.field == "parent_id" else visible(str(value))

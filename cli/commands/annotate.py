@@ -1,0 +1,52 @@
+"""Annotate: a note on an event, which is shown wherever the event is."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Final
+
+import typer
+
+from cli.exits import UsageError
+from cli.options import ActorOption, JsonOption, TownOption
+from cli.output import say, say_json
+from cli.render import NOTE_SIGN
+from cli.session import opened
+from cli.shapes import annotated_shape
+from cli.text import event_number, visible
+from ledger import Position
+
+_NUMBER: Final = re.compile(r"#?([0-9]{1,15})")
+_POSITION: Final = re.compile(r"[0-9]{9,20}-[0-9]{1,20}")
+
+
+def annotate(
+    event: Annotated[
+        str,
+        typer.Argument(metavar="EVENT", help="The event's position or number.", show_default=False),
+    ],
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="The note, at most 64 KiB.", show_default=False)],
+    *,
+    town: TownOption = None,
+    actor: ActorOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a note on an event. It is an event itself, and is shown wherever the event is."""
+    named = _event(event)
+    with opened(town, actor) as opened_town:
+        at, position = opened_town.annotator.annotate(named, text)
+        if as_json:
+            say_json(annotated_shape(opened_town, at, note=position))
+            return
+        say(f"{NOTE_SIGN} Event {event_number(at)} annotated: {visible(text)}")
+
+
+def _event(text: str) -> Position | int:
+    """The event that a person named. UsageError if the text names no event."""
+    text = text.strip()
+    if number := _NUMBER.fullmatch(text):
+        return int(number[1])
+    if not _POSITION.fullmatch(text):
+        message = f"{text!r} names no event. Give its position or its number, as `tt events` shows it."
+        raise UsageError(message)
+    return Position(text)

@@ -1,0 +1,145 @@
+"""Audit: what differs between two moments, which event set each field of a task, and how it came to its state."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from cli.answers import reader_at, say_moment
+from cli.blame_lines import blame_lines, event_note
+from cli.cause_words import led_by_words, sentences, state_sentence
+from cli.diff_lines import field_lines, heading, summary
+from cli.limits import PAGE_TASKS
+from cli.moments import limit_words, say_choices
+from cli.options import (
+    JsonOption,
+    LimitOption,
+    OffsetOption,
+    TaskArgument,
+    TownOption,
+    When,
+    WhenOption,
+    parse_when,
+)
+from cli.output import say, say_hanging, say_json, warn
+from cli.session import opened
+from cli.shapes.audit import blame_shape, diff_shape, why_shape
+from cli.styled import Styled
+from cli.text import counted, event_number, short_id, title_of
+from ledger import Effort
+from town import WHEN_HELP, local_time
+
+CAUSES_SHOWN = 50
+"""How many of the events behind a state are shown; `--json` has all."""
+
+
+def diff(
+    first: Annotated[
+        When, typer.Argument(metavar="A", parser=parse_when, help=f"The first moment: {WHEN_HELP}.", show_default=False)
+    ],
+    second: Annotated[
+        When | None,
+        typer.Argument(metavar="[B]", parser=parse_when, help="The second one. Default: now.", show_default=False),
+    ] = None,
+    *,
+    task: Annotated[
+        str | None, typer.Option("--task", metavar="TASK", help="Only this task. It may be a removed one.")
+    ] = None,
+    agent: Annotated[
+        str | None, typer.Option("--agent", metavar="NAME", help="Only tasks this agent had at any time in between.")
+    ] = None,
+    tag: Annotated[
+        str | None, typer.Option("--tag", metavar="TAG", help="Only tasks with this tag at one of the moments.")
+    ] = None,
+    limit: LimitOption = PAGE_TASKS,
+    offset: OffsetOption = 0,
+    town: TownOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what differs between the boards of two moments: the tasks that were created, removed and changed from A to B.
+
+    Texts are shown as a word diff like git's: [-removed words-] and {+added words+}. A may be later than B.
+
+    --json prints all of it and takes no notice of --limit and --offset.
+    """
+    with opened(town, None) as opened_town:
+        reader = reader_at(opened_town, second)
+        found = reader.diff(first.moment, task_id=task, agent=agent, tag=tag)
+        if as_json:
+            say_json(diff_shape(opened_town, found, a=first, b=second))
+            return
+    events = counted(found.events, "event")
+    say_hanging("", f"From {limit_words(first, found.since)} to {limit_words(second, found.until)}: {events}.")
+    say_choices(first, second)
+    if not found.tasks:
+        say("No task is different." if not found.passing else f"No task is different; {found.passing:,} came and went.")
+        return
+    effort = Effort()
+    for each in found.tasks[offset : offset + limit]:
+        say()
+        say_hanging("", heading(each))
+        for head, words in field_lines(each, effort):
+            say_hanging(head, words)
+    say()
+    say_hanging("", summary(found))
+    after = offset + limit
+    if after < len(found.tasks):
+        warn(f"{after:,} of {counted(len(found.tasks), 'task')} shown. More: --offset {after}")
+    elif offset >= len(found.tasks):
+        warn(f"There are only {counted(len(found.tasks), 'task')}, so --offset {offset} shows none.")
+
+
+def blame(
+    task: TaskArgument,
+    *,
+    at: WhenOption = None,
+    town: TownOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show which event set each field of a task, each line of a long text and each tag: when, by whom and why."""
+    with opened(town, None) as opened_town:
+        reader = reader_at(opened_town, at)
+        found, blamed = reader.blame(task)
+        if as_json:
+            say_json(blame_shape(opened_town, reader, found, blamed, at=at))
+            return
+        say_moment(reader, at)
+    say_hanging("", Styled.of(title_of(found), "bold"))
+    say_hanging("", f"Task {found.id}")
+    for head, words in blame_lines(blamed):
+        say_hanging(Styled.of(head, "bold"), words)
+    last = next(each.event for each in blamed if each.field == "position")
+    say_hanging("", f"Version {found.version}, by {event_note(last)}")
+
+
+def why(
+    task: TaskArgument,
+    *,
+    at: WhenOption = None,
+    town: TownOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Tell how a task came to its state: who gave it to whom, who began, finished or gave up. The last event comes first."""
+    with opened(town, None) as opened_town:
+        reader = reader_at(opened_town, at)
+        found = reader.why(task)
+        if as_json:
+            say_json(why_shape(opened_town, reader, found, at=at))
+            return
+        say_moment(reader, at)
+    name = short_id(found.task_id) if found.known_as is None else title_of(found.known_as)
+    say_hanging("", Styled.of(name, "bold"))
+    say_hanging("", state_sentence(found))
+    say()
+    width = max(len(event_number(cause.event.position)) for cause in found.causes)
+    told = list(zip(found.causes, sentences(found.causes), strict=True))
+    for cause, sentence in told[: -CAUSES_SHOWN - 1 : -1]:
+        position = cause.event.position
+        head = f"{event_number(position):>{width}}  {local_time(position.time)}  "
+        say_hanging(Styled.of(head, "dim"), sentence)
+        led_by = found.led_by.get(cause.event.cause or "")
+        if led_by is not None:
+            say_hanging(" " * len(head), led_by_words(led_by, task_id=found.task_id))
+    if len(told) > CAUSES_SHOWN:
+        warn(f"The last {CAUSES_SHOWN} of {len(told):,}. All: tt task history {short_id(found.task_id)}")

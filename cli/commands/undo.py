@@ -1,0 +1,70 @@
+"""Undo: take a command back, by new events; history stays."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from cli.options import ActorOption, JsonOption, ReasonOption, TownOption
+from cli.output import Cell, say, say_json, say_table
+from cli.render import change_words, event_words
+from cli.session import opened
+from cli.shapes.undo import undo_shape
+from cli.text import counted, event_number, short_id, visible
+from ledger import Undone, compare
+from town import UndoReceipt, local_time
+
+
+def undo(
+    what: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[EVENT|TASK]",
+            help="An event of the command, by position or number, or the task whose last command it is. Default: your own last one.",
+            show_default=False,
+        ),
+    ] = None,
+    *,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be appended, and append nothing.")
+    ] = False,
+    reason: ReasonOption = None,
+    town: TownOption = None,
+    actor: ActorOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Take a command back: all it changed, on every task, by new events. History stays.
+
+    Refused if later events stand on it. Undo of an undo brings it back. Notes and annotations stay.
+    """
+    with opened(town, actor) as opened_town:
+        undoing = opened_town.undoing
+        receipt = undoing.preview(what) if dry_run else undoing.undo(what, reason=reason)
+        if as_json:
+            say_json(undo_shape(opened_town, receipt, is_preview=dry_run))
+            return
+        events = sum(len(each.events) for each in receipt.tasks)
+        say(f"{'Would be taken back' if dry_run else 'Taken back'}, by {counted(events, 'event')}: {_what(receipt)}")
+        say_table(["TASK", "EVENTS", "CHANGED"], [_row(each) for each in receipt.tasks], flexible="CHANGED")
+
+
+def _what(receipt: UndoReceipt) -> str:
+    """The command: its event, or which events it had."""
+    first, last = receipt.command[0], receipt.command[-1]
+    when = f"of {visible(last.actor)}, {local_time(last.position.time)}"
+    if first is last:
+        return f"event {event_number(last.position)} {when}: {event_words(last)}"
+    types = ", ".join(dict.fromkeys(recorded.type.partition(".")[2] for recorded in receipt.command))
+    return f"events {event_number(first.position)} to {event_number(last.position)} {when}: {types}"
+
+
+def _row(undone: Undone) -> list[Cell]:
+    names = ", ".join(event.type.partition(".")[2] for event in undone.events)
+    changes = "  ".join(change_words(change) for change in compare(undone.now, undone.then))
+    return [_name(undone), names, changes]
+
+
+def _name(undone: Undone) -> str:
+    task = undone.then or undone.now
+    return visible(task.alias) if task is not None and task.alias is not None else short_id(undone.task_id)

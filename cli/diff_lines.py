@@ -1,0 +1,141 @@
+"""The words for what differs between two boards, coloured like git's. Pure: facts in, lines out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from cli.output import STATE_STYLES, Cell
+from cli.render import NOTHING, change_words
+from cli.styled import Styled
+from cli.text import TEXT_CHARS_SHOWN, counted, shortened, title_of, visible
+from ledger import Effort, FieldChange, Piece, State, word_diff
+from projections import BoardDiff, DiffKind, TaskDiff
+
+CONTEXT_CHARS: Final = 40
+"""How much text without a change is shown beside a change."""
+
+_SIGNS: Final = {DiffKind.CREATED: ("+", "green"), DiffKind.CHANGED: ("~", "yellow"), DiffKind.REMOVED: ("-", "red")}
+_MARKS: Final = {"-": ("[-", "-]", "red"), "+": ("{+", "+}", "green"), " ": ("", "", "")}
+"""As `git diff --word-diff`."""
+_TEXTS: Final = frozenset({"description", "result"})
+_TITLE: Final = frozenset({"description", "alias"})
+"""The fields that the line of a task shows."""
+_FIELD_COLUMNS: Final = len("description")
+
+
+def heading(task: TaskDiff) -> Styled:
+    """`~ map  Draw the map`, in the colour of its kind."""
+    sign, style = _SIGNS[task.kind]
+    return Styled.of(f"{sign} {title_of(task.task)}", style)
+
+
+def field_lines(task: TaskDiff, effort: Effort) -> Iterator[tuple[str, Cell]]:
+    """Each field that differs, before and after. A created or removed task is named by its title, so the title is left out."""
+    changes = task.changes
+    for change in changes:
+        is_usual = change.field == "state" and task.kind is DiffKind.CREATED and task.states == [State.PENDING]
+        if task.kind is DiffKind.CHANGED or not (change.field in _TITLE or is_usual):
+            yield _head(change.field), _change(task, change, effort)
+    if task.kind is DiffKind.CHANGED and len(task.states) > 1 and task.states[0] is task.states[-1]:
+        yield _head("state"), _states(task)
+    elif not changes:
+        yield "    ", f"{counted(task.events, 'event')}, and no field is different"
+
+
+def summary(diff: BoardDiff) -> str:
+    """`3 tasks: 1 created, 2 changed (1 now running, 1 now completed, 1 re-assigned)`, and how many came and went."""
+    parts = [f"{len(diff.of(kind)):,} {kind}" for kind in DiffKind if diff.of(kind)]
+    moved = [f"{count:,} now {state}" for state, count in moved_to(diff).items() if count]
+    reassigned = count_reassigned(diff)
+    more = [*moved, *([f"{reassigned:,} re-assigned"] if reassigned else [])]
+    passing = f"; {diff.passing:,} came and went" if diff.passing else ""
+    details = f" ({', '.join(more)})" if more else ""
+    return f"{counted(len(diff.tasks), 'task')}: {', '.join(parts)}{details}{passing}"
+
+
+def moved_to(diff: BoardDiff) -> dict[State, int]:
+    """How many tasks that are at both moments are in another state at the second, by that state; all states are there."""
+    counts = dict.fromkeys(State, 0)
+    for each in diff.tasks:
+        if each.before is not None and each.after is not None and each.before.state is not each.after.state:
+            counts[each.after.state] += 1
+    return counts
+
+
+def count_reassigned(diff: BoardDiff) -> int:
+    """How many tasks one agent had at the first moment, and another one at the second."""
+    return sum(
+        each.before is not None
+        and each.after is not None
+        and None not in (each.before.assigned_to, each.after.assigned_to)
+        and each.before.assigned_to != each.after.assigned_to
+        for each in diff.tasks
+    )
+
+
+def _head(field: str) -> str:
+    return f"    {field:<{_FIELD_COLUMNS}}  "
+
+
+def _change(task: TaskDiff, change: FieldChange, effort: Effort) -> Styled:
+    before, after = change.before, change.after
+    if change.field == "state":
+        return _states(task)
+    if isinstance(before, tuple) or isinstance(after, tuple):
+        return _tags(before or (), after or ())
+    if change.field in _TEXTS and isinstance(before, str) and isinstance(after, str):
+        return words_of_pieces(word_diff(before, after, effort))
+    old, _, new = change_words(change).removeprefix(f"{change.field}: ").partition(" → ")
+    if isinstance(before, str) and isinstance(after, str):
+        # What one of them says may have an arrow of its own.
+        old, new = visible(before), visible(after)
+    return Styled.assemble(
+        (shortened(old, TEXT_CHARS_SHOWN), "red" if before else ""),
+        " → ",
+        (shortened(new, TEXT_CHARS_SHOWN), "green" if after else ""),
+    )
+
+
+def _states(task: TaskDiff) -> Styled:
+    """The states that the task went through."""
+    path: list[State] = list(task.states)
+    names = [(NOTHING, "")] if task.before is None else []
+    names += [(str(state), STATE_STYLES[state]) for state in path]
+    names += [(NOTHING, "")] if task.after is None else []
+    parts: list[tuple[str, str]] = []
+    for name in names:
+        parts += [(" → ", ""), name] if parts else [name]
+    return Styled.assemble(*parts)
+
+
+def _tags(before: object, after: object) -> Styled:
+    old, new = (each if isinstance(each, tuple) else () for each in (before, after))
+    gone = [(f"-{visible(tag)}", "red") for tag in old if tag not in new]
+    come = [(f"+{visible(tag)}", "green") for tag in new if tag not in old]
+    parts: list[tuple[str, str]] = []
+    for tag in (*gone, *come):
+        parts += [(" ", ""), tag] if parts else [tag]
+    return Styled.assemble(*parts)
+
+
+def words_of_pieces(pieces: list[Piece]) -> Styled:
+    """A word diff, without the middle of long stretches that did not change."""
+    parts: list[tuple[str, str]] = []
+    for number, piece in enumerate(pieces):
+        begin, end, style = _MARKS[piece.sign]
+        is_first, is_last = number == 0, number == len(pieces) - 1
+        text = (
+            shortened(visible(piece.text), TEXT_CHARS_SHOWN)
+            if piece.sign != " "
+            else _between(visible(piece.text), is_first=is_first, is_last=is_last)
+        )
+        parts.append((f"{begin}{text}{end}", style))
+    return Styled.assemble(*parts)
+
+
+def _between(text: str, *, is_first: bool, is_last: bool) -> str:
+    """Shorten a stretch without a change: keep its end at the beginning of the text, its beginning at the end, and both between two changes."""
+    begin = "" if is_first else text[:CONTEXT_CHARS]
+    end = "" if is_last else text[-CONTEXT_CHARS:]
+    return text if len(text) <= len(begin) + len(end) + 1 else f"{begin}…{end}"

@@ -1,0 +1,47 @@
+"""The JSON shape of the counts of `tt log --stat`. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from cli.shapes import Shape
+
+if TYPE_CHECKING:
+    from cli.log_lines import Count, GroupedBy
+    from town import Title, Town
+
+
+def counts_shape(
+    town: Town,
+    whole: Count,
+    groups: Mapping[str, Count],
+    titles: Mapping[str, Title],
+    *,
+    by: GroupedBy | None,
+    **more: Any,  # noqa: ANN401 - further fields of the shape
+) -> Shape:
+    """How many events match in all and in each group: all groups, whatever is shown to people."""
+    kind = "type" if by is None else str(by)
+    return {
+        "town": town.name,
+        **more,
+        "by": kind,
+        **_count(whole),
+        "total": len(groups),
+        "groups": [{kind: name, **_title(titles.get(name)), **_count(count)} for name, count in groups.items()],
+    }
+
+
+def _count(count: Count) -> Shape:
+    return {
+        "events": count.events,
+        "tasks": len(count.tasks),
+        "created": count.created,
+        "completed": count.completed,
+        "failed": count.failed,
+    }
+
+
+def _title(title: Title | None) -> Shape:
+    return {} if title is None else {"alias": title.alias, "title": title.text}

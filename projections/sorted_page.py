@@ -1,0 +1,119 @@
+"""A page of tasks in another order than they were created in, from the snapshots and views in Redis.
+
+Up to COUNTED_MAX tasks are read and sorted. Of more, states and agents have a view each, so a page is put together from the
+pages of those that come first. No view has the time of the last change, and none the tasks without an agent: for these the
+snapshots of all tasks that match are read, in batches, and only the page is kept.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from ledger import State, format_ms
+from projections.filter import SORT_KEYS, Page, Sort, TaskFilter, page_of
+from projections.listing import COUNTED_MAX
+
+if TYPE_CHECKING:
+    from projections.live_board import LiveBoard
+
+AGENTS_ASKED_MAX: Final = 200
+"""A page that begins behind so many agents is found as if there were no view of them."""
+BATCH_SNAPSHOTS_MAX: Final = 1_000
+
+
+def sorted_page(board: LiveBoard, wanted: TaskFilter, *, offset: int, limit: int | None) -> Page:
+    """As `LiveBoard.page`."""
+    created = wanted.as_created()
+    _, total = board.find_matching(created, offset=offset, limit=limit or 0)
+    if limit is None or (total is not None and total <= COUNTED_MAX):
+        return page_of(wanted.in_order(board.page(created).tasks), offset=offset, limit=limit)
+    if not limit or (total is not None and total <= offset):
+        return Page((), total, has_more=total is None or offset < total)
+    ids = None if wanted.sort is Sort.UPDATED else _from_views(board, wanted, offset, limit)
+    if ids is None or not _is_whole(ids, total, offset, limit):
+        ids = _from_snapshots(board, wanted, offset, limit)
+    tasks = tuple(task for task in board.get_listed(ids) if wanted.matches(task))
+    return Page(tasks, total, has_more=total is None or offset + len(ids) < total)
+
+
+def _is_whole(ids: Sequence[str], total: int | None, offset: int, limit: int) -> bool:
+    """Whether these are as many as the page has to have."""
+    return len(ids) == (limit if total is None else min(limit, total - offset))
+
+
+def _from_views(board: LiveBoard, wanted: TaskFilter, offset: int, limit: int) -> list[str] | None:
+    """The ids of the page, of tasks with an agent alone; None if too many agents would have to be asked."""
+    skipped, ids = offset, list[str]()
+    for number, group in enumerate(_groups(board, wanted)):
+        if number == AGENTS_ASKED_MAX:
+            return None
+        found, total = board.find_matching(group, offset=skipped, limit=limit - len(ids))
+        ids += found
+        if len(ids) == limit:
+            break
+        assert total is not None, "a page that is not full has the last tasks"
+        skipped = max(skipped - total, 0)
+    return ids
+
+
+def _groups(board: LiveBoard, wanted: TaskFilter) -> Iterator[TaskFilter]:
+    """The same conditions for each state or agent, in their order; within one, tasks are in the order they were created."""
+    if wanted.sort is Sort.STATE:
+        states = wanted.states or tuple(State)
+        for state in reversed(states) if wanted.is_newest_first else states:
+            yield replace(wanted, sort=Sort.CREATED, state=state)
+        return
+    counts = board.count_agents()
+    if wanted.is_newest_first:
+        # Those without an agent come first.
+        return
+    for agent, of in counts.items():
+        if any(of[state] for state in wanted.states or State):
+            yield replace(wanted, sort=Sort.CREATED, agent=agent)
+
+
+class _Sorted(Struct):
+    """Of a snapshot, what tasks are sorted by. RFC 3339 as snapshots have it sorts as text."""
+
+    state: State
+    updated_at: str
+    assigned_to: str | None
+
+
+_decoder: Final = msgspec.json.Decoder(_Sorted)
+_KEYS: Final = {
+    Sort.UPDATED: lambda task: task.updated_at,
+    Sort.STATE: SORT_KEYS[Sort.STATE],
+    Sort.AGENT: SORT_KEYS[Sort.AGENT],
+}
+
+
+def _from_snapshots(board: LiveBoard, wanted: TaskFilter, offset: int, limit: int) -> list[str]:
+    """The ids of the page, from the snapshots of all tasks that match. Memory: their ids, a batch and the page."""
+    ids, _ = board.find_matching(wanted.as_created(), offset=0, limit=None)
+    choose = heapq.nlargest if wanted.is_newest_first else heapq.nsmallest
+    first = choose(offset + limit, _sortable(board, wanted.sort, ids))
+    return [ids[place] for _, place in first[offset:]]
+
+
+def _sortable(board: LiveBoard, sort: Sort, ids: Sequence[str]) -> Iterator[tuple[Any, int]]:
+    """Each task as what it is sorted by, and its place in `ids`, which are oldest first; without those removed since."""
+    key: Any = _KEYS[sort]
+    lost: dict[str, int] = {}
+    for start in range(0, len(ids), BATCH_SNAPSHOTS_MAX):
+        batch = ids[start : start + BATCH_SNAPSHOTS_MAX]
+        for place, snapshot in enumerate(board.snapshots(batch), start):
+            try:
+                found = _decoder.decode(snapshot or b"")
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+                lost[ids[place]] = place
+            else:
+                yield key(found), place
+    for task in board.get_listed(list(lost)):
+        yield key(_Sorted(task.state, format_ms(task.updated_at_ms), task.assigned_to)), lost[task.id]

@@ -1,0 +1,1 @@
+"""Exports: the whole ledger, and its events for spreadsheets, process mining and other programs."""

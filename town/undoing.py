@@ -1,0 +1,186 @@
+"""Undoing: takes back what a command changed, on one task or many, in one append that names what it takes back."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from itertools import takewhile
+from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
+
+from ledger import (
+    NotUndoableError,
+    Position,
+    RecordedEvent,
+    TaskCycleError,
+    TaskHasChildrenError,
+    TaskNotFoundError,
+    TownEvent,
+    Undone,
+    undo,
+)
+from projections import NOTHING
+from town.backend import Backend
+from town.errors import MomentError, NothingToUndoError
+from town.reading.event_reader import known_moments
+from town.reading.present import Present
+from town.reading.references import References
+from town.writer import Decisions, Writer, reconcile_all
+
+if TYPE_CHECKING:
+    from ledger import Task
+
+UNDO_EVENTS_MAX: Final = 100_000
+"""How far back the last command of an actor is looked for."""
+_NUMBER: Final = re.compile(r"#?([0-9]{1,15})")
+_POSITION: Final = re.compile(r"[0-9]{9,20}-[0-9]{1,20}")
+
+
+class UndoReceipt(Struct, frozen=True):
+    """What was taken back: the events of the command, what became of each task, and the positions of the new events.
+
+    Without positions it is a preview, and nothing was appended.
+    """
+
+    command: tuple[RecordedEvent, ...]
+    tasks: tuple[Undone, ...]
+    positions: tuple[Position, ...] = ()
+
+
+class _Taking(Decisions, frozen=True, kw_only=True):
+    """What leads the tasks of a command back."""
+
+    tasks: tuple[Undone, ...]
+
+
+class Undoing:
+    """Takes back commands of one town."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._store = backend.store
+        self._live = backend.live
+        self._actor = backend.actor
+        self._references = References(Present(backend), town=backend.alias_town)
+        self._writer = Writer(backend)
+
+    def preview(self, what: str | None = None) -> UndoReceipt:
+        """What `undo` would do; nothing is written. Errors as there."""
+        with self._writer.loader.caught_up(NOTHING):
+            events = self._command(what)
+            return UndoReceipt(tuple(events), self._take(events).tasks)
+
+    def undo(self, what: str | None = None, *, reason: str | None = None) -> UndoReceipt:
+        """Take back a command, all or none: the one with the event `what` names, by position or number; the last one of the task
+        that `what` names; None is the actor's last one.
+
+        UndoOvertakenError, NotUndoableError, NothingToUndoError, MomentError, TaskNotFoundError, TaskHasChildrenError,
+        TaskCycleError: nothing was written.
+        """
+        with self._writer.loader.caught_up(NOTHING):
+            events = self._command(what)
+        taking, positions = self._writer.carry_out(lambda: self._take(events), reason=reason)
+        return UndoReceipt(tuple(events), taking.tasks, positions)
+
+    def _take(self, events: list[RecordedEvent]) -> _Taking:
+        """What takes back the command of these events, which are all of it."""
+        last = events[-1]
+        if any(isinstance(recorded.data, TownEvent) for recorded in events):
+            raise NotUndoableError(last.at, "is a fact of the town, and changed nothing on its board")
+        found = {task: undo(self._store.history(task), last.command) for task in dict.fromkeys(e.task for e in events)}
+        tasks = {task: undone for task, undone in found.items() if undone is not None}
+        if not tasks:
+            raise NotUndoableError(last.at, "changed nothing on the board")
+        self._check_children(tasks)
+        relied_on = self._check_parents(tasks)
+        states = {task: (undone.now, undone.version) for task, undone in tasks.items()}
+        kept = [task for task, undone in tasks.items() if undone.desired is not None]
+        kept.sort(key=lambda task: tasks[task].created_number)
+        # What was made first goes last: nothing stays below what is gone.
+        desired = {
+            task: tasks[task].desired
+            for task in [*kept, *reversed([each for each in tasks if tasks[each].desired is None])]
+        }
+        return _Taking(
+            decided=reconcile_all(states, desired),
+            relied_on={task: version for task, version in relied_on.items() if task not in tasks},
+            causes={task: undone.cause for task, undone in tasks.items()},
+            tasks=tuple(tasks.values()),
+        )
+
+    def _check_children(self, tasks: Mapping[str, Undone]) -> None:
+        """TaskHasChildrenError for a task that would go and leave children."""
+        for task, undone in tasks.items():
+            if undone.then is not None or undone.now is None:
+                continue
+            ways = {child: tasks.get(child) for child in self._live.children_of([task])}
+            staying = [way for way in ways.values() if way is None or (way.then and way.then.parent_id == task)]
+            if staying:
+                raise TaskHasChildrenError(task, len(staying))
+
+    def _check_parents(self, tasks: Mapping[str, Undone]) -> dict[str, int]:
+        """The versions of what lies above tasks that come back or go elsewhere. TaskNotFoundError, TaskCycleError."""
+        relied_on: dict[str, int] = {}
+        for task, undone in tasks.items():
+            parent = None if undone.then is None else undone.then.parent_id
+            if parent is None or (undone.now is not None and undone.now.parent_id == parent):
+                continue
+            above: dict[str, Task | None] = {}
+            current: str | None = parent
+            while current is not None and current not in above:
+                if current == task:
+                    raise TaskCycleError(task, parent)
+                if current in tasks:
+                    above[current] = tasks[current].then
+                else:
+                    above[current], relied_on[current] = self._writer.loader.load(current)
+                state = above[current]
+                current = None if state is None else state.parent_id
+            if above[parent] is None:
+                raise TaskNotFoundError(parent)
+        return relied_on
+
+    def _command(self, what: str | None) -> list[RecordedEvent]:
+        """All events of the command that `what` names, oldest first."""
+        named = self._last_of_actor() if what is None else self._named(what.strip())
+        before = takewhile(lambda each: each.command == named.command, self._back_from(named.position))
+        after = takewhile(lambda each: each.command == named.command, self._on_from(named.position))
+        return [*list(before)[::-1], named, *after]
+
+    def _named(self, what: str) -> RecordedEvent:
+        """The event at a position or of a number, else the last one of a task."""
+        number = _NUMBER.fullmatch(what)
+        position = Position(what) if _POSITION.fullmatch(what) else None
+        if number is not None:
+            position = self._store.position_of(int(number[1]))
+        recorded = None if position is None else self._store.event_at(position)
+        if recorded is not None:
+            return recorded
+        if _POSITION.fullmatch(what):
+            raise MomentError(f"Position {what}", "is not an event of this town", known_moments(self._store))
+        try:
+            last = self._store.last_event(self._references.resolve(what, is_removed_too=True))
+        except TaskNotFoundError:
+            if number is None:
+                raise
+            raise MomentError(f"Event {what}", "is not in this town", known_moments(self._store)) from None
+        assert last is not None, "a task that is known has an event"
+        return last
+
+    def _last_of_actor(self) -> RecordedEvent:
+        for number, recorded in enumerate(self._back_from(None)):
+            if recorded.actor == self._actor:
+                return recorded
+            if number == UNDO_EVENTS_MAX:
+                break
+        raise NothingToUndoError(self._actor, UNDO_EVENTS_MAX)
+
+    def _back_from(self, position: Position | None) -> Iterator[RecordedEvent]:
+        while events := self._store.read_back(position):
+            yield from events
+            position = events[-1].position
+
+    def _on_from(self, position: Position) -> Iterator[RecordedEvent]:
+        while events := self._store.read(position):
+            yield from events
+            position = events[-1].position
