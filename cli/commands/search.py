@@ -94,9 +94,12 @@ def search(
             from cli.shapes.search import found_shape  # noqa: PLC0415 - for JSON alone
 
             say_json(found_shape(opened_town, reader, found, at=at, is_ever=is_ever, offset=offset))
-            return
-        say_moment(reader, at)
-        _say_found(found, is_ever=is_ever, offset=offset)
+        else:
+            say_moment(reader, at)
+            _say_found(found, is_ever=is_ever, offset=offset)
+    after = offset + len(found.hits)
+    if found.hits and after < found.total:
+        warn(f"{after:,} of {counted(found.total, 'task')} shown. More: --offset {after}")
 
 
 def _say_found(found: Found, *, is_ever: bool, offset: int) -> None:
@@ -119,9 +122,6 @@ def _say_found(found: Found, *, is_ever: bool, offset: int) -> None:
         say_hanging(Styled.assemble(name, name_gap, state, state_gap), _excerpt(hit.title, found.words, _TITLE_CHARS))
         for line in _text_lines(hit, found.words):
             say_hanging(_INDENT, line)
-    after = offset + len(found.hits)
-    if after < found.total:
-        warn(f"{after:,} of {counted(found.total, 'task')} shown. More: --offset {after}")
 
 
 def _name(hit: Hit) -> str:

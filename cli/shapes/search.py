@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cli.shapes import Shape, moment_shape, reader_shape, task_shape
+from cli.shapes import Shape, moment_shape, next_shape, reader_shape, task_shape
 from ledger import Position
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def found_shape(town: Town, reader: Reader, found: Found, *, at: When | None, is_ever: bool, offset: int) -> Shape:
-    """A page of what was found; `next_offset` is where the next one begins, null after the last."""
+    """A page of what was found, and how to see the next one."""
     after = offset + len(found.hits)
     has_more = bool(found.hits) and after < found.total
     return {
@@ -24,8 +24,7 @@ def found_shape(town: Town, reader: Reader, found: Found, *, at: When | None, is
         "ever": is_ever,
         "total": found.total,
         "offset": offset,
-        "has_more": has_more,
-        "next_offset": after if has_more else None,
+        **next_shape(offset=after if has_more else None),
         "hits": [hit_shape(hit) for hit in found.hits],
     }
 

@@ -34,6 +34,7 @@ READS: Final[dict[str, tuple[str, ...]]] = {
     "diff": ("diff", "1"),
     "blame": ("blame", "login"),
     "why": ("why", "login"),
+    "search": ("search", "log"),
     "export": ("export", "out.jsonl"),
     "save": ("save",),
     "stats": ("stats",),

@@ -20,6 +20,7 @@ PAGES: dict[str, list[str]] = {
     "backlog list": ["--limit", "1"],
     "events": ["--count", "1"],
     "log": ["--limit", "1"],
+    "search task": ["--limit", "1"],
 }
 """The commands whose JSON is a page, with options for a page of one."""
 WHOLE: dict[str, tuple[list[str], str]] = {
@@ -38,7 +39,7 @@ def _tasks(tt: Tt, town: Path) -> None:
     assert town.is_dir()
     tt("task", "create", "a", "--alias", "first", "--agent", "ada")
     for text in "bcd":
-        tt("task", "create", text)
+        tt("task", "create", f"{text}, a task")
 
 
 def test_every_command_that_shows_a_part_is_held_here() -> None:
@@ -48,7 +49,7 @@ def test_every_command_that_shows_a_part_is_held_here() -> None:
         for names, (module, function) in PLACES.items()
         if BOUNDS & set(inspect.signature(getattr(import_module(f"cli.commands.{module}"), function)).parameters)
     }
-    assert bounded - {"work"} <= {*PAGES, *WHOLE}
+    assert bounded - {"work"} <= {*PAGES, *WHOLE, "search"}
 
 
 @pytest.mark.parametrize("command", PAGES)
@@ -60,7 +61,7 @@ def test_page_leads_to_the_next_one(tt: Tt, command: str) -> None:
         ran = tt(*command.split(), *PAGES[command], *options, "--json")
         people = tt(*command.split(), *PAGES[command], *options)
         answer = ran.json
-        shown += [each for name in ("tasks", "events", "agents") for each in answer.get(name, ())]
+        shown += [each for name in ("tasks", "events", "agents", "hits") for each in answer.get(name, ())]
         assert answer["has_more"] is (answer["next"] is not None)
         assert ("More: --" in ran.err or "All: --all" in ran.err) is answer["has_more"]
         assert ("--" in people.err or "more:" in people.out) is answer["has_more"]
@@ -79,7 +80,9 @@ def test_page_leads_to_the_next_one(tt: Tt, command: str) -> None:
     everything = tt(*command.split(), "--json").json
     names = [each.get("id", each.get("position")) for each in shown]
     all_names = [
-        each.get("id", each.get("position")) for name in ("tasks", "events") for each in everything.get(name, ())
+        each.get("id", each.get("position"))
+        for name in ("tasks", "events", "hits")
+        for each in everything.get(name, ())
     ]
     assert sorted(names) == sorted(all_names)
     assert len(set(names)) == len(names) > 2

@@ -68,16 +68,16 @@ def test_pages_say_how_to_go_on(tt: Tt) -> None:
     """In words on stderr, and as JSON in the answer."""
     assert "1 of 2 tasks shown. More: --offset 1" in tt("search", "login", "--limit", "1").err
     first = tt("search", "login", "--limit", "1", "--json").json
-    assert [first[name] for name in ("words", "ever", "total", "offset", "has_more", "next_offset")] == [
+    assert [first[name] for name in ("words", "ever", "total", "offset", "has_more", "next")] == [
         ["login"],
         False,
         2,
         0,
         True,
-        1,
+        {"offset": 1},
     ]
-    last = tt("search", "login", "--limit", "1", "--offset", str(first["next_offset"]), "--json").json
-    assert (last["has_more"], last["next_offset"], len(last["hits"])) == (False, None, 1)
+    last = tt("search", "login", "--limit", "1", "--offset", str(first["next"]["offset"]), "--json").json
+    assert (last["has_more"], last["next"], len(last["hits"])) == (False, None, 1)
     assert [text["place"] for text in last["hits"][0]["found"]] == ["body", "note"]
 
 
