@@ -59,7 +59,7 @@ if TYPE_CHECKING:
     from town.folder.settings import name_ledger, start_of_search
     from town.folder.tinytown_places import OldPlace
     from town.home.grants import revoke_trust
-    from town.home.shell_files import InstalledScript, install_script
+    from town.home.shell_files import install_script
     from town.imports.importer import ImportReceipt
     from town.imports.ledger import LedgerReceipt
     from town.migration.legacy import LegacyKeys
@@ -134,7 +134,6 @@ __all__ = [
     "HeadBack",
     "ImportReceipt",
     "ImportRefusedError",
-    "InstalledScript",
     "Irregular",
     "LedgerFileRefusedError",
     "LedgerReceipt",
@@ -264,7 +263,7 @@ open_front_door(
         "folder.settings": "name_ledger start_of_search",
         "folder.tinytown_places": "OldPlace",
         "home.grants": "revoke_trust",
-        "home.shell_files": "InstalledScript install_script",
+        "home.shell_files": "install_script",
         "imports.importer": "ImportReceipt",
         "imports.ledger": "LedgerReceipt",
         "migration.legacy": "LegacyKeys",

@@ -289,12 +289,12 @@ def test_bash_completes_at_a_terminal(busy: Town, path_with_tt: str, tmp_path: P
     script.write_text(script_of("bash"))
     env = {"PATH": path_with_tt, "PYTHONPATH": str(Path(__file__).parents[2])}
     with TypingShell(["bash", "--norc", "--noprofile", "-i"], busy.folder, set_up=f". {script}", env=env) as shell:
-        shell.shows("tt task sh\t", "tt task show ")
-        shell.shows("tt task show logi\t", "tt task show login ")
-        shell.shows("tt task show --at=yes\t", "tt task show --at=yesterday ")
-        shell.shows("tt tasks --at @logi\t", "tt tasks --at @login:")
-        shell.shows("tt task show lo\t\t", "login  (📌 Build the login page)")
-        shell.shows("tt task show login\n", "Description  Build the login page")
+        shell.assert_shows("tt task sh\t", "tt task show ")
+        shell.assert_shows("tt task show logi\t", "tt task show login ")
+        shell.assert_shows("tt task show --at=yes\t", "tt task show --at=yesterday ")
+        shell.assert_shows("tt tasks --at @logi\t", "tt tasks --at @login:")
+        shell.assert_shows("tt task show lo\t\t", "login  (📌 Build the login page)")
+        shell.assert_shows("tt task show login\n", "Description  Build the login page")
     assert not (busy.folder / "hacked").exists()
 
 
@@ -305,9 +305,9 @@ def test_zsh_completes_at_a_terminal(busy: Town, path_with_tt: str, tmp_path: Pa
     script.write_text(script_of("zsh"))
     env = {"PATH": path_with_tt, "PYTHONPATH": str(Path(__file__).parents[2]), "ZDOTDIR": str(tmp_path)}
     with TypingShell(["zsh", "-f", "-i"], busy.folder, set_up=f". {script}", env=env) as shell:
-        shell.shows("tt task sh\t", "tt task show ")
-        shell.shows("tt task show logi\t", "tt task show login ")
-        shell.shows("tt task show login\n", "Description  Build the login page")
+        shell.assert_shows("tt task sh\t", "tt task show ")
+        shell.assert_shows("tt task show logi\t", "tt task show login ")
+        shell.assert_shows("tt task show login\n", "Description  Build the login page")
 
 
 @pytest.mark.skipif(shutil.which("fish") is None, reason="fish is not on this machine")

@@ -50,7 +50,7 @@ class TypingShell:
         os.write(self._ours, f"{command}\n".encode())
         return self._read_until(_PROMPT)
 
-    def shows(self, keys: str, wanted: str) -> None:
+    def assert_shows(self, keys: str, wanted: str) -> None:
         """Type these keys, and Tab again where nothing comes, until the terminal shows `wanted`. AssertionError."""
         os.write(self._ours, keys.encode())
         self._read_until(wanted, again=b"\t")
