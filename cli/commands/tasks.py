@@ -15,7 +15,7 @@ from cli.open_tasks import open_groups, say_groups, warn_of_more
 from cli.output import say, say_apart, say_cut, say_fields, say_hanging, say_json, say_table, terminal_columns, warn
 from cli.render import MULTILINE_FIELDS, step_rows, task_fields, tree_lines
 from cli.session import opened
-from cli.shapes import current_shape, history_shape, open_shape, picked_shape, shown_shape, tree_shape
+from cli.shapes import current_shape, history_shape, one_task_shape, open_shape, picked_shape, shown_shape, tree_shape
 from cli.text import counted, visible
 from ledger import BEGINNING, Task
 from projections import Sort, TaskFilter
@@ -151,6 +151,9 @@ def show(
     """Show one task, now or as it was: its fields, its notes, its children and their states, and its last events."""
     with opened(town, actor) as opened_town:
         reader = reader_at(opened_town, at)
+        if as_json and as_json.names:
+            say_json(picked_shape(one_task_shape(opened_town, reader, reader.task(task), at=at), as_json))
+            return
         found = reader.details(task)
         if found.damage is not None:
             warn(f"The last events and notes could not be read. {found.damage}")
