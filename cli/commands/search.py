@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final
 from cli.answers import reader_at, say_moment
 from cli.columns import columns as columns_of
 from cli.limits import PAGE_TASKS
-from cli.name_hints import say_unknown
 from cli.output import is_progress_shown, progress_lines, say, say_hanging, say_json, tell, warn
 from cli.render import state_cell
 from cli.session import opened
@@ -92,6 +91,8 @@ def search(
         with _Progress() as progress:
             found = reader.search(words, wanted, is_ever=is_ever, offset=offset, limit=limit, progress=progress.show)
         if not found.total:
+            from cli.name_hints import say_unknown  # noqa: PLC0415 - if nothing was found
+
             say_unknown(opened_town, reader, agent=agent, tags=tag)
         if as_json:
             from cli.shapes.search import found_shape  # noqa: PLC0415 - for JSON alone

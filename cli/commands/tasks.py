@@ -15,7 +15,7 @@ from cli.open_tasks import open_groups, say_groups, warn_of_more
 from cli.output import say, say_apart, say_cut, say_fields, say_hanging, say_json, say_table, terminal_columns, warn
 from cli.render import MULTILINE_FIELDS, step_rows, task_fields, tree_lines
 from cli.session import opened
-from cli.shapes import current_shape, details_shape, history_shape, open_shape, picked_shape, shown_shape, tree_shape
+from cli.shapes import current_shape, history_shape, one_task_shape, open_shape, picked_shape, shown_shape, tree_shape
 from cli.text import counted, visible
 from ledger import BEGINNING, Task
 from projections import Sort, TaskFilter
@@ -152,13 +152,13 @@ def show(
     with opened(town, actor) as opened_town:
         reader = reader_at(opened_town, at)
         if as_json and as_json.names:
-            say_json(picked_shape(shown_shape(opened_town, reader, reader.task(task), at=at), as_json))
+            say_json(picked_shape(one_task_shape(opened_town, reader, reader.task(task), at=at), as_json))
             return
         found = reader.details(task)
         if found.damage is not None:
             warn(f"The last events and notes could not be read. {found.damage}")
         if as_json:
-            say_json(details_shape(opened_town, reader, found, at=at))
+            say_json(shown_shape(opened_town, reader, found, at=at))
             return
         from cli.detail_lines import detail_sections  # noqa: PLC0415 - only people read them
 

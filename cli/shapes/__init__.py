@@ -45,15 +45,16 @@ def tasks_shape(town: Town, tasks: Sequence[Task], **more: Any) -> Shape:  # noq
     return {"town": town.name, **more, **total, "tasks": [task_shape(task) for task in tasks]}
 
 
-def shown_shape(town: Town, reader: Reader, task: Task, *, at: When | None) -> Shape:
-    """One task, now or at the reader's moment."""
+def one_task_shape(town: Town, reader: Reader, task: Task, *, at: When | None) -> Shape:
+    """One task alone, now or at the reader's moment."""
     return {"town": town.name, **reader_shape(reader, at), "task": task_shape(task)}
 
 
-def details_shape(town: Town, reader: Reader, details: Details, *, at: When | None) -> Shape:
-    """One task as in `shown_shape`, with its last notes and events and its first children."""
+def shown_shape(town: Town, reader: Reader, details: Details, *, at: When | None) -> Shape:
+    """One task, now or at the reader's moment, with its last notes and events and its first children."""
     flaws, notes = details.flaws, details.annotations
-    return shown_shape(town, reader, details.task, at=at) | {
+    return {
+        **one_task_shape(town, reader, details.task, at=at),
         "notes": {
             "total": details.notes_total,
             "has_more": details.has_more_notes,

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Struct
 
 from ledger import LedgerDamagedError, RecordedEvent, Task, TaskNoted
-from projections import Relatives, find_flaws
+from projections import find_flaws
 
 if TYPE_CHECKING:
+    from projections import Relatives
     from town.reading.annotations import Annotation
 
 EVENTS_SHOWN: Final = 5

@@ -12,14 +12,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from ledger import Position, RecordedEvent, State, Task
-from projections import Board, DayStats, Relatives, TaskFilter, fold_stats, fold_task
+from projections import Board, DayStats, TaskFilter, fold_stats, fold_task
 from town.backend import Backend
 from town.reading.details import LastEvents
 from town.reading.folding import board_at
 from town.reading.hierarchy import Branch, tree_on
 
 if TYPE_CHECKING:
-    from projections import PackedBoard
+    from projections import PackedBoard, Relatives
 
 PREFIX_TASKS_MAX: Final = 100
 """If more tasks than this begin with a prefix, folding the town is quicker than reading their histories."""
@@ -107,6 +107,8 @@ class Past:
         children = self.board.page(TaskFilter(parent=task.id)).tasks
         states = Counter(child.state for child in children)
         parent = None if task.parent_id is None else self.board.get(task.parent_id)
+        from projections import Relatives  # noqa: PLC0415 - only `details` asks
+
         return Relatives(
             parent, children[:limit], len(children), {state: states[state] for state in State if states[state]}
         )

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from ledger import TOWN_ID, LedgerDamagedError, Position, RecordedEvent, Task
-from projections import DayStats, LiveBoard, Relatives, SnapshotDamagedError, TaskFilter, read_stats
+from projections import DayStats, LiveBoard, SnapshotDamagedError, TaskFilter, read_stats
 from town.backend import Backend
 from town.reading.details import LastEvents
 from town.reading.hierarchy import OPEN_STATES, Branch, below, grow
+
+if TYPE_CHECKING:
+    from projections import Relatives
 
 
 class Present:
@@ -76,6 +80,8 @@ class Present:
     def relatives(self, task: Task, *, limit: int) -> Relatives:
         """Its parent, and at most `limit` of the tasks right below it, oldest first."""
         if task.parent_id is None and not self._loader.count_children(task.id):
+            from projections import Relatives  # noqa: PLC0415 - only `details` asks
+
             return Relatives(None, (), 0, {})
         return self.board.relatives(task, limit=limit)
 

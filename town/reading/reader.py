@@ -32,7 +32,6 @@ from projections import (
     DayStats,
     OutdatedProjectionError,
     Page,
-    Relatives,
     TaskFilter,
     ViewsIncompleteError,
     damage_of,
@@ -55,7 +54,7 @@ from town.reading.references import References, wanted_of
 from town.reading.report import Days, Grouping, Report, make_report, read_period
 
 if TYPE_CHECKING:
-    from projections import Found, Progress
+    from projections import Found, Progress, Relatives
     from town.reading.titles import Title
 
 Answer = TypeVar("Answer")
