@@ -375,12 +375,14 @@ def _rendered(cell: Text, known: dict[tuple[str, str], str]) -> str:
 
 
 def say_fields(fields: Sequence[tuple[str, Cell]], *, multiline: Container[str] = ()) -> None:
-    """A list of names and aligned values. The values of names in `multiline` may have line breaks."""
+    """A list of names and aligned values, wrapped on a terminal. The values of names in `multiline` may have line breaks."""
     fields = [(visible(name), value) for name, value in fields]
     width = max(len(name) for name, _ in fields)
     for name, value in fields:
         for number, line in enumerate(_lines(value, is_multiline=name in multiline)):
-            say(Styled.assemble((f"{name if number == 0 else '':<{width}}  ", "bold"), line))
+            head = Styled.of(f"{name if number == 0 else '':<{width}}  ", "bold")
+            # An id or a path is one piece, to be copied: the terminal breaks it, not we.
+            say_hanging(head, line) if " " in line.plain else say(Styled.assemble(head, line))
 
 
 def is_progress_shown() -> bool:
