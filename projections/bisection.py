@@ -78,9 +78,9 @@ class Bisection:
 
     @property
     def looks_max(self) -> int:
-        """How many looks it takes in all, at most, if no later one is skipped."""
+        """How many looks it takes in all, at most, if no later one is skipped. The way round skipped ones may take a few more."""
         good, bad = self._said
-        return (bad - good).bit_length() + 1 + self.skips
+        return max((bad - good).bit_length() + 1 + self.skips, len(self.verdicts))
 
     def _between(self) -> int | None:
         """The number between good and bad that is nearest to the middle and was not skipped. None if there is no such number.
@@ -88,8 +88,6 @@ class Bisection:
         The good half is the smaller one, because the search in which nothing is bad takes one more look, at the bad one.
         """
         first, last = self.good + 1, self.bad - 1
-        if last < first:
-            return None
         middle = (self.good + self.bad + 1) // 2
         for distance in _distances(last - first + 1):
             for number in (middle - distance, middle + distance):

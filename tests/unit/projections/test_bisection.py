@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 
@@ -37,6 +38,32 @@ def test_skipped_ones_are_gone_round() -> None:
     assert list(bisection.candidates) == [700]
 
 
+def test_skipped_look_is_one_more() -> None:
+    """What is told as the most looks has it."""
+    bisection = Bisection(0, 1_000)
+    assert bisection.looks_max == 11
+    bisection.tell(500, Verdict.SKIPPED)
+    assert bisection.looks_max == 12
+
+
+def test_looks_are_never_more_than_were_told() -> None:
+    """The way round skipped ones may be longer than half of what is left each time; it said "18 of at most 17"."""
+    bisection = Bisection(0, 20)
+    while (number := bisection.next()) is not None:
+        bisection.tell(number, judged(number >= 18, is_skipped=5 <= number <= 16))
+        assert len(bisection.verdicts) <= bisection.looks_max
+
+
+@pytest.mark.parametrize("sound", range(1_001, 1_060))
+def test_of_few_left_each_is_looked_at(sound: int) -> None:
+    """Wherever the only one is that can be judged, before or after the middle, it is found."""
+    bisection = searched(
+        Bisection(1_000, 1_060),
+        lambda number: judged(number >= 1_030, is_skipped=number not in {1_000, sound, 1_060}),
+    )
+    assert bisection.candidates == (range(sound + 1, 1_061) if sound < 1_030 else range(1_001, sound + 1))
+
+
 def test_first_bad_one_among_skipped_ones_is_any_of_them() -> None:
     """What is left is told: the skipped ones, and the bad one after them."""
     bisection = searched(Bisection(0, 32), lambda number: judged(number >= 17, is_skipped=10 <= number < 20))
@@ -51,6 +78,15 @@ def test_search_ends_where_nothing_can_be_told() -> None:
     )
     assert bisection.candidates == range(1, 1_000_001)
     assert bisection.skips <= SKIPS_MAX
+
+
+def test_search_ends_after_so_many_skipped_looks() -> None:
+    """Also where now and then one can be judged, so that there is always a next one."""
+    looks = itertools.count()
+    bisection = searched(
+        Bisection(0, 10**9), lambda number: judged(number >= 700_000_000, is_skipped=next(looks) % 10 != 0)
+    )
+    assert bisection.skips == SKIPS_MAX
 
 
 def bad_from(first: int) -> Callable[[int], Verdict]:
