@@ -101,7 +101,7 @@ def _joined(runs: Iterator[Run]) -> Iterator[Run]:
 
 
 def _shortest_way(old: Sequence[str], new: Sequence[str], effort: Effort) -> list[Run]:
-    """The runs on a path of fewest changes. None if it takes more than the effort. Source: Myers, An O(ND) Difference Algorithm."""
+    """The runs on a path of fewest changes. No runs if it takes more than the effort. Source: Myers, An O(ND) Difference Algorithm."""
     reached = {1: 0}
     """Diagonal (place in old less place in new) -> how far it was come in old."""
     trail: list[dict[int, int]] = []

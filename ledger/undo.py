@@ -104,12 +104,11 @@ def undo(history: Sequence[RecordedEvent], command: str) -> Undone | None:
 
 def _steps(history: Sequence[RecordedEvent]) -> list[_Step]:
     found: list[_Step] = []
-    task: Task | None = None
+    before: Task | None = None
     for recorded in history:
-        before = copy(task)
-        task = evolve_known(task, recorded)
-        after = copy(task)
+        after = evolve_known(copy(before), recorded)
         found.append(_Step(recorded, before, after, _touched(before, after)))
+        before = after
     return found
 
 
@@ -176,9 +175,9 @@ def _refuse_finished(later: Sequence[_Step], now: Task, target: Task, cause: Rec
 
 def _target(before: Task | None, now: Task | None, touched: frozenset[str]) -> Task | None:
     """The task as it is now, except that what was touched is as it was before."""
-    target = copy(before if now is None or before is None else now)
-    if target is None or before is None or now is None:
-        return None if before is None else _held(target)
+    if before is None or now is None:
+        return _held(copy(before))
+    target = copy(now)
     for field in touched & set(Task.__struct_fields__):
         setattr(target, field, getattr(before, field))
     tags = {tag for tag in (*before.tags, *now.tags) if tag in (before.tags if _tag_part(tag) in touched else now.tags)}
