@@ -19,7 +19,6 @@ from msgspec import Struct
 
 from ledger import (
     BEGINNING,
-    TOWN_ID,
     Event,
     EventStore,
     HistoryBrokenError,
@@ -40,7 +39,7 @@ from ledger import (
     evolve_known,
     ms_of,
 )
-from projections.replay import no_garbage_collection
+from projections.replay import ends_before, no_garbage_collection
 from projections.stats import Durations
 
 EVENTS_PER_HISTORY: Final = 40
@@ -89,8 +88,8 @@ class _Tally(Struct):
     work: list[int] = []
 
 
-_PENDING: Final = State.PENDING
 # For a fold, reading a member off its class is slow.
+_PENDING: Final = State.PENDING
 
 _Cell = tuple[str | None, str | None, tuple[str, ...]]
 """The day, the agent and the tags that an event counts for."""
@@ -112,13 +111,12 @@ class Activity:
         self._day_of = day_of
         self._has_tags = has_tags
         self._agent = agent
-        self.events = 0
-        """How many events were taken in and counted, whatever they count for."""
         self.forget()
 
     def forget(self) -> None:
         """Begin anew."""
         self.events = 0
+        """How many events were taken in and counted, whatever they count for."""
         self._tasks: dict[str, Task | None] = {}
         # Only of rounds that did not begin with the task's creation.
         self._reopened_ms: dict[str, int] = {}
@@ -126,17 +124,8 @@ class Activity:
         self._cells: dict[_Cell, _Tally] = {}
 
     def unknown(self, events: Iterable[RecordedEvent]) -> dict[str, str]:
-        """Task id -> position of its last event before these, for tasks that are met for the first time and have earlier events."""
-        tasks = self._tasks
-        first: dict[str, str] = {}
-        met: set[str] = {TOWN_ID}
-        for recorded in events:
-            task_id = recorded.task
-            if task_id not in tasks and task_id not in met:
-                met.add(task_id)
-                if recorded.prev is not None:
-                    first[task_id] = recorded.prev
-        return first
+        """As `ends_before`, for tasks that are met for the first time."""
+        return ends_before(events, self._tasks)
 
     def take_before(self, events: Iterable[RecordedEvent]) -> None:
         """Take in events from before the period: they only say how the tasks are at its beginning."""

@@ -27,7 +27,7 @@ from ledger import (
     evolve,
     evolve_known,
 )
-from projections.replay import fold_task
+from projections.replay import ends_before, fold_task
 
 _BRING_AN_AGENT: Final = frozenset({TaskAdopted, TaskAssigned})
 
@@ -142,14 +142,8 @@ class Differing:
         self._events = 0
 
     def unknown(self, events: Sequence[RecordedEvent]) -> dict[str, str]:
-        """Task id -> position of its last event before these, for tasks that are met for the first time and have earlier events."""
-        touched = self._touched
-        known = {recorded.task for recorded in events if recorded.prev is None} | {TOWN_ID}
-        first: dict[str, str] = {}
-        for recorded in events:
-            if recorded.prev is not None and recorded.task not in touched and recorded.task not in known:
-                first.setdefault(recorded.task, recorded.prev)
-        return first
+        """As `ends_before`, for tasks that are met for the first time."""
+        return ends_before(events, self._touched)
 
     def fold(self, events: Sequence[RecordedEvent], earlier: Mapping[str, Sequence[RecordedEvent]]) -> None:
         """Take in the next events; `earlier` has all earlier ones of each task that is `unknown`. SequenceGapError."""

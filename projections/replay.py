@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from ledger import EventStore, Position, RecordedEvent, SequenceGapError, Task, evolve_known
+from ledger import TOWN_ID, EventStore, Position, RecordedEvent, SequenceGapError, Task, evolve_known
 from projections.board import Board
 
 if TYPE_CHECKING:
@@ -31,6 +31,19 @@ def fold_task(history: Iterable[RecordedEvent]) -> Task | None:
     for recorded in history:
         task = evolve_known(task, recorded)
     return task
+
+
+def ends_before(events: Iterable[RecordedEvent], known: Container[str]) -> dict[str, str]:
+    """Task id -> position of its last event before these, for the tasks that have earlier events and are not `known`. Pure."""
+    found: dict[str, str] = {}
+    met = {TOWN_ID}
+    for recorded in events:
+        task_id = recorded.task
+        if task_id not in known and task_id not in met:
+            met.add(task_id)
+            if recorded.prev is not None:
+                found[task_id] = recorded.prev
+    return found
 
 
 @contextmanager
