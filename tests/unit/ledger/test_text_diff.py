@@ -59,6 +59,14 @@ def test_long_texts_take_no_more_than_the_effort(before: str, after: str) -> Non
     assert word_diff(before, after, effort) == pieces
 
 
+def test_text_that_was_only_added_takes_no_effort() -> None:
+    """Long as it may be: what both begin and end with says it all, and the effort is left for others."""
+    effort = Effort()
+    added = "ab " * 20_000
+    assert word_diff("from to", f"from {added}to", effort) == [Piece(" ", "from "), Piece("+", added), Piece(" ", "to")]
+    assert effort.steps == EFFORT_STEPS_MAX
+
+
 def longest_common(before: list[str], after: list[str]) -> int:
     table = [[0] * (len(after) + 1) for _ in range(len(before) + 1)]
     for row, old in enumerate(before):
