@@ -6,12 +6,11 @@ reader sees anything of it, and the next attempt clears it away.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from itertools import islice
-from typing import TYPE_CHECKING, Final
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
+from ledger.copier import Copier
 from ledger.event_store import EventStore
-from ledger.exchange import exchange, raise_error
 from ledger.keys import Keys
 from ledger.lua.place import PlaceScript, Placing
 from ledger.position import Position
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
 
     from ledger.recorded_event import NewEvent, StreamEntry
 
-_HEADS_PER_CALL: Final = 1_000
-
 
 class StagedLedger:
     """The ledger that the town of `keys` will have. `where` names the server in messages."""
@@ -33,6 +30,8 @@ class StagedLedger:
         self._keys = keys
         self._staged = _StagedKeys(keys.town, keys.hash_tag)
         self._where = where
+        self._store = EventStore(client, self._staged, where=where)
+        self._copier = Copier(client, self._staged, where=where)
 
     @property
     def keys(self) -> frozenset[str]:
@@ -61,27 +60,17 @@ class StagedLedger:
             self._client.unlink(self._keys.ledger, self._keys.heads)
         self.clear()
 
-    def add(self, entries: Sequence[StreamEntry]) -> None:
-        """Put stream entries at the end, byte for byte and at their positions. StoreUnavailableError. Source: XADD."""
-        with redis_errors(self._where):
-            raise_error(
-                exchange(
-                    self._client, [("XADD", self._staged.ledger, position, *fields) for position, fields in entries]
-                )
-            )
-
-    def set_heads(self, heads: Mapping[str, tuple[int, str]]) -> None:
-        """Write the heads: task -> version and position of its last event. Source: HSET."""
-        pairs = iter(heads.items())
-        while part := list(islice(pairs, _HEADS_PER_CALL)):
-            mapping = {task: f"{version}:{position}" for task, (version, position) in part}
-            with redis_errors(self._where):
-                self._client.hset(self._staged.heads, mapping=mapping)
+    def add(self, entries: Sequence[StreamEntry]) -> Position:
+        """Put the stream entries that come next at the end, byte for byte and at their positions; returns the end. As `Copier.copy`."""
+        return self._copier.copy(entries)
 
     def append(self, event: NewEvent) -> Position:
         """Append the first event of its own, as `EventStore.append` does."""
-        store = EventStore(self._client, self._staged, where=self._where)
-        return store.append([event], {event.task: event.version - 1})[0]
+        return self._store.append([event], {event.task: event.version - 1})[0]
+
+    def version(self, task_id: str) -> int:
+        """How many events the task has in it."""
+        return self._store.head(task_id)[0]
 
     def place(self, end: Position) -> Placing:
         """Put it into its place, whole, if its last event is at `end` and none is missing. Source: place.lua."""

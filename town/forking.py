@@ -149,27 +149,20 @@ class _Copying:
                 self._staged.clear()
 
     def _copy(self, staged: StagedLedger, lease: Lease) -> None:
-        heads: dict[str, tuple[int, str]] = {}
         reached = BEGINNING
         for entries in self._source.store.read_entries(upto=self._position, limit=_COPY_EVENTS):
-            for recorded in decode_events(entries):
-                if recorded.position.seq != reached.seq + 1:
-                    raise SequenceGapError(
-                        "sequence number", recorded.position, expected=reached.seq + 1, found=recorded.position.seq
-                    )
-                heads[recorded.task] = recorded.version, recorded.at
-                reached = recorded.position
-            staged.add(entries)
+            # An event that this program does not know is not copied.
+            decode_events(entries)
+            reached = staged.add(entries)
             self._hold(lease)
             if self._progress is not None:
                 self._progress(reached, self._position)
         if reached != self._position:
             raise SequenceGapError("sequence number", reached, expected=self._position.seq, found=reached.seq)
-        staged.set_heads(heads)
         self.forked_at = staged.append(
             NewEvent(
                 task=TOWN_ID,
-                version=heads.get(TOWN_ID, (0, ""))[0] + 1,
+                version=staged.version(TOWN_ID) + 1,
                 actor=self._source.actor,
                 command=self._command,
                 data=TownForked(source=self._source.name, position=self._position),

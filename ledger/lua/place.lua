@@ -10,13 +10,14 @@
 -- Returns one of
 --   'placed'    both are at their places, and nothing is staged any more
 --   'occupied'  something is at one of the places; nothing was written
---   'changed'   the staged ledger is not as it was written; nothing was written
+--   'changed'   the staged ledger or its heads are not as they were written; nothing was written
 
 if redis.call('EXISTS', KEYS[3], KEYS[4]) > 0 then
   return 'occupied'
 end
 local last = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1]
-if not last or last[1] ~= ARGV[1] or redis.call('XLEN', KEYS[1]) ~= tonumber(ARGV[2]) then
+if not last or last[1] ~= ARGV[1] or redis.call('XLEN', KEYS[1]) ~= tonumber(ARGV[2])
+  or redis.call('EXISTS', KEYS[2]) == 0 then
   return 'changed'
 end
 redis.call('RENAME', KEYS[1], KEYS[3])

@@ -270,7 +270,19 @@ def test_fork_of_a_ledger_with_a_gap_is_refused(source: Town, here: Path) -> Non
     assert not (here / "what-if").exists()
 
 
-STEPS = ["begin", "add", "set_heads", "append", "place"]
+def test_fork_of_events_that_do_not_follow_each_other_is_refused(source: Town, here: Path) -> None:
+    """An event that another program wrote with a version that its task has had is told, and is not copied."""
+    with client_of(source.folder) as client:
+        position, fields = entries(source)[-1]
+        ms, _, seq = position.partition(b"-")
+        client.xadd(source.keys.ledger, fields, id=b"%s-%d" % (ms, int(seq) + 1))
+        with pytest.raises(SequenceGapError, match="version of task"):
+            source.fork("what-if")
+        assert list(client.scan_iter(match="tt:what-if:*")) == []
+    assert not (here / "what-if").exists()
+
+
+STEPS = ["begin", "add", "append", "place"]
 
 
 def break_after(monkeypatch: pytest.MonkeyPatch, step: str, error: BaseException, *, is_after: bool) -> None:
@@ -365,19 +377,22 @@ def test_two_forks_at_once_do_not_meet(source: Town) -> None:
 
 
 def test_ledger_is_not_put_where_one_is(store: EventStore, client: redis.Redis) -> None:
-    """Neither over a ledger nor over heads; and not where something else wrote what was staged."""
+    """Neither over a ledger nor over heads; and not where something else wrote what was staged, or deleted its heads."""
     keys = Keys("staged")
     for occupied in (keys.ledger, keys.heads):
         client.set(occupied, "theirs")
         staged = StagedLedger(client, keys)
         staged.begin()
-        staged.add([(b"5-1", [b"event", b"{}"])])
-        staged.set_heads({"t": (1, "5-1")})
+        staged.add([(b"5-1", [b"event", b'{"prev":null,"task":"t","version":1}'])])
         assert staged.place(Position("5-1")).name == "OCCUPIED"
         assert client.get(occupied) == b"theirs"
         client.delete(occupied)
         assert staged.place(Position("5-2")).name == "CHANGED"
         assert staged.place(Position("6-1")).name == "CHANGED"
+        client.rename(keys.fork_heads, "lost")
+        assert staged.place(Position("5-1")).name == "CHANGED"
+        client.rename("lost", keys.fork_heads)
+        assert not client.exists(keys.ledger, keys.heads)
     assert staged.place(Position("5-1")).name == "PLACED"
     assert client.hgetall(keys.heads) == {b"t": b"1:5-1"}
     assert store.end() == "0-0"
