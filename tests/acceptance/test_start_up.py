@@ -22,11 +22,16 @@ UNNEEDED: Final = frozenset(
         "click",
         "email",
         "importlib.metadata",
+        "ledger.blame",
+        "ledger.causes",
+        "projections.activity",
+        "projections.board_diff",
         "prometheus_client",
         "pygments",
         "redis",
         "rich",
         "tomli_w",
+        "town.reading.report",
         "typer",
     }
 )

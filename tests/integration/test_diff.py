@@ -121,6 +121,15 @@ def test_diff_of_a_task_is_found_by_its_name_at_the_later_moment(lived: Town) ->
         lived.at(4).diff(1, task_id="sell")
 
 
+def test_diff_since_a_state_of_a_task_knows_the_task_by_every_name(lived: Town) -> None:
+    """By alias and the beginning of an id; of a task that did not exist yet at the earlier moment too."""
+    sell = lived.task("sell").id
+    for moment in ("@build:completed", f"@{lived.task('build').id[:8]}:completed"):
+        assert lived.diff(moment) == lived.diff(7)
+    for moment in ("@sell:created", f"@{sell[:8]}:created"):
+        assert lived.at(3).diff(moment) == lived.at(3).diff(5)
+
+
 def test_diff_of_one_moment_is_empty(lived: Town) -> None:
     """Of now, of the past, and of a town without events."""
     assert lived.diff(14).tasks == lived.at(4).diff(4).tasks == ()

@@ -133,6 +133,9 @@ def test_fork_knows_tasks_by_the_same_aliases(source: Town) -> None:
     with source.fork("second").town as second, second.fork("third").town as third:
         ids = {town.create("new", alias="tt-9").task.id for town in (source, second, third)}
         assert len(ids) == 1
+        for town in (source, second, third):
+            assert town.stats(since="@tt-9:created") == town.stats(since=town.task("tt-9").created_at)
+            assert town.report(since="@tt-9:created").period.first == town.events.position_at("@tt-9:created")
         old = {town.task("tt-2").id for town in (source, second, third)}
         assert len(old) == 1
         assert third.create("two", alias="tt-2", parent=source.page().tasks[0].id).positions == ()

@@ -11,7 +11,6 @@ from msgspec.structs import replace
 from ledger import (
     BEGINNING,
     TIME_MS_MAX,
-    Blamed,
     LedgerDamagedError,
     Position,
     RecordedEvent,
@@ -20,15 +19,12 @@ from ledger import (
     Task,
     TaskDamagedError,
     TaskNotFoundError,
-    blame,
-    causes,
     check_name,
     check_tag,
     steps,
 )
 from projections import (
     EVERY_TASK,
-    BoardDiff,
     DayStats,
     OutdatedProjectionError,
     Page,
@@ -43,19 +39,21 @@ from projections import (
 from town.backend import Backend
 from town.reading.annotations import Annotation, read_annotations
 from town.reading.details import CHILDREN_SHOWN, EVENTS_READ, Details, LastEvents, details_of
-from town.reading.difference import diff_between
 from town.reading.event_reader import EventReader
 from town.reading.hierarchy import Branch
 from town.reading.moment import Moment
 from town.reading.past import Past
 from town.reading.present import Present
-from town.reading.reasons import Why, read_causes
 from town.reading.references import References, wanted_of
-from town.reading.report import Days, Grouping, Report, make_report, read_period
 
 if TYPE_CHECKING:
-    from projections import Found, Progress, Relatives
+    from ledger import Blamed
+    from projections import BoardDiff, Found, Progress, Relatives
+    from town.reading.reasons import Why
+    from town.reading.report import Grouping, Report
     from town.reading.titles import Title
+
+# ruff: noqa: PLC0415 - what few questions need is imported by who asks them
 
 Answer = TypeVar("Answer")
 
@@ -201,8 +199,11 @@ class Reader:
         The filters keep one task, the tasks that an agent had at any time in between, or those with a tag at one of the moments.
         TaskNotFoundError, MomentError.
         """
+        from town.reading.difference import diff_between
+
         store = self._backend.store
-        first = EventReader(store).position_at(since)
+        # A task that `since` names need not have been there at this moment.
+        first = self._events(self._present).position_at(since)
         last = store.end() if self.then is None else self.then
         if first > last:
             # The later moment decides which task an alias names.
@@ -218,6 +219,8 @@ class Reader:
 
     def blame(self, task_id: str) -> tuple[Task, list[Blamed]]:
         """One task, and the event that set each of its fields. TaskNotFoundError, TaskAmbiguousError."""
+        from ledger import blame
+
         events = self._history(task_id)
         found, blamed = blame(events)
         if found is None:
@@ -229,6 +232,9 @@ class Reader:
 
     def why(self, task_id: str) -> Why:
         """The events behind a task's state or its removal, and their causes. TaskNotFoundError."""
+        from ledger import causes
+        from town.reading.reasons import Why, read_causes
+
         events = self._history(task_id)
         found = causes(events)
         led_by = read_causes(self._backend.store, [cause.event for cause in found])
@@ -253,8 +259,8 @@ class Reader:
         is called while the ledger is read, which the first search in a large town does. InvalidValueError,
         LedgerDamagedError.
         """
-        from projections import Query  # noqa: PLC0415 - few questions are searches
-        from town.reading.finding import find  # noqa: PLC0415 - few questions are searches
+        from projections import Query
+        from town.reading.finding import find
 
         found = find(
             self._backend,
@@ -271,9 +277,9 @@ class Reader:
         self, *, agent: str | None = None, since: Moment | str | None = None, until: Moment | str | None = None
     ) -> list[DayStats]:
         """What was created, completed and failed on each day (UTC) and by whom, days and agents in order; on whole days."""
-        store = self._backend.store
-        first = store.start() if since is None else self._events().first_after(since)
-        last = None if until is None else self._events().position_at(until)
+        store, events = self._backend.store, self._events(self._past or self._present)
+        first = store.start() if since is None else events.first_after(since)
+        last = None if until is None else events.position_at(until)
 
         def ask(board: Present | Past) -> list[DayStats]:
             end = board.end() if last is None else min(board.end(), last)
@@ -304,10 +310,13 @@ class Reader:
         `agent` keeps what belongs to that agent. `has_all` also asks what happened since the ledger's beginning. Days are
         those of the user's zone, or of UTC. MomentError.
         """
+        from town.reading.report import Days, make_report, read_period
+
         store, days = self._backend.store, Days(is_utc=is_utc)
         end = store.end()
         upto = end if self.then is None else self.then
-        period = read_period(store, self._events(), upto=upto, since=since, until=until, days=days)
+        events = self._events(self._past or self._present)
+        period = read_period(store, events, upto=upto, since=since, until=until, days=days)
         now = self if self.then is None else Reader(self._backend, noted=self.noted)
         board = now if period.last == end else Reader(self._backend, then=period.last, noted=self.noted)
         return make_report(
@@ -329,7 +338,7 @@ class Reader:
 
     def titles(self, task_ids: Iterable[str]) -> dict[str, Title]:
         """Task id -> the title of the task, now or last known, of those that the ledger knows."""
-        from town.reading.titles import read_titles  # noqa: PLC0415 - only lists of events show titles
+        from town.reading.titles import read_titles
 
         return read_titles(task_ids, self._backend.store, self._backend.live)
 
@@ -389,12 +398,14 @@ class Reader:
             self._fold = Past(self._backend, end, is_now=True)
         return self._fold
 
-    def _events(self) -> EventReader:
-        references = References(self._past or self._present, town=self._backend.name)
-        return EventReader(self._backend.store, references)
+    def _events(self, board: Present | Past) -> EventReader:
+        return EventReader(self._backend.store, self._references_on(board))
 
     def _resolve(self, board: Present | Past, task_id: str, *, is_removed_too: bool = False) -> str:
-        return References(board, town=self._backend.alias_town).resolve(task_id, is_removed_too=is_removed_too)
+        return self._references_on(board).resolve(task_id, is_removed_too=is_removed_too)
+
+    def _references_on(self, board: Present | Past) -> References:
+        return References(board, town=self._backend.alias_town)
 
     def _note_page(self, page: Page) -> Page:
         self._note(page.tasks)
