@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
-from itertools import takewhile
+from itertools import islice, takewhile
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
@@ -26,6 +25,7 @@ from town.errors import MomentError, NothingToUndoError
 from town.reading.event_reader import known_moments
 from town.reading.present import Present
 from town.reading.references import References
+from town.reading.when import event_named
 from town.writer import Decisions, Writer, reconcile_all
 
 if TYPE_CHECKING:
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 
 UNDO_EVENTS_MAX: Final = 100_000
 """How far back the last command of an actor is looked for."""
-_NUMBER: Final = re.compile(r"#?([0-9]{1,15})")
-_POSITION: Final = re.compile(r"[0-9]{9,20}-[0-9]{1,20}")
 
 
 class UndoReceipt(Struct, frozen=True):
@@ -149,30 +147,32 @@ class Undoing:
 
     def _named(self, what: str) -> RecordedEvent:
         """The event at a position or of a number, else the last one of a task."""
-        number = _NUMBER.fullmatch(what)
-        position = Position(what) if _POSITION.fullmatch(what) else None
-        if number is not None:
-            position = self._store.position_of(int(number[1]))
+        try:
+            event = event_named(what)
+        except ValueError:
+            raise self._no_event_at(what) from None
+        position = self._store.position_of(event) if isinstance(event, int) else event
         recorded = None if position is None else self._store.event_at(position)
         if recorded is not None:
             return recorded
-        if _POSITION.fullmatch(what):
-            raise MomentError(f"Position {what}", "is not an event of this town", known_moments(self._store))
+        if isinstance(event, Position):
+            raise self._no_event_at(what)
         try:
             last = self._store.last_event(self._references.resolve(what, is_removed_too=True))
         except TaskNotFoundError:
-            if number is None:
+            if event is None:
                 raise
             raise MomentError(f"Event {what}", "is not in this town", known_moments(self._store)) from None
         assert last is not None, "a task that is known has an event"
         return last
 
+    def _no_event_at(self, position: str) -> MomentError:
+        return MomentError(f"Position {position}", "is not an event of this town", known_moments(self._store))
+
     def _last_of_actor(self) -> RecordedEvent:
-        for number, recorded in enumerate(self._back_from(None)):
+        for recorded in islice(self._back_from(None), UNDO_EVENTS_MAX):
             if recorded.actor == self._actor:
                 return recorded
-            if number == UNDO_EVENTS_MAX:
-                break
         raise NothingToUndoError(self._actor, UNDO_EVENTS_MAX)
 
     def _back_from(self, position: Position | None) -> Iterator[RecordedEvent]:

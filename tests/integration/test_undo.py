@@ -193,8 +193,9 @@ def test_undo_takes_the_last_command_of_who_acts(town: Town) -> None:
 
 
 def test_what_is_not_there_is_refused(town: Town) -> None:
-    """A number or position without an event, a task that nobody knows."""
-    for what, error in (("999999999", MomentError), ("1795398503973-1", MomentError), ("who", TaskNotFoundError)):
+    """A number or position without an event, also one that the server would not take for a position; a task that nobody knows."""
+    absent = ("999999999", "1795398503973-1", "99999999999999999999-1", "123456789-00")
+    for what, error in (*((what, MomentError) for what in absent), ("who", TaskNotFoundError)):
         with pytest.raises(error):
             town.undoing.undo(what)
 
