@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice, takewhile
 from typing import TYPE_CHECKING, Final
 
@@ -85,7 +85,8 @@ class Undoing:
         last = events[-1]
         if any(isinstance(recorded.data, TownEvent) for recorded in events):
             raise NotUndoableError(last.at, "is a fact of the town, and changed nothing on its board")
-        found = {task: undo(self._store.history(task), last.command) for task in dict.fromkeys(e.task for e in events)}
+        histories = self._histories(list(dict.fromkeys(recorded.task for recorded in events)))
+        found = {task: undo(history, last.command) for task, history in histories.items()}
         tasks = {task: undone for task, undone in found.items() if undone is not None}
         if not tasks:
             raise NotUndoableError(last.at, "changed nothing on the board")
@@ -106,15 +107,27 @@ class Undoing:
             tasks=tuple(tasks.values()),
         )
 
+    def _histories(self, task_ids: Sequence[str]) -> dict[str, list[RecordedEvent]]:
+        """Task id -> all its events, oldest first; of many tasks they are read together."""
+        if len(task_ids) == 1:
+            return {task_id: self._store.history(task_id) for task_id in task_ids}
+        heads = self._store.heads(task_ids)
+        return self._store.histories_upto({task_id: at for task_id, (_, at) in zip(task_ids, heads, strict=True)})
+
     def _check_children(self, tasks: Mapping[str, Undone]) -> None:
         """TaskHasChildrenError for a task that would go and leave children."""
-        for task, undone in tasks.items():
-            if undone.then is not None or undone.now is None:
-                continue
-            ways = {child: tasks.get(child) for child in self._live.children_of([task])}
-            staying = [way for way in ways.values() if way is None or (way.then and way.then.parent_id == task)]
-            if staying:
+        going = [task for task, undone in tasks.items() if undone.then is None and undone.now is not None]
+        if not self._staying_below(going, tasks):
+            return
+        for task in going:
+            if staying := self._staying_below([task], tasks):
                 raise TaskHasChildrenError(task, len(staying))
+
+    def _staying_below(self, parents: Sequence[str], tasks: Mapping[str, Undone]) -> list[str]:
+        """The tasks right below any of `parents` that neither go nor go elsewhere."""
+        above = frozenset(parents)
+        ways = {child: tasks.get(child) for child in self._live.children_of(parents)}
+        return [child for child, way in ways.items() if way is None or (way.then and way.then.parent_id in above)]
 
     def _check_parents(self, tasks: Mapping[str, Undone]) -> dict[str, int]:
         """The versions of what lies above tasks that come back or go elsewhere. TaskNotFoundError, TaskCycleError."""

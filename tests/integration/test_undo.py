@@ -224,6 +224,23 @@ def test_creation_is_not_taken_back_from_above_children(town: Town) -> None:
         town.undoing.undo(top)
 
 
+def test_creations_taken_back_together_name_the_one_that_has_children(town: Town) -> None:
+    """The error has the task that would leave tasks of others, and how many; its own children are not among them."""
+    plan = PLAN.replace('"map"', '"sheet"').replace('"coast"', '"cape"')
+    (town.folder / "tasks.toml").write_text(plan, encoding="utf-8")
+    town.plans.push()
+    (town.folder / "tasks.toml").unlink()
+    root, coast = (town.task(alias).id for alias in ("sheet", "cape"))
+    others = [town.create("of others", parent=coast).task.id for _ in range(2)]
+    with pytest.raises(TaskHasChildrenError) as caught:
+        town.undoing.undo(root)
+    assert (caught.value.task_id, caught.value.children) == (coast, 2)
+    for task in others:
+        town.remove(task)
+    town.undoing.undo(root)
+    assert {root, coast}.isdisjoint(task.id for task in town.page().tasks)
+
+
 def test_task_comes_back_below_a_parent_that_is_there(town: Town) -> None:
     """Where its parent was removed since, it would stand below nothing."""
     ids = a_tree(town)
