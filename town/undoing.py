@@ -102,7 +102,7 @@ class Undoing:
         }
         return _Taking(
             decided=reconcile_all(states, desired),
-            relied_on={task: version for task, version in relied_on.items() if task not in tasks},
+            relied_on=relied_on,
             causes={task: undone.cause for task, undone in tasks.items()},
             tasks=tuple(tasks.values()),
         )
@@ -130,25 +130,25 @@ class Undoing:
         return [child for child, way in ways.items() if way is None or (way.then and way.then.parent_id in above)]
 
     def _check_parents(self, tasks: Mapping[str, Undone]) -> dict[str, int]:
-        """The versions of what lies above tasks that come back or go elsewhere. TaskNotFoundError, TaskCycleError."""
+        """The versions of other tasks above those that come back or go elsewhere. TaskNotFoundError, TaskCycleError."""
         relied_on: dict[str, int] = {}
+        others: dict[str, Task | None] = {}
         for task, undone in tasks.items():
             parent = None if undone.then is None else undone.then.parent_id
             if parent is None or (undone.now is not None and undone.now.parent_id == parent):
                 continue
-            above: dict[str, Task | None] = {}
+            above: set[str] = set()
             current: str | None = parent
             while current is not None and current not in above:
                 if current == task:
                     raise TaskCycleError(task, parent)
-                if current in tasks:
-                    above[current] = tasks[current].then
-                else:
-                    above[current], relied_on[current] = self._writer.loader.load(current)
-                state = above[current]
+                above.add(current)
+                if current not in tasks and current not in others:
+                    others[current], relied_on[current] = self._writer.loader.load(current)
+                state = tasks[current].then if current in tasks else others[current]
+                if state is None and current == parent:
+                    raise TaskNotFoundError(parent)
                 current = None if state is None else state.parent_id
-            if above[parent] is None:
-                raise TaskNotFoundError(parent)
         return relied_on
 
     def _command(self, what: str | None) -> list[RecordedEvent]:
