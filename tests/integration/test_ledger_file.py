@@ -263,6 +263,28 @@ def test_file_that_changes_after_a_part_was_appended_says_so(
     assert import_from(backend, file).appended == len(lines_of(file)) - 2 - appended
 
 
+@pytest.mark.parametrize("events", [20, 60])
+def test_file_that_gets_shorter_or_longer_by_whole_batches_says_so(
+    backend: Backend, file: Path, monkeypatch: pytest.MonkeyPatch, events: int
+) -> None:
+    """What both readings have is the same, batch for batch; the rest was not judged, or is not there any more."""
+    monkeypatch.setattr(ledger_file, "LEDGER_BATCH_EVENTS", 20)
+    judge, lines = LedgerImporter._judge, lines_of(file)
+    assert len(lines) > 60 + 2
+
+    def judge_and_exchange(self: LedgerImporter, opened: Any) -> Any:
+        judged = judge(self, opened)
+        write_lines(file, sealed(lines[: events + 2]))
+        return judged
+
+    with (
+        patch.object(LedgerImporter, "_judge", judge_and_exchange),
+        pytest.raises(LedgerFileRefusedError, match="in part: another program changed it while it was read"),
+    ):
+        import_from(backend, write_lines(file, sealed(lines[: 40 + 2])))
+    assert backend.store.end().seq == min(events, 40)
+
+
 # --- files that are not whole ------------------------------------------------------------------------------------
 
 
