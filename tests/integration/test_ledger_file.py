@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import io
 import os
@@ -105,14 +106,25 @@ def test_pipe_is_as_good_as_a_file(backend: Backend) -> None:
     assert contents(backend) == before
 
 
+def full_file() -> Any:
+    return open("/dev/full", "w+b", buffering=0)  # noqa: PTH123
+
+
+def no_file() -> Any:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is full")
-def test_temporary_files_without_room_are_named(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is not the output that has no room, and not the file that is exported to."""
+@pytest.mark.parametrize("make_file", [full_file, no_file])
+def test_temporary_files_without_room_are_named(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch, make_file: Callable[[], Any]
+) -> None:
+    """It is not the output that has no room, and not the file that is exported to. A file that cannot be made is named, too."""
     out = io.BytesIO()
     export_to(backend, out)
     # In this order: a module that is imported meanwhile would keep the other one's.
     for module in ("town.exports.ocel", "tempfile"):
-        monkeypatch.setattr(f"{module}.TemporaryFile", lambda: open("/dev/full", "w+b", buffering=0))  # noqa: SIM115, PTH123
+        monkeypatch.setattr(f"{module}.TemporaryFile", make_file)
     for work in (
         lambda: import_from(backend, io.BytesIO(out.getvalue())),
         lambda: export_to(backend, io.BytesIO(), kind=Format.OCEL),
