@@ -84,7 +84,7 @@ if TYPE_CHECKING:
     from town.reading.reasons import Why
     from town.reading.report import AGENT, DAY, PERIOD_DAYS, TAG, Group, Grouping, Period, Report
     from town.reading.titles import Title
-    from town.reading.when import understand
+    from town.reading.when import event_named, understand
     from town.repair.mend import Loss, LostEvents, MendedTown
     from town.repair.repairing import BEHIND_FILE, EVENTS_FILE, Repair, RepairPlan, opened_repair
     from town.runs.reclaim import LostTask
@@ -216,6 +216,7 @@ __all__ = [
     "WorkerMetrics",
     "WorkerReport",
     "current_actor",
+    "event_named",
     "examine",
     "find_folder",
     "find_towns",
@@ -288,7 +289,7 @@ open_front_door(
         "reading.reasons": "Why",
         "reading.report": "AGENT DAY PERIOD_DAYS TAG Group Grouping Period Report",
         "reading.titles": "Title",
-        "reading.when": "understand",
+        "reading.when": "event_named understand",
         "repair.mend": "Loss LostEvents MendedTown",
         "repair.repairing": "BEHIND_FILE EVENTS_FILE Repair RepairPlan opened_repair",
         "runs.reclaim": "LostTask",

@@ -84,7 +84,7 @@ def fork_town(
     origin = Origin(
         settings=replace(
             settings,
-            redis=RedisSettings(hash_tag=settings.redis.hash_tag),
+            redis=RedisSettings(),
             town=TownSettings(aliases_of=source.backend.alias_town),
         ),
         fill=copying.fill,
@@ -207,8 +207,10 @@ class _Copying:
 
 def _url_of(source: OpenTown, name: str) -> str | None:
     """The URL of the server of `source`, as seen from another folder; None if REDIS_URL names it already."""
-    if environ.get("REDIS_URL") or source.connection.server is None:
-        return None if environ.get("REDIS_URL") else source.settings.redis.url
+    if environ.get("REDIS_URL"):
+        return None
+    if source.connection.server is None:
+        return source.settings.redis.url
     socket = source.backend.folder / SOCKET_FILE
     if len(fsencode(socket)) > ADDRESS_BYTES_MAX:
         problem = f"the town's own server, at {socket}, lies too deep to be reached from another folder"

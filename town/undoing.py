@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
-from itertools import takewhile
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice, takewhile
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
@@ -26,6 +25,7 @@ from town.errors import MomentError, NothingToUndoError
 from town.reading.event_reader import known_moments
 from town.reading.present import Present
 from town.reading.references import References
+from town.reading.when import event_named
 from town.writer import Decisions, Writer, reconcile_all
 
 if TYPE_CHECKING:
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 
 UNDO_EVENTS_MAX: Final = 100_000
 """How far back the last command of an actor is looked for."""
-_NUMBER: Final = re.compile(r"#?([0-9]{1,15})")
-_POSITION: Final = re.compile(r"[0-9]{9,20}-[0-9]{1,20}")
 
 
 class UndoReceipt(Struct, frozen=True):
@@ -87,7 +85,8 @@ class Undoing:
         last = events[-1]
         if any(isinstance(recorded.data, TownEvent) for recorded in events):
             raise NotUndoableError(last.at, "is a fact of the town, and changed nothing on its board")
-        found = {task: undo(self._store.history(task), last.command) for task in dict.fromkeys(e.task for e in events)}
+        histories = self._histories(list(dict.fromkeys(recorded.task for recorded in events)))
+        found = {task: undo(history, last.command) for task, history in histories.items()}
         tasks = {task: undone for task, undone in found.items() if undone is not None}
         if not tasks:
             raise NotUndoableError(last.at, "changed nothing on the board")
@@ -103,41 +102,53 @@ class Undoing:
         }
         return _Taking(
             decided=reconcile_all(states, desired),
-            relied_on={task: version for task, version in relied_on.items() if task not in tasks},
+            relied_on=relied_on,
             causes={task: undone.cause for task, undone in tasks.items()},
             tasks=tuple(tasks.values()),
         )
 
+    def _histories(self, task_ids: Sequence[str]) -> dict[str, list[RecordedEvent]]:
+        """Task id -> all its events, oldest first; of many tasks they are read together."""
+        if len(task_ids) == 1:
+            return {task_id: self._store.history(task_id) for task_id in task_ids}
+        heads = self._store.heads(task_ids)
+        return self._store.histories_upto({task_id: at for task_id, (_, at) in zip(task_ids, heads, strict=True)})
+
     def _check_children(self, tasks: Mapping[str, Undone]) -> None:
         """TaskHasChildrenError for a task that would go and leave children."""
-        for task, undone in tasks.items():
-            if undone.then is not None or undone.now is None:
-                continue
-            ways = {child: tasks.get(child) for child in self._live.children_of([task])}
-            staying = [way for way in ways.values() if way is None or (way.then and way.then.parent_id == task)]
-            if staying:
+        going = [task for task, undone in tasks.items() if undone.then is None and undone.now is not None]
+        if not self._staying_below(going, tasks):
+            return
+        for task in going:
+            if staying := self._staying_below([task], tasks):
                 raise TaskHasChildrenError(task, len(staying))
 
+    def _staying_below(self, parents: Sequence[str], tasks: Mapping[str, Undone]) -> list[str]:
+        """The tasks right below any of `parents` that neither go nor go elsewhere."""
+        above = frozenset(parents)
+        ways = {child: tasks.get(child) for child in self._live.children_of(parents)}
+        return [child for child, way in ways.items() if way is None or (way.then and way.then.parent_id in above)]
+
     def _check_parents(self, tasks: Mapping[str, Undone]) -> dict[str, int]:
-        """The versions of what lies above tasks that come back or go elsewhere. TaskNotFoundError, TaskCycleError."""
+        """The versions of other tasks above those that come back or go elsewhere. TaskNotFoundError, TaskCycleError."""
         relied_on: dict[str, int] = {}
+        others: dict[str, Task | None] = {}
         for task, undone in tasks.items():
             parent = None if undone.then is None else undone.then.parent_id
             if parent is None or (undone.now is not None and undone.now.parent_id == parent):
                 continue
-            above: dict[str, Task | None] = {}
+            above: set[str] = set()
             current: str | None = parent
             while current is not None and current not in above:
                 if current == task:
                     raise TaskCycleError(task, parent)
-                if current in tasks:
-                    above[current] = tasks[current].then
-                else:
-                    above[current], relied_on[current] = self._writer.loader.load(current)
-                state = above[current]
+                above.add(current)
+                if current not in tasks and current not in others:
+                    others[current], relied_on[current] = self._writer.loader.load(current)
+                state = tasks[current].then if current in tasks else others[current]
+                if state is None and current == parent:
+                    raise TaskNotFoundError(parent)
                 current = None if state is None else state.parent_id
-            if above[parent] is None:
-                raise TaskNotFoundError(parent)
         return relied_on
 
     def _command(self, what: str | None) -> list[RecordedEvent]:
@@ -149,30 +160,32 @@ class Undoing:
 
     def _named(self, what: str) -> RecordedEvent:
         """The event at a position or of a number, else the last one of a task."""
-        number = _NUMBER.fullmatch(what)
-        position = Position(what) if _POSITION.fullmatch(what) else None
-        if number is not None:
-            position = self._store.position_of(int(number[1]))
+        try:
+            event = event_named(what)
+        except ValueError:
+            raise self._no_event_at(what) from None
+        position = self._store.position_of(event) if isinstance(event, int) else event
         recorded = None if position is None else self._store.event_at(position)
         if recorded is not None:
             return recorded
-        if _POSITION.fullmatch(what):
-            raise MomentError(f"Position {what}", "is not an event of this town", known_moments(self._store))
+        if isinstance(event, Position):
+            raise self._no_event_at(what)
         try:
             last = self._store.last_event(self._references.resolve(what, is_removed_too=True))
         except TaskNotFoundError:
-            if number is None:
+            if event is None:
                 raise
             raise MomentError(f"Event {what}", "is not in this town", known_moments(self._store)) from None
         assert last is not None, "a task that is known has an event"
         return last
 
+    def _no_event_at(self, position: str) -> MomentError:
+        return MomentError(f"Position {position}", "is not an event of this town", known_moments(self._store))
+
     def _last_of_actor(self) -> RecordedEvent:
-        for number, recorded in enumerate(self._back_from(None)):
+        for recorded in islice(self._back_from(None), UNDO_EVENTS_MAX):
             if recorded.actor == self._actor:
                 return recorded
-            if number == UNDO_EVENTS_MAX:
-                break
         raise NothingToUndoError(self._actor, UNDO_EVENTS_MAX)
 
     def _back_from(self, position: Position | None) -> Iterator[RecordedEvent]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import re
-from typing import Annotated, Final
+from contextlib import suppress
+from typing import Annotated
 
 import typer
 
@@ -15,9 +15,7 @@ from cli.session import opened
 from cli.shapes import annotated_shape
 from cli.text import event_number, visible
 from ledger import Position
-
-_NUMBER: Final = re.compile(r"#?([0-9]{1,15})")
-_POSITION: Final = re.compile(r"[0-9]{9,20}-[0-9]{1,20}")
+from town import event_named
 
 
 def annotate(
@@ -44,9 +42,8 @@ def annotate(
 def _event(text: str) -> Position | int:
     """The event that a person named. UsageError if the text names no event."""
     text = text.strip()
-    if number := _NUMBER.fullmatch(text):
-        return int(number[1])
-    if not _POSITION.fullmatch(text):
-        message = f"{text!r} names no event. Give its position or its number, as `tt events` shows it."
-        raise UsageError(message)
-    return Position(text)
+    with suppress(ValueError):
+        if (event := event_named(text)) is not None:
+            return event
+    message = f"{text!r} names no event. Give its position or its number, as `tt events` shows it."
+    raise UsageError(message)

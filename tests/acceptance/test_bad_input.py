@@ -112,6 +112,8 @@ REFUSED: list[tuple[list[str], int, list[str]]] = [
     (["events", "--since", "12/11"], 2, ["is not a moment", "several orders"]),
     (["import", "beads", "missing.jsonl", "--backdate", "HEAD~1"], 2, ["'HEAD~1' names an event"]),
     (["task", "show", "parent", "--at", "9999"], 1, ["Event 9999"]),
+    (["undo", "99999999999999999999-1"], 1, ["is not an event of this town"]),
+    (["annotate", "99999999999999999999-1", "x"], 2, ["names no event"]),
     (["events", "--type", "exploded"], 2, ["'exploded' is not an event type", "task.completed"]),
     (["events", "--task", "nobody"], 1, ["No task is called"]),
     (["import", "beads", "missing.jsonl"], 1, ["missing.jsonl cannot be used: No such file"]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import io
 import os
@@ -105,14 +106,25 @@ def test_pipe_is_as_good_as_a_file(backend: Backend) -> None:
     assert contents(backend) == before
 
 
+def full_file() -> Any:
+    return open("/dev/full", "w+b", buffering=0)  # noqa: PTH123
+
+
+def no_file() -> Any:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is full")
-def test_temporary_files_without_room_are_named(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is not the output that has no room, and not the file that is exported to."""
+@pytest.mark.parametrize("make_file", [full_file, no_file])
+def test_temporary_files_without_room_are_named(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch, make_file: Callable[[], Any]
+) -> None:
+    """It is not the output that has no room, and not the file that is exported to. A file that cannot be made is named, too."""
     out = io.BytesIO()
     export_to(backend, out)
     # In this order: a module that is imported meanwhile would keep the other one's.
     for module in ("town.exports.ocel", "tempfile"):
-        monkeypatch.setattr(f"{module}.TemporaryFile", lambda: open("/dev/full", "w+b", buffering=0))  # noqa: SIM115, PTH123
+        monkeypatch.setattr(f"{module}.TemporaryFile", make_file)
     for work in (
         lambda: import_from(backend, io.BytesIO(out.getvalue())),
         lambda: export_to(backend, io.BytesIO(), kind=Format.OCEL),
@@ -261,6 +273,28 @@ def test_file_that_changes_after_a_part_was_appended_says_so(
     assert appended > 0
     file.write_bytes(whole)
     assert import_from(backend, file).appended == len(lines_of(file)) - 2 - appended
+
+
+@pytest.mark.parametrize("events", [20, 60])
+def test_file_that_gets_shorter_or_longer_by_whole_batches_says_so(
+    backend: Backend, file: Path, monkeypatch: pytest.MonkeyPatch, events: int
+) -> None:
+    """What both readings have is the same, batch for batch; the rest was not judged, or is not there any more."""
+    monkeypatch.setattr(ledger_file, "LEDGER_BATCH_EVENTS", 20)
+    judge, lines = LedgerImporter._judge, lines_of(file)
+    assert len(lines) > 60 + 2
+
+    def judge_and_exchange(self: LedgerImporter, opened: Any) -> Any:
+        judged = judge(self, opened)
+        write_lines(file, sealed(lines[: events + 2]))
+        return judged
+
+    with (
+        patch.object(LedgerImporter, "_judge", judge_and_exchange),
+        pytest.raises(LedgerFileRefusedError, match="in part: another program changed it while it was read"),
+    ):
+        import_from(backend, write_lines(file, sealed(lines[: 40 + 2])))
+    assert backend.store.end().seq == min(events, 40)
 
 
 # --- files that are not whole ------------------------------------------------------------------------------------

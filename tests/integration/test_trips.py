@@ -114,6 +114,25 @@ def test_command_that_is_true_already_reads_once(town: Town, trips: list[str]) -
     assert len(trips) == 1
 
 
+def test_undo_of_many_tasks_takes_as_many_trips_as_of_few(town: Town, trips: list[str]) -> None:
+    """Also of an undo, which brings them back below their parent.
+
+    It read each task's history, children and parent alone: 4,000 trips for a plan of 2,000 tasks.
+    """
+    taken: dict[int, list[int]] = {}
+    for count in (3, 30):
+        task = '[[tasks]]\nid = "{count}-{each}"\ndescription = "x"\nparent = "tt-1"\n'
+        tasks = "".join(task.format(count=count, each=each) for each in range(count))
+        (town.folder / "tasks.toml").write_text(f'[meta]\ndescription = "x"\n{tasks}', encoding="utf-8")
+        town.plans.push()
+        taken[count] = []
+        for _ in range(2):
+            trips.clear()
+            assert len(town.undoing.undo().tasks) == count
+            taken[count].append(len(trips))
+    assert taken[3] == taken[30]
+
+
 def test_verb_projects_what_others_appended_meanwhile(town: Town, trips: list[str]) -> None:
     """The quick way is for who is alone: an event in between is read, and projected too."""
     task, other = (town.create("a").task.id for _ in range(2))

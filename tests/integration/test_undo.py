@@ -193,8 +193,9 @@ def test_undo_takes_the_last_command_of_who_acts(town: Town) -> None:
 
 
 def test_what_is_not_there_is_refused(town: Town) -> None:
-    """A number or position without an event, a task that nobody knows."""
-    for what, error in (("999999999", MomentError), ("1795398503973-1", MomentError), ("who", TaskNotFoundError)):
+    """A number or position without an event, also one that the server would not take for a position; a task that nobody knows."""
+    absent = ("999999999", "1795398503973-1", "99999999999999999999-1", "123456789-00")
+    for what, error in (*((what, MomentError) for what in absent), ("who", TaskNotFoundError)):
         with pytest.raises(error):
             town.undoing.undo(what)
 
@@ -221,6 +222,23 @@ def test_creation_is_not_taken_back_from_above_children(town: Town) -> None:
     town.move(ids["aside"], top)
     with pytest.raises(TaskHasChildrenError):
         town.undoing.undo(top)
+
+
+def test_creations_taken_back_together_name_the_one_that_has_children(town: Town) -> None:
+    """The error has the task that would leave tasks of others, and how many; its own children are not among them."""
+    plan = PLAN.replace('"map"', '"sheet"').replace('"coast"', '"cape"')
+    (town.folder / "tasks.toml").write_text(plan, encoding="utf-8")
+    town.plans.push()
+    (town.folder / "tasks.toml").unlink()
+    root, coast = (town.task(alias).id for alias in ("sheet", "cape"))
+    others = [town.create("of others", parent=coast).task.id for _ in range(2)]
+    with pytest.raises(TaskHasChildrenError) as caught:
+        town.undoing.undo(root)
+    assert (caught.value.task_id, caught.value.children) == (coast, 2)
+    for task in others:
+        town.remove(task)
+    town.undoing.undo(root)
+    assert {root, coast}.isdisjoint(task.id for task in town.page().tasks)
 
 
 def test_task_comes_back_below_a_parent_that_is_there(town: Town) -> None:

@@ -177,7 +177,8 @@ class _ValuesByTask:
     """The values of tasks' attributes as JSON, on disk. Each has the offset of its task's value before it."""
 
     def __init__(self) -> None:
-        self._file = TemporaryFile()  # noqa: SIM115 - for as long as the log is written
+        with refuse_os_errors(Path(gettempdir())):
+            self._file = TemporaryFile()  # noqa: SIM115 - for as long as the log is written
         self._last: dict[str, int] = {}
         self._size_bytes = 0
 

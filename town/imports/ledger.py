@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import chain as chained
-from itertools import islice
+from itertools import islice, zip_longest
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple
 
@@ -155,8 +155,8 @@ class LedgerImporter:
         """The entries that the town does not have, as they were judged. `links` follows those that it has."""
         known_count = judged.receipt.events - judged.receipt.appended
         passed_count = 0
-        for digest, batch in zip(judged.digests, reader.batches(), strict=True):
-            if reader.digest() != digest:
+        for digest, batch in zip_longest(judged.digests, reader.batches()):
+            if batch is None or reader.digest() != digest:
                 raise self._refuse(
                     "another program changed it while it was read", advice="Import a file that does not change."
                 )

@@ -65,14 +65,19 @@ def understand(text: str, *, now: datetime) -> Understood:
     return found
 
 
+def event_named(text: str) -> Position | int | None:
+    """The event that `text` names by its position or number; None if it has another form. ValueError if no ledger has such a position."""
+    if number := re.fullmatch(_NUMBER, text):
+        return int(number[1])
+    return Position.parse(text) if re.fullmatch(_POSITION, text) else None
+
+
 def _event_of(text: str) -> Understood | None:
     """A moment that needs no clock: the present, an event, or a state that a task entered."""
     if text.lower() == Now.NOW.value:
         return Understood(Now.NOW)
-    if number := re.fullmatch(_NUMBER, text):
-        return Understood(int(number[1]))
-    if re.fullmatch(_POSITION, text):
-        return Understood(Position.parse(text))
+    if (event := event_named(text)) is not None:
+        return Understood(event)
     if head := re.fullmatch(_HEAD, text):
         return Understood(HeadBack(int(head[1] or 0)))
     if text.startswith("@"):
