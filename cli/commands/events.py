@@ -16,17 +16,24 @@ from cli.name_hints import say_unknown
 from cli.options import (
     ActorOption,
     AgentFilter,
+    BeforeOption,
+    EventActorFilter,
+    EventAgentFilter,
+    EventTaskFilter,
+    EventTextFilter,
+    EventTypeFilter,
     JsonOption,
     LimitOption,
     NotTagFilter,
     OffsetOption,
     ParentFilter,
+    SinceOption,
     StateFilter,
     TagFilter,
     TaskJsonOption,
     TownOption,
+    UntilOption,
     When,
-    parse_event_type,
     parse_when,
 )
 from cli.output import is_unread, say, say_json, say_table, warn
@@ -53,36 +60,14 @@ def events(
         int, typer.Option("--count", "-n", "-c", metavar="N", min=1, help="Show at most the last N.")
     ] = EVENTS_COUNT,
     is_following: Annotated[bool, typer.Option("--follow", "-f", help="Keep showing events as they arrive.")] = False,
-    task: Annotated[
-        str | None, typer.Option("--task", metavar="TASK", help="Only events of this task, which may be removed.")
-    ] = None,
-    agent: Annotated[
-        str | None,
-        typer.Option("--agent", metavar="NAME", help="Only events of tasks that this agent had at that moment."),
-    ] = None,
-    by: Annotated[str | None, typer.Option("--actor", metavar="NAME", help="Only events of this actor.")] = None,
-    event_type: Annotated[
-        str | None,
-        typer.Option(
-            "--type",
-            metavar="T",
-            parser=parse_event_type,
-            help="Only events of this type: task.completed or completed.",
-        ),
-    ] = None,
-    since: Annotated[
-        When | None,
-        typer.Option("--since", metavar="WHEN", parser=parse_when, help=f"From this moment on: {WHEN_HELP}."),
-    ] = None,
-    until: Annotated[
-        When | None, typer.Option("--until", metavar="WHEN", parser=parse_when, help="Up to this moment.")
-    ] = None,
-    text: Annotated[
-        str | None, typer.Option("--text", metavar="WORDS", help="Only events that say this, in upper or lower case.")
-    ] = None,
-    before: Annotated[
-        When | None, typer.Option("--before", metavar="WHEN", parser=parse_when, help="Only events before this one.")
-    ] = None,
+    task: EventTaskFilter = None,
+    agent: EventAgentFilter = None,
+    by: EventActorFilter = None,
+    event_type: EventTypeFilter = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    text: EventTextFilter = None,
+    before: BeforeOption = None,
     town: TownOption = None,
     as_json: JsonOption = False,
 ) -> None:

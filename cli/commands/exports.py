@@ -7,12 +7,20 @@ from typing import Annotated, Final
 
 import typer
 
-from cli.options import ActorOption, JsonOption, TownOption, When, parse_when
+from cli.options import (
+    ActorOption,
+    EventTaskFilter,
+    JsonOption,
+    LedgerFileOption,
+    SinceOption,
+    TownOption,
+    UntilOption,
+)
 from cli.output import bytes_out, is_terminal, progress_lines, say, say_json
 from cli.session import opened
 from cli.shapes.exports import export_shape
 from cli.text import counted, visible
-from town import WHEN_HELP, ExportReceipt, Format, Town, format_of
+from town import ExportReceipt, Format, Town, format_of
 
 PIPE: Final = "-"
 
@@ -36,16 +44,9 @@ def export(
             show_default=False,
         ),
     ] = None,
-    since: Annotated[
-        When | None,
-        typer.Option("--since", metavar="WHEN", parser=parse_when, help=f"From this moment on: {WHEN_HELP}."),
-    ] = None,
-    until: Annotated[
-        When | None, typer.Option("--until", metavar="WHEN", parser=parse_when, help="Up to this moment.")
-    ] = None,
-    task: Annotated[
-        str | None, typer.Option("--task", metavar="TASK", help="Only events of this task, which may be removed.")
-    ] = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    task: EventTaskFilter = None,
     town: TownOption = None,
     actor: ActorOption = None,
     as_json: JsonOption = False,
@@ -77,10 +78,7 @@ def export(
 
 def save(
     *,
-    file: Annotated[
-        Path | None,
-        typer.Option("--file", metavar="PATH", help="The file. Default: ledger.jsonl in the town's folder."),
-    ] = None,
+    file: LedgerFileOption = None,
     town: TownOption = None,
     actor: ActorOption = None,
     as_json: JsonOption = False,

@@ -21,7 +21,20 @@ from cli.log_lines import (
 )
 from cli.moments import say_span, saying_choices, with_event
 from cli.name_hints import say_unknown
-from cli.options import CsvOption, JsonOption, TownOption, When, parse_event_type, parse_when
+from cli.options import (
+    BeforeOption,
+    CsvOption,
+    EventActorFilter,
+    EventAgentFilter,
+    EventTaskFilter,
+    EventTextFilter,
+    EventTypeFilter,
+    JsonOption,
+    SinceOption,
+    TownOption,
+    UntilOption,
+    When,
+)
 from cli.output import say, say_hanging, say_json, say_table, warn
 from cli.pager import paged
 from cli.session import opened
@@ -30,49 +43,26 @@ from cli.shapes.log import counts_shape
 from cli.styled import Styled
 from cli.text import counted
 from ledger import RecordedEvent
-from town import WHEN_HELP, EventFilter, EventPage, Moment, Town, zone_name
+from town import EventFilter, EventPage, Moment, Town, zone_name
 
 
 def log(
     *,
-    by_actor: Annotated[str | None, typer.Option("--actor", metavar="NAME", help="Only events of this actor.")] = None,
-    agent: Annotated[
-        str | None,
-        typer.Option("--agent", metavar="NAME", help="Only events of tasks that this agent had at that moment."),
-    ] = None,
+    by_actor: EventActorFilter = None,
+    agent: EventAgentFilter = None,
     tag: Annotated[
         str | None, typer.Option("--tag", metavar="TAG", help="Only events of tasks that have this tag now.")
     ] = None,
-    task: Annotated[
-        str | None, typer.Option("--task", metavar="TASK", help="Only events of this task, which may be removed.")
-    ] = None,
+    task: EventTaskFilter = None,
     below: Annotated[
         str | None,
         typer.Option("--below", metavar="TASK", help="Only events of this task and of all tasks below it now."),
     ] = None,
-    event_type: Annotated[
-        str | None,
-        typer.Option(
-            "--type",
-            metavar="T",
-            parser=parse_event_type,
-            help="Only events of this type: task.completed or completed.",
-        ),
-    ] = None,
-    text: Annotated[
-        str | None, typer.Option("--text", metavar="WORDS", help="Only events that say this, in upper or lower case.")
-    ] = None,
-    since: Annotated[
-        When | None,
-        typer.Option("--since", metavar="WHEN", parser=parse_when, help=f"From this moment on: {WHEN_HELP}."),
-    ] = None,
-    until: Annotated[
-        When | None, typer.Option("--until", metavar="WHEN", parser=parse_when, help="Up to this moment.")
-    ] = None,
-    before: Annotated[
-        When | None,
-        typer.Option("--before", metavar="WHEN", parser=parse_when, help="Only events before this one: the next page."),
-    ] = None,
+    event_type: EventTypeFilter = None,
+    text: EventTextFilter = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    before: BeforeOption = None,
     by: Annotated[GroupedBy | None, typer.Option("--by", help="Show the events in groups.")] = None,
     stat: Annotated[
         bool, typer.Option("--stat", help="Show how many events match, of each type or in each group of --by.")

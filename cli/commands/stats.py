@@ -9,7 +9,7 @@ import typer
 from cli.answers import reader_at, refuse_two_formats, say_moment
 from cli.moments import say_span, saying_choices, with_event
 from cli.name_hints import say_unknown
-from cli.options import ActorOption, JsonOption, TownOption, When, WhenOption, parse_when
+from cli.options import ActorOption, JsonOption, TownOption, UntilOption, When, WhenOption, parse_when
 from cli.output import say, say_json, say_table, terminal_columns, warn
 from cli.session import opened
 from cli.shapes import reader_shape, understood_shape
@@ -81,9 +81,7 @@ def stats(
             help=f"From this moment on: {WHEN_HELP}. Default: the last {PERIOD_DAYS} days with events.",
         ),
     ] = None,
-    until: Annotated[
-        When | None, typer.Option("--until", metavar="WHEN", parser=parse_when, help="Up to this moment.")
-    ] = None,
+    until: UntilOption = None,
     at: WhenOption = None,
     as_csv: Annotated[
         bool, typer.Option("--csv", help="Print only CSV on stdout; without --by, by day and agent.")

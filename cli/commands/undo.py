@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cli.options import ActorOption, JsonOption, ReasonOption, TownOption
+from cli.options import ActorOption, DryRunOption, JsonOption, ReasonOption, TownOption
 from cli.output import Cell, say, say_json, say_table
 from cli.render import change_words, event_words
 from cli.session import opened
@@ -26,9 +26,7 @@ def undo(
         ),
     ] = None,
     *,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what would be appended, and append nothing.")
-    ] = False,
+    dry_run: DryRunOption = False,
     reason: ReasonOption = None,
     town: TownOption = None,
     actor: ActorOption = None,
