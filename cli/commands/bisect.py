@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from cli.exits import Exit
+from cli.moments import say_choices
 from cli.options import JsonOption, TownOption, When, parse_when
 from cli.output import Cell, json_line, say, say_fields, say_json, say_table, tell
 from cli.render import EVENT_TEXTS, change_words, event_rows, event_words
@@ -55,6 +56,7 @@ def bisect(
     """
     probe = Probe(command)
     with opened(town, None) as opened_town:
+        say_choices(good, bad)
         search = _Search(opened_town, probe, first=good, last=bad)
         try:
             search.run()

@@ -7,6 +7,7 @@ from typing import Annotated, Final
 
 import typer
 
+from cli.moments import say_choices
 from cli.options import (
     ActorOption,
     EventTaskFilter,
@@ -67,6 +68,7 @@ def export(
     chosen = form or (Format.JSONL if is_piped else format_of(path))
     first, last = (None if each is None else each.moment for each in (since, until))
     with opened(town, actor) as opened_town:
+        say_choices(since, until)
         if is_piped:
             with progress_lines() as progress, bytes_out() as stream:
                 opened_town.exports.export(stream, chosen, since=first, until=last, task=task, progress=progress)
