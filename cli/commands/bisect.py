@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from cli.beside import Beside
 from cli.exits import Exit
 from cli.moments import say_choices
 from cli.options import JsonOption, TownOption, When, parse_when
@@ -160,7 +161,8 @@ class _Search:
                 f"It is one of {counted(len(candidates), 'event')}: the program could not judge the boards between them."
             )
             shown = self._town.events.last(since=candidates[0], until=candidates[-1], count=None)[:CANDIDATES_SHOWN]
-            say_table(*event_rows(shown, {}, {}, self._town.titles(each.task for each in shown)), flexible=EVENT_TEXTS)
+            beside = Beside(titles=self._town.titles(each.task for each in shown))
+            say_table(*event_rows(shown, beside), flexible=EVENT_TEXTS)
             if len(candidates) > len(shown):
                 tell(f"The first {len(shown)} of {counted(len(candidates), 'event')}, up to event {candidates[-1]}.")
             return

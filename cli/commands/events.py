@@ -100,18 +100,20 @@ def events(
             say_span(since, None)
             _say_events(found, beside, as_json=as_json)
             for batch in opened_town.events.follow_batches(wanted, after=end):
-                _say_events(batch, Beside(titles=opened_town.titles(each.task for each in batch)), as_json=as_json)
+                flaws = {each.at: flaw for each in batch if (flaw := flaw_in(each)) is not None}
+                titles = opened_town.titles(each.task for each in batch)
+                _say_events(batch, Beside(flaws=flaws, titles=titles), as_json=as_json)
                 if is_unread():
                     return
             return
         if as_json:
             understood = understood_shape(since=since, until=until, before=before)
             more = next_shape(before=page.before)
-            say_json(events_shape(opened_town, found, beside.flaws, beside.notes, beside.titles, **understood, **more))
+            say_json(events_shape(opened_town, found, beside, **understood, **more))
         else:
             say_span(since, until)
             if found:
-                say_table(*event_rows(found, beside.flaws, beside.notes, beside.titles), flexible=EVENT_TEXTS)
+                say_table(*event_rows(found, beside), flexible=EVENT_TEXTS)
             else:
                 say("No event matches.")
         if page.before is not None:
@@ -169,9 +171,7 @@ def replay(
 
 def _say_events(events: Sequence[RecordedEvent], beside: Beside, *, as_json: bool) -> None:
     for recorded in events:
-        flaw = beside.flaws.get(recorded.at, flaw_in(recorded))
-        notes, title = beside.notes.get(recorded.at, ()), beside.titles.get(recorded.task)
         if as_json:
-            say_json(listed_event_shape(recorded, flaw, notes, title))
+            say_json(listed_event_shape(recorded, beside))
         else:
-            say(event_line(recorded, flaw, notes, title))
+            say(event_line(recorded, beside))

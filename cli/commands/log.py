@@ -128,7 +128,7 @@ def _say_page(town: Town, page: EventPage, how: _How) -> None:
     beside = Beside.of(town, page.events)
     if how.as_json:
         more = next_shape(before=page.before)
-        say_json(events_shape(town, page.events, beside.flaws, beside.notes, beside.titles, **how.understood, **more))
+        say_json(events_shape(town, page.events, beside, **how.understood, **more))
     elif how.as_csv:
         from cli.log_csv import say_log_csv  # noqa: PLC0415 - few ask for it
 
