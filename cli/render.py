@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from cli.output import STATE_STYLES, Cell
 from cli.styled import Styled
-from cli.text import ICONS, TITLE_CHARS_SHOWN, event_number, name_of, short_id, shortened, visible
+from cli.text import ICONS, TITLE_CHARS_SHOWN, called, event_number, name_of, short_id, shortened, visible
 from ledger import (
     FIELDS,
     EventAnnotated,
@@ -232,7 +232,7 @@ def _event_row(recorded: RecordedEvent, time: str, beside: Beside) -> list[str]:
 
 def task_name(recorded: RecordedEvent, title: Title | None) -> str:
     """The name of an event's task: its alias, else the beginning of its id."""
-    return visible(short_id(recorded.task) if title is None or title.alias is None else title.alias)
+    return called(recorded.task, None if title is None else title.alias)
 
 
 def title_words(title: Title | None) -> str:
@@ -316,10 +316,14 @@ def _step_row(step: Step, time: str, notes: Sequence[Annotation]) -> list[Cell]:
 
 def change_words(change: FieldChange) -> str:
     """`state: pending → assigned`; a field that was or is empty shows as —."""
-    before, after = _value_words(change.before), _value_words(change.after)
-    if change.field == "parent_id":
-        before, after = short_id(before), short_id(after)
+    before, after = values_of(change)
     return f"{change.field}: {before} → {after}"
+
+
+def values_of(change: FieldChange) -> tuple[str, str]:
+    """The words for what a field was and is."""
+    before, after = _value_words(change.before), _value_words(change.after)
+    return (short_id(before), short_id(after)) if change.field == "parent_id" else (before, after)
 
 
 def agent_rows(agents: dict[str, dict[State, int]], backlog: int) -> tuple[list[str], list[list[Cell]]]:

@@ -14,7 +14,7 @@ from cli.options import JsonOption, TownOption, When, parse_when
 from cli.output import Cell, json_line, say, say_fields, say_json, say_table, tell
 from cli.render import EVENT_TEXTS, change_words, event_rows, event_words
 from cli.session import opened
-from cli.shapes import moment_shape, tasks_shape
+from cli.shapes import board_shape
 from cli.shapes.audit import bisection_shape
 from cli.styled import Styled
 from cli.text import counted, title_of, visible
@@ -108,7 +108,7 @@ class _Search:
         reader = self._town.at(position)
         states = reader.count_states()
         tasks = reader.page().tasks
-        return f"{json_line(tasks_shape(self._town, tasks, **moment_shape(position), states=states))}\n".encode()
+        return f"{json_line(board_shape(self._town, tasks, position, states))}\n".encode()
 
     def _tell(self, position: Position, look: Look) -> None:
         complaint = f": {visible(look.complaint)}" if look.complaint else ""

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from cli.answers import reader_at, say_page
 from cli.beside import Beside
 from cli.limits import PAGE_TASKS
-from cli.moments import moment_words, say_choices, say_span, saying_choices, with_event
+from cli.moments import limit_of, moment_words, say_choices, say_span, saying_choices, with_event
 from cli.name_hints import say_unknown
 from cli.options import (
     ActorOption,
@@ -40,12 +40,11 @@ from cli.output import is_unread, say, say_json, say_table, warn
 from cli.render import EVENT_TEXTS, event_line, event_rows, states_line
 from cli.session import opened
 from cli.shapes import (
+    board_shape,
     events_shape,
     listed_event_shape,
-    moment_shape,
     next_shape,
     picked_shape,
-    tasks_shape,
     understood_shape,
 )
 from cli.text import counted
@@ -88,9 +87,9 @@ def events(
             page = opened_town.events.page(
                 wanted,
                 count=count,
-                since=None if since is None else since.limit,
+                since=limit_of(since),
                 until=end if until is None else until.limit,
-                before=None if before is None else before.limit,
+                before=limit_of(before),
             )
         found = page.events[::-1]
         if not found and not is_following:
@@ -152,8 +151,7 @@ def replay(
         if as_json:
             # A program gets the whole board.
             page = reader.page(wanted)
-            moment = {**moment_shape(position), **understood_shape(at=at)}
-            say_json(picked_shape(tasks_shape(opened_town, page.tasks, **moment, states=states), as_json))
+            say_json(picked_shape(board_shape(opened_town, page.tasks, position, states, at=at), as_json))
             return
         if position == BEGINNING:
             warn("The ledger has no events yet.")

@@ -19,7 +19,7 @@ from cli.log_lines import (
     grouped,
     log_rows,
 )
-from cli.moments import say_span, saying_choices, with_event
+from cli.moments import limit_of, say_span, saying_choices, with_event
 from cli.name_hints import say_unknown
 from cli.options import (
     BeforeOption,
@@ -33,7 +33,6 @@ from cli.options import (
     SinceOption,
     TownOption,
     UntilOption,
-    When,
 )
 from cli.output import say, say_hanging, say_json, say_table, warn
 from cli.pager import paged
@@ -43,7 +42,7 @@ from cli.shapes.log import counts_shape
 from cli.styled import Styled
 from cli.text import counted
 from ledger import RecordedEvent
-from town import EventFilter, EventPage, Moment, Town, zone_name
+from town import EventFilter, EventPage, Town, zone_name
 
 
 def log(
@@ -92,7 +91,9 @@ def log(
                 text=text,
                 tasks=_tasks_of(opened_town, task=task, below=below, tag=tag),
             )
-            found = opened_town.events.search(wanted, since=_limit(since), until=_limit(until), before=_limit(before))
+            found = opened_town.events.search(
+                wanted, since=limit_of(since), until=limit_of(until), before=limit_of(before)
+            )
         how = _How(
             understood_shape(since=since, until=until, before=before),
             by,
@@ -187,7 +188,3 @@ def _tasks_of(town: Town, *, task: str | None, below: str | None, tag: str | Non
         *([] if tag is None else [town.ids_tagged(tag)]),
     ]
     return frozenset.intersection(*sets) if sets else None
-
-
-def _limit(when: When | None) -> Moment | None:
-    return None if when is None else when.limit

@@ -46,6 +46,13 @@ def tasks_shape(town: Town, tasks: Sequence[Task], **more: Any) -> Shape:  # noq
     return {"town": town.name, **more, **total, "tasks": [task_shape(task) for task in tasks]}
 
 
+def board_shape(
+    town: Town, tasks: Sequence[Task], position: Position, states: Mapping[State, int], *, at: When | None = None
+) -> Shape:
+    """A whole board after the event at a position, and how many tasks are in each state."""
+    return tasks_shape(town, tasks, **moment_shape(position), **understood_shape(at=at), states=states)
+
+
 def one_task_shape(town: Town, reader: Reader, task: Task, *, at: When | None) -> Shape:
     """One task alone, now or at the reader's moment."""
     return {"town": town.name, **reader_shape(reader, at), "task": task_shape(task)}
