@@ -60,16 +60,17 @@ def call_of(words: Sequence[str]) -> Call | None:
         given, positional = _read(words[length:], options)
     except _UnreadError:
         return None
+    if len(positional) < needed_count:
+        return None
+    values: list[str | list[str]] = [*positional]
     if arguments and arguments[-1].endswith(_MANY):
         # The last argument takes all words that are left.
-        several = positional[len(arguments) - 1 :]
-        given[arguments[-1].removesuffix(_MANY)] = several
-        if len(positional) < needed_count:
-            return None
-        return Call(module, function, given | dict(zip(arguments[:-1], positional, strict=False)))
-    if not needed_count <= len(positional) <= len(arguments):
+        last = len(arguments) - 1
+        arguments = (*arguments[:last], arguments[last].removesuffix(_MANY))
+        values = [*positional[:last], positional[last:]]
+    if len(values) > len(arguments):
         return None
-    return Call(module, function, given | dict(zip(arguments, positional, strict=False)))
+    return Call(module, function, given | dict(zip(arguments, values, strict=False)))
 
 
 def _read(words: Sequence[str], options: Mapping[str, _Option]) -> tuple[dict[str, Any], list[str]]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from cli.completion_table import COMMANDS, FIRST_OPTIONS, FIRST_WORDS, GROUPS, Kind
 from cli.text import ICONS, shortened, visible
+from cli.tinytown_words import without_leading_options
 from ledger import State
 
 if TYPE_CHECKING:
@@ -48,7 +49,8 @@ _STATES_OF: Final[dict[tuple[str, ...], tuple[State, ...]]] = {
 }
 """The states of the tasks that a command takes; any state for the others."""
 _OWN_WORDS: Final = {"help": "Show the help of a command", "version": "Print the version"}
-_LEADING: Final = frozenset({"-t", "--town"})
+_TOWN_NEXT: Final = (["-t"], ["--town"])
+"""What is left before the command where its town comes next."""
 
 
 class Candidate(NamedTuple):
@@ -88,10 +90,9 @@ def complete(arguments: Sequence[str]) -> None:
 
 def offer(words: Sequence[str], current: str) -> Offer:
     """What can stand in the place of `current`, which was begun, after `words`, which come after `tt`."""
-    town, after = _without_town(words)
-    if after is None:
+    towns, words = without_leading_options(list(words))
+    if words in _TOWN_NEXT:
         return Offer(FOLDERS)
-    words = after
     if not words:
         first = (
             {**FIRST_OPTIONS, "--town": "The town's folder"}
@@ -107,7 +108,7 @@ def offer(words: Sequence[str], current: str) -> Offer:
     names = tuple(words[:length])
     if names not in COMMANDS:
         return NOTHING
-    return _CommandLine(names, words[length:], current, town).offer()
+    return _CommandLine(names, words[length:], current, towns[-1] if towns else None).offer()
 
 
 class _CommandLine:
@@ -249,23 +250,6 @@ def _offer_help(words: Sequence[str], current: str) -> Offer:
     if not words:
         return _begun(current, _noted(FIRST_WORDS))
     return _begun(current, _noted(GROUPS[words[0]])) if words[0] in GROUPS and len(words) == 1 else NOTHING
-
-
-def _without_town(words: Sequence[str]) -> tuple[str | None, Sequence[str] | None]:
-    """The town that is named before the command, and the words from the command on; None if the town comes next."""
-    town: str | None = None
-    rest = list(words)
-    while rest:
-        name, equals, value = rest[0].partition("=")
-        if name == "--town" and equals:
-            town, rest = value, rest[1:]
-        elif rest[0] not in _LEADING:
-            break
-        elif len(rest) == 1:
-            return None, None
-        else:
-            town, rest = rest[1], rest[2:]
-    return town, rest
 
 
 def _begun(current: str, candidates: Iterable[Candidate]) -> Offer:

@@ -391,7 +391,7 @@ COMMANDS: Final[dict[tuple[str, ...], tuple[str, tuple[Kind, ...], bool, dict[st
         "--since": ("when", False, "From this moment on"),
         "--until": ("when", False, "Up to this moment"),
         "--text": ("", False, "Only events that say this, in upper or lower case"),
-        "--before": ("when", False, "Only events before this one"),
+        "--before": ("when", False, "Only events before this one: the next page"),
         "--town": ("folder", False, "The town's folder"),
         "--json": ("flag", False, "Print only JSON on stdout"),
     }),
@@ -487,7 +487,7 @@ COMMANDS: Final[dict[tuple[str, ...], tuple[str, tuple[Kind, ...], bool, dict[st
         "--json": ("flag", False, "Print only JSON on stdout"),
     }),
     ("stats",): ("Show what was created, completed, failed and is open, how …", (), False, {
-        "--by": ("", False, "Only a row for each: day, agent, tag, day,agent"),
+        "--by": (("day", "agent", "tag", "day,agent"), False, "Only a row for each: day, agent, tag, day,agent"),
         "--agent": ("agent", False, "Only what belongs to this agent"),
         "--since": ("when", False, "From this moment on"),
         "--until": ("when", False, "Up to this moment"),

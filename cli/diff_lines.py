@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from cli.output import STATE_STYLES, Cell
-from cli.render import NOTHING, change_words
+from cli.render import NOTHING, values_of
 from cli.styled import Styled
 from cli.text import TEXT_CHARS_SHOWN, counted, shortened, title_of, visible
 from ledger import Effort, FieldChange, Piece, State, word_diff
@@ -86,10 +86,7 @@ def _change(task: TaskDiff, change: FieldChange, effort: Effort) -> Styled:
         return _tags(before or (), after or ())
     if change.field in _TEXTS and isinstance(before, str) and isinstance(after, str):
         return words_of_pieces(word_diff(before, after, effort))
-    old, _, new = change_words(change).removeprefix(f"{change.field}: ").partition(" → ")
-    if isinstance(before, str) and isinstance(after, str):
-        # What one of them says may have an arrow of its own.
-        old, new = visible(before), visible(after)
+    old, new = values_of(change)
     return Styled.assemble(
         (shortened(old, TEXT_CHARS_SHOWN), "red" if before else ""),
         " → ",

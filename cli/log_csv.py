@@ -27,21 +27,9 @@ def say_log_csv(events: Sequence[RecordedEvent], beside: Beside) -> None:
 def say_counts_csv(groups: Mapping[str, Count], by: GroupedBy | None, titles: Mapping[str, Title]) -> None:
     """Print a head and the counts of all groups, with the alias and title of each task."""
     named = by is GroupedBy.TASK
-    head = [
-        str(by or "type"),
-        *(["alias", "title"] if named else []),
-        "events",
-        "tasks",
-        "created",
-        "completed",
-        "failed",
-    ]
+    head = [str(by or "type"), *(["alias", "title"] if named else []), *Count().numbers]
     rows = (
-        [
-            name,
-            *(_title_cells(titles.get(name)) if named else []),
-            *(count.events, len(count.tasks), count.created, count.completed, count.failed),
-        ]
+        [name, *(_title_cells(titles.get(name)) if named else []), *count.numbers.values()]
         for name, count in groups.items()
     )
     say_csv(head, rows)

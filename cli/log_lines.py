@@ -10,8 +10,8 @@ from msgspec import Struct
 
 from cli.beside import Beside
 from cli.output import Cell
-from cli.render import DAMAGE_SIGN, cause_mark, event_details, task_name, title_words, with_notes
-from cli.text import TEXT_CHARS_SHOWN, event_number, short_id, shortened, visible
+from cli.render import DAMAGE_SIGN, cause_mark, event_details, task_name, title_words, with_notes, without_column
+from cli.text import TEXT_CHARS_SHOWN, called, event_number, short_id, shortened, visible
 from ledger import TOWN_ID, RecordedEvent
 from town import local_day, local_times
 
@@ -36,6 +36,17 @@ class Count(Struct):
     failed: int = 0
     tasks: set[str] = set()
 
+    @property
+    def numbers(self) -> dict[str, int]:
+        """All that is shown of it, by name."""
+        return {
+            "events": self.events,
+            "tasks": len(self.tasks),
+            "created": self.created,
+            "completed": self.completed,
+            "failed": self.failed,
+        }
+
 
 _COUNTED = {"task.created": "created", "task.completed": "completed", "task.failed": "failed"}
 TITLE_COLUMN = "TITLE"
@@ -50,10 +61,9 @@ def log_rows(
         times = [time.partition(" ")[2] for time in times]
     columns = ["EVENT", f"TIME ({zone})", "ACTOR", "WHAT", "TASK", TITLE_COLUMN]
     rows = [_row(recorded, time, beside, by=by) for recorded, time in zip(events, times, strict=True)]
-    left_out = {GroupedBy.ACTOR: 2, GroupedBy.TASK: 4}.get(by) if by is not None else None
-    if left_out is None:
-        return columns, rows
-    return [*columns[:left_out], *columns[left_out + 1 :]], [[*row[:left_out], *row[left_out + 1 :]] for row in rows]
+    if by in (GroupedBy.ACTOR, GroupedBy.TASK):
+        return without_column(columns, rows, by.upper())
+    return columns, rows
 
 
 def _row(recorded: RecordedEvent, time: str, beside: Beside, *, by: GroupedBy | None) -> list[Cell]:
@@ -100,19 +110,18 @@ def group_words(group: str, by: GroupedBy, titles: Mapping[str, Title]) -> str:
     if group == TOWN_ID:
         return "The town itself"
     title = titles.get(group)
-    name = short_id(group) if title is None or title.alias is None else title.alias
-    return visible(name) if title is None else f"{visible(name)}  {title_words(title)}"
+    return short_id(group) if title is None else f"{called(group, title.alias)}  {title_words(title)}"
 
 
 def count_events(events: Iterable[RecordedEvent], by: GroupedBy | None) -> tuple[Count, dict[str, Count]]:
     """How many there are in all and in each group, or of each type without groups."""
-    whole = Count(tasks=set())
+    whole = Count()
     groups: dict[str, Count] = {}
     for recorded in events:
         name = recorded.type if by is None else group_of(recorded, by)
         group = groups.get(name)
         if group is None:
-            group = groups[name] = Count(tasks=set())
+            group = groups[name] = Count()
         for count in (whole, group):
             count.events += 1
             if recorded.task != TOWN_ID:
@@ -137,15 +146,8 @@ def count_rows(
         ]
         return ["TYPE", "EVENTS", "TASKS"], rows
     head = f"DAY ({zone})" if by is GroupedBy.DAY else str(by).upper()
-    columns = ["EVENTS", "TASKS", "CREATED", "COMPLETED", "FAILED", head]
     rows = [
-        [
-            *(
-                f"{number:,}"
-                for number in (count.events, len(count.tasks), count.created, count.completed, count.failed)
-            ),
-            group_words(name, by, titles),
-        ]
+        [*(f"{number:,}" for number in count.numbers.values()), group_words(name, by, titles)]
         for name, count in groups.items()
     ]
-    return columns, rows
+    return [*(name.upper() for name in Count().numbers), head], rows

@@ -14,7 +14,7 @@ from town import HeadBack, MomentError, StateEntered, local_time
 
 if TYPE_CHECKING:
     from cli.options import When
-    from town import Town
+    from town import Moment, Town
 
 
 def with_event(town: Town, when: When | None) -> When | None:
@@ -22,6 +22,11 @@ def with_event(town: Town, when: When | None) -> When | None:
     if when is None or not isinstance(when.moment, HeadBack | StateEntered):
         return when
     return when._replace(event=town.events.position_at(when.moment))
+
+
+def limit_of(when: When | None) -> Moment | None:
+    """What to ask a town for, if anything."""
+    return None if when is None else when.limit
 
 
 @contextmanager

@@ -123,6 +123,8 @@ ExpectOption = Annotated[
         "--expect", metavar="VERSION", min=1, help="Only if the task is still at this version; exit 3 otherwise."
     ),
 ]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show what would be appended, and append nothing.")]
+PruneOption = Annotated[bool, typer.Option("--prune", help="Remove tasks whose alias is no longer in the file.")]
 ParentOption = Annotated[str | None, typer.Option("--parent", metavar="TASK", help="The parent task.")]
 ReasonOption = Annotated[
     str | None, typer.Option("--reason", metavar="TEXT", help="Why, in words; recorded in the event.")
@@ -132,6 +134,42 @@ TagsOption = Annotated[
 ]
 WhenOption = Annotated[
     When | None, typer.Option("--at", metavar="WHEN", parser=parse_when, help=f"An earlier moment: {WHEN_HELP}.")
+]
+SinceOption = Annotated[
+    When | None,
+    typer.Option("--since", metavar="WHEN", parser=parse_when, help=f"From this moment on: {WHEN_HELP}."),
+]
+UntilOption = Annotated[
+    When | None, typer.Option("--until", metavar="WHEN", parser=parse_when, help="Up to this moment.")
+]
+BeforeOption = Annotated[
+    When | None,
+    typer.Option("--before", metavar="WHEN", parser=parse_when, help="Only events before this one: the next page."),
+]
+LedgerFileOption = Annotated[
+    Path | None,
+    typer.Option("--file", metavar="PATH", help="The file. Default: ledger.jsonl in the town's folder."),
+]
+
+EventTaskFilter = Annotated[
+    str | None, typer.Option("--task", metavar="TASK", help="Only events of this task, which may be removed.")
+]
+EventAgentFilter = Annotated[
+    str | None,
+    typer.Option("--agent", metavar="NAME", help="Only events of tasks that this agent had at that moment."),
+]
+EventActorFilter = Annotated[str | None, typer.Option("--actor", metavar="NAME", help="Only events of this actor.")]
+EventTypeFilter = Annotated[
+    str | None,
+    typer.Option(
+        "--type",
+        metavar="T",
+        parser=parse_event_type,
+        help="Only events of this type: task.completed or completed.",
+    ),
+]
+EventTextFilter = Annotated[
+    str | None, typer.Option("--text", metavar="WORDS", help="Only events that say this, in upper or lower case.")
 ]
 
 StateFilter = Annotated[

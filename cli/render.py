@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from cli.output import STATE_STYLES, Cell
 from cli.styled import Styled
-from cli.text import ICONS, TITLE_CHARS_SHOWN, event_number, name_of, short_id, shortened, visible
+from cli.text import ICONS, TITLE_CHARS_SHOWN, called, event_number, name_of, short_id, shortened, visible
 from ledger import (
     FIELDS,
     EventAnnotated,
@@ -37,6 +37,7 @@ from ledger import (
 from town import local_time, local_times
 
 if TYPE_CHECKING:
+    from cli.beside import Beside
     from town import Annotation, Branch, Title
 
 NOTHING = "—"
@@ -200,42 +201,24 @@ EVENT_TEXTS = ("TITLE", "WHAT")
 """The columns of `event_rows` that are as wide as there is room."""
 
 
-def event_rows(
-    events: Sequence[RecordedEvent],
-    flaws: Mapping[str, str],
-    notes: Mapping[str, Sequence[Annotation]],
-    titles: Mapping[str, Title] = {},
-) -> tuple[list[str], list[list[Cell]]]:
-    """Columns and rows of a list of events of many tasks.
-
-    By position, `flaws` says why no command can make the event there, and `notes` are what people wrote on it. By id, `titles`
-    are those of the tasks.
-    """
+def event_rows(events: Sequence[RecordedEvent], beside: Beside) -> tuple[list[str], list[list[Cell]]]:
+    """Columns and rows of a list of events of many tasks."""
     zone, times = local_times(recorded.position.time for recorded in events)
     rows: list[list[Cell]] = [
-        [*_event_row(recorded, time, flaws.get(recorded.at), notes.get(recorded.at, ()), titles.get(recorded.task))]
-        for recorded, time in zip(events, times, strict=True)
+        [*_event_row(recorded, time, beside)] for recorded, time in zip(events, times, strict=True)
     ]
     columns = ["EVENT", f"TIME ({zone})", "ACTOR", "TASK", *EVENT_TEXTS]
-    return (columns, rows) if titles else without_column(columns, rows, "TITLE")
+    return (columns, rows) if beside.titles else without_column(columns, rows, "TITLE")
 
 
-def event_line(
-    recorded: RecordedEvent,
-    flaw: str | None = None,
-    notes: Sequence[Annotation] = (),
-    title: Title | None = None,
-) -> Styled:
+def event_line(recorded: RecordedEvent, beside: Beside) -> Styled:
     """One event of `tt events --follow`, in columns wide enough for most."""
-    number, time, actor, task, about, words = _event_row(
-        recorded, local_time(recorded.position.time), flaw, notes, title
-    )
+    number, time, actor, task, about, words = _event_row(recorded, local_time(recorded.position.time), beside)
     return Styled.of("  ".join([each for each in (f"{number:>6}", time, f"{actor:<12}", task, about, words) if each]))
 
 
-def _event_row(
-    recorded: RecordedEvent, time: str, flaw: str | None, notes: Sequence[Annotation], title: Title | None
-) -> list[str]:
+def _event_row(recorded: RecordedEvent, time: str, beside: Beside) -> list[str]:
+    flaw, title = beside.flaws.get(recorded.at), beside.titles.get(recorded.task)
     words = event_words(recorded, title) if flaw is None else flaw_words(recorded, flaw)
     return [
         event_number(recorded.position),
@@ -243,13 +226,13 @@ def _event_row(
         visible(recorded.actor),
         task_name(recorded, title),
         title_words(title),
-        with_notes(words, notes),
+        with_notes(words, beside.notes.get(recorded.at, ())),
     ]
 
 
 def task_name(recorded: RecordedEvent, title: Title | None) -> str:
     """The name of an event's task: its alias, else the beginning of its id."""
-    return visible(short_id(recorded.task) if title is None or title.alias is None else title.alias)
+    return called(recorded.task, None if title is None else title.alias)
 
 
 def title_words(title: Title | None) -> str:
@@ -333,10 +316,14 @@ def _step_row(step: Step, time: str, notes: Sequence[Annotation]) -> list[Cell]:
 
 def change_words(change: FieldChange) -> str:
     """`state: pending → assigned`; a field that was or is empty shows as —."""
-    before, after = _value_words(change.before), _value_words(change.after)
-    if change.field == "parent_id":
-        before, after = short_id(before), short_id(after)
+    before, after = values_of(change)
     return f"{change.field}: {before} → {after}"
+
+
+def values_of(change: FieldChange) -> tuple[str, str]:
+    """The words for what a field was and is."""
+    before, after = _value_words(change.before), _value_words(change.after)
+    return (short_id(before), short_id(after)) if change.field == "parent_id" else (before, after)
 
 
 def agent_rows(agents: dict[str, dict[State, int]], backlog: int) -> tuple[list[str], list[list[Cell]]]:

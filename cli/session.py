@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 DAMAGED_TOLD_MAX: Final = 3
 """How many damaged tasks a command names; `tt verify` names all."""
 PROGRESS_EVENTS_MIN: Final = 5_000
-"""Projecting fewer events ends before a bar could be read."""
+"""Reading or projecting fewer events ends before a bar could be read."""
 
 
 @contextmanager

@@ -111,7 +111,7 @@ def _group_table(report: Report, grouping: Grouping, groups: Sequence[Group], *,
         counts = [getattr(group.figures, name) for name in _MAIN_COUNTS]
         counts += [report.open_of.get(group.agent or "", 0)] if has_open else []
         times = [cell for name in TIMES for cell in _quantiles(getattr(group.figures, name))[: 2 if has_p90 else 1]]
-        rows.append([*names_of(grouping, group), *(f"{each:,}" if each else _NO_COUNT for each in counts), *times])
+        rows.append([*names_of(grouping, group), *map(_number, counts), *times])
     aligned, cells = _aligned(columns, rows, first=len(grouping))
     return Table(aligned, [list(row) for row in cells], has_p90=has_p90)
 

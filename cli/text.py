@@ -56,9 +56,14 @@ def short_id(task_id: str) -> str:
     return task_id[:SHORT_ID_CHARS]
 
 
-def name_of(task: Task) -> str:
+def called(task_id: str, alias: str | None) -> str:
     """The name of a task for people: its alias, else the beginning of its id."""
-    return visible(task.alias) if task.alias is not None else short_id(task.id)
+    return visible(short_id(task_id) if alias is None else alias)
+
+
+def name_of(task: Task) -> str:
+    """The same of a task that is at hand."""
+    return called(task.id, task.alias)
 
 
 def title_of(task: Task) -> str:

@@ -55,7 +55,7 @@ _QUIET: Final = frozenset({"-v", "--verbose"})
 
 def in_our_words(arguments: Sequence[str]) -> list[str]:
     """The command line as our commands take it: Tinytown's commands translated, `--town` after the command."""
-    towns, words = _without_leading_options(list(arguments))
+    towns, words = without_leading_options(list(arguments))
     if not words:
         return words
     first, rest = words[0], words[1:]
@@ -86,7 +86,7 @@ def hint_for(words: Sequence[str]) -> str | None:
     return None if found is None else f"`{found}` is an option of Tinytown's. {OPTION_HINTS[words[0], found]}"
 
 
-def _without_leading_options(words: list[str]) -> tuple[list[str], list[str]]:
+def without_leading_options(words: list[str]) -> tuple[list[str], list[str]]:
     """The towns that were named before the command, and the words from the command on."""
     towns: list[str] = []
     while words:

@@ -12,7 +12,8 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 from typing import IO, Final
 
 from msgspec import Struct
@@ -46,22 +47,24 @@ class Probe:
     def look(self, board: bytes, *, number: int) -> Look:
         """Give the program the board after event `number` on stdin. ProbeFailedError."""
         with contextlib.ExitStack() as files:
+            process: subprocess.Popen[bytes] | None = None
             try:
-                stdin, stderr = (files.enter_context(tempfile.TemporaryFile()) for _ in range(2))
-                stdin.write(board)
-                stdin.seek(0)
-                process = subprocess.Popen(  # noqa: S603 - no shell; the command is the person's
-                    self._command, stdin=stdin, stdout=subprocess.DEVNULL, stderr=stderr, start_new_session=True
-                )
+                with _interrupt_held():
+                    stdin, stderr = (files.enter_context(tempfile.TemporaryFile()) for _ in range(2))
+                    stdin.write(board)
+                    stdin.seek(0)
+                    process = subprocess.Popen(  # noqa: S603 - no shell; the command is the person's
+                        self._command, stdin=stdin, stdout=subprocess.DEVNULL, stderr=stderr, start_new_session=True
+                    )
+                status = process.wait()
             except (OSError, ValueError) as error:
                 raise self._failure(f"it could not be started: {words_of_system(error)}", number) from error
-            try:
-                status = process.wait()
             finally:
                 # The processes that it left behind, and itself if somebody interrupts.
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+                if process is not None:
+                    with contextlib.suppress(ProcessLookupError, PermissionError):
+                        os.killpg(process.pid, signal.SIGKILL)
+                    process.wait()
             complaint = _last_line(stderr)
         if status == 0:
             return Look(Verdict.GOOD, status, complaint)
@@ -73,6 +76,23 @@ class Probe:
 
     def _failure(self, problem: str, number: int, complaint: str | None = None) -> ProbeFailedError:
         return ProbeFailedError(self._command[0], problem, number=number, complaint=complaint)
+
+
+@contextlib.contextmanager
+def _interrupt_held() -> Iterator[None]:
+    """Inside, Ctrl-C waits until the end. A program that runs before anybody knows its process would be left running."""
+    before = signal.getsignal(signal.SIGINT)
+    if not callable(before) or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    held: list[int] = []
+    signal.signal(signal.SIGINT, lambda number, _: held.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if held:
+        signal.raise_signal(signal.SIGINT)
 
 
 def _words(status: int) -> str:

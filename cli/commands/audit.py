@@ -11,7 +11,7 @@ from cli.blame_lines import blame_lines, event_note
 from cli.cause_words import led_by_words, sentences, state_sentence
 from cli.diff_lines import field_lines, heading, summary
 from cli.limits import PAGE_TASKS
-from cli.moments import limit_words, say_choices
+from cli.moments import limit_words, say_choices, saying_choices
 from cli.name_hints import say_unknown
 from cli.options import (
     JsonOption,
@@ -66,7 +66,8 @@ def diff(
     """
     with opened(town, None) as opened_town:
         reader = reader_at(opened_town, second)
-        found = reader.diff(first.moment, task_id=task, agent=agent, tag=tag)
+        with saying_choices(first):
+            found = reader.diff(first.moment, task_id=task, agent=agent, tag=tag)
         if not found.tasks:
             say_unknown(opened_town, reader, agent=agent, tags=[tag] if tag else [])
         if as_json:

@@ -7,12 +7,14 @@ from typing import Annotated
 
 import typer
 
+from cli.beside import Beside
 from cli.exits import Exit
+from cli.moments import say_choices
 from cli.options import JsonOption, TownOption, When, parse_when
 from cli.output import Cell, json_line, say, say_fields, say_json, say_table, tell
 from cli.render import EVENT_TEXTS, change_words, event_rows, event_words
 from cli.session import opened
-from cli.shapes import moment_shape, tasks_shape
+from cli.shapes import board_shape
 from cli.shapes.audit import bisection_shape
 from cli.styled import Styled
 from cli.text import counted, title_of, visible
@@ -55,6 +57,7 @@ def bisect(
     """
     probe = Probe(command)
     with opened(town, None) as opened_town:
+        say_choices(good, bad)
         search = _Search(opened_town, probe, first=good, last=bad)
         try:
             search.run()
@@ -105,7 +108,7 @@ class _Search:
         reader = self._town.at(position)
         states = reader.count_states()
         tasks = reader.page().tasks
-        return f"{json_line(tasks_shape(self._town, tasks, **moment_shape(position), states=states))}\n".encode()
+        return f"{json_line(board_shape(self._town, tasks, position, states))}\n".encode()
 
     def _tell(self, position: Position, look: Look) -> None:
         complaint = f": {visible(look.complaint)}" if look.complaint else ""
@@ -158,7 +161,8 @@ class _Search:
                 f"It is one of {counted(len(candidates), 'event')}: the program could not judge the boards between them."
             )
             shown = self._town.events.last(since=candidates[0], until=candidates[-1], count=None)[:CANDIDATES_SHOWN]
-            say_table(*event_rows(shown, {}, {}, self._town.titles(each.task for each in shown)), flexible=EVENT_TEXTS)
+            beside = Beside(titles=self._town.titles(each.task for each in shown))
+            say_table(*event_rows(shown, beside), flexible=EVENT_TEXTS)
             if len(candidates) > len(shown):
                 tell(f"The first {len(shown)} of {counted(len(candidates), 'event')}, up to event {candidates[-1]}.")
             return

@@ -11,34 +11,40 @@ from msgspec.structs import replace
 from cli.answers import reader_at, say_page
 from cli.beside import Beside
 from cli.limits import PAGE_TASKS
-from cli.moments import moment_words, say_choices, say_span, saying_choices, with_event
+from cli.moments import limit_of, moment_words, say_choices, say_span, saying_choices, with_event
 from cli.name_hints import say_unknown
 from cli.options import (
     ActorOption,
     AgentFilter,
+    BeforeOption,
+    EventActorFilter,
+    EventAgentFilter,
+    EventTaskFilter,
+    EventTextFilter,
+    EventTypeFilter,
     JsonOption,
     LimitOption,
     NotTagFilter,
     OffsetOption,
     ParentFilter,
+    SinceOption,
     StateFilter,
     TagFilter,
     TaskJsonOption,
     TownOption,
+    UntilOption,
     When,
-    parse_event_type,
     parse_when,
 )
 from cli.output import is_unread, say, say_json, say_table, warn
 from cli.render import EVENT_TEXTS, event_line, event_rows, states_line
 from cli.session import opened
 from cli.shapes import (
+    board_shape,
     events_shape,
     listed_event_shape,
-    moment_shape,
     next_shape,
     picked_shape,
-    tasks_shape,
     understood_shape,
 )
 from cli.text import counted
@@ -53,36 +59,14 @@ def events(
         int, typer.Option("--count", "-n", "-c", metavar="N", min=1, help="Show at most the last N.")
     ] = EVENTS_COUNT,
     is_following: Annotated[bool, typer.Option("--follow", "-f", help="Keep showing events as they arrive.")] = False,
-    task: Annotated[
-        str | None, typer.Option("--task", metavar="TASK", help="Only events of this task, which may be removed.")
-    ] = None,
-    agent: Annotated[
-        str | None,
-        typer.Option("--agent", metavar="NAME", help="Only events of tasks that this agent had at that moment."),
-    ] = None,
-    by: Annotated[str | None, typer.Option("--actor", metavar="NAME", help="Only events of this actor.")] = None,
-    event_type: Annotated[
-        str | None,
-        typer.Option(
-            "--type",
-            metavar="T",
-            parser=parse_event_type,
-            help="Only events of this type: task.completed or completed.",
-        ),
-    ] = None,
-    since: Annotated[
-        When | None,
-        typer.Option("--since", metavar="WHEN", parser=parse_when, help=f"From this moment on: {WHEN_HELP}."),
-    ] = None,
-    until: Annotated[
-        When | None, typer.Option("--until", metavar="WHEN", parser=parse_when, help="Up to this moment.")
-    ] = None,
-    text: Annotated[
-        str | None, typer.Option("--text", metavar="WORDS", help="Only events that say this, in upper or lower case.")
-    ] = None,
-    before: Annotated[
-        When | None, typer.Option("--before", metavar="WHEN", parser=parse_when, help="Only events before this one.")
-    ] = None,
+    task: EventTaskFilter = None,
+    agent: EventAgentFilter = None,
+    by: EventActorFilter = None,
+    event_type: EventTypeFilter = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    text: EventTextFilter = None,
+    before: BeforeOption = None,
     town: TownOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -103,9 +87,9 @@ def events(
             page = opened_town.events.page(
                 wanted,
                 count=count,
-                since=None if since is None else since.limit,
+                since=limit_of(since),
                 until=end if until is None else until.limit,
-                before=None if before is None else before.limit,
+                before=limit_of(before),
             )
         found = page.events[::-1]
         if not found and not is_following:
@@ -115,18 +99,20 @@ def events(
             say_span(since, None)
             _say_events(found, beside, as_json=as_json)
             for batch in opened_town.events.follow_batches(wanted, after=end):
-                _say_events(batch, Beside(titles=opened_town.titles(each.task for each in batch)), as_json=as_json)
+                flaws = {each.at: flaw for each in batch if (flaw := flaw_in(each)) is not None}
+                titles = opened_town.titles(each.task for each in batch)
+                _say_events(batch, Beside(flaws=flaws, titles=titles), as_json=as_json)
                 if is_unread():
                     return
             return
         if as_json:
             understood = understood_shape(since=since, until=until, before=before)
             more = next_shape(before=page.before)
-            say_json(events_shape(opened_town, found, beside.flaws, beside.notes, beside.titles, **understood, **more))
+            say_json(events_shape(opened_town, found, beside, **understood, **more))
         else:
             say_span(since, until)
             if found:
-                say_table(*event_rows(found, beside.flaws, beside.notes, beside.titles), flexible=EVENT_TEXTS)
+                say_table(*event_rows(found, beside), flexible=EVENT_TEXTS)
             else:
                 say("No event matches.")
         if page.before is not None:
@@ -165,8 +151,7 @@ def replay(
         if as_json:
             # A program gets the whole board.
             page = reader.page(wanted)
-            moment = {**moment_shape(position), **understood_shape(at=at)}
-            say_json(picked_shape(tasks_shape(opened_town, page.tasks, **moment, states=states), as_json))
+            say_json(picked_shape(board_shape(opened_town, page.tasks, position, states, at=at), as_json))
             return
         if position == BEGINNING:
             warn("The ledger has no events yet.")
@@ -184,9 +169,7 @@ def replay(
 
 def _say_events(events: Sequence[RecordedEvent], beside: Beside, *, as_json: bool) -> None:
     for recorded in events:
-        flaw = beside.flaws.get(recorded.at, flaw_in(recorded))
-        notes, title = beside.notes.get(recorded.at, ()), beside.titles.get(recorded.task)
         if as_json:
-            say_json(listed_event_shape(recorded, flaw, notes, title))
+            say_json(listed_event_shape(recorded, beside))
         else:
-            say(event_line(recorded, flaw, notes, title))
+            say(event_line(recorded, beside))

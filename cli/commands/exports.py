@@ -7,12 +7,21 @@ from typing import Annotated, Final
 
 import typer
 
-from cli.options import ActorOption, JsonOption, TownOption, When, parse_when
+from cli.moments import say_choices
+from cli.options import (
+    ActorOption,
+    EventTaskFilter,
+    JsonOption,
+    LedgerFileOption,
+    SinceOption,
+    TownOption,
+    UntilOption,
+)
 from cli.output import bytes_out, is_terminal, progress_lines, say, say_json
 from cli.session import opened
 from cli.shapes.exports import export_shape
 from cli.text import counted, visible
-from town import WHEN_HELP, ExportReceipt, Format, Town, format_of
+from town import ExportReceipt, Format, Town, format_of
 
 PIPE: Final = "-"
 
@@ -36,16 +45,9 @@ def export(
             show_default=False,
         ),
     ] = None,
-    since: Annotated[
-        When | None,
-        typer.Option("--since", metavar="WHEN", parser=parse_when, help=f"From this moment on: {WHEN_HELP}."),
-    ] = None,
-    until: Annotated[
-        When | None, typer.Option("--until", metavar="WHEN", parser=parse_when, help="Up to this moment.")
-    ] = None,
-    task: Annotated[
-        str | None, typer.Option("--task", metavar="TASK", help="Only events of this task, which may be removed.")
-    ] = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    task: EventTaskFilter = None,
     town: TownOption = None,
     actor: ActorOption = None,
     as_json: JsonOption = False,
@@ -66,6 +68,7 @@ def export(
     chosen = form or (Format.JSONL if is_piped else format_of(path))
     first, last = (None if each is None else each.moment for each in (since, until))
     with opened(town, actor) as opened_town:
+        say_choices(since, until)
         if is_piped:
             with progress_lines() as progress, bytes_out() as stream:
                 opened_town.exports.export(stream, chosen, since=first, until=last, task=task, progress=progress)
@@ -77,10 +80,7 @@ def export(
 
 def save(
     *,
-    file: Annotated[
-        Path | None,
-        typer.Option("--file", metavar="PATH", help="The file. Default: ledger.jsonl in the town's folder."),
-    ] = None,
+    file: LedgerFileOption = None,
     town: TownOption = None,
     actor: ActorOption = None,
     as_json: JsonOption = False,

@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from cli.moments import say_choices
 from cli.options import ActorOption, JsonOption, TownOption, When, parse_when
 from cli.output import progress_lines, say, say_json, warn
 from cli.session import PROGRESS_EVENTS_MIN, opened
@@ -48,6 +49,7 @@ def fork(
     If the command ends with an error, it has made nothing. If it was cut off, give the same command again.
     """
     with opened(town, actor) as source:
+        say_choices(at)
         with progress_lines() as show:
 
             def show_step(what: str, reached: Position, goal: Position) -> None:

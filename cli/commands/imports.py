@@ -10,7 +10,7 @@ from typing import Annotated, BinaryIO, Final
 import typer
 
 from cli.moments import say_choices
-from cli.options import ActorOption, JsonOption, TownOption, When, parse_when
+from cli.options import ActorOption, JsonOption, LedgerFileOption, PruneOption, TownOption, When, parse_when
 from cli.output import progress_lines, say, say_json, warn
 from cli.session import opened
 from cli.shapes.imports import import_shape, ledger_import_shape
@@ -30,7 +30,7 @@ def beads(
         Path, typer.Argument(metavar="FILE", help="The export: JSON lines, one issue per line.", show_default=False)
     ],
     *,
-    prune: Annotated[bool, typer.Option("--prune", help="Remove tasks whose alias is no longer in the file.")] = False,
+    prune: PruneOption = False,
     allow_empty: Annotated[
         bool, typer.Option("--allow-empty", help="Let --prune remove them all if the file has no issues.")
     ] = False,
@@ -96,10 +96,7 @@ def ledger(
 
 def restore(
     *,
-    file: Annotated[
-        Path | None,
-        typer.Option("--file", metavar="PATH", help="The file. Default: ledger.jsonl in the town's folder."),
-    ] = None,
+    file: LedgerFileOption = None,
     town: TownOption = None,
     actor: ActorOption = None,
     as_json: JsonOption = False,

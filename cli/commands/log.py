@@ -19,9 +19,21 @@ from cli.log_lines import (
     grouped,
     log_rows,
 )
-from cli.moments import say_span, saying_choices, with_event
+from cli.moments import limit_of, say_span, saying_choices, with_event
 from cli.name_hints import say_unknown
-from cli.options import CsvOption, JsonOption, TownOption, When, parse_event_type, parse_when
+from cli.options import (
+    BeforeOption,
+    CsvOption,
+    EventActorFilter,
+    EventAgentFilter,
+    EventTaskFilter,
+    EventTextFilter,
+    EventTypeFilter,
+    JsonOption,
+    SinceOption,
+    TownOption,
+    UntilOption,
+)
 from cli.output import say, say_hanging, say_json, say_table, warn
 from cli.pager import paged
 from cli.session import opened
@@ -30,49 +42,26 @@ from cli.shapes.log import counts_shape
 from cli.styled import Styled
 from cli.text import counted
 from ledger import RecordedEvent
-from town import WHEN_HELP, EventFilter, EventPage, Moment, Town, zone_name
+from town import EventFilter, EventPage, Town, zone_name
 
 
 def log(
     *,
-    by_actor: Annotated[str | None, typer.Option("--actor", metavar="NAME", help="Only events of this actor.")] = None,
-    agent: Annotated[
-        str | None,
-        typer.Option("--agent", metavar="NAME", help="Only events of tasks that this agent had at that moment."),
-    ] = None,
+    by_actor: EventActorFilter = None,
+    agent: EventAgentFilter = None,
     tag: Annotated[
         str | None, typer.Option("--tag", metavar="TAG", help="Only events of tasks that have this tag now.")
     ] = None,
-    task: Annotated[
-        str | None, typer.Option("--task", metavar="TASK", help="Only events of this task, which may be removed.")
-    ] = None,
+    task: EventTaskFilter = None,
     below: Annotated[
         str | None,
         typer.Option("--below", metavar="TASK", help="Only events of this task and of all tasks below it now."),
     ] = None,
-    event_type: Annotated[
-        str | None,
-        typer.Option(
-            "--type",
-            metavar="T",
-            parser=parse_event_type,
-            help="Only events of this type: task.completed or completed.",
-        ),
-    ] = None,
-    text: Annotated[
-        str | None, typer.Option("--text", metavar="WORDS", help="Only events that say this, in upper or lower case.")
-    ] = None,
-    since: Annotated[
-        When | None,
-        typer.Option("--since", metavar="WHEN", parser=parse_when, help=f"From this moment on: {WHEN_HELP}."),
-    ] = None,
-    until: Annotated[
-        When | None, typer.Option("--until", metavar="WHEN", parser=parse_when, help="Up to this moment.")
-    ] = None,
-    before: Annotated[
-        When | None,
-        typer.Option("--before", metavar="WHEN", parser=parse_when, help="Only events before this one: the next page."),
-    ] = None,
+    event_type: EventTypeFilter = None,
+    text: EventTextFilter = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    before: BeforeOption = None,
     by: Annotated[GroupedBy | None, typer.Option("--by", help="Show the events in groups.")] = None,
     stat: Annotated[
         bool, typer.Option("--stat", help="Show how many events match, of each type or in each group of --by.")
@@ -102,7 +91,9 @@ def log(
                 text=text,
                 tasks=_tasks_of(opened_town, task=task, below=below, tag=tag),
             )
-            found = opened_town.events.search(wanted, since=_limit(since), until=_limit(until), before=_limit(before))
+            found = opened_town.events.search(
+                wanted, since=limit_of(since), until=limit_of(until), before=limit_of(before)
+            )
         how = _How(
             understood_shape(since=since, until=until, before=before),
             by,
@@ -138,7 +129,7 @@ def _say_page(town: Town, page: EventPage, how: _How) -> None:
     beside = Beside.of(town, page.events)
     if how.as_json:
         more = next_shape(before=page.before)
-        say_json(events_shape(town, page.events, beside.flaws, beside.notes, beside.titles, **how.understood, **more))
+        say_json(events_shape(town, page.events, beside, **how.understood, **more))
     elif how.as_csv:
         from cli.log_csv import say_log_csv  # noqa: PLC0415 - few ask for it
 
@@ -197,7 +188,3 @@ def _tasks_of(town: Town, *, task: str | None, below: str | None, tag: str | Non
         *([] if tag is None else [town.ids_tagged(tag)]),
     ]
     return frozenset.intersection(*sets) if sets else None
-
-
-def _limit(when: When | None) -> Moment | None:
-    return None if when is None else when.limit

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from cli.exits import Exit
-from cli.options import ActorOption, JsonOption, TownOption
+from cli.options import ActorOption, DryRunOption, JsonOption, PruneOption, TownOption
 from cli.output import Cell, say, say_json, say_table, warn
 from cli.plan_rows import change_rows, kept_line, plan_rows, pull_line, pull_rows, push_line
 from cli.session import opened
@@ -43,7 +43,6 @@ FileOption = Annotated[
     Path | None,
     typer.Option("--file", metavar="FILE", help=f"The plan's file. Default: {PLAN_FILE} in the town's folder."),
 ]
-PruneOption = Annotated[bool, typer.Option("--prune", help="Remove tasks whose alias is no longer in the file.")]
 ForceOption = Annotated[
     bool, typer.Option("--force", help="Also undo what happened in the town: requeue, reopen, restore removed tasks.")
 ]
@@ -78,9 +77,7 @@ def plan(
 
 def push(
     *,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what would be appended, and append nothing.")
-    ] = False,
+    dry_run: DryRunOption = False,
     prune: PruneOption = False,
     force: ForceOption = False,
     file: FileOption = None,

@@ -13,9 +13,9 @@ from cli.columns import columns as columns_of
 from cli.limits import PAGE_TASKS
 from cli.output import is_progress_shown, progress_lines, say, say_hanging, say_json, tell, warn
 from cli.render import state_cell
-from cli.session import opened
+from cli.session import PROGRESS_EVENTS_MIN, opened
 from cli.styled import Styled
-from cli.text import counted, short_id, visible
+from cli.text import called, counted, visible
 from ledger import Position
 from projections import Place, TaskFilter, spans
 from town import local_time
@@ -52,8 +52,6 @@ _FOUND_STYLE: Final = "bold yellow"
 _INDENT: Final = "    "
 _TOLD_MIN: Final = 100_000
 """Reading fewer events takes no longer than a second or two, so nobody is told without a terminal."""
-_SHOWN_MIN: Final = 5_000
-"""Reading fewer ends before a bar could be read."""
 
 
 def search(
@@ -115,7 +113,7 @@ def _say_found(found: Found, *, is_ever: bool, offset: int) -> None:
         if not is_ever:
             say("With --ever, texts that were changed or removed since are searched, too.")
         return
-    names = [_name(hit) for hit in found.hits]
+    names = [called(hit.task_id, hit.alias) for hit in found.hits]
     states = [_state(hit) for hit in found.hits]
     name_width = min(max(map(columns_of, [*names, "TASK"])), _NAME_COLUMNS_MAX)
     state_width = max(columns_of(state.plain) for state in [*states, Styled.of("STATE")])
@@ -126,10 +124,6 @@ def _say_found(found: Found, *, is_ever: bool, offset: int) -> None:
         say_hanging(Styled.assemble(name, name_gap, state, state_gap), _excerpt(hit.title, found.words, _TITLE_CHARS))
         for line in _text_lines(hit, found.words):
             say_hanging(_INDENT, line)
-
-
-def _name(hit: Hit) -> str:
-    return short_id(hit.task_id) if hit.alias is None else visible(hit.alias)
 
 
 def _state(hit: Hit) -> Styled:
@@ -194,7 +188,7 @@ class _Progress:
 
     def show(self, done: int, total: int) -> None:
         if is_progress_shown():
-            if self._show is None and total >= _SHOWN_MIN:
+            if self._show is None and total >= PROGRESS_EVENTS_MIN:
                 self._show = self._stack.enter_context(progress_lines())
             if self._show is not None:
                 self._show("Reading", done, total)

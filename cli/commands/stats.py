@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from cli.answers import reader_at, refuse_two_formats, say_moment
-from cli.moments import say_span, saying_choices, with_event
+from cli.moments import limit_of, say_span, saying_choices, with_event
 from cli.name_hints import say_unknown
-from cli.options import ActorOption, JsonOption, TownOption, When, WhenOption, parse_when
+from cli.options import ActorOption, JsonOption, TownOption, UntilOption, When, WhenOption, parse_when
 from cli.output import say, say_json, say_table, terminal_columns, warn
 from cli.session import opened
 from cli.shapes import reader_shape, understood_shape
@@ -35,39 +36,28 @@ if TYPE_CHECKING:
 
     from town import Group, Grouping, Report
 
-_GROUPINGS: Final[dict[str, Grouping]] = {
-    "day": (DAY,),
-    "agent": (AGENT,),
-    "tag": (TAG,),
-    "day,agent": (DAY, AGENT),
-}
 _OF_THE_VIEW: Final = (DAY, AGENT)
 _SUMMARY: Final[tuple[Grouping, ...]] = ((AGENT,), (DAY,))
 
 
-class By(str):
-    """What `--by` names. A class of its own, because Typer takes no tuples here."""
+class By(StrEnum):
+    """What there is a row for each of."""
 
-    __slots__ = ()
+    DAY = DAY
+    AGENT = AGENT
+    TAG = TAG
+    DAY_AND_AGENT = f"{DAY},{AGENT}"
 
     @property
     def grouping(self) -> Grouping:
-        return _GROUPINGS[self]
-
-
-def _parse_by(text: str) -> By:
-    """Typer's parser for `--by`."""
-    if text not in _GROUPINGS:
-        message = f"{text!r} is not one of {', '.join(_GROUPINGS)}."
-        raise typer.BadParameter(message)
-    return By(text)
+        return tuple(self.split(","))
 
 
 def stats(
     *,
     by: Annotated[
         By | None,
-        typer.Option("--by", metavar="GROUP", parser=_parse_by, help=f"Only a row for each: {', '.join(_GROUPINGS)}."),
+        typer.Option("--by", metavar="GROUP", help=f"Only a row for each: {', '.join(By)}."),
     ] = None,
     agent: Annotated[
         str | None, typer.Option("--agent", metavar="NAME", help="Only what belongs to this agent.")
@@ -81,9 +71,7 @@ def stats(
             help=f"From this moment on: {WHEN_HELP}. Default: the last {PERIOD_DAYS} days with events.",
         ),
     ] = None,
-    until: Annotated[
-        When | None, typer.Option("--until", metavar="WHEN", parser=parse_when, help="Up to this moment.")
-    ] = None,
+    until: UntilOption = None,
     at: WhenOption = None,
     as_csv: Annotated[
         bool, typer.Option("--csv", help="Print only CSV on stdout; without --by, by day and agent.")
@@ -104,7 +92,7 @@ def stats(
         reader = reader_at(opened_town, at)
         with saying_choices(since, until):
             since, until = with_event(opened_town, since), with_event(opened_town, until)
-            first, last = (None if when is None else when.limit for when in (since, until))
+            first, last = limit_of(since), limit_of(until)
             report = reader.report(
                 agent=agent,
                 since=first,

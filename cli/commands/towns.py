@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from cli.answers import reader_at, say_moment
+from cli.beside import Beside
 from cli.options import ActorOption, JsonOption, TownOption, WhenOption
 from cli.output import say, say_fields, say_json, say_table, warn
 from cli.render import EVENT_TEXTS, agent_rows, event_rows, states_line
@@ -168,7 +169,7 @@ def status(
         states = reader.count_states()
         agents = reader.count_agents() if tasks or deep else {}
         last = opened_town.events.last(count=DEEP_EVENTS, until=reader.then) if deep else []
-        notes, titles = reader.annotations(last), reader.titles(each.task for each in last)
+        beside = Beside(notes=reader.annotations(last), titles=reader.titles(each.task for each in last))
         end = opened_town.end() if reader.then is None else reader.then
         if as_json:
             say_json(
@@ -180,8 +181,7 @@ def status(
                     agents=agents if tasks or deep else None,
                     last=last if deep else None,
                     at=at,
-                    notes=notes,
-                    titles=titles,
+                    beside=beside,
                 )
             )
             return
@@ -203,7 +203,7 @@ def status(
             say_table(columns, rows) if rows else say("No tasks yet.")
         if last:
             say()
-            say_table(*event_rows(last, {}, notes, titles), flexible=EVENT_TEXTS)
+            say_table(*event_rows(last, beside), flexible=EVENT_TEXTS)
 
 
 def _state_words(state: TownState) -> str:

@@ -6,12 +6,12 @@ from typing import Annotated
 
 import typer
 
-from cli.options import ActorOption, JsonOption, ReasonOption, TownOption
+from cli.options import ActorOption, DryRunOption, JsonOption, ReasonOption, TownOption
 from cli.output import Cell, say, say_json, say_table
 from cli.render import change_words, event_words
 from cli.session import opened
 from cli.shapes.undo import undo_shape
-from cli.text import counted, event_number, short_id, visible
+from cli.text import called, counted, event_number, visible
 from ledger import Undone, compare
 from town import UndoReceipt, local_time
 
@@ -26,9 +26,7 @@ def undo(
         ),
     ] = None,
     *,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what would be appended, and append nothing.")
-    ] = False,
+    dry_run: DryRunOption = False,
     reason: ReasonOption = None,
     town: TownOption = None,
     actor: ActorOption = None,
@@ -67,4 +65,4 @@ def _row(undone: Undone) -> list[Cell]:
 
 def _name(undone: Undone) -> str:
     task = undone.then or undone.now
-    return visible(task.alias) if task is not None and task.alias is not None else short_id(undone.task_id)
+    return called(undone.task_id, None if task is None else task.alias)

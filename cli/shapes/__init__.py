@@ -17,10 +17,11 @@ from projections import Snapshot, snapshot_of
 from town import local_time
 
 if TYPE_CHECKING:
+    from cli.beside import Beside
     from cli.json_fields import JsonFields
     from cli.open_tasks import OpenGroup
     from cli.options import When
-    from town import Annotation, Branch, Details, Reader, Receipt, Title, Town
+    from town import Annotation, Branch, Details, Reader, Receipt, Town
 
 Shape = dict[str, Any]
 
@@ -43,6 +44,13 @@ def tasks_shape(town: Town, tasks: Sequence[Task], **more: Any) -> Shape:  # noq
     """A list of tasks; these are all, unless `total` says otherwise."""
     total = {} if "total" in more else {"total": len(tasks)}
     return {"town": town.name, **more, **total, "tasks": [task_shape(task) for task in tasks]}
+
+
+def board_shape(
+    town: Town, tasks: Sequence[Task], position: Position, states: Mapping[State, int], *, at: When | None = None
+) -> Shape:
+    """A whole board after the event at a position, and how many tasks are in each state."""
+    return tasks_shape(town, tasks, **moment_shape(position), **understood_shape(at=at), states=states)
 
 
 def one_task_shape(town: Town, reader: Reader, task: Task, *, at: When | None) -> Shape:
@@ -154,28 +162,19 @@ def event_shape(recorded: RecordedEvent, flaw: str | None = None, notes: Sequenc
 
 def events_shape(
     town: Town,
-    recorded: Sequence[RecordedEvent],
-    flaws: Mapping[str, str],
-    notes: Mapping[str, Sequence[Annotation]],
-    titles: Mapping[str, Title],
+    events: Sequence[RecordedEvent],
+    beside: Beside,
     **more: Any,  # noqa: ANN401 - further fields of the shape
 ) -> Shape:
-    """A list of events, each with the title of its task.
-
-    By the position's text, `flaws` has what is wrong with the damaged ones, and `notes` the notes.
-    """
-    events = [
-        listed_event_shape(each, flaws.get(each.at), notes.get(each.at, ()), titles.get(each.task)) for each in recorded
-    ]
-    return {"town": town.name, **more, "events": events}
+    """A list of events, each with the title of its task."""
+    return {"town": town.name, **more, "events": [listed_event_shape(each, beside) for each in events]}
 
 
-def listed_event_shape(
-    recorded: RecordedEvent, flaw: str | None, notes: Sequence[Annotation], title: Title | None
-) -> Shape:
+def listed_event_shape(recorded: RecordedEvent, beside: Beside) -> Shape:
     """An event in a list of many tasks: with the alias of its task, and the title that the task has now or had last."""
+    title = beside.titles.get(recorded.task)
     about: Shape = {"alias": None, "title": None} if title is None else {"alias": title.alias, "title": title.text}
-    return event_shape(recorded, flaw, notes) | about
+    return event_shape(recorded, beside.flaws.get(recorded.at), beside.notes.get(recorded.at, ())) | about
 
 
 def next_shape(**options: object) -> Shape:

@@ -27,19 +27,9 @@ def counts_shape(
         "town": town.name,
         **more,
         "by": kind,
-        **_count(whole),
+        **whole.numbers,
         "total": len(groups),
-        "groups": [{kind: name, **_title(titles.get(name)), **_count(count)} for name, count in groups.items()],
-    }
-
-
-def _count(count: Count) -> Shape:
-    return {
-        "events": count.events,
-        "tasks": len(count.tasks),
-        "created": count.created,
-        "completed": count.completed,
-        "failed": count.failed,
+        "groups": [{kind: name, **_title(titles.get(name)), **count.numbers} for name, count in groups.items()],
     }
 
 

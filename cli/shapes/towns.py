@@ -9,8 +9,9 @@ from cli.shapes import Shape, listed_event_shape, moment_shape, understood_shape
 from ledger import BEGINNING, Position, RecordedEvent, State
 
 if TYPE_CHECKING:
+    from cli.beside import Beside
     from cli.options import When
-    from town import Annotation, Durability, Fork, Title, Town, TownState, TrustReport
+    from town import Durability, Fork, Town, TownState, TrustReport
 
 
 def init_shape(town: Town) -> Shape:
@@ -53,10 +54,9 @@ def status_shape(
     agents: Mapping[str, Mapping[State, int]] | None,
     last: Sequence[RecordedEvent] | None,
     at: When | None,
-    notes: Mapping[str, Sequence[Annotation]],
-    titles: Mapping[str, Title],
+    beside: Beside,
 ) -> Shape:
-    """A town, its server, its events and tasks. `agents` and `last` are there only where they were asked for, `notes` are those on the last events."""
+    """A town, its server, its events and tasks. `agents` and `last` are there only where they were asked for, `beside` is of the last events."""
     shape: Shape = {
         "town": town.name,
         "folder": str(town.folder),
@@ -78,9 +78,7 @@ def status_shape(
     if agents is not None:
         shape["agents"] = agents
     if last is not None:
-        shape["last_events"] = [
-            listed_event_shape(each, None, notes.get(each.at, ()), titles.get(each.task)) for each in last
-        ]
+        shape["last_events"] = [listed_event_shape(each, beside) for each in last]
     return shape | understood_shape(at=at)
 
 

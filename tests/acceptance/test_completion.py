@@ -69,6 +69,8 @@ def test_table_is_made_from_the_commands() -> None:
         (("tasks", "--at", "HEAD"), ["HEAD~1", "HEAD~10"]),
         (("tasks", "--at", "@login:comp"), ["@login:completed"]),
         (("--town", "elsewhere", "task", "sh"), ["show"]),
+        (("--verbose", "-t", "elsewhere", "task", "sh"), ["show"]),
+        (("stats", "--by", "day"), ["day", "day,agent"]),
         (("no-such-command", ""), []),
         (("task", "no-such-command", ""), []),
         (("demo", "surplus", ""), ["--json"]),
@@ -83,6 +85,7 @@ def test_files_and_folders_are_left_to_the_shell() -> None:
     """Only a shell knows how to complete them, and the program behind `--` of `tt work`."""
     assert offer(["tasks", "--town"], "").action == FOLDERS
     assert offer(["--town"], "").action == FOLDERS
+    assert offer(["-v", "-t"], "").action == FOLDERS
     assert offer(["export"], "").action == FILES
     assert offer(["work", "ada", "--"], "").action == FILES
 

@@ -85,6 +85,22 @@ def test_choice_in_a_gap_and_an_overlap_is_said(tt: Tt, berlin: Path) -> None:
     assert "was skipped" in tt("events", "--since", gap, "--json").json["understood"]["since"]["note"]
 
 
+def test_choice_is_said_by_commands_that_make_something(tt: Tt, berlin: Path) -> None:
+    """An export, a fork and a bisection show no moment above an answer; which time they took is said as elsewhere."""
+    assert berlin.is_dir()
+    gap = "2026-03-29 02:30"
+    judge = ("--", "sh", "-c", """! grep -q '"state":"running"'""")
+    for command in (
+        ("export", "export.csv", "--since", gap),
+        ("export", "export.csv", "--until", gap),
+        ("fork", "other", "--at", gap),
+        ("bisect", "--good", gap, "--bad", "HEAD", *judge),
+    ):
+        ran = tt(*command)
+        assert ran.code == 0, ran.err
+        assert "was skipped when the clock was set forward; 2026-03-29 03:30:00 UTC+2 is taken." in ran.err, command
+
+
 def test_span_of_events_is_said_beside_them(tt: Tt, berlin: Path) -> None:
     """With a limit that names an event there is nothing to say."""
     assert berlin.is_dir()

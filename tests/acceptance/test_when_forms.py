@@ -146,7 +146,13 @@ def test_moment_that_a_town_does_not_have_is_refused_with_those_it_has(tt: Tt, o
 def test_choice_is_said_where_the_moment_is_refused(tt: Tt, old: tuple[int, str]) -> None:
     """The error names the time that was taken, which is not the one that was typed."""
     assert old
-    for command in ("tasks", "--at"), ("events", "--until"):
+    for command in (
+        ("tasks", "--at"),
+        ("events", "--until"),
+        ("diff",),
+        ("export", "file", "--until"),
+        ("fork", "new", "--at"),
+    ):
         ran = tt(*command, "2020-03-29 02:30 Europe/Berlin")
         assert ran.code == 1
         assert "was skipped when the clock was set forward; 2020-03-29 03:30:00 UTC+2 is taken." in ran.err

@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 import ledger
+from cli.beside import Beside
 from cli.render import event_rows, step_rows, task_fields
 from cli.shapes import task_shape
 from cli.tree import PLACES
@@ -273,7 +274,7 @@ def test_town_event_shows_what_it_says(event: type[TownEvent]) -> None:
     """The column WHAT has each value of the reference page's example; a position shows as its number."""
     example = example_of(event)
     values = [getattr(example.data, name) for name in event.__struct_fields__]
-    shown = str(event_rows([example], {}, {})[1][0][-1])
+    shown = str(event_rows([example], Beside())[1][0][-1])
     words = [
         value.rpartition("-")[2] if name == "position" else value
         for name, value in zip(event.__struct_fields__, values, strict=True)

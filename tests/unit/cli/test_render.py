@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import msgspec
 import pytest
 
+from cli.beside import Beside
 from cli.output import Cell
 from cli.render import (
     NOTHING,
@@ -179,7 +180,7 @@ def test_event_words_say_what_happened(data: Event, shown: str) -> None:
 
 def test_event_line_has_number_time_actor_task_and_words() -> None:
     """In columns that line up for most."""
-    line = event_line(an_event_of(TaskNoted("half"))).plain
+    line = event_line(an_event_of(TaskNoted("half")), Beside()).plain
     assert line.split() == ["1", "2026-11-23", "01:48:23", "UTC", "alice", "550e8400", "noted:", "half"]
 
 
@@ -206,7 +207,7 @@ def test_what_a_terminal_might_obey_is_written_out() -> None:
         *words(task_rows([task])[1][0]),
         *words([cell for _, cell in task_fields(task, parent=task)]),
         *(line.plain for line in tree_lines([Branch(task, 0, {})], levels_max=0)),
-        event_line(event).plain,
+        event_line(event, Beside()).plain,
         *words(step_rows([Step(event, ())])[1][0]),
         *words(agent_rows({ESCAPE: dict.fromkeys(State, 0)}, 0)[1][0]),
     ]
