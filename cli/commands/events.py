@@ -124,7 +124,7 @@ def events(
             more = next_shape(before=page.before)
             say_json(events_shape(opened_town, found, beside.flaws, beside.notes, beside.titles, **understood, **more))
         else:
-            say_span(since, until)
+            say_span(since, until, before)
             if found:
                 say_table(*event_rows(found, beside.flaws, beside.notes, beside.titles), flexible=EVENT_TEXTS)
             else:
