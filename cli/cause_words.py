@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import zip_longest
 
 from cli.render import event_words
 from cli.text import ICONS, TEXT_CHARS_SHOWN, event_number, short_id, shortened, visible
@@ -34,8 +35,8 @@ def state_sentence(why: Why) -> str:
 
 
 def sentences(causes: Sequence[Cause]) -> list[str]:
-    """A sentence for each cause, with its reason. If several events of a command share a reason, it is said once."""
-    return [_sentence(cause, causes[number - 1] if number else None) for number, cause in enumerate(causes)]
+    """A sentence for each cause, with its reason. If several events of a command share a reason, the last one says it."""
+    return [_sentence(cause, after) for cause, after in zip_longest(causes, causes[1:])]
 
 
 def led_by_words(recorded: RecordedEvent, *, task_id: str) -> str:
@@ -44,15 +45,15 @@ def led_by_words(recorded: RecordedEvent, *, task_id: str) -> str:
     return f"Event {event_number(recorded.position)} led to it{where}: {visible(recorded.actor)} {_shown(event_words(recorded))}"
 
 
-def _sentence(cause: Cause, before: Cause | None) -> str:
+def _sentence(cause: Cause, after: Cause | None) -> str:
     recorded = cause.event
     parts = [f"{_what(cause)}."]
     label = _RESULTS.get(cause.kind)
     if label is not None:
         [text] = (getattr(recorded.data, name) for name in recorded.data.__struct_fields__)
         parts += [] if text is None else [f"{label}: {_shown(text)}"]
-    is_said = before is not None and (before.event.command, before.event.reason) == (recorded.command, recorded.reason)
-    if recorded.reason is not None and not is_said:
+    is_said_next = after is not None and (after.event.command, after.event.reason) == (recorded.command, recorded.reason)
+    if recorded.reason is not None and not is_said_next:
         parts.append(f"Reason: {_shown(recorded.reason)}")
     return " ".join(parts)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from cli.output import say, tell, warn
 from cli.text import visible
 from ledger import BEGINNING, Position
-from town import HeadBack, MomentError, StateEntered, local_time
+from town import HeadBack, MomentError, Now, StateEntered, local_time
 
 if TYPE_CHECKING:
     from cli.options import When
@@ -55,26 +55,31 @@ def moment_words(at: When, then: Position) -> str:
 
 
 def limit_words(at: When | None, limit: Position) -> str:
-    """One end of a span: `event 12, 2026-11-24 18:36:38 UTC+1`, `2026-11-25 00:00:00 UTC+1 (after event 12)`, or `now (event 12)`."""
+    """One end of a span, so that it has a time: `event 12, 2026-11-24 18:36:38 UTC+1`, or what was asked and then the event.
+
+    As in `2026-11-25 00:00:00 UTC+1 (after event 12)`, `HEAD~2 (event 12, 2026-11-24 18:36:38 UTC+1)`, `now (event 12)`.
+    """
     if limit == BEGINNING:
         return "the beginning"
-    if at is None:
+    if at is None or at.moment is Now.NOW:
         return f"now (event {limit.seq:,})"
     asked = _asked_words(at)
-    return f"event {limit.seq:,}, {local_time(limit.time)}" if asked is None else f"{asked} (after event {limit.seq:,})"
+    if asked is None:
+        return _event_words(limit)
+    return f"{asked} ({f'after event {limit.seq:,}' if isinstance(at.moment, datetime) else _event_words(limit)})"
 
 
-def say_span(since: When | None, until: When | None) -> None:
+def say_span(since: When | None, until: When | None, before: When | None = None) -> None:
     """Say from when to when events are shown, on stderr. An event's number needs no words: it is in the answer."""
     limits = [
         f"{word} {asked}{'' if when.event is None else f', {_event_words(when.event)}'}"
-        for word, when in (("from", since), ("to", until))
+        for word, when in (("from", since), ("to", until), ("before", before))
         if when is not None and (asked := _asked_words(when)) is not None
     ]
     if limits:
         words = " ".join(limits)
         warn(f"{words[0].upper()}{words[1:]}:")
-    say_choices(since, until)
+    say_choices(since, until, before)
 
 
 def say_choices(*whens: When | None) -> None:

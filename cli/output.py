@@ -223,11 +223,13 @@ def say_hanging(head: Cell, body: Cell) -> None:
     indent = beginning.cell_len
     if console.width - indent < _BODY_COLUMNS_MIN:
         beginning.rstrip()
-        console.print(beginning, soft_wrap=True)
+        if beginning:
+            console.print(beginning, soft_wrap=True)
         beginning, indent = _text(" " * _LITTLE_INDENT), _LITTLE_INDENT
     for line in _text(body).wrap(console, max(console.width - indent, 1), overflow="fold"):
         line.rstrip()
-        console.print(beginning + line, soft_wrap=True)
+        # With `+` the style of the beginning would be that of the whole line.
+        console.print(_text("").append_text(beginning).append_text(line), soft_wrap=True)
         beginning = _text(" " * indent)
 
 

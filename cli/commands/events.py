@@ -110,7 +110,7 @@ def events(
             more = next_shape(before=page.before)
             say_json(events_shape(opened_town, found, beside, **understood, **more))
         else:
-            say_span(since, until)
+            say_span(since, until, before)
             if found:
                 say_table(*event_rows(found, beside), flexible=EVENT_TEXTS)
             else:

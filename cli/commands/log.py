@@ -103,7 +103,7 @@ def log(
             as_csv=as_csv,
         )
         if not as_json:
-            say_span(since, until)
+            say_span(since, until, before)
         if stat:
             is_found = _say_counts(opened_town, found, how)
         else:

@@ -182,6 +182,36 @@ def test_what_is_shown_fits_the_terminal(lived: Path) -> None:
             assert found == [line.rstrip() for line in found]
 
 
+@pytest.mark.usefixtures("lived")
+def test_why_says_the_reason_of_a_command_at_its_last_event(tt: Tt) -> None:
+    """The line that is read first has it. It stood at the start that the failure brought with it."""
+    tt("task", "create", "Break it", "--alias", "break", "--agent", "ada", "--actor", "lead")
+    assert tt("task", "fail", "break", "--reason", "the disk is full", "--actor", "ada").code == 0
+    assert [line.partition("TIME  ")[2] for line in lines(tt("why", "break").out)[3:5]] == [
+        "ada failed it. Reason: the disk is full",
+        "ada began to work on it.",
+    ]
+
+
+def test_style_of_a_name_ends_with_it(lived: Path) -> None:
+    """Names are bold, positions dim, and values and sentences neither. The first line of each was styled whole."""
+    why, blame, show = each_on_terminal(
+        [["why", "login"], ["blame", "notes"], ["task", "show", "notes"]], lived, {"TERM": "xterm-256color"}
+    )
+    assert "UTC  \x1b[0mbob began to work on it." in why
+    assert "\x1b[1mdescription   \x1b[0mWrite the release notes" in blame
+    assert "\x1b[1mDescription  \x1b[0mWrite the release notes" in show
+
+
+def test_narrow_terminal_has_no_empty_line_before_a_cause(tt: Tt, lived: Path) -> None:
+    """What led to an event stands right below it, also where it has to begin on a line of its own."""
+    assert tt("undo", "8").code == 0
+    [shown] = each_on_terminal([["why", "login"]], lived, {"TERM": "xterm-256color", "COLUMNS": "40", "NO_COLOR": "1"})
+    found = shown.splitlines()
+    assert any("Event 8 led to it" in line for line in found)
+    assert found.count("") == 1
+
+
 def test_diff_is_coloured_as_gits(lived: Path) -> None:
     """What went is red, what came is green; with NO_COLOR there are marks alone."""
     [shown] = each_on_terminal([["diff", "3"]], lived, {"TERM": "xterm-256color"})

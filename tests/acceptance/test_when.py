@@ -109,6 +109,29 @@ def test_span_of_events_is_said_beside_them(tt: Tt, berlin: Path) -> None:
     assert tt("events", "--since", "1", "--until", "2").err == ""
 
 
+def test_before_is_said_beside_the_events_too(tt: Tt, berlin: Path) -> None:
+    """Only a number, which leads to the next page, needs no words. Nothing was said of `--before yesterday`."""
+    assert berlin.is_dir()
+    for command in "log", "events":
+        assert tt(command, "--before", "2026-07-01").err == "Before 2026-07-01 00:00:00 UTC+2:\n"
+        assert tt(command, "--before", "HEAD~1").err == "Before HEAD~1, event 2, 2026-07-01 12:00:00 UTC+2:\n"
+        assert tt(command, "--before", "2").err == ""
+    assert "came twice" in tt("log", "--before", "25 oct 2026 02:30").err
+
+
+def test_diff_says_the_time_of_both_moments(tt: Tt, berlin: Path) -> None:
+    """Also of those that the ledger explains; `HEAD~2` alone had its event's number only."""
+    assert berlin.is_dir()
+    event = "event 1, 2026-01-01 12:00:00 UTC+1"
+    for asked, words in (
+        ("1", event),
+        ("HEAD~2", f"HEAD~2 ({event})"),
+        ("2026-06-01", "2026-06-01 00:00:00 UTC+2 (after event 1)"),
+    ):
+        for second in [], ["now"]:
+            assert tt("diff", asked, *second).out.startswith(f"From {words} to now (event 3): 2 events.\n")
+
+
 def test_columns_of_times_name_the_zone(tt: Tt, berlin: Path) -> None:
     """Where the clock was set between the times, each has its offset."""
     assert berlin.is_dir()
