@@ -57,6 +57,7 @@ CALLS: Final[dict[tuple[str, ...], Any]] = {
       "--tag": ("tag", "texts"),
       "--not-tag": ("not_tag", "texts"),
       "--parent": ("parent", "text"),
+      "--search": ("search", "text"),
       "--sort": ("sort", "sort"),
       "--reverse": ("is_reversed", "flag"),
       "--limit": ("limit", "number", 1),

@@ -52,7 +52,10 @@ def _sentence(cause: Cause, after: Cause | None) -> str:
     if label is not None:
         [text] = (getattr(recorded.data, name) for name in recorded.data.__struct_fields__)
         parts += [] if text is None else [f"{label}: {_shown(text)}"]
-    is_said_next = after is not None and (after.event.command, after.event.reason) == (recorded.command, recorded.reason)
+    is_said_next = after is not None and (after.event.command, after.event.reason) == (
+        recorded.command,
+        recorded.reason,
+    )
     if recorded.reason is not None and not is_said_next:
         parts.append(f"Reason: {_shown(recorded.reason)}")
     return " ".join(parts)

@@ -135,6 +135,7 @@ COMMANDS: Final[dict[tuple[str, ...], tuple[str, tuple[Kind, ...], bool, dict[st
         "--tag": ("tag", True, "Only tasks with this tag; if repeated, with all of these"),
         "--not-tag": ("tag", True, "Only tasks without this tag; if repeated, with none of these"),
         "--parent": ("task", False, "Only children of this task"),
+        "--search": ("", False, "Only tasks that have all these words in their texts, as …"),
         "--sort": (("created", "updated", "state", "agent"), False, "The order: created, updated, state, agent"),
         "--reverse": ("flag", False, "Turn the order around"),
         "--limit": ("", False, "Show at most N tasks"),

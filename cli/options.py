@@ -189,6 +189,14 @@ NotTagFilter = Annotated[
     list[str] | None,
     typer.Option("--not-tag", metavar="TAG", help="Only tasks without this tag; if repeated, with none of these."),
 ]
+SearchFilter = Annotated[
+    str | None,
+    typer.Option(
+        "--search",
+        metavar="WORDS",
+        help="Only tasks that have all these words in their texts, as `tt search` finds them.",
+    ),
+]
 ParentFilter = Annotated[str | None, typer.Option("--parent", metavar="TASK", help="Only children of this task.")]
 LimitOption = Annotated[int, typer.Option("--limit", metavar="N", min=1, help="Show at most N tasks.")]
 OffsetOption = Annotated[int, typer.Option("--offset", metavar="N", min=0, help="Skip the first N tasks.")]

@@ -60,9 +60,9 @@ def in_our_words(arguments: Sequence[str]) -> list[str]:
         return words
     first, rest = words[0], words[1:]
     if first == "help":
-        words = [*rest, "--help"]
-    elif first == "version" and not rest:
-        words = ["--version"]
+        words = [*([] if rest[:1] in (["help"], ["version"]) else rest), "--help"]
+    elif first == "version":
+        words = ["--version", *rest]
     elif first in SAME:
         words = [*SAME[first], *rest]
     elif first == "sync" and not _HELP & set(rest[:1]) and (not rest or rest[0].startswith("-")):

@@ -5,24 +5,24 @@ Agents search all day, so nothing here imports Typer: `cli.tree` resolves the ty
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final
 
 from cli.answers import reader_at, say_moment
 from cli.columns import columns as columns_of
 from cli.limits import PAGE_TASKS
-from cli.output import is_progress_shown, progress_lines, say, say_hanging, say_json, tell, warn
+from cli.output import say, say_hanging, say_json, warn
 from cli.render import state_cell
-from cli.session import PROGRESS_EVENTS_MIN, opened
+from cli.search_progress import SearchProgress
+from cli.session import opened
 from cli.styled import Styled
 from cli.text import called, counted, visible
 from ledger import Position
-from projections import Place, TaskFilter, spans
+from projections import EVERY_TASK, Place, TaskFilter, spans
 from town import local_time
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from typing import Annotated, Self
+    from collections.abc import Sequence
+    from typing import Annotated
 
     import typer
 
@@ -50,8 +50,6 @@ _NAME_COLUMNS_MAX: Final = 20
 """A longer alias takes more room in its own line alone."""
 _FOUND_STYLE: Final = "bold yellow"
 _INDENT: Final = "    "
-_TOLD_MIN: Final = 100_000
-"""Reading fewer events takes no longer than a second or two, so nobody is told without a terminal."""
 
 
 def search(
@@ -86,7 +84,7 @@ def search(
             tag=tuple(tag or ()) or None,
             not_tag=tuple(not_tag or ()) or None,
         )
-        with _Progress() as progress:
+        with SearchProgress() as progress:
             found = reader.search(words, wanted, is_ever=is_ever, offset=offset, limit=limit, progress=progress.show)
         if not found.total:
             from cli.name_hints import say_unknown  # noqa: PLC0415 - if nothing was found
@@ -98,18 +96,18 @@ def search(
             say_json(found_shape(opened_town, reader, found, at=at, is_ever=is_ever, offset=offset))
         else:
             say_moment(reader, at)
-            _say_found(found, is_ever=is_ever, offset=offset)
+            _say_found(found, is_ever=is_ever, is_filtered=wanted != EVERY_TASK, offset=offset)
     after = offset + len(found.hits)
     if found.hits and after < found.total:
         warn(f"{after:,} of {counted(found.total, 'task')} shown. More: --offset {after}")
 
 
-def _say_found(found: Found, *, is_ever: bool, offset: int) -> None:
+def _say_found(found: Found, *, is_ever: bool, is_filtered: bool, offset: int) -> None:
     if not found.hits:
         if found.total:
             say(f"{counted(found.total, 'task')} in all, none after the first {offset:,}.")
             return
-        say(f"No task has {_listed(found.words)}.")
+        say(f"No task {'that the filters leave ' if is_filtered else ''}has {_listed(found.words)}.")
         if not is_ever:
             say("With --ever, texts that were changed or removed since are searched, too.")
         return
@@ -170,28 +168,3 @@ def _marked(text: str, words: Sequence[str]) -> Styled:
 
 def _listed(words: Sequence[str]) -> str:
     return " and ".join(map(visible, words))
-
-
-class _Progress:
-    """Tells that the ledger is read, if that takes long: with a bar on a terminal, else in one line."""
-
-    def __init__(self) -> None:
-        self._stack = ExitStack()
-        self._show: Callable[[str, int, int], None] | None = None
-        self._is_told = False
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stack.close()
-
-    def show(self, done: int, total: int) -> None:
-        if is_progress_shown():
-            if self._show is None and total >= PROGRESS_EVENTS_MIN:
-                self._show = self._stack.enter_context(progress_lines())
-            if self._show is not None:
-                self._show("Reading", done, total)
-        elif total >= _TOLD_MIN and not self._is_told:
-            self._is_told = True
-            tell("Reading the ledger, which takes a while.")

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         ParentOption,
         ReasonOption,
         ReverseOption,
+        SearchFilter,
         SortOption,
         StateFilter,
         TagFilter,
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
         TownOption,
         WhenOption,
     )
+    from projections import Page
     from town import Reader, Town
 
 
@@ -177,6 +179,7 @@ def list_(
     tag: TagFilter = None,
     not_tag: NotTagFilter = None,
     parent: ParentFilter = None,
+    search: SearchFilter = None,
     sort: SortOption = Sort.CREATED,
     is_reversed: ReverseOption = False,
     limit: LimitOption = PAGE_TASKS,
@@ -200,7 +203,11 @@ def list_(
             sort=sort,
             is_newest_first=is_reversed,
         )
-        page = reader.page(wanted, offset=offset, limit=limit)
+        page = (
+            reader.page(wanted, offset=offset, limit=limit)
+            if search is None
+            else _page_of_found(reader, search, wanted, offset=offset, limit=limit)
+        )
         if not as_json:
             say_moment(reader, at, is_beside=as_csv)
         say_page(
@@ -209,6 +216,13 @@ def list_(
         if page.total == 0:
             say_unknown(opened_town, reader, agent=agent, tags=[*(tag or ()), *(not_tag or ())])
         _hint_at_old_tasks(opened_town, is_empty=page.total == 0)
+
+
+def _page_of_found(reader: Reader, words: str, wanted: TaskFilter, *, offset: int, limit: int) -> Page:
+    from cli.search_progress import SearchProgress  # noqa: PLC0415 - few lists are of what is searched
+
+    with SearchProgress() as progress:
+        return reader.page_of_found([words], wanted, offset=offset, limit=limit, progress=progress.show)
 
 
 def tree(

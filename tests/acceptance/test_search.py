@@ -60,6 +60,8 @@ def test_nothing_found_says_what_to_try(tt: Tt) -> None:
         "No task has gone and login.\nWith --ever, texts that were changed or removed since are searched, too.\n",
     )
     assert tt("search", "zebra", "--ever").out == "No task has zebra.\n"
+    ran = tt("search", "login", "--state", "failed", "--ever")
+    assert ran.out == "No task that the filters leave has login.\n"
     assert tt("search", "login", "--offset", "9").out == "2 tasks in all, none after the first 9.\n"
 
 

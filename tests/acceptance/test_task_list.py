@@ -50,6 +50,12 @@ CASES = {
     "last changed, newest first": (("--sort", "updated", "--reverse", "--limit", "2"), ["t1", "t2"]),
     "state": (("--sort", "state"), ["t3", "t1", "t4", "t2"]),
     "agent": (("--sort", "agent"), ["t1", "t4", "t2", "t3"]),
+    "words": (("--search", "LOGIN"), ["t1", "t3"]),
+    "words of a note and of a title": (("--search", "half fix"), ["t1"]),
+    "words and filters, in another order": (("--search=login", "--tag=bug", "--sort=state", "--reverse"), ["t1", "t3"]),
+    "words, and a filter that leaves one": (("--search", "login", "--state", "pending"), ["t3"]),
+    "words, from the second": (("--search", "login", "--offset", "1", "--limit", "1"), ["t3"]),
+    "words that no task has": (("--search", "login docs"), []),
     "agent, reversed, from the second": (("--sort=agent", "--reverse", "--offset=1"), ["t2", "t4", "t1"]),
 }
 
@@ -88,6 +94,19 @@ def test_fields_are_picked_in_every_answer_with_tasks(tt: Tt, tasks: Path) -> No
     assert tt("backlog", "list", "--json=alias").json["tasks"] == [{"alias": "t3"}]
     assert tt("task", "start", "t1", "--json=state").json["task"] == {"state": "running"}
     assert tt("backlog", "assign-all", "eve", "--json=assigned_to").json["tasks"] == [{"assigned_to": "eve"}]
+
+
+def test_list_of_words_pages_and_has_parents(tt: Tt, tasks: Path) -> None:
+    """As any list: it says how many there are, filters by a parent that has an alias, and refuses what is no word."""
+    assert tasks.is_dir()
+    tt("task", "move", "t3", "t2")
+    assert aliases(tt, "--search", "login", "--parent", "t2") == ["t3"]
+    ran = tt("task", "list", "--search", "login", "--limit", "1", "--csv")
+    assert (ran.out.count("\n"), ran.err) == (2, "1 of 2 tasks shown. More: --offset 1\n")
+    assert tt("task", "list", "--search", "zebra").out == "No task matches.\n"
+    ran = tt("task", "list", "--search", "!?")
+    assert (ran.code, ran.out) == (1, "")
+    assert "no letter or digit. Give at least one word" in ran.err
 
 
 @pytest.mark.parametrize("words", [("--json=titel",), ("--json=",), ("--json=id,",), ("--json=id,\x1b[31m",)])

@@ -273,6 +273,28 @@ class Reader:
         self._note([hit.task for hit in found.hits if hit.task is not None])
         return found
 
+    def page_of_found(
+        self,
+        words: Iterable[str],
+        wanted: TaskFilter = EVERY_TASK,
+        *,
+        offset: int = 0,
+        limit: int | None = None,
+        progress: Progress | None = None,
+    ) -> Page:
+        """As `page`, of the tasks that have all these words in their texts, as `search` finds them.
+
+        All that are found are read, to be put in order. InvalidValueError, LedgerDamagedError.
+        """
+        from projections import Board
+
+        given = wanted.parent
+        parent = None if given is None else self._ask(lambda board: self._resolve(board, given), given)
+        found = self.search(words, replace(wanted, parent=None), progress=progress)
+        board = Board()
+        board.tasks.update((hit.task_id, hit.task) for hit in found.hits if hit.task is not None)
+        return board.page(replace(wanted, parent=parent), offset=offset, limit=limit)
+
     def stats(
         self, *, agent: str | None = None, since: Moment | str | None = None, until: Moment | str | None = None
     ) -> list[DayStats]:
