@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from itertools import chain
 from pathlib import Path
 from typing import Any, cast
 
@@ -279,9 +278,7 @@ def test_fork_of_events_that_do_not_follow_each_other_is_refused(source: Town, h
     with client_of(source.folder) as client:
         position, fields = entries(source)[-1]
         ms, _, seq = position.partition(b"-")
-        client.execute_command(
-            "XADD", source.keys.ledger, b"%s-%d" % (ms, int(seq) + 1), *chain.from_iterable(fields.items())
-        )
+        client.xadd(source.keys.ledger, dict(fields.items()), id=b"%s-%d" % (ms, int(seq) + 1))
         with pytest.raises(SequenceGapError, match="version of task"):
             source.fork("what-if")
         assert list(client.scan_iter(match="tt:what-if:*")) == []
