@@ -115,21 +115,24 @@ def _flaw_of_data(task_id: str, data: Event) -> str | None:
             _keep(names, value)
         elif field == "tags":
             _keep(tag_sets, value)
+    return _flaw_of_references(task_id, data) or _flaw_of_times(data)
+
+
+def _flaw_of_references(task_id: str, data: Event) -> str | None:
+    """What is wrong with the other task that a fact names, or with its tags."""
     if isinstance(data, TaskCreated | TaskMoved | TaskAdopted) and data.parent_id is not None:
         if not is_task_id(data.parent_id):
             return "the parent's id is no UUID"
         if data.parent_id == task_id:
             return "it puts the task below itself"
-    if isinstance(data, TaskTagged) and set(data.added) & set(data.removed):
-        return "a tag is both added and removed"
     if isinstance(data, TaskLinked | TaskUnlinked):
         if not is_task_id(data.to):
             return "the id of the linked task is no UUID"
         if data.to == task_id:
             return "it links the task to itself"
-    if isinstance(data, TaskScheduled):
-        return _flaw_of_schedule(data)
-    return _flaw_of_times(data) if isinstance(data, TaskAdopted) else None
+    if isinstance(data, TaskTagged) and set(data.added) & set(data.removed):
+        return "a tag is both added and removed"
+    return None
 
 
 def _flaw_of_schedule(data: TaskScheduled) -> str | None:
@@ -157,8 +160,10 @@ def _flaw_of_places(at: str, data: TownEvent) -> str | None:
     return None
 
 
-def _flaw_of_times(data: TaskAdopted) -> str | None:
-    for field in _ADOPTED_TIMES:
+def _flaw_of_times(data: Event) -> str | None:
+    if isinstance(data, TaskScheduled):
+        return _flaw_of_schedule(data)
+    for field in _ADOPTED_TIMES if isinstance(data, TaskAdopted) else ():
         time = getattr(data, field)
         try:
             if time is not None and parse_rfc3339(time) > TIME_MS_MAX:

@@ -5,7 +5,7 @@ A fold owns the task that it evolves, so `evolve` changes it in place and return
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final, Literal
 
@@ -154,6 +154,8 @@ class Field(Struct, frozen=True):
     """Whether a history shows that it changed. Versions and times change with every event, and damage is told by its event."""
     is_always_there: bool = False
     """Whether the JSON has it where it is empty, as `null`. A newer field is left out there, so that old snapshots stay good."""
+    empty: Any = None
+    """What it is where nobody set it."""
 
 
 def _first(name: str) -> Field:
@@ -184,12 +186,15 @@ _BY_HAND: Final = (
 )
 """The fields that do not follow from `Task`, in the order of their JSON."""
 
+_EMPTY: Final[Mapping[str, Any]] = dict(
+    zip(Task.__struct_fields__[-len(Task.__struct_defaults__) :], Task.__struct_defaults__, strict=True)
+)
 _KNOWN: Final = frozenset(field.attribute for field in _BY_HAND)
 
 
 def _newer(attribute: str) -> Field:
     name = attribute.removesuffix("_ms")
-    return Field(attribute, name, "plain" if name == attribute else "time")
+    return Field(attribute, name, "plain" if name == attribute else "time", empty=_EMPTY[attribute])
 
 
 FIELDS: Final = (*_BY_HAND, *(_newer(attribute) for attribute in Task.__struct_fields__ if attribute not in _KNOWN))
