@@ -17,7 +17,7 @@ from town.backend import Backend
 from town.reading.references import given_names
 from town.runs.heartbeat import is_beating
 from town.runs.run_mark import mark_of
-from town.writer import Receipt, Writer
+from town.writer import Guarded, Receipt, Writer
 
 
 class LostTask(Struct, frozen=True):
@@ -82,7 +82,7 @@ class Reclaimer:
     def _move_one(self, lost: LostTask, agent: str | None) -> Receipt:
         command = RequeueTask(task_id=lost.task.id, agent=agent)
         return self._writer.execute(
-            lambda: (command, {}),
+            lambda: Guarded(command),
             wanted=Wanted(agents=given_names(agent)),
             reason=lost.words(),
             expected_version=lost.task.version,
