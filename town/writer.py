@@ -24,6 +24,7 @@ from ledger import (
     LedgerDamagedError,
     NewEvent,
     Position,
+    State,
     StoreUnavailableError,
     Task,
     TaskAdopted,
@@ -202,15 +203,22 @@ class Writer:
 
         def attempt() -> Receipt | None:
             page = find()
+            if not page.tasks:
+                return None
+            first = page.tasks[0]
             choices: list[tuple[Task, Sequence[NewEvent]]] = []
             for task in page.tasks:
-                facts = decide(task, command_for(task))
-                if not facts and not choices:
-                    return Receipt(task, ())
+                try:
+                    facts = decide(task, command_for(task))
+                except CommandRejectedError:
+                    # It was taken between the two reads.
+                    continue
                 if facts:
                     choices.append((task, self._events([(task.id, task.version, facts)], reason=checked_reason)))
+                elif task is first and task.state is State.ASSIGNED:
+                    return Receipt(task, ())
             if not choices:
-                return None
+                raise _StaleError(_moved_on(first))
             try:
                 events, positions = self._store.append_first(
                     [events for _, events in choices], Basis(page.position, UNSETTLES)
@@ -218,9 +226,7 @@ class Writer:
             except WrongExpectedVersionError as conflict:
                 raise _StaleError(conflict) from conflict
             except BasisDisturbedError as disturbed:
-                task = page.tasks[0]
-                conflict_words = WrongExpectedVersionError(task.id, expected=task.version, actual=task.version)
-                raise _StaleError(conflict_words) from disturbed
+                raise _StaleError(_moved_on(first)) from disturbed
             taken = next(task for task, choice in choices if choice is events)
             self._project(events, positions)
             return Receipt(_after(taken, events, positions), tuple(positions))
@@ -376,6 +382,11 @@ class Writer:
             raise error.after_append(_appended(positions)) from error
         except LedgerDamagedError as error:
             raise LedgerDamagedError(f"{_appended(positions)} {error}") from error
+
+
+def _moved_on(task: Task) -> WrongExpectedVersionError:
+    """The conflict for a task that is not what the decision stood on, whatever its version."""
+    return WrongExpectedVersionError(task.id, expected=task.version, actual=task.version)
 
 
 def reconcile_all(

@@ -24,6 +24,7 @@ from ledger import (
     TaskUnlinked,
 )
 from town.agents.workplace import Workplace
+from town.errors import OvertakenError
 from town.runs.heartbeat import Heartbeat
 
 _BRINGS_WORK: Final[frozenset[type[Event]]] = frozenset(
@@ -58,8 +59,13 @@ class Claimer:
             return None
         # Before the task starts: a running task without a heartbeat counts as lost.
         heartbeat.begin()
-        taken = town.verbs.take_next(self._agent, roles=self._roles, is_started=True, run=mark)
-        return None if taken is None else taken.task
+        while True:
+            try:
+                taken = town.verbs.take_next(self._agent, roles=self._roles, is_started=True, run=mark)
+            except OvertakenError:
+                # Somebody made progress each time, and there may be work left.
+                continue
+            return None if taken is None else taken.task
 
     def may_bring_work(self, recorded: RecordedEvent) -> bool:
         """Whether this event may make a task available when there was none before."""
