@@ -53,7 +53,7 @@ def blocks_of(task: Task, tasks: Mapping[str, Task]) -> Iterator[Block]:
 
 
 def blocked_among(ids: Iterable[str], tasks: Mapping[str, Task]) -> list[BlockedTask]:
-    """Those of `ids` that are blocked, with the longest chain first, then by priority and age.
+    """The open ones of `ids` that are blocked, with the longest chain first, then by priority and age.
 
     `tasks` has them, the tasks above them, and all that they wait for, directly or not.
     """
@@ -61,8 +61,10 @@ def blocked_among(ids: Iterable[str], tasks: Mapping[str, Task]) -> list[Blocked
     found = []
     for task_id in ids:
         task = tasks.get(task_id)
-        blocks = () if task is None else tuple(blocks_of(task, tasks))
-        if task is not None and blocks:
+        if task is None or task.state.is_terminal:
+            continue
+        blocks = tuple(blocks_of(task, tasks))
+        if blocks:
             found.append(BlockedTask(task, blocks, chains.of(task_id)[1:]))
     found.sort(key=lambda each: (-len(each.chain), each.task.priority, each.task.created_number or 0))
     return found

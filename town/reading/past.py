@@ -111,7 +111,7 @@ class Past:
         from projections import blocked_among  # noqa: PLC0415 - few commands ask what is blocked
 
         tasks = self.board.tasks
-        return blocked_among([task.id for task in tasks.values() if not task.state.is_terminal], tasks)
+        return blocked_among(tasks, tasks)
 
     def around(self, task: Task) -> Mapping[str, Task]:  # noqa: ARG002 - as `Present` has it
         """A task, those above it, and all that they waited for: all tasks."""
