@@ -329,6 +329,7 @@ COMMANDS: Final[dict[tuple[str, ...], tuple[str, tuple[Kind, ...], bool, dict[st
         "--to-backlog": ("flag", False, "Put them back into the backlog"),
         "--from": ("agent", False, "Only tasks that this agent has"),
         "--older-than": ("", False, "Only tasks that were started longer ago than this"),
+        "--watch": ("flag", False, "Go on until a stop signal"),
         "--town": ("folder", False, "The town's folder"),
         "--actor": ("actor", False, "Who acts"),
         "--json": ("flag", False, "Print only JSON on stdout"),

@@ -146,7 +146,7 @@ PLACES: Final[Mapping[tuple[str, ...], tuple[str, str]]] = {
 }
 """The words of every command -> the module of `cli.commands` and the function in it, in the order of the groups' help."""
 
-_TOLD_TO_STOP: Final = frozenset({"projector", "work"})
+_TOLD_TO_STOP: Final = frozenset({"projector", "reclaim", "work"})
 """The commands that handle stop signals themselves, including one that came before they started."""
 
 

@@ -133,7 +133,7 @@ if TYPE_CHECKING:
         record,
     )
     from ledger.redis_errors import ExplainedConnectionError, redis_errors
-    from ledger.reply_shapes import fits, is_id, is_yes, name_of
+    from ledger.reply_shapes import are_entries, fits, is_id, is_yes, name_of
     from ledger.run_mark import HOST_CHARS_MAX, RUN_CHARS, RunMark
     from ledger.soundness import flaw_in, flaw_of
     from ledger.staged_ledger import StagedLedger
@@ -273,6 +273,7 @@ __all__ = [
     "WrongExpectedEndError",
     "WrongExpectedVersionError",
     "WrongKeyTypeError",
+    "are_entries",
     "blame",
     "causes",
     "check_name",
@@ -356,7 +357,7 @@ open_front_door(
         "reconcile": "DesiredTask reconcile",
         "recorded_event": "NewEvent RecordedEvent StreamEntry decode_event decode_events read_event record",
         "redis_errors": "ExplainedConnectionError redis_errors",
-        "reply_shapes": "fits is_id is_yes name_of",
+        "reply_shapes": "are_entries fits is_id is_yes name_of",
         "run_mark": "HOST_CHARS_MAX RUN_CHARS RunMark",
         "soundness": "flaw_in flaw_of",
         "staged_ledger": "StagedLedger",

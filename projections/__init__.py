@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from projections.live_board import LiveBoard
     from projections.loading import Loader
     from projections.look import ACTOR_EVENTS_MAX, NOTHING, PREFIX_IDS_MAX, Wanted
+    from projections.lost_runs import LostRun, RunsLook, look_at_runs
     from projections.packed_board import PackedBoard
     from projections.projector import BATCH_EVENTS_MAX, BatchOutcome, Projector
     from projections.rebuilding.rebuild import Rebuild
@@ -123,6 +124,7 @@ __all__ = [
     "LiveBoard",
     "Loader",
     "LossNotAcceptedError",
+    "LostRun",
     "Member",
     "Met",
     "NewerProjectionError",
@@ -141,6 +143,7 @@ __all__ = [
     "RebuildAtWorkError",
     "RebuildUnfinishedError",
     "Relatives",
+    "RunsLook",
     "Segment",
     "SegmentHead",
     "SetAside",
@@ -182,6 +185,7 @@ __all__ = [
     "is_computed",
     "is_snapshot",
     "keep",
+    "look_at_runs",
     "make_segment",
     "new_holder",
     "no_garbage_collection",
@@ -225,6 +229,7 @@ open_front_door(
         "listing": "COUNTED_MAX",
         "live_board": "LiveBoard",
         "loading": "Loader",
+        "lost_runs": "LostRun RunsLook look_at_runs",
         "look": "ACTOR_EVENTS_MAX NOTHING PREFIX_IDS_MAX Wanted",
         "packed_board": "PackedBoard",
         "projector": "BATCH_EVENTS_MAX BatchOutcome Projector",

@@ -9,6 +9,7 @@ from ledger import open_front_door
 
 if TYPE_CHECKING:
     from town.agents.program import GRACE_SECONDS
+    from town.agents.reclaim_watch import MovedTask, ReclaimListener, ReclaimWatch
     from town.agents.run import RunListener, RunOutcome, RunReport
     from town.agents.runner import Runner, Stop
     from town.aof.damage_scan import Damage
@@ -78,6 +79,7 @@ if TYPE_CHECKING:
     from town.reading.event_search import EventPage
     from town.reading.hierarchy import Branch
     from town.reading.local_zone import in_local_zone, local_day, local_time, local_times, zone_name
+    from town.reading.lost_tasks import LostTask, LostTasks
     from town.reading.moment import WHEN_HELP, HeadBack, Moment, MomentSyntaxError, Now, StateEntered
     from town.reading.names import Names, NewName
     from town.reading.reader import Reader
@@ -87,7 +89,6 @@ if TYPE_CHECKING:
     from town.reading.when import event_named, understand
     from town.repair.mend import Loss, LostEvents, MendedTown
     from town.repair.repairing import BEHIND_FILE, EVENTS_FILE, Repair, RepairPlan, opened_repair
-    from town.runs.reclaim import LostTask
     from town.server.durability import Durability, read_durability
     from town.server.own_server import EmbeddedServer
     from town.server.servers import TownState, find_towns, start_town, stop_town
@@ -143,6 +144,7 @@ __all__ = [
     "Loss",
     "LostEvents",
     "LostTask",
+    "LostTasks",
     "MendedTown",
     "MetricsPortError",
     "Migration",
@@ -153,6 +155,7 @@ __all__ = [
     "Moment",
     "MomentError",
     "MomentSyntaxError",
+    "MovedTask",
     "Names",
     "NewName",
     "NotOursError",
@@ -185,6 +188,8 @@ __all__ = [
     "PushReceipt",
     "Reader",
     "Receipt",
+    "ReclaimListener",
+    "ReclaimWatch",
     "Repair",
     "RepairPlan",
     "RepairRefusedError",
@@ -247,6 +252,7 @@ open_front_door(
     __name__,
     {
         "agents.program": "GRACE_SECONDS",
+        "agents.reclaim_watch": "MovedTask ReclaimListener ReclaimWatch",
         "agents.run": "RunListener RunOutcome RunReport",
         "agents.runner": "Runner Stop",
         "aof.damage_scan": "Damage",
@@ -283,6 +289,7 @@ open_front_door(
         "reading.event_search": "EventPage",
         "reading.hierarchy": "Branch",
         "reading.local_zone": "in_local_zone local_day local_time local_times zone_name",
+        "reading.lost_tasks": "LostTask LostTasks",
         "reading.moment": "WHEN_HELP HeadBack Moment MomentSyntaxError Now StateEntered",
         "reading.names": "Names NewName",
         "reading.reader": "Reader",
@@ -292,7 +299,6 @@ open_front_door(
         "reading.when": "event_named understand",
         "repair.mend": "Loss LostEvents MendedTown",
         "repair.repairing": "BEHIND_FILE EVENTS_FILE Repair RepairPlan opened_repair",
-        "runs.reclaim": "LostTask",
         "server.durability": "Durability read_durability",
         "server.own_server": "EmbeddedServer",
         "server.servers": "TownState find_towns start_town stop_town",

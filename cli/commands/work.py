@@ -22,11 +22,23 @@ from cli.output import Cell, ignoring_lost_output, json_line, say, say_at_once, 
 from cli.render import NOTHING, state_cell
 from cli.session import opened
 from cli.shapes import picked_shape
-from cli.shapes.agents import reclaim_shape, run_shape, waited_shape
-from cli.signals import stop_signals
+from cli.shapes.agents import reclaim_shape, run_shape, waited_shape, watched_shape
+from cli.signals import obey_stop_signals, stop_signals
 from cli.text import ICONS, counted, duration, name_of, short_id, visible
 from ledger import LedgerError, State, Task
-from town import GRACE_SECONDS, LostTask, NewName, RunListener, Runner, RunOutcome, RunReport, Stop
+from town import (
+    GRACE_SECONDS,
+    LostTask,
+    MovedTask,
+    NewName,
+    ReclaimListener,
+    ReclaimWatch,
+    RunListener,
+    Runner,
+    RunOutcome,
+    RunReport,
+    Stop,
+)
 
 WORDS_SHOWN_MAX = 200
 """How many characters of a description or result a runner's line shows. The task and the log have all of it."""
@@ -112,6 +124,10 @@ def reclaim(
             help=f"Only tasks that were started longer ago than this: {DURATION_HELP}.",
         ),
     ] = None,
+    is_watching: Annotated[
+        bool,
+        typer.Option("--watch", help="Go on until a stop signal: a line for each task whose runner is lost."),
+    ] = False,
     town: TownOption = None,
     actor: ActorOption = None,
     as_json: JsonOption = False,
@@ -119,12 +135,30 @@ def reclaim(
     """List the tasks whose runner is lost, and with --to or --to-backlog take them back.
 
     A runner, `tt work`, is lost when its heartbeat has ended. Tasks that were started by hand are left alone.
+
+    With --watch, it waits for runners to be lost, and sleeps in between. It prints a line for each task that it takes back, or without --to and --to-backlog for each that is lost. If the server goes away, it waits until it is back.
     """
     if to is not None and to_backlog:
         message = "Give either --to AGENT or --to-backlog."
         raise typer.BadParameter(message)
+    is_moving = to is not None or to_backlog
+    if is_watching:
+        stop = Stop()
+        watch = ReclaimWatch(
+            town,
+            is_moving=is_moving,
+            agent=to,
+            from_agent=from_agent,
+            older_than_seconds=older_than or 0.0,
+            actor=actor,
+            stop=stop,
+            listener=_JsonReclaimListener() if as_json else _ReclaimListener(),
+        )
+        with stop_signals(stop.ask):
+            watch.run()
+        return
+    obey_stop_signals()
     with opened(town, actor) as opened_town:
-        is_moving = to is not None or to_backlog
         if is_moving:
             found = opened_town.runs.reclaim(agent=to, from_agent=from_agent, older_than_seconds=older_than or 0.0)
         else:
@@ -225,6 +259,40 @@ class _JsonListener(_Listener):
 
     def _line(self, report: RunReport) -> str:
         return json_line(run_shape(report))
+
+
+class _ReclaimListener(ReclaimListener):
+    """Prints what a watch does, one line each. If the output cannot be written, the watch goes on."""
+
+    def report(self, moved: MovedTask) -> None:
+        line = self._line(moved)
+        with ignoring_lost_output():
+            say_at_once(line)
+
+    def warn(self, problem: LedgerError) -> None:
+        with ignoring_lost_output(is_error=True):
+            warn(words_of(problem))
+
+    def _line(self, moved: MovedTask) -> str:
+        lost, now = moved.lost, moved.now
+        of = f"of {visible(lost.task.assigned_to or NOTHING)}"
+        runner = f"{visible(lost.mark.host)}, process {lost.mark.process}, started {duration(lost.age_ms)} ago"
+        if not moved.is_moving:
+            did = f"⚠️  {name_of(lost.task)} {of} is lost"
+        elif now is None:
+            did = f"⚠️  {name_of(lost.task)} {of} was lost and changed meanwhile"
+        elif now.assigned_to is None:
+            did = f"{ICONS[now.state]} {name_of(now)} {of} is back in the backlog"
+        else:
+            did = f"{ICONS[now.state]} {name_of(now)} {of} is given to {visible(now.assigned_to)}"
+        return f"{did} ({runner}): {_shortened(visible(lost.task.description))}"
+
+
+class _JsonReclaimListener(_ReclaimListener):
+    """The same as lines of JSON."""
+
+    def _line(self, moved: MovedTask) -> str:
+        return json_line(watched_shape(moved))
 
 
 def _shortened(text: str) -> str:
