@@ -20,19 +20,24 @@ from ledger import (
     Step,
     Task,
     TaskAdopted,
+    TaskAsked,
     TaskAssigned,
     TaskCancelled,
     TaskCompleted,
     TaskCreated,
     TaskDescribed,
     TaskFailed,
+    TaskLinked,
     TaskMoved,
     TaskNoted,
+    TaskScheduled,
     TaskStarted,
     TaskTagged,
+    TaskUnlinked,
     TownForked,
     Unfit,
     from_ms,
+    parse_rfc3339,
 )
 from town import local_time, local_times
 
@@ -187,7 +192,7 @@ def _label(field: Field) -> str:
 
 def _plain_cell(task: Task, field: Field) -> str | None:
     value = getattr(task, field.attribute)
-    if value is None or value == ():
+    if value == field.empty:
         return None
     return local_time(from_ms(value)) if field.form == "time" else _value_words(value)
 
@@ -338,7 +343,7 @@ def agent_rows(agents: dict[str, dict[State, int]], backlog: int) -> tuple[list[
     return columns, rows
 
 
-def _details(recorded: RecordedEvent) -> str:  # noqa: PLR0911 - one line per event type
+def _details(recorded: RecordedEvent) -> str:  # noqa: C901, PLR0911, PLR0912 - one line per event type
     match recorded.data:
         case (
             TaskCreated(description=text)
@@ -361,6 +366,14 @@ def _details(recorded: RecordedEvent) -> str:  # noqa: PLR0911 - one line per ev
             return f"from {visible(source)} after event {event_number(Position(position))}"
         case EventAnnotated(position=position, text=text):
             return f"event {event_number(Position(position))}: {visible(text)}"
+        case TaskLinked(kind=kind, to=to) | TaskUnlinked(kind=kind, to=to):
+            return f"{kind} {short_id(to)}"
+        case TaskScheduled(due=due, not_before=not_before):
+            times = (("due", due), ("not before", not_before))
+            said = [f"{name} {local_time(from_ms(parse_rfc3339(time)))}" for name, time in times if time is not None]
+            return ", ".join(said) or "at no time"
+        case TaskAsked(question=question, choices=choices):
+            return visible(question if not choices else f"{question} ({', '.join(choices)})")
         case Unfit():
             return ""
         case data:

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
         kinds_of,
     )
     from ledger.commands import (
+        AnswerTask,
+        AskTask,
         AssignTask,
         CancelTask,
         ClaimTask,
@@ -41,21 +43,26 @@ if TYPE_CHECKING:
         CreateTask,
         DescribeTask,
         FailTask,
+        LinkTask,
         MoveTask,
         NoteTask,
+        PrioritiseTask,
         RemoveTask,
         ReopenTask,
         RequeueTask,
+        ScheduleTask,
         StartTask,
         TagTask,
+        UnlinkTask,
     )
     from ledger.copier import Copier
-    from ledger.decide import decide
+    from ledger.decide import LINKS_MAX, decide
     from ledger.errors import (
         UNREACHED_ADVICE,
         UPGRADE_ADVICE,
         AppendTooLargeError,
         BackdateRefusedError,
+        CircularNeedsError,
         CommandRejectedError,
         EventDecodingError,
         HeadLostError,
@@ -66,6 +73,7 @@ if TYPE_CHECKING:
         LedgerError,
         MisplacedEventError,
         NewerSchemaError,
+        NoOpenQuestionError,
         NotUndoableError,
         ReplyTooLargeError,
         SequenceGapError,
@@ -95,22 +103,29 @@ if TYPE_CHECKING:
         TOWN_EVENT_CLASSES,
         Event,
         EventAnnotated,
+        LinkKind,
         OldRecord,
         Source,
         TaskAdopted,
+        TaskAnswered,
+        TaskAsked,
         TaskAssigned,
         TaskCancelled,
         TaskCompleted,
         TaskCreated,
         TaskDescribed,
         TaskFailed,
+        TaskLinked,
         TaskMoved,
         TaskNoted,
+        TaskPrioritised,
         TaskRemoved,
         TaskReopened,
         TaskRequeued,
+        TaskScheduled,
         TaskStarted,
         TaskTagged,
+        TaskUnlinked,
         TownEvent,
         TownForked,
         Unfit,
@@ -122,7 +137,7 @@ if TYPE_CHECKING:
     from ledger.lua import script_source
     from ledger.lua.place import Placing
     from ledger.position import BEGINNING, Position, ms_of, order_of, seq_of
-    from ledger.reconcile import DesiredTask, reconcile
+    from ledger.reconcile import DesiredTask, Schedule, reconcile
     from ledger.recorded_event import (
         NewEvent,
         RecordedEvent,
@@ -143,16 +158,29 @@ if TYPE_CHECKING:
     from ledger.times import TIME_MS_MAX, format_ms, from_ms, parse_rfc3339, to_ms
     from ledger.transitions import CREATIONS, STATES
     from ledger.undo import Undone, undo
-    from ledger.values import TEXT_BYTES_MAX, check_name, check_tag, check_tags, check_text
+    from ledger.values import (
+        CHOICES_MAX,
+        PRIORITY_DEFAULT,
+        PRIORITY_MAX,
+        TEXT_BYTES_MAX,
+        check_name,
+        check_tag,
+        check_tags,
+        check_text,
+    )
 
 __all__ = [
     "APPEND_EVENTS_MAX",
     "BEGINNING",
+    "CHOICES_MAX",
     "CREATIONS",
     "EVENT_CLASSES",
     "FIELDS",
     "HOST_CHARS_MAX",
+    "LINKS_MAX",
     "LOST",
+    "PRIORITY_DEFAULT",
+    "PRIORITY_MAX",
     "RUN_CHARS",
     "STATES",
     "TEXT_BYTES_MAX",
@@ -163,7 +191,9 @@ __all__ = [
     "TOWN_NAME_CHARS_MAX",
     "UNREACHED_ADVICE",
     "UPGRADE_ADVICE",
+    "AnswerTask",
     "AppendTooLargeError",
+    "AskTask",
     "AssignTask",
     "AuthenticationError",
     "BackdateRefusedError",
@@ -173,6 +203,7 @@ __all__ = [
     "Cause",
     "CauseKind",
     "Chain",
+    "CircularNeedsError",
     "ClaimTask",
     "Command",
     "CommandRejectedError",
@@ -199,11 +230,14 @@ __all__ = [
     "Keys",
     "LedgerDamagedError",
     "LedgerError",
+    "LinkKind",
+    "LinkTask",
     "LostConnectionError",
     "MisplacedEventError",
     "MoveTask",
     "NewEvent",
     "NewerSchemaError",
+    "NoOpenQuestionError",
     "NoPermissionError",
     "NoScriptError",
     "NotUndoableError",
@@ -215,6 +249,7 @@ __all__ = [
     "Piece",
     "Placing",
     "Position",
+    "PrioritiseTask",
     "ReadOnlyError",
     "RecordedEvent",
     "RedisError",
@@ -224,6 +259,8 @@ __all__ = [
     "RequeueTask",
     "ResponseError",
     "RunMark",
+    "Schedule",
+    "ScheduleTask",
     "SequenceGapError",
     "Source",
     "StagedLedger",
@@ -237,6 +274,8 @@ __all__ = [
     "TaskAdopted",
     "TaskAlreadyExistsError",
     "TaskAmbiguousError",
+    "TaskAnswered",
+    "TaskAsked",
     "TaskAssigned",
     "TaskCancelled",
     "TaskCompleted",
@@ -249,17 +288,21 @@ __all__ = [
     "TaskHasChildrenError",
     "TaskHasOpenChildrenError",
     "TaskHeldError",
+    "TaskLinked",
     "TaskMoved",
     "TaskNotFinishedError",
     "TaskNotFoundError",
     "TaskNotInBacklogError",
     "TaskNoted",
+    "TaskPrioritised",
     "TaskRemoved",
     "TaskReopened",
     "TaskRequeued",
+    "TaskScheduled",
     "TaskStarted",
     "TaskTagged",
     "TaskUnassignedError",
+    "TaskUnlinked",
     "TownEvent",
     "TownForked",
     "UndoOvertakenError",
@@ -267,6 +310,7 @@ __all__ = [
     "Unfit",
     "UnfitReplyError",
     "UnknownEventError",
+    "UnlinkTask",
     "UnsendableError",
     "UpcasterMissingError",
     "WatchError",
@@ -330,22 +374,24 @@ open_front_door(
         "client_errors": "AuthenticationError BusyLoadingError ExecAbortError InvalidReplyError LostConnectionError "
         "NoPermissionError NoScriptError OutOfMemoryError OverdueReplyError OversizedReplyError ReadOnlyError "
         "RedisError ResponseError UnfitReplyError UnsendableError WatchError kinds_of",
-        "commands": "AssignTask CancelTask ClaimTask Command CompleteTask CreateTask DescribeTask FailTask MoveTask "
-        "NoteTask RemoveTask ReopenTask RequeueTask StartTask TagTask",
+        "commands": "AnswerTask AskTask AssignTask CancelTask ClaimTask Command CompleteTask CreateTask DescribeTask "
+        "FailTask LinkTask MoveTask NoteTask PrioritiseTask RemoveTask ReopenTask RequeueTask ScheduleTask "
+        "StartTask TagTask UnlinkTask",
         "copier": "Copier",
-        "decide": "decide",
-        "errors": "UNREACHED_ADVICE UPGRADE_ADVICE AppendTooLargeError BackdateRefusedError CommandRejectedError "
-        "EventDecodingError HeadLostError HistoryBrokenError HistoryCircularError InvalidValueError "
-        "LedgerDamagedError LedgerError MisplacedEventError NewerSchemaError NotUndoableError "
-        "ReplyTooLargeError SequenceGapError StoreUnavailableError TaskAlreadyExistsError TaskAmbiguousError "
-        "TaskCycleError TaskDamagedError TaskFinishedError TaskHasChildrenError TaskHasOpenChildrenError "
-        "TaskHeldError TaskNotFinishedError TaskNotFoundError TaskNotInBacklogError TaskUnassignedError "
-        "UndoOvertakenError UnknownEventError UpcasterMissingError WrongExpectedEndError "
-        "WrongExpectedVersionError WrongKeyTypeError",
+        "decide": "LINKS_MAX decide",
+        "errors": "UNREACHED_ADVICE UPGRADE_ADVICE AppendTooLargeError BackdateRefusedError CircularNeedsError "
+        "CommandRejectedError EventDecodingError HeadLostError HistoryBrokenError HistoryCircularError "
+        "InvalidValueError LedgerDamagedError LedgerError MisplacedEventError NewerSchemaError "
+        "NoOpenQuestionError NotUndoableError ReplyTooLargeError SequenceGapError StoreUnavailableError "
+        "TaskAlreadyExistsError TaskAmbiguousError TaskCycleError TaskDamagedError TaskFinishedError "
+        "TaskHasChildrenError TaskHasOpenChildrenError TaskHeldError TaskNotFinishedError TaskNotFoundError "
+        "TaskNotInBacklogError TaskUnassignedError UndoOvertakenError UnknownEventError UpcasterMissingError "
+        "WrongExpectedEndError WrongExpectedVersionError WrongKeyTypeError",
         "event_store": "APPEND_EVENTS_MAX EventStore parse_head",
-        "events": "EVENT_CLASSES TOWN_EVENT_CLASSES Event EventAnnotated OldRecord Source TaskAdopted TaskAssigned "
-        "TaskCancelled TaskCompleted TaskCreated TaskDescribed TaskFailed TaskMoved TaskNoted TaskRemoved "
-        "TaskReopened TaskRequeued TaskStarted TaskTagged TownEvent TownForked Unfit",
+        "events": "EVENT_CLASSES TOWN_EVENT_CLASSES Event EventAnnotated LinkKind OldRecord Source TaskAdopted "
+        "TaskAnswered TaskAsked TaskAssigned TaskCancelled TaskCompleted TaskCreated TaskDescribed TaskFailed "
+        "TaskLinked TaskMoved TaskNoted TaskPrioritised TaskRemoved TaskReopened TaskRequeued TaskScheduled "
+        "TaskStarted TaskTagged TaskUnlinked TownEvent TownForked Unfit",
         "exchange": "exchange raise_error",
         "front_door": "open_front_door",
         "identity": "TOWN_ID is_task_id new_command_id new_task_id task_id_of_alias",
@@ -354,7 +400,7 @@ open_front_door(
         "lua": "script_source",
         "lua.place": "Placing",
         "position": "BEGINNING Position ms_of order_of seq_of",
-        "reconcile": "DesiredTask reconcile",
+        "reconcile": "DesiredTask Schedule reconcile",
         "recorded_event": "NewEvent RecordedEvent StreamEntry decode_event decode_events read_event record",
         "redis_errors": "ExplainedConnectionError redis_errors",
         "reply_shapes": "are_entries fits is_id is_yes name_of",
@@ -367,6 +413,6 @@ open_front_door(
         "times": "TIME_MS_MAX format_ms from_ms parse_rfc3339 to_ms",
         "transitions": "CREATIONS STATES",
         "undo": "Undone undo",
-        "values": "TEXT_BYTES_MAX check_name check_tag check_tags check_text",
+        "values": "CHOICES_MAX PRIORITY_DEFAULT PRIORITY_MAX TEXT_BYTES_MAX check_name check_tag check_tags check_text",
     },
 )

@@ -15,7 +15,7 @@ from ledger.task import FIELDS, Field, Task, evolve_known, in_order
 from ledger.times import format_ms
 
 _COMPARED: Final = tuple(field for field in FIELDS if field.is_compared)
-_NOTHING: Final = (None,) * len(_COMPARED)
+_NOTHING: Final = tuple(field.empty for field in _COMPARED)
 _compared_values: Final = attrgetter(*(field.attribute for field in _COMPARED))
 
 Value = str | int | tuple[str, ...] | None
@@ -67,8 +67,8 @@ def compare(before: Task | None, after: Task | None) -> tuple[FieldChange, ...]:
 
 
 def value_of(task: Task | None, field: Field) -> Value:
-    """A field of a task as readers see it. None if it is empty or there is no task."""
-    return _shown(getattr(task, field.attribute, None), field)
+    """A field of a task as readers see it. A task that does not exist has what nobody set."""
+    return _shown(field.empty if task is None else getattr(task, field.attribute), field)
 
 
 def _shown(value: Any, field: Field) -> Value:  # noqa: ANN401 - each field has its type

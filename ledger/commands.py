@@ -7,8 +7,9 @@ can be decided on.
 from __future__ import annotations
 
 from ledger.errors import InvalidValueError
+from ledger.events import LinkKind
 from ledger.run_mark import RunMark
-from ledger.values import Checked
+from ledger.values import PRIORITY_DEFAULT, Checked
 
 
 class Command(Checked, frozen=True, kw_only=True):
@@ -18,7 +19,10 @@ class Command(Checked, frozen=True, kw_only=True):
 
 
 class CreateTask(Command, frozen=True, kw_only=True):
-    """Make a task, or bring a removed one back. With an agent, it is assigned at once. `lineage` is as in MoveTask."""
+    """Make a task, or bring a removed one back. With an agent, it is assigned at once.
+
+    `lineage` is as in MoveTask, and `circle` as in LinkTask. Times are milliseconds since 1970 UTC.
+    """
 
     description: str
     tags: tuple[str, ...] = ()
@@ -26,6 +30,11 @@ class CreateTask(Command, frozen=True, kw_only=True):
     alias: str | None = None
     agent: str | None = None
     lineage: tuple[str, ...] = ()
+    priority: int = PRIORITY_DEFAULT
+    due_ms: int | None = None
+    not_before_ms: int | None = None
+    needs: tuple[str, ...] = ()
+    circle: tuple[str, ...] = ()
 
 
 class AssignTask(Command, frozen=True, kw_only=True):
@@ -104,17 +113,63 @@ class MoveTask(Command, frozen=True, kw_only=True):
     """Put the task below another one, or below none.
 
     `lineage` holds the ids from the new parent up to its root. The caller reads them and guards their versions, so
-    that two moves at once cannot close a circle.
+    that two moves at once cannot close a circle. `circle` is as in LinkTask.
     """
 
     parent_id: str | None
     lineage: tuple[str, ...] = ()
+    circle: tuple[str, ...] = ()
 
 
 class NoteTask(Command, frozen=True, kw_only=True):
     """Write down progress."""
 
     text: str
+
+
+class PrioritiseTask(Command, frozen=True, kw_only=True):
+    """Say how urgent the task is, 0 (most) to 4."""
+
+    priority: int
+
+
+class ScheduleTask(Command, frozen=True, kw_only=True):
+    """Say when the task should be done, and when it may begin; milliseconds since 1970 UTC, None is no time."""
+
+    due_ms: int | None
+    not_before_ms: int | None
+
+
+class LinkTask(Command, frozen=True, kw_only=True):
+    """Link the task to others.
+
+    `circle` holds the ids of a circle that the links would close, as the caller found it, else nothing. The caller reads
+    what that depends on, and guards it, so that two links at once cannot close a circle.
+    """
+
+    to: tuple[str, ...]
+    kind: LinkKind
+    circle: tuple[str, ...] = ()
+
+
+class UnlinkTask(Command, frozen=True, kw_only=True):
+    """Take the links to another task away: those of one kind, or (None) all."""
+
+    to: tuple[str, ...]
+    kind: LinkKind | None = None
+
+
+class AskTask(Command, frozen=True, kw_only=True):
+    """Ask people a question. The task goes back to the backlog, and waits there for the answer."""
+
+    question: str
+    choices: tuple[str, ...] = ()
+
+
+class AnswerTask(Command, frozen=True, kw_only=True):
+    """Answer the open question."""
+
+    answer: str
 
 
 class RemoveTask(Command, frozen=True, kw_only=True):

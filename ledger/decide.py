@@ -6,10 +6,12 @@ was started. A command whose result is already there leads to no event.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from ledger.commands import (
+    AnswerTask,
+    AskTask,
     AssignTask,
     CancelTask,
     ClaimTask,
@@ -18,15 +20,22 @@ from ledger.commands import (
     CreateTask,
     DescribeTask,
     FailTask,
+    LinkTask,
     MoveTask,
     NoteTask,
+    PrioritiseTask,
     RemoveTask,
     ReopenTask,
     RequeueTask,
+    ScheduleTask,
     StartTask,
     TagTask,
+    UnlinkTask,
 )
 from ledger.errors import (
+    CircularNeedsError,
+    InvalidValueError,
+    NoOpenQuestionError,
     TaskAlreadyExistsError,
     TaskCycleError,
     TaskDamagedError,
@@ -41,24 +50,36 @@ from ledger.errors import (
 )
 from ledger.events import (
     Event,
+    LinkKind,
+    TaskAnswered,
+    TaskAsked,
     TaskAssigned,
     TaskCancelled,
     TaskCompleted,
     TaskCreated,
     TaskDescribed,
     TaskFailed,
+    TaskLinked,
     TaskMoved,
     TaskNoted,
+    TaskPrioritised,
     TaskRemoved,
     TaskReopened,
     TaskRequeued,
+    TaskScheduled,
     TaskStarted,
     TaskTagged,
+    TaskUnlinked,
 )
 from ledger.run_mark import RunMark
 from ledger.state import State
 from ledger.task import Task
+from ledger.times import format_ms
 from ledger.transitions import STATES
+from ledger.values import PRIORITY_DEFAULT
+
+LINKS_MAX: Final = 1_000
+"""How many links a task has at most, of all kinds together."""
 
 
 def decide(task: Task | None, command: Command) -> list[Event]:
@@ -83,17 +104,26 @@ def _create(task: Task | None, command: CreateTask) -> list[Event]:
     if command.parent_id is not None and command.task_id in (command.parent_id, *command.lineage):
         # It was removed, and its own children are still below it.
         raise TaskCycleError(command.task_id, command.parent_id)
-    created = TaskCreated(command.description, command.tags, command.parent_id, command.alias)
-    return [created] if command.agent is None else [created, TaskAssigned(command.agent)]
+    _refuse_circle(command.circle)
+    _refuse_links(command.task_id, command.needs, LINKS_MAX)
+    events: list[Event] = [TaskCreated(command.description, command.tags, command.parent_id, command.alias)]
+    if command.priority != PRIORITY_DEFAULT:
+        events.append(TaskPrioritised(command.priority))
+    if command.due_ms is not None or command.not_before_ms is not None:
+        events.append(scheduled(command.due_ms, command.not_before_ms))
+    events += [TaskLinked(LinkKind.NEEDS, to) for to in dict.fromkeys(command.needs)]
+    return events if command.agent is None else [*events, TaskAssigned(command.agent)]
 
 
 def _is_as_created(task: Task, command: CreateTask) -> bool:
-    return (task.description, task.tags, task.parent_id, task.alias) == (
-        command.description,
-        command.tags,
-        command.parent_id,
-        command.alias,
-    ) and command.agent in (None, task.assigned_to)
+    return (
+        (task.description, task.tags, task.parent_id, task.alias)
+        == (command.description, command.tags, command.parent_id, command.alias)
+        and (task.priority, task.due_ms, task.not_before_ms)
+        == (command.priority, command.due_ms, command.not_before_ms)
+        and task.needs == tuple(sorted({*command.needs}))
+        and command.agent in (None, task.assigned_to)
+    )
 
 
 def _assign(task: Task, command: AssignTask) -> list[Event]:
@@ -169,11 +199,71 @@ def _move(task: Task, command: MoveTask) -> list[Event]:
     _require_open(task, TaskMoved)
     if command.parent_id is not None and task.id in (command.parent_id, *command.lineage):
         raise TaskCycleError(task.id, command.parent_id)
+    _refuse_circle(command.circle)
     return [TaskMoved(command.parent_id)]
 
 
 def _note(_task: Task, command: NoteTask) -> list[Event]:
     return [TaskNoted(command.text)]
+
+
+def _prioritise(task: Task, command: PrioritiseTask) -> list[Event]:
+    return [] if task.priority == command.priority else [TaskPrioritised(command.priority)]
+
+
+def _schedule(task: Task, command: ScheduleTask) -> list[Event]:
+    if (task.due_ms, task.not_before_ms) == (command.due_ms, command.not_before_ms):
+        return []
+    return [scheduled(command.due_ms, command.not_before_ms)]
+
+
+def _link(task: Task, command: LinkTask) -> list[Event]:
+    new = [to for to in dict.fromkeys(command.to) if to not in task.links(command.kind)]
+    if new:
+        _refuse_circle(command.circle)
+    _refuse_links(task.id, new, LINKS_MAX - sum(len(task.links(kind)) for kind in LinkKind))
+    return [TaskLinked(command.kind, to) for to in new]
+
+
+def _unlink(task: Task, command: UnlinkTask) -> list[Event]:
+    kinds = LinkKind if command.kind is None else (command.kind,)
+    return [TaskUnlinked(kind, to) for to in dict.fromkeys(command.to) for kind in kinds if to in task.links(kind)]
+
+
+def _ask(task: Task, command: AskTask) -> list[Event]:
+    if task.has_open_question and (task.question, task.choices) == (command.question, command.choices):
+        return []
+    _require_open(task, TaskAsked)
+    asked = TaskAsked(command.question, command.choices)
+    return [asked, TaskRequeued()] if task.state in STATES[TaskRequeued] else [asked]
+
+
+def _answer(task: Task, command: AnswerTask) -> list[Event]:
+    if not task.has_open_question:
+        if task.answer == command.answer and not task.state.is_terminal:
+            return []
+        raise NoOpenQuestionError(task.id)
+    return [TaskAnswered(command.answer)]
+
+
+def scheduled(due_ms: int | None, not_before_ms: int | None) -> TaskScheduled:
+    """The fact with these times, milliseconds since 1970 UTC."""
+    return TaskScheduled(*(None if ms is None else format_ms(ms) for ms in (due_ms, not_before_ms)))
+
+
+def _refuse_circle(circle: tuple[str, ...]) -> None:
+    if circle:
+        raise CircularNeedsError(circle)
+
+
+def _refuse_links(task_id: str, new: Sequence[str], room: int) -> None:
+    """InvalidValueError if one of the new links leads to the task itself, or if they are too many."""
+    if task_id in new:
+        raise InvalidValueError("link", "leads from the task to itself", "Name another task.")
+    if len(new) > room:
+        raise InvalidValueError(
+            "links", f"of the task would be more than {LINKS_MAX:,}", "Link to a task that stands for several."
+        )
 
 
 def _remove(task: Task, command: RemoveTask) -> list[Event]:
@@ -222,5 +312,11 @@ _DECISIONS: Final[dict[type[Command], Callable[[Task, Any], list[Event]]]] = {
     TagTask: _tag,
     MoveTask: _move,
     NoteTask: _note,
+    PrioritiseTask: _prioritise,
+    ScheduleTask: _schedule,
+    LinkTask: _link,
+    UnlinkTask: _unlink,
+    AskTask: _ask,
+    AnswerTask: _answer,
     RemoveTask: _remove,
 }

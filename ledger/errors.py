@@ -14,6 +14,8 @@
         TaskHasChildrenError            a task with children cannot be removed
         TaskHasOpenChildrenError        a task with open children is completed only if the command says what to do with them
         TaskCycleError                  a task cannot go below itself
+        CircularNeedsError              tasks would wait for each other
+        NoOpenQuestionError             an answer, and no question
         NotUndoableError                an event that is not taken back, whatever came after it
         UndoOvertakenError              a later event stands on what was to be taken back
         AppendTooLargeError             more events or bytes than one append takes
@@ -198,6 +200,23 @@ class TaskCycleError(CommandRejectedError):
         super().__init__(
             f"Task {task_id} cannot go below {parent}, which is the task itself or lies below it. Choose another parent."
         )
+
+
+class CircularNeedsError(CommandRejectedError):
+    """A task would wait for itself, by what it needs and by the tasks above and below."""
+
+    def __init__(self, circle: Sequence[str]) -> None:
+        """`circle` has the ids of the tasks, each waiting for the next; the last one is the first again."""
+        self.circle = tuple(circle)
+        super().__init__(f"These tasks would wait for each other: {' -> '.join(circle)}.")
+
+
+class NoOpenQuestionError(CommandRejectedError):
+    """The task waits for no answer."""
+
+    def __init__(self, task_id: str) -> None:
+        self.task_id = task_id
+        super().__init__(f"Task {task_id} waits for no answer.")
 
 
 class NotUndoableError(CommandRejectedError):

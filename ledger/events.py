@@ -28,6 +28,16 @@ class Source(StrEnum):
     IMPORT = "import"
 
 
+class LinkKind(StrEnum):
+    """What a link to another task says."""
+
+    NEEDS = "needs"
+    """It is blocked until the other is completed."""
+    RELATES = "relates"
+    DUPLICATES = "duplicates"
+    DISCOVERED_FROM = "discovered_from"
+
+
 class OldRecord(Struct, frozen=True, gc=False):
     """A task's record from before the ledger, as found: the text of a string, or the fields of a hash."""
 
@@ -133,6 +143,55 @@ class TaskNoted(Event, frozen=True, gc=False):
     text: str
 
 
+class TaskPrioritised(Event, frozen=True, gc=False):
+    """How urgent the task is: 0 is most urgent, 4 is least."""
+
+    type: ClassVar[str] = "task.prioritised"
+    priority: int
+
+
+class TaskScheduled(Event, frozen=True, gc=False):
+    """When the task should be done, and when it may begin at the earliest, as both are from now on; None is no time.
+
+    Times are RFC 3339, UTC, milliseconds, `Z`.
+    """
+
+    type: ClassVar[str] = "task.scheduled"
+    due: str | None = None
+    not_before: str | None = None
+
+
+class TaskLinked(Event, frozen=True, gc=False):
+    """The task got a link to the task `to`."""
+
+    type: ClassVar[str] = "task.linked"
+    kind: LinkKind
+    to: str
+
+
+class TaskUnlinked(Event, frozen=True, gc=False):
+    """The task lost its link to the task `to`."""
+
+    type: ClassVar[str] = "task.unlinked"
+    kind: LinkKind
+    to: str
+
+
+class TaskAsked(Event, frozen=True, gc=False):
+    """Somebody asked people a question; the task waits for the answer. `choices` are answers to choose from."""
+
+    type: ClassVar[str] = "task.asked"
+    question: str
+    choices: tuple[str, ...] = ()
+
+
+class TaskAnswered(Event, frozen=True, gc=False):
+    """A person answered the open question."""
+
+    type: ClassVar[str] = "task.answered"
+    text: str
+
+
 class TaskRemoved(Event, frozen=True, gc=False):
     """The task is gone from snapshots and views; its history stays."""
 
@@ -210,6 +269,12 @@ EVENT_CLASSES: Final[tuple[type[Event], ...]] = (
     TaskTagged,
     TaskMoved,
     TaskNoted,
+    TaskPrioritised,
+    TaskScheduled,
+    TaskLinked,
+    TaskUnlinked,
+    TaskAsked,
+    TaskAnswered,
     TaskRemoved,
     TaskAdopted,
 )

@@ -5,9 +5,16 @@ Plans, imports and adoption go through here. What they say about a task becomes 
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from msgspec import Struct
+
+from ledger.decide import scheduled
 from ledger.errors import InvalidValueError, TaskDamagedError
 from ledger.events import (
     Event,
+    LinkKind,
     Source,
     TaskAssigned,
     TaskCancelled,
@@ -15,24 +22,38 @@ from ledger.events import (
     TaskCreated,
     TaskDescribed,
     TaskFailed,
+    TaskLinked,
     TaskMoved,
+    TaskPrioritised,
     TaskRemoved,
     TaskReopened,
     TaskRequeued,
     TaskStarted,
     TaskTagged,
+    TaskUnlinked,
 )
 from ledger.state import State
 from ledger.task import Task
-from ledger.values import Checked
+from ledger.values import PRIORITY_DEFAULT, Checked
+
+
+class Schedule(Struct, frozen=True):
+    """When a task should be done, and when it may begin; milliseconds since 1970 UTC, None is no time."""
+
+    due_ms: int | None = None
+    not_before_ms: int | None = None
+
+
+NO_SCHEDULE: Final = Schedule()
 
 
 class DesiredTask(Checked, frozen=True, kw_only=True):
     """A task as a plan, an import or an old record says it should be.
 
     A pending task has no agent. An assigned, running, completed or failed one needs an agent, unless the task is in that
-    state already. `result` counts in terminal states only, `source` only if the task is created. InvalidValueError if a
-    text, name or tag does not fit.
+    state already. `result` counts in terminal states only, `source` only if the task is created. Where `priority` or
+    `schedule` is None, or a kind is not in `links`, the task keeps what it has. `links` has the ids of the linked tasks.
+    InvalidValueError if a text, name or tag does not fit.
     """
 
     description: str
@@ -43,6 +64,9 @@ class DesiredTask(Checked, frozen=True, kw_only=True):
     alias: str | None = None
     result: str | None = None
     source: Source = Source.HAND
+    priority: int | None = None
+    schedule: Schedule | None = None
+    links: Mapping[LinkKind, tuple[str, ...]] = {}
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -68,8 +92,8 @@ def _lead_from(task: Task | None, desired: DesiredTask | None) -> list[Event]:
         return [] if task is None else [TaskRemoved()]
     if task is None:
         created = TaskCreated(desired.description, desired.tags, desired.parent_id, desired.alias, desired.source)
-        return [created, *_lead(State.PENDING, None, desired)]
-    tagged = _tag(task, desired)
+        return [created, *_classify(None, desired), *_lead(State.PENDING, None, desired)]
+    tagged = [*_tag(task, desired), *_classify(task, desired)]
     changed = _change_content(task, desired)
     if not task.state.is_terminal:
         return [*tagged, *changed, *_lead(task.state, task.holder, desired)]
@@ -86,6 +110,20 @@ def _tag(task: Task, desired: DesiredTask) -> list[Event]:
     added = tuple(sorted(set(desired.tags) - set(task.tags)))
     removed = tuple(sorted(set(task.tags) - set(desired.tags)))
     return [TaskTagged(added, removed)] if added or removed else []
+
+
+def _classify(task: Task | None, desired: DesiredTask) -> Iterator[Event]:
+    """Priority, times and links, which a task takes in every state."""
+    priority = PRIORITY_DEFAULT if task is None else task.priority
+    if desired.priority not in (None, priority):
+        yield TaskPrioritised(desired.priority)
+    schedule = NO_SCHEDULE if task is None else Schedule(task.due_ms, task.not_before_ms)
+    if desired.schedule is not None and desired.schedule != schedule:
+        yield scheduled(desired.schedule.due_ms, desired.schedule.not_before_ms)
+    for kind, wanted in desired.links.items():
+        linked = () if task is None else task.links(kind)
+        yield from (TaskUnlinked(kind, to) for to in linked if to not in wanted)
+        yield from (TaskLinked(kind, to) for to in dict.fromkeys(wanted) if to not in linked)
 
 
 def _change_content(task: Task, desired: DesiredTask) -> list[Event]:

@@ -13,9 +13,13 @@ from ledger.events import (
     Event,
     EventAnnotated,
     TaskAdopted,
+    TaskAnswered,
     TaskCreated,
+    TaskLinked,
     TaskMoved,
+    TaskScheduled,
     TaskTagged,
+    TaskUnlinked,
     TownEvent,
     TownForked,
     Unfit,
@@ -23,7 +27,7 @@ from ledger.events import (
 from ledger.identity import TOWN_ID, is_task_id
 from ledger.keys import check_town_name
 from ledger.position import order_of, seq_of
-from ledger.times import TIME_MS_MAX, parse_rfc3339
+from ledger.times import TIME_MS_MAX, format_ms, parse_rfc3339
 from ledger.transitions import CREATIONS, STATES
 from ledger.values import TEXT_BYTES_MAX, value_flaw
 
@@ -59,6 +63,8 @@ def flaw_of(task: Task | None, recorded: RecordedEvent) -> str | None:
             else f"it says {recorded.type} of task {recorded.task}, which does not exist there"
         )
     if task.state in STATES[kind]:
+        if kind is TaskAnswered and not task.has_open_question:
+            return f"it answers task {recorded.task}, which waits for no answer there"
         return None
     if kind in CREATIONS:
         return f"it says {recorded.type} of task {recorded.task}, which exists there already"
@@ -109,14 +115,35 @@ def _flaw_of_data(task_id: str, data: Event) -> str | None:
             _keep(names, value)
         elif field == "tags":
             _keep(tag_sets, value)
+    return _flaw_of_references(task_id, data) or _flaw_of_times(data)
+
+
+def _flaw_of_references(task_id: str, data: Event) -> str | None:
+    """What is wrong with the other task that a fact names, or with its tags."""
     if isinstance(data, TaskCreated | TaskMoved | TaskAdopted) and data.parent_id is not None:
         if not is_task_id(data.parent_id):
             return "the parent's id is no UUID"
         if data.parent_id == task_id:
             return "it puts the task below itself"
+    if isinstance(data, TaskLinked | TaskUnlinked):
+        if not is_task_id(data.to):
+            return "the id of the linked task is no UUID"
+        if data.to == task_id:
+            return "it links the task to itself"
     if isinstance(data, TaskTagged) and set(data.added) & set(data.removed):
         return "a tag is both added and removed"
-    return _flaw_of_times(data) if isinstance(data, TaskAdopted) else None
+    return None
+
+
+def _flaw_of_schedule(data: TaskScheduled) -> str | None:
+    for field in data.__struct_fields__:
+        time = getattr(data, field)
+        try:
+            if time is not None and format_ms(parse_rfc3339(time)) != time:
+                return f"the time {field} is not written in UTC with milliseconds"
+        except (ValueError, OverflowError):
+            return f"{field} is no time"
+    return None
 
 
 def _flaw_of_places(at: str, data: TownEvent) -> str | None:
@@ -133,8 +160,10 @@ def _flaw_of_places(at: str, data: TownEvent) -> str | None:
     return None
 
 
-def _flaw_of_times(data: TaskAdopted) -> str | None:
-    for field in _ADOPTED_TIMES:
+def _flaw_of_times(data: Event) -> str | None:
+    if isinstance(data, TaskScheduled):
+        return _flaw_of_schedule(data)
+    for field in _ADOPTED_TIMES if isinstance(data, TaskAdopted) else ():
         time = getattr(data, field)
         try:
             if time is not None and parse_rfc3339(time) > TIME_MS_MAX:

@@ -5,7 +5,7 @@ A fold owns the task that it evolves, so `evolve` changes it in place and return
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final, Literal
 
@@ -14,20 +14,27 @@ from msgspec import Struct
 from ledger.errors import MisplacedEventError, SequenceGapError
 from ledger.events import (
     Event,
+    LinkKind,
     TaskAdopted,
+    TaskAnswered,
+    TaskAsked,
     TaskAssigned,
     TaskCancelled,
     TaskCompleted,
     TaskCreated,
     TaskDescribed,
     TaskFailed,
+    TaskLinked,
     TaskMoved,
     TaskNoted,
+    TaskPrioritised,
     TaskRemoved,
     TaskReopened,
     TaskRequeued,
+    TaskScheduled,
     TaskStarted,
     TaskTagged,
+    TaskUnlinked,
 )
 from ledger.identity import is_task_id
 from ledger.position import Position, ms_of, number_of, seq_of
@@ -36,6 +43,7 @@ from ledger.soundness import TEXT_CHARS_SURE, flaw_in, flaw_of, names, tag_sets
 from ledger.state import State
 from ledger.times import from_ms, parse_rfc3339
 from ledger.transitions import STATES
+from ledger.values import PRIORITY_DEFAULT
 
 # For a fold, reading a member off its class is as slow as setting three fields.
 _PENDING: Final = State.PENDING
@@ -56,6 +64,10 @@ class Task(Struct, kw_only=True, gc=False):
     where the task was read from the snapshot of an older program, which did not store it. `at` is the position of its
     last event, as text.
 
+    `priority` is 0 (most urgent) to 4. `needs`, `relates`, `duplicates` and `discovered_from` are the sorted ids of the
+    tasks that it is linked to, by kind. `question` is the last question to people, with the `choices` to answer it;
+    `answer` is None until somebody answers.
+
     `damaged_at` is the position of its first event that no command can make. From there on only `version` and `at` change.
     """
 
@@ -75,6 +87,16 @@ class Task(Struct, kw_only=True, gc=False):
     alias: str | None = None
     damaged_at: str | None = None
     created_number: int | None = None
+    priority: int = PRIORITY_DEFAULT
+    due_ms: int | None = None
+    not_before_ms: int | None = None
+    needs: tuple[str, ...] = ()
+    relates: tuple[str, ...] = ()
+    duplicates: tuple[str, ...] = ()
+    discovered_from: tuple[str, ...] = ()
+    question: str | None = None
+    choices: tuple[str, ...] = ()
+    answer: str | None = None
 
     @property
     def position(self) -> Position:
@@ -85,6 +107,16 @@ class Task(Struct, kw_only=True, gc=False):
     def holder(self) -> str | None:
         """Who has the task. A pending task has no holder, even if the record that was adopted named an agent."""
         return None if self.state is _PENDING else self.assigned_to
+
+    @property
+    def has_open_question(self) -> bool:
+        """Whether it waits for a person's answer."""
+        return self.question is not None and self.answer is None and not self.state.is_terminal
+
+    def links(self, kind: LinkKind) -> tuple[str, ...]:
+        """The ids of the tasks that it has such a link to, sorted."""
+        linked: tuple[str, ...] = getattr(self, kind)
+        return linked
 
     @property
     def created_at(self) -> datetime:
@@ -122,6 +154,8 @@ class Field(Struct, frozen=True):
     """Whether a history shows that it changed. Versions and times change with every event, and damage is told by its event."""
     is_always_there: bool = False
     """Whether the JSON has it where it is empty, as `null`. A newer field is left out there, so that old snapshots stay good."""
+    empty: Any = None
+    """What it is where nobody set it."""
 
 
 def _first(name: str) -> Field:
@@ -152,12 +186,15 @@ _BY_HAND: Final = (
 )
 """The fields that do not follow from `Task`, in the order of their JSON."""
 
+_EMPTY: Final[Mapping[str, Any]] = dict(
+    zip(Task.__struct_fields__[-len(Task.__struct_defaults__) :], Task.__struct_defaults__, strict=True)
+)
 _KNOWN: Final = frozenset(field.attribute for field in _BY_HAND)
 
 
 def _newer(attribute: str) -> Field:
     name = attribute.removesuffix("_ms")
-    return Field(attribute, name, "plain" if name == attribute else "time")
+    return Field(attribute, name, "plain" if name == attribute else "time", empty=_EMPTY[attribute])
 
 
 FIELDS: Final = (*_BY_HAND, *(_newer(attribute) for attribute in Task.__struct_fields__ if attribute not in _KNOWN))
@@ -353,6 +390,31 @@ def _move(task: Task, data: TaskMoved, _ms: int) -> None:
     task.parent_id = data.parent_id
 
 
+def _prioritise(task: Task, data: TaskPrioritised, _ms: int) -> None:
+    task.priority = data.priority
+
+
+def _schedule(task: Task, data: TaskScheduled, _ms: int) -> None:
+    task.due_ms = None if data.due is None else parse_rfc3339(data.due)
+    task.not_before_ms = None if data.not_before is None else parse_rfc3339(data.not_before)
+
+
+def _link(task: Task, data: TaskLinked, _ms: int) -> None:
+    setattr(task, data.kind, tuple(sorted({*task.links(data.kind), data.to})))
+
+
+def _unlink(task: Task, data: TaskUnlinked, _ms: int) -> None:
+    setattr(task, data.kind, tuple(to for to in task.links(data.kind) if to != data.to))
+
+
+def _ask(task: Task, data: TaskAsked, _ms: int) -> None:
+    task.question, task.choices, task.answer = data.question, data.choices, None
+
+
+def _answer(task: Task, data: TaskAnswered, _ms: int) -> None:
+    task.answer = data.text
+
+
 def _note(_task: Task, _data: TaskNoted, _ms: int) -> None:
     """A note changes nothing but version and time."""
 
@@ -366,5 +428,11 @@ _EFFECTS: Final[dict[type[Event], Callable[[Task, Any, int], None]]] = {
     TaskTagged: _tag,
     TaskMoved: _move,
     TaskNoted: _note,
+    TaskPrioritised: _prioritise,
+    TaskScheduled: _schedule,
+    TaskLinked: _link,
+    TaskUnlinked: _unlink,
+    TaskAsked: _ask,
+    TaskAnswered: _answer,
 }
 """What each other fact does to an existing task. The last argument is the position's time in milliseconds."""

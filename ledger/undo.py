@@ -18,14 +18,20 @@ from msgspec import Struct
 
 from ledger.changes import compare
 from ledger.errors import InvalidValueError, NotUndoableError, TaskDamagedError, UndoOvertakenError
-from ledger.events import Event, Source, TaskAdopted, TaskCreated
+from ledger.events import Event, LinkKind, Source, TaskAdopted, TaskCreated
 from ledger.position import Position
-from ledger.reconcile import DesiredTask, reconcile
+from ledger.reconcile import DesiredTask, Schedule, reconcile
 from ledger.recorded_event import NewEvent, RecordedEvent, record
-from ledger.task import Task, evolve_known
+from ledger.task import FIELDS, Task, evolve_known
 
 _LIFE: Final = frozenset({"state", "assigned_to", "result"})
 """The fields that transitions set together."""
+_SETS: Final = ("tags", *LinkKind)
+"""The fields of which each value counts by itself."""
+_SCHEDULE: Final = frozenset({"due", "not_before"})
+"""The fields that one event sets together."""
+_OF_EVERY_STATE: Final = frozenset({*_SETS, *_SCHEDULE, "priority"})
+"""The fields that change in every state of a task."""
 _EXISTENCE: Final = "existence"
 _ACTOR: Final = "undo"
 
@@ -117,12 +123,14 @@ def _touched(before: Task | None, after: Task | None) -> frozenset[str]:
     if before is None or after is None:
         return frozenset() if before is after else frozenset({_EXISTENCE})
     fields = {change.field for change in compare(before, after)}
-    tags = {_tag_part(tag) for tag in set(before.tags) ^ set(after.tags)}
-    return frozenset((fields - {"tags"}) | tags | (_LIFE if fields & _LIFE else frozenset()))
+    values = {_part(name, value) for name in _SETS for value in set(getattr(before, name)) ^ set(getattr(after, name))}
+    together = [each for each in (_LIFE, _SCHEDULE) if fields & each]
+    return frozenset((fields - {*_SETS}) | values).union(*together)
 
 
-def _tag_part(tag: str) -> str:
-    return f"tag {tag}"
+def _part(name: str, value: str) -> str:
+    """One value of a field of `_SETS`."""
+    return f"{name} {value}"
 
 
 def _taken_back(steps: Sequence[_Step]) -> dict[str, RecordedEvent]:
@@ -167,7 +175,7 @@ def _stands(step: _Step, touched: frozenset[str]) -> bool:
 
 def _refuse_finished(later: Sequence[_Step], now: Task, target: Task, cause: RecordedEvent) -> None:
     """UndoOvertakenError if only an open task takes what is to be changed back, and the task has ended since."""
-    if all(change.field == "tags" for change in compare(now, target)):
+    if all(change.field in _OF_EVERY_STATE for change in compare(now, target)):
         return
     ending = next(step.recorded for step in reversed(later) if step.touched & _LIFE)
     raise UndoOvertakenError(cause.task, cause.position, ending.position)
@@ -178,10 +186,13 @@ def _target(before: Task | None, now: Task | None, touched: frozenset[str]) -> T
     if before is None or now is None:
         return _held(copy(before))
     target = copy(now)
-    for field in touched & set(Task.__struct_fields__):
-        setattr(target, field, getattr(before, field))
-    tags = {tag for tag in (*before.tags, *now.tags) if tag in (before.tags if _tag_part(tag) in touched else now.tags)}
-    target.tags = tuple(sorted(tags))
+    for field in FIELDS:
+        if field.name in touched:
+            setattr(target, field.attribute, getattr(before, field.attribute))
+    for name in _SETS:
+        then, today = getattr(before, name), getattr(now, name)
+        kept = {each for each in (*then, *today) if each in (then if _part(name, each) in touched else today)}
+        setattr(target, name, tuple(sorted(kept)))
     return _held(target)
 
 
@@ -202,6 +213,9 @@ def _desired(task: Task, source: Source) -> DesiredTask:
         alias=task.alias,
         result=task.result if task.state.is_terminal else None,
         source=source,
+        priority=task.priority,
+        schedule=Schedule(task.due_ms, task.not_before_ms),
+        links={kind: task.links(kind) for kind in LinkKind},
     )
 
 

@@ -14,6 +14,9 @@ from ledger.run_mark import RunMark
 TEXT_BYTES_MAX: Final = 64 * 1024
 NAME_CHARS_MAX: Final = 128
 TAG_CHARS_MAX: Final = 64
+CHOICES_MAX: Final = 20
+PRIORITY_MAX: Final = 4
+PRIORITY_DEFAULT: Final = 2
 
 # Unprintable characters can hide text or turn its direction. These two are allowed, because Persian and Hindi words and
 # joined emoji need them.
@@ -54,6 +57,23 @@ def check_tags(tags: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted({check_tag(tag) for tag in tags}))
 
 
+def check_choices(choices: Iterable[str]) -> tuple[str, ...]:
+    """The answers to choose from, checked, in their order, each once; at most CHOICES_MAX."""
+    checked = tuple(dict.fromkeys(check_name(choice, "choice") for choice in choices))
+    if len(checked) > CHOICES_MAX:
+        raise InvalidValueError(
+            "choices", f"are {len(checked)}", f"Offer at most {CHOICES_MAX}, or let people answer in their own words."
+        )
+    return checked
+
+
+def check_priority(priority: int) -> int:
+    """A priority: 0 is most urgent, PRIORITY_MAX least."""
+    if not 0 <= priority <= PRIORITY_MAX:
+        raise InvalidValueError("priority", f"is {priority}", f"Use 0 (most urgent) to {PRIORITY_MAX} (least urgent).")
+    return priority
+
+
 def check_run(run: RunMark) -> RunMark:
     """A run as a runner makes it; no other run can be stored."""
     if RunMark.parse(str(run)) != run:
@@ -72,6 +92,10 @@ _RULES: Final[Mapping[str, Callable[[Any], object]]] = {
     "assigned_to": lambda value: check_name(value, "agent name"),
     "alias": lambda value: check_name(value, "alias"),
     "run": check_run,
+    "question": lambda value: check_text(value, "question"),
+    "answer": lambda value: check_text(value, "answer"),
+    "choices": check_choices,
+    "priority": check_priority,
     "tags": check_tags,
     "added": check_tags,
     "removed": check_tags,
@@ -92,6 +116,8 @@ def value_flaw(field: str, value: object) -> str | None:
         return None
     if isinstance(value, str):
         return f"the {field} begins or ends with a blank"
+    if field == "choices":
+        return "the choices are not trimmed, and each once"
     return f"the tags in {field} are not trimmed, each once, and in order"
 
 

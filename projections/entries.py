@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from operator import attrgetter
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
 
 from ledger import Event, Keys, RecordedEvent, Task, evolve, evolve_known
 from projections.changes import Changes
 from projections.snapshots import encode_snapshot
+from projections.views.ready import Ready
 from projections.views.view import Counted, Member, Ranked, View, ViewEntry
+
+if TYPE_CHECKING:
+    from projections.neighbours import BoardNeighbours
+    from projections.readiness import Settled
 
 CountsByKey = defaultdict[str, Counter[str]]
 """Key -> field -> count."""
@@ -86,6 +91,9 @@ class ViewEntries:
     def __init__(self, keys: Keys, views: Sequence[View]) -> None:
         self._keys = keys
         part_keys = {view.name: _PartKeys(keys.view(view.name)) for view in views}
+        self.has_ready = Ready.name in part_keys
+        """Whether the view `ready`, whose entries depend on other tasks, is one of the views."""
+        self._ready_keys = part_keys.get(Ready.name, _PartKeys(""))
         asked = [(view, (view.entries, part_keys[view.name])) for view in views]
         self._of_shared_fields = [each for view, each in asked if view.fields <= _SHARED_FIELDS]
         self._of_each = [each for view, each in asked if not view.fields <= _SHARED_FIELDS]
@@ -99,8 +107,17 @@ class ViewEntries:
         """Every entry of a task, with its key."""
         return _ask(self._of_shared_fields, task) + _ask(self._of_each, task)
 
-    def contents(self, tasks: Sequence[Task]) -> Contents:
-        """The entries of many tasks, collected by key."""
+    def of_ready(self, entries: Iterable[ViewEntry]) -> list[KeyedEntry]:
+        """Entries of the view `ready`, with their keys."""
+        return [(self._ready_keys[entry.part], entry) for entry in entries]
+
+    def settle(self, settled: Mapping[str, Settled], changes: Changes) -> None:
+        """Add to `changes` how tasks stand in the view `ready`, as `readiness.settle` found it."""
+        for task_id, each in settled.items():
+            _add_difference(changes, [task_id], self.of_ready(each.before), self.of_ready(each.after))
+
+    def contents(self, tasks: Sequence[Task], neighbours: BoardNeighbours | None = None) -> Contents:
+        """The entries of many tasks, collected by key. `neighbours` has those of the view `ready`."""
         contents = Contents(defaultdict(list), defaultdict(dict), defaultdict(Counter))
         groups: defaultdict[SharedFields, list[Task]] = defaultdict(list)
         for task in tasks:
@@ -113,6 +130,10 @@ class ViewEntries:
             for task in tasks:
                 for entry in entries_of(task):
                     contents.add(part_keys[entry.part], entry, (task.id,))
+        if neighbours is not None:
+            for task in tasks:
+                for key, entry in self.of_ready(neighbours.entries(task.id)):
+                    contents.add(key, entry, (task.id,))
         return contents
 
     def project(

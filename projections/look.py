@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ledger import (
@@ -18,11 +18,14 @@ from ledger import (
 from projections.checkpoint import FIELDS, Checkpoint, Checkpoints, parse_checkpoint
 from projections.lease import PROJECTOR, is_gone
 from projections.lua.look import LookKeys, LookScript, NamesAsked, TaskSeen
+from projections.readiness import Known
 from projections.snapshots import decode_snapshot
 from projections.views.by_agent import ByAgent
 from projections.views.by_alias import ByAlias
+from projections.views.by_link import ByLink
 from projections.views.by_parent import ByParent
 from projections.views.ids import Ids
+from projections.views.ready import BLOCKED, LATER, Counts, Gate, Ready
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -107,6 +110,18 @@ class Look:
         children = self._tasks[task_id].children
         return None if children < 0 else children
 
+    def known(self, *, touched: Collection[str]) -> Known | None:
+        """What `readiness.settle` need not ask about the tasks, of which it has those that are `touched`; None if a key does not hold what it should. SnapshotDamagedError."""
+        known = Known.nothing()
+        for task_id, seen in self._tasks.items():
+            if seen.from_ms is None or min(seen.open_children, seen.dependents, seen.is_blocked) < 0:
+                return None
+            known.counts[task_id] = Counts(seen.open_children, seen.dependents)
+            known.gates[task_id] = Gate(bool(seen.is_blocked), int(float(seen.from_ms or 0)))
+            if task_id not in touched:
+                known.tasks[task_id] = self.get(task_id)
+        return known
+
 
 class Looker:
     """Looks at one town. `where` names the server in messages."""
@@ -122,6 +137,10 @@ class Looker:
             lease=keys.lease(PROJECTOR),
             ids=keys.view(Ids.name),
             aliases=keys.view(ByAlias.name),
+            open_children=keys.view(ByParent.name),
+            dependents=keys.view(ByLink.name),
+            blocked=keys.view(Ready.name, BLOCKED),
+            later=keys.view(Ready.name, LATER),
             checkpoints=checkpoints.keys,
             snapshots=keys.task(""),
             children=keys.view(ByParent.name, ""),

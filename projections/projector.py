@@ -7,7 +7,8 @@ projectors one commits and the others read again; nothing else coordinates them 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from copy import copy
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
@@ -36,8 +37,14 @@ from projections.changes import Changes
 from projections.checkpoint import Checkpoint, Checkpoints
 from projections.entries import ViewEntries
 from projections.errors import CheckpointAheadError, SnapshotDamagedError
+from projections.listing import number_of
 from projections.lua import CommitScript
+from projections.neighbours import RedisNeighbours
+from projections.readiness import Known, settle
+from projections.views.by_link import ByLink
+from projections.views.by_parent import ByParent
 from projections.views.catalogue import VIEWS
+from projections.views.ready import Counts
 from projections.views.view import View
 
 if TYPE_CHECKING:
@@ -95,6 +102,7 @@ class Projector:
         self._lease = lease
         self._store = EventStore(client, keys, where=where)
         self._commit = CommitScript(client)
+        self._neighbours = RedisNeighbours(client, keys, where=where)
         self.checkpoints = Checkpoints(client, keys, views, where=where)
 
     def catch_up(self, upto: Position | None = None, *, progress: Progress | None = None) -> Position:
@@ -130,14 +138,18 @@ class Projector:
         return checkpoints[0]
 
     def project_own(
-        self, checkpoints: list[Checkpoint], events: Sequence[RecordedEvent], tasks: dict[str, Task | None]
+        self,
+        checkpoints: list[Checkpoint],
+        events: Sequence[RecordedEvent],
+        tasks: dict[str, Task | None],
+        known: Known,
     ) -> bool:
         """Commit events that come right after `checkpoints`; `tasks` has their tasks as they are right before them.
 
-        A task that is None never existed. False if another projector was first; then nothing was written. Source: commit.lua.
+        A task that is None never existed. `known` may have more about them, and about others. False if another projector was first; then nothing was written. Source: commit.lua.
         """
         absent = {task_id for task_id, state in tasks.items() if state is None}
-        return self._commit_changes(checkpoints, events, self._entries.project(tasks, events, absent=absent))
+        return self._commit_changes(checkpoints, events, self._changes(tasks, events, absent, known))
 
     def project_batch(self, checkpoints: list[Checkpoint] | None = None) -> Batch:
         """Read, fold and commit one batch after `checkpoints` (None: read them first). Errors as for `catch_up`."""
@@ -184,12 +196,27 @@ class Projector:
             recorded.task for recorded in concerned if recorded.version == 1 and type(recorded.data) is TaskAdopted
         }
         new = {recorded.task for recorded in concerned if recorded.version == 1} - adopted
-        tasks = self._load(touched - adopted, new, checkpoints[0].position)
+        known = Known.nothing()
+        tasks = self._load(touched - adopted, new, checkpoints[0].position, known)
         if tasks is None:
             return False
         absent = new | self._absent({task_id for task_id, state in tasks.items() if state is None} - new, concerned)
         tasks |= dict.fromkeys(adopted)
-        return self._commit_changes(checkpoints, events, self._entries.project(tasks, concerned, absent=absent))
+        return self._commit_changes(checkpoints, events, self._changes(tasks, concerned, absent, known))
+
+    def _changes(
+        self,
+        tasks: dict[str, Task | None],
+        events: Sequence[RecordedEvent],
+        absent: Collection[str],
+        known: Known,
+    ) -> Changes:
+        """Fold events onto `tasks`; what changes in snapshots and views, those of other tasks too."""
+        before = {task_id: copy(task) for task_id, task in tasks.items()}
+        changes = self._entries.project(tasks, events, absent=absent)
+        if self._entries.has_ready:
+            self._entries.settle(settle(before, tasks, self._neighbours, known), changes)
+        return changes
 
     def _commit_changes(self, checkpoints: list[Checkpoint], events: Sequence[RecordedEvent], changes: Changes) -> bool:
         with redis_errors(self._where):
@@ -225,10 +252,13 @@ class Projector:
             absent.add(recorded.task)
         return absent
 
-    def _load(self, task_ids: set[str], new: set[str], position: Position) -> dict[str, Task | None] | None:
+    def _load(
+        self, task_ids: set[str], new: set[str], position: Position, known: Known
+    ) -> dict[str, Task | None] | None:
         """The tasks as their snapshots are at `position`; None if another projector has moved on since.
 
-        `new` are those of `task_ids` that begin now: their keys must be free.
+        `new` are those of `task_ids` that begin now: their keys must be free. The numbers of their children and dependents
+        are added to what is `known`.
         """
         keys = {task_id: self._keys.task(task_id) for task_id in sorted(task_ids)}
         with redis_errors(self._where):
@@ -238,9 +268,15 @@ class Projector:
             # MGET treats a key of another type as missing, EXISTS does not. Both need at least one key.
             pipeline.exists(self._keys.task(""), *(keys[task_id] for task_id in new))
             pipeline.mget([self._keys.task(""), *keys.values()])
-            reached, occupied, (_, *found) = pipeline.execute()
+            pipeline.hmget(self._keys.view(ByParent.name), ["", *keys])
+            pipeline.hmget(self._keys.view(ByLink.name), ["", *keys])
+            reached, occupied, (_, *found), (_, *children), (_, *dependents) = pipeline.execute()
         if (BEGINNING if reached is None else reached.decode()) != position:
             return None
+        known.counts.update(
+            (task_id, Counts(number_of(below), number_of(needing)))
+            for task_id, below, needing in zip(keys, children, dependents, strict=True)
+        )
         loaded = {
             task_id: None if snapshot is None else snapshots.decode_snapshot(snapshot, key=key)
             for (task_id, key), snapshot in zip(keys.items(), found, strict=True)

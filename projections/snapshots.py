@@ -37,7 +37,7 @@ def _in_struct(field: Field) -> tuple[str, Any] | tuple[str, Any, Any]:
     """A field of the struct: name and type, and a default if the JSON may leave it out. Such a field is never `null`."""
     in_json = _type_of(field).removesuffix(_OR_NONE) if field.form == "plain" else "str"
     if not field.is_always_there:
-        return field.name, in_json, () if in_json.startswith("tuple") else None
+        return field.name, in_json, field.empty
     return field.name, f"{in_json}{_OR_NONE}" if _is_optional(field) else in_json
 
 

@@ -91,7 +91,8 @@ class Upkeep:
             is_new = recorded.version == 1 and look.version(task_id) == 0 and look.is_free(task_id)
             if tasks[task_id] is None and not is_new:
                 return False
-        return self.projector.project_own(look.checkpoints, events, tasks)
+        known = look.known(touched=tasks)
+        return known is not None and self.projector.project_own(look.checkpoints, events, tasks, known)
 
     def find_outdated(self) -> OutdatedProjectionError | None:
         """The error if an older program projected the town; None if none did. Nothing is written. Source: HMGET."""

@@ -95,6 +95,7 @@ if TYPE_CHECKING:
     from town.town import Fork, Town
     from town.trust.consent import TrustReport, grant_trust, look_at_trust, place_of_trust
     from town.undoing import UndoReceipt
+    from town.verbs import KEEP
     from town.worker import Worker, WorkerMetrics, WorkerReport
     from town.writer import Receipt
 
@@ -105,6 +106,7 @@ __all__ = [
     "EVENTS_COUNT",
     "EVENTS_FILE",
     "GRACE_SECONDS",
+    "KEEP",
     "PERIOD_DAYS",
     "PLAN_FILE",
     "TAG",
@@ -305,6 +307,7 @@ open_front_door(
         "town": "Fork Town",
         "trust.consent": "TrustReport grant_trust look_at_trust place_of_trust",
         "undoing": "UndoReceipt",
+        "verbs": "KEEP",
         "worker": "Worker WorkerMetrics WorkerReport",
         "writer": "Receipt",
     },

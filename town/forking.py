@@ -84,7 +84,7 @@ def fork_town(
     origin = Origin(
         settings=replace(
             settings,
-            redis=RedisSettings(),
+            redis=RedisSettings(hash_tag=settings.redis.hash_tag),
             town=TownSettings(aliases_of=source.backend.alias_town),
         ),
         fill=copying.fill,

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from datetime import datetime
+from enum import Enum
+from typing import Final
 
 from ledger import (
+    PRIORITY_DEFAULT,
+    AnswerTask,
+    AskTask,
     AssignTask,
     CancelTask,
     ClaimTask,
@@ -15,22 +21,34 @@ from ledger import (
     FailTask,
     MoveTask,
     NoteTask,
+    PrioritiseTask,
     RemoveTask,
     ReopenTask,
     RequeueTask,
     RunMark,
+    ScheduleTask,
     StartTask,
     TagTask,
     Task,
     TaskNotFoundError,
     check_name,
     new_task_id,
+    to_ms,
 )
 from projections import Wanted
 from town.backend import Backend
 from town.reading.present import Present
 from town.reading.references import References, given_names, wanted_of
 from town.writer import GuardedCommand, Receipt, Writer
+
+
+class Keep(Enum):
+    """Stands for a value that stays as it is."""
+
+    KEEP = "keep"
+
+
+KEEP: Final = Keep.KEEP
 
 
 class Verbs:
@@ -47,7 +65,7 @@ class Verbs:
         self._writer = Writer(backend)
         self._actor = backend.actor
 
-    def create(
+    def create(  # noqa: PLR0913 - all that a task can begin with
         self,
         description: str,
         *,
@@ -55,6 +73,9 @@ class Verbs:
         tags: Iterable[str] = (),
         parent: str | None = None,
         alias: str | None = None,
+        priority: int = PRIORITY_DEFAULT,
+        due: datetime | None = None,
+        not_before: datetime | None = None,
         reason: str | None = None,
     ) -> Receipt:
         """Create a task, pending, or assigned if `agent` is given.
@@ -76,6 +97,9 @@ class Verbs:
                 alias=name,
                 agent=agent,
                 lineage=lineage[1:],
+                priority=priority,
+                due_ms=None if due is None else to_ms(due),
+                not_before_ms=None if not_before is None else to_ms(not_before),
             )
             return command, guards
 
@@ -209,6 +233,56 @@ class Verbs:
         """Record a note on progress."""
         return self._change(task_id, lambda id_: NoteTask(task_id=id_, text=text), None, expected_version)
 
+    def prioritise(
+        self, task_id: str, priority: int, *, reason: str | None = None, expected_version: int | None = None
+    ) -> Receipt:
+        """Say how urgent the task is, 0 (most) to 4."""
+        return self._change(
+            task_id, lambda id_: PrioritiseTask(task_id=id_, priority=priority), reason, expected_version
+        )
+
+    def schedule(
+        self,
+        task_id: str,
+        *,
+        due: datetime | Keep | None = KEEP,
+        not_before: datetime | Keep | None = KEEP,
+        reason: str | None = None,
+        expected_version: int | None = None,
+    ) -> Receipt:
+        """Say when the task should be done, and when it may begin; None clears a time, and KEEP leaves it as it is."""
+
+        def command(id_: str) -> Command:
+            task, _ = self._writer.loader.load(id_)
+            return ScheduleTask(
+                task_id=id_,
+                due_ms=_ms_of(due, None if task is None else task.due_ms),
+                not_before_ms=_ms_of(not_before, None if task is None else task.not_before_ms),
+            )
+
+        return self._change(task_id, command, reason, expected_version)
+
+    def ask(
+        self,
+        task_id: str,
+        question: str,
+        *,
+        choices: Iterable[str] = (),
+        reason: str | None = None,
+        expected_version: int | None = None,
+    ) -> Receipt:
+        """Ask people a question. The task goes back to the backlog and waits there until somebody answers."""
+        offered = tuple(choices)
+        return self._change(
+            task_id, lambda id_: AskTask(task_id=id_, question=question, choices=offered), reason, expected_version
+        )
+
+    def answer(
+        self, task_id: str, text: str, *, reason: str | None = None, expected_version: int | None = None
+    ) -> Receipt:
+        """Answer the open question of the task. NoOpenQuestionError."""
+        return self._change(task_id, lambda id_: AnswerTask(task_id=id_, answer=text), reason, expected_version)
+
     def remove(
         self,
         task_id: str,
@@ -273,3 +347,7 @@ class Verbs:
             # A removed ancestor ends the chain; it counts, because it may come back.
             current = None if state is None else state.parent_id
         return guards
+
+
+def _ms_of(time: datetime | Keep | None, kept_ms: int | None) -> int | None:
+    return kept_ms if isinstance(time, Keep) else None if time is None else to_ms(time)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from enum import StrEnum
 from functools import partial
 from itertools import islice
@@ -18,6 +19,7 @@ from msgspec import Struct
 
 from ledger import (
     BEGINNING,
+    TOWN_ID,
     EventStore,
     Keys,
     LedgerDamagedError,
@@ -34,6 +36,7 @@ from projections.board import Board
 from projections.changes import Changes
 from projections.entries import Contents, CountsByKey, Tally, ViewEntries
 from projections.errors import CheckpointAheadError, CheckpointSetBackError
+from projections.neighbours import BoardNeighbours
 from projections.snapshots import NAME, OLD_FIELDS, encode_snapshot, is_old_record, is_snapshot_of
 from projections.views.view import Counted, Member, Ranked, View, ViewEntry
 
@@ -146,6 +149,14 @@ class Comparison:
         self.tally: Final = Tally(self._entries.followers, self._counts)
         """Counts folded events in the views that follow events."""
         self.board = Board() if board is None else board
+        self._neighbours: BoardNeighbours | None = None
+
+    @property
+    def neighbours(self) -> BoardNeighbours | None:
+        """What the view `ready` holds about the tasks of the board; None if it is not compared. Made when it is first asked for."""
+        if self._neighbours is None and self._entries.has_ready:
+            self._neighbours = BoardNeighbours(self.board.tasks)
+        return self._neighbours
 
     # --- following the checkpoint ------------------------------------------------------------------------------
 
@@ -153,11 +164,13 @@ class Comparison:
         """Fold the ledger's events up to `position`. LedgerDamagedError with the position."""
         for batch in self._store.read_batches(self.board.position, upto=position):
             touched = self._touched(batch)
+            before = {} if self._neighbours is None else self._copies(batch)
             for task in touched:
                 self._count(self._entries_of(task), -1)
             self.board.fold(batch, tally=self.tally if self._entries.followers else None)
             for task in touched:
                 self._count(self._entries_of(task), +1)
+            self._follow(before, touched)
             self._covered |= touched
             if progress is not None:
                 progress(self.board.position)
@@ -190,14 +203,14 @@ class Comparison:
     def contents(self, ids: Sequence[str]) -> tuple[list[Task], Contents]:
         """The tasks of `ids` that are there, and what all views hold of them."""
         tasks = [self.board.tasks[task] for task in ids if task in self.board.tasks]
-        return tasks, self._entries.contents(tasks)
+        return tasks, self._entries.contents(tasks, self.neighbours)
 
     def cover(self, tasks: Sequence[Task], contents: Contents) -> None:
         """The tasks were asked about or written: from now on account is kept of what the views hold of them."""
         fresh = [task for task in tasks if task.id not in self._covered]
         if len(fresh) < len(tasks):
             # Some are asked about again.
-            contents = self._entries.contents(fresh)
+            contents = self._entries.contents(fresh, self.neighbours)
         for key, members in contents.members.items():
             self._sizes[key] += len(members)
         for key, scores in contents.scores.items():
@@ -236,6 +249,7 @@ class Comparison:
     def restart(self, board: Board) -> None:
         """Begin again with another board, which is at the ledger's beginning."""
         self.board = board
+        self._neighbours = None
         self._counts.clear()
 
     def _questions_on_unexpected_keys(self, pattern: str) -> Iterator[Question]:
@@ -407,6 +421,20 @@ class Comparison:
         tasks = {recorded.task for recorded in events}
         return tasks if self._is_covering_new else tasks & self._covered
 
+    def _copies(self, events: Sequence[RecordedEvent]) -> dict[str, Task | None]:
+        """The tasks of the events as they are before a fold, which changes them in place."""
+        return {recorded.task: copy(self.board.get(recorded.task)) for recorded in events if recorded.task != TOWN_ID}
+
+    def _follow(self, before: Mapping[str, Task | None], new: set[str]) -> None:
+        """Take over into the view `ready` how a fold led tasks from `before`; `new` are those that are counted from now on."""
+        if self._neighbours is None:
+            return
+        for task_id, settled in self._neighbours.follow(before).items():
+            if task_id in self._covered:
+                self._count(self._entries.of_ready(settled.before), -1)
+            if task_id in self._covered or task_id in new:
+                self._count(self._entries.of_ready(settled.after), +1)
+
     # --- what is known -----------------------------------------------------------------------------------------
 
     def _count(self, entries: Iterable[tuple[str, ViewEntry]], sign: int) -> None:
@@ -437,7 +465,9 @@ class Comparison:
         )
 
     def _is_entry(self, key: str, task_id: str) -> bool:
-        return any(each == key for each, _ in self._entries_of(task_id))
+        neighbours = self.neighbours
+        ready = [] if neighbours is None else self._entries.of_ready(neighbours.entries(task_id))
+        return any(each == key for each, _ in (*self._entries_of(task_id), *ready))
 
     def _of_another_type(self, keys: Sequence[str]) -> dict[str, bool]:
         """The keys that are there after all, and hold something that is no string; whether that is an old record."""

@@ -6,7 +6,11 @@
 -- KEYS[3]        the lease on projecting, a string with a time-out
 -- KEYS[4]        the view of all ids, a sorted set
 -- KEYS[5]        the view of adopted aliases; the set of one alias is at this key with `:<alias>`
--- KEYS[6..5+n]   the checkpoints, hashes
+-- KEYS[6]        the hash that counts the open tasks right below each task
+-- KEYS[7]        the hash that counts the open tasks that need each task
+-- KEYS[8]        the set of the tasks that are blocked
+-- KEYS[9]        the sorted set of when tasks may begin at the earliest
+-- KEYS[10..9+n]  the checkpoints, hashes
 -- ARGV[1]        the prefix of a snapshot's key, before the task's id
 -- ARGV[2]        the prefix of the key of the tasks right below a task, a set, before its id
 -- ARGV[3]        how many ids to return for a prefix, at most
@@ -15,7 +19,8 @@
 -- ARGV[5]        the prefix of the key of an agent's tasks, a set, before its name
 -- ARGV[6]        in how many of the last events to look for the actor
 --
--- Returns {end, last, holder, remaining ms, {{field, …}, …}, {id or '', …}, {{id, …}, …}, {id, head, snapshot, children, …},
+-- Returns {end, last, holder, remaining ms, {{field, …}, …}, {id or '', …}, {{id, …}, …},
+--          {id, head, snapshot, children, open children, dependents, is blocked, from, …},
 --          {has tasks, …}, is seen}
 --   end           the position of the last append; '' without a stream
 --   last          the position of the last entry; '' without a stream
@@ -25,10 +30,13 @@
 --   holder        of the lease; '' if there is none, 1 if the key is not a string
 --   id or ''      of the adopted task with each alias
 --   {id, …}       the ids that begin with each prefix
---   then          four values for each task that was named, has one of the aliases, or is the only one with a prefix
+--   then          eight values for each task that was named, has one of the aliases, or is the only one with a prefix
 --     head        '' if the task never existed
 --     snapshot    '' if its key is free, 1 if the key is not a string
 --     children    how many tasks are right below it; -1 if the key is not a set
+--     open children, dependents    how many open tasks are right below it, and need it; -1 if that is no count
+--     is blocked  1 or 0; -1 if the key is not a set
+--     from        when it may begin, ms since 1970; '' for at any time, 1 if the key is not a sorted set
 --   has tasks     1 or 0 for each agent
 --   is seen       0 if the actor was asked about and caused none of the last events, else 1
 
@@ -48,14 +56,14 @@ if redis.call('EXISTS', KEYS[1]) == 1 then
   end
 end
 
-local first = redis.pcall('HMGET', KEYS[6], unpack(fields))
+local first = redis.pcall('HMGET', KEYS[10], unpack(fields))
 if first.err then
   first = {}
 else
   for j = 1, #fields do first[j] = text(first[j]) end
 end
 local checkpoints = {first}
-for i = 7, #KEYS do
+for i = 11, #KEYS do
   local values = redis.pcall('HMGET', KEYS[i], fields[1], fields[2], fields[3])
   local is_there = not values.err and values[1] and values[2]
   checkpoints[#checkpoints + 1] = is_there and values[1] .. ' ' .. values[2] .. ' ' .. (values[3] or '0') or ''
@@ -73,6 +81,12 @@ for i, prefix in ipairs(prefixes) do
   if #found[i] == 1 then ids[#ids + 1] = found[i][1] end
 end
 
+local function count(key, id)
+  local found = redis.pcall('HGET', key, id)
+  if not found then return 0 end
+  return type(found) == 'string' and string.match(found, '^%d+$') and #found <= 15 and tonumber(found) or -1
+end
+
 local tasks = {}
 for _, id in ipairs(ids) do
   tasks[#tasks + 1] = id
@@ -80,6 +94,11 @@ for _, id in ipairs(ids) do
   tasks[#tasks + 1] = text(redis.pcall('GET', ARGV[1] .. id))
   local children = redis.pcall('SCARD', ARGV[2] .. id)
   tasks[#tasks + 1] = type(children) == 'table' and -1 or children
+  tasks[#tasks + 1] = count(KEYS[6], id)
+  tasks[#tasks + 1] = count(KEYS[7], id)
+  local is_blocked = redis.pcall('SISMEMBER', KEYS[8], id)
+  tasks[#tasks + 1] = type(is_blocked) == 'table' and -1 or is_blocked
+  tasks[#tasks + 1] = text(redis.pcall('ZSCORE', KEYS[9], id))
 end
 
 local have_tasks = {}

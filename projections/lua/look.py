@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
@@ -11,6 +11,10 @@ from ledger import UnfitReplyError, is_id, script_source
 
 if TYPE_CHECKING:
     from redis import Redis
+
+
+_VALUES: Final = 8
+"""How many values the reply has for each task."""
 
 
 class LookKeys(NamedTuple):
@@ -21,6 +25,10 @@ class LookKeys(NamedTuple):
     lease: str
     ids: str
     aliases: str
+    open_children: str
+    dependents: str
+    blocked: str
+    later: str
     checkpoints: Sequence[str]
     snapshots: str
     children: str
@@ -28,15 +36,21 @@ class LookKeys(NamedTuple):
 
 
 class TaskSeen(NamedTuple):
-    """What the server holds about a task: its head, its snapshot, and how many tasks are right below it.
+    """What the server holds about a task: its head, its snapshot, how many tasks are right below it, how many of them are open,
+    how many open tasks need it, whether it is blocked, and when it may begin.
 
     `head` is empty if the task never existed. `snapshot` is empty if its key is free, and None if the key is not a string.
-    `children` is -1 if its key is not a set.
+    `children` is -1 if its key is not a set, and the other numbers are -1 if their keys are of another type. `from_ms` is
+    empty for at any time, and None if its key is not a sorted set.
     """
 
     head: bytes
     snapshot: bytes | None
     children: int
+    open_children: int
+    dependents: int
+    is_blocked: int
+    from_ms: bytes | None
 
 
 class Seen(NamedTuple):
@@ -91,7 +105,8 @@ class LookScript:
 
         At most `ids_max` ids are returned for a prefix. `fields` are those of a checkpoint. `names` may be new.
         """
-        given = [keys.ledger, keys.heads, keys.lease, keys.ids, keys.aliases, *keys.checkpoints]
+        given = [keys.ledger, keys.heads, keys.lease, keys.ids, keys.aliases]
+        given += [keys.open_children, keys.dependents, keys.blocked, keys.later, *keys.checkpoints]
         written = "" if names.actor is None else f'"actor":{msgspec.json.encode(names.actor).decode()}'
         asked = msgspec.msgpack.encode((task_ids, aliases, prefixes, fields, names.agents, written))
         arguments: list[str | int | bytes] = [
@@ -130,17 +145,26 @@ def _understand(reply: object, sizes: tuple[int, int, int, int], *, fields: int)
                 and _are_bytes(checkpoints[1:])
                 and _are_bytes(adopted)
                 and all(map(_are_bytes, found))
-                and len(tasks) % 4 == 0
-                and _are_bytes(tasks[::4])
-                and _are_bytes(tasks[1::4])
-                and all(type(snapshot) is bytes or snapshot == 1 for snapshot in tasks[2::4])
-                and all(type(children) is int for children in tasks[3::4])
+                and len(tasks) % _VALUES == 0
+                and _are_bytes(tasks[::_VALUES])
+                and _are_bytes(tasks[1::_VALUES])
+                and all(type(snapshot) is bytes or snapshot == 1 for snapshot in tasks[2::_VALUES])
+                and all(type(count) is int for place in (3, 4, 5, 6) for count in tasks[place::_VALUES])
+                and all(type(from_ms) is bytes or from_ms == 1 for from_ms in tasks[7::_VALUES])
                 and all(has in (0, 1) for has in have_tasks)
             ):
                 seen = {
-                    task_id.decode(errors="replace"): TaskSeen(head, None if snapshot == 1 else snapshot, children)
-                    for task_id, head, snapshot, children in zip(
-                        tasks[::4], tasks[1::4], tasks[2::4], tasks[3::4], strict=True
+                    task_id.decode(errors="replace"): TaskSeen(
+                        head,
+                        None if snapshot == 1 else snapshot,
+                        children,
+                        open_children,
+                        dependents,
+                        is_blocked,
+                        None if from_ms == 1 else from_ms,
+                    )
+                    for task_id, head, snapshot, children, open_children, dependents, is_blocked, from_ms in zip(
+                        *(tasks[place::_VALUES] for place in range(_VALUES)), strict=True
                     )
                 }
                 lease = holder if isinstance(holder, bytes) else None

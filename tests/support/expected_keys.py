@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any, cast
 
 import redis
 
-from ledger import EventStore, Keys, Position, RecordedEvent, Task, flaw_of
-from projections import VIEWS, Board, Counted, Member, encode_snapshot
+from ledger import EventStore, Keys, Position, RecordedEvent, State, Task, flaw_of
+from projections import VIEWS, Board, Counted, Member, Ranked, encode_snapshot
+from projections.views.view import ViewEntry
+from tests.support import readiness_model as model
 
 Content = bytes | set[bytes] | dict[bytes, float] | dict[bytes, bytes]
 
@@ -29,7 +32,7 @@ def expected_keys(board: Board, keys: Keys) -> dict[str, Content]:
     found: dict[str, Content] = {keys.task(task.id): encode_snapshot(task) for task in board.tasks.values()}
     for task in board.tasks.values():
         for view in VIEWS:
-            for entry in view.entries(task):
+            for entry in (*view.entries(task), *(expected_ready(board.tasks, task) if view.name == "ready" else ())):
                 key = keys.view(view.name, entry.part)
                 match entry:
                     case Member():
@@ -41,6 +44,20 @@ def expected_keys(board: Board, keys: Keys) -> dict[str, Content]:
                         assert ranked.score is not None
                         cast("dict[bytes, float]", found.setdefault(key, {}))[task.id.encode()] = ranked.score
     return found | _expected_checkpoints(board.position, keys)
+
+
+def expected_ready(tasks: Mapping[str, Task], task: Task) -> Iterator[ViewEntry]:
+    """What the view `ready` must hold about a task, by the plain model."""
+    priority, unblocked, number = model.order(tasks, task)
+    place = priority * 2**50 + (2**14 - 1 + unblocked) * 2**36 + number
+    if task.state is State.PENDING and task.assigned_to is None:
+        yield Ranked("backlog", place)
+    if model.may_begin(tasks, task) and (task.state is State.PENDING or task.assigned_to is not None):
+        yield Ranked("pending" if task.state is State.PENDING else f"agent:{task.assigned_to}", place)
+    if model.is_blocked(tasks, task):
+        yield Member("blocked")
+    if model.from_ms(tasks, task):
+        yield Ranked("later", model.from_ms(tasks, task))
 
 
 def expected_tallies(client: redis.Redis, keys: Keys, *, upto: Position) -> dict[str, Content]:

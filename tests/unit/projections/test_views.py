@@ -21,6 +21,8 @@ RUNNING = a_task_in(State.RUNNING, created_number=5, assigned_to="Ada: Lovelace"
 COMPLETED = a_task_in(State.COMPLETED, created_number=6, tags=("a",))
 CANCELLED = a_task_in(State.CANCELLED, created_number=7, assigned_to=None)
 ADOPTED = a_task(alias="fix-bug")
+LINKED = a_task(needs=(PARENT,), relates=(task_id(8),))
+ENDED = a_task_in(State.COMPLETED, created_number=8, needs=(PARENT,), parent_id=PARENT)
 PLANNED = a_task_in(State.RUNNING, id=task_id_of_alias("my-town", "fix-bug"), alias="fix-bug")
 
 HELD: dict[str, list[tuple[Task, list[ViewEntry]]]] = {
@@ -37,7 +39,13 @@ HELD: dict[str, list[tuple[Task, list[ViewEntry]]]] = {
         (ADOPTED, [Member(None), Member("fix-bug")]),
         (PLANNED, []),
     ],
-    "parent": [(NEW, []), (ASSIGNED, [Member(PARENT)]), (COMPLETED, [])],
+    "link": [
+        (NEW, []),
+        (LINKED, [Member(f"needs:{PARENT}"), Member(f"relates:{task_id(8)}"), Counted(None, PARENT)]),
+        (ENDED, [Member(f"needs:{PARENT}")]),
+    ],
+    "ready": [(NEW, []), (COMPLETED, [])],
+    "parent": [(NEW, []), (ASSIGNED, [Member(PARENT), Counted(None, PARENT)]), (ENDED, [Member(PARENT)])],
     "state": [
         (NEW, [Member("pending")]),
         (ASSIGNED, [Member("assigned")]),
