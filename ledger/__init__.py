@@ -74,6 +74,7 @@ if TYPE_CHECKING:
         MisplacedEventError,
         NewerSchemaError,
         NoOpenQuestionError,
+        NotAChoiceError,
         NotUndoableError,
         ReplyTooLargeError,
         SequenceGapError,
@@ -240,6 +241,7 @@ __all__ = [
     "NoOpenQuestionError",
     "NoPermissionError",
     "NoScriptError",
+    "NotAChoiceError",
     "NotUndoableError",
     "NoteTask",
     "OldRecord",
@@ -382,7 +384,7 @@ open_front_door(
         "errors": "UNREACHED_ADVICE UPGRADE_ADVICE AppendTooLargeError BackdateRefusedError CircularNeedsError "
         "CommandRejectedError EventDecodingError HeadLostError HistoryBrokenError HistoryCircularError "
         "InvalidValueError LedgerDamagedError LedgerError MisplacedEventError NewerSchemaError "
-        "NoOpenQuestionError NotUndoableError ReplyTooLargeError SequenceGapError StoreUnavailableError "
+        "NoOpenQuestionError NotAChoiceError NotUndoableError ReplyTooLargeError SequenceGapError StoreUnavailableError "
         "TaskAlreadyExistsError TaskAmbiguousError TaskCycleError TaskDamagedError TaskFinishedError "
         "TaskHasChildrenError TaskHasOpenChildrenError TaskHeldError TaskNotFinishedError TaskNotFoundError "
         "TaskNotInBacklogError TaskUnassignedError UndoOvertakenError UnknownEventError UpcasterMissingError "

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         ViewsIncompleteError,
     )
     from projections.filter import EVERY_TASK, Page, Sort, TaskFilter, each_of
+    from projections.inbox import InboxPage, InboxPages, gather_inbox, read_inbox
     from projections.kept_board import (
         KeptBoard,
         Witness,
@@ -117,6 +118,8 @@ __all__ = [
     "FindingKind",
     "Found",
     "Hit",
+    "InboxPage",
+    "InboxPages",
     "IndexDamagedError",
     "KeptBoard",
     "Lease",
@@ -180,6 +183,7 @@ __all__ = [
     "find_flaws",
     "fold_stats",
     "fold_task",
+    "gather_inbox",
     "has_position",
     "hit_of",
     "is_computed",
@@ -193,6 +197,7 @@ __all__ = [
     "printable",
     "rank",
     "read_ids",
+    "read_inbox",
     "read_numbers",
     "read_postings",
     "read_stats",
@@ -224,6 +229,7 @@ open_front_door(
         "LossNotAcceptedError NewerProjectionError OutdatedProjectionError ProjectionError RebuildAtWorkError "
         "RebuildUnfinishedError SnapshotDamagedError UnknownProjectionError ViewsIncompleteError",
         "filter": "EVERY_TASK Page Sort TaskFilter each_of",
+        "inbox": "InboxPage InboxPages gather_inbox read_inbox",
         "kept_board": "KeptBoard Witness damaged_parts decode_kept encode_kept keep open_kept witness_of",
         "lease": "LEASE_MS Lease new_holder",
         "listing": "COUNTED_MAX",

@@ -78,6 +78,7 @@ if TYPE_CHECKING:
     from town.reading.event_reader import EVENTS_COUNT
     from town.reading.event_search import EventPage
     from town.reading.hierarchy import Branch
+    from town.reading.inbox import Inbox
     from town.reading.local_zone import in_local_zone, local_day, local_time, local_times, zone_name
     from town.reading.lost_tasks import LostTask, LostTasks
     from town.reading.moment import WHEN_HELP, HeadBack, Moment, MomentSyntaxError, Now, StateEntered
@@ -86,6 +87,7 @@ if TYPE_CHECKING:
     from town.reading.reasons import Why
     from town.reading.report import AGENT, DAY, PERIOD_DAYS, TAG, Group, Grouping, Period, Report
     from town.reading.titles import Title
+    from town.reading.wait import Until
     from town.reading.when import event_named, understand
     from town.repair.mend import Loss, LostEvents, MendedTown
     from town.repair.repairing import BEHIND_FILE, EVENTS_FILE, Repair, RepairPlan, opened_repair
@@ -137,6 +139,7 @@ __all__ = [
     "HeadBack",
     "ImportReceipt",
     "ImportRefusedError",
+    "Inbox",
     "Irregular",
     "LedgerFileRefusedError",
     "LedgerReceipt",
@@ -218,6 +221,7 @@ __all__ = [
     "TrustReport",
     "UndoReceipt",
     "UnfitNameError",
+    "Until",
     "Why",
     "Worker",
     "WorkerMetrics",
@@ -290,6 +294,7 @@ open_front_door(
         "reading.event_reader": "EVENTS_COUNT",
         "reading.event_search": "EventPage",
         "reading.hierarchy": "Branch",
+        "reading.inbox": "Inbox",
         "reading.local_zone": "in_local_zone local_day local_time local_times zone_name",
         "reading.lost_tasks": "LostTask LostTasks",
         "reading.moment": "WHEN_HELP HeadBack Moment MomentSyntaxError Now StateEntered",
@@ -298,6 +303,7 @@ open_front_door(
         "reading.reasons": "Why",
         "reading.report": "AGENT DAY PERIOD_DAYS TAG Group Grouping Period Report",
         "reading.titles": "Title",
+        "reading.wait": "Until",
         "reading.when": "event_named understand",
         "repair.mend": "Loss LostEvents MendedTown",
         "repair.repairing": "BEHIND_FILE EVENTS_FILE Repair RepairPlan opened_repair",

@@ -38,6 +38,7 @@ from town import (
     RunOutcome,
     RunReport,
     Stop,
+    Until,
 )
 
 WORDS_SHOWN_MAX = 200
@@ -48,6 +49,7 @@ _OUTCOME_ICONS = {
     RunOutcome.COMPLETED: ICONS[State.COMPLETED],
     RunOutcome.FAILED: ICONS[State.FAILED],
     RunOutcome.REQUEUED: ICONS[State.PENDING],
+    RunOutcome.ASKED: "❓",
     RunOutcome.LOST: "⚠️ ",
 }
 
@@ -83,7 +85,7 @@ def work(
 ) -> None:
     """Work as an agent: take a task, run a program for it, record the result, and go on to the next.
 
-    Takes the agent's assigned tasks first, then the backlog. The program gets the description on stdin and the task's id in TT_TASK; its output goes to .tt/logs/. Exit status 0 completes the task with the last line of stdout as its result; any other fails it with the end of stderr. A stop signal asks the program to exit and puts its task back.
+    Takes the agent's assigned tasks first, then the backlog. The program gets the description on stdin and the task's id in TT_TASK; its output goes to .tt/logs/. Exit status 0 completes the task with the last line of stdout as its result; any other fails it with the end of stderr. A stop signal asks the program to exit and puts its task back. A program that asks people about its task, with tt ask, ends its run: the task waits, and a later run gets the answer on stdin and in TT_ANSWER.
 
     Never put {description} into shell code: the description would run as code. Let the program read stdin, or pass it as an argument: sh -c 'echo "$1"' sh {description}
 
@@ -201,32 +203,47 @@ def wait(
             show_default=False,
         ),
     ] = None,
+    until: Annotated[
+        Until,
+        typer.Option("--until", metavar="WHAT", help=f"What to wait for: {', '.join(Until)}."),
+    ] = Until.FINISHED,
     town: TownOption = None,
     actor: ActorOption = None,
     as_json: TaskJsonOption = None,
 ) -> None:
-    """Wait until tasks are completed, failed, cancelled or removed.
+    """Wait until tasks are completed, failed, cancelled or removed; with --until answered, until their questions are answered.
 
-    Exit code 0 only if all were completed.
+    Exit code 0 only if all were completed, or all have an answer.
     """
     with opened(town, actor) as opened_town:
-        waited = opened_town.wait(tasks, timeout_seconds=timeout)
+        waited = opened_town.wait(tasks, timeout_seconds=timeout, until=until)
     if as_json:
         say_json(picked_shape(waited_shape(opened_town, waited.tasks, timed_out=bool(waited.open_tasks)), as_json))
     elif not waited.tasks:
         say("No open task to wait for.")
+    elif until is Until.ANSWERED:
+        say_table(
+            ["TASK", "STATE", "QUESTION", "ANSWER"],
+            [_answered_row(task_id, task) for task_id, task in waited.tasks.items()],
+            flexible=["QUESTION", "ANSWER"],
+        )
     else:
         say_table(
             ["TASK", "STATE", "AGENT", "RESULT"],
             [_waited_row(task_id, task) for task_id, task in waited.tasks.items()],
             flexible="RESULT",
         )
-    if waited.open_tasks:
+    if waited.open_tasks and until is Until.ANSWERED:
+        say_error(
+            f"{counted(len(waited.open_tasks), 'question')} of {len(waited.tasks)} not answered in time."
+            " Wait again, or look at them: `tt inbox`."
+        )
+    elif waited.open_tasks:
         say_error(
             f"{counted(len(waited.open_tasks), 'task')} of {len(waited.tasks)} not finished in time."
             " Wait again, or look at one: `tt task history TASK`."
         )
-    if not waited.are_all_completed:
+    if not waited.is_as_hoped:
         raise typer.Exit(Exit.REFUSED)
 
 
@@ -318,4 +335,15 @@ def _waited_row(task_id: str, task: Task | None) -> list[Cell]:
         state_cell(task.state),
         visible(task.assigned_to or NOTHING),
         visible(task.result or ""),
+    ]
+
+
+def _answered_row(task_id: str, task: Task | None) -> list[Cell]:
+    if task is None:
+        return [short_id(task_id), "removed", NOTHING, NOTHING]
+    return [
+        name_of(task),
+        state_cell(task.state),
+        visible(task.question or NOTHING),
+        visible(task.answer or NOTHING),
     ]

@@ -17,6 +17,7 @@ from ledger import (
     RunMark,
     State,
     Task,
+    TaskAnswered,
     TaskAssigned,
     TaskCancelled,
     TaskCompleted,
@@ -34,7 +35,14 @@ from town.agents.workplace import Workplace
 from town.runs.heartbeat import Heartbeat
 
 CANDIDATES_MAX: Final = 32
-_BRINGS_WORK: Final[tuple[type[Event], ...]] = (TaskCreated, TaskRequeued, TaskReopened, TaskTagged, TaskMoved)
+_BRINGS_WORK: Final[tuple[type[Event], ...]] = (
+    TaskCreated,
+    TaskRequeued,
+    TaskReopened,
+    TaskTagged,
+    TaskMoved,
+    TaskAnswered,
+)
 _ENDS_A_CHILD: Final[tuple[type[Event], ...]] = (TaskCompleted, TaskFailed, TaskCancelled, TaskRemoved)
 _chance = SystemRandom()
 
@@ -65,7 +73,7 @@ class Claimer:
         return None
 
     def _take_one_of(self, page: list[Task], town: Workplace, mark: RunMark, heartbeat: Heartbeat) -> Task | None:
-        waiting = [task for task in page[::-1] if task.damaged_at is None]
+        waiting = [task for task in page[::-1] if task.damaged_at is None and not task.has_open_question]
         while waiting:
             task = waiting.pop()
             if town.present.count_open_children(task.id):

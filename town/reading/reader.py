@@ -49,6 +49,7 @@ from town.reading.references import References, wanted_of
 if TYPE_CHECKING:
     from ledger import Blamed
     from projections import BoardDiff, Found, Progress, Relatives
+    from town.reading.inbox import Inbox
     from town.reading.lost_tasks import LostTasks
     from town.reading.reasons import Why
     from town.reading.report import Grouping, Report
@@ -203,6 +204,15 @@ class Reader:
         except ViewsIncompleteError as gap:
             self.noted.incomplete = gap
             return None
+
+    def inbox(self, *, limit: int | None = None) -> Inbox:
+        """What waits for a person, at most `limit` tasks of each kind; with `then`, what waited at that moment."""
+        from town.reading.inbox import Inbox, read_asked
+
+        found = self._ask(lambda board: board.inbox(limit=limit))
+        self._note([*found.questions.tasks, *found.failed.tasks, *found.reviews.tasks])
+        asked = read_asked(self._backend.store, found.questions.tasks, upto=self.then)
+        return Inbox(found.questions, found.failed, found.reviews, asked, found.running)
 
     def history(self, task_id: str) -> list[Step]:
         """All events of a task, oldest first, with what each changed; of a removed task too. TaskNotFoundError."""
