@@ -346,6 +346,7 @@ COMMANDS: Final[dict[tuple[str, ...], tuple[str, tuple[Kind, ...], bool, dict[st
     }),
     ("wait",): ("Wait until tasks are completed, failed, cancelled or removed", ("task",), True, {
         "--timeout": ("", False, "Wait no longer than this"),
+        "--until": (("finished", "answered"), False, "What to wait for: finished, answered"),
         "--town": ("folder", False, "The town's folder"),
         "--actor": ("actor", False, "Who acts"),
         "--json": ("", False, "Print only JSON on stdout"),
