@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 from ledger.front_door import open_front_door
 
 if TYPE_CHECKING:
+    from ledger.basis import Basis
     from ledger.blame import Blamed, blame
     from ledger.causes import LOST, Cause, CauseKind, causes
     from ledger.chain import Chain
     from ledger.changes import FieldChange, Step, compare, steps
+    from ledger.circles import Ties, find_circle
     from ledger.client_errors import (
         AuthenticationError,
         BusyLoadingError,
@@ -62,6 +64,7 @@ if TYPE_CHECKING:
         UPGRADE_ADVICE,
         AppendTooLargeError,
         BackdateRefusedError,
+        BasisDisturbedError,
         CircularNeedsError,
         CommandRejectedError,
         EventDecodingError,
@@ -198,6 +201,8 @@ __all__ = [
     "AssignTask",
     "AuthenticationError",
     "BackdateRefusedError",
+    "Basis",
+    "BasisDisturbedError",
     "Blamed",
     "BusyLoadingError",
     "CancelTask",
@@ -305,6 +310,7 @@ __all__ = [
     "TaskTagged",
     "TaskUnassignedError",
     "TaskUnlinked",
+    "Ties",
     "TownEvent",
     "TownForked",
     "UndoOvertakenError",
@@ -334,6 +340,7 @@ __all__ = [
     "evolve",
     "evolve_known",
     "exchange",
+    "find_circle",
     "fits",
     "flaw_in",
     "flaw_of",
@@ -369,10 +376,12 @@ __all__ = [
 open_front_door(
     __name__,
     {
+        "basis": "Basis",
         "blame": "Blamed blame",
         "causes": "LOST Cause CauseKind causes",
         "chain": "Chain",
         "changes": "FieldChange Step compare steps",
+        "circles": "Ties find_circle",
         "client_errors": "AuthenticationError BusyLoadingError ExecAbortError InvalidReplyError LostConnectionError "
         "NoPermissionError NoScriptError OutOfMemoryError OverdueReplyError OversizedReplyError ReadOnlyError "
         "RedisError ResponseError UnfitReplyError UnsendableError WatchError kinds_of",
@@ -381,14 +390,14 @@ open_front_door(
         "StartTask TagTask UnlinkTask",
         "copier": "Copier",
         "decide": "LINKS_MAX decide",
-        "errors": "UNREACHED_ADVICE UPGRADE_ADVICE AppendTooLargeError BackdateRefusedError CircularNeedsError "
-        "CommandRejectedError EventDecodingError HeadLostError HistoryBrokenError HistoryCircularError "
-        "InvalidValueError LedgerDamagedError LedgerError MisplacedEventError NewerSchemaError "
-        "NoOpenQuestionError NotAChoiceError NotUndoableError ReplyTooLargeError SequenceGapError StoreUnavailableError "
-        "TaskAlreadyExistsError TaskAmbiguousError TaskCycleError TaskDamagedError TaskFinishedError "
-        "TaskHasChildrenError TaskHasOpenChildrenError TaskHeldError TaskNotFinishedError TaskNotFoundError "
-        "TaskNotInBacklogError TaskUnassignedError UndoOvertakenError UnknownEventError UpcasterMissingError "
-        "WrongExpectedEndError WrongExpectedVersionError WrongKeyTypeError",
+        "errors": "UNREACHED_ADVICE UPGRADE_ADVICE AppendTooLargeError BackdateRefusedError BasisDisturbedError "
+        "CircularNeedsError CommandRejectedError EventDecodingError HeadLostError HistoryBrokenError "
+        "HistoryCircularError InvalidValueError LedgerDamagedError LedgerError MisplacedEventError "
+        "NewerSchemaError NoOpenQuestionError NotAChoiceError NotUndoableError ReplyTooLargeError SequenceGapError "
+        "StoreUnavailableError TaskAlreadyExistsError TaskAmbiguousError TaskCycleError TaskDamagedError "
+        "TaskFinishedError TaskHasChildrenError TaskHasOpenChildrenError TaskHeldError TaskNotFinishedError "
+        "TaskNotFoundError TaskNotInBacklogError TaskUnassignedError UndoOvertakenError UnknownEventError "
+        "UpcasterMissingError WrongExpectedEndError WrongExpectedVersionError WrongKeyTypeError",
         "event_store": "APPEND_EVENTS_MAX EventStore parse_head",
         "events": "EVENT_CLASSES TOWN_EVENT_CLASSES Event EventAnnotated LinkKind OldRecord Source TaskAdopted "
         "TaskAnswered TaskAsked TaskAssigned TaskCancelled TaskCompleted TaskCreated TaskDescribed TaskFailed "

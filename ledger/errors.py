@@ -22,6 +22,7 @@
         AppendTooLargeError             more events or bytes than one append takes
         BackdateRefusedError            an event cannot be older than the one before it
       WrongExpectedVersionError         another writer was first; nothing was written
+      BasisDisturbedError               another writer changed what a decision stands on; nothing was written
       WrongExpectedEndError             another writer appended while events were copied to the end
       StoreUnavailableError             Redis did not answer, or not as it should; the cause is kept
         ReplyTooLargeError              its reply is larger than the limit
@@ -288,6 +289,16 @@ class WrongExpectedVersionError(LedgerError):
         self.actual = actual
         why = "somebody else changed it meanwhile" if actual > expected else "it never had that version"
         super().__init__(f"Task {task_id} is at version {actual}, not {expected}: {why}.")
+
+
+class BasisDisturbedError(LedgerError):
+    """Another writer changed what the decision stands on; nothing was written. Read again, decide again."""
+
+    def __init__(self, position: str) -> None:
+        self.position = position
+        super().__init__(
+            f"Another writer was first: event {position.rpartition('-')[2]} changes what the command stands on."
+        )
 
 
 class WrongExpectedEndError(LedgerError):

@@ -16,6 +16,7 @@ from ledger.client_errors import UnfitReplyError
 from ledger.errors import (
     AppendTooLargeError,
     BackdateRefusedError,
+    BasisDisturbedError,
     EventDecodingError,
     HistoryBrokenError,
     HistoryCircularError,
@@ -33,6 +34,7 @@ from ledger.lua import (
     AppendScript,
     Backdated,
     Conflict,
+    Disturbed,
     HistoryPage,
     HistoryScript,
     HistoryStatus,
@@ -47,6 +49,8 @@ if TYPE_CHECKING:
     from redis import Redis
     from redis.connection import Connection
 
+    from ledger.basis import Basis
+
 APPEND_EVENTS_MAX: Final = 100_000
 APPEND_BYTES_MAX: Final = 256 * 1024 * 1024
 APPEND_ATTEMPTS_MAX: Final = 3
@@ -57,6 +61,10 @@ HISTORIES_TOGETHER_MAX: Final = 1_000
 """How many tasks' histories are read at once, an event of each in a round trip."""
 _FEWER: Final = 4
 """After a reply that was too large, a batch is this many times smaller."""
+
+
+_Appended = tuple[Sequence[NewEvent], list[Position]]
+"""The events of an append, and their positions."""
 
 
 class EventStore:
@@ -70,28 +78,58 @@ class EventStore:
         self._history = HistoryScript(client)
 
     def append(
-        self, events: Sequence[NewEvent], guards: Mapping[str, int], *, backdate_ms: int | None = None
+        self,
+        events: Sequence[NewEvent],
+        guards: Mapping[str, int],
+        *,
+        backdate_ms: int | None = None,
+        basis: Basis | None = None,
     ) -> list[Position]:
         """Put 1 to APPEND_EVENTS_MAX events of one command at the end, in order, all or none; returns their positions.
 
         `guards` is task id -> expected version (0 = none yet). Each event's task has a guard; other tasks may have one too.
-        `backdate_ms` records that time instead of the server's clock.
+        `backdate_ms` records that time instead of the server's clock. The decision stands on `basis`, if there is one.
 
-        WrongExpectedVersionError, BackdateRefusedError, AppendTooLargeError: nothing was written.
+        WrongExpectedVersionError, BasisDisturbedError, BackdateRefusedError, AppendTooLargeError: nothing was written.
         StoreUnavailableError: the events may be written; read the history before you repeat it. Source: append.lua.
         """
-        return self.begin_append(events, guards, backdate_ms=backdate_ms)()
+        return self.begin_append(events, guards, backdate_ms=backdate_ms, basis=basis)()
+
+    def append_first(self, choices: Sequence[Sequence[NewEvent]], basis: Basis) -> _Appended:
+        """Append one of `choices`: the events of the first task that is still at the version before them; returns them and their positions.
+
+        Each choice has events of one task, and none of the tasks is in two. WrongExpectedVersionError if no task is as it was;
+        otherwise as `append`. Source: append.lua.
+        """
+        return self._begin(choices, {choice[0].task: choice[0].version - 1 for choice in choices}, basis=basis)()
 
     def begin_append(
-        self, events: Sequence[NewEvent], guards: Mapping[str, int], *, backdate_ms: int | None = None
+        self,
+        events: Sequence[NewEvent],
+        guards: Mapping[str, int],
+        *,
+        backdate_ms: int | None = None,
+        basis: Basis | None = None,
     ) -> Callable[[], list[Position]]:
         """Send an append without waiting for the reply, so that there is time for other work.
 
         Call the returned function: it waits for the server, and returns or raises as `append`. AppendTooLargeError: nothing
         was sent.
         """
-        assert events, "an append has at least one event"
-        encoded = [(event.task, encode_event(event)) for event in events]
+        finish = self._begin([events], guards, backdate_ms=backdate_ms, basis=basis, takes_first=False)
+        return lambda: finish()[1]
+
+    def _begin(
+        self,
+        choices: Sequence[Sequence[NewEvent]],
+        guards: Mapping[str, int],
+        *,
+        backdate_ms: int | None = None,
+        basis: Basis | None = None,
+        takes_first: bool = True,
+    ) -> Callable[[], _Appended]:
+        encoded = [(event.task, encode_event(event)) for events in choices for event in events]
+        assert encoded, "an append has at least one event"
         _check_size(encoded)
         begin = partial(
             self._append.begin,
@@ -100,8 +138,10 @@ class EventStore:
             guards=guards,
             events=encoded,
             backdate_ms=backdate_ms,
+            basis=basis,
+            takes_first=takes_first,
         )
-        return partial(self._finish_append, events, begin, begin(), backdate_ms)
+        return partial(self._finish_append, choices, begin, begin(), backdate_ms)
 
     def read(
         self, after: Position = BEGINNING, *, upto: Position | None = None, limit: int = READ_EVENTS_MAX
@@ -382,37 +422,45 @@ class EventStore:
 
     def _finish_append(
         self,
-        events: Sequence[NewEvent],
+        choices: Sequence[Sequence[NewEvent]],
         begin: Callable[[], Callable[[], AppendReply]],
         begun: Callable[[], AppendReply],
         backdate_ms: int | None,
-    ) -> list[Position]:
+    ) -> _Appended:
         for attempt in range(1, APPEND_ATTEMPTS_MAX + 1):
             try:
                 with redis_errors(self._where):
-                    return self._positions(events, begun(), backdate_ms)
-            except (WrongExpectedVersionError, BackdateRefusedError):
+                    return self._appended(choices, begun(), backdate_ms)
+            except (WrongExpectedVersionError, BasisDisturbedError, BackdateRefusedError):
                 # The conflict may be with our own events, from a request whose reply was lost.
-                positions = self._find_appended(events)
-                if positions is None:
+                appended = self._find_appended(choices)
+                if appended is None:
                     raise
-                return positions
+                return appended
             except StoreUnavailableError as error:
                 if attempt == APPEND_ATTEMPTS_MAX or error.has_refused:
                     raise
-                positions = self._find_appended(events)
-                if positions is not None:
-                    return positions
+                appended = self._find_appended(choices)
+                if appended is not None:
+                    return appended
+                if len(choices) > 1:
+                    # If the lost request still arrives after this one, it could take another choice.
+                    raise
                 # Not there yet. If the lost request still arrives, its guard or ours fails: they never both succeed.
                 begun = begin()
         raise AssertionError("the last attempt returns or raises")
 
-    def _positions(self, events: Sequence[NewEvent], reply: AppendReply, backdate_ms: int | None) -> list[Position]:
+    def _appended(
+        self, choices: Sequence[Sequence[NewEvent]], reply: AppendReply, backdate_ms: int | None
+    ) -> _Appended:
         match reply:
-            case Appended(ms, first_seq):
-                return [Position.of(ms=ms, seq=first_seq + index) for index in range(len(events))]
+            case Appended(ms, first_seq, chosen):
+                events = choices[0] if chosen is None else next(each for each in choices if each[0].task == chosen)
+                return events, [Position.of(ms=ms, seq=first_seq + index) for index in range(len(events))]
             case Conflict(task_id, expected, actual):
                 raise WrongExpectedVersionError(task_id, expected=expected, actual=actual)
+            case Disturbed(position):
+                raise BasisDisturbedError(position)
             case Backdated(last_position):
                 last = Position(last_position)
                 raise BackdateRefusedError(format_ms(backdate_ms or 0), last, format_ms(last.ms))
@@ -422,8 +470,15 @@ class EventStore:
                     " which no append leaves: something else wrote or deleted it. Restore the data folder from a backup."
                 )
 
-    def _find_appended(self, events: Sequence[NewEvent]) -> list[Position] | None:
-        """The positions of `events` if they are in the ledger already; their command id identifies them."""
+    def _find_appended(self, choices: Sequence[Sequence[NewEvent]]) -> _Appended | None:
+        """The choice whose events are in the ledger already, and their positions; their command id identifies them."""
+        for events in choices:
+            positions = self._find_positions(events)
+            if positions is not None:
+                return events, positions
+        return None
+
+    def _find_positions(self, events: Sequence[NewEvent]) -> list[Position] | None:
         first = events[0]
         for recorded in self._walk_back(first.task):
             if recorded.version < first.version:

@@ -10,6 +10,7 @@ from ledger import open_front_door
 if TYPE_CHECKING:
     from projections.activity import NO_FIGURES, Activity, Figures, count_activity
     from projections.bisection import Bisection, Verdict
+    from projections.blocking import Block, BlockedTask, BlockKind, blocked_among, blocks_of
     from projections.board import Board
     from projections.board_diff import BoardDiff, Differing, DiffKind, TaskDiff
     from projections.checking.audit import Audit, Finding, FindingKind
@@ -50,8 +51,11 @@ if TYPE_CHECKING:
     from projections.loading import Loader
     from projections.look import ACTOR_EVENTS_MAX, NOTHING, PREFIX_IDS_MAX, Wanted
     from projections.lost_runs import LostRun, RunsLook, look_at_runs
+    from projections.neighbours import BoardNeighbours, RedisNeighbours
     from projections.packed_board import PackedBoard
     from projections.projector import BATCH_EVENTS_MAX, BatchOutcome, Projector
+    from projections.readiness import Asked
+    from projections.ready_page import ReadyFilter, ReadyPage, ready_on
     from projections.rebuilding.rebuild import Rebuild
     from projections.rebuilding.set_aside import LEGACY_NAMES_MAX, SetAside
     from projections.relatives import Relatives
@@ -98,12 +102,17 @@ __all__ = [
     "PREFIX_IDS_MAX",
     "VIEWS",
     "Activity",
+    "Asked",
     "Audit",
     "BatchOutcome",
     "Bisection",
+    "Block",
     "BlockHead",
+    "BlockKind",
+    "BlockedTask",
     "Board",
     "BoardDiff",
+    "BoardNeighbours",
     "CheckpointAheadError",
     "CheckpointMismatchError",
     "CheckpointSetBackError",
@@ -142,9 +151,12 @@ __all__ = [
     "Query",
     "Ranked",
     "Ranking",
+    "ReadyFilter",
+    "ReadyPage",
     "Rebuild",
     "RebuildAtWorkError",
     "RebuildUnfinishedError",
+    "RedisNeighbours",
     "Relatives",
     "RunsLook",
     "Segment",
@@ -167,6 +179,8 @@ __all__ = [
     "Witness",
     "best_first",
     "block_of_task",
+    "blocked_among",
+    "blocks_of",
     "blocks_of_word",
     "conditions_of",
     "count_activity",
@@ -202,6 +216,7 @@ __all__ = [
     "read_postings",
     "read_stats",
     "read_texts",
+    "ready_on",
     "replay",
     "scan",
     "score",
@@ -218,6 +233,7 @@ open_front_door(
     {
         "activity": "NO_FIGURES Activity Figures count_activity",
         "bisection": "Bisection Verdict",
+        "blocking": "Block BlockKind BlockedTask blocked_among blocks_of",
         "board": "Board",
         "board_diff": "BoardDiff DiffKind Differing TaskDiff",
         "checking.audit": "Audit Finding FindingKind",
@@ -237,8 +253,11 @@ open_front_door(
         "loading": "Loader",
         "lost_runs": "LostRun RunsLook look_at_runs",
         "look": "ACTOR_EVENTS_MAX NOTHING PREFIX_IDS_MAX Wanted",
+        "neighbours": "BoardNeighbours RedisNeighbours",
         "packed_board": "PackedBoard",
         "projector": "BATCH_EVENTS_MAX BatchOutcome Projector",
+        "readiness": "Asked",
+        "ready_page": "ReadyFilter ReadyPage ready_on",
         "rebuilding.rebuild": "Rebuild",
         "rebuilding.set_aside": "LEGACY_NAMES_MAX SetAside",
         "relatives": "Relatives",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from ledger import BEGINNING, Position, RecordedEvent, SequenceGapError, State, Task, evolve, evolve_known
 from projections.filter import EVERY_TASK, Page, TaskFilter, page_of
 from projections.views.by_alias import is_computed
+from projections.views.ready import by_rank
 
 if TYPE_CHECKING:
     from projections.entries import Tally
@@ -75,8 +76,8 @@ class Board:
         return [task.id for task in self.page(wanted).tasks]
 
     def backlog(self, *, offset: int = 0, limit: int | None = None) -> Page:
-        """The pending tasks that no agent has, oldest first."""
-        return self.page(TaskFilter(state=State.PENDING), offset=offset, limit=limit)
+        """The pending tasks that no agent has, by rank."""
+        return page_of(by_rank(self.tasks.values()), offset=offset, limit=limit)
 
     def count_states(self) -> dict[State, int]:
         """How many tasks are in each state; every state is in it."""

@@ -15,7 +15,8 @@ from ledger import EventStore, Keys, ReplyTooLargeError, State, Task, exchange, 
 from projections.errors import SnapshotDamagedError, ViewsIncompleteError
 from projections.filter import EVERY_TASK, KeySets, Page, TaskFilter, page_of
 from projections.listing import Listing, number_of
-from projections.snapshots import decode_snapshot
+from projections.ready_page import ReadyFilter, ReadyPage
+from projections.snapshots import NAME, decode_snapshot
 from projections.views.backlog import Backlog
 from projections.views.by_agent import ByAgent
 from projections.views.by_alias import ByAlias
@@ -25,10 +26,12 @@ from projections.views.by_tag import ByTag
 from projections.views.counts import Counts
 from projections.views.created import Created
 from projections.views.ids import Ids
+from projections.views.ready import BACKLOG, BLOCKED, LATER, PENDING, Ready, agent_part
 
 if TYPE_CHECKING:
     from redis import Redis
 
+    from projections.blocking import BlockedTask
     from projections.relatives import Relatives
 
 PARENTS_PER_READ_MAX: Final = 500
@@ -36,6 +39,8 @@ SNAPSHOTS_PER_READ_MAX: Final = 1_000
 LOST_SNAPSHOTS_FOLDED_MAX: Final = 100
 """If more snapshots are lost, folding the town is faster than reading that many histories."""
 _FEWER: Final = 4
+_IDS_MAX: Final = 1 << 53
+"""More ids than a town has."""
 _AFTER_EVERY_HEX: Final = "~"
 _STATE_NAMES: Final = frozenset(map(str, State))
 
@@ -139,6 +144,66 @@ class LiveBoard:
             lost += sum(kind not in {b"string", "string"} for kind in kinds)
         return lost
 
+    def ready(self, wanted: ReadyFilter, *, limit: int | None, now_ms: int | None = None) -> ReadyPage:
+        """As `ready_on`, of the board at the checkpoint; the time is that of the server's clock if it is not given.
+
+        ViewsIncompleteError. Source: ready.lua, MGET.
+        """
+        from projections.lua.ready import ReadyKeys, ReadyScript  # noqa: PLC0415 - few commands ask what is ready
+
+        keys, most = self._keys, _IDS_MAX if limit is None else limit + 1
+        with redis_errors(self._where):
+            position, ids = ReadyScript(self._client)(
+                ReadyKeys(
+                    checkpoint=keys.checkpoint(NAME),
+                    later=keys.view(Ready.name, LATER),
+                    of_agent=keys.view(Ready.name, agent_part(wanted.agent or "")),
+                    pending=keys.view(Ready.name, PENDING),
+                    each=[keys.view(ByTag.name, tag) for tag in wanted.tags],
+                    either=[keys.view(ByTag.name, role) for role in wanted.roles],
+                ),
+                now_ms=now_ms,
+                wanted=most,
+            )
+        shown = ids if limit is None else ids[:limit]
+        return ReadyPage(tuple(self.get_listed(shown)), has_more=len(shown) < len(ids), position=position)
+
+    def next_begin_ms(self) -> int | None:
+        """When the next task that waits for its time may begin, milliseconds since 1970 UTC. Source: TIME, ZRANGEBYSCORE."""
+        with redis_errors(self._where):
+            seconds, micros = cast("tuple[int, int]", self._client.time())
+            now_ms = seconds * 1_000 + micros // 1_000
+            found = self._client.zrangebyscore(
+                self._keys.view(Ready.name, LATER), f"({now_ms}", "+inf", start=0, num=1, withscores=True
+            )
+        return int(cast("list[tuple[bytes, float]]", found)[0][1]) if found else None
+
+    def blocked(self) -> list[BlockedTask]:
+        """The open tasks that are blocked, as `blocked_among`. Source: SINTER, MGET."""
+        from projections.blocking import blocked_among  # noqa: PLC0415 - few commands ask what is blocked
+
+        blocked = self._keys.view(Ready.name, BLOCKED)
+        with redis_errors(self._where):
+            pipeline = self._client.pipeline(transaction=True)
+            for state in State:
+                if not state.is_terminal:
+                    pipeline.sinter([blocked, self._keys.view(ByState.name, state)])
+            found = [task_id.decode(errors="replace") for ids in pipeline.execute() for task_id in ids]
+        return blocked_among(found, self.surroundings(found))
+
+    def surroundings(self, task_ids: Sequence[str]) -> dict[str, Task]:
+        """The tasks, those above them, and all that they wait for, directly or not. Source: MGET, level by level."""
+        tasks: dict[str, Task] = {}
+        level, seen = list(task_ids), set(task_ids)
+        while level:
+            # One that was removed is not there.
+            found = [task for task in self.get_sound(level) if task is not None]
+            tasks.update((task.id, task) for task in found)
+            after = {each for task in found for each in (*task.needs, *([task.parent_id] if task.parent_id else ()))}
+            level = sorted(after - seen)
+            seen |= after
+        return tasks
+
     def find(self, prefix: str, *, limit: int) -> list[str]:
         """Up to `limit` ids that begin with `prefix`, in order. Source: ZRANGEBYLEX."""
         with redis_errors(self._where):
@@ -221,20 +286,27 @@ class LiveBoard:
         )
 
     def backlog(self, *, offset: int = 0, limit: int | None = None) -> Page:
-        """The pending tasks that no agent has, oldest first. ViewsIncompleteError."""
+        """The pending tasks that no agent has, by rank. ViewsIncompleteError. Source: SDIFF, ZRANGE, MGET."""
         backlog, pending = self._keys.view(Backlog.name), self._keys.view(ByState.name, State.PENDING)
+        ranked = self._keys.view(Ready.name, BACKLOG)
+        self._listing.page(KeySets(), {pending: ("state", [State.PENDING])}, offset=0, limit=0)
         with redis_errors(self._where):
-            outside = [
-                task_id.decode(errors="replace")
-                for task_id in cast("set[bytes]", self._client.sdiff([pending, backlog]))
-            ]
+            pipeline = self._client.pipeline(transaction=True)
+            pipeline.sdiff([pending, backlog])
+            pipeline.scard(backlog)
+            pipeline.zcard(ranked)
+            # A negative end counts from the last.
+            pipeline.zrange(
+                ranked, offset, -1 if limit is None else offset + limit - 1
+            ) if limit != 0 else pipeline.zrange(ranked, 1, 0)
+            outside, size, total, found = pipeline.execute()
         # An adopted task may be pending and have an agent.
-        if any(task.assigned_to is None and task.state is State.PENDING for task in self.get_listed(outside)):
+        others = self.get_listed([task_id.decode(errors="replace") for task_id in cast("set[bytes]", outside)])
+        if size != total or any(task.assigned_to is None and task.state is State.PENDING for task in others):
             raise ViewsIncompleteError(f"the key {backlog} does not hold every pending task that nobody has")
-        sizes = {pending: ("state", [State.PENDING])}
-        ids, total = self._listing.page(KeySets((backlog,)), sizes, offset=offset, limit=limit)
+        ids = [task_id.decode(errors="replace") for task_id in cast("list[bytes]", found)]
         tasks = tuple(task for task in self.get_listed(ids) if task.state is State.PENDING)
-        return Page(tasks, total, has_more=total is None or offset + len(ids) < total)
+        return Page(tasks, total, has_more=offset + len(ids) < total)
 
     def count_children(self, task_id: str) -> int:
         with redis_errors(self._where):

@@ -19,6 +19,7 @@ from ledger import Position, RecordedEvent, State, Task
 from projections.board import Board
 from projections.filter import EVERY_TASK, SORT_KEYS, Page, Sort, TaskFilter, TaskKind, page_of
 from projections.views.by_alias import is_computed
+from projections.views.ready import OPEN_STATES, by_rank
 
 BLOCK_TASKS: Final = 256
 _ID_CHARS: Final = 36
@@ -203,7 +204,7 @@ class PackedBoard:
 
     def backlog(self, *, offset: int = 0, limit: int | None = None) -> Page:
         """As `Board.backlog`."""
-        return self.page(TaskFilter(state=State.PENDING), offset=offset, limit=limit)
+        return page_of(by_rank(self._matching(TaskFilter(state=OPEN_STATES))), offset=offset, limit=limit)
 
     def count_states(self) -> dict[State, int]:
         """As `Board.count_states`."""

@@ -19,6 +19,8 @@ from ledger import (
     CreateTask,
     DescribeTask,
     FailTask,
+    LinkKind,
+    LinkTask,
     MoveTask,
     NoteTask,
     PrioritiseTask,
@@ -31,15 +33,19 @@ from ledger import (
     TagTask,
     Task,
     TaskNotFoundError,
+    Ties,
+    UnlinkTask,
     check_name,
+    check_tag,
     new_task_id,
     to_ms,
 )
-from projections import Wanted
+from projections import ReadyFilter, Wanted
 from town.backend import Backend
+from town.linking import Circles
 from town.reading.present import Present
 from town.reading.references import References, given_names, wanted_of
-from town.writer import GuardedCommand, Receipt, Writer
+from town.writer import Guarded, Receipt, Writer
 
 
 class Keep(Enum):
@@ -49,6 +55,8 @@ class Keep(Enum):
 
 
 KEEP: Final = Keep.KEEP
+CHOICES_PER_TAKE: Final = 64
+"""How many tasks are tried in one call. Only if others took all of them meanwhile, it looks again."""
 
 
 class Verbs:
@@ -63,6 +71,7 @@ class Verbs:
         self._present = Present(backend)
         self._references = References(self._present, town=backend.alias_town)
         self._writer = Writer(backend)
+        self._circles = Circles(backend)
         self._actor = backend.actor
 
     def create(  # noqa: PLR0913 - all that a task can begin with
@@ -76,21 +85,29 @@ class Verbs:
         priority: int = PRIORITY_DEFAULT,
         due: datetime | None = None,
         not_before: datetime | None = None,
+        needs: Iterable[str] = (),
         reason: str | None = None,
     ) -> Receipt:
-        """Create a task, pending, or assigned if `agent` is given.
+        """Create a task, pending, or assigned if `agent` is given; it needs the tasks of `needs`. CircularNeedsError.
 
         An alias makes it idempotent: a second call appends nothing.
         """
         new_id = new_task_id()
         name = None if alias is None else check_name(alias, "alias")
         given_tags = tuple(tags)
+        given_needs = tuple(needs)
 
-        def make_command() -> GuardedCommand:
+        def make_command() -> Guarded:
             guards = {} if parent is None else self._guard_lineage(parent)
             lineage = tuple(guards)
+            id_ = new_id if name is None else self._references.id_of_alias(name)
+            basis = self._circles.basis()
+            needed = self._guard_linked(given_needs)
+            ties = Ties(lineage[0] if lineage else None, tuple(needed))
+            # Nothing leads to a task that is all new, except from its parent.
+            may_close = len(list(filter(None, ties))) + (self._writer.loader.version(id_) > 0) > 1
             command = CreateTask(
-                task_id=new_id if name is None else self._references.id_of_alias(name),
+                task_id=id_,
                 description=description,
                 tags=given_tags,
                 parent_id=lineage[0] if lineage else None,
@@ -100,11 +117,15 @@ class Verbs:
                 priority=priority,
                 due_ms=None if due is None else to_ms(due),
                 not_before_ms=None if not_before is None else to_ms(not_before),
+                needs=ties.needs,
+                circle=self._circles.find({id_: ties}) if may_close else (),
             )
-            return command, guards
+            return Guarded(command, guards, basis)
 
         return self._writer.execute(
-            make_command, wanted=self._wanted(parent, name, new_id=new_id, agent=agent), reason=reason
+            make_command,
+            wanted=self._wanted(parent, name, *given_needs, new_id=new_id, agent=agent),
+            reason=reason,
         )
 
     def assign(
@@ -219,11 +240,17 @@ class Verbs:
     ) -> Receipt:
         """Put the task below `parent`, or at the top for None. TaskCycleError if `parent` lies below the task."""
 
-        def make_command() -> GuardedCommand:
+        def make_command() -> Guarded:
             id_ = self._references.resolve(task_id)
             guards = {} if parent is None else self._guard_lineage(parent)
             lineage = tuple(guards)
-            return MoveTask(task_id=id_, parent_id=lineage[0] if lineage else None, lineage=lineage[1:]), guards
+            basis = self._circles.basis()
+            task, _ = self._writer.loader.load(id_)
+            ties = Ties(lineage[0] if lineage else None, () if task is None else task.needs)
+            is_below_itself = id_ in lineage
+            circle = () if ties.parent_id is None or is_below_itself else self._circles.find({id_: ties})
+            command = MoveTask(task_id=id_, parent_id=ties.parent_id, lineage=lineage[1:], circle=circle)
+            return Guarded(command, guards, basis)
 
         return self._writer.execute(
             make_command, wanted=self._wanted(task_id, parent), reason=reason, expected_version=expected_version
@@ -296,6 +323,50 @@ class Verbs:
             expected_version,
         )
 
+    def link(
+        self,
+        task_id: str,
+        to: Iterable[str],
+        kind: LinkKind = LinkKind.NEEDS,
+        *,
+        reason: str | None = None,
+        expected_version: int | None = None,
+    ) -> Receipt:
+        """Link the task to others. CircularNeedsError if tasks would wait for each other."""
+        targets = tuple(to)
+
+        def make_command() -> Guarded:
+            id_ = self._references.resolve(task_id)
+            linked = self._guard_linked(targets)
+            if kind is not LinkKind.NEEDS:
+                return Guarded(LinkTask(task_id=id_, to=tuple(linked), kind=kind), linked)
+            basis = self._circles.basis()
+            task, _ = self._writer.loader.load(id_)
+            ties = Ties() if task is None else Ties(task.parent_id, (*task.needs, *linked))
+            circle = () if id_ in linked else self._circles.find({id_: ties})
+            return Guarded(LinkTask(task_id=id_, to=tuple(linked), kind=kind, circle=circle), linked, basis)
+
+        return self._writer.execute(
+            make_command, wanted=self._wanted(task_id, *targets), reason=reason, expected_version=expected_version
+        )
+
+    def unlink(
+        self,
+        task_id: str,
+        to: Iterable[str],
+        kind: LinkKind | None = None,
+        *,
+        reason: str | None = None,
+        expected_version: int | None = None,
+    ) -> Receipt:
+        """Take the links to others away, which may have been removed: those of one kind, or all."""
+        targets = tuple(to)
+
+        def command(id_: str) -> Command:
+            return UnlinkTask(task_id=id_, to=tuple(map(self._references.resolve, targets)), kind=kind)
+
+        return self._change(task_id, command, reason, expected_version)
+
     def remove(
         self,
         task_id: str,
@@ -312,6 +383,33 @@ class Verbs:
 
         return self._change(task_id, command, reason, expected_version)
 
+    def take_next(
+        self,
+        agent: str,
+        *,
+        tags: Iterable[str] = (),
+        roles: Iterable[str] = (),
+        is_started: bool = False,
+        run: RunMark | None = None,
+        reason: str | None = None,
+    ) -> Receipt | None:
+        """Take the first task that can be begun for an agent, and start it if `is_started`; None if there is none.
+
+        Tasks that are assigned to the agent come first, then those that nobody has. They have all of `tags`, and those that
+        nobody has also one of `roles`, if there are any. Of many that take at once, each gets another one.
+        """
+        name = check_name(agent, "agent name")
+        wanted = ReadyFilter(agent=name, tags=tuple(map(check_tag, tags)), roles=tuple(map(check_tag, roles)))
+
+        def command_for(task: Task) -> Command:
+            if is_started:
+                return StartTask(task_id=task.id, agent=name, run=run)
+            return ClaimTask(task_id=task.id, agent=name)
+
+        return self._writer.take_first(
+            lambda: self._present.ready(wanted, limit=CHOICES_PER_TAKE), command_for, reason=reason
+        )
+
     def assign_all(self, agent: str, *, reason: str | None = None) -> tuple[Task, ...]:
         """Give the whole backlog to an agent, all or none; returns the tasks it got."""
         return self._writer.assign_all(agent, reason=reason)
@@ -327,7 +425,7 @@ class Verbs:
     ) -> Receipt:
         """Execute a command on an existing task, by id, prefix or alias."""
         return self._writer.execute(
-            lambda: (command(self._references.resolve(task_id)), {}),
+            lambda: Guarded(command(self._references.resolve(task_id))),
             wanted=self._wanted(task_id, agent=agent),
             reason=reason,
             expected_version=expected_version,
@@ -347,6 +445,17 @@ class Verbs:
             for each in reversed(self._present.below(task_id))
             if not each.state.is_terminal
         ]
+
+    def _guard_linked(self, references: Iterable[str]) -> dict[str, int]:
+        """The tasks to link to, each once, with the versions at which they were read. TaskNotFoundError."""
+        found: dict[str, int] = {}
+        for reference in references:
+            id_ = self._references.resolve(reference)
+            state, version = self._writer.loader.load(id_)
+            if state is None:
+                raise TaskNotFoundError(reference)
+            found[id_] = version
+        return found
 
     def _guard_lineage(self, parent: str) -> dict[str, int]:
         """The tasks from `parent` up to its root, in this order, with the versions at which they were read."""

@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from datetime import datetime
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 from msgspec import Struct
 
 from ledger import (
+    Basis,
+    BasisDisturbedError,
     ClaimTask,
     Command,
     CommandRejectedError,
@@ -22,11 +24,18 @@ from ledger import (
     LedgerDamagedError,
     NewEvent,
     Position,
+    State,
     StoreUnavailableError,
     Task,
+    TaskAdopted,
+    TaskAsked,
     TaskCreated,
     TaskDamagedError,
+    TaskLinked,
+    TaskMoved,
     TaskRemoved,
+    TaskReopened,
+    TaskScheduled,
     WrongExpectedVersionError,
     check_name,
     check_text,
@@ -37,15 +46,27 @@ from ledger import (
     record,
     to_ms,
 )
-from projections import NOTHING, Wanted, damage_of
+from projections import NOTHING, Asked, ReadyPage, RedisNeighbours, Wanted, damage_of
 from town.backend import Backend
 from town.errors import OvertakenError
 
 DECIDE_ATTEMPTS_MAX: Final = 20
+UNSETTLES: Final[frozenset[type[Event]]] = frozenset(
+    {TaskCreated, TaskAdopted, TaskMoved, TaskReopened, TaskRemoved, TaskLinked, TaskAsked, TaskScheduled}
+)
+"""The facts of other tasks that can keep a task from being begun that could be begun before."""
 
 Result = TypeVar("Result")
-GuardedCommand = tuple[Command, Mapping[str, int]]
-"""A command, and the versions of other tasks on which it relies."""
+
+
+class Guarded(NamedTuple):
+    """A command, the versions of other tasks on which it relies, and its basis, if it has one."""
+
+    command: Command
+    relied_on: Mapping[str, int] = {}
+    basis: Basis | None = None
+
+
 Decided = tuple[str, int, Sequence[Event]]
 """A task's id, the version on which the decision was made, and the events."""
 
@@ -76,6 +97,7 @@ class Decisions(Struct, frozen=True):
     relied_on: Mapping[str, int] = {}
     causes: Mapping[str, Position] = {}
     """Task -> the position that led to its events, where one did."""
+    basis: Basis | None = None
 
 
 Made = TypeVar("Made", bound=Decisions)
@@ -98,10 +120,11 @@ class Writer:
         self._actor = backend.actor
         self._upkeep = backend.upkeep
         self.loader = backend.loader
+        self._neighbours = RedisNeighbours(backend.client, backend.keys, where=backend.where)
 
     def execute(
         self,
-        make_command: Callable[[], GuardedCommand],
+        make_command: Callable[[], Guarded],
         *,
         wanted: Wanted = NOTHING,
         reason: str | None = None,
@@ -116,7 +139,7 @@ class Writer:
         checked_reason = None if reason is None else check_text(reason, "reason")
 
         def attempt() -> Receipt:
-            command, relied_on = make_command()
+            command, relied_on, basis = make_command()
             task_id = command.task_id
             state, version = self.loader.load(task_id)
             if expected_version is not None and version != expected_version:
@@ -125,7 +148,7 @@ class Writer:
             if not facts:
                 assert state is not None, "only what is there can be so already"
                 return Receipt(state, ())
-            events, positions = self._append([(task_id, version, facts)], relied_on, reason=checked_reason)
+            events, positions = self._append([(task_id, version, facts)], relied_on, basis=basis, reason=checked_reason)
             return Receipt(_after(state, events, positions), tuple(positions))
 
         return self._attempt(attempt, wanted)
@@ -169,13 +192,54 @@ class Writer:
 
         return self._attempt(attempt, wanted)
 
+    def take_first(
+        self, find: Callable[[], ReadyPage], command_for: Callable[[Task], Command], *, reason: str | None = None
+    ) -> Receipt | None:
+        """Carry out a command on the first task of a page that nobody took since; None if there is none.
+
+        The events of the first are appended in one call, so of many that take at once each gets another one.
+        """
+        checked_reason = None if reason is None else check_text(reason, "reason")
+
+        def attempt() -> Receipt | None:
+            page = find()
+            if not page.tasks:
+                return None
+            first = page.tasks[0]
+            choices: list[tuple[Task, Sequence[NewEvent]]] = []
+            for task in page.tasks:
+                try:
+                    facts = decide(task, command_for(task))
+                except CommandRejectedError:
+                    # It was taken between the two reads.
+                    continue
+                if facts:
+                    choices.append((task, self._events([(task.id, task.version, facts)], reason=checked_reason)))
+                elif task is first and task.state is State.ASSIGNED:
+                    return Receipt(task, ())
+            if not choices:
+                raise _StaleError(_moved_on(first))
+            try:
+                events, positions = self._store.append_first(
+                    [events for _, events in choices], Basis(page.position, UNSETTLES)
+                )
+            except WrongExpectedVersionError as conflict:
+                raise _StaleError(conflict) from conflict
+            except BasisDisturbedError as disturbed:
+                raise _StaleError(_moved_on(first)) from disturbed
+            taken = next(task for task, choice in choices if choice is events)
+            self._project(events, positions)
+            return Receipt(_after(taken, events, positions), tuple(positions))
+
+        return self._attempt(attempt)
+
     def assign_all(self, agent: str, *, reason: str | None = None) -> tuple[Task, ...]:
-        """Give the whole backlog to an agent, all or none; returns the tasks it got."""
+        """Give the whole backlog to an agent, all or none, but for tasks with open children; returns the tasks it got."""
         checked_reason = None if reason is None else check_text(reason, "reason")
         agent = check_name(agent, "agent name")
 
         def attempt() -> tuple[Task, ...]:
-            tasks = [task for task in self._live.backlog().tasks if task.damaged_at is None]
+            tasks = self._without_parents([task for task in self._live.backlog().tasks if task.damaged_at is None])
             claims = [ClaimTask(task_id=task.id, agent=agent) for task in tasks]
             decided = [(task.id, task.version, decide(task, claim)) for task, claim in zip(tasks, claims, strict=True)]
             if not any(facts for _, _, facts in decided):
@@ -213,11 +277,21 @@ class Writer:
             if not made.decided:
                 return made, ()
             appended = self._append(
-                made.decided, made.relied_on, causes=made.causes, reason=checked_reason, backdate_ms=backdate_ms
+                made.decided,
+                made.relied_on,
+                causes=made.causes,
+                basis=made.basis,
+                reason=checked_reason,
+                backdate_ms=backdate_ms,
             )
             return made, tuple(appended[1])
 
         return self._attempt(attempt)
+
+    def _without_parents(self, tasks: Sequence[Task]) -> list[Task]:
+        """The tasks without open children: one with such is no work of its own."""
+        counts = self._neighbours(Asked(counts=[task.id for task in tasks])).counts
+        return [task for task in tasks if not counts[task.id].open_children]
 
     def _attempt(self, attempt: Callable[[], Result], wanted: Wanted = NOTHING) -> Result:
         """Return what `attempt` returns. If another writer was first, catch up and attempt again. OvertakenError."""
@@ -254,6 +328,7 @@ class Writer:
         guards: Mapping[str, int],
         *,
         causes: Mapping[str, Position] = {},
+        basis: Basis | None = None,
         reason: str | None = None,
         backdate_ms: int | None = None,
     ) -> tuple[list[NewEvent], list[Position]]:
@@ -261,8 +336,28 @@ class Writer:
 
         If only projecting fails, the error says that the events are in the ledger.
         """
+        events = self._events(decided, causes=causes, reason=reason)
+        for task_id, _, _ in decided:
+            # The decision was made on a task folded from the ledger. Without its snapshot, projecting would stop.
+            if task_id in self._live.lost and self._live.get(task_id) is None:
+                raise self._live.loss_of(task_id)
+        versions = dict(guards) | {task_id: version for task_id, version, _ in decided}
+        try:
+            positions = self._store.append(events, versions, backdate_ms=backdate_ms, basis=basis)
+        except WrongExpectedVersionError as conflict:
+            raise _StaleError(conflict) from conflict
+        except BasisDisturbedError as disturbed:
+            task_id, version, _ = decided[-1]
+            raise _StaleError(WrongExpectedVersionError(task_id, expected=version, actual=version)) from disturbed
+        self._project(events, positions)
+        return events, positions
+
+    def _events(
+        self, decided: Sequence[Decided], *, causes: Mapping[str, Position] = {}, reason: str | None
+    ) -> list[NewEvent]:
+        """The events of one command."""
         command = new_command_id()
-        events = [
+        return [
             NewEvent(
                 task=task_id,
                 version=number,
@@ -275,15 +370,9 @@ class Writer:
             for task_id, version, facts in decided
             for number, data in enumerate(facts, version + 1)
         ]
-        for task_id, _, _ in decided:
-            # The decision was made on a task folded from the ledger. Without its snapshot, projecting would stop.
-            if task_id in self._live.lost and self._live.get(task_id) is None:
-                raise self._live.loss_of(task_id)
-        versions = dict(guards) | {task_id: version for task_id, version, _ in decided}
-        try:
-            positions = self._store.append(events, versions, backdate_ms=backdate_ms)
-        except WrongExpectedVersionError as conflict:
-            raise _StaleError(conflict) from conflict
+
+    def _project(self, events: Sequence[NewEvent], positions: Sequence[Position]) -> None:
+        """Project what was appended. If that fails, the error says that the events are in the ledger."""
         look = self.loader.look
         try:
             appended = [record(event, position) for event, position in zip(events, positions, strict=True)]
@@ -293,7 +382,11 @@ class Writer:
             raise error.after_append(_appended(positions)) from error
         except LedgerDamagedError as error:
             raise LedgerDamagedError(f"{_appended(positions)} {error}") from error
-        return events, positions
+
+
+def _moved_on(task: Task) -> WrongExpectedVersionError:
+    """The conflict for a task that is not what the decision stood on, whatever its version."""
+    return WrongExpectedVersionError(task.id, expected=task.version, actual=task.version)
 
 
 def reconcile_all(

@@ -1,6 +1,6 @@
 """The scripts that run inside Redis, with a typed wrapper for each. No other module counts KEYS and ARGV."""
 
-from ledger.lua.append import Appended, AppendReply, AppendScript, Backdated, Conflict, Damaged
+from ledger.lua.append import Appended, AppendReply, AppendScript, Backdated, Conflict, Damaged, Disturbed
 from ledger.lua.history import HistoryPage, HistoryScript, HistoryStatus
 from ledger.lua.source import script_source
 
@@ -11,6 +11,7 @@ __all__ = [
     "Backdated",
     "Conflict",
     "Damaged",
+    "Disturbed",
     "HistoryPage",
     "HistoryScript",
     "HistoryStatus",

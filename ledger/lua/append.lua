@@ -4,19 +4,27 @@
 -- KEYS[1]  the ledger, a stream
 -- KEYS[2]  the heads, a hash: task id -> <version>:<position> of its last event
 -- ARGV[1]  the time to record, ms since 1970, or '' for the server's clock
--- ARGV[2]  how many guards follow
+-- ARGV[2]  the position of the basis: where the ledger ended when the decision was made; '' if it does not matter
+-- ARGV[3]  the types of events that disturb the basis, with a blank before and after each. A `task.created` disturbs only with
+--          a parent
+-- ARGV[4]  'all' to check every guard and append every event, or 'first' to take the first guard that holds, and append the
+--          events of its task only
+-- ARGV[5]  how many guards follow
 -- then     a pair for each guard: task id, expected version (0 = no event yet)
 -- then     a pair for each event: task id, the event's JSON without `prev`; each of these tasks needs a guard
 --
 -- Returns one of
 --   {'appended', ms, first seq}           the events have the positions ms-first, ms-(first + 1), …
+--   {'appended', ms, first seq, task}     the same, for 'first': the events of this task
+--   {'disturbed', position}               the event there disturbs the basis, or too many came; nothing was written
 --   {'conflict', task, expected, actual}  the task is at another version; nothing was written
 --   {'backdated', last position}          the time is before the last event; nothing was written
 --   {'damaged', place, entries}           the stream or a head is not as this script left it; nothing was written
 
 local ledger, heads = KEYS[1], KEYS[2]
-local guards = tonumber(ARGV[2])
-local first_event = 3 + 2 * guards
+local guards = tonumber(ARGV[5])
+local first_guard = 6
+local first_event = first_guard + 2 * guards
 
 local last_ms, last_seq, entries, last_position = 0, 0, 0, '0-0'
 if redis.call('EXISTS', ledger) == 1 then
@@ -48,10 +56,28 @@ else
   end
 end
 
+local later_max = 200
+if ARGV[2] ~= '' and ARGV[2] ~= last_position then
+  local later = redis.call('XRANGE', ledger, '(' .. ARGV[2], '+', 'COUNT', later_max)
+  for _, entry in ipairs(later) do
+    -- A quote within a text is escaped, so these are the envelope's own.
+    local event = entry[2][2] or ''
+    local type = string.match(event, '"type":"([^"]+)"') or ''
+    local disturbs = string.find(ARGV[3], ' ' .. type .. ' ', 1, true)
+    if disturbs and (type ~= 'task.created' or string.find(event, '"parent_id":"', 1, true)) then
+      return {'disturbed', entry[1]}
+    end
+  end
+  if #later == later_max then
+    return {'disturbed', later[later_max][1]}
+  end
+end
+
 -- Lua's `unpack` fails at some 8,000.
 local heads_max = 1000
+local takes_first, chosen, last_conflict = ARGV[4] == 'first', nil, nil
 local versions, positions = {}, {}
-for first = 3, first_event - 1, 2 * heads_max do
+for first = first_guard, first_event - 1, 2 * heads_max do
   local tasks = {}
   for i = first, math.min(first + 2 * heads_max, first_event) - 1, 2 do
     tasks[#tasks + 1] = ARGV[i]
@@ -68,14 +94,22 @@ for first = 3, first_event - 1, 2 * heads_max do
       end
     end
     if actual ~= expected then
-      return {'conflict', task, expected, actual}
+      last_conflict = {'conflict', task, expected, actual}
+      if not takes_first then
+        return last_conflict
+      end
+    elseif not chosen then
+      versions[task], positions[task] = actual, position
+      chosen = takes_first and task
     end
-    versions[task], positions[task] = actual, position
   end
 end
 
+if takes_first and not chosen then
+  return last_conflict
+end
 for i = first_event, #ARGV, 2 do
-  if not versions[ARGV[i]] then
+  if not versions[ARGV[i]] and not takes_first then
     return redis.error_reply('ERR an event for task ' .. ARGV[i] .. ' has no guard')
   end
 end
@@ -84,15 +118,17 @@ local ms_text = string.format('%.0f', ms)
 local seq = last_seq
 for i = first_event, #ARGV, 2 do
   local task = ARGV[i]
-  seq = seq + 1
-  local position = ms_text .. '-' .. string.format('%.0f', seq)
-  local prev = positions[task] and '{"prev":"' .. positions[task] .. '",' or '{"prev":null,'
-  redis.call('XADD', ledger, position, 'event', prev .. string.sub(ARGV[i + 1], 2))
-  versions[task], positions[task] = versions[task] + 1, position
+  if versions[task] then
+    seq = seq + 1
+    local position = ms_text .. '-' .. string.format('%.0f', seq)
+    local prev = positions[task] and '{"prev":"' .. positions[task] .. '",' or '{"prev":null,'
+    redis.call('XADD', ledger, position, 'event', prev .. string.sub(ARGV[i + 1], 2))
+    versions[task], positions[task] = versions[task] + 1, position
+  end
 end
 
 local written = {}
-for i = 3, first_event - 1, 2 do
+for i = first_guard, first_event - 1, 2 do
   local task = ARGV[i]
   if positions[task] then
     written[#written + 1] = task
@@ -103,4 +139,6 @@ for i = 3, first_event - 1, 2 do
     written = {}
   end
 end
-return {'appended', ms_text, string.format('%.0f', last_seq + 1)}
+local appended = {'appended', ms_text, string.format('%.0f', last_seq + 1)}
+appended[4] = chosen or nil
+return appended

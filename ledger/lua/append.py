@@ -15,12 +15,16 @@ from ledger.reply_shapes import is_id
 if TYPE_CHECKING:
     from redis import Redis
 
+    from ledger.basis import Basis
+
 
 class Appended(Struct, frozen=True):
     """The events are in the ledger, at `ms`, numbered from `first_seq`."""
 
     ms: int
     first_seq: int
+    chosen: str | None = None
+    """The task whose events they are, if they were one of several choices."""
 
 
 class Conflict(Struct, frozen=True):
@@ -29,6 +33,12 @@ class Conflict(Struct, frozen=True):
     task_id: str
     expected: int
     actual: int
+
+
+class Disturbed(Struct, frozen=True):
+    """The event at this position disturbs the basis; nothing was written."""
+
+    position: str
 
 
 class Backdated(Struct, frozen=True):
@@ -44,7 +54,7 @@ class Damaged(Struct, frozen=True):
     entries: int
 
 
-AppendReply = Appended | Conflict | Backdated | Damaged
+AppendReply = Appended | Conflict | Disturbed | Backdated | Damaged
 
 
 class AppendScript:
@@ -62,12 +72,21 @@ class AppendScript:
         guards: Mapping[str, int],
         events: Iterable[tuple[str, bytes]],
         backdate_ms: int | None = None,
+        basis: Basis | None = None,
+        takes_first: bool = False,
     ) -> Callable[[], AppendReply]:
         """Send the script. Call the returned function to read the reply; it also raises what went wrong while sending.
 
         `guards` is task id -> expected version, `events` are pairs of task id and JSON. Each event's task has a guard.
+        With `takes_first`, only the events of the first task whose guard holds are appended.
         """
-        arguments: Arguments = ["" if backdate_ms is None else backdate_ms, len(guards)]
+        arguments: Arguments = [
+            "" if backdate_ms is None else backdate_ms,
+            "" if basis is None else basis.position,
+            "" if basis is None else f" {' '.join(sorted(each.type for each in basis.disturbed_by))} ",
+            "first" if takes_first else "all",
+            len(guards),
+        ]
         for guard in guards.items():
             arguments.extend(guard)
         for event in events:
@@ -80,6 +99,10 @@ def _understand(reply: object) -> AppendReply:
     match reply:
         case [b"appended", bytes(ms), bytes(first_seq)] if is_id(b"%s-%s" % (ms, first_seq)):
             return Appended(int(ms), int(first_seq))
+        case [b"appended", bytes(ms), bytes(first_seq), bytes(task)] if is_id(b"%s-%s" % (ms, first_seq)):
+            return Appended(int(ms), int(first_seq), task.decode(errors="replace"))
+        case [b"disturbed", bytes(position)] if is_id(position):
+            return Disturbed(position.decode())
         case [b"conflict", bytes(task), int(expected), int(actual)]:
             return Conflict(task.decode(errors="replace"), expected, actual)
         case [b"backdated", bytes(last_position)] if is_id(last_position):

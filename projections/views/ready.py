@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from typing import ClassVar, Final, NamedTuple
 
 from ledger import State, Task
@@ -11,6 +13,7 @@ DEPENDENTS_TOLD_MAX: Final = (1 << 14) - 1
 """More dependents than these do not move a task further to the front."""
 _NUMBER_BITS: Final = 36
 _DEPENDENTS_BITS: Final = 14
+OPEN_STATES: Final = (State.PENDING, State.ASSIGNED, State.RUNNING)
 _WAITS: Final = frozenset({State.PENDING, State.ASSIGNED})
 
 PENDING: Final = "pending"
@@ -71,6 +74,14 @@ def rank(task: Task, dependents: int) -> int:
     return (((task.priority << _DEPENDENTS_BITS) + fewer) << _NUMBER_BITS) + number
 
 
+def by_rank(tasks: Iterable[Task]) -> list[Task]:
+    """The pending ones that nobody has, by rank, of all open tasks of a board."""
+    given = list(tasks)
+    dependents = Counter(needed for task in given if not task.state.is_terminal for needed in task.needs)
+    waiting = [task for task in given if task.state is State.PENDING and task.assigned_to is None]
+    return sorted(waiting, key=lambda task: rank(task, dependents[task.id]))
+
+
 def gate_of(task: Task, above: Gate, *, has_unmet_needs: bool) -> Gate:
     """The gate of a task whose parent has the gate `above`. A finished task only hands that on."""
     if task.state.is_terminal:
@@ -91,7 +102,7 @@ def entries_of(task: Task | None, gate: Gate, counts: Counts) -> list[ViewEntry]
     if task.state not in _WAITS:
         return entries
     place = rank(task, counts.dependents)
-    if task.holder is None and task.state is State.PENDING and task.assigned_to is None:
+    if task.state is State.PENDING and task.assigned_to is None:
         entries.append(Ranked(BACKLOG, place))
     if not gate.is_blocked and not counts.open_children and task.damaged_at is None:
         part = PENDING if task.state is State.PENDING else None if task.holder is None else agent_part(task.holder)

@@ -1,21 +1,13 @@
-"""Claim: takes the next task for an agent in one append. Of many runners that try, only one succeeds.
-
-It tries tasks one after another, oldest first. After it loses a race, it tries the rest of the page in random order:
-many runners that wake up together would otherwise compete for every task.
-"""
+"""Claim: takes the next task for an agent, and tells which events may bring one."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import count
-from random import SystemRandom
 from typing import Final
 
 from ledger import (
     Event,
     RecordedEvent,
     RunMark,
-    State,
     Task,
     TaskAnswered,
     TaskAssigned,
@@ -27,24 +19,31 @@ from ledger import (
     TaskRemoved,
     TaskReopened,
     TaskRequeued,
+    TaskScheduled,
     TaskTagged,
-    WrongExpectedVersionError,
+    TaskUnlinked,
 )
-from projections import TaskFilter
 from town.agents.workplace import Workplace
+from town.errors import OvertakenError
 from town.runs.heartbeat import Heartbeat
 
-CANDIDATES_MAX: Final = 32
-_BRINGS_WORK: Final[tuple[type[Event], ...]] = (
-    TaskCreated,
-    TaskRequeued,
-    TaskReopened,
-    TaskTagged,
-    TaskMoved,
-    TaskAnswered,
+_BRINGS_WORK: Final[frozenset[type[Event]]] = frozenset(
+    {
+        TaskCreated,
+        TaskRequeued,
+        TaskReopened,
+        TaskTagged,
+        TaskMoved,
+        TaskScheduled,
+        TaskUnlinked,
+        TaskAnswered,
+        TaskCompleted,
+        TaskFailed,
+        TaskCancelled,
+        TaskRemoved,
+    }
 )
-_ENDS_A_CHILD: Final[tuple[type[Event], ...]] = (TaskCompleted, TaskFailed, TaskCancelled, TaskRemoved)
-_chance = SystemRandom()
+"""The facts that may bring work: they make a task pending, fit for a role, or no longer wait for another one."""
 
 
 class Claimer:
@@ -53,59 +52,22 @@ class Claimer:
     def __init__(self, agent: str, roles: tuple[str, ...]) -> None:
         self._agent = agent
         self._roles = roles
-        self._has_met_parents = False
-        self._has_met_others = False
 
     def take(self, town: Workplace, mark: RunMark, heartbeat: Heartbeat) -> Task | None:
-        """Start a task and return it as started, with its heartbeat. None if there is no task to take.
-
-        Skips a task until all its children are finished.
-        """
-        self._has_met_parents = False
-        self._has_met_others = True
-        while self._has_met_others:
-            # Tasks that others took shifted the later pages, so this pass may have missed some.
-            self._has_met_others = False
-            for page in self._pages(town):
-                task = self._take_one_of(page, town, mark, heartbeat)
-                if task is not None:
-                    return task
-        return None
-
-    def _take_one_of(self, page: list[Task], town: Workplace, mark: RunMark, heartbeat: Heartbeat) -> Task | None:
-        waiting = [task for task in page[::-1] if task.damaged_at is None and not task.has_open_question]
-        while waiting:
-            task = waiting.pop()
-            if town.present.count_open_children(task.id):
-                self._has_met_parents = True
-                continue
-            # Before the task starts: a running task without a heartbeat counts as lost.
-            heartbeat.begin()
+        """Start the first task that can be begun and return it as started, with its heartbeat. None if there is none."""
+        if not town.reader.ready(agent=self._agent, roles=self._roles, limit=1).tasks:
+            return None
+        # Before the task starts: a running task without a heartbeat counts as lost.
+        heartbeat.begin()
+        while True:
             try:
-                return town.verbs.start(task.id, agent=self._agent, run=mark, expected_version=task.version).task
-            except WrongExpectedVersionError:
-                self._has_met_others = True
-                _chance.shuffle(waiting)
-        return None
+                taken = town.verbs.take_next(self._agent, roles=self._roles, is_started=True, run=mark)
+            except OvertakenError:
+                # Somebody made progress each time, and there may be work left.
+                continue
+            return None if taken is None else taken.task
 
     def may_bring_work(self, recorded: RecordedEvent) -> bool:
         """Whether this event may make a task available when there was none before."""
         data = recorded.data
-        if isinstance(data, TaskAssigned):
-            return data.agent == self._agent
-        return isinstance(data, _BRINGS_WORK) or (self._has_met_parents and isinstance(data, _ENDS_A_CHILD))
-
-    def _pages(self, town: Workplace) -> Iterator[list[Task]]:
-        """Candidates, oldest first, in pages of up to CANDIDATES_MAX for each condition."""
-        yield from _pages_of(town, [TaskFilter(state=State.ASSIGNED, agent=self._agent)])
-        roles = [TaskFilter(state=State.PENDING, tag=role) for role in self._roles]
-        yield from _pages_of(town, roles or [TaskFilter(state=State.PENDING)])
-
-
-def _pages_of(town: Workplace, conditions: list[TaskFilter]) -> Iterator[list[Task]]:
-    for offset in count(0, CANDIDATES_MAX):
-        pages = [town.reader.page(condition, offset=offset, limit=CANDIDATES_MAX) for condition in conditions]
-        found = {task.id: task for page in pages for task in page.tasks}
-        yield sorted(found.values(), key=lambda task: task.created_at_ms)
-        if not any(page.has_more for page in pages):
-            return
+        return data.agent == self._agent if isinstance(data, TaskAssigned) else type(data) in _BRINGS_WORK

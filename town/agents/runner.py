@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 import threading
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -133,8 +134,11 @@ class Runner:
         return run.work(lifeline), position
 
     def _idle(self, town: Workplace, position: Position) -> None:
-        """Return after an event behind `position` that may bring work, or at a stop. Source: XREAD BLOCK."""
+        """Return after an event behind `position` that may bring work, when a task may begin, or at a stop. Source: XREAD BLOCK."""
+        begins_ms = town.backend.live.next_begin_ms()
         while not self._stop.is_asked.is_set():
+            if begins_ms is not None and time.time_ns() >= begins_ms * 1_000_000:
+                return
             if not town.backend.store.wait(position, block_ms=IDLE_BLOCK_MS):
                 continue
             may_bring_work = False

@@ -6,8 +6,9 @@ town, once.
 
 from __future__ import annotations
 
+import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
@@ -19,7 +20,7 @@ from town.reading.folding import board_at
 from town.reading.hierarchy import Branch, tree_on
 
 if TYPE_CHECKING:
-    from projections import InboxPages, PackedBoard, Relatives
+    from projections import BlockedTask, InboxPages, PackedBoard, ReadyFilter, ReadyPage, Relatives
 
 PREFIX_TASKS_MAX: Final = 100
 """If more tasks than this begin with a prefix, folding the town is quicker than reading their histories."""
@@ -97,6 +98,24 @@ class Past:
             events = [recorded for recorded in self._store.history(task_id) if recorded.position <= self._upto]
             self._last_read = task_id, events
         return self._last_read[1]
+
+    def ready(self, wanted: ReadyFilter, *, limit: int | None) -> ReadyPage:
+        """The tasks that could be begun, best first."""
+        from projections import ready_on  # noqa: PLC0415 - few commands ask what is ready
+
+        now_ms = self._upto.ms if self.then is not None else time.time_ns() // 1_000_000
+        return ready_on(self.board.tasks, wanted, limit=limit, now_ms=now_ms, position=self._upto)
+
+    def blocked(self) -> list[BlockedTask]:
+        """The open tasks that were blocked, with the longest chain first."""
+        from projections import blocked_among  # noqa: PLC0415 - few commands ask what is blocked
+
+        tasks = self.board.tasks
+        return blocked_among(tasks, tasks)
+
+    def around(self, task: Task) -> Mapping[str, Task]:  # noqa: ARG002 - as `Present` has it
+        """A task, those above it, and all that they waited for: all tasks."""
+        return self.board.tasks
 
     def tree(self, root: Task | None) -> list[Branch]:
         """`root` and all below it; None for the whole town. A task comes right before the tasks below it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ledger import TOWN_ID, LedgerDamagedError, Position, RecordedEvent, Task
@@ -12,7 +12,7 @@ from town.reading.details import LastEvents
 from town.reading.hierarchy import OPEN_STATES, Branch, below, grow
 
 if TYPE_CHECKING:
-    from projections import InboxPages, Relatives
+    from projections import BlockedTask, InboxPages, ReadyFilter, ReadyPage, Relatives
 
 
 class Present:
@@ -70,6 +70,18 @@ class Present:
     def history(self, task_id: str) -> list[RecordedEvent]:
         """All events of a task, oldest first."""
         return self._store.history(task_id)
+
+    def ready(self, wanted: ReadyFilter, *, limit: int | None) -> ReadyPage:
+        """The tasks that can be begun, best first."""
+        return self.board.ready(wanted, limit=limit)
+
+    def blocked(self) -> list[BlockedTask]:
+        """The open tasks that are blocked, with the longest chain first."""
+        return self.board.blocked()
+
+    def around(self, task: Task) -> Mapping[str, Task]:
+        """A task, those above it, and all that they wait for."""
+        return self.board.surroundings([task.id])
 
     def tree(self, root: Task | None) -> list[Branch]:
         """`root` and all below it; None for the whole town. A task comes right before the tasks below it."""

@@ -48,7 +48,7 @@ from town.reading.references import References, wanted_of
 
 if TYPE_CHECKING:
     from ledger import Blamed
-    from projections import BoardDiff, Found, Progress, Relatives
+    from projections import BlockedTask, BoardDiff, Found, Progress, ReadyPage, Relatives
     from town.reading.inbox import Inbox
     from town.reading.lost_tasks import LostTasks
     from town.reading.reasons import Why
@@ -152,8 +152,40 @@ class Reader:
         return self._note_page(self._ask(ask, *_given(wanted.parent)))
 
     def backlog(self, *, offset: int = 0, limit: int | None = None) -> Page:
-        """The pending tasks that nobody has, oldest first."""
+        """The pending tasks that nobody has: by priority, then those that most others need, then the oldest."""
         return self._note_page(self._ask(lambda board: board.board.backlog(offset=offset, limit=limit)))
+
+    def ready(
+        self, *, agent: str | None = None, tags: Iterable[str] = (), roles: Iterable[str] = (), limit: int | None = None
+    ) -> ReadyPage:
+        """The tasks that can be begun, best first: those that nobody has, and before them those assigned to `agent`.
+
+        They have all of `tags`, and those that nobody has also one of `roles`, if there are any.
+        """
+        from projections import ReadyFilter
+
+        wanted = ReadyFilter(
+            agent=None if agent is None else check_name(agent, "agent name"),
+            tags=tuple(map(check_tag, tags)),
+            roles=tuple(map(check_tag, roles)),
+        )
+        page = self._ask(lambda board: board.ready(wanted, limit=limit))
+        self._note(page.tasks)
+        return page
+
+    def blocked(self) -> list[BlockedTask]:
+        """The open tasks that are blocked, by what, with the longest chain of tasks first."""
+        found = self._ask(lambda board: board.blocked())
+        self._note([each.task for each in found])
+        return found
+
+    def blocks(self, task_id: str) -> BlockedTask | None:
+        """What blocks a task, and the longest chain behind it; None if nothing does. TaskNotFoundError."""
+        from projections import blocked_among
+
+        task = self.task(task_id)
+        around = self._ask(lambda board: board.around(task))
+        return next(iter(blocked_among([task.id], around)), None)
 
     def tree(self, task_id: str | None = None) -> list[Branch]:
         """A task and all below it, or the whole town.

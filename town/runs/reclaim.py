@@ -17,7 +17,7 @@ from town.reading.lost_tasks import LostTask, LostTasks, gather
 from town.reading.references import given_names
 from town.runs.heartbeat import is_beating
 from town.runs.run_mark import mark_of
-from town.writer import Receipt, Writer
+from town.writer import Guarded, Receipt, Writer
 
 Moved = tuple[LostTask, Task | None]
 """A task that was lost, and the task as it is now; None if it changed meanwhile and was left alone."""
@@ -78,7 +78,7 @@ class Reclaimer:
     def _move_one(self, lost: LostTask, agent: str | None) -> Receipt:
         command = RequeueTask(task_id=lost.task.id, agent=agent)
         return self._writer.execute(
-            lambda: (command, {}),
+            lambda: Guarded(command),
             wanted=Wanted(agents=given_names(agent)),
             reason=lost.words(),
             expected_version=lost.task.version,

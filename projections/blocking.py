@@ -1,0 +1,108 @@
+"""Blocking: what keeps tasks from being begun, and the chains of tasks behind it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from enum import StrEnum
+
+from msgspec import Struct
+
+from ledger import State, Task
+
+
+class BlockKind(StrEnum):
+    """What blocks a task."""
+
+    NEEDS = "needs"
+    """A task that it needs is not completed."""
+    QUESTION = "question"
+    """It waits for an answer."""
+
+
+class Block(Struct, frozen=True):
+    """One thing that blocks a task: `holder`, the task itself or one above it, waits for `blocker`, or for an answer.
+
+    `blocker` is None for a question, and for a task that is not there, which was removed; `blocker_id` is its id.
+    """
+
+    kind: BlockKind
+    holder: Task
+    blocker_id: str | None = None
+    blocker: Task | None = None
+
+
+class BlockedTask(Struct, frozen=True):
+    """A task that is blocked, by what, and the longest chain of tasks that each wait for the next, after this one."""
+
+    task: Task
+    blocks: tuple[Block, ...]
+    chain: tuple[str, ...]
+
+
+def blocks_of(task: Task, tasks: Mapping[str, Task]) -> Iterator[Block]:
+    """What blocks a task: first itself, then the tasks above it. `tasks` has them and the tasks that they need."""
+    for holder in (task, *above(task, tasks)):
+        if holder.state.is_terminal:
+            continue
+        for needed in holder.needs:
+            blocker = tasks.get(needed)
+            if blocker is None or blocker.state is not State.COMPLETED:
+                yield Block(BlockKind.NEEDS, holder, needed, blocker)
+        if holder.has_open_question:
+            yield Block(BlockKind.QUESTION, holder)
+
+
+def blocked_among(ids: Iterable[str], tasks: Mapping[str, Task]) -> list[BlockedTask]:
+    """The open ones of `ids` that are blocked, with the longest chain first, then by priority and age.
+
+    `tasks` has them, the tasks above them, and all that they wait for, directly or not.
+    """
+    chains = _Chains(tasks)
+    found = []
+    for task_id in ids:
+        task = tasks.get(task_id)
+        if task is None or task.state.is_terminal:
+            continue
+        blocks = tuple(blocks_of(task, tasks))
+        if blocks:
+            found.append(BlockedTask(task, blocks, chains.of(task_id)[1:]))
+    found.sort(key=lambda each: (-len(each.chain), each.task.priority, each.task.created_number or 0))
+    return found
+
+
+def above(task: Task, tasks: Mapping[str, Task]) -> list[Task]:
+    """The parent of a task, its parent, and so on, as far as `tasks` has them; each once."""
+    found: dict[str, Task] = {task.id: task}
+    parent = tasks.get(task.parent_id or "")
+    while parent is not None and parent.id not in found:
+        found[parent.id] = parent
+        parent = tasks.get(parent.parent_id or "")
+    return [*found.values()][1:]
+
+
+class _Chains:
+    """The longest chains of tasks that wait for each other, each found once."""
+
+    def __init__(self, tasks: Mapping[str, Task]) -> None:
+        self._tasks = tasks
+        self._found: dict[str, tuple[str, ...]] = {}
+
+    def of(self, task_id: str) -> tuple[str, ...]:
+        """The task and those behind it. A circle, which no command makes, ends where it begins again."""
+        way = [task_id]
+        while way:
+            current = way[-1]
+            waits_for = self._waits_for(current)
+            unknown = next((each for each in waits_for if each not in self._found and each not in way), None)
+            if unknown is not None:
+                way.append(unknown)
+                continue
+            longest = max((self._found[each] for each in waits_for if each in self._found), key=len, default=())
+            self._found[way.pop()] = (current, *longest)
+        return self._found[task_id]
+
+    def _waits_for(self, task_id: str) -> Collection[str]:
+        task = self._tasks.get(task_id)
+        if task is None or task.state.is_terminal:
+            return ()
+        return [block.blocker_id for block in blocks_of(task, self._tasks) if block.blocker_id is not None]
