@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from cli.due_words import due_words
 from cli.output import STATE_STYLES, Cell
 from cli.styled import Styled
 from cli.text import (
@@ -20,6 +21,7 @@ from cli.text import (
 )
 from ledger import (
     FIELDS,
+    PRIORITY_DEFAULT,
     EventAnnotated,
     Field,
     FieldChange,
@@ -49,7 +51,7 @@ from ledger import (
     from_ms,
     parse_rfc3339,
 )
-from town import local_time, local_times
+from town import local_day, local_time, local_times
 
 if TYPE_CHECKING:
     from cli.beside import Beside
@@ -68,22 +70,38 @@ def states_line(counts: dict[State, int]) -> str:
     return "  ".join(f"{ICONS[state]} {counts[state]:,} {state}" for state in State)
 
 
-def task_rows(tasks: Sequence[Task]) -> tuple[list[str], list[list[Cell]]]:
-    """Columns and rows of a list of tasks; a column that would be empty is left out."""
-    columns = ["TASK", "STATE", "AGENT", "DESCRIPTION", "TAGS"]
+def task_rows(tasks: Sequence[Task], *, now_ms: int | None = None) -> tuple[list[str], list[list[Cell]]]:
+    """Columns and rows of a list of tasks; a column that would be empty is left out.
+
+    Due times are told from `now_ms`, milliseconds since 1970 UTC; None leaves them out.
+    """
+    columns = ["TASK", "STATE", "PRIO", "AGENT", "DUE", "DESCRIPTION", "TAGS"]
     rows: list[list[Cell]] = [
         [
             name_of(task),
             state_cell(task.state),
+            str(task.priority),
             visible(task.assigned_to) if task.assigned_to else NOTHING,
+            _due_cell(task, now_ms),
             visible(task.description),
             visible(", ".join(task.tags)),
         ]
         for task in tasks
     ]
-    if not any(task.tags for task in tasks):
-        return columns[:-1], [row[:-1] for row in rows]
-    return columns, rows
+    if all(task.priority == PRIORITY_DEFAULT for task in tasks):
+        columns, rows = without_column(columns, rows, "PRIO")
+    if now_ms is None or all(task.due_ms is None for task in tasks):
+        columns, rows = without_column(columns, rows, "DUE")
+    return (columns, rows) if any(task.tags for task in tasks) else without_column(columns, rows, "TAGS")
+
+
+def _due_cell(task: Task, now_ms: int | None) -> Cell:
+    if task.due_ms is None or now_ms is None:
+        return NOTHING
+    if task.state.is_terminal:
+        return local_day(from_ms(task.due_ms)).isoformat()
+    is_late = task.due_ms < now_ms
+    return Styled.of(due_words(task.due_ms, now_ms=now_ms), "red" if is_late else "")
 
 
 def tree_lines(branches: Sequence[Branch], *, levels_max: int, columns: int | None = None) -> list[Styled]:

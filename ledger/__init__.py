@@ -393,11 +393,12 @@ open_front_door(
         "errors": "UNREACHED_ADVICE UPGRADE_ADVICE AppendTooLargeError BackdateRefusedError BasisDisturbedError "
         "CircularNeedsError CommandRejectedError EventDecodingError HeadLostError HistoryBrokenError "
         "HistoryCircularError InvalidValueError LedgerDamagedError LedgerError MisplacedEventError "
-        "NewerSchemaError NoOpenQuestionError NotAChoiceError NotUndoableError ReplyTooLargeError SequenceGapError "
-        "StoreUnavailableError TaskAlreadyExistsError TaskAmbiguousError TaskCycleError TaskDamagedError "
-        "TaskFinishedError TaskHasChildrenError TaskHasOpenChildrenError TaskHeldError TaskNotFinishedError "
-        "TaskNotFoundError TaskNotInBacklogError TaskUnassignedError UndoOvertakenError UnknownEventError "
-        "UpcasterMissingError WrongExpectedEndError WrongExpectedVersionError WrongKeyTypeError",
+        "NewerSchemaError NoOpenQuestionError NotAChoiceError NotUndoableError ReplyTooLargeError "
+        "SequenceGapError StoreUnavailableError TaskAlreadyExistsError TaskAmbiguousError TaskCycleError "
+        "TaskDamagedError TaskFinishedError TaskHasChildrenError TaskHasOpenChildrenError TaskHeldError "
+        "TaskNotFinishedError TaskNotFoundError TaskNotInBacklogError TaskUnassignedError UndoOvertakenError "
+        "UnknownEventError UpcasterMissingError WrongExpectedEndError WrongExpectedVersionError "
+        "WrongKeyTypeError",
         "event_store": "APPEND_EVENTS_MAX EventStore parse_head",
         "events": "EVENT_CLASSES TOWN_EVENT_CLASSES Event EventAnnotated LinkKind OldRecord Source TaskAdopted "
         "TaskAnswered TaskAsked TaskAssigned TaskCancelled TaskCompleted TaskCreated TaskDescribed TaskFailed "

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cli.answers import reader_at, refuse_two_formats, say_moment, say_page, say_receipt
+from cli.answers import moment_ms, reader_at, refuse_two_formats, say_moment, say_page, say_receipt, time_of
 from cli.exits import UsageError
 from cli.limits import AGENT_TASKS, PAGE_TASKS, TREE_LEVELS, TREE_TASKS
 from cli.name_hints import say_unknown
@@ -17,7 +17,7 @@ from cli.render import MULTILINE_FIELDS, step_rows, task_fields, tree_lines
 from cli.session import opened
 from cli.shapes import current_shape, history_shape, one_task_shape, open_shape, picked_shape, shown_shape, tree_shape
 from cli.text import counted, visible
-from ledger import BEGINNING, Task
+from ledger import BEGINNING, PRIORITY_DEFAULT, Task
 from projections import Sort, TaskFilter
 
 if TYPE_CHECKING:
@@ -32,13 +32,19 @@ if TYPE_CHECKING:
         AgentOption,
         AliasOption,
         CsvOption,
+        DueOption,
         ExpectOption,
         JsonOption,
         LimitOption,
+        NeedsOption,
+        NotBeforeOption,
         NotTagFilter,
         OffsetOption,
+        OverdueFilter,
         ParentFilter,
         ParentOption,
+        PriorityFilter,
+        PriorityOption,
         ReasonOption,
         ReverseOption,
         SearchFilter,
@@ -62,6 +68,11 @@ def assign(
     *,
     tag: TagsOption = None,
     parent: ParentOption = None,
+    alias: AliasOption = None,
+    priority: PriorityOption = PRIORITY_DEFAULT,
+    due: DueOption = None,
+    not_before: NotBeforeOption = None,
+    needs: NeedsOption = None,
     reason: ReasonOption = None,
     town: TownOption = None,
     actor: ActorOption = None,
@@ -69,7 +80,18 @@ def assign(
 ) -> None:
     """Create a task and assign it to an agent."""
     with opened(town, actor) as opened_town:
-        receipt = opened_town.create(text, agent=agent, tags=tag or (), parent=parent, reason=reason)
+        receipt = opened_town.create(
+            text,
+            agent=agent,
+            tags=tag or (),
+            parent=parent,
+            alias=alias,
+            priority=priority,
+            due=time_of(due),
+            not_before=time_of(not_before),
+            needs=needs or (),
+            reason=reason,
+        )
         say_receipt(opened_town, receipt, f"assigned to {visible(agent.strip())}", as_json=as_json)
 
 
@@ -134,6 +156,10 @@ def create(
     tag: TagsOption = None,
     parent: ParentOption = None,
     alias: AliasOption = None,
+    priority: PriorityOption = PRIORITY_DEFAULT,
+    due: DueOption = None,
+    not_before: NotBeforeOption = None,
+    needs: NeedsOption = None,
     reason: ReasonOption = None,
     town: TownOption = None,
     actor: ActorOption = None,
@@ -141,7 +167,18 @@ def create(
 ) -> None:
     """Create a task. Without --agent it goes into the backlog."""
     with opened(town, actor) as opened_town:
-        receipt = opened_town.create(text, agent=agent, tags=tag or (), parent=parent, alias=alias, reason=reason)
+        receipt = opened_town.create(
+            text,
+            agent=agent,
+            tags=tag or (),
+            parent=parent,
+            alias=alias,
+            priority=priority,
+            due=time_of(due),
+            not_before=time_of(not_before),
+            needs=needs or (),
+            reason=reason,
+        )
         say_receipt(opened_town, receipt, "created", as_json=as_json)
 
 
@@ -183,6 +220,8 @@ def list_(
     not_tag: NotTagFilter = None,
     parent: ParentFilter = None,
     search: SearchFilter = None,
+    priority: PriorityFilter = None,
+    is_overdue: OverdueFilter = False,
     sort: SortOption = Sort.CREATED,
     is_reversed: ReverseOption = False,
     limit: LimitOption = PAGE_TASKS,
@@ -203,6 +242,8 @@ def list_(
             tag=tuple(tag or ()) or None,
             not_tag=tuple(not_tag or ()) or None,
             parent=parent,
+            priority=tuple(priority or ()) or None,
+            overdue_ms=moment_ms(reader) if is_overdue else None,
             sort=sort,
             is_newest_first=is_reversed,
         )
