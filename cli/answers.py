@@ -27,7 +27,7 @@ def say_receipt(town: Town, receipt: Receipt, words: str, *, as_json: JsonFields
         return
     task = receipt.task
     already = "" if receipt.positions else " (already so; nothing was appended)"
-    say(f"{ICONS[task.state]} {name_of(task)} {words}{already}: {visible(task.description)}")
+    say(f"{ICONS[task.state]} {name_of(task)} {words}{already}: {visible(task.title)}")
 
 
 def reader_at(town: Town, at: When | None) -> Reader:
@@ -91,7 +91,7 @@ def say_page(
         say(none_here if page.total else empty)
     else:
         columns, rows = task_rows(page.tasks, now_ms=moment_ms(reader))
-        say_table(columns, rows, flexible="DESCRIPTION")
+        say_table(columns, rows, flexible="TITLE")
     _warn_of_more(page, after)
 
 

@@ -78,7 +78,7 @@ def say_groups(groups: Sequence[OpenGroup], *, then: Position | None = None) -> 
             say()
         say(f"{_name(group)}: {counted(group.total, 'task')}")
         columns, rows = task_rows(group.tasks, now_ms=now_ms() if then is None else then.ms)
-        say_table(*without_column(columns, rows, "AGENT"), flexible="DESCRIPTION")
+        say_table(*without_column(columns, rows, "AGENT"), flexible="TITLE")
         if group.more:
             say(f"… {group.more:,} more: {_advice(group, is_alone=len(groups) == 1)}{at}")
     left_out = [group for group in groups if not group.tasks]

@@ -75,7 +75,7 @@ def task_rows(tasks: Sequence[Task], *, now_ms: int | None = None) -> tuple[list
 
     Due times are told from `now_ms`, milliseconds since 1970 UTC; None leaves them out.
     """
-    columns = ["TASK", "STATE", "PRIO", "AGENT", "DUE", "DESCRIPTION", "TAGS"]
+    columns = ["TASK", "STATE", "PRIO", "AGENT", "DUE", "TITLE", "TAGS"]
     rows: list[list[Cell]] = [
         [
             name_of(task),
@@ -83,7 +83,7 @@ def task_rows(tasks: Sequence[Task], *, now_ms: int | None = None) -> tuple[list
             str(task.priority),
             visible(task.assigned_to) if task.assigned_to else NOTHING,
             _due_cell(task, now_ms),
-            visible(task.description),
+            visible(task.title),
             visible(", ".join(task.tags)),
         ]
         for task in tasks
@@ -150,7 +150,7 @@ def _branch_text(branch: Branch) -> Styled:
     task = branch.task
     agent = f"  ({visible(task.assigned_to)})" if task.assigned_to else ""
     text = Styled.assemble(
-        (ICONS[task.state], STATE_STYLES[task.state]), f" {name_of(task)}  {visible(task.description)}{agent}"
+        (ICONS[task.state], STATE_STYLES[task.state]), f" {name_of(task)}  {visible(task.title)}{agent}"
     )
     progress = _progress_words(branch)
     return Styled.assemble(text, "  ", (progress, "bold")) if progress else text
@@ -448,4 +448,4 @@ def _parent_cell(task: Task, parent: Task | None) -> str | None:
         return None
     if parent is None:
         return f"{task.parent_id} (removed)"
-    return f"{name_of(parent)}  {visible(parent.description)}"
+    return f"{name_of(parent)}  {visible(parent.title)}"

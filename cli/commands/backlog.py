@@ -141,7 +141,7 @@ def assign_all(
             return
         say(f"{counted(len(given), 'task')} assigned to {visible(agent.strip())}:")
         columns, rows = task_rows(given, now_ms=now_ms())
-        say_table(columns, rows, flexible="DESCRIPTION")
+        say_table(columns, rows, flexible="TITLE")
 
 
 def remove(
