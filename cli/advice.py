@@ -17,6 +17,9 @@ _ADVICE: Final[Mapping[str, Callable[[Any], str]]] = {
     ),
     "CheckpointMismatchError": lambda error: f"{error} `tt rebuild` puts it right.",
     "CheckpointSetBackError": lambda error: f"{error} `tt rebuild` puts it right.",
+    "CircularNeedsError": lambda error: (
+        f"{error} Take one of the links away first: `tt task unlink`; `tt task show {error.circle[0]}` shows them."
+    ),
     "LegacyFullError": lambda error: f"{_open(error)} with `tt migrate --drop-legacy`.",
     "LegacyKeptError": lambda error: str(error).replace(error.findings[0].problem, problem_of(error.findings[0])),
     "LossNotAcceptedError": lambda error: (
@@ -24,6 +27,9 @@ _ADVICE: Final[Mapping[str, Callable[[Any], str]]] = {
     ),
     "MisplacedEventError": lambda error: (
         f"{_open(error)}: `tt task history {error.task_id}` shows what the ledger has."
+    ),
+    "NoOpenQuestionError": lambda error: (
+        f"{error} `tt task show {error.task_id}` shows what was asked; `tt task note` says something without a question."
     ),
     "NotUndoableError": lambda error: f"{error} `tt events` shows the others; `tt undo EVENT` takes one of them back.",
     "OutdatedProjectionError": lambda error: f"{_open(error)}: `tt migrate`.",

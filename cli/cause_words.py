@@ -102,6 +102,10 @@ def _what(cause: Cause) -> str:  # noqa: C901, PLR0911, PLR0912 - a line for eac
             return f"The runner of {held} was lost, and {actor} took it back"
         case CauseKind.REQUEUED:
             return f"{actor} put it back into the backlog" + (f"; {held} had it" if held else "")
+        case CauseKind.ASKED:
+            return f"{actor} asked people a question and put it back into the backlog until they answer" + (
+                f"; {held} had it" if held and held != actor else ""
+            )
         case CauseKind.REOPENED:
             return f"{actor} opened it again; it was {cause.state_before}"
         case CauseKind.REMOVED:

@@ -31,7 +31,9 @@ from ledger import (
     State,
     Task,
     TaskAdopted,
+    TaskAnswered,
     TaskRemoved,
+    TaskUnlinked,
     TownEvent,
     compare,
     decode_event,
@@ -193,9 +195,7 @@ def outcomes_of(event: type[Event]) -> list[tuple[Task | None, Task | None, Reco
         [None]
         if event in CREATIONS
         else [
-            a_task_in(
-                state, id=example.task, version=example.version - 1, tags=tuple(getattr(example.data, "removed", ()))
-            )
+            a_task_in(state, id=example.task, version=example.version - 1, **_before(example.data))
             for state in State
             if state in STATES[event]
         ]
@@ -208,6 +208,15 @@ def outcomes_of(event: type[Event]) -> list[tuple[Task | None, Task | None, Reco
         except KeyError:
             pytest.fail(f"{event.__name__} is not evolved: it has no row in ledger.task")
     return found
+
+
+def _before(data: Event) -> dict[str, Any]:
+    """What a task has that takes this fact: the tags and the link that go, and the question that is answered."""
+    return {
+        "tags": tuple(getattr(data, "removed", ())),
+        "needs": (data.to,) if isinstance(data, TaskUnlinked) else (),
+        "question": "Which?" if isinstance(data, TaskAnswered) else None,
+    }
 
 
 @every_event
