@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING
 
 from cli.output import STATE_STYLES, Cell
 from cli.styled import Styled
-from cli.text import ICONS, TITLE_CHARS_SHOWN, called, event_number, name_of, short_id, shortened, visible
+from cli.text import (
+    ICONS,
+    TITLE_CHARS_SHOWN,
+    called,
+    event_number,
+    name_of,
+    question_words,
+    short_id,
+    shortened,
+    visible,
+)
 from ledger import (
     FIELDS,
     EventAnnotated,
@@ -149,6 +159,8 @@ def task_fields(task: Task, *, parent: Task | None = None) -> list[tuple[str, Ce
         ("Agent", visible(task.assigned_to) if task.assigned_to else None),
         ("Description", visible(task.description, is_multiline=True)),
         ("Result", visible(task.result, is_multiline=True) if task.result else None),
+        ("Question", _question_cell(task)),
+        ("Answer", _answer_cell(task)),
         ("Tags", visible(", ".join(task.tags)) if task.tags else None),
         ("Parent", _parent_cell(task, parent)),
         ("Created", f"{local_time(task.created_at)}{_created_event(task)}"),
@@ -178,9 +190,27 @@ _WITH_OWN_WORDS = frozenset(
         "version",
         "position",
         "damaged_at",
+        "question",
+        "choices",
+        "answer",
+        "asked_at",
     }
 )
 """The fields that `task_fields` labels itself. Damage is shown in the history."""
+
+
+def _question_cell(task: Task) -> str | None:
+    return None if task.question is None else visible(question_words(task.question, task.choices), is_multiline=True)
+
+
+def _answer_cell(task: Task) -> str | None:
+    """The answer, or since when the task waits for it."""
+    if task.answer is not None:
+        return visible(task.answer, is_multiline=True)
+    if not task.has_open_question:
+        return None
+    since = "" if task.asked_at_ms is None else f" since {local_time(from_ms(task.asked_at_ms))}"
+    return f"none yet; it waits{since}"
 
 
 def _created_event(task: Task) -> str:
@@ -197,13 +227,7 @@ def _plain_cell(task: Task, field: Field) -> str | None:
         return None
     if field.name in LINK_FIELDS:
         return ", ".join(short_id(each) for each in value)
-    if field.form == "time":
-        return local_time(from_ms(value))
-    return (
-        visible(value, is_multiline=_label(field) in MULTILINE_FIELDS)
-        if isinstance(value, str)
-        else _value_words(value)
-    )
+    return local_time(from_ms(value)) if field.form == "time" else _value_words(value)
 
 
 LINK_FIELDS = frozenset(LinkKind)

@@ -1,6 +1,6 @@
 """Causes: the events behind a task's present state, from its creation on. Pure.
 
-An event that does not move the task, such as a note or a tag, is not a cause.
+An event that neither moves the task nor lets it wait or go on, such as a note or a tag, is not a cause.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from msgspec import Struct
 from ledger.events import (
     Event,
     TaskAdopted,
+    TaskAnswered,
     TaskAsked,
     TaskAssigned,
     TaskCancelled,
@@ -49,10 +50,10 @@ class CauseKind(StrEnum):
     FAILED = "failed"
     CANCELLED = "cancelled"
     REQUEUED = "requeued"
-    ASKED = "asked"
-    """Requeued by a question to people, which came right before it."""
     LOST = "lost"
     REOPENED = "reopened"
+    ASKED = "asked"
+    ANSWERED = "answered"
     REMOVED = "removed"
     DAMAGED = "damaged"
 
@@ -77,6 +78,8 @@ _KINDS: Final[dict[type[Event], CauseKind]] = {
     TaskFailed: CauseKind.FAILED,
     TaskCancelled: CauseKind.CANCELLED,
     TaskReopened: CauseKind.REOPENED,
+    TaskAsked: CauseKind.ASKED,
+    TaskAnswered: CauseKind.ANSWERED,
     TaskRemoved: CauseKind.REMOVED,
 }
 """The events that always mean the same."""
@@ -86,15 +89,13 @@ def causes(events: Iterable[RecordedEvent]) -> list[Cause]:
     """The events behind the state of one task, out of all its events, oldest first. They begin with its last creation."""
     found: list[Cause] = []
     task: Task | None = None
-    last: RecordedEvent | None = None
     for recorded in in_order(events):
         if task is not None and task.damaged_at is not None:
             break
         before = copy(task)
         flaw = flaw_of(before, recorded)
         task = evolve_known(task, recorded)
-        kind = CauseKind.DAMAGED if flaw is not None else _kind(before, last, recorded)
-        last = recorded
+        kind = CauseKind.DAMAGED if flaw is not None else _kind(before, recorded)
         if kind is None:
             continue
         if before is None:
@@ -113,8 +114,8 @@ def causes(events: Iterable[RecordedEvent]) -> list[Cause]:
     return found
 
 
-def _kind(before: Task | None, last: RecordedEvent | None, recorded: RecordedEvent) -> CauseKind | None:
-    """What the event means, after the `last` one of its task. None if it does not move the task."""
+def _kind(before: Task | None, recorded: RecordedEvent) -> CauseKind | None:
+    """What the event means. None if it is not a cause."""
     data = recorded.data
     if isinstance(data, TaskCreated):
         return CauseKind.CREATED if recorded.version == 1 else CauseKind.BROUGHT_BACK
@@ -123,7 +124,5 @@ def _kind(before: Task | None, last: RecordedEvent | None, recorded: RecordedEve
             return CauseKind.HANDED_OVER
         return CauseKind.TAKEN if recorded.actor == data.agent else CauseKind.GIVEN
     if isinstance(data, TaskRequeued):
-        if last is not None and isinstance(last.data, TaskAsked) and last.command == recorded.command:
-            return CauseKind.ASKED
         return CauseKind.LOST if (recorded.reason or "").startswith(LOST) else CauseKind.REQUEUED
     return _KINDS.get(type(data))

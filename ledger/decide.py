@@ -36,6 +36,7 @@ from ledger.errors import (
     CircularNeedsError,
     InvalidValueError,
     NoOpenQuestionError,
+    NotAChoiceError,
     TaskAlreadyExistsError,
     TaskCycleError,
     TaskDamagedError,
@@ -78,6 +79,7 @@ from ledger.times import format_ms
 from ledger.transitions import STATES
 from ledger.values import PRIORITY_DEFAULT
 
+_CHOICE_DIGITS_MAX: Final = 2
 LINKS_MAX: Final = 1_000
 """How many links a task has at most, of all kinds together."""
 
@@ -239,10 +241,28 @@ def _ask(task: Task, command: AskTask) -> list[Event]:
 
 def _answer(task: Task, command: AnswerTask) -> list[Event]:
     if not task.has_open_question:
-        if task.answer == command.answer and not task.state.is_terminal:
+        is_so = task.answer is not None and task.answer in (command.answer, _choice(task, command.answer))
+        if is_so and not task.state.is_terminal:
             return []
         raise NoOpenQuestionError(task.id)
-    return [TaskAnswered(command.answer)]
+    if not task.choices or command.is_other:
+        return [TaskAnswered(command.answer)]
+    choice = _choice(task, command.answer)
+    if choice is None:
+        raise NotAChoiceError(task.id, command.answer, task.choices)
+    return [TaskAnswered(choice)]
+
+
+def _choice(task: Task, answer: str) -> str | None:
+    """The choice that is meant: spelled as it is, or but for capitals, or by its number from 1 on; None if none is."""
+    answer = answer.strip()
+    if answer in task.choices:
+        return answer
+    alike = [choice for choice in task.choices if choice.casefold() == answer.casefold()]
+    if len(alike) == 1:
+        return alike[0]
+    is_number = answer.isascii() and answer.isdigit() and len(answer) <= _CHOICE_DIGITS_MAX
+    return task.choices[int(answer) - 1] if is_number and 1 <= int(answer) <= len(task.choices) else None
 
 
 def scheduled(due_ms: int | None, not_before_ms: int | None) -> TaskScheduled:

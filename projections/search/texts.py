@@ -85,7 +85,7 @@ class TaskTexts:
         if before is None:
             old = _NOTHING
         elif before.damaged_at is None:
-            old = _fields_of(before)
+            old = before.description, before.alias, before.tags, before.result, before.question, before.answer
         else:
             # It stays as it is.
             evolve_known(before, recorded)
@@ -108,7 +108,8 @@ class TaskTexts:
             pairs += [(Place.TAG, tag, None) for tag in tags if tag not in task.tags]
             pairs += [(Place.TAG, None, tag) for tag in task.tags if tag not in tags]
         pairs.append((Place.RESULT, result, task.result))
-        pairs += [(Place.QUESTION, question, task.question), (Place.ANSWER, answer, task.answer)]
+        pairs.append((Place.QUESTION, question, task.question))
+        pairs.append((Place.ANSWER, answer, task.answer))
         if type(recorded.data) is TaskNoted:
             pairs.append((Place.NOTE, None, recorded.data.text))
         pairs.append((Place.REASON, None, recorded.reason))
@@ -134,10 +135,6 @@ _Fields = tuple[str, str | None, tuple[str, ...], str | None, str | None, str | 
 """Description, alias, tags, result, question, answer."""
 _NOTHING: Final[_Fields] = ("", None, (), None, None, None)
 _PARTS: Final = (Place.TITLE, Place.BODY)
-
-
-def _fields_of(task: Task) -> _Fields:
-    return task.description, task.alias, task.tags, task.result, task.question, task.answer
 
 
 def title_of(task: Task) -> str:

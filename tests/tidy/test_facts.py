@@ -57,6 +57,7 @@ NOT_IN_HISTORIES: Final = {
     "updated_at_ms",
     "started_at_ms",
     "completed_at_ms",
+    "asked_at_ms",
 }
 """What changes with every event, or never, or with a state."""
 CHECKED_AS_READ: Final = {
@@ -142,8 +143,10 @@ def test_field_shows_in_histories(attribute: str) -> None:
 
 @every_field
 def test_field_shows_in_the_detail_view(attribute: str) -> None:
-    """`tt task show` has every field; only damage is told elsewhere."""
-    shown, before = (dict(task_fields(task)) for task in (a_task(**{attribute: value_of(attribute)}), a_task()))
+    """`tt task show` has every field; only damage is told elsewhere. What belongs to a question is shown where there is one."""
+    other = {"question": "Which?"} if attribute in ("choices", "asked_at_ms") else {}
+    task = a_task(**other, **{attribute: value_of(attribute)})
+    shown, before = (dict(task_fields(each)) for each in (task, a_task(**other)))
     is_shown = {name: str(cell) for name, cell in shown.items()} != {name: str(cell) for name, cell in before.items()}
     assert is_shown == (attribute != "damaged_at"), f"Task.{attribute} is not in the detail view"
 

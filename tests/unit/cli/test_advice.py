@@ -17,6 +17,7 @@ from ledger import (
     LedgerError,
     MisplacedEventError,
     NoOpenQuestionError,
+    NotAChoiceError,
     NotUndoableError,
     ReopenTask,
     RequeueTask,
@@ -77,9 +78,10 @@ SAID = {
     " or this one alone with --force.": TaskHasOpenChildrenError("t", 2),
     "These tasks would wait for each other: t -> u -> t. Take one of the links away first: `tt task unlink`; `tt task show t`"
     " shows them.": CircularNeedsError(["t", "u", "t"]),
-    "Task t waits for no answer. `tt task show t` shows what was asked; `tt task note` says something without a question.": (
-        NoOpenQuestionError("t")
+    "'c' is none of the choices of task t: 1 a, 2 b. Give one of them or its number, or other words with --other.": (
+        NotAChoiceError("t", "c", ["a", "b"])
     ),
+    "Task t waits for no answer. `tt inbox` shows the questions that do.": NoOpenQuestionError("t"),
     "Task t is with bob, not ada. Hand it over first: `tt task assign t NAME`.": TaskHeldError(
         "t", holder="bob", agent="ada"
     ),
