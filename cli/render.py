@@ -25,6 +25,7 @@ from ledger import (
     EventAnnotated,
     Field,
     FieldChange,
+    LinkKind,
     Position,
     RecordedEvent,
     RunMark,
@@ -242,7 +243,14 @@ def _plain_cell(task: Task, field: Field) -> str | None:
     value = getattr(task, field.attribute)
     if value == field.empty:
         return None
+    if field.name in LINK_FIELDS:
+        return ", ".join(short_id(each) for each in value)
     return local_time(from_ms(value)) if field.form == "time" else _value_words(value)
+
+
+LINK_FIELDS = frozenset(LinkKind)
+"""The fields with ids of linked tasks."""
+TIME_FIELDS = frozenset(field.name for field in FIELDS if field.form == "time")
 
 
 DAMAGE_SIGN = "⚠"
@@ -320,7 +328,7 @@ def event_details(recorded: RecordedEvent, title: Title | None = None) -> str:
     return "" if title is not None and details == visible(title.text) else details
 
 
-_SAID_AT_ONCE = TaskAssigned | TaskMoved | TownForked | EventAnnotated
+_SAID_AT_ONCE = TaskAssigned | TaskMoved | TaskLinked | TaskUnlinked | TownForked | EventAnnotated
 """The facts whose details go on where the verb ends."""
 
 
@@ -368,15 +376,32 @@ def _step_row(step: Step, time: str, notes: Sequence[Annotation]) -> list[Cell]:
 
 
 def change_words(change: FieldChange) -> str:
-    """`state: pending → assigned`; a field that was or is empty shows as —."""
+    """`state: pending → assigned`; a field that was or is empty shows as —. `needs: +550e8400`: of links, those that came or went."""
+    if change.field in LINK_FIELDS:
+        return f"{change.field}: {' '.join(links_moved(change))}"
     before, after = values_of(change)
     return f"{change.field}: {before} → {after}"
 
 
 def values_of(change: FieldChange) -> tuple[str, str]:
     """The words for what a field was and is."""
-    before, after = _value_words(change.before), _value_words(change.after)
-    return (short_id(before), short_id(after)) if change.field == "parent_id" else (before, after)
+    return value_words(change.field, change.before), value_words(change.field, change.after)
+
+
+def value_words(field: str, value: str | int | tuple[str, ...] | None) -> str:
+    """The words for a value of a field: ids are short, and times are the user's."""
+    if value is None:
+        return NOTHING
+    if field in TIME_FIELDS:
+        return local_time(from_ms(parse_rfc3339(str(value))))
+    return short_id(str(value)) if field == "parent_id" else _value_words(value)
+
+
+def links_moved(change: FieldChange) -> list[str]:
+    """Each link that came or went, with its sign."""
+    old, new = (each if isinstance(each, tuple) else () for each in (change.before, change.after))
+    gone, come = ([short_id(each) for each in some if each not in others] for some, others in ((old, new), (new, old)))
+    return [*_signed("-", gone), *_signed("+", come)]
 
 
 def agent_rows(agents: dict[str, dict[State, int]], backlog: int) -> tuple[list[str], list[list[Cell]]]:
@@ -415,7 +440,7 @@ def _details(recorded: RecordedEvent) -> str:  # noqa: C901, PLR0911, PLR0912 - 
         case EventAnnotated(position=position, text=text):
             return f"event {event_number(Position(position))}: {visible(text)}"
         case TaskLinked(kind=kind, to=to) | TaskUnlinked(kind=kind, to=to):
-            return f"{kind} {short_id(to)}"
+            return f"{kind.replace('_', ' ')} {short_id(to)}"
         case TaskScheduled(due=due, not_before=not_before):
             times = (("due", due), ("not before", not_before))
             said = [f"{name} {local_time(from_ms(parse_rfc3339(time)))}" for name, time in times if time is not None]

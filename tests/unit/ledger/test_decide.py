@@ -463,7 +463,7 @@ def test_unlink_takes_one_kind_or_all() -> None:
 @pytest.mark.parametrize("state", [State.PENDING, State.ASSIGNED, State.RUNNING])
 def test_open_question_takes_one_answer(state: State) -> None:
     """The same answer again is true already; another one has no question any more."""
-    asked = a_task_in(state, question="Which?", choices=("a", "b"))
+    asked = a_task_in(state, question="Which?")
     assert decide(asked, AnswerTask(task_id=TASK, answer="c, of course")) == [TaskAnswered("c, of course")]
     answered = a_task_in(state, question="Which?", answer="a")
     assert decide(answered, AnswerTask(task_id=TASK, answer="a")) == []
