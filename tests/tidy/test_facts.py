@@ -55,6 +55,7 @@ NOT_IN_HISTORIES: Final = {
     "updated_at_ms",
     "started_at_ms",
     "completed_at_ms",
+    "asked_at_ms",
 }
 """What changes with every event, or never, or with a state."""
 CHECKED_AS_READ: Final = {
