@@ -233,11 +233,10 @@ def _unlink(task: Task, command: UnlinkTask) -> list[Event]:
 
 
 def _ask(task: Task, command: AskTask) -> list[Event]:
-    if task.has_open_question and (task.question, task.choices) == (command.question, command.choices):
-        return []
     _require_open(task, TaskAsked)
-    asked = TaskAsked(command.question, command.choices)
-    return [asked, TaskRequeued()] if task.state in STATES[TaskRequeued] else [asked]
+    is_asked = task.has_open_question and (task.question, task.choices) == (command.question, command.choices)
+    events: list[Event] = [] if is_asked else [TaskAsked(command.question, command.choices)]
+    return [*events, TaskRequeued()] if task.state in STATES[TaskRequeued] else events
 
 
 def _answer(task: Task, command: AnswerTask) -> list[Event]:
@@ -280,7 +279,12 @@ def _refuse_links(task_id: str, new: Sequence[str], room: int) -> None:
     """InvalidValueError if one of the new links leads to the task itself, or if they are too many."""
     if task_id in new:
         raise InvalidValueError("link", "leads from the task to itself", "Name another task.")
-    if len(new) > room:
+    check_links(LINKS_MAX - room + len(new))
+
+
+def check_links(count: int) -> None:
+    """InvalidValueError if a task would have so many links that they are too many."""
+    if count > LINKS_MAX:
         raise InvalidValueError(
             "links", f"of the task would be more than {LINKS_MAX:,}", "Link to a task that stands for several."
         )

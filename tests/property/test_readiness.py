@@ -121,31 +121,6 @@ def closes(tasks: Mapping[str, Task], task: str, ties: Ties) -> bool:
     return bool(find_circle({task: ties}, look_up))
 
 
-def can_all_be_done(tasks: Mapping[str, Task]) -> bool:
-    """Whether some order of work finishes every task: do what can be done until nothing more can."""
-    begun: set[str] = set()
-    done: set[str] = set()
-    while True:
-        more = {
-            task.id
-            for task in tasks.values()
-            if task.id not in begun
-            and all(each in done or each not in tasks for each in task.needs)
-            and (task.parent_id in begun or task.parent_id not in tasks)
-        }
-        ended = {
-            task.id
-            for task in tasks.values()
-            if task.id in begun | more
-            and task.id not in done
-            and all(it.id in done for it in tasks.values() if it.parent_id == task.id)
-        }
-        if not more and not ended:
-            return done == set(tasks)
-        begun |= more
-        done |= ended
-
-
 lives = st.builds(lived, st.integers(0, 2**32), st.integers(1, 60))
 batch_sizes = st.lists(st.integers(1, 9), max_size=6)
 
@@ -237,7 +212,7 @@ def test_circle_is_found_where_no_order_of_work_is_left(events: list[RecordedEve
     """A task with any parent and needs: a circle is named just where not all tasks could be done, and it goes through the task."""
     board, chance = Board(), Random(seed)
     board.fold(events)
-    assert can_all_be_done(board.tasks)
+    assert model.can_all_be_done(board.tasks)
     if not board.tasks:
         return
     task = copy(chance.choice(list(board.tasks.values())))
@@ -245,4 +220,4 @@ def test_circle_is_found_where_no_order_of_work_is_left(events: list[RecordedEve
     task.needs = tuple(chance.sample([*board.tasks], chance.randrange(min(3, len(board.tasks)) + 1)))
     changed = {**board.tasks, task.id: task}
     has_circle = closes(board.tasks, task.id, Ties(task.parent_id, task.needs))
-    assert has_circle == (not can_all_be_done(changed))
+    assert has_circle == (not model.can_all_be_done(changed))

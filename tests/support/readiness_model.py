@@ -72,3 +72,28 @@ def ready(tasks: Tasks, *, now_ms: int) -> list[Task]:
         if task.state is State.PENDING and may_begin(tasks, task) and from_ms(tasks, task) <= now_ms
     ]
     return sorted(found, key=lambda task: order(tasks, task))
+
+
+def can_all_be_done(tasks: Tasks) -> bool:
+    """Whether some order of work finishes every task: do what can be done until nothing more can."""
+    begun: set[str] = set()
+    done: set[str] = set()
+    while True:
+        more = {
+            task.id
+            for task in tasks.values()
+            if task.id not in begun
+            and all(each in done or each not in tasks for each in task.needs)
+            and (task.parent_id in begun or task.parent_id not in tasks)
+        }
+        ended = {
+            task.id
+            for task in tasks.values()
+            if task.id in begun | more
+            and task.id not in done
+            and all(it.id in done for it in tasks.values() if it.parent_id == task.id)
+        }
+        if not more and not ended:
+            return done == set(tasks)
+        begun |= more
+        done |= ended

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from random import Random
 from typing import Any, Final
@@ -119,6 +120,27 @@ def command_shared_tasks(folder: str, writer: str, seed: str, count: str, tasks:
         log.writelines(encode_outcome(_command_one(town, chance, shared)) for _ in range(int(count)))
 
 
+def link_shared_tasks(folder: str, writer: str, seed: str, count: str, tasks: str) -> None:
+    """Tie `count` times one of the shared tasks to others, or make a new one that is; what is refused is left."""
+    chance = Random(int(seed))
+    shared = tasks.split(",")
+    with Town.open(folder, actor=writer) as town:
+        for _ in range(int(count)):
+            task, other, third = chance.sample(shared, 3)
+            with suppress(CommandRejectedError, WrongExpectedVersionError):
+                match chance.randrange(8):
+                    case 0:
+                        town.unlink(task, [other])
+                    case 1:
+                        town.move(task, None)
+                    case 2 | 3:
+                        town.move(task, other)
+                    case 4:
+                        town.create("below", parent=task, needs=[other, third])
+                    case _:
+                        town.link(task, [other])
+
+
 def push_plan(folder: str, writer: str) -> None:
     """Push the plan in the town's folder."""
     with Town.open(folder, actor=writer) as town:
@@ -208,6 +230,7 @@ _WORKS: Final[dict[str, Callable[..., None]]] = {
     "write_and_reopen": write_and_reopen,
     "command_shared_tasks": command_shared_tasks,
     "push_plan": push_plan,
+    "link_shared_tasks": link_shared_tasks,
 }
 
 if __name__ == "__main__":
