@@ -12,9 +12,9 @@ from cli.text import (
     ICONS,
     TITLE_CHARS_SHOWN,
     called,
+    choices_words,
     event_number,
     name_of,
-    question_words,
     short_id,
     shortened,
     visible,
@@ -177,7 +177,9 @@ def task_fields(task: Task, *, parent: Task | None = None) -> list[tuple[str, Ce
         ("Agent", visible(task.assigned_to) if task.assigned_to else None),
         ("Description", visible(task.description, is_multiline=True)),
         ("Result", visible(task.result, is_multiline=True) if task.result else None),
-        ("Question", _question_cell(task)),
+        ("Question", visible(task.question, is_multiline=True) if task.question else None),
+        ("Choices", visible(choices_words(task.choices)) if task.choices else None),
+        ("Asked", local_time(from_ms(task.asked_at_ms)) if task.asked_at_ms else None),
         ("Answer", _answer_cell(task)),
         ("Tags", visible(", ".join(task.tags)) if task.tags else None),
         ("Parent", _parent_cell(task, parent)),
@@ -217,18 +219,10 @@ _WITH_OWN_WORDS = frozenset(
 """The fields that `task_fields` labels itself. Damage is shown in the history."""
 
 
-def _question_cell(task: Task) -> str | None:
-    return None if task.question is None else visible(question_words(task.question, task.choices), is_multiline=True)
-
-
 def _answer_cell(task: Task) -> str | None:
-    """The answer, or since when the task waits for it."""
     if task.answer is not None:
         return visible(task.answer, is_multiline=True)
-    if not task.has_open_question:
-        return None
-    since = "" if task.asked_at_ms is None else f" since {local_time(from_ms(task.asked_at_ms))}"
-    return f"none yet; it waits{since}"
+    return f"none yet: tt answer {short_id(task.id)} TEXT" if task.has_open_question else None
 
 
 def _created_event(task: Task) -> str:
