@@ -142,7 +142,14 @@ TaskArgument = Annotated[
     str, typer.Argument(metavar="TASK", help="A task: its id, a unique prefix of it, or its alias.", show_default=False)
 ]
 AgentArgument = Annotated[str, typer.Argument(metavar="AGENT", help="The agent's name.", show_default=False)]
-TextArgument = Annotated[str, typer.Argument(metavar="TEXT", help="What to do, at most 64 KiB.", show_default=False)]
+TextArgument = Annotated[
+    str | None,
+    typer.Argument(metavar="TEXT", help="What to do, at most 64 KiB; - reads it from stdin.", show_default=False),
+]
+TextFileOption = Annotated[Path | None, typer.Option("--file", metavar="PATH", help="Read the text from this file.")]
+NoteArgument = Annotated[
+    str, typer.Argument(metavar="TEXT", help="The note, at most 64 KiB; - reads it from stdin.", show_default=False)
+]
 
 WordsArgument = Annotated[
     list[str], typer.Argument(metavar="WORDS", help="The words to look for; all are needed.", show_default=False)

@@ -51,11 +51,13 @@ if TYPE_CHECKING:
         ServerStoppedError,
         ServerTooOldError,
         SettingsError,
+        TextUnreadableError,
         TownExistsError,
         TownNotFoundError,
         UnfitNameError,
     )
     from town.exports.exporter import ExportReceipt, Format, format_of
+    from town.files.text_file import read_text, read_text_file
     from town.folder.search import FoundFolder, find_folder
     from town.folder.settings import name_ledger, start_of_search
     from town.folder.tinytown_places import OldPlace
@@ -223,6 +225,7 @@ __all__ = [
     "Skipped",
     "StateEntered",
     "Stop",
+    "TextUnreadableError",
     "TimeSyntaxError",
     "Title",
     "Town",
@@ -257,6 +260,8 @@ __all__ = [
     "place_of_trust",
     "read_durability",
     "read_plan_file",
+    "read_text",
+    "read_text_file",
     "revoke_trust",
     "start_of_search",
     "start_town",
@@ -281,9 +286,10 @@ open_front_door(
         "OvertakenError PlacedFault PlanChangedError PlanExistsError PlanMissingError PlanOutsideError "
         "PlanRefusedError PlanTooLargeError ProbeFailedError ProgramNotFoundError ProgramNotStartedError "
         "ProgramRefusedError RepairRefusedError RunUnfinishedError ServerEndedError ServerNotOwnError "
-        "ServerStartError ServerStoppedError ServerTooOldError SettingsError TownExistsError "
-        "TownNotFoundError UnfitNameError",
+        "ServerStartError ServerStoppedError ServerTooOldError SettingsError TextUnreadableError "
+        "TownExistsError TownNotFoundError UnfitNameError",
         "exports.exporter": "ExportReceipt Format format_of",
+        "files.text_file": "read_text read_text_file",
         "folder.search": "FoundFolder find_folder",
         "folder.settings": "name_ledger start_of_search",
         "folder.tinytown_places": "OldPlace",

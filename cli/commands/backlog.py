@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from cli.answers import reader_at, refuse_two_formats, say_moment, say_page, say_receipt, time_of
 from cli.clock import now_ms
+from cli.given_text import text_of
 from cli.limits import PAGE_TASKS
 from cli.output import say, say_json, say_table
 from cli.render import task_rows
@@ -37,14 +38,16 @@ if TYPE_CHECKING:
         TaskArgument,
         TaskJsonOption,
         TextArgument,
+        TextFileOption,
         TownOption,
         WhenOption,
     )
 
 
 def add(
-    text: TextArgument,
+    text: TextArgument = None,
     *,
+    file: TextFileOption = None,
     tag: TagsOption = None,
     tags: Annotated[
         str | None, typer.Option("--tags", metavar="A,B", help="Several tags, separated by commas.")
@@ -61,10 +64,11 @@ def add(
     as_json: TaskJsonOption = None,
 ) -> None:
     """Create a task in the backlog."""
+    words = text_of(text, file)
     with opened(town, actor) as opened_town:
         listed = [name for each in (tags or "").split(",") if (name := each.strip())]
         receipt = opened_town.create(
-            text,
+            words,
             tags=[*(tag or ()), *listed],
             parent=parent,
             alias=alias,

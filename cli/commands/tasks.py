@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from cli.answers import moment_ms, reader_at, refuse_two_formats, say_moment, say_page, say_receipt, time_of
 from cli.exits import UsageError
+from cli.given_text import text_of
 from cli.limits import AGENT_TASKS, PAGE_TASKS, TREE_LEVELS, TREE_TASKS
 from cli.name_hints import say_unknown
 from cli.open_tasks import open_groups, say_groups, warn_of_more
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
         LimitOption,
         NeedsOption,
         NotBeforeOption,
+        NoteArgument,
         NotTagFilter,
         OffsetOption,
         OverdueFilter,
@@ -55,6 +57,7 @@ if TYPE_CHECKING:
         TaskArgument,
         TaskJsonOption,
         TextArgument,
+        TextFileOption,
         TownOption,
         WhenOption,
     )
@@ -64,8 +67,9 @@ if TYPE_CHECKING:
 
 def assign(
     agent: AgentArgument,
-    text: TextArgument,
+    text: TextArgument = None,
     *,
+    file: TextFileOption = None,
     tag: TagsOption = None,
     parent: ParentOption = None,
     alias: AliasOption = None,
@@ -79,9 +83,10 @@ def assign(
     as_json: TaskJsonOption = None,
 ) -> None:
     """Create a task and assign it to an agent."""
+    words = text_of(text, file)
     with opened(town, actor) as opened_town:
         receipt = opened_town.create(
-            text,
+            words,
             agent=agent,
             tags=tag or (),
             parent=parent,
@@ -150,8 +155,9 @@ def tasks(
 
 
 def create(
-    text: TextArgument,
+    text: TextArgument = None,
     *,
+    file: TextFileOption = None,
     agent: Annotated[str | None, typer.Option("--agent", metavar="NAME", help="Assign it at once.")] = None,
     tag: TagsOption = None,
     parent: ParentOption = None,
@@ -166,9 +172,10 @@ def create(
     as_json: TaskJsonOption = None,
 ) -> None:
     """Create a task. Without --agent it goes into the backlog."""
+    words = text_of(text, file)
     with opened(town, actor) as opened_town:
         receipt = opened_town.create(
-            text,
+            words,
             agent=agent,
             tags=tag or (),
             parent=parent,
@@ -463,17 +470,24 @@ def reopen(
 
 def edit(
     task: TaskArgument,
-    text: TextArgument,
+    text: TextArgument = None,
     *,
+    file: TextFileOption = None,
     reason: ReasonOption = None,
     expect: ExpectOption = None,
     town: TownOption = None,
     actor: ActorOption = None,
     as_json: TaskJsonOption = None,
 ) -> None:
-    """Replace a task's description."""
+    """Replace a task's description. Without TEXT and --file, your editor opens it: VISUAL, then EDITOR, then vi."""
+    if text is None and file is None:
+        from cli.editing import edit_in_editor  # noqa: PLC0415 - few edit so
+
+        edit_in_editor(task, reason=reason, expect=expect, town=town, actor=actor, as_json=as_json)
+        return
+    words = text_of(text, file)
     with opened(town, actor) as opened_town:
-        receipt = opened_town.describe(task, text, reason=reason, expected_version=expect)
+        receipt = opened_town.describe(task, words, reason=reason, expected_version=expect)
         say_receipt(opened_town, receipt, "has a new description", as_json=as_json)
 
 
@@ -525,7 +539,7 @@ def move(
 
 def note(
     task: TaskArgument,
-    text: Annotated[str, typer.Argument(metavar="TEXT", help="What to note.", show_default=False)],
+    text: NoteArgument,
     *,
     expect: ExpectOption = None,
     town: TownOption = None,
@@ -533,8 +547,9 @@ def note(
     as_json: TaskJsonOption = None,
 ) -> None:
     """Add a progress note; the task's state does not change."""
+    words = text_of(text)
     with opened(town, actor) as opened_town:
-        receipt = opened_town.note(task, text, expected_version=expect)
+        receipt = opened_town.note(task, words, expected_version=expect)
         say_receipt(opened_town, receipt, "noted", as_json=as_json)
 
 
