@@ -5,21 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from cli.due_words import due_words
 from cli.output import STATE_STYLES, Cell
 from cli.styled import Styled
 from cli.text import (
     ICONS,
     TITLE_CHARS_SHOWN,
     called,
+    choices_words,
     event_number,
     name_of,
-    question_words,
     short_id,
     shortened,
     visible,
 )
 from ledger import (
     FIELDS,
+    PRIORITY_DEFAULT,
     EventAnnotated,
     Field,
     FieldChange,
@@ -50,7 +52,7 @@ from ledger import (
     from_ms,
     parse_rfc3339,
 )
-from town import local_time, local_times
+from town import local_day, local_time, local_times
 
 if TYPE_CHECKING:
     from cli.beside import Beside
@@ -69,22 +71,38 @@ def states_line(counts: dict[State, int]) -> str:
     return "  ".join(f"{ICONS[state]} {counts[state]:,} {state}" for state in State)
 
 
-def task_rows(tasks: Sequence[Task]) -> tuple[list[str], list[list[Cell]]]:
-    """Columns and rows of a list of tasks; a column that would be empty is left out."""
-    columns = ["TASK", "STATE", "AGENT", "DESCRIPTION", "TAGS"]
+def task_rows(tasks: Sequence[Task], *, now_ms: int | None = None) -> tuple[list[str], list[list[Cell]]]:
+    """Columns and rows of a list of tasks; a column that would be empty is left out.
+
+    Due times are told from `now_ms`, milliseconds since 1970 UTC; None leaves them out.
+    """
+    columns = ["TASK", "STATE", "PRIO", "AGENT", "DUE", "TITLE", "TAGS"]
     rows: list[list[Cell]] = [
         [
             name_of(task),
             state_cell(task.state),
+            str(task.priority),
             visible(task.assigned_to) if task.assigned_to else NOTHING,
-            visible(task.description),
+            _due_cell(task, now_ms),
+            visible(task.title),
             visible(", ".join(task.tags)),
         ]
         for task in tasks
     ]
-    if not any(task.tags for task in tasks):
-        return columns[:-1], [row[:-1] for row in rows]
-    return columns, rows
+    if all(task.priority == PRIORITY_DEFAULT for task in tasks):
+        columns, rows = without_column(columns, rows, "PRIO")
+    if now_ms is None or all(task.due_ms is None for task in tasks):
+        columns, rows = without_column(columns, rows, "DUE")
+    return (columns, rows) if any(task.tags for task in tasks) else without_column(columns, rows, "TAGS")
+
+
+def _due_cell(task: Task, now_ms: int | None) -> Cell:
+    if task.due_ms is None or now_ms is None:
+        return NOTHING
+    if task.state.is_terminal:
+        return local_day(from_ms(task.due_ms)).isoformat()
+    is_late = task.due_ms < now_ms
+    return Styled.of(due_words(task.due_ms, now_ms=now_ms), "red" if is_late else "")
 
 
 def tree_lines(branches: Sequence[Branch], *, levels_max: int, columns: int | None = None) -> list[Styled]:
@@ -133,7 +151,7 @@ def _branch_text(branch: Branch) -> Styled:
     task = branch.task
     agent = f"  ({visible(task.assigned_to)})" if task.assigned_to else ""
     text = Styled.assemble(
-        (ICONS[task.state], STATE_STYLES[task.state]), f" {name_of(task)}  {visible(task.description)}{agent}"
+        (ICONS[task.state], STATE_STYLES[task.state]), f" {name_of(task)}  {visible(task.title)}{agent}"
     )
     progress = _progress_words(branch)
     return Styled.assemble(text, "  ", (progress, "bold")) if progress else text
@@ -159,7 +177,9 @@ def task_fields(task: Task, *, parent: Task | None = None) -> list[tuple[str, Ce
         ("Agent", visible(task.assigned_to) if task.assigned_to else None),
         ("Description", visible(task.description, is_multiline=True)),
         ("Result", visible(task.result, is_multiline=True) if task.result else None),
-        ("Question", _question_cell(task)),
+        ("Question", visible(task.question, is_multiline=True) if task.question else None),
+        ("Choices", visible(choices_words(task.choices)) if task.choices else None),
+        ("Asked", local_time(from_ms(task.asked_at_ms)) if task.asked_at_ms else None),
         ("Answer", _answer_cell(task)),
         ("Tags", visible(", ".join(task.tags)) if task.tags else None),
         ("Parent", _parent_cell(task, parent)),
@@ -199,18 +219,10 @@ _WITH_OWN_WORDS = frozenset(
 """The fields that `task_fields` labels itself. Damage is shown in the history."""
 
 
-def _question_cell(task: Task) -> str | None:
-    return None if task.question is None else visible(question_words(task.question, task.choices), is_multiline=True)
-
-
 def _answer_cell(task: Task) -> str | None:
-    """The answer, or since when the task waits for it."""
     if task.answer is not None:
         return visible(task.answer, is_multiline=True)
-    if not task.has_open_question:
-        return None
-    since = "" if task.asked_at_ms is None else f" since {local_time(from_ms(task.asked_at_ms))}"
-    return f"none yet; it waits{since}"
+    return f"none yet: tt answer {short_id(task.id)} TEXT" if task.has_open_question else None
 
 
 def _created_event(task: Task) -> str:
@@ -455,4 +467,4 @@ def _parent_cell(task: Task, parent: Task | None) -> str | None:
         return None
     if parent is None:
         return f"{task.parent_id} (removed)"
-    return f"{name_of(parent)}  {visible(parent.description)}"
+    return f"{name_of(parent)}  {visible(parent.title)}"

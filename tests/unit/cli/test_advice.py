@@ -68,6 +68,10 @@ SAID = {
     "The server at redis://here/ is full. Free space.": StoreUnavailableError(
         "redis://here/", "is full", "Free space."
     ),
+    "Task t waits for no answer. `tt inbox` shows the questions that do.": NoOpenQuestionError("t"),
+    "'x' is none of the choices of task t: 1 a, 2 b. Give one of them or its number, or other words with --other.": (
+        NotAChoiceError("t", "x", ("a", "b"))
+    ),
     "The server at here did not start. Is it running?": ServerStartError("here", "did not start", "Is it running?"),
     "Task auth exists already, with other content. Change it with `tt task edit`, `tag` or `move`.": (
         TaskAlreadyExistsError("t", "auth")
@@ -81,7 +85,6 @@ SAID = {
     "'c' is none of the choices of task t: 1 a, 2 b. Give one of them or its number, or other words with --other.": (
         NotAChoiceError("t", "c", ["a", "b"])
     ),
-    "Task t waits for no answer. `tt inbox` shows the questions that do.": NoOpenQuestionError("t"),
     "Task t is with bob, not ada. Hand it over first: `tt task assign t NAME`.": TaskHeldError(
         "t", holder="bob", agent="ada"
     ),
