@@ -104,4 +104,4 @@ def _lost(lost: LostTask) -> tuple[str, str, str]:
 
 
 def _title(task: Task) -> str:
-    return shortened(visible(task.description.strip().partition("\n")[0]), TITLE_CHARS_SHOWN)
+    return shortened(visible(task.title), TITLE_CHARS_SHOWN)

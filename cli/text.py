@@ -69,7 +69,7 @@ def name_of(task: Task) -> str:
 
 def title_of(task: Task) -> str:
     """A task's name and what it is about, for the head of what is said of it."""
-    return f"{name_of(task)}  {shortened(visible(task.description), TITLE_CHARS_SHOWN)}"
+    return f"{name_of(task)}  {shortened(visible(task.title), TITLE_CHARS_SHOWN)}"
 
 
 def question_words(question: str, choices: Sequence[str]) -> str:

@@ -10,6 +10,7 @@ import pytest
 from cli.advice import _ADVICE, _REMEDIES, problem_of, words_of
 from cli.output import json_line
 from ledger import (
+    CircularNeedsError,
     CommandRejectedError,
     FailTask,
     LedgerDamagedError,
@@ -79,6 +80,11 @@ SAID = {
     "Task t has 1 task below it. Move or remove them first: `tt task list --parent t`.": TaskHasChildrenError("t", 1),
     "Task t has 2 open tasks right below it: `tt task tree t`. Complete them first, or all together with --with-children,"
     " or this one alone with --force.": TaskHasOpenChildrenError("t", 2),
+    "These tasks would wait for each other: t -> u -> t. Take one of the links away first: `tt task unlink`; `tt task show t`"
+    " shows them.": CircularNeedsError(["t", "u", "t"]),
+    "'c' is none of the choices of task t: 1 a, 2 b. Give one of them or its number, or other words with --other.": (
+        NotAChoiceError("t", "c", ["a", "b"])
+    ),
     "Task t is with bob, not ada. Hand it over first: `tt task assign t NAME`.": TaskHeldError(
         "t", holder="bob", agent="ada"
     ),
