@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         CsvOption,
         ExpectOption,
         LimitOption,
+        NeedsOption,
         OffsetOption,
         ParentOption,
         ReasonOption,
@@ -45,6 +46,7 @@ def add(
     ] = None,
     parent: ParentOption = None,
     alias: AliasOption = None,
+    needs: NeedsOption = None,
     reason: ReasonOption = None,
     town: TownOption = None,
     actor: ActorOption = None,
@@ -53,7 +55,9 @@ def add(
     """Create a task in the backlog."""
     with opened(town, actor) as opened_town:
         listed = [name for each in (tags or "").split(",") if (name := each.strip())]
-        receipt = opened_town.create(text, tags=[*(tag or ()), *listed], parent=parent, alias=alias, reason=reason)
+        receipt = opened_town.create(
+            text, tags=[*(tag or ()), *listed], parent=parent, alias=alias, needs=needs or (), reason=reason
+        )
         say_receipt(opened_town, receipt, "added to the backlog", as_json=as_json)
 
 
@@ -67,7 +71,10 @@ def list_(
     as_json: TaskJsonOption = None,
     as_csv: CsvOption = False,
 ) -> None:
-    """List the backlog, oldest first, now or as it was."""
+    """List the backlog, now or as it was: by priority, then those that most open tasks need, then the oldest.
+
+    It has all of them, also those that cannot be begun yet: `tt ready` leaves these out.
+    """
     refuse_two_formats(as_json=as_json, as_csv=as_csv)
     with opened(town, actor) as opened_town:
         reader = reader_at(opened_town, at)

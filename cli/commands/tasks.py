@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         ExpectOption,
         JsonOption,
         LimitOption,
+        NeedsOption,
         NotTagFilter,
         OffsetOption,
         ParentFilter,
@@ -62,6 +63,7 @@ def assign(
     *,
     tag: TagsOption = None,
     parent: ParentOption = None,
+    needs: NeedsOption = None,
     reason: ReasonOption = None,
     town: TownOption = None,
     actor: ActorOption = None,
@@ -69,7 +71,7 @@ def assign(
 ) -> None:
     """Create a task and assign it to an agent."""
     with opened(town, actor) as opened_town:
-        receipt = opened_town.create(text, agent=agent, tags=tag or (), parent=parent, reason=reason)
+        receipt = opened_town.create(text, agent=agent, tags=tag or (), parent=parent, needs=needs or (), reason=reason)
         say_receipt(opened_town, receipt, f"assigned to {visible(agent.strip())}", as_json=as_json)
 
 
@@ -134,6 +136,7 @@ def create(
     tag: TagsOption = None,
     parent: ParentOption = None,
     alias: AliasOption = None,
+    needs: NeedsOption = None,
     reason: ReasonOption = None,
     town: TownOption = None,
     actor: ActorOption = None,
@@ -141,7 +144,9 @@ def create(
 ) -> None:
     """Create a task. Without --agent it goes into the backlog."""
     with opened(town, actor) as opened_town:
-        receipt = opened_town.create(text, agent=agent, tags=tag or (), parent=parent, alias=alias, reason=reason)
+        receipt = opened_town.create(
+            text, agent=agent, tags=tag or (), parent=parent, alias=alias, needs=needs or (), reason=reason
+        )
         say_receipt(opened_town, receipt, "created", as_json=as_json)
 
 

@@ -11,12 +11,12 @@ import typer.main
 
 from cli.options import parse_task_fields
 from cli.tree import PLACES, app_for
-from ledger import State
+from ledger import LinkKind, State
 from projections import Sort
 from tests.support.markdown import ROOT
 
 FILE: Final = ROOT / "cli" / "call_table.py"
-FIRST_WORDS: Final = frozenset({"assign", "tasks", "task", "search", "backlog", "ask", "answer", "inbox"})
+FIRST_WORDS: Final = frozenset({"assign", "tasks", "task", "search", "backlog", "ready", "blocked", "next", "ask", "answer", "inbox"})
 """What agents call all day. The modules of these commands import no Typer."""
 
 _HEAD: Final = '''\
@@ -76,7 +76,8 @@ def _kind(option: Any) -> str | None:
     kind = type(option.type).__name__
     if kind in ("Choice", "TyperChoice"):
         choices = [str(each) for each in option.type.choices]
-        one = "state" if choices == list(State) else "sort" if choices == list(Sort) else None
+        known = {"state": list(State), "sort": list(Sort), "link": list(LinkKind)}
+        one = next((name for name, values in known.items() if choices == values), None)
         return f"{one}s" if one and option.multiple else one
     if option.multiple:
         return "texts" if kind == "StringParamType" else None
