@@ -109,6 +109,8 @@ PLACES: Final[Mapping[tuple[str, ...], tuple[str, str]]] = {
     ("task", "needs"): ("links", "needs"),
     ("task", "link"): ("links", "link"),
     ("task", "unlink"): ("links", "unlink"),
+    ("task", "prioritise"): ("times", "prioritise"),
+    ("task", "schedule"): ("times", "schedule"),
     ("task", "note"): ("tasks", "note"),
     ("task", "remove"): ("tasks", "remove"),
     ("task", "history"): ("tasks", "history"),
