@@ -25,6 +25,8 @@ _ADVICE: Final[Mapping[str, Callable[[Any], str]]] = {
     "MisplacedEventError": lambda error: (
         f"{_open(error)}: `tt task history {error.task_id}` shows what the ledger has."
     ),
+    "NoOpenQuestionError": lambda error: f"{error} `tt inbox` shows the questions that do.",
+    "NotAChoiceError": lambda error: f"{error} Give one of them or its number, or other words with --other.",
     "NotUndoableError": lambda error: f"{error} `tt events` shows the others; `tt undo EVENT` takes one of them back.",
     "OutdatedProjectionError": lambda error: f"{_open(error)}: `tt migrate`.",
     "RebuildAtWorkError": lambda error: f"{_open(error)}; `tt verify` shows what it left.",

@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import zip_longest
 
-from cli.render import event_words
+from cli.render import event_details, event_words
 from cli.text import ICONS, TEXT_CHARS_SHOWN, event_number, short_id, shortened, visible
 from ledger import Cause, CauseKind, RecordedEvent, Source, State, TaskCreated, TaskStarted
 from town import Why, local_time
 
 _RESULTS = {CauseKind.COMPLETED: "Result", CauseKind.FAILED: "Error", CauseKind.CANCELLED: "Reason"}
 """What the one field of the fact is called."""
+_WAITING = frozenset({CauseKind.ASKED, CauseKind.ANSWERED})
+"""What lets a task wait or go on, and leaves it in its state."""
 _SOURCES = {Source.PLAN: " from a plan", Source.IMPORT: " from another tracker"}
 
 
 def state_sentence(why: Why) -> str:
     """What the task is, since when, and who has it: what the sentences explain."""
-    last = why.causes[-1]
+    last = [cause for cause in why.causes if cause.kind not in _WAITING][-1]
     time = local_time(last.event.position.time)
     task = why.task
     if task is None:
@@ -28,7 +30,8 @@ def state_sentence(why: Why) -> str:
         words = f"{ICONS[task.state]} It {verb}{task.state} at {time}{holder}."
     else:
         holder = "" if task.holder is None else f"; {visible(task.holder)} has it"
-        words = f"{ICONS[task.state]} It has been {task.state} since {time}{holder}."
+        waits = "; it waits for an answer" if task.has_open_question else ""
+        words = f"{ICONS[task.state]} It has been {task.state} since {time}{holder}{waits}."
     if last.kind is CauseKind.DAMAGED:
         return f"It is damaged since {time}, and stays {task.state}{holder}."
     return words
@@ -47,6 +50,8 @@ def led_by_words(recorded: RecordedEvent, *, task_id: str) -> str:
 
 def _sentence(cause: Cause, after: Cause | None) -> str:
     recorded = cause.event
+    if cause.kind in _WAITING:
+        return f"{_what(cause)}: {_shown(event_details(recorded))}"
     parts = [f"{_what(cause)}."]
     label = _RESULTS.get(cause.kind)
     if label is not None:
@@ -104,6 +109,8 @@ def _what(cause: Cause) -> str:  # noqa: C901, PLR0911, PLR0912 - a line for eac
             return f"{actor} put it back into the backlog" + (f"; {held} had it" if held else "")
         case CauseKind.REOPENED:
             return f"{actor} opened it again; it was {cause.state_before}"
+        case CauseKind.ASKED | CauseKind.ANSWERED:
+            return f"{actor} {cause.kind}"
         case CauseKind.REMOVED:
             return f"{actor} removed it; it was {cause.state_before}"
         case CauseKind.DAMAGED:

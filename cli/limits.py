@@ -6,6 +6,8 @@ PAGE_TASKS = 50
 AGENT_TASKS = 10
 AGENTS_TASKS_TIMES = 10
 """The limit of `tt tasks` in total is this many times the limit of each agent."""
+INBOX_TASKS = 20
+"""Of each kind."""
 TREE_TASKS = 500
 TREE_LEVELS = 20
 LOG_EVENTS = 50

@@ -29,6 +29,8 @@ class OpenGroup(Struct, frozen=True):
     tasks: Sequence[Task]
     total: int
     is_backlog: bool = False
+    running: int = 0
+    """How many of them are running."""
 
     @property
     def more(self) -> int:
@@ -47,7 +49,7 @@ def open_groups(reader: Reader, *, agent: str | None, limit: int | None) -> list
         page = [reader.page(_filter(state, agent.strip()), limit=left) for state in _AT_WORK]
         tasks = [task for each in page for task in each.tasks][:left]
         total = sum(each.known_total for each in page)
-        return [OpenGroup(agent.strip(), tasks, total)] if total else []
+        return [OpenGroup(agent.strip(), tasks, total, running=page[0].known_total)] if total else []
     counts = {name: {state: of[state] for state in _AT_WORK} for name, of in reader.count_agents().items()}
     in_states = reader.count_states()
     groups: list[OpenGroup] = []
@@ -59,7 +61,7 @@ def open_groups(reader: Reader, *, agent: str | None, limit: int | None) -> list
                 tasks += reader.page(_filter(state, name), limit=room).tasks
         left = None if left is None else left - len(tasks)
         if any(of.values()):
-            groups.append(OpenGroup(name, tasks, sum(of.values())))
+            groups.append(OpenGroup(name, tasks, sum(of.values()), running=of[State.RUNNING]))
     backlog = reader.backlog(limit=None if limit is None or left is None else min(limit, left))
     if backlog.total:
         groups.append(OpenGroup(None, backlog.tasks, backlog.total, is_backlog=True))

@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING
 
 from cli.output import STATE_STYLES, Cell
 from cli.styled import Styled
-from cli.text import ICONS, TITLE_CHARS_SHOWN, called, event_number, name_of, short_id, shortened, visible
+from cli.text import (
+    ICONS,
+    TITLE_CHARS_SHOWN,
+    called,
+    event_number,
+    name_of,
+    question_words,
+    short_id,
+    shortened,
+    visible,
+)
 from ledger import (
     FIELDS,
     EventAnnotated,
@@ -46,7 +56,7 @@ if TYPE_CHECKING:
     from town import Annotation, Branch, Title
 
 NOTHING = "—"
-MULTILINE_FIELDS = frozenset({"Description", "Result"})
+MULTILINE_FIELDS = frozenset({"Description", "Result", "Question", "Answer"})
 """The fields of a task whose line breaks are kept."""
 
 
@@ -148,6 +158,8 @@ def task_fields(task: Task, *, parent: Task | None = None) -> list[tuple[str, Ce
         ("Agent", visible(task.assigned_to) if task.assigned_to else None),
         ("Description", visible(task.description, is_multiline=True)),
         ("Result", visible(task.result, is_multiline=True) if task.result else None),
+        ("Question", _question_cell(task)),
+        ("Answer", _answer_cell(task)),
         ("Tags", visible(", ".join(task.tags)) if task.tags else None),
         ("Parent", _parent_cell(task, parent)),
         ("Created", f"{local_time(task.created_at)}{_created_event(task)}"),
@@ -177,9 +189,27 @@ _WITH_OWN_WORDS = frozenset(
         "version",
         "position",
         "damaged_at",
+        "question",
+        "choices",
+        "answer",
+        "asked_at",
     }
 )
 """The fields that `task_fields` labels itself. Damage is shown in the history."""
+
+
+def _question_cell(task: Task) -> str | None:
+    return None if task.question is None else visible(question_words(task.question, task.choices), is_multiline=True)
+
+
+def _answer_cell(task: Task) -> str | None:
+    """The answer, or since when the task waits for it."""
+    if task.answer is not None:
+        return visible(task.answer, is_multiline=True)
+    if not task.has_open_question:
+        return None
+    since = "" if task.asked_at_ms is None else f" since {local_time(from_ms(task.asked_at_ms))}"
+    return f"none yet; it waits{since}"
 
 
 def _created_event(task: Task) -> str:

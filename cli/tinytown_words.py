@@ -25,7 +25,6 @@ HINTS: Final[Mapping[str, str]] = {
     "close": "To stop a runner, end `tt work` with Ctrl-C or SIGTERM: its task goes back. " + _THEIRS,
     "conductor": "`tt plan` and `tt sync` bring a plan into the town, `tt work` runs agents. " + _THEIRS,
     "config": "Settings are in tinytown.toml and ~/.tt/settings.toml: docs/reference/settings.md.",
-    "inbox": "There are no messages here: `tt tasks` shows what each agent has, `tt task current AGENT` what is next.",
     "interrupt": "To stop a runner, end `tt work` with Ctrl-C or SIGTERM: its task goes back. " + _THEIRS,
     "kill": "To stop a runner, end `tt work` with Ctrl-C or SIGTERM: its task goes back. " + _THEIRS,
     "mission": "`tt plan` and `tt import beads` bring many tasks at once. Missions are Tinytown's: " + _THEIRS,

@@ -39,6 +39,9 @@ PANELS: Final[Mapping[str, str]] = {
     "search": _TASKS,
     "backlog": _TASKS,
     "work": _AGENTS,
+    "ask": _AGENTS,
+    "answer": _AGENTS,
+    "inbox": _AGENTS,
     "wait": _AGENTS,
     "reclaim": _AGENTS,
     "plan": _PLANS,
@@ -109,6 +112,9 @@ PLACES: Final[Mapping[tuple[str, ...], tuple[str, str]]] = {
     ("backlog", "assign-all"): ("backlog", "assign_all"),
     ("backlog", "remove"): ("backlog", "remove"),
     ("work",): ("work", "work"),
+    ("ask",): ("questions", "ask"),
+    ("answer",): ("questions", "answer"),
+    ("inbox",): ("questions", "inbox"),
     ("wait",): ("work", "wait"),
     ("reclaim",): ("work", "reclaim"),
     ("plan",): ("plan", "plan"),
@@ -146,7 +152,7 @@ PLACES: Final[Mapping[tuple[str, ...], tuple[str, str]]] = {
 }
 """The words of every command -> the module of `cli.commands` and the function in it, in the order of the groups' help."""
 
-_TOLD_TO_STOP: Final = frozenset({"projector", "work"})
+_TOLD_TO_STOP: Final = frozenset({"projector", "reclaim", "work"})
 """The commands that handle stop signals themselves, including one that came before they started."""
 
 

@@ -77,6 +77,7 @@ if TYPE_CHECKING:
         MisplacedEventError,
         NewerSchemaError,
         NoOpenQuestionError,
+        NotAChoiceError,
         NotUndoableError,
         ReplyTooLargeError,
         SequenceGapError,
@@ -152,7 +153,7 @@ if TYPE_CHECKING:
         record,
     )
     from ledger.redis_errors import ExplainedConnectionError, redis_errors
-    from ledger.reply_shapes import fits, is_id, is_yes, name_of
+    from ledger.reply_shapes import are_entries, fits, is_id, is_yes, name_of
     from ledger.run_mark import HOST_CHARS_MAX, RUN_CHARS, RunMark
     from ledger.soundness import flaw_in, flaw_of
     from ledger.staged_ledger import StagedLedger
@@ -247,6 +248,7 @@ __all__ = [
     "NoOpenQuestionError",
     "NoPermissionError",
     "NoScriptError",
+    "NotAChoiceError",
     "NotUndoableError",
     "NoteTask",
     "OldRecord",
@@ -325,6 +327,7 @@ __all__ = [
     "WrongExpectedEndError",
     "WrongExpectedVersionError",
     "WrongKeyTypeError",
+    "are_entries",
     "blame",
     "causes",
     "check_name",
@@ -393,7 +396,7 @@ open_front_door(
         "errors": "UNREACHED_ADVICE UPGRADE_ADVICE AppendTooLargeError BackdateRefusedError BasisDisturbedError "
         "CircularNeedsError CommandRejectedError EventDecodingError HeadLostError HistoryBrokenError "
         "HistoryCircularError InvalidValueError LedgerDamagedError LedgerError MisplacedEventError "
-        "NewerSchemaError NoOpenQuestionError NotUndoableError ReplyTooLargeError SequenceGapError "
+        "NewerSchemaError NoOpenQuestionError NotAChoiceError NotUndoableError ReplyTooLargeError SequenceGapError "
         "StoreUnavailableError TaskAlreadyExistsError TaskAmbiguousError TaskCycleError TaskDamagedError "
         "TaskFinishedError TaskHasChildrenError TaskHasOpenChildrenError TaskHeldError TaskNotFinishedError "
         "TaskNotFoundError TaskNotInBacklogError TaskUnassignedError UndoOvertakenError UnknownEventError "
@@ -415,7 +418,7 @@ open_front_door(
         "reconcile": "DesiredTask Schedule reconcile",
         "recorded_event": "NewEvent RecordedEvent StreamEntry decode_event decode_events read_event record",
         "redis_errors": "ExplainedConnectionError redis_errors",
-        "reply_shapes": "fits is_id is_yes name_of",
+        "reply_shapes": "are_entries fits is_id is_yes name_of",
         "run_mark": "HOST_CHARS_MAX RUN_CHARS RunMark",
         "soundness": "flaw_in flaw_of",
         "staged_ledger": "StagedLedger",

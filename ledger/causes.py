@@ -1,6 +1,6 @@
 """Causes: the events behind a task's present state, from its creation on. Pure.
 
-An event that does not move the task, such as a note or a tag, is not a cause.
+An event that neither moves the task nor lets it wait or go on, such as a note or a tag, is not a cause.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from msgspec import Struct
 from ledger.events import (
     Event,
     TaskAdopted,
+    TaskAnswered,
+    TaskAsked,
     TaskAssigned,
     TaskCancelled,
     TaskCompleted,
@@ -50,6 +52,8 @@ class CauseKind(StrEnum):
     REQUEUED = "requeued"
     LOST = "lost"
     REOPENED = "reopened"
+    ASKED = "asked"
+    ANSWERED = "answered"
     REMOVED = "removed"
     DAMAGED = "damaged"
 
@@ -74,6 +78,8 @@ _KINDS: Final[dict[type[Event], CauseKind]] = {
     TaskFailed: CauseKind.FAILED,
     TaskCancelled: CauseKind.CANCELLED,
     TaskReopened: CauseKind.REOPENED,
+    TaskAsked: CauseKind.ASKED,
+    TaskAnswered: CauseKind.ANSWERED,
     TaskRemoved: CauseKind.REMOVED,
 }
 """The events that always mean the same."""
@@ -109,7 +115,7 @@ def causes(events: Iterable[RecordedEvent]) -> list[Cause]:
 
 
 def _kind(before: Task | None, recorded: RecordedEvent) -> CauseKind | None:
-    """What the event means. None if it does not move the task."""
+    """What the event means. None if it is not a cause."""
     data = recorded.data
     if isinstance(data, TaskCreated):
         return CauseKind.CREATED if recorded.version == 1 else CauseKind.BROUGHT_BACK

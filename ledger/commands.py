@@ -167,9 +167,10 @@ class AskTask(Command, frozen=True, kw_only=True):
 
 
 class AnswerTask(Command, frozen=True, kw_only=True):
-    """Answer the open question."""
+    """Answer the open question: with one of its choices, or the number of one, if it has some and `is_other` is not set."""
 
     answer: str
+    is_other: bool = False
 
 
 class RemoveTask(Command, frozen=True, kw_only=True):

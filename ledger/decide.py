@@ -36,6 +36,7 @@ from ledger.errors import (
     CircularNeedsError,
     InvalidValueError,
     NoOpenQuestionError,
+    NotAChoiceError,
     TaskAlreadyExistsError,
     TaskCycleError,
     TaskDamagedError,
@@ -78,6 +79,7 @@ from ledger.times import format_ms
 from ledger.transitions import STATES
 from ledger.values import PRIORITY_DEFAULT
 
+_CHOICE_DIGITS_MAX: Final = 2
 LINKS_MAX: Final = 1_000
 """How many links a task has at most, of all kinds together."""
 
@@ -231,19 +233,36 @@ def _unlink(task: Task, command: UnlinkTask) -> list[Event]:
 
 
 def _ask(task: Task, command: AskTask) -> list[Event]:
-    if task.has_open_question and (task.question, task.choices) == (command.question, command.choices):
-        return []
     _require_open(task, TaskAsked)
-    asked = TaskAsked(command.question, command.choices)
-    return [asked, TaskRequeued()] if task.state in STATES[TaskRequeued] else [asked]
+    is_asked = task.has_open_question and (task.question, task.choices) == (command.question, command.choices)
+    events: list[Event] = [] if is_asked else [TaskAsked(command.question, command.choices)]
+    return [*events, TaskRequeued()] if task.state in STATES[TaskRequeued] else events
 
 
 def _answer(task: Task, command: AnswerTask) -> list[Event]:
     if not task.has_open_question:
-        if task.answer == command.answer and not task.state.is_terminal:
+        is_so = task.answer is not None and task.answer in (command.answer, _choice(task, command.answer))
+        if is_so and not task.state.is_terminal:
             return []
         raise NoOpenQuestionError(task.id)
-    return [TaskAnswered(command.answer)]
+    if not task.choices or command.is_other:
+        return [TaskAnswered(command.answer)]
+    choice = _choice(task, command.answer)
+    if choice is None:
+        raise NotAChoiceError(task.id, command.answer, task.choices)
+    return [TaskAnswered(choice)]
+
+
+def _choice(task: Task, answer: str) -> str | None:
+    """The choice that is meant: spelled as it is, or but for capitals, or by its number from 1 on; None if none is."""
+    answer = answer.strip()
+    if answer in task.choices:
+        return answer
+    alike = [choice for choice in task.choices if choice.casefold() == answer.casefold()]
+    if len(alike) == 1:
+        return alike[0]
+    is_number = answer.isascii() and answer.isdigit() and len(answer) <= _CHOICE_DIGITS_MAX
+    return task.choices[int(answer) - 1] if is_number and 1 <= int(answer) <= len(task.choices) else None
 
 
 def scheduled(due_ms: int | None, not_before_ms: int | None) -> TaskScheduled:
@@ -260,7 +279,12 @@ def _refuse_links(task_id: str, new: Sequence[str], room: int) -> None:
     """InvalidValueError if one of the new links leads to the task itself, or if they are too many."""
     if task_id in new:
         raise InvalidValueError("link", "leads from the task to itself", "Name another task.")
-    if len(new) > room:
+    check_links(LINKS_MAX - room + len(new))
+
+
+def check_links(count: int) -> None:
+    """InvalidValueError if a task would have so many links that they are too many."""
+    if count > LINKS_MAX:
         raise InvalidValueError(
             "links", f"of the task would be more than {LINKS_MAX:,}", "Link to a task that stands for several."
         )

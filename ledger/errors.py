@@ -16,6 +16,7 @@
         TaskCycleError                  a task cannot go below itself
         CircularNeedsError              tasks would wait for each other
         NoOpenQuestionError             an answer, and no question
+        NotAChoiceError                 an answer, and other ones to choose from
         NotUndoableError                an event that is not taken back, whatever came after it
         UndoOvertakenError              a later event stands on what was to be taken back
         AppendTooLargeError             more events or bytes than one append takes
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
 
 UNREACHED_ADVICE = "Is it running?"
 """The advice where a server did not answer at all."""
+_ANSWER_CHARS_SHOWN = 60
 UPGRADE_ADVICE = "It was written by a newer version of this program: upgrade with `pip install -U`."
 
 
@@ -218,6 +220,18 @@ class NoOpenQuestionError(CommandRejectedError):
     def __init__(self, task_id: str) -> None:
         self.task_id = task_id
         super().__init__(f"Task {task_id} waits for no answer.")
+
+
+class NotAChoiceError(CommandRejectedError):
+    """An answer is none of the choices of its question."""
+
+    def __init__(self, task_id: str, answer: str, choices: Sequence[str]) -> None:
+        self.task_id = task_id
+        self.answer = answer
+        self.choices = tuple(choices)
+        listed = ", ".join(f"{number} {choice}" for number, choice in enumerate(choices, 1))
+        shown = answer if len(answer) <= _ANSWER_CHARS_SHOWN else f"{answer[:_ANSWER_CHARS_SHOWN]}…"
+        super().__init__(f"{shown!r} is none of the choices of task {task_id}: {listed}.")
 
 
 class NotUndoableError(CommandRejectedError):

@@ -10,12 +10,14 @@ from typing import Final
 
 from msgspec import Struct
 
-from ledger.decide import scheduled
+from ledger.decide import check_links, scheduled
 from ledger.errors import InvalidValueError, TaskDamagedError
 from ledger.events import (
     Event,
     LinkKind,
     Source,
+    TaskAnswered,
+    TaskAsked,
     TaskAssigned,
     TaskCancelled,
     TaskCompleted,
@@ -47,12 +49,20 @@ class Schedule(Struct, frozen=True):
 NO_SCHEDULE: Final = Schedule()
 
 
+class Question(Struct, frozen=True):
+    """A question to people, what it offers to choose from, and the answer; None if nobody has answered."""
+
+    text: str
+    choices: tuple[str, ...] = ()
+    answer: str | None = None
+
+
 class DesiredTask(Checked, frozen=True, kw_only=True):
     """A task as a plan, an import or an old record says it should be.
 
     A pending task has no agent. An assigned, running, completed or failed one needs an agent, unless the task is in that
-    state already. `result` counts in terminal states only, `source` only if the task is created. Where `priority` or
-    `schedule` is None, or a kind is not in `links`, the task keeps what it has. `links` has the ids of the linked tasks.
+    state already. `result` counts in terminal states only, `source` and `asked` only if the task is created. Where `priority`
+    or `schedule` is None, or a kind is not in `links`, the task keeps what it has. `links` has the ids of the linked tasks.
     InvalidValueError if a text, name or tag does not fit.
     """
 
@@ -67,6 +77,7 @@ class DesiredTask(Checked, frozen=True, kw_only=True):
     priority: int | None = None
     schedule: Schedule | None = None
     links: Mapping[LinkKind, tuple[str, ...]] = {}
+    asked: Question | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -78,8 +89,9 @@ def reconcile(task: Task | None, desired: DesiredTask | None) -> list[Event]:
     """The fewest events, oldest first, after which `task` is as `desired`; empty if it is so already.
 
     `task` is None if it does not exist, `desired` is None if it shall be removed. The caller checks that the parent closes
-    no circle. A task that was adopted as pending with an agent counts as unassigned. InvalidValueError if an agent is
-    needed on the way and `desired` names none; TaskDamagedError.
+    no circle, and that no link does or leads to the task itself. A task that was adopted as pending with an agent counts as
+    unassigned. InvalidValueError if an agent is needed on the way and `desired` names none, or if the links are too many;
+    TaskDamagedError.
     """
     events = _lead_from(task, desired)
     if events and task is not None and task.damaged_at is not None:
@@ -92,7 +104,7 @@ def _lead_from(task: Task | None, desired: DesiredTask | None) -> list[Event]:
         return [] if task is None else [TaskRemoved()]
     if task is None:
         created = TaskCreated(desired.description, desired.tags, desired.parent_id, desired.alias, desired.source)
-        return [created, *_classify(None, desired), *_lead(State.PENDING, None, desired)]
+        return [created, *_classify(None, desired), *_ask(desired.asked), *_lead(State.PENDING, None, desired)]
     tagged = [*_tag(task, desired), *_classify(task, desired)]
     changed = _change_content(task, desired)
     if not task.state.is_terminal:
@@ -120,10 +132,22 @@ def _classify(task: Task | None, desired: DesiredTask) -> Iterator[Event]:
     schedule = NO_SCHEDULE if task is None else Schedule(task.due_ms, task.not_before_ms)
     if desired.schedule is not None and desired.schedule != schedule:
         yield scheduled(desired.schedule.due_ms, desired.schedule.not_before_ms)
+    check_links(sum(len({*_wanted(task, desired, kind)}) for kind in LinkKind))
     for kind, wanted in desired.links.items():
         linked = () if task is None else task.links(kind)
         yield from (TaskUnlinked(kind, to) for to in linked if to not in wanted)
         yield from (TaskLinked(kind, to) for to in dict.fromkeys(wanted) if to not in linked)
+
+
+def _wanted(task: Task | None, desired: DesiredTask, kind: LinkKind) -> tuple[str, ...]:
+    return desired.links.get(kind, () if task is None else task.links(kind))
+
+
+def _ask(asked: Question | None) -> Iterator[Event]:
+    if asked is not None:
+        yield TaskAsked(asked.text, asked.choices)
+        if asked.answer is not None:
+            yield TaskAnswered(asked.answer)
 
 
 def _change_content(task: Task, desired: DesiredTask) -> list[Event]:

@@ -66,7 +66,7 @@ class Task(Struct, kw_only=True, gc=False):
 
     `priority` is 0 (most urgent) to 4. `needs`, `relates`, `duplicates` and `discovered_from` are the sorted ids of the
     tasks that it is linked to, by kind. `question` is the last question to people, with the `choices` to answer it;
-    `answer` is None until somebody answers.
+    `answer` is None until somebody answers, and `asked_at_ms` is when it was asked.
 
     `damaged_at` is the position of its first event that no command can make. From there on only `version` and `at` change.
     """
@@ -97,6 +97,7 @@ class Task(Struct, kw_only=True, gc=False):
     question: str | None = None
     choices: tuple[str, ...] = ()
     answer: str | None = None
+    asked_at_ms: int | None = None
 
     @property
     def position(self) -> Position:
@@ -183,6 +184,7 @@ _BY_HAND: Final = (
     Field("at", "position", "position", is_compared=False, is_always_there=True),
     Field("damaged_at", "damaged_at", "position", is_compared=False),
     Field("created_number", "created_number", is_compared=False),
+    Field("asked_at_ms", "asked_at", "time", is_compared=False),
 )
 """The fields that do not follow from `Task`, in the order of their JSON."""
 
@@ -407,8 +409,9 @@ def _unlink(task: Task, data: TaskUnlinked, _ms: int) -> None:
     setattr(task, data.kind, tuple(to for to in task.links(data.kind) if to != data.to))
 
 
-def _ask(task: Task, data: TaskAsked, _ms: int) -> None:
+def _ask(task: Task, data: TaskAsked, ms: int) -> None:
     task.question, task.choices, task.answer = data.question, data.choices, None
+    task.asked_at_ms = ms
 
 
 def _answer(task: Task, data: TaskAnswered, _ms: int) -> None:

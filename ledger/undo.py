@@ -1,15 +1,16 @@
 """Taking a command back: what its events changed of a task is changed back, by new events through legal transitions. Pure.
 
 History stays. A command is taken back only if no later event stands on it: a later event does if it changed the same.
-State, agent and result count as one, because each transition sets them together; each tag counts by itself; and everything
-stands on a task's creation or removal. A note changes nothing, so it stands on nothing and cannot be taken back. A later
+State, agent and result count as one, because each transition sets them together, and so do the two times that a task has;
+each tag and each link counts by itself; and everything stands on a task's creation or removal. A note changes nothing, so it
+stands on nothing and cannot be taken back, and nor can a question or an answer, which somebody may have read. A later
 command that was itself taken back stands on nothing, and nor does what took it back: together they changed nothing. So
 several commands are taken back one after another, the newest first.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
 from itertools import groupby
 from typing import Final
@@ -18,9 +19,9 @@ from msgspec import Struct
 
 from ledger.changes import compare
 from ledger.errors import InvalidValueError, NotUndoableError, TaskDamagedError, UndoOvertakenError
-from ledger.events import Event, LinkKind, Source, TaskAdopted, TaskCreated
+from ledger.events import Event, LinkKind, Source, TaskAdopted, TaskAnswered, TaskAsked, TaskCreated
 from ledger.position import Position
-from ledger.reconcile import DesiredTask, Schedule, reconcile
+from ledger.reconcile import DesiredTask, Question, Schedule, reconcile
 from ledger.recorded_event import NewEvent, RecordedEvent, record
 from ledger.task import FIELDS, Task, evolve_known
 
@@ -82,6 +83,8 @@ def undo(history: Sequence[RecordedEvent], command: str) -> Undone | None:
         return None
     if any(type(steps[number].recorded.data) is TaskAdopted for number in own):
         raise NotUndoableError(cause.position, "took in a task from before the ledger, whose old record is set aside")
+    if _EXISTENCE not in touched:
+        _refuse_said(steps[number].recorded for number in own)
     later = steps[last + 1 :]
     _refuse_overtaken(later, touched, cause, taken_back=_taken_back(steps))
     target = _target(before, now, touched)
@@ -131,6 +134,14 @@ def _touched(before: Task | None, after: Task | None) -> frozenset[str]:
 def _part(name: str, value: str) -> str:
     """One value of a field of `_SETS`."""
     return f"{name} {value}"
+
+
+def _refuse_said(own: Iterable[RecordedEvent]) -> None:
+    """NotUndoableError for a question or an answer."""
+    for recorded in own:
+        if isinstance(recorded.data, TaskAsked | TaskAnswered):
+            what = "a question" if isinstance(recorded.data, TaskAsked) else "an answer"
+            raise NotUndoableError(recorded.position, f"is {what} that somebody may have read")
 
 
 def _taken_back(steps: Sequence[_Step]) -> dict[str, RecordedEvent]:
@@ -216,6 +227,7 @@ def _desired(task: Task, source: Source) -> DesiredTask:
         priority=task.priority,
         schedule=Schedule(task.due_ms, task.not_before_ms),
         links={kind: task.links(kind) for kind in LinkKind},
+        asked=None if task.question is None else Question(task.question, task.choices, task.answer),
     )
 
 

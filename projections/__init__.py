@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         ViewsIncompleteError,
     )
     from projections.filter import EVERY_TASK, Page, Sort, TaskFilter, each_of
+    from projections.inbox import InboxPage, InboxPages, gather_inbox, read_inbox
     from projections.kept_board import (
         KeptBoard,
         Witness,
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from projections.live_board import LiveBoard
     from projections.loading import Loader
     from projections.look import ACTOR_EVENTS_MAX, NOTHING, PREFIX_IDS_MAX, Wanted
+    from projections.lost_runs import LostRun, RunsLook, look_at_runs
     from projections.neighbours import BoardNeighbours, RedisNeighbours
     from projections.packed_board import PackedBoard
     from projections.projector import BATCH_EVENTS_MAX, BatchOutcome, Projector
@@ -125,6 +127,8 @@ __all__ = [
     "FindingKind",
     "Found",
     "Hit",
+    "InboxPage",
+    "InboxPages",
     "IndexDamagedError",
     "KeptBoard",
     "Lease",
@@ -132,6 +136,7 @@ __all__ = [
     "LiveBoard",
     "Loader",
     "LossNotAcceptedError",
+    "LostRun",
     "Member",
     "Met",
     "NewerProjectionError",
@@ -153,6 +158,7 @@ __all__ = [
     "RebuildUnfinishedError",
     "RedisNeighbours",
     "Relatives",
+    "RunsLook",
     "Segment",
     "SegmentHead",
     "SetAside",
@@ -191,11 +197,13 @@ __all__ = [
     "find_flaws",
     "fold_stats",
     "fold_task",
+    "gather_inbox",
     "has_position",
     "hit_of",
     "is_computed",
     "is_snapshot",
     "keep",
+    "look_at_runs",
     "make_segment",
     "new_holder",
     "no_garbage_collection",
@@ -203,6 +211,7 @@ __all__ = [
     "printable",
     "rank",
     "read_ids",
+    "read_inbox",
     "read_numbers",
     "read_postings",
     "read_stats",
@@ -236,11 +245,13 @@ open_front_door(
         "LossNotAcceptedError NewerProjectionError OutdatedProjectionError ProjectionError RebuildAtWorkError "
         "RebuildUnfinishedError SnapshotDamagedError UnknownProjectionError ViewsIncompleteError",
         "filter": "EVERY_TASK Page Sort TaskFilter each_of",
+        "inbox": "InboxPage InboxPages gather_inbox read_inbox",
         "kept_board": "KeptBoard Witness damaged_parts decode_kept encode_kept keep open_kept witness_of",
         "lease": "LEASE_MS Lease new_holder",
         "listing": "COUNTED_MAX",
         "live_board": "LiveBoard",
         "loading": "Loader",
+        "lost_runs": "LostRun RunsLook look_at_runs",
         "look": "ACTOR_EVENTS_MAX NOTHING PREFIX_IDS_MAX Wanted",
         "neighbours": "BoardNeighbours RedisNeighbours",
         "packed_board": "PackedBoard",

@@ -169,14 +169,15 @@ class LiveBoard:
         return ReadyPage(tuple(self.get_listed(shown)), has_more=len(shown) < len(ids), position=position)
 
     def next_begin_ms(self) -> int | None:
-        """When the next task that waits for its time may begin, milliseconds since 1970 UTC. Source: TIME, ZRANGEBYSCORE."""
+        """When the next task that waits for its time may begin, milliseconds since 1970 UTC. Source: TIME, ZRANGEBYSCORE, ZMSCORE."""
         with redis_errors(self._where):
             seconds, micros = cast("tuple[int, int]", self._client.time())
             now_ms = seconds * 1_000 + micros // 1_000
-            found = self._client.zrangebyscore(
-                self._keys.view(Ready.name, LATER), f"({now_ms}", "+inf", start=0, num=1, withscores=True
-            )
-        return int(cast("list[tuple[bytes, float]]", found)[0][1]) if found else None
+            later = self._keys.view(Ready.name, LATER)
+            first = exchange(self._client, [("ZRANGEBYSCORE", later, f"({now_ms}", "+inf", "LIMIT", 0, 1)])
+            raise_error(first)
+            scores = [cast("list[float | None]", self._client.zmscore(later, ids)) for ids in first if ids]
+        return next((int(score) for score in scores[0] if score is not None), None) if scores else None
 
     def blocked(self) -> list[BlockedTask]:
         """The open tasks that are blocked, as `blocked_among`. Source: SINTER, MGET."""
@@ -184,11 +185,12 @@ class LiveBoard:
 
         blocked = self._keys.view(Ready.name, BLOCKED)
         with redis_errors(self._where):
-            pipeline = self._client.pipeline(transaction=True)
-            for state in State:
-                if not state.is_terminal:
-                    pipeline.sinter([blocked, self._keys.view(ByState.name, state)])
-            found = [task_id.decode(errors="replace") for ids in pipeline.execute() for task_id in ids]
+            of_states = exchange(
+                self._client,
+                [("SINTER", blocked, self._keys.view(ByState.name, state)) for state in State if not state.is_terminal],
+            )
+            raise_error(of_states)
+        found = [task_id.decode(errors="replace") for ids in of_states for task_id in ids]
         return blocked_among(found, self.surroundings(found))
 
     def surroundings(self, task_ids: Sequence[str]) -> dict[str, Task]:

@@ -74,9 +74,37 @@ def settle(before: Tasks, after: Tasks, ask: Ask, known: Known | None = None) ->
     Both have the same tasks. `known` is what the caller knows of them already. Where the tasks above each other form a circle,
     which no command makes, some answer is given.
     """
-    settling = _Settling(before, after, ask, Known.nothing() if known is None else known)
-    settling.run()
-    return settling.result()
+    known = Known.nothing() if known is None else known
+    found: dict[str, Settled] = {}
+    tied = _tied(before, after, known)
+    for task_id in after.keys() - tied:
+        # Most tasks of most towns: what they are alone decides.
+        was, now = entries_of(before[task_id], OPEN, NO_COUNTS), entries_of(after[task_id], OPEN, NO_COUNTS)
+        if was != now:
+            found[task_id] = Settled(was, now, OPEN)
+    if tied:
+        settling = _Settling(
+            {task_id: before[task_id] for task_id in tied}, {task_id: after[task_id] for task_id in tied}, ask, known
+        )
+        settling.run()
+        found |= settling.result()
+    return found
+
+
+def _tied(before: Tasks, after: Tasks, known: Known) -> set[str]:
+    """Those of the tasks that other tasks, or a time or a question, may keep from being begun, or that may keep others."""
+    tied = {
+        task_id
+        for task_id, task in after.items()
+        if known.counts.get(task_id) != NO_COUNTS or not _is_alone(task) or not _is_alone(before[task_id])
+    }
+    named: set[str] = set()
+    for task_id in tied:
+        for task in (before[task_id], after[task_id]):
+            if task is not None:
+                named.update(task.needs)
+                named.add(task.parent_id or "")
+    return tied | (named & after.keys())
 
 
 class _Settling:

@@ -9,6 +9,7 @@ from ledger import open_front_door
 
 if TYPE_CHECKING:
     from town.agents.program import GRACE_SECONDS
+    from town.agents.reclaim_watch import MovedTask, ReclaimListener, ReclaimWatch
     from town.agents.run import RunListener, RunOutcome, RunReport
     from town.agents.runner import Runner, Stop
     from town.aof.damage_scan import Damage
@@ -77,17 +78,19 @@ if TYPE_CHECKING:
     from town.reading.event_reader import EVENTS_COUNT
     from town.reading.event_search import EventPage
     from town.reading.hierarchy import Branch
+    from town.reading.inbox import Inbox
     from town.reading.local_zone import in_local_zone, local_day, local_time, local_times, zone_name
+    from town.reading.lost_tasks import LostTask, LostTasks
     from town.reading.moment import WHEN_HELP, HeadBack, Moment, MomentSyntaxError, Now, StateEntered
     from town.reading.names import Names, NewName
     from town.reading.reader import Reader
     from town.reading.reasons import Why
     from town.reading.report import AGENT, DAY, PERIOD_DAYS, TAG, Group, Grouping, Period, Report
     from town.reading.titles import Title
+    from town.reading.wait import Until
     from town.reading.when import event_named, understand
     from town.repair.mend import Loss, LostEvents, MendedTown
     from town.repair.repairing import BEHIND_FILE, EVENTS_FILE, Repair, RepairPlan, opened_repair
-    from town.runs.reclaim import LostTask
     from town.server.durability import Durability, read_durability
     from town.server.own_server import EmbeddedServer
     from town.server.servers import TownState, find_towns, start_town, stop_town
@@ -136,6 +139,7 @@ __all__ = [
     "HeadBack",
     "ImportReceipt",
     "ImportRefusedError",
+    "Inbox",
     "Irregular",
     "LedgerFileRefusedError",
     "LedgerReceipt",
@@ -145,6 +149,7 @@ __all__ = [
     "Loss",
     "LostEvents",
     "LostTask",
+    "LostTasks",
     "MendedTown",
     "MetricsPortError",
     "Migration",
@@ -155,6 +160,7 @@ __all__ = [
     "Moment",
     "MomentError",
     "MomentSyntaxError",
+    "MovedTask",
     "Names",
     "NewName",
     "NotOursError",
@@ -187,6 +193,8 @@ __all__ = [
     "PushReceipt",
     "Reader",
     "Receipt",
+    "ReclaimListener",
+    "ReclaimWatch",
     "Repair",
     "RepairPlan",
     "RepairRefusedError",
@@ -213,6 +221,7 @@ __all__ = [
     "TrustReport",
     "UndoReceipt",
     "UnfitNameError",
+    "Until",
     "Why",
     "Worker",
     "WorkerMetrics",
@@ -249,6 +258,7 @@ open_front_door(
     __name__,
     {
         "agents.program": "GRACE_SECONDS",
+        "agents.reclaim_watch": "MovedTask ReclaimListener ReclaimWatch",
         "agents.run": "RunListener RunOutcome RunReport",
         "agents.runner": "Runner Stop",
         "aof.damage_scan": "Damage",
@@ -284,17 +294,19 @@ open_front_door(
         "reading.event_reader": "EVENTS_COUNT",
         "reading.event_search": "EventPage",
         "reading.hierarchy": "Branch",
+        "reading.inbox": "Inbox",
         "reading.local_zone": "in_local_zone local_day local_time local_times zone_name",
+        "reading.lost_tasks": "LostTask LostTasks",
         "reading.moment": "WHEN_HELP HeadBack Moment MomentSyntaxError Now StateEntered",
         "reading.names": "Names NewName",
         "reading.reader": "Reader",
         "reading.reasons": "Why",
         "reading.report": "AGENT DAY PERIOD_DAYS TAG Group Grouping Period Report",
         "reading.titles": "Title",
+        "reading.wait": "Until",
         "reading.when": "event_named understand",
         "repair.mend": "Loss LostEvents MendedTown",
         "repair.repairing": "BEHIND_FILE EVENTS_FILE Repair RepairPlan opened_repair",
-        "runs.reclaim": "LostTask",
         "server.durability": "Durability read_durability",
         "server.own_server": "EmbeddedServer",
         "server.servers": "TownState find_towns start_town stop_town",

@@ -28,6 +28,7 @@ from town.folder.tinytown_places import find_old_places
 from town.home.passwords import split_password
 from town.migration.old_reader import has_old_tasks
 from town.reading.local_zone import local_time
+from town.reading.lost_tasks import look_for_lost
 from town.server.connection import Connection
 from town.server.durability import read_durability
 from town.server.end import EndCause, Room, last_end, room_at
@@ -38,6 +39,7 @@ DISK_FREE_BYTES_MIN: Final = 64 * 1024 * 1024
 """With less room than this, the disk of a town's own server counts as nearly full."""
 CLOCK_BEHIND_MS_MAX: Final = 1_000
 LAG_EVENTS_MAX: Final = 5_000
+LOST_NAMED_MAX: Final = 3
 OLD_TASKS_CALLS_MAX: Final = 1_000
 """How many calls of SCAN search for tasks from before the ledger."""
 
@@ -62,15 +64,15 @@ class Check(Struct, frozen=True):
 def examine(backend: Backend, connection: Connection) -> list[Check]:
     """Check the town's server and projections. StoreUnavailableError if the server does not answer."""
     with redis_errors(connection.where):
-        memory = cast("dict[str, Any]", connection.client.info("memory"))
-        persistence = cast("dict[str, Any]", connection.client.info("persistence"))
-        errors = cast("dict[str, Any]", connection.client.info("errorstats"))
+        # redis-py types further sections as lists of texts.
+        told = connection.client.info("memory", "persistence", "errorstats")  # type: ignore[arg-type]
+        information = cast("dict[str, Any]", told)
     return [
         Check("version", CheckState.GOOD, connection.version()),
         *_durability(connection),
         *_password(backend),
-        *_disk(backend, connection, persistence),
-        _memory(memory, errors),
+        *_disk(backend, connection, information),
+        _memory(information),
         _lock(connection),
         _clock(backend, connection),
         *_orphans(),
@@ -78,6 +80,7 @@ def examine(backend: Backend, connection: Connection) -> list[Check]:
         *_snapshots(backend),
         *_aliases(backend),
         _worker(backend),
+        *_runs(backend),
         *_cache(backend),
         *_old_tasks(backend),
     ]
@@ -103,13 +106,13 @@ def _password(backend: Backend) -> list[Check]:
     return [Check("password", CheckState.WARNING, words)]
 
 
-def _disk(backend: Backend, connection: Connection, persistence: dict[str, Any]) -> list[Check]:
+def _disk(backend: Backend, connection: Connection, information: dict[str, Any]) -> list[Check]:
     """The server's report on its writes.
 
     For the town's own server also the room on its disk, and an end for lack of room.
     """
     failed = [
-        name for name in ("aof_last_write_status", "aof_last_bgrewrite_status") if persistence.get(name, "ok") != "ok"
+        name for name in ("aof_last_write_status", "aof_last_bgrewrite_status") if information.get(name, "ok") != "ok"
     ]
     room = _room(backend, connection)
     words = "the last write to disk went well" + ("" if room is None else f"; {room}")
@@ -146,9 +149,9 @@ def _full_before(backend: Backend, connection: Connection) -> list[Check]:
     return [Check("last end", CheckState.WARNING, words)]
 
 
-def _memory(memory: dict[str, Any], errors: dict[str, Any]) -> Check:
-    used, limit = int(memory["used_memory"]), int(memory.get("maxmemory", 0))
-    refused = int(cast("dict[str, Any]", errors.get("errorstat_OOM", {})).get("count", 0))
+def _memory(information: dict[str, Any]) -> Check:
+    used, limit = int(information["used_memory"]), int(information.get("maxmemory", 0))
+    refused = int(cast("dict[str, Any]", information.get("errorstat_OOM", {})).get("count", 0))
     times = f"; {refused:,} commands were refused for lack of memory since the server's start" if refused else ""
     words = f"{used / 1_048_576:,.1f} MiB used"
     if not limit:
@@ -282,6 +285,21 @@ def _worker(backend: Backend) -> Check:
         else "no worker runs; commands project by themselves"
     )
     return Check("worker", CheckState.GOOD, words)
+
+
+def _runs(backend: Backend) -> list[Check]:
+    """Whether running tasks have lost their runner. No check if the views cannot tell, which another check says."""
+    try:
+        lost = look_for_lost(backend)
+    except LedgerDamagedError:
+        return []
+    if not lost.tasks:
+        return [Check("runs", CheckState.GOOD, "no running task has lost its runner")]
+    named = ", ".join(each.task.alias or each.task.id[:8] for each in lost.tasks[:LOST_NAMED_MAX])
+    more = f" and {len(lost.tasks) - LOST_NAMED_MAX:,} more" if len(lost.tasks) > LOST_NAMED_MAX else ""
+    tasks = "1 running task has" if len(lost.tasks) == 1 else f"{len(lost.tasks):,} running tasks have"
+    words = f"{tasks} lost the runner: {named}{more}. `tt reclaim` lists them and takes them back"
+    return [Check("runs", CheckState.WARNING, words)]
 
 
 def _old_tasks(backend: Backend) -> list[Check]:

@@ -30,7 +30,7 @@ from town.reading.event_reader import EventReader
 from town.reading.folding import board_at
 from town.reading.moment import Moment, Now
 from town.reading.reader import Reader
-from town.reading.wait import Waited, tasks_called, wait_for
+from town.reading.wait import Until, Waited, tasks_called, wait_for
 from town.verbs import Verbs
 
 if TYPE_CHECKING:
@@ -177,8 +177,10 @@ class Town(Verbs, Reader):
         """All tasks in memory, as they were after the event at `upto`; BEGINNING shows none."""
         return board_at(self.backend, upto)
 
-    def wait(self, task_ids: Iterable[str], *, timeout_seconds: float | None = None) -> Waited:
-        """Return once all these tasks are finished or removed, or at the timeout. TaskNotFoundError.
+    def wait(
+        self, task_ids: Iterable[str], *, timeout_seconds: float | None = None, until: Until = Until.FINISHED
+    ) -> Waited:
+        """Return once all these tasks are finished or removed, or wait for no answer; or at the timeout. TaskNotFoundError.
 
         The name of an agent, if no task has that name, stands for the agent's open tasks.
         """
@@ -190,6 +192,7 @@ class Town(Verbs, Reader):
             look=self.find_task,
             position=position,
             timeout_seconds=timeout_seconds,
+            until=until,
         )
 
     # --- rooms that most commands do not enter -----------------------------------------------------------------

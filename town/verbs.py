@@ -305,10 +305,23 @@ class Verbs:
         )
 
     def answer(
-        self, task_id: str, text: str, *, reason: str | None = None, expected_version: int | None = None
+        self,
+        task_id: str,
+        text: str,
+        *,
+        is_other: bool = False,
+        reason: str | None = None,
+        expected_version: int | None = None,
     ) -> Receipt:
-        """Answer the open question of the task. NoOpenQuestionError."""
-        return self._change(task_id, lambda id_: AnswerTask(task_id=id_, answer=text), reason, expected_version)
+        """Answer the open question of the task: if it has choices, with one of them or its number, or with `is_other` in other
+        words. NoOpenQuestionError, NotAChoiceError.
+        """
+        return self._change(
+            task_id,
+            lambda id_: AnswerTask(task_id=id_, answer=text, is_other=is_other),
+            reason,
+            expected_version,
+        )
 
     def link(
         self,

@@ -70,9 +70,9 @@ def search(
     actor: ActorOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Find tasks that have all WORDS in their title, body, notes, results, reasons, alias or tags; best first.
+    """Find tasks that have all WORDS in their title, body, notes, results, questions, answers, reasons, alias or tags; best first.
 
-    A word of two letters or more also finds longer words that begin with it. Case and accents do not count. A find in the title ranks above one in the alias, a tag, the body, a result, a note, a reason; of equals the newest task comes first. Removed tasks, which only --ever finds, meet no filter.
+    A word of two letters or more also finds longer words that begin with it. Case and accents do not count. A find in the title ranks above one in the alias, a tag, the body, a result, a question, an answer, a note, a reason; of equals the newest task comes first. Removed tasks, which only --ever finds, meet no filter.
 
     The first search in a large town reads all its events. From then on a search reads what is new, with the index in the town's cache.
     """

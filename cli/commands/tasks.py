@@ -53,7 +53,7 @@ if TYPE_CHECKING:
         WhenOption,
     )
     from projections import Page
-    from town import Reader, Town
+    from town import LostTasks, Reader, Town
 
 
 def assign(
@@ -102,8 +102,9 @@ def tasks(
     with opened(town, actor) as opened_town:
         reader = reader_at(opened_town, at)
         groups = open_groups(reader, agent=agent, limit=None if is_whole else limit or AGENT_TASKS)
+        lost = reader.lost_tasks(agent=agent) if any(group.running for group in groups) else None
         if as_json:
-            say_json(picked_shape(open_shape(opened_town, reader, groups, at=at), as_json))
+            say_json(picked_shape(open_shape(opened_town, reader, groups, lost, at=at), as_json))
         if not groups:
             say_unknown(opened_town, reader, agent=agent)
         if as_json:
@@ -115,6 +116,7 @@ def tasks(
 
             say_tasks_csv(task for group in groups for task in group.tasks)
             warn_of_more(groups)
+            _say_lost(lost)
             return
         if not groups:
             are, has = ("is", "has") if reader.then is None else ("was", "had")
@@ -122,6 +124,7 @@ def tasks(
             if agent is None:
                 _hint_at_old_tasks(opened_town, is_empty=True)
         say_groups(groups, then=reader.then)
+        _say_lost(lost)
 
 
 def create(
@@ -537,3 +540,11 @@ def _hint_at_old_tasks(town: Town, *, is_empty: bool) -> None:
         warn("The server has tasks from before the ledger. `tt migrate --dry-run` shows what would be adopted.")
     elif town.end() == BEGINNING and town.old_places():
         warn("This was a town of Tinytown, which kept its tasks elsewhere. `tt migrate --dry-run` says where.")
+
+
+def _say_lost(lost: LostTasks | None) -> None:
+    """Warn of running tasks whose runner is gone."""
+    if lost is not None and lost.tasks:
+        from cli.lost_lines import lost_words  # noqa: PLC0415 - seldom is one lost
+
+        warn(f"⚠️  {lost_words(lost)}")

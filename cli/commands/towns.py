@@ -9,6 +9,7 @@ import typer
 
 from cli.answers import reader_at, say_moment
 from cli.beside import Beside
+from cli.lost_lines import lost_words
 from cli.options import ActorOption, JsonOption, TownOption, WhenOption
 from cli.output import say, say_fields, say_json, say_table, warn
 from cli.render import EVENT_TEXTS, agent_rows, event_rows, states_line
@@ -167,6 +168,7 @@ def status(
         reader = reader_at(opened_town, at)
         durability = read_durability(opened_town.connection)
         states = reader.count_states()
+        lost = reader.lost_tasks() if states[State.RUNNING] else None
         agents = reader.count_agents() if tasks or deep else {}
         last = opened_town.events.last(count=DEEP_EVENTS, until=reader.then) if deep else []
         beside = Beside(notes=reader.annotations(last), titles=reader.titles(each.task for each in last))
@@ -178,6 +180,7 @@ def status(
                     durability,
                     end=end,
                     states=states,
+                    lost=lost,
                     agents=agents if tasks or deep else None,
                     last=last if deep else None,
                     at=at,
@@ -194,6 +197,7 @@ def status(
                 ("Durable", _durability_words(durability)),
                 ("Events", _events_words(end)),
                 ("Tasks", states_line(states)),
+                *([("Lost", lost_words(lost))] if lost is not None and lost.tasks else []),
             ],
             multiline={"Durable"},
         )

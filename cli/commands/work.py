@@ -22,11 +22,24 @@ from cli.output import Cell, ignoring_lost_output, json_line, say, say_at_once, 
 from cli.render import NOTHING, state_cell
 from cli.session import opened
 from cli.shapes import picked_shape
-from cli.shapes.agents import reclaim_shape, run_shape, waited_shape
-from cli.signals import stop_signals
+from cli.shapes.agents import reclaim_shape, run_shape, waited_shape, watched_shape
+from cli.signals import obey_stop_signals, stop_signals
 from cli.text import ICONS, counted, duration, name_of, short_id, visible
 from ledger import LedgerError, State, Task
-from town import GRACE_SECONDS, LostTask, NewName, RunListener, Runner, RunOutcome, RunReport, Stop
+from town import (
+    GRACE_SECONDS,
+    LostTask,
+    MovedTask,
+    NewName,
+    ReclaimListener,
+    ReclaimWatch,
+    RunListener,
+    Runner,
+    RunOutcome,
+    RunReport,
+    Stop,
+    Until,
+)
 
 WORDS_SHOWN_MAX = 200
 """How many characters of a description or result a runner's line shows. The task and the log have all of it."""
@@ -36,6 +49,7 @@ _OUTCOME_ICONS = {
     RunOutcome.COMPLETED: ICONS[State.COMPLETED],
     RunOutcome.FAILED: ICONS[State.FAILED],
     RunOutcome.REQUEUED: ICONS[State.PENDING],
+    RunOutcome.ASKED: "❓",
     RunOutcome.LOST: "⚠️ ",
 }
 
@@ -71,7 +85,7 @@ def work(
 ) -> None:
     """Work as an agent: take a task, run a program for it, record the result, and go on to the next.
 
-    Takes the agent's assigned tasks first, then the backlog. The program gets the description on stdin and the task's id in TT_TASK; its output goes to .tt/logs/. Exit status 0 completes the task with the last line of stdout as its result; any other fails it with the end of stderr. A stop signal asks the program to exit and puts its task back.
+    Takes the agent's assigned tasks first, then the backlog. The program gets the description on stdin and the task's id in TT_TASK; its output goes to .tt/logs/. Exit status 0 completes the task with the last line of stdout as its result; any other fails it with the end of stderr. A stop signal asks the program to exit and puts its task back. A program that asks people about its task, with tt ask, ends its run: the task waits, and a later run gets the answer on stdin and in TT_ANSWER.
 
     Never put {description} into shell code: the description would run as code. Let the program read stdin, or pass it as an argument: sh -c 'echo "$1"' sh {description}
 
@@ -112,6 +126,10 @@ def reclaim(
             help=f"Only tasks that were started longer ago than this: {DURATION_HELP}.",
         ),
     ] = None,
+    is_watching: Annotated[
+        bool,
+        typer.Option("--watch", help="Go on until a stop signal: a line for each task whose runner is lost."),
+    ] = False,
     town: TownOption = None,
     actor: ActorOption = None,
     as_json: JsonOption = False,
@@ -119,12 +137,30 @@ def reclaim(
     """List the tasks whose runner is lost, and with --to or --to-backlog take them back.
 
     A runner, `tt work`, is lost when its heartbeat has ended. Tasks that were started by hand are left alone.
+
+    With --watch, it waits for runners to be lost, and sleeps in between. It prints a line for each task that it takes back, or without --to and --to-backlog for each that is lost. If the server goes away, it waits until it is back.
     """
     if to is not None and to_backlog:
         message = "Give either --to AGENT or --to-backlog."
         raise typer.BadParameter(message)
+    is_moving = to is not None or to_backlog
+    if is_watching:
+        stop = Stop()
+        watch = ReclaimWatch(
+            town,
+            is_moving=is_moving,
+            agent=to,
+            from_agent=from_agent,
+            older_than_seconds=older_than or 0.0,
+            actor=actor,
+            stop=stop,
+            listener=_JsonReclaimListener() if as_json else _ReclaimListener(),
+        )
+        with stop_signals(stop.ask):
+            watch.run()
+        return
+    obey_stop_signals()
     with opened(town, actor) as opened_town:
-        is_moving = to is not None or to_backlog
         if is_moving:
             found = opened_town.runs.reclaim(agent=to, from_agent=from_agent, older_than_seconds=older_than or 0.0)
         else:
@@ -167,32 +203,47 @@ def wait(
             show_default=False,
         ),
     ] = None,
+    until: Annotated[
+        Until,
+        typer.Option("--until", metavar="WHAT", help=f"What to wait for: {', '.join(Until)}."),
+    ] = Until.FINISHED,
     town: TownOption = None,
     actor: ActorOption = None,
     as_json: TaskJsonOption = None,
 ) -> None:
-    """Wait until tasks are completed, failed, cancelled or removed.
+    """Wait until tasks are completed, failed, cancelled or removed; with --until answered, until their questions are answered.
 
-    Exit code 0 only if all were completed.
+    Exit code 0 only if all were completed, or all have an answer.
     """
     with opened(town, actor) as opened_town:
-        waited = opened_town.wait(tasks, timeout_seconds=timeout)
+        waited = opened_town.wait(tasks, timeout_seconds=timeout, until=until)
     if as_json:
         say_json(picked_shape(waited_shape(opened_town, waited.tasks, timed_out=bool(waited.open_tasks)), as_json))
     elif not waited.tasks:
         say("No open task to wait for.")
+    elif until is Until.ANSWERED:
+        say_table(
+            ["TASK", "STATE", "QUESTION", "ANSWER"],
+            [_answered_row(task_id, task) for task_id, task in waited.tasks.items()],
+            flexible=["QUESTION", "ANSWER"],
+        )
     else:
         say_table(
             ["TASK", "STATE", "AGENT", "RESULT"],
             [_waited_row(task_id, task) for task_id, task in waited.tasks.items()],
             flexible="RESULT",
         )
-    if waited.open_tasks:
+    if waited.open_tasks and until is Until.ANSWERED:
+        say_error(
+            f"{counted(len(waited.open_tasks), 'question')} of {len(waited.tasks)} not answered in time."
+            " Wait again, or look at them: `tt inbox`."
+        )
+    elif waited.open_tasks:
         say_error(
             f"{counted(len(waited.open_tasks), 'task')} of {len(waited.tasks)} not finished in time."
             " Wait again, or look at one: `tt task history TASK`."
         )
-    if not waited.are_all_completed:
+    if not waited.is_as_hoped:
         raise typer.Exit(Exit.REFUSED)
 
 
@@ -227,6 +278,40 @@ class _JsonListener(_Listener):
         return json_line(run_shape(report))
 
 
+class _ReclaimListener(ReclaimListener):
+    """Prints what a watch does, one line each. If the output cannot be written, the watch goes on."""
+
+    def report(self, moved: MovedTask) -> None:
+        line = self._line(moved)
+        with ignoring_lost_output():
+            say_at_once(line)
+
+    def warn(self, problem: LedgerError) -> None:
+        with ignoring_lost_output(is_error=True):
+            warn(words_of(problem))
+
+    def _line(self, moved: MovedTask) -> str:
+        lost, now = moved.lost, moved.now
+        of = f"of {visible(lost.task.assigned_to or NOTHING)}"
+        runner = f"{visible(lost.mark.host)}, process {lost.mark.process}, started {duration(lost.age_ms)} ago"
+        if not moved.is_moving:
+            did = f"⚠️  {name_of(lost.task)} {of} is lost"
+        elif now is None:
+            did = f"⚠️  {name_of(lost.task)} {of} was lost and changed meanwhile"
+        elif now.assigned_to is None:
+            did = f"{ICONS[now.state]} {name_of(now)} {of} is back in the backlog"
+        else:
+            did = f"{ICONS[now.state]} {name_of(now)} {of} is given to {visible(now.assigned_to)}"
+        return f"{did} ({runner}): {_shortened(visible(lost.task.description))}"
+
+
+class _JsonReclaimListener(_ReclaimListener):
+    """The same as lines of JSON."""
+
+    def _line(self, moved: MovedTask) -> str:
+        return json_line(watched_shape(moved))
+
+
 def _shortened(text: str) -> str:
     return text if len(text) <= WORDS_SHOWN_MAX else f"{text[: WORDS_SHOWN_MAX - 1]}…"
 
@@ -250,4 +335,15 @@ def _waited_row(task_id: str, task: Task | None) -> list[Cell]:
         state_cell(task.state),
         visible(task.assigned_to or NOTHING),
         visible(task.result or ""),
+    ]
+
+
+def _answered_row(task_id: str, task: Task | None) -> list[Cell]:
+    if task is None:
+        return [short_id(task_id), "removed", NOTHING, NOTHING]
+    return [
+        name_of(task),
+        state_cell(task.state),
+        visible(task.question or NOTHING),
+        visible(task.answer or NOTHING),
     ]

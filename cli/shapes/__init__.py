@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from cli.json_fields import JsonFields
     from cli.open_tasks import OpenGroup
     from cli.options import When
-    from town import Annotation, Branch, Details, Reader, Receipt, Town
+    from town import Annotation, Branch, Details, LostTasks, Reader, Receipt, Town
 
 Shape = dict[str, Any]
 
@@ -94,8 +94,10 @@ def current_shape(town: Town, reader: Reader, agent: str, task: Task | None, *, 
     return {"town": town.name, **reader_shape(reader, at), "agent": agent, "task": task_shape(task)}
 
 
-def open_shape(town: Town, reader: Reader, groups: Sequence[OpenGroup], *, at: When | None) -> Shape:
-    """The open tasks, agent by agent."""
+def open_shape(
+    town: Town, reader: Reader, groups: Sequence[OpenGroup], lost: LostTasks | None, *, at: When | None
+) -> Shape:
+    """The open tasks, agent by agent, and which of them are lost."""
     shapes = [
         {
             "agent": group.agent,
@@ -112,7 +114,19 @@ def open_shape(town: Town, reader: Reader, groups: Sequence[OpenGroup], *, at: W
         "total": total,
         **next_shape(all=True if more else None),
         "agents": shapes,
+        "lost": lost_shape(lost, running=sum(group.running for group in groups)),
     }
+
+
+def lost_shape(lost: LostTasks | None, *, running: int) -> Shape | None:
+    """The lost ones among the running tasks, and whether there may be more; None if that is not known, as of the past."""
+    if not running:
+        return {"tasks": [], "has_more": False}
+    if lost is None:
+        return None
+    from cli.shapes.agents import lost_task_shape  # noqa: PLC0415 - only where something runs
+
+    return {"tasks": [lost_task_shape(each) for each in lost.tasks], "has_more": lost.has_more}
 
 
 def tree_shape(town: Town, reader: Reader, branches: Sequence[Branch], *, at: When | None) -> Shape:

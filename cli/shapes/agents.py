@@ -9,7 +9,7 @@ from cli.shapes import Shape, task_shape
 from ledger import Task
 
 if TYPE_CHECKING:
-    from town import LostTask, RunReport, Town
+    from town import LostTask, MovedTask, RunReport, Town
 
 
 def run_shape(report: RunReport) -> Shape:
@@ -20,7 +20,12 @@ def run_shape(report: RunReport) -> Shape:
 
 def reclaim_shape(town: Town, found: Sequence[tuple[LostTask, Task | None]], *, is_moving: bool) -> Shape:
     """The lost tasks, each with what it is now; None if it was changed in the meantime and therefore not moved."""
-    return {"town": town.name, "tasks": [_lost(lost, now, is_moving=is_moving) for lost, now in found]}
+    return {"town": town.name, "tasks": [moved_shape(lost, now, is_moving=is_moving) for lost, now in found]}
+
+
+def watched_shape(moved: MovedTask) -> Shape:
+    """A task that `tt reclaim --watch` found lost or moved: a line of it."""
+    return {"town": moved.town} | moved_shape(moved.lost, moved.now, is_moving=moved.is_moving)
 
 
 def waited_shape(town: Town, tasks: Mapping[str, Task | None], *, timed_out: bool) -> Shape:
@@ -29,10 +34,15 @@ def waited_shape(town: Town, tasks: Mapping[str, Task | None], *, timed_out: boo
     return {"town": town.name, "timed_out": timed_out, "tasks": shapes}
 
 
-def _lost(lost: LostTask, now: Task | None, *, is_moving: bool) -> Shape:
+def moved_shape(lost: LostTask, now: Task | None, *, is_moving: bool) -> Shape:
+    """A lost task, with what it is now, and whether it was moved."""
+    return lost_task_shape(lost, now) | {"is_moved": is_moving and now is not None}
+
+
+def lost_task_shape(lost: LostTask, now: Task | None = None) -> Shape:
+    """A task whose runner is lost: who had it, and the runner. It is shown as it is `now`, or as it was found."""
     return {
         "task": task_shape(lost.task if now is None else now),
-        "is_moved": is_moving and now is not None,
         "agent": lost.task.assigned_to,
         "runner": {"host": lost.mark.host, "process": lost.mark.process, "run": lost.mark.id},
         "age_ms": lost.age_ms,

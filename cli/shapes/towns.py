@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from cli.shapes import Shape, listed_event_shape, moment_shape, understood_shape
+from cli.shapes import Shape, listed_event_shape, lost_shape, moment_shape, understood_shape
 from ledger import BEGINNING, Position, RecordedEvent, State
 
 if TYPE_CHECKING:
     from cli.beside import Beside
     from cli.options import When
-    from town import Durability, Fork, Town, TownState, TrustReport
+    from town import Durability, Fork, LostTasks, Town, TownState, TrustReport
 
 
 def init_shape(town: Town) -> Shape:
@@ -51,6 +51,7 @@ def status_shape(
     *,
     end: Position,
     states: Mapping[State, int],
+    lost: LostTasks | None,
     agents: Mapping[str, Mapping[State, int]] | None,
     last: Sequence[RecordedEvent] | None,
     at: When | None,
@@ -74,6 +75,7 @@ def status_shape(
         "events": end.seq,
         "position": None if end == BEGINNING else end,
         "states": states,
+        "lost": lost_shape(lost, running=states[State.RUNNING]),
     }
     if agents is not None:
         shape["agents"] = agents

@@ -1,7 +1,7 @@
 """What a user looks for, and how well a task fits it. Pure.
 
 A task is found if it has every word. For each word its best place counts: a title above an alias, a tag, a body, a result, a
-note, a reason, and what was since changed or removed; in one place a whole word above the beginning of one.
+question, an answer, a note, a reason, and what was since changed or removed; in one place a whole word above the beginning of one.
 """
 
 from __future__ import annotations

@@ -30,6 +30,8 @@ class Place(StrEnum):
     TAG = "tag"
     BODY = "body"
     RESULT = "result"
+    QUESTION = "question"
+    ANSWER = "answer"
     NOTE = "note"
     REASON = "reason"
 
@@ -83,7 +85,7 @@ class TaskTexts:
         if before is None:
             old = _NOTHING
         elif before.damaged_at is None:
-            old = before.description, before.alias, before.tags, before.result
+            old = before.description, before.alias, before.tags, before.result, before.question, before.answer
         else:
             # It stays as it is.
             evolve_known(before, recorded)
@@ -97,7 +99,7 @@ class TaskTexts:
             self._compare(old, task, recorded)
 
     def _compare(self, old: _Fields, task: Task, recorded: RecordedEvent) -> None:
-        description, alias, tags, result = old
+        description, alias, tags, result, question, answer = old
         pairs: list[tuple[Place, str | None, str | None]] = []
         if task.description != description:
             pairs += zip(_PARTS, _parts(description), _parts(task.description), strict=True)
@@ -106,6 +108,8 @@ class TaskTexts:
             pairs += [(Place.TAG, tag, None) for tag in tags if tag not in task.tags]
             pairs += [(Place.TAG, None, tag) for tag in task.tags if tag not in tags]
         pairs.append((Place.RESULT, result, task.result))
+        pairs.append((Place.QUESTION, question, task.question))
+        pairs.append((Place.ANSWER, answer, task.answer))
         if type(recorded.data) is TaskNoted:
             pairs.append((Place.NOTE, None, recorded.data.text))
         pairs.append((Place.REASON, None, recorded.reason))
@@ -127,9 +131,9 @@ class TaskTexts:
             self.texts.append(Text(Place.REASON, recorded.reason, recorded.at, recorded.actor, recorded.at))
 
 
-_Fields = tuple[str, str | None, tuple[str, ...], str | None]
-"""Description, alias, tags, result."""
-_NOTHING: Final[_Fields] = ("", None, (), None)
+_Fields = tuple[str, str | None, tuple[str, ...], str | None, str | None, str | None]
+"""Description, alias, tags, result, question, answer."""
+_NOTHING: Final[_Fields] = ("", None, (), None, None, None)
 _PARTS: Final = (Place.TITLE, Place.BODY)
 
 

@@ -14,6 +14,7 @@ from projections.views.by_tag import ByTag
 from projections.views.counts import Counts
 from projections.views.created import Created
 from projections.views.ids import Ids
+from projections.views.inbox import Inbox
 from projections.views.ready import Ready
 from projections.views.throughput import Throughput
 from projections.views.view import View
@@ -29,6 +30,7 @@ VIEWS: Final[tuple[View, ...]] = (
     Counts(),
     Created(),
     Ids(),
+    Inbox(),
     Ready(),
     Throughput(),
 )

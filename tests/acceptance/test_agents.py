@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -196,6 +198,63 @@ def test_reclaim_refuses_two_goals(tt: Tt, town: Path) -> None:
     assert town.is_dir()
     ran = tt("reclaim", "--to", "bob", "--to-backlog")
     assert (ran.code, "Give either" in ran.err) == (2, True)
+
+
+def test_tasks_and_status_tell_of_a_lost_runner(tt: Tt, town: Path, tmp_path: Path) -> None:
+    """With what to do next; also in CSV on stderr, in JSON as a list, and never of an earlier moment."""
+    task = made(tt, "assign", "ada", "Important")
+    made(tt, "assign", "bob", "Another")
+    assert tt("tasks", "--json").json["lost"] == tt("status", "--json").json["lost"] == {"tasks": [], "has_more": False}
+    lose(town, tmp_path)
+    words = f"1 running task without a runner: {task[:8]} of ada, started "
+    for ran in (tt("tasks"), tt("tasks", "--agent", "ada"), tt("tasks", "--csv")):
+        assert words in ran.err
+        assert "To take back: tt reclaim --to-backlog" in ran.err
+    assert f"Lost     {words}" in tt("status").out
+    assert words not in tt("tasks", "--agent", "bob").err
+    for answer in (tt("tasks", "--json").json, tt("status", "--json").json):
+        (lost,) = answer["lost"]["tasks"]
+        assert (lost["task"]["id"], lost["agent"], answer["lost"]["has_more"]) == (task, "ada", False)
+        assert set(lost["runner"]) == {"host", "process", "run"}
+    for past in (tt("tasks", "--at", "1s"), tt("status", "--at", "1s")):
+        assert words not in past.out + past.err
+    assert tt("status", "--at", "5", "--json").json["lost"] is None
+    assert tt("tasks", "--at", "5", "--json").json["lost"] is None
+    assert tt("tasks", "--json=id,state").json["lost"]["tasks"][0]["task"] == {"id": task, "state": "running"}
+
+
+@pytest.mark.parametrize(("number", "options"), [(signal.SIGINT, ()), (signal.SIGTERM, ("--json",))])
+def test_reclaim_watch_prints_a_line_for_each_and_ends_with_a_signal(
+    tt: Tt,
+    town: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    number: signal.Signals,
+    options: tuple[str, ...],
+) -> None:
+    """It runs until it is told to stop, and that is no failure."""
+    monkeypatch.setattr("town.agents.reclaim_watch.SURE_SECONDS", 0.1)
+    task = made(tt, "assign", "ada", "Important")
+    lose(town, tmp_path)
+
+    def stop_it_when_done() -> None:
+        with Town.open(town) as opened:
+            wait_until(lambda: opened.task(task).state == "pending")
+        os.kill(os.getpid(), number)
+
+    thread = threading.Thread(target=stop_it_when_done)
+    thread.start()
+    ran = tt("reclaim", "--watch", "--to-backlog", *options)
+    thread.join()
+    assert ran.code == 0
+    (line,) = ran.out.splitlines()
+    if not options:
+        assert line.startswith(f"⏳ {task[:8]} of ada is back in the backlog (")
+        assert line.endswith("): Important")
+        return
+    moved = json.loads(line)
+    assert (moved["town"], moved["agent"], moved["is_moved"]) == ("demo", "ada", True)
+    assert (moved["task"]["id"], moved["task"]["state"]) == (task, "pending")
 
 
 # --- wait --------------------------------------------------------------------------------------------------------

@@ -66,7 +66,7 @@ def test_reclaim_from_an_agent_leaves_the_others_alone(tt: Tt, town: Path) -> No
     assert [each["agent"] for each in tt("reclaim", "--json").json["tasks"]] == ["bob"]
 
 
-@pytest.mark.parametrize("words", [("spawn", "ada"), ("inbox",), ("-v", "mission", "start"), ("migrate", "--hash")])
+@pytest.mark.parametrize("words", [("spawn", "ada"), ("prune",), ("-v", "mission", "start"), ("migrate", "--hash")])
 def test_other_words_are_answered_with_one_line(words: tuple[str, ...], tt: Tt, folder: Path) -> None:
     """On stderr, with exit code 2; nothing is done."""
     ran = tt(*words)

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from ledger import LedgerDamagedError
+from ledger import LedgerDamagedError, RunMark, State
+from projections import TaskFilter
 from tests.support.towns import end_server
-from town import Town
+from tests.support.tt import run_here
+from town import Reader, Town
 from town.server.socket_connection import SocketConnection
 
 Verb = Callable[[Town, str], object]
@@ -112,6 +114,34 @@ def test_command_that_is_true_already_reads_once(town: Town, trips: list[str]) -
     trips.clear()
     assert town.create("a", alias="tt-1").positions == ()
     assert len(trips) == 1
+
+
+@pytest.mark.parametrize("command", ["tasks", "status"])
+def test_lost_runs_cost_one_trip_and_only_where_something_runs(
+    town: Town, trips: list[str], capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    """One more than a command that asks nothing about runs, and none while no task is running."""
+
+    def taken(*, says_lost: bool) -> int:
+        trips.clear()
+        ran = run_here(capsys, command, "--town", str(town.folder))
+        assert ran.code == 0
+        assert ("without a runner" in ran.out + ran.err) == says_lost
+        return len(trips)
+
+    def taken_without() -> int:
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(Reader, "lost_tasks", lambda _, **__: None)
+            return taken(says_lost=False)
+
+    task = town.create("a", agent="worker-1").task.id
+    for running in town.page(TaskFilter(state=State.RUNNING)).tasks:
+        town.requeue(running.id)
+    assert taken(says_lost=False) == taken_without()
+    town.start(task, run=RunMark("0" * 12, "build-3", 4711))
+    # The server learns the script at the first time.
+    taken(says_lost=True)
+    assert taken(says_lost=True) == taken_without() + 1
 
 
 def test_undo_of_many_tasks_takes_as_many_trips_as_of_few(town: Town, trips: list[str]) -> None:

@@ -17,6 +17,7 @@ import pytest
 import redis
 
 from ledger import (
+    EventStore,
     LedgerError,
     RecordedEvent,
     State,
@@ -45,7 +46,6 @@ from town import (
 from town.agents.output_tail import STDERR_BYTES_MAX
 from town.agents.run_log import LOG_BYTES_MAX, LOG_END_BYTES_MAX
 from town.agents.workplace import Workplace, opened_workplace
-from town.reading.present import Present
 from town.runs.heartbeat import BEAT_SECONDS, HEARTBEAT_MS
 from town.runs.run_mark import mark_of
 from town.verbs import Verbs
@@ -472,21 +472,21 @@ def test_20_agents_work_each_task_exactly_once(place: Place, tmp_path: Path, tas
 
 
 def test_claim_that_meets_others_passes_over_nothing(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where others take a whole page of candidates meanwhile, those that moved up are looked at too."""
-    monkeypatch.setattr("town.agents.claim.CANDIDATES_MAX", 2)
+    """Where others take a whole page of choices meanwhile, those that moved up are looked at too."""
+    monkeypatch.setattr("town.verbs.CHOICES_PER_TAKE", 2)
     tasks = [place.town.create(f"task {number}").task for number in range(4)]
-    count_open_children = Present.count_open_children
+    append_first = EventStore.append_first
 
-    def meanwhile(present: Present, task: str) -> int:
+    def meanwhile(store: EventStore, *choices: Any) -> Any:
         for taken in tasks[:2]:
             if place.town.task(taken.id).state is State.PENDING:
                 place.town.claim(taken.id, "bob")
-        return count_open_children(present, task)
+        return append_first(store, *choices)
 
-    monkeypatch.setattr(Present, "count_open_children", meanwhile)
+    monkeypatch.setattr(EventStore, "append_first", meanwhile)
     report = place.once("true")
     assert report is not None
-    assert report.task.id in {tasks[2].id, tasks[3].id}
+    assert report.task.id == tasks[2].id
 
 
 def test_two_runners_of_one_agent_share_its_tasks(place: Place, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from projections import Sort
 from tests.support.markdown import ROOT
 
 FILE: Final = ROOT / "cli" / "call_table.py"
-FIRST_WORDS: Final = frozenset({"assign", "tasks", "task", "search", "backlog"})
+FIRST_WORDS: Final = frozenset({"assign", "tasks", "task", "search", "backlog", "ask", "answer", "inbox"})
 """What agents call all day. The modules of these commands import no Typer."""
 
 _HEAD: Final = '''\

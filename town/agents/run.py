@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from enum import StrEnum
 from typing import Final
@@ -19,11 +19,13 @@ from msgspec import Struct
 from ledger import (
     Event,
     EventStore,
+    LedgerDamagedError,
     LedgerError,
     RecordedEvent,
     RunMark,
     StoreUnavailableError,
     Task,
+    TaskAsked,
     TaskAssigned,
     TaskCancelled,
     TaskCompleted,
@@ -36,6 +38,7 @@ from ledger import (
     TaskStarted,
     WrongExpectedVersionError,
 )
+from town.agents.given_text import Answered, answered_in, given_text, last_answered
 from town.agents.lifeline import Lifeline
 from town.agents.program import Ended, Ending, EndReason, follow_program, start_program
 from town.agents.run_log import RunLog
@@ -51,6 +54,7 @@ SERVER_WAIT_SECONDS: Final = 0.5
 DESCRIPTION_PLACE: Final = "{description}"
 
 _ENDS_A_RUN: Final[tuple[type[Event], ...]] = (
+    TaskAsked,
     TaskAssigned,
     TaskStarted,
     TaskCompleted,
@@ -63,12 +67,15 @@ _ENDS_A_RUN: Final[tuple[type[Event], ...]] = (
 
 
 class RunOutcome(StrEnum):
-    """The outcome of a run. `lost`: somebody else changed the task meanwhile, and nothing was overwritten."""
+    """The outcome of a run. `asked`: it put a question to people, and the task waits for the answer. `lost`: somebody else
+    changed the task meanwhile, and nothing was overwritten.
+    """
 
     STARTED = "started"
     COMPLETED = "completed"
     FAILED = "failed"
     REQUEUED = "requeued"
+    ASKED = "asked"
     LOST = "lost"
 
 
@@ -149,10 +156,11 @@ class Run:
             self._heartbeat.stop()
 
     def _run_program(self, lifeline: Lifeline) -> Ended:
-        description = self._task.description
-        command = [part.replace(DESCRIPTION_PLACE, description) for part in self._instructions.command]
+        answered = self._answered()
+        text = given_text(self._task.description, answered)
+        command = [part.replace(DESCRIPTION_PLACE, text) for part in self._instructions.command]
         try:
-            process = start_program(command, environment=self._environment())
+            process = start_program(command, environment=self._environment(answered))
         except (OSError, ValueError) as error:
             raise ProgramNotStartedError(command[0], self._task.id, error) from error
         ending = self._instructions.ending
@@ -162,9 +170,18 @@ class Run:
             ending.grace_seconds,
         )
         with self._log:
-            return follow_program(process, given=description.encode(), log=self._log, ending=ending, lifeline=lifeline)
+            return follow_program(process, given=text.encode(), log=self._log, ending=ending, lifeline=lifeline)
 
-    def _environment(self) -> Mapping[str, str]:
+    def _answered(self) -> list[Answered]:
+        """The questions about the task that people answered, oldest first; only the last one if the ledger cannot be read."""
+        if self._task.answer is None:
+            return []
+        try:
+            return answered_in(self._town.backend.store.history(self._task.id))
+        except (StoreUnavailableError, LedgerDamagedError):
+            return last_answered(self._task)
+
+    def _environment(self, answered: Sequence[Answered]) -> Mapping[str, str]:
         """The program's environment.
 
         A value that does not apply is empty, so that the value of an outer run never shows through.
@@ -173,6 +190,8 @@ class Run:
             "TT_TASK": self._task.id,
             "TT_ALIAS": self._task.alias or "",
             "TT_TAGS": "\n".join(self._task.tags),
+            "TT_QUESTION": answered[-1].question if answered else "",
+            "TT_ANSWER": answered[-1].answer if answered else "",
             "TT_AGENT": self._instructions.agent,
             "TT_ACTOR": self._instructions.agent,
             "TT_TOWN": str(self._town.folder),
@@ -259,6 +278,8 @@ class Run:
                 return self._tell(RunOutcome.COMPLETED, result)
             case TaskFailed(error=error) if is_own:
                 return self._tell(RunOutcome.FAILED, error)
+            case TaskAsked(question=question) if is_own:
+                return self._tell(RunOutcome.ASKED, question)
             case TaskAssigned(agent=agent):
                 return self._tell(RunOutcome.LOST, f"assigned to {agent} by {ended.actor} meanwhile")
             case _:
@@ -285,12 +306,20 @@ class Run:
         if store.head(self._task.id)[0] == self._task.version:
             return True
         ended = look_at_run(store, self._task)[1]
-        return ended is None or self._is_own_word(ended)
+        if ended is None:
+            return True
+        # A program that asked may tidy up, until somebody takes the task on with the answer.
+        return self._is_own_word(ended) and not (isinstance(ended.data, TaskAsked) and self._is_taken_on(store))
+
+    def _is_taken_on(self, store: EventStore) -> bool:
+        """Whether somebody has the task by now."""
+        later = (recorded for recorded in store.history(self._task.id) if recorded.version > self._task.version)
+        return any(isinstance(recorded.data, TaskAssigned | TaskStarted) for recorded in later)
 
     def _is_own_word(self, ended: RecordedEvent) -> bool:
         """Whether the agent itself recorded the outcome, from within the program, which may still have to tidy up."""
         by_us = ended.actor in (self._instructions.agent, self._town.backend.actor)
-        return by_us and isinstance(ended.data, TaskCompleted | TaskFailed)
+        return by_us and isinstance(ended.data, TaskCompleted | TaskFailed | TaskAsked)
 
 
 def look_at_run(store: EventStore, task: Task) -> tuple[int, RecordedEvent | None]:

@@ -20,7 +20,7 @@ from town.reading.folding import board_at
 from town.reading.hierarchy import Branch, tree_on
 
 if TYPE_CHECKING:
-    from projections import BlockedTask, PackedBoard, ReadyFilter, ReadyPage, Relatives
+    from projections import BlockedTask, InboxPages, PackedBoard, ReadyFilter, ReadyPage, Relatives
 
 PREFIX_TASKS_MAX: Final = 100
 """If more tasks than this begin with a prefix, folding the town is quicker than reading their histories."""
@@ -135,6 +135,13 @@ class Past:
     def last_events(self, task: Task, *, limit: int) -> LastEvents:
         """The last `limit` events of the task."""
         return LastEvents(self.history(task.id)[: -limit - 1 : -1])
+
+    def inbox(self, *, limit: int | None) -> InboxPages:
+        """At most `limit` tasks of each kind that waited for a person. Folds the town."""
+        from projections import gather_inbox  # noqa: PLC0415 - only the inbox asks
+
+        waiting = TaskFilter(state=tuple(state for state in State if not state.is_terminal or state is State.FAILED))
+        return gather_inbox(self.board.page(waiting).tasks, limit=limit)
 
     def count_days(self, days: Sequence[str]) -> list[DayStats]:
         """What was created, completed and failed on each of these days and by whom."""

@@ -12,7 +12,7 @@ from town.reading.details import LastEvents
 from town.reading.hierarchy import OPEN_STATES, Branch, below, grow
 
 if TYPE_CHECKING:
-    from projections import BlockedTask, ReadyFilter, ReadyPage, Relatives
+    from projections import BlockedTask, InboxPages, ReadyFilter, ReadyPage, Relatives
 
 
 class Present:
@@ -116,6 +116,13 @@ class Present:
             return 0
         pages = [self.board.page(TaskFilter(state=state, parent=task_id), limit=0) for state in OPEN_STATES]
         return sum(page.known_total for page in pages)
+
+    def inbox(self, *, limit: int | None) -> InboxPages:
+        """At most `limit` tasks of each kind that wait for a person."""
+        from projections import read_inbox  # noqa: PLC0415 - only the inbox asks
+
+        backend = self._backend
+        return read_inbox(backend.client, backend.keys, self.board, limit=limit, where=backend.where)
 
     def count_days(self, days: Sequence[str]) -> list[DayStats]:
         """What was created, completed and failed on each of these days and by whom."""

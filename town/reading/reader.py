@@ -49,6 +49,8 @@ from town.reading.references import References, wanted_of
 if TYPE_CHECKING:
     from ledger import Blamed
     from projections import BlockedTask, BoardDiff, Found, Progress, ReadyPage, Relatives
+    from town.reading.inbox import Inbox
+    from town.reading.lost_tasks import LostTasks
     from town.reading.reasons import Why
     from town.reading.report import Grouping, Report
     from town.reading.titles import Title
@@ -218,6 +220,31 @@ class Reader:
     def count_agents(self) -> dict[str, dict[State, int]]:
         """Agent -> how many tasks it has or had in each state; agents sorted, absent states are 0."""
         return self._ask(lambda board: board.board.count_agents())
+
+    def lost_tasks(self, *, agent: str | None = None) -> LostTasks | None:
+        """The running tasks whose runner has no heartbeat, of all or of one agent, among about the first thousand that run.
+
+        None if that is not known: of an earlier moment, or where the views cannot answer. One trip to the server; ask after
+        another question, which catches up.
+        """
+        if self._past is not None or self.noted.outdated is not None or self.noted.incomplete is not None:
+            return None
+        from town.reading.lost_tasks import look_for_lost
+
+        try:
+            return look_for_lost(self._backend, agent=None if agent is None else check_name(agent, "agent name"))
+        except ViewsIncompleteError as gap:
+            self.noted.incomplete = gap
+            return None
+
+    def inbox(self, *, limit: int | None = None) -> Inbox:
+        """What waits for a person, at most `limit` tasks of each kind; with `then`, what waited at that moment."""
+        from town.reading.inbox import Inbox, read_asked
+
+        found = self._ask(lambda board: board.inbox(limit=limit))
+        self._note([*found.questions.tasks, *found.failed.tasks, *found.reviews.tasks])
+        asked = read_asked(self._backend.store, found.questions.tasks, upto=self.then)
+        return Inbox(found.questions, found.failed, found.reviews, asked, found.running)
 
     def history(self, task_id: str) -> list[Step]:
         """All events of a task, oldest first, with what each changed; of a removed task too. TaskNotFoundError."""

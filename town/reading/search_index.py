@@ -20,7 +20,7 @@ from projections import BlockHead, IndexDamagedError, Segment, SegmentHead, Witn
 if TYPE_CHECKING:
     import sqlite3
 
-INDEX_VERSION: Final = f"1 {unidata_version} {sys.byteorder}"
+INDEX_VERSION: Final = f"2 {unidata_version} {sys.byteorder}"
 """What an index was made by: the first number rises if the words, the places, their worth or the blocks change."""
 SEARCH_TABLES: Final = (
     "CREATE TABLE IF NOT EXISTS search_head (id INTEGER PRIMARY KEY, bytes BLOB NOT NULL, digest BLOB NOT NULL)",

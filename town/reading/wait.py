@@ -1,9 +1,10 @@
-"""Wait: returns once tasks are finished. It waits for the ledger's events instead of polling."""
+"""Wait: returns once tasks are finished, or their questions answered. It waits for the ledger's events instead of polling."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
@@ -21,10 +22,25 @@ WAIT_BLOCK_MS: Final = 1_000
 Look = Callable[[str], Task | None]
 
 
+class Until(StrEnum):
+    """What a wait is for: that tasks are finished, or that their open questions are answered."""
+
+    FINISHED = "finished"
+    ANSWERED = "answered"
+
+
 class Waited(Struct, frozen=True):
     """The result of a wait: id -> the task as last seen, None if it was removed. After a timeout some are still open."""
 
     tasks: dict[str, Task | None]
+    until: Until = Until.FINISHED
+
+    @property
+    def is_as_hoped(self) -> bool:
+        """Whether all were completed, or all have an answer to their last question."""
+        if self.until is Until.FINISHED:
+            return self.are_all_completed
+        return all(task is not None and task.answer is not None for task in self.tasks.values())
 
     @property
     def are_all_completed(self) -> bool:
@@ -32,7 +48,17 @@ class Waited(Struct, frozen=True):
 
     @property
     def open_tasks(self) -> list[Task]:
-        return [task for task in self.tasks.values() if task is not None and not task.state.is_terminal]
+        """The tasks that are still waited for."""
+        is_done = _is_finished if self.until is Until.FINISHED else _is_answered
+        return [task for task in self.tasks.values() if task is not None and not is_done(task)]
+
+
+def _is_finished(task: Task) -> bool:
+    return task.state.is_terminal
+
+
+def _is_answered(task: Task) -> bool:
+    return not task.has_open_question
 
 
 def tasks_called(name: str, reader: Reader, references: References) -> list[str]:
@@ -47,14 +73,20 @@ def tasks_called(name: str, reader: Reader, references: References) -> list[str]
 
 
 def wait_for(
-    task_ids: Sequence[str], *, store: EventStore, look: Look, position: Position, timeout_seconds: float | None = None
+    task_ids: Sequence[str],
+    *,
+    store: EventStore,
+    look: Look,
+    position: Position,
+    timeout_seconds: float | None = None,
+    until: Until = Until.FINISHED,
 ) -> Waited:
-    """Return once every task is finished or removed, or after `timeout_seconds`. `look` shows a task as of now.
+    """Return once every task is as it is waited for or removed, or after `timeout_seconds`. `look` shows a task as of now.
 
     `position` is that of an event, or of the beginning, from before the call. Source: XREAD BLOCK.
     """
     deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
-    waited = Waited({task_id: look(task_id) for task_id in task_ids})
+    waited = Waited({task_id: look(task_id) for task_id in task_ids}, until)
     while waited.open_tasks:
         remaining_ms = WAIT_BLOCK_MS if deadline is None else int((deadline - time.monotonic()) * 1_000)
         if remaining_ms <= 0:

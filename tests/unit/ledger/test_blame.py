@@ -6,20 +6,27 @@ from collections.abc import Sequence
 
 from ledger import (
     Event,
+    LinkKind,
     RecordedEvent,
+    TaskAnswered,
+    TaskAsked,
     TaskAssigned,
     TaskCompleted,
     TaskCreated,
     TaskDescribed,
+    TaskLinked,
     TaskNoted,
+    TaskPrioritised,
     TaskRemoved,
     TaskReopened,
     TaskRequeued,
+    TaskScheduled,
     TaskStarted,
     TaskTagged,
+    TaskUnlinked,
 )
 from ledger.blame import Blamed, blame
-from tests.support.builders import recorded
+from tests.support.builders import recorded, task_id
 
 
 def test_each_field_names_the_event_that_made_it_so() -> None:
@@ -66,6 +73,31 @@ def test_each_tag_names_the_event_that_brought_it() -> None:
         TaskCreated("a", tags=("x",)), TaskTagged(("y",), ()), TaskTagged(("z",), ("x",)), TaskTagged(("x",), ())
     )
     assert parts(found, "tags") == [("x", 4), ("y", 2), ("z", 3)]
+
+
+def test_priority_and_times_name_the_event_that_set_them() -> None:
+    """What nobody set has no event, and what was set back has the one that did it."""
+    due = "2026-11-24T06:00:00.000Z"
+    plain = versions(blamed(TaskCreated("a")))
+    assert not {"priority", "due", "not_before", "needs", "question"} & set(plain)
+    found = blamed(
+        TaskCreated("a"), TaskPrioritised(0), TaskScheduled(due, due), TaskPrioritised(2), TaskScheduled(due, None)
+    )
+    shown = {each.field: (each.value, each.event.version) for each in found}
+    assert (shown["priority"], shown["due"], shown["not_before"]) == ((2, 4), (due, 3), (None, 5))
+
+
+def test_each_link_names_the_event_that_brought_it() -> None:
+    """As tags do; a question, its choices and the answer have their own."""
+    ids = [task_id(number) for number in (7, 8, 9)]
+    on = [TaskLinked(LinkKind.NEEDS, each) for each in ids]
+    found = blamed(
+        TaskCreated("a"), on[1], on[2], on[0], TaskUnlinked(LinkKind.NEEDS, ids[2]), TaskAsked("?", ("b", "a"))
+    )
+    assert parts(found, "needs") == [(ids[0], 4), (ids[1], 2)]
+    assert parts(found, "choices") == [("b", 6), ("a", 6)]
+    answered = blamed(TaskCreated("a"), TaskAsked("?"), TaskAnswered("yes"))
+    assert (versions(answered)["question"], versions(answered)["answer"]) == (2, 3)
 
 
 def test_life_begins_anew_after_a_removal() -> None:

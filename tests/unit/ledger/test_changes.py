@@ -7,23 +7,31 @@ import pytest
 from ledger import (
     Event,
     FieldChange,
+    LinkKind,
     State,
+    TaskAnswered,
+    TaskAsked,
     TaskAssigned,
     TaskCompleted,
     TaskCreated,
     TaskDescribed,
+    TaskLinked,
     TaskMoved,
     TaskNoted,
+    TaskPrioritised,
     TaskRemoved,
     TaskReopened,
+    TaskScheduled,
     TaskStarted,
     TaskTagged,
+    TaskUnlinked,
     compare,
     steps,
 )
 from tests.support.builders import a_task, a_task_in, recorded, task_id
 
 PARENT = task_id(7)
+DUE = "2026-11-24T06:00:00.000Z"
 HISTORY: list[tuple[Event, tuple[FieldChange, ...]]] = [
     (
         TaskCreated("a", ("x",)),
@@ -39,6 +47,23 @@ HISTORY: list[tuple[Event, tuple[FieldChange, ...]]] = [
     (TaskDescribed("b"), (FieldChange("description", "a", "b"),)),
     (TaskMoved(PARENT), (FieldChange("parent_id", None, PARENT),)),
     (TaskTagged((), ("x",)), (FieldChange("tags", ("x",), None),)),
+    (TaskPrioritised(0), (FieldChange("priority", 2, 0),)),
+    (TaskPrioritised(2), (FieldChange("priority", 0, 2),)),
+    (TaskScheduled(DUE, None), (FieldChange("due", None, DUE),)),
+    (TaskScheduled(None, DUE), (FieldChange("due", DUE, None), FieldChange("not_before", None, DUE))),
+    (TaskScheduled(None, None), (FieldChange("not_before", DUE, None),)),
+    (TaskLinked(LinkKind.DISCOVERED_FROM, PARENT), (FieldChange("discovered_from", None, (PARENT,)),)),
+    (TaskUnlinked(LinkKind.DISCOVERED_FROM, PARENT), (FieldChange("discovered_from", (PARENT,), None),)),
+    (TaskAsked("Why?", ("b", "a")), (FieldChange("question", None, "Why?"), FieldChange("choices", None, ("b", "a")))),
+    (TaskAnswered("b"), (FieldChange("answer", None, "b"),)),
+    (
+        TaskAsked("Who?"),
+        (
+            FieldChange("question", "Why?", "Who?"),
+            FieldChange("choices", ("b", "a"), None),
+            FieldChange("answer", "b", None),
+        ),
+    ),
     (TaskCompleted("ok"), (FieldChange("state", "running", "completed"), FieldChange("result", None, "ok"))),
     (
         TaskReopened(),
@@ -54,6 +79,7 @@ HISTORY: list[tuple[Event, tuple[FieldChange, ...]]] = [
             FieldChange("description", "b", None),
             FieldChange("state", "pending", None),
             FieldChange("parent_id", PARENT, None),
+            FieldChange("question", "Who?", None),
         ),
     ),
     (TaskCreated("c"), (FieldChange("description", None, "c"), FieldChange("state", None, "pending"))),

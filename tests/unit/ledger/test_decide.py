@@ -7,8 +7,12 @@ from collections.abc import Iterator
 import pytest
 
 from ledger import (
+    LINKS_MAX,
+    AnswerTask,
+    AskTask,
     AssignTask,
     CancelTask,
+    CircularNeedsError,
     ClaimTask,
     Command,
     CommandRejectedError,
@@ -18,16 +22,23 @@ from ledger import (
     Event,
     FailTask,
     InvalidValueError,
+    LinkKind,
+    LinkTask,
     MoveTask,
+    NoOpenQuestionError,
     NoteTask,
+    PrioritiseTask,
     RemoveTask,
     ReopenTask,
     RequeueTask,
+    ScheduleTask,
     StartTask,
     State,
     TagTask,
     Task,
     TaskAlreadyExistsError,
+    TaskAnswered,
+    TaskAsked,
     TaskAssigned,
     TaskCancelled,
     TaskCompleted,
@@ -38,22 +49,28 @@ from ledger import (
     TaskFinishedError,
     TaskHasChildrenError,
     TaskHeldError,
+    TaskLinked,
     TaskMoved,
     TaskNoted,
     TaskNotFinishedError,
     TaskNotFoundError,
     TaskNotInBacklogError,
+    TaskPrioritised,
     TaskRemoved,
     TaskReopened,
     TaskRequeued,
+    TaskScheduled,
     TaskStarted,
     TaskTagged,
     TaskUnassignedError,
+    TaskUnlinked,
+    UnlinkTask,
     decide,
 )
 from tests.support.builders import TASK, a_task, a_task_in, task_id
 
-PARENT = task_id(7)
+PARENT, OTHER = task_id(7), task_id(8)
+DUE_MS, DUE = 1_795_500_000_000, "2026-11-24T06:00:00.000Z"
 TEXT = "Implement user authentication"
 TAGS = ("kept",)
 
@@ -70,6 +87,7 @@ COMPLETED = TaskCompleted("completed")
 FAILED = TaskFailed("failed")
 CANCELLED = TaskCancelled("cancelled")
 CREATED = TaskCreated(TEXT, TAGS)
+ASKED = TaskAsked("Which?", ("a", "b"))
 
 STATES: tuple[State | None, ...] = (None, *State)
 
@@ -194,6 +212,36 @@ TABLE: dict[str, tuple[Command, tuple[Outcome, ...]]] = {
     "tag as it is": (TagTask(task_id=TASK, added=("kept",), removed=("new",)), anywhere(ALREADY_TRUE)),
     "move": (MoveTask(task_id=TASK, parent_id=PARENT), while_open((TaskMoved(PARENT),))),
     "move to where it is": (MoveTask(task_id=TASK, parent_id=None), anywhere(ALREADY_TRUE)),
+    "prioritise": (PrioritiseTask(task_id=TASK, priority=0), anywhere((TaskPrioritised(0),))),
+    "prioritise as it is": (PrioritiseTask(task_id=TASK, priority=2), anywhere(ALREADY_TRUE)),
+    "schedule": (
+        ScheduleTask(task_id=TASK, due_ms=DUE_MS, not_before_ms=None),
+        anywhere((TaskScheduled(DUE, None),)),
+    ),
+    "schedule as it is": (ScheduleTask(task_id=TASK, due_ms=None, not_before_ms=None), anywhere(ALREADY_TRUE)),
+    "link": (
+        LinkTask(task_id=TASK, to=(OTHER, PARENT, OTHER), kind=LinkKind.NEEDS),
+        anywhere((TaskLinked(LinkKind.NEEDS, OTHER), TaskLinked(LinkKind.NEEDS, PARENT))),
+    ),
+    "link to nothing": (LinkTask(task_id=TASK, to=(), kind=LinkKind.NEEDS), anywhere(ALREADY_TRUE)),
+    "link that closes a circle": (
+        LinkTask(task_id=TASK, to=(OTHER,), kind=LinkKind.NEEDS, circle=(TASK, OTHER, TASK)),
+        anywhere(CircularNeedsError),
+    ),
+    "unlink as it is": (UnlinkTask(task_id=TASK, to=(OTHER,)), anywhere(ALREADY_TRUE)),
+    "ask": (
+        AskTask(task_id=TASK, question="Which?", choices=("a", "b")),
+        (
+            ABSENT,
+            (ASKED,),
+            (ASKED, TaskRequeued()),
+            (ASKED, TaskRequeued()),
+            FINISHED,
+            FINISHED,
+            FINISHED,
+        ),
+    ),
+    "answer without a question": (AnswerTask(task_id=TASK, answer="a"), anywhere(NoOpenQuestionError)),
     "note": (NoteTask(task_id=TASK, text="Half done"), anywhere((TaskNoted("Half done"),))),
     "remove": (RemoveTask(task_id=TASK), anywhere((TaskRemoved(),))),
     "remove with children": (RemoveTask(task_id=TASK, children=2), anywhere(TaskHasChildrenError)),
@@ -304,8 +352,13 @@ def test_tag_both_added_and_removed_is_refused() -> None:
         ),
         (lambda: decide(a_task(), RemoveTask(task_id=TASK, children=1)), "has 1 task below it"),
         (lambda: decide(a_task(), RemoveTask(task_id=TASK, children=3)), "has 3 tasks below it"),
+        (lambda: PrioritiseTask(task_id=TASK, priority=5), "priority is 5"),
+        (lambda: PrioritiseTask(task_id=TASK, priority=-1), "priority is -1"),
+        (lambda: AskTask(task_id=TASK, question=" "), "question is empty"),
+        (lambda: AskTask(task_id=TASK, question="?", choices=tuple("abcdefghijklmnopqrstu")), "choices are 21"),
+        (lambda: AnswerTask(task_id=TASK, answer=""), "answer is empty"),
     ],
-    ids=range(8),
+    ids=range(13),
 )
 def test_refusal_says_what_is_wrong(refused: object, words: str) -> None:
     """Each refusal names the task and what is wrong with the wish; `tests/unit/cli/test_advice.py` has the way on."""
@@ -321,3 +374,116 @@ def test_note_twice_is_two_notes(task: Task) -> None:
     """A note is never already true: what is said twice is written twice."""
     command = NoteTask(task_id=TASK, text="Still going")
     assert decide(task, command) == decide(task, command) == [TaskNoted("Still going")]
+
+
+def test_create_with_everything_says_each_fact_in_an_event_of_its_own() -> None:
+    """Priority, times and needs follow the creation, and the assignment comes last."""
+    command = CreateTask(
+        task_id=TASK, description=TEXT, agent="worker-1", priority=1, due_ms=DUE_MS, needs=(PARENT, OTHER, PARENT)
+    )
+    events = [
+        TaskCreated(TEXT),
+        TaskPrioritised(1),
+        TaskScheduled(DUE, None),
+        TaskLinked(LinkKind.NEEDS, PARENT),
+        TaskLinked(LinkKind.NEEDS, OTHER),
+        TO_1,
+    ]
+    assert decide(None, command) == events
+    made = a_task_in(State.ASSIGNED, priority=1, due_ms=DUE_MS, needs=(PARENT, OTHER))
+    assert decide(made, command) == []
+
+
+@pytest.mark.parametrize(
+    "field", [{"priority": 1}, {"due_ms": DUE_MS}, {"not_before_ms": DUE_MS}, {"needs": (PARENT,)}], ids=str
+)
+def test_create_again_with_other_facts_is_refused(field: dict[str, object]) -> None:
+    """Priority, times and needs are content of a creation, too."""
+    with pytest.raises(TaskAlreadyExistsError):
+        decide(a_task(), CreateTask(task_id=TASK, description=TEXT, **field))  # type: ignore[arg-type]  # by name
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        CreateTask(task_id=TASK, description=TEXT, needs=(OTHER,), circle=(TASK, OTHER, TASK)),
+        MoveTask(task_id=TASK, parent_id=PARENT, circle=(TASK, PARENT, TASK)),
+    ],
+    ids=["create", "move"],
+)
+def test_circle_of_needs_is_refused_with_its_path(command: Command) -> None:
+    """A creation and a move can close a circle as a link can; the refusal has the tasks in their order."""
+    with pytest.raises(CircularNeedsError) as caught:
+        decide(None if isinstance(command, CreateTask) else a_task(), command)
+    assert f"{TASK} -> " in str(caught.value)
+
+
+def test_link_that_is_there_is_no_circle() -> None:
+    """What is so already is not refused: nothing is appended."""
+    command = LinkTask(task_id=TASK, to=(OTHER,), kind=LinkKind.NEEDS, circle=(TASK, OTHER, TASK))
+    assert decide(a_task(needs=(OTHER,)), command) == []
+
+
+def test_link_to_itself_is_refused() -> None:
+    """Neither a link nor a creation makes a task need itself."""
+    for task, command in (
+        (a_task(), LinkTask(task_id=TASK, to=(OTHER, TASK), kind=LinkKind.RELATES)),
+        (None, CreateTask(task_id=TASK, description=TEXT, needs=(TASK,))),
+    ):
+        with pytest.raises(InvalidValueError, match="leads from the task to itself"):
+            decide(task, command)
+
+
+def test_links_of_all_kinds_together_have_a_limit() -> None:
+    """The last one that fits is taken; one more is refused, and nothing of the command is appended."""
+    many = tuple(task_id(number) for number in range(100, 99 + LINKS_MAX))
+    task = a_task(needs=many[:500], relates=many[500:])
+    assert decide(task, LinkTask(task_id=TASK, to=(many[0], OTHER), kind=LinkKind.NEEDS)) == [
+        TaskLinked(LinkKind.NEEDS, OTHER)
+    ]
+    with pytest.raises(InvalidValueError, match="more than 1,000"):
+        decide(task, LinkTask(task_id=TASK, to=(OTHER, PARENT), kind=LinkKind.DUPLICATES))
+    with pytest.raises(InvalidValueError, match="more than 1,000"):
+        decide(None, CreateTask(task_id=TASK, description=TEXT, needs=(*many, OTHER, PARENT)))
+
+
+def test_unlink_takes_one_kind_or_all() -> None:
+    """Only links that are there lead to events."""
+    task = a_task(needs=(OTHER, PARENT), relates=(OTHER,))
+    to = (OTHER, task_id(9))
+    assert decide(task, UnlinkTask(task_id=TASK, to=to, kind=LinkKind.RELATES)) == [
+        TaskUnlinked(LinkKind.RELATES, OTHER)
+    ]
+    assert decide(task, UnlinkTask(task_id=TASK, to=to)) == [
+        TaskUnlinked(LinkKind.NEEDS, OTHER),
+        TaskUnlinked(LinkKind.RELATES, OTHER),
+    ]
+
+
+@pytest.mark.parametrize("state", [State.PENDING, State.ASSIGNED, State.RUNNING])
+def test_open_question_takes_one_answer(state: State) -> None:
+    """The same answer again is true already; another one has no question any more."""
+    asked = a_task_in(state, question="Which?", choices=("a", "b"))
+    assert decide(asked, AnswerTask(task_id=TASK, answer="c, of course")) == [TaskAnswered("c, of course")]
+    answered = a_task_in(state, question="Which?", answer="a")
+    assert decide(answered, AnswerTask(task_id=TASK, answer="a")) == []
+    with pytest.raises(NoOpenQuestionError, match="waits for no answer"):
+        decide(answered, AnswerTask(task_id=TASK, answer="b"))
+
+
+@pytest.mark.parametrize("state", [state for state in State if state.is_terminal])
+def test_question_of_a_finished_task_is_not_open(state: State) -> None:
+    """Nobody waits for its answer any more."""
+    task = a_task_in(state, question="Which?")
+    assert not task.has_open_question
+    with pytest.raises(NoOpenQuestionError):
+        decide(task, AnswerTask(task_id=TASK, answer="a"))
+
+
+def test_question_that_is_open_already_is_asked_once() -> None:
+    """The same question again appends nothing where the task waits, and sends it back where somebody has it."""
+    command = AskTask(task_id=TASK, question="Which?", choices=("a",))
+    assert decide(a_task(question="Which?", choices=("a",)), command) == []
+    assert decide(a_task_in(State.RUNNING, question="Which?", choices=("a",)), command) == [TaskRequeued()]
+    for other in ({"question": "Why?"}, {"question": "Which?", "answer": "a"}):
+        assert decide(a_task(**({"choices": ("a",)} | other)), command) == [TaskAsked("Which?", ("a",))]

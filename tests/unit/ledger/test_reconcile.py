@@ -9,29 +9,40 @@ from typing import Final
 import pytest
 
 from ledger import (
+    LINKS_MAX,
     DesiredTask,
     Event,
     InvalidValueError,
+    LinkKind,
+    Schedule,
     State,
+    TaskAnswered,
+    TaskAsked,
     TaskAssigned,
     TaskCancelled,
     TaskCompleted,
     TaskCreated,
     TaskDescribed,
     TaskFailed,
+    TaskLinked,
     TaskMoved,
+    TaskPrioritised,
     TaskRemoved,
     TaskReopened,
     TaskRequeued,
+    TaskScheduled,
     TaskStarted,
     TaskTagged,
+    TaskUnlinked,
     reconcile,
 )
+from ledger.reconcile import Question
 from tests.support.builders import a_task, a_task_in, task_id
 from tests.support.legality import LEGAL_IN, Life, live, step
 
 TEXT = "Implement user authentication"
-PARENT = task_id(7)
+PARENT, OTHER = task_id(7), task_id(8)
+DUE_MS, DUE = 1_795_500_000_000, "2026-11-24T06:00:00.000Z"
 
 TO_1, TO_2 = TaskAssigned("worker-1"), TaskAssigned("worker-2")
 SOMEBODYS = [State.ASSIGNED, State.RUNNING, State.COMPLETED, State.FAILED]
@@ -110,6 +121,90 @@ def test_reconcile_tags_a_finished_task_without_opening_it() -> None:
     """A terminal task accepts tags, so it is not opened for them."""
     wished = DesiredTask(description=TEXT, state=State.FAILED, agent="worker-1", result="failed", tags=("a",))
     assert reconcile(a_task_in(State.FAILED), wished) == [TaskTagged(("a",), ())]
+
+
+def test_reconcile_of_an_absent_task_says_every_fact_before_its_state() -> None:
+    """Created, prioritised, scheduled, linked, asked and answered come first; they are said while the task is open."""
+    wished = DesiredTask(
+        description="x",
+        state=State.CANCELLED,
+        priority=0,
+        schedule=Schedule(DUE_MS, None),
+        links={LinkKind.NEEDS: (PARENT, OTHER, PARENT), LinkKind.RELATES: (OTHER,)},
+        asked=Question("Which?", ("a",), "a"),
+    )
+    assert reconcile(None, wished) == [
+        TaskCreated("x"),
+        TaskPrioritised(0),
+        TaskScheduled(DUE, None),
+        TaskLinked(LinkKind.NEEDS, PARENT),
+        TaskLinked(LinkKind.NEEDS, OTHER),
+        TaskLinked(LinkKind.RELATES, OTHER),
+        TaskAsked("Which?", ("a",)),
+        TaskAnswered("a"),
+        TaskCancelled(),
+    ]
+
+
+def test_reconcile_of_an_absent_task_does_not_say_what_it_is_anyway() -> None:
+    """The default priority, no times and no links are what a new task has."""
+    wished = DesiredTask(description="x", priority=2, schedule=Schedule(), links={LinkKind.NEEDS: ()})
+    assert reconcile(None, wished) == [TaskCreated("x")]
+
+
+@pytest.mark.parametrize("state", State)
+def test_reconcile_keeps_what_the_wish_does_not_speak_of(state: State) -> None:
+    """No priority, no schedule and kinds of links that are not named are no wish; nor is a question of a task that is there."""
+    task = a_task_in(state, priority=0, due_ms=1, needs=(PARENT,), relates=(PARENT, OTHER), question="Which?")
+    wished = DesiredTask(
+        description=TEXT,
+        state=state,
+        agent=task.assigned_to,
+        result=task.result,
+        links={LinkKind.RELATES: (OTHER, PARENT)},
+        asked=Question("Why?"),
+    )
+    assert reconcile(task, wished) == []
+
+
+@pytest.mark.parametrize("state", State)
+def test_reconcile_prioritises_schedules_and_links_in_every_state(state: State) -> None:
+    """A finished task takes them without being opened."""
+    task = a_task_in(state, priority=0, due_ms=DUE_MS, not_before_ms=1, needs=(PARENT,), duplicates=(OTHER,))
+    wished = DesiredTask(
+        description=TEXT,
+        state=state,
+        agent=task.assigned_to,
+        result=task.result,
+        tags=("a",),
+        priority=2,
+        schedule=Schedule(DUE_MS, None),
+        links={LinkKind.NEEDS: (OTHER,), LinkKind.DUPLICATES: ()},
+    )
+    assert reconcile(task, wished) == [
+        TaskTagged(("a",), ()),
+        TaskPrioritised(2),
+        TaskScheduled(DUE, None),
+        TaskUnlinked(LinkKind.NEEDS, PARENT),
+        TaskLinked(LinkKind.NEEDS, OTHER),
+        TaskUnlinked(LinkKind.DUPLICATES, OTHER),
+    ]
+
+
+def test_reconcile_refuses_more_links_than_a_task_has() -> None:
+    """Those that it keeps are counted, and those that go are not."""
+    many = tuple(task_id(number) for number in range(100, 100 + LINKS_MAX))
+    task = a_task(relates=(OTHER,))
+    with pytest.raises(InvalidValueError, match="more than 1,000"):
+        reconcile(task, DesiredTask(description=TEXT, links={LinkKind.NEEDS: many}))
+    wished = DesiredTask(description=TEXT, links={LinkKind.NEEDS: many, LinkKind.RELATES: ()})
+    assert len(reconcile(task, wished)) == LINKS_MAX + 1
+
+
+def test_wish_of_a_priority_that_is_none_is_refused() -> None:
+    """As every value that no command takes."""
+    with pytest.raises(InvalidValueError, match="priority"):
+        DesiredTask(description="x", priority=5)
 
 
 def test_reconcile_opens_a_finished_task_to_describe_it() -> None:

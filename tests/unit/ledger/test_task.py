@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from ledger import (
     EVENT_CLASSES,
     Event,
+    LinkKind,
     MisplacedEventError,
     OldRecord,
     Position,
@@ -19,19 +20,25 @@ from ledger import (
     State,
     Task,
     TaskAdopted,
+    TaskAnswered,
+    TaskAsked,
     TaskAssigned,
     TaskCancelled,
     TaskCompleted,
     TaskCreated,
     TaskDescribed,
     TaskFailed,
+    TaskLinked,
     TaskMoved,
     TaskNoted,
+    TaskPrioritised,
     TaskRemoved,
     TaskReopened,
     TaskRequeued,
+    TaskScheduled,
     TaskStarted,
     TaskTagged,
+    TaskUnlinked,
     evolve,
     flaw_of,
     parse_rfc3339,
@@ -42,6 +49,7 @@ from tests.support.builders import START_MS, TASK, a_task, a_task_in, an_event, 
 
 PARENT = task_id(7)
 NOW = Position.of(ms=START_MS + 60_000, seq=42)
+DUE_MS, DUE = 1_795_500_000_000, "2026-11-24T06:00:00.000Z"
 
 CLEARED: dict[str, object] = {
     "state": State.PENDING,
@@ -50,6 +58,11 @@ CLEARED: dict[str, object] = {
     "completed_at_ms": None,
     "result": None,
 }
+
+
+def in_every_state(data: Event, changed: dict[str, object]) -> list[tuple[State, Event, dict[str, object]]]:
+    return [(state, data, changed) for state in State]
+
 
 # (state before, event, fields that change besides version, position and updated_at)
 EFFECTS: list[tuple[State, Event, dict[str, object]]] = [
@@ -80,6 +93,20 @@ EFFECTS: list[tuple[State, Event, dict[str, object]]] = [
     (State.PENDING, TaskMoved(task_id(8)), {"parent_id": task_id(8)}),
     (State.PENDING, TaskMoved(None), {"parent_id": None}),
     *((state, TaskNoted("Half done"), {}) for state in State),
+    *in_every_state(TaskPrioritised(0), {"priority": 0}),
+    *in_every_state(TaskScheduled(DUE, None), {"due_ms": DUE_MS, "not_before_ms": None}),
+    (State.PENDING, TaskScheduled(None, DUE), {"not_before_ms": DUE_MS}),
+    (State.PENDING, TaskScheduled(), {"not_before_ms": None}),
+    *in_every_state(TaskLinked(LinkKind.NEEDS, PARENT), {"needs": (PARENT, task_id(9))}),
+    (State.PENDING, TaskLinked(LinkKind.NEEDS, task_id(9)), {}),
+    (State.PENDING, TaskLinked(LinkKind.RELATES, PARENT), {"relates": (PARENT,)}),
+    (State.PENDING, TaskLinked(LinkKind.DUPLICATES, PARENT), {"duplicates": (PARENT,)}),
+    (State.PENDING, TaskLinked(LinkKind.DISCOVERED_FROM, PARENT), {"discovered_from": (PARENT,)}),
+    *in_every_state(TaskUnlinked(LinkKind.NEEDS, task_id(9)), {"needs": ()}),
+    (State.PENDING, TaskUnlinked(LinkKind.RELATES, task_id(9)), {}),
+    (State.PENDING, TaskAsked("Why?"), {"question": "Why?", "choices": ()}),
+    (State.RUNNING, TaskAsked("Why?", ("y", "x")), {"question": "Why?", "choices": ("y", "x")}),
+    (State.ASSIGNED, TaskAnswered("a"), {"answer": "a"}),
 ]
 
 
@@ -97,7 +124,17 @@ def test_evolve_changes_what_the_event_says_and_nothing_else(
     state: State, data: Event, changed: dict[str, object]
 ) -> None:
     """Each event sets these fields, version, position and updated_at; every other field stays."""
-    task = a_task_in(state, tags=("b", "c"), parent_id=PARENT, alias="bd-1", created_number=3)
+    task = a_task_in(
+        state,
+        tags=("b", "c"),
+        parent_id=PARENT,
+        alias="bd-1",
+        created_number=3,
+        not_before_ms=1,
+        needs=(task_id(9),),
+        question="Which?",
+        choices=("a", "b"),
+    )
     expected = replace(task, **(changed | {"version": 2, "at": NOW, "updated_at_ms": NOW.ms}))
     assert evolve(task, next_event(task, data)) == expected
 
@@ -223,10 +260,54 @@ def test_evolve_without_a_task_is_damage(data_class: type[Event]) -> None:
         TaskAssigned: TaskAssigned("bob"),
         TaskDescribed: TaskDescribed("x"),
         TaskNoted: TaskNoted("x"),
+        TaskPrioritised: TaskPrioritised(1),
+        TaskLinked: TaskLinked(LinkKind.NEEDS, PARENT),
+        TaskUnlinked: TaskUnlinked(LinkKind.NEEDS, PARENT),
+        TaskAsked: TaskAsked("x"),
+        TaskAnswered: TaskAnswered("x"),
     }.get(data_class) or data_class()
     with pytest.raises(MisplacedEventError, match="does not exist there") as caught:
         evolve(None, record(an_event(data), NOW))
     assert (caught.value.position, caught.value.task_id) == (NOW, TASK)
+
+
+def test_asked_again_has_no_answer() -> None:
+    """A new question takes the old one's place, and its answer with it."""
+    task = a_task(question="Which?", choices=("a",), answer="a")
+    assert not task.has_open_question
+    asked = evolve(task, next_event(task, TaskAsked("Why?")))
+    assert asked is not None
+    assert (asked.question, asked.choices, asked.answer, asked.has_open_question) == ("Why?", (), None, True)
+
+
+@pytest.mark.parametrize(
+    ("data", "flaw"),
+    [
+        (TaskPrioritised(5), "the priority is 5"),
+        (TaskPrioritised(-1), "the priority is -1"),
+        (TaskLinked(LinkKind.NEEDS, TASK), "it links the task to itself"),
+        (TaskUnlinked(LinkKind.NEEDS, TASK), "it links the task to itself"),
+        (TaskLinked(LinkKind.NEEDS, "tt-1"), "the id of the linked task is no UUID"),
+        (TaskScheduled("tomorrow", None), "due is no time"),
+        (TaskScheduled(None, "99999-01-01T00:00:00.000Z"), "not_before is no time"),
+        (TaskScheduled(None, "2026-11-24T06:00:00Z"), "not_before is not written in UTC with milliseconds"),
+        (TaskScheduled("2026-11-24T07:00:00.000+01:00", None), "due is not written in UTC with milliseconds"),
+        (TaskAsked(""), "the question is empty"),
+        (TaskAsked("?", tuple("abcdefghijklmnopqrstu")), "the choices are 21"),
+        (TaskAsked("?", ("a", "a")), "the choices are not trimmed, and each once"),
+        (TaskAsked("?", (" a",)), "the choices are not trimmed, and each once"),
+        (TaskAnswered("a"), "which waits for no answer there"),
+    ],
+    ids=str,
+)
+def test_fact_that_no_command_can_make_is_damage(data: Event, flaw: str) -> None:
+    """What the rules for commands refuse damages the task that is read: it stays as it was."""
+    assert_damages(a_task(), data, flaw)
+
+
+def test_choices_are_offered_in_any_order() -> None:
+    """They are not sorted as tags are, and 20 are not too many."""
+    assert flaw_of(a_task(), next_event(a_task(), TaskAsked("?", tuple("tsrqponmlkjihgfedcba")))) is None
 
 
 def test_created_twice_is_damage() -> None:

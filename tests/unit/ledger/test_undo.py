@@ -7,12 +7,15 @@ from msgspec.structs import replace
 
 from ledger import (
     Event,
+    LinkKind,
     NotUndoableError,
     OldRecord,
     RecordedEvent,
     Source,
     State,
     TaskAdopted,
+    TaskAnswered,
+    TaskAsked,
     TaskAssigned,
     TaskCancelled,
     TaskCompleted,
@@ -20,13 +23,17 @@ from ledger import (
     TaskDamagedError,
     TaskDescribed,
     TaskFailed,
+    TaskLinked,
     TaskMoved,
     TaskNoted,
+    TaskPrioritised,
     TaskRemoved,
     TaskReopened,
     TaskRequeued,
+    TaskScheduled,
     TaskStarted,
     TaskTagged,
+    TaskUnlinked,
     UndoOvertakenError,
     undo,
 )
@@ -36,6 +43,10 @@ MADE = TaskCreated("x", ("a", "b"), alias="tt-1", source=Source.PLAN)
 ADA, BOB = TaskAssigned("ada"), TaskAssigned("bob")
 START = TaskStarted()
 DONE = TaskCompleted("ok")
+EARLY, LATE = "2026-11-24T06:00:00.000Z", "2026-12-24T06:00:00.000Z"
+ON_7, ON_8 = (TaskLinked(LinkKind.NEEDS, task_id(number)) for number in (7, 8))
+OFF_7, OFF_8 = (TaskUnlinked(LinkKind.NEEDS, task_id(number)) for number in (7, 8))
+ASKED, ANSWERED = TaskAsked("Which?", ("a", "b")), TaskAnswered("a")
 COMMAND = "to be undone"
 
 
@@ -79,6 +90,27 @@ def history(before: list[Event], own: list[Event], later: list[Event]) -> list[R
         ([MADE], [TaskTagged(("c",), ("a",))], [], [TaskTagged(("a",), ("c",))]),
         ([MADE], [TaskTagged(("c",), ())], [TaskTagged(("d",), ("a",))], [TaskTagged((), ("c",))]),
         ([MADE, ADA, START], [TaskTagged(("c",), ())], [DONE], [TaskTagged((), ("c",))]),
+        ([MADE], [TaskPrioritised(0)], [], [TaskPrioritised(2)]),
+        ([MADE, TaskPrioritised(3), ADA, START], [TaskPrioritised(0)], [DONE], [TaskPrioritised(3)]),
+        ([MADE], [TaskScheduled(EARLY, LATE)], [TaskPrioritised(0)], [TaskScheduled()]),
+        ([MADE, TaskScheduled(EARLY)], [TaskScheduled(LATE)], [TaskCancelled(None)], [TaskScheduled(EARLY)]),
+        ([MADE], [ON_7], [ON_8, TaskCancelled(None)], [OFF_7]),
+        ([MADE, ON_7, ON_8], [OFF_8], [OFF_7], [ON_8]),
+        (
+            [MADE, ON_7],
+            [TaskLinked(LinkKind.RELATES, task_id(7))],
+            [OFF_7],
+            [TaskUnlinked(LinkKind.RELATES, task_id(7))],
+        ),
+        (
+            [MADE, TaskPrioritised(0), TaskScheduled(EARLY), ON_7, ON_8, ASKED, ANSWERED, ADA, START, DONE],
+            [TaskRemoved()],
+            [],
+            [MADE, TaskPrioritised(0), TaskScheduled(EARLY), ON_7, ON_8, ASKED, ANSWERED, ADA, START, DONE],
+        ),
+        ([MADE, ASKED], [TaskRemoved()], [], [MADE, ASKED]),
+        ([MADE, ASKED], [ADA], [ANSWERED], [TaskRequeued()]),
+        ([], [MADE, TaskPrioritised(0), ON_7], [], [TaskRemoved()]),
         (
             [MADE],
             [TaskTagged(("c",), ()), TaskDescribed("y"), ADA],
@@ -115,6 +147,11 @@ def test_note_has_nothing_to_be_taken_back() -> None:
         ([MADE], [TaskDescribed("y")], [TaskDescribed("z")], 3),
         ([MADE], [TaskDescribed("y")], [ADA, TaskRemoved()], 4),
         ([MADE], [TaskTagged(("c",), ())], [TaskTagged((), ("c",))], 3),
+        ([MADE], [TaskPrioritised(0)], [TaskPrioritised(1)], 3),
+        # The two times count as one.
+        ([MADE], [TaskScheduled(EARLY)], [TaskScheduled(EARLY, LATE)], 3),
+        ([MADE], [ON_7], [ON_8, OFF_7], 4),
+        ([], [MADE], [ASKED], 2),
         # Only an open task takes another description or parent.
         ([MADE], [TaskDescribed("y")], [ADA, START, DONE, TaskTagged(("c",), ())], 5),
         ([MADE], [TaskMoved(task_id(7))], [TaskCancelled(None)], 3),
@@ -166,6 +203,22 @@ def test_undo_of_something_earlier_stands_on_a_command() -> None:
     ]
     with pytest.raises(UndoOvertakenError, match="event 5 stands on it"):
         undo([made, *later], "back")
+
+
+@pytest.mark.parametrize(
+    ("before", "own", "later", "words"),
+    [
+        ([MADE], [ASKED], [], "Event 2 is a question that somebody may have read"),
+        ([MADE, ADA, START], [ASKED, TaskRequeued()], [ANSWERED, ADA], "Event 4 is a question"),
+        ([MADE, ASKED], [ANSWERED], [], "Event 3 is an answer that somebody may have read"),
+    ],
+)
+def test_question_and_answer_are_not_taken_back(
+    before: list[Event], own: list[Event], later: list[Event], words: str
+) -> None:
+    """Whatever came after them: what was asked was asked. The event is named, not the requeueing behind it."""
+    with pytest.raises(NotUndoableError, match=words):
+        undo(history(before, own, later), COMMAND)
 
 
 def adopted(state: State, **fields: str) -> TaskAdopted:

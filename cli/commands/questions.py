@@ -1,0 +1,118 @@
+"""Questions to people: ask, answer, and the inbox of what waits for a person.
+
+Agents ask all day, so nothing here imports Typer: `cli.tree` resolves the type hints when Typer needs them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cli.answers import reader_at, say_moment
+from cli.limits import INBOX_TASKS
+from cli.output import say, say_json
+from cli.session import opened
+from cli.shapes import picked_shape, receipt_shape
+from cli.text import ICONS, name_of, question_words, visible
+
+if TYPE_CHECKING:
+    from typing import Annotated
+
+    import typer
+
+    from cli.options import (
+        ActorOption,
+        ExpectOption,
+        ReasonOption,
+        TaskArgument,
+        TaskJsonOption,
+        TownOption,
+        WhenOption,
+    )
+
+
+def ask(
+    task: TaskArgument,
+    question: Annotated[str, typer.Argument(metavar="QUESTION", help="What people should answer.", show_default=False)],
+    *,
+    choices: Annotated[
+        list[str] | None,
+        typer.Option("--choices", metavar="A,B", help="Answers to choose from, with commas between them; at most 20."),
+    ] = None,
+    reason: ReasonOption = None,
+    expect: ExpectOption = None,
+    town: TownOption = None,
+    actor: ActorOption = None,
+    as_json: TaskJsonOption = None,
+) -> None:
+    """Ask people a question about a task. The task goes back to the backlog, and waits there for the answer.
+
+    A program of `tt work` that asks about its own task ends its run; a later run gets the answer.
+    """
+    offered = [choice for each in choices or () for choice in each.split(",")]
+    with opened(town, actor) as opened_town:
+        receipt = opened_town.ask(task, question, choices=offered, reason=reason, expected_version=expect)
+        if as_json:
+            say_json(picked_shape(receipt_shape(opened_town, receipt), as_json))
+            return
+        asked = receipt.task
+        already = "" if receipt.positions else " (already so; nothing was appended)"
+        words = question_words(asked.question or "", asked.choices)
+        say(f"{ICONS[asked.state]} {name_of(asked)} waits for an answer{already}: {visible(words)}")
+
+
+def answer(
+    task: TaskArgument,
+    text: Annotated[
+        str,
+        typer.Argument(
+            metavar="ANSWER",
+            help="The answer. If there are choices, one of them, or its number from 1 on.",
+            show_default=False,
+        ),
+    ],
+    *,
+    is_other: Annotated[bool, typer.Option("--other", help="Answer in other words than the choices.")] = False,
+    reason: ReasonOption = None,
+    expect: ExpectOption = None,
+    town: TownOption = None,
+    actor: ActorOption = None,
+    as_json: TaskJsonOption = None,
+) -> None:
+    """Answer the question that a task waits with. Then the task can be worked on again."""
+    with opened(town, actor) as opened_town:
+        receipt = opened_town.answer(task, text, is_other=is_other, reason=reason, expected_version=expect)
+        if as_json:
+            say_json(picked_shape(receipt_shape(opened_town, receipt), as_json))
+            return
+        answered = receipt.task
+        already = "" if receipt.positions else " (already so; nothing was appended)"
+        say(f"{ICONS[answered.state]} {name_of(answered)} has its answer{already}: {visible(answered.answer or '')}")
+
+
+def inbox(
+    *,
+    limit: Annotated[
+        int, typer.Option("--limit", metavar="N", min=1, help="Show at most N tasks of each kind.")
+    ] = INBOX_TASKS,
+    at: WhenOption = None,
+    town: TownOption = None,
+    actor: ActorOption = None,
+    as_json: TaskJsonOption = None,
+) -> None:
+    """Show what waits for a person: questions, failed tasks that nobody dealt with, tasks to review, and lost runners.
+
+    A failed task is dealt with once something happens to it: it is opened again, removed, noted on, or tagged. An open task with the tag `review` is to be reviewed.
+    """
+    with opened(town, actor) as opened_town:
+        reader = reader_at(opened_town, at)
+        found = reader.inbox(limit=limit)
+        lost = reader.lost_tasks() if found.running else None
+        if as_json:
+            from cli.shapes.questions import inbox_shape  # noqa: PLC0415 - only JSON is made with it
+
+            say_json(picked_shape(inbox_shape(opened_town, reader, found, lost, at=at), as_json))
+            return
+        from cli.inbox_lines import say_inbox  # noqa: PLC0415 - only people read it
+
+        say_moment(reader, at)
+        say_inbox(found, lost, then=reader.then)
