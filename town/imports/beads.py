@@ -144,8 +144,12 @@ class _Reading:
         return tuple(sorted(bad))
 
     def skipped_lines(self) -> tuple[BadLine, ...]:
-        """As `bad_lines`, and every line with an unknown status."""
-        others = [line for lines in self._unknown.values() for line in lines[1:]]
+        """As `bad_lines`, and every further line with an unknown status."""
+        others = [
+            line._replace(problem=f"the status {quoted(status)}, as in line {lines[0].number}")
+            for status, lines in self._unknown.items()
+            for line in lines[1:]
+        ]
         return tuple(sorted([*self.bad_lines(), *others]))
 
     def export(self, town: str, bad: tuple[BadLine, ...]) -> BeadsExport:

@@ -42,7 +42,7 @@ class ImportReceipt(Struct, frozen=True):
 
     `left_out` are the parents that were left out, and `links_left_out` the other links. `skipped` counts the lines of each
     kind other than issues, `no_place` the issues with each field that became nothing, and `texts_cut` names the texts that
-    were too long. `bad_lines` counts the lines that were skipped as bad; `set_aside` is the file that has them.
+    were too long. `bad_lines` are the lines that were skipped as bad; `set_aside` is the file that has them.
     """
 
     tasks: int
@@ -57,7 +57,7 @@ class ImportReceipt(Struct, frozen=True):
     links_left_out: tuple[str, ...] = ()
     no_place: Mapping[str, int] = {}
     texts_cut: tuple[str, ...] = ()
-    bad_lines: int = 0
+    bad_lines: tuple[str, ...] = ()
     set_aside: Path | None = None
 
 
@@ -112,7 +112,7 @@ class Importer:
             links_left_out=export.links_left_out,
             no_place=export.no_place,
             texts_cut=export.texts_cut,
-            bad_lines=len(export.bad),
+            bad_lines=tuple(f"line {each.number}: {each.problem}" for each in export.bad),
             set_aside=place,
         )
 
@@ -174,7 +174,7 @@ def _refuse_pruning(path: Path, export: BeadsExport, *, allow_empty: bool) -> No
     if export.bad:
         line = export.bad[0]
         problem = (
-            f"line {line.number}: {line.problem or 'it is bad, as others before it'}; --prune would remove the tasks of the"
+            f"line {line.number}: {line.problem}; --prune would remove the tasks of the"
             f" lines that --skip-bad leaves out ({len(export.bad):,}): import without --prune"
         )
         raise ImportRefusedError(path, [problem])
