@@ -17,6 +17,9 @@ _ADVICE: Final[Mapping[str, Callable[[Any], str]]] = {
     ),
     "CheckpointMismatchError": lambda error: f"{error} `tt rebuild` puts it right.",
     "CheckpointSetBackError": lambda error: f"{error} `tt rebuild` puts it right.",
+    "CircularNeedsError": lambda error: (
+        f"{error} Take one of the links away first: `tt task unlink`; `tt task show {error.circle[0]}` shows them."
+    ),
     "LegacyFullError": lambda error: f"{_open(error)} with `tt migrate --drop-legacy`.",
     "LegacyKeptError": lambda error: str(error).replace(error.findings[0].problem, problem_of(error.findings[0])),
     "LossNotAcceptedError": lambda error: (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cli.clock import now_ms
 from cli.exits import UsageError
 from cli.output import say, say_json, say_table, warn
 from cli.render import task_rows
@@ -11,8 +12,10 @@ from cli.shapes import next_shape, picked_shape, reader_shape, receipt_shape, ta
 from cli.text import ICONS, counted, name_of, visible
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from cli.json_fields import JsonFields
-    from cli.options import When
+    from cli.options import Ahead, When
     from projections import Page
     from town import Reader, Receipt, Town
 
@@ -24,7 +27,7 @@ def say_receipt(town: Town, receipt: Receipt, words: str, *, as_json: JsonFields
         return
     task = receipt.task
     already = "" if receipt.positions else " (already so; nothing was appended)"
-    say(f"{ICONS[task.state]} {name_of(task)} {words}{already}: {visible(task.description)}")
+    say(f"{ICONS[task.state]} {name_of(task)} {words}{already}: {visible(task.title)}")
 
 
 def reader_at(town: Town, at: When | None) -> Reader:
@@ -35,6 +38,20 @@ def reader_at(town: Town, at: When | None) -> Reader:
 
     with saying_choices(at):
         return town.at(at.moment)
+
+
+def moment_ms(reader: Reader) -> int:
+    """The moment that the reader shows, milliseconds since 1970 UTC."""
+    return now_ms() if reader.then is None else reader.then.ms
+
+
+def time_of(ahead: Ahead | None) -> datetime | None:
+    """The time that was given, if one was. Says what was chosen if clocks showed it twice or never."""
+    if ahead is None:
+        return None
+    if ahead.note is not None:
+        warn(ahead.note)
+    return ahead.time
 
 
 def say_moment(reader: Reader, at: When | None, what: str = "As it was", *, is_beside: bool = False) -> None:
@@ -73,8 +90,8 @@ def say_page(
     elif not page.tasks and page.total is not None:
         say(none_here if page.total else empty)
     else:
-        columns, rows = task_rows(page.tasks)
-        say_table(columns, rows, flexible="DESCRIPTION")
+        columns, rows = task_rows(page.tasks, now_ms=moment_ms(reader))
+        say_table(columns, rows, flexible="TITLE")
     _warn_of_more(page, after)
 
 

@@ -7,24 +7,23 @@ from itertools import groupby
 from typing import Final
 
 from cli.output import Cell
-from cli.render import NOTHING, state_cell
+from cli.render import LINK_FIELDS, state_cell, value_words
 from cli.styled import Styled
 from cli.text import event_number, short_id, visible
-from ledger import FIELDS, Blamed, RecordedEvent, State, from_ms, parse_rfc3339
+from ledger import Blamed, RecordedEvent, State
 from town import local_time
 
 BOOKKEEPING: Final = frozenset({"version", "position", "updated_at", "created_number"})
 """Fields that every event sets, or that the first event always sets. The last event is named once, at the end."""
-_TIMES: Final = frozenset(field.name for field in FIELDS if field.form == "time")
 _FIELD_COLUMNS: Final = len("completed_at")
 
 
 def blame_lines(blamed: Sequence[Blamed]) -> Iterator[tuple[str, Cell]]:
     """Head and body of each line: a field with its value, then its event. Lines of a text stand above the event they share."""
-    for each in blamed:
-        if each.field in BOOKKEEPING:
-            continue
-        head = f"{each.field:<{_FIELD_COLUMNS}}  "
+    shown = [each for each in blamed if each.field not in BOOKKEEPING]
+    columns = max([_FIELD_COLUMNS, *(len(each.field) for each in shown)])
+    for each in shown:
+        head = f"{each.field:<{columns}}  "
         below = " " * len(head)
         if not each.parts:
             yield head, _value(each)
@@ -43,9 +42,10 @@ def _groups(blamed: Blamed) -> Iterator[tuple[RecordedEvent, list[str]]]:
     parts = blamed.parts
     if isinstance(blamed.value, tuple):
         parts = tuple(sorted(parts, key=lambda part: part[1].position.seq))
+    shown = short_id if blamed.field in LINK_FIELDS else visible
     for _, group in groupby(parts, key=lambda part: part[1].at):
         found = list(group)
-        yield found[0][1], [visible(text) for text, _ in found]
+        yield found[0][1], [shown(text) for text, _ in found]
 
 
 def event_note(recorded: RecordedEvent) -> str:
@@ -57,11 +57,6 @@ def event_note(recorded: RecordedEvent) -> str:
 
 
 def _value(blamed: Blamed) -> Cell:
-    value = blamed.value
-    if value is None:
-        return NOTHING
-    if blamed.field == "state":
-        return state_cell(State(str(value)))
-    if blamed.field in _TIMES:
-        return local_time(from_ms(parse_rfc3339(str(value))))
-    return short_id(str(value)) if blamed.field == "parent_id" else visible(str(value))
+    if blamed.field == "state" and blamed.value is not None:
+        return state_cell(State(str(blamed.value)))
+    return value_words(blamed.field, blamed.value)

@@ -206,7 +206,7 @@ def _tasks(town: Peek, begun: str, states: Sequence[State]) -> Iterator[Candidat
     for task, beginning in zip(tasks, short, strict=True):
         own = task.id if short.count(beginning) > 1 or len(begun) > _ID_CHARS else beginning
         is_named = task.alias is not None and task.alias.startswith(begun)
-        title = task.description.strip().partition("\n")[0]
+        title = task.title
         yield Candidate(str(task.alias) if is_named else own, f"{ICONS[task.state]} {title}")
 
 

@@ -61,7 +61,7 @@ def _children_heading(details: Details, *, is_past: bool) -> str:
 def _child_line(child: Task) -> Line:
     agent = f"  ({visible(child.assigned_to)})" if child.assigned_to else ""
     state = Styled.of(f"{ICONS[child.state]} {child.state:<{_STATE_CHARS}}", STATE_STYLES[child.state])
-    return Styled.assemble("  ", state, f"  {name_of(child)}  "), f"{visible(child.description)}{agent}"
+    return Styled.assemble("  ", state, f"  {name_of(child)}  "), f"{visible(child.title)}{agent}"
 
 
 _STATE_CHARS = max(map(len, State))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from cli.output import STATE_STYLES, Cell
-from cli.render import NOTHING, values_of
+from cli.render import LINK_FIELDS, NOTHING, links_moved, values_of
 from cli.styled import Styled
 from cli.text import TEXT_CHARS_SHOWN, counted, shortened, title_of, visible
 from ledger import Effort, FieldChange, Piece, State, word_diff
@@ -18,7 +18,7 @@ CONTEXT_CHARS: Final = 40
 _SIGNS: Final = {DiffKind.CREATED: ("+", "green"), DiffKind.CHANGED: ("~", "yellow"), DiffKind.REMOVED: ("-", "red")}
 _MARKS: Final = {"-": ("[-", "-]", "red"), "+": ("{+", "+}", "green"), " ": ("", "", "")}
 """As `git diff --word-diff`."""
-_TEXTS: Final = frozenset({"description", "result"})
+_TEXTS: Final = frozenset({"description", "result", "question", "answer"})
 _TITLE: Final = frozenset({"description", "alias"})
 """The fields that the line of a task shows."""
 _FIELD_COLUMNS: Final = len("description")
@@ -33,12 +33,13 @@ def heading(task: TaskDiff) -> Styled:
 def field_lines(task: TaskDiff, effort: Effort) -> Iterator[tuple[str, Cell]]:
     """Each field that differs, before and after. A created or removed task is named by its title, so the title is left out."""
     changes = task.changes
+    columns = max([_FIELD_COLUMNS, *(len(change.field) for change in changes)])
     for change in changes:
         is_usual = change.field == "state" and task.kind is DiffKind.CREATED and task.states == [State.PENDING]
         if task.kind is DiffKind.CHANGED or not (change.field in _TITLE or is_usual):
-            yield _head(change.field), _change(task, change, effort)
+            yield _head(change.field, columns), _change(task, change, effort)
     if task.kind is DiffKind.CHANGED and len(task.states) > 1 and task.states[0] is task.states[-1]:
-        yield _head("state"), _states(task)
+        yield _head("state", columns), _states(task)
     elif not changes:
         yield "    ", f"{counted(task.events, 'event')}, and no field is different"
 
@@ -74,23 +75,25 @@ def count_reassigned(diff: BoardDiff) -> int:
     )
 
 
-def _head(field: str) -> str:
-    return f"    {field:<{_FIELD_COLUMNS}}  "
+def _head(field: str, columns: int) -> str:
+    return f"    {field:<{columns}}  "
 
 
 def _change(task: TaskDiff, change: FieldChange, effort: Effort) -> Styled:
     before, after = change.before, change.after
     if change.field == "state":
         return _states(task)
+    if change.field in LINK_FIELDS:
+        return _signed(links_moved(change))
     if isinstance(before, tuple) or isinstance(after, tuple):
         return _tags(before or (), after or ())
     if change.field in _TEXTS and isinstance(before, str) and isinstance(after, str):
         return words_of_pieces(word_diff(before, after, effort))
     old, new = values_of(change)
     return Styled.assemble(
-        (shortened(old, TEXT_CHARS_SHOWN), "red" if before else ""),
+        (shortened(old, TEXT_CHARS_SHOWN), "red" if before is not None else ""),
         " → ",
-        (shortened(new, TEXT_CHARS_SHOWN), "green" if after else ""),
+        (shortened(new, TEXT_CHARS_SHOWN), "green" if after is not None else ""),
     )
 
 
@@ -108,11 +111,17 @@ def _states(task: TaskDiff) -> Styled:
 
 def _tags(before: object, after: object) -> Styled:
     old, new = (each if isinstance(each, tuple) else () for each in (before, after))
-    gone = [(f"-{visible(tag)}", "red") for tag in old if tag not in new]
-    come = [(f"+{visible(tag)}", "green") for tag in new if tag not in old]
+    gone = [f"-{visible(tag)}" for tag in old if tag not in new]
+    come = [f"+{visible(tag)}" for tag in new if tag not in old]
+    return _signed([*gone, *come])
+
+
+def _signed(words: list[str]) -> Styled:
+    """What went in red, and what came in green; each begins with its sign."""
     parts: list[tuple[str, str]] = []
-    for tag in (*gone, *come):
-        parts += [(" ", ""), tag] if parts else [tag]
+    for word in words:
+        shown = word, "red" if word.startswith("-") else "green"
+        parts += [(" ", ""), shown] if parts else [shown]
     return Styled.assemble(*parts)
 
 

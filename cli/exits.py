@@ -6,6 +6,7 @@ from enum import IntEnum
 from typing import Final
 
 from ledger import (
+    BasisDisturbedError,
     CommandRejectedError,
     LedgerDamagedError,
     LedgerError,
@@ -36,6 +37,7 @@ class Exit(IntEnum):
 _CODES: Final[tuple[tuple[type[LedgerError], Exit], ...]] = (
     (CommandRejectedError, Exit.REFUSED),
     (WrongExpectedVersionError, Exit.CONFLICT),
+    (BasisDisturbedError, Exit.CONFLICT),
     (WrongExpectedEndError, Exit.CONFLICT),
     (StoreUnavailableError, Exit.UNAVAILABLE),
     (LedgerDamagedError, Exit.DAMAGED),

@@ -12,11 +12,11 @@ from cli.output import say, say_apart, say_hanging
 from cli.styled import Styled
 from cli.text import TITLE_CHARS_SHOWN, counted, duration, name_of, question_words, shortened, visible
 from ledger import Position, Task, from_ms
-from town import LostTask, local_time
+from town import local_time
 
 if TYPE_CHECKING:
     from projections import InboxPage
-    from town import Inbox, LostTasks
+    from town import Inbox, LostTask, LostTasks
 
 QUESTION_CHARS_SHOWN: Final = 2_000
 """How much of a question is shown; `tt task show` has all of it."""
@@ -104,4 +104,4 @@ def _lost(lost: LostTask) -> tuple[str, str, str]:
 
 
 def _title(task: Task) -> str:
-    return shortened(visible(task.description.strip().partition("\n")[0]), TITLE_CHARS_SHOWN)
+    return shortened(visible(task.title), TITLE_CHARS_SHOWN)

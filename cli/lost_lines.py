@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from cli.text import counted, duration, name_of, visible
-from town import LostTask, LostTasks
+
+if TYPE_CHECKING:
+    from town import LostTask, LostTasks
 
 LOST_NAMED_MAX: Final = 3
 TAKE_BACK: Final = "tt reclaim --to-backlog, or --to AGENT"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
+from cli.clock import now_ms
 from cli.limits import AGENTS_TASKS_TIMES
 from cli.output import say, say_table, warn
 from cli.render import task_rows, without_column
@@ -76,8 +77,8 @@ def say_groups(groups: Sequence[OpenGroup], *, then: Position | None = None) -> 
         if number:
             say()
         say(f"{_name(group)}: {counted(group.total, 'task')}")
-        columns, rows = task_rows(group.tasks)
-        say_table(*without_column(columns, rows, "AGENT"), flexible="DESCRIPTION")
+        columns, rows = task_rows(group.tasks, now_ms=now_ms() if then is None else then.ms)
+        say_table(*without_column(columns, rows, "AGENT"), flexible="TITLE")
         if group.more:
             say(f"… {group.more:,} more: {_advice(group, is_alone=len(groups) == 1)}{at}")
     left_out = [group for group in groups if not group.tasks]

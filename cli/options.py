@@ -10,14 +10,24 @@ from typing import Annotated, Final, NamedTuple
 import typer
 
 from cli.json_fields import JsonFields, UnknownFieldError, parse_json_fields
-from ledger import EVENT_CLASSES, TOWN_EVENT_CLASSES, Position, State
+from ledger import EVENT_CLASSES, PRIORITY_MAX, TOWN_EVENT_CLASSES, Position, State
 from projections import Sort
-from town import WHEN_HELP, Moment, MomentSyntaxError, in_local_zone, understand
+from town import (
+    TIME_HELP,
+    WHEN_HELP,
+    Moment,
+    MomentSyntaxError,
+    TimeSyntaxError,
+    in_local_zone,
+    understand,
+    understand_ahead,
+)
 
 DURATION_HELP: Final = "seconds, or a time like 30s, 5m or 1h30m"
 _DURATION: Final = re.compile(r"(?:(\d{1,6})d)?(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,6}(?:\.\d+)?)s)?")
 _UNIT_SECONDS: Final = (86_400, 3_600, 60, 1)
 _DURATION_SECONDS_END: Final = 1e9
+NO_TIME: Final = "none"
 
 
 class When(NamedTuple):
@@ -41,6 +51,33 @@ def parse_when(text: str) -> When:
     try:
         return When(text, *understand(text, now=in_local_zone(datetime.now(UTC))))
     except MomentSyntaxError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+class Ahead(NamedTuple):
+    """A time to come, as it was understood; None if it was `none`. A class of its own, because Typer takes no unions."""
+
+    time: datetime | None
+    note: str | None = None
+    """The choice in words, if clocks showed that time twice or never."""
+
+
+def parse_due(text: str) -> Ahead:
+    """Typer's parser for `--due`: a day alone is its end."""
+    return _parse_ahead(text, is_end=True)
+
+
+def parse_not_before(text: str) -> Ahead:
+    """Typer's parser for `--not-before`: a day alone is its beginning."""
+    return _parse_ahead(text, is_end=False)
+
+
+def _parse_ahead(text: str, *, is_end: bool) -> Ahead:
+    if text.strip().lower() == NO_TIME:
+        return Ahead(None)
+    try:
+        return Ahead(*understand_ahead(text, now=in_local_zone(datetime.now(UTC)), is_end=is_end))
+    except TimeSyntaxError as error:
         raise typer.BadParameter(str(error)) from error
 
 
@@ -105,7 +142,14 @@ TaskArgument = Annotated[
     str, typer.Argument(metavar="TASK", help="A task: its id, a unique prefix of it, or its alias.", show_default=False)
 ]
 AgentArgument = Annotated[str, typer.Argument(metavar="AGENT", help="The agent's name.", show_default=False)]
-TextArgument = Annotated[str, typer.Argument(metavar="TEXT", help="What to do, at most 64 KiB.", show_default=False)]
+TextArgument = Annotated[
+    str | None,
+    typer.Argument(metavar="TEXT", help="What to do, at most 64 KiB; - reads it from stdin.", show_default=False),
+]
+TextFileOption = Annotated[Path | None, typer.Option("--file", metavar="PATH", help="Read the text from this file.")]
+NoteArgument = Annotated[
+    str, typer.Argument(metavar="TEXT", help="The note, at most 64 KiB; - reads it from stdin.", show_default=False)
+]
 
 WordsArgument = Annotated[
     list[str], typer.Argument(metavar="WORDS", help="The words to look for; all are needed.", show_default=False)
@@ -123,6 +167,41 @@ ExpectOption = Annotated[
         "--expect", metavar="VERSION", min=1, help="Only if the task is still at this version; exit 3 otherwise."
     ),
 ]
+PriorityArgument = Annotated[
+    int,
+    typer.Argument(
+        metavar="PRIORITY", min=0, max=PRIORITY_MAX, help="0 (most urgent) to 4 (least).", show_default=False
+    ),
+]
+PriorityOption = Annotated[
+    int,
+    typer.Option("--priority", metavar="N", min=0, max=PRIORITY_MAX, help="How urgent it is, 0 (most) to 4 (least)."),
+]
+DueOption = Annotated[
+    Ahead | None,
+    typer.Option("--due", metavar="TIME", parser=parse_due, help=f"When it should be done: {TIME_HELP}."),
+]
+NotBeforeOption = Annotated[
+    Ahead | None,
+    typer.Option(
+        "--not-before", metavar="TIME", parser=parse_not_before, help="When it may begin at the earliest, likewise."
+    ),
+]
+NeedsOption = Annotated[
+    list[str] | None,
+    typer.Option("--needs", metavar="TASK", help="A task that has to be completed first; may be given several times."),
+]
+PriorityFilter = Annotated[
+    list[int] | None,
+    typer.Option(
+        "--priority",
+        metavar="N",
+        min=0,
+        max=PRIORITY_MAX,
+        help="Only tasks of this priority, 0 to 4; if repeated, of one of these.",
+    ),
+]
+OverdueFilter = Annotated[bool, typer.Option("--overdue", help="Only open tasks whose due time has passed.")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show what would be appended, and append nothing.")]
 PruneOption = Annotated[bool, typer.Option("--prune", help="Remove tasks whose alias is no longer in the file.")]
 ParentOption = Annotated[str | None, typer.Option("--parent", metavar="TASK", help="The parent task.")]

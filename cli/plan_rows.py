@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from cli.output import Cell
 from cli.render import NOTHING, state_cell
 from cli.text import counted, short_id, visible
-from ledger import Event, State
+from ledger import Event, State, title_of
 from town import Plan, PlanChange, PlanKept, PlannedTask, PullChange, PullReceipt, PushReceipt
 
 _BRANCH = "├─ "
@@ -22,7 +22,7 @@ def plan_rows(plan: Plan, push: PushReceipt | None) -> tuple[list[str], list[lis
 
     If the file does not say a task's state or agent, those of the town are shown.
     """
-    columns = ["TASK", "STATE", "AGENT", "DESCRIPTION"]
+    columns = ["TASK", "STATE", "AGENT", "TITLE"]
     words = {} if push is None else push_words(push)
     rows: list[list[Cell]] = []
     for branch, task in _tree(plan):
@@ -32,7 +32,7 @@ def plan_rows(plan: Plan, push: PushReceipt | None) -> tuple[list[str], list[lis
             branch + visible(task.id),
             state_cell(task.status or (State.PENDING if found is None else found.state)),
             visible(agent) if agent else NOTHING,
-            visible(task.description),
+            visible(title_of(task.description)),
         ]
         rows.append(row if push is None else [*row, words.get(task.id, "")])
     return (columns if push is None else [*columns, "PUSH"]), rows

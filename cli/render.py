@@ -5,24 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from cli.due_words import due_words
 from cli.output import STATE_STYLES, Cell
 from cli.styled import Styled
 from cli.text import (
     ICONS,
     TITLE_CHARS_SHOWN,
     called,
+    choices_words,
     event_number,
     name_of,
-    question_words,
     short_id,
     shortened,
     visible,
 )
 from ledger import (
     FIELDS,
+    PRIORITY_DEFAULT,
     EventAnnotated,
     Field,
     FieldChange,
+    LinkKind,
     Position,
     RecordedEvent,
     RunMark,
@@ -49,7 +52,7 @@ from ledger import (
     from_ms,
     parse_rfc3339,
 )
-from town import local_time, local_times
+from town import local_day, local_time, local_times
 
 if TYPE_CHECKING:
     from cli.beside import Beside
@@ -68,22 +71,38 @@ def states_line(counts: dict[State, int]) -> str:
     return "  ".join(f"{ICONS[state]} {counts[state]:,} {state}" for state in State)
 
 
-def task_rows(tasks: Sequence[Task]) -> tuple[list[str], list[list[Cell]]]:
-    """Columns and rows of a list of tasks; a column that would be empty is left out."""
-    columns = ["TASK", "STATE", "AGENT", "DESCRIPTION", "TAGS"]
+def task_rows(tasks: Sequence[Task], *, now_ms: int | None = None) -> tuple[list[str], list[list[Cell]]]:
+    """Columns and rows of a list of tasks; a column that would be empty is left out.
+
+    Due times are told from `now_ms`, milliseconds since 1970 UTC; None leaves them out.
+    """
+    columns = ["TASK", "STATE", "PRIO", "AGENT", "DUE", "TITLE", "TAGS"]
     rows: list[list[Cell]] = [
         [
             name_of(task),
             state_cell(task.state),
+            str(task.priority),
             visible(task.assigned_to) if task.assigned_to else NOTHING,
-            visible(task.description),
+            _due_cell(task, now_ms),
+            visible(task.title),
             visible(", ".join(task.tags)),
         ]
         for task in tasks
     ]
-    if not any(task.tags for task in tasks):
-        return columns[:-1], [row[:-1] for row in rows]
-    return columns, rows
+    if all(task.priority == PRIORITY_DEFAULT for task in tasks):
+        columns, rows = without_column(columns, rows, "PRIO")
+    if now_ms is None or all(task.due_ms is None for task in tasks):
+        columns, rows = without_column(columns, rows, "DUE")
+    return (columns, rows) if any(task.tags for task in tasks) else without_column(columns, rows, "TAGS")
+
+
+def _due_cell(task: Task, now_ms: int | None) -> Cell:
+    if task.due_ms is None or now_ms is None:
+        return NOTHING
+    if task.state.is_terminal:
+        return local_day(from_ms(task.due_ms)).isoformat()
+    is_late = task.due_ms < now_ms
+    return Styled.of(due_words(task.due_ms, now_ms=now_ms), "red" if is_late else "")
 
 
 def tree_lines(branches: Sequence[Branch], *, levels_max: int, columns: int | None = None) -> list[Styled]:
@@ -132,7 +151,7 @@ def _branch_text(branch: Branch) -> Styled:
     task = branch.task
     agent = f"  ({visible(task.assigned_to)})" if task.assigned_to else ""
     text = Styled.assemble(
-        (ICONS[task.state], STATE_STYLES[task.state]), f" {name_of(task)}  {visible(task.description)}{agent}"
+        (ICONS[task.state], STATE_STYLES[task.state]), f" {name_of(task)}  {visible(task.title)}{agent}"
     )
     progress = _progress_words(branch)
     return Styled.assemble(text, "  ", (progress, "bold")) if progress else text
@@ -158,7 +177,9 @@ def task_fields(task: Task, *, parent: Task | None = None) -> list[tuple[str, Ce
         ("Agent", visible(task.assigned_to) if task.assigned_to else None),
         ("Description", visible(task.description, is_multiline=True)),
         ("Result", visible(task.result, is_multiline=True) if task.result else None),
-        ("Question", _question_cell(task)),
+        ("Question", visible(task.question, is_multiline=True) if task.question else None),
+        ("Choices", visible(choices_words(task.choices)) if task.choices else None),
+        ("Asked", local_time(from_ms(task.asked_at_ms)) if task.asked_at_ms else None),
         ("Answer", _answer_cell(task)),
         ("Tags", visible(", ".join(task.tags)) if task.tags else None),
         ("Parent", _parent_cell(task, parent)),
@@ -198,18 +219,10 @@ _WITH_OWN_WORDS = frozenset(
 """The fields that `task_fields` labels itself. Damage is shown in the history."""
 
 
-def _question_cell(task: Task) -> str | None:
-    return None if task.question is None else visible(question_words(task.question, task.choices), is_multiline=True)
-
-
 def _answer_cell(task: Task) -> str | None:
-    """The answer, or since when the task waits for it."""
     if task.answer is not None:
         return visible(task.answer, is_multiline=True)
-    if not task.has_open_question:
-        return None
-    since = "" if task.asked_at_ms is None else f" since {local_time(from_ms(task.asked_at_ms))}"
-    return f"none yet; it waits{since}"
+    return f"none yet: tt answer {short_id(task.id)} TEXT" if task.has_open_question else None
 
 
 def _created_event(task: Task) -> str:
@@ -224,7 +237,14 @@ def _plain_cell(task: Task, field: Field) -> str | None:
     value = getattr(task, field.attribute)
     if value == field.empty:
         return None
+    if field.name in LINK_FIELDS:
+        return ", ".join(short_id(each) for each in value)
     return local_time(from_ms(value)) if field.form == "time" else _value_words(value)
+
+
+LINK_FIELDS = frozenset(LinkKind)
+"""The fields with ids of linked tasks."""
+TIME_FIELDS = frozenset(field.name for field in FIELDS if field.form == "time")
 
 
 DAMAGE_SIGN = "⚠"
@@ -302,7 +322,7 @@ def event_details(recorded: RecordedEvent, title: Title | None = None) -> str:
     return "" if title is not None and details == visible(title.text) else details
 
 
-_SAID_AT_ONCE = TaskAssigned | TaskMoved | TownForked | EventAnnotated
+_SAID_AT_ONCE = TaskAssigned | TaskMoved | TaskLinked | TaskUnlinked | TownForked | EventAnnotated
 """The facts whose details go on where the verb ends."""
 
 
@@ -350,15 +370,32 @@ def _step_row(step: Step, time: str, notes: Sequence[Annotation]) -> list[Cell]:
 
 
 def change_words(change: FieldChange) -> str:
-    """`state: pending → assigned`; a field that was or is empty shows as —."""
+    """`state: pending → assigned`; a field that was or is empty shows as —. `needs: +550e8400`: of links, those that came or went."""
+    if change.field in LINK_FIELDS:
+        return f"{change.field}: {' '.join(links_moved(change))}"
     before, after = values_of(change)
     return f"{change.field}: {before} → {after}"
 
 
 def values_of(change: FieldChange) -> tuple[str, str]:
     """The words for what a field was and is."""
-    before, after = _value_words(change.before), _value_words(change.after)
-    return (short_id(before), short_id(after)) if change.field == "parent_id" else (before, after)
+    return value_words(change.field, change.before), value_words(change.field, change.after)
+
+
+def value_words(field: str, value: str | int | tuple[str, ...] | None) -> str:
+    """The words for a value of a field: ids are short, and times are the user's."""
+    if value is None:
+        return NOTHING
+    if field in TIME_FIELDS:
+        return local_time(from_ms(parse_rfc3339(str(value))))
+    return short_id(str(value)) if field == "parent_id" else _value_words(value)
+
+
+def links_moved(change: FieldChange) -> list[str]:
+    """Each link that came or went, with its sign."""
+    old, new = (each if isinstance(each, tuple) else () for each in (change.before, change.after))
+    gone, come = ([short_id(each) for each in some if each not in others] for some, others in ((old, new), (new, old)))
+    return [*_signed("-", gone), *_signed("+", come)]
 
 
 def agent_rows(agents: dict[str, dict[State, int]], backlog: int) -> tuple[list[str], list[list[Cell]]]:
@@ -397,7 +434,7 @@ def _details(recorded: RecordedEvent) -> str:  # noqa: C901, PLR0911, PLR0912 - 
         case EventAnnotated(position=position, text=text):
             return f"event {event_number(Position(position))}: {visible(text)}"
         case TaskLinked(kind=kind, to=to) | TaskUnlinked(kind=kind, to=to):
-            return f"{kind} {short_id(to)}"
+            return f"{kind.replace('_', ' ')} {short_id(to)}"
         case TaskScheduled(due=due, not_before=not_before):
             times = (("due", due), ("not before", not_before))
             said = [f"{name} {local_time(from_ms(parse_rfc3339(time)))}" for name, time in times if time is not None]
@@ -430,4 +467,4 @@ def _parent_cell(task: Task, parent: Task | None) -> str | None:
         return None
     if parent is None:
         return f"{task.parent_id} (removed)"
-    return f"{name_of(parent)}  {visible(parent.description)}"
+    return f"{name_of(parent)}  {visible(parent.title)}"

@@ -69,13 +69,17 @@ def name_of(task: Task) -> str:
 
 def title_of(task: Task) -> str:
     """A task's name and what it is about, for the head of what is said of it."""
-    return f"{name_of(task)}  {shortened(visible(task.description), TITLE_CHARS_SHOWN)}"
+    return f"{name_of(task)}  {shortened(visible(task.title), TITLE_CHARS_SHOWN)}"
 
 
 def question_words(question: str, choices: Sequence[str]) -> str:
     """A question with the numbers of its choices: `Which colour? (1 red, 2 blue)`."""
-    listed = ", ".join(f"{number} {choice}" for number, choice in enumerate(choices, 1))
-    return f"{question} ({listed})" if listed else question
+    return f"{question} ({choices_words(choices)})" if choices else question
+
+
+def choices_words(choices: Sequence[str]) -> str:
+    """`1 red, 2 blue`: an answer may be the number."""
+    return ", ".join(f"{number} {choice}" for number, choice in enumerate(choices, 1))
 
 
 def event_number(position: Position) -> str:

@@ -102,6 +102,8 @@ PLACES: Final[Mapping[tuple[str, ...], tuple[str, str]]] = {
     ("task", "edit"): ("tasks", "edit"),
     ("task", "tag"): ("tasks", "tag"),
     ("task", "move"): ("tasks", "move"),
+    ("task", "prioritise"): ("times", "prioritise"),
+    ("task", "schedule"): ("times", "schedule"),
     ("task", "note"): ("tasks", "note"),
     ("task", "remove"): ("tasks", "remove"),
     ("task", "history"): ("tasks", "history"),

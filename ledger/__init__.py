@@ -161,6 +161,7 @@ if TYPE_CHECKING:
     from ledger.task import FIELDS, Field, Task, evolve, evolve_known
     from ledger.text_diff import Effort, Piece, word_diff
     from ledger.times import TIME_MS_MAX, format_ms, from_ms, parse_rfc3339, to_ms
+    from ledger.titles import title_of
     from ledger.transitions import CREATIONS, STATES
     from ledger.undo import Undone, undo
     from ledger.values import (
@@ -371,6 +372,7 @@ __all__ = [
     "seq_of",
     "steps",
     "task_id_of_alias",
+    "title_of",
     "to_ms",
     "undo",
     "word_diff",
@@ -396,11 +398,12 @@ open_front_door(
         "errors": "UNREACHED_ADVICE UPGRADE_ADVICE AppendTooLargeError BackdateRefusedError BasisDisturbedError "
         "CircularNeedsError CommandRejectedError EventDecodingError HeadLostError HistoryBrokenError "
         "HistoryCircularError InvalidValueError LedgerDamagedError LedgerError MisplacedEventError "
-        "NewerSchemaError NoOpenQuestionError NotAChoiceError NotUndoableError ReplyTooLargeError SequenceGapError "
-        "StoreUnavailableError TaskAlreadyExistsError TaskAmbiguousError TaskCycleError TaskDamagedError "
-        "TaskFinishedError TaskHasChildrenError TaskHasOpenChildrenError TaskHeldError TaskNotFinishedError "
-        "TaskNotFoundError TaskNotInBacklogError TaskUnassignedError UndoOvertakenError UnknownEventError "
-        "UpcasterMissingError WrongExpectedEndError WrongExpectedVersionError WrongKeyTypeError",
+        "NewerSchemaError NoOpenQuestionError NotAChoiceError NotUndoableError ReplyTooLargeError "
+        "SequenceGapError StoreUnavailableError TaskAlreadyExistsError TaskAmbiguousError TaskCycleError "
+        "TaskDamagedError TaskFinishedError TaskHasChildrenError TaskHasOpenChildrenError TaskHeldError "
+        "TaskNotFinishedError TaskNotFoundError TaskNotInBacklogError TaskUnassignedError UndoOvertakenError "
+        "UnknownEventError UpcasterMissingError WrongExpectedEndError WrongExpectedVersionError "
+        "WrongKeyTypeError",
         "event_store": "APPEND_EVENTS_MAX EventStore parse_head",
         "events": "EVENT_CLASSES TOWN_EVENT_CLASSES Event EventAnnotated LinkKind OldRecord Source TaskAdopted "
         "TaskAnswered TaskAsked TaskAssigned TaskCancelled TaskCompleted TaskCreated TaskDescribed TaskFailed "
@@ -426,6 +429,7 @@ open_front_door(
         "task": "FIELDS Field Task evolve evolve_known",
         "text_diff": "Effort Piece word_diff",
         "times": "TIME_MS_MAX format_ms from_ms parse_rfc3339 to_ms",
+        "titles": "title_of",
         "transitions": "CREATIONS STATES",
         "undo": "Undone undo",
         "values": "CHOICES_MAX PRIORITY_DEFAULT PRIORITY_MAX TEXT_BYTES_MAX check_name check_tag check_tags check_text",

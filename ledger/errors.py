@@ -6,7 +6,7 @@
         TaskNotFoundError               no task has that id, prefix or alias
         TaskAmbiguousError              several tasks have that prefix
         TaskAlreadyExistsError          the alias is taken by a task with other content
-        TaskFinishedError               a finished task takes reopen, note, tag and remove only
+        TaskFinishedError               a finished task takes no change of content or state but reopen and remove
         TaskNotFinishedError            only a finished task can be reopened
         TaskUnassignedError             nobody has the task, and the command did not say who did it
         TaskHeldError                   another agent has the task
@@ -131,7 +131,7 @@ class TaskAlreadyExistsError(CommandRejectedError):
 
 
 class TaskFinishedError(CommandRejectedError):
-    """A finished task accepts reopen, note, tag and remove only."""
+    """A finished task accepts reopen, remove, notes, tags, priority, times and links only."""
 
     def __init__(self, task_id: str, state: str) -> None:
         self.task_id = task_id

@@ -42,6 +42,7 @@ from ledger.recorded_event import RecordedEvent
 from ledger.soundness import TEXT_CHARS_SURE, flaw_in, flaw_of, names, tag_sets
 from ledger.state import State
 from ledger.times import from_ms, parse_rfc3339
+from ledger.titles import title_of
 from ledger.transitions import STATES
 from ledger.values import PRIORITY_DEFAULT
 
@@ -103,6 +104,11 @@ class Task(Struct, kw_only=True, gc=False):
     def position(self) -> Position:
         """The position of its last event."""
         return Position(self.at)
+
+    @property
+    def title(self) -> str:
+        """The first line of its description."""
+        return title_of(self.description)
 
     @property
     def holder(self) -> str | None:

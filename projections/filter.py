@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ledger import State, Task
+from ledger import PRIORITY_DEFAULT, State, Task
 
 Word = TypeVar("Word", bound=str)
 
@@ -24,6 +24,10 @@ class Sort(StrEnum):
     """In the order of a task's life, pending first."""
     AGENT = "agent"
     """By the agent's name; tasks without an agent come last."""
+    PRIORITY = "priority"
+    """Most urgent first."""
+    DUE = "due"
+    """What is due first comes first; tasks without a due time come last."""
 
 
 class TaskKind(Struct, frozen=True, array_like=True, gc=False):
@@ -33,13 +37,17 @@ class TaskKind(Struct, frozen=True, array_like=True, gc=False):
     assigned_to: str | None
     tags: tuple[str, ...]
     parent_id: str | None
+    priority: int = PRIORITY_DEFAULT
+    due_ms: int | None = None
+    needs: tuple[str, ...] = ()
 
 
 class TaskFilter(Struct, frozen=True, kw_only=True):
     """Conditions that must all hold; None is no condition. `parent` is the id of the task right above.
 
     Of several in `state`, a task is in one; of several in `tag`, it has all; of those in `not_tag`, it has none.
-    `has_no_agent` selects tasks without an agent. The last two are no conditions: `sort` is the order, which
+    `has_no_agent` selects tasks without an agent, `priority` those of one of these priorities, and `overdue_ms` the open
+    ones that were due before that time, milliseconds since 1970 UTC. The last two are no conditions: `sort` is the order, which
     `is_newest_first` turns around.
     """
 
@@ -49,6 +57,8 @@ class TaskFilter(Struct, frozen=True, kw_only=True):
     not_tag: str | tuple[str, ...] | None = None
     parent: str | None = None
     has_no_agent: bool = False
+    priority: tuple[int, ...] | None = None
+    overdue_ms: int | None = None
     sort: Sort = Sort.CREATED
     is_newest_first: bool = False
 
@@ -73,6 +83,11 @@ class TaskFilter(Struct, frozen=True, kw_only=True):
         is_of_one = {Sort.AGENT: self.agent is not None or self.has_no_agent, Sort.STATE: len(self.states) == 1}
         return self.sort is not Sort.CREATED and not is_of_one.get(self.sort, False)
 
+    @property
+    def is_read(self) -> bool:
+        """Whether a condition is on what no view has, so that the tasks themselves are read."""
+        return self.priority is not None or self.overdue_ms is not None
+
     def as_created(self) -> TaskFilter:
         """The same conditions, oldest first."""
         return replace(self, sort=Sort.CREATED, is_newest_first=False)
@@ -85,6 +100,11 @@ class TaskFilter(Struct, frozen=True, kw_only=True):
             and (self.not_tag is None or not any(tag in task.tags for tag in each_of(self.not_tag)))
             and (self.parent is None or task.parent_id == self.parent)
             and (not self.has_no_agent or task.assigned_to is None)
+            and (self.priority is None or task.priority in self.priority)
+            and (
+                self.overdue_ms is None
+                or (task.due_ms is not None and task.due_ms < self.overdue_ms and not task.state.is_terminal)
+            )
         )
 
     def in_order(self, oldest_first: Iterable[Task]) -> list[Task]:
@@ -108,6 +128,8 @@ SORT_KEYS: Final[dict[Sort, Callable[[Task], Any]]] = {
     Sort.UPDATED: attrgetter("updated_at_ms"),
     Sort.STATE: lambda task: _STATE_PLACES[task.state],
     Sort.AGENT: lambda task: (task.assigned_to is None, task.assigned_to or ""),
+    Sort.PRIORITY: attrgetter("priority"),
+    Sort.DUE: lambda task: (task.due_ms is None, task.due_ms or 0),
 }
 """What is compared of tasks that come oldest first."""
 

@@ -237,7 +237,7 @@ class LiveBoard:
         """
         if wanted.has_no_agent:
             return self._page_without_agent(wanted, offset, limit)
-        if wanted.is_sorted:
+        if wanted.is_sorted or wanted.is_read:
             from projections.sorted_page import sorted_page  # noqa: PLC0415 - few lists are sorted
 
             return sorted_page(self, wanted, offset=offset, limit=limit)
@@ -248,6 +248,7 @@ class LiveBoard:
     def ids(self, wanted: TaskFilter) -> list[str]:
         """The ids of all tasks that match, without reading the tasks. ViewsIncompleteError. Source: `Listing.page`."""
         assert not wanted.has_no_agent, "no set holds these"
+        assert not wanted.is_read, "no set holds these"
         return self.find_matching(wanted, offset=0, limit=None)[0]
 
     def find_matching(self, wanted: TaskFilter, *, offset: int, limit: int | None) -> tuple[list[str], int | None]:

@@ -15,7 +15,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from ledger import Position, RecordedEvent, State, Task
+from ledger import PRIORITY_DEFAULT, Position, RecordedEvent, State, Task
 from projections.board import Board
 from projections.filter import EVERY_TASK, SORT_KEYS, Page, Sort, TaskFilter, TaskKind, page_of
 from projections.views.by_alias import is_computed
@@ -204,6 +204,13 @@ class PackedBoard:
 
     def backlog(self, *, offset: int = 0, limit: int | None = None) -> Page:
         """As `Board.backlog`."""
+        kinds = [kind for kind, _ in self._count_kinds() if not kind.state.is_terminal]
+        is_pending = [kind for kind in kinds if kind.state is State.PENDING]
+        if not any(kind.needs for kind in kinds) and all(
+            kind.priority == PRIORITY_DEFAULT and kind.assigned_to is None for kind in is_pending
+        ):
+            # By rank is then by age.
+            return self.page(TaskFilter(state=State.PENDING), offset=offset, limit=limit)
         return page_of(by_rank(self._matching(TaskFilter(state=OPEN_STATES))), offset=offset, limit=limit)
 
     def count_states(self) -> dict[State, int]:

@@ -1,8 +1,8 @@
 """A page of tasks in another order than they were created in, from the snapshots and views in Redis.
 
 Up to COUNTED_MAX tasks are read and sorted. Of more, states and agents have a view each, so a page is put together from the
-pages of those that come first. No view has the time of the last change, and none the tasks without an agent: for these the
-snapshots of all tasks that match are read, in batches, and only the page is kept.
+pages of those that come first. No view has the time of the last change, a priority or a due time, and none the tasks without an
+agent: for these the snapshots of all tasks that match are read, in batches, and only the page is kept.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ledger import State, format_ms
+from ledger import PRIORITY_DEFAULT, State, Task, format_ms
 from projections.filter import SORT_KEYS, Page, Sort, TaskFilter, page_of
 from projections.listing import COUNTED_MAX
 
@@ -29,17 +29,29 @@ BATCH_SNAPSHOTS_MAX: Final = 1_000
 
 def sorted_page(board: LiveBoard, wanted: TaskFilter, *, offset: int, limit: int | None) -> Page:
     """As `LiveBoard.page`."""
+    if wanted.is_read:
+        return _filtered(board, wanted, offset=offset, limit=limit)
     created = wanted.as_created()
     _, total = board.find_matching(created, offset=offset, limit=limit or 0)
     if limit is None or (total is not None and total <= COUNTED_MAX):
         return page_of(wanted.in_order(board.page(created).tasks), offset=offset, limit=limit)
     if not limit or (total is not None and total <= offset):
         return Page((), total, has_more=total is None or offset < total)
-    ids = None if wanted.sort is Sort.UPDATED else _from_views(board, wanted, offset, limit)
+    ids = None if wanted.sort not in (Sort.STATE, Sort.AGENT) else _from_views(board, wanted, offset, limit)
     if ids is None or not _is_whole(ids, total, offset, limit):
         ids = _from_snapshots(board, wanted, offset, limit)
     tasks = tuple(task for task in board.get_listed(ids) if wanted.matches(task))
     return Page(tasks, total, has_more=total is None or offset + len(ids) < total)
+
+
+def _filtered(board: LiveBoard, wanted: TaskFilter, *, offset: int, limit: int | None) -> Page:
+    """A page by conditions that no view has: all tasks that meet the others are read, in batches."""
+    ids, _ = board.find_matching(replace(wanted.as_created(), priority=None, overdue_ms=None), offset=0, limit=None)
+    found: list[Task] = []
+    for start in range(0, len(ids), BATCH_SNAPSHOTS_MAX):
+        tasks = board.get_listed(ids[start : start + BATCH_SNAPSHOTS_MAX])
+        found += [task for task in tasks if wanted.matches(task)]
+    return page_of(wanted.in_order(found), offset=offset, limit=limit)
 
 
 def _is_whole(ids: Sequence[str], total: int | None, offset: int, limit: int) -> bool:
@@ -84,6 +96,8 @@ class _Sorted(Struct):
     state: State
     updated_at: str
     assigned_to: str | None
+    priority: int = PRIORITY_DEFAULT
+    due: str | None = None
 
 
 _decoder: Final = msgspec.json.Decoder(_Sorted)
@@ -91,6 +105,8 @@ _KEYS: Final = {
     Sort.UPDATED: lambda task: task.updated_at,
     Sort.STATE: SORT_KEYS[Sort.STATE],
     Sort.AGENT: SORT_KEYS[Sort.AGENT],
+    Sort.PRIORITY: SORT_KEYS[Sort.PRIORITY],
+    Sort.DUE: lambda task: (task.due is None, task.due or ""),
 }
 
 
@@ -116,4 +132,6 @@ def _sortable(board: LiveBoard, sort: Sort, ids: Sequence[str]) -> Iterator[tupl
             else:
                 yield key(found), place
     for task in board.get_listed(list(lost)):
-        yield key(_Sorted(task.state, format_ms(task.updated_at_ms), task.assigned_to)), lost[task.id]
+        due = None if task.due_ms is None else format_ms(task.due_ms)
+        sorted_by = _Sorted(task.state, format_ms(task.updated_at_ms), task.assigned_to, task.priority, due)
+        yield key(sorted_by), lost[task.id]

@@ -51,11 +51,13 @@ if TYPE_CHECKING:
         ServerStoppedError,
         ServerTooOldError,
         SettingsError,
+        TextUnreadableError,
         TownExistsError,
         TownNotFoundError,
         UnfitNameError,
     )
     from town.exports.exporter import ExportReceipt, Format, format_of
+    from town.files.text_file import read_text, read_text_file
     from town.folder.search import FoundFolder, find_folder
     from town.folder.settings import name_ledger, start_of_search
     from town.folder.tinytown_places import OldPlace
@@ -81,14 +83,23 @@ if TYPE_CHECKING:
     from town.reading.inbox import Inbox
     from town.reading.local_zone import in_local_zone, local_day, local_time, local_times, zone_name
     from town.reading.lost_tasks import LostTask, LostTasks
-    from town.reading.moment import WHEN_HELP, HeadBack, Moment, MomentSyntaxError, Now, StateEntered
+    from town.reading.moment import (
+        TIME_HELP,
+        WHEN_HELP,
+        HeadBack,
+        Moment,
+        MomentSyntaxError,
+        Now,
+        StateEntered,
+        TimeSyntaxError,
+    )
     from town.reading.names import Names, NewName
     from town.reading.reader import Reader
     from town.reading.reasons import Why
     from town.reading.report import AGENT, DAY, PERIOD_DAYS, TAG, Group, Grouping, Period, Report
     from town.reading.titles import Title
     from town.reading.wait import Until
-    from town.reading.when import event_named, understand
+    from town.reading.when import event_named, understand, understand_ahead
     from town.repair.mend import Loss, LostEvents, MendedTown
     from town.repair.repairing import BEHIND_FILE, EVENTS_FILE, Repair, RepairPlan, opened_repair
     from town.server.durability import Durability, read_durability
@@ -112,6 +123,7 @@ __all__ = [
     "PERIOD_DAYS",
     "PLAN_FILE",
     "TAG",
+    "TIME_HELP",
     "WHEN_HELP",
     "Annotation",
     "BisectionRefusedError",
@@ -213,6 +225,8 @@ __all__ = [
     "Skipped",
     "StateEntered",
     "Stop",
+    "TextUnreadableError",
+    "TimeSyntaxError",
     "Title",
     "Town",
     "TownExistsError",
@@ -246,11 +260,14 @@ __all__ = [
     "place_of_trust",
     "read_durability",
     "read_plan_file",
+    "read_text",
+    "read_text_file",
     "revoke_trust",
     "start_of_search",
     "start_town",
     "stop_town",
     "understand",
+    "understand_ahead",
     "zone_name",
 ]
 
@@ -269,9 +286,10 @@ open_front_door(
         "OvertakenError PlacedFault PlanChangedError PlanExistsError PlanMissingError PlanOutsideError "
         "PlanRefusedError PlanTooLargeError ProbeFailedError ProgramNotFoundError ProgramNotStartedError "
         "ProgramRefusedError RepairRefusedError RunUnfinishedError ServerEndedError ServerNotOwnError "
-        "ServerStartError ServerStoppedError ServerTooOldError SettingsError TownExistsError "
-        "TownNotFoundError UnfitNameError",
+        "ServerStartError ServerStoppedError ServerTooOldError SettingsError TextUnreadableError "
+        "TownExistsError TownNotFoundError UnfitNameError",
         "exports.exporter": "ExportReceipt Format format_of",
+        "files.text_file": "read_text read_text_file",
         "folder.search": "FoundFolder find_folder",
         "folder.settings": "name_ledger start_of_search",
         "folder.tinytown_places": "OldPlace",
@@ -297,14 +315,14 @@ open_front_door(
         "reading.inbox": "Inbox",
         "reading.local_zone": "in_local_zone local_day local_time local_times zone_name",
         "reading.lost_tasks": "LostTask LostTasks",
-        "reading.moment": "WHEN_HELP HeadBack Moment MomentSyntaxError Now StateEntered",
+        "reading.moment": "TIME_HELP WHEN_HELP HeadBack Moment MomentSyntaxError Now StateEntered TimeSyntaxError",
         "reading.names": "Names NewName",
         "reading.reader": "Reader",
         "reading.reasons": "Why",
         "reading.report": "AGENT DAY PERIOD_DAYS TAG Group Grouping Period Report",
         "reading.titles": "Title",
         "reading.wait": "Until",
-        "reading.when": "event_named understand",
+        "reading.when": "event_named understand understand_ahead",
         "repair.mend": "Loss LostEvents MendedTown",
         "repair.repairing": "BEHIND_FILE EVENTS_FILE Repair RepairPlan opened_repair",
         "server.durability": "Durability read_durability",

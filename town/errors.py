@@ -434,6 +434,15 @@ class OvertakenError(WrongExpectedVersionError):
         )
 
 
+class TextUnreadableError(CommandRejectedError):
+    """A text cannot be read from where it should come from. Nothing was written."""
+
+    def __init__(self, where: str, problem: str) -> None:
+        self.where = where
+        self.problem = problem
+        super().__init__(f"No text can be read from {in_one_line(where)}: {problem}.")
+
+
 class RepairRefusedError(CommandRejectedError):
     """The town's files cannot be repaired now. Nothing was changed."""
 

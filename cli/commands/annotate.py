@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from cli.exits import UsageError
-from cli.options import ActorOption, JsonOption, TownOption
+from cli.given_text import text_of
+from cli.options import ActorOption, JsonOption, NoteArgument, TownOption
 from cli.output import say, say_json
 from cli.render import NOTE_SIGN
 from cli.session import opened
@@ -23,20 +24,20 @@ def annotate(
         str,
         typer.Argument(metavar="EVENT", help="The event's position or number.", show_default=False),
     ],
-    text: Annotated[str, typer.Argument(metavar="TEXT", help="The note, at most 64 KiB.", show_default=False)],
+    text: NoteArgument,
     *,
     town: TownOption = None,
     actor: ActorOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Write a note on an event. It is an event itself, and is shown wherever the event is."""
-    named = _event(event)
+    named, words = _event(event), text_of(text)
     with opened(town, actor) as opened_town:
-        at, position = opened_town.annotator.annotate(named, text)
+        at, position = opened_town.annotator.annotate(named, words)
         if as_json:
             say_json(annotated_shape(opened_town, at, note=position))
             return
-        say(f"{NOTE_SIGN} Event {event_number(at)} annotated: {visible(text)}")
+        say(f"{NOTE_SIGN} Event {event_number(at)} annotated: {visible(words)}")
 
 
 def _event(text: str) -> Position | int:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cli.answers import reader_at, refuse_two_formats, say_moment, say_page, say_receipt
+from cli.answers import reader_at, refuse_two_formats, say_moment, say_page, say_receipt, time_of
+from cli.clock import now_ms
+from cli.given_text import text_of
 from cli.limits import PAGE_TASKS
 from cli.output import say, say_json, say_table
 from cli.render import task_rows
 from cli.session import opened
 from cli.shapes import picked_shape, tasks_shape
 from cli.text import counted, visible
+from ledger import PRIORITY_DEFAULT
 
 if TYPE_CHECKING:
     from typing import Annotated
@@ -22,38 +25,59 @@ if TYPE_CHECKING:
         AgentArgument,
         AliasOption,
         CsvOption,
+        DueOption,
         ExpectOption,
         LimitOption,
+        NeedsOption,
+        NotBeforeOption,
         OffsetOption,
         ParentOption,
+        PriorityOption,
         ReasonOption,
         TagsOption,
         TaskArgument,
         TaskJsonOption,
         TextArgument,
+        TextFileOption,
         TownOption,
         WhenOption,
     )
 
 
 def add(
-    text: TextArgument,
+    text: TextArgument = None,
     *,
+    file: TextFileOption = None,
     tag: TagsOption = None,
     tags: Annotated[
         str | None, typer.Option("--tags", metavar="A,B", help="Several tags, separated by commas.")
     ] = None,
     parent: ParentOption = None,
     alias: AliasOption = None,
+    priority: PriorityOption = PRIORITY_DEFAULT,
+    due: DueOption = None,
+    not_before: NotBeforeOption = None,
+    needs: NeedsOption = None,
     reason: ReasonOption = None,
     town: TownOption = None,
     actor: ActorOption = None,
     as_json: TaskJsonOption = None,
 ) -> None:
     """Create a task in the backlog."""
+    words = text_of(text, file)
     with opened(town, actor) as opened_town:
         listed = [name for each in (tags or "").split(",") if (name := each.strip())]
-        receipt = opened_town.create(text, tags=[*(tag or ()), *listed], parent=parent, alias=alias, reason=reason)
+        receipt = opened_town.create(
+            words,
+            tags=[*(tag or ()), *listed],
+            parent=parent,
+            alias=alias,
+            priority=priority,
+            due=time_of(due),
+            not_before=time_of(not_before),
+            needs=needs or (),
+            reason=reason,
+        )
         say_receipt(opened_town, receipt, "added to the backlog", as_json=as_json)
 
 
@@ -67,7 +91,7 @@ def list_(
     as_json: TaskJsonOption = None,
     as_csv: CsvOption = False,
 ) -> None:
-    """List the backlog, oldest first, now or as it was."""
+    """List the backlog, most urgent first, then what most other tasks need, then the oldest; now or as it was."""
     refuse_two_formats(as_json=as_json, as_csv=as_csv)
     with opened(town, actor) as opened_town:
         reader = reader_at(opened_town, at)
@@ -120,8 +144,8 @@ def assign_all(
             say("The backlog is empty; nothing was assigned.")
             return
         say(f"{counted(len(given), 'task')} assigned to {visible(agent.strip())}:")
-        columns, rows = task_rows(given)
-        say_table(columns, rows, flexible="DESCRIPTION")
+        columns, rows = task_rows(given, now_ms=now_ms())
+        say_table(columns, rows, flexible="TITLE")
 
 
 def remove(

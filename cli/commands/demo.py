@@ -110,4 +110,4 @@ def _explain(number: int, words: str) -> None:
 
 def _say_board(tasks: tuple[Task, ...]) -> None:
     columns, rows = task_rows(tasks)
-    say_table(columns, rows, flexible="DESCRIPTION")
+    say_table(columns, rows, flexible="TITLE")

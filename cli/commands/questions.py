@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cli.answers import reader_at, say_moment
+from cli.given_text import text_of
 from cli.limits import INBOX_TASKS
 from cli.output import say, say_json
 from cli.session import opened
@@ -32,7 +33,12 @@ if TYPE_CHECKING:
 
 def ask(
     task: TaskArgument,
-    question: Annotated[str, typer.Argument(metavar="QUESTION", help="What people should answer.", show_default=False)],
+    question: Annotated[
+        str,
+        typer.Argument(
+            metavar="QUESTION", help="What people should answer; - reads it from stdin.", show_default=False
+        ),
+    ],
     *,
     choices: Annotated[
         list[str] | None,
@@ -48,9 +54,10 @@ def ask(
 
     A program of `tt work` that asks about its own task ends its run; a later run gets the answer.
     """
+    words = text_of(question)
     offered = [choice for each in choices or () for choice in each.split(",")]
     with opened(town, actor) as opened_town:
-        receipt = opened_town.ask(task, question, choices=offered, reason=reason, expected_version=expect)
+        receipt = opened_town.ask(task, words, choices=offered, reason=reason, expected_version=expect)
         if as_json:
             say_json(picked_shape(receipt_shape(opened_town, receipt), as_json))
             return
@@ -66,7 +73,7 @@ def answer(
         str,
         typer.Argument(
             metavar="ANSWER",
-            help="The answer. If there are choices, one of them, or its number from 1 on.",
+            help="The answer. If there are choices, one of them, or its number from 1 on; - reads it from stdin.",
             show_default=False,
         ),
     ],
@@ -79,8 +86,9 @@ def answer(
     as_json: TaskJsonOption = None,
 ) -> None:
     """Answer the question that a task waits with. Then the task can be worked on again."""
+    words = text_of(text)
     with opened(town, actor) as opened_town:
-        receipt = opened_town.answer(task, text, is_other=is_other, reason=reason, expected_version=expect)
+        receipt = opened_town.answer(task, words, is_other=is_other, reason=reason, expected_version=expect)
         if as_json:
             say_json(picked_shape(receipt_shape(opened_town, receipt), as_json))
             return

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cli.answers import reader_at, refuse_two_formats, say_moment, say_page, say_receipt
+from cli.answers import moment_ms, reader_at, refuse_two_formats, say_moment, say_page, say_receipt, time_of
 from cli.exits import UsageError
+from cli.given_text import text_of
 from cli.limits import AGENT_TASKS, PAGE_TASKS, TREE_LEVELS, TREE_TASKS
 from cli.name_hints import say_unknown
 from cli.open_tasks import open_groups, say_groups, warn_of_more
@@ -17,7 +18,7 @@ from cli.render import MULTILINE_FIELDS, step_rows, task_fields, tree_lines
 from cli.session import opened
 from cli.shapes import current_shape, history_shape, one_task_shape, open_shape, picked_shape, shown_shape, tree_shape
 from cli.text import counted, visible
-from ledger import BEGINNING, Task
+from ledger import BEGINNING, PRIORITY_DEFAULT, Task
 from projections import Sort, TaskFilter
 
 if TYPE_CHECKING:
@@ -32,13 +33,20 @@ if TYPE_CHECKING:
         AgentOption,
         AliasOption,
         CsvOption,
+        DueOption,
         ExpectOption,
         JsonOption,
         LimitOption,
+        NeedsOption,
+        NotBeforeOption,
+        NoteArgument,
         NotTagFilter,
         OffsetOption,
+        OverdueFilter,
         ParentFilter,
         ParentOption,
+        PriorityFilter,
+        PriorityOption,
         ReasonOption,
         ReverseOption,
         SearchFilter,
@@ -49,6 +57,7 @@ if TYPE_CHECKING:
         TaskArgument,
         TaskJsonOption,
         TextArgument,
+        TextFileOption,
         TownOption,
         WhenOption,
     )
@@ -58,18 +67,36 @@ if TYPE_CHECKING:
 
 def assign(
     agent: AgentArgument,
-    text: TextArgument,
+    text: TextArgument = None,
     *,
+    file: TextFileOption = None,
     tag: TagsOption = None,
     parent: ParentOption = None,
+    alias: AliasOption = None,
+    priority: PriorityOption = PRIORITY_DEFAULT,
+    due: DueOption = None,
+    not_before: NotBeforeOption = None,
+    needs: NeedsOption = None,
     reason: ReasonOption = None,
     town: TownOption = None,
     actor: ActorOption = None,
     as_json: TaskJsonOption = None,
 ) -> None:
     """Create a task and assign it to an agent."""
+    words = text_of(text, file)
     with opened(town, actor) as opened_town:
-        receipt = opened_town.create(text, agent=agent, tags=tag or (), parent=parent, reason=reason)
+        receipt = opened_town.create(
+            words,
+            agent=agent,
+            tags=tag or (),
+            parent=parent,
+            alias=alias,
+            priority=priority,
+            due=time_of(due),
+            not_before=time_of(not_before),
+            needs=needs or (),
+            reason=reason,
+        )
         say_receipt(opened_town, receipt, f"assigned to {visible(agent.strip())}", as_json=as_json)
 
 
@@ -128,20 +155,37 @@ def tasks(
 
 
 def create(
-    text: TextArgument,
+    text: TextArgument = None,
     *,
+    file: TextFileOption = None,
     agent: Annotated[str | None, typer.Option("--agent", metavar="NAME", help="Assign it at once.")] = None,
     tag: TagsOption = None,
     parent: ParentOption = None,
     alias: AliasOption = None,
+    priority: PriorityOption = PRIORITY_DEFAULT,
+    due: DueOption = None,
+    not_before: NotBeforeOption = None,
+    needs: NeedsOption = None,
     reason: ReasonOption = None,
     town: TownOption = None,
     actor: ActorOption = None,
     as_json: TaskJsonOption = None,
 ) -> None:
     """Create a task. Without --agent it goes into the backlog."""
+    words = text_of(text, file)
     with opened(town, actor) as opened_town:
-        receipt = opened_town.create(text, agent=agent, tags=tag or (), parent=parent, alias=alias, reason=reason)
+        receipt = opened_town.create(
+            words,
+            agent=agent,
+            tags=tag or (),
+            parent=parent,
+            alias=alias,
+            priority=priority,
+            due=time_of(due),
+            not_before=time_of(not_before),
+            needs=needs or (),
+            reason=reason,
+        )
         say_receipt(opened_town, receipt, "created", as_json=as_json)
 
 
@@ -183,6 +227,8 @@ def list_(
     not_tag: NotTagFilter = None,
     parent: ParentFilter = None,
     search: SearchFilter = None,
+    priority: PriorityFilter = None,
+    is_overdue: OverdueFilter = False,
     sort: SortOption = Sort.CREATED,
     is_reversed: ReverseOption = False,
     limit: LimitOption = PAGE_TASKS,
@@ -203,6 +249,8 @@ def list_(
             tag=tuple(tag or ()) or None,
             not_tag=tuple(not_tag or ()) or None,
             parent=parent,
+            priority=tuple(priority or ()) or None,
+            overdue_ms=moment_ms(reader) if is_overdue else None,
             sort=sort,
             is_newest_first=is_reversed,
         )
@@ -422,17 +470,24 @@ def reopen(
 
 def edit(
     task: TaskArgument,
-    text: TextArgument,
+    text: TextArgument = None,
     *,
+    file: TextFileOption = None,
     reason: ReasonOption = None,
     expect: ExpectOption = None,
     town: TownOption = None,
     actor: ActorOption = None,
     as_json: TaskJsonOption = None,
 ) -> None:
-    """Replace a task's description."""
+    """Replace a task's description. Without TEXT and --file, your editor opens it: VISUAL, then EDITOR, then vi."""
+    if text is None and file is None:
+        from cli.editing import edit_in_editor  # noqa: PLC0415 - few edit so
+
+        edit_in_editor(task, reason=reason, expect=expect, town=town, actor=actor, as_json=as_json)
+        return
+    words = text_of(text, file)
     with opened(town, actor) as opened_town:
-        receipt = opened_town.describe(task, text, reason=reason, expected_version=expect)
+        receipt = opened_town.describe(task, words, reason=reason, expected_version=expect)
         say_receipt(opened_town, receipt, "has a new description", as_json=as_json)
 
 
@@ -484,7 +539,7 @@ def move(
 
 def note(
     task: TaskArgument,
-    text: Annotated[str, typer.Argument(metavar="TEXT", help="What to note.", show_default=False)],
+    text: NoteArgument,
     *,
     expect: ExpectOption = None,
     town: TownOption = None,
@@ -492,8 +547,9 @@ def note(
     as_json: TaskJsonOption = None,
 ) -> None:
     """Add a progress note; the task's state does not change."""
+    words = text_of(text)
     with opened(town, actor) as opened_town:
-        receipt = opened_town.note(task, text, expected_version=expect)
+        receipt = opened_town.note(task, words, expected_version=expect)
         say_receipt(opened_town, receipt, "noted", as_json=as_json)
 
 

@@ -177,9 +177,9 @@ def reclaim(
     if not is_moving:
         say(f"{counted(len(found), 'task')} lost. To take them back: tt reclaim --to-backlog, or --to AGENT.")
     say_table(
-        ["TASK", "AGENT", "RUNNER", "STARTED", "NOW", "DESCRIPTION"],
+        ["TASK", "AGENT", "RUNNER", "STARTED", "NOW", "TITLE"],
         [_lost_row(lost, now) for lost, now in found],
-        flexible="DESCRIPTION",
+        flexible="TITLE",
     )
 
 
@@ -265,7 +265,7 @@ class _Listener(RunListener):
 
     def _line(self, report: RunReport) -> str:
         took = "" if report.outcome is RunOutcome.STARTED else f" ({duration(round(report.seconds * 1_000))})"
-        words = report.task.description if report.outcome is RunOutcome.STARTED else report.words
+        words = report.task.title if report.outcome is RunOutcome.STARTED else report.words
         told = f": {_shortened(visible(words))}" if words else ""
         log = f"  {report.log}" if report.outcome is RunOutcome.STARTED else ""
         return f"{_OUTCOME_ICONS[report.outcome]} {name_of(report.task)} {report.outcome}{took}{told}{log}"
@@ -302,7 +302,7 @@ class _ReclaimListener(ReclaimListener):
             did = f"{ICONS[now.state]} {name_of(now)} {of} is back in the backlog"
         else:
             did = f"{ICONS[now.state]} {name_of(now)} {of} is given to {visible(now.assigned_to)}"
-        return f"{did} ({runner}): {_shortened(visible(lost.task.description))}"
+        return f"{did} ({runner}): {_shortened(visible(lost.task.title))}"
 
 
 class _JsonReclaimListener(_ReclaimListener):
@@ -323,7 +323,7 @@ def _lost_row(lost: LostTask, now: Task | None) -> list[Cell]:
         f"{visible(lost.mark.host)}, process {lost.mark.process}",
         f"{duration(lost.age_ms)} ago",
         "changed meanwhile" if now is None else state_cell(now.state),
-        visible(lost.task.description),
+        visible(lost.task.title),
     ]
 
 

@@ -19,6 +19,7 @@ from ledger import (
     TaskNoted,
     TaskStarted,
     evolve_known,
+    title_of,
 )
 
 
@@ -137,17 +138,12 @@ _NOTHING: Final[_Fields] = ("", None, (), None, None, None)
 _PARTS: Final = (Place.TITLE, Place.BODY)
 
 
-def title_of(task: Task) -> str:
-    """The first line of the description."""
-    return _parts(task.description)[0]
-
-
 def _parts(description: str) -> tuple[str, str]:
     """Title and body of a description."""
     if "\n" not in description:
         return description, ""
-    title, _, body = description.strip().partition("\n")
-    return title.strip(), body.strip()
+    title = title_of(description)
+    return title, description.strip()[len(title) :].strip()
 
 
 def texts_of(history: Iterable[RecordedEvent]) -> TaskTexts | None:

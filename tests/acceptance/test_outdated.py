@@ -39,6 +39,7 @@ READS: Final[dict[str, tuple[str, ...]]] = {
     "save": ("save",),
     "stats": ("stats",),
     "status": ("status",),
+    "inbox": ("inbox",),
 }
 """These show what they always show, and end with code 0."""
 
@@ -64,6 +65,8 @@ WRITES: Final[dict[str, tuple[str, ...]]] = {
     "undo": ("undo", "login"),
     "annotate": ("annotate", "1", "x"),
     "work": ("work", "ada", "--once", "--", "true"),
+    "ask": ("ask", "login", "Which?"),
+    "answer": ("answer", "login", "x"),
     "wait": ("wait", "login"),
     "reclaim": ("reclaim",),
     "plan": ("plan",),

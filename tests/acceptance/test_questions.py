@@ -54,8 +54,10 @@ def test_show_and_why_say_that_a_task_waits(tt: Tt, task: str) -> None:
     """In words, with the question; then with the answer."""
     tt("ask", task, "Which colour?\nOf which gate?", "--choices", "red,blue", "--actor", "ada")
     shown = tt("task", "show", task).out
-    assert "Question     Which colour?\n             Of which gate? (1 red, 2 blue)\n" in shown
-    assert "Answer       none yet; it waits since " in shown
+    assert (
+        "Question     Which colour?\n             Of which gate?\nChoices      1 red, 2 blue\nAsked        2" in shown
+    )
+    assert f"Answer       none yet: tt answer {task[:8]} TEXT\n" in shown
     assert "ada asked: Which colour? ⏎ Of which gate? (red, blue)" in tt("why", task).out
     assert "pending since" in tt("why", task).out
     assert "; it waits for an answer." in tt("why", task).out

@@ -70,6 +70,15 @@ def test_command_imports_what_it_needs(town: Path, task: str, words: tuple[str, 
     assert len(found) <= MODULES_MAX
 
 
+@pytest.mark.parametrize("words", [("ask", "{task}", "Which?"), ("inbox",), ("inbox", "--json")], ids=" ".join)
+def test_questions_import_what_they_need(town: Path, task: str, words: tuple[str, ...]) -> None:
+    """As the others: agents ask, and look what waits."""
+    found = imported(*(word.format(task=task) for word in words), folder=town)
+    assert found & UNNEEDED == set()
+    assert {name for name in found if name.startswith(COMMANDS_OF_OTHERS)} == {"cli.commands.questions"}
+    assert len(found) <= MODULES_MAX
+
+
 def test_search_imports_what_it_needs(town: Path, task: str) -> None:
     """As the others; SQLite only where the town is large enough for an index."""
     found = imported("search", "implement", folder=town)

@@ -32,6 +32,7 @@ COMMANDS = [
     ["stats"],
     ["status", "--tasks"],
     ["search", "red", "--ever"],
+    ["inbox"],
 ]
 
 
@@ -43,6 +44,8 @@ def evil(tt: Tt, town: Path) -> None:
     tt("task", "note", "evil", EVIL)
     tt("task", "complete", "evil", "--result", EVIL)
     tt("backlog", "add", EVIL)
+    tt("task", "create", EVIL, "--alias", "asked", "--tag", "review")
+    tt("ask", "asked", EVIL)
 
 
 @pytest.mark.usefixtures("evil")

@@ -78,16 +78,16 @@ def test_page_does_what_it_says(packages: Path, folder: Path) -> None:
         problem = bindings.compare(expected, ran.out.splitlines())
         assert problem is None, f"tt {command}: {problem}\n{ran.out}"
     leak = bindings.fill("550e8400")
-    assert run("task", "show", leak, "--json").json["task"]["priority"] == "high"
+    assert run("task", "show", leak, "--json").json["task"]["estimate"] == "small"
     history = run("task", "history", leak, "--json").json["events"]
-    assert history[-1]["changes"] == [{"field": "priority", "before": None, "after": "high"}]
-    assert "priority: — → high" in run("task", "history", leak).out
-    assert "prioritised: high" in run("events").out
+    assert history[-1]["changes"] == [{"field": "estimate", "before": None, "after": "small"}]
+    assert "estimate: — → small" in run("task", "history", leak).out
+    assert "estimated: small" in run("events").out
     plain = run("task", "create", "Paint the gate", "--json").json["task"]
-    assert "priority" not in plain
-    assert run("task", "prioritise", leak, "soon").code == 2
+    assert "estimate" not in plain
+    assert run("task", "estimate", leak, "soon").code == 2
     assert run("task", "complete", leak).code == 0
-    assert run("task", "prioritise", leak, "low").code == 1
+    assert run("task", "estimate", leak, "large").code == 1
     assert run("verify").code == 0
 
 

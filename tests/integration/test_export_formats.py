@@ -14,7 +14,24 @@ import jsonschema  # type: ignore[import-untyped]  # it comes without types
 import pytest
 import redis
 
-from ledger import EventStore, Keys, Source, TaskAssigned, TaskCreated, TaskMoved, TaskNoted, TaskRemoved, TaskStarted
+from ledger import (
+    EventStore,
+    Keys,
+    LinkKind,
+    Source,
+    TaskAnswered,
+    TaskAsked,
+    TaskAssigned,
+    TaskCreated,
+    TaskLinked,
+    TaskMoved,
+    TaskNoted,
+    TaskPrioritised,
+    TaskRemoved,
+    TaskScheduled,
+    TaskStarted,
+    TaskUnlinked,
+)
 from projections import replay
 from tests.support.builders import TASK, append, task_id
 from tests.support.damaged import add_by_hand
@@ -176,6 +193,47 @@ def test_ocel_of_one_task_has_that_task_and_what_it_names(backend: Backend) -> N
         task_id(90): True,
         TASK: False,
     }
+
+
+NEW_FACTS: Final = {
+    TaskPrioritised(0): "priority: 0",
+    TaskScheduled("2026-12-01T17:00:00.000Z", None): "due: 2026-12-01T17:00:00.000Z",
+    TaskScheduled(): "",
+    TaskLinked(LinkKind.NEEDS, task_id(7)): f"kind: needs; to: {task_id(7)}",
+    TaskLinked(LinkKind.RELATES, task_id(8)): f"kind: relates; to: {task_id(8)}",
+    TaskUnlinked(LinkKind.NEEDS, task_id(7)): f"kind: needs; to: {task_id(7)}",
+    TaskAsked("=1?", ("=2", "+3")): '\'=1?; choices: ["=2","+3"]',
+    TaskAnswered("=2"): "'=2",
+}
+"""Fact -> its cell in a table."""
+
+
+def test_priority_times_links_and_questions_go_out(client: redis.Redis, keys: Keys, tmp_path: Path) -> None:
+    """Tables tell what was said. In a log of OCEL, a link is a relation to the other task, then and at the end."""
+    store = EventStore(client, keys)
+    append(store, [TaskCreated("Linked"), *NEW_FACTS])
+    town = backend_of(client, keys, tmp_path)
+    assert [row["detail"] for row in rows_of(town)][1:] == list(NEW_FACTS.values())
+    log = ocel_of(town)
+    jsonschema.Draft7Validator(SCHEMA, format_checker=jsonschema.FormatChecker()).validate(log)
+    assert_declared(log)
+    related = [{each["qualifier"]: each["objectId"] for each in event["relationships"]} for event in log["events"]]
+    assert [each.get("needs") for each in related] == [None] * 4 + [task_id(7), None, task_id(7), None, None]
+    assert related[5]["relates"] == task_id(8)
+    tasks = {each["id"]: each for each in log["objects"] if each["type"] == "task"}
+    assert tasks.keys() == {TASK, task_id(7), task_id(8)}
+    assert tasks[TASK]["relationships"] == [{"objectId": task_id(8), "qualifier": "relates"}]
+    values = [(each["name"], each["value"]) for each in tasks[TASK]["attributes"]]
+    assert values[2:] == [
+        ("priority", "0"),
+        ("due", "2026-12-01T17:00:00.000Z"),
+        ("due", ""),
+        ("question", "=1?"),
+        ("choices", '["=2","+3"]'),
+        ("answer", "=2"),
+    ]
+    lines = exported(town, Format.CLOUDEVENTS).splitlines()
+    assert [json.loads(line)["data"]["type"] for line in lines][1:] == [each.type for each in NEW_FACTS]
 
 
 # --- CloudEvents ---------------------------------------------------------------------------------------------------

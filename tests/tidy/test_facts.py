@@ -31,7 +31,9 @@ from ledger import (
     State,
     Task,
     TaskAdopted,
+    TaskAnswered,
     TaskRemoved,
+    TaskUnlinked,
     TownEvent,
     compare,
     decode_event,
@@ -55,6 +57,7 @@ NOT_IN_HISTORIES: Final = {
     "updated_at_ms",
     "started_at_ms",
     "completed_at_ms",
+    "asked_at_ms",
 }
 """What changes with every event, or never, or with a state."""
 CHECKED_AS_READ: Final = {
@@ -140,8 +143,10 @@ def test_field_shows_in_histories(attribute: str) -> None:
 
 @every_field
 def test_field_shows_in_the_detail_view(attribute: str) -> None:
-    """`tt task show` has every field; only damage is told elsewhere."""
-    shown, before = (dict(task_fields(task)) for task in (a_task(**{attribute: value_of(attribute)}), a_task()))
+    """`tt task show` has every field; only damage is told elsewhere. What belongs to a question is shown where there is one."""
+    other = {"question": "Which?"} if attribute in ("choices", "asked_at_ms") else {}
+    task = a_task(**other, **{attribute: value_of(attribute)})
+    shown, before = (dict(task_fields(each)) for each in (task, a_task(**other)))
     is_shown = {name: str(cell) for name, cell in shown.items()} != {name: str(cell) for name, cell in before.items()}
     assert is_shown == (attribute != "damaged_at"), f"Task.{attribute} is not in the detail view"
 
@@ -193,9 +198,7 @@ def outcomes_of(event: type[Event]) -> list[tuple[Task | None, Task | None, Reco
         [None]
         if event in CREATIONS
         else [
-            a_task_in(
-                state, id=example.task, version=example.version - 1, tags=tuple(getattr(example.data, "removed", ()))
-            )
+            a_task_in(state, id=example.task, version=example.version - 1, **_before(example.data))
             for state in State
             if state in STATES[event]
         ]
@@ -208,6 +211,15 @@ def outcomes_of(event: type[Event]) -> list[tuple[Task | None, Task | None, Reco
         except KeyError:
             pytest.fail(f"{event.__name__} is not evolved: it has no row in ledger.task")
     return found
+
+
+def _before(data: Event) -> dict[str, Any]:
+    """What a task has that takes this fact: the tags and the link that go, and the question that is answered."""
+    return {
+        "tags": tuple(getattr(data, "removed", ())),
+        "needs": (data.to,) if isinstance(data, TaskUnlinked) else (),
+        "question": "Which?" if isinstance(data, TaskAnswered) else None,
+    }
 
 
 @every_event

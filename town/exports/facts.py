@@ -14,7 +14,7 @@ FactValue = str | int
 _LEFT_OUT: Final = frozenset({"records"})
 """The old record of an adopted task, as it was found: the other fields have what it says."""
 
-_WORDS: Final = frozenset({"agent", "description", "error", "reason", "result", "text"})
+_WORDS: Final = frozenset({"agent", "description", "error", "question", "reason", "result", "text"})
 _IN_COLUMNS: Final = {True: frozenset({"alias", "description", "state"}), False: frozenset[str]()}
 """The fields that a table has columns for, by whether the event creates a task."""
 

@@ -1,7 +1,8 @@
 """Events for process mining: OCEL 2.0 in its JSON format, written by hand against the published schema.
 
 Objects are tasks, agents and plans. An event is related to each object that it concerns, and the relation says how. A task's
-attributes have the time of each value. Values are texts, as the schema requires, and the types say what they are.
+attributes have the time of each value, but its links are relations. Values are texts, as the schema requires, and the types
+say what they are.
 Events are written as they come. The values of objects wait in a file without a name until the end.
 """
 
@@ -16,7 +17,20 @@ from typing import Any, BinaryIO, Final
 
 import msgspec
 
-from ledger import RecordedEvent, Source, Task, TaskAssigned, TaskCreated, Unfit, compare, format_ms
+from ledger import (
+    FIELDS,
+    LinkKind,
+    RecordedEvent,
+    Source,
+    Task,
+    TaskAssigned,
+    TaskCreated,
+    TaskLinked,
+    TaskUnlinked,
+    Unfit,
+    compare,
+    format_ms,
+)
 from town.exports.facts import FactValue, Step, fact_values, plain_value
 from town.files.os_errors import refuse_os_errors
 
@@ -27,6 +41,8 @@ REMOVED: Final = "removed"
 """The state of a removed task; the ledger has no such state."""
 _RECORD: Final = struct.Struct(">qI")
 _NONE_BEFORE: Final = -1
+_LINKS: Final = frozenset(LinkKind)
+_TIMES: Final = frozenset(field.name for field in FIELDS if field.form == "time")
 
 Shape = dict[str, Any]
 
@@ -41,13 +57,14 @@ class OcelWriter:
         self._event_types: dict[str, dict[str, str]] = {}
         self._task_attributes: dict[str, str] = {}
         self._values = _ValuesByTask()
-        self._tasks: dict[str, tuple[str | None, str | None]] = {}
-        """Task id -> parent and holder at the end of the log, of tasks with events in it."""
+        self._tasks: dict[str, list[tuple[str, str]]] = {}
+        """Task id -> the tasks and the agent that it is related to at the end of the log, of tasks with events in it."""
         self._removed: dict[str, Task] = {}
         self._planned: set[str] = set()
         self._agents: dict[str, str] = {}
         """Name -> the time of the first event that has it."""
-        self._parents: set[str] = set()
+        self._named: set[str] = set()
+        """The tasks that others are related to."""
         self._planned_at: str | None = None
         self._separator = b""
         file.write(b'{"events":[')
@@ -88,7 +105,7 @@ class OcelWriter:
             self._planned.add(recorded.task)
         if not is_wanted:
             return None
-        self._tasks[recorded.task] = (None if after is None else after.parent_id, holder)
+        self._tasks[recorded.task] = [] if after is None else _relations_of(after)
         relations = [(recorded.task, TASK), (self._agent(recorded.actor, time), "actor")]
         former = None if before is None else before.holder
         if holder is not None or former is not None:
@@ -97,8 +114,11 @@ class OcelWriter:
             relations.append((self._agent(former or "", time), "former holder"))
         parent = getattr(recorded.data, "parent_id", None)
         if isinstance(parent, str):
-            self._parents.add(parent)
+            self._named.add(parent)
             relations.append((parent, "parent"))
+        if isinstance(recorded.data, TaskLinked | TaskUnlinked):
+            self._named.add(recorded.data.to)
+            relations.append((recorded.data.to, recorded.data.kind.value))
         if isinstance(recorded.data, TaskCreated) and recorded.data.source is Source.PLAN:
             self._planned_at = self._planned_at or time
             relations.append((self._plan, PLAN))
@@ -132,6 +152,7 @@ class OcelWriter:
             values = {
                 change.field: "" if change.after is None else plain_value(change.after)
                 for change in compare(known, after)
+                if change.field not in _LINKS
             }
             if before is None:
                 values["state"] = plain_value(after.state)
@@ -147,13 +168,9 @@ class OcelWriter:
         return _agent_id(name)
 
     def _objects(self) -> Iterator[Shape]:
-        for task_id, (parent, holder) in self._tasks.items():
-            relations = []
-            if parent is not None:
-                self._parents.add(parent)
-                relations.append(_relation(parent, "parent"))
-            if holder is not None:
-                relations.append(_relation(_agent_id(holder), "holder"))
+        for task_id, related in self._tasks.items():
+            self._named.update(each for each, qualifier in related if qualifier != "holder")
+            relations = [_relation(*each) for each in related]
             if task_id in self._planned and self._planned_at is not None:
                 relations.append(_relation(self._plan, PLAN))
             yield {
@@ -163,8 +180,8 @@ class OcelWriter:
                 "relationships": relations,
             }
         # An object that a relation names is listed, even if the log says nothing else about it.
-        for parent in sorted(self._parents - self._tasks.keys()):
-            yield {"id": parent, "type": TASK, "attributes": [], "relationships": []}
+        for task_id in sorted(self._named - self._tasks.keys()):
+            yield {"id": task_id, "type": TASK, "attributes": [], "relationships": []}
         for name, time in sorted(self._agents.items()):
             attributes = [{"name": "name", "value": name, "time": time}]
             yield {"id": _agent_id(name), "type": AGENT, "attributes": attributes, "relationships": []}
@@ -210,6 +227,13 @@ def _agent_id(name: str) -> str:
     return f"{AGENT}:{name}"
 
 
+def _relations_of(task: Task) -> list[tuple[str, str]]:
+    """The objects that a task is related to, each with the word for it."""
+    relations = [] if task.parent_id is None else [(task.parent_id, "parent")]
+    relations += [] if task.holder is None else [(_agent_id(task.holder), "holder")]
+    return relations + [(to, kind.value) for kind in LinkKind for to in task.links(kind)]
+
+
 def _relation(object_id: str, qualifier: str) -> dict[str, str]:
     return {"objectId": object_id, "qualifier": qualifier}
 
@@ -220,6 +244,12 @@ def _type(name: str, attributes: dict[str, str]) -> Shape:
 
 def _learn(known: dict[str, str], name: str, value: FactValue) -> None:
     """Make the type of an attribute fit this value too."""
-    kind = "integer" if isinstance(value, int) else "time" if name.endswith("_at") and value else "string"
+    kind = (
+        "integer"
+        if isinstance(value, int)
+        else "time"
+        if (name.endswith("_at") or name in _TIMES) and value
+        else "string"
+    )
     if known.setdefault(name, kind) != kind:
         known[name] = "string"

@@ -43,8 +43,13 @@ def number_of(word: str) -> int:
     return int(word) if word.isdigit() else 1 if word in ("a", "an") else _NUMBERS.index(word) + 1
 
 
-def read_day_words(text: str, *, now: datetime, zone: tzinfo | None) -> tuple[datetime, str | None] | None:
-    """The moment and the choice, as `placed` gives them, of words in lower case; None if they are of another kind."""
+def read_day_words(
+    text: str, *, now: datetime, zone: tzinfo | None, is_ahead: bool = False
+) -> tuple[datetime, str | None] | None:
+    """The moment and the choice, as `placed` gives them, of words in lower case; None if they are of another kind.
+
+    A weekday is the most recent one, or with `is_ahead` the next one, which may be today.
+    """
     found = re.fullmatch(_FORMS[0], text) or re.fullmatch(_FORMS[1], text)
     if found is None:
         return None
@@ -52,6 +57,12 @@ def read_day_words(text: str, *, now: datetime, zone: tzinfo | None) -> tuple[da
     if found["weekday"] is None:
         return placed(datetime.combine(_day_of(found, now.date()), clock), zone)
     day = _weekday_of(found, now.date())
+    if is_ahead and found["which"] is None:
+        day = now.date() + timedelta(days=(day.weekday() - now.weekday()) % 7)
+        moment, note = placed(datetime.combine(day, clock), zone)
+        if found["clock"] is not None and moment < now:
+            moment, note = placed(datetime.combine(day + timedelta(days=7), clock), zone)
+        return moment, note
     moment, note = placed(datetime.combine(day, clock), zone)
     if found["which"] is None and moment > now:
         moment, note = placed(datetime.combine(day - timedelta(days=7), clock), zone)

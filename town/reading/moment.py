@@ -42,6 +42,7 @@ class Understood(NamedTuple):
 WHEN_HELP: Final = (
     "an event (12, HEAD~10, @TASK:completed), a time (2026-11-24 17:00, yesterday, tue 17:00) or an age (2h)"
 )
+TIME_HELP: Final = "a time (2026-12-01, 2026-12-01 17:00, tomorrow, fri 17:00) or how long from now (2h, 3 days)"
 CREATED: Final = "created"
 TEXT_CHARS_SHOWN: Final = 60
 
@@ -55,6 +56,16 @@ class MomentSyntaxError(ValueError):
         self.shown = repr(text if len(text) <= TEXT_CHARS_SHOWN else f"{text[:TEXT_CHARS_SHOWN]}…")
         self.problem = f"is not a moment{why}"
         super().__init__(f"{self.shown} {self.problem}. {self.ADVICE}")
+
+
+class TimeSyntaxError(ValueError):
+    """The text is no time to come. ADVICE says which forms there are."""
+
+    ADVICE: Final = f"Give {TIME_HELP}."
+
+    def __init__(self, text: str, why: str = "") -> None:
+        shown = repr(text if len(text) <= TEXT_CHARS_SHOWN else f"{text[:TEXT_CHARS_SHOWN]}…")
+        super().__init__(f"{shown} is not a time{why}. {self.ADVICE}")
 
 
 class NotOneMomentError(ValueError):

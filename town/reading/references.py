@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
-from ledger import TaskAmbiguousError, TaskNotFoundError, task_id_of_alias
+from ledger import TaskAmbiguousError, TaskNotFoundError, task_id_of_alias, title_of
 from projections import PREFIX_IDS_MAX, Wanted
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def given_names(*names: str | None) -> list[str]:
 
 
 def _title(description: str) -> str:
-    line = description.strip().partition("\n")[0]
+    line = title_of(description)
     return line if len(line) <= TITLE_CHARS_MAX else f"{line[:TITLE_CHARS_MAX]}…"
 
 

@@ -54,5 +54,4 @@ def _last_known(events: list[RecordedEvent]) -> Task | None:
 
 
 def _title_of(task: Task) -> Title:
-    lines = task.description.splitlines()
-    return Title(task.alias, next((line.strip() for line in lines if line.strip()), ""))
+    return Title(task.alias, task.title)

@@ -13,6 +13,9 @@ yesterday, tue 17:00       a day and a time in words (`day_words`)
 
 A time without a zone is the user's. Any time may end with UTC, UTC+1 or Europe/Berlin.
 The modules for words are imported only if no fast form matches.
+
+`understand_ahead` reads a time to come in the same forms: a weekday or a date without a year is then the next one, and an age
+says how long from now.
 """
 
 from __future__ import annotations
@@ -32,6 +35,7 @@ from town.reading.moment import (
     NotOneMomentError,
     Now,
     StateEntered,
+    TimeSyntaxError,
     Understood,
 )
 
@@ -40,6 +44,8 @@ _POSITION: Final = r"[0-9]{9,}-[0-9]+"
 _HEAD: Final = r"(?i:HEAD)(?:~([0-9]{1,15}))?"
 _AGE: Final = r"(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?(?: ?ago)?"
 _CLOCK: Final = r"(\d{1,2}):(\d{2})(?::(\d{2}))?"
+_HAS_CLOCK: Final = r"\d{1,2}:\d{2}|\d ?[ap]m\b|\bnoon\b|\dT\d{2}|\d ?(?:[wdhms]|min)\b|\b(?:ago|in|hours?|minutes?|seconds?|days?|weeks?)\b"
+"""What a text has that names more than a day."""
 _ZONED: Final = (
     r"(?P<rest>.*\S)(?:\s*(?:(?:utc|gmt)(?P<offset>[+-]\d{1,2}(?::?\d{2})?)?|(?<=\d)z)"
     r"|\s+(?P<bare>[+-]\d{2}:?\d{2})|\s+(?P<name>[a-z_]+(?:/[a-z0-9_+-]+){1,2}))"
@@ -63,6 +69,47 @@ def understand(text: str, *, now: datetime) -> Understood:
     if found is None:
         raise MomentSyntaxError(text, _why(text))
     return found
+
+
+def understand_ahead(text: str, *, now: datetime, is_end: bool) -> tuple[datetime, str | None]:
+    """The time that `text` names, and the choice that was made; a day alone is its beginning, or its end if `is_end`.
+
+    TimeSyntaxError.
+    """
+    text = text.strip()
+    try:
+        found = _distance_of(text, now) or _age_of(text, now) or _time_of(text, now, is_ahead=True)
+        if found is None or not isinstance(found.moment, datetime):
+            raise TimeSyntaxError(text, _why(text))
+        time, note = found.moment, found.note
+        if is_end and not re.search(_HAS_CLOCK, text, re.IGNORECASE):
+            time, note = placed(time.replace(hour=23, minute=59, second=59, tzinfo=None), time.tzinfo)
+    except NotOneMomentError as error:
+        raise TimeSyntaxError(text, str(error)) from error
+    except (ValueError, OverflowError, OSError) as error:
+        raise TimeSyntaxError(text, _why(text)) from error
+    return time, note
+
+
+def _distance_of(text: str, now: datetime) -> Understood | None:
+    """How long from now: `2h`, `in 2 hours`, `3 days`, `5 min`."""
+    lowered = re.sub(r"(\d) *(?:([wdhs])|m(?:in)?)\b", _joined, text.lower().removeprefix("in ").strip())
+    age = re.fullmatch(_AGE, lowered)
+    if age is not None and any(age.groups()) and not lowered.endswith("ago"):
+        weeks, days, hours, minutes, seconds = (int(part or 0) for part in age.groups())
+        ahead = timedelta(weeks=weeks, days=days, hours=hours, minutes=minutes, seconds=seconds)
+    else:
+        from town.reading.day_words import read_age  # noqa: PLC0415 - only words pay for it
+
+        found = read_age(f"{lowered} ago")
+        if found is None:
+            return None
+        ahead = found
+    return Understood(now.astimezone(UTC) + ahead)
+
+
+def _joined(found: re.Match[str]) -> str:
+    return f"{found[1]}{found[2] or 'm'}"
 
 
 def event_named(text: str) -> Position | int | None:
@@ -111,7 +158,7 @@ def _age_of(text: str, now: datetime) -> Understood | None:
     return Understood(now.astimezone(UTC) - ago)
 
 
-def _time_of(text: str, now: datetime) -> Understood | None:
+def _time_of(text: str, now: datetime, *, is_ahead: bool = False) -> Understood | None:
     rest, zone = _split_zone(text)
     if zone is not None:
         now = now.astimezone(zone)
@@ -121,23 +168,23 @@ def _time_of(text: str, now: datetime) -> Understood | None:
     try:
         time = datetime.fromisoformat(rest.upper())
     except ValueError:
-        return _words(rest, now, zone)
+        return _words(rest, now, zone, is_ahead=is_ahead)
     if time.tzinfo is None:
         return Understood(*placed(time, zone))
     return None if zone is not None else Understood(time)
 
 
-def _words(text: str, now: datetime, zone: tzinfo | None) -> Understood | None:
+def _words(text: str, now: datetime, zone: tzinfo | None, *, is_ahead: bool) -> Understood | None:
     text = " ".join(text.lower().split())
     if len(text) > TEXT_CHARS_SHOWN or (not re.search("[a-z]", text) and not re.fullmatch(r"[0-9-]+ [0-9:]+", text)):
         return None
     from town.reading.day_words import read_day_words  # noqa: PLC0415 - only words pay for it
 
-    if found := read_day_words(text, now=now, zone=zone):
+    if found := read_day_words(text, now=now, zone=zone, is_ahead=is_ahead):
         return Understood(*found)
     from town.reading.written_date import read_written_date  # noqa: PLC0415 - with it comes python-dateutil
 
-    time = read_written_date(text, now=now)
+    time = read_written_date(text, now=now, is_ahead=is_ahead)
     return None if time is None else Understood(*placed(time, zone))
 
 

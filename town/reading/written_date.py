@@ -25,10 +25,10 @@ _YEARS_TRIED: Final = 9
 """The 29th of February comes every four years, and around 1900 and 2100 every eight."""
 
 
-def read_written_date(text: str, *, now: datetime) -> datetime | None:
+def read_written_date(text: str, *, now: datetime, is_ahead: bool = False) -> datetime | None:
     """The time, without a zone, that words in lower case name; midnight if they name only a day. None: they are of another kind.
 
-    Without a year it is the most recent such day. NotOneMomentError, ValueError: they name no day, or several.
+    Without a year it is the most recent such day, or with `is_ahead` the next one, which may be today. NotOneMomentError, ValueError: they name no day, or several.
     """
     if ago := re.fullmatch(rf"({COUNT}) (month|year)s? ago", text):
         return _calendar_ago(number_of(ago[1]), ago[2], now)
@@ -38,7 +38,8 @@ def read_written_date(text: str, *, now: datetime) -> datetime | None:
     years = re.findall(rf"\b{_YEAR}\b", rest)
     if len(re.findall(rf"\b{_DAY}\b", rest)) != 1 or len(years) > 1:
         raise NotOneMomentError(": give one day of one month, and the year in four digits")
-    found = _read(text, int(years[0])) if years else _last_come(text, now.replace(tzinfo=None))
+    clock = now.replace(tzinfo=None)
+    found = _read(text, int(years[0])) if years else (_next_to_come if is_ahead else _last_come)(text, clock)
     weekday = re.search(rf"\b{WEEKDAY}\b", text)
     if weekday is not None and WEEKDAYS.index(weekday[0][:3]) != found.weekday():
         raise NotOneMomentError(f": {found:%Y-%m-%d} was a {found:%A}")
@@ -59,6 +60,17 @@ def _last_come(text: str, clock: datetime) -> datetime:
         except ValueError:
             continue
         if found <= clock:
+            return found
+    raise ValueError(text)
+
+
+def _next_to_come(text: str, clock: datetime) -> datetime:
+    for year in range(clock.year, clock.year + _YEARS_TRIED):
+        try:
+            found = _read(text, year)
+        except ValueError:
+            continue
+        if found.date() >= clock.date():
             return found
     raise ValueError(text)
 

@@ -10,11 +10,14 @@ import pytest
 from cli.advice import _ADVICE, _REMEDIES, problem_of, words_of
 from cli.output import json_line
 from ledger import (
+    CircularNeedsError,
     CommandRejectedError,
     FailTask,
     LedgerDamagedError,
     LedgerError,
     MisplacedEventError,
+    NoOpenQuestionError,
+    NotAChoiceError,
     NotUndoableError,
     ReopenTask,
     RequeueTask,
@@ -65,6 +68,10 @@ SAID = {
     "The server at redis://here/ is full. Free space.": StoreUnavailableError(
         "redis://here/", "is full", "Free space."
     ),
+    "Task t waits for no answer. `tt inbox` shows the questions that do.": NoOpenQuestionError("t"),
+    "'x' is none of the choices of task t: 1 a, 2 b. Give one of them or its number, or other words with --other.": (
+        NotAChoiceError("t", "x", ("a", "b"))
+    ),
     "The server at here did not start. Is it running?": ServerStartError("here", "did not start", "Is it running?"),
     "Task auth exists already, with other content. Change it with `tt task edit`, `tag` or `move`.": (
         TaskAlreadyExistsError("t", "auth")
@@ -73,6 +80,11 @@ SAID = {
     "Task t has 1 task below it. Move or remove them first: `tt task list --parent t`.": TaskHasChildrenError("t", 1),
     "Task t has 2 open tasks right below it: `tt task tree t`. Complete them first, or all together with --with-children,"
     " or this one alone with --force.": TaskHasOpenChildrenError("t", 2),
+    "These tasks would wait for each other: t -> u -> t. Take one of the links away first: `tt task unlink`; `tt task show t`"
+    " shows them.": CircularNeedsError(["t", "u", "t"]),
+    "'c' is none of the choices of task t: 1 a, 2 b. Give one of them or its number, or other words with --other.": (
+        NotAChoiceError("t", "c", ["a", "b"])
+    ),
     "Task t is with bob, not ada. Hand it over first: `tt task assign t NAME`.": TaskHeldError(
         "t", holder="bob", agent="ada"
     ),

@@ -22,20 +22,27 @@ from cli.render import (
 )
 from ledger import (
     Event,
+    LinkKind,
     RecordedEvent,
     State,
     Step,
+    TaskAnswered,
+    TaskAsked,
     TaskAssigned,
     TaskCancelled,
     TaskCompleted,
     TaskCreated,
     TaskDescribed,
     TaskFailed,
+    TaskLinked,
     TaskMoved,
     TaskNoted,
+    TaskPrioritised,
     TaskRemoved,
+    TaskScheduled,
     TaskStarted,
     TaskTagged,
+    TaskUnlinked,
     steps,
 )
 from tests.support.builders import TASK, a_task, a_task_in, recorded, task_id
@@ -43,6 +50,7 @@ from town import Branch
 
 ESCAPE = "\x1b[31m"
 SHOWN = "\\x1b[31m"
+DUE_MS, DUE = 1_795_500_000_000, "2026-11-24T06:00:00.000Z"
 
 
 def words(cells: Sequence[Cell]) -> list[str]:
@@ -92,6 +100,29 @@ def test_task_fields_name_the_parent() -> None:
     child = a_task(parent_id=task_id(1))
     assert dict(task_fields(child))["Parent"] == f"{task_id(1)} (removed)"
     assert dict(task_fields(child, parent=a_task(alias="epic", description="All")))["Parent"] == "epic  All"
+
+
+def test_task_fields_say_priority_times_links_and_questions() -> None:
+    """What nobody set is left out. Links are short, times are the user's, and line breaks of words stay."""
+    task = a_task(
+        priority=0,
+        due_ms=DUE_MS,
+        not_before_ms=DUE_MS,
+        needs=(task_id(1), TASK),
+        discovered_from=(TASK,),
+        question="Which\none?",
+        choices=("a", "b c"),
+        answer="a\nb",
+    )
+    shown = [(name, str(cell)) for name, cell in task_fields(task)]
+    assert shown[3:5] == [("Question", "Which\none? (1 a, 2 b c)"), ("Answer", "a\nb")]
+    assert shown[-5:] == [
+        ("Priority", "0"),
+        ("Due", "2026-11-24 06:00:00 UTC"),
+        ("Not before", "2026-11-24 06:00:00 UTC"),
+        ("Needs", "00000000, 550e8400"),
+        ("Discovered from", "550e8400"),
+    ]
 
 
 def test_states_line_has_every_state() -> None:
@@ -169,6 +200,14 @@ def test_tree_lines_say_how_the_others_ended() -> None:
         (TaskMoved(TASK), "moved below 550e8400"),
         (TaskMoved(None), "moved to the top"),
         (TaskNoted("half"), "noted: half"),
+        (TaskPrioritised(0), "prioritised: 0"),
+        (TaskScheduled(DUE, DUE), "scheduled: due 2026-11-24 06:00:00 UTC, not before 2026-11-24 06:00:00 UTC"),
+        (TaskScheduled(None, None), "scheduled: at no time"),
+        (TaskLinked(LinkKind.NEEDS, TASK), "linked needs 550e8400"),
+        (TaskUnlinked(LinkKind.DISCOVERED_FROM, TASK), "unlinked discovered from 550e8400"),
+        (TaskAsked("Which?"), "asked: Which?"),
+        (TaskAsked("Which\none?", ("a", "b c")), "asked: Which ⏎ one? (a, b c)"),
+        (TaskAnswered("a"), "answered: a"),
         (TaskRemoved(), "removed"),
     ],
 )
@@ -199,17 +238,44 @@ def test_step_rows_have_reasons_only_where_there_are_some() -> None:
     assert [words(row)[columns.index("WHY")] for row in rows] == ["", "to tell", ""]
 
 
+def test_step_rows_show_times_of_the_user_and_links_that_came_or_went() -> None:
+    """Not all links that the task has: there may be a thousand."""
+    others = [task_id(1), TASK]
+    facts = [
+        TaskCreated("a"),
+        TaskPrioritised(0),
+        TaskScheduled(None, DUE),
+        *(TaskLinked(LinkKind.NEEDS, each) for each in others),
+        TaskUnlinked(LinkKind.NEEDS, TASK),
+        TaskAsked("Which?", ("a", "b")),
+        TaskAnswered("b"),
+    ]
+    _, rows = step_rows(steps(recorded(facts, task=task_id(9))))
+    assert [words(row)[-1] for row in rows[1:]] == [
+        "priority: 2 → 0",
+        "not_before: — → 2026-11-24 06:00:00 UTC",
+        "needs: +00000000",
+        "needs: +550e8400",
+        "needs: -550e8400",
+        "question: — → Which?  choices: — → a, b",
+        "answer: — → b",
+    ]
+
+
 def test_what_a_terminal_might_obey_is_written_out() -> None:
     """In every cell that holds somebody's words."""
-    task = a_task(description=ESCAPE, assigned_to=ESCAPE, tags=(ESCAPE,), alias=ESCAPE, result=ESCAPE)
+    texts = dict.fromkeys(("description", "assigned_to", "alias", "result", "question", "answer"), ESCAPE)
+    task = a_task(tags=(ESCAPE,), choices=(ESCAPE,), **texts)
     event = an_event_of(TaskNoted(ESCAPE), actor=ESCAPE, reason=ESCAPE)
+    asked = [an_event_of(TaskAsked(ESCAPE, (ESCAPE,))), an_event_of(TaskAnswered(ESCAPE))]
     shown = [
         *words(task_rows([task])[1][0]),
         *words([cell for _, cell in task_fields(task, parent=task)]),
         *(line.plain for line in tree_lines([Branch(task, 0, {})], levels_max=0)),
         event_line(event, Beside()).plain,
-        *words(step_rows([Step(event, ())])[1][0]),
+        *words(step_rows([Step(event, ()), *(Step(each, ()) for each in asked)])[1][0]),
+        *(event_words(each) for each in asked),
         *words(agent_rows({ESCAPE: dict.fromkeys(State, 0)}, 0)[1][0]),
     ]
     assert not any("\x1b" in each for each in shown)
-    assert sum(each.count(SHOWN) for each in shown) >= 17
+    assert sum(each.count(SHOWN) for each in shown) >= 23

@@ -7,6 +7,8 @@ from msgspec.structs import replace
 
 from ledger import (
     Event,
+    TaskAnswered,
+    TaskAsked,
     TaskAssigned,
     TaskCancelled,
     TaskCompleted,
@@ -38,6 +40,10 @@ RUNNING = (CREATED, TaskAssigned("ada"), TaskStarted())
         ((*RUNNING, TaskFailed("x")), ["created", "given", "started", "failed"]),
         ((CREATED, TaskCancelled("x")), ["created", "cancelled"]),
         ((CREATED, TaskRemoved()), ["created", "removed"]),
+        (
+            (*RUNNING, TaskAsked("Which?"), TaskRequeued(), TaskAnswered("red")),
+            ["created", "given", "started", "asked", "requeued", "answered"],
+        ),
         ((CREATED, TaskRemoved(), CREATED), ["brought back"]),
         ((CREATED, TaskNoted("n"), TaskTagged(("x",), ())), ["created"]),
         ((CREATED, TaskCompleted("x"), TaskAssigned("ada")), ["created", "damaged"]),

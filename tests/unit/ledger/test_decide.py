@@ -26,6 +26,7 @@ from ledger import (
     LinkTask,
     MoveTask,
     NoOpenQuestionError,
+    NotAChoiceError,
     NoteTask,
     PrioritiseTask,
     RemoveTask,
@@ -462,9 +463,15 @@ def test_unlink_takes_one_kind_or_all() -> None:
 
 @pytest.mark.parametrize("state", [State.PENDING, State.ASSIGNED, State.RUNNING])
 def test_open_question_takes_one_answer(state: State) -> None:
-    """The same answer again is true already; another one has no question any more."""
+    """One of its choices, unless it is said that the words are other ones; the same answer again is true already; another one
+    has no question any more.
+    """
     asked = a_task_in(state, question="Which?", choices=("a", "b"))
-    assert decide(asked, AnswerTask(task_id=TASK, answer="c, of course")) == [TaskAnswered("c, of course")]
+    with pytest.raises(NotAChoiceError, match="1 a, 2 b"):
+        decide(asked, AnswerTask(task_id=TASK, answer="c, of course"))
+    other = AnswerTask(task_id=TASK, answer="c, of course", is_other=True)
+    assert decide(asked, other) == [TaskAnswered("c, of course")]
+    assert decide(asked, AnswerTask(task_id=TASK, answer="2")) == [TaskAnswered("b")]
     answered = a_task_in(state, question="Which?", answer="a")
     assert decide(answered, AnswerTask(task_id=TASK, answer="a")) == []
     with pytest.raises(NoOpenQuestionError, match="waits for no answer"):

@@ -104,8 +104,8 @@ EFFECTS: list[tuple[State, Event, dict[str, object]]] = [
     (State.PENDING, TaskLinked(LinkKind.DISCOVERED_FROM, PARENT), {"discovered_from": (PARENT,)}),
     *in_every_state(TaskUnlinked(LinkKind.NEEDS, task_id(9)), {"needs": ()}),
     (State.PENDING, TaskUnlinked(LinkKind.RELATES, task_id(9)), {}),
-    (State.PENDING, TaskAsked("Why?"), {"question": "Why?", "choices": ()}),
-    (State.RUNNING, TaskAsked("Why?", ("y", "x")), {"question": "Why?", "choices": ("y", "x")}),
+    (State.PENDING, TaskAsked("Why?"), {"question": "Why?", "choices": (), "asked_at_ms": NOW.ms}),
+    (State.RUNNING, TaskAsked("Why?", ("y", "x")), {"question": "Why?", "choices": ("y", "x"), "asked_at_ms": NOW.ms}),
     (State.ASSIGNED, TaskAnswered("a"), {"answer": "a"}),
 ]
 

@@ -14,6 +14,8 @@ from ledger import (
     SequenceGapError,
     State,
     TaskAdopted,
+    TaskAnswered,
+    TaskAsked,
     TaskAssigned,
     TaskCompleted,
     TaskCreated,
@@ -98,6 +100,14 @@ def test_results_errors_notes_and_reasons_are_texts() -> None:
         (Place.RESULT, "broke"),
     }
     assert former(found) == [(Place.RESULT, "shipped", 5, 6)]
+
+
+def test_question_and_answer_are_texts_until_the_next_question() -> None:
+    """The same question again keeps its text and ends its answer."""
+    found = texts([CREATED, TaskAsked("Which?", ("x",)), TaskAnswered("red"), TaskAsked("Which?"), TaskAsked("When?")])
+    assert (Place.QUESTION, "When?") in present(found)
+    assert not {text for place, text in present(found) if place is Place.ANSWER}
+    assert former(found) == [(Place.QUESTION, "Which?", 2, 5), (Place.ANSWER, "red", 3, 4)]
 
 
 def test_tags_come_and_go_one_by_one() -> None:

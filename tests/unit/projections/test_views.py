@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from ledger import State, Task, task_id_of_alias
 from projections import VIEWS, Counted, Member, Ranked, View
 from projections.views.view import ViewEntry
-from tests.support.builders import a_task, a_task_in, task_id
+from tests.support.builders import START_MS, a_task, a_task_in, task_id
 
 PARENT = task_id(7)
 
@@ -22,6 +22,9 @@ COMPLETED = a_task_in(State.COMPLETED, created_number=6, tags=("a",))
 CANCELLED = a_task_in(State.CANCELLED, created_number=7, assigned_to=None)
 ADOPTED = a_task(alias="fix-bug")
 LINKED = a_task(needs=(PARENT,), relates=(task_id(8),))
+ASKED = a_task(question="Which?", asked_at_ms=7)
+FAILED = a_task_in(State.FAILED, created_number=9, completed_at_ms=START_MS + 5, at=f"{START_MS + 5}-12")
+REVIEW = a_task_in(State.RUNNING, created_number=10, tags=("a", "review"))
 ENDED = a_task_in(State.COMPLETED, created_number=8, needs=(PARENT,), parent_id=PARENT)
 PLANNED = a_task_in(State.RUNNING, id=task_id_of_alias("my-town", "fix-bug"), alias="fix-bug")
 
@@ -43,6 +46,16 @@ HELD: dict[str, list[tuple[Task, list[ViewEntry]]]] = {
         (NEW, []),
         (LINKED, [Member(f"needs:{PARENT}"), Member(f"relates:{task_id(8)}"), Counted(None, PARENT)]),
         (ENDED, [Member(f"needs:{PARENT}")]),
+    ],
+    "inbox": [
+        (NEW, []),
+        (ASKED, [Ranked("question", 7)]),
+        (replace(ASKED, answer="red"), []),
+        (replace(ASKED, state=State.CANCELLED), []),
+        (FAILED, [Ranked("failed", FAILED.completed_at_ms)]),
+        (replace(FAILED, at=f"{START_MS + 60_000}-99"), []),
+        (REVIEW, [Ranked("review", REVIEW.created_at_ms)]),
+        (replace(REVIEW, state=State.COMPLETED), []),
     ],
     "ready": [(NEW, []), (COMPLETED, [])],
     "parent": [(NEW, []), (ASSIGNED, [Member(PARENT), Counted(None, PARENT)]), (ENDED, [Member(PARENT)])],
