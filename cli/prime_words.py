@@ -55,9 +55,11 @@ def prime_lines(primed: Primed) -> list[str]:
 
 
 def _commands(primed: Primed) -> list[str]:
-    me = cut_bytes(visible(shlex.quote(primed.agent)), _NAME_BYTES)
+    quoted = visible(shlex.quote(primed.agent))
+    # A name that is cut would be another one.
+    me = quoted if len(quoted.encode()) <= _NAME_BYTES else "NAME"
     return [
-        f"Tasks of the town {visible(primed.town)} are in a ledger; you are {me}. TASK is an id, its beginning, or an alias.",
+        f"Tasks of the town {visible(primed.town)} are in a ledger; you are {cut_bytes(visible(primed.agent), _NAME_BYTES)}. TASK is an id, its beginning, or an alias.",
         f"tt next {me} --start            take the next ready task",
         "tt task show TASK              read a task",
         f'tt task note TASK "TEXT" --actor {me}     keep progress',

@@ -11,7 +11,7 @@ import pytest
 from tests.support.markdown import ROOT
 
 PACKAGES = ("ledger", "projections", "town")
-SOURCES = [path for folder in (*PACKAGES, "cli") for path in sorted((ROOT / folder).rglob("*.py"))]
+SOURCES = [path for folder in (*PACKAGES, "agent_tools", "cli") for path in sorted((ROOT / folder).rglob("*.py"))]
 TESTS = sorted((ROOT / "tests").rglob("test_*.py"))
 
 
