@@ -43,6 +43,7 @@ from ledger import (
     TaskLinked,
     TaskMoved,
     TaskNoted,
+    TaskPrioritised,
     TaskScheduled,
     TaskStarted,
     TaskTagged,
@@ -435,6 +436,8 @@ def _details(recorded: RecordedEvent) -> str:  # noqa: C901, PLR0911, PLR0912 - 
             return f"event {event_number(Position(position))}: {visible(text)}"
         case TaskLinked(kind=kind, to=to) | TaskUnlinked(kind=kind, to=to):
             return f"{kind.replace('_', ' ')} {short_id(to)}"
+        case TaskPrioritised(priority=priority):
+            return f"priority {priority}"
         case TaskScheduled(due=due, not_before=not_before):
             times = (("due", due), ("not before", not_before))
             said = [f"{name} {local_time(from_ms(parse_rfc3339(time)))}" for name, time in times if time is not None]
