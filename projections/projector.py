@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Sequence
-from copy import copy
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
@@ -39,8 +38,7 @@ from projections.entries import ViewEntries
 from projections.errors import CheckpointAheadError, SnapshotDamagedError
 from projections.listing import number_of
 from projections.lua import CommitScript
-from projections.neighbours import RedisNeighbours
-from projections.readiness import Known, settle
+from projections.readiness import Asked, Known, settle
 from projections.views.by_link import ByLink
 from projections.views.by_parent import ByParent
 from projections.views.catalogue import VIEWS
@@ -102,7 +100,6 @@ class Projector:
         self._lease = lease
         self._store = EventStore(client, keys, where=where)
         self._commit = CommitScript(client)
-        self._neighbours = RedisNeighbours(client, keys, where=where)
         self.checkpoints = Checkpoints(client, keys, views, where=where)
 
     def catch_up(self, upto: Position | None = None, *, progress: Progress | None = None) -> Position:
@@ -204,6 +201,11 @@ class Projector:
         tasks |= dict.fromkeys(adopted)
         return self._commit_changes(checkpoints, events, self._changes(tasks, concerned, absent, known))
 
+    def _ask_neighbours(self, asked: Asked) -> Known:
+        from projections.neighbours import RedisNeighbours  # noqa: PLC0415 - most tasks are tied to no others
+
+        return RedisNeighbours(self._client, self._keys, where=self._where)(asked)
+
     def _changes(
         self,
         tasks: dict[str, Task | None],
@@ -212,10 +214,10 @@ class Projector:
         known: Known,
     ) -> Changes:
         """Fold events onto `tasks`; what changes in snapshots and views, those of other tasks too."""
-        before = {task_id: copy(task) for task_id, task in tasks.items()}
+        before = {task_id: None if task is None else replace(task) for task_id, task in tasks.items()}
         changes = self._entries.project(tasks, events, absent=absent)
         if self._entries.has_ready:
-            self._entries.settle(settle(before, tasks, self._neighbours, known), changes)
+            self._entries.settle(settle(before, tasks, self._ask_neighbours, known), changes)
         return changes
 
     def _commit_changes(self, checkpoints: list[Checkpoint], events: Sequence[RecordedEvent], changes: Changes) -> bool:

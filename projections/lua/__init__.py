@@ -2,6 +2,5 @@
 
 from projections.lua.commit import CommitScript
 from projections.lua.lease import LeaseScript
-from projections.lua.walk import WalkScript
 
-__all__ = ["CommitScript", "LeaseScript", "WalkScript"]
+__all__ = ["CommitScript", "LeaseScript"]

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
+from typing import cast
 
 import pytest
 
@@ -204,7 +205,7 @@ def test_wrong_entry_of_what_is_ready_is_named_and_healed(town: Town) -> None:
     second = town.create("second", needs=[first.id]).task
     pending, blocked, backlog = (town.keys.view("ready", part) for part in ("pending", "blocked", "backlog"))
     with client_of(town.folder) as client:
-        place = float(client.zscore(pending, first.id) or 0)
+        place = cast("float", client.zscore(pending, first.id))
         client.zadd(pending, {second.id: 7})
         client.zadd(backlog, {first.id: place + 1})
         client.srem(blocked, second.id)
