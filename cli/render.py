@@ -51,6 +51,7 @@ from ledger import (
     Unfit,
     from_ms,
     parse_rfc3339,
+    title_of,
 )
 from town import local_day, local_time, local_times
 
@@ -175,7 +176,7 @@ def task_fields(task: Task, *, parent: Task | None = None) -> list[tuple[str, Ce
         ("Alias", visible(task.alias) if task.alias else None),
         ("State", state_cell(task.state)),
         ("Agent", visible(task.assigned_to) if task.assigned_to else None),
-        ("Description", visible(task.description, is_multiline=True)),
+        ("Description", visible(_without_empty_lines(task.description), is_multiline=True)),
         ("Result", visible(task.result, is_multiline=True) if task.result else None),
         ("Question", visible(task.question, is_multiline=True) if task.question else None),
         ("Choices", visible(choices_words(task.choices)) if task.choices else None),
@@ -190,6 +191,12 @@ def task_fields(task: Task, *, parent: Task | None = None) -> list[tuple[str, Ce
         *((_label(field), _plain_cell(task, field)) for field in FIELDS if field.name not in _WITH_OWN_WORDS),
     ]
     return [(name, value) for name, value in fields if value is not None]
+
+
+def _without_empty_lines(text: str) -> str:
+    """The text from its first line that has something on it; the indent of that line stays."""
+    start = len(text) - len(text.lstrip())
+    return text[text.rfind("\n", 0, start) + 1 :]
 
 
 _WITH_OWN_WORDS = frozenset(
@@ -412,12 +419,9 @@ def agent_rows(agents: dict[str, dict[State, int]], backlog: int) -> tuple[list[
 
 def _details(recorded: RecordedEvent) -> str:  # noqa: C901, PLR0911, PLR0912 - one line per event type
     match recorded.data:
-        case (
-            TaskCreated(description=text)
-            | TaskAdopted(description=text)
-            | TaskDescribed(description=text)
-            | TaskNoted(text=text)
-        ):
+        case TaskCreated(description=text) | TaskAdopted(description=text) | TaskDescribed(description=text):
+            return visible(title_of(text))
+        case TaskNoted(text=text):
             return visible(text)
         case TaskAssigned(agent=agent):
             return f"to {visible(agent)}"
