@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
-from ledger import Basis, Event, Task, TaskAdopted, TaskCreated, TaskLinked, TaskMoved, Ties, find_circle
+from ledger import (
+    Basis,
+    DesiredTask,
+    Event,
+    LinkKind,
+    Task,
+    TaskAdopted,
+    TaskCreated,
+    TaskLinked,
+    TaskMoved,
+    Ties,
+    find_circle,
+)
 from projections import Asked, RedisNeighbours
 from town.backend import Backend
+from town.writer import Decided
 
 CLOSES_CIRCLES: Final[frozenset[type[Event]]] = frozenset({TaskCreated, TaskAdopted, TaskMoved, TaskLinked})
 """The facts that can close a circle together with another one."""
@@ -30,6 +43,35 @@ class Circles:
         """As `find_circle`, if the tasks had these ties."""
         return find_circle(ties, self._look_up)
 
+    def find_in(
+        self,
+        decided: Iterable[Decided],
+        desired: Mapping[str, DesiredTask | None],
+        states: Mapping[str, tuple[Task | None, int]],
+    ) -> tuple[str, ...]:
+        """As `find`, for decisions that lead tasks from their `states` to what is desired."""
+        if not any(_may_close(version, events) for _, version, events in decided):
+            return ()
+        return self.find(
+            {task_id: ties_of(target, states[task_id][0]) for task_id, target in desired.items() if target is not None}
+        )
+
     def _look_up(self, task_ids: Collection[str]) -> Mapping[str, tuple[Task | None, Collection[str]]]:
         known = self._ask(Asked(tasks=task_ids, children=task_ids))
         return {task_id: (known.tasks[task_id], known.children[task_id]) for task_id in task_ids}
+
+
+def ties_of(target: DesiredTask, task: Task | None) -> Ties:
+    """The ties of a task that is as desired; where that says nothing of needs, they are what they are."""
+    needs = target.links.get(LinkKind.NEEDS)
+    return Ties(target.parent_id, needs if needs is not None else () if task is None else task.needs)
+
+
+def _may_close(version: int, events: Iterable[Event]) -> bool:
+    """Whether these events can close a circle. Nothing leads to a task that is all new, except from its parent."""
+    return any(
+        (isinstance(event, TaskLinked) and event.kind is LinkKind.NEEDS)
+        or (isinstance(event, TaskMoved) and event.parent_id is not None)
+        or (isinstance(event, TaskCreated) and version > 0)
+        for event in events
+    )

@@ -81,15 +81,6 @@ class Receipt(Struct, frozen=True):
     positions: tuple[Position, ...]
 
 
-class Reconciled(Struct, frozen=True):
-    """How many tasks were created, changed and removed, and the positions of the events."""
-
-    created: int
-    changed: int
-    removed: int
-    positions: tuple[Position, ...]
-
-
 class Decisions(Struct, frozen=True):
     """The decisions for several tasks, in the order of the events, and the versions of other tasks on which they rely."""
 
@@ -98,6 +89,21 @@ class Decisions(Struct, frozen=True):
     causes: Mapping[str, Position] = {}
     """Task -> the position that led to its events, where one did."""
     basis: Basis | None = None
+    occurred: Mapping[tuple[str, int], datetime] = {}
+    """Task and version -> when it happened, for events that are older than their records."""
+
+    @property
+    def created(self) -> int:
+        """How many tasks they create."""
+        return sum(isinstance(events[0], TaskCreated) for _, _, events in self.decided)
+
+    @property
+    def removed(self) -> int:
+        return sum(isinstance(events[-1], TaskRemoved) for _, _, events in self.decided)
+
+    @property
+    def changed(self) -> int:
+        return len(self.decided) - self.created - self.removed
 
 
 Made = TypeVar("Made", bound=Decisions)
@@ -249,22 +255,6 @@ class Writer:
 
         return self._attempt(attempt, Wanted(agents=(agent,), actor=self._actor))
 
-    def reconcile(
-        self, make_desired: Callable[[], Mapping[str, DesiredTask | None]], *, backdate: datetime | None = None
-    ) -> Reconciled:
-        """Bring each task to its desired state, None for removed, in one append. `make_desired` is called anew at each attempt."""
-
-        def attempt() -> Decisions:
-            desired = make_desired()
-            return Decisions(
-                reconcile_all(dict(zip(desired, self.loader.load_many(list(desired)), strict=True)), desired)
-            )
-
-        decisions, positions = self.carry_out(attempt, backdate=backdate)
-        created = sum(isinstance(events[0], TaskCreated) for _, _, events in decisions.decided)
-        removed = sum(isinstance(events[-1], TaskRemoved) for _, _, events in decisions.decided)
-        return Reconciled(created, len(decisions.decided) - created - removed, removed, positions)
-
     def carry_out(
         self, make_decisions: Callable[[], Made], *, reason: str | None = None, backdate: datetime | None = None
     ) -> tuple[Made, tuple[Position, ...]]:
@@ -280,6 +270,7 @@ class Writer:
                 made.decided,
                 made.relied_on,
                 causes=made.causes,
+                occurred=made.occurred,
                 basis=made.basis,
                 reason=checked_reason,
                 backdate_ms=backdate_ms,
@@ -328,6 +319,7 @@ class Writer:
         guards: Mapping[str, int],
         *,
         causes: Mapping[str, Position] = {},
+        occurred: Mapping[tuple[str, int], datetime] = {},
         basis: Basis | None = None,
         reason: str | None = None,
         backdate_ms: int | None = None,
@@ -336,7 +328,7 @@ class Writer:
 
         If only projecting fails, the error says that the events are in the ledger.
         """
-        events = self._events(decided, causes=causes, reason=reason)
+        events = self._events(decided, causes=causes, occurred=occurred, reason=reason)
         for task_id, _, _ in decided:
             # The decision was made on a task folded from the ledger. Without its snapshot, projecting would stop.
             if task_id in self._live.lost and self._live.get(task_id) is None:
@@ -353,7 +345,12 @@ class Writer:
         return events, positions
 
     def _events(
-        self, decided: Sequence[Decided], *, causes: Mapping[str, Position] = {}, reason: str | None
+        self,
+        decided: Sequence[Decided],
+        *,
+        causes: Mapping[str, Position] = {},
+        occurred: Mapping[tuple[str, int], datetime] = {},
+        reason: str | None,
     ) -> list[NewEvent]:
         """The events of one command."""
         command = new_command_id()
@@ -366,6 +363,7 @@ class Writer:
                 data=data,
                 reason=reason,
                 cause=causes.get(task_id),
+                occurred_at=occurred.get((task_id, number)),
             )
             for task_id, version, facts in decided
             for number, data in enumerate(facts, version + 1)

@@ -91,7 +91,10 @@ def list_(
     as_json: TaskJsonOption = None,
     as_csv: CsvOption = False,
 ) -> None:
-    """List the backlog, most urgent first, then what most other tasks need, then the oldest; now or as it was."""
+    """List the backlog, most urgent first, then what most open tasks need, then the oldest; now or as it was.
+
+    It has all pending tasks that nobody has, also those that cannot be begun yet: `tt ready` leaves these out.
+    """
     refuse_two_formats(as_json=as_json, as_csv=as_csv)
     with opened(town, actor) as opened_town:
         reader = reader_at(opened_town, at)

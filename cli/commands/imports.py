@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, BinaryIO, Final
@@ -15,12 +16,14 @@ from cli.output import progress_lines, say, say_json, warn
 from cli.session import opened
 from cli.shapes.imports import import_shape, ledger_import_shape
 from cli.text import counted, visible
-from ledger import Position
+from ledger import Position, State
 from town import ImportReceipt, LedgerReceipt, Now, Town
 
 PIPE: Final = "-"
 LEFT_OUT_SHOWN_MAX = 10
 KINDS_SHOWN_MAX = 10
+FIELDS_SHOWN_MAX = 20
+TOMBSTONE: Final = "tombstone"
 DAMAGE_SHOWN_MAX = 3
 _KIND_CHARS_SHOWN = 64
 
@@ -43,16 +46,36 @@ def beads(
             help="Record the events at this time; not before the last event.",
         ),
     ] = None,
+    status: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--status",
+            metavar="STATUS=STATE",
+            help="What a status of your own means here, as verify=running; may be given several times.",
+        ),
+    ] = None,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Put bad lines into FILE.bad, and import the others.")
+    ] = False,
     town: TownOption = None,
     actor: ActorOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Import an export of the Beads tracker: change the town's tasks to match it. Importing it again appends nothing.
 
-    All or nothing: a bad line is reported with its number, and nothing is imported.
+    All or nothing: a bad line is reported with its number, and nothing is imported, unless --skip-bad leaves such lines out.
+    What an issue says and a task has no place for is named at the end, with counts.
     """
+    statuses = _states(status or [])
     with opened(town, actor) as opened_town:
-        receipt = opened_town.imports.beads(file, prune=prune, allow_empty=allow_empty, backdate=_time(backdate))
+        receipt = opened_town.imports.beads(
+            file,
+            prune=prune,
+            allow_empty=allow_empty,
+            backdate=_time(backdate),
+            statuses=statuses,
+            skip_bad=skip_bad,
+        )
         if as_json:
             say_json(import_shape(opened_town, receipt))
             return
@@ -143,26 +166,66 @@ def _say_ledger(town: Town, receipt: LedgerReceipt, *, as_json: bool) -> None:
         warn(f"{rest}Damaged events were imported as they are in the file; `tt verify` names all of them.")
 
 
+def _states(given: Sequence[str]) -> dict[str, State]:
+    """Status -> the state that it means."""
+    known = {str(state): state for state in State}
+    states: dict[str, State] = {}
+    for each in given:
+        status, _, word = each.rpartition("=")
+        state = known.get(word.strip())
+        if not status.strip() or state is None:
+            message = f"{each!r} is not STATUS=STATE, where STATE is one of {', '.join(known)}."
+            raise typer.BadParameter(message, param_hint="--status")
+        if status.strip() == TOMBSTONE:
+            message = f"{TOMBSTONE} means that the issue was removed, and nothing else."
+            raise typer.BadParameter(message, param_hint="--status")
+        if states.setdefault(status.strip(), state) is not state:
+            message = f"{status.strip()!r} is given twice, with two states."
+            raise typer.BadParameter(message, param_hint="--status")
+    return states
+
+
 def _warn_of_rest(receipt: ImportReceipt) -> None:
     """Warn about what was left out or changed."""
-    for link in receipt.left_out[:LEFT_OUT_SHOWN_MAX]:
-        warn(f"Parent left out: {link}")
-    if len(receipt.left_out) > LEFT_OUT_SHOWN_MAX:
-        warn(
-            f"… and {counted(len(receipt.left_out) - LEFT_OUT_SHOWN_MAX, 'more parent')} left out; --json lists them all."
-        )
+    _warn_of_each("Parent left out", receipt.left_out, "parent")
+    _warn_of_each("Link left out", receipt.links_left_out, "link")
+    _warn_of_each("Cut", receipt.texts_cut, "text")
+    _warn_of_each("Bad line skipped", receipt.bad_lines, "bad line")
+    if receipt.bad_lines:
+        warn(f"{counted(len(receipt.bad_lines), 'bad line')} skipped, and kept in {visible(str(receipt.set_aside))}.")
     if receipt.skipped:
-        kinds = ", ".join(
-            f"{number:,} {_shortened(visible(kind))}"
-            for kind, number in list(receipt.skipped.items())[:KINDS_SHOWN_MAX]
-        )
-        left = len(receipt.skipped) - KINDS_SHOWN_MAX
-        more = f" … and {left:,} more; --json lists them all" if left > 0 else ""
-        warn(f"{counted(sum(receipt.skipped.values()), 'line')} of other kinds skipped: {kinds}{more}.")
+        warn(f"{counted(sum(receipt.skipped.values()), 'line')} of other kinds skipped: {_kinds(receipt.skipped)}.")
     if receipt.labels_trimmed:
         warn(f"{counted(receipt.labels_trimmed, 'label')} trimmed of blanks.")
     if receipt.labels_dropped:
         warn(f"{counted(receipt.labels_dropped, 'empty label')} left out.")
+    if receipt.no_place:
+        warn(f"A task has no place for: {_fields(receipt.no_place)}.")
+
+
+def _warn_of_each(words: str, left_out: Sequence[str], what: str) -> None:
+    for each in left_out[:LEFT_OUT_SHOWN_MAX]:
+        warn(f"{words}: {visible(each)}")
+    if len(left_out) > LEFT_OUT_SHOWN_MAX:
+        more = counted(len(left_out) - LEFT_OUT_SHOWN_MAX, f"more {what}")
+        warn(f"… and {more} {words.lower().removeprefix(f'{what} ')}; --json lists them all.")
+
+
+def _kinds(counts: Mapping[str, int]) -> str:
+    """`2 memory, 1 tip`"""
+    kinds = ", ".join(
+        f"{number:,} {_shortened(visible(kind))}" for kind, number in list(counts.items())[:KINDS_SHOWN_MAX]
+    )
+    left = len(counts) - KINDS_SHOWN_MAX
+    return f"{kinds} … and {left:,} more; --json lists them all" if left > 0 else kinds
+
+
+def _fields(counts: Mapping[str, int]) -> str:
+    """`created_at (325), owner (2)`: those that are most often there first."""
+    ordered = sorted(counts.items(), key=lambda each: (-each[1], each[0]))
+    fields = ", ".join(f"{_shortened(visible(name))} ({number:,})" for name, number in ordered[:FIELDS_SHOWN_MAX])
+    left = len(counts) - FIELDS_SHOWN_MAX
+    return f"{fields} … and {left:,} more; --json lists them all" if left > 0 else fields
 
 
 def _shortened(kind: str) -> str:

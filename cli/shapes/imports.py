@@ -23,6 +23,11 @@ def import_shape(town: Town, receipt: ImportReceipt) -> Shape:
         "skipped": receipt.skipped,
         "labels_trimmed": receipt.labels_trimmed,
         "labels_dropped": receipt.labels_dropped,
+        "links_left_out": receipt.links_left_out,
+        "no_place": receipt.no_place,
+        "texts_cut": receipt.texts_cut,
+        "bad_lines": receipt.bad_lines,
+        "set_aside": None if receipt.set_aside is None else str(receipt.set_aside),
     }
 
 

@@ -89,3 +89,37 @@ def test_guide_s_loop_lays_down_an_empty_version_and_stops_at_a_bad_one(tt: Tt, 
         ("task.created", "2026-03-01"),
         ("task.removed", "2026-03-02"),
     ]
+
+
+def test_closing_lines_name_what_became_nothing(tt: Tt, town: Path) -> None:
+    """Statuses to say, bad lines and where they are, links to nowhere, and the fields without a place, with their counts."""
+    lines = [
+        {"id": "p-1", "title": "one", "status": "verify", "owner": "ada", "estimated_minutes": 5},
+        {"id": "p-2", "title": "two", "owner": "ada", "dependencies": [{"depends_on_id": "p-9", "type": "blocks"}]},
+        {"id": "p-3", "title": ""},
+    ]
+    (town / "i.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    refused = tt("import", "beads", "i.jsonl", "--skip-bad")
+    assert refused.code == 0
+    assert "'verify', of 1 issue," in refused.err
+    ran = tt("import", "beads", "i.jsonl", "--skip-bad", "--status", "verify=running")
+    assert ran.code == 0
+    assert ran.err.splitlines() == [
+        "Link left out: p-2: it needs p-9, which does not exist",
+        "Bad line skipped: line 3: The title is empty. Say something",
+        "1 bad line skipped, and kept in i.jsonl.bad-2.",
+        "A task has no place for: owner (2), estimated_minutes (1).",
+    ]
+    counted = tt("import", "beads", "i.jsonl", "--skip-bad", "--status", "verify=running", "--json").json
+    assert counted["no_place"] == {"estimated_minutes": 1, "owner": 2}
+    assert counted["links_left_out"] == ["p-2: it needs p-9, which does not exist"]
+    assert (counted["set_aside"], counted["events"]) == ("i.jsonl.bad-2", 0)
+
+
+@pytest.mark.parametrize("given", ["verify", "verify=done", "=running", "tombstone=failed"])
+def test_status_that_says_no_state_is_a_mistake_of_the_command_line(tt: Tt, town: Path, given: str) -> None:
+    """Nothing is read; the message has the states that there are."""
+    (town / "one.jsonl").write_text(ONE)
+    ran = tt("import", "beads", "one.jsonl", "--status", given)
+    assert ran.code == 2
+    assert "--status" in ran.err

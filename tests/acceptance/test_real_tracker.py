@@ -145,7 +145,14 @@ def every_command_shows(tt: Tt, when: str, board: dict[str, Any], *, changed: li
 def as_board(tasks: list[dict[str, Any]]) -> dict[str, Any]:
     """Alias -> what the mapping speaks of."""
     fields = ("id", "state", "assigned_to", "description", "parent_id", "result")
-    return {task["alias"]: {**{field: task[field] for field in fields}, "tags": set(task["tags"])} for task in tasks}
+    return {
+        task["alias"]: {
+            **{field: task[field] for field in fields},
+            **{field: set(task.get(field, ())) for field in ("tags", "needs", "relates")},
+            "priority": task.get("priority", 2),
+        }
+        for task in tasks
+    }
 
 
 def expected_board(issues: dict[str, Issue]) -> dict[str, Any]:
@@ -159,7 +166,7 @@ def expected_board(issues: dict[str, Issue]) -> dict[str, Any]:
         state = {"closed": "completed", "in_progress": "running", "hooked": "assigned"}.get(status, "pending")
         if status == "open" and issue.get("assignee"):
             state = "assigned"
-        tags = {*(issue.get("labels") or []), f"type:{issue['issue_type']}", f"priority:{issue['priority']}"}
+        tags = {*(issue.get("labels") or []), f"type:{issue['issue_type']}"}
         if status in ("blocked", "deferred", "pinned"):
             tags.add(f"status:{status}")
         parent = parents[key]
@@ -172,8 +179,41 @@ def expected_board(issues: dict[str, Issue]) -> dict[str, Any]:
             "parent_id": task_id_of_alias("demo", str(parent)) if is_kept else None,
             "result": (issue.get("close_reason") or None) if state == "completed" else None,
             "tags": tags,
+            "needs": set[str](),
+            "relates": linked(issue, issues, "related", "relates-to"),
+            "priority": issue["priority"],
         }
+    add_needs(board, {task["id"]: linked(issues[key], issues, "blocks", "waits-for") for key, task in board.items()})
     return board
+
+
+def linked(issue: Issue, issues: dict[str, Issue], *kinds: str) -> set[str]:
+    """The tasks of other issues that are there, to which it has dependencies of these kinds."""
+    to = {each["depends_on_id"] for each in issue.get("dependencies") or [] if each["type"] in kinds}
+    there = {key for key in to & issues.keys() - {issue["id"]} if issues[key]["status"] != "tombstone"}
+    return {task_id_of_alias("demo", key) for key in there}
+
+
+def add_needs(board: dict[str, Any], needs: dict[str, set[str]]) -> None:
+    """Add the needs that are on no circle: those from whose end nothing waits for the beginning of the task."""
+    parents = {task["id"]: task["parent_id"] for task in board.values()}
+    waits_for: dict[tuple[str, str], set[tuple[str, str]]] = {}
+    for id_, parent in parents.items():
+        waits_for.setdefault((id_, "done"), set()).add((id_, "begun"))
+        waits_for[id_, "begun"] = {(each, "done") for each in needs[id_]}
+        if parent is not None:
+            waits_for[id_, "begun"].add((parent, "begun"))
+            waits_for.setdefault((parent, "done"), set()).add((id_, "done"))
+    for task in board.values():
+        for needed in needs[task["id"]]:
+            seen, remaining = set[tuple[str, str]](), [(needed, "done")]
+            while remaining:
+                step = remaining.pop()
+                if step not in seen:
+                    seen.add(step)
+                    remaining += waits_for[step]
+            if (task["id"], "begun") not in seen:
+                task["needs"].add(needed)
 
 
 def parent_of(issue: Issue) -> str | None:

@@ -20,7 +20,7 @@ from town import Reader, Town
 
 PAIRS = 200
 TASKS = 100
-FIELDS = ("state", "assigned_to", "description", "parent_id", "result")
+FIELDS = ("state", "assigned_to", "description", "parent_id", "result", "tags", "priority", "needs", "relates")
 
 Plain = Mapping[str, Any]
 
@@ -68,7 +68,6 @@ def test_diff_is_the_difference_of_the_two_files(laid_down: LaidDown) -> None:
             alias = str(each.task.alias)
             if each.kind == "changed":
                 fields = {field for field in FIELDS if old[alias][field] != new[alias][field]}
-                fields |= {"tags"} if old[alias]["tags"] != new[alias]["tags"] else set()
                 assert {change.field for change in each.changes} == fields
 
 
@@ -102,8 +101,9 @@ def scan(town: Town, until: Position) -> dict[str, dict[str, str]]:
             if after is None:
                 found.pop(recorded.task, None)
                 continue
-            changed = {field for field, value in json_of(after).items() if value != old.get(field) and field != "id"}
-            changed -= {field for field in changed if not old.get(field) and not json_of(after).get(field)}
+            new = json_of(after)
+            changed = {field for field in {*old, *new} - {"id"} if new.get(field) != old.get(field)}
+            changed -= {field for field in changed if old.get(field) in (None, []) and new.get(field) in (None, [])}
             found.setdefault(recorded.task, {}).update(dict.fromkeys(changed, str(recorded.position)))
     return found
 

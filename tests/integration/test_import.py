@@ -1,4 +1,4 @@
-"""Imports on a real server: how much they ask of it."""
+"""Imports on a real server: what they append, what they append once only, and how much they ask of it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import pytest
 import redis
 from redis.connection import AbstractConnection
 
-from town import Town
+from ledger import CircularNeedsError, LinkKind, TaskNoted
+from town import ImportRefusedError, Town
 
 
 @pytest.fixture
@@ -80,3 +81,114 @@ def test_removed_task_that_is_back_is_no_removed_one(town: Town) -> None:
         assert town.imports.beads(made).created == 1
         assert town.imports.beads(export).removed == 1
     assert [step.event.type for step in town.history("bd-1")] == ["task.created", "task.removed"] * 2
+
+
+# --- what is appended ------------------------------------------------------------------------------------------
+
+HAND_MADE = Path(__file__).parents[1] / "acceptance" / "data" / "beads-1.x.jsonl"
+
+
+def write_issues(town: Town, *issues: dict[str, Any] | str) -> Path:
+    path = town.folder / "made.jsonl"
+    path.write_text("".join(f"{each if isinstance(each, str) else json.dumps(each)}\n" for each in issues))
+    return path
+
+
+def notes_of(town: Town, alias: str) -> list[str]:
+    return [step.event.data.text for step in town.history(alias) if isinstance(step.event.data, TaskNoted)]
+
+
+def test_importing_a_whole_export_twice_appends_nothing(town: Town) -> None:
+    """Texts, fields, links and comments are there after one append, which verify finds sound; again there is nothing to do."""
+    first = town.imports.beads(HAND_MADE)
+    assert first.created == 5
+    assert town.imports.beads(HAND_MADE).positions == ()
+    assert town.upkeep.verify().findings == ()
+    login = town.task("web-1")
+    assert (login.priority, len(login.needs), len(notes_of(town, "web-1"))) == (0, 2, 2)
+    [note, _] = [step.event for step in town.history("web-1") if isinstance(step.event.data, TaskNoted)]
+    assert note.actor == "eve"
+    assert note.occurred_at is not None
+    assert note.occurred_at.isoformat() == "2026-01-06T10:00:00+00:00"
+
+
+def test_new_comment_alone_is_appended(town: Town) -> None:
+    """Comments that are there are not said again, also not after the task was removed and came back; equal ones count each."""
+    comments = [{"author": "ben", "text": "again"}, {"author": "ben", "text": "again"}]
+    issue = {"id": "bd-1", "title": "x", "status": "closed"}
+    town.imports.beads(write_issues(town, issue | {"comments": comments[:1]}))
+    assert len(town.imports.beads(write_issues(town, issue | {"comments": comments})).positions) == 1
+    town.remove("bd-1")
+    town.imports.beads(write_issues(town, issue | {"comments": comments}))
+    assert notes_of(town, "bd-1") == ["Comment by ben: again"] * 2
+    assert town.imports.beads(write_issues(town, issue | {"comments": comments})).positions == ()
+
+
+def test_tasks_of_an_earlier_import_are_met_again(town: Town) -> None:
+    """Their tag for the priority goes, and the field takes its place; a finished task gets its text, too."""
+    town.create("Fix it", alias="bd-1", tags=["priority:1", "type:bug"])
+    town.create("Paint it", alias="bd-2", tags=["priority:2"])
+    town.complete("bd-2", agent="ada")
+    export = write_issues(
+        town,
+        {"id": "bd-1", "title": "Fix it", "priority": 1, "issue_type": "bug"},
+        {
+            "id": "bd-2",
+            "title": "Paint it",
+            "priority": 2,
+            "status": "closed",
+            "assignee": "ada",
+            "description": "Blue",
+        },
+    )
+    town.imports.beads(export)
+    assert (town.task("bd-1").priority, town.task("bd-1").tags) == (1, ("type:bug",))
+    assert [step.event.type for step in town.history("bd-1")] == ["task.created", "task.tagged", "task.prioritised"]
+    assert (town.task("bd-2").tags, town.task("bd-2").description) == ((), "Paint it\n\nBlue")
+    assert town.task("bd-2").state == "completed"
+    assert town.imports.beads(export).positions == ()
+
+
+def test_circle_through_a_task_that_the_file_does_not_have_is_refused(town: Town) -> None:
+    """The file alone has none. Nothing is written, and the way is named."""
+    town.imports.beads(write_issues(town, {"id": "bd-1", "title": "x"}, {"id": "bd-2", "title": "x"}))
+    own = town.create("ours", parent="bd-1", needs=["bd-2"]).task
+    end = town.end()
+    needing = {"id": "bd-2", "title": "x", "dependencies": [{"depends_on_id": "bd-1", "type": "blocks"}]}
+    with pytest.raises(CircularNeedsError) as caught:
+        town.imports.beads(write_issues(town, {"id": "bd-1", "title": "x"}, needing))
+    assert town.end() == end
+    assert own.id in str(caught.value) or own.id[:8] in str(caught.value)
+
+
+def test_links_that_people_made_are_set_back_to_the_file(town: Town) -> None:
+    """As tags and parents are: the file says what its tasks are."""
+    export = write_issues(town, {"id": "bd-1", "title": "x"}, {"id": "bd-2", "title": "x"})
+    town.imports.beads(export)
+    town.link("bd-1", ["bd-2"], LinkKind.RELATES)
+    assert len(town.imports.beads(export).positions) == 1
+    assert town.task("bd-1").relates == ()
+
+
+def test_bad_lines_are_set_aside_in_a_file_of_their_own(town: Town) -> None:
+    """Never over another file; the same lines again are in the same file."""
+    export = write_issues(town, {"id": "bd-1", "title": "x"}, "nonsense", {"id": "bd-2", "status": "open"})
+    taken = export.with_name("made.jsonl.bad")
+    taken.write_text("somebody's")
+    receipt = town.imports.beads(export, skip_bad=True)
+    assert receipt.set_aside == export.with_name("made.jsonl.bad-2")
+    assert receipt.set_aside.read_text() == 'nonsense\n{"id": "bd-2", "status": "open"}\n'
+    assert [line.partition(":")[0] for line in receipt.bad_lines] == ["line 2", "line 3"]
+    assert taken.read_text() == "somebody's"
+    assert town.imports.beads(export, skip_bad=True).set_aside == receipt.set_aside
+    assert [task.alias for task in town.page().tasks] == ["bd-1"]
+
+
+def test_pruning_and_skipping_do_not_go_together(town: Town) -> None:
+    """The tasks of skipped lines would be removed; nothing is written, not even the file of bad lines."""
+    town.imports.beads(write_issues(town, {"id": "bd-1", "title": "x"}))
+    export = write_issues(town, {"id": "bd-1", "title": ""}, {"id": "bd-2", "title": "x"})
+    with pytest.raises(ImportRefusedError, match="import without --prune"):
+        town.imports.beads(export, prune=True, skip_bad=True)
+    assert [task.alias for task in town.page().tasks] == ["bd-1"]
+    assert not export.with_name("made.jsonl.bad").exists()

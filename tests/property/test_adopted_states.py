@@ -116,7 +116,9 @@ def test_plan_that_was_pulled_is_as_the_town(default: str | None) -> None:
     """What a pull writes shows the task, and pushed again changes nothing and keeps nothing back."""
     for standing in STANDINGS:
         task = standing.task(alias="a")
-        values = pull_edits(Plan(default_agent=default), [], [], board={task.id: task}, removed=frozenset()).added[TASK]
+        values = pull_edits(Plan(default_agent=default), [], [], [], board={task.id: task}, removed=frozenset()).added[
+            TASK
+        ]
         planned = PlannedTask(
             "a",
             str(values["description"]),
@@ -125,7 +127,7 @@ def test_plan_that_was_pulled_is_as_the_town(default: str | None) -> None:
             result=_text(values["result"]),
         )
         again = pull_edits(
-            Plan(tasks=(planned,), default_agent=default), [TASK], [None], board={TASK: task}, removed=frozenset()
+            Plan(tasks=(planned,), default_agent=default), [TASK], [None], [()], board={TASK: task}, removed=frozenset()
         )
         assert not again, (standing, again)
         target, kept = desired(planned, task, alias="a", parent_id=None, default_agent=default, actor="eve")

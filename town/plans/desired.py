@@ -1,6 +1,7 @@
 """What a plan means for a task as it is: the desired state, and the fields that stay in spite of the plan. Pure.
 
-A file is a plan, not the truth. The plan decides what to do: description, tags and parent. The town knows the progress:
+A file is a plan, not the truth. The plan decides what to do, and in which order: description, priority, times, tags, parent
+and needs. The town knows the progress:
 without force, a push takes back nothing that happened, neither a state nor an agent nor a result.
 """
 
@@ -10,7 +11,7 @@ from typing import Final, NamedTuple
 
 from msgspec import Struct
 
-from ledger import DesiredTask, Source, State, Task
+from ledger import DesiredTask, LinkKind, Schedule, Source, State, Task, to_ms
 from town.plans.plan import PlannedTask
 
 _RANKS: Final = {
@@ -47,6 +48,7 @@ def desired(
     *,
     alias: str | None,
     parent_id: str | None,
+    needs: tuple[str, ...] = (),
     default_agent: str | None,
     actor: str,
     is_forced: bool = False,
@@ -75,6 +77,12 @@ def desired(
         alias=alias,
         result=progress.result,
         source=Source.PLAN,
+        priority=planned.priority,
+        schedule=Schedule(
+            due_ms=None if planned.due is None else to_ms(planned.due),
+            not_before_ms=None if planned.not_before is None else to_ms(planned.not_before),
+        ),
+        links={LinkKind.NEEDS: tuple(sorted(needs))},
     )
     return target, tuple(kept)
 

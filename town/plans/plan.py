@@ -8,38 +8,77 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, date, datetime, time
 from typing import Any, Final, TypeVar
 
 from msgspec import Struct
 
-from ledger import InvalidValueError, State, check_name, check_tags, check_text
+from ledger import (
+    LINKS_MAX,
+    PRIORITY_DEFAULT,
+    PRIORITY_MAX,
+    InvalidValueError,
+    State,
+    Ties,
+    check_name,
+    check_tags,
+    check_text,
+    find_knots,
+    from_ms,
+    parse_rfc3339,
+    to_ms,
+)
 
 META_KEYS: Final = ("description", "default_agent")
-TASK_KEYS: Final = ("id", "description", "agent", "status", "tags", "parent", "result")
+TASK_KEYS: Final = (
+    "id",
+    "description",
+    "agent",
+    "status",
+    "priority",
+    "due",
+    "not_before",
+    "tags",
+    "parent",
+    "needs",
+    "result",
+)
+LISTS: Final = ("tags", "needs")
+"""The keys whose values are lists of texts."""
+DAY_BEGINS: Final = time(0, tzinfo=UTC)
+DAY_ENDS: Final = time(23, 59, 59, tzinfo=UTC)
 CIRCLE_SHOWN_MAX: Final = 6
 """How many tasks of a circle of parents a fault names."""
 QUOTE_CHARS_MAX: Final = 100
 NOBODY: Final = ""
 """The agent name that means nobody, even if the plan has a default agent."""
 
-Value = str | tuple[str, ...] | None
-"""The new value of a task's key: a text, tags, or None to remove the key."""
+Value = str | int | datetime | tuple[str, ...] | None
+"""The new value of a task's key: a text, a priority, a time, a list of texts, or None to remove the key."""
 
 _UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _STATES: Final = {str(state): state for state in State}
 _WITH_AGENT: Final = frozenset({State.ASSIGNED, State.RUNNING, State.COMPLETED, State.FAILED})
 _Value = TypeVar("_Value")
 
 
 class PlannedTask(Struct, frozen=True, gc=False):
-    """A task of a plan. `status`, `agent` and `result` are None if the file does not have them."""
+    """A task of a plan. `status`, `agent` and `result` are None if the file does not have them.
+
+    `needs` are in the order of the file, each once. A `due` or `not_before` that is a day is its end or its beginning in UTC.
+    """
 
     id: str
     description: str
     agent: str | None = None
     status: State | None = None
+    priority: int = PRIORITY_DEFAULT
+    due: datetime | None = None
+    not_before: datetime | None = None
     tags: tuple[str, ...] = ()
     parent: str | None = None
+    needs: tuple[str, ...] = ()
     result: str | None = None
 
 
@@ -55,26 +94,26 @@ class Plan(Struct, frozen=True):
         """Id -> place in `tasks`."""
         return {task.id: number for number, task in enumerate(self.tasks)}
 
-    def parents_outside(self) -> list[str]:
-        """The parents outside the plan, each once, in the order of the file."""
+    def names_outside(self) -> list[str]:
+        """The parents and needed tasks outside the plan, each once, in the order of the file."""
         inside = self.index()
-        found = (task.parent for task in self.tasks if task.parent is not None and task.parent not in inside)
-        return list(dict.fromkeys(found))
+        found = (name for task in self.tasks for name in (task.parent, *task.needs))
+        return list(dict.fromkeys(name for name in found if name is not None and name not in inside))
 
     @property
     def has_names_of_town(self) -> bool:
-        """Whether only the town can say what some ids or parents mean."""
-        return bool(self.parents_outside()) or any(is_uuid(task.id) for task in self.tasks)
+        """Whether only the town can say what some ids, parents or needed tasks mean."""
+        return bool(self.names_outside()) or any(is_uuid(task.id) for task in self.tasks)
 
 
 BRING_BACK: Final = "give it another one or none, or bring that one back with `tt sync push --force`"
-"""What to do about a parent that was removed."""
+"""What to do about a parent or a needed task that was removed."""
 
 
 class PlanFault(Struct, frozen=True):
     """A fault in task number `task` (from 0; None: not in a task), in its `key`.
 
-    `item` is the place of a tag. `{line}` in `problem` stands for the line of the task number `other`.
+    `item` is the place in a list. `{line}` in `problem` stands for the line of the task number `other`.
     """
 
     problem: str
@@ -136,8 +175,12 @@ class _Reading:
             description=self._required(number, table, "description", lambda text: check_text(text, "description")),
             agent=self._agent(number, table),
             status=self._status(number, table),
+            priority=self._priority(number, table.get("priority", PRIORITY_DEFAULT)),
+            due=self._time(number, table, "due", DAY_ENDS),
+            not_before=self._time(number, table, "not_before", DAY_BEGINS),
             tags=self._tags(number, table.get("tags", [])),
             parent=self._text(table.get("parent", ""), number, "parent").strip() or None,
+            needs=self._needs(number, table.get("needs", [])),
             result=self._result(number, table),
         )
 
@@ -173,14 +216,59 @@ class _Reading:
             return None
         return _STATES[text]
 
-    def _tags(self, number: int, found: Any) -> tuple[str, ...]:  # noqa: ANN401 - whatever TOML has
+    def _priority(self, number: int, found: Any) -> int:  # noqa: ANN401 - whatever TOML has
+        if type(found) is int and 0 <= found <= PRIORITY_MAX:
+            return found
+        problem = f"the priority {quoted(found)} is not one of 0 (most urgent) to {PRIORITY_MAX}"
+        self.faults.append(PlanFault(problem, number, "priority"))
+        return PRIORITY_DEFAULT
+
+    def _time(self, number: int, table: Mapping[str, Any], key: str, of_day: time) -> datetime | None:
+        """A moment, to the millisecond. A day is its moment `of_day`, so that the plan means the same on every machine."""
+        found = table.get(key, "")
+        problem = f"{key} is no time: write one like 2026-12-24T17:00:00Z, or a day like 2026-12-24"
+        try:
+            if isinstance(found, str):
+                text = found.strip()
+                if not text:
+                    return None
+                found = date.fromisoformat(text) if _DAY.fullmatch(text) else from_ms(parse_rfc3339(text))
+            if isinstance(found, datetime):
+                if found.tzinfo is not None:
+                    return from_ms(to_ms(found))
+                problem = f"{key} has no time zone: write Z behind it for UTC, or +01:00"
+            elif isinstance(found, date):
+                return datetime.combine(found, of_day)
+        except (ValueError, OverflowError):
+            pass
+        self.faults.append(PlanFault(problem, number, key))
+        return None
+
+    def _list(self, number: int, found: Any, key: str) -> list[Any]:  # noqa: ANN401 - whatever TOML has
         if not found:
-            return ()
-        if not isinstance(found, list):
-            self.faults.append(PlanFault("tags is not a list of texts", number, "tags"))
-            return ()
+            return []
+        if isinstance(found, list):
+            return found
+        self.faults.append(PlanFault(f"{key} is not a list of texts", number, key))
+        return []
+
+    def _needs(self, number: int, found: Any) -> tuple[str, ...]:  # noqa: ANN401 - whatever TOML has
         good: list[str] = []
-        for item, tag in enumerate(found):
+        for item, name in enumerate(self._list(number, found, "needs")):
+            if not isinstance(name, str):
+                self.faults.append(PlanFault(f"the needed task {quoted(name)} is not a text", number, "needs", item))
+            elif name.strip():
+                good.append(name.strip())
+            else:
+                self.faults.append(PlanFault("the needed task is empty", number, "needs", item))
+        needs = tuple(dict.fromkeys(good))
+        if len(needs) > LINKS_MAX:
+            self.faults.append(PlanFault(f"it needs {len(needs):,} tasks, and at most {LINKS_MAX:,}", number, "needs"))
+        return needs
+
+    def _tags(self, number: int, found: Any) -> tuple[str, ...]:  # noqa: ANN401 - whatever TOML has
+        good: list[str] = []
+        for item, tag in enumerate(self._list(number, found, "tags")):
             if isinstance(tag, str):
                 good += self._checked(lambda tag=tag: check_tags([tag]), number, "tags", item) or ()  # type: ignore[misc]  # bound per turn
             else:
@@ -219,13 +307,30 @@ class _Reading:
 
 
 def circles(plan: Plan) -> list[PlanFault]:
-    """A fault for each circle of parents, at its first task."""
+    """A fault for each circle of parents, at its first task; without one, for each circle of tasks that wait for each other."""
     above = {task.id: task.parent for task in plan.tasks if task.parent is not None}
     index = plan.index()
     return [
         PlanFault(f"its parent lies below it, in a circle{_circle_words(circle)}", index[circle[0]], "parent")
         for circle in find_circles([task.id for task in plan.tasks], above)
-    ]
+    ] or _knots(plan, index)
+
+
+def _knots(plan: Plan, index: Mapping[str, int]) -> list[PlanFault]:
+    """A fault for each set of tasks that wait for each other, at the first needed task that is a part of it."""
+    if not any(task.needs for task in plan.tasks):
+        return []
+    found: list[PlanFault] = []
+    for knot in find_knots({task.id: Ties(task.parent, task.needs) for task in plan.tasks}):
+        name, needed = knot.needs[0]
+        problem = f"it waits for itself, in a circle{_circle_words(knot.circle[:-1])}"
+        found.append(PlanFault(problem, index[name], "needs", place_of(plan.tasks[index[name]], needed)))
+    return found
+
+
+def place_of(planned: PlannedTask, needed: str) -> int:
+    """The place of a needed task in the file's list, if the list has no name twice."""
+    return planned.needs.index(needed)
 
 
 def _circle_words(circle: Sequence[str]) -> str:

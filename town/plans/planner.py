@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from ledger import (
     APPEND_EVENTS_MAX,
+    LINKS_MAX,
     AppendTooLargeError,
     DesiredTask,
+    LinkKind,
     Position,
     State,
     Task,
@@ -24,6 +27,7 @@ from ledger import (
 from projections import no_garbage_collection
 from town.backend import Backend
 from town.errors import PlanChangedError, PlanMissingError
+from town.linking import Circles
 from town.plans.desired import Kept, desired
 from town.plans.file import BYTE_ORDER_MARK, PlanFile, read_plan_bytes, read_plan_file, write_plan_file
 from town.plans.plan import BRING_BACK, Plan, PlanFault, PlannedTask, find_circles, is_uuid, quoted, read_plan
@@ -42,10 +46,13 @@ _CANNOT_BE_EDITED: Final = PlanFault(
 
 
 class _Found(NamedTuple):
-    """A plan's tasks in the town: the ids of its tasks and of their parents, in its order, and their present states."""
+    """A plan's tasks in the town: the ids of its tasks, of their parents and of what they need, in its order, and their present
+    states.
+    """
 
     task_ids: list[str]
     parents: list[str | None]
+    needs: list[tuple[str, ...]]
     states: dict[str, tuple[Task | None, int]]
 
     def task(self, task_id: str) -> Task | None:
@@ -74,15 +81,15 @@ class Planner:
         self._live = backend.live
         self._ids_of_aliases = References(Present(backend), town=backend.alias_town).ids_of_aliases
         self._writer = Writer(backend)
+        self._circles = Circles(backend)
         self._town = backend.name
         self._actor = backend.actor
         self._catch_up = backend.upkeep.catch_up
 
     def find_faults(self, plan: Plan) -> list[PlanFault]:
-        """The faults in the plan's names in this town: two ids for one task, and missing parents."""
+        """The faults in the plan's names in this town: two ids for one task, missing parents and needed tasks."""
         self._catch_up()
-        found = self._find(plan)
-        return _duplicates(plan, found.task_ids) + _parent_faults(plan, found, is_forced=False)
+        return _faults(plan, self._find(plan), is_forced=False)
 
     def preview_push(self, file: PlanFile, *, is_pruning: bool = False, is_forced: bool = False) -> PushReceipt:
         """What a push would do; writes nothing. PlanRefusedError, AppendTooLargeError."""
@@ -139,28 +146,30 @@ class Planner:
                 [PlanFault("the file has no task, and --prune would remove every task that has an alias")]
             )
         found = self._find(plan)
-        faults = _duplicates(plan, found.task_ids) + _parent_faults(plan, found, is_forced=is_forced)
+        faults = _faults(plan, found, is_forced=is_forced)
         if faults:
             raise file.refuse(faults)
+        basis = self._circles.basis()
         targets, kept = self._targets(plan, found, is_forced=is_forced)
         above = self._above(found, targets)
         self._refuse_circles(file, found, above)
         names = {task_id: planned.id for task_id, planned in zip(found.task_ids, plan.tasks, strict=True)}
         there = {name: state for task_id, name in names.items() if (state := found.task(task_id)) is not None}
         if is_pruning:
-            pruned, stays = self._prune(frozenset(found.task_ids), above, is_forced=is_forced)
+            pruned, stays = self._prune(found, above, is_forced=is_forced)
             targets |= dict.fromkeys(pruned)
             found.states.update({task.id: (task, task.version) for task in pruned.values()})
             names |= {task.id: str(task.alias) for task in pruned.values()}
             kept += stays
         decided = reconcile_all(found.states, targets)
+        self._refuse_waiting(file, found, self._circles.find_in(decided, targets, found.states), targets)
         relied_on = _lineages(decided, above, found.states)
-        return _PlanDecisions(decided, relied_on, names=names, found=there, kept=tuple(kept))
+        return _PlanDecisions(decided, relied_on, basis=basis, names=names, found=there, kept=tuple(kept))
 
     def _find(self, plan: Plan) -> _Found:
-        """The plan's tasks and parents in the town."""
+        """The plan's tasks, their parents and what they need in the town."""
         uuids = [task.id.lower() for task in plan.tasks if is_uuid(task.id)]
-        outside = plan.parents_outside()
+        outside = plan.names_outside()
         # A UUID is a task's own id only if the ledger knows it; anything else is an alias, whatever it looks like.
         known = {task_id for task_id, head in zip(uuids, self._writer.loader.load_many(uuids), strict=True) if head[1]}
         aliases = [task.id for task in plan.tasks if task.id.lower() not in known]
@@ -169,15 +178,17 @@ class Planner:
         index = {name: ids.get(name) or name.lower() for name in outside}
         index |= {planned.id: task_id for planned, task_id in zip(plan.tasks, task_ids, strict=True)}
         parents = [None if planned.parent is None else index[planned.parent] for planned in plan.tasks]
-        wanted = list(dict.fromkeys([*task_ids, *(parent for parent in parents if parent is not None)]))
-        return _Found(task_ids, parents, dict(zip(wanted, self._writer.loader.load_many(wanted), strict=True)))
+        needs = [tuple(index[needed] for needed in planned.needs) for planned in plan.tasks]
+        others = [*(parent for parent in parents if parent is not None), *chain.from_iterable(needs)]
+        wanted = list(dict.fromkeys([*task_ids, *others]))
+        return _Found(task_ids, parents, needs, dict(zip(wanted, self._writer.loader.load_many(wanted), strict=True)))
 
     def _targets(
         self, plan: Plan, found: _Found, *, is_forced: bool
     ) -> tuple[dict[str, DesiredTask | None], list[PlanKept]]:
         targets: dict[str, DesiredTask | None] = {}
         kept: list[PlanKept] = []
-        for planned, task_id, parent in zip(plan.tasks, found.task_ids, found.parents, strict=True):
+        for planned, task_id, parent, needs in zip(plan.tasks, found.task_ids, found.parents, found.needs, strict=True):
             if found.is_removed(task_id) and not is_forced:
                 kept.append(PlanKept(planned.id, task_id, "task", "removed", None))
                 continue
@@ -187,6 +198,7 @@ class Planner:
                 # A task that the plan names by its own id gets no alias.
                 alias=None if task_id == planned.id.lower() else planned.id,
                 parent_id=parent,
+                needs=needs,
                 default_agent=plan.default_agent,
                 actor=self._actor,
                 is_forced=is_forced,
@@ -225,19 +237,52 @@ class Planner:
         if faults:
             raise file.refuse(faults)
 
+    def _refuse_waiting(
+        self,
+        file: PlanFile,
+        found: _Found,
+        circle: Sequence[str],
+        targets: Mapping[str, DesiredTask | None],
+    ) -> None:
+        """PlanRefusedError if there is a circle of tasks that would wait for each other, with tasks of the town among them."""
+        if not circle:
+            return
+        number = {task_id: number for number, task_id in enumerate(found.task_ids)}
+        states = dict(zip(circle, self._writer.loader.load_many(circle), strict=True))
+        names = [
+            file.plan.tasks[number[task_id]].id
+            if task_id in number
+            else (task.alias if (task := states[task_id][0]) is not None else None) or task_id
+            for task_id in circle
+        ]
+        planned = [task_id for task_id in circle if task_id in number and targets.get(task_id) is not None]
+        needing = next((task_id for task_id in planned if found.needs[number[task_id]]), planned[0])
+        key = "needs" if found.needs[number[needing]] else "parent"
+        raise file.refuse(
+            [PlanFault(f"it waits for itself in the town, in a circle: {' → '.join(names)}", number[needing], key)]
+        )
+
     def _prune(
-        self, planned: frozenset[str], above: Mapping[str, str], *, is_forced: bool
+        self, found: _Found, above: Mapping[str, str], *, is_forced: bool
     ) -> tuple[dict[str, Task], list[PlanKept]]:
         """The tasks with an alias that the plan does not have, lowest first.
 
-        Without force it leaves out tasks that would leave others below them, and tasks that somebody works on.
+        It leaves out tasks that would leave others below them, tasks that the plan's tasks need, and without force tasks that
+        somebody works on.
         """
+        planned = frozenset(found.task_ids)
+        needed = frozenset(chain.from_iterable(found.needs))
         board = {task.id: task for task in self._live.page().tasks}
         going = {task.id: task for task in board.values() if task.alias is not None and task.id not in planned}
         stays = [
             PlanKept(str(task.alias), task.id, "task", f"is {task.state}", "removed")
             for task in going.values()
             if task.state is State.RUNNING and not is_forced
+        ]
+        stays += [
+            PlanKept(str(task.alias), task.id, "task", "is needed by a task of the plan", "removed")
+            for task in going.values()
+            if task.id in needed and (task.state is not State.RUNNING or is_forced)
         ]
         for kept in stays:
             del going[kept.task_id]
@@ -284,9 +329,10 @@ class Planner:
             )
             raise file.refuse([PlanFault(problem)])
         removed = frozenset(task_id for task_id in found.task_ids if found.is_removed(task_id) and task_id not in board)
-        edits = pull_edits(file.plan, found.task_ids, found.parents, board=board, removed=removed)
+        edits = pull_edits(file.plan, found.task_ids, found.parents, found.needs, board=board, removed=removed)
         faults = faults_of_pull(file.plan, found.task_ids, edits, board=board)
         faults += _parent_faults(file.plan, found, is_forced=False, is_only_new=True)
+        faults += _needs_faults(file.plan, found, is_forced=False, is_only_new=True)
         if faults:
             raise file.refuse(faults)
         receipt = PullReceipt(
@@ -316,7 +362,7 @@ class Planner:
         except ValueError as error:
             raise file.refuse([_CANNOT_BE_EDITED]) from error
         again = self._find(plan)
-        if faults or pull_edits(plan, again.task_ids, again.parents, board=board, removed=removed):
+        if faults or pull_edits(plan, again.task_ids, again.parents, again.needs, board=board, removed=removed):
             raise file.refuse([_CANNOT_BE_EDITED])
         return (BYTE_ORDER_MARK if file.content.startswith(BYTE_ORDER_MARK.encode()) else "") + text
 
@@ -339,6 +385,14 @@ def _duplicates(plan: Plan, task_ids: Sequence[str]) -> list[PlanFault]:
         )
         for number, task_id in enumerate(task_ids)
         if plan.tasks[first.setdefault(task_id, number)].id != plan.tasks[number].id
+    ]
+
+
+def _faults(plan: Plan, found: _Found, *, is_forced: bool) -> list[PlanFault]:
+    return [
+        *_duplicates(plan, found.task_ids),
+        *_parent_faults(plan, found, is_forced=is_forced),
+        *_needs_faults(plan, found, is_forced=is_forced),
     ]
 
 
@@ -369,6 +423,38 @@ def _parent_faults(plan: Plan, found: _Found, *, is_forced: bool, is_only_new: b
                     f"its parent {quoted(planned.parent)} is not a task of the file or of the town", number, "parent"
                 )
             )
+    return faults
+
+
+def _needs_faults(plan: Plan, found: _Found, *, is_forced: bool, is_only_new: bool = False) -> list[PlanFault]:
+    """Needed tasks that never existed, or were removed, or are the task itself; and too many links. A task that needs a removed
+    one already may go on.
+    """
+    inside = frozenset(found.task_ids)
+    faults: list[PlanFault] = []
+    for number, (planned, task_id, needs) in enumerate(zip(plan.tasks, found.task_ids, found.needs, strict=True)):
+        state = found.task(task_id)
+        if not needs or (is_only_new and state is not None) or (found.is_removed(task_id) and not is_forced):
+            continue
+        for item, (name, needed) in enumerate(zip(planned.needs, needs, strict=True)):
+            if found.task(needed) is not None or (state is not None and needed in state.needs):
+                problem = "it needs itself" if needed == task_id else None
+            elif found.is_removed(needed):
+                is_brought_back = is_forced and needed in inside
+                problem = f"the task {quoted(name)} that it needs was removed from the town; {BRING_BACK}"
+                problem = None if is_brought_back else problem
+            else:
+                problem = (
+                    None
+                    if needed in inside
+                    else f"it needs {quoted(name)}, which is not a task of the file or of the town"
+                )
+            if problem is not None:
+                faults.append(PlanFault(problem, number, "needs", item))
+        others = 0 if state is None else sum(len(state.links(kind)) for kind in LinkKind if kind is not LinkKind.NEEDS)
+        if others + len(needs) > LINKS_MAX:
+            problem = f"it would have {others + len(needs):,} links, and at most {LINKS_MAX:,}"
+            faults.append(PlanFault(problem, number, "needs"))
     return faults
 
 

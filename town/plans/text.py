@@ -9,8 +9,10 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Final, NamedTuple
 
+from ledger import format_ms, to_ms
 from town.plans.plan import TASK_KEYS, Value
 
 _STRING: Final = (
@@ -421,12 +423,15 @@ def _block(values: Mapping[str, Value]) -> str:
     return "[[tasks]]\n" + "".join(lines)
 
 
-def rendered(value: str | tuple[str, ...]) -> str:
+def rendered(value: str | int | datetime | tuple[str, ...]) -> str:
     """A value as TOML; a text of several lines as a multi-line string."""
     import tomli_w  # noqa: PLC0415 - only who writes pays for it
 
+    if isinstance(value, datetime):
+        return format_ms(to_ms(value)).replace(".000Z", "Z")
     if isinstance(value, tuple):
         return f"[{', '.join(rendered(tag) for tag in value)}]"
     # A multi-line string cannot hold a carriage return as it is.
-    written = tomli_w.dumps({"value": value}, multiline_strings="\n" in value and "\r" not in value)
+    has_lines = isinstance(value, str) and "\n" in value and "\r" not in value
+    written = tomli_w.dumps({"value": value}, multiline_strings=has_lines)
     return written.removeprefix("value = ").removesuffix("\n")

@@ -115,7 +115,7 @@ def test_task_fields_say_priority_times_links_and_questions() -> None:
         answer="a\nb",
     )
     shown = [(name, str(cell)) for name, cell in task_fields(task)]
-    assert shown[3:5] == [("Question", "Which\none? (1 a, 2 b c)"), ("Answer", "a\nb")]
+    assert shown[3:6] == [("Question", "Which\none?"), ("Choices", "1 a, 2 b c"), ("Answer", "a\nb")]
     assert shown[-5:] == [
         ("Priority", "0"),
         ("Due", "2026-11-24 06:00:00 UTC"),

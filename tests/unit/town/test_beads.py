@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+from datetime import UTC, datetime
 from itertools import permutations
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ledger import DesiredTask, Source, State, task_id_of_alias
+from ledger import DesiredTask, LinkKind, Schedule, Source, State, task_id_of_alias, to_ms
 from town import FolderRefusedError, ImportRefusedError
 from town.imports.beads import BeadsExport, read_beads
 
 TOWN = "harbour"
 ACTOR = "importer"
+NO_LINKS: dict[LinkKind, tuple[str, ...]] = dict.fromkeys(LinkKind, ())
 
 
 def an_issue(id_: str = "bd-1", **fields: Any) -> dict[str, Any]:
@@ -113,7 +115,7 @@ def test_person_is_assignee_else_creator_else_actor(file: Path, people: dict[str
 
 
 def test_issue_becomes_a_task_with_all_it_says(file: Path) -> None:
-    """Alias, description, tags from labels, type and priority, and the close reason as the result."""
+    """Alias, title and text, tags from labels and type, priority, times, and the close reason as the result."""
     target = read_one(
         file,
         title="Fix the pump 🔧",
@@ -123,17 +125,20 @@ def test_issue_becomes_a_task_with_all_it_says(file: Path) -> None:
         labels=["b", "a", "b"],
         issue_type="bug",
         priority=0,
-        created_at="2026-01-01T00:00:00Z",
-        design="Fields that do not count here are left alone.",
+        description="It leaks.",
+        due_at="2026-12-24T00:00:00+01:00",
     )
     assert target == DesiredTask(
         source=Source.IMPORT,
-        description="Fix the pump 🔧",
+        description="Fix the pump 🔧\n\nIt leaks.",
         state=State.COMPLETED,
         agent="bob",
-        tags=("a", "b", "priority:0", "type:bug"),
+        tags=("a", "b", "type:bug"),
         alias="bd-1",
         result="Replaced",
+        priority=0,
+        schedule=Schedule(due_ms=to_ms(datetime(2026, 12, 23, 23, tzinfo=UTC))),
+        links=NO_LINKS,
     )
 
 
@@ -152,8 +157,10 @@ def test_issue_with_nothing_but_id_and_title_is_pending(file: Path) -> None:
     desired = read_lines(
         file, {"id": "bd-1", "title": "x"}, {"id": "bd-2", "title": "x", "labels": None, "dependencies": None}
     ).desired
-    assert desired[task_of("bd-1")] == DesiredTask(description="x", alias="bd-1", source=Source.IMPORT)
-    assert desired[task_of("bd-2")] == DesiredTask(description="x", alias="bd-2", source=Source.IMPORT)
+    for alias in ("bd-1", "bd-2"):
+        assert desired[task_of(alias)] == DesiredTask(
+            description="x", alias=alias, source=Source.IMPORT, schedule=Schedule(), links=NO_LINKS
+        )
 
 
 def test_tombstone_is_a_task_to_remove(file: Path) -> None:

@@ -37,7 +37,9 @@ def test_task_becomes_a_planned_task_with_all_it_says() -> None:
         a_task(" b ", agent=" ada ", status="completed", tags=["b", " a", "b"], parent=" top ", result="Done\n"),
         meta={"description": "Sprint", "default_agent": "bob"},
     )
-    assert found.tasks[1] == PlannedTask("b", "Fix the pump", "ada", State.COMPLETED, ("a", "b"), "top", "Done\n")
+    assert found.tasks[1] == PlannedTask(
+        "b", "Fix the pump", "ada", State.COMPLETED, tags=("a", "b"), parent="top", result="Done\n"
+    )
     assert (found.description, found.default_agent) == ("Sprint", "bob")
 
 
@@ -153,7 +155,7 @@ def test_each_circle_is_found_once_from_its_first_task(above: dict[str, str], ci
 def test_only_names_of_the_town_need_the_town() -> None:
     """A parent in the file, in whatever order, says all by itself; an id that may be a task's own does not."""
     assert not read(a_task("b", parent="a"), a_task("a")).has_names_of_town
-    assert read(a_task(parent="x")).parents_outside() == ["x"]
+    assert read(a_task(parent="x")).names_outside() == ["x"]
     assert read(a_task("550E8400-e29b-41d4-a716-446655440000")).has_names_of_town
     assert not is_uuid("550e8400")
 

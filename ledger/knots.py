@@ -1,0 +1,136 @@
+"""Knots: the needs of many tasks that lie on circles, all found at once. Pure.
+
+`ledger.circles` has the rule: a task stands for two steps, that it is begun and that it is done. A knot is a set of steps of
+which each waits, directly or not, for each other. Parents alone never make one, if they are a forest.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from typing import NamedTuple
+
+from ledger.circles import NO_TIES, Ties
+
+_Step = tuple[str, bool]
+"""A task, and whether the step is that it is done; else that it is begun."""
+
+
+class Knot(NamedTuple):
+    """Needs that lie on circles: pairs of a task and one that it needs, and the shortest circle of the first pair.
+
+    In the circle each task waits for the next, and the last is the first again.
+    """
+
+    needs: tuple[tuple[str, str], ...]
+    circle: tuple[str, ...]
+
+
+def find_knots(ties: Mapping[str, Ties]) -> list[Knot]:
+    """The knots among these tasks, in the order of their first pairs. Names without ties wait for nothing."""
+    graph = _Graph(ties)
+    group_of = graph.groups()
+    pairs: dict[int, list[tuple[str, str]]] = {}
+    for task, place in ties.items():
+        for needed in dict.fromkeys(place.needs):
+            group = group_of[(task, False)]
+            if group == group_of[(needed, True)]:
+                pairs.setdefault(group, []).append((task, needed))
+    return [Knot(tuple(found), graph.circle(*found[0])) for found in pairs.values()]
+
+
+class _Graph:
+    """The steps, and what each waits for."""
+
+    def __init__(self, ties: Mapping[str, Ties]) -> None:
+        self._ties = ties
+        self._below: dict[str, list[str]] = {}
+        for task, place in ties.items():
+            if place.parent_id is not None:
+                self._below.setdefault(place.parent_id, []).append(task)
+
+    def _after(self, step: _Step) -> list[_Step]:
+        task, is_done = step
+        if is_done:
+            return [(task, False), *((child, True) for child in self._below.get(task, ()))]
+        place = self._ties.get(task, NO_TIES)
+        needed = [(each, True) for each in place.needs]
+        return needed if place.parent_id is None else [*needed, (place.parent_id, False)]
+
+    def groups(self) -> dict[_Step, int]:
+        """Step -> the number of its strongly connected component."""
+        grouping = _Grouping(self._after)
+        for task in self._ties:
+            grouping.follow((task, True))
+        return grouping.group_of
+
+    def circle(self, task: str, needed: str) -> tuple[str, ...]:
+        """The shortest way from a needed task back to the one that needs it; the last is the first again."""
+        goal = (task, False)
+        first = (needed, True)
+        came_from: dict[_Step, _Step | None] = {first: None}
+        waiting = deque([first])
+        while goal not in came_from:
+            step = waiting.popleft()
+            for after in self._after(step):
+                if after not in came_from:
+                    came_from[after] = step
+                    waiting.append(after)
+        way: list[str] = []
+        current: _Step | None = goal
+        while current is not None:
+            way.append(current[0])
+            current = came_from[current]
+        # The way was walked backwards: from the task to the one that it needs.
+        names = list(dict.fromkeys([task, *reversed(way)]))
+        return (*names, task)
+
+
+class _Grouping:
+    """Strongly connected components by Tarjan's algorithm, with a stack of its own."""
+
+    def __init__(self, after: Callable[[_Step], list[_Step]]) -> None:
+        self.group_of: dict[_Step, int] = {}
+        self._after = after
+        self._number: dict[_Step, int] = {}
+        self._lowest: dict[_Step, int] = {}
+        """The lowest number that was seen from a step on."""
+        self._ungrouped: list[_Step] = []
+        self._way: list[tuple[_Step, Iterator[_Step]]] = []
+
+    def follow(self, first: _Step) -> None:
+        """Group a step and all that it waits for."""
+        if first in self._number:
+            return
+        self._enter(first)
+        while self._way:
+            step, afters = self._way[-1]
+            entered = next((after for after in afters if self._is_new(step, after)), None)
+            if entered is None:
+                self._leave()
+            else:
+                self._enter(entered)
+
+    def _enter(self, step: _Step) -> None:
+        self._number[step] = self._lowest[step] = len(self._number)
+        self._ungrouped.append(step)
+        self._way.append((step, iter(self._after(step))))
+
+    def _is_new(self, step: _Step, after: _Step) -> bool:
+        if after not in self._number:
+            return True
+        if after not in self.group_of:
+            self._lowest[step] = min(self._lowest[step], self._number[after])
+        return False
+
+    def _leave(self) -> None:
+        step, _ = self._way.pop()
+        if self._way:
+            before = self._way[-1][0]
+            self._lowest[before] = min(self._lowest[before], self._lowest[step])
+        if self._lowest[step] != self._number[step]:
+            return
+        closed: _Step | None = None
+        while closed != step:
+            closed = self._ungrouped.pop()
+            self.group_of[closed] = self._number[step]
