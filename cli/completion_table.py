@@ -600,6 +600,8 @@ COMMANDS: Final[dict[tuple[str, ...], tuple[str, tuple[Kind, ...], bool, dict[st
         "--prune": ("flag", False, "Remove tasks whose alias is no longer in the file"),
         "--allow-empty": ("flag", False, "Let --prune remove them all if the file has no issues"),
         "--backdate": ("when", False, "Record the events at this time; not before the last event"),
+        "--status": ("", True, "What a status of your own means here, as verify=running"),
+        "--skip-bad": ("flag", False, "Put bad lines into FILE.bad, and import the others"),
         "--town": ("folder", False, "The town's folder"),
         "--actor": ("actor", False, "Who acts"),
         "--json": ("flag", False, "Print only JSON on stdout"),
