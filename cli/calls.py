@@ -29,7 +29,7 @@ _MANY: Final = "..."
 _Option = tuple[str, str] | tuple[str, str, int]
 """The parameter that an option fills, its kind, and the minimum of a number.
 
-The kinds are text, texts, number, path, state, states, sort, fields and flag; those in the plural may be repeated.
+The kinds are text, texts, number, path, state, states, sort, link, fields and flag; those in the plural may be repeated.
 """
 _SEVERAL: Final = {"texts": "text", "states": "state"}
 
@@ -131,10 +131,10 @@ def _choices(kind: str) -> type[StrEnum]:
         from projections import Sort  # noqa: PLC0415 - as above
 
         return Sort
-    assert kind == "state"
-    from ledger import State  # noqa: PLC0415 - as above
+    assert kind in ("state", "link")
+    from ledger import LinkKind, State  # noqa: PLC0415 - as above
 
-    return State
+    return State if kind == "state" else LinkKind
 
 
 def _fields(text: str | None) -> JsonFields:

@@ -45,6 +45,7 @@ _STATES_OF: Final[dict[tuple[str, ...], tuple[State, ...]]] = {
     ("task", "reopen"): _ENDED,
     ("backlog", "claim"): (State.PENDING,),
     ("backlog", "remove"): (State.PENDING,),
+    ("critical-path",): _OPEN,
     ("wait",): _OPEN,
 }
 """The states of the tasks that a command takes; any state for the others."""

@@ -16,7 +16,7 @@ from cli.output import say, warn
 from cli.session import opened
 from cli.text import name_of
 from ledger import LedgerError
-from town import read_text_file
+from town import TextUnreadableError, read_text_file
 
 if TYPE_CHECKING:
     from cli.json_fields import JsonFields
@@ -77,18 +77,15 @@ class Edited:
         if not (os.isatty(0) and os.isatty(1)):
             message = "An editor needs a terminal. Give a TEXT, - to read it from stdin, or --file."
             raise UsageError(message)
-        command = [*_editor(), str(self.path)]
+        words = _editor()
+        editor = f"the editor {shlex.join(words)}"
         try:
-            code = subprocess.run(command, check=False).returncode  # noqa: S603 - the user names the editor
+            code = subprocess.run([*words, str(self.path)], check=False).returncode  # noqa: S603 - the user names the editor
         except OSError as error:
-            message = (
-                f"The editor {shlex.join(command[:-1])} does not start: {error.strerror}. Set EDITOR to another one."
-            )
-            raise UsageError(message) from error
+            problem = f"it does not start: {error.strerror}. Set EDITOR to another one"
+            raise TextUnreadableError(editor, problem) from error
         if code:
-            message = f"The editor {shlex.join(command[:-1])} ended with exit code {code}, so nothing was changed."
-            raise UsageError(message)
-
+            raise TextUnreadableError(editor, f"it ended with exit code {code}")
         return read_text_file(self.path)
 
     def remove(self) -> None:

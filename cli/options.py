@@ -10,7 +10,7 @@ from typing import Annotated, Final, NamedTuple
 import typer
 
 from cli.json_fields import JsonFields, UnknownFieldError, parse_json_fields
-from ledger import EVENT_CLASSES, PRIORITY_MAX, TOWN_EVENT_CLASSES, Position, State
+from ledger import EVENT_CLASSES, PRIORITY_MAX, TOWN_EVENT_CLASSES, LinkKind, Position, State
 from projections import Sort
 from town import (
     TIME_HELP,
@@ -141,6 +141,10 @@ CsvOption = Annotated[bool, typer.Option("--csv", help="Print only CSV on stdout
 TaskArgument = Annotated[
     str, typer.Argument(metavar="TASK", help="A task: its id, a unique prefix of it, or its alias.", show_default=False)
 ]
+LinkedArgument = Annotated[
+    list[str],
+    typer.Argument(metavar="OTHER...", help="The other tasks: ids, unique prefixes or aliases.", show_default=False),
+]
 AgentArgument = Annotated[str, typer.Argument(metavar="AGENT", help="The agent's name.", show_default=False)]
 TextArgument = Annotated[
     str | None,
@@ -204,6 +208,9 @@ PriorityFilter = Annotated[
 OverdueFilter = Annotated[bool, typer.Option("--overdue", help="Only open tasks whose due time has passed.")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show what would be appended, and append nothing.")]
 PruneOption = Annotated[bool, typer.Option("--prune", help="Remove tasks whose alias is no longer in the file.")]
+LinkKindOption = Annotated[
+    LinkKind, typer.Option("--kind", metavar="KIND", help=f"What the link says: {', '.join(LinkKind)}.")
+]
 ParentOption = Annotated[str | None, typer.Option("--parent", metavar="TASK", help="The parent task.")]
 ReasonOption = Annotated[
     str | None, typer.Option("--reason", metavar="TEXT", help="Why, in words; recorded in the event.")

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
         witness_of,
     )
     from projections.lease import LEASE_MS, Lease, new_holder
+    from projections.links import Linked, links_on, read_links
     from projections.listing import COUNTED_MAX
     from projections.live_board import LiveBoard
     from projections.loading import Loader
@@ -88,6 +89,15 @@ if TYPE_CHECKING:
     from projections.views.by_alias import is_computed
     from projections.views.catalogue import VIEWS
     from projections.views.view import Counted, Member, Ranked, View
+    from projections.waiting import (
+        Waiting,
+        WaitingBriefly,
+        read_dependents,
+        read_parents,
+        read_waiting,
+        read_waiting_briefly,
+        waiting_on,
+    )
 
 __all__ = [
     "ACTOR_EVENTS_MAX",
@@ -133,6 +143,7 @@ __all__ = [
     "KeptBoard",
     "Lease",
     "LegacyFullError",
+    "Linked",
     "LiveBoard",
     "Loader",
     "LossNotAcceptedError",
@@ -175,6 +186,8 @@ __all__ = [
     "Verification",
     "View",
     "ViewsIncompleteError",
+    "Waiting",
+    "WaitingBriefly",
     "Wanted",
     "Witness",
     "best_first",
@@ -203,6 +216,7 @@ __all__ = [
     "is_computed",
     "is_snapshot",
     "keep",
+    "links_on",
     "look_at_runs",
     "make_segment",
     "new_holder",
@@ -210,12 +224,17 @@ __all__ = [
     "open_kept",
     "printable",
     "rank",
+    "read_dependents",
     "read_ids",
     "read_inbox",
+    "read_links",
     "read_numbers",
+    "read_parents",
     "read_postings",
     "read_stats",
     "read_texts",
+    "read_waiting",
+    "read_waiting_briefly",
     "ready_on",
     "replay",
     "scan",
@@ -225,6 +244,7 @@ __all__ = [
     "task_in",
     "texts_of",
     "verify",
+    "waiting_on",
     "witness_of",
 ]
 
@@ -248,6 +268,7 @@ open_front_door(
         "inbox": "InboxPage InboxPages gather_inbox read_inbox",
         "kept_board": "KeptBoard Witness damaged_parts decode_kept encode_kept keep open_kept witness_of",
         "lease": "LEASE_MS Lease new_holder",
+        "links": "Linked links_on read_links",
         "listing": "COUNTED_MAX",
         "live_board": "LiveBoard",
         "loading": "Loader",
@@ -275,5 +296,6 @@ open_front_door(
         "views.by_alias": "is_computed",
         "views.catalogue": "VIEWS",
         "views.view": "Counted Member Ranked View",
+        "waiting": "Waiting WaitingBriefly read_dependents read_parents read_waiting read_waiting_briefly waiting_on",
     },
 )

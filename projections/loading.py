@@ -86,6 +86,10 @@ class Loader:
                 return children
         return self._live.count_children(task_id)
 
+    def may_be_linked_to(self, task_id: str) -> bool:
+        """Whether a link of another task may lead to it; it does not if this is False."""
+        return self.look is None or task_id not in self.look or self.look.is_linked_to(task_id)
+
     def load(self, task_id: str) -> tuple[Task | None, int]:
         """The task and its version now; None if it never existed (version 0) or was removed.
 

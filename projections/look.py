@@ -110,6 +110,10 @@ class Look:
         children = self._tasks[task_id].children
         return None if children < 0 else children
 
+    def is_linked_to(self, task_id: str) -> bool:
+        """Whether a link of another task leads to it."""
+        return self._tasks[task_id].kinds_to_it > 0
+
     def known(self, *, touched: Collection[str]) -> Known | None:
         """What `readiness.settle` need not ask about the tasks, of which it has those that are `touched`; None if a key does not hold what it should. SnapshotDamagedError."""
         known = Known.nothing()

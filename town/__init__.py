@@ -75,6 +75,7 @@ if TYPE_CHECKING:
     from town.plans.receipts import PlanChange, PlanKept, PullChange, PullReceipt, PushReceipt
     from town.probe import Look, Probe
     from town.reading.annotations import Annotation
+    from town.reading.blocking import Since
     from town.reading.details import Details
     from town.reading.event_filter import EventFilter
     from town.reading.event_reader import EVENTS_COUNT
@@ -223,6 +224,7 @@ __all__ = [
     "ServerStoppedError",
     "ServerTooOldError",
     "SettingsError",
+    "Since",
     "Skipped",
     "StateEntered",
     "Stop",
@@ -308,6 +310,7 @@ open_front_door(
         "plans.receipts": "PlanChange PlanKept PullChange PullReceipt PushReceipt",
         "probe": "Look Probe",
         "reading.annotations": "Annotation",
+        "reading.blocking": "Since",
         "reading.details": "Details",
         "reading.event_filter": "EventFilter",
         "reading.event_reader": "EVENTS_COUNT",

@@ -373,7 +373,9 @@ class Comparison:
 
         def understand(answers: list[Any]) -> list[Difference]:
             return [
-                Difference(kind=DifferenceKind.ENTRY, key=key, task_id=task, actual=f"{answer:g}", is_ranked=is_ranked)
+                Difference(
+                    kind=DifferenceKind.ENTRY, key=key, task_id=task, actual=f"{answer:.17g}", is_ranked=is_ranked
+                )
                 for task, answer in zip(found, answers[0], strict=True)
                 if (answer is not None if is_ranked else answer) and not self._is_entry(key, task)
             ]
@@ -523,7 +525,7 @@ def _different_ranks(key: str, scores: dict[str, int], answers: object) -> list[
             key=key,
             task_id=task,
             expected=score,
-            actual=None if actual is None else f"{float(actual):g}",
+            actual=None if actual is None else f"{float(actual):.17g}",
             is_ranked=True,
         )
         for (task, score), actual in pairs

@@ -7,20 +7,22 @@
 -- KEYS[4]        the view of all ids, a sorted set
 -- KEYS[5]        the view of adopted aliases; the set of one alias is at this key with `:<alias>`
 -- KEYS[6]        the hash that counts the open tasks right below each task
--- KEYS[7]        the hash that counts the open tasks that need each task
+-- KEYS[7]        the hash that counts the open tasks that need each task; the set of those that are linked to a task is at this
+--                key with `:<kind>:<id>`
 -- KEYS[8]        the set of the tasks that are blocked
 -- KEYS[9]        the sorted set of when tasks may begin at the earliest
 -- KEYS[10..9+n]  the checkpoints, hashes
 -- ARGV[1]        the prefix of a snapshot's key, before the task's id
 -- ARGV[2]        the prefix of the key of the tasks right below a task, a set, before its id
 -- ARGV[3]        how many ids to return for a prefix, at most
--- ARGV[4]        MessagePack: {ids of tasks, aliases, prefixes of ids, fields of a checkpoint, agents, actor}. The actor is as it
---                stands in an event, `"actor":"…"`, or '' if nothing is asked about it
+-- ARGV[4]        MessagePack: {ids of tasks, aliases, prefixes of ids, fields of a checkpoint, agents, actor, kinds of links}. The
+--                actor is as it stands in an event, `"actor":"…"`, or '' if nothing is asked about it
 -- ARGV[5]        the prefix of the key of an agent's tasks, a set, before its name
 -- ARGV[6]        in how many of the last events to look for the actor
 --
 -- Returns {end, last, holder, remaining ms, {{field, …}, …}, {id or '', …}, {{id, …}, …},
---          {id, head, snapshot, children, open children, dependents, is blocked, from, …},
+--          {id, head, snapshot, children, open children, dependents, is blocked, from,
+--           kinds, …},
 --          {has tasks, …}, is seen}
 --   end           the position of the last append; '' without a stream
 --   last          the position of the last entry; '' without a stream
@@ -30,17 +32,18 @@
 --   holder        of the lease; '' if there is none, 1 if the key is not a string
 --   id or ''      of the adopted task with each alias
 --   {id, …}       the ids that begin with each prefix
---   then          eight values for each task that was named, has one of the aliases, or is the only one with a prefix
+--   then          nine values for each task that was named, has one of the aliases, or is the only one with a prefix
 --     head        '' if the task never existed
 --     snapshot    '' if its key is free, 1 if the key is not a string
 --     children    how many tasks are right below it; -1 if the key is not a set
 --     open children, dependents    how many open tasks are right below it, and need it; -1 if that is no count
 --     is blocked  1 or 0; -1 if the key is not a set
 --     from        when it may begin, ms since 1970; '' for at any time, 1 if the key is not a sorted set
+--     kinds       how many kinds of links lead to it
 --   has tasks     1 or 0 for each agent
 --   is seen       0 if the actor was asked about and caused none of the last events, else 1
 
-local ids, aliases, prefixes, fields, agents, actor = unpack(cmsgpack.unpack(ARGV[4]))
+local ids, aliases, prefixes, fields, agents, actor, kinds = unpack(cmsgpack.unpack(ARGV[4]))
 
 local function text(value)
   if type(value) == 'table' then return 1 end
@@ -99,6 +102,9 @@ for _, id in ipairs(ids) do
   local is_blocked = redis.pcall('SISMEMBER', KEYS[8], id)
   tasks[#tasks + 1] = type(is_blocked) == 'table' and -1 or is_blocked
   tasks[#tasks + 1] = text(redis.pcall('ZSCORE', KEYS[9], id))
+  local sets = {}
+  for i, kind in ipairs(kinds) do sets[i] = KEYS[7] .. ':' .. kind .. ':' .. id end
+  tasks[#tasks + 1] = redis.call('EXISTS', unpack(sets))
 end
 
 local have_tasks = {}

@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
-from ledger import UnfitReplyError, is_id, script_source
+from ledger import LinkKind, UnfitReplyError, is_id, script_source
 
 if TYPE_CHECKING:
     from redis import Redis
 
 
-_VALUES: Final = 8
+_VALUES: Final = 9
 """How many values the reply has for each task."""
+_KINDS: Final = tuple(LinkKind)
 
 
 class LookKeys(NamedTuple):
@@ -37,7 +38,7 @@ class LookKeys(NamedTuple):
 
 class TaskSeen(NamedTuple):
     """What the server holds about a task: its head, its snapshot, how many tasks are right below it, how many of them are open,
-    how many open tasks need it, whether it is blocked, and when it may begin.
+    how many open tasks need it, whether it is blocked, when it may begin, and how many kinds of links lead to it.
 
     `head` is empty if the task never existed. `snapshot` is empty if its key is free, and None if the key is not a string.
     `children` is -1 if its key is not a set, and the other numbers are -1 if their keys are of another type. `from_ms` is
@@ -51,6 +52,7 @@ class TaskSeen(NamedTuple):
     dependents: int
     is_blocked: int
     from_ms: bytes | None
+    kinds_to_it: int
 
 
 class Seen(NamedTuple):
@@ -108,7 +110,7 @@ class LookScript:
         given = [keys.ledger, keys.heads, keys.lease, keys.ids, keys.aliases]
         given += [keys.open_children, keys.dependents, keys.blocked, keys.later, *keys.checkpoints]
         written = "" if names.actor is None else f'"actor":{msgspec.json.encode(names.actor).decode()}'
-        asked = msgspec.msgpack.encode((task_ids, aliases, prefixes, fields, names.agents, written))
+        asked = msgspec.msgpack.encode((task_ids, aliases, prefixes, fields, names.agents, written, _KINDS))
         arguments: list[str | int | bytes] = [
             keys.snapshots,
             keys.children,
@@ -149,7 +151,7 @@ def _understand(reply: object, sizes: tuple[int, int, int, int], *, fields: int)
                 and _are_bytes(tasks[::_VALUES])
                 and _are_bytes(tasks[1::_VALUES])
                 and all(type(snapshot) is bytes or snapshot == 1 for snapshot in tasks[2::_VALUES])
-                and all(type(count) is int for place in (3, 4, 5, 6) for count in tasks[place::_VALUES])
+                and all(type(count) is int for place in (3, 4, 5, 6, 8) for count in tasks[place::_VALUES])
                 and all(type(from_ms) is bytes or from_ms == 1 for from_ms in tasks[7::_VALUES])
                 and all(has in (0, 1) for has in have_tasks)
             ):
@@ -162,8 +164,9 @@ def _understand(reply: object, sizes: tuple[int, int, int, int], *, fields: int)
                         dependents,
                         is_blocked,
                         None if from_ms == 1 else from_ms,
+                        kinds,
                     )
-                    for task_id, head, snapshot, children, open_children, dependents, is_blocked, from_ms in zip(
+                    for task_id, head, snapshot, children, open_children, dependents, is_blocked, from_ms, kinds in zip(
                         *(tasks[place::_VALUES] for place in range(_VALUES)), strict=True
                     )
                 }

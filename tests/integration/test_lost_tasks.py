@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import redis
 
-from ledger import HistoryBrokenError, LedgerError, RunMark, State, Task, TaskRequeued
+from ledger import HistoryBrokenError, LedgerError, RunMark, State, Task, TaskCompleted, TaskRequeued
+from tests.support.builders import append
 from tests.support.towns import end_server
 from tests.support.waiting import wait_until
 from town import EmbeddedServer, MovedTask, ReclaimListener, ReclaimWatch, Stop, Town, examine
@@ -145,6 +146,16 @@ def test_start_behind_many_events_is_found_by_reclaim(place: Place, monkeypatch:
     assert found is not None
     assert (found.tasks, found.has_more) == ((), True)
     assert [lost.task.id for lost in place.town.runs.lost_tasks()] == [task.id]
+
+
+def test_task_that_ended_and_is_not_projected_yet_is_not_lost(place: Place) -> None:
+    """The ledger counts, not the views, which may lag."""
+    task = place.run(0)
+    place.town.count_states()
+    append(place.town.backend.store, [TaskCompleted("done")], task=task.id, expected=task.version)
+    found = place.town.lost_tasks()
+    assert found is not None
+    assert found.tasks == ()
 
 
 def test_missing_start_is_damage_to_reclaim_alone(place: Place) -> None:

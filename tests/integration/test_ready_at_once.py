@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
+from typing import cast
 
 import pytest
 
@@ -17,6 +18,7 @@ from projections import Board, TaskFilter
 from tests.support import readiness_model as model
 from tests.support.processes import run_at_once, workers_at_the_line
 from tests.support.runners import running_runner
+from tests.support.towns import client_of
 from tests.support.waiting import wait_until
 from town import Town
 
@@ -130,3 +132,89 @@ def test_20_agents_work_a_graph_in_a_legal_order(town: Town, tmp_path: Path) -> 
                 assert all(each.state is State.COMPLETED for each in needed), recorded.position
     assert started == dict.fromkeys(ids, 1) | {held.id: 2}
     assert town.upkeep.verify().findings == ()
+
+
+PLAN = """
+[[tasks]]
+id = "release"
+description = "Release it"
+
+[[tasks]]
+id = "design"
+parent = "release"
+description = "Design the sign-in"
+priority = 0
+
+[[tasks]]
+id = "api"
+parent = "release"
+description = "Write the API"
+needs = ["design"]
+
+[[tasks]]
+id = "page"
+parent = "release"
+description = "Write the page"
+needs = ["design"]
+priority = 1
+
+[[tasks]]
+id = "docs"
+description = "Write the docs"
+needs = ["api", "page"]
+
+[[tasks]]
+id = "announce"
+description = "Announce it"
+needs = ["release", "docs"]
+"""
+
+
+def test_two_agents_finish_a_plan_with_needs_in_a_legal_order(town: Town, tmp_path: Path) -> None:
+    """At every position of the ledger, what is ready is what the plain model says of the board that was replayed to it."""
+    (town.folder / "tasks.toml").write_text(PLAN, encoding="utf-8")
+    town.plans.push()
+    ids = [task.id for task in town.page().tasks]
+    works = ("--", "sh", "-c", "echo done")
+    with (
+        running_runner("ada", *works, folder=town.folder, logs=tmp_path, name="ada") as ada,
+        running_runner("bob", *works, folder=town.folder, logs=tmp_path, name="bob") as bob,
+    ):
+        assert town.wait(ids, timeout_seconds=60).are_all_completed
+        for runner in (ada, bob):
+            runner.send(signal.SIGTERM)
+            assert runner.wait() == 0, runner.err
+    board, order = Board(), list[str]()
+    for batch in town.backend.store.read_batches():
+        for recorded in batch:
+            board.fold([recorded])
+            expected = [task.id for task in model.ready(board.tasks, now_ms=recorded.position.ms)]
+            assert [task.id for task in town.at(recorded.position).ready().tasks] == expected, recorded.position
+            if isinstance(recorded.data, TaskStarted):
+                order.append(board.tasks[recorded.task].alias or "")
+                assert not model.is_blocked(board.tasks, board.tasks[recorded.task])
+    assert order[0] == "design"
+    assert order[1:3] in (["page", "api"], ["api", "page"])
+    assert order[-1] == "announce"
+    assert town.upkeep.verify().findings == ()
+
+
+def test_wrong_entry_of_what_is_ready_is_named_and_healed(town: Town) -> None:
+    """Missing, at another place, or of a task that waits: `verify` says which task in which key, and a rebuild mends it."""
+    first = town.create("first", priority=1).task
+    second = town.create("second", needs=[first.id]).task
+    pending, blocked, backlog = (town.keys.view("ready", part) for part in ("pending", "blocked", "backlog"))
+    with client_of(town.folder) as client:
+        place = cast("float", client.zscore(pending, first.id))
+        client.zadd(pending, {second.id: 7})
+        client.zadd(backlog, {first.id: place + 1})
+        client.srem(blocked, second.id)
+    found = {(finding.where, finding.problem) for finding in town.upkeep.verify().findings}
+    assert found == {
+        (pending, f"task {second.id} does not belong here"),
+        (backlog, f"task {first.id} is {place + 1:.17g}, and should be {place:.17g}"),
+        (blocked, f"task {second.id} is missing"),
+    }
+    assert town.upkeep.rebuild(view="ready").differences == len(found)
+    assert town.upkeep.verify().findings == ()
+    assert [task.id for task in town.ready().tasks] == [first.id]

@@ -11,23 +11,32 @@ from hypothesis.strategies import SearchStrategy
 from ledger import (
     DesiredTask,
     Event,
+    LinkKind,
     NewEvent,
     Position,
+    Schedule,
     State,
     Task,
+    TaskAnswered,
+    TaskAsked,
     TaskAssigned,
     TaskCancelled,
     TaskCompleted,
     TaskCreated,
     TaskDescribed,
     TaskFailed,
+    TaskLinked,
     TaskMoved,
     TaskNoted,
+    TaskPrioritised,
     TaskRemoved,
     TaskReopened,
     TaskRequeued,
+    TaskScheduled,
     TaskStarted,
     TaskTagged,
+    TaskUnlinked,
+    format_ms,
 )
 from tests.support.builders import task_id
 
@@ -51,6 +60,13 @@ positions: Final[SearchStrategy[Position]] = st.builds(
 )
 instants: Final[SearchStrategy[int]] = st.integers(0, MS_MAX)
 
+priorities: Final[SearchStrategy[int]] = st.integers(0, 4)
+choices: Final[SearchStrategy[tuple[str, ...]]] = st.lists(names, unique=True, max_size=3).map(tuple)
+# Linked tasks are others than those that `task_ids` draws.
+linked: Final[SearchStrategy[tuple[str, ...]]] = st.sets(st.integers(11, 13).map(task_id)).map(
+    lambda drawn: tuple(sorted(drawn))
+)
+
 facts: Final[SearchStrategy[Event]] = st.one_of(
     st.builds(TaskCreated, texts, tags, st.none() | task_ids, st.none() | names),
     st.builds(TaskAssigned, names),
@@ -64,6 +80,12 @@ facts: Final[SearchStrategy[Event]] = st.one_of(
     st.builds(TaskTagged, tags, tags),
     st.builds(TaskMoved, st.none() | task_ids),
     st.builds(TaskNoted, texts),
+    st.builds(TaskPrioritised, priorities),
+    st.builds(TaskScheduled, st.none() | instants.map(format_ms), st.none() | instants.map(format_ms)),
+    st.builds(TaskLinked, st.sampled_from(LinkKind), task_ids),
+    st.builds(TaskUnlinked, st.sampled_from(LinkKind), task_ids),
+    st.builds(TaskAsked, texts, choices),
+    st.builds(TaskAnswered, texts),
     st.builds(TaskRemoved),
 )
 
@@ -105,6 +127,11 @@ def tasks(draw: st.DrawFn) -> Task:
         parent_id=draw(st.none() | task_ids),
         tags=draw(tags),
         alias=draw(st.none() | names),
+        priority=draw(priorities),
+        due_ms=draw(st.none() | instants),
+        not_before_ms=draw(st.none() | instants),
+        needs=draw(linked),
+        discovered_from=draw(linked),
         created_number=draw(st.integers(1, 10**6)),
     )
 
@@ -121,4 +148,7 @@ def wishes(draw: st.DrawFn) -> DesiredTask:
         tags=draw(tags),
         parent_id=draw(st.none() | task_ids),
         result=draw(st.none() | texts),
+        priority=draw(st.none() | priorities),
+        schedule=draw(st.none() | st.builds(Schedule, st.none() | instants, st.none() | instants)),
+        links=draw(st.dictionaries(st.sampled_from(LinkKind), linked)),
     )

@@ -7,7 +7,11 @@ from typing import Final
 from hypothesis import given
 
 from ledger import (
+    CircularNeedsError,
     CommandRejectedError,
+    InvalidValueError,
+    LinkKind,
+    NoOpenQuestionError,
     Task,
     TaskAlreadyExistsError,
     TaskCycleError,
@@ -20,7 +24,7 @@ from ledger import (
     TaskUnassignedError,
 )
 from tests.property.examples import examples
-from tests.property.histories import Driver, Wish, wish_lists
+from tests.property.histories import Driver, Wish, long_wish_lists, wish_lists
 from tests.support.model import ModelTown, Record, RefusedError
 
 KINDS: Final[dict[type[CommandRejectedError], str]] = {
@@ -33,6 +37,9 @@ KINDS: Final[dict[type[CommandRejectedError], str]] = {
     TaskNotInBacklogError: "not in backlog",
     TaskHasChildrenError: "has children",
     TaskCycleError: "cycle",
+    CircularNeedsError: "circle",
+    NoOpenQuestionError: "no question",
+    InvalidValueError: "unfit",
 }
 
 
@@ -65,11 +72,19 @@ def shown(task: Task) -> Record:
         started=task.started_at_ms,
         ended=task.completed_at_ms,
         result=task.result,
+        priority=task.priority,
+        due=task.due_ms,
+        not_before=task.not_before_ms,
+        links={(str(kind), each) for kind in LinkKind for each in task.links(kind)},
+        question=task.question,
+        choices=task.choices,
+        answer=task.answer,
+        asked=task.asked_at_ms,
     )
 
 
-@examples(150)
-@given(wish_lists)
+@examples(100)
+@given(wish_lists | long_wish_lists)
 def test_commands_do_what_the_model_does(wished: list[Wish]) -> None:
     """After every command: the same refusal or the same number of events, and every field of every task the same."""
     driver, model = Driver(), ModelTown()
@@ -82,7 +97,7 @@ def test_commands_do_what_the_model_does(wished: list[Wish]) -> None:
         }
 
 
-@given(wish_lists)
+@given(wish_lists | long_wish_lists)
 def test_command_repeated_at_once_appends_nothing(wished: list[Wish]) -> None:
     """What a command has made true is true: the same again succeeds and leads to no event. A note is the exception."""
     driver = Driver()

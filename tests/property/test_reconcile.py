@@ -6,7 +6,19 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from ledger import DesiredTask, Event, NewEvent, Position, RecordedEvent, Task, TaskReopened, reconcile, record
+from ledger import (
+    DesiredTask,
+    Event,
+    LinkKind,
+    NewEvent,
+    Position,
+    RecordedEvent,
+    Schedule,
+    Task,
+    TaskReopened,
+    reconcile,
+    record,
+)
 from ledger.task import fold
 from tests.property.histories import TASKS, histories
 from tests.property.strategies import tasks, wishes
@@ -44,6 +56,24 @@ def test_reconcile_reaches_the_wish_legally(task: Task | None, wished: DesiredTa
     folded = fold(as_recorded(facts, task), None if task is None else replace(task))
     assert folded is not None
     assert life_of(folded) == wished_life(wished)
+    assert facts_of(folded) == wished_facts(task, wished)
+
+
+def facts_of(task: Task) -> dict[str, object]:
+    """What a task takes in every state."""
+    links = {str(kind): task.links(kind) for kind in LinkKind}
+    return {"priority": task.priority, "schedule": Schedule(task.due_ms, task.not_before_ms)} | links
+
+
+def wished_facts(task: Task | None, wished: DesiredTask) -> dict[str, object]:
+    """What is wished for, and what the task has, or what nobody set, where nothing is."""
+    nobody_set: dict[str, object] = {"priority": 2, "schedule": Schedule()} | {str(kind): () for kind in LinkKind}
+    spoken_of = {"priority": wished.priority, "schedule": wished.schedule}
+    return (
+        (nobody_set if task is None else facts_of(task))
+        | {name: value for name, value in spoken_of.items() if value is not None}
+        | {str(kind): links for kind, links in wished.links.items()}
+    )
 
 
 @given(st.none() | tasks(), wishes())
@@ -67,6 +97,9 @@ def test_reconcile_with_the_task_itself_is_empty(task: Task) -> None:
         parent_id=task.parent_id,
         alias=task.alias,
         result=task.result,
+        priority=task.priority,
+        schedule=Schedule(task.due_ms, task.not_before_ms),
+        links={kind: task.links(kind) for kind in LinkKind},
     )
     assert reconcile(task, wished) == []
 

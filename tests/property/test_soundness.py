@@ -11,17 +11,23 @@ from ledger import (
     EVENT_CLASSES,
     CommandRejectedError,
     Event,
+    LinkKind,
     NewEvent,
     Position,
     State,
     Task,
     TaskAdopted,
+    TaskAnswered,
+    TaskAsked,
     TaskAssigned,
     TaskCreated,
     TaskDamagedError,
     TaskDescribed,
+    TaskLinked,
     TaskNoted,
+    TaskPrioritised,
     TaskTagged,
+    TaskUnlinked,
     decide,
     evolve,
     flaw_in,
@@ -31,7 +37,7 @@ from ledger import (
 from ledger.recorded_event import decode_events, encode_event
 from tests.property.histories import Driver, Wish, wish_lists
 from tests.property.strategies import new_events, positions, tasks
-from tests.support.builders import a_task_in, an_event
+from tests.support.builders import a_task_in, an_event, task_id
 from tests.support.legality import LEGAL_IN
 
 NOW = Position.of(ms=1_795_398_600_000, seq=42)
@@ -44,6 +50,11 @@ def a_fact(fact: type[Event]) -> Event:
         TaskAssigned: TaskAssigned("bob"),
         TaskDescribed: TaskDescribed("x"),
         TaskNoted: TaskNoted("x"),
+        TaskPrioritised: TaskPrioritised(0),
+        TaskLinked: TaskLinked(LinkKind.NEEDS, task_id(1)),
+        TaskUnlinked: TaskUnlinked(LinkKind.NEEDS, task_id(1)),
+        TaskAsked: TaskAsked("x"),
+        TaskAnswered: TaskAnswered("x"),
     }
     return made.get(fact) or fact()
 
@@ -52,7 +63,7 @@ def a_fact(fact: type[Event]) -> Event:
 @pytest.mark.parametrize("fact", FACTS, ids=lambda fact: fact.type)
 def test_event_is_damage_exactly_where_the_machine_does_not_allow_it(fact: type[Event], state: State) -> None:
     """For every state and event: `evolve` marks the task where DESIGN's table, written down a second time, has no such step."""
-    task = a_task_in(state)
+    task = a_task_in(state, question="Which?")
     recorded = record(an_event(a_fact(fact), task=task.id, version=2), NOW)
     is_legal = str(state) in LEGAL_IN[fact]
     assert (flaw_of(task, recorded) is None) == is_legal
@@ -80,7 +91,7 @@ def test_what_decide_makes_is_never_damage(wished: list[Wish]) -> None:
 def test_sound_values_are_sound_when_they_are_read_back(event: NewEvent, position: Position) -> None:
     """Whatever texts, names and tags a command takes: nothing is wrong with the event by itself."""
     data = event.data
-    assume(getattr(data, "parent_id", None) != event.task)
+    assume(event.task not in (getattr(data, "parent_id", None), getattr(data, "to", None)))
     assume(not (isinstance(data, TaskTagged) and set(data.added) & set(data.removed)))
     entry = (position.encode(), [b"event", encode_event(event)])
     [recorded] = decode_events([entry])

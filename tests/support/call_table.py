@@ -11,12 +11,14 @@ import typer.main
 
 from cli.options import parse_task_fields
 from cli.tree import PLACES, app_for
-from ledger import State
+from ledger import LinkKind, State
 from projections import Sort
 from tests.support.markdown import ROOT
 
 FILE: Final = ROOT / "cli" / "call_table.py"
-FIRST_WORDS: Final = frozenset({"assign", "tasks", "task", "search", "backlog", "ask", "answer", "inbox"})
+FIRST_WORDS: Final = frozenset(
+    {"assign", "tasks", "task", "search", "backlog", "ready", "blocked", "next", "ask", "answer", "inbox"}
+)
 """What agents call all day. The modules of these commands import no Typer."""
 
 _HEAD: Final = '''\
@@ -38,18 +40,21 @@ Shape = tuple[str, str, tuple[str, ...], int, dict[str, tuple[str, str] | tuple[
 
 def table() -> str:
     """The file as it should be."""
-    shapes = {names: shape_of(names) for names in PLACES if names[0] in FIRST_WORDS}
+    shapes = {names: shape_of(names) for names in PLACES if names[0] in FIRST_WORDS and has_text_arguments(names)}
     lines = [f"    {_written(names)}: {_written(shape)}," for names, shape in shapes.items()]
     return f"{_HEAD}CALLS: Final[dict[tuple[str, ...], Any]] = {{\n" + "\n".join(lines) + "\n}\n"
 
 
+def has_text_arguments(names: tuple[str, ...]) -> bool:
+    """Whether all arguments of a command are text; only Typer reads others."""
+    return all(type(each.type).__name__ == "StringParamType" for each in _arguments(_command(names)))
+
+
 def shape_of(names: tuple[str, ...]) -> Shape:
-    command: Any = typer.main.get_command(app_for(names))
-    for name in names:
-        command = command.commands[name]
+    command = _command(names)
     module, function = PLACES[names]
-    arguments = [each for each in command.params if each.param_type_name == "argument"]
-    assert all(type(each.type).__name__ == "StringParamType" for each in arguments), names
+    arguments = _arguments(command)
+    assert has_text_arguments(names), names
     assert all(each.nargs == 1 for each in arguments[:-1]), names
     options = dict(each for option in command.params if option not in arguments for each in _option(option))
     return (
@@ -59,6 +64,17 @@ def shape_of(names: tuple[str, ...]) -> Shape:
         sum(each.required for each in arguments),
         options,
     )
+
+
+def _command(names: tuple[str, ...]) -> Any:
+    command: Any = typer.main.get_command(app_for(names))
+    for name in names:
+        command = command.commands[name]
+    return command
+
+
+def _arguments(command: Any) -> list[Any]:
+    return [each for each in command.params if each.param_type_name == "argument"]
 
 
 def _option(option: Any) -> Iterator[tuple[str, tuple[str, str] | tuple[str, str, int]]]:
@@ -76,7 +92,8 @@ def _kind(option: Any) -> str | None:
     kind = type(option.type).__name__
     if kind in ("Choice", "TyperChoice"):
         choices = [str(each) for each in option.type.choices]
-        one = "state" if choices == list(State) else "sort" if choices == list(Sort) else None
+        known = {"state": list(State), "sort": list(Sort), "link": list(LinkKind)}
+        one = next((name for name, values in known.items() if choices == values), None)
         return f"{one}s" if one and option.multiple else one
     if option.multiple:
         return "texts" if kind == "StringParamType" else None

@@ -37,6 +37,7 @@ Kind = str | tuple[str, ...]
 _BY_METAVAR: Final = {
     "TASK": "task",
     "TASK...": "task",
+    "OTHER...": "task",
     "PARENT": "task",
     "AGENT": "agent",
     "TAG": "tag",

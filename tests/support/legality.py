@@ -10,19 +10,25 @@ from typing import Any, Final, NamedTuple
 
 from ledger import (
     Event,
+    TaskAnswered,
+    TaskAsked,
     TaskAssigned,
     TaskCancelled,
     TaskCompleted,
     TaskCreated,
     TaskDescribed,
     TaskFailed,
+    TaskLinked,
     TaskMoved,
     TaskNoted,
+    TaskPrioritised,
     TaskRemoved,
     TaskReopened,
     TaskRequeued,
+    TaskScheduled,
     TaskStarted,
     TaskTagged,
+    TaskUnlinked,
 )
 
 OPEN: Final = frozenset({"pending", "assigned", "running"})
@@ -41,9 +47,15 @@ LEGAL_IN: Final[dict[type[Event], frozenset[str]]] = {
     TaskMoved: OPEN,
     TaskTagged: OPEN | ENDED,
     TaskNoted: OPEN | ENDED,
+    TaskPrioritised: OPEN | ENDED,
+    TaskScheduled: OPEN | ENDED,
+    TaskLinked: OPEN | ENDED,
+    TaskUnlinked: OPEN | ENDED,
+    TaskAsked: OPEN,
+    TaskAnswered: OPEN,
     TaskRemoved: OPEN | ENDED,
 }
-"""The states in which each fact may happen."""
+"""The states in which each fact may happen. An answer needs an open question, too."""
 
 
 class IllegalFactError(AssertionError):
@@ -79,7 +91,9 @@ _CHANGES: Final[dict[type[Event], Callable[[Life, Any], dict[str, Any]]]] = {
     TaskDescribed: lambda _, fact: {"description": fact.description},
     TaskMoved: lambda _, fact: {"parent": fact.parent_id},
     TaskTagged: lambda life, fact: {"tags": (life.tags - set(fact.removed)) | set(fact.added)},
-    TaskNoted: lambda *_: {},
+    **dict.fromkeys(
+        (TaskNoted, TaskPrioritised, TaskScheduled, TaskLinked, TaskUnlinked, TaskAsked, TaskAnswered), lambda *_: {}
+    ),
     TaskRemoved: lambda *_: Life()._asdict(),
 }
 """What each fact changes of a life."""

@@ -36,6 +36,23 @@ class Record:
     started: int | None = None
     ended: int | None = None
     result: str | None = None
+    priority: int = 2
+    due: int | None = None
+    not_before: int | None = None
+    links: set[tuple[str, str]] = field(default_factory=set)
+    """Kind and task."""
+    question: str | None = None
+    choices: tuple[str, ...] = ()
+    answer: str | None = None
+    asked: int | None = None
+
+    @property
+    def needs(self) -> set[str]:
+        return {each for kind, each in self.links if kind == "needs"}
+
+    @property
+    def waits(self) -> bool:
+        return self.question is not None and self.answer is None and self.state in OPEN
 
 
 @dataclass
@@ -61,6 +78,12 @@ class ModelTown:
             "tag": self._tag,
             "move": self._move,
             "note": self._note,
+            "prioritise": self._prioritise,
+            "schedule": self._schedule,
+            "link": self._link,
+            "unlink": self._unlink,
+            "ask": self._ask,
+            "answer": self._answer,
             "remove": self._remove,
         }
         if verb != "create" and task not in self.records:
@@ -78,6 +101,28 @@ class ModelTown:
             task = None if record is None else record.parent
         return task == ancestor
 
+    def is_in_a_circle(self, task: str, *, parent: str | None, needs: set[str]) -> bool:
+        """Whether the task would have to wait for itself: doing tasks as it becomes possible leaves it undone."""
+        parents = {each: record.parent for each, record in self.records.items()} | {task: parent}
+        needed = {each: record.needs for each, record in self.records.items()} | {task: needs}
+        begun: set[str] = set()
+        done: set[str] = set()
+        while True:
+            more = {
+                each
+                for each in parents
+                if all(other in done or other not in parents for other in needed[each])
+                and (parents[each] in begun or parents[each] not in parents)
+            }
+            ended = {
+                each
+                for each in more
+                if all(child in done for child, above in parents.items() if above == each and child != each)
+            }
+            if (more, ended) == (begun, done):
+                return len(done) < len(parents)
+            begun, done = more, ended
+
     def _create(
         self,
         task: str,
@@ -88,15 +133,48 @@ class ModelTown:
         parent: str | None,
         alias: str | None,
         agent: str | None,
+        priority: int,
+        due: int | None,
+        not_before: int | None,
+        needs: list[str],
     ) -> int:
         record = self.records.get(task)
+        links = {("needs", each) for each in needs}
         if record is not None:
             content = (record.description, record.tags, record.parent, record.alias)
-            if content == (description, tags, parent, alias) and agent in (None, record.agent):
+            facts = (
+                record.priority,
+                record.due,
+                record.not_before,
+                {each for each in record.links if each[0] == "needs"},
+            )
+            if (
+                content == (description, tags, parent, alias)
+                and facts == (priority, due, not_before, links)
+                and agent in (None, record.agent)
+            ):
                 return 0
             raise RefusedError("exists")
-        self.records[task] = Record(description, set(tags), parent, alias, created=now, updated=now)
-        return 1 if agent is None else 1 + self._give(self.records[task], agent)
+        if self.is_below(parent, task):
+            raise RefusedError("cycle")
+        if task in needs:
+            raise RefusedError("unfit")
+        if self.is_in_a_circle(task, parent=parent, needs=set(needs)):
+            raise RefusedError("circle")
+        self.records[task] = Record(
+            description,
+            set(tags),
+            parent,
+            alias,
+            created=now,
+            updated=now,
+            priority=priority,
+            due=due,
+            not_before=not_before,
+            links=links,
+        )
+        count = 1 + int(priority != 2) + int((due, not_before) != (None, None)) + len(links)
+        return count if agent is None else count + self._give(self.records[task], agent)
 
     def _assign(self, task: str, _now: int, *, agent: str) -> int:
         record = self._open(task)
@@ -165,8 +243,54 @@ class ModelTown:
         record = self._open(task)
         if self.is_below(parent, task):
             raise RefusedError("cycle")
+        if self.is_in_a_circle(task, parent=parent, needs=record.needs):
+            raise RefusedError("circle")
         record.parent = parent
         return 1
+
+    def _prioritise(self, task: str, _now: int, *, priority: int) -> int:
+        record = self.records[task]
+        before, record.priority = record.priority, priority
+        return int(before != priority)
+
+    def _schedule(self, task: str, _now: int, *, due: int | None, not_before: int | None) -> int:
+        record = self.records[task]
+        before = (record.due, record.not_before)
+        record.due, record.not_before = due, not_before
+        return int(before != (due, not_before))
+
+    def _link(self, task: str, _now: int, *, to: list[str], kind: str) -> int:
+        record = self.records[task]
+        new = {(str(kind), each) for each in to} - record.links
+        if (str(kind), task) in new:
+            raise RefusedError("unfit")
+        if new and kind == "needs" and self.is_in_a_circle(task, parent=record.parent, needs=record.needs | set(to)):
+            raise RefusedError("circle")
+        record.links |= new
+        return len(new)
+
+    def _unlink(self, task: str, _now: int, *, to: list[str], kind: str | None) -> int:
+        record = self.records[task]
+        gone = {each for each in record.links if each[1] in to and kind in (None, each[0])}
+        record.links -= gone
+        return len(gone)
+
+    def _ask(self, task: str, now: int, *, question: str, choices: tuple[str, ...]) -> int:
+        record = self._open(task)
+        count = 0
+        if not (record.waits and (record.question, record.choices) == (question, choices)):
+            record.question, record.choices, record.answer, record.asked = question, choices, None, now
+            count = 1
+        return count + (0 if record.state == "pending" else self._clear(record))
+
+    def _answer(self, task: str, _now: int, *, answer: str) -> int:
+        record = self.records[task]
+        if record.waits:
+            record.answer = answer
+            return 1
+        if record.state in OPEN and record.question is not None and record.answer == answer:
+            return 0
+        raise RefusedError("no question")
 
     def _note(self, _task: str, _now: int) -> int:
         return 1

@@ -38,9 +38,9 @@ from ledger import (
     TaskStarted,
     WrongExpectedVersionError,
 )
-from town.agents.given_text import Answered, answered_in, given_text, last_answered
 from town.agents.lifeline import Lifeline
 from town.agents.program import Ended, Ending, EndReason, follow_program, start_program
+from town.agents.program_input import Answered, answered_in, last_answered, program_input
 from town.agents.run_log import RunLog
 from town.agents.workplace import Workplace, opened_workplace
 from town.errors import ProgramNotStartedError, RunUnfinishedError
@@ -157,7 +157,7 @@ class Run:
 
     def _run_program(self, lifeline: Lifeline) -> Ended:
         answered = self._answered()
-        text = given_text(self._task.description, answered)
+        text = program_input(self._task.description, answered)
         command = [part.replace(DESCRIPTION_PLACE, text) for part in self._instructions.command]
         try:
             process = start_program(command, environment=self._environment(answered))

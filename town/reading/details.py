@@ -11,18 +11,19 @@ from ledger import LedgerDamagedError, RecordedEvent, Task, TaskNoted
 from projections import find_flaws
 
 if TYPE_CHECKING:
-    from projections import Relatives
+    from projections import Linked, Relatives
     from town.reading.annotations import Annotation
 
 EVENTS_SHOWN: Final = 5
 NOTES_SHOWN: Final = 10
 CHILDREN_SHOWN: Final = 20
+LINKED_SHOWN: Final = 20
 EVENTS_READ: Final = 100
 """How far back notes are looked for."""
 
 
 class Details(Struct, frozen=True):
-    """A task and what stands around it. Notes and events are the last ones, oldest first; children are the first ones.
+    """A task and what stands around it. Notes and events are the last ones, oldest first; children and linked tasks are the first ones.
 
     `notes_total` is None if the history was not read to its beginning; then there may be more notes. By position,
     `annotations` are what people wrote on the events, and `flaws` why no command can make them. `damage` is why events are
@@ -35,6 +36,7 @@ class Details(Struct, frozen=True):
     notes_total: int | None
     events: tuple[RecordedEvent, ...]
     events_total: int
+    links: tuple[Linked, ...] = ()
     annotations: Mapping[str, Sequence[Annotation]] = {}
     flaws: Mapping[str, str] = {}
     damage: LedgerDamagedError | None = None

@@ -20,7 +20,7 @@ from town.reading.folding import board_at
 from town.reading.hierarchy import Branch, tree_on
 
 if TYPE_CHECKING:
-    from projections import BlockedTask, InboxPages, PackedBoard, ReadyFilter, ReadyPage, Relatives
+    from projections import BlockedTask, InboxPages, Linked, PackedBoard, ReadyFilter, ReadyPage, Relatives, Waiting
 
 PREFIX_TASKS_MAX: Final = 100
 """If more tasks than this begin with a prefix, folding the town is quicker than reading their histories."""
@@ -103,8 +103,7 @@ class Past:
         """The tasks that could be begun, best first."""
         from projections import ready_on  # noqa: PLC0415 - few commands ask what is ready
 
-        now_ms = self._upto.ms if self.then is not None else time.time_ns() // 1_000_000
-        return ready_on(self.board.tasks, wanted, limit=limit, now_ms=now_ms, position=self._upto)
+        return ready_on(self.board.tasks, wanted, limit=limit, now_ms=self._now_ms(), position=self._upto)
 
     def blocked(self) -> list[BlockedTask]:
         """The open tasks that were blocked, with the longest chain first."""
@@ -116,6 +115,29 @@ class Past:
     def around(self, task: Task) -> Mapping[str, Task]:  # noqa: ARG002 - as `Present` has it
         """A task, those above it, and all that they waited for: all tasks."""
         return self.board.tasks
+
+    def dependents(self, task_ids: Sequence[str]) -> dict[str, int]:
+        """How many open tasks needed each of these."""
+        needed = Counter(
+            each for task in self.board.tasks.values() if not task.state.is_terminal for each in task.needs
+        )
+        return {task_id: needed[task_id] for task_id in task_ids}
+
+    def waiting(self) -> Waiting:
+        """What kept pending tasks from being begun."""
+        from projections import waiting_on  # noqa: PLC0415 - few commands ask why tasks wait
+
+        return waiting_on(self.board.tasks, now_ms=self._now_ms())
+
+    def _now_ms(self) -> int:
+        """The time for which it is asked what can be begun, milliseconds since 1970 UTC."""
+        return self._upto.ms if self.then is not None else time.time_ns() // 1_000_000
+
+    def links(self, task: Task, *, limit: int) -> tuple[Linked, ...]:
+        """The links from and to a task, at most `limit` tasks of each kind. Folds the town."""
+        from projections import links_on  # noqa: PLC0415 - only `details` asks
+
+        return links_on(task, self.board.tasks, limit=limit)
 
     def tree(self, root: Task | None) -> list[Branch]:
         """`root` and all below it; None for the whole town. A task comes right before the tasks below it."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from ledger import TOWN_ID, LedgerDamagedError, Position, RecordedEvent, Task
+from ledger import TOWN_ID, LedgerDamagedError, LinkKind, Position, RecordedEvent, Task
 from projections import DayStats, LiveBoard, SnapshotDamagedError, TaskFilter, read_stats
 from town.backend import Backend
 from town.reading.details import LastEvents
 from town.reading.hierarchy import OPEN_STATES, Branch, below, grow
 
 if TYPE_CHECKING:
-    from projections import BlockedTask, InboxPages, ReadyFilter, ReadyPage, Relatives
+    from projections import BlockedTask, InboxPages, Linked, ReadyFilter, ReadyPage, Relatives, Waiting
 
 
 class Present:
@@ -82,6 +82,27 @@ class Present:
     def around(self, task: Task) -> Mapping[str, Task]:
         """A task, those above it, and all that they wait for."""
         return self.board.surroundings([task.id])
+
+    def dependents(self, task_ids: Sequence[str]) -> dict[str, int]:
+        """How many open tasks need each of these."""
+        from projections import read_dependents  # noqa: PLC0415 - few commands ask what needs a task
+
+        return read_dependents(self._backend.client, self._backend.keys, task_ids, where=self._backend.where)
+
+    def waiting(self) -> Waiting:
+        """What keeps pending tasks from being begun."""
+        from projections import read_waiting  # noqa: PLC0415 - few commands ask why tasks wait
+
+        return read_waiting(self._backend.client, self._backend.keys, self.board, where=self._backend.where)
+
+    def links(self, task: Task, *, limit: int) -> tuple[Linked, ...]:
+        """The links from and to a task, at most `limit` tasks of each kind."""
+        if not any(map(task.links, LinkKind)) and not self._loader.may_be_linked_to(task.id):
+            return ()
+        from projections import read_links  # noqa: PLC0415 - only `details` asks
+
+        backend = self._backend
+        return read_links(backend.client, backend.keys, self.board, task, limit=limit, where=backend.where)
 
     def tree(self, root: Task | None) -> list[Branch]:
         """`root` and all below it; None for the whole town. A task comes right before the tasks below it."""

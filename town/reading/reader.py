@@ -38,7 +38,7 @@ from projections import (
 )
 from town.backend import Backend
 from town.reading.annotations import Annotation, read_annotations
-from town.reading.details import CHILDREN_SHOWN, EVENTS_READ, Details, LastEvents, details_of
+from town.reading.details import CHILDREN_SHOWN, EVENTS_READ, LINKED_SHOWN, Details, LastEvents, details_of
 from town.reading.event_reader import EventReader
 from town.reading.hierarchy import Branch
 from town.reading.moment import Moment
@@ -48,7 +48,18 @@ from town.reading.references import References, wanted_of
 
 if TYPE_CHECKING:
     from ledger import Blamed
-    from projections import BlockedTask, BoardDiff, Found, Progress, ReadyPage, Relatives
+    from projections import (
+        BlockedTask,
+        BoardDiff,
+        Found,
+        Linked,
+        Progress,
+        ReadyPage,
+        Relatives,
+        Waiting,
+        WaitingBriefly,
+    )
+    from town.reading.blocking import Since
     from town.reading.inbox import Inbox
     from town.reading.lost_tasks import LostTasks
     from town.reading.reasons import Why
@@ -106,21 +117,22 @@ class Reader:
         return self._note([self._ask(ask, task_id)])[0]
 
     def details(self, task_id: str) -> Details:
-        """One task with its parent and children, its notes and its last events; TaskNotFoundError, TaskAmbiguousError."""
+        """One task with its parent, children and links, its notes and its last events; TaskNotFoundError, TaskAmbiguousError."""
 
-        def ask(board: Present | Past) -> tuple[Task, Relatives, LastEvents]:
+        def ask(board: Present | Past) -> tuple[Task, Relatives, tuple[Linked, ...], LastEvents]:
             found = board.load(self._resolve(board, task_id))
             if found is None:
                 raise TaskNotFoundError(task_id, then=board.then)
-            return found, board.relatives(found, limit=CHILDREN_SHOWN), board.last_events(found, limit=EVENTS_READ)
+            relatives, links = board.relatives(found, limit=CHILDREN_SHOWN), board.links(found, limit=LINKED_SHOWN)
+            return found, relatives, links, board.last_events(found, limit=EVENTS_READ)
 
-        task, relatives, last = self._ask(ask, task_id)
+        task, relatives, links, last = self._ask(ask, task_id)
         self._note([task, *relatives.children, *([] if relatives.parent is None else [relatives.parent])])
         details = details_of(task, relatives, last)
         shown = [recorded.at for recorded in (*details.notes, *details.events)]
         found = read_annotations(self._backend.store, shown, upto=self.then, known=last.of_town)
         self.noted.lost_annotations = self.noted.lost_annotations or found.damage
-        return replace(details, annotations=found.of)
+        return replace(details, annotations=found.of, links=links)
 
     def find_task(self, task_id: str) -> Task | None:
         """The task with this id; None if it does not exist, such as a removed parent."""
@@ -186,6 +198,40 @@ class Reader:
         task = self.task(task_id)
         around = self._ask(lambda board: board.around(task))
         return next(iter(blocked_among([task.id], around)), None)
+
+    def since(self, blocked: Iterable[BlockedTask], *, blocks_max: int) -> dict[tuple[str, str | None], Since]:
+        """(Holder, blocker or None for a question) -> since when it blocks, of the first blocks of each task.
+
+        It reads the histories of these holders and blockers.
+        """
+        from town.reading.blocking import read_since
+
+        shown = [block for each in blocked for block in each.blocks[:blocks_max]]
+        return self._ask(lambda board: read_since(shown, board.history))
+
+    def dependents(self, tasks: Iterable[Task]) -> dict[str, int]:
+        """Task id -> how many open tasks need it."""
+        ids = [task.id for task in tasks]
+        return self._ask(lambda board: board.dependents(ids)) if ids else {}
+
+    def waiting(self) -> Waiting:
+        """What keeps pending tasks from being begun, in numbers. It reads all blocked tasks."""
+        return self._ask(lambda board: board.waiting())
+
+    def waiting_briefly(self, tags: Iterable[str] = ()) -> WaitingBriefly:
+        """How many pending tasks with all of these tags wait, now, without reading a task."""
+        from projections import read_waiting_briefly
+
+        backend, checked = self._backend, tuple(map(check_tag, tags))
+        return read_waiting_briefly(backend.client, backend.keys, checked, where=backend.where)
+
+    def count_parents_in_backlog(self) -> int:
+        """How many tasks in the backlog have open children, so that they are no work of their own; now."""
+        from projections import read_parents
+
+        backend = self._backend
+        left = [task.id for task in self.backlog().tasks]
+        return len(read_parents(backend.client, backend.keys, left, where=backend.where))
 
     def tree(self, task_id: str | None = None) -> list[Branch]:
         """A task and all below it, or the whole town.

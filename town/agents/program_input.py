@@ -38,6 +38,6 @@ def last_answered(task: Task) -> list[Answered]:
     return [Answered(task.question or "", task.answer or "")] if is_answered else []
 
 
-def given_text(description: str, answered: Iterable[Answered]) -> str:
+def program_input(description: str, answered: Iterable[Answered]) -> str:
     """The description, then each question with its answer, with an empty line between them."""
     return "\n\n".join([description, *map(str, answered)])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ledger import TaskAnswered, TaskAsked, TaskCreated, TaskNoted, TaskRequeued
 from tests.support.builders import a_task, recorded
-from town.agents.given_text import Answered, answered_in, given_text, last_answered
+from town.agents.program_input import Answered, answered_in, last_answered, program_input
 
 
 def test_answered_questions_are_those_with_an_answer_of_their_own() -> None:
@@ -34,5 +34,5 @@ def test_task_itself_has_its_last_answer() -> None:
 
 def test_given_text_without_answers_is_the_description() -> None:
     """To the byte; with some, each stands below an empty line."""
-    assert given_text("a\n", []) == "a\n"
-    assert given_text("a", [Answered("Which?", "red\nor blue")]) == "a\n\nQuestion: Which?\nAnswer: red\nor blue"
+    assert program_input("a\n", []) == "a\n"
+    assert program_input("a", [Answered("Which?", "red\nor blue")]) == "a\n\nQuestion: Which?\nAnswer: red\nor blue"

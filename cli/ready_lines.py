@@ -1,0 +1,213 @@
+"""How ready and blocked tasks are shown to people: rows, lines and sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from cli.due_words import due_words
+from cli.limits import BLOCKS_SHOWN
+from cli.output import STATE_STYLES, Cell, say, say_apart, say_hanging, say_table
+from cli.render import NOTHING, state_cell, without_column
+from cli.styled import Styled
+from cli.text import ICONS, TITLE_CHARS_SHOWN, counted, name_of, short_id, shortened, visible
+from ledger import PRIORITY_DEFAULT, State, Task, from_ms
+from projections import BlockKind
+from town import local_time
+
+if TYPE_CHECKING:
+    from projections import Block, BlockedTask, Waiting, WaitingBriefly
+    from town import Since
+
+_KEEPS: dict[State | None, str] = {
+    None: "it was removed, so it keeps blocking",
+    State.FAILED: "it failed, so it keeps blocking",
+    State.CANCELLED: "it was cancelled, so it keeps blocking",
+}
+_CHAIN_SHOWN_MAX = 10
+_MORE_COLUMNS = ("PRIORITY", "DUE", "AGENT", "TAGS")
+"""The columns that are shown only where a task has something there."""
+
+
+class Chain(Struct, frozen=True):
+    """Open tasks that wait for each other, the first to do first; `kept_by` is what blocks the first one and is not open.
+
+    It is the id of a task and the task, None if that was removed.
+    """
+
+    tasks: tuple[Task, ...] = ()
+    kept_by: tuple[str, Task | None] | None = None
+
+
+def ready_rows(
+    tasks: Sequence[Task], *, now_ms: int, dependents: Mapping[str, int] | None
+) -> tuple[list[str], list[list[Cell]]]:
+    """Columns and rows of ready tasks; WHY only with `dependents`, how many open tasks need each.
+
+    Due times are told from `now_ms`, milliseconds since 1970 UTC.
+    """
+    columns = ["TASK", "PRIORITY", "DUE", "AGENT", "TITLE", "TAGS", "WHY"]
+    rows: list[list[Cell]] = [
+        [
+            name_of(task),
+            f"{task.priority}" if any(each.priority != PRIORITY_DEFAULT for each in tasks) else "",
+            "" if task.due_ms is None else due_words(task.due_ms, now_ms=now_ms),
+            visible(task.assigned_to or ""),
+            first_line(task),
+            visible(", ".join(task.tags)),
+            "" if dependents is None else _why(task, dependents[task.id]),
+        ]
+        for task in tasks
+    ]
+    for column in (*_MORE_COLUMNS, *(("WHY",) if dependents is None else ())):
+        index = columns.index(column)
+        if not any(row[index] for row in rows):
+            columns, rows = without_column(columns, rows, column)
+    return columns, rows
+
+
+def _why(task: Task, dependents: int) -> str:
+    needed = f"{counted(dependents, 'open task')} {'needs' if dependents == 1 else 'need'} it" if dependents else ""
+    parts = [f"priority {task.priority}", needed, f"waits since {local_time(task.created_at)}"]
+    return ", ".join(part for part in parts if part)
+
+
+def say_waiting(waiting: Waiting, *, is_past: bool) -> None:
+    """What keeps the other pending tasks from being ready."""
+    if not waiting.total:
+        say_apart("No other task is pending." if not is_past else "No other task was pending.")
+        return
+    one = waiting.total == 1
+    verb = ("is" if one else "are") if not is_past else ("was" if one else "were")
+    more = "" if one else "; one may wait for several things"
+    say_apart(f"{waiting.total:,} pending {'task' if one else 'tasks'} {verb} not ready{more}:")
+    for count, words in _waiting_lines(waiting):
+        say_hanging(f"  {count:>7,}  ", words)
+
+
+def _waiting_lines(waiting: Waiting) -> Iterator[tuple[int, str]]:
+    if waiting.need_others:
+        yield waiting.need_others, "need others, or are below a task that does: `tt blocked`"
+    if waiting.need_given_up:
+        yield (
+            waiting.need_given_up,
+            "of these need a failed, cancelled or removed task, which keeps blocking: reopen it, or `tt task unlink`",
+        )
+    if waiting.for_answer:
+        yield waiting.for_answer, "wait for an answer, or are below a task that does: `tt inbox`"
+    if waiting.for_time:
+        first = "" if waiting.next_ms is None else f"; the first from {local_time(from_ms(waiting.next_ms))} on"
+        yield waiting.for_time, f"are not to be begun before a time{first}"
+    if waiting.for_children:
+        yield waiting.for_children, "have open children, which are the work: `tt task tree`"
+
+
+def say_blocked(blocked: Sequence[BlockedTask], since: Mapping[tuple[str, str | None], Since]) -> None:
+    """Each blocked task, and below it what blocks it."""
+    for each in blocked:
+        task = each.task
+        icon = Styled.of(ICONS[task.state], STATE_STYLES[task.state])
+        length = len(each.chain)
+        chain = f"  ({counted(length, 'task')} in a row before it)" if length > 1 else ""
+        say_hanging(Styled.assemble(icon, f" {name_of(task)}  "), Styled.assemble(first_line(task), (chain, "dim")))
+        say_blocks(each, since)
+
+
+def say_blocks(blocked: BlockedTask, since: Mapping[tuple[str, str | None], Since]) -> None:
+    """The first things that block a task, a line each."""
+    task = blocked.task
+    for block in blocked.blocks[:BLOCKS_SHOWN]:
+        say_hanging("    ", _block_words(block, task, since.get((block.holder.id, block.blocker_id))))
+    if len(blocked.blocks) > BLOCKS_SHOWN:
+        say_hanging("    ", f"and {len(blocked.blocks) - BLOCKS_SHOWN:,} more: `tt task show {short_id(task.id)}`")
+
+
+def chain_names(chain: Sequence[str], names: Mapping[str, str]) -> list[str]:
+    """What the tasks of a chain are called, the next one first; of a long chain those at its ends."""
+    called = [names.get(task_id, visible(short_id(task_id))) for task_id in chain]
+    if len(called) <= _CHAIN_SHOWN_MAX:
+        return called
+    half = _CHAIN_SHOWN_MAX // 2
+    return [*called[:half], f"… {len(called) - 2 * half:,} more …", *called[-half:]]
+
+
+def _block_words(block: Block, task: Task, since: Since | None) -> str:
+    """What blocks a task, or one above it, and since when."""
+    whose = "" if block.holder.id == task.id else f"{name_of(block.holder)}, above it, "
+    began = "" if since is None else f"; since {local_time(since.position.time)}, by {visible(since.actor)}"
+    if block.kind is BlockKind.QUESTION:
+        question = shortened(visible(block.holder.question or ""), TITLE_CHARS_SHOWN)
+        return f"{whose}waits for an answer: {question}{began}"
+    return f"{whose}needs {_blocker_words(block)}{began}"
+
+
+def _blocker_words(block: Block) -> str:
+    blocker = block.blocker
+    if blocker is None:
+        return f"{short_id(block.blocker_id or '')}: {_KEEPS[None]}"
+    state = _KEEPS.get(blocker.state)
+    agent = f", {visible(blocker.holder)} has it" if blocker.holder is not None else ""
+    words = f"{blocker.state}{agent}" if state is None else state
+    return f"{name_of(blocker)}  {first_line(blocker)}: {words}"
+
+
+def longest_chain(blocked: Sequence[BlockedTask], last: Task | None) -> Chain:
+    """The longest chain of open tasks, or the one that ends with the task `last`."""
+    tasks = {block.blocker_id: block.blocker for each in blocked for block in each.blocks if block.blocker is not None}
+    tasks |= {each.task.id: each.task for each in blocked}
+    chains = [_chain(each, tasks) for each in blocked if last is None or each.task.id == last.id]
+    if not chains and last is not None and not last.state.is_terminal:
+        return Chain((last,))
+    # Of chains of one length the first has the higher priority.
+    return max(chains, key=lambda chain: len(chain.tasks), default=Chain())
+
+
+def _chain(blocked: BlockedTask, tasks: Mapping[str | None, Task | None]) -> Chain:
+    found: list[Task] = []
+    for task_id in (blocked.task.id, *blocked.chain):
+        task = tasks.get(task_id)
+        if task is None or task.state.is_terminal:
+            return Chain(tuple(found[::-1]), (task_id, task))
+        found.append(task)
+    return Chain(tuple(found[::-1]))
+
+
+def say_chain(chain: Chain, *, is_past: bool) -> None:
+    """The tasks in working order, numbered."""
+    if len(chain.tasks) < 2 and chain.kept_by is None:
+        verb = "waited" if is_past else "waits"
+        about = f"{name_of(chain.tasks[0])} {verb} for no task." if chain.tasks else f"No open task {verb} for another."
+        say(about)
+        return
+    if chain.kept_by is not None:
+        task_id, task = chain.kept_by
+        name = short_id(task_id) if task is None else f"{name_of(task)}  {first_line(task)}"
+        say_hanging("Before all of them: ", f"{name}: {_KEEPS[None if task is None else task.state]}")
+    rows: list[list[Cell]] = [
+        [f"{number}", name_of(task), state_cell(task.state), visible(task.holder or NOTHING), first_line(task)]
+        for number, task in enumerate(chain.tasks, 1)
+    ]
+    columns = ["STEP", "TASK", "STATE", "AGENT", "TITLE"]
+    if not any(task.holder for task in chain.tasks):
+        columns, rows = without_column(columns, rows, "AGENT")
+    say_table(columns, rows, flexible="TITLE")
+
+
+def nothing_words(waiting: WaitingBriefly, agent: str) -> str:
+    """That nothing is ready for an agent, and what waits."""
+    by_others = waiting.blocked - waiting.asked
+    parts = [
+        *([f"{counted(by_others, 'task')} blocked (`tt blocked`)"] if by_others else []),
+        *([f"{counted(waiting.asked, 'task')} waiting for an answer (`tt inbox`)"] if waiting.asked else []),
+        *([f"{counted(waiting.later, 'task')} not to be begun yet"] if waiting.later else []),
+    ]
+    why = f" Pending: {', '.join(parts)}." if parts else " No task is pending." if not waiting.pending else ""
+    more = "" if parts or not waiting.pending else " `tt ready --explain` says why."
+    return f"Nothing is ready for {visible(agent)}.{why}{more}"
+
+
+def first_line(task: Task) -> str:
+    """What a task is about, in a line."""
+    return shortened(visible(task.title), TITLE_CHARS_SHOWN)
