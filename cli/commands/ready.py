@@ -82,17 +82,18 @@ def ready(
             if shown:
                 say_table(*ready_rows(shown, now_ms=then_ms, dependents=dependents), flexible=("TITLE", "WHY"))
             else:
-                say(_none_ready(offset=offset, is_past=reader.then is not None))
+                say(_none_ready(offset=offset, is_past=reader.then is not None, is_explained=is_explained))
             if waiting is not None:
                 say_waiting(waiting, is_past=reader.then is not None)
         if after is not None:
             warn(f"{after:,} shown, and there are more. More: --offset {after}")
 
 
-def _none_ready(*, offset: int, is_past: bool) -> str:
+def _none_ready(*, offset: int, is_past: bool, is_explained: bool) -> str:
     if offset:
         return f"None after the first {offset:,}."
-    return "Nothing was ready." if is_past else "Nothing is ready. `tt ready --explain` says why."
+    words = "Nothing was ready." if is_past else "Nothing is ready."
+    return words if is_past or is_explained else f"{words} `tt ready --explain` says why."
 
 
 def blocked(
