@@ -43,6 +43,7 @@ from ledger import (
     TaskLinked,
     TaskMoved,
     TaskNoted,
+    TaskPrioritised,
     TaskScheduled,
     TaskStarted,
     TaskTagged,
@@ -448,6 +449,8 @@ def _details(recorded: RecordedEvent, names: Mapping[str, str]) -> str:  # noqa:
             return f"event {event_number(Position(position))}: {visible(text)}"
         case TaskLinked(kind=kind, to=to) | TaskUnlinked(kind=kind, to=to):
             return f"{kind.replace('_', ' ')} {_linked_name(to, names)}"
+        case TaskPrioritised(priority=priority):
+            return f"priority {priority}"
         case TaskScheduled(due=due, not_before=not_before):
             times = (("due", due), ("not before", not_before))
             said = [f"{name} {local_time(from_ms(parse_rfc3339(time)))}" for name, time in times if time is not None]
