@@ -52,6 +52,7 @@ from ledger import (
     Unfit,
     from_ms,
     parse_rfc3339,
+    title_of,
 )
 from town import local_day, local_time, local_times
 
@@ -177,7 +178,7 @@ def task_fields(task: Task, *, parent: Task | None = None, has_links: bool = Tru
         ("Alias", visible(task.alias) if task.alias else None),
         ("State", state_cell(task.state)),
         ("Agent", visible(task.assigned_to) if task.assigned_to else None),
-        ("Description", visible(task.description, is_multiline=True)),
+        ("Description", visible(_without_empty_lines(task.description), is_multiline=True)),
         ("Result", visible(task.result, is_multiline=True) if task.result else None),
         ("Question", visible(task.question, is_multiline=True) if task.question else None),
         ("Choices", visible(choices_words(task.choices)) if task.choices else None),
@@ -192,6 +193,12 @@ def task_fields(task: Task, *, parent: Task | None = None, has_links: bool = Tru
         *((_label(field), _plain_cell(task, field)) for field in FIELDS if field.name not in left_out),
     ]
     return [(name, value) for name, value in fields if value is not None]
+
+
+def _without_empty_lines(text: str) -> str:
+    """The text from its first line that has something on it; the indent of that line stays."""
+    start = len(text) - len(text.lstrip())
+    return text[text.rfind("\n", 0, start) + 1 :]
 
 
 _WITH_OWN_WORDS = frozenset(
@@ -426,12 +433,9 @@ def agent_rows(agents: dict[str, dict[State, int]], backlog: int) -> tuple[list[
 
 def _details(recorded: RecordedEvent, names: Mapping[str, str]) -> str:  # noqa: C901, PLR0911, PLR0912 - one line per event type
     match recorded.data:
-        case (
-            TaskCreated(description=text)
-            | TaskAdopted(description=text)
-            | TaskDescribed(description=text)
-            | TaskNoted(text=text)
-        ):
+        case TaskCreated(description=text) | TaskAdopted(description=text) | TaskDescribed(description=text):
+            return visible(title_of(text))
+        case TaskNoted(text=text):
             return visible(text)
         case TaskAssigned(agent=agent):
             return f"to {visible(agent)}"

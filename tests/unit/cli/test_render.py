@@ -67,7 +67,7 @@ def an_event_of(data: Event, **fields: str) -> RecordedEvent:
 def test_task_rows_leave_out_tags_that_nobody_has() -> None:
     """A column is there where one task fills it; a task without an agent shows a dash."""
     columns, rows = task_rows([a_task()])
-    assert columns == ["TASK", "STATE", "AGENT", "DESCRIPTION"]
+    assert columns == ["TASK", "STATE", "AGENT", "TITLE"]
     assert words(rows[0]) == ["550e8400", "⏳ pending", NOTHING, "Implement user authentication"]
     columns, rows = task_rows([a_task(), a_task_in(State.FAILED, tags=("a", "b"), alias="auth")])
     assert columns[-1] == "TAGS"
@@ -188,7 +188,7 @@ def test_tree_lines_say_how_the_others_ended() -> None:
 @pytest.mark.parametrize(
     ("data", "shown"),
     [
-        (TaskCreated("one\ntwo"), "created: one ⏎ two"),
+        (TaskCreated("one\ntwo"), "created: one"),
         (TaskAssigned("ada"), "assigned to ada"),
         (TaskStarted(), "started"),
         (TaskCompleted("ok"), "completed: ok"),
