@@ -70,10 +70,21 @@ def ready(
         if as_json:
             from cli.shapes.ready import ready_shape  # noqa: PLC0415 - only JSON is made with it
 
-            shape = ready_shape(
-                opened_town, reader, shown, at=at, offset=offset, after=after, dependents=dependents, waiting=waiting
+            say_json(
+                picked_shape(
+                    ready_shape(
+                        opened_town,
+                        reader,
+                        shown,
+                        at=at,
+                        offset=offset,
+                        after=after,
+                        dependents=dependents,
+                        waiting=waiting,
+                    ),
+                    as_json,
+                )
             )
-            say_json(picked_shape(shape, as_json))
         else:
             from cli.ready_lines import ready_rows, say_waiting  # noqa: PLC0415 - only people read them
 
@@ -118,10 +129,14 @@ def blocked(
         if as_json:
             from cli.shapes.ready import blocked_shape  # noqa: PLC0415 - only JSON is made with it
 
-            shape = blocked_shape(
-                opened_town, reader, shown, since, at=at, offset=offset, after=after, total=len(found)
+            say_json(
+                picked_shape(
+                    blocked_shape(
+                        opened_town, reader, shown, since, at=at, offset=offset, after=after, total=len(found)
+                    ),
+                    as_json,
+                )
             )
-            say_json(picked_shape(shape, as_json))
         else:
             from cli.ready_lines import say_blocked  # noqa: PLC0415 - only people read them
 
