@@ -168,8 +168,11 @@ def _progress_words(branch: Branch) -> str:
     return ", ".join([f"{branch.children.get(State.COMPLETED, 0):,}/{total:,} done", *ended])
 
 
-def task_fields(task: Task, *, parent: Task | None = None) -> list[tuple[str, Cell]]:
-    """Every field of one task that has a value. Fields without a label of their own come last."""
+def task_fields(task: Task, *, parent: Task | None = None, now_ms: int | None = None) -> list[tuple[str, Cell]]:
+    """Every field of one task that has a value. Fields without a label of their own come last.
+
+    How far an open task's due time is from `now_ms`, milliseconds since 1970 UTC, is said behind it.
+    """
     fields: list[tuple[str, Cell | None]] = [
         ("Task", task.id),
         ("Alias", visible(task.alias) if task.alias else None),
@@ -187,7 +190,11 @@ def task_fields(task: Task, *, parent: Task | None = None) -> list[tuple[str, Ce
         ("Started", local_time(task.started_at) if task.started_at else None),
         ("Ended", local_time(task.completed_at) if task.completed_at else None),
         ("Updated", f"{local_time(task.updated_at)}, version {task.version}, event {event_number(task.position)}"),
-        *((_label(field), _plain_cell(task, field)) for field in FIELDS if field.name not in _WITH_OWN_WORDS),
+        *(
+            (_label(field), _due_field(task, now_ms) if field.name == "due" else _plain_cell(task, field))
+            for field in FIELDS
+            if field.name not in _WITH_OWN_WORDS
+        ),
     ]
     return [(name, value) for name, value in fields if value is not None]
 
@@ -223,6 +230,16 @@ def _answer_cell(task: Task) -> str | None:
     if task.answer is not None:
         return visible(task.answer, is_multiline=True)
     return f"none yet: tt answer {short_id(task.id)} TEXT" if task.has_open_question else None
+
+
+def _due_field(task: Task, now_ms: int | None) -> Cell | None:
+    if task.due_ms is None:
+        return None
+    time = local_time(from_ms(task.due_ms))
+    if now_ms is None or task.state.is_terminal:
+        return time
+    is_late = task.due_ms < now_ms
+    return Styled.of(f"{time} ({due_words(task.due_ms, now_ms=now_ms)})", "red" if is_late else "")
 
 
 def _created_event(task: Task) -> str:

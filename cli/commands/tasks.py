@@ -212,7 +212,8 @@ def show(
         from cli.detail_lines import detail_sections  # noqa: PLC0415 - only people read them
 
         say_moment(reader, at)
-        say_fields(task_fields(found.task, parent=found.relatives.parent), multiline=MULTILINE_FIELDS)
+        fields = task_fields(found.task, parent=found.relatives.parent, now_ms=moment_ms(reader))
+        say_fields(fields, multiline=MULTILINE_FIELDS)
         for heading, lines in detail_sections(found, is_past=reader.then is not None):
             say_apart(heading)
             for head, body in lines:
@@ -336,7 +337,8 @@ def current(
         if found is None:
             say(f"{visible(name)} {'has' if reader.then is None else 'had'} no open task.")
         else:
-            say_fields(task_fields(found, parent=_parent(reader, found)), multiline=MULTILINE_FIELDS)
+            fields = task_fields(found, parent=_parent(reader, found), now_ms=moment_ms(reader))
+            say_fields(fields, multiline=MULTILINE_FIELDS)
 
 
 def assign_existing(
