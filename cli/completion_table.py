@@ -93,7 +93,7 @@ GROUPS: Final[dict[str, dict[str, str]]] = {
         "add": "Create a task in the backlog",
         "list": "List the backlog, most urgent first, then what most open …",
         "claim": "Claim a task for an agent",
-        "assign-all": "Assign the whole backlog to an agent, all or nothing",
+        "assign-all": "Assign the whole backlog to an agent, all or nothing, but …",
         "remove": "Remove a pending task from the board; its history stays",
     },
     "sync": {
@@ -368,7 +368,7 @@ COMMANDS: Final[dict[tuple[str, ...], tuple[str, tuple[Kind, ...], bool, dict[st
         "--actor": ("actor", False, "Who acts"),
         "--json": ("", False, "Print only JSON on stdout"),
     }),
-    ("backlog", "assign-all"): ("Assign the whole backlog to an agent, all or nothing", ("agent",), False, {
+    ("backlog", "assign-all"): ("Assign the whole backlog to an agent, all or nothing, but …", ("agent",), False, {
         "--reason": ("", False, "Why, in words; recorded in the event"),
         "--town": ("folder", False, "The town's folder"),
         "--actor": ("actor", False, "Who acts"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Sequence
 from enum import Enum
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
@@ -37,7 +38,6 @@ from projections.checkpoint import Checkpoint, Checkpoints
 from projections.entries import ViewEntries
 from projections.errors import CheckpointAheadError, SnapshotDamagedError
 from projections.listing import number_of
-from projections.lua import CommitScript
 from projections.readiness import Asked, Known, settle
 from projections.views.by_link import ByLink
 from projections.views.by_parent import ByParent
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from redis import Redis
 
     from projections.lease import Lease
+    from projections.lua.commit import CommitScript
 
 BATCH_EVENTS_MAX: Final = 500
 WORKER_WAIT_SECONDS_MAX: Final = 0.1
@@ -99,8 +100,13 @@ class Projector:
         self._batch_events_max = batch_events_max
         self._lease = lease
         self._store = EventStore(client, keys, where=where)
-        self._commit = CommitScript(client)
         self.checkpoints = Checkpoints(client, keys, views, where=where)
+
+    @cached_property
+    def _commit(self) -> CommitScript:
+        from projections.lua.commit import CommitScript  # noqa: PLC0415 - many commands only read
+
+        return CommitScript(self._client)
 
     def catch_up(self, upto: Position | None = None, *, progress: Progress | None = None) -> Position:
         """As `advance`, but returns only the position."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cli.answers import moment_ms, reader_at, refuse_two_formats, say_moment, say_page, say_receipt, time_of
+from cli.beside import linked_ids, names_of
 from cli.exits import UsageError
 from cli.given_text import text_of
 from cli.limits import AGENT_TASKS, PAGE_TASKS, TREE_LEVELS, TREE_TASKS
@@ -212,9 +213,10 @@ def show(
         from cli.detail_lines import detail_sections  # noqa: PLC0415 - only people read them
 
         say_moment(reader, at)
-        fields = task_fields(found.task, parent=found.relatives.parent, now_ms=moment_ms(reader))
+        fields = task_fields(found.task, parent=found.relatives.parent, now_ms=moment_ms(reader), has_links=False)
         say_fields(fields, multiline=MULTILINE_FIELDS)
-        for heading, lines in detail_sections(found, is_past=reader.then is not None):
+        names = names_of(opened_town, linked_ids(found.events))
+        for heading, lines in detail_sections(found, names, is_past=reader.then is not None):
             say_apart(heading)
             for head, body in lines:
                 say_hanging(head, body)
@@ -581,8 +583,9 @@ def history(
         if as_json:
             say_json(history_shape(opened_town, task_id, found, notes))
             return
+        names = names_of(opened_town, linked_ids(step.event for step in found))
         say_hanging("", f"Task {task_id}: {counted(len(found), 'event')}")
-        say_table(*step_rows(found, notes), flexible=("WHY", "CHANGED"), is_wrapped=True)
+        say_table(*step_rows(found, notes, names), flexible=("WHY", "CHANGED"), is_wrapped=True)
 
 
 def _parent(reader: Reader, task: Task) -> Task | None:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
+from msgspec.structs import astuple
 
-from ledger import Position, RecordedEvent, State, Step, Task, TaskNoted, Unfit, format_ms, to_ms
+from cli.json_fields import FIELD_NAMES, TITLE
+from ledger import LinkKind, Position, RecordedEvent, State, Step, Task, TaskNoted, Unfit, format_ms, to_ms
 from projections import Snapshot, snapshot_of
 from town import local_time
 
@@ -21,14 +23,38 @@ if TYPE_CHECKING:
     from cli.json_fields import JsonFields
     from cli.open_tasks import OpenGroup
     from cli.options import When
+    from projections import Linked
     from town import Annotation, Branch, Details, LostTasks, Reader, Receipt, Town
 
 Shape = dict[str, Any]
 
+_DEFAULTS: Final = Snapshot.__struct_defaults__
+_REQUIRED: Final = len(FIELD_NAMES) - len(_DEFAULTS)
+_TITLE_AT: Final = FIELD_NAMES.index(TITLE)
 
-def task_shape(task: Task | None) -> Snapshot | None:
-    """A task as its canonical snapshot."""
-    return None if task is None else snapshot_of(task)
+if TYPE_CHECKING:
+
+    class TaskShape(msgspec.Struct, frozen=True):
+        """The fields of a task's snapshot, and its title."""
+
+else:
+    TaskShape = msgspec.defstruct(
+        "TaskShape",
+        [
+            *((name, Any) for name in FIELD_NAMES[:_REQUIRED]),
+            *((name, Any, default) for name, default in zip(FIELD_NAMES[_REQUIRED:], _DEFAULTS, strict=True)),
+        ],
+        frozen=True,
+        omit_defaults=True,
+    )
+
+
+def task_shape(task: Task | None) -> TaskShape | None:
+    """A task as its canonical snapshot, with its title."""
+    if task is None:
+        return None
+    values = astuple(snapshot_of(task))
+    return TaskShape(*values[:_TITLE_AT], task.title, *values[_TITLE_AT:])
 
 
 def picked_shape(shape: Shape, fields: JsonFields) -> Shape:
@@ -59,7 +85,7 @@ def one_task_shape(town: Town, reader: Reader, task: Task, *, at: When | None) -
 
 
 def shown_shape(town: Town, reader: Reader, details: Details, *, at: When | None) -> Shape:
-    """One task, now or at the reader's moment, with its last notes and events and its first children."""
+    """One task, now or at the reader's moment, with its last notes and events, and its first children and linked tasks."""
     flaws, notes = details.flaws, details.annotations
     return {
         **one_task_shape(town, reader, details.task, at=at),
@@ -74,12 +100,38 @@ def shown_shape(town: Town, reader: Reader, details: Details, *, at: When | None
             "states": details.relatives.states or None,
             "tasks": [task_shape(child) for child in details.relatives.children],
         },
+        "links": _links_shape(details.links),
         "events": {
             "total": details.events_total,
             "has_more": details.has_more_events,
             "events": [event_shape(each, flaws.get(each.at), notes.get(each.at, ())) for each in details.events],
         },
     }
+
+
+def _links_shape(links: Sequence[Linked]) -> Shape:
+    """Each kind of link in both directions, with the first tasks at its other end; a removed task is null."""
+    found = {(each.kind, each.is_to_it): each for each in links}
+    shape: Shape = {}
+    for kind in LinkKind:
+        for is_to_it in (False, True):
+            linked = found.get((kind, is_to_it))
+            tasks = {} if linked is None else linked.tasks
+            shape[_LINKED_BY[kind] if is_to_it else kind.value] = {
+                "total": 0 if linked is None else linked.total,
+                "has_more": linked is not None and linked.has_more,
+                "tasks": [{"id": task_id, "task": task_shape(task)} for task_id, task in tasks.items()],
+            }
+    return shape
+
+
+_LINKED_BY = {
+    LinkKind.NEEDS: "needed_by",
+    LinkKind.RELATES: "related_by",
+    LinkKind.DUPLICATES: "duplicated_by",
+    LinkKind.DISCOVERED_FROM: "led_to",
+}
+"""What the links that lead to the task are called."""
 
 
 def _note_shape(recorded: RecordedEvent, notes: Sequence[Annotation]) -> Shape:
@@ -245,7 +297,7 @@ def moment_shape(position: Position) -> Shape:
 
 
 def _picked(value: Any, names: Sequence[str]) -> Any:  # noqa: ANN401 - whatever a shape has in it
-    if isinstance(value, Snapshot):
+    if isinstance(value, TaskShape):
         return {name: getattr(value, name) for name in names}
     if isinstance(value, dict):
         return {key: _picked(each, names) for key, each in value.items()}

@@ -1,6 +1,1 @@
-"""The scripts of this package, with a typed wrapper for each."""
-
-from projections.lua.commit import CommitScript
-from projections.lua.lease import LeaseScript
-
-__all__ = ["CommitScript", "LeaseScript"]
+"""The scripts of this package, with a typed wrapper for each. Each is imported where it runs."""

@@ -212,7 +212,7 @@ def test_tree_lines_say_how_the_others_ended() -> None:
 @pytest.mark.parametrize(
     ("data", "shown"),
     [
-        (TaskCreated("one\ntwo"), "created: one ⏎ two"),
+        (TaskCreated("one\ntwo"), "created: one"),
         (TaskAssigned("ada"), "assigned to ada"),
         (TaskStarted(), "started"),
         (TaskCompleted("ok"), "completed: ok"),
@@ -224,7 +224,7 @@ def test_tree_lines_say_how_the_others_ended() -> None:
         (TaskMoved(TASK), "moved below 550e8400"),
         (TaskMoved(None), "moved to the top"),
         (TaskNoted("half"), "noted: half"),
-        (TaskPrioritised(0), "prioritised: 0"),
+        (TaskPrioritised(0), "prioritised: priority 0"),
         (TaskScheduled(DUE, DUE), "scheduled: due 2026-11-24 06:00:00 UTC, not before 2026-11-24 06:00:00 UTC"),
         (TaskScheduled(None, None), "scheduled: at no time"),
         (TaskLinked(LinkKind.NEEDS, TASK), "linked needs 550e8400"),
