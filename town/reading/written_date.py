@@ -42,7 +42,7 @@ def read_written_date(text: str, *, now: datetime, is_ahead: bool = False) -> da
     found = _read(text, int(years[0])) if years else (_next_to_come if is_ahead else _last_come)(text, clock)
     weekday = re.search(rf"\b{WEEKDAY}\b", text)
     if weekday is not None and WEEKDAYS.index(weekday[0][:3]) != found.weekday():
-        raise NotOneMomentError(f": {found:%Y-%m-%d} {'is' if is_ahead and found > clock else 'was'} a {found:%A}")
+        raise NotOneMomentError(f": {found:%Y-%m-%d} {'was' if found <= clock else 'is'} a {found:%A}")
     return found
 
 
