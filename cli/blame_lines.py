@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Final
 
@@ -18,8 +18,11 @@ BOOKKEEPING: Final = frozenset({"version", "position", "updated_at", "created_nu
 _FIELD_COLUMNS: Final = len("completed_at")
 
 
-def blame_lines(blamed: Sequence[Blamed]) -> Iterator[tuple[str, Cell]]:
-    """Head and body of each line: a field with its value, then its event. Lines of a text stand above the event they share."""
+def blame_lines(blamed: Sequence[Blamed], names: Mapping[str, str] = {}) -> Iterator[tuple[str, Cell]]:
+    """Head and body of each line: a field with its value, then its event. Lines of a text stand above the event they share.
+
+    `names` are those of linked tasks.
+    """
     shown = [each for each in blamed if each.field not in BOOKKEEPING]
     columns = max([_FIELD_COLUMNS, *(len(each.field) for each in shown)])
     for each in shown:
@@ -29,7 +32,7 @@ def blame_lines(blamed: Sequence[Blamed]) -> Iterator[tuple[str, Cell]]:
             yield head, _value(each)
             yield below, Styled.of(event_note(each.event), "dim")
             continue
-        for recorded, texts in _groups(each):
+        for recorded, texts in _groups(each, names):
             lines = [", ".join(texts)] if isinstance(each.value, tuple) else texts
             for line in lines:
                 yield head, line
@@ -37,15 +40,18 @@ def blame_lines(blamed: Sequence[Blamed]) -> Iterator[tuple[str, Cell]]:
             yield below, Styled.of(event_note(recorded), "dim")
 
 
-def _groups(blamed: Blamed) -> Iterator[tuple[RecordedEvent, list[str]]]:
+def _groups(blamed: Blamed, names: Mapping[str, str]) -> Iterator[tuple[RecordedEvent, list[str]]]:
     """Neighbouring lines of a text that one event set; the tags that one event set."""
     parts = blamed.parts
     if isinstance(blamed.value, tuple):
         parts = tuple(sorted(parts, key=lambda part: part[1].position.seq))
-    shown = short_id if blamed.field in LINK_FIELDS else visible
     for _, group in groupby(parts, key=lambda part: part[1].at):
         found = list(group)
-        yield found[0][1], [shown(text) for text, _ in found]
+        yield found[0][1], [_part(blamed, text, names) for text, _ in found]
+
+
+def _part(blamed: Blamed, text: str, names: Mapping[str, str]) -> str:
+    return names.get(text, short_id(text)) if blamed.field in LINK_FIELDS else visible(text)
 
 
 def event_note(recorded: RecordedEvent) -> str:

@@ -23,6 +23,8 @@ FIRST_WORDS: Final[dict[str, str]] = {
     "critical-path": "Show the longest chain of open tasks that wait for each …",
     "next": "Take the first ready task for an agent",
     "work": "Work as an agent",
+    "prime": "Show what an agent needs to know",
+    "mcp": "Serve the town to agents over MCP, the Model Context …",
     "ask": "Ask people a question about a task",
     "answer": "Answer the question that a task waits with",
     "inbox": "Show what waits for a person",
@@ -93,7 +95,7 @@ GROUPS: Final[dict[str, dict[str, str]]] = {
         "add": "Create a task in the backlog",
         "list": "List the backlog, most urgent first, then what most open …",
         "claim": "Claim a task for an agent",
-        "assign-all": "Assign the whole backlog to an agent, all or nothing",
+        "assign-all": "Assign the whole backlog to an agent, all or nothing, but …",
         "remove": "Remove a pending task from the board; its history stays",
     },
     "sync": {
@@ -368,7 +370,7 @@ COMMANDS: Final[dict[tuple[str, ...], tuple[str, tuple[Kind, ...], bool, dict[st
         "--actor": ("actor", False, "Who acts"),
         "--json": ("", False, "Print only JSON on stdout"),
     }),
-    ("backlog", "assign-all"): ("Assign the whole backlog to an agent, all or nothing", ("agent",), False, {
+    ("backlog", "assign-all"): ("Assign the whole backlog to an agent, all or nothing, but …", ("agent",), False, {
         "--reason": ("", False, "Why, in words; recorded in the event"),
         "--town": ("folder", False, "The town's folder"),
         "--actor": ("actor", False, "Who acts"),
@@ -421,6 +423,17 @@ COMMANDS: Final[dict[tuple[str, ...], tuple[str, tuple[Kind, ...], bool, dict[st
         "--town": ("folder", False, "The town's folder"),
         "--actor": ("actor", False, "Who acts"),
         "--json": ("flag", False, "Print only JSON on stdout"),
+    }),
+    ("prime",): ("Show what an agent needs to know", (), False, {
+        "--agent": ("agent", False, "The agent that begins"),
+        "--town": ("folder", False, "The town's folder"),
+        "--actor": ("actor", False, "Who acts"),
+        "--json": ("flag", False, "Print only JSON on stdout"),
+    }),
+    ("mcp",): ("Serve the town to agents over MCP, the Model Context …", (), False, {
+        "--http": ("", False, "Serve over HTTP on this port of 127.0.0.1, and print the …"),
+        "--town": ("folder", False, "The town's folder"),
+        "--actor": ("actor", False, "Who acts"),
     }),
     ("ask",): ("Ask people a question about a task", ("task", ""), False, {
         "--choices": ("", True, "Answers to choose from, with commas between them; at most 20"),
@@ -660,6 +673,7 @@ COMMANDS: Final[dict[tuple[str, ...], tuple[str, tuple[Kind, ...], bool, dict[st
         "--name": ("", False, "The town's name"),
         "--url": ("", False, "Use the server at this URL"),
         "--here": ("flag", False, "In a linked git worktree"),
+        "--agents": ("flag", False, "Write a section about the town into the folder's …"),
         "--town": ("folder", False, "The folder"),
         "--actor": ("actor", False, "Who acts"),
         "--json": ("flag", False, "Print only JSON on stdout"),

@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from cli.output import STATE_STYLES, Cell
 from cli.render import event_words, flaw_words, with_notes
 from cli.styled import Styled
 from cli.text import ICONS, TITLE_CHARS_SHOWN, counted, event_number, name_of, short_id, shortened, visible
-from ledger import State, Task, TaskNoted
+from ledger import LinkKind, State, Task, TaskNoted
 from town import local_times
 
 if TYPE_CHECKING:
+    from projections import Linked
     from town import Details
 
 Line = tuple[Cell, Cell]
 """What stands at the left of a line, and what goes on below its own beginning."""
 
 
-def detail_sections(details: Details, *, is_past: bool) -> Iterator[tuple[str, list[Line]]]:
-    """The heading and the lines of each section that has some."""
+def detail_sections(details: Details, names: Mapping[str, str], *, is_past: bool) -> Iterator[tuple[str, list[Line]]]:
+    """The heading and the lines of each section that has some. `names` are those of the tasks that the events link to."""
     if details.notes:
         yield _notes_heading(details), _note_lines(details)
     if details.relatives.total:
         yield _children_heading(details, is_past=is_past), [_child_line(child) for child in details.relatives.children]
+    for linked in details.links:
+        yield _links_heading(details, linked), _link_lines(linked)
     if details.events:
-        yield _events_heading(details), _event_lines(details)
+        yield _events_heading(details), _event_lines(details, names)
 
 
 def _notes_heading(details: Details) -> str:
@@ -67,6 +70,35 @@ def _child_line(child: Task) -> Line:
 _STATE_CHARS = max(map(len, State))
 
 
+_LINKS = {
+    (LinkKind.NEEDS, False): "Needs",
+    (LinkKind.NEEDS, True): "Needed by",
+    (LinkKind.RELATES, False): "Relates to",
+    (LinkKind.RELATES, True): "Related to by",
+    (LinkKind.DUPLICATES, False): "Duplicates",
+    (LinkKind.DUPLICATES, True): "Duplicated by",
+    (LinkKind.DISCOVERED_FROM, False): "Discovered from",
+    (LinkKind.DISCOVERED_FROM, True): "Led to the discovery of",
+}
+"""The kind of a link, and whether it leads to the task that is shown -> what it says."""
+
+
+def _links_heading(details: Details, linked: Linked) -> str:
+    words = f"{_LINKS[linked.kind, linked.is_to_it]} {counted(linked.total, 'task')}"
+    if not linked.has_more:
+        return f"{words}:"
+    # The ids of its own links are all in the JSON of the task.
+    more = "" if linked.is_to_it else f"; `tt task show {_name(details)} --json` has the ids of all"
+    return f"{words}, the first {len(linked.tasks)}{more}:"
+
+
+def _link_lines(linked: Linked) -> list[Line]:
+    return [
+        (f"  {'removed':<{_STATE_CHARS + 3}}  {short_id(task_id)}", "") if task is None else _child_line(task)
+        for task_id, task in linked.tasks.items()
+    ]
+
+
 def _events_heading(details: Details) -> str:
     if not details.has_more_events:
         return f"{counted(details.events_total, 'event')}:"
@@ -74,13 +106,13 @@ def _events_heading(details: Details) -> str:
     return f"Last {number}; `tt task history {_name(details)}` has them all:"
 
 
-def _event_lines(details: Details) -> list[Line]:
+def _event_lines(details: Details, names: Mapping[str, str]) -> list[Line]:
     zone, times = local_times(recorded.position.time for recorded in details.events)
     width = max(len(event_number(recorded.position)) for recorded in details.events)
     lines: list[Line] = []
     for recorded, time in zip(details.events, times, strict=True):
         flaw = details.flaws.get(recorded.at)
-        words = event_words(recorded) if flaw is None else flaw_words(recorded, flaw)
+        words = event_words(recorded, names=names) if flaw is None else flaw_words(recorded, flaw)
         words = "noted" if recorded in details.notes else shortened(words, TITLE_CHARS_SHOWN)
         head = f"  {event_number(recorded.position):>{width}}  {time} {zone}  {visible(recorded.actor)}  "
         lines.append((head, with_notes(words, details.annotations.get(recorded.at, ()))))

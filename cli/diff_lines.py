@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from cli.output import STATE_STYLES, Cell
@@ -30,18 +30,35 @@ def heading(task: TaskDiff) -> Styled:
     return Styled.of(f"{sign} {title_of(task.task)}", style)
 
 
-def field_lines(task: TaskDiff, effort: Effort) -> Iterator[tuple[str, Cell]]:
-    """Each field that differs, before and after. A created or removed task is named by its title, so the title is left out."""
+def field_lines(task: TaskDiff, effort: Effort, names: Mapping[str, str] = {}) -> Iterator[tuple[str, Cell]]:
+    """Each field that differs, before and after. A created or removed task is named by its title, so the title is left out.
+
+    `names` are those of linked tasks.
+    """
     changes = task.changes
     columns = max([_FIELD_COLUMNS, *(len(change.field) for change in changes)])
     for change in changes:
         is_usual = change.field == "state" and task.kind is DiffKind.CREATED and task.states == [State.PENDING]
         if task.kind is DiffKind.CHANGED or not (change.field in _TITLE or is_usual):
-            yield _head(change.field, columns), _change(task, change, effort)
+            yield _head(change.field, columns), _change(task, change, effort, names)
     if task.kind is DiffKind.CHANGED and len(task.states) > 1 and task.states[0] is task.states[-1]:
         yield _head("state", columns), _states(task)
     elif not changes:
         yield "    ", f"{counted(task.events, 'event')}, and no field is different"
+
+
+def linked_in(changes: Iterable[FieldChange]) -> list[str]:
+    """The ids of the tasks whose links came or went, each once."""
+    return list(
+        dict.fromkeys(
+            each
+            for change in changes
+            if change.field in LINK_FIELDS
+            for value in (change.before, change.after)
+            if isinstance(value, tuple)
+            for each in value
+        )
+    )
 
 
 def summary(diff: BoardDiff) -> str:
@@ -79,12 +96,12 @@ def _head(field: str, columns: int) -> str:
     return f"    {field:<{columns}}  "
 
 
-def _change(task: TaskDiff, change: FieldChange, effort: Effort) -> Styled:
+def _change(task: TaskDiff, change: FieldChange, effort: Effort, names: Mapping[str, str]) -> Styled:
     before, after = change.before, change.after
     if change.field == "state":
         return _states(task)
     if change.field in LINK_FIELDS:
-        return _signed(links_moved(change))
+        return _signed(links_moved(change, names))
     if isinstance(before, tuple) or isinstance(after, tuple):
         return _tags(before or (), after or ())
     if change.field in _TEXTS and isinstance(before, str) and isinstance(after, str):

@@ -28,6 +28,9 @@ def text_of(text: str | None, file: Path | None = None) -> str:
 
     if file is not None:
         return read_text_file(file)
+    if sys.stdin is None:
+        message = "Stdin is closed. Give a TEXT or --file."
+        raise UsageError(message)
     if sys.stdin.isatty():
         tell("Type the text. Ctrl-D on a line of its own ends it.")
     return read_text(sys.stdin.buffer, "stdin")

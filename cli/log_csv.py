@@ -45,7 +45,7 @@ def _row(recorded: RecordedEvent, beside: Beside) -> list[CsvCell]:
         recorded.type,
         recorded.task,
         *_title_cells(beside.titles.get(recorded.task)),
-        event_details(recorded),
+        event_details(recorded, names=beside.names),
         recorded.reason,
         recorded.cause,
         beside.flaws.get(recorded.at),

@@ -69,7 +69,7 @@ def log_rows(
 def _row(recorded: RecordedEvent, time: str, beside: Beside, *, by: GroupedBy | None) -> list[Cell]:
     title = beside.titles.get(recorded.task)
     flaw = beside.flaws.get(recorded.at)
-    details = event_details(recorded, title) if flaw is None else f"{DAMAGE_SIGN} damaged: {flaw}"
+    details = event_details(recorded, title, beside.names) if flaw is None else f"{DAMAGE_SIGN} damaged: {flaw}"
     about = "" if by is GroupedBy.TASK else title_words(title)
     details = shortened(visible(details), TEXT_CHARS_SHOWN)
     # A new description begins with the title; it is not said twice.

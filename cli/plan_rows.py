@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 
 from cli.output import Cell
-from cli.render import NOTHING, state_cell
+from cli.render import NOTHING, state_cell, without_column
 from cli.text import counted, short_id, visible
-from ledger import Event, State, title_of
-from town import Plan, PlanChange, PlanKept, PlannedTask, PullChange, PullReceipt, PushReceipt
+from ledger import PRIORITY_DEFAULT, Event, State, title_of
+from town import DAY_ENDS, Plan, PlanChange, PlanKept, PlannedTask, PullChange, PullReceipt, PushReceipt, local_time
 
 _BRANCH = "├─ "
 _LAST_BRANCH = "└─ "
@@ -20,9 +21,10 @@ _TRUNK_CHARS_SHOWN = 60
 def plan_rows(plan: Plan, push: PushReceipt | None) -> tuple[list[str], list[list[Cell]]]:
     """Columns and rows of a plan as a tree, tasks in the order of the file; the last column says what a push does.
 
-    If the file does not say a task's state or agent, those of the town are shown.
+    If the file does not say a task's state or agent, those of the town are shown. Priorities, due times and needs have columns
+    if the file says some.
     """
-    columns = ["TASK", "STATE", "AGENT", "TITLE"]
+    columns = ["TASK", "STATE", "PRIO", "AGENT", "DUE", "TITLE", "NEEDS", "PUSH"]
     words = {} if push is None else push_words(push)
     rows: list[list[Cell]] = []
     for branch, task in _tree(plan):
@@ -31,11 +33,26 @@ def plan_rows(plan: Plan, push: PushReceipt | None) -> tuple[list[str], list[lis
         row: list[Cell] = [
             branch + visible(task.id),
             state_cell(task.status or (State.PENDING if found is None else found.state)),
+            str(task.priority),
             visible(agent) if agent else NOTHING,
+            NOTHING if task.due is None else _due_words(task.due),
             visible(title_of(task.description)),
+            visible(", ".join(task.needs)) or NOTHING,
+            words.get(task.id, ""),
         ]
-        rows.append(row if push is None else [*row, words.get(task.id, "")])
-    return (columns if push is None else [*columns, "PUSH"]), rows
+        rows.append(row)
+    if all(task.priority == PRIORITY_DEFAULT for task in plan.tasks):
+        columns, rows = without_column(columns, rows, "PRIO")
+    if all(task.due is None for task in plan.tasks):
+        columns, rows = without_column(columns, rows, "DUE")
+    if not any(task.needs for task in plan.tasks):
+        columns, rows = without_column(columns, rows, "NEEDS")
+    return (columns, rows) if push is not None else without_column(columns, rows, "PUSH")
+
+
+def _due_words(due: datetime) -> str:
+    """As the file says it: a day, or a time."""
+    return f"{due:%Y-%m-%d}" if due.timetz() == DAY_ENDS else local_time(due)
 
 
 def push_words(push: PushReceipt) -> dict[str, str]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from cli.due_words import due_words
 from cli.limits import BLOCKS_SHOWN
 from cli.output import STATE_STYLES, Cell, say, say_apart, say_hanging, say_table
 from cli.render import NOTHING, state_cell, without_column
@@ -25,6 +26,7 @@ _KEEPS: dict[State | None, str] = {
     State.FAILED: "it failed, so it keeps blocking",
     State.CANCELLED: "it was cancelled, so it keeps blocking",
 }
+_CHAIN_SHOWN_MAX = 10
 _MORE_COLUMNS = ("PRIORITY", "DUE", "AGENT", "TAGS")
 """The columns that are shown only where a task has something there."""
 
@@ -40,15 +42,18 @@ class Chain(Struct, frozen=True):
 
 
 def ready_rows(
-    tasks: Sequence[Task], *, agent: str | None, dependents: Mapping[str, int] | None
+    tasks: Sequence[Task], *, now_ms: int, dependents: Mapping[str, int] | None
 ) -> tuple[list[str], list[list[Cell]]]:
-    """Columns and rows of ready tasks; WHY only with `dependents`, how many open tasks need each."""
+    """Columns and rows of ready tasks; WHY only with `dependents`, how many open tasks need each.
+
+    Due times are told from `now_ms`, milliseconds since 1970 UTC.
+    """
     columns = ["TASK", "PRIORITY", "DUE", "AGENT", "TITLE", "TAGS", "WHY"]
     rows: list[list[Cell]] = [
         [
             name_of(task),
             f"{task.priority}" if any(each.priority != PRIORITY_DEFAULT for each in tasks) else "",
-            "" if task.due_ms is None else local_time(from_ms(task.due_ms)),
+            "" if task.due_ms is None else due_words(task.due_ms, now_ms=now_ms),
             visible(task.assigned_to or ""),
             first_line(task),
             visible(", ".join(task.tags)),
@@ -56,7 +61,6 @@ def ready_rows(
         ]
         for task in tasks
     ]
-    del agent
     for column in (*_MORE_COLUMNS, *(("WHY",) if dependents is None else ())):
         index = columns.index(column)
         if not any(row[index] for row in rows):
@@ -108,13 +112,28 @@ def say_blocked(blocked: Sequence[BlockedTask], since: Mapping[tuple[str, str | 
         length = len(each.chain)
         chain = f"  ({counted(length, 'task')} in a row before it)" if length > 1 else ""
         say_hanging(Styled.assemble(icon, f" {name_of(task)}  "), Styled.assemble(first_line(task), (chain, "dim")))
-        for block in each.blocks[:BLOCKS_SHOWN]:
-            say_hanging("    ", block_words(block, task, since.get((block.holder.id, block.blocker_id))))
-        if len(each.blocks) > BLOCKS_SHOWN:
-            say_hanging("    ", f"and {len(each.blocks) - BLOCKS_SHOWN:,} more: `tt task show {short_id(task.id)}`")
+        say_blocks(each, since)
 
 
-def block_words(block: Block, task: Task, since: Since | None) -> str:
+def say_blocks(blocked: BlockedTask, since: Mapping[tuple[str, str | None], Since]) -> None:
+    """The first things that block a task, a line each."""
+    task = blocked.task
+    for block in blocked.blocks[:BLOCKS_SHOWN]:
+        say_hanging("    ", _block_words(block, task, since.get((block.holder.id, block.blocker_id))))
+    if len(blocked.blocks) > BLOCKS_SHOWN:
+        say_hanging("    ", f"and {len(blocked.blocks) - BLOCKS_SHOWN:,} more: `tt task show {short_id(task.id)}`")
+
+
+def chain_names(chain: Sequence[str], names: Mapping[str, str]) -> list[str]:
+    """What the tasks of a chain are called, the next one first; of a long chain those at its ends."""
+    called = [names.get(task_id, visible(short_id(task_id))) for task_id in chain]
+    if len(called) <= _CHAIN_SHOWN_MAX:
+        return called
+    half = _CHAIN_SHOWN_MAX // 2
+    return [*called[:half], f"… {len(called) - 2 * half:,} more …", *called[-half:]]
+
+
+def _block_words(block: Block, task: Task, since: Since | None) -> str:
     """What blocks a task, or one above it, and since when."""
     whose = "" if block.holder.id == task.id else f"{name_of(block.holder)}, above it, "
     began = "" if since is None else f"; since {local_time(since.position.time)}, by {visible(since.actor)}"
@@ -191,4 +210,4 @@ def nothing_words(waiting: WaitingBriefly, agent: str) -> str:
 
 def first_line(task: Task) -> str:
     """What a task is about, in a line."""
-    return shortened(visible(task.description.strip().partition("\n")[0]), TITLE_CHARS_SHOWN)
+    return shortened(visible(task.title), TITLE_CHARS_SHOWN)

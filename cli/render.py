@@ -43,6 +43,7 @@ from ledger import (
     TaskLinked,
     TaskMoved,
     TaskNoted,
+    TaskPrioritised,
     TaskScheduled,
     TaskStarted,
     TaskTagged,
@@ -51,6 +52,7 @@ from ledger import (
     Unfit,
     from_ms,
     parse_rfc3339,
+    title_of,
 )
 from town import local_day, local_time, local_times
 
@@ -168,14 +170,20 @@ def _progress_words(branch: Branch) -> str:
     return ", ".join([f"{branch.children.get(State.COMPLETED, 0):,}/{total:,} done", *ended])
 
 
-def task_fields(task: Task, *, parent: Task | None = None) -> list[tuple[str, Cell]]:
-    """Every field of one task that has a value. Fields without a label of their own come last."""
+def task_fields(
+    task: Task, *, parent: Task | None = None, now_ms: int | None = None, has_links: bool = True
+) -> list[tuple[str, Cell]]:
+    """Every field of one task that has a value. Fields without a label of their own come last, links only with `has_links`.
+
+    How far an open task's due time is from `now_ms`, milliseconds since 1970 UTC, is said behind it.
+    """
+    left_out = _WITH_OWN_WORDS if has_links else _WITH_OWN_WORDS | LINK_FIELDS
     fields: list[tuple[str, Cell | None]] = [
         ("Task", task.id),
         ("Alias", visible(task.alias) if task.alias else None),
         ("State", state_cell(task.state)),
         ("Agent", visible(task.assigned_to) if task.assigned_to else None),
-        ("Description", visible(task.description, is_multiline=True)),
+        ("Description", visible(_without_empty_lines(task.description), is_multiline=True)),
         ("Result", visible(task.result, is_multiline=True) if task.result else None),
         ("Question", visible(task.question, is_multiline=True) if task.question else None),
         ("Choices", visible(choices_words(task.choices)) if task.choices else None),
@@ -187,9 +195,19 @@ def task_fields(task: Task, *, parent: Task | None = None) -> list[tuple[str, Ce
         ("Started", local_time(task.started_at) if task.started_at else None),
         ("Ended", local_time(task.completed_at) if task.completed_at else None),
         ("Updated", f"{local_time(task.updated_at)}, version {task.version}, event {event_number(task.position)}"),
-        *((_label(field), _plain_cell(task, field)) for field in FIELDS if field.name not in _WITH_OWN_WORDS),
+        *(
+            (_label(field), _due_field(task, now_ms) if field.name == "due" else _plain_cell(task, field))
+            for field in FIELDS
+            if field.name not in left_out
+        ),
     ]
     return [(name, value) for name, value in fields if value is not None]
+
+
+def _without_empty_lines(text: str) -> str:
+    """The text from its first line that has something on it; the indent of that line stays."""
+    start = len(text) - len(text.lstrip())
+    return text[text.rfind("\n", 0, start) + 1 :]
 
 
 _WITH_OWN_WORDS = frozenset(
@@ -225,6 +243,16 @@ def _answer_cell(task: Task) -> str | None:
     return f"none yet: tt answer {short_id(task.id)} TEXT" if task.has_open_question else None
 
 
+def _due_field(task: Task, now_ms: int | None) -> Cell | None:
+    if task.due_ms is None:
+        return None
+    time = local_time(from_ms(task.due_ms))
+    if now_ms is None or task.state.is_terminal:
+        return time
+    is_late = task.due_ms < now_ms
+    return Styled.of(f"{time} ({due_words(task.due_ms, now_ms=now_ms)})", "red" if is_late else "")
+
+
 def _created_event(task: Task) -> str:
     return "" if task.created_number is None else f", event {task.created_number}"
 
@@ -238,12 +266,15 @@ def _plain_cell(task: Task, field: Field) -> str | None:
     if value == field.empty:
         return None
     if field.name in LINK_FIELDS:
-        return ", ".join(short_id(each) for each in value)
+        more = f" and {len(value) - LINKS_SHOWN:,} more" if len(value) > LINKS_SHOWN else ""
+        return ", ".join(short_id(each) for each in value[:LINKS_SHOWN]) + more
     return local_time(from_ms(value)) if field.form == "time" else _value_words(value)
 
 
 LINK_FIELDS = frozenset(LinkKind)
 """The fields with ids of linked tasks."""
+LINKS_SHOWN = 10
+"""How many ids of one kind stand in a line."""
 TIME_FIELDS = frozenset(field.name for field in FIELDS if field.form == "time")
 
 
@@ -274,7 +305,7 @@ def event_line(recorded: RecordedEvent, beside: Beside) -> Styled:
 
 def _event_row(recorded: RecordedEvent, time: str, beside: Beside) -> list[str]:
     flaw, title = beside.flaws.get(recorded.at), beside.titles.get(recorded.task)
-    words = event_words(recorded, title) if flaw is None else flaw_words(recorded, flaw)
+    words = event_words(recorded, title, beside.names) if flaw is None else flaw_words(recorded, flaw)
     return [
         event_number(recorded.position),
         time,
@@ -307,18 +338,21 @@ def _note_words(note: Annotation) -> str:
     return visible(f"{NOTE_SIGN} {note.actor}: {note.text}")
 
 
-def event_words(recorded: RecordedEvent, title: Title | None = None) -> str:
-    """What happened, in a line: `completed: Fixed the bug (why)`. What the `title` beside it says is left out."""
+def event_words(recorded: RecordedEvent, title: Title | None = None, names: Mapping[str, str] = {}) -> str:
+    """What happened, in a line: `completed: Fixed the bug (why)`. What the `title` beside it says is left out.
+
+    Linked tasks are called by their `names`; by the beginning of the id without one.
+    """
     verb = recorded.type.partition(".")[2]
-    details = event_details(recorded, title)
+    details = event_details(recorded, title, names)
     words = f"{verb} {details}" if isinstance(recorded.data, _SAID_AT_ONCE) else _joined(verb, details)
     words = words if recorded.reason is None else f"{words} ({visible(recorded.reason)})"
     return words if recorded.cause is None else f"{words}  {cause_mark(recorded.cause)}"
 
 
-def event_details(recorded: RecordedEvent, title: Title | None = None) -> str:
+def event_details(recorded: RecordedEvent, title: Title | None = None, names: Mapping[str, str] = {}) -> str:
     """What an event says besides its type: a result, an agent, a note. Empty if the `title` beside it says the same."""
-    details = _details(recorded)
+    details = _details(recorded, names)
     return "" if title is not None and details == visible(title.text) else details
 
 
@@ -332,15 +366,15 @@ def cause_mark(cause: str) -> str:
 
 
 def step_rows(
-    steps: Sequence[Step], notes: Mapping[str, Sequence[Annotation]] = {}
+    steps: Sequence[Step], notes: Mapping[str, Sequence[Annotation]] = {}, names: Mapping[str, str] = {}
 ) -> tuple[list[str], list[list[Cell]]]:
     """Columns and rows of a task's history: when, who, what, why, and what changed; WHY only if an event has a reason.
 
-    `notes` are what people wrote on the events, by position.
+    `notes` are what people wrote on the events, by position, and `names` those of linked tasks.
     """
     zone, times = local_times(step.event.position.time for step in steps)
     columns = ["EVENT", f"TIME ({zone})", "ACTOR", "WHAT", "WHY", "CHANGED"]
-    rows = [_step_row(step, time, notes.get(step.event.at, ())) for step, time in zip(steps, times, strict=True)]
+    rows = [_step_row(step, time, notes.get(step.event.at, ()), names) for step, time in zip(steps, times, strict=True)]
     return (columns, rows) if any(step.event.reason for step in steps) else without_column(columns, rows, "WHY")
 
 
@@ -351,9 +385,9 @@ def without_column(
     return [*columns[:index], *columns[index + 1 :]], [[*row[:index], *row[index + 1 :]] for row in rows]
 
 
-def _step_row(step: Step, time: str, notes: Sequence[Annotation]) -> list[Cell]:
+def _step_row(step: Step, time: str, notes: Sequence[Annotation], names: Mapping[str, str]) -> list[Cell]:
     recorded = step.event
-    changes = "  ".join(change_words(change) for change in step.changes)
+    changes = "  ".join(change_words(change, names) for change in step.changes)
     note = visible(recorded.data.text) if isinstance(recorded.data, TaskNoted) else ""
     if isinstance(recorded.data, TaskStarted) and recorded.data.run is not None:
         changes += f"  {visible(str(recorded.data.run))}"
@@ -369,10 +403,10 @@ def _step_row(step: Step, time: str, notes: Sequence[Annotation]) -> list[Cell]:
     ]
 
 
-def change_words(change: FieldChange) -> str:
+def change_words(change: FieldChange, names: Mapping[str, str] = {}) -> str:
     """`state: pending → assigned`; a field that was or is empty shows as —. `needs: +550e8400`: of links, those that came or went."""
     if change.field in LINK_FIELDS:
-        return f"{change.field}: {' '.join(links_moved(change))}"
+        return f"{change.field}: {' '.join(links_moved(change, names))}"
     before, after = values_of(change)
     return f"{change.field}: {before} → {after}"
 
@@ -391,11 +425,17 @@ def value_words(field: str, value: str | int | tuple[str, ...] | None) -> str:
     return short_id(str(value)) if field == "parent_id" else _value_words(value)
 
 
-def links_moved(change: FieldChange) -> list[str]:
-    """Each link that came or went, with its sign."""
+def links_moved(change: FieldChange, names: Mapping[str, str] = {}) -> list[str]:
+    """Each link that came or went, with its sign; the linked tasks by their `names`, where they have one."""
     old, new = (each if isinstance(each, tuple) else () for each in (change.before, change.after))
-    gone, come = ([short_id(each) for each in some if each not in others] for some, others in ((old, new), (new, old)))
+    gone, come = (
+        [_linked_name(each, names) for each in some if each not in others] for some, others in ((old, new), (new, old))
+    )
     return [*_signed("-", gone), *_signed("+", come)]
+
+
+def _linked_name(task_id: str, names: Mapping[str, str]) -> str:
+    return names.get(task_id) or visible(short_id(task_id))
 
 
 def agent_rows(agents: dict[str, dict[State, int]], backlog: int) -> tuple[list[str], list[list[Cell]]]:
@@ -410,14 +450,11 @@ def agent_rows(agents: dict[str, dict[State, int]], backlog: int) -> tuple[list[
     return columns, rows
 
 
-def _details(recorded: RecordedEvent) -> str:  # noqa: C901, PLR0911, PLR0912 - one line per event type
+def _details(recorded: RecordedEvent, names: Mapping[str, str]) -> str:  # noqa: C901, PLR0911, PLR0912 - one line per event type
     match recorded.data:
-        case (
-            TaskCreated(description=text)
-            | TaskAdopted(description=text)
-            | TaskDescribed(description=text)
-            | TaskNoted(text=text)
-        ):
+        case TaskCreated(description=text) | TaskAdopted(description=text) | TaskDescribed(description=text):
+            return visible(title_of(text))
+        case TaskNoted(text=text):
             return visible(text)
         case TaskAssigned(agent=agent):
             return f"to {visible(agent)}"
@@ -434,7 +471,9 @@ def _details(recorded: RecordedEvent) -> str:  # noqa: C901, PLR0911, PLR0912 - 
         case EventAnnotated(position=position, text=text):
             return f"event {event_number(Position(position))}: {visible(text)}"
         case TaskLinked(kind=kind, to=to) | TaskUnlinked(kind=kind, to=to):
-            return f"{kind.replace('_', ' ')} {short_id(to)}"
+            return f"{kind.replace('_', ' ')} {_linked_name(to, names)}"
+        case TaskPrioritised(priority=priority):
+            return f"priority {priority}"
         case TaskScheduled(due=due, not_before=not_before):
             times = (("due", due), ("not before", not_before))
             said = [f"{name} {local_time(from_ms(parse_rfc3339(time)))}" for name, time in times if time is not None]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Self
 from cli.exits import Exit
 from cli.output import progress_bar, say, say_abort, warn
 from cli.text import counted, short_id, visible
-from ledger import InvalidValueError, LedgerError, Position
+from ledger import CircularNeedsError, InvalidValueError, LedgerError, Position
 from projections import OutdatedProjectionError
 from town import Town, UnfitNameError, name_ledger
 
@@ -94,7 +94,12 @@ def _names_told(town: Town) -> Iterator[None]:
     try:
         yield
     except LedgerError as error:
-        error.name_tasks(town.backend.called)
+        if isinstance(error, CircularNeedsError):
+            from cli.beside import names_with_titles  # noqa: PLC0415 - only a circle needs it
+
+            error.name_circle(names_with_titles(town, error.circle))
+        else:
+            error.name_tasks(town.backend.called)
         raise
     finally:
         if town.backend.loader.new_agents or town.backend.loader.is_actor_new:

@@ -6,14 +6,14 @@ from collections.abc import Iterable
 from typing import Any
 
 from cli.csv_table import CsvCell, say_csv
-from ledger import FIELDS, Task
-from projections import snapshot_of
+from cli.json_fields import FIELD_NAMES
+from cli.shapes.task import shape_of
+from ledger import Task
 
 
 def say_tasks_csv(tasks: Iterable[Task]) -> None:
     """Print a head and the tasks. The tags of a task are in one cell, separated by commas."""
-    names = [field.name for field in FIELDS]
-    say_csv(names, ([_cell(getattr(snapshot, name)) for name in names] for snapshot in map(snapshot_of, tasks)))
+    say_csv(FIELD_NAMES, ([_cell(getattr(shape, name)) for name in FIELD_NAMES] for shape in map(shape_of, tasks)))
 
 
 def _cell(value: Any) -> CsvCell:  # noqa: ANN401 - each field has its type

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from ledger.front_door import open_front_door
 
 if TYPE_CHECKING:
-    from ledger.basis import Basis
     from ledger.blame import Blamed, blame
     from ledger.causes import LOST, Cause, CauseKind, causes
     from ledger.chain import Chain
@@ -101,7 +100,7 @@ if TYPE_CHECKING:
         WrongExpectedVersionError,
         WrongKeyTypeError,
     )
-    from ledger.event_store import APPEND_EVENTS_MAX, EventStore, parse_head
+    from ledger.event_store import APPEND_EVENTS_MAX, Basis, EventStore, parse_head
     from ledger.events import (
         EVENT_CLASSES,
         TOWN_EVENT_CLASSES,
@@ -138,7 +137,7 @@ if TYPE_CHECKING:
     from ledger.identity import TOWN_ID, is_task_id, new_command_id, new_task_id, task_id_of_alias
     from ledger.json_problems import json_problem
     from ledger.keys import TOWN_NAME_CHARS_MAX, TOWN_NAMES_RESERVED, Keys, check_town_name
-    from ledger.knots import Knot, find_knots
+    from ledger.knots import find_knots
     from ledger.lua import script_source
     from ledger.lua.place import Placing
     from ledger.position import BEGINNING, Position, ms_of, order_of, seq_of
@@ -161,7 +160,6 @@ if TYPE_CHECKING:
     from ledger.task import FIELDS, Field, Task, evolve, evolve_known
     from ledger.text_diff import Effort, Piece, word_diff
     from ledger.times import TIME_MS_MAX, format_ms, from_ms, parse_rfc3339, to_ms
-    from ledger.titles import title_of
     from ledger.transitions import CREATIONS, STATES
     from ledger.undo import Undone, undo
     from ledger.values import (
@@ -173,6 +171,7 @@ if TYPE_CHECKING:
         check_tag,
         check_tags,
         check_text,
+        title_of,
     )
 
 __all__ = [
@@ -236,7 +235,6 @@ __all__ = [
     "InvalidReplyError",
     "InvalidValueError",
     "Keys",
-    "Knot",
     "LedgerDamagedError",
     "LedgerError",
     "LinkKind",
@@ -381,7 +379,6 @@ __all__ = [
 open_front_door(
     __name__,
     {
-        "basis": "Basis",
         "blame": "Blamed blame",
         "causes": "LOST Cause CauseKind causes",
         "chain": "Chain",
@@ -404,7 +401,7 @@ open_front_door(
         "TaskNotFinishedError TaskNotFoundError TaskNotInBacklogError TaskUnassignedError UndoOvertakenError "
         "UnknownEventError UpcasterMissingError WrongExpectedEndError WrongExpectedVersionError "
         "WrongKeyTypeError",
-        "event_store": "APPEND_EVENTS_MAX EventStore parse_head",
+        "event_store": "APPEND_EVENTS_MAX Basis EventStore parse_head",
         "events": "EVENT_CLASSES TOWN_EVENT_CLASSES Event EventAnnotated LinkKind OldRecord Source TaskAdopted "
         "TaskAnswered TaskAsked TaskAssigned TaskCancelled TaskCompleted TaskCreated TaskDescribed TaskFailed "
         "TaskLinked TaskMoved TaskNoted TaskPrioritised TaskRemoved TaskReopened TaskRequeued TaskScheduled "
@@ -414,7 +411,7 @@ open_front_door(
         "identity": "TOWN_ID is_task_id new_command_id new_task_id task_id_of_alias",
         "json_problems": "json_problem",
         "keys": "TOWN_NAMES_RESERVED TOWN_NAME_CHARS_MAX Keys check_town_name",
-        "knots": "Knot find_knots",
+        "knots": "find_knots",
         "lua": "script_source",
         "lua.place": "Placing",
         "position": "BEGINNING Position ms_of order_of seq_of",
@@ -429,9 +426,9 @@ open_front_door(
         "task": "FIELDS Field Task evolve evolve_known",
         "text_diff": "Effort Piece word_diff",
         "times": "TIME_MS_MAX format_ms from_ms parse_rfc3339 to_ms",
-        "titles": "title_of",
         "transitions": "CREATIONS STATES",
         "undo": "Undone undo",
-        "values": "CHOICES_MAX PRIORITY_DEFAULT PRIORITY_MAX TEXT_BYTES_MAX check_name check_tag check_tags check_text",
+        "values": "CHOICES_MAX PRIORITY_DEFAULT PRIORITY_MAX TEXT_BYTES_MAX check_name check_tag check_tags check_text "
+        "title_of",
     },
 )

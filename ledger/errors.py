@@ -53,6 +53,7 @@ if TYPE_CHECKING:
 UNREACHED_ADVICE = "Is it running?"
 """The advice where a server did not answer at all."""
 _ANSWER_CHARS_SHOWN = 60
+_CIRCLE_SHOWN_MAX = 12
 UPGRADE_ADVICE = "It was written by a newer version of this program: upgrade with `pip install -U`."
 
 
@@ -211,7 +212,17 @@ class CircularNeedsError(CommandRejectedError):
     def __init__(self, circle: Sequence[str]) -> None:
         """`circle` has the ids of the tasks, each waiting for the next; the last one is the first again."""
         self.circle = tuple(circle)
-        super().__init__(f"These tasks would wait for each other: {' -> '.join(circle)}.")
+        super().__init__(self._words({}))
+
+    def name_circle(self, names: Mapping[str, str]) -> None:
+        """Call the tasks of the circle as people do. `names` is task id -> name."""
+        self.args = (self._words(names),)
+
+    def _words(self, names: Mapping[str, str]) -> str:
+        called = [names.get(task_id, task_id) for task_id in self.circle]
+        shown = called if len(called) <= _CIRCLE_SHOWN_MAX else [*called[: _CIRCLE_SHOWN_MAX - 2], "…", called[-1]]
+        count = "" if shown is called else f" ({len(called) - 1:,} tasks)"
+        return f"These tasks would wait for each other{count}: {' -> '.join(shown)}."
 
 
 class NoOpenQuestionError(CommandRejectedError):

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from ledger.client_errors import UnfitReplyError
 from ledger.errors import (
@@ -26,6 +26,7 @@ from ledger.errors import (
     StoreUnavailableError,
     WrongExpectedVersionError,
 )
+from ledger.events import Event
 from ledger.exchange import exchange, raise_error
 from ledger.keys import Keys
 from ledger.lua import (
@@ -49,8 +50,6 @@ if TYPE_CHECKING:
     from redis import Redis
     from redis.connection import Connection
 
-    from ledger.basis import Basis
-
 APPEND_EVENTS_MAX: Final = 100_000
 APPEND_BYTES_MAX: Final = 256 * 1024 * 1024
 APPEND_ATTEMPTS_MAX: Final = 3
@@ -61,6 +60,17 @@ HISTORIES_TOGETHER_MAX: Final = 1_000
 """How many tasks' histories are read at once, an event of each in a round trip."""
 _FEWER: Final = 4
 """After a reply that was too large, a batch is this many times smaller."""
+
+
+class Basis(NamedTuple):
+    """What a decision stands on beside its own tasks: the ledger as it was at `position`.
+
+    An append that stands on it is refused if an event of one of these types came since. A creation disturbs it only if it puts
+    the new task below another. If very many events came since, it counts as disturbed.
+    """
+
+    position: Position
+    disturbed_by: frozenset[type[Event]]
 
 
 _Appended = tuple[Sequence[NewEvent], list[Position]]

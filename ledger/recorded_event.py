@@ -23,7 +23,6 @@ from ledger.position import BEGINNING, POSITION_PATTERN, Position, ms_of
 from ledger.reply_shapes import split_ids
 from ledger.run_mark import RunMark
 from ledger.times import TIME_MS_MAX, format_ms, to_ms
-from ledger.upcasters import upcast
 
 FIELD: Final = b"event"
 """The one field of a stream entry; its value is the JSON."""
@@ -310,6 +309,8 @@ def _lift(position: Position, payload: bytes, error: Exception) -> RecordedEvent
         raise NewerSchemaError(position, event_type, schema=schema, schema_known=newest) from error
     if schema == newest or not isinstance(raw.get("data"), dict):
         raise EventDecodingError(position, f"is not a {event_type}: {error}") from error
+    from ledger.upcasters import upcast  # noqa: PLC0415 - few events are of an older schema
+
     raw["data"] = upcast(raw["data"], event_type=event_type, schema=schema, newest=newest, position=position)
     raw["schema"] = newest
     try:

@@ -42,9 +42,8 @@ from ledger.recorded_event import RecordedEvent
 from ledger.soundness import TEXT_CHARS_SURE, flaw_in, flaw_of, names, tag_sets
 from ledger.state import State
 from ledger.times import from_ms, parse_rfc3339
-from ledger.titles import title_of
 from ledger.transitions import STATES
-from ledger.values import PRIORITY_DEFAULT
+from ledger.values import PRIORITY_DEFAULT, title_of
 
 # For a fold, reading a member off its class is as slow as setting three fields.
 _PENDING: Final = State.PENDING

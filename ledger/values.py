@@ -42,6 +42,11 @@ def check_text(text: str, what: str) -> str:
     return text
 
 
+def title_of(text: str) -> str:
+    """What a text is about: its first line that shows something, without blanks around it, as of a commit's message."""
+    return text.strip().partition("\n")[0].rstrip()
+
+
 def check_name(name: str, what: str) -> str:
     """An agent, actor or alias: 1 to 128 printable characters, trimmed; spaces inside are fine."""
     return _check_printable(name, what, NAME_CHARS_MAX)

@@ -20,7 +20,6 @@ from msgspec import Struct
 from ledger import Keys, State, redis_errors
 from projections.errors import ViewsIncompleteError
 from projections.filter import KeySets
-from projections.lua import WalkScript
 from projections.views.counts import Counts
 from projections.views.created import Created
 
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from redis.client import Pipeline
 
     from projections.lua.scan import ScanScript
+    from projections.lua.walk import WalkScript
 
 Sizes = Mapping[str, tuple[str, Sequence[str]]]
 """Key of a set whose size is also counted -> the part and the fields of the counts that add up to it."""
@@ -48,6 +48,8 @@ class Listing:
 
     @cached_property
     def _walk_script(self) -> WalkScript:
+        from projections.lua.walk import WalkScript  # noqa: PLC0415 - many lists do without it
+
         return WalkScript(self._client)
 
     @cached_property

@@ -15,7 +15,6 @@ from ledger import EventStore, Keys, ReplyTooLargeError, State, Task, exchange, 
 from projections.errors import SnapshotDamagedError, ViewsIncompleteError
 from projections.filter import EVERY_TASK, KeySets, Page, TaskFilter, page_of
 from projections.listing import Listing, number_of
-from projections.ready_page import ReadyFilter, ReadyPage
 from projections.snapshots import NAME, decode_snapshot
 from projections.views.backlog import Backlog
 from projections.views.by_agent import ByAgent
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from redis import Redis
 
     from projections.blocking import BlockedTask
+    from projections.ready_page import ReadyFilter, ReadyPage
     from projections.relatives import Relatives
 
 PARENTS_PER_READ_MAX: Final = 500
@@ -149,7 +149,9 @@ class LiveBoard:
 
         ViewsIncompleteError. Source: ready.lua, MGET.
         """
-        from projections.lua.ready import ReadyKeys, ReadyScript  # noqa: PLC0415 - few commands ask what is ready
+        # Few commands ask what is ready.
+        from projections.lua.ready import ReadyKeys, ReadyScript  # noqa: PLC0415
+        from projections.ready_page import ReadyPage  # noqa: PLC0415
 
         keys, most = self._keys, _IDS_MAX if limit is None else limit + 1
         with redis_errors(self._where):

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Sequence
-from copy import copy
 from enum import Enum
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
@@ -38,9 +38,7 @@ from projections.checkpoint import Checkpoint, Checkpoints
 from projections.entries import ViewEntries
 from projections.errors import CheckpointAheadError, SnapshotDamagedError
 from projections.listing import number_of
-from projections.lua import CommitScript
-from projections.neighbours import RedisNeighbours
-from projections.readiness import Known, settle
+from projections.readiness import Asked, Known, settle
 from projections.views.by_link import ByLink
 from projections.views.by_parent import ByParent
 from projections.views.catalogue import VIEWS
@@ -51,6 +49,7 @@ if TYPE_CHECKING:
     from redis import Redis
 
     from projections.lease import Lease
+    from projections.lua.commit import CommitScript
 
 BATCH_EVENTS_MAX: Final = 500
 WORKER_WAIT_SECONDS_MAX: Final = 0.1
@@ -101,9 +100,13 @@ class Projector:
         self._batch_events_max = batch_events_max
         self._lease = lease
         self._store = EventStore(client, keys, where=where)
-        self._commit = CommitScript(client)
-        self._neighbours = RedisNeighbours(client, keys, where=where)
         self.checkpoints = Checkpoints(client, keys, views, where=where)
+
+    @cached_property
+    def _commit(self) -> CommitScript:
+        from projections.lua.commit import CommitScript  # noqa: PLC0415 - many commands only read
+
+        return CommitScript(self._client)
 
     def catch_up(self, upto: Position | None = None, *, progress: Progress | None = None) -> Position:
         """As `advance`, but returns only the position."""
@@ -204,6 +207,11 @@ class Projector:
         tasks |= dict.fromkeys(adopted)
         return self._commit_changes(checkpoints, events, self._changes(tasks, concerned, absent, known))
 
+    def _ask_neighbours(self, asked: Asked) -> Known:
+        from projections.neighbours import RedisNeighbours  # noqa: PLC0415 - most tasks are tied to no others
+
+        return RedisNeighbours(self._client, self._keys, where=self._where)(asked)
+
     def _changes(
         self,
         tasks: dict[str, Task | None],
@@ -212,10 +220,10 @@ class Projector:
         known: Known,
     ) -> Changes:
         """Fold events onto `tasks`; what changes in snapshots and views, those of other tasks too."""
-        before = {task_id: copy(task) for task_id, task in tasks.items()}
+        before = {task_id: None if task is None else replace(task) for task_id, task in tasks.items()}
         changes = self._entries.project(tasks, events, absent=absent)
         if self._entries.has_ready:
-            self._entries.settle(settle(before, tasks, self._neighbours, known), changes)
+            self._entries.settle(settle(before, tasks, self._ask_neighbours, known), changes)
         return changes
 
     def _commit_changes(self, checkpoints: list[Checkpoint], events: Sequence[RecordedEvent], changes: Changes) -> bool:

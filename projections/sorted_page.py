@@ -2,22 +2,24 @@
 
 Up to COUNTED_MAX tasks are read and sorted. Of more, states and agents have a view each, so a page is put together from the
 pages of those that come first. No view has the time of the last change, a priority or a due time, and none the tasks without an
-agent: for these the snapshots of all tasks that match are read, in batches, and only the page is kept.
+agent: for these the snapshots of all tasks that match are read, in batches, and only the page is kept. So are they for a list of
+some priorities, or of what is overdue.
 """
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ledger import PRIORITY_DEFAULT, State, Task, format_ms
+from ledger import PRIORITY_DEFAULT, State, format_ms
 from projections.filter import SORT_KEYS, Page, Sort, TaskFilter, page_of
 from projections.listing import COUNTED_MAX
+from projections.views.ready import OPEN_STATES
 
 if TYPE_CHECKING:
     from projections.live_board import LiveBoard
@@ -45,13 +47,16 @@ def sorted_page(board: LiveBoard, wanted: TaskFilter, *, offset: int, limit: int
 
 
 def _filtered(board: LiveBoard, wanted: TaskFilter, *, offset: int, limit: int | None) -> Page:
-    """A page by conditions that no view has: all tasks that meet the others are read, in batches."""
-    ids, _ = board.find_matching(replace(wanted.as_created(), priority=None, overdue_ms=None), offset=0, limit=None)
-    found: list[Task] = []
-    for start in range(0, len(ids), BATCH_SNAPSHOTS_MAX):
-        tasks = board.get_listed(ids[start : start + BATCH_SNAPSHOTS_MAX])
-        found += [task for task in tasks if wanted.matches(task)]
-    return page_of(wanted.in_order(found), offset=offset, limit=limit)
+    """A page by conditions that no view has. Memory: the ids of the tasks that meet the others, and a batch."""
+    others = replace(wanted.as_created(), priority=None, overdue_ms=None)
+    if wanted.overdue_ms is not None and wanted.state is None:
+        others = replace(others, state=OPEN_STATES)
+    ids, _ = board.find_matching(others, offset=0, limit=None)
+    found = sorted(_sortable(board, wanted, ids), reverse=wanted.is_newest_first)
+    last = len(found) if limit is None else offset + limit
+    page = [ids[place] for _, place in found[offset:last]]
+    tasks = tuple(task for task in board.get_listed(page) if wanted.matches(task))
+    return Page(tasks, len(found), has_more=last < len(found))
 
 
 def _is_whole(ids: Sequence[str], total: int | None, offset: int, limit: int) -> bool:
@@ -102,6 +107,7 @@ class _Sorted(Struct):
 
 _decoder: Final = msgspec.json.Decoder(_Sorted)
 _KEYS: Final = {
+    Sort.CREATED: lambda _: 0,
     Sort.UPDATED: lambda task: task.updated_at,
     Sort.STATE: SORT_KEYS[Sort.STATE],
     Sort.AGENT: SORT_KEYS[Sort.AGENT],
@@ -114,13 +120,17 @@ def _from_snapshots(board: LiveBoard, wanted: TaskFilter, offset: int, limit: in
     """The ids of the page, from the snapshots of all tasks that match. Memory: their ids, a batch and the page."""
     ids, _ = board.find_matching(wanted.as_created(), offset=0, limit=None)
     choose = heapq.nlargest if wanted.is_newest_first else heapq.nsmallest
-    first = choose(offset + limit, _sortable(board, wanted.sort, ids))
+    first = choose(offset + limit, _sortable(board, wanted, ids))
     return [ids[place] for _, place in first[offset:]]
 
 
-def _sortable(board: LiveBoard, sort: Sort, ids: Sequence[str]) -> Iterator[tuple[Any, int]]:
-    """Each task as what it is sorted by, and its place in `ids`, which are oldest first; without those removed since."""
-    key: Any = _KEYS[sort]
+def _sortable(board: LiveBoard, wanted: TaskFilter, ids: Sequence[str]) -> Iterator[tuple[Any, int]]:
+    """Each task as what it is sorted by, and its place in `ids`, which are oldest first; without those removed since.
+
+    Those of another priority, or that are not overdue, are left out if the filter asks for it.
+    """
+    key: Any = _KEYS[wanted.sort]
+    is_meant = _meant(wanted)
     lost: dict[str, int] = {}
     for start in range(0, len(ids), BATCH_SNAPSHOTS_MAX):
         batch = ids[start : start + BATCH_SNAPSHOTS_MAX]
@@ -130,8 +140,23 @@ def _sortable(board: LiveBoard, sort: Sort, ids: Sequence[str]) -> Iterator[tupl
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
                 lost[ids[place]] = place
             else:
-                yield key(found), place
+                if is_meant(found):
+                    yield key(found), place
     for task in board.get_listed(list(lost)):
         due = None if task.due_ms is None else format_ms(task.due_ms)
-        sorted_by = _Sorted(task.state, format_ms(task.updated_at_ms), task.assigned_to, task.priority, due)
-        yield key(sorted_by), lost[task.id]
+        found = _Sorted(task.state, format_ms(task.updated_at_ms), task.assigned_to, task.priority, due)
+        if is_meant(found):
+            yield key(found), lost[task.id]
+
+
+def _meant(wanted: TaskFilter) -> Callable[[_Sorted], bool]:
+    """Whether a task meets the conditions that no view has."""
+    priorities = wanted.priority
+    overdue = None if wanted.overdue_ms is None else format_ms(wanted.overdue_ms)
+
+    def is_meant(found: _Sorted) -> bool:
+        return (priorities is None or found.priority in priorities) and (
+            overdue is None or (found.due is not None and found.due < overdue and not found.state.is_terminal)
+        )
+
+    return is_meant

@@ -39,6 +39,10 @@ class Circles:
         position = self._backend.upkeep.projector.checkpoints.position() if look is None else look.position
         return Basis(position, CLOSES_CIRCLES)
 
+    def circle(self, task_id: str, parent_id: str | None, needs: Iterable[str]) -> tuple[str, ...]:
+        """As `find`, if one task had these ties."""
+        return self.find({task_id: Ties(parent_id, tuple(needs))})
+
     def find(self, ties: Mapping[str, Ties]) -> tuple[str, ...]:
         """As `find_circle`, if the tasks had these ties."""
         return find_circle(ties, self._look_up)

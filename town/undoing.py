@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Struct
 
 from ledger import (
+    Basis,
+    CircularNeedsError,
     NotUndoableError,
     Position,
     RecordedEvent,
     TaskCycleError,
     TaskHasChildrenError,
     TaskNotFoundError,
+    Ties,
     TownEvent,
     Undone,
     undo,
@@ -22,6 +25,7 @@ from ledger import (
 from projections import NOTHING
 from town.backend import Backend
 from town.errors import MomentError, NothingToUndoError
+from town.linking import Circles
 from town.reading.event_reader import known_moments
 from town.reading.present import Present
 from town.reading.references import References
@@ -61,6 +65,7 @@ class Undoing:
         self._actor = backend.actor
         self._references = References(Present(backend), town=backend.alias_town)
         self._writer = Writer(backend)
+        self._circles = Circles(backend)
 
     def preview(self, what: str | None = None) -> UndoReceipt:
         """What `undo` would do; nothing is written. Errors as there."""
@@ -73,7 +78,7 @@ class Undoing:
         that `what` names; None is the actor's last one.
 
         UndoOvertakenError, NotUndoableError, NothingToUndoError, MomentError, TaskNotFoundError, TaskHasChildrenError,
-        TaskCycleError: nothing was written.
+        TaskCycleError, CircularNeedsError: nothing was written.
         """
         with self._writer.loader.caught_up(NOTHING):
             events = self._command(what)
@@ -92,6 +97,7 @@ class Undoing:
             raise NotUndoableError(last.at, "changed nothing on the board")
         self._check_children(tasks)
         relied_on = self._check_parents(tasks)
+        basis = self._check_circles(tasks)
         states = {task: (undone.now, undone.version) for task, undone in tasks.items()}
         kept = [task for task, undone in tasks.items() if undone.desired is not None]
         kept.sort(key=lambda task: tasks[task].created_number)
@@ -104,6 +110,7 @@ class Undoing:
             decided=reconcile_all(states, desired),
             relied_on=relied_on,
             causes={task: undone.cause for task, undone in tasks.items()},
+            basis=basis,
             tasks=tuple(tasks.values()),
         )
 
@@ -151,6 +158,17 @@ class Undoing:
                 current = None if state is None else state.parent_id
         return relied_on
 
+    def _check_circles(self, tasks: Mapping[str, Undone]) -> Basis | None:
+        """What it stands on that tasks with new ties close no circle; None if no task has any. CircularNeedsError."""
+        ties = {task: _ties(undone.then) for task, undone in tasks.items()}
+        if not any(_has_more(place, _ties(tasks[task].now)) for task, place in ties.items()):
+            return None
+        basis = self._circles.basis()
+        circle = self._circles.find(ties)
+        if circle:
+            raise CircularNeedsError(circle)
+        return basis
+
     def _command(self, what: str | None) -> list[RecordedEvent]:
         """All events of the command that `what` names, oldest first."""
         named = self._last_of_actor() if what is None else self._named(what.strip())
@@ -197,3 +215,11 @@ class Undoing:
         while events := self._store.read(position):
             yield from events
             position = events[-1].position
+
+
+def _ties(task: Task | None) -> Ties:
+    return Ties() if task is None else Ties(task.parent_id, task.needs)
+
+
+def _has_more(place: Ties, before: Ties) -> bool:
+    return place.parent_id not in (None, before.parent_id) or not {*place.needs} <= {*before.needs}

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from enum import Enum
-from typing import Final
+from functools import cached_property
+from typing import TYPE_CHECKING, Final
 
 from ledger import (
     PRIORITY_DEFAULT,
@@ -33,19 +34,20 @@ from ledger import (
     TagTask,
     Task,
     TaskNotFoundError,
-    Ties,
     UnlinkTask,
     check_name,
     check_tag,
     new_task_id,
     to_ms,
 )
-from projections import ReadyFilter, Wanted
+from projections import Wanted
 from town.backend import Backend
-from town.linking import Circles
 from town.reading.present import Present
 from town.reading.references import References, given_names, wanted_of
 from town.writer import Guarded, Receipt, Writer
+
+if TYPE_CHECKING:
+    from town.linking import Circles
 
 
 class Keep(Enum):
@@ -71,7 +73,7 @@ class Verbs:
         self._present = Present(backend)
         self._references = References(self._present, town=backend.alias_town)
         self._writer = Writer(backend)
-        self._circles = Circles(backend)
+        self._parts = backend
         self._actor = backend.actor
 
     def create(  # noqa: PLR0913 - all that a task can begin with
@@ -101,24 +103,25 @@ class Verbs:
             guards = {} if parent is None else self._guard_lineage(parent)
             lineage = tuple(guards)
             id_ = new_id if name is None else self._references.id_of_alias(name)
-            basis = self._circles.basis()
-            needed = self._guard_linked(given_needs)
-            ties = Ties(lineage[0] if lineage else None, tuple(needed))
+            needed = tuple(self._guard_linked(given_needs))
+            parent_id = lineage[0] if lineage else None
+            basis, circle = None, tuple[str, ...]()
             # Nothing leads to a task that is all new, except from its parent.
-            may_close = len(list(filter(None, ties))) + (self._writer.loader.version(id_) > 0) > 1
+            if (needed and parent_id) or ((needed or parent_id) and self._writer.loader.version(id_)):
+                basis, circle = self._circles.basis(), self._circles.circle(id_, parent_id, needed)
             command = CreateTask(
                 task_id=id_,
                 description=description,
                 tags=given_tags,
-                parent_id=lineage[0] if lineage else None,
+                parent_id=parent_id,
                 alias=name,
                 agent=agent,
                 lineage=lineage[1:],
                 priority=priority,
                 due_ms=None if due is None else to_ms(due),
                 not_before_ms=None if not_before is None else to_ms(not_before),
-                needs=ties.needs,
-                circle=self._circles.find({id_: ties}) if may_close else (),
+                needs=needed,
+                circle=circle,
             )
             return Guarded(command, guards, basis)
 
@@ -244,12 +247,13 @@ class Verbs:
             id_ = self._references.resolve(task_id)
             guards = {} if parent is None else self._guard_lineage(parent)
             lineage = tuple(guards)
-            basis = self._circles.basis()
-            task, _ = self._writer.loader.load(id_)
-            ties = Ties(lineage[0] if lineage else None, () if task is None else task.needs)
-            is_below_itself = id_ in lineage
-            circle = () if ties.parent_id is None or is_below_itself else self._circles.find({id_: ties})
-            command = MoveTask(task_id=id_, parent_id=ties.parent_id, lineage=lineage[1:], circle=circle)
+            parent_id = lineage[0] if lineage else None
+            basis, circle = None, tuple[str, ...]()
+            if parent_id is not None and id_ not in lineage:
+                basis = self._circles.basis()
+                task, _ = self._writer.loader.load(id_)
+                circle = self._circles.circle(id_, parent_id, () if task is None else task.needs)
+            command = MoveTask(task_id=id_, parent_id=parent_id, lineage=lineage[1:], circle=circle)
             return Guarded(command, guards, basis)
 
         return self._writer.execute(
@@ -342,8 +346,9 @@ class Verbs:
                 return Guarded(LinkTask(task_id=id_, to=tuple(linked), kind=kind), linked)
             basis = self._circles.basis()
             task, _ = self._writer.loader.load(id_)
-            ties = Ties() if task is None else Ties(task.parent_id, (*task.needs, *linked))
-            circle = () if id_ in linked else self._circles.find({id_: ties})
+            circle = tuple[str, ...]()
+            if task is not None and id_ not in linked:
+                circle = self._circles.circle(id_, task.parent_id, (*task.needs, *linked))
             return Guarded(LinkTask(task_id=id_, to=tuple(linked), kind=kind, circle=circle), linked, basis)
 
         return self._writer.execute(
@@ -363,7 +368,8 @@ class Verbs:
         targets = tuple(to)
 
         def command(id_: str) -> Command:
-            return UnlinkTask(task_id=id_, to=tuple(map(self._references.resolve, targets)), kind=kind)
+            to_ids = (self._references.resolve(each, is_removed_too=True) for each in targets)
+            return UnlinkTask(task_id=id_, to=tuple(to_ids), kind=kind)
 
         return self._change(task_id, command, reason, expected_version)
 
@@ -399,6 +405,8 @@ class Verbs:
         nobody has also one of `roles`, if there are any. Of many that take at once, each gets another one.
         """
         name = check_name(agent, "agent name")
+        from projections import ReadyFilter  # noqa: PLC0415 - only this verb asks what is ready
+
         wanted = ReadyFilter(agent=name, tags=tuple(map(check_tag, tags)), roles=tuple(map(check_tag, roles)))
 
         def command_for(task: Task) -> Command:
@@ -413,6 +421,12 @@ class Verbs:
     def assign_all(self, agent: str, *, reason: str | None = None) -> tuple[Task, ...]:
         """Give the whole backlog to an agent, all or none; returns the tasks it got."""
         return self._writer.assign_all(agent, reason=reason)
+
+    @cached_property
+    def _circles(self) -> Circles:
+        from town.linking import Circles  # noqa: PLC0415 - most verbs tie no task to others
+
+        return Circles(self._parts)
 
     def _change(
         self,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from datetime import datetime
-from typing import Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from msgspec import Struct
 
@@ -46,9 +46,12 @@ from ledger import (
     record,
     to_ms,
 )
-from projections import NOTHING, Asked, ReadyPage, RedisNeighbours, Wanted, damage_of
+from projections import NOTHING, Wanted, damage_of
 from town.backend import Backend
 from town.errors import OvertakenError
+
+if TYPE_CHECKING:
+    from projections import ReadyPage
 
 DECIDE_ATTEMPTS_MAX: Final = 20
 UNSETTLES: Final[frozenset[type[Event]]] = frozenset(
@@ -121,12 +124,12 @@ class Writer:
     """Writes one town's ledger, as the town's actor."""
 
     def __init__(self, backend: Backend) -> None:
+        self._backend = backend
         self._store = backend.store
         self._live = backend.live
         self._actor = backend.actor
         self._upkeep = backend.upkeep
         self.loader = backend.loader
-        self._neighbours = RedisNeighbours(backend.client, backend.keys, where=backend.where)
 
     def execute(
         self,
@@ -281,7 +284,11 @@ class Writer:
 
     def _without_parents(self, tasks: Sequence[Task]) -> list[Task]:
         """The tasks without open children: one with such is no work of its own."""
-        counts = self._neighbours(Asked(counts=[task.id for task in tasks])).counts
+        # Only this verb asks so.
+        from projections import Asked, RedisNeighbours  # noqa: PLC0415
+
+        ask = RedisNeighbours(self._backend.client, self._backend.keys, where=self._backend.where)
+        counts = ask(Asked(counts=[task.id for task in tasks])).counts
         return [task for task in tasks if not counts[task.id].open_children]
 
     def _attempt(self, attempt: Callable[[], Result], wanted: Wanted = NOTHING) -> Result:

@@ -7,10 +7,11 @@ from typing import Annotated
 import typer
 
 from cli.answers import reader_at, say_moment
+from cli.beside import names_of, names_with_titles
 from cli.blame_lines import blame_lines, event_note
 from cli.cause_words import led_by_words, sentences, state_sentence
-from cli.diff_lines import field_lines, heading, summary
-from cli.limits import PAGE_TASKS
+from cli.diff_lines import field_lines, heading, linked_in, summary
+from cli.limits import BLOCKS_SHOWN, PAGE_TASKS
 from cli.moments import limit_words, say_choices, saying_choices
 from cli.name_hints import say_unknown
 from cli.options import (
@@ -24,11 +25,12 @@ from cli.options import (
     parse_when,
 )
 from cli.output import say, say_hanging, say_json, warn
+from cli.ready_lines import chain_names, say_blocks
 from cli.session import opened
 from cli.shapes.audit import blame_shape, diff_shape, why_shape
 from cli.styled import Styled
 from cli.text import counted, event_number, short_id, title_of
-from ledger import Effort
+from ledger import Effort, LinkKind
 from town import WHEN_HELP, local_time
 
 CAUSES_SHOWN = 50
@@ -73,6 +75,8 @@ def diff(
         if as_json:
             say_json(diff_shape(opened_town, found, a=first, b=second))
             return
+        shown = found.tasks[offset : offset + limit]
+        names = names_of(opened_town, linked_in([change for each in shown for change in each.changes]))
     events = counted(found.events, "event")
     say_hanging("", f"From {limit_words(first, found.since)} to {limit_words(second, found.until)}: {events}.")
     say_choices(first, second)
@@ -80,10 +84,10 @@ def diff(
         say("No task is different." if not found.passing else f"No task is different; {found.passing:,} came and went.")
         return
     effort = Effort()
-    for each in found.tasks[offset : offset + limit]:
+    for each in shown:
         say()
         say_hanging("", heading(each))
-        for head, words in field_lines(each, effort):
+        for head, words in field_lines(each, effort, names):
             say_hanging(head, words)
     say()
     say_hanging("", summary(found))
@@ -109,9 +113,10 @@ def blame(
             say_json(blame_shape(opened_town, reader, found, blamed, at=at))
             return
         say_moment(reader, at)
+        names = names_of(opened_town, [each for kind in LinkKind for each in found.links(kind)])
     say_hanging("", Styled.of(title_of(found), "bold"))
     say_hanging("", f"Task {found.id}")
-    for head, words in blame_lines(blamed):
+    for head, words in blame_lines(blamed, names):
         say_hanging(Styled.of(head, "bold"), words)
     last = next(each.event for each in blamed if each.field == "position")
     say_hanging("", f"Version {found.version}, by {event_note(last)}")
@@ -124,17 +129,30 @@ def why(
     town: TownOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Tell how a task came to its state: who gave it to whom, who began, finished or gave up. The last event comes first."""
+    """Tell how a task came to its state: who gave it to whom, who began, finished or gave up. The last event comes first.
+
+    If it is blocked, it also tells by what, since when, and what is before that.
+    """
     with opened(town, None) as opened_town:
         reader = reader_at(opened_town, at)
         found = reader.why(task)
+        # A removed or finished task waits for nothing.
+        is_open = found.task is not None and not found.task.state.is_terminal
+        blocked = reader.blocks(found.task_id) if is_open else None
+        since = {} if blocked is None else reader.since([blocked], blocks_max=BLOCKS_SHOWN)
         if as_json:
-            say_json(why_shape(opened_town, reader, found, at=at))
+            say_json(why_shape(opened_town, reader, found, blocked, since, at=at))
             return
         say_moment(reader, at)
+        chain = {} if blocked is None else names_with_titles(opened_town, blocked.chain)
     name = short_id(found.task_id) if found.known_as is None else title_of(found.known_as)
     say_hanging("", Styled.of(name, "bold"))
     say_hanging("", state_sentence(found))
+    if blocked is not None:
+        say_hanging("", "It is blocked:")
+        say_blocks(blocked, since)
+        if len(blocked.chain) > 1:
+            say_hanging("", f"The longest chain before it: {' <- '.join(chain_names(blocked.chain, chain))}")
     say()
     width = max(len(event_number(cause.event.position)) for cause in found.causes)
     told = list(zip(found.causes, sentences(found.causes), strict=True))

@@ -8,7 +8,7 @@ from cli.answers import reader_at, refuse_two_formats, say_moment, say_page, say
 from cli.clock import now_ms
 from cli.given_text import text_of
 from cli.limits import PAGE_TASKS
-from cli.output import say, say_json, say_table
+from cli.output import say, say_json, say_table, warn
 from cli.render import task_rows
 from cli.session import opened
 from cli.shapes import picked_shape, tasks_shape
@@ -137,14 +137,19 @@ def assign_all(
     actor: ActorOption = None,
     as_json: TaskJsonOption = None,
 ) -> None:
-    """Assign the whole backlog to an agent, all or nothing."""
+    """Assign the whole backlog to an agent, all or nothing, but for tasks with open children: these are the work."""
     with opened(town, actor) as opened_town:
         given = opened_town.assign_all(agent, reason=reason)
+        left = opened_town.count_parents_in_backlog()
         if as_json:
-            say_json(picked_shape(tasks_shape(opened_town, given), as_json))
+            say_json(picked_shape(tasks_shape(opened_town, given, left_out=left), as_json))
             return
+        if left:
+            warn(
+                f"{counted(left, 'task')} left out: with open children, which are the work. `tt task tree` shows them."
+            )
         if not given:
-            say("The backlog is empty; nothing was assigned.")
+            say("Nothing was assigned." if left else "The backlog is empty; nothing was assigned.")
             return
         say(f"{counted(len(given), 'task')} assigned to {visible(agent.strip())}:")
         columns, rows = task_rows(given, now_ms=now_ms())

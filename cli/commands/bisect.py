@@ -161,7 +161,7 @@ class _Search:
                 f"It is one of {counted(len(candidates), 'event')}: the program could not judge the boards between them."
             )
             shown = self._town.events.last(since=candidates[0], until=candidates[-1], count=None)[:CANDIDATES_SHOWN]
-            beside = Beside(titles=self._town.titles(each.task for each in shown))
+            beside = Beside.titled(self._town, shown)
             say_table(*event_rows(shown, beside), flexible=EVENT_TEXTS)
             if len(candidates) > len(shown):
                 tell(f"The first {len(shown)} of {counted(len(candidates), 'event')}, up to event {candidates[-1]}.")

@@ -100,8 +100,7 @@ def events(
             _say_events(found, beside, as_json=as_json)
             for batch in opened_town.events.follow_batches(wanted, after=end):
                 flaws = {each.at: flaw for each in batch if (flaw := flaw_in(each)) is not None}
-                titles = opened_town.titles(each.task for each in batch)
-                _say_events(batch, Beside(flaws=flaws, titles=titles), as_json=as_json)
+                _say_events(batch, Beside.titled(opened_town, batch, flaws=flaws), as_json=as_json)
                 if is_unread():
                     return
             return

@@ -22,6 +22,7 @@ from ledger import BEGINNING, PRIORITY_DEFAULT, Task
 from projections import Sort, TaskFilter
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Annotated
 
     import typer
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
         TownOption,
         WhenOption,
     )
+    from ledger import RecordedEvent
     from projections import Page
     from town import LostTasks, Reader, Town
 
@@ -212,8 +214,10 @@ def show(
         from cli.detail_lines import detail_sections  # noqa: PLC0415 - only people read them
 
         say_moment(reader, at)
-        say_fields(task_fields(found.task, parent=found.relatives.parent), multiline=MULTILINE_FIELDS)
-        for heading, lines in detail_sections(found, is_past=reader.then is not None):
+        fields = task_fields(found.task, parent=found.relatives.parent, now_ms=moment_ms(reader), has_links=False)
+        say_fields(fields, multiline=MULTILINE_FIELDS)
+        names = _linked_names(opened_town, found.events)
+        for heading, lines in detail_sections(found, names, is_past=reader.then is not None):
             say_apart(heading)
             for head, body in lines:
                 say_hanging(head, body)
@@ -336,7 +340,8 @@ def current(
         if found is None:
             say(f"{visible(name)} {'has' if reader.then is None else 'had'} no open task.")
         else:
-            say_fields(task_fields(found, parent=_parent(reader, found)), multiline=MULTILINE_FIELDS)
+            fields = task_fields(found, parent=_parent(reader, found), now_ms=moment_ms(reader))
+            say_fields(fields, multiline=MULTILINE_FIELDS)
 
 
 def assign_existing(
@@ -579,8 +584,18 @@ def history(
         if as_json:
             say_json(history_shape(opened_town, task_id, found, notes))
             return
+        names = _linked_names(opened_town, [step.event for step in found])
         say_hanging("", f"Task {task_id}: {counted(len(found), 'event')}")
-        say_table(*step_rows(found, notes), flexible=("WHY", "CHANGED"), is_wrapped=True)
+        say_table(*step_rows(found, notes, names), flexible=("WHY", "CHANGED"), is_wrapped=True)
+
+
+def _linked_names(town: Town, events: Sequence[RecordedEvent]) -> dict[str, str]:
+    """What the tasks are called that links of these events lead to."""
+    if not any(each.type in ("task.linked", "task.unlinked") for each in events):
+        return {}
+    from cli.beside import linked_ids, names_of  # noqa: PLC0415 - few tasks have links
+
+    return names_of(town, linked_ids(events))
 
 
 def _parent(reader: Reader, task: Task) -> Task | None:

@@ -193,7 +193,7 @@ def status(
         lost = reader.lost_tasks() if states[State.RUNNING] else None
         agents = reader.count_agents() if tasks or deep else {}
         last = opened_town.events.last(count=DEEP_EVENTS, until=reader.then) if deep else []
-        beside = Beside(notes=reader.annotations(last), titles=reader.titles(each.task for each in last))
+        beside = Beside.titled(reader, last, notes=reader.annotations(last))
         end = opened_town.end() if reader.then is None else reader.then
         if as_json:
             say_json(

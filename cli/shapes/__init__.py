@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ledger import Position, RecordedEvent, State, Step, Task, TaskNoted, Unfit, format_ms, to_ms
-from projections import Snapshot, snapshot_of
+from ledger import LinkKind, Position, RecordedEvent, State, Step, Task, TaskNoted, Unfit, format_ms, to_ms
 from town import local_time
 
 if TYPE_CHECKING:
@@ -21,14 +20,20 @@ if TYPE_CHECKING:
     from cli.json_fields import JsonFields
     from cli.open_tasks import OpenGroup
     from cli.options import When
+    from cli.shapes.task import TaskShape
+    from projections import Linked
     from town import Annotation, Branch, Details, LostTasks, Reader, Receipt, Town
 
 Shape = dict[str, Any]
 
 
-def task_shape(task: Task | None) -> Snapshot | None:
-    """A task as its canonical snapshot."""
-    return None if task is None else snapshot_of(task)
+def task_shape(task: Task | None) -> TaskShape | None:
+    """A task as its canonical snapshot, with its title."""
+    if task is None:
+        return None
+    from cli.shapes.task import shape_of  # noqa: PLC0415 - only JSON pays for it
+
+    return shape_of(task)
 
 
 def picked_shape(shape: Shape, fields: JsonFields) -> Shape:
@@ -59,7 +64,7 @@ def one_task_shape(town: Town, reader: Reader, task: Task, *, at: When | None) -
 
 
 def shown_shape(town: Town, reader: Reader, details: Details, *, at: When | None) -> Shape:
-    """One task, now or at the reader's moment, with its last notes and events and its first children."""
+    """One task, now or at the reader's moment, with its last notes and events, and its first children and linked tasks."""
     flaws, notes = details.flaws, details.annotations
     return {
         **one_task_shape(town, reader, details.task, at=at),
@@ -74,12 +79,38 @@ def shown_shape(town: Town, reader: Reader, details: Details, *, at: When | None
             "states": details.relatives.states or None,
             "tasks": [task_shape(child) for child in details.relatives.children],
         },
+        "links": _links_shape(details.links),
         "events": {
             "total": details.events_total,
             "has_more": details.has_more_events,
             "events": [event_shape(each, flaws.get(each.at), notes.get(each.at, ())) for each in details.events],
         },
     }
+
+
+def _links_shape(links: Sequence[Linked]) -> Shape:
+    """Each kind of link in both directions, with the first tasks at its other end; a removed task is null."""
+    found = {(each.kind, each.is_to_it): each for each in links}
+    shape: Shape = {}
+    for kind in LinkKind:
+        for is_to_it in (False, True):
+            linked = found.get((kind, is_to_it))
+            tasks = {} if linked is None else linked.tasks
+            shape[_LINKED_BY[kind] if is_to_it else kind.value] = {
+                "total": 0 if linked is None else linked.total,
+                "has_more": linked is not None and linked.has_more,
+                "tasks": [{"id": task_id, "task": task_shape(task)} for task_id, task in tasks.items()],
+            }
+    return shape
+
+
+_LINKED_BY = {
+    LinkKind.NEEDS: "needed_by",
+    LinkKind.RELATES: "related_by",
+    LinkKind.DUPLICATES: "duplicated_by",
+    LinkKind.DISCOVERED_FROM: "led_to",
+}
+"""What the links that lead to the task are called."""
 
 
 def _note_shape(recorded: RecordedEvent, notes: Sequence[Annotation]) -> Shape:
@@ -245,7 +276,9 @@ def moment_shape(position: Position) -> Shape:
 
 
 def _picked(value: Any, names: Sequence[str]) -> Any:  # noqa: ANN401 - whatever a shape has in it
-    if isinstance(value, Snapshot):
+    from cli.shapes.task import TaskShape  # noqa: PLC0415 - as above
+
+    if isinstance(value, TaskShape):
         return {name: getattr(value, name) for name in names}
     if isinstance(value, dict):
         return {key: _picked(each, names) for key, each in value.items()}

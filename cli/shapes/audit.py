@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from cli.cause_words import sentences
 from cli.diff_lines import count_reassigned, moved_to
 from cli.shapes import Shape, event_shape, moment_shape, reader_shape, task_shape, understood_shape
+from cli.shapes.ready import blocks_shape
 from ledger import Blamed, Position, RecordedEvent, Task
 from projections import Bisection, BoardDiff, DiffKind, TaskDiff
 
 if TYPE_CHECKING:
     from cli.options import When
-    from town import Look, Reader, Town, Why
+    from projections import BlockedTask
+    from town import Look, Reader, Since, Town, Why
 
 
 def diff_shape(town: Town, found: BoardDiff, *, a: When, b: When | None) -> Shape:
@@ -69,14 +71,23 @@ def blame_shape(town: Town, reader: Reader, task: Task, blamed: Sequence[Blamed]
     }
 
 
-def why_shape(town: Town, reader: Reader, found: Why, *, at: When | None) -> Shape:
-    """The task, null if it was removed, the events behind its state, oldest first, and those that they name as cause."""
+def why_shape(
+    town: Town,
+    reader: Reader,
+    found: Why,
+    blocked: BlockedTask | None,
+    since: Mapping[tuple[str, str | None], Since],
+    *,
+    at: When | None,
+) -> Shape:
+    """The task, null if it was removed, the events behind its state, oldest first, those that they name as cause, and what blocks it."""
     told = sentences(found.causes)
     return {
         "town": town.name,
         **reader_shape(reader, at),
         "task_id": found.task_id,
         "task": task_shape(found.task),
+        "blocked": None if blocked is None else blocks_shape(blocked, since),
         "total": len(told),
         "causes": [
             {

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 
 from cli.shapes import Shape
+from ledger import format_ms, to_ms
 from town import PlacedFault, Plan, PlanChange, PlanKept, PlannedTask, PullChange, PullReceipt, PushReceipt, Town
 
 
 def planned_shape(task: PlannedTask) -> Shape:
     """A task as the file describes it; null where the file says nothing."""
-    return {field: getattr(task, field) for field in task.__struct_fields__}
+    return {field: _value(getattr(task, field)) for field in task.__struct_fields__}
 
 
 def plan_shape(path: Path, plan: Plan, *, town: Town | None = None, push: PushReceipt | None = None) -> Shape:
@@ -88,4 +90,10 @@ def _kept(kept: PlanKept) -> Shape:
 
 
 def _written(change: PullChange) -> Shape:
-    return {"id": change.id, "task": change.task_id, "values": change.values}
+    values = {key: _value(value) for key, value in change.values.items()}
+    return {"id": change.id, "task": change.task_id, "values": values}
+
+
+def _value(value: object) -> object:
+    """A time as elsewhere in the JSON, and any other value as it is."""
+    return format_ms(to_ms(value)) if isinstance(value, datetime) else value

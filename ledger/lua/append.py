@@ -15,7 +15,7 @@ from ledger.reply_shapes import is_id
 if TYPE_CHECKING:
     from redis import Redis
 
-    from ledger.basis import Basis
+    from ledger.event_store import Basis
 
 
 class Appended(Struct, frozen=True):

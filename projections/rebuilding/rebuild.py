@@ -45,7 +45,7 @@ from projections.errors import (
 )
 from projections.lease import LEASE_MS, REBUILD, Lease
 from projections.live_board import LiveBoard
-from projections.lua import CommitScript
+from projections.lua.commit import CommitScript
 from projections.projector import Projector
 from projections.rebuilding.overwrite import Overwrite, WriteBatch
 from projections.rebuilding.set_aside import SetAside

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -74,8 +73,15 @@ def test_lines_that_do_not_fit_are_left_out_with_a_hint() -> None:
     ready = [a_task(id=TASK, description="界" * 60)] * 100
     lines = prime_lines(
         Primed(
-            town="demo", agent="a", own=[], own_total=0, ready=ready, has_more_ready=False,
-            questions=[], questions_total=0, askers={},
+            town="demo",
+            agent="a",
+            own=[],
+            own_total=0,
+            ready=ready,
+            has_more_ready=False,
+            questions=[],
+            questions_total=0,
+            askers={},
         )
     )
     assert len("".join(f"{line}\n" for line in lines).encode()) <= BYTES_MAX

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
 
-from ledger import AppendTooLargeError, NewEvent, Position, State, TaskCreated, TaskRemoved, new_command_id
+from ledger import AppendTooLargeError, LinkKind, NewEvent, Position, State, TaskCreated, TaskRemoved, new_command_id
 from tests.benchmarks.push import write_plan
 from tests.support.processes import run_at_once
 from town import FolderRefusedError, PlanChangedError, PlanOutsideError, PlanRefusedError, Town
@@ -286,3 +287,127 @@ def test_pull_that_would_spoil_the_file_is_refused(town: Town, spoilt: str, monk
     with pytest.raises(PlanRefusedError, match="a pull cannot edit it"):
         town.plans.pull()
     assert path.read_text() == TOGETHER
+
+
+# --- needs -----------------------------------------------------------------------------------------------------
+
+LINKED = """\
+[[tasks]]
+id = "docs"
+description = "Write it"
+priority = 0
+due = 2026-12-24  # Christmas
+needs = [
+  "code",  # which comes later
+]
+
+[[tasks]]
+id = "code"
+description = "Build it"
+"""
+
+
+def write(town: Town, text: str) -> None:
+    town.plans.path().write_text(text)
+
+
+def refusal(town: Town, text: str) -> list[tuple[int, int, str]]:
+    """The faults that a push of the text is refused for; nothing is appended."""
+    write(town, text)
+    end = town.end()
+    with pytest.raises(PlanRefusedError) as caught:
+        town.plans.push()
+    assert town.end() == end
+    return [(fault.line, fault.column, fault.problem) for fault in caught.value.faults]
+
+
+def test_needs_priority_and_times_are_appended_and_stay_as_they_are_written(town: Town) -> None:
+    """A task may need one that is made after it. Pushed and pulled again, the town and the file stay the same."""
+    write(town, LINKED)
+    town.plans.push()
+    docs = town.task("docs")
+    assert (docs.needs, docs.priority, docs.due_ms) == ((town.task("code").id,), 0, 1_798_156_799_000)
+    assert [task.alias for task in town.ready().tasks] == ["code"]
+    assert town.upkeep.verify().findings == ()
+    assert town.plans.push().positions == ()
+    assert not town.plans.pull().has_changes
+    assert town.plans.path().read_text() == LINKED
+
+
+def test_what_the_file_does_not_say_is_taken_back_as_tags_and_parents_are(town: Town) -> None:
+    """The plan decides what is to be done and in which order; what else a task is linked to is the town's."""
+    write(town, LINKED)
+    town.plans.push()
+    town.link("code", ["docs"], LinkKind.RELATES)
+    write(
+        town, '[[tasks]]\nid = "docs"\ndescription = "Write it"\n\n[[tasks]]\nid = "code"\ndescription = "Build it"\n'
+    )
+    assert [event.type for change in town.plans.push().changes for event in change.events] == [
+        "task.prioritised",
+        "task.scheduled",
+        "task.unlinked",
+    ]
+    assert len(town.task("code").relates) == 1
+
+
+def test_pull_brings_what_people_changed_and_leaves_the_rest_where_it_is(town: Town) -> None:
+    """Comments stay at the needed tasks that stay; a task of the town goes by its alias; a removed one by its own id."""
+    write(town, LINKED)
+    town.plans.push()
+    gone = town.create("x", alias="gone").task
+    town.create("x", alias="design")
+    town.link("docs", ["design", "gone"])
+    town.schedule("docs", due=datetime(2026, 12, 25, 12, tzinfo=UTC))
+    town.remove("gone")
+    town.plans.pull()
+    text = town.plans.path().read_text()
+    assert '  "code",  # which comes later\n' in text
+    assert "due = 2026-12-25T12:00:00Z  # Christmas\n" in text
+    [docs, *_] = town.plans.read().plan.tasks
+    assert set(docs.needs) == {"code", "design", gone.id}
+    assert town.plans.push().positions == ()
+
+
+def test_unknown_and_removed_needs_are_refused_at_their_places(town: Town) -> None:
+    """With line and column; a task that needs a removed one already may go on."""
+    town.create("x", alias="old")
+    town.remove("old")
+    [unknown, removed] = refusal(town, LINKED.replace('  "code",', '  "nobody",\n  "old",'))
+    assert unknown == (7, 3, "it needs 'nobody', which is not a task of the file or of the town")
+    assert removed[:2] == (8, 3)
+    assert removed[2].startswith("the task 'old' that it needs was removed from the town")
+
+
+def test_circle_through_the_town_is_refused_at_its_place(town: Town) -> None:
+    """The file alone has none; the way names the task that it does not have."""
+    write(town, LINKED.replace('  "code",  # which comes later', ""))
+    town.plans.push()
+    town.create("x", alias="between", needs=["docs"])
+    town.link("code", ["between"])
+    write(town, LINKED)
+    town.plans.pull()
+    text = town.plans.path().read_text()
+    assert "between" in text
+    [fault] = refusal(town, LINKED.replace('"Build it"', '"Build it"\nneeds = ["between"]'))
+    assert fault[:2] == (6, 9)
+    assert fault[2] == "it waits for itself in the town, in a circle: docs → code → between → docs"
+
+
+def test_pruning_leaves_what_the_plan_needs(town: Town) -> None:
+    """Else its task would wait for ever."""
+    town.create("x", alias="base")
+    write(town, LINKED.replace('"code",', '"code", "base",'))
+    receipt = town.plans.push(prune=True)
+    assert [(kept.id, kept.town) for kept in receipt.kept] == [("base", "is needed by a task of the plan")]
+    assert town.task("base").alias == "base"
+
+
+def test_push_closes_no_circle_of_needs_with_a_link_in_between(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What somebody links after the push has decided is seen before it appends."""
+    write(town, LINKED.replace('  "code",  # which comes later', ""))
+    town.plans.push()
+    write(town, LINKED)
+    between(monkeypatch, lambda: town.link("code", ["docs"]))
+    town.plans.push()
+    docs, code = town.task("docs"), town.task("code")
+    assert not (code.id in docs.needs and docs.id in code.needs)

@@ -8,6 +8,8 @@ import pytest
 from msgspec.structs import replace
 
 from ledger import (
+    CircularNeedsError,
+    LinkKind,
     NotUndoableError,
     Task,
     TaskCycleError,
@@ -258,6 +260,43 @@ def test_undo_of_a_move_closes_no_circle(town: Town) -> None:
     town.move(ids["top"], ids["one"])
     with pytest.raises(TaskCycleError):
         town.undoing.undo(moved)
+
+
+def test_undo_closes_no_circle_of_needs(town: Town) -> None:
+    """What was taken away may close a circle with what came since: it is refused with its path, and nothing is written."""
+    ids = a_tree(town)
+    town.link(ids["one"], [ids["aside"]])
+    unlinked = town.unlink(ids["one"], [ids["aside"]]).positions[0]
+    moved = town.move(ids["one"], None).positions[0]
+    town.link(ids["aside"], [ids["one"]])
+    town.link(ids["top"], [ids["aside"]])
+    before = board(town)
+    for undone, circle in ((unlinked, {"one", "aside"}), (moved, {"one", "aside", "top"})):
+        with pytest.raises(CircularNeedsError) as caught:
+            town.undoing.undo(undone)
+        assert {*caught.value.circle} == {ids[name] for name in circle}
+    assert board(town) == before
+    town.unlink(ids["top"], [ids["aside"]])
+    town.undoing.undo(moved)
+    assert town.task(ids["one"]).parent_id == ids["top"]
+
+
+def test_undo_of_an_unlink_brings_the_link_back(town: Town) -> None:
+    """Of all kinds that the command took away; a removed task comes back with its links and what people were asked."""
+    ids = a_tree(town)
+    for kind in (LinkKind.NEEDS, LinkKind.RELATES):
+        town.link(ids["two"], [ids["aside"]], kind)
+    town.ask(ids["two"], "Which?", choices=["a", "b"])
+    town.unlink(ids["two"], [ids["aside"]])
+    town.undoing.undo()
+    before = board(town)
+    asked = town.task(ids["two"])
+    assert (asked.needs, asked.relates, asked.has_open_question) == ((ids["aside"],), (ids["aside"],), True)
+    town.remove(ids["two"])
+    town.undoing.undo()
+    assert [replace(task, asked_at_ms=None) for task in board(town)] == [
+        replace(task, asked_at_ms=None) for task in before
+    ]
 
 
 def test_undo_decides_again_where_another_writer_was_first(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:

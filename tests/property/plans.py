@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import contextlib
+from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from ledger import CommandRejectedError, State
+from ledger import CommandRejectedError, InvalidValueError, LinkKind, State
 from town import Town
 
 IDS: Final = ("auth", "api", "docs", "fix-xss", "login")
+PARENTS_BESIDE_NEEDS: Final = ("auth", "api")
+"""In a plan with needs, these are parents and the others are needed."""
 AGENTS: Final = ("ada", "bob")
 STATUSES: Final = tuple(str(state) for state in State)
+TIMES: Final = (
+    "2026-12-24",
+    "2026-12-24T17:00:00+01:00",
+    '"2026-12-24T16:00:00.5Z"',
+    "2026-12-24 16:00:00Z",
+    '"2026-12-24"',
+)
 COMMENT: Final = "# note"
 """How every comment of a random plan begins; what follows is its number, by which it is known again."""
 
@@ -33,8 +43,11 @@ class Step(NamedTuple):
 
 @st.composite
 def plan_texts(draw: st.DrawFn) -> str:
-    """A plan without a fault. Parents lie before their children in IDS, so that no circle closes."""
+    """A plan without a fault. Parents and needed tasks lie before the others in IDS; with needs, a parent
+    is never needed, so that no circle closes.
+    """
     ids = draw(st.permutations(IDS))[: draw(st.integers(0, len(IDS)))]
+    has_needs = draw(st.booleans())
     parts = [draw(_alone), "[meta]\n", f'description = "x"{draw(_behind)}\n']
     if draw(st.booleans()):
         parts.append(f'default_agent = "{draw(st.sampled_from(AGENTS))}"{draw(_behind)}\n')
@@ -43,23 +56,29 @@ def plan_texts(draw: st.DrawFn) -> str:
         if draw(st.integers(0, 6)) == 0:
             parts.append("[other]\nkey = 1\n" if "[other]\n" not in "".join(parts) else "")
         parts.append(f"[[tasks]]{draw(_behind)}\n")
-        parts += draw(_task_lines(name, ids))
+        parts += draw(_task_lines(name, ids, has_needs=has_needs))
     text = "".join([*parts, draw(_alone)])
     return _numbered(text.replace("\n", "\r\n") if draw(st.integers(0, 4)) == 0 else text)
 
 
 @st.composite
-def _task_lines(draw: st.DrawFn, name: str, ids: list[str]) -> list[str]:
+def _task_lines(draw: st.DrawFn, name: str, ids: list[str], *, has_needs: bool) -> list[str]:
     status = draw(st.none() | st.sampled_from(STATUSES))
     agents = [None, *AGENTS] if status in ("assigned", "running", "completed", "failed") else [None, "", *AGENTS]
-    above = [each for each in IDS[: IDS.index(name)] if each in ids]
+    before = [each for each in IDS[: IDS.index(name)] if each in ids]
+    above = [each for each in before if not has_needs or each in PARENTS_BESIDE_NEEDS]
+    needed = [each for each in before if has_needs and each not in PARENTS_BESIDE_NEEDS]
     values = {
         "id": _text(draw, name),
         "description": _text(draw, draw(_texts)),
         "agent": _optional(draw, agents),
         "status": None if status is None else f'"{status}"',
+        "priority": draw(st.sampled_from([None, None, "0", "2", "0x3"])),
+        "due": draw(st.sampled_from([None, None, *TIMES])),
+        "not_before": draw(st.sampled_from([None, None, *TIMES])),
         "tags": draw(st.none() | _arrays()),
         "parent": _optional(draw, [None, *above]),
+        "needs": draw(st.none() | _lists_of(needed)),
         "result": draw(st.none() | _texts.map(_basic)),
         "estimate": draw(st.sampled_from([None, None, "3", "{ hours = 2 }", "[1, [2, 3]]"])),
     }
@@ -94,7 +113,17 @@ def _basic(text: str) -> str:
 
 @st.composite
 def _arrays(draw: st.DrawFn) -> str:
-    tags = [_basic(tag) for tag in draw(_tags)]
+    return draw(_array([_basic(tag) for tag in draw(_tags)]))
+
+
+@st.composite
+def _lists_of(draw: st.DrawFn, names: list[str]) -> str:
+    chosen = draw(st.lists(st.sampled_from(names), max_size=2)) if names else []
+    return draw(_array([_basic(name) for name in chosen]))
+
+
+@st.composite
+def _array(draw: st.DrawFn, tags: list[str]) -> str:
     if draw(st.booleans()):
         return f"[{', '.join(tags)}]"
     return "[\n" + "".join(f"  {tag},{draw(_behind)}\n{draw(_alone)}" for tag in tags) + "]"
@@ -113,6 +142,7 @@ def _steps(verb: str, **options: SearchStrategy[Any]) -> SearchStrategy[Step]:
     return st.builds(Step, st.just(verb), _tasks, st.fixed_dictionaries(options))
 
 
+_MOMENTS: Final = (datetime(2026, 12, 24, 16, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC))
 _results = st.sampled_from([None, "ok", "two\nlines"])
 steps: Final[SearchStrategy[Step]] = st.one_of(
     _steps("create", agent=st.sampled_from([None, *AGENTS]), tags=_tags, parent=st.sampled_from([None, *IDS])),
@@ -127,6 +157,10 @@ steps: Final[SearchStrategy[Step]] = st.one_of(
     _steps("describe", description=_texts),
     _steps("tag", add=_tags),
     _steps("move", parent=st.sampled_from([None, *IDS])),
+    _steps("prioritise", priority=st.integers(0, 4)),
+    _steps("schedule", due=st.none() | st.sampled_from(_MOMENTS), not_before=st.none() | st.sampled_from(_MOMENTS)),
+    _steps("link", to=st.lists(st.sampled_from(IDS), min_size=1, max_size=2), kind=st.sampled_from(LinkKind)),
+    _steps("unlink", to=st.lists(st.sampled_from(IDS), min_size=1, max_size=2)),
     _steps("remove"),
 )
 
@@ -149,7 +183,7 @@ def days(draw: st.DrawFn) -> list[Step]:
 def live_through(town: Town, day: list[Step]) -> None:
     """Take the steps; one that the town refuses is left out."""
     for step in day:
-        with contextlib.suppress(CommandRejectedError):
+        with contextlib.suppress(CommandRejectedError, InvalidValueError):
             if step.verb == "create":
                 town.create(f"made by hand: {step.task}", alias=step.task, **step.options)
             elif step.verb == "create_unnamed":

@@ -13,7 +13,7 @@ import tomli
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from ledger import State, Task, TaskReopened, TaskRequeued, task_id_of_alias
+from ledger import State, Task, TaskReopened, TaskRequeued, from_ms, task_id_of_alias
 from tests.property.examples import examples
 from tests.property.plans import COMMENT, IDS, days, live_through, plan_texts
 from town import Plan, PlannedTask, PlanRefusedError, Town, read_plan_file
@@ -74,6 +74,18 @@ def state_of(planned: PlannedTask, plan: Plan) -> State:
     return planned.status
 
 
+def decided(town: Town, planned: PlannedTask) -> tuple[object, ...]:
+    """What the plan decides in every state: tags, priority, times and needs."""
+    needs = {task_id_of_alias(town.name, needed) for needed in planned.needs}
+    return planned.tags, planned.priority, planned.due, planned.not_before, tuple(sorted(needs))
+
+
+def found(task: Task) -> tuple[object, ...]:
+    """The same of a task."""
+    times = (None if ms is None else from_ms(ms) for ms in (task.due_ms, task.not_before_ms))
+    return task.tags, task.priority, *times, task.needs
+
+
 def rank(state: State) -> int:
     return RANKS.get(state, 3)
 
@@ -111,7 +123,8 @@ def test_push_into_an_empty_town_reaches_the_plan(folder: Path, server_socket: P
         for planned in plan.tasks:
             task = task_of(town, planned)
             assert task is not None
-            assert (task.description, task.tags) == (planned.description, planned.tags)
+            assert task.description == planned.description
+            assert found(task) == decided(town, planned)
             assert task.parent_id == (planned.parent and task_id_of_alias(town.name, planned.parent))
             assert task.state is state_of(planned, plan)
             assert task.result == (planned.result if task.state.is_terminal else None)
@@ -143,7 +156,7 @@ def test_push_reaches_the_plan_and_never_moves_a_task_backwards(
                 assert now is None
                 continue
             assert now is not None
-            assert now.tags == planned.tags
+            assert found(now) == decided(town, planned)
             assert rank(now.state) >= max(rank(was.state) if was else 0, rank(planned.status or State.PENDING))
             if was is None or not was.state.is_terminal:
                 assert progress(now) == expected_progress(planned, plan, was)
@@ -167,7 +180,8 @@ def test_push_with_force_reaches_the_plan_whatever_happened(
         for planned in plan.tasks:
             now = task_of(town, planned)
             assert now is not None
-            assert (now.description, now.tags) == (planned.description, planned.tags)
+            assert now.description == planned.description
+            assert found(now) == decided(town, planned)
             assert now.parent_id == (planned.parent and task_id_of_alias(town.name, planned.parent))
             if planned.status not in (None, State.PENDING):
                 assert now.state is planned.status

@@ -53,12 +53,15 @@ id = "example-1"                # the task's name, once in this town
 description = "Example task: replace it with your own"
 # agent = "worker-1"            # who gets it
 # status = "pending"            # pending, assigned, running, completed, failed or cancelled
+# priority = 1                  # 0 (most urgent) to 4; 2 where it is missing
+# due = 2027-01-31              # a day, or a time like 2027-01-31T17:00:00Z; so is not_before
 tags = ["example"]
 
 # [[tasks]]
 # id = "example-2"
 # description = "A task below the first"
 # parent = "example-1"
+# needs = ["another"]           # the tasks that have to be completed first
 """
 
 

@@ -25,7 +25,6 @@ from ledger import (
     check_text,
     find_knots,
     from_ms,
-    parse_rfc3339,
     to_ms,
 )
 
@@ -232,10 +231,10 @@ class _Reading:
                 text = found.strip()
                 if not text:
                     return None
-                found = date.fromisoformat(text) if _DAY.fullmatch(text) else from_ms(parse_rfc3339(text))
+                found = date.fromisoformat(text) if _DAY.fullmatch(text) else datetime.fromisoformat(text)
             if isinstance(found, datetime):
                 if found.tzinfo is not None:
-                    return from_ms(to_ms(found))
+                    return from_ms(to_ms(found.astimezone(UTC)))
                 problem = f"{key} has no time zone: write Z behind it for UTC, or +01:00"
             elif isinstance(found, date):
                 return datetime.combine(found, of_day)

@@ -19,7 +19,13 @@ _NUMBERS: Final = ("one", "two", "three", "four", "five", "six", "seven", "eight
 COUNT: Final = rf"an?|\d{{1,6}}|{'|'.join(_NUMBERS)}"
 CLOCK: Final = r"noon|\d{1,2}:\d{2}(?::\d{2})?(?: ?[ap]m)?|\d{1,2} ?[ap]m"
 
-_DAYS_FROM_TODAY: Final = {"today": 0, "yesterday": -1, "tomorrow": 1, "day before yesterday": -2}
+_DAYS_FROM_TODAY: Final = {
+    "today": 0,
+    "yesterday": -1,
+    "tomorrow": 1,
+    "day before yesterday": -2,
+    "day after tomorrow": 2,
+}
 _DAY: Final = (
     rf"(?:the )?(?P<named>{'|'.join(_DAYS_FROM_TODAY)})|(?P<which>last |next )?(?P<weekday>{WEEKDAY})"
     rf"|(?P<written>\d{{4}}-\d{{2}}-\d{{2}})|(?P<count>{COUNT}) (?P<unit>day|week)s? ago"
@@ -48,14 +54,19 @@ def read_day_words(
 ) -> tuple[datetime, str | None] | None:
     """The moment and the choice, as `placed` gives them, of words in lower case; None if they are of another kind.
 
-    A weekday is the most recent one, or with `is_ahead` the next one, which may be today.
+    A weekday is the most recent one, or with `is_ahead` the next one, which may be today. With `is_ahead`, so is a time alone.
     """
     found = re.fullmatch(_FORMS[0], text) or re.fullmatch(_FORMS[1], text)
     if found is None:
         return None
     clock = _clock_of(found["clock"])
     if found["weekday"] is None:
-        return placed(datetime.combine(_day_of(found, now.date()), clock), zone)
+        day = _day_of(found, now.date())
+        moment, note = placed(datetime.combine(day, clock), zone)
+        names_day = found["named"] or found["written"] or found["count"]
+        if is_ahead and not names_day and moment < now:
+            return placed(datetime.combine(day + timedelta(days=1), clock), zone)
+        return moment, note
     day = _weekday_of(found, now.date())
     if is_ahead and found["which"] is None:
         day = now.date() + timedelta(days=(day.weekday() - now.weekday()) % 7)

@@ -14,18 +14,19 @@ yesterday, tue 17:00       a day and a time in words (`day_words`)
 A time without a zone is the user's. Any time may end with UTC, UTC+1 or Europe/Berlin.
 The modules for words are imported only if no fast form matches.
 
-`understand_ahead` reads a time to come in the same forms: a weekday or a date without a year is then the next one, and an age
-says how long from now.
+`understand_ahead` reads a time to come in the same forms: a weekday, a date without a year or a time without a date is then the
+next one, and `2h`, `in 3 days` or `in 2 months` says how long from now.
 """
 
 from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from datetime import time as clock_time
 from typing import Final
 
 from ledger import Position, State
-from town.reading.local_zone import placed
+from town.reading.local_zone import in_local_zone, placed
 from town.reading.moment import (
     CREATED,
     TEXT_CHARS_SHOWN,
@@ -44,7 +45,7 @@ _POSITION: Final = r"[0-9]{9,}-[0-9]+"
 _HEAD: Final = r"(?i:HEAD)(?:~([0-9]{1,15}))?"
 _AGE: Final = r"(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?(?: ?ago)?"
 _CLOCK: Final = r"(\d{1,2}):(\d{2})(?::(\d{2}))?"
-_HAS_CLOCK: Final = r"\d{1,2}:\d{2}|\d ?[ap]m\b|\bnoon\b|\dT\d{2}|\d ?(?:[wdhms]|min)\b|\b(?:ago|in|hours?|minutes?|seconds?|days?|weeks?)\b"
+_HAS_CLOCK: Final = r"\d:\d{2}|\d ?[ap]m\b|\bnoon\b|\dT\d{2}|-\d{2} \d{2}|\bago\b"
 """What a text has that names more than a day."""
 _ZONED: Final = (
     r"(?P<rest>.*\S)(?:\s*(?:(?:utc|gmt)(?P<offset>[+-]\d{1,2}(?::?\d{2})?)?|(?<=\d)z)"
@@ -78,21 +79,39 @@ def understand_ahead(text: str, *, now: datetime, is_end: bool) -> tuple[datetim
     """
     text = text.strip()
     try:
-        found = _distance_of(text, now) or _age_of(text, now) or _time_of(text, now, is_ahead=True)
-        if found is None or not isinstance(found.moment, datetime):
-            raise TimeSyntaxError(text, _why(text))
-        time, note = found.moment, found.note
-        if is_end and not re.search(_HAS_CLOCK, text, re.IGNORECASE):
-            time, note = placed(time.replace(hour=23, minute=59, second=59, tzinfo=None), time.tzinfo)
+        found = _read_ahead(text, now, is_end=is_end)
     except NotOneMomentError as error:
         raise TimeSyntaxError(text, str(error)) from error
     except (ValueError, OverflowError, OSError) as error:
         raise TimeSyntaxError(text, _why(text)) from error
-    return time, note
+    if found is None or not isinstance(found.moment, datetime):
+        raise TimeSyntaxError(text, _why(text))
+    return found.moment, found.note
 
 
-def _distance_of(text: str, now: datetime) -> Understood | None:
-    """How long from now: `2h`, `in 2 hours`, `3 days`, `5 min`."""
+def _read_ahead(text: str, now: datetime, *, is_end: bool) -> Understood | None:
+    if exact := _ahead_of(text, now) or _age_of(text, now):
+        return exact
+    found = _time_of(text, now, is_ahead=True)
+    if found is None or not is_end or re.search(_HAS_CLOCK, text, re.IGNORECASE):
+        return found
+    assert isinstance(found.moment, datetime), "a time was read"
+    return Understood(_end_of(found.moment, _split_zone(text)[1]))
+
+
+def _end_of(day: datetime, zone: tzinfo | None) -> datetime:
+    """The last second of the day, however long the day is."""
+    midnight = datetime.combine(day.date() + timedelta(days=1), clock_time())
+    following, _ = placed(midnight, zone)
+    # Subtract in UTC: the clock may be changed at midnight.
+    last = following.astimezone(UTC) - timedelta(seconds=1)
+    return in_local_zone(last) if zone is None else last.astimezone(zone)
+
+
+def _ahead_of(text: str, now: datetime) -> Understood | None:
+    """The present, or how long from now: `2h`, `in 2 hours`, `3 days`, `5 min`, `in 2 months`."""
+    if text.lower() == Now.NOW.value:
+        return Understood(now)
     lowered = re.sub(r"(\d) *(?:([wdhs])|m(?:in)?)\b", _joined, text.lower().removeprefix("in ").strip())
     age = re.fullmatch(_AGE, lowered)
     if age is not None and any(age.groups()) and not lowered.endswith("ago"):
@@ -103,9 +122,18 @@ def _distance_of(text: str, now: datetime) -> Understood | None:
 
         found = read_age(f"{lowered} ago")
         if found is None:
-            return None
+            return _calendar_ahead_of(lowered, now)
         ahead = found
     return Understood(now.astimezone(UTC) + ahead)
+
+
+def _calendar_ahead_of(text: str, now: datetime) -> Understood | None:
+    if not re.search(r" (?:month|year)s?$", text):
+        return None
+    from town.reading.written_date import read_calendar_ahead  # noqa: PLC0415 - with it comes python-dateutil
+
+    time = read_calendar_ahead(text, now=now)
+    return None if time is None else Understood(*placed(time))
 
 
 def _joined(found: re.Match[str]) -> str:
@@ -164,7 +192,8 @@ def _time_of(text: str, now: datetime, *, is_ahead: bool = False) -> Understood 
         now = now.astimezone(zone)
     if clock := re.fullmatch(_CLOCK, rest):
         time = datetime(now.year, now.month, now.day, int(clock[1]), int(clock[2]), int(clock[3] or 0))  # noqa: DTZ001 - `placed` has the zone
-        return Understood(*placed(time, zone))
+        found = placed(time, zone)
+        return Understood(*(placed(time + timedelta(days=1), zone) if is_ahead and found[0] < now else found))
     try:
         time = datetime.fromisoformat(rest.upper())
     except ValueError:
@@ -221,7 +250,7 @@ def _why(text: str) -> str:
     """The reason, if it is known, so that the user reads more than that the text was not understood."""
     if re.fullmatch(r".*\d{1,4}[/.]\d{1,2}(?:[/.]\d{1,4})?\b.*", text):
         return ": such numbers can be read in several orders. Write the year first, as in 2026-11-24"
-    if re.search(r"\b(?:week|month|year|morning|afternoon|evening|night|midnight)\b", text.lower()):
+    if re.search(r"\b(?:week|month|year|morning|afternoon|evening|(?:to)?night|midnight)\b", text.lower()):
         return ": it may mean several moments. Name the day and the time"
     if zone := re.search(r"\d\s*([A-Z]{2,5})$", text):
         return f": {zone[1]} can be several time zones. Write UTC, UTC+1 or Europe/Berlin"

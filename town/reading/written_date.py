@@ -31,7 +31,7 @@ def read_written_date(text: str, *, now: datetime, is_ahead: bool = False) -> da
     Without a year it is the most recent such day, or with `is_ahead` the next one, which may be today. NotOneMomentError, ValueError: they name no day, or several.
     """
     if ago := re.fullmatch(rf"({COUNT}) (month|year)s? ago", text):
-        return _calendar_ago(number_of(ago[1]), ago[2], now)
+        return _calendar_from(-number_of(ago[1]), ago[2], now)
     if re.fullmatch(_KNOWN, text) is None or not re.search(rf"\b{_MONTH}\b", text):
         return None
     rest = re.sub(CLOCK, " ", text)
@@ -42,8 +42,14 @@ def read_written_date(text: str, *, now: datetime, is_ahead: bool = False) -> da
     found = _read(text, int(years[0])) if years else (_next_to_come if is_ahead else _last_come)(text, clock)
     weekday = re.search(rf"\b{WEEKDAY}\b", text)
     if weekday is not None and WEEKDAYS.index(weekday[0][:3]) != found.weekday():
-        raise NotOneMomentError(f": {found:%Y-%m-%d} was a {found:%A}")
+        raise NotOneMomentError(f": {found:%Y-%m-%d} {'was' if found <= clock else 'is'} a {found:%A}")
     return found
+
+
+def read_calendar_ahead(text: str, *, now: datetime) -> datetime | None:
+    """The time, without a zone, that is `2 months` or `a year` from now; None if the words, in lower case, are of another kind."""
+    ahead = re.fullmatch(rf"({COUNT}) (month|year)s?", text)
+    return None if ahead is None else _calendar_from(number_of(ahead[1]), ahead[2], now)
 
 
 def _read(text: str, year: int) -> datetime:
@@ -75,9 +81,9 @@ def _next_to_come(text: str, clock: datetime) -> datetime:
     raise ValueError(text)
 
 
-def _calendar_ago(count: int, unit: str, now: datetime) -> datetime:
+def _calendar_from(count: int, unit: str, now: datetime) -> datetime:
     from dateutil.relativedelta import relativedelta  # type: ignore[import-untyped]  # noqa: PLC0415 - as above
 
     months = count if unit == "month" else 12 * count
-    found: datetime = now.replace(tzinfo=None) - relativedelta(months=months)
+    found: datetime = now.replace(tzinfo=None) + relativedelta(months=months)
     return found

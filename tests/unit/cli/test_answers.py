@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import cast
 
 import pytest
@@ -12,6 +13,7 @@ from tests.support.builders import a_task
 from town import Reader, Town
 
 NOBODY = cast("Town", None)
+NOW = cast("Reader", SimpleNamespace(then=None))
 PAGES = [
     (Page((a_task(),), 1, has_more=False), "", ""),
     (Page((a_task(),), 9, has_more=True), "", "5 of 9 tasks shown. More: --offset 5\n"),
@@ -24,7 +26,7 @@ PAGES = [
 @pytest.mark.parametrize(("page", "out", "err"), PAGES)
 def test_page_says_whether_there_are_more(page: Page, out: str, err: str, capsys: pytest.CaptureFixture[str]) -> None:
     """How many there are is said where it was counted, and where the next page begins in any case."""
-    say_page(NOBODY, cast("Reader", NOBODY), page, at=None, offset=4, as_json=None, empty="Nothing.")
+    say_page(NOBODY, NOW, page, at=None, offset=4, as_json=None, empty="Nothing.")
     said = capsys.readouterr()
     assert said.err == err
     assert said.out == out or page.tasks

@@ -178,7 +178,7 @@ def test_every_call_is_met_with_all_its_options() -> None:
     """The comparison above is not empty: each command is read with one of each of its options, as Typer reads it."""
     for names, (_, _, arguments, _, options) in CALLS.items():
         values = {"text": ["x"], "texts": ["x"], "number": ["7"], "path": ["."], "flag": [], "fields": []}
-        values |= {"states": ["failed"], "sort": ["updated"]}
+        values |= {"states": ["failed"], "link": ["needs"], "sort": ["updated"]}
         words = [word for option, (_, kind, *_) in options.items() for word in (option, *values[kind])]
         line = [*names, *(ID for _ in arguments), *words]
         call = call_of(line)

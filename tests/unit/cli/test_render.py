@@ -67,12 +67,36 @@ def an_event_of(data: Event, **fields: str) -> RecordedEvent:
 def test_task_rows_leave_out_tags_that_nobody_has() -> None:
     """A column is there where one task fills it; a task without an agent shows a dash."""
     columns, rows = task_rows([a_task()])
-    assert columns == ["TASK", "STATE", "AGENT", "DESCRIPTION"]
+    assert columns == ["TASK", "STATE", "AGENT", "TITLE"]
     assert words(rows[0]) == ["550e8400", "⏳ pending", NOTHING, "Implement user authentication"]
     columns, rows = task_rows([a_task(), a_task_in(State.FAILED, tags=("a", "b"), alias="auth")])
     assert columns[-1] == "TAGS"
     assert [str(row[-1]) for row in rows] == ["", "a, b"]
     assert words(rows[1])[:3] == ["auth", "❌ failed", "worker-1"]
+
+
+def test_task_rows_have_priority_and_due_time_where_a_task_has_one() -> None:
+    """Told from the moment that is shown; what ended is not late any more, and without a moment nothing is told."""
+    tasks = [a_task(priority=0, due_ms=DUE_MS), a_task_in(State.COMPLETED, due_ms=DUE_MS), a_task()]
+    day = 24 * 60 * 60 * 1000
+    columns, rows = task_rows(tasks, now_ms=DUE_MS + 3 * day)
+    assert columns == ["TASK", "STATE", "PRIO", "AGENT", "DUE", "TITLE"]
+    assert [words(row)[2] for row in rows] == ["0", "2", "2"]
+    assert [words(row)[4] for row in rows] == ["3 days late", "2026-11-24", NOTHING]
+    assert words(task_rows(tasks, now_ms=DUE_MS - day)[1][0])[4] == "tomorrow"
+    assert "DUE" not in task_rows(tasks)[0]
+    assert task_rows(tasks[1:2] + tasks[2:], now_ms=DUE_MS)[0] == ["TASK", "STATE", "AGENT", "DUE", "TITLE"]
+
+
+def test_due_field_says_how_far_it_is() -> None:
+    """From the moment that is shown; of what ended, the time alone."""
+    told = [
+        str(dict(task_fields(task, now_ms=now_ms))["Due"])
+        for task in (a_task(due_ms=DUE_MS), a_task_in(State.COMPLETED, due_ms=DUE_MS))
+        for now_ms in (DUE_MS + 7_200_000, DUE_MS - 7_200_000)
+    ]
+    time = "2026-11-24 06:00:00 UTC"
+    assert told == [f"{time} (2 h late)", f"{time} (in 2 h)", time, time]
 
 
 def test_task_fields_are_those_that_hold_something() -> None:
@@ -188,7 +212,7 @@ def test_tree_lines_say_how_the_others_ended() -> None:
 @pytest.mark.parametrize(
     ("data", "shown"),
     [
-        (TaskCreated("one\ntwo"), "created: one ⏎ two"),
+        (TaskCreated("one\ntwo"), "created: one"),
         (TaskAssigned("ada"), "assigned to ada"),
         (TaskStarted(), "started"),
         (TaskCompleted("ok"), "completed: ok"),
@@ -200,7 +224,7 @@ def test_tree_lines_say_how_the_others_ended() -> None:
         (TaskMoved(TASK), "moved below 550e8400"),
         (TaskMoved(None), "moved to the top"),
         (TaskNoted("half"), "noted: half"),
-        (TaskPrioritised(0), "prioritised: 0"),
+        (TaskPrioritised(0), "prioritised: priority 0"),
         (TaskScheduled(DUE, DUE), "scheduled: due 2026-11-24 06:00:00 UTC, not before 2026-11-24 06:00:00 UTC"),
         (TaskScheduled(None, None), "scheduled: at no time"),
         (TaskLinked(LinkKind.NEEDS, TASK), "linked needs 550e8400"),

@@ -19,10 +19,11 @@ CREATED = recorded([TaskCreated("a", ("x",))])[0]
 OPTIONAL = {"reason": "why", "cause": Position.of(ms=START_MS, seq=1), "occurred_at": "2026-11-23T00:00:00.000Z"}
 
 
-def test_task_shape_is_the_snapshot() -> None:
-    """The JSON that any Redis client reads at the task's key; no task is null."""
-    task = a_task_in(State.COMPLETED)
-    assert json.loads(json_line(task_shape(task))) == json.loads(encode_snapshot(task))
+def test_task_shape_is_the_snapshot_and_its_title() -> None:
+    """The JSON that any Redis client reads at the task's key, and the first line of the description; no task is null."""
+    task = a_task_in(State.COMPLETED, description="Write it\n\nAll of it")
+    shape = json.loads(json_line(task_shape(task)))
+    assert shape == {"title": "Write it", **json.loads(encode_snapshot(task))}
     assert task_shape(None) is None
 
 

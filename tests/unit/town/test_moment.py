@@ -355,7 +355,7 @@ def test_time_that_is_none_is_refused_in_any_zone(zone: None, text: str) -> None
         ("may", "one day of one month"),
         ("nov 2026", "one day of one month"),
         ("nov 24 26", "the year in four digits"),
-        ("friday 24 nov 2026", "2026-11-24 was a Tuesday"),
+        ("friday 24 nov 2026", "2026-11-24 is a Tuesday"),
         ("2026-06-01 12:00 CET", "CET can be several time zones. Write UTC, UTC+1 or Europe/Berlin"),
         ("2026-06-01 12:00 Foo/Bar", "the time zone Foo/Bar is not known on this machine"),
         ("@login", "after @TASK: comes created or a state, one of pending,"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, date, datetime, time, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -78,6 +79,23 @@ FAULTS: list[tuple[dict[str, Any], str | None, str]] = [
     ({"tags": ["x" * 65]}, "tags", "the tag has 65 characters"),
     ({"parent": 1}, "parent", "parent is not a text"),
     ({"parent": "a"}, "parent", "in a circle: a → a"),
+    ({"priority": 5}, "priority", "the priority 5 is not one of 0 (most urgent) to 4"),
+    ({"priority": -1}, "priority", "the priority -1 is not"),
+    ({"priority": "1"}, "priority", "the priority '1' is not"),
+    ({"priority": True}, "priority", "the priority True is not"),
+    ({"due": "soon"}, "due", "due is no time"),
+    ({"due": "2026-02-30"}, "due", "due is no time"),
+    ({"due": 5}, "due", "due is no time"),
+    ({"due": time(17)}, "due", "due is no time"),
+    ({"due": datetime.min.replace(tzinfo=timezone(timedelta(hours=1)))}, "due", "due is no time"),
+    ({"not_before": datetime(2026, 12, 24, 17)}, "not_before", "not_before has no time zone"),  # noqa: DTZ001 - that is it
+    ({"not_before": "2026-12-24T17:00:00"}, "not_before", "not_before has no time zone"),
+    ({"needs": "first"}, "needs", "needs is not a list"),
+    ({"needs": ["first", 1]}, "needs", "the needed task 1 is not a text"),
+    ({"needs": ["first", " "]}, "needs", "the needed task is empty"),
+    ({"needs": ["first", "a"]}, "needs", "it waits for itself, in a circle: a → a"),
+    ({"needs": ["first"], "parent": "first"}, "needs", "in a circle: a → first → a"),
+    ({"needs": [str(number) for number in range(1_001)]}, "needs", "it needs 1,001 tasks, and at most 1,000"),
     ({"result": 1}, "result", "result is not a text"),
     ({"result": "x" * 65_537}, "result", "65,537 bytes"),
 ]
@@ -110,6 +128,44 @@ def test_fault_of_the_head_names_its_key(more: dict[str, Any], key: str) -> None
 def test_tasks_that_are_no_tables_are_a_fault(tasks: Any) -> None:
     """`tasks` is a list of tables or nothing."""
     assert [fault.key for fault in read_plan({"tasks": tasks})[1]] == ["tasks"]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "moment"),
+    [
+        ("due", date(2026, 12, 24), "2026-12-24T23:59:59+00:00"),
+        ("due", "2026-12-24", "2026-12-24T23:59:59+00:00"),
+        ("not_before", date(2026, 12, 24), "2026-12-24T00:00:00+00:00"),
+        ("not_before", "2026-12-24", "2026-12-24T00:00:00+00:00"),
+        ("due", "2026-12-24T17:00:00.1239+01:00", "2026-12-24T16:00:00.123000+00:00"),
+        ("due", datetime(2026, 12, 24, 17, tzinfo=UTC), "2026-12-24T17:00:00+00:00"),
+        ("due", " ", None),
+    ],
+)
+def test_time_is_a_moment_and_a_day_one_of_its_ends(key: str, value: Any, moment: str | None) -> None:
+    """A day is the same moment on every machine: its end in UTC when something is due, its beginning before that."""
+    found = getattr(read(a_task(**{key: value})).tasks[0], key)
+    assert (found and found.isoformat()) == moment
+
+
+def test_needs_are_in_the_order_of_the_file_each_once() -> None:
+    """So that a pull can leave them where they are."""
+    found = read(a_task("c"), a_task("b"), a_task(needs=["c", " b", "c"], priority=0)).tasks[2]
+    assert (found.needs, found.priority) == (("c", "b"), 0)
+
+
+def test_each_circle_of_needs_is_one_fault_at_its_first_needed_task() -> None:
+    """Also through parents; what only waits for a circle is no part of it."""
+    found = faults_of(
+        a_task("tail", needs=["b"]),
+        a_task("x"),
+        a_task("b", needs=["x", "c"]),
+        a_task("c", needs=["b"]),
+        a_task("epic", needs=["kid"]),
+        a_task("kid", parent="epic"),
+    )
+    assert [(fault.task, fault.key, fault.item) for fault in found] == [(2, "needs", 1), (4, "needs", 0)]
+    assert found[0].problem.endswith("in a circle: b → c → b")
 
 
 def test_double_id_names_the_first_and_each_is_told() -> None:
@@ -155,7 +211,8 @@ def test_each_circle_is_found_once_from_its_first_task(above: dict[str, str], ci
 def test_only_names_of_the_town_need_the_town() -> None:
     """A parent in the file, in whatever order, says all by itself; an id that may be a task's own does not."""
     assert not read(a_task("b", parent="a"), a_task("a")).has_names_of_town
-    assert read(a_task(parent="x")).names_outside() == ["x"]
+    assert not read(a_task("b", needs=["a"]), a_task("a")).has_names_of_town
+    assert read(a_task(parent="x", needs=["y", "z", "y"])).names_outside() == ["x", "y", "z"]
     assert read(a_task("550E8400-e29b-41d4-a716-446655440000")).has_names_of_town
     assert not is_uuid("550e8400")
 
