@@ -7,13 +7,13 @@ from typing import Any
 
 from cli.csv_table import CsvCell, say_csv
 from cli.json_fields import FIELD_NAMES
-from cli.shapes import task_shape
+from cli.shapes.task import shape_of
 from ledger import Task
 
 
 def say_tasks_csv(tasks: Iterable[Task]) -> None:
     """Print a head and the tasks. The tags of a task are in one cell, separated by commas."""
-    say_csv(FIELD_NAMES, ([_cell(getattr(shape, name)) for name in FIELD_NAMES] for shape in map(task_shape, tasks)))
+    say_csv(FIELD_NAMES, ([_cell(getattr(shape, name)) for name in FIELD_NAMES] for shape in map(shape_of, tasks)))
 
 
 def _cell(value: Any) -> CsvCell:  # noqa: ANN401 - each field has its type

@@ -214,7 +214,7 @@ def show(
         from cli.detail_lines import detail_sections  # noqa: PLC0415 - only people read them
 
         say_moment(reader, at)
-        fields = task_fields(found.task, parent=found.relatives.parent, has_links=False)
+        fields = task_fields(found.task, parent=found.relatives.parent, now_ms=moment_ms(reader), has_links=False)
         say_fields(fields, multiline=MULTILINE_FIELDS)
         names = _linked_names(opened_town, found.events)
         for heading, lines in detail_sections(found, names, is_past=reader.then is not None):
@@ -340,7 +340,8 @@ def current(
         if found is None:
             say(f"{visible(name)} {'has' if reader.then is None else 'had'} no open task.")
         else:
-            say_fields(task_fields(found, parent=_parent(reader, found)), multiline=MULTILINE_FIELDS)
+            fields = task_fields(found, parent=_parent(reader, found), now_ms=moment_ms(reader))
+            say_fields(fields, multiline=MULTILINE_FIELDS)
 
 
 def assign_existing(

@@ -8,14 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-from msgspec.structs import astuple
 
-from cli.json_fields import FIELD_NAMES, TITLE
 from ledger import LinkKind, Position, RecordedEvent, State, Step, Task, TaskNoted, Unfit, format_ms, to_ms
-from projections import Snapshot, snapshot_of
 from town import local_time
 
 if TYPE_CHECKING:
@@ -23,38 +20,20 @@ if TYPE_CHECKING:
     from cli.json_fields import JsonFields
     from cli.open_tasks import OpenGroup
     from cli.options import When
+    from cli.shapes.task import TaskShape
     from projections import Linked
     from town import Annotation, Branch, Details, LostTasks, Reader, Receipt, Town
 
 Shape = dict[str, Any]
-
-_DEFAULTS: Final = Snapshot.__struct_defaults__
-_REQUIRED: Final = len(FIELD_NAMES) - len(_DEFAULTS)
-_TITLE_AT: Final = FIELD_NAMES.index(TITLE)
-
-if TYPE_CHECKING:
-
-    class TaskShape(msgspec.Struct, frozen=True):
-        """The fields of a task's snapshot, and its title."""
-
-else:
-    TaskShape = msgspec.defstruct(
-        "TaskShape",
-        [
-            *((name, Any) for name in FIELD_NAMES[:_REQUIRED]),
-            *((name, Any, default) for name, default in zip(FIELD_NAMES[_REQUIRED:], _DEFAULTS, strict=True)),
-        ],
-        frozen=True,
-        omit_defaults=True,
-    )
 
 
 def task_shape(task: Task | None) -> TaskShape | None:
     """A task as its canonical snapshot, with its title."""
     if task is None:
         return None
-    values = astuple(snapshot_of(task))
-    return TaskShape(*values[:_TITLE_AT], task.title, *values[_TITLE_AT:])
+    from cli.shapes.task import shape_of  # noqa: PLC0415 - only JSON pays for it
+
+    return shape_of(task)
 
 
 def picked_shape(shape: Shape, fields: JsonFields) -> Shape:
@@ -297,6 +276,8 @@ def moment_shape(position: Position) -> Shape:
 
 
 def _picked(value: Any, names: Sequence[str]) -> Any:  # noqa: ANN401 - whatever a shape has in it
+    from cli.shapes.task import TaskShape  # noqa: PLC0415 - as above
+
     if isinstance(value, TaskShape):
         return {name: getattr(value, name) for name in names}
     if isinstance(value, dict):

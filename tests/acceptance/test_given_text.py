@@ -78,10 +78,11 @@ def test_other_texts_come_from_stdin_too(tt: Tt, typed: Typed) -> None:
     [
         (b"\xff", "byte 0 is not UTF-8"),
         (b"a" * 65_537, "it has more than 65,536 bytes"),
+        (b"a" * 65_536 + b"\n\nb", "it has more than 65,536 bytes"),
         (b"\n \n", "The description is empty"),
         (b"a\0b", "holds a NUL character"),
     ],
-    ids=["not UTF-8", "too long", "empty", "NUL"],
+    ids=["not UTF-8", "too long", "too long after empty lines", "empty", "NUL"],
 )
 def test_bad_text_is_refused_and_nothing_is_written(
     tt: Tt, typed: Typed, town: Path, stdin: bytes, problem: str
@@ -92,6 +93,24 @@ def test_bad_text_is_refused_and_nothing_is_written(
         assert (ran.code, ran.out) == (1, "")
         assert problem in ran.err
     assert tt("events", "--json").json["events"] == []
+
+
+def test_longest_text_is_taken_whole(tt: Tt, typed: Typed, town: Path) -> None:
+    """With a line break at its end; the mark before UTF-8 is no part of a text."""
+    assert typed("a" * 65_536 + "\r\n", "task", "create", "-", "--alias", "one").code == 0
+    assert written(tt, "one") == "a" * 65_536
+    (town / "marked").write_bytes(b"\xef\xbb\xbfMarked\n")
+    assert tt("task", "create", "--file", "marked", "--alias", "two").code == 0
+    assert written(tt, "two") == "Marked"
+
+
+@pytest.mark.usefixtures("town")
+def test_closed_stdin_is_refused(tt: Tt, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A job that has no stdin is told what to give instead."""
+    monkeypatch.setattr(sys, "stdin", None)
+    ran = tt("task", "create", "-")
+    assert ran.code == 2
+    assert "Stdin is closed" in ran.err
 
 
 def test_bad_file_is_refused(tt: Tt, town: Path) -> None:
@@ -136,6 +155,49 @@ def test_edited_text_of_a_task_that_changed_meanwhile_is_kept(tt: Tt, town: Path
     kept = Path(shown.partition("Your text is kept in ")[2].split()[0].rstrip("."))
     assert kept.read_text(encoding="utf-8") == "Mine\n"
     kept.unlink()
+    kept.parent.rmdir()
+
+
+@pytest.mark.parametrize("content", ["\\377", "%065537d"], ids=["not UTF-8", "too long"])
+def test_edited_text_that_cannot_be_taken_is_kept(tt: Tt, town: Path, content: str) -> None:
+    """What somebody wrote for an hour is not lost because the end of it is wrong."""
+    tt("task", "create", "Old", "--alias", "one")
+    script = town / "editor"
+    script.write_text(f'#!/bin/sh\nprintf "{content}" > "$1"\n', encoding="utf-8")
+    script.chmod(0o700)
+    shown = edit(town, "./editor", code=1)
+    kept = Path(shown.partition("Your text is kept in ")[2].split()[0].rstrip("."))
+    assert kept.stat().st_size
+    kept.unlink()
+    kept.parent.rmdir()
+    assert written(tt, "one") == "Old"
+
+
+def test_file_of_the_editor_is_private_and_goes(tt: Tt, town: Path) -> None:
+    """Also what the editor leaves beside it, and also if the text is empty, which is refused."""
+    tt("task", "create", "Old", "--alias", "one")
+    script = town / "editor"
+    script.write_text(
+        f'#!/bin/sh\nstat -c "%a %n" "$1" "$(dirname "$1")" > "{town}/seen"\ntouch "$1~"\n: > "$1"\n', encoding="utf-8"
+    )
+    script.chmod(0o700)
+    shown = edit(town, "./editor", code=1)
+    assert "The description is empty" in shown
+    assert "is kept" not in shown
+    (file_mode, file), (folder_mode, folder) = (line.split() for line in (town / "seen").read_text().splitlines())
+    assert (file_mode, folder_mode) == ("600", "700")
+    assert not Path(file).exists()
+    assert not Path(folder).exists()
+
+
+def test_keys_in_the_editor_do_not_end_the_command(tt: Tt, town: Path) -> None:
+    """Ctrl-C reaches every program on the terminal; an editor that goes on with it saves what was written."""
+    tt("task", "create", "Old", "--alias", "one")
+    script = town / "editor"
+    script.write_text('#!/bin/sh\nkill -INT $PPID\nkill -QUIT $PPID\necho New > "$1"\n', encoding="utf-8")
+    script.chmod(0o700)
+    assert "has a new description: New" in edit(town, "./editor")
+    assert written(tt, "one") == "New"
 
 
 def test_edit_needs_a_terminal(tt: Tt, town: Path) -> None:
