@@ -91,7 +91,9 @@ def ready(
             say_moment(reader, at)
             then_ms = now_ms() if reader.then is None else reader.then.ms
             if shown:
-                say_table(*ready_rows(shown, now_ms=then_ms, dependents=dependents), flexible=("TITLE", "WHY"))
+                columns, rows = ready_rows(shown, now_ms=then_ms, dependents=dependents)
+                # Why is to be read whole.
+                say_table(columns, rows, flexible=("TITLE", "WHY"), is_wrapped=is_explained)
             else:
                 say(_none_ready(offset=offset, is_past=reader.then is not None, is_explained=is_explained))
             if waiting is not None:

@@ -72,6 +72,8 @@ WALK: dict[tuple[str, ...], tuple[tuple[str, ...], ...]] = {
     ("undo",): (("free", "--dry-run"), ("free", "--reason", ESCAPE)),
     ("annotate",): (("1", ESCAPE),),
     ("fork",): (("forked", "--at", "4"), (ESCAPE,)),
+    ("task", "prioritise"): (("free", "1"), ("free", ESCAPE)),
+    ("task", "schedule"): (("free", "--due", "in 3 h"), ("free", "--due", ESCAPE)),
     ("task", "unlink"): (("free", "named"),),
     ("task", "tag"): (("free", "--add", "tag"),),
     ("ask",): (("free", ESCAPE, "--choices", "red,blue"), ("named", ESCAPE, "--reason", ESCAPE)),

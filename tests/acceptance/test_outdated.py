@@ -59,6 +59,8 @@ WRITES: Final[dict[str, tuple[str, ...]]] = {
     "task edit": ("task", "edit", "login", "Other words"),
     "task tag": ("task", "tag", "login", "--add", "x"),
     "task move": ("task", "move", "login", "--top"),
+    "task prioritise": ("task", "prioritise", "login", "1"),
+    "task schedule": ("task", "schedule", "login", "--due", "in 3 h"),
     "task needs": ("task", "needs", "login", "login"),
     "task link": ("task", "link", "login", "login"),
     "task unlink": ("task", "unlink", "login", "login"),
