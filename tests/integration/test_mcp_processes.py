@@ -14,6 +14,7 @@ import subprocess
 import sys
 import venv
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -73,15 +74,20 @@ def town(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Town]:
     end_server(folder)
 
 
-def start(town: Town, *options: str) -> subprocess.Popen[str]:
-    """`tt mcp` as a process, with pipes at its ends."""
-    return subprocess.Popen(
+@contextmanager
+def start(town: Town, *options: str) -> Iterator[subprocess.Popen[str]]:
+    """`tt mcp` as a process, with pipes at its ends. It does not outlive a test that fails."""
+    with subprocess.Popen(
         [sys.executable, *TT, "--town", str(town.folder), *options],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-    )
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def answer_of(process: subprocess.Popen[str]) -> Any:
