@@ -102,7 +102,9 @@ def test_inbox_has_a_page_of_each_kind(tt: Tt) -> None:
         assert found[kind]["next"] == {"limit": 7}
     assert "--limit" in tt("inbox", "--limit", "1").out + tt("inbox", "--limit", "1").err
     whole = tt("inbox", "--limit", "7", "--json").json
-    assert [(whole[kind]["has_more"], len(whole[kind]["tasks"])) for kind in ("questions", "reviews")] == [(False, 7)] * 2
+    assert [(whole[kind]["has_more"], len(whole[kind]["tasks"])) for kind in ("questions", "reviews")] == [
+        (False, 7)
+    ] * 2
 
 
 @pytest.mark.parametrize("command", WHOLE)
