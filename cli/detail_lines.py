@@ -94,7 +94,7 @@ def _links_heading(details: Details, linked: Linked) -> str:
 
 def _link_lines(linked: Linked) -> list[Line]:
     return [
-        (f"  {'removed':<{_STATE_CHARS + 2}}   {short_id(task_id)}  ", "") if task is None else _child_line(task)
+        (f"  {'removed':<{_STATE_CHARS + 3}}  {short_id(task_id)}", "") if task is None else _child_line(task)
         for task_id, task in linked.tasks.items()
     ]
 

@@ -7,11 +7,10 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
-from cli.advice import words_of
 from cli.exits import Exit, exit_code
 from cli.output import ignoring_lost_output, say_error, warn
 from ledger import LedgerError
-from town import Worker
+from town import Worker, words_of
 
 STOP_SECONDS_MAX: Final = 0.5
 """How long a worker may take to finish its batch when it is asked to stop. With Python's own exit, that makes about a second."""

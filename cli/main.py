@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         code = _run(words)
     except LedgerError as error:
-        from cli.advice import words_of  # noqa: PLC0415 - only an error pays for it
+        from town import words_of  # noqa: PLC0415 - only an error pays for it
 
         _leave("\n".join([words_of(error), *getattr(error, "__notes__", ())]), exit_code(error))
     except Exception as error:

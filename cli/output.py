@@ -208,7 +208,7 @@ def json_line(shape: object) -> str:
 
 def _plain(value: object) -> str:
     if isinstance(value, Exception):
-        from cli.advice import words_of  # noqa: PLC0415 - only an error pays for it
+        from town import words_of  # noqa: PLC0415 - only an error pays for it
 
         return words_of(value)
     return str(value)

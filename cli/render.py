@@ -170,8 +170,13 @@ def _progress_words(branch: Branch) -> str:
     return ", ".join([f"{branch.children.get(State.COMPLETED, 0):,}/{total:,} done", *ended])
 
 
-def task_fields(task: Task, *, parent: Task | None = None, has_links: bool = True) -> list[tuple[str, Cell]]:
-    """Every field of one task that has a value. Fields without a label of their own come last, links only with `has_links`."""
+def task_fields(
+    task: Task, *, parent: Task | None = None, now_ms: int | None = None, has_links: bool = True
+) -> list[tuple[str, Cell]]:
+    """Every field of one task that has a value. Fields without a label of their own come last, links only with `has_links`.
+
+    How far an open task's due time is from `now_ms`, milliseconds since 1970 UTC, is said behind it.
+    """
     left_out = _WITH_OWN_WORDS if has_links else _WITH_OWN_WORDS | LINK_FIELDS
     fields: list[tuple[str, Cell | None]] = [
         ("Task", task.id),
@@ -190,7 +195,11 @@ def task_fields(task: Task, *, parent: Task | None = None, has_links: bool = Tru
         ("Started", local_time(task.started_at) if task.started_at else None),
         ("Ended", local_time(task.completed_at) if task.completed_at else None),
         ("Updated", f"{local_time(task.updated_at)}, version {task.version}, event {event_number(task.position)}"),
-        *((_label(field), _plain_cell(task, field)) for field in FIELDS if field.name not in left_out),
+        *(
+            (_label(field), _due_field(task, now_ms) if field.name == "due" else _plain_cell(task, field))
+            for field in FIELDS
+            if field.name not in left_out
+        ),
     ]
     return [(name, value) for name, value in fields if value is not None]
 
@@ -232,6 +241,16 @@ def _answer_cell(task: Task) -> str | None:
     if task.answer is not None:
         return visible(task.answer, is_multiline=True)
     return f"none yet: tt answer {short_id(task.id)} TEXT" if task.has_open_question else None
+
+
+def _due_field(task: Task, now_ms: int | None) -> Cell | None:
+    if task.due_ms is None:
+        return None
+    time = local_time(from_ms(task.due_ms))
+    if now_ms is None or task.state.is_terminal:
+        return time
+    is_late = task.due_ms < now_ms
+    return Styled.of(f"{time} ({due_words(task.due_ms, now_ms=now_ms)})", "red" if is_late else "")
 
 
 def _created_event(task: Task) -> str:

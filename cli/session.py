@@ -130,7 +130,7 @@ def _loss_told(town: Town) -> Iterator[None]:
         yield
     finally:
         if town.noted.incomplete is not None:
-            from cli.advice import words_of  # noqa: PLC0415 - only a warning pays for it
+            from town import words_of  # noqa: PLC0415 - only a warning pays for it
 
             warn(
                 f"{words_of(town.noted.incomplete)} What you see was read from the ledger, which is slower but equally correct."
@@ -151,7 +151,7 @@ def warn_outdated(town: Town) -> None:
     """Warn if an older program projected the town."""
     outdated = town.upkeep.find_outdated()
     if outdated is not None:
-        from cli.advice import words_of  # noqa: PLC0415 - as above
+        from town import words_of  # noqa: PLC0415 - as above
 
         folded = (
             " What you see was read from the ledger, which is slower but equally correct."

@@ -137,7 +137,7 @@ if TYPE_CHECKING:
     from ledger.identity import TOWN_ID, is_task_id, new_command_id, new_task_id, task_id_of_alias
     from ledger.json_problems import json_problem
     from ledger.keys import TOWN_NAME_CHARS_MAX, TOWN_NAMES_RESERVED, Keys, check_town_name
-    from ledger.knots import Knot, find_knots
+    from ledger.knots import find_knots
     from ledger.lua import script_source
     from ledger.lua.place import Placing
     from ledger.position import BEGINNING, Position, ms_of, order_of, seq_of
@@ -235,7 +235,6 @@ __all__ = [
     "InvalidReplyError",
     "InvalidValueError",
     "Keys",
-    "Knot",
     "LedgerDamagedError",
     "LedgerError",
     "LinkKind",
@@ -412,7 +411,7 @@ open_front_door(
         "identity": "TOWN_ID is_task_id new_command_id new_task_id task_id_of_alias",
         "json_problems": "json_problem",
         "keys": "TOWN_NAMES_RESERVED TOWN_NAME_CHARS_MAX Keys check_town_name",
-        "knots": "Knot find_knots",
+        "knots": "find_knots",
         "lua": "script_source",
         "lua.place": "Placing",
         "position": "BEGINNING Position ms_of order_of seq_of",

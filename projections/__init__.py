@@ -10,7 +10,7 @@ from ledger import open_front_door
 if TYPE_CHECKING:
     from projections.activity import NO_FIGURES, Activity, Figures, count_activity
     from projections.bisection import Bisection, Verdict
-    from projections.blocking import Block, BlockedTask, BlockKind, blocked_among, blocks_of
+    from projections.blocking import Block, BlockedTask, BlockKind, blocked_among
     from projections.board import Board
     from projections.board_diff import BoardDiff, Differing, DiffKind, TaskDiff
     from projections.checking.audit import Audit, Finding, FindingKind
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from projections.loading import Loader
     from projections.look import ACTOR_EVENTS_MAX, NOTHING, PREFIX_IDS_MAX, Wanted
     from projections.lost_runs import LostRun, RunsLook, look_at_runs
-    from projections.neighbours import BoardNeighbours, RedisNeighbours
+    from projections.neighbours import RedisNeighbours
     from projections.packed_board import PackedBoard
     from projections.projector import BATCH_EVENTS_MAX, BatchOutcome, Projector
     from projections.readiness import Asked
@@ -122,7 +122,6 @@ __all__ = [
     "BlockedTask",
     "Board",
     "BoardDiff",
-    "BoardNeighbours",
     "CheckpointAheadError",
     "CheckpointMismatchError",
     "CheckpointSetBackError",
@@ -193,7 +192,6 @@ __all__ = [
     "best_first",
     "block_of_task",
     "blocked_among",
-    "blocks_of",
     "blocks_of_word",
     "conditions_of",
     "count_activity",
@@ -253,7 +251,7 @@ open_front_door(
     {
         "activity": "NO_FIGURES Activity Figures count_activity",
         "bisection": "Bisection Verdict",
-        "blocking": "Block BlockKind BlockedTask blocked_among blocks_of",
+        "blocking": "Block BlockKind BlockedTask blocked_among",
         "board": "Board",
         "board_diff": "BoardDiff DiffKind Differing TaskDiff",
         "checking.audit": "Audit Finding FindingKind",
@@ -274,7 +272,7 @@ open_front_door(
         "loading": "Loader",
         "look": "ACTOR_EVENTS_MAX NOTHING PREFIX_IDS_MAX Wanted",
         "lost_runs": "LostRun RunsLook look_at_runs",
-        "neighbours": "BoardNeighbours RedisNeighbours",
+        "neighbours": "RedisNeighbours",
         "packed_board": "PackedBoard",
         "projector": "BATCH_EVENTS_MAX BatchOutcome Projector",
         "readiness": "Asked",

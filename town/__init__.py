@@ -1,6 +1,6 @@
 """The door for programs: one object with every verb, the folder, the connection and the embedded server.
 
-`Town` is all that most programs need; `cli` uses nothing else.
+`Town` is all that most programs need; `cli` and `agent_tools` use nothing else.
 """
 
 from typing import TYPE_CHECKING
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ledger import open_front_door
 
 if TYPE_CHECKING:
+    from town.advice import problem_of, words_of
     from town.agents.program import GRACE_SECONDS
     from town.agents.reclaim_watch import MovedTask, ReclaimListener, ReclaimWatch
     from town.agents.run import RunListener, RunOutcome, RunReport
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from town.aof.damage_scan import Damage
     from town.doctor import Check, CheckState, examine
     from town.errors import (
+        AgentNotesRefusedError,
         BisectionRefusedError,
         DiskFullError,
         ExportRefusedError,
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
         ImportRefusedError,
         LedgerFileRefusedError,
         LegacyKeptError,
+        McpMissingError,
+        McpPortError,
         MetricsPortError,
         MigrationSourceError,
         MomentError,
@@ -58,6 +62,7 @@ if TYPE_CHECKING:
     )
     from town.exports.exporter import ExportReceipt, Format, format_of
     from town.files.text_file import read_text, read_text_file
+    from town.folder.agent_notes import AgentNotes, NotesChange
     from town.folder.search import FoundFolder, find_folder
     from town.folder.settings import name_ledger, start_of_search
     from town.folder.tinytown_places import OldPlace
@@ -127,6 +132,8 @@ __all__ = [
     "TAG",
     "TIME_HELP",
     "WHEN_HELP",
+    "AgentNotes",
+    "AgentNotesRefusedError",
     "Annotation",
     "BisectionRefusedError",
     "Branch",
@@ -164,6 +171,8 @@ __all__ = [
     "LostEvents",
     "LostTask",
     "LostTasks",
+    "McpMissingError",
+    "McpPortError",
     "MendedTown",
     "MetricsPortError",
     "Migration",
@@ -179,6 +188,7 @@ __all__ = [
     "NewName",
     "NotOursError",
     "NotTrustedError",
+    "NotesChange",
     "NothingToUndoError",
     "Now",
     "OldPlace",
@@ -261,6 +271,7 @@ __all__ = [
     "opened_repair",
     "peek",
     "place_of_trust",
+    "problem_of",
     "read_durability",
     "read_plan_file",
     "read_text",
@@ -271,21 +282,23 @@ __all__ = [
     "stop_town",
     "understand",
     "understand_ahead",
+    "words_of",
     "zone_name",
 ]
 
 open_front_door(
     __name__,
     {
+        "advice": "problem_of words_of",
         "agents.program": "GRACE_SECONDS",
         "agents.reclaim_watch": "MovedTask ReclaimListener ReclaimWatch",
         "agents.run": "RunListener RunOutcome RunReport",
         "agents.runner": "Runner Stop",
         "aof.damage_scan": "Damage",
         "doctor": "Check CheckState examine",
-        "errors": "BisectionRefusedError DiskFullError ExportRefusedError FileDamagedError FolderRefusedError "
+        "errors": "AgentNotesRefusedError BisectionRefusedError DiskFullError ExportRefusedError FileDamagedError FolderRefusedError "
         "ForeignServerError ForkRefusedError ImportRefusedError LedgerFileRefusedError LegacyKeptError "
-        "MetricsPortError MigrationSourceError MomentError NotOursError NotTrustedError NothingToUndoError "
+        "McpMissingError McpPortError MetricsPortError MigrationSourceError MomentError NotOursError NotTrustedError NothingToUndoError "
         "OvertakenError PlacedFault PlanChangedError PlanExistsError PlanMissingError PlanOutsideError "
         "PlanRefusedError PlanTooLargeError ProbeFailedError ProgramNotFoundError ProgramNotStartedError "
         "ProgramRefusedError RepairRefusedError RunUnfinishedError ServerEndedError ServerNotOwnError "
@@ -293,6 +306,7 @@ open_front_door(
         "TownExistsError TownNotFoundError UnfitNameError",
         "exports.exporter": "ExportReceipt Format format_of",
         "files.text_file": "read_text read_text_file",
+        "folder.agent_notes": "AgentNotes NotesChange",
         "folder.search": "FoundFolder find_folder",
         "folder.settings": "name_ledger start_of_search",
         "folder.tinytown_places": "OldPlace",

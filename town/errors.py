@@ -11,6 +11,9 @@ CommandRejectedError
   ProgramRefusedError        a town's file names a program to run
   ServerNotOwnError          the server is not the town's own, and not ours to stop
   MetricsPortError           `tt` cannot listen on the port for metrics
+  McpPortError               `tt` cannot listen on the port for agents
+  McpMissingError            the package that `tt mcp` needs is not installed
+  AgentNotesRefusedError     `AGENTS.md` cannot get its section; it was not changed
   MomentError                the moment is not in the ledger
   NothingToUndoError         the actor's last events have nothing to take back
   ForkRefusedError           a town cannot be forked like this; nothing was made
@@ -216,6 +219,34 @@ class MetricsPortError(CommandRejectedError):
         super().__init__(
             f"`tt` cannot listen on port {port}: {error.strerror or error}. Choose another; 0 picks a free one."
         )
+
+
+class McpPortError(CommandRejectedError):
+    """`tt` cannot listen on the port for agents."""
+
+    def __init__(self, port: int, error: OSError | OverflowError) -> None:
+        self.port = port
+        why = getattr(error, "strerror", None) or error
+        super().__init__(f"`tt` cannot listen on port {port}: {why}. Choose another; 0 picks a free one.")
+
+
+class McpMissingError(CommandRejectedError):
+    """The package that `tt mcp` needs is not installed, or is another version of it."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(
+            f"`tt mcp` needs the package mcp, version 2.3 or a later 2.x: {in_one_line(why)}."
+            " Install it beside tt: `pip install 'tinytown-ledger[mcp]'`, or from a checkout `pip install '.[mcp]'`."
+        )
+
+
+class AgentNotesRefusedError(CommandRejectedError):
+    """`AGENTS.md` cannot get the section about the town. It was not changed."""
+
+    def __init__(self, path: Path, problem: str, advice: str) -> None:
+        self.path = path
+        self.problem = problem
+        super().__init__(f"{in_one_line(path)} {problem}, and was not changed. {advice}")
 
 
 class MomentError(CommandRejectedError):

@@ -22,6 +22,7 @@ from town.errors import FolderRefusedError, ForkRefusedError
 from town.files.os_errors import refuse_os_errors
 from town.files.plain_file import trusts_everything
 from town.files.taking_back import Undo, all_or_nothing
+from town.folder.agent_notes import AgentNotes, plan_agent_notes
 from town.folder.data_folder import DataFolder
 from town.folder.search import FoundFolder, place_of_new_town, refuse_foreign
 from town.folder.settings import (
@@ -52,6 +53,8 @@ class MadeTown(Struct, frozen=True):
     found: FoundFolder
     settings: Settings
     connection: Connection
+    agent_notes: AgentNotes | None = None
+    """What the folder's `AGENTS.md` got, if it was to get its section."""
 
 
 class Origin(Struct, frozen=True):
@@ -67,11 +70,18 @@ class Origin(Struct, frozen=True):
 
 
 def make_town(
-    start: Path, *, name: str | None, url: str | None, is_here: bool, origin: Origin | None = None
+    start: Path,
+    *,
+    name: str | None,
+    url: str | None,
+    is_here: bool,
+    origin: Origin | None = None,
+    has_agent_notes: bool = False,
 ) -> MadeTown:
     """Make the folder at `start` a town, or take the existing one, and connect to its server.
 
-    With `origin` the town must be new: ForkRefusedError if there is one.
+    With `origin` the town must be new: ForkRefusedError if there is one. With `has_agent_notes` its `AGENTS.md` gets its section:
+    AgentNotesRefusedError if it cannot.
     NotOursError, NotTrustedError, FolderRefusedError, TownExistsError, SettingsError, StoreUnavailableError: nothing was
     made, and an existing town is unchanged.
     """
@@ -87,6 +97,8 @@ def make_town(
             _make_folders(place.folder, undo)
         with _alone(place.folder):
             is_new = not is_town(place.folder)
+            # Refused before anything is made.
+            notes = plan_agent_notes(place.folder) if has_agent_notes else None
             settings = settings_to_be(place.folder, name=name, url=plain_url)
             settings = _as_of(origin, settings, place.folder, is_new=is_new)
             if is_new:
@@ -102,10 +114,12 @@ def make_town(
                     _open_to_others(place.folder, settings, connection, origin)
                 elif settings.is_named_anew:
                     name_ledger(place.folder, settings.name)
+                if notes is not None:
+                    notes.write()
             except BaseException:
                 connection.close()
                 raise
-    return MadeTown(place, settings, connection)
+    return MadeTown(place, settings, connection, notes)
 
 
 def _as_of(origin: Origin | None, settings: Settings, folder: Path, *, is_new: bool) -> Settings:

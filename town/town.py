@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from projections import PackedBoard
     from town.annotating import Annotator
     from town.exports.exporter import Exporter
+    from town.folder.agent_notes import AgentNotes
     from town.folder.tinytown_places import OldPlace
     from town.forking import ForkProgress
     from town.imports.importer import Importer
@@ -71,6 +72,8 @@ class Town(Verbs, Reader):
         """Catches up, rebuilds and verifies snapshots and views."""
         self.events = EventReader(backend.store, self._references)
         """Reads the ledger's events: the last ones, and new ones."""
+        self.agent_notes: AgentNotes | None = None
+        """Set if the town's folder was just given its section in `AGENTS.md`."""
         self.unlisted: str | None = None
         """Set if the town was just made but could not be recorded in the registry: the reason, in words."""
 
@@ -95,19 +98,21 @@ class Town(Verbs, Reader):
         actor: str | None = None,
         is_here: bool = False,
         is_registered: bool = True,
+        has_agent_notes: bool = False,
     ) -> Self:
         """Make the folder at `path` a town, or take the existing one; start its server and record it in the registry.
 
         In a linked git worktree that is the folder of the main checkout, unless `is_here`: then the worktree is a town of
         its own. A password in `url` is kept in `~/.tt/passwords.toml`, and in no file of the town. An error leaves
-        nothing behind. The registry is only a list for people: if it cannot be written, `unlisted` says so.
+        nothing behind. With `has_agent_notes` the folder's `AGENTS.md` gets a section about the town. The registry is only a list for people: if it cannot be written, `unlisted` says so.
         """
         from town.founding import make_town
 
         start = Path(path) if path is not None else current_folder()
         checked_actor = current_actor(actor)
-        made = make_town(start, name=name, url=url, is_here=is_here)
+        made = make_town(start, name=name, url=url, is_here=is_here, has_agent_notes=has_agent_notes)
         town = cls(OpenTown(made.connection, found=made.found, settings=made.settings, actor=checked_actor))
+        town.agent_notes = made.agent_notes
         if is_registered:
             town.register()
         return town

@@ -368,7 +368,8 @@ class Verbs:
         targets = tuple(to)
 
         def command(id_: str) -> Command:
-            return UnlinkTask(task_id=id_, to=tuple(map(self._references.resolve, targets)), kind=kind)
+            to_ids = (self._references.resolve(each, is_removed_too=True) for each in targets)
+            return UnlinkTask(task_id=id_, to=tuple(to_ids), kind=kind)
 
         return self._change(task_id, command, reason, expected_version)
 

@@ -12,7 +12,6 @@ from typing import Annotated, NamedTuple
 
 import typer
 
-from cli.advice import problem_of
 from cli.exits import Exit
 from cli.options import ActorOption, JsonOption, TownOption
 from cli.output import progress_lines, say, say_error, say_json, warn
@@ -32,6 +31,7 @@ from town import (
     OldPlace,
     Skipped,
     Town,
+    problem_of,
     read_durability,
 )
 

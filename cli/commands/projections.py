@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from cli.advice import problem_of, words_of
 from cli.commands.repair import repair
 from cli.exits import Exit
 from cli.following import follow
@@ -38,7 +37,9 @@ from town import (
     find_folder,
     find_towns,
     local_time,
+    problem_of,
     start_of_search,
+    words_of,
 )
 
 FINDINGS_SHOWN_MAX = 50

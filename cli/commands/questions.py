@@ -42,7 +42,11 @@ def ask(
     *,
     choices: Annotated[
         list[str] | None,
-        typer.Option("--choices", metavar="A,B", help="Answers to choose from, with commas between them; at most 20."),
+        typer.Option(
+            "--choices",
+            metavar="A,B",
+            help="Answers to choose from, with commas between them; at most 20. May be repeated.",
+        ),
     ] = None,
     reason: ReasonOption = None,
     expect: ExpectOption = None,

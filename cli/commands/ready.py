@@ -70,29 +70,43 @@ def ready(
         if as_json:
             from cli.shapes.ready import ready_shape  # noqa: PLC0415 - only JSON is made with it
 
-            shape = ready_shape(
-                opened_town, reader, shown, at=at, offset=offset, after=after, dependents=dependents, waiting=waiting
+            say_json(
+                picked_shape(
+                    ready_shape(
+                        opened_town,
+                        reader,
+                        shown,
+                        at=at,
+                        offset=offset,
+                        after=after,
+                        dependents=dependents,
+                        waiting=waiting,
+                    ),
+                    as_json,
+                )
             )
-            say_json(picked_shape(shape, as_json))
         else:
             from cli.ready_lines import ready_rows, say_waiting  # noqa: PLC0415 - only people read them
 
             say_moment(reader, at)
             then_ms = now_ms() if reader.then is None else reader.then.ms
             if shown:
-                say_table(*ready_rows(shown, now_ms=then_ms, dependents=dependents), flexible=("TITLE", "WHY"))
+                columns, rows = ready_rows(shown, now_ms=then_ms, dependents=dependents)
+                # Why is to be read whole.
+                say_table(columns, rows, flexible=("TITLE", "WHY"), is_wrapped=is_explained)
             else:
-                say(_none_ready(offset=offset, is_past=reader.then is not None))
+                say(_none_ready(offset=offset, is_past=reader.then is not None, is_explained=is_explained))
             if waiting is not None:
                 say_waiting(waiting, is_past=reader.then is not None)
         if after is not None:
             warn(f"{after:,} shown, and there are more. More: --offset {after}")
 
 
-def _none_ready(*, offset: int, is_past: bool) -> str:
+def _none_ready(*, offset: int, is_past: bool, is_explained: bool) -> str:
     if offset:
         return f"None after the first {offset:,}."
-    return "Nothing was ready." if is_past else "Nothing is ready. `tt ready --explain` says why."
+    words = "Nothing was ready." if is_past else "Nothing is ready."
+    return words if is_past or is_explained else f"{words} `tt ready --explain` says why."
 
 
 def blocked(
@@ -117,10 +131,14 @@ def blocked(
         if as_json:
             from cli.shapes.ready import blocked_shape  # noqa: PLC0415 - only JSON is made with it
 
-            shape = blocked_shape(
-                opened_town, reader, shown, since, at=at, offset=offset, after=after, total=len(found)
+            say_json(
+                picked_shape(
+                    blocked_shape(
+                        opened_town, reader, shown, since, at=at, offset=offset, after=after, total=len(found)
+                    ),
+                    as_json,
+                )
             )
-            say_json(picked_shape(shape, as_json))
         else:
             from cli.ready_lines import say_blocked  # noqa: PLC0415 - only people read them
 

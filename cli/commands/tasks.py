@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cli.answers import moment_ms, reader_at, refuse_two_formats, say_moment, say_page, say_receipt, time_of
-from cli.beside import linked_ids, names_of
 from cli.exits import UsageError
 from cli.given_text import text_of
 from cli.limits import AGENT_TASKS, PAGE_TASKS, TREE_LEVELS, TREE_TASKS
@@ -23,6 +22,7 @@ from ledger import BEGINNING, PRIORITY_DEFAULT, Task
 from projections import Sort, TaskFilter
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Annotated
 
     import typer
@@ -62,6 +62,7 @@ if TYPE_CHECKING:
         TownOption,
         WhenOption,
     )
+    from ledger import RecordedEvent
     from projections import Page
     from town import LostTasks, Reader, Town
 
@@ -213,9 +214,9 @@ def show(
         from cli.detail_lines import detail_sections  # noqa: PLC0415 - only people read them
 
         say_moment(reader, at)
-        fields = task_fields(found.task, parent=found.relatives.parent, has_links=False)
+        fields = task_fields(found.task, parent=found.relatives.parent, now_ms=moment_ms(reader), has_links=False)
         say_fields(fields, multiline=MULTILINE_FIELDS)
-        names = names_of(opened_town, linked_ids(found.events))
+        names = _linked_names(opened_town, found.events)
         for heading, lines in detail_sections(found, names, is_past=reader.then is not None):
             say_apart(heading)
             for head, body in lines:
@@ -339,7 +340,8 @@ def current(
         if found is None:
             say(f"{visible(name)} {'has' if reader.then is None else 'had'} no open task.")
         else:
-            say_fields(task_fields(found, parent=_parent(reader, found)), multiline=MULTILINE_FIELDS)
+            fields = task_fields(found, parent=_parent(reader, found), now_ms=moment_ms(reader))
+            say_fields(fields, multiline=MULTILINE_FIELDS)
 
 
 def assign_existing(
@@ -582,9 +584,18 @@ def history(
         if as_json:
             say_json(history_shape(opened_town, task_id, found, notes))
             return
-        names = names_of(opened_town, linked_ids(step.event for step in found))
+        names = _linked_names(opened_town, [step.event for step in found])
         say_hanging("", f"Task {task_id}: {counted(len(found), 'event')}")
         say_table(*step_rows(found, notes, names), flexible=("WHY", "CHANGED"), is_wrapped=True)
+
+
+def _linked_names(town: Town, events: Sequence[RecordedEvent]) -> dict[str, str]:
+    """What the tasks are called that links of these events lead to."""
+    if not any(each.type in ("task.linked", "task.unlinked") for each in events):
+        return {}
+    from cli.beside import linked_ids, names_of  # noqa: PLC0415 - few tasks have links
+
+    return names_of(town, linked_ids(events))
 
 
 def _parent(reader: Reader, task: Task) -> Task | None:

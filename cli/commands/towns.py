@@ -18,8 +18,10 @@ from cli.shapes.towns import init_shape, registered_shape, start_shape, status_s
 from cli.text import counted, visible
 from ledger import BEGINNING, InvalidValueError, Position, State
 from town import (
+    AgentNotes,
     Durability,
     FoundFolder,
+    NotesChange,
     Town,
     TownState,
     current_actor,
@@ -54,6 +56,10 @@ def init(
             "--here", help="In a linked git worktree: make a town of its own, instead of using the repository's."
         ),
     ] = False,
+    has_agent_notes: Annotated[
+        bool,
+        typer.Option("--agents", help="Write a section about the town into the folder's AGENTS.md, for coding agents."),
+    ] = False,
     town: Annotated[
         Path | None, typer.Option("--town", metavar="PATH", help="The folder. Default: the current one.")
     ] = None,
@@ -64,9 +70,12 @@ def init(
 
     Writes tinytown.toml and adds .tt/ and redis.sock to .gitignore. If the folder is already a town, it starts the server.
     A linked git worktree uses the town of its repository's main checkout. A password in the URL is kept in ~/.tt/passwords.toml.
+    With --agents, AGENTS.md keeps all but its marked section as it is; a town that is there already gets the section, too.
     If it fails, nothing was made.
     """
-    with named_once(lambda: Town.init(town, name=name, url=url, actor=actor, is_here=here)) as made:
+    with named_once(
+        lambda: Town.init(town, name=name, url=url, actor=actor, is_here=here, has_agent_notes=has_agent_notes)
+    ) as made:
         if made.server_warning is not None:
             warn(made.server_warning)
         if made.unlisted is not None:
@@ -77,7 +86,20 @@ def init(
             return
         say(f"Town {made.name} is ready in {visible(_folder_words(made.found))}.")
         say(f"Its server is at {visible(made.where)}.")
+        if made.agent_notes is not None:
+            say(_notes_words(made.agent_notes))
         say('Next: tt assign worker-1 "Implement user authentication"')
+
+
+def _notes_words(notes: AgentNotes) -> str:
+    """What was done to `AGENTS.md`."""
+    words = {
+        NotesChange.MADE: "was made, with a section about the town",
+        NotesChange.ADDED: "has a section about the town now; the rest of it is as it was",
+        NotesChange.RENEWED: "has its section about the town renewed; the rest of it is as it was",
+        NotesChange.UNCHANGED: "has its section about the town already; nothing was changed",
+    }
+    return f"{visible(str(notes.path))} {words[notes.change]}."
 
 
 def towns(*, as_json: JsonOption = False) -> None:

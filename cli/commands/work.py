@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from cli.advice import words_of
 from cli.exits import Exit
 from cli.name_hints import say_newcomer, say_unknown
 from cli.options import (
@@ -39,6 +38,7 @@ from town import (
     RunReport,
     Stop,
     Until,
+    words_of,
 )
 
 WORDS_SHOWN_MAX = 200

@@ -9,6 +9,7 @@ from cli.shapes import Shape, task_shape
 from ledger import Task
 
 if TYPE_CHECKING:
+    from cli.prime_words import Primed
     from town import LostTask, MovedTask, RunReport, Town
 
 
@@ -46,4 +47,18 @@ def lost_task_shape(lost: LostTask, now: Task | None = None) -> Shape:
         "agent": lost.task.assigned_to,
         "runner": {"host": lost.mark.host, "process": lost.mark.process, "run": lost.mark.id},
         "age_ms": lost.age_ms,
+    }
+
+
+def prime_shape(primed: Primed) -> Shape:
+    """What an agent begins with; `tasks` are its own, those that run first."""
+    return {
+        "town": primed.town,
+        "agent": primed.agent,
+        "tasks": {"total": primed.own_total, "tasks": [task_shape(task) for task in primed.own]},
+        "questions": {
+            "total": primed.questions_total,
+            "tasks": [{"asked_by": primed.askers.get(task.id), "task": task_shape(task)} for task in primed.questions],
+        },
+        "ready": {"has_more": primed.has_more_ready, "tasks": [task_shape(task) for task in primed.ready]},
     }

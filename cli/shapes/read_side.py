@@ -55,14 +55,14 @@ def verification_shape(town: Town, found: Verification) -> Shape:
 
 
 def findings_shape(findings: Sequence[Finding]) -> list[Shape]:
-    from cli.advice import problem_of  # noqa: PLC0415 - only a finding pays for it
+    from town import problem_of  # noqa: PLC0415 - only a finding pays for it
 
     return [{"kind": each.kind, "where": each.where, "problem": problem_of(each)} for each in findings]
 
 
 def checks_shape(town: Town, checks: Sequence[Check]) -> Shape:
     """What `tt doctor` looked at."""
-    from cli.advice import words_of  # noqa: PLC0415 - only `tt doctor` pays for it
+    from town import words_of  # noqa: PLC0415 - only `tt doctor` pays for it
 
     shapes = [{"name": each.name, "state": each.state, "words": words_of(each.error or each.words)} for each in checks]
     return {"town": town.name, "checks": shapes}

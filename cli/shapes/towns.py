@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 
 def init_shape(town: Town) -> Shape:
-    return {"town": town.name, "folder": str(town.folder), "server": town.where}
+    """A town that was made; `agents` is what was done to its `AGENTS.md`, if it was to get its section."""
+    shape = {"town": town.name, "folder": str(town.folder), "server": town.where}
+    return shape if town.agent_notes is None else shape | {"agents": town.agent_notes.change}
 
 
 def fork_shape(source: Town, fork: Fork) -> Shape:

@@ -18,6 +18,8 @@ PAGES: dict[str, list[str]] = {
     "tasks": ["--limit", "1"],
     "task list": ["--limit", "1"],
     "backlog list": ["--limit", "1"],
+    "ready": ["--limit", "1"],
+    "blocked": ["--limit", "1"],
     "events": ["--count", "1"],
     "log": ["--limit", "1"],
     "search task": ["--limit", "1"],
@@ -40,6 +42,7 @@ def _tasks(tt: Tt, town: Path) -> None:
     tt("task", "create", "a", "--alias", "first", "--agent", "ada")
     for text in "bcd":
         tt("task", "create", f"{text}, a task")
+        tt("task", "create", f"{text}, a task that waits", "--needs", "first")
 
 
 def test_every_command_that_shows_a_part_is_held_here() -> None:

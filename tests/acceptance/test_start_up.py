@@ -79,6 +79,25 @@ def test_questions_import_what_they_need(town: Path, task: str, words: tuple[str
     assert len(found) <= MODULES_MAX
 
 
+@pytest.mark.parametrize("words", [("ready",), ("next", "worker-1", "--start"), ("blocked", "--json")], ids=" ".join)
+def test_what_to_do_next_imports_what_it_needs(town: Path, task: str, words: tuple[str, ...]) -> None:
+    """As the others: agents ask for their next task all day."""
+    found = imported(*words, folder=town)
+    assert task
+    assert found & UNNEEDED == set()
+    assert {name for name in found if name.startswith(COMMANDS_OF_OTHERS)} == {"cli.commands.ready"}
+    assert len(found) <= MODULES_MAX
+
+
+def test_link_imports_what_it_needs(tt: Tt, town: Path, task: str) -> None:
+    """As the others."""
+    assert tt("task", "create", "Before it", "--alias", "other").code == 0
+    found = imported("task", "link", task, "other", "--kind", "needs", folder=town)
+    assert found & UNNEEDED == set()
+    assert {name for name in found if name.startswith(COMMANDS_OF_OTHERS)} == {"cli.commands.links"}
+    assert len(found) <= MODULES_MAX
+
+
 def test_search_imports_what_it_needs(town: Path, task: str) -> None:
     """As the others; SQLite only where the town is large enough for an index."""
     found = imported("search", "implement", folder=town)

@@ -14,6 +14,7 @@ from ledger import State
 from projections import LiveBoard, Page, Projector, Sort, TaskFilter
 from tests.benchmarks.measure import EVENTS_PER_TASK, Bench, Figures, a_bench, fill, medians
 from tests.benchmarks.measure import main as measure
+from tests.support.builders import START_MS
 
 EVENTS = 400_000
 PAGE: Final = 50
@@ -33,6 +34,9 @@ FILTERS: Final = {
     "sorted by state": TaskFilter(sort=Sort.STATE),
     "sorted by agent": TaskFilter(sort=Sort.AGENT),
     "sorted by change": TaskFilter(sort=Sort.UPDATED),
+    "sorted by due time": TaskFilter(sort=Sort.DUE),
+    "of a priority": TaskFilter(priority=(0,)),
+    "overdue": TaskFilter(overdue_ms=START_MS),
 }
 
 

@@ -14,7 +14,6 @@ from typing import Any, cast
 import pytest
 import redis
 
-from cli.advice import problem_of
 from ledger import LedgerDamagedError, new_command_id
 from projections import VIEWS, CheckpointMismatchError, Lease, Projector, UnknownProjectionError, new_holder
 from projections.checking.comparison import Comparison
@@ -23,7 +22,7 @@ from projections.rebuilding.overwrite import Overwrite
 from tests.support.builders import task_id
 from tests.support.scene import Scene, assert_sound, edit_json, nth_position, opened_scene, to_set_aside
 from tests.support.tt import run_here
-from town import Town
+from town import Town, problem_of
 
 Damage = Callable[[Scene], str]
 """Does one damage, and returns the key that `verify` is to name."""

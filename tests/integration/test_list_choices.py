@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import pytest
 import redis
 from msgspec.structs import replace
 
-from ledger import EventStore, Keys, State
-from projections import LiveBoard, Page, Projector, Sort, TaskFilter, ViewsIncompleteError, replay
+from ledger import Command, EventStore, Keys, PrioritiseTask, ScheduleTask, State, Task
+from projections import (
+    Board,
+    LiveBoard,
+    PackedBoard,
+    Page,
+    Projector,
+    Rebuild,
+    Sort,
+    TaskFilter,
+    ViewsIncompleteError,
+    replay,
+)
 from projections.listing import Listing
 from tests.benchmarks.measure import fill
+from tests.support.builders import START_MS
 from tests.support.histories import Filler
+
+DAY_MS: Final = 24 * 60 * 60 * 1000
 
 STATES: Final = (None, State.PENDING, (State.COMPLETED, State.PENDING), tuple(State), (State.FAILED, State.FAILED))
 CONDITIONS: Final[tuple[dict[str, Any], ...]] = (
@@ -121,16 +136,141 @@ def test_sorted_page_is_that_of_the_board(
             assert shown(page) == shown(expected), (wanted, offset, limit)
 
 
+class TimedFiller(Filler):
+    """Also rates and schedules tasks; some are due together, and some are rated and due no more."""
+
+    def _wish(self, task: str, state: Task | None) -> Command:
+        if state is None or self._chance.random() < 0.5:
+            return super()._wish(task, state)
+        due_ms = self._chance.choice((None, START_MS - DAY_MS, START_MS, START_MS + DAY_MS))
+        rated = PrioritiseTask(task_id=task, priority=self._chance.randint(0, 4))
+        return self._chance.choice((rated, ScheduleTask(task_id=task, due_ms=due_ms, not_before_ms=None)))
+
+
+TIMED: Final[tuple[dict[str, Any], ...]] = (
+    {},
+    {"priority": (0,)},
+    {"priority": (1, 2, 4)},
+    {"overdue_ms": START_MS},
+    {"overdue_ms": START_MS + 1},
+    {"overdue_ms": START_MS + 1, "priority": (0, 1, 2), "tag": "b"},
+    {"overdue_ms": START_MS + 2 * DAY_MS, "state": State.COMPLETED},
+    {"priority": (2, 3), "state": (State.PENDING, State.COMPLETED), "not_tag": "a"},
+)
+
+
+@pytest.fixture
+def timed(store: EventStore, projector: Projector) -> Board:
+    """A board of tasks of every priority, of which some are overdue."""
+    TimedFiller(store, seed=5, tasks=40).fill(600)
+    projector.catch_up()
+    return replay(store)
+
+
+def each_timed() -> Iterator[tuple[TaskFilter, int, int | None]]:
+    """Each of these conditions in each order, and pages of it."""
+    for conditions, sort, is_newest_first in itertools.product(
+        TIMED, (Sort.CREATED, Sort.PRIORITY, Sort.DUE, Sort.UPDATED), [False, True]
+    ):
+        wanted = TaskFilter(**conditions, sort=sort, is_newest_first=is_newest_first)
+        yield from ((wanted, *page) for page in [(0, 1), (3, 9), (0, 0), (2, None), (500, 10)])
+
+
+@pytest.mark.parametrize("counted_max", [0, 1_000], ids=["by snapshots", "at once"])
+def test_page_by_priority_and_due_time_is_that_of_the_board(
+    client: redis.Redis,
+    keys: Keys,
+    store: EventStore,
+    live: LiveBoard,
+    timed: Board,
+    monkeypatch: pytest.MonkeyPatch,
+    counted_max: int,
+) -> None:
+    """Live, kept in memory and rebuilt alike: the tasks that a plain look through all of them finds, in their order."""
+    monkeypatch.setattr("projections.sorted_page.COUNTED_MAX", counted_max)
+    monkeypatch.setattr("projections.sorted_page.BATCH_SNAPSHOTS_MAX", 7)
+    packed = PackedBoard()
+    for batch in store.read_batches():
+        packed.fold(batch)
+    pages = {each: timed.page(each[0], offset=each[1], limit=each[2]) for each in each_timed()}
+    for board in (live, packed):
+        for (wanted, offset, limit), expected in pages.items():
+            assert shown(board.page(wanted, offset=offset, limit=limit)) == shown(expected), (wanted, offset, limit)
+    Rebuild(client, keys, holder="test").run()
+    for (wanted, offset, limit), expected in pages.items():
+        assert shown(live.page(wanted, offset=offset, limit=limit)) == shown(expected), (wanted, offset, limit)
+    assert {task.priority for task in timed.page().tasks} == set(range(5))
+
+
+def test_filters_by_priority_and_due_time_say_what_they_are_called(timed: Board) -> None:
+    """Of one of the priorities; due before the moment, and open. Both hold at once."""
+    tasks = timed.page().tasks
+    for conditions in TIMED:
+        wanted = TaskFilter(**conditions)
+        expected = [
+            task.id
+            for task in tasks
+            if ("priority" not in conditions or task.priority in conditions["priority"])
+            and (
+                "overdue_ms" not in conditions
+                or (
+                    task.due_ms is not None
+                    and task.due_ms < conditions["overdue_ms"]
+                    and task.state in (State.PENDING, State.ASSIGNED, State.RUNNING)
+                )
+            )
+            and (wanted.state is None or task.state in wanted.states)
+            and all(tag in task.tags for tag in wanted.tags)
+            and not any(tag in task.tags for tag in wanted.not_tags)
+        ]
+        assert [task.id for task in timed.page(wanted).tasks] == expected
+        assert expected or wanted.state is State.COMPLETED, conditions
+
+
+def test_page_by_priority_has_a_task_whose_snapshot_is_lost(
+    client: redis.Redis, keys: Keys, live: LiveBoard, timed: Board
+) -> None:
+    """It is folded from its history, and is there only if it meets the conditions."""
+    for conditions in ({"priority": (0, 1)}, {"overdue_ms": START_MS + 1}):
+        wanted = TaskFilter(**conditions, sort=Sort.DUE)
+        lost = timed.page(wanted).tasks[0]
+        client.delete(keys.task(lost.id))
+        assert shown(live.page(wanted, limit=10)) == shown(timed.page(wanted, limit=10))
+        other = replace(wanted, priority=(lost.priority + 1,))
+        assert shown(live.page(other, limit=10)) == shown(timed.page(other, limit=10))
+        assert lost.id in live.lost
+
+
+def test_overdue_page_reads_no_snapshot_of_what_ended(
+    live: LiveBoard, timed: Board, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A town has many tasks that ended, and few that are open."""
+    read: list[str] = []
+    snapshots = LiveBoard.snapshots
+
+    def noted(self: LiveBoard, ids: Sequence[str]) -> list[bytes | None]:
+        read.extend(ids)
+        return snapshots(self, ids)
+
+    monkeypatch.setattr(LiveBoard, "snapshots", noted)
+    assert live.page(TaskFilter(overdue_ms=START_MS + 1), limit=5).tasks
+    open_ids = {task.id for task in timed.page().tasks if not task.state.is_terminal}
+    assert set(read) == open_ids
+
+
 def test_sorts_say_what_they_are_called(store: EventStore) -> None:
     """By the last change, in the order of a task's life, by agent with those without one last; equal tasks oldest first."""
-    Filler(store, seed=7, tasks=40).fill(300)
+    TimedFiller(store, seed=7, tasks=40).fill(300)
     board = replay(store)
     keys: dict[Sort, Any] = {
         Sort.CREATED: lambda task: task.created_number,
         Sort.UPDATED: lambda task: (task.updated_at, task.created_number),
         Sort.STATE: lambda task: (list(State).index(task.state), task.created_number),
         Sort.AGENT: lambda task: (task.assigned_to is None, task.assigned_to or "", task.created_number),
+        Sort.PRIORITY: lambda task: (task.priority, task.created_number),
+        Sort.DUE: lambda task: (task.due_ms is None, task.due_ms, task.created_number),
     }
+    assert {*keys, Sort.CREATED} == set(Sort)
     for sort, key in keys.items():
         found = board.page(TaskFilter(sort=sort)).tasks
         assert list(found) == sorted(board.tasks.values(), key=key)

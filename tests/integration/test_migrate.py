@@ -16,7 +16,6 @@ import msgspec
 import pytest
 import redis
 
-from cli.advice import problem_of
 from ledger import (
     Keys,
     OldRecord,
@@ -35,7 +34,7 @@ from tests.support.builders import task_id
 from tests.support.old_towns import MIXED, contents, dump, fill, fill_many, look, migrate, old_town
 from tests.support.servers import running_server
 from tests.support.towns import trust
-from town import LegacyKeptError, MigrationSourceError, MomentError, Town
+from town import LegacyKeptError, MigrationSourceError, MomentError, Town, problem_of
 from town.migration.migration import LEASE_NAME
 from town.migration.old_reader import OldReader
 

@@ -51,6 +51,13 @@ FILTERS: Final = [
     TaskFilter(has_no_agent=True),
     TaskFilter(state=(State.PENDING, State.RUNNING), tag=("a", "b"), not_tag="c"),
     *(
+        TaskFilter(priority=priority, overdue_ms=overdue_ms, state=state, sort=sort, is_newest_first=is_newest_first)
+        for priority, overdue_ms in (((2,), None), ((0, 4), None), (None, START_MS + 1), ((2, 4), START_MS + 1))
+        for state in (None, State.PENDING)
+        for sort in (Sort.CREATED, Sort.DUE)
+        for is_newest_first in (False, True)
+    ),
+    *(
         TaskFilter(sort=sort, tag=tag, is_newest_first=is_newest_first)
         for sort in Sort
         for tag in (None, "a")

@@ -45,7 +45,6 @@ from ledger import (
 )
 from projections import (
     Board,
-    BoardNeighbours,
     LiveBoard,
     Projector,
     ReadyFilter,
@@ -54,6 +53,7 @@ from projections import (
     ready_on,
     verify,
 )
+from projections.neighbours import BoardNeighbours
 from projections.views.ready import by_rank
 from tests.property.examples import examples
 from tests.property.test_rebuild_equals_live import fill, keys_of_its_own, project

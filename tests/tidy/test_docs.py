@@ -36,7 +36,9 @@ from town.folder.settings import RedisSettings, Settings
 REFERENCE = DOCS / "reference"
 ALL_EVENTS: tuple[type[ledger.Event], ...] = (*EVENT_CLASSES, *TOWN_EVENT_CLASSES)
 _SOURCES = [
-    path for folder in ("ledger", "projections", "town", "cli") for path in sorted((ROOT / folder).rglob("*.py"))
+    path
+    for folder in ("ledger", "projections", "town", "agent_tools", "cli")
+    for path in sorted((ROOT / folder).rglob("*.py"))
 ]
 _FORBIDDEN_WORDS = re.compile(r"\b(simply|just)\b", re.IGNORECASE)
 _MACHINE_PATHS = re.compile(r"(?<![\w.~])/(?:tmp|work|root|usr|opt|var|private|Users)/|/home/(?!you\b)")

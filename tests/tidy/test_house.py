@@ -11,7 +11,7 @@ import pytest
 from tests.support.markdown import ROOT
 
 PACKAGES = ("ledger", "projections", "town")
-SOURCES = [path for folder in (*PACKAGES, "cli") for path in sorted((ROOT / folder).rglob("*.py"))]
+SOURCES = [path for folder in (*PACKAGES, "agent_tools", "cli") for path in sorted((ROOT / folder).rglob("*.py"))]
 TESTS = sorted((ROOT / "tests").rglob("test_*.py"))
 
 
@@ -42,7 +42,7 @@ def test_module_says_what_it_is_for(path: Path) -> None:
     "path", [path for name in ("ledger", "projections") for path in sorted((ROOT / name).rglob("*.py"))], ids=_name
 )
 def test_ledger_and_projections_name_no_command(path: Path) -> None:
-    """No text in `ledger` and `projections` but a docstring names a command of `tt`: `cli.advice` adds those."""
+    """No text in `ledger` and `projections` but a docstring names a command of `tt`: `town.advice` adds those."""
     tree = _parse(path)
     # A string that stands alone is a docstring, also below a constant.
     docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}

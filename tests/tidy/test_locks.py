@@ -56,7 +56,11 @@ def asked_for(name: str) -> list[Requirement]:
     texts = {
         "run.txt": [*CONFIG["dependencies"], *build_requirements()],
         "server.txt": CONFIG["server"],
-        "test.txt": [*CONFIG["dependencies"], *build_requirements(), *EXTRAS["test"], *EXTRAS["lint"]],
+        "test.txt": [
+            *CONFIG["dependencies"],
+            *build_requirements(),
+            *(each for extra in EXTRAS.values() for each in extra),
+        ],
     }
     return [Requirement(text) for text in texts[name]]
 

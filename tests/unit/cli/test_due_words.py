@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import pytest
 
 from cli.due_words import due_words
@@ -31,6 +33,27 @@ DAY = 24 * HOUR
 def test_distance_is_told_in_its_largest_unit(distance_ms: int, words: str) -> None:
     """Rounded to minutes, hours or days."""
     assert due_words(NOW_MS + distance_ms, now_ms=NOW_MS) == words
+
+
+@pytest.mark.parametrize(
+    ("hour_now", "due", "words"),
+    [
+        (15, "2026-11-25T23:59:59", "tomorrow"),
+        (8, "2026-11-25T12:00:00", "tomorrow"),
+        (20, "2026-11-25T09:00:00", "in 13 h"),
+        (15, "2026-11-26T00:00:00", "in 33 h"),
+        (15, "2026-11-26T23:59:59", "in 2 days"),
+        (15, "2026-11-23T00:00:00", "39 h late"),
+    ],
+)
+def test_tomorrow_is_the_next_day_from_a_day_off(hour_now: int, due: str, words: str) -> None:
+    """Less than 24 hours are told in hours, and the day after tomorrow is not tomorrow, however near it is."""
+    now = datetime(2026, 11, 24, hour_now).astimezone()
+    assert due_words(in_ms(datetime.fromisoformat(due).astimezone()), now_ms=in_ms(now)) == words
+
+
+def in_ms(time: datetime) -> int:
+    return int(time.timestamp()) * 1000
 
 
 @pytest.mark.parametrize(("distance_ms", "beginning"), [(61 * DAY, "2027-"), (-61 * DAY, "late, 2026-")])

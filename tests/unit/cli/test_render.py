@@ -75,6 +75,30 @@ def test_task_rows_leave_out_tags_that_nobody_has() -> None:
     assert words(rows[1])[:3] == ["auth", "❌ failed", "worker-1"]
 
 
+def test_task_rows_have_priority_and_due_time_where_a_task_has_one() -> None:
+    """Told from the moment that is shown; what ended is not late any more, and without a moment nothing is told."""
+    tasks = [a_task(priority=0, due_ms=DUE_MS), a_task_in(State.COMPLETED, due_ms=DUE_MS), a_task()]
+    day = 24 * 60 * 60 * 1000
+    columns, rows = task_rows(tasks, now_ms=DUE_MS + 3 * day)
+    assert columns == ["TASK", "STATE", "PRIO", "AGENT", "DUE", "TITLE"]
+    assert [words(row)[2] for row in rows] == ["0", "2", "2"]
+    assert [words(row)[4] for row in rows] == ["3 days late", "2026-11-24", NOTHING]
+    assert words(task_rows(tasks, now_ms=DUE_MS - day)[1][0])[4] == "tomorrow"
+    assert "DUE" not in task_rows(tasks)[0]
+    assert task_rows(tasks[1:2] + tasks[2:], now_ms=DUE_MS)[0] == ["TASK", "STATE", "AGENT", "DUE", "TITLE"]
+
+
+def test_due_field_says_how_far_it_is() -> None:
+    """From the moment that is shown; of what ended, the time alone."""
+    told = [
+        str(dict(task_fields(task, now_ms=now_ms))["Due"])
+        for task in (a_task(due_ms=DUE_MS), a_task_in(State.COMPLETED, due_ms=DUE_MS))
+        for now_ms in (DUE_MS + 7_200_000, DUE_MS - 7_200_000)
+    ]
+    time = "2026-11-24 06:00:00 UTC"
+    assert told == [f"{time} (2 h late)", f"{time} (in 2 h)", time, time]
+
+
 def test_task_fields_are_those_that_hold_something() -> None:
     """An empty field is left out, in one order."""
     assert [name for name, _ in task_fields(a_task())] == ["Task", "State", "Description", "Created", "Updated"]

@@ -7,7 +7,6 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from cli.advice import _ADVICE, _REMEDIES, problem_of, words_of
 from cli.output import json_line
 from ledger import (
     CircularNeedsError,
@@ -55,6 +54,7 @@ from projections import (
 from projections.checking.audit import Remedy
 from tests.support.builders import TASK, a_task, a_task_in
 from town import LegacyKeptError, OvertakenError, ServerStartError
+from town.advice import _ADVICE, _REMEDIES, problem_of, words_of
 
 UNREACHED = StoreUnavailableError("redis://here/", "did not answer: no", "Is it running?")
 STARTING = "Is it running? `tt start` starts a town's own server; `tt status` shows it."

@@ -1,0 +1,368 @@
+"""The face for agents, through the SDK's own client in memory: tools, errors, pages, resources and subscriptions."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+pytest.importorskip("mcp.server.subscriptions", reason="needs the extra mcp")
+
+import mcp_types as types
+from mcp import Client, MCPError
+from mcp.server.lowlevel.server import Server
+from mcp.shared.exceptions import MCPDeprecationWarning
+
+from agent_tools.server import TownServer
+from tests.support.towns import end_server
+from town import Town
+
+LIST_BYTES_MAX = 8 * 1024
+MODES = ["legacy", "auto"]
+"""The older protocol, with a handshake, and the one of 2026."""
+
+Work = Callable[[Client], Awaitable[Any]]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder whose server serves all towns of this module, one after the other."""
+    folder = tmp_path_factory.mktemp("agents")
+    yield folder
+    end_server(folder)
+
+
+@pytest.fixture
+def town(place: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Town]:
+    """An empty town."""
+    monkeypatch.setenv("TT_TRUST", "1")
+    with Town.init(place, name="agents", actor="person", is_registered=False) as made:
+        made.connection.client.flushall()
+    with Town.open(place, actor="person") as opened:
+        yield opened
+
+
+def served(town: Town, *, actor: str | None = None) -> Server[Any]:
+    return TownServer(town.folder, actor).make()
+
+
+def talk(town: Town, work: Work, *, mode: str = "auto", actor: str | None = None, name: str = "claude-code") -> Any:
+    """What `work` finds with a client that calls itself `name`."""
+
+    async def run() -> Any:
+        client = Client(served(town, actor=actor), mode=mode, client_info=types.Implementation(name=name, version="1"))
+        with anyio.fail_after(30):
+            async with client:
+                return await work(client)
+
+    return anyio.run(run)
+
+
+def call(town: Town, tool: str, **arguments: Any) -> Any:
+    """The JSON of a tool's answer."""
+    return json.loads(said(town, tool, is_error=False, **arguments))
+
+
+def said(town: Town, tool: str, *, is_error: bool = True, **arguments: Any) -> str:
+    """The words of a tool's answer."""
+
+    async def ask(client: Client) -> Any:
+        return await client.call_tool(tool, arguments)
+
+    result = talk(town, ask)
+    assert bool(result.is_error) is is_error, result.content[0].text
+    text: str = result.content[0].text
+    return text
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_list_of_tools_is_small(town: Town, mode: str) -> None:
+    """All a client reads of the tools before it does anything is at most 8 KB, and no tool has a schema for its answer."""
+
+    async def ask(client: Client) -> Any:
+        return await client.list_tools()
+
+    listed = talk(town, ask, mode=mode)
+    size = len(listed.model_dump_json(by_alias=True, exclude_none=True).encode())
+    assert size <= LIST_BYTES_MAX, f"{size} bytes"
+    assert 8 <= len(listed.tools) <= 10
+    assert all(tool.output_schema is None and "_" in tool.name for tool in listed.tools)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_actor_is_the_client(town: Town, mode: str) -> None:
+    """Events are caused by the client under its own name, in either protocol, unless `--actor` names another."""
+
+    async def create(client: Client) -> Any:
+        return await client.call_tool("task_create", {"text": "Fix the login"})
+
+    talk(town, create, mode=mode, name="some-editor")
+    talk(town, create, mode=mode, name="some-editor", actor="worker-1")
+    talk(town, create, mode=mode, name="bad\x1b[31m")
+    assert [event.actor for event in town.events.last()] == ["some-editor", "worker-1", "tester"]
+
+
+def test_agent_works_through_its_tasks(town: Town) -> None:
+    """Take, note, ask, and after a person's answer take again and complete: each step is in the ledger."""
+    call(town, "task_create", text="Build it\n\nWith care.", priority=1, alias="build", tags=["code"])
+    call(town, "task_create", text="Ship it", needs=["build"], alias="ship")
+    assert [row["task"] for row in call(town, "task_ready")["tasks"]] == ["build"]
+    taken = call(town, "task_next")
+    assert (taken["alias"], taken["state"], taken["assigned_to"]) == ("build", "running", "claude-code")
+    assert taken["description"] == "Build it\n\nWith care."
+    call(town, "task_update", task="build", note="Half done", add_tags=["slow"])
+    call(town, "task_ask", task="build", question="Which colour?", choices=["red", "blue"])
+    assert call(town, "task_next") == {"task": None, "pending": 2, "blocked": 2, "asked": 1}
+    town.answer("build", "blue")
+    again = call(town, "task_next")
+    assert (again["answer"], again["notes"]) == ("blue", [{"by": "claude-code", "text": "Half done"}])
+    done = call(town, "task_finish", task="build", outcome="completed", text="Built")
+    assert done["state"] == "completed"
+    assert call(town, "task_next")["alias"] == "ship"
+    assert call(town, "task_finish", task="ship", outcome="failed", text="No ship")["state"] == "failed"
+    events = [row["event"] for row in call(town, "task_log", task="build")["events"]]
+    assert events[0] == "task.completed"
+    assert events[-2:] == ["task.prioritised", "task.created"]
+    assert town.task("build").result == "Built"
+
+
+def test_rows_are_small(town: Town) -> None:
+    """A row has no empty field, no state where it is pending, and the beginning of the id where there is no alias."""
+    task = town.create("Fix the login").task
+    assert call(town, "board_at")["tasks"] == [{"task": task.id[:8], "title": "Fix the login"}]
+
+
+def test_task_shows_what_blocks_it(town: Town) -> None:
+    """Blockers are named with their state, links by their alias."""
+    town.create("Build", alias="build")
+    town.create("Ship", alias="ship", needs=["build"])
+    shown = call(town, "task_show", task="ship")
+    assert (shown["needs"], shown["blocked_by"]) == (
+        ["build"],
+        [{"kind": "needs", "task": "build", "state": "pending"}],
+    )
+
+
+def test_long_text_is_cut_and_whole_in_the_resource(town: Town) -> None:
+    """An answer says how much of a text it leaves out; the resource of the task has all of it."""
+    text = "Long\n" + "x" * 10_000
+    town.create(text, alias="long")
+
+    async def read(client: Client) -> Any:
+        return await client.read_resource("tt://task/long")
+
+    assert "more characters" in call(town, "task_show", task="long")["description"]
+    assert json.loads(talk(town, read).contents[0].text)["description"] == text
+
+
+def test_hidden_characters_are_written_out(town: Town) -> None:
+    """An escape or a direction mark in a text reaches no screen; a program reads the same value."""
+    town.create("Fix\x1b[31m the\u202e login 👩\u200d🔬", alias="odd")
+    text = said(town, "task_show", is_error=False, task="odd")
+    assert text.isprintable() or "\u200d" in text
+    assert "\u202e" not in text
+    assert json.loads(text)["description"] == "Fix\x1b[31m the\u202e login 👩\u200d🔬"
+
+
+def test_update_says_what_was_done_before_a_refusal(town: Town) -> None:
+    """Several changes in one call stop at the first refusal, and the error names those that were made."""
+    town.create("Fix", alias="fix")
+    words = said(town, "task_update", task="fix", note="Begun", needs=["nothing-there"])
+    assert words.startswith("No task is called 'nothing-there'")
+    assert words.endswith("Done before that: note.")
+
+
+def test_update_changes_every_field(town: Town) -> None:
+    """Each field of the input is a change, and what was so already is said."""
+    for alias in ("above", "fix", "first"):
+        town.create(alias, alias=alias)
+    call(town, "task_update", task="fix", step="claim", text="New", priority=0, due="2030-01-01", parent="above")
+    call(town, "task_update", task="fix", not_before="2029-01-01", needs=["first"], add_tags=["a"], reason="Why")
+    task = town.task("fix")
+    assert (task.holder, task.title, task.priority, task.tags) == ("claude-code", "New", 0, ("a",))
+    assert task.due_ms is not None
+    assert task.not_before_ms is not None
+    assert (len(task.needs), task.parent_id) == (1, town.task("above").id)
+    call(town, "task_update", task="fix", due="none", not_before="none", needs_no_more=["first"], parent="none")
+    task = town.task("fix")
+    assert (task.due_ms, task.not_before_ms, task.needs, task.parent_id) == (None, None, (), None)
+    assert call(town, "task_update", task="fix", priority=0)["unchanged"]
+    call(town, "task_update", task="fix", agent="worker-2")
+    call(town, "task_update", task="fix", step="start")
+    assert town.task("fix").holder == "worker-2"
+    call(town, "task_update", task="fix", step="requeue")
+    call(town, "task_update", task="fix", step="cancel", reason="No")
+    call(town, "task_update", task="fix", step="reopen")
+    assert town.task("fix").state == "pending"
+
+
+def test_version_guards_all_changes_of_a_call(town: Town) -> None:
+    """With `expect` a call changes nothing of a task that moved on, and its own changes do not stand in its way."""
+    version = town.create("Fix", alias="fix").task.version
+    call(town, "task_update", task="fix", note="One", add_tags=["a"], expect=version)
+    words = said(town, "task_update", task="fix", note="Two", expect=version)
+    assert "tt task history" in words
+    assert said(town, "task_finish", task="fix", outcome="completed", expect=version) == words
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments", "words"),
+    [
+        ("task_show", {"task": "nothing"}, "`tt task list` shows the tasks of this town."),
+        ("task_show", {"task": "fix", "at": "99"}, "The events of this town"),
+        ("task_show", {"task": "fix", "at": "somewhen"}, "is not a moment"),
+        ("task_show", {}, "missing required field `task`. It takes task, at."),
+        ("task_show", {"task": "fix", "colour": "red"}, "unknown field `colour`. It takes task, at."),
+        ("task_ready", {"limit": 101}, "<= 100"),
+        ("task_ready", {"cursor": "x"}, "Give the cursor of the last answer."),
+        ("task_create", {"text": " "}, "The description"),
+        ("task_create", {"text": "x", "due": "never"}, "is not a time"),
+        ("task_create", {"text": "x", "priority": 9}, "<= 4"),
+        ("task_update", {"task": "fix"}, "Nothing to change was given."),
+        ("task_update", {"task": "fix", "needs": ["fix"]}, "itself"),
+        ("task_update", {"task": "done", "step": "start"}, "`tt task reopen"),
+        ("task_ask", {"task": "done", "question": "Why?"}, "`tt task reopen"),
+        ("task_search", {"words": ""}, "Give at least one word."),
+        ("board_at", {"parent": "nothing"}, "`tt task list`"),
+        ("nothing", {}, "There are task_ready, task_next"),
+    ],
+)
+def test_errors_are_those_of_the_command_line(town: Town, tool: str, arguments: dict[str, Any], words: str) -> None:
+    """A refusal has the words of `tt` with its advice, marks the answer as an error, and writes nothing."""
+    town.create("Fix", alias="fix")
+    town.create("Done", alias="done")
+    town.cancel("done")
+    end = town.end()
+    assert words in said(town, tool, **arguments)
+    assert town.end() == end
+
+
+def test_pages_are_of_one_board(town: Town) -> None:
+    """A cursor goes on with the board that the first page showed, whatever happened meanwhile; none comes twice or is left out."""
+    for number in range(5):
+        town.create(f"Task {number}", alias=f"task-{number}")
+    for tool, arguments in (("board_at", {}), ("task_ready", {}), ("task_search", {"words": "task"})):
+        expected = sorted(row["task"] for row in call(town, tool, limit=100, **arguments)["tasks"])
+        first = call(town, tool, limit=2, **arguments)
+        town.remove(first["tasks"][0]["task"])
+        rows, cursor = first["tasks"], first["cursor"]
+        while cursor is not None:
+            page = call(town, tool, limit=2, cursor=cursor, **arguments)
+            rows, cursor = rows + page["tasks"], page.get("cursor")
+        assert sorted(row["task"] for row in rows) == expected, tool
+
+
+def test_log_goes_on_at_its_cursor(town: Town) -> None:
+    """Pages of events, newest first, each event once."""
+    for number in range(5):
+        town.create(f"Task {number}")
+    numbers, cursor = [], None
+    while True:
+        page = call(town, "task_log", limit=2, **({} if cursor is None else {"cursor": cursor}))
+        numbers += [row["n"] for row in page["events"]]
+        cursor = page.get("cursor")
+        if cursor is None:
+            break
+    assert numbers == sorted(numbers, reverse=True)
+    assert len(set(numbers)) == 5
+
+
+def test_board_of_a_moment(town: Town) -> None:
+    """The board at an event does not know what came later."""
+    first = town.create("Fix", alias="fix").positions[-1]
+    town.complete("fix", agent="a")
+    assert call(town, "board_at", at=str(first.seq))["counts"] == {"pending": 1}
+    assert call(town, "board_at")["counts"] == {"completed": 1}
+    assert "state" not in call(town, "task_show", task="fix", at=str(first.seq)) or (
+        call(town, "task_show", task="fix", at=str(first.seq))["state"] == "pending"
+    )
+
+
+def test_agents_at_once_get_different_tasks(town: Town) -> None:
+    """Ten calls at once through one server take ten tasks: none waits in the event loop, none is given twice."""
+    for number in range(10):
+        town.create(f"Task {number}")
+
+    async def take(client: Client) -> Any:
+        taken: list[str] = []
+
+        async def one(number: int) -> None:
+            result: Any = await client.call_tool("task_next", {"agent": f"worker-{number}"})
+            taken.append(json.loads(result.content[0].text)["id"])
+
+        async with anyio.create_task_group() as group:
+            for number in range(10):
+                group.start_soon(one, number)
+        return taken
+
+    assert len(set(talk(town, take))) == 10
+
+
+def test_resources(town: Town) -> None:
+    """The board, boards of moments, tasks and histories can be read, and are listed; other addresses are refused in words."""
+    town.create("Fix", alias="a b")
+
+    async def read(client: Client) -> Any:
+        listed = await client.list_resources()
+        templates = await client.list_resource_templates()
+        texts = [
+            json.loads((await client.read_resource(address)).contents[0].text)  # type: ignore[union-attr]
+            for address in ("tt://board", "tt://board/1", "tt://task/a%20b", "tt://history/a%20b")
+        ]
+        with pytest.raises(MCPError) as refused:
+            await client.read_resource("tt://nothing/x")
+        return listed, templates, texts, str(refused.value)
+
+    listed, templates, (board, then, task, history), words = talk(town, read)
+    assert [str(each.uri) for each in listed.resources] == ["tt://board"]
+    assert len(templates.resource_templates) == 3
+    assert board["tasks"] == then["tasks"] == [{"task": "a b", "title": "Fix"}]
+    assert (task["alias"], [row["event"] for row in history["events"]]) == ("a b", ["task.created"])
+    assert "There are tt://board" in words
+
+
+def test_listener_hears_of_new_events(town: Town) -> None:
+    """A subscription of the protocol of 2026 fires on the events of its task, by alias too, and not on those of others."""
+    town.create("Fix", alias="fix")
+    town.create("Other", alias="other")
+
+    async def listen(client: Client) -> Any:
+        async with client.listen(resource_subscriptions=["tt://task/fix", "tt://board"]) as events:
+            await anyio.to_thread.run_sync(town.note, "other", "Not this one")
+            first = await anext(events)
+            await anyio.to_thread.run_sync(town.note, "fix", "This one")
+            return [first.uri, (await anext(events)).uri, (await anext(events)).uri]  # type: ignore[union-attr]
+
+    assert sorted(talk(town, listen)) == ["tt://board", "tt://board", "tt://task/fix"]
+
+
+def test_older_client_hears_of_new_events(town: Town) -> None:
+    """So does one of the protocol before, until it unsubscribes."""
+    task = town.create("Fix", alias="fix").task
+    address = f"tt://history/{task.id}"
+
+    async def run() -> list[str]:
+        heard: list[str] = []
+        arrived = anyio.Event()
+
+        async def take(message: Any) -> None:
+            if isinstance(message, types.ResourceUpdatedNotification):
+                heard.append(str(message.params.uri))
+                arrived.set()
+
+        async with Client(served(town), mode="legacy", message_handler=take) as client:
+            with warnings.catch_warnings(action="ignore", category=MCPDeprecationWarning):
+                await client.subscribe_resource(address)
+                await client.subscribe_resource("tt://board")
+                await client.unsubscribe_resource("tt://board")
+            await client.call_tool("task_update", {"task": "fix", "note": "Heard"})
+            with anyio.fail_after(20):
+                await arrived.wait()
+        return heard
+
+    assert anyio.run(run) == [address]
