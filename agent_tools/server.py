@@ -51,7 +51,7 @@ class TownServer:
 
     def make(self) -> Server[Any]:
         """A server for the SDK's transports."""
-        watch = Watch(lambda: Town.open(self._path, actor=self._actor))
+        watch = Watch(lambda is_starting: Town.open(self._path, actor=self._actor, is_starting=is_starting))
         listen = ListenHandler(watch.bus)
 
         @asynccontextmanager

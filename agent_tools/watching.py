@@ -24,9 +24,11 @@ SUBSCRIPTIONS_MAX: Final = 1_000
 
 
 class Watch:
-    """The new events of one town, from the first subscription on. `open_town` opens the town anew."""
+    """The new events of one town, from the first subscription on. `open_town` opens the town anew, and starts its server
+    if it is told to: the first subscription does, and a server that was stopped meanwhile stays so.
+    """
 
-    def __init__(self, open_town: Callable[[], Town]) -> None:
+    def __init__(self, open_town: Callable[[bool], Town]) -> None:
         self.bus: Final = InMemorySubscriptionBus()
         self._open_town = open_town
         self._sessions: list[tuple[Any, str]] = []
@@ -62,7 +64,7 @@ class Watch:
         await self._begun.wait()
         while True:
             try:
-                town = await anyio.to_thread.run_sync(self._open_town)
+                town = await anyio.to_thread.run_sync(self._open_town, False)
                 try:
                     while True:
                         for address in await anyio.to_thread.run_sync(self._changed, town):
@@ -74,7 +76,7 @@ class Watch:
                 await anyio.sleep(RETRY_SECONDS)
 
     def _end(self) -> Position:
-        with self._open_town() as town:
+        with self._open_town(True) as town:
             return town.end()
 
     def _changed(self, town: Town) -> list[str]:

@@ -9,7 +9,7 @@ from cli.output import STATE_STYLES, Cell
 from cli.render import LINK_FIELDS, NOTHING, links_moved, values_of
 from cli.styled import Styled
 from cli.text import TEXT_CHARS_SHOWN, counted, shortened, title_of, visible
-from ledger import Effort, FieldChange, Piece, State, word_diff
+from ledger import Effort, FieldChange, Piece, State, Task, word_diff
 from projections import BoardDiff, DiffKind, TaskDiff
 
 CONTEXT_CHARS: Final = 40
@@ -19,8 +19,6 @@ _SIGNS: Final = {DiffKind.CREATED: ("+", "green"), DiffKind.CHANGED: ("~", "yell
 _MARKS: Final = {"-": ("[-", "-]", "red"), "+": ("{+", "+}", "green"), " ": ("", "", "")}
 """As `git diff --word-diff`."""
 _TEXTS: Final = frozenset({"description", "result", "question", "answer"})
-_TITLE: Final = frozenset({"description", "alias"})
-"""The fields that the line of a task shows."""
 _FIELD_COLUMNS: Final = len("description")
 
 
@@ -31,7 +29,7 @@ def heading(task: TaskDiff) -> Styled:
 
 
 def field_lines(task: TaskDiff, effort: Effort, names: Mapping[str, str] = {}) -> Iterator[tuple[str, Cell]]:
-    """Each field that differs, before and after. A created or removed task is named by its title, so the title is left out.
+    """Each field that differs, before and after. What the line of a created or removed task shows is left out.
 
     `names` are those of linked tasks.
     """
@@ -39,12 +37,17 @@ def field_lines(task: TaskDiff, effort: Effort, names: Mapping[str, str] = {}) -
     columns = max([_FIELD_COLUMNS, *(len(change.field) for change in changes)])
     for change in changes:
         is_usual = change.field == "state" and task.kind is DiffKind.CREATED and task.states == [State.PENDING]
-        if task.kind is DiffKind.CHANGED or not (change.field in _TITLE or is_usual):
+        if task.kind is DiffKind.CHANGED or not (is_usual or _is_in_heading(change.field, task.task)):
             yield _head(change.field, columns), _change(task, change, effort, names)
     if task.kind is DiffKind.CHANGED and len(task.states) > 1 and task.states[0] is task.states[-1]:
         yield _head("state", columns), _states(task)
     elif not changes:
         yield "    ", f"{counted(task.events, 'event')}, and no field is different"
+
+
+def _is_in_heading(field: str, task: Task) -> bool:
+    """Whether the line of a task shows the whole field: its alias, and a description without a body."""
+    return field == "alias" or (field == "description" and task.title == task.description.strip())
 
 
 def linked_in(changes: Iterable[FieldChange]) -> list[str]:

@@ -53,7 +53,7 @@ def test_diff_shows_each_field_before_and_after(tt: Tt) -> None:
         "    state        assigned → running → assigned → running → completed → pending",
         "    assigned_to  ada → —",
         "",
-        "~ notes  Write the release notes ⏎ for version three ⏎ and send them to all",
+        "~ notes  Write the release notes",
         "    description  Write the release notes ⏎ for version [-two-]{+three+} ⏎ and send them{+ to all+}",
         "    tags         +docs",
         "",
@@ -103,7 +103,7 @@ def test_diff_of_what_is_no_moment_is_refused(tt: Tt) -> None:
 def test_blame_shows_each_line_and_tag_below_its_value(tt: Tt) -> None:
     """The event, its time, its actor and why; what every event changes stands once, at the end."""
     assert lines(tt("blame", "notes").out) == [
-        "notes  Write the release notes ⏎ for version three ⏎ and send them to all",
+        "notes  Write the release notes",
         "Task ID",
         "description   Write the release notes",
         "              event 3, TIME, created by tester",

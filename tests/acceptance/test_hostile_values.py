@@ -78,6 +78,7 @@ WALK: dict[tuple[str, ...], tuple[tuple[str, ...], ...]] = {
     ("task", "tag"): (("free", "--add", "tag"),),
     ("ask",): (("free", ESCAPE, "--choices", "red,blue"), ("named", ESCAPE, "--reason", ESCAPE)),
     ("inbox",): ((),),
+    ("prime",): ((),),
     ("answer",): (("free", ESCAPE), ("free", ESCAPE, "--other"), ("named", ESCAPE)),
     ("task", "move"): (("free", "--top"), ("free", "named")),
     ("task", "start"): (("free",),),
@@ -98,7 +99,10 @@ WALK: dict[tuple[str, ...], tuple[tuple[str, ...], ...]] = {
     ("init",): ((),),
 }
 """What every command is tried with, in this order; those that change something come last."""
-LEFT_OUT = {("demo",): "its town is one of its own, and holds what the program wrote"}
+LEFT_OUT = {
+    ("demo",): "its town is one of its own, and holds what the program wrote",
+    ("mcp",): "it serves programs, and writes to no terminal",
+}
 OLD_TASKS = ("11111111-0000-4000-8000-00000000000", "22222222-0000-4000-8000-00000000000")
 
 

@@ -43,6 +43,7 @@ READS: Final[dict[str, tuple[str, ...]]] = {
     "stats": ("stats",),
     "status": ("status",),
     "inbox": ("inbox",),
+    "prime": ("prime",),
 }
 """These show what they always show, and end with code 0."""
 
@@ -98,8 +99,8 @@ LOOKS: Final[dict[str, tuple[tuple[str, ...], int]]] = {
 }
 """These look at just this, and end with their own code."""
 
-OTHERS: Final = {"start", "stop", "towns", "trust", "demo", "fork", "bisect"}
-"""These look at no town's projections; a fork is made, and a bisection reads, from the ledger alone."""
+OTHERS: Final = {"start", "stop", "towns", "trust", "demo", "fork", "bisect", "mcp"}
+"""These look at no town's projections of their own accord; a fork is made, and a bisection reads, from the ledger alone."""
 
 
 def lower(client: redis.Redis) -> None:

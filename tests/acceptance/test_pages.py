@@ -46,13 +46,13 @@ def _tasks(tt: Tt, town: Path) -> None:
 
 
 def test_every_command_that_shows_a_part_is_held_here() -> None:
-    """A new one is added to `PAGES` or `WHOLE`, and then held by the other tests."""
+    """A new one is added to `PAGES` or `WHOLE`, and then held by the other tests; the inbox has a page of each kind."""
     bounded = {
         " ".join(names)
         for names, (module, function) in PLACES.items()
         if BOUNDS & set(inspect.signature(getattr(import_module(f"cli.commands.{module}"), function)).parameters)
     }
-    assert bounded - {"work"} <= {*PAGES, *WHOLE, "search"}
+    assert bounded - {"work"} <= {*PAGES, *WHOLE, "search", "inbox"}
 
 
 @pytest.mark.parametrize("command", PAGES)
@@ -89,6 +89,22 @@ def test_page_leads_to_the_next_one(tt: Tt, command: str) -> None:
     ]
     assert sorted(names) == sorted(all_names)
     assert len(set(names)) == len(names) > 2
+
+
+def test_inbox_has_a_page_of_each_kind(tt: Tt) -> None:
+    """Each says how many there are and how to see all; people read the same."""
+    for task in tt("task", "list", "--json").json["tasks"]:
+        tt("task", "tag", task["id"], "--add", "review")
+        tt("ask", task["id"], "Which?")
+    found = tt("inbox", "--limit", "1", "--json").json
+    for kind in ("questions", "reviews"):
+        assert (found[kind]["total"], len(found[kind]["tasks"]), found[kind]["has_more"]) == (7, 1, True)
+        assert found[kind]["next"] == {"limit": 7}
+    assert "--limit" in tt("inbox", "--limit", "1").out + tt("inbox", "--limit", "1").err
+    whole = tt("inbox", "--limit", "7", "--json").json
+    assert [(whole[kind]["has_more"], len(whole[kind]["tasks"])) for kind in ("questions", "reviews")] == [
+        (False, 7)
+    ] * 2
 
 
 @pytest.mark.parametrize("command", WHOLE)

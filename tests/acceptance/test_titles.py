@@ -21,7 +21,6 @@ LISTS = {
     "log": ["log"],
     "events": ["events"],
     "replay": ["replay", "--at", "2"],
-    "diff": ["diff", "1"],
     "ready": ["ready"],
 }
 
@@ -58,6 +57,16 @@ def test_show_has_the_whole_text(tt: Tt, task: str) -> None:
     shown = [line[indent:] for line in lines[label : label + 7]]
     assert [line.rstrip() for line in shown] == [line.rstrip() for line in TEXT.split("\n")[1:]]
     assert sum("it fails" in line for line in lines) == 1
+
+
+def test_diff_shows_the_body_of_a_new_task(tt: Tt, task: str) -> None:
+    """Its line has the title alone, so the description stands below; that of a task without a body does not."""
+    tt("task", "create", "Short", "--alias", "short")
+    _, _, heading, description, *others = tt("diff", "1").out.splitlines()
+    assert heading == f"+ {task}  {TITLE}"
+    assert description.startswith("    description")
+    assert "it fails" in description
+    assert [line for line in others if "Short" in line] == ["+ short  Short"]
 
 
 def test_events_of_a_removed_task_show_its_last_title(tt: Tt, task: str) -> None:

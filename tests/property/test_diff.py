@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cli.output import json_line
+from cli.shapes import task_shape
 from cli.shapes.audit import board_diff_shape
 from ledger import BEGINNING, Position, RecordedEvent
-from projections import Board, BoardDiff, Differing, snapshot_of
+from projections import Board, BoardDiff, Differing
 from tests.property.histories import histories
 
 BATCH = 3
@@ -100,7 +101,7 @@ def board_at(events: Sequence[RecordedEvent], number: int) -> dict[str, Any]:
     """Task id -> its JSON, after so many events."""
     board = Board()
     board.fold(events[:number])
-    return {task.id: json.loads(json_line(snapshot_of(task))) for task in board.tasks.values()}
+    return {task.id: json.loads(json_line(task_shape(task))) for task in board.tasks.values()}
 
 
 def applied(found: BoardDiff, board: dict[str, Any]) -> dict[str, Any]:
