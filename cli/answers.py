@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cli.clock import now_ms
 from cli.exits import UsageError
 from cli.output import say, say_json, say_table, warn
 from cli.render import task_rows
@@ -38,11 +37,6 @@ def reader_at(town: Town, at: When | None) -> Reader:
 
     with saying_choices(at):
         return town.at(at.moment)
-
-
-def moment_ms(reader: Reader) -> int:
-    """The moment that the reader shows, milliseconds since 1970 UTC."""
-    return now_ms() if reader.then is None else reader.then.ms
 
 
 def time_of(ahead: Ahead | None) -> datetime | None:
@@ -90,7 +84,7 @@ def say_page(
     elif not page.tasks and page.total is not None:
         say(none_here if page.total else empty)
     else:
-        columns, rows = task_rows(page.tasks, now_ms=moment_ms(reader))
+        columns, rows = task_rows(page.tasks, now_ms=reader.time_ms())
         say_table(columns, rows, flexible="TITLE")
     _warn_of_more(page, after)
 

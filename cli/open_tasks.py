@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
-from cli.clock import now_ms
 from cli.limits import AGENTS_TASKS_TIMES
 from cli.output import say, say_table, warn
 from cli.render import task_rows, without_column
 from cli.text import counted, visible
-from ledger import Position, State, Task
+from ledger import State, Task
 from projections import TaskFilter
 
 if TYPE_CHECKING:
@@ -69,15 +68,15 @@ def open_groups(reader: Reader, *, agent: str | None, limit: int | None) -> list
     return groups
 
 
-def say_groups(groups: Sequence[OpenGroup], *, then: Position | None = None) -> None:
-    """Print a table for each group, how many tasks are left out, and how to see them. `then` is the moment, None is now."""
-    at = "" if then is None else f" --at {then.seq}"
+def say_groups(groups: Sequence[OpenGroup], *, reader: Reader) -> None:
+    """Print a table for each group that the reader found, how many tasks are left out, and how to see them."""
+    at = "" if reader.then is None else f" --at {reader.then.seq}"
     shown = [group for group in groups if group.tasks]
     for number, group in enumerate(shown):
         if number:
             say()
         say(f"{_name(group)}: {counted(group.total, 'task')}")
-        columns, rows = task_rows(group.tasks, now_ms=now_ms() if then is None else then.ms)
+        columns, rows = task_rows(group.tasks, now_ms=reader.time_ms())
         say_table(*without_column(columns, rows, "AGENT"), flexible="TITLE")
         if group.more:
             say(f"… {group.more:,} more: {_advice(group, is_alone=len(groups) == 1)}{at}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -26,6 +26,7 @@ _TEXT_BYTES: Final = 1_200
 class Primed(Struct, frozen=True):
     """What an agent begins with. Counts are of all, the tasks the first of them.
 
+    `own` has running tasks first, then those that can be begun, best first; `waiting` are the ids of the others.
     `questions` are the tasks of the town that wait for an answer, and `askers` who asked, by the id of the task, where that is
     known.
     """
@@ -34,6 +35,7 @@ class Primed(Struct, frozen=True):
     agent: str
     own: Sequence[Task]
     own_total: int
+    waiting: Collection[str]
     ready: Sequence[Task]
     has_more_ready: bool
     questions: Sequence[Task]
@@ -74,6 +76,8 @@ def _own(primed: Primed) -> list[str]:
     if not primed.own:
         return ["You have no task."]
     first, *others = primed.own
+    if first.id in primed.waiting:
+        return [_counted("Your tasks, none ready yet", primed.own_total, len(primed.own)), *_items(primed, primed.own)]
     verb = "Your task, running" if first.state is State.RUNNING else "Your next task, not started"
     lines = [f"{verb}: {_task(first)}"]
     text = first.description.strip()
@@ -84,8 +88,12 @@ def _own(primed: Primed) -> list[str]:
         lines.append(f"Answer: {cut_bytes(visible(first.answer), _LINE_BYTES)}")
     if others:
         lines.append(_counted("You also have", primed.own_total - 1, len(others)))
-        lines += [f"- {_task(task)}" for task in others]
+        lines += _items(primed, others)
     return lines
+
+
+def _items(primed: Primed, tasks: Sequence[Task]) -> list[str]:
+    return [f"- {_task(task, is_waiting=task.id in primed.waiting)}" for task in tasks]
 
 
 def _by(primed: Primed, task: Task) -> str:
@@ -99,9 +107,10 @@ def _asked(task: Task) -> str:
     return cut_bytes(visible(question_words(task.question or "", task.choices)), _LINE_BYTES)
 
 
-def _task(task: Task) -> str:
+def _task(task: Task, *, is_waiting: bool = False) -> str:
     """`login  Fix the login  (priority 0, due 2026-12-01T00:00:00Z)`."""
     remarks = [
+        *(["not ready: tt why TASK"] if is_waiting else []),
         *([] if task.priority == PRIORITY_DEFAULT else [f"priority {task.priority}"]),
         *([] if task.due_ms is None else [f"due {format_ms(task.due_ms)}"]),
         *([] if task.answer is None else ["a question about it has its answer"]),

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -21,12 +22,12 @@ from typing import TYPE_CHECKING, Self
 
 from msgspec import Struct
 
-from ledger import LedgerError, Position
+from ledger import LedgerError, Position, to_ms
 from projections import Board
 from town.errors import MigrationSourceError
 from town.folder.settings import current_folder
 from town.opening import OpenTown, current_actor, open_town
-from town.reading.event_reader import EventReader
+from town.reading.event_reader import EventReader, as_moment
 from town.reading.folding import board_at
 from town.reading.moment import Moment, Now
 from town.reading.reader import Reader
@@ -172,11 +173,19 @@ class Town(Verbs, Reader):
         """The position of the last event; BEGINNING if there is none."""
         return self.events.end()
 
-    def at(self, moment: Moment | str) -> Reader:
-        """The town as it was at `moment`, for the same questions; the town itself for now. MomentError as in `events.position_at`."""
+    def at(self, moment: Moment | str, *, time_ms: int | None = None) -> Reader:
+        """The town as it was at `moment`, for the same questions; the town itself for now. MomentError as in `events.position_at`.
+
+        Due times and `not_before` are held against `moment` if it is a time, else against `time_ms`, milliseconds since 1970
+        UTC, or if that is not given against the time of the event.
+        """
         if moment is Now.NOW or moment == Now.NOW.value:
             return self
-        return Reader(self.backend, then=self.events.position_at(moment), noted=self.noted)
+        asked = as_moment(moment)
+        then = self.events.position_at(asked)
+        if isinstance(asked, datetime):
+            time_ms = to_ms(asked)
+        return Reader(self.backend, then=then, time_ms=time_ms, noted=self.noted)
 
     def replay(self, upto: Position) -> Board | PackedBoard:
         """All tasks in memory, as they were after the event at `upto`; BEGINNING shows none."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cli.answers import reader_at, refuse_two_formats, say_moment, say_page, say_receipt, time_of
-from cli.clock import now_ms
 from cli.given_text import text_of
 from cli.limits import PAGE_TASKS
 from cli.output import say, say_json, say_table, warn
@@ -152,7 +151,7 @@ def assign_all(
             say("Nothing was assigned." if left else "The backlog is empty; nothing was assigned.")
             return
         say(f"{counted(len(given), 'task')} assigned to {visible(agent.strip())}:")
-        columns, rows = task_rows(given, now_ms=now_ms())
+        columns, rows = task_rows(given, now_ms=opened_town.time_ms())
         say_table(columns, rows, flexible="TITLE")
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from cli.output import say_json, say_lines
 from cli.prime_words import QUESTIONS_SHOWN, READY_SHOWN, TASKS_SHOWN, Primed, prime_lines
 from cli.session import opened
-from ledger import State, Task
+from ledger import State
 from projections import Sort, TaskFilter
 
 if TYPE_CHECKING:
@@ -43,26 +43,21 @@ def prime(
 
 
 def _primed(town: Town, agent: str) -> Primed:
-    own: list[Task] = []
-    total = 0
-    for state in (State.RUNNING, State.ASSIGNED):
-        page = town.page(
-            TaskFilter(state=state, agent=agent, sort=Sort.PRIORITY if state is State.ASSIGNED else Sort.CREATED),
-            limit=TASKS_SHOWN,
-        )
-        own += page.tasks
-        total += page.known_total
-    own = own[:TASKS_SHOWN]
-    ready = town.ready(agent=agent, limit=READY_SHOWN + TASKS_SHOWN)
-    others = [task for task in ready.tasks if task.holder is None]
+    running = town.page(TaskFilter(state=State.RUNNING, agent=agent), limit=TASKS_SHOWN)
+    assigned = town.page(TaskFilter(state=State.ASSIGNED, agent=agent, sort=Sort.PRIORITY), limit=TASKS_SHOWN)
+    begun_next = [task for task in town.ready(agent=agent, limit=TASKS_SHOWN).tasks if task.holder is not None]
+    ready_ids = {task.id for task in begun_next}
+    waiting = [task for task in assigned.tasks if task.id not in ready_ids]
+    ready = town.ready(limit=READY_SHOWN)
     inbox = town.inbox(limit=QUESTIONS_SHOWN)
     return Primed(
         town=town.name,
         agent=agent,
-        own=own,
-        own_total=total,
-        ready=others[:READY_SHOWN],
-        has_more_ready=ready.has_more or len(others) > READY_SHOWN,
+        own=[*running.tasks, *begun_next, *waiting][:TASKS_SHOWN],
+        own_total=running.known_total + assigned.known_total,
+        waiting={task.id for task in waiting},
+        ready=ready.tasks,
+        has_more_ready=ready.has_more,
         questions=inbox.questions.tasks,
         questions_total=inbox.questions.total,
         askers={task_id: event.actor for task_id, event in inbox.asked.items()},

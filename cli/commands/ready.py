@@ -9,7 +9,6 @@ import sys
 from typing import TYPE_CHECKING
 
 from cli.answers import reader_at, say_moment, say_receipt
-from cli.clock import now_ms
 from cli.exits import Exit
 from cli.limits import BLOCKED_TASKS, BLOCKS_SHOWN, READY_TASKS
 from cli.name_hints import say_unknown
@@ -89,7 +88,7 @@ def ready(
             from cli.ready_lines import ready_rows, say_waiting  # noqa: PLC0415 - only people read them
 
             say_moment(reader, at)
-            then_ms = now_ms() if reader.then is None else reader.then.ms
+            then_ms = reader.time_ms()
             if shown:
                 columns, rows = ready_rows(shown, now_ms=then_ms, dependents=dependents)
                 # Why is to be read whole.

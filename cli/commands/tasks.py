@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cli.answers import moment_ms, reader_at, refuse_two_formats, say_moment, say_page, say_receipt, time_of
+from cli.answers import reader_at, refuse_two_formats, say_moment, say_page, say_receipt, time_of
 from cli.exits import UsageError
 from cli.given_text import text_of
 from cli.limits import AGENT_TASKS, PAGE_TASKS, TREE_LEVELS, TREE_TASKS
@@ -152,7 +152,7 @@ def tasks(
             say(f"Nothing {are} open." if agent is None else f"{visible(agent.strip())} {has} no open task.")
             if agent is None:
                 _hint_at_old_tasks(opened_town, is_empty=True)
-        say_groups(groups, then=reader.then)
+        say_groups(groups, reader=reader)
         _say_lost(lost)
 
 
@@ -214,7 +214,7 @@ def show(
         from cli.detail_lines import detail_sections  # noqa: PLC0415 - only people read them
 
         say_moment(reader, at)
-        fields = task_fields(found.task, parent=found.relatives.parent, now_ms=moment_ms(reader), has_links=False)
+        fields = task_fields(found.task, parent=found.relatives.parent, now_ms=reader.time_ms(), has_links=False)
         say_fields(fields, multiline=MULTILINE_FIELDS)
         names = _linked_names(opened_town, found.events)
         for heading, lines in detail_sections(found, names, is_past=reader.then is not None):
@@ -254,7 +254,7 @@ def list_(
             not_tag=tuple(not_tag or ()) or None,
             parent=parent,
             priority=tuple(priority or ()) or None,
-            overdue_ms=moment_ms(reader) if is_overdue else None,
+            overdue_ms=reader.time_ms() if is_overdue else None,
             sort=sort,
             is_newest_first=is_reversed,
         )
@@ -340,7 +340,7 @@ def current(
         if found is None:
             say(f"{visible(name)} {'has' if reader.then is None else 'had'} no open task.")
         else:
-            fields = task_fields(found, parent=_parent(reader, found), now_ms=moment_ms(reader))
+            fields = task_fields(found, parent=_parent(reader, found), now_ms=reader.time_ms())
             say_fields(fields, multiline=MULTILINE_FIELDS)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cli.answers import say_receipt
-from cli.clock import now_ms
 from cli.due_words import due_words
 from cli.exits import UsageError
 from cli.output import warn
@@ -75,13 +74,12 @@ def schedule(
         for given in (due, not_before):
             if given is not None and given.note is not None:
                 warn(given.note)
-        say_receipt(opened_town, receipt, _times(receipt.task), as_json=as_json)
+        say_receipt(opened_town, receipt, _times(receipt.task, now_ms=opened_town.time_ms()), as_json=as_json)
 
 
-def _times(task: Task) -> str:
-    now = now_ms()
+def _times(task: Task, *, now_ms: int) -> str:
     words = [
-        f"{words} {local_time(from_ms(ms))} ({due_words(ms, now_ms=now)})"
+        f"{words} {local_time(from_ms(ms))} ({due_words(ms, now_ms=now_ms)})"
         for words, ms in (("is due", task.due_ms), ("may begin", task.not_before_ms))
         if ms is not None
     ]

@@ -55,7 +55,11 @@ def prime_shape(primed: Primed) -> Shape:
     return {
         "town": primed.town,
         "agent": primed.agent,
-        "tasks": {"total": primed.own_total, "tasks": [task_shape(task) for task in primed.own]},
+        "tasks": {
+            "total": primed.own_total,
+            "tasks": [task_shape(task) for task in primed.own],
+            "not_ready": [task.id for task in primed.own if task.id in primed.waiting],
+        },
         "questions": {
             "total": primed.questions_total,
             "tasks": [{"asked_by": primed.askers.get(task.id), "task": task_shape(task)} for task in primed.questions],

@@ -43,6 +43,37 @@ def test_prime_shows_what_an_agent_needs(tt: Tt, town: Path) -> None:
     assert "Ship it" not in out
 
 
+def test_prime_offers_only_what_can_be_begun(tt: Tt, town: Path) -> None:
+    """Of the tasks assigned to an agent the first is one that `tt next` gives; those that wait say so.
+
+    A blocked task of high priority was called the next task.
+    """
+    assert town.is_dir()
+    tt("assign", "worker-1", "Design it", "--alias", "design", "--priority", "3")
+    tt("assign", "worker-1", "Build it", "--alias", "build", "--priority", "0", "--needs", "design")
+    out = tt("prime", "--agent", "worker-1").out
+    assert "Your next task, not started: design  Design it" in out
+    assert "You also have:\n- build  Build it  (not ready: tt why TASK, priority 0)\n" in out
+    found = tt("prime", "--agent", "worker-1", "--json").json["tasks"]
+    assert [task["alias"] for task in found["tasks"]] == ["design", "build"]
+    assert found["not_ready"] == [found["tasks"][1]["id"]]
+    assert tt("next", "worker-1", "--json").json["task"]["alias"] == "design"
+    tt("task", "assign", "design", "worker-2")
+    out = tt("prime", "--agent", "worker-1").out
+    assert "Your tasks, none ready yet:\n- build  Build it  (not ready: tt why TASK, priority 0)\n" in out
+
+
+def test_prime_tells_of_ready_work_beside_many_tasks_of_its_own(tt: Tt, town: Path) -> None:
+    """However many tasks the agent has that can be begun, those that nobody has are shown."""
+    with Town.open(town) as opened:
+        for number in range(20):
+            opened.create(f"Mine {number}", agent="worker-1")
+        opened.create("For all", alias="for-all")
+    out = tt("prime", "--agent", "worker-1").out
+    assert "You also have, 2 of 19:" in out
+    assert "Ready, best first:\n- for-all  For all\n" in out
+
+
 def test_prime_of_an_empty_town(tt: Tt, town: Path) -> None:
     """Without tasks it says so; who acts is the agent."""
     assert town.is_dir()
@@ -65,7 +96,7 @@ def test_prime_is_small_whatever_the_town(tt: Tt, town: Path) -> None:
     out = tt("prime", "--agent", "界" * 60).out
     assert len(out.encode()) <= BYTES_MAX == 1_500 * 4
     assert out.splitlines()[1] == "tt next NAME --start            take the next ready task"
-    assert out.splitlines()[-1] == "More: tt ready"
+    assert out.splitlines()[-1] == "… tt ready shows the rest."
 
 
 def test_lines_that_do_not_fit_are_left_out_with_a_hint() -> None:
@@ -77,6 +108,7 @@ def test_lines_that_do_not_fit_are_left_out_with_a_hint() -> None:
             agent="a",
             own=[],
             own_total=0,
+            waiting=(),
             ready=ready,
             has_more_ready=False,
             questions=[],

@@ -10,6 +10,7 @@ import pytest
 
 from cli.json_fields import FIELD_NAMES
 from tests.support.tt import Tt
+from tests.support.waiting import wait_until
 from town import Town
 
 TASKS = {
@@ -28,8 +29,10 @@ def tasks(town: Path) -> Path:
             opened.create(text, agent=agent, tags=tags, alias=f"t{number}").task.id
             for number, (text, (agent, tags)) in enumerate(TASKS.items(), 1)
         ]
-        opened.complete(ids[1], result="Done")
-        opened.note(ids[0], "half way")
+        for change in (lambda: opened.complete(ids[1], result="Done"), lambda: opened.note(ids[0], "half way")):
+            # Changes in one millisecond are in no order.
+            wait_until(lambda: opened.time_ms() > opened.end().ms)
+            change()
     return town
 
 

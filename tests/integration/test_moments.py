@@ -23,9 +23,10 @@ from ledger import (
     TaskCreated,
     TaskNoted,
     TaskNotFoundError,
+    TaskScheduled,
     TaskStarted,
 )
-from ledger.times import from_ms
+from ledger.times import format_ms, from_ms
 from tests.support.builders import START_MS, TASK, an_event, task_id
 from town import EventFilter, MomentError, Town, local_time
 from town.reading.event_reader import EventReader
@@ -434,3 +435,21 @@ def test_follow_of_a_town_goes_on_from_the_end(town: Town) -> None:
     town.create("other")
     town.note("tt-1", "now")
     assert next(followed).data == TaskNoted("now")
+
+
+def test_times_ahead_are_held_against_the_moment_that_was_asked_for(tmp_path: Path, server_socket: Path) -> None:
+    """A task that might begin before WHEN was ready then, and one due before WHEN was late, though no event happened in between.
+
+    They were held against the time of the last event.
+    """
+    between = format_ms(EPOCH_MS + HOUR_MS)
+    events = [an_event(TaskCreated("a")), an_event(TaskScheduled(due=between, not_before=between), version=2)]
+    with Town.init(tmp_path / "town", name="ahead", url=f"unix://{server_socket}") as town:
+        town.backend.store.append(events, {TASK: 0}, backdate_ms=EPOCH_MS)
+        then, last = town.at(time_of(EPOCH_MS + DAY_MS)), town.at(2)
+        assert (then.time_ms(), last.time_ms()) == (EPOCH_MS + DAY_MS, EPOCH_MS)
+        assert [task.id for task in then.ready().tasks] == [TASK]
+        assert then.waiting().for_time == 0
+        assert last.ready().tasks == ()
+        assert last.waiting().for_time == 1
+        assert [task.id for task in town.at(2, time_ms=EPOCH_MS + HOUR_MS).ready().tasks] == [TASK]

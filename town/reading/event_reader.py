@@ -117,7 +117,7 @@ class EventReader:
         MomentError: it is not a moment, is in the future, or is before the first event; the message says which range exists.
         TaskNotFoundError, TaskAmbiguousError if it names a task.
         """
-        asked = _as_moment(moment)
+        asked = as_moment(moment)
         if isinstance(asked, datetime):
             return self._position_at_time(asked)
         if isinstance(asked, StateEntered):
@@ -191,7 +191,7 @@ class EventReader:
 
     def _position_before(self, moment: Moment | str) -> Position:
         """The position of the last event before `moment`; BEGINNING if there is none. Every event is before now."""
-        asked = _as_moment(moment)
+        asked = as_moment(moment)
         if asked is Now.NOW:
             return self._store.end()
         if isinstance(asked, datetime):
@@ -204,7 +204,8 @@ class EventReader:
         return reference if self._references is None else self._references.resolve(reference, is_removed_too=True)
 
 
-def _as_moment(moment: Moment | str) -> Moment:
+def as_moment(moment: Moment | str) -> Moment:
+    """The moment that was given, or that the text names. MomentError."""
     if isinstance(moment, Position) or not isinstance(moment, str):
         return moment
     from town.reading.when import parse_moment  # noqa: PLC0415 - `tt` hands over what it has understood

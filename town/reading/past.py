@@ -29,12 +29,14 @@ PREFIX_TASKS_MAX: Final = 100
 class Past:
     """Answers the questions that `Present` answers, as of the event at `upto`; BEGINNING shows an empty town.
 
-    `is_now` is set if it stands in for the present, because the views cannot answer.
+    `is_now` is set if it stands in for the present, because the views cannot answer. `time_ms` is the time it is asked for,
+    milliseconds since 1970 UTC; if it is not given, that of the event.
     """
 
-    def __init__(self, backend: Backend, upto: Position, *, is_now: bool = False) -> None:
+    def __init__(self, backend: Backend, upto: Position, *, is_now: bool = False, time_ms: int | None = None) -> None:
         self.then = None if is_now else upto
         """The position that errors name."""
+        self._time_ms = upto.ms if time_ms is None else time_ms
         self._backend = backend
         self._store = backend.store
         self._live = backend.live
@@ -103,7 +105,7 @@ class Past:
         """The tasks that could be begun, best first."""
         from projections import ready_on  # noqa: PLC0415 - few commands ask what is ready
 
-        return ready_on(self.board.tasks, wanted, limit=limit, now_ms=self._now_ms(), position=self._upto)
+        return ready_on(self.board.tasks, wanted, limit=limit, now_ms=self.time_ms(), position=self._upto)
 
     def blocked(self) -> list[BlockedTask]:
         """The open tasks that were blocked, with the longest chain first."""
@@ -127,11 +129,11 @@ class Past:
         """What kept pending tasks from being begun."""
         from projections import waiting_on  # noqa: PLC0415 - few commands ask why tasks wait
 
-        return waiting_on(self.board.tasks, now_ms=self._now_ms())
+        return waiting_on(self.board.tasks, now_ms=self.time_ms())
 
-    def _now_ms(self) -> int:
-        """The time for which it is asked what can be begun, milliseconds since 1970 UTC."""
-        return self._upto.ms if self.then is not None else time.time_ns() // 1_000_000
+    def time_ms(self) -> int:
+        """The time that due times and `not_before` are held against, milliseconds since 1970 UTC."""
+        return self._time_ms if self.then is not None else time.time_ns() // 1_000_000
 
     def links(self, task: Task, *, limit: int) -> tuple[Linked, ...]:
         """The links from and to a task, at most `limit` tasks of each kind. Folds the town."""

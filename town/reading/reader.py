@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
@@ -88,15 +89,22 @@ class Noted:
 
 
 class Reader:
-    """One town's board: as of now, or with `then` as of the event at that position.
+    """One town's board: as of now, or with `then` as of the event at that position, or of a time after it and before the next.
 
     Tasks are named by id, by a unique prefix of it, or by alias. `noted` collects the notes of all answers.
     """
 
-    def __init__(self, backend: Backend, *, then: Position | None = None, noted: Noted | None = None) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        *,
+        then: Position | None = None,
+        time_ms: int | None = None,
+        noted: Noted | None = None,
+    ) -> None:
         self._backend = backend
         self._present = Present(backend)
-        self._past = None if then is None else Past(backend, then)
+        self._past = None if then is None else Past(backend, then, time_ms=time_ms)
         self._fold: Past | None = None
         self.noted = Noted() if noted is None else noted
 
@@ -104,6 +112,10 @@ class Reader:
     def then(self) -> Position | None:
         """The position that this reader shows; None is now."""
         return None if self._past is None else self._past.then
+
+    def time_ms(self) -> int:
+        """The time that this reader shows, milliseconds since 1970 UTC: now, the time that was asked for, or that of its event."""
+        return time.time_ns() // 1_000_000 if self._past is None else self._past.time_ms()
 
     def task(self, task_id: str) -> Task:
         """One task; TaskNotFoundError, TaskAmbiguousError."""
