@@ -26,9 +26,10 @@ _ADVICE: Final = {
     "READONLY": "It is a replica: use the URL of its primary.",
     "BUSY": "Another script is at work in it: try again in a moment.",
     "CLUSTERDOWN": "Its cluster is down: try again when it is up.",
-    "MOVED": "It is one of a cluster, and the town lies on another: use that one's URL.",
+    "MOVED": "It is one of a cluster: use a URL of the whole cluster, redis+cluster://HOST:PORT,HOST:PORT.",
     "NOREPLICAS": "It wants replicas and has too few: see min-replicas-to-write.",
     "LOADING": "It is still reading its data: try again in a moment.",
+    "TRYAGAIN": "The town is being moved to another node of its cluster: try again in a moment.",
 }
 
 _DISK_FULL_WORDS: Final = "No space left on device"
@@ -50,6 +51,9 @@ WORDS_MAX: Final = 1_000
 # A client removes the code from the words of these errors. Their classes have the same names in redis-py and here.
 _CODES: Final[Mapping[str, str]] = {
     "BusyLoadingError": "LOADING",
+    "ClusterDownError": "CLUSTERDOWN",
+    "MovedError": "MOVED",
+    "TryAgainError": "TRYAGAIN",
     "ReadOnlyError": "READONLY",
     "NoPermissionError": "NOPERM",
     "OutOfMemoryError": "OOM",

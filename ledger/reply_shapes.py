@@ -231,7 +231,8 @@ def _is_type(reply: object, _: Command) -> bool:
 
 
 def _is_hello(reply: object, _: Command) -> bool:
-    return isinstance(reply, dict)
+    """A table, which is a flat list before RESP3."""
+    return isinstance(reply, dict) or (type(reply) is list and len(reply) % 2 == 0)
 
 
 def _text(word: object) -> str:

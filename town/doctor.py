@@ -13,10 +13,12 @@ from ledger import (
     TOWN_ID,
     LedgerDamagedError,
     LedgerError,
+    NoPermissionError,
     RecordedEvent,
     TaskCreated,
     TownForked,
     flaw_in,
+    kinds_of,
     redis_errors,
     task_id_of_alias,
 )
@@ -63,16 +65,13 @@ class Check(Struct, frozen=True):
 
 def examine(backend: Backend, connection: Connection) -> list[Check]:
     """Check the town's server and projections. StoreUnavailableError if the server does not answer."""
-    with redis_errors(connection.where):
-        # redis-py types further sections as lists of texts.
-        told = connection.client.info("memory", "persistence", "errorstats")  # type: ignore[arg-type]
-        information = cast("dict[str, Any]", told)
+    information = _read_information(connection)
     return [
         Check("version", CheckState.GOOD, connection.version()),
         *_durability(connection),
         *_password(backend),
         *_disk(backend, connection, information),
-        _memory(information),
+        *_memory(information),
         _lock(connection),
         _clock(backend, connection),
         *_orphans(),
@@ -84,6 +83,17 @@ def examine(backend: Backend, connection: Connection) -> list[Check]:
         *_cache(backend),
         *_old_tasks(backend),
     ]
+
+
+def _read_information(connection: Connection) -> dict[str, Any]:
+    """The sections of INFO that are looked at; empty if the user has no right to read it."""
+    with redis_errors(connection.where):
+        try:
+            # redis-py types further sections as lists of texts.
+            told = connection.client.info("memory", "persistence", "errorstats")  # type: ignore[arg-type]
+        except kinds_of(NoPermissionError):
+            return {}
+        return cast("dict[str, Any]", told)
 
 
 def _durability(connection: Connection) -> list[Check]:
@@ -114,6 +124,9 @@ def _disk(backend: Backend, connection: Connection, information: dict[str, Any])
     failed = [
         name for name in ("aof_last_write_status", "aof_last_bgrewrite_status") if information.get(name, "ok") != "ok"
     ]
+    if not information:
+        words = "unknown, as is its memory: the user in the URL may not ask (INFO)"
+        return [Check("disk", CheckState.WARNING, words)]
     room = _room(backend, connection)
     words = "the last write to disk went well" + ("" if room is None else f"; {room}")
     if failed:
@@ -149,7 +162,11 @@ def _full_before(backend: Backend, connection: Connection) -> list[Check]:
     return [Check("last end", CheckState.WARNING, words)]
 
 
-def _memory(information: dict[str, Any]) -> Check:
+def _memory(information: dict[str, Any]) -> list[Check]:
+    return [_memory_used(information)] if "used_memory" in information else []
+
+
+def _memory_used(information: dict[str, Any]) -> Check:
     used, limit = int(information["used_memory"]), int(information.get("maxmemory", 0))
     refused = int(cast("dict[str, Any]", information.get("errorstat_OOM", {})).get("count", 0))
     times = f"; {refused:,} commands were refused for lack of memory since the server's start" if refused else ""

@@ -110,6 +110,8 @@ def make_town(
                 _allow(own_town_grant(start), start, undo)
             connection = connect(place.folder, settings)
             try:
+                if is_new and connection.is_of_cluster():
+                    settings = replace(settings, redis=replace(settings.redis, hash_tag=True))
                 if is_new:
                     _open_to_others(place.folder, settings, connection, origin)
                 elif settings.is_named_anew:

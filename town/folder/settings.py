@@ -38,11 +38,32 @@ GITIGNORE_BYTES_MAX: Final = 16 * 1024 * 1024
 
 
 class RedisSettings(Struct, frozen=True):
-    """`[redis]`: a server's `url`. `hash_tag` makes keys for a cluster. `binary` is read only to refuse it."""
+    """`[redis]`: a server's `url`. `hash_tag` makes keys for a cluster. `binary` is read only to refuse it.
+
+    Options of the connection may stand here or in the URL; `read_settings` puts them into the URL, which the user allows as a
+    whole.
+    """
 
     url: str | None = None
     binary: str | None = None
     hash_tag: bool = False
+    ssl_ca_certs: str | None = None
+    ssl_certfile: str | None = None
+    ssl_keyfile: str | None = None
+    ssl_cert_reqs: str | None = None
+    ssl_check_hostname: bool | None = None
+
+    def with_options(self, url: str) -> str:
+        """The URL with those options."""
+        names = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_cert_reqs")
+        options = {name: value for name in names if (value := getattr(self, name)) is not None}
+        if self.ssl_check_hostname is not None:
+            options["ssl_check_hostname"] = "true" if self.ssl_check_hostname else "false"
+        if not options:
+            return url
+        from urllib.parse import urlencode  # noqa: PLC0415 - few towns have options
+
+        return f"{url}{'&' if '?' in url else '?'}{urlencode(options)}"
 
 
 class TownSettings(Struct, frozen=True):
@@ -118,6 +139,10 @@ def read_settings(folder: Path, *, ledger_name: str | None = None) -> Settings:
     path = folder / SETTINGS_FILE
     try:
         settings = replace(msgspec.convert(read_settings_table(folder), Settings), old_name=None)
+        if settings.redis.url is not None:
+            settings = replace(
+                settings, redis=replace(settings.redis, url=settings.redis.with_options(settings.redis.url))
+            )
         named = settings.town.ledger_name
         if settings.town.aliases_of is not None:
             check_town_name(settings.town.aliases_of)
@@ -174,13 +199,13 @@ def settings_to_be(folder: Path, *, name: str | None = None, url: str | None = N
         settings = read_settings(folder, ledger_name=None if name is None else check_town_name(name))
         if name not in (None, settings.name):
             raise TownExistsError(folder, settings.name)
-        if url not in (None, settings.redis.url):
+        if url is not None and settings.redis.url not in (url, settings.redis.with_options(url)):
             raise SettingsError(
                 folder / SETTINGS_FILE, "the town is there already, and not at that URL; set [redis] url"
             )
         return settings
     chosen = check_town_name(name) if name is not None else suggest_name(folder)
-    return Settings(chosen, RedisSettings(url=url))
+    return Settings(chosen, RedisSettings(url=url, hash_tag=url is not None and "+cluster://" in url))
 
 
 def write_new_settings(folder: Path, settings: Settings) -> None:

@@ -79,6 +79,8 @@ def shown_url(url: str) -> str:
         parts = urlsplit(url)
         if "://" not in url or "@" in f"{parts.path}{parts.query}{parts.fragment}":
             return UNKNOWN_URL
+        if _has_several_hosts(url):
+            return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
         host = parts.hostname or ""
         host = f"[{host}]" if ":" in host else host
         port = f":{parts.port}" if parts.port else ""
@@ -114,10 +116,20 @@ def _password_place(url: str) -> tuple[int, int] | None:
     return None if colon < 0 or colon + 1 == at else (colon, at)
 
 
+def _has_several_hosts(url: str) -> bool:
+    """Whether the URL is one of a cluster or of sentinels, which may name several hosts."""
+    return "+" in url.partition("://")[0]
+
+
 def _server(url: str) -> str | None:
-    """The key of a password: `user@host:port`, or `user@/path` for a socket; None if the URL cannot be parsed."""
+    """The key of a password; None if the URL cannot be parsed.
+
+    `user@host:port`, `user@/path` for a socket, `user@host:port,host:port` for a cluster or sentinels.
+    """
     try:
         parts = urlsplit(url)
+        if _has_several_hosts(url):
+            return f"{parts.username or ''}@{parts.netloc.rpartition('@')[2].casefold()}"
         where = parts.path if parts.scheme == "unix" else f"{parts.hostname or ''}:{parts.port or 6379}"
     except ValueError:
         return None

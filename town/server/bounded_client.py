@@ -7,8 +7,10 @@ forever, and one that never stops sending would fill the memory. `socket_client`
 from __future__ import annotations
 
 import re
+import socket
+import ssl
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Final, cast
 
 import redis
@@ -64,6 +66,11 @@ class _BoundedParser(_HiredisParser):
 
     def __init__(self, socket_read_size: int) -> None:
         super().__init__(socket_read_size)  # type: ignore[no-untyped-call]
+        self.is_greeting = False
+        """Set while a connection is made."""
+        self.still_there: Callable[[], None] | None = None
+        """Raises redis-py's ConnectionError if no reply will come."""
+        self.look_seconds = 2.0
         self.deadline: float | None = None
         """None between sending and the first wait for a reply: a reader may pause in between."""
         self._received = 0
@@ -90,16 +97,11 @@ class _BoundedParser(_HiredisParser):
     def read_from_socket(self, timeout: Any = SENTINEL, raise_on_timeout: bool = True) -> bool:
         if timeout is not SENTINEL:
             return bool(super().read_from_socket(timeout, raise_on_timeout))  # type: ignore[no-untyped-call]
+        seconds_max = CONNECT_SECONDS_MAX if self.is_greeting else EXCHANGE_SECONDS_MAX
         if self.deadline is None:
-            self.deadline = time.monotonic() + EXCHANGE_SECONDS_MAX
-        left = self.deadline - time.monotonic()
-        if left <= 0:
-            raise redis.TimeoutError(overdue_words(EXCHANGE_SECONDS_MAX))
-        self._sock.settimeout(left)
+            self.deadline = time.monotonic() + seconds_max
         try:
-            received = self._sock.recv_into(self._buffer)
-        except TimeoutError:
-            raise redis.TimeoutError(overdue_words(EXCHANGE_SECONDS_MAX)) from None
+            received = self._receive(seconds_max)
         except OSError as error:
             raise redis.ConnectionError(f"Error while reading: {error.strerror or error}") from error
         if received == 0:
@@ -110,6 +112,18 @@ class _BoundedParser(_HiredisParser):
             raise _OversizedReplyError(*error.args) from None
         self._reader.feed(self._buffer, 0, received)  # type: ignore[arg-type]  # any buffer is taken
         return True
+
+    def _receive(self, seconds_max: float) -> int:
+        """Wait until the deadline for bytes; how many came. Asks `still_there` every `look_seconds` while it waits."""
+        assert self.deadline is not None
+        while (left := self.deadline - time.monotonic()) > 0:
+            self._sock.settimeout(left if self.still_there is None else min(left, self.look_seconds))
+            try:
+                return int(self._sock.recv_into(self._buffer))
+            except TimeoutError:
+                if self.still_there is not None:
+                    self.still_there()
+        raise redis.TimeoutError(overdue_words(seconds_max))
 
     def _count(self, received: int) -> None:
         """OversizedReplyError if the first `received` bytes of the buffer make the reply too large."""
@@ -146,12 +160,22 @@ def _refusal(error: Exception) -> redis.RedisError:
     return redis.InvalidResponse(NO_REPLY_WORDS)
 
 
-class _Bounded:
-    """A connection that sets a new deadline at each send, and checks that replies have their commands' shapes."""
+class Bounded:
+    """A connection that sets a new deadline at each send, and checks that replies have their commands' shapes.
+
+    The server has to answer its greeting, such as a password or a database, in the time that a connection may take.
+    """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         self._due = DueReplies()
         super().__init__(*arguments, **options)
+
+    def on_connect_check_health(self, check_health: bool = True) -> None:
+        self._parser.is_greeting = True  # type: ignore[attr-defined]
+        try:
+            super().on_connect_check_health(check_health)  # type: ignore[misc]
+        finally:
+            self._parser.is_greeting = False  # type: ignore[attr-defined]
 
     def pack_commands(self, commands: Iterable[Command]) -> list[bytes]:
         commands = list(commands)
@@ -199,39 +223,52 @@ class _Bounded:
         super().disconnect(*arguments)  # type: ignore[misc]
 
 
-class _BoundedConnection(_Bounded, Connection):
+class BoundedConnection(Bounded, Connection):
     """Over TCP."""
 
 
-class _BoundedSSLConnection(_Bounded, SSLConnection):
+class BoundedSSLConnection(Bounded, SSLConnection):
     """Over TLS."""
 
+    def _wrap_socket_with_ssl(self, sock: socket.socket) -> Any:
+        # What listens there may know nothing of TLS, and wait for the end of a line.
+        sock.settimeout(CONNECT_SECONDS_MAX)
+        try:
+            wrapped = super()._wrap_socket_with_ssl(sock)  # type: ignore[no-untyped-call]
+        except TimeoutError:
+            raise redis.ConnectionError(f"it did not speak TLS in {CONNECT_SECONDS_MAX} s") from None
+        except ssl.SSLError as error:
+            raise redis.ConnectionError(f"TLS failed: {error.reason or error}") from error
+        wrapped.settimeout(self.socket_timeout)
+        return wrapped
 
-class _BoundedSocketConnection(_Bounded, UnixDomainSocketConnection):
+
+class _BoundedSocketConnection(Bounded, UnixDomainSocketConnection):
     """Over a socket of this machine."""
 
 
-_CLASSES: Final[dict[str, type[_Bounded]]] = {
-    "redis": _BoundedConnection,
-    "rediss": _BoundedSSLConnection,
+_CLASSES: Final[dict[str, type[Bounded]]] = {
+    "redis": BoundedConnection,
+    "rediss": BoundedSSLConnection,
     "unix": _BoundedSocketConnection,
 }
 
 
 def client_of_url(url: str) -> redis.Redis:
     """A bounded client of the server at a `redis://`, `rediss://` or `unix://` URL. ValueError if it cannot be parsed."""
-    pool = redis.ConnectionPool.from_url(url, **_options())
+    pool = redis.ConnectionPool.from_url(url, **bounded_options())
     pool.connection_class = _CLASSES[url.partition("://")[0]]
     return redis.Redis.from_pool(pool)
 
 
 def client_of_socket(path: str) -> redis.Redis:
     """As `client_of_url`, for the socket at `path`."""
-    pool = redis.ConnectionPool(connection_class=_BoundedSocketConnection, path=path, **_options())
+    pool = redis.ConnectionPool(connection_class=_BoundedSocketConnection, path=path, **bounded_options())
     return redis.Redis.from_pool(pool)
 
 
-def _options() -> dict[str, Any]:
+def bounded_options() -> dict[str, Any]:
+    """The arguments for a connection of these classes."""
     return {
         "parser_class": _BoundedParser,
         "decode_responses": False,

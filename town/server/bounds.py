@@ -7,6 +7,7 @@ from typing import Final
 from ledger import OversizedReplyError
 
 CONNECT_SECONDS_MAX: Final = 5
+"""For each step of a connection: to reach the address, to agree on TLS, and to be greeted."""
 EXCHANGE_SECONDS_MAX: Final = 60
 """From the first wait after a command was sent to the last reply."""
 OWN_REPLY_BYTES_MAX: Final = 512 * 1024 * 1024

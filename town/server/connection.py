@@ -12,13 +12,16 @@ from typing import TYPE_CHECKING, Any, Final
 from ledger import (
     UNREACHED_ADVICE,
     BusyLoadingError,
+    Keys,
     LostConnectionError,
+    NoPermissionError,
+    ResponseError,
     StoreUnavailableError,
     kinds_of,
     redis_errors,
 )
-from town.errors import ForeignServerError, ServerStoppedError, ServerTooOldError
-from town.folder.settings import SOCKET_FILE, Settings
+from town.errors import ForeignServerError, ServerStoppedError, ServerTooOldError, SettingsError
+from town.folder.settings import SETTINGS_FILE, SOCKET_FILE, Settings
 from town.home.passwords import UNKNOWN_URL, shown_url, with_password
 from town.server.own_server import LOADING_SECONDS_MAX, VERSION_MIN, EmbeddedServer
 from town.server.socket_client import client_of_own_socket
@@ -63,14 +66,17 @@ class Connection:
                     if time.monotonic() > deadline:
                         raise
                     time.sleep(_LOADING_POLL_SECONDS)
-        version = str(self.information.get("redis_version", "0"))
+        version = str(self.information.get("redis_version", version_min))
         if int(version.partition(".")[0]) < version_min:
             raise ServerTooOldError(self.where, version, version_min)
 
     def _read_information(self) -> dict[str, Any]:
-        """The server's INFO. StoreUnavailableError if the reply is not one."""
+        """The server's INFO, or what it says instead to a user without that right. StoreUnavailableError if the reply is not one."""
         try:
-            information = self.client.info("server")
+            try:
+                information = self.client.info("server")
+            except kinds_of(NoPermissionError):
+                return self._read_greeting()
             if isinstance(information, dict):
                 int(str(information.get("redis_version", "0")).partition(".")[0])
                 return information
@@ -81,11 +87,31 @@ class Connection:
             raise StoreUnavailableError(self.where, *_NO_SERVER) from error
         raise StoreUnavailableError(self.where, *_NO_SERVER)
 
+    def _read_greeting(self) -> dict[str, Any]:
+        """Version and mode under their names in INFO, as far as HELLO tells them."""
+        try:
+            reply = self.client.execute_command("HELLO")  # type: ignore[no-untyped-call]
+        except kinds_of(ResponseError):
+            return {}
+        pairs = reply.items() if isinstance(reply, dict) else zip(reply[::2], reply[1::2], strict=False)
+        told = {name: value.decode() for name, value in pairs if isinstance(value, bytes)}
+        kind = "valkey_version" if told.get(b"server") == "valkey" else "redis_version"
+        names = {b"version": kind, b"mode": "redis_mode"}
+        information = {names[name]: value for name, value in told.items() if name in names}
+        int(information.get("redis_version", "0").partition(".")[0])
+        return information
+
     def version(self) -> str:
         """`Valkey 9.1.2`, from what `check` read."""
         if "valkey_version" in self.information:
             return f"Valkey {self.information['valkey_version']}"
-        return f"Redis {self.information.get('redis_version', 'of unknown version')}"
+        if "redis_version" in self.information:
+            return f"Redis {self.information['redis_version']}"
+        return "a server that does not tell its version"
+
+    def is_of_cluster(self) -> bool:
+        """Whether the server is a node of a cluster, from what `check` read."""
+        return self.information.get("redis_mode") == "cluster"
 
     def is_same_server(self, other: Connection) -> bool:
         """Whether both lead to the same database of the same server, as far as the server says."""
@@ -184,18 +210,33 @@ def _open(folder: Path, settings: Settings) -> Connection:
         server = EmbeddedServer(folder)
         client = client_of_own_socket(str(socket_path), explain=server.explain_end)
         return Connection(client, where=server.where, server=server, socket_path=socket_path)
-    connection = _open_url(with_password(url))
+    from town.trust.url_rules import is_cluster_url  # noqa: PLC0415 - not needed for the town's own server
+
+    if is_cluster_url(url) and not settings.redis.hash_tag:
+        problem = (
+            f"{shown_url(url)} is a cluster, which needs `hash_tag = true` in [redis]: all keys of a town in one slot"
+        )
+        raise SettingsError(folder / SETTINGS_FILE, problem)
+    connection = _open_url(with_password(url), Keys(settings.name, settings.redis.hash_tag))
     connection.remark = remark
     return connection
 
 
-def _open_url(url: str) -> Connection:
+def _open_url(url: str, keys: Keys | None = None) -> Connection:
+    """A connection to the server that has the `keys`; to none of a cluster without them."""
     # Not needed for the town's own server: the import of redis-py takes longer than a whole command.
     from town.server.bounded_client import client_of_url  # noqa: PLC0415
-    from town.trust.url_rules import SCHEMES, refuse_unfit_url  # noqa: PLC0415
+    from town.trust.url_rules import SCHEMES, is_cluster_url, is_group_url, read_group_url, refuse_unfit_url  # noqa: PLC0415
 
     refuse_unfit_url(url)
     where = shown_url(url)
+    if is_cluster_url(url) and keys is None:
+        raise StoreUnavailableError(where, "is a cluster, and no tasks of Tinytown are in one", "Name a single server.")
+    if is_group_url(url):
+        from town.server.routed_client import client_of_group  # noqa: PLC0415 - few towns are in a cluster
+
+        client = client_of_group(read_group_url(url), "" if keys is None else keys.ledger)
+        return Connection(client, where=where, server=None, socket_path=None)
     scheme, _, rest = url.partition("://")
     try:
         client = client_of_url(f"{SCHEMES[scheme]}://{rest}")

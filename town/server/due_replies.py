@@ -26,9 +26,11 @@ class DueReplies:
 
     def __init__(self) -> None:
         self._due: deque[Command] = deque()
-        self._queued: list[Command] | None = None
+        self.queued: list[Command] | None = None
         """The commands that EXEC will carry out; None outside a transaction."""
-        self._is_watching = False
+        self.is_watching = False
+        self.lost: list[Command] = []
+        """The commands that waited for a reply when the connection was gone."""
 
     def add(self, commands: Iterable[Command]) -> None:
         """Note that these commands were sent."""
@@ -40,37 +42,50 @@ class DueReplies:
             if type(piece) is PackedCommands:
                 self._due.extend(piece.commands)
 
+    def __bool__(self) -> bool:
+        """Whether a command waits for a reply."""
+        return bool(self._due)
+
+    def first(self) -> Command | None:
+        """The command that `next` will give."""
+        return self._due[0] if self._due else None
+
+    def waiting(self) -> list[Command]:
+        """All commands that wait for a reply, in their order."""
+        return list(self._due)
+
     def next(self) -> Command | None:
         """The command that the next reply belongs to; None if no command waits for one."""
         return self._due.popleft() if self._due else None
 
     def clear(self) -> None:
         """Expect nothing more: the connection is gone."""
+        self.lost = list(self._due)
         self._due.clear()
-        self._queued, self._is_watching = None, False
+        self.queued, self.is_watching = None, False
 
     def refused(self, command: Command | None) -> None:
         """Note that the server replied with an error, which fits every command."""
         if command is not None and command[0] in _OF_TRANSACTIONS:
-            self._queued = None
+            self.queued = None
 
     def fits(self, reply: Any, command: Command) -> bool:
         """Whether `reply`, which is not an error, fits `command` here."""
-        if self._queued is None and command[0] not in _OF_TRANSACTIONS:
+        if self.queued is None and command[0] not in _OF_TRANSACTIONS:
             return fits(reply, command)
         match command[0]:
             case "EXEC":
-                queued, self._queued = self._queued, None
-                was_watching, self._is_watching = self._is_watching, False
+                queued, self.queued = self.queued, None
+                was_watching, self.is_watching = self.is_watching, False
                 return _fits_all(reply, queued or ()) if reply is not None else was_watching
             case "DISCARD":
-                self._queued, self._is_watching = None, False
+                self.queued, self.is_watching = None, False
             case "MULTI":
-                self._queued = []
+                self.queued = []
             case "WATCH" | "UNWATCH" as name:
-                self._is_watching = name == "WATCH"
-            case _ if self._queued is not None:
-                self._queued.append(command)
+                self.is_watching = name == "WATCH"
+            case _ if self.queued is not None:
+                self.queued.append(command)
                 return bool(reply == b"QUEUED")
         return fits(reply, command)
 

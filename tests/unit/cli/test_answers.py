@@ -13,7 +13,7 @@ from tests.support.builders import a_task
 from town import Reader, Town
 
 NOBODY = cast("Town", None)
-NOW = cast("Reader", SimpleNamespace(then=None))
+NOW = cast("Reader", SimpleNamespace(then=None, time_ms=lambda: 0))
 PAGES = [
     (Page((a_task(),), 1, has_more=False), "", ""),
     (Page((a_task(),), 9, has_more=True), "", "5 of 9 tasks shown. More: --offset 5\n"),

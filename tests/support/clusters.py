@@ -1,0 +1,206 @@
+"""Starts a cluster of real servers on loopback, moves slots, and stops, kills and starts its nodes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import Any, Final
+
+import redis
+from redis.crc import key_slot
+
+from tests.support.waiting import wait_until
+from town.server.own_server import find_binary
+
+SLOTS: Final = 16_384
+NODE_TIMEOUT_MS: Final = 1_000
+START_SECONDS_MAX: Final = 30
+
+
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
+    with closing(socket.socket()) as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+class Node:
+    """A server process of a cluster, or one beside others, with data in a folder of its own."""
+
+    def __init__(self, folder: Path, *options: str, port: int | None = None) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self.port = free_port() if port is None else port
+        self._options = options
+        self.process: subprocess.Popen[bytes] | None = None
+        self.start()
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    def client(self, **options: Any) -> redis.Redis:
+        """A client of this node alone, without retries."""
+        return redis.Redis("127.0.0.1", self.port, socket_timeout=10, **options)
+
+    def ask(self, *command: Any) -> Any:
+        """The reply to one command. For those that speak of the cluster, not of keys."""
+        with closing(self.client()) as client:
+            return client.execute_command(*command)  # type: ignore[no-untyped-call]
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        log = (self.folder / "log").open("ab")
+        with log:
+            self.process = subprocess.Popen(
+                [
+                    str(find_binary(None)),
+                    *("--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder)),
+                    *("--save", "", "--appendonly", "yes", "--appendfsync", "always", *self._options),
+                ],
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        wait_until(self.answers, seconds_max=START_SECONDS_MAX)
+
+    def answers(self) -> bool:
+        """Whether it answers."""
+        with closing(self.client()) as client, suppress(redis.RedisError):
+            return bool(client.ping())
+        return False
+
+    def signal(self, number: int) -> None:
+        """Send it a signal."""
+        assert self.process is not None
+        os.kill(self.process.pid, number)
+
+    def pause(self) -> None:
+        """Stop it from answering, as a machine does that hangs."""
+        self.signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """End a pause."""
+        self.signal(signal.SIGCONT)
+
+    def kill(self) -> None:
+        """End it without warning."""
+        assert self.process is not None
+        with suppress(ProcessLookupError):
+            self.signal(signal.SIGCONT)
+            self.signal(signal.SIGKILL)
+        self.process.wait()
+
+
+class Cluster:
+    """Primaries with a replica each."""
+
+    def __init__(self, nodes: Sequence[Node]) -> None:
+        self.nodes = nodes
+
+    @property
+    def url(self) -> str:
+        """The URL of the cluster, with all of its nodes."""
+        return f"redis+cluster://{','.join(node.address for node in self.nodes)}"
+
+    def primary_of(self, town: str) -> Node:
+        """The node that has the town, as the first node that answers knows it."""
+        slot = key_slot(f"{{{town}}}".encode())
+        for first, last, (_, port, *_), *_ in self._slots():
+            if first <= slot <= last:
+                return self.at(port)
+        raise AssertionError("nobody has the slot")
+
+    def at(self, port: int) -> Node:
+        """The node at that port."""
+        return next(node for node in self.nodes if node.port == port)
+
+    def primaries(self) -> list[Node]:
+        """The nodes that have slots."""
+        return [self.at(port) for port in dict.fromkeys(entry[2][1] for entry in self._slots())]
+
+    def move(self, town: str, to: Node) -> None:
+        """Give the town's slot to another primary, key by key, as older programs do it."""
+        slot, source = key_slot(f"{{{town}}}".encode()), self.primary_of(town)
+        source_id, to_id = (node.ask("CLUSTER MYID") for node in (source, to))
+        to.ask("CLUSTER SETSLOT", slot, "IMPORTING", source_id)
+        source.ask("CLUSTER SETSLOT", slot, "MIGRATING", to_id)
+        while keys := source.ask("CLUSTER GETKEYSINSLOT", slot, 10):
+            source.ask("MIGRATE", "127.0.0.1", to.port, "", 0, 10_000, "KEYS", *keys)
+        for node in (to, *self.primaries()):
+            node.ask("CLUSTER SETSLOT", slot, "NODE", to_id)
+
+    def is_whole(self) -> bool:
+        """Whether every node that answers sees all slots served, by a primary with a replica."""
+        alive = [node for node in self.nodes if node.process is not None and node.process.poll() is None]
+        try:
+            return all(
+                node.ask("CLUSTER INFO")["cluster_state"] == "ok"
+                and sum(last - first + 1 for first, last, *_ in node.ask("CLUSTER SLOTS")) == SLOTS
+                for node in alive
+            )
+        except redis.RedisError:
+            return False
+
+    def _slots(self) -> list[Any]:
+        for node in self.nodes:
+            with suppress(redis.RedisError):
+                return list(node.ask("CLUSTER SLOTS"))
+        raise AssertionError("no node answers")
+
+
+@contextmanager
+def running_cluster(
+    folder: Path, *, primaries: int = 3, replicas: int = 1, options: Sequence[str] = ()
+) -> Iterator[Cluster]:
+    """A cluster whose primaries have as many replicas each. Its processes are gone at the end."""
+    nodes: list[Node] = []
+    try:
+        # Each is kept before the next one is started, so that all of them are ended.
+        nodes += (_node(folder / str(number), options) for number in range(primaries * (1 + replicas)))
+        _join(nodes, primaries)
+        yield Cluster(nodes)
+    finally:
+        for node in nodes:
+            node.kill()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _node(folder: Path, options: Sequence[str]) -> Node:
+    return Node(
+        folder,
+        *("--cluster-enabled", "yes", "--cluster-node-timeout", str(NODE_TIMEOUT_MS)),
+        *("--cluster-port", str(free_port()), "--cluster-replica-validity-factor", "0"),
+        *options,
+    )
+
+
+def _join(nodes: Sequence[Node], primaries: int) -> None:
+    share = SLOTS // primaries
+    for number, node in enumerate(nodes):
+        node.ask("CLUSTER SET-CONFIG-EPOCH", number + 1)
+        if number < primaries:
+            last = SLOTS - 1 if number == primaries - 1 else (number + 1) * share - 1
+            node.ask("CLUSTER ADDSLOTSRANGE", number * share, last)
+    for node in nodes[1:]:
+        bus = int(node.ask("CONFIG GET", "cluster-port")["cluster-port"])
+        nodes[0].ask("CLUSTER MEET", "127.0.0.1", node.port, bus)
+    wait_until(
+        lambda: all(len(node.ask("CLUSTER NODES")) == len(nodes) for node in nodes),
+        seconds_max=START_SECONDS_MAX,
+    )
+    for number, node in enumerate(nodes[primaries:]):
+        node.ask("CLUSTER REPLICATE", nodes[number % primaries].ask("CLUSTER MYID"))
+    wait_until(lambda: Cluster(nodes).is_whole(), seconds_max=START_SECONDS_MAX)
+    wait_until(lambda: all(_is_linked(node) for node in nodes[primaries:]), seconds_max=START_SECONDS_MAX)
+
+
+def _is_linked(node: Node) -> bool:
+    return bool(node.ask("INFO", "replication").get("master_link_status") == "up")

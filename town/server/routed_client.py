@@ -1,0 +1,248 @@
+"""The client of a town in a cluster or behind sentinels: each connection goes where the town is.
+
+A town's keys lie in one slot, so that one connection serves all of them, pipelines, scripts and transactions too. redis-py's
+cluster client would send each command on a connection of its choice. What a server did not carry out, because the town is
+elsewhere by now or on its way, is sent again where it belongs. What may have been carried out is not: the caller looks first.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+import redis
+from redis.exceptions import AskError, ClusterDownError, MovedError, ReadOnlyError, TryAgainError
+
+from ledger import OversizedReplyError
+from town.server.bounded_client import Bounded, BoundedConnection, BoundedSSLConnection, bounded_options
+from town.server.due_replies import Command
+from town.server.repeatable import are_repeatable
+from town.server.routes import ClusterRoute, Route, SentinelRoute
+from town.trust.url_rules import Address, GroupUrl
+
+FAILOVER_SECONDS_MAX: Final = 30.0
+"""How long a command waits until another server has taken over, or the town's slot has been moved."""
+_POLL_SECONDS: Final = 0.1
+_UNBLOCKED: Final = "UNBLOCKED"
+"""The server ended a blocking read, because it is no longer the one that has the key."""
+
+
+class Routed(Bounded):
+    """A connection to the server that has the town."""
+
+    host: str
+    port: int
+
+    def __init__(
+        self, *, route: Route, plain: Callable[[Address], Bounded], scripts: dict[str, Any], **options: Any
+    ) -> None:
+        super().__init__(**options)
+        self._route = route
+        self._plain = plain
+        """A connection to the server at an address."""
+        self._scripts = scripts
+        """Scripts by hash, for the server to which a slot is being moved, which may not know them."""
+        self._is_displaced = False
+        """Set if the town is on another server than this connection's."""
+        self._elsewhere: dict[Address, Bounded] = {}
+        """Connections to other servers, for commands that were sent before it was known that the town is there."""
+        self._parser.still_there = self._require_route  # type: ignore[attr-defined]
+
+    def connect_check_health(self, check_health: bool = True, retry_socket_connect: bool = True) -> None:
+        """Connect to the server that has the town. Waits for a failover if there was such a server."""
+        if self._sock:  # type: ignore[attr-defined]
+            return
+
+        def connect() -> None:
+            self.host, self.port = self._route.address()
+            # Before anything is sent.
+            self._is_displaced = False
+            super(Routed, self).connect_check_health(check_health, retry_socket_connect)  # type: ignore[misc]
+
+        self._patiently(connect)
+
+    def send_packed_command(self, command: Any, check_health: bool = True) -> None:
+        if self._is_displaced and not self._due:
+            self.disconnect()
+        super().send_packed_command(command, check_health)
+
+    def read_response(self, disable_decoding: bool = False, *, disconnect_on_error: bool = True, **options: Any) -> Any:
+        """As `Bounded.read_response`, but what may be sent again is, where the town is by then.
+
+        That is what the server did not carry out, and what changes nothing if it is carried out twice.
+        """
+        command, queued, was_watching = self._due.first(), self._due.queued, self._due.is_watching
+        try:
+            reply = super().read_response(disable_decoding, disconnect_on_error=disconnect_on_error, **options)
+        except (redis.ResponseError, redis.ConnectionError) as error:
+            is_refused = _was_refused_here(error)
+            if command is None or self._parser.is_greeting or not (is_refused or _is_lost(error)):  # type: ignore[attr-defined]
+                raise
+            if is_refused and queued is None and command[0] != "MULTI":
+                return self._carry_out(command, error)
+            answered = [] if queued is None else [("MULTI",), *queued]
+            waiting = [command, *(self._due.waiting() or self._due.lost)]
+            if was_watching or not (is_refused or are_repeatable([*answered, *waiting])):
+                # What was watched is known to that server only.
+                self.disconnect()
+                raise
+            return self._repeat(answered, waiting, error)
+        if command is not None and command[0] == "SCRIPT LOAD":
+            self._scripts[reply.decode()] = command[1]
+        return reply
+
+    def disconnect(self, *arguments: Any) -> None:
+        super().disconnect(*arguments)
+        for connection in self._elsewhere.values():
+            connection.disconnect()
+        self._elsewhere.clear()
+
+    # --- a command --------------------------------------------------------------------------------------------------
+
+    def _carry_out(self, command: Command, error: Exception) -> Any:
+        """The reply to a command that this server refused with `error`, from the server that has the town."""
+        deadline = time.monotonic() + FAILOVER_SECONDS_MAX
+        address: Address = (self.host, self.port)
+        while True:
+            asked = error if isinstance(error, AskError) and not isinstance(error, MovedError) else None
+            if asked is None:
+                self._look_elsewhere(error, address, deadline)
+                address = self._patiently(self._route.address)
+            else:
+                address = asked.host or self.host, asked.port
+            try:
+                return self._once(command, address, is_asking=asked is not None)
+            except (redis.ResponseError, redis.BusyLoadingError) as next_error:
+                if not _was_refused_here(next_error):
+                    raise
+                error = next_error
+
+    def _once(self, command: Command, address: Address, *, is_asking: bool) -> Any:
+        """The reply of the server at `address`."""
+        connection = self._elsewhere.get(address)
+        if connection is None:
+            connection = self._elsewhere[address] = self._plain(address)
+        self._patiently(connection.connect)  # type: ignore[attr-defined]
+
+        def ask(*words: Any) -> Any:
+            if is_asking and words[0] != "SCRIPT LOAD":
+                connection.send_command("ASKING")
+                connection.read_response()
+            connection.send_command(*words)
+            return connection.read_response()
+
+        try:
+            return ask(*command)
+        except redis.exceptions.NoScriptError:
+            source = self._scripts.get(command[1]) if command[0] == "EVALSHA" else None
+            if source is None:
+                raise
+            ask("SCRIPT LOAD", source)
+            return ask(*command)
+
+    # --- a transaction, or all that waits ------------------------------------------------------------------------------
+
+    def _repeat(self, answered: list[Command], waiting: list[Command], error: Exception) -> Any:
+        """The reply to the first of the commands that wait, after all of them were sent again.
+
+        `answered` are those before it in the same transaction: they are sent again, too, and get the same replies.
+        """
+        deadline = time.monotonic() + FAILOVER_SECONDS_MAX
+        while True:
+            self.disconnect()
+            self._look_elsewhere(error, (self.host, self.port), deadline)
+            self.send_packed_command(self.pack_commands([*answered, *waiting]))
+            try:
+                for _ in answered:
+                    Bounded.read_response(self)
+                return Bounded.read_response(self)
+            except (redis.ResponseError, redis.ConnectionError) as next_error:
+                if not _was_refused_here(next_error) and not (
+                    _is_lost(next_error) and are_repeatable([*answered, *waiting])
+                ):
+                    raise
+                error = next_error
+
+    # --- another server ---------------------------------------------------------------------------------------------------
+
+    def _look_elsewhere(self, error: Exception, address: Address, deadline: float) -> None:
+        """Find out where to send what the server at `address` refused with `error`, after a pause; raise it after the deadline."""
+        if time.monotonic() > deadline:
+            raise error
+        if isinstance(error, MovedError):
+            self._is_displaced = True
+            self._route.moved(error)
+            return
+        time.sleep(_POLL_SECONDS)
+        if not isinstance(error, TryAgainError | redis.BusyLoadingError):
+            self._is_displaced = True
+            self._route.forget(address)
+
+    def _patiently(self, reach: Callable[[], Any]) -> Any:
+        """The result of `reach`, which is tried again until another server has taken over, if there was one."""
+        deadline = time.monotonic() + FAILOVER_SECONDS_MAX
+        while True:
+            try:
+                return reach()
+            except redis.AuthenticationError:
+                raise
+            except (redis.ConnectionError, redis.TimeoutError):
+                if not self._route.was_found or time.monotonic() > deadline:
+                    raise
+            self._route.forget((self.host, self.port))
+            time.sleep(_POLL_SECONDS)
+
+    def _require_route(self) -> None:
+        """redis-py's ConnectionError if the town is on another server by now: this one will not answer."""
+        here = self.host, self.port
+        self._route.forget(here)
+        try:
+            is_here = self._route.address() == here
+        except redis.RedisError:
+            return
+        if not is_here:
+            self._is_displaced = True
+            raise redis.ConnectionError("another server has taken over, and this one does not answer")
+
+
+class RoutedConnection(Routed, BoundedConnection):
+    """Over TCP."""
+
+
+class RoutedSSLConnection(Routed, BoundedSSLConnection):
+    """Over TLS."""
+
+
+def client_of_group(url: GroupUrl, key: str) -> redis.Redis:
+    """The client for the town that has `key`, in the cluster or behind the sentinels at a URL. Connects to nothing."""
+    without_user = bounded_options() | url.options
+    without_user["connection_class"] = BoundedSSLConnection if url.is_tls else BoundedConnection
+    options = without_user | {"username": url.username, "password": url.password}
+    of_town = options | {"db": url.db}
+
+    def plain(address: Address) -> Bounded:
+        kind = of_town["connection_class"]
+        rest = {name: value for name, value in of_town.items() if name != "connection_class"}
+        return kind(host=address[0], port=address[1], **rest)  # type: ignore[no-any-return]
+
+    route: Route
+    if url.service is None:
+        route = ClusterRoute(url.hosts, key, options)
+    else:
+        route = SentinelRoute(url.hosts, url.service, options, without_user)
+    routed = {"connection_class": RoutedSSLConnection if url.is_tls else RoutedConnection}
+    pool = redis.ConnectionPool(**of_town | routed, route=route, plain=plain, scripts={})
+    return redis.Redis.from_pool(pool)
+
+
+def _is_lost(error: Exception) -> bool:
+    """Whether the connection is gone, and with it the replies."""
+    others = redis.AuthenticationError, redis.BusyLoadingError, OversizedReplyError
+    return isinstance(error, redis.ConnectionError) and not isinstance(error, others)
+
+
+def _was_refused_here(error: Exception) -> bool:
+    """Whether the server did not carry out the command because the town is elsewhere, or cannot be used at the moment."""
+    refusals = AskError, ClusterDownError, ReadOnlyError, TryAgainError, redis.BusyLoadingError
+    return isinstance(error, refusals) or str(error).startswith(_UNBLOCKED)

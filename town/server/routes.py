@@ -1,0 +1,138 @@
+"""Routes: which server has a town, asked from the nodes of a cluster or from sentinels.
+
+redis-py reads what they say (`NodesManager`, `Sentinel`). A town lies in one slot, so its route leads to one server at a time;
+it may lead to another one after a failover, or after the slot was moved.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import Any, Final, Protocol, cast
+
+import redis
+from redis.cluster import ClusterNode, NodesManager
+from redis.crc import key_slot
+from redis.exceptions import MovedError, RedisClusterException, SlotNotCoveredError
+from redis.sentinel import Sentinel
+
+from town.trust.url_rules import Address
+
+_NOBODY: Final = "none of the hosts in its URL answered"
+
+
+class Route(Protocol):
+    """Where a town is. All methods may be called by several threads."""
+
+    was_found: bool
+    """Whether an address was known once: if it is unknown now, a failover may be under way."""
+
+    def address(self) -> Address:
+        """Host and port of the server that has the town; asked for if it is not known. redis-py's ConnectionError."""
+        ...
+
+    def forget(self, wrong: Address | None = None) -> None:
+        """Ask again next time; not first at `wrong`, which did not answer or is not the one."""
+        ...
+
+    def moved(self, error: MovedError) -> None:
+        """Note where a server says that the town is."""
+        ...
+
+
+class ClusterRoute:
+    """The primary of the slot of `key`. `options` are those of connections to nodes."""
+
+    def __init__(self, nodes: Sequence[Address], key: str, options: dict[str, Any]) -> None:
+        self.was_found = False
+        self._nodes = list(nodes)
+        self._options = options
+        self._slot = key_slot(key.encode())
+        self._known: Address | None = None
+        self._lock = threading.Lock()
+
+    def address(self) -> Address:
+        with self._lock:
+            if self._known is None:
+                self._known = self._ask()
+                self.was_found = True
+            return self._known
+
+    def forget(self, wrong: Address | None = None) -> None:
+        with self._lock:
+            self._known = None
+            if wrong in self._nodes:
+                self._nodes.remove(wrong)
+                self._nodes.append(wrong)
+
+    def moved(self, error: MovedError) -> None:
+        with self._lock:
+            host = error.host or (self._known or self._nodes[0])[0]
+            self._known = host, error.port
+
+    def _ask(self) -> Address:
+        try:
+            nodes = [ClusterNode(*each) for each in self._nodes]  # type: ignore[no-untyped-call]
+            manager = NodesManager(nodes, from_url=True, **self._options)
+        except RedisClusterException as error:
+            cause = error.__cause__ if isinstance(error.__cause__, redis.RedisError) else None
+            if cause is None and "mode is not enabled" in str(error):
+                raise redis.ResponseError("it is no node of a cluster") from error
+            raise redis.ConnectionError(_NOBODY if cause is None else f"{_NOBODY} ({cause})") from error
+        try:
+            found = manager.get_node_from_slot(self._slot)
+        except SlotNotCoveredError as error:
+            raise redis.ConnectionError("no node of the cluster has the town's slot") from error
+        finally:
+            manager.close()
+        # All of them may be asked next time: those in the URL may be gone by then.
+        others = [(node.host, node.port) for node in cast("dict[str, ClusterNode]", manager.nodes_cache).values()]
+        self._nodes += [each for each in others if each not in self._nodes]
+        return found.host, found.port
+
+
+class SentinelRoute:
+    """The primary that sentinels watch under the name `service`.
+
+    They are asked without a password, then with that of the URL, if it has one: `options` are those of connections to the
+    primary, `own_options` the same without user and password.
+    """
+
+    def __init__(
+        self, sentinels: Sequence[Address], service: str, options: dict[str, Any], own_options: dict[str, Any]
+    ) -> None:
+        self.was_found = False
+        self._service = service
+        self._known: Address | None = None
+        self._lock = threading.Lock()
+        # Given clients, because those that it would make have no bounds.
+        self._sentinel = Sentinel([])  # type: ignore[no-untyped-call]
+        ways = [own_options] if options == own_options else [own_options, options]
+        self._sentinel.sentinels = [
+            redis.Redis.from_pool(redis.ConnectionPool(host=host, port=port, **way))
+            for way in ways
+            for host, port in sentinels
+        ]
+
+    def address(self) -> Address:
+        with self._lock:
+            if self._known is None:
+                host, port = self._ask()
+                self._known = str(host), int(port)
+                self.was_found = True
+            return self._known
+
+    def forget(self, wrong: Address | None = None) -> None:  # noqa: ARG002 - sentinels are asked, not servers
+        with self._lock:
+            self._known = None
+
+    def moved(self, error: MovedError) -> None:
+        raise redis.ResponseError("it is a node of a cluster, and has a URL of sentinels") from error
+
+    def _ask(self) -> Address:
+        try:
+            host, port = self._sentinel.discover_master(self._service)  # type: ignore[no-untyped-call]
+        finally:
+            for each in self._sentinel.sentinels:
+                each.connection_pool.disconnect()
+        return host, port
