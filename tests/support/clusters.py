@@ -60,9 +60,8 @@ class Node:
         with log:
             self.process = subprocess.Popen(
                 [
-                    str(find_binary(None)),
+                    *(str(find_binary(None)), *self._arguments()),
                     *("--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder)),
-                    *("--save", "", "--appendonly", "yes", "--appendfsync", "always", *self._options),
                 ],
                 stdout=log,
                 stderr=log,
@@ -70,6 +69,9 @@ class Node:
                 start_new_session=True,
             )
         wait_until(self.answers, seconds_max=START_SECONDS_MAX)
+
+    def _arguments(self) -> list[str]:
+        return ["--save", "", "--appendonly", "yes", "--appendfsync", "always", *self._options]
 
     def answers(self) -> bool:
         """Whether it answers."""
@@ -204,3 +206,68 @@ def _join(nodes: Sequence[Node], primaries: int) -> None:
 
 def _is_linked(node: Node) -> bool:
     return bool(node.ask("INFO", "replication").get("master_link_status") == "up")
+
+
+class Watched:
+    """A primary with replicas, watched by sentinels under the name `main`."""
+
+    def __init__(self, servers: Sequence[Node], sentinels: Sequence[Node]) -> None:
+        self.servers = servers
+        self.sentinels = sentinels
+
+    @property
+    def url(self) -> str:
+        """The URL of the primary, by its sentinels."""
+        return f"redis+sentinel://{','.join(node.address for node in self.sentinels)}/main"
+
+    def primary(self) -> Node:
+        """The server that the first sentinel which answers takes for the primary."""
+        for sentinel in self.sentinels:
+            with suppress(redis.RedisError):
+                _, port = sentinel.ask("SENTINEL GET-MASTER-ADDR-BY-NAME", "main")
+                return next(node for node in self.servers if node.port == int(port))
+        raise AssertionError("no sentinel answers")
+
+
+@contextmanager
+def running_sentinels(folder: Path, *, replicas: int = 2, sentinels: int = 3) -> Iterator[Watched]:
+    """A primary and its replicas, and sentinels that agree by majority. Their processes are gone at the end."""
+    servers: list[Node] = []
+    watchers: list[Node] = []
+    try:
+        servers.append(Node(folder / "0"))
+        primary = servers[0]
+        replica_of = ("--replicaof", f"127.0.0.1 {primary.port}")
+        servers += (Node(folder / str(number + 1), *replica_of) for number in range(replicas))
+        wait_until(lambda: all(_is_linked(each) for each in servers[1:]), seconds_max=START_SECONDS_MAX)
+        watchers += (Sentinel(folder / f"sentinel-{number}", primary, sentinels) for number in range(sentinels))
+        group = Watched(servers, watchers)
+        wait_until(lambda: all(_knows(each, replicas, sentinels) for each in watchers), seconds_max=START_SECONDS_MAX)
+        yield group
+    finally:
+        for node in (*watchers, *servers):
+            node.kill()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+class Sentinel(Node):
+    """A process that watches a primary."""
+
+    def __init__(self, folder: Path, primary: Node, sentinels: int) -> None:
+        folder.mkdir(parents=True)
+        lines = [
+            f"sentinel monitor main 127.0.0.1 {primary.port} {sentinels // 2 + 1}",
+            f"sentinel down-after-milliseconds main {NODE_TIMEOUT_MS}",
+            "sentinel failover-timeout main 3000",
+        ]
+        self._file = folder / "sentinel.conf"
+        self._file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        super().__init__(folder)
+
+    def _arguments(self) -> list[str]:
+        return [str(self._file), "--sentinel"]
+
+
+def _knows(sentinel: Node, replicas: int, sentinels: int) -> bool:
+    [told] = sentinel.ask("SENTINEL MASTERS").values()
+    return bool(told["num-slaves"] == replicas and told["num-other-sentinels"] == sentinels - 1)
