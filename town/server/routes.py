@@ -145,10 +145,11 @@ class SentinelRoute:
     def _ask_one(self, sentinel: Address) -> Address | None:
         """The primary by one sentinel; None if it knows none that is up."""
         for way in self._ways:
-            client = redis.Redis.from_pool(redis.ConnectionPool(host=sentinel[0], port=sentinel[1], **way))
-            with closing(client):
+            # Always redis-py's, unlike a `client` elsewhere.
+            asked = redis.Redis.from_pool(redis.ConnectionPool(host=sentinel[0], port=sentinel[1], **way))
+            with closing(asked):
                 try:
-                    state = client.sentinel_masters().get(self._service)  # type: ignore[no-untyped-call]
+                    state = asked.sentinel_masters().get(self._service)  # type: ignore[no-untyped-call]
                 except redis.AuthenticationError:
                     if way is self._ways[-1]:
                         raise
