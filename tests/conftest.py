@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -18,6 +19,8 @@ from tests.support.signals import heed_signals
 
 def pytest_configure() -> None:
     heed_signals()
+    # More than a thousand processes are started, and each would compile the program for itself, which takes longer than its work.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 @pytest.fixture(scope="session")

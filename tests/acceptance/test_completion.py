@@ -296,7 +296,8 @@ def test_bash_completes_at_a_terminal(busy: Town, path_with_tt: str, tmp_path: P
         shell.assert_shows("tt task show logi\t", "tt task show login ")
         shell.assert_shows("tt task show --at=yes\t", "tt task show --at=yesterday ")
         shell.assert_shows("tt tasks --at @logi\t", "tt tasks --at @login:")
-        shell.assert_shows("tt task show lo\t\t", "login  (📌 Build the login page)")
+        shell.assert_shows("tt task show lo\t", "tt task show log")
+        shell.assert_shows("tt task show log\t\t", "login  (📌 Build the login page)")
         shell.assert_shows("tt task show login\n", "Description  Build the login page")
     assert not (busy.folder / "hacked").exists()
 

@@ -28,7 +28,7 @@ from ledger import (
     TaskStarted,
 )
 from tests.support.processes import run_at_once, workers_at_the_line
-from tests.support.runners import program_that_writes_ids, running_runner
+from tests.support.runners import TT_OF_QUICK_BEATS, program_that_writes_ids, running_runner
 from tests.support.towns import is_alive, kill_server
 from tests.support.waiting import wait_until
 from town import (
@@ -361,7 +361,8 @@ def test_runner_that_stood_still_does_not_overwrite_who_took_over(place: Place, 
 def test_task_that_somebody_else_changed_meanwhile_is_not_overwritten(place: Place, tmp_path: Path, verb: str) -> None:
     """The runner notices at its next beat, ends its program, and says what happened."""
     task = place.town.create("contested", agent="ada").task
-    with running_runner("ada", "--once", "--", "sh", "-c", WAITS, folder=place.folder, logs=tmp_path) as runner:
+    arguments = ("ada", "--once", "--", "sh", "-c", WAITS)
+    with running_runner(*arguments, folder=place.folder, logs=tmp_path, tt=TT_OF_QUICK_BEATS) as runner:
         pid = place.pid()
         getattr(place.town, verb)(task.id)
         types = place.types(task)
@@ -375,7 +376,8 @@ def test_task_that_somebody_else_changed_meanwhile_is_not_overwritten(place: Pla
 def test_change_in_the_agents_own_name_ends_its_program_too(place: Place, tmp_path: Path, verb: str) -> None:
     """A person may act under the agent's name; the program goes on only where that says what came of the task."""
     task = place.town.create("contested", agent="ada").task
-    with running_runner("ada", "--once", "--", "sh", "-c", WAITS, folder=place.folder, logs=tmp_path) as runner:
+    arguments = ("ada", "--once", "--", "sh", "-c", WAITS)
+    with running_runner(*arguments, folder=place.folder, logs=tmp_path, tt=TT_OF_QUICK_BEATS) as runner:
         pid = place.pid()
         with Town.open(place.folder, actor="ada") as town:
             getattr(town, verb)(task.id)

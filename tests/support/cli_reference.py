@@ -38,8 +38,9 @@ def command_names() -> Iterator[tuple[str, ...]]:
 
 def commands() -> Iterator[tuple[tuple[str, ...], Any]]:
     """Every command with its names, groups left out."""
-    for names in command_names():
-        found: Any = typer.main.get_command(app_for())
+    root: Any = typer.main.get_command(app_for())
+    for names in _names_below(root, ()):
+        found = root
         for name in names:
             found = found.commands[name]
         if not hasattr(found, "commands"):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import redis
 
@@ -30,9 +30,11 @@ def assert_projected(client: redis.Redis, keys: Keys, board: Board) -> None:
 def expected_keys(board: Board, keys: Keys) -> dict[str, Content]:
     """Key -> bytes of a string, members of a set, member -> score of a sorted set, field -> value of a hash."""
     found: dict[str, Content] = {keys.task(task.id): encode_snapshot(task) for task in board.tasks.values()}
+    tied = _tied(board.tasks)
     for task in board.tasks.values():
+        ready = expected_ready(tied | {task.id: task}, task)
         for view in VIEWS:
-            for entry in (*view.entries(task), *(expected_ready(board.tasks, task) if view.name == "ready" else ())):
+            for entry in (*view.entries(task), *(ready if view.name == "ready" else ())):
                 key = keys.view(view.name, entry.part)
                 match entry:
                     case Member():
@@ -44,6 +46,12 @@ def expected_keys(board: Board, keys: Keys) -> dict[str, Content]:
                         assert ranked.score is not None
                         cast("dict[bytes, float]", found.setdefault(key, {}))[task.id.encode()] = ranked.score
     return found | _expected_checkpoints(board.position, keys)
+
+
+def _tied(tasks: Mapping[str, Task]) -> dict[str, Task]:
+    """The tasks that name another one or are named. No other says anything about another, and the model asks all of them."""
+    named = {each for task in tasks.values() for each in (task.parent_id, *task.needs)}
+    return {task.id: task for task in tasks.values() if task.parent_id or task.needs or task.id in named}
 
 
 def expected_ready(tasks: Mapping[str, Task], task: Task) -> Iterator[ViewEntry]:
@@ -86,7 +94,12 @@ def actual_keys(client: redis.Redis, keys: Keys) -> dict[str, Content]:
     names = [name for name in names if not name.startswith(keys.legacy("").encode())]
     ours = [name.decode() for name in names if name.decode() not in (keys.ledger, keys.heads)]
     ours = [name for name in ours if not name.startswith(keys.lease(""))]
-    return {name: _read(client, name) for name in ours}
+    types, contents = client.pipeline(transaction=False), client.pipeline(transaction=False)
+    for name in ours:
+        types.type(name)
+    for name, type_ in zip(ours, types.execute(), strict=True):
+        _READS[type_](contents, name)
+    return dict(zip(ours, map(_plain, contents.execute()), strict=True))
 
 
 def legacy_keys(client: redis.Redis, keys: Keys) -> dict[bytes, bytes | None]:
@@ -98,7 +111,15 @@ def legacy_keys(client: redis.Redis, keys: Keys) -> dict[bytes, bytes | None]:
 def dump_keys(client: redis.Redis, keys: Keys) -> dict[bytes, bytes | None]:
     """Every key of the town and its bytes, to show that nothing changed."""
     names = cast("list[bytes]", sorted(client.scan_iter(match=f"{keys.prefix}:*", count=1_000)))
-    return {name: cast("bytes | None", client.dump(name)) for name in names}
+    return dump_each(client, names)
+
+
+def dump_each(client: redis.Redis, names: Sequence[bytes]) -> dict[bytes, bytes | None]:
+    """The bytes of these keys, in one trip: tests look at all keys of a server before and after what they do."""
+    pipeline = client.pipeline(transaction=False)
+    for name in names:
+        pipeline.dump(name)
+    return dict(zip(names, cast("list[bytes | None]", pipeline.execute()), strict=True))
 
 
 def _expected_checkpoints(position: Position, keys: Keys) -> dict[str, Content]:
@@ -114,18 +135,18 @@ def _expected_checkpoints(position: Position, keys: Keys) -> dict[str, Content]:
     }
 
 
-def _read(client: redis.Redis, key: str) -> Content:
-    match cast("bytes", client.type(key)):
-        case b"string":
-            return cast("bytes", client.get(key))
-        case b"set":
-            return cast("set[bytes]", client.smembers(key))
-        case b"zset":
-            return dict(cast("list[tuple[bytes, float]]", client.zrange(key, 0, -1, withscores=True)))
-        case b"hash":
-            return cast("dict[bytes, bytes]", client.hgetall(key))
-        case unexpected:
-            raise AssertionError(f"{key} is a {unexpected!r}")
+_READS: Final[dict[bytes, Callable[[Any, str], object]]] = {
+    b"string": lambda pipeline, key: pipeline.get(key),
+    b"set": lambda pipeline, key: pipeline.smembers(key),
+    b"zset": lambda pipeline, key: pipeline.zrange(key, 0, -1, withscores=True),
+    b"hash": lambda pipeline, key: pipeline.hgetall(key),
+}
+"""How a key of each type is read whole. A town has no others."""
+
+
+def _plain(content: Any) -> Content:
+    """Members with scores come as pairs."""
+    return dict(content) if isinstance(content, list) else cast("Content", content)
 
 
 def projected(client: Any, keys: Keys) -> dict[bytes, object]:

@@ -54,15 +54,28 @@ class RunnerProcess:
         return ended[0]
 
 
+TT: Final = ("-m", "cli.main")
+TT_OF_QUICK_BEATS: Final = (
+    "-c",
+    "from town.runs import heartbeat; heartbeat.BEAT_SECONDS /= 10; from cli.main import main; main()",
+)
+"""`tt` whose runs look at their task ten times as often, for tests of what a run does at its next beat."""
+
+
 @contextmanager
 def running_runner(
-    *arguments: str, folder: Path, logs: Path, name: str = "runner", env: Mapping[str, str] | None = None
+    *arguments: str,
+    folder: Path,
+    logs: Path,
+    name: str = "runner",
+    env: Mapping[str, str] | None = None,
+    tt: Sequence[str] = TT,
 ) -> Iterator[RunnerProcess]:
     """`tt work ARGUMENTS` in `folder`; killed at the end if it still runs."""
     out, err = logs / f"{name}.out", logs / f"{name}.err"
     with out.open("wb") as out_file, err.open("wb") as err_file:
         process = subprocess.Popen(
-            [sys.executable, "-m", "cli.main", "work", *arguments],
+            [sys.executable, *tt, "work", *arguments],
             cwd=folder,
             env={**os.environ, **(env or {})},
             stdin=subprocess.DEVNULL,

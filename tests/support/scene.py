@@ -12,7 +12,7 @@ import redis
 
 from ledger import EventStore, Keys, Position
 from projections import VIEWS, Board, Finding, is_snapshot, replay
-from tests.support.expected_keys import actual_keys, dump_keys, expected_keys, expected_tallies, legacy_keys
+from tests.support.expected_keys import actual_keys, dump_each, dump_keys, expected_keys, expected_tallies, legacy_keys
 from tests.support.tt import Ran
 from town import Town
 
@@ -41,18 +41,17 @@ class Scene(NamedTuple):
 
     def dump(self) -> dict[bytes, bytes | None]:
         """Every key of the server and its bytes, but for the leases, which end by themselves."""
-        names = cast("list[bytes]", sorted(self.client.scan_iter(count=1_000)))
         lease = self.keys.lease("").encode()
-        return {name: cast("bytes | None", self.client.dump(name)) for name in names if not name.startswith(lease)}
+        names = cast("list[bytes]", sorted(self.client.scan_iter(count=1_000)))
+        return dump_each(self.client, [name for name in names if not name.startswith(lease)])
 
     def dump_foreign(self) -> dict[bytes, bytes | None]:
         """As `dump`, of the keys that are not this town's."""
-        return {
-            name: content for name, content in self.dump().items() if name not in dump_keys(self.client, self.keys)
-        } | {
-            f"{self.keys.prefix}:{name}".encode(): cast("bytes | None", self.client.dump(f"{self.keys.prefix}:{name}"))
-            for name in TINYTOWN_KEYS
-        }
+        own = dump_keys(self.client, self.keys)
+        kept = [f"{self.keys.prefix}:{name}".encode() for name in TINYTOWN_KEYS]
+        return {name: content for name, content in self.dump().items() if name not in own} | dump_each(
+            self.client, kept
+        )
 
     def findings(self) -> tuple[Finding, ...]:
         """What `verify` finds; it writes nothing."""
