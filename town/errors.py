@@ -281,15 +281,13 @@ class ForkRefusedError(CommandRejectedError):
 class ImportRefusedError(CommandRejectedError):
     """A file to import is invalid; nothing was imported."""
 
-    def __init__(self, path: Path, problems: Sequence[str]) -> None:
+    def __init__(self, path: Path, problems: Sequence[str], advice: str = "Correct these and import again.") -> None:
         self.path = path
         self.problems = tuple(problems)
         shown = "".join(f"\n  {problem}" for problem in self.problems[:PROBLEMS_SHOWN_MAX])
         more = len(self.problems) - PROBLEMS_SHOWN_MAX
         rest = f"\n  … and {more} more" if more > 0 else ""
-        super().__init__(
-            f"{in_one_line(path)} was not imported, and nothing was changed:{shown}{rest}\nCorrect these and import again."
-        )
+        super().__init__(f"{in_one_line(path)} was not imported, and nothing was changed:{shown}{rest}\n{advice}")
 
 
 class LedgerFileRefusedError(CommandRejectedError):

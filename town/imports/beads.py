@@ -101,7 +101,8 @@ def read_beads(
         reading.take(number, start, size, line)
     bad = reading.bad_lines()
     if bad and not skips_bad:
-        raise ImportRefusedError(path, [f"line {each.number}: {each.problem}" for each in bad])
+        advice = "Correct these and import again, or leave these lines out with --skip-bad."
+        raise ImportRefusedError(path, [f"line {each.number}: {each.problem}" for each in bad], advice)
     return reading.export(town, bad)
 
 
