@@ -27,7 +27,7 @@ _KEEPS: dict[State | None, str] = {
     State.CANCELLED: "it was cancelled, so it keeps blocking",
 }
 _CHAIN_SHOWN_MAX = 10
-_MORE_COLUMNS = ("PRIORITY", "DUE", "AGENT", "TAGS")
+_MORE_COLUMNS = ("PRIO", "DUE", "AGENT", "TAGS")
 """The columns that are shown only where a task has something there."""
 
 
@@ -48,7 +48,7 @@ def ready_rows(
 
     Due times are told from `now_ms`, milliseconds since 1970 UTC.
     """
-    columns = ["TASK", "PRIORITY", "DUE", "AGENT", "TITLE", "TAGS", "WHY"]
+    columns = ["TASK", "PRIO", "DUE", "AGENT", "TITLE", "TAGS", "WHY"]
     rows: list[list[Cell]] = [
         [
             name_of(task),

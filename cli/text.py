@@ -67,8 +67,8 @@ def name_of(task: Task) -> str:
     return called(task.id, task.alias)
 
 
-def title_of(task: Task) -> str:
-    """A task's name and what it is about, for the head of what is said of it."""
+def name_and_title(task: Task) -> str:
+    """`map  Draw the map`, for the head of what is said of a task."""
     return f"{name_of(task)}  {shortened(visible(task.title), TITLE_CHARS_SHOWN)}"
 
 

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Self
 from msgspec import Struct
 
 from ledger import LedgerError, Position
-from projections import Board
+from projections import Board, each_of
 from town.errors import MigrationSourceError
 from town.folder.settings import current_folder
 from town.opening import OpenTown, current_actor, open_town
@@ -190,7 +190,9 @@ class Town(Verbs, Reader):
         The name of an agent, if no task has that name, stands for the agent's open tasks.
         """
         position = self.upkeep.catch_up()
-        ids = dict.fromkeys(task_id for name in task_ids for task_id in tasks_called(name, self, self._references))
+        ids = dict.fromkeys(
+            task_id for name in each_of(task_ids) for task_id in tasks_called(name, self, self._references)
+        )
         return wait_for(
             list(ids),
             store=self.backend.store,

@@ -19,6 +19,7 @@ from ledger import (
     ClaimTask,
     Command,
     CommandRejectedError,
+    CreateTask,
     DesiredTask,
     Event,
     LedgerDamagedError,
@@ -34,6 +35,7 @@ from ledger import (
     TaskLinked,
     TaskMoved,
     TaskRemoved,
+    TaskRemovedError,
     TaskReopened,
     TaskScheduled,
     WrongExpectedVersionError,
@@ -153,6 +155,7 @@ class Writer:
             state, version = self.loader.load(task_id)
             if expected_version is not None and version != expected_version:
                 raise WrongExpectedVersionError(task_id, expected=expected_version, actual=version)
+            _refuse_removed(state, version, command)
             facts = self._decide(state, command, relied_on)
             if not facts:
                 assert state is not None, "only what is there can be so already"
@@ -182,6 +185,7 @@ class Writer:
             state, version = loaded[-1]
             if expected_version is not None and version != expected_version:
                 raise WrongExpectedVersionError(commands[-1].task_id, expected=expected_version, actual=version)
+            _refuse_removed(state, version, commands[-1])
             # Decide the last one first: it is the task that the user named, so its refusal is the reason to report.
             own_facts = decide(state, commands[-1])
             decided = [
@@ -387,6 +391,12 @@ class Writer:
             raise error.after_append(_appended(positions)) from error
         except LedgerDamagedError as error:
             raise LedgerDamagedError(f"{_appended(positions)} {error}") from error
+
+
+def _refuse_removed(state: Task | None, version: int, command: Command) -> None:
+    """TaskRemovedError for a command on a task that is there no more. Only its creation brings it back."""
+    if state is None and version and not isinstance(command, CreateTask):
+        raise TaskRemovedError(command.task_id)
 
 
 def _moved_on(task: Task) -> WrongExpectedVersionError:

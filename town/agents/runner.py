@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from ledger import LedgerError, Position, StoreUnavailableError, check_name, check_tag
+from projections import each_of
 from town.agents.claim import Claimer
 from town.agents.lifeline import Lifeline
 from town.agents.program import GRACE_SECONDS, Ending, EndReason
@@ -63,14 +64,14 @@ class Runner:
         self._path = path
         self._actor = agent if actor is None else actor
         self._stop = Stop() if stop is None else stop
-        self._claimer = Claimer(agent, tuple(dict.fromkeys(check_tag(role) for role in roles)))
+        self._claimer = Claimer(agent, tuple(dict.fromkeys(check_tag(role) for role in each_of(roles))))
         ending = Ending(
             why=lambda: EndReason.STOPPED if self._stop.is_asked.is_set() else None,
             is_urgent=self._stop.is_urgent.is_set,
             grace_seconds=grace_seconds,
         )
         self._instructions = Instructions(
-            agent, tuple(command), ending, RunListener() if listener is None else listener
+            agent, each_of(command), ending, RunListener() if listener is None else listener
         )
 
     def run(self, *, once: bool = False) -> RunReport | None:
