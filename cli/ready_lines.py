@@ -109,7 +109,7 @@ def say_blocked(blocked: Sequence[BlockedTask], since: Mapping[tuple[str, str | 
     for each in blocked:
         task = each.task
         icon = Styled.of(ICONS[task.state], STATE_STYLES[task.state])
-        length = len(each.chain)
+        length = each.chain_length
         chain = f"  ({counted(length, 'task')} in a row before it)" if length > 1 else ""
         say_hanging(Styled.assemble(icon, f" {name_of(task)}  "), Styled.assemble(first_line(task), (chain, "dim")))
         say_blocks(each, since)
@@ -157,7 +157,13 @@ def longest_chain(blocked: Sequence[BlockedTask], last: Task | None) -> Chain:
     """The longest chain of open tasks, or the one that ends with the task `last`."""
     tasks = {block.blocker_id: block.blocker for each in blocked for block in each.blocks if block.blocker is not None}
     tasks |= {each.task.id: each.task for each in blocked}
-    chains = [_chain(each, tasks) for each in blocked if last is None or each.task.id == last.id]
+    # A chain may end with a task that is not open, and is then shorter by one.
+    longest = blocked[0].chain_length - 1 if blocked else 0
+    chains = [
+        _chain(each, tasks)
+        for each in blocked
+        if (each.chain_length >= longest if last is None else each.task.id == last.id)
+    ]
     if not chains and last is not None and not last.state.is_terminal:
         return Chain((last,))
     # Of chains of one length the first has the higher priority.

@@ -151,7 +151,7 @@ def why(
     if blocked is not None:
         say_hanging("", "It is blocked:")
         say_blocks(blocked, since)
-        if len(blocked.chain) > 1:
+        if blocked.chain_length > 1:
             say_hanging("", f"The longest chain before it: {' <- '.join(chain_names(blocked.chain, chain))}")
     say()
     width = max(len(event_number(cause.event.position)) for cause in found.causes)
