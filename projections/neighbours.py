@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ledger import Keys, LinkKind, State, Task, redis_errors
+from ledger import Keys, LinkKind, ReplyTooLargeError, State, Task, redis_errors
 from projections.errors import SnapshotDamagedError
 from projections.listing import number_of
 from projections.readiness import Asked, Known, Settled, Tasks, settle
@@ -34,6 +34,20 @@ class RedisNeighbours:
         self._where = where
 
     def __call__(self, asked: Asked) -> Known:
+        try:
+            return self._read(asked)
+        except ReplyTooLargeError:
+            # The snapshots are large.
+            tasks = list(asked.tasks)
+            if len(tasks) <= 1:
+                raise
+        half = len(tasks) // 2
+        known = self(asked._replace(tasks=tasks[:half]))
+        known.add(self(Asked(tasks=tasks[half:])))
+        return known
+
+    def _read(self, asked: Asked) -> Known:
+        """All answers in one trip. ReplyTooLargeError."""
         keys, known = self._keys, Known.nothing()
         steps: list[Callable[[Any], None]] = []
         with redis_errors(self._where):
