@@ -8,6 +8,7 @@ from typing import Final
 
 from ledger import (
     Basis,
+    CircularNeedsError,
     DesiredTask,
     Event,
     LinkKind,
@@ -57,18 +58,25 @@ class Circles:
                 break
         return circle
 
-    def find_in(
+    def check(
         self,
         decided: Iterable[Decided],
         desired: Mapping[str, DesiredTask | None],
         states: Mapping[str, tuple[Task | None, int]],
-    ) -> tuple[str, ...]:
-        """As `find`, for decisions that lead tasks from their `states` to what is desired."""
+        *,
+        basis: Basis,
+    ) -> Basis | None:
+        """The basis, if decisions that lead tasks from their `states` to what is desired stand on it; None if they can close no
+        circle. CircularNeedsError.
+        """
         if not any(_may_close(version, events) for _, version, events in decided):
-            return ()
-        return self.find(
+            return None
+        circle = self.find(
             {task_id: ties_of(target, states[task_id][0]) for task_id, target in desired.items() if target is not None}
         )
+        if circle:
+            raise CircularNeedsError(circle)
+        return basis
 
     def _stands(self, circle: Sequence[str], ties: Mapping[str, Ties]) -> bool:
         """Whether each task of the circle is tied to the next one, all read at once."""
