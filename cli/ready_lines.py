@@ -12,7 +12,7 @@ from cli.limits import BLOCKS_SHOWN
 from cli.output import STATE_STYLES, Cell, say, say_apart, say_hanging, say_table
 from cli.render import NOTHING, state_cell, without_column
 from cli.styled import Styled
-from cli.text import ICONS, TITLE_CHARS_SHOWN, counted, name_of, short_id, shortened, visible
+from cli.text import ICONS, TITLE_CHARS_SHOWN, counted, name_of, short_id, short_title, shortened, visible
 from ledger import PRIORITY_DEFAULT, State, Task, from_ms
 from projections import BlockKind
 from town import local_time
@@ -55,7 +55,7 @@ def ready_rows(
             f"{task.priority}" if any(each.priority != PRIORITY_DEFAULT for each in tasks) else "",
             "" if task.due_ms is None else due_words(task.due_ms, now_ms=now_ms),
             visible(task.assigned_to or ""),
-            first_line(task),
+            short_title(task),
             visible(", ".join(task.tags)),
             "" if dependents is None else _why(task, dependents[task.id]),
         ]
@@ -111,7 +111,7 @@ def say_blocked(blocked: Sequence[BlockedTask], since: Mapping[tuple[str, str | 
         icon = Styled.of(ICONS[task.state], STATE_STYLES[task.state])
         length = each.chain_length
         chain = f"  ({counted(length, 'task')} in a row before it)" if length > 1 else ""
-        say_hanging(Styled.assemble(icon, f" {name_of(task)}  "), Styled.assemble(first_line(task), (chain, "dim")))
+        say_hanging(Styled.assemble(icon, f" {name_of(task)}  "), Styled.assemble(short_title(task), (chain, "dim")))
         say_blocks(each, since)
 
 
@@ -150,7 +150,7 @@ def _blocker_words(block: Block) -> str:
     state = _KEEPS.get(blocker.state)
     agent = f", {visible(blocker.holder)} has it" if blocker.holder is not None else ""
     words = f"{blocker.state}{agent}" if state is None else state
-    return f"{name_of(blocker)}  {first_line(blocker)}: {words}"
+    return f"{name_of(blocker)}  {short_title(blocker)}: {words}"
 
 
 def longest_chain(blocked: Sequence[BlockedTask], last: Task | None) -> Chain:
@@ -189,10 +189,10 @@ def say_chain(chain: Chain, *, is_past: bool) -> None:
         return
     if chain.kept_by is not None:
         task_id, task = chain.kept_by
-        name = short_id(task_id) if task is None else f"{name_of(task)}  {first_line(task)}"
+        name = short_id(task_id) if task is None else f"{name_of(task)}  {short_title(task)}"
         say_hanging("Before all of them: ", f"{name}: {_KEEPS[None if task is None else task.state]}")
     rows: list[list[Cell]] = [
-        [f"{number}", name_of(task), state_cell(task.state), visible(task.holder or NOTHING), first_line(task)]
+        [f"{number}", name_of(task), state_cell(task.state), visible(task.holder or NOTHING), short_title(task)]
         for number, task in enumerate(chain.tasks, 1)
     ]
     columns = ["STEP", "TASK", "STATE", "AGENT", "TITLE"]
@@ -212,8 +212,3 @@ def nothing_words(waiting: WaitingBriefly, agent: str) -> str:
     why = f" Pending: {', '.join(parts)}." if parts else " No task is pending." if not waiting.pending else ""
     more = "" if parts or not waiting.pending else " `tt ready --explain` says why."
     return f"Nothing is ready for {visible(agent)}.{why}{more}"
-
-
-def first_line(task: Task) -> str:
-    """What a task is about, in a line."""
-    return shortened(visible(task.title), TITLE_CHARS_SHOWN)
