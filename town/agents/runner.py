@@ -27,6 +27,8 @@ from town.runs.run_mark import new_mark
 
 IDLE_BLOCK_MS: Final = 300
 """How long an idle runner waits for events before it checks for a stop."""
+BEGUN_MS: Final = 1_000
+"""How long after its time came an idle runner still looks for a task again."""
 
 
 class Stop:
@@ -136,9 +138,11 @@ class Runner:
 
     def _idle(self, town: Workplace, position: Position) -> None:
         """Return after an event behind `position` that may bring work, when a task may begin, or at a stop. Source: XREAD BLOCK."""
-        begins_ms = town.backend.live.next_begin_ms()
+        # A task whose time came since it was looked for is looked for again.
+        begins_in_ms = town.backend.live.next_begin_in_ms(since_ms=BEGUN_MS)
+        begins_at = None if begins_in_ms is None else time.monotonic() + max(begins_in_ms, IDLE_BLOCK_MS) / 1_000
         while not self._stop.is_asked.is_set():
-            if begins_ms is not None and time.time_ns() >= begins_ms * 1_000_000:
+            if begins_at is not None and time.monotonic() >= begins_at:
                 return
             if not town.backend.store.wait(position, block_ms=IDLE_BLOCK_MS):
                 continue
