@@ -1,7 +1,8 @@
 """Knots: the needs of many tasks that lie on circles, all found at once. Pure.
 
-`ledger.circles` has the rule, and finds one circle among tasks that it looks up on the way; here all tasks are at hand. A knot is a set of steps of
-which each waits, directly or not, for each other. Parents alone never make one, if they are a forest.
+`ledger.circles` has the rule, and finds one circle among tasks that it looks up on the way; here all tasks are at hand. A knot
+is a set of steps that all wait, directly or not, for each other: a strongly connected component. Parents alone never make
+one, if they are a forest.
 """
 
 from __future__ import annotations

@@ -91,7 +91,10 @@ def above(task: Task, tasks: Mapping[str, Task]) -> list[Task]:
 
 
 class _Chains:
-    """The longest chains of tasks that wait for each other. Each task has its length and the next task, so that long chains stay small."""
+    """The longest chains of tasks that wait for each other.
+
+    Kept are the length and the next task of each, not all that come after it, so that long chains stay small.
+    """
 
     def __init__(self, tasks: Mapping[str, Task]) -> None:
         self._tasks = tasks

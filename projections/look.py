@@ -115,7 +115,10 @@ class Look:
         return self._tasks[task_id].kinds_to_it > 0
 
     def known(self, *, touched: Collection[str]) -> Known | None:
-        """What `readiness.settle` need not ask about the tasks, of which it has those that are `touched`; None if a key does not hold what it should. SnapshotDamagedError."""
+        """What `readiness.settle` need not ask about the tasks, of which it has those that are `touched`.
+
+        None if a key does not hold what it should. SnapshotDamagedError.
+        """
         known = Known.nothing()
         for task_id, seen in self._tasks.items():
             if seen.from_ms is None or min(seen.open_children, seen.dependents, seen.is_blocked) < 0:

@@ -104,7 +104,8 @@ class Town(Verbs, Reader):
 
         In a linked git worktree that is the folder of the main checkout, unless `is_here`: then the worktree is a town of
         its own. A password in `url` is kept in `~/.tt/passwords.toml`, and in no file of the town. An error leaves
-        nothing behind. With `has_agent_notes` the folder's `AGENTS.md` gets a section about the town. The registry is only a list for people: if it cannot be written, `unlisted` says so.
+        nothing behind. With `has_agent_notes` the folder's `AGENTS.md` gets a section about the town. The registry is only a list for
+        people: if it cannot be written, `unlisted` says so.
         """
         from town.founding import make_town
 

@@ -64,8 +64,8 @@ CHOICES_PER_TAKE: Final = 64
 class Verbs:
     """Changes the tasks of one town, which are named by id, by a unique prefix of it, or by alias.
 
-    Where a verb takes several texts, one text alone is one of them. With `expected_version` a verb changes a task only at that version; otherwise WrongExpectedVersionError. Every verb
-    returns a Receipt, and its changes are readable when it returns.
+    Where a verb takes several texts, one text alone is one of them. With `expected_version` a verb changes a task only at that
+    version; otherwise WrongExpectedVersionError. Every verb returns a Receipt, and its changes are readable when it returns.
     """
 
     def __init__(self, backend: Backend) -> None:
