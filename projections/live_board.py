@@ -25,7 +25,7 @@ from projections.views.by_tag import ByTag
 from projections.views.counts import Counts
 from projections.views.created import Created
 from projections.views.ids import Ids
-from projections.views.ready import BACKLOG, BLOCKED, LATER, PENDING, Ready, agent_part
+from projections.views.ready import BACKLOG, BLOCKED, LATER, PENDING, Ready, agent_part, time_of
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -182,7 +182,7 @@ class LiveBoard:
             first = exchange(self._client, [("ZRANGEBYSCORE", later, f"({now_ms - since_ms}", "+inf", "LIMIT", 0, 1)])
             raise_error(first)
             scores = [cast("list[float | None]", self._client.zmscore(later, ids)) for ids in first if ids]
-        return next((int(score) - now_ms for score in scores[0] if score is not None), None) if scores else None
+        return next((time_of(score) - now_ms for score in scores[0] if score is not None), None) if scores else None
 
     def blocked(self) -> list[BlockedTask]:
         """The open tasks that are blocked, as `blocked_among`. Source: SINTER, MGET."""

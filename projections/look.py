@@ -25,7 +25,7 @@ from projections.views.by_alias import ByAlias
 from projections.views.by_link import ByLink
 from projections.views.by_parent import ByParent
 from projections.views.ids import Ids
-from projections.views.ready import BLOCKED, LATER, Counts, Gate, Ready
+from projections.views.ready import BLOCKED, LATER, Counts, Gate, Ready, time_of
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -121,10 +121,10 @@ class Look:
         """
         known = Known.nothing()
         for task_id, seen in self._tasks.items():
-            if seen.from_ms is None or min(seen.open_children, seen.dependents, seen.is_blocked) < 0:
+            if not seen.has_times or min(seen.open_children, seen.dependents, seen.is_blocked) < 0:
                 return None
             known.counts[task_id] = Counts(seen.open_children, seen.dependents)
-            known.gates[task_id] = Gate(bool(seen.is_blocked), int(float(seen.from_ms or 0)))
+            known.gates[task_id] = Gate(bool(seen.is_blocked), time_of(seen.from_ms))
             if task_id not in touched:
                 known.tasks[task_id] = self.get(task_id)
         return known

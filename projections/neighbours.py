@@ -14,7 +14,7 @@ from projections.snapshots import decode_snapshot
 from projections.views.by_link import ByLink, link_part
 from projections.views.by_parent import ByParent
 from projections.views.by_state import ByState
-from projections.views.ready import BLOCKED, LATER, OPEN, Counts, Gate, Ready, entries_of, gate_of
+from projections.views.ready import BLOCKED, LATER, OPEN, Counts, Gate, Ready, entries_of, gate_of, time_of
 from projections.views.view import ViewEntry
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class RedisNeighbours:
 
         def keep(times: Sequence[float | None]) -> None:
             for task_id, is_blocked, from_ms in zip(ids, blocked, times, strict=True):
-                known.gates[task_id] = Gate(bool(is_blocked), int(from_ms or 0))
+                known.gates[task_id] = Gate(bool(is_blocked), time_of(from_ms))
 
         pipeline.smismember(self._keys.view(Ready.name, BLOCKED), ids)
         pipeline.zmscore(self._keys.view(Ready.name, LATER), ids)
