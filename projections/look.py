@@ -10,6 +10,7 @@ from ledger import (
     Keys,
     LedgerError,
     Position,
+    ReplyTooLargeError,
     StoreUnavailableError,
     Task,
     parse_head,
@@ -155,7 +156,10 @@ class Looker:
         )
 
     def look(self, wanted: Wanted) -> Look | None:
-        """What is wanted; None if there is something to project, finish or refuse, which catching up does. Source: look.lua."""
+        """What is wanted; None if there is something to project, finish or refuse, which catching up does, or if it is too much.
+
+        Source: look.lua.
+        """
         try:
             with redis_errors(self._where):
                 seen = self._script(
@@ -170,6 +174,9 @@ class Looker:
             first = parse_checkpoint([value or None for value in seen.checkpoint]) if seen.checkpoint else None
             stored = [first, *(_other(text, first) for text in seen.others)]
             sound = self._checkpoints.sound(stored)
+        except ReplyTooLargeError:
+            # The tasks are large, and are read one by one after catching up.
+            return None
         except StoreUnavailableError as error:
             if not error.has_refused:
                 raise

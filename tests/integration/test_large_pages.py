@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 import redis
 
-from ledger import CircularNeedsError, EventStore, NewEvent, ReplyTooLargeError, TaskNoted
+from ledger import CircularNeedsError, EventStore, LinkKind, NewEvent, ReplyTooLargeError, TaskNoted
 from town import Town
 from town.migration.old_reader import OldReader
 from town.server.bounded_client import client_of_url
@@ -107,3 +107,10 @@ def test_circle_among_large_tasks_is_found(town: Town) -> None:
     town.create("last", alias="last", needs=[top])
     with pytest.raises(CircularNeedsError):
         town.link(tasks[0], ["last"])
+
+
+def test_task_is_linked_to_many_large_ones(town: Town) -> None:
+    """They are read one by one, where the look at the start of the command would be too much."""
+    tasks = [town.create(f"{number} {TEXT}").task.id for number in range(TASKS)]
+    assert town.create("last", needs=tasks).task.needs == tuple(sorted(tasks))
+    assert town.link(tasks[0], tasks[1:], LinkKind.RELATES).task.relates == tuple(sorted(tasks[1:]))
