@@ -62,9 +62,8 @@ def next_(town: Town, given: inputs.Next) -> Row:
     if receipt is not None:
         return shown(town, receipt.task.id)
     waiting = town.waiting_briefly(given.tags)
-    return {"task": None} | without_empty(
-        {"pending": waiting.pending, "blocked": waiting.blocked, "asked": waiting.asked, "later": waiting.later}
-    )
+    counts = {"pending": waiting.pending, "blocked": waiting.blocked, "asked": waiting.asked, "later": waiting.later}
+    return {"task": None} | {name: count for name, count in counts.items() if count}
 
 
 def show(town: Town, given: inputs.Show) -> Row:

@@ -17,7 +17,6 @@ TEXT_CHARS: Final = 4_000
 EVENT_TEXT_CHARS: Final = 300
 _JOINERS: Final = "\u200c\u200d"
 """Scripts and emoji are spelled with these two, which are not printable."""
-_ROW_FIELDS: Final = frozenset({"description", "state", "assigned_to", "tags", "priority", "due", "question"})
 _LEFT_OUT: Final = frozenset({"created_number", "updated_at", "position", "asked_at"})
 """What stands elsewhere in the answer, or helps no agent."""
 
@@ -46,7 +45,8 @@ def cut(text: str, chars_max: int) -> str:
 
 
 def without_empty(row: Row) -> Row:
-    return {key: value for key, value in row.items() if value not in (None, "", [], (), {}, False)}
+    """The row without None, False, and empty texts and lists. A number stays, also 0, which is the highest priority."""
+    return {key: value for key, value in row.items() if value or type(value) is int}
 
 
 def task_row(task: Task) -> Row:

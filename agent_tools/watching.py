@@ -47,7 +47,7 @@ class Watch:
         """Tell this session, of the older protocol, of changes at an address."""
         await self.begin()
         self.drop(session, address)
-        del self._sessions[: len(self._sessions) + 1 - SUBSCRIPTIONS_MAX]
+        del self._sessions[: max(len(self._sessions) + 1 - SUBSCRIPTIONS_MAX, 0)]
         self._sessions.append((session, address))
 
     def drop(self, session: Any, address: str) -> None:  # noqa: ANN401 - as above

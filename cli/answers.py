@@ -19,14 +19,16 @@ if TYPE_CHECKING:
     from town import Reader, Receipt, Town
 
 
-def say_receipt(town: Town, receipt: Receipt, words: str, *, as_json: JsonFields | None) -> None:
-    """Print what a command did, in one line, which says so if it was true already."""
+def say_receipt(
+    town: Town, receipt: Receipt, words: str, *, as_json: JsonFields | None, about: str | None = None
+) -> None:
+    """Print what a command did, in one line, which says so if it was true already. It ends with `about`, or the task's title."""
     if as_json:
         say_json(picked_shape(receipt_shape(town, receipt), as_json))
         return
     task = receipt.task
     already = "" if receipt.positions else " (already so; nothing was appended)"
-    say(f"{ICONS[task.state]} {name_of(task)} {words}{already}: {visible(task.title)}")
+    say(f"{ICONS[task.state]} {name_of(task)} {words}{already}: {visible(task.title if about is None else about)}")
 
 
 def reader_at(town: Town, at: When | None) -> Reader:

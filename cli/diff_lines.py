@@ -8,7 +8,7 @@ from typing import Final
 from cli.output import STATE_STYLES, Cell
 from cli.render import LINK_FIELDS, NOTHING, links_moved, values_of
 from cli.styled import Styled
-from cli.text import TEXT_CHARS_SHOWN, counted, shortened, title_of, visible
+from cli.text import TEXT_CHARS_SHOWN, counted, name_and_title, shortened, visible
 from ledger import Effort, FieldChange, Piece, State, Task, word_diff
 from projections import BoardDiff, DiffKind, TaskDiff
 
@@ -25,7 +25,7 @@ _FIELD_COLUMNS: Final = len("description")
 def heading(task: TaskDiff) -> Styled:
     """`~ map  Draw the map`, in the colour of its kind."""
     sign, style = _SIGNS[task.kind]
-    return Styled.of(f"{sign} {title_of(task.task)}", style)
+    return Styled.of(f"{sign} {name_and_title(task.task)}", style)
 
 
 def field_lines(task: TaskDiff, effort: Effort, names: Mapping[str, str] = {}) -> Iterator[tuple[str, Cell]]:

@@ -10,7 +10,7 @@ from msgspec import Struct
 from cli.lost_lines import TAKE_BACK
 from cli.output import say, say_apart, say_hanging
 from cli.styled import Styled
-from cli.text import TITLE_CHARS_SHOWN, counted, duration, name_of, question_words, shortened, visible
+from cli.text import TITLE_CHARS_SHOWN, counted, duration, name_of, question_words, short_title, shortened, visible
 from ledger import Position, Task, from_ms
 from town import local_time
 
@@ -83,25 +83,21 @@ def _question(found: Inbox, task: Task) -> tuple[str, str, str]:
     who = "" if asked is None else f"{visible(asked.actor)} asked "
     since = "" if task.asked_at_ms is None else f"at {local_time(from_ms(task.asked_at_ms))}, "
     words = question_words(shortened(task.question or "", QUESTION_CHARS_SHOWN), task.choices)
-    return name_of(task), visible(words), f"{who}{since}about: {_title(task)}"
+    return name_of(task), visible(words), f"{who}{since}about: {short_title(task)}"
 
 
 def _failed(task: Task) -> tuple[str, str, str]:
     who = "" if task.assigned_to is None else f"{visible(task.assigned_to)}, "
     ended = "" if task.completed_at is None else local_time(task.completed_at)
     error = "" if task.result is None else f": {shortened(visible(task.result), TITLE_CHARS_SHOWN)}"
-    return name_of(task), _title(task), f"{who}{ended}{error}"
+    return name_of(task), short_title(task), f"{who}{ended}{error}"
 
 
 def _review(task: Task) -> tuple[str, str, str]:
     who = "" if task.assigned_to is None else f", {visible(task.assigned_to)}"
-    return name_of(task), _title(task), f"{task.state}{who}, made {local_time(task.created_at)}"
+    return name_of(task), short_title(task), f"{task.state}{who}, made {local_time(task.created_at)}"
 
 
 def _lost(lost: LostTask) -> tuple[str, str, str]:
     runner = f"{visible(lost.mark.host)}, process {lost.mark.process}, started {duration(lost.age_ms)} ago"
-    return name_of(lost.task), _title(lost.task), f"{visible(lost.task.assigned_to or '')}, {runner}"
-
-
-def _title(task: Task) -> str:
-    return shortened(visible(task.title), TITLE_CHARS_SHOWN)
+    return name_of(lost.task), short_title(lost.task), f"{visible(lost.task.assigned_to or '')}, {runner}"

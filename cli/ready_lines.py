@@ -12,7 +12,7 @@ from cli.limits import BLOCKS_SHOWN
 from cli.output import STATE_STYLES, Cell, say, say_apart, say_hanging, say_table
 from cli.render import NOTHING, state_cell, without_column
 from cli.styled import Styled
-from cli.text import ICONS, TITLE_CHARS_SHOWN, counted, name_of, short_id, shortened, visible
+from cli.text import ICONS, TITLE_CHARS_SHOWN, counted, name_of, short_id, short_title, shortened, visible
 from ledger import PRIORITY_DEFAULT, State, Task, from_ms
 from projections import BlockKind
 from town import local_time
@@ -27,7 +27,7 @@ _KEEPS: dict[State | None, str] = {
     State.CANCELLED: "it was cancelled, so it keeps blocking",
 }
 _CHAIN_SHOWN_MAX = 10
-_MORE_COLUMNS = ("PRIORITY", "DUE", "AGENT", "TAGS")
+_MORE_COLUMNS = ("PRIO", "DUE", "AGENT", "TAGS")
 """The columns that are shown only where a task has something there."""
 
 
@@ -48,14 +48,14 @@ def ready_rows(
 
     Due times are told from `now_ms`, milliseconds since 1970 UTC.
     """
-    columns = ["TASK", "PRIORITY", "DUE", "AGENT", "TITLE", "TAGS", "WHY"]
+    columns = ["TASK", "PRIO", "DUE", "AGENT", "TITLE", "TAGS", "WHY"]
     rows: list[list[Cell]] = [
         [
             name_of(task),
             f"{task.priority}" if any(each.priority != PRIORITY_DEFAULT for each in tasks) else "",
             "" if task.due_ms is None else due_words(task.due_ms, now_ms=now_ms),
             visible(task.assigned_to or ""),
-            first_line(task),
+            short_title(task),
             visible(", ".join(task.tags)),
             "" if dependents is None else _why(task, dependents[task.id]),
         ]
@@ -109,9 +109,9 @@ def say_blocked(blocked: Sequence[BlockedTask], since: Mapping[tuple[str, str | 
     for each in blocked:
         task = each.task
         icon = Styled.of(ICONS[task.state], STATE_STYLES[task.state])
-        length = len(each.chain)
+        length = each.chain_length
         chain = f"  ({counted(length, 'task')} in a row before it)" if length > 1 else ""
-        say_hanging(Styled.assemble(icon, f" {name_of(task)}  "), Styled.assemble(first_line(task), (chain, "dim")))
+        say_hanging(Styled.assemble(icon, f" {name_of(task)}  "), Styled.assemble(short_title(task), (chain, "dim")))
         say_blocks(each, since)
 
 
@@ -150,14 +150,20 @@ def _blocker_words(block: Block) -> str:
     state = _KEEPS.get(blocker.state)
     agent = f", {visible(blocker.holder)} has it" if blocker.holder is not None else ""
     words = f"{blocker.state}{agent}" if state is None else state
-    return f"{name_of(blocker)}  {first_line(blocker)}: {words}"
+    return f"{name_of(blocker)}  {short_title(blocker)}: {words}"
 
 
 def longest_chain(blocked: Sequence[BlockedTask], last: Task | None) -> Chain:
     """The longest chain of open tasks, or the one that ends with the task `last`."""
     tasks = {block.blocker_id: block.blocker for each in blocked for block in each.blocks if block.blocker is not None}
     tasks |= {each.task.id: each.task for each in blocked}
-    chains = [_chain(each, tasks) for each in blocked if last is None or each.task.id == last.id]
+    # A chain may end with a task that is not open, and is then shorter by one.
+    longest = blocked[0].chain_length - 1 if blocked else 0
+    chains = [
+        _chain(each, tasks)
+        for each in blocked
+        if (each.chain_length >= longest if last is None else each.task.id == last.id)
+    ]
     if not chains and last is not None and not last.state.is_terminal:
         return Chain((last,))
     # Of chains of one length the first has the higher priority.
@@ -183,10 +189,10 @@ def say_chain(chain: Chain, *, is_past: bool) -> None:
         return
     if chain.kept_by is not None:
         task_id, task = chain.kept_by
-        name = short_id(task_id) if task is None else f"{name_of(task)}  {first_line(task)}"
+        name = short_id(task_id) if task is None else f"{name_of(task)}  {short_title(task)}"
         say_hanging("Before all of them: ", f"{name}: {_KEEPS[None if task is None else task.state]}")
     rows: list[list[Cell]] = [
-        [f"{number}", name_of(task), state_cell(task.state), visible(task.holder or NOTHING), first_line(task)]
+        [f"{number}", name_of(task), state_cell(task.state), visible(task.holder or NOTHING), short_title(task)]
         for number, task in enumerate(chain.tasks, 1)
     ]
     columns = ["STEP", "TASK", "STATE", "AGENT", "TITLE"]
@@ -206,8 +212,3 @@ def nothing_words(waiting: WaitingBriefly, agent: str) -> str:
     why = f" Pending: {', '.join(parts)}." if parts else " No task is pending." if not waiting.pending else ""
     more = "" if parts or not waiting.pending else " `tt ready --explain` says why."
     return f"Nothing is ready for {visible(agent)}.{why}{more}"
-
-
-def first_line(task: Task) -> str:
-    """What a task is about, in a line."""
-    return shortened(visible(task.title), TITLE_CHARS_SHOWN)

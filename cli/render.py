@@ -13,6 +13,7 @@ from cli.text import (
     TITLE_CHARS_SHOWN,
     called,
     choices_words,
+    counted,
     event_number,
     name_of,
     short_id,
@@ -352,8 +353,13 @@ def event_words(recorded: RecordedEvent, title: Title | None = None, names: Mapp
 
 def event_details(recorded: RecordedEvent, title: Title | None = None, names: Mapping[str, str] = {}) -> str:
     """What an event says besides its type: a result, an agent, a note. Empty if the `title` beside it says the same."""
+    about = None if title is None else visible(title.text)
+    if isinstance(recorded.data, TaskDescribed):
+        text = recorded.data.description
+        said = visible(title_of(text))
+        return ", ".join(part for part in ("" if said == about else said, _body_words(text)) if part)
     details = _details(recorded, names)
-    return "" if title is not None and details == visible(title.text) else details
+    return "" if details == about else details
 
 
 _SAID_AT_ONCE = TaskAssigned | TaskMoved | TaskLinked | TaskUnlinked | TownForked | EventAnnotated
@@ -452,7 +458,7 @@ def agent_rows(agents: dict[str, dict[State, int]], backlog: int) -> tuple[list[
 
 def _details(recorded: RecordedEvent, names: Mapping[str, str]) -> str:  # noqa: C901, PLR0911, PLR0912 - one line per event type
     match recorded.data:
-        case TaskCreated(description=text) | TaskAdopted(description=text) | TaskDescribed(description=text):
+        case TaskCreated(description=text) | TaskAdopted(description=text):
             return visible(title_of(text))
         case TaskNoted(text=text):
             return visible(text)
@@ -485,6 +491,12 @@ def _details(recorded: RecordedEvent, names: Mapping[str, str]) -> str:  # noqa:
         case data:
             values = (getattr(data, name) for name in data.__struct_fields__)
             return "  ".join(_value_words(value) for value in values if value is not None and value != ())
+
+
+def _body_words(text: str) -> str:
+    """How much follows the title: where only that was changed, the title alone looks as if nothing was."""
+    more = text.strip().count("\n")
+    return f"with {counted(more, 'more line')}" if more else ""
 
 
 def _signed(sign: str, tags: Iterable[str]) -> list[str]:

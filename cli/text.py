@@ -67,9 +67,14 @@ def name_of(task: Task) -> str:
     return called(task.id, task.alias)
 
 
-def title_of(task: Task) -> str:
-    """A task's name and what it is about, for the head of what is said of it."""
-    return f"{name_of(task)}  {shortened(visible(task.title), TITLE_CHARS_SHOWN)}"
+def name_and_title(task: Task) -> str:
+    """`map  Draw the map`, for the head of what is said of a task."""
+    return f"{name_of(task)}  {short_title(task)}"
+
+
+def short_title(task: Task) -> str:
+    """What a task is about, in a line that is not too long."""
+    return shortened(visible(task.title), TITLE_CHARS_SHOWN)
 
 
 def question_words(question: str, choices: Sequence[str]) -> str:

@@ -92,6 +92,7 @@ if TYPE_CHECKING:
         TaskNotFinishedError,
         TaskNotFoundError,
         TaskNotInBacklogError,
+        TaskRemovedError,
         TaskUnassignedError,
         UndoOvertakenError,
         UnknownEventError,
@@ -304,6 +305,7 @@ __all__ = [
     "TaskNoted",
     "TaskPrioritised",
     "TaskRemoved",
+    "TaskRemovedError",
     "TaskReopened",
     "TaskRequeued",
     "TaskScheduled",
@@ -398,7 +400,7 @@ open_front_door(
         "NewerSchemaError NoOpenQuestionError NotAChoiceError NotUndoableError ReplyTooLargeError "
         "SequenceGapError StoreUnavailableError TaskAlreadyExistsError TaskAmbiguousError TaskCycleError "
         "TaskDamagedError TaskFinishedError TaskHasChildrenError TaskHasOpenChildrenError TaskHeldError "
-        "TaskNotFinishedError TaskNotFoundError TaskNotInBacklogError TaskUnassignedError UndoOvertakenError "
+        "TaskNotFinishedError TaskNotFoundError TaskNotInBacklogError TaskRemovedError TaskUnassignedError UndoOvertakenError "
         "UnknownEventError UpcasterMissingError WrongExpectedEndError WrongExpectedVersionError "
         "WrongKeyTypeError",
         "event_store": "APPEND_EVENTS_MAX Basis EventStore parse_head",

@@ -26,11 +26,19 @@ Found = Mapping[str, tuple[Task | None, Collection[str]]]
 """Task id -> the task (None: it does not exist), and the ids of those right below it."""
 
 
-class _Step(NamedTuple):
+class Step(NamedTuple):
     """That a task is begun, or that it is done."""
 
     task_id: str
     is_done: bool
+
+
+def waits_for(step: Step, ties: Ties, below: Iterable[str]) -> list[Step]:
+    """The steps right before a step: `ties` are those of its task, and `below` are the tasks right below that."""
+    if step.is_done:
+        return [Step(step.task_id, is_done=False), *(Step(child, is_done=True) for child in below)]
+    needed = [Step(each, is_done=True) for each in ties.needs]
+    return needed if ties.parent_id is None else [*needed, Step(ties.parent_id, is_done=False)]
 
 
 def find_circle(ties: Mapping[str, Ties], look_up: Callable[[Collection[str]], Found]) -> tuple[str, ...]:
@@ -54,13 +62,13 @@ class _Search:
                 self._moved.setdefault(place.parent_id, set()).add(task_id)
 
     def run(self) -> tuple[str, ...]:
-        begun = [_Step(task_id, is_done=True) for task_id in self._changed]
-        self._load(begun)
-        return self._walk(begun)
+        first = [Step(task_id, is_done=True) for task_id in self._changed]
+        self._load(first)
+        return self._walk(first)
 
-    def _load(self, steps: Iterable[_Step]) -> None:
+    def _load(self, steps: Iterable[Step]) -> None:
         """Look up every task that one of the steps waits for, directly or not."""
-        seen: set[_Step] = set()
+        seen: set[Step] = set()
         level = set(steps)
         while level:
             unknown = {step.task_id for step in level} - self._children.keys()
@@ -71,23 +79,17 @@ class _Search:
             seen |= level
             level = {after for step in level for after in self._after(step)} - seen
 
-    def _after(self, step: _Step) -> list[_Step]:
-        """What a step waits for."""
-        task_id = step.task_id
-        if step.is_done:
-            below = [_Step(child, is_done=True) for child in self._children[task_id]]
-            return [_Step(task_id, is_done=False), *below]
-        place = self._ties[task_id]
-        needed = [_Step(each, is_done=True) for each in place.needs]
-        return needed if place.parent_id is None else [*needed, _Step(place.parent_id, is_done=False)]
+    def _after(self, step: Step) -> list[Step]:
+        return waits_for(step, self._ties[step.task_id], self._children[step.task_id])
 
-    def _walk(self, steps: Iterable[_Step]) -> tuple[str, ...]:
+    def _walk(self, steps: Iterable[Step]) -> tuple[str, ...]:
         """Walk from step to step until one comes again on the way."""
-        finished: set[_Step] = set()
+        finished: set[Step] = set()
         for first in steps:
-            way: dict[_Step, None] = {}
-            remaining = [(first, iter(self._after(first)))] if first not in finished else []
-            way.update((step, None) for step, _ in remaining)
+            if first in finished:
+                continue
+            way = {first: None}
+            remaining = [(first, iter(self._after(first)))]
             while remaining:
                 step, afters = remaining[-1]
                 after = next((each for each in afters if each not in finished), None)
@@ -103,7 +105,7 @@ class _Search:
         return ()
 
 
-def _named(circle: Iterable[_Step]) -> tuple[str, ...]:
+def _named(circle: Iterable[Step]) -> tuple[str, ...]:
     """The tasks of a circle of steps; the last is the first again."""
     ids = list(dict.fromkeys(step.task_id for step in circle))
     return (*ids, ids[0])

@@ -4,6 +4,7 @@
       CommandRejectedError              the command was refused; nothing was written
         InvalidValueError               a text, name or tag that the ledger does not take
         TaskNotFoundError               no task has that id, prefix or alias
+          TaskRemovedError              the task was removed
         TaskAmbiguousError              several tasks have that prefix
         TaskAlreadyExistsError          the alias is taken by a task with other content
         TaskFinishedError               a finished task takes no change of content or state but reopen and remove
@@ -93,6 +94,15 @@ class TaskNotFoundError(CommandRejectedError):
             super().__init__(f"No task is called {reference!r}.")
         else:
             super().__init__(f"No task was called {reference!r} at {then}.")
+
+
+class TaskRemovedError(TaskNotFoundError):
+    """The task was removed; its history stays."""
+
+    def __init__(self, reference: str, *, then: str | None = None) -> None:
+        super().__init__(reference, then=then)
+        when = "" if then is None else f" before {then}"
+        self.args = (f"The task {reference!r} was removed{when}.",)
 
 
 class TaskAmbiguousError(CommandRejectedError):

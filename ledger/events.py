@@ -37,6 +37,14 @@ class LinkKind(StrEnum):
     DUPLICATES = "duplicates"
     DISCOVERED_FROM = "discovered_from"
 
+    @property
+    def verb(self) -> str:
+        """How a sentence says it of a task and another one: `relates to`."""
+        return _LINK_VERBS.get(self, self)
+
+
+_LINK_VERBS: Final = {LinkKind.RELATES: "relates to", LinkKind.DISCOVERED_FROM: "was discovered from"}
+
 
 class OldRecord(Struct, frozen=True, gc=False):
     """A task's record from before the ledger, as found: the text of a string, or the fields of a hash."""

@@ -1,7 +1,8 @@
 """Knots: the needs of many tasks that lie on circles, all found at once. Pure.
 
-`ledger.circles` has the rule: a task stands for two steps, that it is begun and that it is done. A knot is a set of steps of
-which each waits, directly or not, for each other. Parents alone never make one, if they are a forest.
+`ledger.circles` has the rule, and finds one circle among tasks that it looks up on the way; here all tasks are at hand. A knot
+is a set of steps that all wait, directly or not, for each other: a strongly connected component. Parents alone never make
+one, if they are a forest.
 """
 
 from __future__ import annotations
@@ -10,10 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
-from ledger.circles import NO_TIES, Ties
-
-_Step = tuple[str, bool]
-"""A task, and whether the step is that it is done; else that it is begun."""
+from ledger.circles import NO_TIES, Step, Ties, waits_for
 
 
 class Knot(NamedTuple):
@@ -33,8 +31,8 @@ def find_knots(ties: Mapping[str, Ties]) -> list[Knot]:
     pairs: dict[int, list[tuple[str, str]]] = {}
     for task, place in ties.items():
         for needed in dict.fromkeys(place.needs):
-            group = group_of[(task, False)]
-            if group == group_of[(needed, True)]:
+            group = group_of[Step(task, is_done=False)]
+            if group == group_of[Step(needed, is_done=True)]:
                 pairs.setdefault(group, []).append((task, needed))
     return [Knot(tuple(found), graph.circle(*found[0])) for found in pairs.values()]
 
@@ -49,26 +47,21 @@ class _Graph:
             if place.parent_id is not None:
                 self._below.setdefault(place.parent_id, []).append(task)
 
-    def _after(self, step: _Step) -> list[_Step]:
-        task, is_done = step
-        if is_done:
-            return [(task, False), *((child, True) for child in self._below.get(task, ()))]
-        place = self._ties.get(task, NO_TIES)
-        needed = [(each, True) for each in place.needs]
-        return needed if place.parent_id is None else [*needed, (place.parent_id, False)]
+    def _after(self, step: Step) -> list[Step]:
+        return waits_for(step, self._ties.get(step.task_id, NO_TIES), self._below.get(step.task_id, ()))
 
-    def groups(self) -> dict[_Step, int]:
+    def groups(self) -> dict[Step, int]:
         """Step -> the number of its strongly connected component."""
         grouping = _Grouping(self._after)
         for task in self._ties:
-            grouping.follow((task, True))
+            grouping.follow(Step(task, is_done=True))
         return grouping.group_of
 
     def circle(self, task: str, needed: str) -> tuple[str, ...]:
         """The shortest way from a needed task back to the one that needs it; the last is the first again."""
-        goal = (task, False)
-        first = (needed, True)
-        came_from: dict[_Step, _Step | None] = {first: None}
+        goal = Step(task, is_done=False)
+        first = Step(needed, is_done=True)
+        came_from: dict[Step, Step | None] = {first: None}
         waiting = deque([first])
         while goal not in came_from:
             step = waiting.popleft()
@@ -77,9 +70,9 @@ class _Graph:
                     came_from[after] = step
                     waiting.append(after)
         way: list[str] = []
-        current: _Step | None = goal
+        current: Step | None = goal
         while current is not None:
-            way.append(current[0])
+            way.append(current.task_id)
             current = came_from[current]
         # The way was walked backwards: from the task to the one that it needs.
         names = list(dict.fromkeys([task, *reversed(way)]))
@@ -89,16 +82,16 @@ class _Graph:
 class _Grouping:
     """Strongly connected components by Tarjan's algorithm, with a stack of its own."""
 
-    def __init__(self, after: Callable[[_Step], list[_Step]]) -> None:
-        self.group_of: dict[_Step, int] = {}
+    def __init__(self, after: Callable[[Step], list[Step]]) -> None:
+        self.group_of: dict[Step, int] = {}
         self._after = after
-        self._number: dict[_Step, int] = {}
-        self._lowest: dict[_Step, int] = {}
+        self._number: dict[Step, int] = {}
+        self._lowest: dict[Step, int] = {}
         """The lowest number that was seen from a step on."""
-        self._ungrouped: list[_Step] = []
-        self._way: list[tuple[_Step, Iterator[_Step]]] = []
+        self._ungrouped: list[Step] = []
+        self._way: list[tuple[Step, Iterator[Step]]] = []
 
-    def follow(self, first: _Step) -> None:
+    def follow(self, first: Step) -> None:
         """Group a step and all that it waits for."""
         if first in self._number:
             return
@@ -111,12 +104,12 @@ class _Grouping:
             else:
                 self._enter(entered)
 
-    def _enter(self, step: _Step) -> None:
+    def _enter(self, step: Step) -> None:
         self._number[step] = self._lowest[step] = len(self._number)
         self._ungrouped.append(step)
         self._way.append((step, iter(self._after(step))))
 
-    def _is_new(self, step: _Step, after: _Step) -> bool:
+    def _is_new(self, step: Step, after: Step) -> bool:
         if after not in self._number:
             return True
         if after not in self.group_of:
@@ -130,7 +123,7 @@ class _Grouping:
             self._lowest[before] = min(self._lowest[before], self._lowest[step])
         if self._lowest[step] != self._number[step]:
             return
-        closed: _Step | None = None
+        closed: Step | None = None
         while closed != step:
             closed = self._ungrouped.pop()
             self.group_of[closed] = self._number[step]

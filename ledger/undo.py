@@ -3,7 +3,7 @@
 History stays. A command is taken back only if no later event stands on it: a later event does if it changed the same.
 State, agent and result count as one, because each transition sets them together, and so do the two times that a task has;
 each tag and each link counts by itself; and everything stands on a task's creation or removal. A note changes nothing, so it
-stands on nothing and cannot be taken back, and nor can a question or an answer, which somebody may have read. A later
+stands on nothing and cannot be taken back, nor can a question or an answer, which somebody may have read. A later
 command that was itself taken back stands on nothing, and nor does what took it back: together they changed nothing. So
 several commands are taken back one after another, the newest first.
 """

@@ -32,11 +32,21 @@ class Block(Struct, frozen=True):
 
 
 class BlockedTask(Struct, frozen=True):
-    """A task that is blocked, by what, and the longest chain of tasks that each wait for the next, after this one."""
+    """A task that is blocked, by what, and how many tasks are in the longest chain after it, of which each waits for the next."""
 
     task: Task
     blocks: tuple[Block, ...]
-    chain: tuple[str, ...]
+    chain_length: int
+    next: Mapping[str, str]
+    """Task id -> the next one in its longest chain, of this task and others."""
+
+    @property
+    def chain(self) -> tuple[str, ...]:
+        """The ids of the longest chain after this task."""
+        found = [self.task.id]
+        while found[-1] in self.next:
+            found.append(self.next[found[-1]])
+        return tuple(found[1:])
 
 
 def blocks_of(task: Task, tasks: Mapping[str, Task]) -> Iterator[Block]:
@@ -65,8 +75,8 @@ def blocked_among(ids: Iterable[str], tasks: Mapping[str, Task]) -> list[Blocked
             continue
         blocks = tuple(blocks_of(task, tasks))
         if blocks:
-            found.append(BlockedTask(task, blocks, chains.of(task_id)[1:]))
-    found.sort(key=lambda each: (-len(each.chain), each.task.priority, each.task.created_number or 0))
+            found.append(BlockedTask(task, blocks, chains.length(task_id), chains.next))
+    found.sort(key=lambda each: (-each.chain_length, each.task.priority, each.task.created_number or 0))
     return found
 
 
@@ -81,25 +91,31 @@ def above(task: Task, tasks: Mapping[str, Task]) -> list[Task]:
 
 
 class _Chains:
-    """The longest chains of tasks that wait for each other, each found once."""
+    """The longest chains of tasks that wait for each other.
+
+    Kept are the length and the next task of each, not all that come after it, so that long chains stay small.
+    """
 
     def __init__(self, tasks: Mapping[str, Task]) -> None:
         self._tasks = tasks
-        self._found: dict[str, tuple[str, ...]] = {}
+        self.next: dict[str, str] = {}
+        self._lengths: dict[str, int] = {}
 
-    def of(self, task_id: str) -> tuple[str, ...]:
-        """The task and those behind it. A circle, which no command makes, ends where it begins again."""
-        way = [task_id]
+    def length(self, task_id: str) -> int:
+        """How many tasks come after this one. A circle, which no command makes, ends where it begins again."""
+        way = {task_id: self._waits_for(task_id)} if task_id not in self._lengths else {}
         while way:
-            current = way[-1]
-            waits_for = self._waits_for(current)
-            unknown = next((each for each in waits_for if each not in self._found and each not in way), None)
+            current, waits_for = next(reversed(way.items()))
+            unknown = next((each for each in waits_for if each not in self._lengths and each not in way), None)
             if unknown is not None:
-                way.append(unknown)
+                way[unknown] = self._waits_for(unknown)
                 continue
-            longest = max((self._found[each] for each in waits_for if each in self._found), key=len, default=())
-            self._found[way.pop()] = (current, *longest)
-        return self._found[task_id]
+            known = [each for each in waits_for if each in self._lengths]
+            if known:
+                self.next[current] = max(known, key=self._lengths.__getitem__)
+            self._lengths[current] = 1 + self._lengths[self.next[current]] if known else 0
+            del way[current]
+        return self._lengths[task_id]
 
     def _waits_for(self, task_id: str) -> Collection[str]:
         task = self._tasks.get(task_id)

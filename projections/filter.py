@@ -117,9 +117,9 @@ class TaskFilter(Struct, frozen=True, kw_only=True):
         return found
 
 
-def each_of(given: Word | tuple[Word, ...] | None) -> tuple[Word, ...]:
-    """What a condition names, which is one, several or none."""
-    return () if given is None else (given,) if isinstance(given, str) else given
+def each_of(given: Word | Iterable[Word] | None) -> tuple[Word, ...]:
+    """What is named: one, several or none. A text alone is one name; it is not taken apart into its letters."""
+    return () if given is None else (given,) if isinstance(given, str) else tuple(given)
 
 
 _STATE_PLACES: Final = {state: place for place, state in enumerate(State)}

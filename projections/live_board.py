@@ -25,7 +25,7 @@ from projections.views.by_tag import ByTag
 from projections.views.counts import Counts
 from projections.views.created import Created
 from projections.views.ids import Ids
-from projections.views.ready import BACKLOG, BLOCKED, LATER, PENDING, Ready, agent_part
+from projections.views.ready import BACKLOG, BLOCKED, LATER, PENDING, Ready, agent_part, time_of
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -170,16 +170,19 @@ class LiveBoard:
         shown = ids if limit is None else ids[:limit]
         return ReadyPage(tuple(self.get_listed(shown)), has_more=len(shown) < len(ids), position=position)
 
-    def next_begin_ms(self) -> int | None:
-        """When the next task that waits for its time may begin, milliseconds since 1970 UTC. Source: TIME, ZRANGEBYSCORE, ZMSCORE."""
+    def next_begin_in_ms(self, *, since_ms: int = 0) -> int | None:
+        """In how long the next task that waits for its time may begin, by the server's clock; None if none waits.
+
+        It is 0 or less for one that may begin since at most `since_ms`. Source: TIME, ZRANGEBYSCORE, ZMSCORE.
+        """
         with redis_errors(self._where):
             seconds, micros = cast("tuple[int, int]", self._client.time())
             now_ms = seconds * 1_000 + micros // 1_000
             later = self._keys.view(Ready.name, LATER)
-            first = exchange(self._client, [("ZRANGEBYSCORE", later, f"({now_ms}", "+inf", "LIMIT", 0, 1)])
+            first = exchange(self._client, [("ZRANGEBYSCORE", later, f"({now_ms - since_ms}", "+inf", "LIMIT", 0, 1)])
             raise_error(first)
             scores = [cast("list[float | None]", self._client.zmscore(later, ids)) for ids in first if ids]
-        return next((int(score) for score in scores[0] if score is not None), None) if scores else None
+        return next((time_of(score) - now_ms for score in scores[0] if score is not None), None) if scores else None
 
     def blocked(self) -> list[BlockedTask]:
         """The open tasks that are blocked, as `blocked_among`. Source: SINTER, MGET."""

@@ -10,6 +10,7 @@ from ledger import (
     Keys,
     LedgerError,
     Position,
+    ReplyTooLargeError,
     StoreUnavailableError,
     Task,
     parse_head,
@@ -25,7 +26,7 @@ from projections.views.by_alias import ByAlias
 from projections.views.by_link import ByLink
 from projections.views.by_parent import ByParent
 from projections.views.ids import Ids
-from projections.views.ready import BLOCKED, LATER, Counts, Gate, Ready
+from projections.views.ready import BLOCKED, LATER, Counts, Gate, Ready, time_of
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -115,13 +116,16 @@ class Look:
         return self._tasks[task_id].kinds_to_it > 0
 
     def known(self, *, touched: Collection[str]) -> Known | None:
-        """What `readiness.settle` need not ask about the tasks, of which it has those that are `touched`; None if a key does not hold what it should. SnapshotDamagedError."""
+        """What `readiness.settle` need not ask about the tasks, of which it has those that are `touched`.
+
+        None if a key does not hold what it should. SnapshotDamagedError.
+        """
         known = Known.nothing()
         for task_id, seen in self._tasks.items():
-            if seen.from_ms is None or min(seen.open_children, seen.dependents, seen.is_blocked) < 0:
+            if not seen.has_times or min(seen.open_children, seen.dependents, seen.is_blocked) < 0:
                 return None
             known.counts[task_id] = Counts(seen.open_children, seen.dependents)
-            known.gates[task_id] = Gate(bool(seen.is_blocked), int(float(seen.from_ms or 0)))
+            known.gates[task_id] = Gate(bool(seen.is_blocked), time_of(seen.from_ms))
             if task_id not in touched:
                 known.tasks[task_id] = self.get(task_id)
         return known
@@ -152,7 +156,10 @@ class Looker:
         )
 
     def look(self, wanted: Wanted) -> Look | None:
-        """What is wanted; None if there is something to project, finish or refuse, which catching up does. Source: look.lua."""
+        """What is wanted; None if there is something to project, finish or refuse, which catching up does, or if it is too much.
+
+        Source: look.lua.
+        """
         try:
             with redis_errors(self._where):
                 seen = self._script(
@@ -167,6 +174,9 @@ class Looker:
             first = parse_checkpoint([value or None for value in seen.checkpoint]) if seen.checkpoint else None
             stored = [first, *(_other(text, first) for text in seen.others)]
             sound = self._checkpoints.sound(stored)
+        except ReplyTooLargeError:
+            # The tasks are large, and are read one by one after catching up.
+            return None
         except StoreUnavailableError as error:
             if not error.has_refused:
                 raise

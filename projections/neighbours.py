@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ledger import Keys, LinkKind, State, Task, redis_errors
+from ledger import Keys, LinkKind, ReplyTooLargeError, State, Task, redis_errors
 from projections.errors import SnapshotDamagedError
 from projections.listing import number_of
 from projections.readiness import Asked, Known, Settled, Tasks, settle
@@ -14,11 +14,15 @@ from projections.snapshots import decode_snapshot
 from projections.views.by_link import ByLink, link_part
 from projections.views.by_parent import ByParent
 from projections.views.by_state import ByState
-from projections.views.ready import BLOCKED, LATER, OPEN, Counts, Gate, Ready, entries_of, gate_of
+from projections.views.ready import BLOCKED, LATER, OPEN, Counts, Gate, Ready, entries_of, gate_of, time_of
 from projections.views.view import ViewEntry
 
 if TYPE_CHECKING:
     from redis import Redis
+
+
+_Step = Callable[[Any], None]
+"""Keeps the answer to one command."""
 
 
 class RedisNeighbours:
@@ -34,51 +38,83 @@ class RedisNeighbours:
         self._where = where
 
     def __call__(self, asked: Asked) -> Known:
-        keys, known = self._keys, Known.nothing()
-        steps: list[Callable[[Any], None]] = []
+        try:
+            return self._read(asked)
+        except ReplyTooLargeError:
+            # The snapshots are large.
+            tasks = list(asked.tasks)
+            if len(tasks) <= 1:
+                raise
+        half = len(tasks) // 2
+        known = self(asked._replace(tasks=tasks[:half]))
+        known.add(self(Asked(tasks=tasks[half:])))
+        return known
+
+    def _read(self, asked: Asked) -> Known:
+        """All answers in one trip. ReplyTooLargeError."""
+        known = Known.nothing()
         with redis_errors(self._where):
             pipeline = self._client.pipeline(transaction=False)
-            if asked.tasks:
-                pipeline.mget([keys.task(task_id) for task_id in asked.tasks])
-                steps.append(lambda found: known.tasks.update(self._decoded(asked.tasks, found)))
-            if asked.gates:
-                gates = list(asked.gates)
-                blocked: list[int] = []
-                pipeline.smismember(keys.view(Ready.name, BLOCKED), gates)
-                steps.append(blocked.extend)
-                pipeline.zmscore(keys.view(Ready.name, LATER), gates)
-                steps.append(
-                    lambda found: known.gates.update(
-                        (task_id, Gate(bool(is_blocked), int(from_ms or 0)))
-                        for task_id, is_blocked, from_ms in zip(gates, blocked, found, strict=True)
-                    )
-                )
-            if asked.counts:
-                counted = list(asked.counts)
-                children: list[bytes | None] = []
-                pipeline.hmget(keys.view(ByParent.name), counted)
-                steps.append(children.extend)
-                pipeline.hmget(keys.view(ByLink.name), counted)
-                steps.append(
-                    lambda found: known.counts.update(
-                        (task_id, Counts(number_of(below), number_of(needing)))
-                        for task_id, below, needing in zip(counted, children, found, strict=True)
-                    )
-                )
-            if asked.are_completed:
-                pipeline.smismember(keys.view(ByState.name, State.COMPLETED), list(asked.are_completed))
-                steps.append(
-                    lambda found: known.are_completed.update(zip(asked.are_completed, map(bool, found), strict=True))
-                )
-            for task_id in asked.needed_by:
-                pipeline.smembers(keys.view(ByLink.name, link_part(LinkKind.NEEDS, task_id)))
-                steps.append(_keep(known.needed_by, task_id))
-            for task_id in asked.children:
-                pipeline.smembers(keys.view(ByParent.name, task_id))
-                steps.append(_keep(known.children, task_id))
+            steps = [
+                *self._ask_for_tasks(pipeline, list(asked.tasks), known),
+                *self._ask_for_gates(pipeline, list(asked.gates), known),
+                *self._ask_for_counts(pipeline, list(asked.counts), known),
+                *self._ask_for_completed(pipeline, list(asked.are_completed), known),
+                *self._ask_for_sets(pipeline, asked, known),
+            ]
             for step, answer in zip(steps, pipeline.execute(), strict=True):
                 step(answer)
         return known
+
+    # --- each adds its commands, and returns what keeps their answers -------------------------------------------
+
+    def _ask_for_tasks(self, pipeline: Any, ids: list[str], known: Known) -> list[_Step]:  # noqa: ANN401 - redis-py's
+        if not ids:
+            return []
+        pipeline.mget([self._keys.task(task_id) for task_id in ids])
+        return [lambda found: known.tasks.update(self._decoded(ids, found))]
+
+    def _ask_for_gates(self, pipeline: Any, ids: list[str], known: Known) -> list[_Step]:  # noqa: ANN401 - as above
+        if not ids:
+            return []
+        blocked: list[int] = []
+
+        def keep(times: Sequence[float | None]) -> None:
+            for task_id, is_blocked, from_ms in zip(ids, blocked, times, strict=True):
+                known.gates[task_id] = Gate(bool(is_blocked), time_of(from_ms))
+
+        pipeline.smismember(self._keys.view(Ready.name, BLOCKED), ids)
+        pipeline.zmscore(self._keys.view(Ready.name, LATER), ids)
+        return [blocked.extend, keep]
+
+    def _ask_for_counts(self, pipeline: Any, ids: list[str], known: Known) -> list[_Step]:  # noqa: ANN401 - as above
+        if not ids:
+            return []
+        children: list[bytes | None] = []
+
+        def keep(dependents: Sequence[bytes | None]) -> None:
+            for task_id, below, needing in zip(ids, children, dependents, strict=True):
+                known.counts[task_id] = Counts(number_of(below), number_of(needing))
+
+        pipeline.hmget(self._keys.view(ByParent.name), ids)
+        pipeline.hmget(self._keys.view(ByLink.name), ids)
+        return [children.extend, keep]
+
+    def _ask_for_completed(self, pipeline: Any, ids: list[str], known: Known) -> list[_Step]:  # noqa: ANN401 - as above
+        if not ids:
+            return []
+        pipeline.smismember(self._keys.view(ByState.name, State.COMPLETED), ids)
+        return [lambda found: known.are_completed.update(zip(ids, map(bool, found), strict=True))]
+
+    def _ask_for_sets(self, pipeline: Any, asked: Asked, known: Known) -> list[_Step]:  # noqa: ANN401 - as above
+        for task_id in asked.needed_by:
+            pipeline.smembers(self._keys.view(ByLink.name, link_part(LinkKind.NEEDS, task_id)))
+        for task_id in asked.children:
+            pipeline.smembers(self._keys.view(ByParent.name, task_id))
+        return [
+            *(_keep(known.needed_by, task_id) for task_id in asked.needed_by),
+            *(_keep(known.children, task_id) for task_id in asked.children),
+        ]
 
     def _decoded(self, task_ids: Iterable[str], snapshots: Sequence[bytes | None]) -> Iterable[tuple[str, Task | None]]:
         for task_id, snapshot in zip(task_ids, snapshots, strict=True):

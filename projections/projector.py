@@ -149,7 +149,8 @@ class Projector:
     ) -> bool:
         """Commit events that come right after `checkpoints`; `tasks` has their tasks as they are right before them.
 
-        A task that is None never existed. `known` may have more about them, and about others. False if another projector was first; then nothing was written. Source: commit.lua.
+        A task that is None never existed. `known` may have more about them, and about others. False if another projector was
+        first; then nothing was written. Source: commit.lua.
         """
         absent = {task_id for task_id, state in tasks.items() if state is None}
         return self._commit_changes(checkpoints, events, self._changes(tasks, events, absent, known))

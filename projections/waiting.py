@@ -14,7 +14,7 @@ from projections.readiness import Asked
 from projections.views.by_state import ByState
 from projections.views.by_tag import ByTag
 from projections.views.inbox import QUESTION, Inbox
-from projections.views.ready import BLOCKED, LATER, Ready
+from projections.views.ready import BLOCKED, LATER, Ready, time_of
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -147,7 +147,7 @@ def _times(client: Redis, keys: Keys, sets: Sequence[str], *, where: str) -> dic
         raise_error(are_in)
         scores = cast("list[float | None]", client.zmscore(later, ids))
     return {
-        task_id: int(score)
+        task_id: time_of(score)
         for task_id, score, *is_in in zip(ids, scores, *are_in, strict=True)
         if all(is_in) and score is not None
     }

@@ -54,6 +54,7 @@ _ADVICE: Final[Mapping[str, Callable[[Any], str]]] = {
     "TaskUnassignedError": lambda error: (
         f"{error} Say who did it: `tt task {error.action} {error.task_id} --agent NAME`."
     ),
+    "TaskRemovedError": lambda error: f"{error} {_bringing_back(error)}",
     "UndoOvertakenError": lambda error: f"{error} {_undoing(error)}",
     "ViewsIncompleteError": lambda error: f"{_asking_why(error)}; `tt rebuild` puts the views right.",
     "WrongExpectedVersionError": lambda error: (
@@ -99,6 +100,12 @@ def _finding(error: Any) -> str:  # noqa: ANN401 - one class's attributes
     if error.then is None:
         return "`tt task list` shows the tasks of this town."
     return f"`tt task history {error.reference}` shows when it came to be."
+
+
+def _bringing_back(error: Any) -> str:  # noqa: ANN401 - one class's attributes
+    if error.then is None:
+        return f"`tt undo {error.reference}` brings it back."
+    return f"`tt task history {error.reference}` shows when."
 
 
 def _undoing(error: Any) -> str:  # noqa: ANN401 - one class's attributes

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import Final
 
 from ledger import (
     Basis,
+    CircularNeedsError,
     DesiredTask,
     Event,
     LinkKind,
@@ -24,6 +26,8 @@ from town.writer import Decided
 
 CLOSES_CIRCLES: Final[frozenset[type[Event]]] = frozenset({TaskCreated, TaskAdopted, TaskMoved, TaskLinked})
 """The facts that can close a circle together with another one."""
+SEARCHES_MAX: Final = 5
+"""How often a circle is looked for that is gone when it is looked at again."""
 
 
 class Circles:
@@ -44,20 +48,44 @@ class Circles:
         return self.find({task_id: Ties(parent_id, tuple(needs))})
 
     def find(self, ties: Mapping[str, Ties]) -> tuple[str, ...]:
-        """As `find_circle`, if the tasks had these ties."""
-        return find_circle(ties, self._look_up)
+        """As `find_circle`, if the tasks had these ties. All of the circle was there at one moment.
 
-    def find_in(
+        The search takes several trips. While others change links meanwhile, it may put together what never was.
+        """
+        for _ in range(SEARCHES_MAX):
+            circle = find_circle(ties, self._look_up)
+            if not circle or self._stands(circle, ties):
+                break
+        return circle
+
+    def check(
         self,
         decided: Iterable[Decided],
         desired: Mapping[str, DesiredTask | None],
         states: Mapping[str, tuple[Task | None, int]],
-    ) -> tuple[str, ...]:
-        """As `find`, for decisions that lead tasks from their `states` to what is desired."""
+        *,
+        basis: Basis,
+    ) -> Basis | None:
+        """The basis, if decisions that lead tasks from their `states` to what is desired stand on it; None if they can close no
+        circle. CircularNeedsError.
+        """
         if not any(_may_close(version, events) for _, version, events in decided):
-            return ()
-        return self.find(
+            return None
+        circle = self.find(
             {task_id: ties_of(target, states[task_id][0]) for task_id, target in desired.items() if target is not None}
+        )
+        if circle:
+            raise CircularNeedsError(circle)
+        return basis
+
+    def _stands(self, circle: Sequence[str], ties: Mapping[str, Ties]) -> bool:
+        """Whether each task of the circle is tied to the next one, all read at once."""
+        tasks = self._ask(Asked(tasks=set(circle))).tasks
+        now = {task_id: Ties() if task is None else Ties(task.parent_id, task.needs) for task_id, task in tasks.items()}
+        now |= {task_id: ties[task_id] for task_id in ties.keys() & now.keys()}
+        return all(
+            other in (now[one].parent_id, *now[one].needs) or now[other].parent_id == one
+            for one, other in pairwise(circle)
         )
 
     def _look_up(self, task_ids: Collection[str]) -> Mapping[str, tuple[Task | None, Collection[str]]]:

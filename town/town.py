@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Self
 from msgspec import Struct
 
 from ledger import LedgerError, Position, to_ms
-from projections import Board
+from projections import Board, each_of
 from town.errors import MigrationSourceError
 from town.folder.settings import current_folder
 from town.opening import OpenTown, current_actor, open_town
@@ -105,7 +105,8 @@ class Town(Verbs, Reader):
 
         In a linked git worktree that is the folder of the main checkout, unless `is_here`: then the worktree is a town of
         its own. A password in `url` is kept in `~/.tt/passwords.toml`, and in no file of the town. An error leaves
-        nothing behind. With `has_agent_notes` the folder's `AGENTS.md` gets a section about the town. The registry is only a list for people: if it cannot be written, `unlisted` says so.
+        nothing behind. With `has_agent_notes` the folder's `AGENTS.md` gets a section about the town. The registry is only a list for
+        people: if it cannot be written, `unlisted` says so.
         """
         from town.founding import make_town
 
@@ -199,7 +200,9 @@ class Town(Verbs, Reader):
         The name of an agent, if no task has that name, stands for the agent's open tasks.
         """
         position = self.upkeep.catch_up()
-        ids = dict.fromkeys(task_id for name in task_ids for task_id in tasks_called(name, self, self._references))
+        ids = dict.fromkeys(
+            task_id for name in each_of(task_ids) for task_id in tasks_called(name, self, self._references)
+        )
         return wait_for(
             list(ids),
             store=self.backend.store,

@@ -17,6 +17,7 @@ from ledger import (
     TaskCycleError,
     TaskHasChildrenError,
     TaskNotFoundError,
+    TaskRemovedError,
     Ties,
     TownEvent,
     Undone,
@@ -137,7 +138,7 @@ class Undoing:
         return [child for child, way in ways.items() if way is None or (way.then and way.then.parent_id in above)]
 
     def _check_parents(self, tasks: Mapping[str, Undone]) -> dict[str, int]:
-        """The versions of other tasks above those that come back or go elsewhere. TaskNotFoundError, TaskCycleError."""
+        """The versions of other tasks above those that come back or go elsewhere. TaskRemovedError, TaskCycleError."""
         relied_on: dict[str, int] = {}
         others: dict[str, Task | None] = {}
         for task, undone in tasks.items():
@@ -154,7 +155,7 @@ class Undoing:
                     others[current], relied_on[current] = self._writer.loader.load(current)
                 state = tasks[current].then if current in tasks else others[current]
                 if state is None and current == parent:
-                    raise TaskNotFoundError(parent)
+                    raise TaskRemovedError(parent)
                 current = None if state is None else state.parent_id
         return relied_on
 

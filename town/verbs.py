@@ -33,14 +33,14 @@ from ledger import (
     StartTask,
     TagTask,
     Task,
-    TaskNotFoundError,
+    TaskRemovedError,
     UnlinkTask,
     check_name,
     check_tag,
     new_task_id,
     to_ms,
 )
-from projections import Wanted
+from projections import Wanted, each_of
 from town.backend import Backend
 from town.reading.present import Present
 from town.reading.references import References, given_names, wanted_of
@@ -64,8 +64,8 @@ CHOICES_PER_TAKE: Final = 64
 class Verbs:
     """Changes the tasks of one town, which are named by id, by a unique prefix of it, or by alias.
 
-    With `expected_version` a verb changes a task only at that version; otherwise WrongExpectedVersionError. Every verb
-    returns a Receipt, and its changes are readable when it returns.
+    Where a verb takes several texts, one text alone is one of them. With `expected_version` a verb changes a task only at that
+    version; otherwise WrongExpectedVersionError. Every verb returns a Receipt, and its changes are readable when it returns.
     """
 
     def __init__(self, backend: Backend) -> None:
@@ -96,8 +96,7 @@ class Verbs:
         """
         new_id = new_task_id()
         name = None if alias is None else check_name(alias, "alias")
-        given_tags = tuple(tags)
-        given_needs = tuple(needs)
+        given_tags, given_needs = each_of(tags), each_of(needs)
 
         def make_command() -> Guarded:
             guards = {} if parent is None else self._guard_lineage(parent)
@@ -233,7 +232,7 @@ class Verbs:
         expected_version: int | None = None,
     ) -> Receipt:
         """Add and remove tags."""
-        added, removed = tuple(add), tuple(remove)
+        added, removed = each_of(add), each_of(remove)
         return self._change(
             task_id, lambda id_: TagTask(task_id=id_, added=added, removed=removed), reason, expected_version
         )
@@ -303,7 +302,7 @@ class Verbs:
         expected_version: int | None = None,
     ) -> Receipt:
         """Ask people a question. The task goes back to the backlog and waits there until somebody answers."""
-        offered = tuple(choices)
+        offered = each_of(choices)
         return self._change(
             task_id, lambda id_: AskTask(task_id=id_, question=question, choices=offered), reason, expected_version
         )
@@ -337,7 +336,7 @@ class Verbs:
         expected_version: int | None = None,
     ) -> Receipt:
         """Link the task to others. CircularNeedsError if tasks would wait for each other."""
-        targets = tuple(to)
+        targets = each_of(to)
 
         def make_command() -> Guarded:
             id_ = self._references.resolve(task_id)
@@ -365,7 +364,7 @@ class Verbs:
         expected_version: int | None = None,
     ) -> Receipt:
         """Take the links to others away, which may have been removed: those of one kind, or all."""
-        targets = tuple(to)
+        targets = each_of(to)
 
         def command(id_: str) -> Command:
             to_ids = (self._references.resolve(each, is_removed_too=True) for each in targets)
@@ -407,7 +406,9 @@ class Verbs:
         name = check_name(agent, "agent name")
         from projections import ReadyFilter  # noqa: PLC0415 - only this verb asks what is ready
 
-        wanted = ReadyFilter(agent=name, tags=tuple(map(check_tag, tags)), roles=tuple(map(check_tag, roles)))
+        wanted = ReadyFilter(
+            agent=name, tags=tuple(map(check_tag, each_of(tags))), roles=tuple(map(check_tag, each_of(roles)))
+        )
 
         def command_for(task: Task) -> Command:
             if is_started:
@@ -461,24 +462,24 @@ class Verbs:
         ]
 
     def _guard_linked(self, references: Iterable[str]) -> dict[str, int]:
-        """The tasks to link to, each once, with the versions at which they were read. TaskNotFoundError."""
+        """The tasks to link to, each once, with the versions at which they were read. TaskNotFoundError, TaskRemovedError."""
         found: dict[str, int] = {}
         for reference in references:
             id_ = self._references.resolve(reference)
             state, version = self._writer.loader.load(id_)
             if state is None:
-                raise TaskNotFoundError(reference)
+                raise TaskRemovedError(reference)
             found[id_] = version
         return found
 
     def _guard_lineage(self, parent: str) -> dict[str, int]:
-        """The tasks from `parent` up to its root, in this order, with the versions at which they were read."""
+        """The tasks from `parent` up to its root, in this order, with the versions at which they were read. TaskRemovedError."""
         guards: dict[str, int] = {}
         current: str | None = self._references.resolve(parent)
         while current is not None and current not in guards:
             state, version = self._writer.loader.load(current)
             if state is None and not guards:
-                raise TaskNotFoundError(parent)
+                raise TaskRemovedError(parent)
             guards[current] = version
             # A removed ancestor ends the chain; it counts, because it may come back.
             current = None if state is None else state.parent_id

@@ -19,6 +19,7 @@ from ledger import (
     ClaimTask,
     Command,
     CommandRejectedError,
+    CreateTask,
     DesiredTask,
     Event,
     LedgerDamagedError,
@@ -34,6 +35,7 @@ from ledger import (
     TaskLinked,
     TaskMoved,
     TaskRemoved,
+    TaskRemovedError,
     TaskReopened,
     TaskScheduled,
     WrongExpectedVersionError,
@@ -153,6 +155,7 @@ class Writer:
             state, version = self.loader.load(task_id)
             if expected_version is not None and version != expected_version:
                 raise WrongExpectedVersionError(task_id, expected=expected_version, actual=version)
+            _refuse_removed(state, version, command)
             facts = self._decide(state, command, relied_on)
             if not facts:
                 assert state is not None, "only what is there can be so already"
@@ -182,6 +185,7 @@ class Writer:
             state, version = loaded[-1]
             if expected_version is not None and version != expected_version:
                 raise WrongExpectedVersionError(commands[-1].task_id, expected=expected_version, actual=version)
+            _refuse_removed(state, version, commands[-1])
             # Decide the last one first: it is the task that the user named, so its refusal is the reason to report.
             own_facts = decide(state, commands[-1])
             decided = [
@@ -215,29 +219,18 @@ class Writer:
             if not page.tasks:
                 return None
             first = page.tasks[0]
-            choices: list[tuple[Task, Sequence[NewEvent]]] = []
-            for task in page.tasks:
-                try:
-                    facts = decide(task, command_for(task))
-                except CommandRejectedError:
-                    # It was taken between the two reads.
-                    continue
-                if facts:
-                    choices.append((task, self._events([(task.id, task.version, facts)], reason=checked_reason)))
-                elif task is first and task.state is State.ASSIGNED:
-                    return Receipt(task, ())
+            facts = {task.id: _facts_unless_taken(task, command_for(task)) for task in page.tasks}
+            if facts[first.id] == [] and first.state is State.ASSIGNED:
+                return Receipt(first, ())
+            choices = [
+                self._events([(task.id, task.version, own)], reason=checked_reason)
+                for task in page.tasks
+                if (own := facts[task.id])
+            ]
             if not choices:
                 raise _StaleError(_moved_on(first))
-            try:
-                events, positions = self._store.append_first(
-                    [events for _, events in choices], Basis(page.position, UNSETTLES)
-                )
-            except WrongExpectedVersionError as conflict:
-                raise _StaleError(conflict) from conflict
-            except BasisDisturbedError as disturbed:
-                raise _StaleError(_moved_on(first)) from disturbed
-            taken = next(task for task, choice in choices if choice is events)
-            self._project(events, positions)
+            events, positions = self._append_first(choices, Basis(page.position, UNSETTLES), first)
+            taken = next(task for task in page.tasks if task.id == events[0].task)
             return Receipt(_after(taken, events, positions), tuple(positions))
 
         return self._attempt(attempt)
@@ -351,6 +344,19 @@ class Writer:
         self._project(events, positions)
         return events, positions
 
+    def _append_first(
+        self, choices: Sequence[Sequence[NewEvent]], basis: Basis, first: Task
+    ) -> tuple[Sequence[NewEvent], list[Position]]:
+        """Append one of the choices, and project it. _StaleError: nothing was written; `first` is the task of the first choice."""
+        try:
+            events, positions = self._store.append_first(choices, basis)
+        except WrongExpectedVersionError as conflict:
+            raise _StaleError(conflict) from conflict
+        except BasisDisturbedError as disturbed:
+            raise _StaleError(_moved_on(first)) from disturbed
+        self._project(events, positions)
+        return events, positions
+
     def _events(
         self,
         decided: Sequence[Decided],
@@ -387,6 +393,20 @@ class Writer:
             raise error.after_append(_appended(positions)) from error
         except LedgerDamagedError as error:
             raise LedgerDamagedError(f"{_appended(positions)} {error}") from error
+
+
+def _refuse_removed(state: Task | None, version: int, command: Command) -> None:
+    """TaskRemovedError for a command on a task that is there no more. Only its creation brings it back."""
+    if state is None and version and not isinstance(command, CreateTask):
+        raise TaskRemovedError(command.task_id)
+
+
+def _facts_unless_taken(task: Task, command: Command) -> list[Event] | None:
+    """As `decide`; None if it was taken between the two reads of a page."""
+    try:
+        return decide(task, command)
+    except CommandRejectedError:
+        return None
 
 
 def _moved_on(task: Task) -> WrongExpectedVersionError:

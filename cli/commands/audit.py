@@ -29,7 +29,7 @@ from cli.ready_lines import chain_names, say_blocks
 from cli.session import opened
 from cli.shapes.audit import blame_shape, diff_shape, why_shape
 from cli.styled import Styled
-from cli.text import counted, event_number, short_id, title_of
+from cli.text import counted, event_number, name_and_title, short_id
 from ledger import Effort, LinkKind
 from town import WHEN_HELP, local_time
 
@@ -114,7 +114,7 @@ def blame(
             return
         say_moment(reader, at)
         names = names_of(opened_town, [each for kind in LinkKind for each in found.links(kind)])
-    say_hanging("", Styled.of(title_of(found), "bold"))
+    say_hanging("", Styled.of(name_and_title(found), "bold"))
     say_hanging("", f"Task {found.id}")
     for head, words in blame_lines(blamed, names):
         say_hanging(Styled.of(head, "bold"), words)
@@ -145,13 +145,13 @@ def why(
             return
         say_moment(reader, at)
         chain = {} if blocked is None else names_with_titles(opened_town, blocked.chain)
-    name = short_id(found.task_id) if found.known_as is None else title_of(found.known_as)
+    name = short_id(found.task_id) if found.known_as is None else name_and_title(found.known_as)
     say_hanging("", Styled.of(name, "bold"))
     say_hanging("", state_sentence(found))
     if blocked is not None:
         say_hanging("", "It is blocked:")
         say_blocks(blocked, since)
-        if len(blocked.chain) > 1:
+        if blocked.chain_length > 1:
             say_hanging("", f"The longest chain before it: {' <- '.join(chain_names(blocked.chain, chain))}")
     say()
     width = max(len(event_number(cause.event.position)) for cause in found.causes)

@@ -17,7 +17,7 @@ from cli.session import opened
 from cli.shapes import board_shape
 from cli.shapes.audit import bisection_shape
 from cli.styled import Styled
-from cli.text import counted, title_of, visible
+from cli.text import counted, name_and_title, visible
 from ledger import BEGINNING, Position, RecordedEvent, Task
 from projections import Bisection, Verdict
 from town import WHEN_HELP, BisectionRefusedError, Look, Probe, Town, local_time
@@ -174,7 +174,7 @@ class _Search:
             ("Time", local_time(recorded.position.time)),
             ("Actor", visible(recorded.actor)),
             ("What", event_words(recorded)),
-            ("Task", recorded.task if task is None else title_of(task)),
+            ("Task", recorded.task if task is None else name_and_title(task)),
             *(("Changed", change_words(change)) for change in steps[-1].changes),
         ]
         say_fields(fields)

@@ -24,14 +24,7 @@ if TYPE_CHECKING:
         TaskJsonOption,
         TownOption,
     )
-    from town import Receipt
 
-_VERBS = {
-    LinkKind.NEEDS: "needs",
-    LinkKind.RELATES: "relates to",
-    LinkKind.DUPLICATES: "duplicates",
-    LinkKind.DISCOVERED_FROM: "was discovered from",
-}
 _NAMES_SHOWN = 5
 
 
@@ -51,7 +44,7 @@ def needs(
     """
     with opened(town, actor) as opened_town:
         receipt = opened_town.link(task, others, LinkKind.NEEDS, reason=reason, expected_version=expect)
-        say_receipt(opened_town, receipt, _linked(receipt, others, LinkKind.NEEDS), as_json=as_json)
+        say_receipt(opened_town, receipt, f"needs {_named(others)}", as_json=as_json)
 
 
 def link(
@@ -71,7 +64,7 @@ def link(
     """
     with opened(town, actor) as opened_town:
         receipt = opened_town.link(task, others, kind, reason=reason, expected_version=expect)
-        say_receipt(opened_town, receipt, _linked(receipt, others, kind), as_json=as_json)
+        say_receipt(opened_town, receipt, f"{kind.verb} {_named(others)}", as_json=as_json)
 
 
 def unlink(
@@ -95,13 +88,8 @@ def unlink(
         say_receipt(opened_town, receipt, f"{verb} {_named(others)}", as_json=as_json)
 
 
-def _linked(receipt: Receipt, others: list[str], kind: LinkKind) -> str:
-    del receipt
-    return f"{_VERBS[kind]} {_named(others)}"
-
-
 def _negated(kind: LinkKind) -> str:
-    return "counts as discovered from" if kind is LinkKind.DISCOVERED_FROM else _VERBS[kind]
+    return "counts as discovered from" if kind is LinkKind.DISCOVERED_FROM else kind.verb
 
 
 def _named(others: list[str]) -> str:

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cli.answers import reader_at, say_moment
+from cli.answers import reader_at, say_moment, say_receipt
 from cli.given_text import text_of
 from cli.limits import INBOX_TASKS
-from cli.output import say, say_json
+from cli.output import say_json
 from cli.session import opened
-from cli.shapes import picked_shape, receipt_shape
-from cli.text import ICONS, name_of, question_words, visible
+from cli.shapes import picked_shape
+from cli.text import question_words
 
 if TYPE_CHECKING:
     from typing import Annotated
@@ -62,13 +62,8 @@ def ask(
     offered = [choice for each in choices or () for choice in each.split(",")]
     with opened(town, actor) as opened_town:
         receipt = opened_town.ask(task, words, choices=offered, reason=reason, expected_version=expect)
-        if as_json:
-            say_json(picked_shape(receipt_shape(opened_town, receipt), as_json))
-            return
-        asked = receipt.task
-        already = "" if receipt.positions else " (already so; nothing was appended)"
-        words = question_words(asked.question or "", asked.choices)
-        say(f"{ICONS[asked.state]} {name_of(asked)} waits for an answer{already}: {visible(words)}")
+        about = question_words(receipt.task.question or "", receipt.task.choices)
+        say_receipt(opened_town, receipt, "waits for an answer", about=about, as_json=as_json)
 
 
 def answer(
@@ -93,12 +88,7 @@ def answer(
     words = text_of(text)
     with opened(town, actor) as opened_town:
         receipt = opened_town.answer(task, words, is_other=is_other, reason=reason, expected_version=expect)
-        if as_json:
-            say_json(picked_shape(receipt_shape(opened_town, receipt), as_json))
-            return
-        answered = receipt.task
-        already = "" if receipt.positions else " (already so; nothing was appended)"
-        say(f"{ICONS[answered.state]} {name_of(answered)} has its answer{already}: {visible(answered.answer or '')}")
+        say_receipt(opened_town, receipt, "has its answer", about=receipt.task.answer, as_json=as_json)
 
 
 def inbox(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 import msgspec
 
@@ -42,7 +42,7 @@ class TaskSeen(NamedTuple):
 
     `head` is empty if the task never existed. `snapshot` is empty if its key is free, and None if the key is not a string.
     `children` is -1 if its key is not a set, and the other numbers are -1 if their keys are of another type. `from_ms` is
-    empty for at any time, and None if its key is not a sorted set.
+    None for at any time; `has_times` is False if its key is not a sorted set.
     """
 
     head: bytes
@@ -51,8 +51,9 @@ class TaskSeen(NamedTuple):
     open_children: int
     dependents: int
     is_blocked: int
-    from_ms: bytes | None
+    from_ms: float | None
     kinds_to_it: int
+    has_times: bool
 
 
 class Seen(NamedTuple):
@@ -152,23 +153,12 @@ def _understand(reply: object, sizes: tuple[int, int, int, int], *, fields: int)
                 and _are_bytes(tasks[1::_VALUES])
                 and all(type(snapshot) is bytes or snapshot == 1 for snapshot in tasks[2::_VALUES])
                 and all(type(count) is int for place in (3, 4, 5, 6, 8) for count in tasks[place::_VALUES])
-                and all(type(from_ms) is bytes or from_ms == 1 for from_ms in tasks[7::_VALUES])
+                and all(_is_score(from_ms) or from_ms == 1 for from_ms in tasks[7::_VALUES])
                 and all(has in (0, 1) for has in have_tasks)
             ):
                 seen = {
-                    task_id.decode(errors="replace"): TaskSeen(
-                        head,
-                        None if snapshot == 1 else snapshot,
-                        children,
-                        open_children,
-                        dependents,
-                        is_blocked,
-                        None if from_ms == 1 else from_ms,
-                        kinds,
-                    )
-                    for task_id, head, snapshot, children, open_children, dependents, is_blocked, from_ms, kinds in zip(
-                        *(tasks[place::_VALUES] for place in range(_VALUES)), strict=True
-                    )
+                    task_id.decode(errors="replace"): _task(*values)
+                    for task_id, *values in zip(*(tasks[place::_VALUES] for place in range(_VALUES)), strict=True)
                 }
                 lease = holder if isinstance(holder, bytes) else None
                 return Seen(
@@ -185,6 +175,37 @@ def _understand(reply: object, sizes: tuple[int, int, int, int], *, fields: int)
                     bool(is_seen),
                 )
     raise UnfitReplyError("EVALSHA")
+
+
+def _task(
+    head: bytes,
+    snapshot: bytes | Literal[1],
+    children: int,
+    open_children: int,
+    dependents: int,
+    is_blocked: int,
+    from_ms: bytes | Literal[1],
+    kinds_to_it: int,
+) -> TaskSeen:
+    return TaskSeen(
+        head,
+        None if snapshot == 1 else snapshot,
+        children,
+        open_children,
+        dependents,
+        is_blocked,
+        None if from_ms in (1, b"") else float(from_ms),
+        kinds_to_it,
+        has_times=from_ms != 1,
+    )
+
+
+def _is_score(value: object) -> bool:
+    """Whether it is a sorted set's score, or nothing."""
+    try:
+        return isinstance(value, bytes) and (value == b"" or float(value) is not None)
+    except ValueError:
+        return False
 
 
 def _are_bytes(values: object) -> bool:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import ClassVar, Final, NamedTuple
 
-from ledger import State, Task
+from ledger import TIME_MS_MAX, State, Task
 from projections.views.view import Member, Ranked, View, ViewEntry
 
 DEPENDENTS_TOLD_MAX: Final = (1 << 14) - 1
@@ -62,6 +62,13 @@ class Ready(View):
 def agent_part(agent: str) -> str:
     """The part of the view that has the tasks of an agent."""
     return f"agent:{agent}"
+
+
+def time_of(score: float | None) -> int:
+    """The time that a score of `later` says, milliseconds since 1970 UTC; 0 for none. What is no time counts as one that never comes."""
+    if score is None:
+        return 0
+    return int(score) if 0 <= score <= TIME_MS_MAX else TIME_MS_MAX
 
 
 def rank(task: Task, dependents: int) -> int:

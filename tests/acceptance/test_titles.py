@@ -97,3 +97,14 @@ def test_csv_has_title_and_description(tt: Tt) -> None:
     assert row["title"] == TITLE
     assert row["description"].strip().startswith(TITLE)
     assert "it fails" in row["description"]
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [("log", f"{TITLE} — with 2 more lines"), ("events", f"{TITLE}  described: with 2 more lines")],
+)
+def test_change_below_the_title_is_told(tt: Tt, task: str, command: str, said: str) -> None:
+    """It looked as if the description had become what it was."""
+    assert tt("task", "edit", task, f"{TITLE}\n\nIt fails on Mondays.").code == 0
+    [line] = [line for line in tt(command).out.splitlines() if "described" in line]
+    assert line.endswith(said)

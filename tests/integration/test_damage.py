@@ -14,7 +14,7 @@ from typing import Any, cast
 import pytest
 import redis
 
-from ledger import LedgerDamagedError, new_command_id
+from ledger import LedgerDamagedError, LinkKind, new_command_id
 from projections import VIEWS, CheckpointMismatchError, Lease, Projector, UnknownProjectionError, new_holder
 from projections.checking.comparison import Comparison
 from projections.rebuilding import rebuild as rebuild_module
@@ -416,6 +416,21 @@ def test_damaged_head_is_named_and_left_alone(
     scene.town.upkeep.rebuild()
     assert scene.client.dump(scene.keys.heads) == heads
     assert scene.findings() == found
+
+
+@pytest.mark.parametrize("score", ["inf", "-inf", "-5", "9e99"])
+def test_score_that_is_no_time_ends_no_command(scene: Scene, score: str) -> None:
+    """A task with it waits for a time that never comes, until a rebuild puts it right; commands ended with 70."""
+    town, later = scene.town, scene.keys.view("ready", "later")
+    one, two = (town.create(name, alias=name).task.id for name in ("one", "two"))
+    scene.client.zadd(later, {one: score})
+    town.backend.live.next_begin_in_ms()
+    assert town.link("two", ["one"]).task.needs == (one,)
+    assert town.link("one", ["two"], LinkKind.RELATES).task.relates == (two,)
+    assert town.waiting().for_time in (0, 1)
+    scene.client.zadd(later, {one: score})
+    assert later in [finding.where for finding in scene.findings()]
+    assert town.upkeep.rebuild().differences == 1
 
 
 def test_unknown_view_is_dropped_beside_a_writer(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 import redis
 
-from ledger import EventStore, NewEvent, ReplyTooLargeError, TaskNoted
+from ledger import CircularNeedsError, EventStore, LinkKind, NewEvent, ReplyTooLargeError, TaskNoted
 from town import Town
 from town.migration.old_reader import OldReader
 from town.server.bounded_client import client_of_url
@@ -85,3 +85,32 @@ def test_old_records_larger_than_a_reply_are_read_in_parts(url: str, client: red
         "it has more than 16,777,216 bytes",
         10,
     ]
+
+
+def test_task_that_many_large_ones_need_is_completed(town: Town) -> None:
+    """What changes for the others is read in parts. The event was in the ledger, and no command could project it."""
+    base = town.create("base", agent="ada").task.id
+    tasks = [town.create(f"{number} {TEXT}", needs=[base]).task.id for number in range(TASKS)]
+    assert town.ready().tasks == ()
+    town.complete(base)
+    assert [task.id for task in town.ready().tasks] == tasks
+    town.reopen(base)
+    assert [task.id for task in town.ready().tasks] == [base]
+    assert [each.task.id for each in town.blocked()] == tasks
+    assert not town.upkeep.verify().findings
+
+
+def test_circle_among_large_tasks_is_found(town: Town) -> None:
+    """The tasks below and needed are looked up in parts."""
+    top = town.create("top").task.id
+    tasks = [town.create(f"{number} {TEXT}", parent=top).task.id for number in range(TASKS)]
+    town.create("last", alias="last", needs=[top])
+    with pytest.raises(CircularNeedsError):
+        town.link(tasks[0], ["last"])
+
+
+def test_task_is_linked_to_many_large_ones(town: Town) -> None:
+    """They are read one by one, where the look at the start of the command would be too much."""
+    tasks = [town.create(f"{number} {TEXT}").task.id for number in range(TASKS)]
+    assert town.create("last", needs=tasks).task.needs == tuple(sorted(tasks))
+    assert town.link(tasks[0], tasks[1:], LinkKind.RELATES).task.relates == tuple(sorted(tasks[1:]))

@@ -12,13 +12,17 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from ledger import (
+    Basis,
+    BasisDisturbedError,
     EventStore,
     Keys,
+    LinkKind,
     NewEvent,
     Position,
     StoreUnavailableError,
     TaskAssigned,
     TaskCreated,
+    TaskLinked,
     TaskNoted,
     TaskStarted,
     WrongExpectedVersionError,
@@ -107,6 +111,47 @@ def test_append_of_several_tasks_whose_reply_or_request_is_lost_ends_as_one_appe
         positions = behind.append(events, {task_id(1): 0, task_id(2): 1, task_id(9): 1})
     assert events_of(store)[2:] == as_stored(events, positions)
     assert [event.version for event in store.history(task_id(2))] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_choice_whose_reply_or_request_is_lost_takes_one_task_at_most(
+    client: redis.Redis, keys: Keys, store: EventStore, sockets: tuple[Path, Path], fault: Fault, retry: Retry
+) -> None:
+    """It is never sent again, because the second request could take another task: what was appended is found, or it says so."""
+    tasks = [task_id(number) for number in (1, 2, 3)]
+    for task in tasks:
+        append(store, [TaskCreated("x")], task=task)
+    basis = Basis(store.end(), frozenset())
+    command = new_command_id()
+    choices = [[an_event(TaskAssigned("ada"), task=task, version=2, command=command)] for task in tasks]
+    with store_behind(client, keys, sockets, {1: fault}, retry) as behind:
+        if fault is Fault.CUT_AFTER:
+            events, positions = behind.append_first(choices, basis)
+            assert events_of(store)[3:] == as_stored(list(events), positions)
+        else:
+            with pytest.raises(StoreUnavailableError):
+                behind.append_first(choices, basis)
+    assert len(store.read()) == (4 if fault is Fault.CUT_AFTER else 3)
+
+
+def test_choice_passes_over_what_others_took(store: EventStore) -> None:
+    """In one call; without a choice left it is a conflict, and an event that disturbs the basis refuses all of them."""
+    tasks = [task_id(number) for number in (1, 2, 3)]
+    for task in tasks:
+        append(store, [TaskCreated("x")], task=task)
+    basis = Basis(store.end(), frozenset({TaskLinked}))
+    choices = [[an_event(TaskAssigned("ada"), task=task, version=2)] for task in tasks]
+    append(store, [TaskNoted("x")], task=tasks[0], expected=1)
+    taken, positions = store.append_first(choices, basis)
+    assert (taken[0].task, positions) == (tasks[1], [store.end()])
+    append(store, [TaskNoted("x")], task=tasks[2], expected=1)
+    with pytest.raises(WrongExpectedVersionError):
+        store.append_first([choices[0], choices[2]], basis)
+    append(store, [TaskLinked(LinkKind.NEEDS, tasks[1])], task=tasks[0], expected=2)
+    end = store.end()
+    with pytest.raises(BasisDisturbedError):
+        store.append_first([[an_event(TaskAssigned("ada"), task=tasks[0], version=4)]], basis)
+    assert store.end() == end
 
 
 def test_append_that_loses_two_replies_ends_as_one_event(

@@ -6,6 +6,7 @@ import json
 import warnings
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import anyio
@@ -19,6 +20,7 @@ from mcp.server.lowlevel.server import Server
 from mcp.shared.exceptions import MCPDeprecationWarning
 
 from agent_tools.server import TownServer
+from agent_tools.watching import SUBSCRIPTIONS_MAX, Watch
 from tests.support.towns import end_server
 from town import Town
 
@@ -135,6 +137,28 @@ def test_rows_are_small(town: Town) -> None:
     """A row has no empty field, no state where it is pending, and the beginning of the id where there is no alias."""
     task = town.create("Fix the login").task
     assert call(town, "board_at")["tasks"] == [{"task": task.id[:8], "title": "Fix the login"}]
+
+
+def test_event_of_the_highest_priority_has_it(town: Town) -> None:
+    """0 is a number, and not nothing: the event had no facts."""
+    town.create("Fix the login", alias="fix")
+    call(town, "task_update", task="fix", priority=0)
+    assert call(town, "task_log", task="fix", limit=1)["events"][0]["facts"] == {"priority": 0}
+
+
+def test_oldest_subscription_makes_room(town: Town) -> None:
+    """Only where there are more than the limit: half of them were dropped before."""
+    watch = Watch(lambda _: Town.open(town.folder))
+    sessions = [SimpleNamespace(client_params=object()) for _ in range(SUBSCRIPTIONS_MAX + 1)]
+
+    async def subscribe() -> None:
+        for session in sessions[:-1]:
+            await watch.add(session, "tt://board")
+        assert len(watch._sessions) == SUBSCRIPTIONS_MAX
+        await watch.add(sessions[-1], "tt://board")
+
+    anyio.run(subscribe)
+    assert [session for session, _ in watch._sessions] == sessions[1:]
 
 
 def test_task_shows_what_blocks_it(town: Town) -> None:

@@ -11,8 +11,19 @@ from typing import Any
 import pytest
 import redis
 
-from ledger import AppendTooLargeError, LinkKind, NewEvent, Position, State, TaskCreated, TaskRemoved, new_command_id
+from ledger import (
+    AppendTooLargeError,
+    LinkKind,
+    NewEvent,
+    Position,
+    State,
+    TaskCreated,
+    TaskLinked,
+    TaskRemoved,
+    new_command_id,
+)
 from tests.benchmarks.push import write_plan
+from tests.support.builders import append
 from tests.support.processes import run_at_once
 from town import FolderRefusedError, PlanChangedError, PlanOutsideError, PlanRefusedError, Town
 from town.plans.planner import PULL_ATTEMPTS_MAX, Planner
@@ -376,6 +387,36 @@ def test_unknown_and_removed_needs_are_refused_at_their_places(town: Town) -> No
     assert unknown == (7, 3, "it needs 'nobody', which is not a task of the file or of the town")
     assert removed[:2] == (8, 3)
     assert removed[2].startswith("the task 'old' that it needs was removed from the town")
+
+
+def test_circle_of_the_town_itself_is_refused_in_words(town: Town) -> None:
+    """Another program wrote it, and a task of the plan leads to it: there is no place in the file."""
+    ids = {name: town.create(name, alias=name).task.id for name in ("one", "two")}
+    town.link("one", ["two"])
+    append(town.backend.store, [TaskLinked(LinkKind.NEEDS, ids["one"])], task=ids["two"], expected=1)
+    town.upkeep.catch_up()
+    write(town, '[[tasks]]\nid = "plan"\ndescription = "x"\nneeds = ["one"]\nparent = "two"\n')
+    with pytest.raises(PlanRefusedError, match="tasks of the town that it leads to wait for each other, in a circle: "):
+        town.plans.push()
+
+
+def test_push_that_closes_no_circle_stands_on_no_links_of_others(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was decided anew whenever somebody linked other tasks meanwhile."""
+    write(town, '[[tasks]]\nid = "plan"\ndescription = "x"\n')
+    town.plans.push()
+    for name in ("one", "two"):
+        town.create(name, alias=name)
+    write(town, '[[tasks]]\nid = "plan"\ndescription = "y"\n')
+    between(monkeypatch, lambda: town.link("one", ["two"]))
+    decide, decided = Planner._decide, list[Any]()
+
+    def decide_and_count(self: Planner, *arguments: Any, **options: Any) -> Any:
+        decided.append(decide(self, *arguments, **options))
+        return decided[-1]
+
+    monkeypatch.setattr(Planner, "_decide", decide_and_count)
+    assert town.plans.push().changed == 1
+    assert len(decided) == 1
 
 
 def test_circle_through_the_town_is_refused_at_its_place(town: Town) -> None:

@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from random import Random
 from typing import cast
@@ -21,6 +21,7 @@ from tests.support.runners import running_runner
 from tests.support.towns import client_of
 from tests.support.waiting import wait_until
 from town import Town
+from town.linking import Circles
 
 IS_LONG = bool(os.environ.get("TT_STRESS"))
 PROCESSES = 8
@@ -52,6 +53,30 @@ def test_links_at_once_leave_no_circle(town: Town) -> None:
                 assert model.can_all_be_done(board.tasks), recorded.position
     assert min(facts["task.linked"], facts["task.moved"]) >= SHARED
     assert town.upkeep.verify().findings == ()
+
+
+def test_circle_of_links_that_were_never_there_together_refuses_nothing(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a link is looked at that leads to `a`, `a` needs `b` no more, and then `b` needs `a`: the search saw both needs."""
+    for name in "abcd":
+        town.create(name, alias=name)
+    town.link("a", ["b"])
+    town.link("d", ["a"])
+    look_up, seen = Circles._look_up, list[set[str]]()
+
+    def look_up_between_links(circles: Circles, task_ids: Collection[str]) -> object:
+        found = look_up(circles, task_ids)
+        seen.append(set(task_ids))
+        if town.task("a").id in task_ids and len(seen) == 3:
+            with Town.open(town.folder, actor="other") as other:
+                other.unlink("a", ["b"])
+                other.link("b", ["a"])
+        return found
+
+    monkeypatch.setattr(Circles, "_look_up", look_up_between_links)
+    assert town.link("c", ["d"]).task.needs == (town.task("d").id,)
+    assert len(seen) > 4
 
 
 def test_20_agents_take_another_task_each(town: Town) -> None:

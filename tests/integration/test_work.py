@@ -7,9 +7,11 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +45,7 @@ from town import (
     Stop,
     Town,
 )
+from town.agents.claim import Claimer
 from town.agents.output_tail import STDERR_BYTES_MAX
 from town.agents.run_log import LOG_BYTES_MAX, LOG_END_BYTES_MAX
 from town.agents.workplace import Workplace, opened_workplace
@@ -272,6 +275,54 @@ def test_idle_runner_takes_what_comes_and_stops_within_a_second(place: Place) ->
 
 
 # --- losing a runner ---------------------------------------------------------------------------------------------
+
+
+def test_idle_runner_begins_a_task_when_its_time_comes(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the server's clock: with a clock ahead of it, a runner asked without a pause until the time had come."""
+    takes, take = list[float](), Claimer.take
+
+    def take_and_count(*arguments: Any) -> Any:
+        takes.append(time.monotonic())
+        return take(*arguments)
+
+    monkeypatch.setattr(Claimer, "take", take_and_count)
+    monkeypatch.setattr("town.agents.runner.time.time_ns", lambda: 1 << 62)
+    task = place.town.create("x", not_before=datetime.now(UTC) + timedelta(seconds=1)).task
+    with runner_in_a_thread(place):
+        wait_until(lambda: place.town.task(task.id).state is State.COMPLETED)
+    assert len(takes) <= 8
+
+
+def test_task_whose_time_comes_right_after_a_runner_looked_is_begun(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was no longer to come when the runner asked what comes next, and no event told of it."""
+    begins = datetime.now(UTC) + timedelta(seconds=0.5)
+    task = place.town.create("x", not_before=begins).task
+    looks, take = list[Any](), Claimer.take
+
+    def take_late(*arguments: Any) -> Any:
+        looks.append(take(*arguments))
+        if len(looks) == 1:
+            wait_until(lambda: place.town.ready().tasks != ())
+        return looks[-1]
+
+    monkeypatch.setattr(Claimer, "take", take_late)
+    with runner_in_a_thread(place):
+        wait_until(lambda: place.town.task(task.id).state is State.COMPLETED)
+    assert looks[0] is None
+
+
+@contextmanager
+def runner_in_a_thread(place: Place) -> Iterator[None]:
+    stop = Stop()
+    thread = threading.Thread(target=Runner(place.folder, "ada", ["true"], stop=stop).run)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.ask()
+        thread.join()
 
 
 def test_killed_runner_loses_its_task_once_and_another_does_it(place: Place, tmp_path: Path) -> None:

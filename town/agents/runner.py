@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from ledger import LedgerError, Position, StoreUnavailableError, check_name, check_tag
+from projections import each_of
 from town.agents.claim import Claimer
 from town.agents.lifeline import Lifeline
 from town.agents.program import GRACE_SECONDS, Ending, EndReason
@@ -26,6 +27,8 @@ from town.runs.run_mark import new_mark
 
 IDLE_BLOCK_MS: Final = 300
 """How long an idle runner waits for events before it checks for a stop."""
+BEGUN_MS: Final = 1_000
+"""How long after its time came an idle runner still looks for a task again."""
 
 
 class Stop:
@@ -63,14 +66,14 @@ class Runner:
         self._path = path
         self._actor = agent if actor is None else actor
         self._stop = Stop() if stop is None else stop
-        self._claimer = Claimer(agent, tuple(dict.fromkeys(check_tag(role) for role in roles)))
+        self._claimer = Claimer(agent, tuple(dict.fromkeys(check_tag(role) for role in each_of(roles))))
         ending = Ending(
             why=lambda: EndReason.STOPPED if self._stop.is_asked.is_set() else None,
             is_urgent=self._stop.is_urgent.is_set,
             grace_seconds=grace_seconds,
         )
         self._instructions = Instructions(
-            agent, tuple(command), ending, RunListener() if listener is None else listener
+            agent, each_of(command), ending, RunListener() if listener is None else listener
         )
 
     def run(self, *, once: bool = False) -> RunReport | None:
@@ -135,9 +138,11 @@ class Runner:
 
     def _idle(self, town: Workplace, position: Position) -> None:
         """Return after an event behind `position` that may bring work, when a task may begin, or at a stop. Source: XREAD BLOCK."""
-        begins_ms = town.backend.live.next_begin_ms()
+        # A task whose time came since it was looked for is looked for again.
+        begins_in_ms = town.backend.live.next_begin_in_ms(since_ms=BEGUN_MS)
+        begins_at = None if begins_in_ms is None else time.monotonic() + max(begins_in_ms, IDLE_BLOCK_MS) / 1_000
         while not self._stop.is_asked.is_set():
-            if begins_ms is not None and time.time_ns() >= begins_ms * 1_000_000:
+            if begins_at is not None and time.monotonic() >= begins_at:
                 return
             if not town.backend.store.wait(position, block_ms=IDLE_BLOCK_MS):
                 continue

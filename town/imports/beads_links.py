@@ -22,12 +22,6 @@ _KINDS: Final[Mapping[str, LinkKind]] = {
     "duplicates": LinkKind.DUPLICATES,
     "discovered-from": LinkKind.DISCOVERED_FROM,
 }
-_WORDS: Final[Mapping[LinkKind, str]] = {
-    LinkKind.NEEDS: "needs",
-    LinkKind.RELATES: "relates to",
-    LinkKind.DUPLICATES: "duplicates",
-    LinkKind.DISCOVERED_FROM: "was discovered from",
-}
 
 Links = dict[LinkKind, tuple[str, ...]]
 
@@ -76,9 +70,9 @@ def _links(issue: Issue, issues: Mapping[str, Issue], left_out: list[str], place
         elif kind is None:
             placeless[each.type] += 1
         elif each.depends_on_id == issue.id:
-            left_out.append(f"{issue.id}: it {_WORDS[kind]} itself")
+            left_out.append(f"{issue.id}: it {kind.verb} itself")
         elif each.depends_on_id not in issues:
-            left_out.append(f"{issue.id}: it {_WORDS[kind]} {each.depends_on_id}, which does not exist")
+            left_out.append(f"{issue.id}: it {kind.verb} {each.depends_on_id}, which does not exist")
         else:
             found[kind].append(each.depends_on_id)
     return {kind: tuple(sorted(set(to))) for kind, to in found.items()}

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from ledger import (
-    CircularNeedsError,
     Event,
     Position,
     RecordedEvent,
@@ -143,12 +142,10 @@ class Importer:
         basis = self._circles.basis()
         states = dict(zip(desired, self._writer.loader.load_many(list(desired)), strict=True))
         decided = reconcile_all(states, desired)
-        circle = self._circles.find_in(decided, desired, states)
-        if circle:
-            raise CircularNeedsError(circle)
+        needed_basis = self._circles.check(decided, desired, states, basis=basis)
         notes = {ids[export.aliases[task_id]]: found for task_id, found in export.notes.items()}
         decided, occurred = _with_notes(decided, self._missing_notes(notes, states), states)
-        return Decisions(decided, basis=basis, occurred=occurred)
+        return Decisions(decided, basis=needed_basis, occurred=occurred)
 
     def _missing_notes(
         self, notes: Mapping[str, tuple[ImportedNote, ...]], states: Mapping[str, tuple[Task | None, int]]

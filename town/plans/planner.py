@@ -16,6 +16,7 @@ from ledger import (
     APPEND_EVENTS_MAX,
     LINKS_MAX,
     AppendTooLargeError,
+    CircularNeedsError,
     DesiredTask,
     LinkKind,
     Position,
@@ -162,9 +163,12 @@ class Planner:
             names |= {task.id: str(task.alias) for task in pruned.values()}
             kept += stays
         decided = reconcile_all(found.states, targets)
-        self._refuse_waiting(file, found, self._circles.find_in(decided, targets, found.states), targets)
+        try:
+            needed_basis = self._circles.check(decided, targets, found.states, basis=basis)
+        except CircularNeedsError as error:
+            raise file.refuse([self._fault_of(error.circle, file.plan, found, targets)]) from error
         relied_on = _lineages(decided, above, found.states)
-        return _PlanDecisions(decided, relied_on, basis=basis, names=names, found=there, kept=tuple(kept))
+        return _PlanDecisions(decided, relied_on, basis=needed_basis, names=names, found=there, kept=tuple(kept))
 
     def _find(self, plan: Plan) -> _Found:
         """The plan's tasks, their parents and what they need in the town."""
@@ -237,30 +241,27 @@ class Planner:
         if faults:
             raise file.refuse(faults)
 
-    def _refuse_waiting(
-        self,
-        file: PlanFile,
-        found: _Found,
-        circle: Sequence[str],
-        targets: Mapping[str, DesiredTask | None],
-    ) -> None:
-        """PlanRefusedError if there is a circle of tasks that would wait for each other, with tasks of the town among them."""
-        if not circle:
-            return
+    def _fault_of(
+        self, circle: Sequence[str], plan: Plan, found: _Found, targets: Mapping[str, DesiredTask | None]
+    ) -> PlanFault:
+        """The fault of a circle of tasks that would wait for each other, with tasks of the town among them."""
         number = {task_id: number for number, task_id in enumerate(found.task_ids)}
         states = dict(zip(circle, self._writer.loader.load_many(circle), strict=True))
         names = [
-            file.plan.tasks[number[task_id]].id
+            plan.tasks[number[task_id]].id
             if task_id in number
             else (task.alias if (task := states[task_id][0]) is not None else None) or task_id
             for task_id in circle
         ]
         planned = [task_id for task_id in circle if task_id in number and targets.get(task_id) is not None]
+        if not planned:
+            # Another program wrote it: no command makes one.
+            return PlanFault(
+                f"tasks of the town that it leads to wait for each other, in a circle: {' → '.join(names)}"
+            )
         needing = next((task_id for task_id in planned if found.needs[number[task_id]]), planned[0])
         key = "needs" if found.needs[number[needing]] else "parent"
-        raise file.refuse(
-            [PlanFault(f"it waits for itself in the town, in a circle: {' → '.join(names)}", number[needing], key)]
-        )
+        return PlanFault(f"it waits for itself in the town, in a circle: {' → '.join(names)}", number[needing], key)
 
     def _prune(
         self, found: _Found, above: Mapping[str, str], *, is_forced: bool

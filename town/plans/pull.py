@@ -33,8 +33,8 @@ def pull_edits(
 ) -> PullEdits:
     """The fewest edits after which the plan shows the town.
 
-    `task_ids`, `parents` and `needs` are the task ids behind the plan's ids, parents and needed tasks, in their order. `board` has the town's tasks,
-    oldest first, and `removed` those of the plan's that were removed. Tasks that the town never had are left alone.
+    `task_ids`, `parents` and `needs` are the task ids behind the plan's ids, parents and needed tasks, in their order. `board` has
+    the town's tasks, oldest first, and `removed` those of the plan's that were removed. Tasks that the town never had are left alone.
     """
     names = {
         task_id: planned.id for task_id, planned in zip(task_ids, plan.tasks, strict=True) if task_id not in removed

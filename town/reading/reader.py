@@ -20,6 +20,7 @@ from ledger import (
     Task,
     TaskDamagedError,
     TaskNotFoundError,
+    TaskRemovedError,
     check_name,
     check_tag,
     steps,
@@ -123,7 +124,7 @@ class Reader:
         def ask(board: Present | Past) -> Task:
             found = board.load(self._resolve(board, task_id))
             if found is None:
-                raise TaskNotFoundError(task_id, then=board.then)
+                raise TaskRemovedError(task_id, then=board.then)
             return found
 
         return self._note([self._ask(ask, task_id)])[0]
@@ -134,7 +135,7 @@ class Reader:
         def ask(board: Present | Past) -> tuple[Task, Relatives, tuple[Linked, ...], LastEvents]:
             found = board.load(self._resolve(board, task_id))
             if found is None:
-                raise TaskNotFoundError(task_id, then=board.then)
+                raise TaskRemovedError(task_id, then=board.then)
             relatives, links = board.relatives(found, limit=CHILDREN_SHOWN), board.links(found, limit=LINKED_SHOWN)
             return found, relatives, links, board.last_events(found, limit=EVENTS_READ)
 
@@ -190,8 +191,8 @@ class Reader:
 
         wanted = ReadyFilter(
             agent=None if agent is None else check_name(agent, "agent name"),
-            tags=tuple(map(check_tag, tags)),
-            roles=tuple(map(check_tag, roles)),
+            tags=tuple(map(check_tag, each_of(tags))),
+            roles=tuple(map(check_tag, each_of(roles))),
         )
         page = self._ask(lambda board: board.ready(wanted, limit=limit))
         self._note(page.tasks)
@@ -234,7 +235,7 @@ class Reader:
         """How many pending tasks with all of these tags wait, now, without reading a task."""
         from projections import read_waiting_briefly
 
-        backend, checked = self._backend, tuple(map(check_tag, tags))
+        backend, checked = self._backend, tuple(map(check_tag, each_of(tags)))
         return read_waiting_briefly(backend.client, backend.keys, checked, where=backend.where)
 
     def count_parents_in_backlog(self) -> int:
@@ -256,7 +257,7 @@ class Reader:
                 return board.tree(None)
             root = board.load(self._resolve(board, task_id))
             if root is None:
-                raise TaskNotFoundError(task_id, then=board.then)
+                raise TaskRemovedError(task_id, then=board.then)
             return board.tree(root)
 
         branches = self._ask(ask, *_given(task_id))
@@ -341,7 +342,7 @@ class Reader:
         events = self._history(task_id)
         found, blamed = blame(events)
         if found is None:
-            error = TaskNotFoundError(task_id, then=self.then)
+            error = TaskRemovedError(task_id, then=self.then)
             number = events[-1].position.seq
             error.add_note(f"Event {number} removed it, by {events[-1].actor}. At event {number - 1} it was there.")
             raise error
@@ -381,7 +382,7 @@ class Reader:
 
         found = find(
             self._backend,
-            Query.of(words, wanted, is_ever=is_ever),
+            Query.of(each_of(words), wanted, is_ever=is_ever),
             upto=self.then,
             offset=offset,
             limit=limit,
@@ -479,7 +480,7 @@ class Reader:
         """Task id -> the title of the task, now or last known, of those that the ledger knows."""
         from town.reading.titles import read_titles
 
-        return read_titles(task_ids, self._backend.store, self._backend.live)
+        return read_titles(each_of(task_ids), self._backend.store, self._backend.live)
 
     def ids_tagged(self, tag: str) -> frozenset[str]:
         """The ids of the tasks that have this tag."""

@@ -220,6 +220,7 @@ def test_tree_lines_say_how_the_others_ended() -> None:
         (TaskFailed("why"), "failed: why"),
         (TaskCancelled("no"), "cancelled: no"),
         (TaskDescribed("b"), "described: b"),
+        (TaskDescribed("b\n\nc\n"), "described: b, with 2 more lines"),
         (TaskTagged(("new",), ("old",)), "tagged: +new -old"),
         (TaskMoved(TASK), "moved below 550e8400"),
         (TaskMoved(None), "moved to the top"),

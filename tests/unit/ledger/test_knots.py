@@ -25,7 +25,7 @@ def graphs(draw: st.DrawFn) -> dict[str, Ties]:
 
 
 def has_circle(ties: dict[str, Ties]) -> bool:
-    """Whether the search of one circle, which shares no line with that of knots, finds one."""
+    """Whether the search of one circle, which walks the same steps in another way, finds one."""
     below = {name: {child for child, place in ties.items() if place.parent_id == name} for name in ties}
     return bool(find_circle(ties, lambda names: {name: (None, below[name]) for name in names}))
 

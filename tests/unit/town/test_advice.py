@@ -31,6 +31,7 @@ from ledger import (
     TaskNotFinishedError,
     TaskNotFoundError,
     TaskNotInBacklogError,
+    TaskRemovedError,
     TaskUnassignedError,
     UndoOvertakenError,
     WrongExpectedVersionError,
@@ -93,6 +94,8 @@ SAID = {
     ),
     "No task is called 't'. `tt task list` shows the tasks of this town.": TaskNotFoundError("t"),
     "No task was called 't' at 1-2. `tt task history t` shows when it came to be.": TaskNotFoundError("t", then="1-2"),
+    "The task 't' was removed. `tt undo t` brings it back.": TaskRemovedError("t"),
+    "The task 't' was removed before 1-2. `tt task history t` shows when.": TaskRemovedError("t", then="1-2"),
     "Task t is running, so it is not in the backlog. To remove it all the same: `tt task remove t`.": (
         TaskNotInBacklogError("t", "running")
     ),

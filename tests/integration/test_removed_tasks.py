@@ -1,0 +1,67 @@
+"""What is said of a removed task: that it was removed, and how it comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from ledger import LinkKind, TaskRemovedError
+from town import Town
+
+CALLS: dict[str, Callable[[Town], object]] = {
+    "complete": lambda town: town.complete("gone", agent="ada"),
+    "create below it": lambda town: town.create("new", parent="gone"),
+    "create with a need of it": lambda town: town.create("new", needs=["gone"]),
+    "link": lambda town: town.link("other", ["gone"], LinkKind.RELATES),
+    "move below it": lambda town: town.move("other", "gone"),
+    "note": lambda town: town.note("gone", "x"),
+    "needs of it": lambda town: town.link("gone", ["other"]),
+    "blame": lambda town: town.blame("gone"),
+    "blocks": lambda town: town.blocks("gone"),
+    "details": lambda town: town.details("gone"),
+    "task": lambda town: town.task("gone"),
+    "tree": lambda town: town.tree("gone"),
+}
+
+
+@pytest.fixture
+def town(client: redis.Redis, server_socket: Path, tmp_path: Path) -> Iterator[Town]:
+    """With a task `other`, and a task `gone`, which was removed."""
+    assert client.dbsize() == 0
+    url = f"unix://{server_socket}"
+    with Town.init(tmp_path / "place", name="place", url=url, actor="alice", is_registered=False) as town:
+        town.create("other", alias="other")
+        town.create("gone", alias="gone")
+        town.remove("gone")
+        yield town
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+def test_removed_task_is_said_to_be_removed(town: Town, call: Callable[[Town], object]) -> None:
+    """Nothing is written. It was said that no task is called so."""
+    before = town.end()
+    with pytest.raises(TaskRemovedError, match=r"^The task '.+' was removed\."):
+        call(town)
+    assert town.end() == before
+
+
+def test_removed_task_comes_back_as_the_advice_says(town: Town) -> None:
+    """`tt undo gone`: the last event of a removed task is its removal."""
+    town.undoing.undo("gone")
+    assert town.task("gone").alias == "gone"
+
+
+def test_task_removed_by_an_earlier_moment_is_said_to_be_removed(town: Town) -> None:
+    """And when it was looked at."""
+    end = town.end()
+    town.undoing.undo("gone")
+    with pytest.raises(TaskRemovedError, match=f"^The task 'gone' was removed before {end}"):
+        town.at(end).task("gone")
+
+
+def test_task_that_is_removed_is_created_again(town: Town) -> None:
+    """A removed task's alias makes it again."""
+    assert town.create("again", alias="gone").task.description == "again"
