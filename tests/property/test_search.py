@@ -23,6 +23,7 @@ from ledger import (
     RecordedEvent,
     State,
     Task,
+    TaskAsked,
     TaskCancelled,
     TaskCompleted,
     TaskCreated,
@@ -59,6 +60,7 @@ queries: Final[SearchStrategy[Query]] = st.builds(
     is_ever=st.booleans(),
 )
 _TEXT_OF: Final = {
+    TaskAsked: "question",
     TaskCreated: "description",
     TaskDescribed: "description",
     TaskCompleted: "result",
@@ -106,7 +108,11 @@ def plain_words(text: str) -> list[str]:
 
 
 def texts_on(task: Task) -> set[str]:
-    return {task.description, task.alias or "", task.result or "", *task.tags}
+    return {
+        task.description,
+        *task.tags,
+        *(each or "" for each in (task.alias, task.result, task.question, task.answer)),
+    }
 
 
 def read_plainly(events: Sequence[RecordedEvent], query: Query) -> set[str]:
