@@ -10,6 +10,7 @@ from ledger import (
     CommandRejectedError,
     LedgerDamagedError,
     LedgerError,
+    NotReplicatedError,
     StoreUnavailableError,
     WrongExpectedEndError,
     WrongExpectedVersionError,
@@ -29,6 +30,7 @@ class Exit(IntEnum):
     CONFLICT = 3
     UNAVAILABLE = 4
     DAMAGED = 5
+    NOT_REPLICATED = 6
     UNEXPECTED = 70
     OUTPUT_LOST = 74
     INTERRUPTED = 130
@@ -41,6 +43,7 @@ _CODES: Final[tuple[tuple[type[LedgerError], Exit], ...]] = (
     (WrongExpectedEndError, Exit.CONFLICT),
     (StoreUnavailableError, Exit.UNAVAILABLE),
     (LedgerDamagedError, Exit.DAMAGED),
+    (NotReplicatedError, Exit.NOT_REPLICATED),
 )
 
 

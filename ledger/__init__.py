@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ledger.front_door import open_front_door
 
 if TYPE_CHECKING:
+    from ledger.acks import REPLICAS_MAX, Acks
     from ledger.blame import Blamed, blame
     from ledger.causes import LOST, Cause, CauseKind, causes
     from ledger.chain import Chain
@@ -77,6 +78,7 @@ if TYPE_CHECKING:
         NewerSchemaError,
         NoOpenQuestionError,
         NotAChoiceError,
+        NotReplicatedError,
         NotUndoableError,
         ReplyTooLargeError,
         SequenceGapError,
@@ -187,6 +189,7 @@ __all__ = [
     "LOST",
     "PRIORITY_DEFAULT",
     "PRIORITY_MAX",
+    "REPLICAS_MAX",
     "RUN_CHARS",
     "STATES",
     "TEXT_BYTES_MAX",
@@ -197,6 +200,7 @@ __all__ = [
     "TOWN_NAME_CHARS_MAX",
     "UNREACHED_ADVICE",
     "UPGRADE_ADVICE",
+    "Acks",
     "AnswerTask",
     "AppendTooLargeError",
     "AskTask",
@@ -249,6 +253,7 @@ __all__ = [
     "NoPermissionError",
     "NoScriptError",
     "NotAChoiceError",
+    "NotReplicatedError",
     "NotUndoableError",
     "NoteTask",
     "OldRecord",
@@ -381,6 +386,7 @@ __all__ = [
 open_front_door(
     __name__,
     {
+        "acks": "REPLICAS_MAX Acks",
         "blame": "Blamed blame",
         "causes": "LOST Cause CauseKind causes",
         "chain": "Chain",
@@ -397,7 +403,7 @@ open_front_door(
         "errors": "UNREACHED_ADVICE UPGRADE_ADVICE AppendTooLargeError BackdateRefusedError BasisDisturbedError "
         "CircularNeedsError CommandRejectedError EventDecodingError HeadLostError HistoryBrokenError "
         "HistoryCircularError InvalidValueError LedgerDamagedError LedgerError MisplacedEventError "
-        "NewerSchemaError NoOpenQuestionError NotAChoiceError NotUndoableError ReplyTooLargeError "
+        "NewerSchemaError NoOpenQuestionError NotAChoiceError NotReplicatedError NotUndoableError ReplyTooLargeError "
         "SequenceGapError StoreUnavailableError TaskAlreadyExistsError TaskAmbiguousError TaskCycleError "
         "TaskDamagedError TaskFinishedError TaskHasChildrenError TaskHasOpenChildrenError TaskHeldError "
         "TaskNotFinishedError TaskNotFoundError TaskNotInBacklogError TaskRemovedError TaskUnassignedError UndoOvertakenError "

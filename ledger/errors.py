@@ -27,6 +27,7 @@
       WrongExpectedEndError             another writer appended while events were copied to the end
       StoreUnavailableError             Redis did not answer, or not as it should; the cause is kept
         ReplyTooLargeError              its reply is larger than the limit
+      NotReplicatedError                written, and not known to be on as many replicas as the town asks for
       LedgerDamagedError                what is stored contradicts itself; nothing was skipped
         WrongKeyTypeError               a key of the town is of another Redis type
         EventDecodingError              a stream entry is not an event
@@ -50,6 +51,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from ledger.position import Position
 
 UNREACHED_ADVICE = "Is it running?"
 """The advice where a server did not answer at all."""
@@ -356,6 +359,31 @@ class StoreUnavailableError(LedgerError):
 
 class ReplyTooLargeError(StoreUnavailableError):
     """A reply was larger than the limit, and the rest of it was not read. Ask for less at once."""
+
+
+class NotReplicatedError(LedgerError):
+    """What was appended is written, and it is not known that as many replicas have it as the town asks for. Do not repeat it.
+
+    `position` is that of its last event; None if nothing had to be appended, because it was so already. `got` replicas have it, or
+    that is unknown because of `problem`. `result` is what the verb would have returned.
+    """
+
+    def __init__(
+        self, where: str, position: Position | None, *, wanted: int, got: int | None = None, problem: str | None = None
+    ) -> None:
+        self.where = where
+        self.position = position
+        self.wanted = wanted
+        self.got = got
+        self.problem = problem
+        self.result: object = None
+        what = "It was so already" if position is None else f"It is written here, up to event {position.seq:,}"
+        replicas = "1 replica" if wanted == 1 else f"{wanted} replicas"
+        if problem is None:
+            known = f"not yet on {replicas}" + (f", but on {got}" if got else "")
+        else:
+            known = f"not known to be on {replicas}: the server at {where} {problem}"
+        super().__init__(f"{what}, and {known}. Look at the history before you repeat it.")
 
 
 class LedgerDamagedError(LedgerError):

@@ -94,6 +94,11 @@ class Keys(Struct, frozen=True):
         """String with a time-out: which process does a job that several could do at once."""
         return f"{self.prefix}:lease:{name}"
 
+    @property
+    def acks(self) -> str:
+        """String with a time-out: written before a wait for replicas, which counts from a connection's last write."""
+        return f"{self.prefix}:acks"
+
     def heartbeat(self, run: str) -> str:
         """String with a time-out: says that a runner is still working on its run."""
         return f"{self.prefix}:heartbeat:{run}"

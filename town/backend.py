@@ -12,6 +12,7 @@ from projections import LiveBoard, Loader, Upkeep
 if TYPE_CHECKING:
     from redis import Redis
 
+    from ledger import Acks
     from town.cache import Cache
 
 
@@ -44,12 +45,21 @@ class Backend:
         self.actor = actor
         self.where = where
         self._is_own_server = is_own_server
+        self.replicas = 0
+        """How many copies an append waits for."""
         self.store = EventStore(client, keys, where=where)
         self.live = LiveBoard(client, keys, store=self.store, where=where)
         self.upkeep = Upkeep(client, keys, store=self.store, where=where)
         self.loader = Loader(self.store, self.live, keys, self.upkeep)
         self.called: dict[str, str] = {}
         """The aliases by which the user named tasks, by id: errors name a task by both."""
+
+    @cached_property
+    def acks(self) -> Acks:
+        """Waits until what was appended is on as many replicas as the settings say."""
+        from ledger import Acks  # noqa: PLC0415 - few towns wait
+
+        return Acks(self.client, self.keys, replicas=self.replicas, where=self.where)
 
     @cached_property
     def cache(self) -> Cache:

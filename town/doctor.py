@@ -32,7 +32,7 @@ from town.migration.old_reader import has_old_tasks
 from town.reading.local_zone import local_time
 from town.reading.lost_tasks import look_for_lost
 from town.server.connection import Connection
-from town.server.durability import read_durability
+from town.server.durability import Durability, read_durability
 from town.server.end import EndCause, Room, last_end, room_at
 from town.server.orphans import can_find_orphans, find_orphans
 
@@ -68,7 +68,7 @@ def examine(backend: Backend, connection: Connection) -> list[Check]:
     information = _read_information(connection)
     return [
         Check("version", CheckState.GOOD, connection.version()),
-        *_durability(connection),
+        *_durability(connection, backend),
         *_password(backend),
         *_disk(backend, connection, information),
         *_memory(information),
@@ -96,8 +96,25 @@ def _read_information(connection: Connection) -> dict[str, Any]:
         return cast("dict[str, Any]", told)
 
 
-def _durability(connection: Connection) -> list[Check]:
-    durability = read_durability(connection)
+def _durability(connection: Connection, backend: Backend) -> list[Check]:
+    durability = read_durability(connection, acks=backend.replicas)
+    return [*_settings(durability), *_replicas(durability)]
+
+
+def _replicas(durability: Durability) -> list[Check]:
+    """Applies only to a town that waits for replicas."""
+    if not durability.acks:
+        return []
+    wanted = f"a command waits for {durability.acks}"
+    if durability.replicas is None:
+        return [Check("replicas", CheckState.WARNING, f"how many copy from the server is unknown; {wanted}")]
+    if durability.replicas < durability.acks:
+        words = f"{durability.replicas} copy from the server, and {wanted}: it will end with code 6"
+        return [Check("replicas", CheckState.BAD, words)]
+    return [Check("replicas", CheckState.GOOD, f"{durability.replicas} copy from the server; {wanted}")]
+
+
+def _settings(durability: Durability) -> list[Check]:
     if not durability.is_known:
         return [Check("durability", CheckState.WARNING, "the server does not show its settings")]
     if durability.problems:

@@ -32,6 +32,7 @@ class OpenTown:
             where=connection.where,
             is_own_server=connection.server is not None,
         )
+        self.backend.replicas = settings.redis.replicas
 
 
 def open_town(path: Path | str | None = None, *, actor: str | None = None, is_starting: bool = True) -> OpenTown:

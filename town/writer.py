@@ -24,6 +24,7 @@ from ledger import (
     Event,
     LedgerDamagedError,
     NewEvent,
+    NotReplicatedError,
     Position,
     State,
     StoreUnavailableError,
@@ -131,6 +132,8 @@ class Writer:
         self._live = backend.live
         self._actor = backend.actor
         self._upkeep = backend.upkeep
+        self._last: Position | None = None
+        """The position of the last event that the present command appended."""
         self.loader = backend.loader
 
     def execute(
@@ -286,10 +289,12 @@ class Writer:
 
     def _attempt(self, attempt: Callable[[], Result], wanted: Wanted = NOTHING) -> Result:
         """Return what `attempt` returns. If another writer was first, catch up and attempt again. OvertakenError."""
+        self._last = None
         for remaining in reversed(range(DECIDE_ATTEMPTS_MAX)):
             try:
                 with self.loader.caught_up(wanted):
-                    return attempt()
+                    result = attempt()
+                return self._confirmed(result)
             except _StaleError as stale:
                 if not remaining:
                     raise OvertakenError(stale.conflict, attempts=DECIDE_ATTEMPTS_MAX) from stale.conflict
@@ -297,6 +302,16 @@ class Writer:
                 task = None if damage.flaw is not None else self._live.get(damage.task_id)
                 raise (None if task is None else damage_of(self._store, task)) or damage from None
         raise AssertionError("the last attempt returns or raises")
+
+    def _confirmed(self, result: Result) -> Result:
+        """The result, once what it stands on is on as many replicas as the town asks for. NotReplicatedError."""
+        if self._backend.replicas:
+            try:
+                self._backend.acks.confirm(self._last)
+            except NotReplicatedError as error:
+                error.result = result
+                raise
+        return result
 
     def _decide(self, state: Task | None, command: Command, relied_on: Mapping[str, int]) -> list[Event]:
         """As `decide`.
@@ -385,6 +400,7 @@ class Writer:
     def _project(self, events: Sequence[NewEvent], positions: Sequence[Position]) -> None:
         """Project what was appended. If that fails, the error says that the events are in the ledger."""
         look = self.loader.look
+        self._last = positions[-1]
         try:
             appended = [record(event, position) for event, position in zip(events, positions, strict=True)]
             if look is None or not self._upkeep.project_own(look, appended):

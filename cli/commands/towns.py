@@ -188,7 +188,7 @@ def status(
     """
     with opened(town, actor) as opened_town:
         reader = reader_at(opened_town, at)
-        durability = read_durability(opened_town.connection)
+        durability = read_durability(opened_town.connection, acks=opened_town.backend.replicas)
         states = reader.count_states()
         lost = reader.lost_tasks() if states[State.RUNNING] else None
         agents = reader.count_agents() if tasks or deep else {}
@@ -217,6 +217,7 @@ def status(
                 ("Folder", visible(_folder_words(opened_town.found))),
                 ("Server", f"up, {opened_town.connection.version()}, at {visible(opened_town.where)}"),
                 ("Durable", _durability_words(durability)),
+                ("Survives", _survival_words(durability)),
                 ("Events", _events_words(end)),
                 ("Tasks", states_line(states)),
                 *([("Lost", lost_words(lost))] if lost is not None and lost.tasks else []),
@@ -245,6 +246,13 @@ def _folder_words(found: FoundFolder) -> str:
     """The folder and, in a linked worktree, why this one is used."""
     words = f"{found.folder} ({found.reason})" if found.reason else str(found.folder)
     return f"{words}; `tt init --here` makes a town of its own" if found.is_shared else words
+
+
+def _survival_words(durability: Durability) -> str:
+    """`a kill: yes; a power cut: yes; the loss of its machine: no`."""
+    found = durability.survives()
+    names = {"kill": "a kill of the server", "power_cut": "a power cut", "lost_machine": "the loss of its machine"}
+    return "; ".join(f"{words}: {found[name]}" for name, words in names.items())
 
 
 def _durability_words(durability: Durability) -> str:

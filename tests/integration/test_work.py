@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -582,9 +582,11 @@ def test_idle_runner_waits_for_a_stopped_server_and_does_not_start_it(
     Town.init(folder, name="place", actor="alice", is_registered=False).close()
     attempts: list[bool] = []
 
-    def counted(path: Path, *, actor: str, is_starting: bool = True) -> AbstractContextManager[Workplace]:
+    def counted(
+        path: Path, *, actor: str, warn: Callable[[LedgerError], None], is_starting: bool = True
+    ) -> AbstractContextManager[Workplace]:
         attempts.append(is_starting)
-        return opened_workplace(path, actor=actor, is_starting=is_starting)
+        return opened_workplace(path, actor=actor, warn=warn, is_starting=is_starting)
 
     monkeypatch.setattr("town.agents.runner.opened_workplace", counted)
     stop = Stop()

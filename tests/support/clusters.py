@@ -21,6 +21,8 @@ from town.server.own_server import find_binary
 SLOTS: Final = 16_384
 NODE_TIMEOUT_MS: Final = 1_000
 START_SECONDS_MAX: Final = 30
+_AT_ONCE: Final = ("--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1")
+"""Options with which a replica is in step soon after it is started."""
 
 
 def free_port() -> int:
@@ -71,7 +73,7 @@ class Node:
         wait_until(self.answers, seconds_max=START_SECONDS_MAX)
 
     def _arguments(self) -> list[str]:
-        return ["--save", "", "--appendonly", "yes", "--appendfsync", "always", *self._options]
+        return ["--save", "", "--appendonly", "yes", "--appendfsync", "always", *_AT_ONCE, *self._options]
 
     def answers(self) -> bool:
         """Whether it answers."""

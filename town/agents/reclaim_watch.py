@@ -51,7 +51,7 @@ class ReclaimListener:
         """A lost task was found or moved."""
 
     def warn(self, problem: LedgerError) -> None:
-        """The server does not answer, and the watch goes on."""
+        """The server does not answer, or what was done is not on as many replicas as it should be; the watch goes on."""
 
 
 class ReclaimWatch:
@@ -97,6 +97,8 @@ class ReclaimWatch:
             try:
                 with opened(folder, actor=self._actor, is_starting=False) as town:
                     problem = None
+                    if town.backend.replicas:
+                        town.backend.acks.on_missed = self._listener.warn
                     self._watch(town.backend)
             except StoreUnavailableError as error:
                 if problem != str(error):

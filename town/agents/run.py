@@ -210,7 +210,11 @@ class Run:
                 try:
                     # Start a server that died again, so that the result of the run is not lost with it.
                     town = town or opened.enter_context(
-                        opened_workplace(self._town.folder, actor=self._town.backend.actor)
+                        opened_workplace(
+                            self._town.folder,
+                            actor=self._town.backend.actor,
+                            warn=self._instructions.listener.warn,
+                        )
                     )
                     return self._write_down(town, write)
                 except StoreUnavailableError as error:

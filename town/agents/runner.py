@@ -87,7 +87,7 @@ class Runner:
         if self._stop.is_asked.is_set():
             return None
         with Lifeline() as lifeline:
-            with opened_workplace(self._path, actor=self._actor) as town:
+            with opened_workplace(self._path, actor=self._actor, warn=self._instructions.listener.warn) as town:
                 folder = town.folder
                 self._introduce(town)
                 if once:
@@ -106,7 +106,9 @@ class Runner:
         while not self._stop.is_asked.is_set():
             try:
                 # Does not start a server again that was stopped while nothing ran: `tt stop` means stop.
-                with opened_workplace(folder, actor=self._actor, is_starting=False) as town:
+                with opened_workplace(
+                    folder, actor=self._actor, warn=self._instructions.listener.warn, is_starting=False
+                ) as town:
                     problem = None
                     while not self._stop.is_asked.is_set():
                         report, position = self._work_once(town, lifeline)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ledger import LedgerError
 from town.opening import OpenTown, opened
 from town.reading.present import Present
 from town.reading.reader import Reader
@@ -24,7 +25,14 @@ class Workplace:
 
 
 @contextmanager
-def opened_workplace(path: Path | str | None, *, actor: str, is_starting: bool = True) -> Iterator[Workplace]:
-    """Open the town at `path`, as `open_town` does, and close it afterwards."""
+def opened_workplace(
+    path: Path | str | None, *, actor: str, warn: Callable[[LedgerError], None], is_starting: bool = True
+) -> Iterator[Workplace]:
+    """Open the town at `path`, as `open_town` does, and close it afterwards.
+
+    An outcome that is written, and not known to be on as many replicas as the town asks for, is given to `warn`.
+    """
     with opened(path, actor=actor, is_starting=is_starting) as town:
+        if town.backend.replicas:
+            town.backend.acks.on_missed = warn
         yield Workplace(town)

@@ -18,7 +18,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ledger import TOWN_NAME_CHARS_MAX, TOWN_NAMES_RESERVED, InvalidValueError, check_town_name
+from ledger import REPLICAS_MAX, TOWN_NAME_CHARS_MAX, TOWN_NAMES_RESERVED, InvalidValueError, check_town_name
 from town.errors import FolderRefusedError, SettingsError, TownExistsError, UnfitNameError
 from town.files.os_errors import refuse_os_errors
 from town.files.plain_file import open_plain
@@ -37,6 +37,10 @@ GITIGNORE_BYTES_MAX: Final = 16 * 1024 * 1024
 """An archive may bring a sparse file of any size."""
 
 
+LOCAL: Final = "local"
+"""`[redis] acks`: an append waits for no replica."""
+
+
 class RedisSettings(Struct, frozen=True):
     """`[redis]`: a server's `url`. `hash_tag` makes keys for a cluster. `binary` is read only to refuse it.
 
@@ -52,6 +56,19 @@ class RedisSettings(Struct, frozen=True):
     ssl_keyfile: str | None = None
     ssl_cert_reqs: str | None = None
     ssl_check_hostname: bool | None = None
+    acks: str = LOCAL
+
+    @property
+    def replicas(self) -> int:
+        """How many replicas an append waits for. InvalidValueError."""
+        number = self.acks.removeprefix("replicas:")
+        if self.acks == LOCAL:
+            return 0
+        if number == self.acks or not number.isdecimal() or not 1 <= int(number) <= REPLICAS_MAX:
+            raise InvalidValueError(
+                "acks in [redis]", f"is {self.acks!r}", f"Write {LOCAL}, or replicas:N with N from 1 to {REPLICAS_MAX}."
+            )
+        return int(number)
 
     def with_options(self, url: str) -> str:
         """The URL with those options."""
@@ -146,6 +163,7 @@ def read_settings(folder: Path, *, ledger_name: str | None = None) -> Settings:
         named = settings.town.ledger_name
         if settings.town.aliases_of is not None:
             check_town_name(settings.town.aliases_of)
+        assert settings.redis.replicas >= 0
         if named is not None:
             check_town_name(named)
             return replace(settings, name=named, old_name=None if named == settings.name else settings.name)

@@ -150,6 +150,7 @@ class LedgerImporter:
         copier = Copier(self._backend.client, self._backend.keys, chain=links, where=self._backend.where)
         with self._reading(file) as reader:
             copier.copy_batches(self._missing(reader, links, judged))
+        self._backend.acks.confirm(judged.receipt.position)
 
     def _missing(self, reader: LedgerReader, links: Chain, judged: _Judged) -> Iterator[list[StreamEntry]]:
         """The entries that the town does not have, as they were judged. `links` follows those that it has."""

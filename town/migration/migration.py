@@ -156,6 +156,7 @@ class Migration:
         finally:
             self._lease.give_up()
         ends = [end for batch in written for end in batch.ends]
+        self._backend.acks.confirm(ends[-1] if ends else None)
         return MigrationReport(
             adopted=sum(batch.adopted for batch in written),
             set_aside=set_aside,

@@ -25,6 +25,7 @@ from town.trust.url_rules import Address, GroupUrl
 FAILOVER_SECONDS_MAX: Final = 30.0
 """How long a command waits until another server has taken over, or the town's slot has been moved."""
 _POLL_SECONDS: Final = 0.1
+_WAITS: Final = frozenset({"WAIT", "WAITAOF"})
 _UNBLOCKED: Final = "UNBLOCKED"
 """The server ended a blocking read, because it is no longer the one that has the key."""
 
@@ -50,6 +51,8 @@ class Routed(Bounded):
         """Set if keys were watched at a server that no longer has the town."""
         self._given_up: deque[bytes | None] = deque()
         """Replies to a transaction that was not sent, or not carried out."""
+        self._last_elsewhere: Bounded | None = None
+        """The connection that carried out the last command that was not carried out here."""
         self._elsewhere: dict[Address, Bounded] = {}
         """Connections to other servers, for commands that were sent before it was known that the town is there."""
         self._parser.still_there = self._require_route  # type: ignore[attr-defined]
@@ -69,6 +72,8 @@ class Routed(Bounded):
 
     def send_packed_command(self, command: Any, check_health: bool = True) -> None:
         commands = commands_in(command)
+        if not self._due:
+            self._last_elsewhere = None
         if self._is_displaced and not self._due:
             is_watch_lost = self._is_watch_lost or self._due.is_watching
             self.disconnect()
@@ -117,6 +122,10 @@ class Routed(Bounded):
                 self.disconnect()
                 raise
             return self._repeat(answered, waiting, error)
+        if self._last_elsewhere is not None and command is not None and command[0] in _WAITS:
+            # It waited for what this connection wrote, and that was written elsewhere.
+            self._last_elsewhere.send_command(*command)
+            return self._last_elsewhere.read_response()
         if command is not None and command[0] == "SCRIPT LOAD":
             self._scripts[reply.decode()] = command[1]
         return reply
@@ -163,6 +172,7 @@ class Routed(Bounded):
             connection.send_command(*words)
             return connection.read_response()
 
+        self._last_elsewhere = connection
         try:
             return ask(*command)
         except redis.exceptions.NoScriptError:
