@@ -70,9 +70,9 @@ class Acks:
 
     def _wait(self, position: Position | None) -> None:
         try:
-            found = self._ask(["WAITAOF", 1, self.replicas, ACKS_MS_MAX], position)
+            found = self._ask(["WAITAOF", 1, self.replicas, ACKS_MS_MAX // 2], position)
             if found is None:
-                found = self._ask(["WAIT", self.replicas, ACKS_MS_MAX], position)
+                found = self._ask(["WAIT", self.replicas, ACKS_MS_MAX // 2], position)
         except StoreUnavailableError as error:
             raise NotReplicatedError(self._where, position, wanted=self.replicas, problem=error.problem) from error
         is_there, copies = found or (True, 0)
@@ -85,14 +85,16 @@ class Acks:
     def _ask(self, wait: Sequence[str | int], position: Position | None) -> tuple[bool, int] | None:
         """Whether the event is there, and how many replicas have it; None if the server does not wait for append-only files."""
         first, last = ("-", "+") if position is None else (str(position), str(position))
-        # One connection, so one server: the event is looked for where the replicas are asked about.
+        # One connection, so one server: the event is looked for where the replicas are asked about. A replica that is asked what
+        # it has on disk answers for what it had before, and says the rest a second later: so it is asked for its memory first.
         commands = [
             ("SET", self._keys.acks, "", "PX", _MARK_MS),
             ("XRANGE", self._keys.ledger, first, last, "COUNT", 1),
+            ("WAIT", self.replicas, ACKS_MS_MAX // 2),
             wait,
         ]
         with redis_errors(self._where):
-            mark, found, reply = exchange(self._client, commands)
+            mark, found, _, reply = exchange(self._client, commands)
             if wait[0] == "WAITAOF" and isinstance(reply, kinds_of(ResponseError)):
                 reply = None
             raise_error([mark, found, reply])

@@ -9,6 +9,7 @@ import pytest
 
 from tests.benchmarks import (
     append,
+    cluster,
     diff,
     export,
     fold,
@@ -59,6 +60,7 @@ RATIOS = {
     "verify": ("verify / fold", "verify / fold by CPU"),
     "stats": ("all / fold", "all / fold by CPU", "period / all"),
     "trust": ("checks of a command, ms", "checks before a start, ms"),
+    "cluster": ("append / bare XADD, on a node", "3 primaries / one server, CPU", "append and wait for a replica, µs"),
     "append": ("append / bare XADD", "create / append", "create, projected, µs", "history in 100 tasks, µs"),
 }
 
@@ -70,6 +72,7 @@ RATIOS = {
         ("rebuild", rebuild.main),
         ("live", live.main),
         ("append", append.main),
+        ("cluster", cluster.main),
         ("past", past.main),
         ("push", push.main),
         ("ready", ready.main),
