@@ -28,6 +28,8 @@ from tests.support.records import Call, Fault, Outcome, Reading, mark_of
 
 REPLICATION_SECONDS_MAX: Final = 2.0
 """How long before a failover an event may have been acknowledged that no replica got."""
+_OTHER_REFUSALS: Final = ("OvertakenError", "StoreUnavailableError")
+"""Nothing was written, but not because of the state of a task."""
 _AROUND_EVENTS: Final = 4
 _AROUND_CALLS_MAX: Final = 12
 
@@ -48,6 +50,7 @@ class Kind(StrEnum):
     FALSE_READ = "a task was read as it never was"
     STALE_READ = "a reading without what was acknowledged or read before it began"
     FUTURE_READ = "a reading with what was begun only after it ended"
+    DAMAGE = "a client was told of damage"
     FAILED = "a command failed although nothing was done to the servers"
 
 
@@ -194,11 +197,12 @@ class _Check:
             self._check_decision(call, written)
         elif call.outcome is Outcome.ACKNOWLEDGED and not call.positions and not call.is_told_in_part:
             self._check_unneeded(call)
-        elif call.outcome is Outcome.REFUSED and call.error is not None:
+        elif call.outcome is Outcome.REFUSED and call.error not in (None, *_OTHER_REFUSALS):
             self._check_refusal(call)
-        if call.outcome is Outcome.UNKNOWN and not any(
-            _overlap(fault, call.began, call.ended) for fault in self._faults
-        ):
+        if call.error == "LedgerDamagedError":
+            self._find_unless_lost(Kind.DAMAGE, f"{call.mark}: {call.words}", call, is_gone=True)
+        has_failed = call.outcome is Outcome.UNKNOWN or call.error == "StoreUnavailableError"
+        if has_failed and not any(_overlap(fault, call.began, call.ended) for fault in self._faults):
             self._find(Kind.FAILED, f"{call.mark}: {call.error} {call.words}", call)
 
     def _check_decision(self, call: Call, written: Sequence[RecordedEvent]) -> None:

@@ -25,6 +25,7 @@ from ledger import (
     StartTask,
     TagTask,
     Task,
+    TaskNotFoundError,
     decide,
     evolve,
 )
@@ -111,6 +112,8 @@ class Past:
 
     def decide(self, wish: Wish, seq: int) -> list[Event] | type[CommandRejectedError]:
         """What the wish would have led to at `seq`: events, or the class of the refusal."""
+        if wish.verb == "move" and wish.options["parent"] and self.task(wish.options["parent"], seq) is None:
+            return TaskNotFoundError
         try:
             return decide(self.task(wish.task, seq), self.command(wish, seq))
         except CommandRejectedError as refusal:

@@ -6,16 +6,20 @@ its events: as the reason, as the text of a note, or as the actor. So it is know
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
 
 from ledger import RecordedEvent, TaskCancelled, TaskNoted
 from projections import Snapshot
+
+_MARK: Final = re.compile(r"\w+-\d+-\d+")
+"""A client's name and a number."""
 
 
 class Outcome(StrEnum):
@@ -96,7 +100,9 @@ def read_records(path: Path) -> Iterator[Record]:
 
 
 def mark_of(event: RecordedEvent) -> str:
-    """The mark of the call that made the event."""
+    """The mark of the call that made the event. If the actor is one, other marks in it are of what it does again."""
+    if _MARK.fullmatch(event.actor):
+        return event.actor
     match event.data:
         case TaskNoted(text):
             return text
