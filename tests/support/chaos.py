@@ -28,11 +28,13 @@ _ANSWER_SECONDS: Final = 1.0
 _POLL_SECONDS: Final = 0.05
 _QUIET_SECONDS: Final = 0.5
 """Between two faults, so that not every command meets one."""
+_DROPS: Final = 20
+_BETWEEN_DROPS_SECONDS: Final = 0.07
 _ALONE_SECONDS: Final = 0.7
 STORM_OPTIONS: Final = ("--enable-debug-command", "yes", "--repl-diskless-sync-delay", "0")
 """What servers need for a storm: DEBUG cuts them off, and replicas follow at once."""
 _FROM_NOBODY: Final = re.compile(
-    r"(\d+ \w{3} \d{4} \d\d:\d\d:\d\d\.\d{3}) \* (?:Failover election won|.*\+switch-master)"
+    r"(\d+ \w{3} \d{4} \d\d:\d\d:\d\d\.\d{3}) [*#] (?:Failover election won|\+switch-master)"
 )
 _UNPLANNED_SECONDS: Final = 6.0
 
@@ -97,6 +99,16 @@ class Chaos(ABC):
             self._wait_until_deposed(node)
             node.start()
 
+    def drop(self) -> None:
+        """Close all connections to a primary again and again: requests get lost, and replies of what was carried out."""
+        node, _ = self.primary()
+        began = time.monotonic()
+        for _ in range(_DROPS):
+            # In one go with commands of others, whose replies wait for the disk.
+            node.ask("CLIENT KILL", "TYPE", "normal", "SKIPME", "yes")
+            time.sleep(_BETWEEN_DROPS_SECONDS)
+        self.faults.append(Fault(words=f"{node.port} closed its connections", began=began, ended=time.monotonic()))
+
     def pause(self) -> None:
         """A primary hangs until its replica has taken over, and then goes on where it was."""
         with self._fault("paused") as node:
@@ -137,7 +149,7 @@ class ClusterChaos(Chaos):
         self._cluster = cluster
 
     def kinds(self) -> Sequence[Callable[[], None]]:
-        return [self.kill, self.move, self.pause, self.kill_alone, self.move, self.cut, self.hand_over]
+        return [self.kill, self.move, self.pause, self.kill_alone, self.move, self.cut, self.hand_over, self.drop]
 
     def move(self) -> None:
         """Move the slot of a town to another primary, while it is used."""
@@ -208,7 +220,7 @@ class SentinelChaos(Chaos):
         self._group = group
 
     def kinds(self) -> Sequence[Callable[[], None]]:
-        return [self.kill, self.pause, self.kill_alone]
+        return [self.kill, self.pause, self.kill_alone, self.drop]
 
     def primary(self) -> tuple[Node, frozenset[str]]:
         return self._group.primary(), frozenset(self.towns)

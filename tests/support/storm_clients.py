@@ -38,6 +38,8 @@ TAGS: Final = ("backend", "bug", "urgent")
 PLANNED: Final = 3
 """How many tasks a plan has."""
 _PAUSE_SECONDS_MAX: Final = 0.02
+_TOWNS_OPEN_MAX: Final = 24
+"""Of each client; each is a connection."""
 _STOP_SECONDS_MAX: Final = 3_600.0
 _IN_THE_LEDGER: Final = re.compile(r"The command's events are in the ledger, up to (\d+-\d+)")
 _EXITS: Final = {1: Outcome.REFUSED, 3: Outcome.REFUSED, 4: Outcome.UNKNOWN, 5: Outcome.UNKNOWN}
@@ -285,6 +287,8 @@ class StormClient:
     def _town(self, name: str) -> Town:
         town = self._towns.get(name)
         if town is None:
+            while len(self._towns) >= _TOWNS_OPEN_MAX:
+                self._towns.pop(next(iter(self._towns))).close()
             town = self._towns[name] = Town.open(self._folders[name], actor=self.name)
         return town
 
