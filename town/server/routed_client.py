@@ -62,6 +62,17 @@ class Routed(Bounded):
 
         self._patiently(connect)
 
+    def can_read(self, timeout: float = 0) -> bool:
+        """As redis-py's, but nothing waits on a lost connection: the next command makes another one, and waits for a failover.
+
+        redis-py's pool looks twice and then gives up, although nothing was sent.
+        """
+        try:
+            return bool(super().can_read(timeout))  # type: ignore[misc]
+        except redis.ConnectionError:
+            self.disconnect()
+            return False
+
     def send_packed_command(self, command: Any, check_health: bool = True) -> None:
         if self._is_displaced and not self._due:
             self.disconnect()
