@@ -220,7 +220,7 @@ class SentinelChaos(Chaos):
         self._group = group
 
     def kinds(self) -> Sequence[Callable[[], None]]:
-        return [self.kill, self.pause, self.kill_alone, self.drop]
+        return [self.kill_alone, self.pause, self.drop]
 
     def primary(self) -> tuple[Node, frozenset[str]]:
         return self._group.primary(), frozenset(self.towns)

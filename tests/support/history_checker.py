@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 from itertools import accumulate
 from typing import Any, Final, cast
@@ -21,7 +21,7 @@ from msgspec import Struct
 from msgspec.structs import asdict
 
 import ledger
-from ledger import RecordedEvent, Task
+from ledger import TOWN_ID, RecordedEvent, Task
 from projections import Snapshot, snapshot_of
 from tests.support.past import VERBS, Past
 from tests.support.records import Call, Fault, Outcome, Reading, mark_of
@@ -82,13 +82,14 @@ def check(
     readings: Sequence[Reading] = (),
     faults: Sequence[Fault] = (),
     *,
-    recovered: Mapping[str, str] = {},
+    recovered_after: int | None = None,
 ) -> Verdict:
     """What is wrong with one town. `events` are its whole ledger, all else are records of that town alone.
 
-    `recovered` has, by the position where an event was lost, the one where a recovery put it again.
+    Events after the number `recovered_after` may have been put there again by a recovery, after they were lost; it also writes
+    events of the town.
     """
-    return _Check(events, calls, readings, faults, recovered).verdict()
+    return _Check(events, calls, readings, faults, recovered_after).verdict()
 
 
 class _Check:
@@ -98,14 +99,13 @@ class _Check:
         calls: Sequence[Call],
         readings: Sequence[Reading],
         faults: Sequence[Fault],
-        recovered: Mapping[str, str],
+        recovered_after: int | None,
     ) -> None:
         self._events = events
         self._calls = sorted(calls, key=lambda call: call.began)
         self._readings = readings
         self._faults = faults
-        self._recovered = recovered
-        self._again = frozenset(recovered.values())
+        self._recovered_after = len(events) if recovered_after is None else recovered_after
         self._findings: list[Finding] = []
         self._explained: list[Finding] = []
         self._lost: list[Call] = []
@@ -151,7 +151,8 @@ class _Check:
         """What became of each call, by its mark."""
         marks = {call.mark for call in self._calls}
         for mark, events in self._written.items():
-            if mark not in marks:
+            is_of_recovery = events[0].task == TOWN_ID and events[0].position.seq > self._recovered_after
+            if mark not in marks and not is_of_recovery:
                 self._find(Kind.FOREIGN, _line(events[0]), at=events[0].position.seq)
         for call in self._calls:
             found = len(self._findings)
@@ -161,6 +162,12 @@ class _Check:
 
     def _check_presence(self, call: Call) -> None:
         written = self._own(call)
+        if self._is_again(call):
+            if len(written) != len(call.positions) and not call.is_told_in_part:
+                self._find(
+                    Kind.DOUBLED if len(written) > len(call.positions) else Kind.TORN, f"again, {call.mark}", call
+                )
+            return
         seqs = [event.position.seq for event in written]
         if len({event.command for event in written}) > 1 or (seqs and seqs[-1] - seqs[0] >= len(seqs)):
             self._find(Kind.DOUBLED, f"by {call.mark}", call, at=seqs[-1])
@@ -172,7 +179,7 @@ class _Check:
                 self._check_acknowledged(call, {event.at for event in written})
 
     def _check_acknowledged(self, call: Call, written: set[str]) -> None:
-        told = {self._recovered.get(position, position) for position in call.positions}
+        told = set(call.positions)
         if told == written or (call.is_told_in_part and told <= written):
             return
         if not written:
@@ -190,7 +197,9 @@ class _Check:
 
     def _check_call(self, call: Call) -> None:
         written = self._own(call)
-        if written and written[0].at not in self._again:
+        if self._is_again(call):
+            return
+        if written:
             known = self._known.before(call.began)
             if self._first(call) <= known:
                 self._find(Kind.REORDERED, f"{call.mark} is before event {known}", call, at=known)
@@ -289,7 +298,8 @@ class _Check:
         """The events that somebody knew of, and since when. One that is lost says nothing about the ledger."""
         for call in self._calls:
             written = self._own(call)
-            if call.outcome is Outcome.ACKNOWLEDGED and written and written[0].at not in self._again:
+            is_told = call.outcome is Outcome.ACKNOWLEDGED and call.mark not in self._misplaced
+            if is_told and written and not self._is_again(call):
                 yield call.ended, written[-1].position.seq
         began = {event.at: call.began for call in self._calls for event in self._own(call)}
         for reading in self._readings:
@@ -317,6 +327,17 @@ class _Check:
 
     def _own(self, call: Call) -> list[RecordedEvent]:
         return self._written.get(call.mark, [])
+
+    def _is_again(self, call: Call) -> bool:
+        """Whether a recovery put the call's events where they are."""
+        written = self._own(call)
+        is_told = bool(written) and written[0].at in call.positions
+        return (
+            call.outcome is Outcome.ACKNOWLEDGED
+            and bool(written)
+            and not is_told
+            and self._first(call) > self._recovered_after
+        )
 
     def _first(self, call: Call) -> int:
         return self._own(call)[0].position.seq

@@ -8,6 +8,7 @@ from copy import copy
 from typing import Any, Final, Protocol
 
 from ledger import (
+    TOWN_ID,
     AssignTask,
     CancelTask,
     ClaimTask,
@@ -60,12 +61,14 @@ class Wish(Protocol):
 
 
 class Past:
-    """Every task at every sequence number."""
+    """Every task at every sequence number. What is of the town itself changes no task."""
 
     def __init__(self, events: Sequence[RecordedEvent]) -> None:
         self._seqs: dict[str, list[int]] = {}
         self._states: dict[str, list[Task | None]] = {}
         for event in events:
+            if event.task == TOWN_ID:
+                continue
             states = self._states.setdefault(event.task, [None])
             states.append(evolve(copy(states[-1]), event))
             self._seqs.setdefault(event.task, []).append(event.position.seq)

@@ -20,7 +20,10 @@ from tests.support.processes import workers_at_the_line
 from tests.support.projectors import running_projector
 from tests.support.records import Call, Fault, Outcome, Reading, Record, encode_record, read_records
 from town import Town
+from town.folder.settings import SETTINGS_FILE
 
+LOCAL: Final = "local"
+"""Of `acks`: an event is acknowledged when the primary has it."""
 TASKS_EACH: Final = 4
 PROCESSES: Final = (
     "library-1,library-2,library-3,reader-1,pusher-1,rebuilder-1",
@@ -81,11 +84,15 @@ class Tempest(Struct, frozen=True):
         return f"  {fault.ended - fault.began:.1f} s: {fault.words}, {len(fault.towns)} towns, {lost} lost"
 
 
-def make_towns(folders: Path, names: Sequence[str], url: str) -> list[Call]:
+def make_towns(folders: Path, names: Sequence[str], url: str, *, acks: str = LOCAL) -> list[Call]:
     """Towns with a few tasks each, on the servers at `url`, and the records of their tasks' creation."""
     made: list[Call] = []
     for name in names:
         with Town.init(folders / name, name=name, url=url) as town:
+            if acks != LOCAL:
+                settings = folders / name / SETTINGS_FILE
+                text = settings.read_text(encoding="utf-8")
+                settings.write_text(text.replace("[redis]\n", f'[redis]\nacks = "{acks}"\n'), encoding="utf-8")
             for number in range(TASKS_EACH):
                 mark = f"first-{number}"
                 began = time.monotonic()
@@ -140,8 +147,13 @@ def storm(
     return judge(folders, chaos, records)
 
 
-def judge(folders: Path, chaos: Chaos, records: Sequence[Record]) -> Tempest:
-    """Hold the records against the ledgers; each town has to be as a fold of its ledger, too."""
+def judge(
+    folders: Path, chaos: Chaos, records: Sequence[Record], *, recovered_after: Mapping[str, int] = {}
+) -> Tempest:
+    """Hold the records against the ledgers; each town has to be as a fold of its ledger, too.
+
+    `recovered_after` has, by town, the number of the last event before a recovery.
+    """
     calls, readings = defaultdict[str, list[Call]](list), defaultdict[str, list[Reading]](list)
     for record in records:
         match record:
@@ -156,7 +168,8 @@ def judge(folders: Path, chaos: Chaos, records: Sequence[Record]) -> Tempest:
             town.upkeep.catch_up()
             verified = town.upkeep.verify()
         assert not verified.findings, (name, verified.findings)
-        verdicts[name] = check(events, calls[name], readings[name], list(_as_seen_from(name, chaos.faults)))
+        faults = list(_as_seen_from(name, chaos.faults))
+        verdicts[name] = check(events, calls[name], readings[name], faults, recovered_after=recovered_after.get(name))
     return Tempest(verdicts, records, chaos.faults)
 
 

@@ -9,6 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from ledger import (
+    TOWN_ID,
     Event,
     Position,
     RecordedEvent,
@@ -18,6 +19,7 @@ from ledger import (
     TaskNoted,
     TaskStarted,
     TaskTagged,
+    TownForked,
     record,
 )
 from projections import Snapshot, snapshot_of
@@ -39,7 +41,7 @@ class History:
         self.calls: list[Call] = []
         self.readings: list[Reading] = []
         self.faults: list[Fault] = []
-        self.recovered: dict[str, str] = {}
+        self.recovered_after: int | None = None
         self._now = 0.0
         self._first_ms = START_MS
 
@@ -92,7 +94,7 @@ class History:
         self._first_ms += 1_000
 
     def check(self) -> Verdict:
-        return check(self.events, self.calls, self.readings, self.faults, recovered=self.recovered)
+        return check(self.events, self.calls, self.readings, self.faults, recovered_after=self.recovered_after)
 
     def kinds(self) -> list[Kind]:
         return [finding.kind for finding in self.check().findings]
@@ -375,15 +377,19 @@ def test_command_that_failed_without_a_fault_of_the_servers_is_found(history: Hi
 
 
 def test_recovered_event_counts_as_there_and_has_no_place_in_time(history: History) -> None:
-    """It was lost, and a recovery put it behind what came after it."""
-    lost = history.events[-1].at
+    """It was lost, and a recovery put it behind what came after it, and says so in an event of the town."""
     history.lose(1)
     history.faults.append(replace(FAILOVER, ended=7.5))
     history.write("e", "note", TWO, [TaskNoted("e")], text="e")
-    (again,) = history.put("d", ONE, [TaskStarted()])
-    assert Kind.MISTOLD in history.kinds()
-    history.recovered[lost] = again
+    history.put("recovery", TOWN_ID, [TownForked("another", history.events[-1].position)])
+    history.put("d", ONE, [TaskStarted()])
+    assert history.kinds() == [Kind.FOREIGN, Kind.MISTOLD]
+    history.recovered_after = 4
     assert history.check() == Verdict((), (), ())
+    history.put("d", ONE, [TaskStarted()])
+    assert history.kinds() == [Kind.DOUBLED]
+    history.lose(2)
+    assert [call.mark for call in history.check().lost] == ["d"]
 
 
 @pytest.mark.parametrize("damage", ["gap", "version", "prev", "time"])
