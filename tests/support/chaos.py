@@ -28,6 +28,8 @@ _ANSWER_SECONDS: Final = 1.0
 _POLL_SECONDS: Final = 0.05
 _QUIET_SECONDS: Final = 0.5
 """Between two faults, so that not every command meets one."""
+_BETWEEN_KEYS_SECONDS: Final = 0.02
+_MIGRATE_MS_MAX: Final = 10_000
 _DROPS: Final = 20
 _BETWEEN_DROPS_SECONDS: Final = 0.07
 _ALONE_SECONDS: Final = 0.7
@@ -152,11 +154,20 @@ class ClusterChaos(Chaos):
         return [self.kill, self.move, self.pause, self.kill_alone, self.move, self.cut, self.hand_over, self.drop]
 
     def move(self) -> None:
-        """Move the slot of a town to another primary, while it is used."""
-        town = self.chance.choice(self.towns)
-        source = self._cluster.primary_of(town)
-        targets = [self._cluster.at(port) for _, port, _ in self._view(self.nodes) if port != source.port]
-        self._cluster.move(town, self.chance.choice(sorted(targets, key=self.nodes.index)))
+        """Move the slot of a town to another primary while it is used: slowly, so that commands meet a town in two places."""
+        slot, view = _slot(self.chance.choice(self.towns)), self._view(self.nodes)
+        source = next(self._cluster.at(port) for slots, port, _ in view if slot in slots)
+        primaries = {port for _, port, _ in view} - {source.port}
+        to = self.chance.choice([node for node in self.nodes if node.port in primaries])
+        keys_each = self.chance.choice((1, 3, 10))
+        source_id, to_id = (node.ask("CLUSTER MYID") for node in (source, to))
+        to.ask("CLUSTER SETSLOT", slot, "IMPORTING", source_id)
+        source.ask("CLUSTER SETSLOT", slot, "MIGRATING", to_id)
+        while keys := source.ask("CLUSTER GETKEYSINSLOT", slot, keys_each):
+            source.ask("MIGRATE", "127.0.0.1", to.port, "", 0, _MIGRATE_MS_MAX, "KEYS", *keys)
+            time.sleep(_BETWEEN_KEYS_SECONDS)
+        for port in (to.port, source.port, *primaries):
+            self._cluster.at(port).ask("CLUSTER SETSLOT", slot, "NODE", to_id)
         self.moved += 1
 
     def cut(self) -> None:
