@@ -31,6 +31,7 @@ _QUIET_SECONDS: Final = 0.5
 _BETWEEN_KEYS_SECONDS: Final = 0.02
 _MIGRATE_MS_MAX: Final = 10_000
 _DROPS: Final = 20
+_DROPS_SECONDS_MAX: Final = 3.0
 _BETWEEN_DROPS_SECONDS: Final = 0.07
 _ALONE_SECONDS: Final = 0.7
 STORM_OPTIONS: Final = ("--enable-debug-command", "yes", "--repl-diskless-sync-delay", "0")
@@ -105,7 +106,10 @@ class Chaos(ABC):
         """Close all connections to a primary again and again: requests get lost, and replies of what was carried out."""
         node, _ = self.primary()
         began = time.monotonic()
+        deadline = began + _DROPS_SECONDS_MAX
         for _ in range(_DROPS):
+            if time.monotonic() > deadline:
+                break
             # In one go with commands of others, whose replies wait for the disk.
             node.ask("CLIENT KILL", "TYPE", "normal", "SKIPME", "yes")
             time.sleep(_BETWEEN_DROPS_SECONDS)
