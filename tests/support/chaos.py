@@ -55,8 +55,8 @@ class Chaos(ABC):
         self.faults: list[Fault] = []
         self.moved = 0
 
-    def rage(self, seconds: float) -> None:
-        """Do everything that can be done once, in an order of chance, then again until `seconds` are over."""
+    def rage(self, seconds: float, *, look: Callable[[], object]) -> None:
+        """Do everything that can be done once, in an order of chance, then again until `seconds` are over; `look` after each."""
         deadline = time.monotonic() + seconds
         is_first = True
         while is_first or time.monotonic() < deadline:
@@ -67,6 +67,7 @@ class Chaos(ABC):
                     act()
                     self.settle()
                     time.sleep(_QUIET_SECONDS)
+                    look()
             is_first = False
 
     @abstractmethod

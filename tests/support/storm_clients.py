@@ -10,8 +10,9 @@ import json
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import partial
 from itertools import count
 from pathlib import Path
 from random import Random
@@ -122,28 +123,29 @@ class StormClient:
 
     def read(self, name: str) -> None:
         """A page of tasks, one task, or the whole board at an event."""
-        with self._told(name, "read") as town:
-            began = time.monotonic()
-            place: str | None = None
-            match self._chance.randrange(3):
-                case 0:
-                    place = str(town.end())
-                    tasks = list(town.replay(Position(place)).tasks.values())
-                case 1 if self._tasks.get(name):
-                    tasks = [town.task(self._chance.choice(self._tasks[name]))]
-                case _:
-                    tasks = list(town.page().tasks)
-            seen: dict[str, Snapshot | None] = {task.id: snapshot_of(task) for task in tasks}
-            self._write(
-                Reading(client=self.name, town=name, began=began, ended=time.monotonic(), seen=seen, position=place)
-            )
-            if place is None and len(tasks) > 1:
-                self._note_tasks(name, tasks)
+        self._ask(name, "read", partial(self._read, name))
+
+    def _read(self, name: str, town: Town) -> None:
+        began = time.monotonic()
+        place: str | None = None
+        match self._chance.randrange(3):
+            case 0:
+                place = str(town.end())
+                tasks = list(town.replay(Position(place)).tasks.values())
+            case 1 if self._tasks.get(name):
+                tasks = [town.task(self._chance.choice(self._tasks[name]))]
+            case _:
+                tasks = list(town.page().tasks)
+        seen: dict[str, Snapshot | None] = {task.id: snapshot_of(task) for task in tasks}
+        self._write(
+            Reading(client=self.name, town=name, began=began, ended=time.monotonic(), seen=seen, position=place)
+        )
+        if place is None and len(tasks) > 1:
+            self._note_tasks(name, tasks)
 
     def rebuild(self, name: str) -> None:
         """Rebuild the town's snapshots and views. Another one may be at it."""
-        with self._told(name, "rebuild") as town:
-            town.upkeep.rebuild()
+        self._ask(name, "rebuild", lambda town: town.upkeep.rebuild())
 
     def push(self, name: str) -> None:
         """Push a plan in which each task is described anew."""
@@ -242,14 +244,12 @@ class StormClient:
         if verb == "create" and task is not None:
             self._tasks.setdefault(name, []).append(task.id)
 
-    @contextmanager
-    def _told(self, name: str, verb: str) -> Iterator[Town]:
-        """The town, for what writes no event. What fails is written down, but that a task is unknown."""
+    def _ask(self, name: str, verb: str, act: Callable[[Town], object]) -> None:
+        """Do what writes no event. What fails is written down, unless it was refused: a task may be gone, a rebuild at work."""
         began = time.monotonic()
         try:
-            yield self._town(name)
+            act(self._town(name))
         except CommandRejectedError:
-            # A task may be gone with a failover; another rebuild may be at work.
             return
         except LedgerError as error:
             self._write_failure(name, self._mark(), verb, began, error)
@@ -315,8 +315,10 @@ KINDS: Final[dict[str, Callable[[StormClient, str], None]]] = {
 
 def storm(folders: str, seed: str, names: str, logs: str, stop: str) -> None:
     """Clients, a thread each, until the file `stop` is there. `names` are KIND-NUMBER, with commas."""
-    stopped = Path(stop).exists
     failures: list[BaseException] = []
+
+    def stopped() -> bool:
+        return bool(failures) or Path(stop).exists()
 
     def run(name: str) -> None:
         client = StormClient(name, seed=seed, folders=Path(folders), log=Path(logs) / name, stopped=stopped)
@@ -329,7 +331,7 @@ def storm(folders: str, seed: str, names: str, logs: str, stop: str) -> None:
     threads = [threading.Thread(target=run, args=(name,)) for name in names.split(",")]
     for thread in threads:
         thread.start()
-    wait_until(lambda: stopped() or failures, seconds_max=_STOP_SECONDS_MAX)
+    wait_until(stopped, seconds_max=_STOP_SECONDS_MAX)
     for thread in threads:
         thread.join()
     if failures:

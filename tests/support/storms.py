@@ -132,7 +132,8 @@ def storm(
         projector = stack.enter_context(running_projector(*towns, folder=folders, logs=logs.parent))
         for client in clients:
             client.go()
-        chaos.rage(seconds)
+        # A client that ended has failed.
+        chaos.rage(seconds, look=lambda: [client.check() for client in clients])
         chaos.settle()
         stop.touch()
         for client in clients:
