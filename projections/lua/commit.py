@@ -60,7 +60,10 @@ class CommitScript:
         for _, checkpoint in checkpoints:
             arguments_all += [checkpoint.schema_version, checkpoint.generation]
         arguments_all += (snapshot or b"" for snapshot in changes.snapshots.values())
-        return is_yes(self._script(keys=[*keys, *indexes, *([] if ledger_key is None else [ledger_key])], args=arguments_all), "EVALSHA")
+        return is_yes(
+            self._script(keys=[*keys, *indexes, *([] if ledger_key is None else [ledger_key])], args=arguments_all),
+            "EVALSHA",
+        )
 
 
 def _parts(arguments: Sequence[str | int]) -> Iterable[Sequence[str | int]]:
