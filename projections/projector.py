@@ -235,6 +235,7 @@ class Projector:
                 upto_position=events[-1].position,
                 views=self.checkpoints.views,
                 changes=changes,
+                ledger_key=self._keys.ledger,
             )
 
     def _absent(self, task_ids: set[str], events: Sequence[RecordedEvent]) -> set[str]:

@@ -1,9 +1,12 @@
 -- Commits what a projector folded: snapshots, views and checkpoints in one step.
 -- Every checkpoint must still be where the batch started; otherwise another projector was first and nothing is written.
+-- Nor is anything written if the batch's last event is not in the ledger: it was read from a server that another one has
+-- replaced, and is lost.
 --
 -- KEYS[1..n]      the checkpoints, hashes: position, schema_version, generation; that of the snapshots is the first and also has `views`
 -- KEYS[n+1..n+s]  the snapshots that change
 -- KEYS[n+s+1..]   the views that change, and the keys to drop
+-- KEYS[#KEYS]     the ledger, a stream, if ARGV[7] is `events`
 -- ARGV[1]         n
 -- ARGV[2]         s
 -- ARGV[3]         the position the batch started after
@@ -12,18 +15,22 @@
 -- ARGV[6]         the changes, MessagePack: a list of {operation, index into KEYS from 0, argument, …}
 --                 operation: DROP (any type) | SADD member … | SREM member … | ZADD score member … | ZREM member …
 --                            | COUNT field increment …   (a hash; a field that reaches 0 is deleted)
+-- ARGV[7]         `events`: the batch has events, and they must be in the ledger; else empty
 -- then            a pair for each checkpoint: schema version, generation
 -- then            the snapshots; an empty one is deleted
 --
--- Returns 1 when committed, 0 when another projector was first. WRONGTYPE: a key is not what it should be; nothing was
+-- Returns 1 when committed, 0 when another projector was first or the events are lost. WRONGTYPE: a key is not what it should be; nothing was
 -- written.
 
 local checkpoints, snapshots = tonumber(ARGV[1]), tonumber(ARGV[2])
 for i = 1, checkpoints do
   local position, generation = unpack(redis.call('HMGET', KEYS[i], 'position', 'generation'))
-  if (position or '0-0') ~= ARGV[3] or (generation or '0') ~= ARGV[6 + 2 * i] then
+  if (position or '0-0') ~= ARGV[3] or (generation or '0') ~= ARGV[7 + 2 * i] then
     return 0
   end
+end
+if ARGV[7] == 'events' and #redis.call('XRANGE', KEYS[#KEYS], ARGV[4], ARGV[4]) == 0 then
+  return 0
 end
 
 -- A script does not roll back, so it looks for keys of a wrong type before the first write. A snapshot replaces whatever is
@@ -70,7 +77,7 @@ end
 
 -- Half of a batch is snapshots, and a call for each takes longer than writing them.
 local pairs_max = 2000
-local first_snapshot, written = 6 + 2 * checkpoints, {}
+local first_snapshot, written = 7 + 2 * checkpoints, {}
 for i = 1, snapshots do
   local key, snapshot = KEYS[checkpoints + i], ARGV[first_snapshot + i]
   if snapshot == '' then
@@ -86,7 +93,7 @@ for i = 1, snapshots do
 end
 
 for i = 1, checkpoints do
-  redis.call('HSET', KEYS[i], 'position', ARGV[4], 'schema_version', ARGV[5 + 2 * i], 'generation', ARGV[6 + 2 * i])
+  redis.call('HSET', KEYS[i], 'position', ARGV[4], 'schema_version', ARGV[6 + 2 * i], 'generation', ARGV[7 + 2 * i])
 end
 if redis.call('HGET', KEYS[1], 'views') ~= ARGV[5] then
   redis.call('HSET', KEYS[1], 'views', ARGV[5])

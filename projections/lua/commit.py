@@ -35,10 +35,11 @@ class CommitScript:
         upto_position: Position,
         views: str,
         changes: Changes,
+        ledger_key: str | None = None,
     ) -> bool:
         """Whether it was committed. `checkpoints` are pairs of key and checkpoint, each at `from_position`.
 
-        `views` names all projected views.
+        `views` names all projected views. With a `ledger_key`, the event at `upto_position` must be in that ledger.
         """
         keys = [*(key for key, _ in checkpoints), *changes.snapshots]
         indexes: dict[str, int] = {}
@@ -54,11 +55,15 @@ class CommitScript:
             upto_position,
             views,
             msgspec.msgpack.encode(encoded),
+            "" if ledger_key is None else "events",
         ]
         for _, checkpoint in checkpoints:
             arguments_all += [checkpoint.schema_version, checkpoint.generation]
         arguments_all += (snapshot or b"" for snapshot in changes.snapshots.values())
-        return is_yes(self._script(keys=[*keys, *indexes], args=arguments_all), "EVALSHA")
+        return is_yes(
+            self._script(keys=[*keys, *indexes, *([] if ledger_key is None else [ledger_key])], args=arguments_all),
+            "EVALSHA",
+        )
 
 
 def _parts(arguments: Sequence[str | int]) -> Iterable[Sequence[str | int]]:

@@ -3,46 +3,28 @@
 from __future__ import annotations
 
 import os
-from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterator
-from copy import copy
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import pytest
 import redis
 
 import ledger
 from ledger import (
-    AssignTask,
-    CancelTask,
-    ClaimTask,
-    Command,
-    CommandRejectedError,
-    CompleteTask,
-    DescribeTask,
-    Event,
     EventStore,
-    FailTask,
     Keys,
-    MoveTask,
-    NoteTask,
     RecordedEvent,
-    ReopenTask,
-    RequeueTask,
-    StartTask,
     State,
-    TagTask,
     Task,
     TaskCycleError,
     WrongExpectedVersionError,
-    decide,
-    evolve,
 )
 from projections import encode_snapshot, replay, snapshot_of
 from tests.support.expected_keys import assert_projected
 from tests.support.outcomes import Outcome, read_outcomes
+from tests.support.past import Past
 from tests.support.processes import run_at_once
 from tests.support.projectors import background_projectors
 from tests.support.towns import client_of
@@ -52,65 +34,6 @@ from town.writer import DECIDE_ATTEMPTS_MAX
 WRITERS = 8
 COMMANDS_EACH = 400 if os.environ.get("TT_STRESS") else 80
 TASKS = 20
-
-_COMMANDS: Final[dict[str, type[Command]]] = {
-    "start": StartTask,
-    "complete": CompleteTask,
-    "fail": FailTask,
-    "cancel": CancelTask,
-    "requeue": RequeueTask,
-    "reopen": ReopenTask,
-    "describe": DescribeTask,
-    "note": NoteTask,
-    "assign": AssignTask,
-    "claim": ClaimTask,
-}
-
-
-class Past:
-    """Every task at every sequence number, folded from the events alone."""
-
-    def __init__(self, events: list[RecordedEvent]) -> None:
-        self._seqs: dict[str, list[int]] = {}
-        self._states: dict[str, list[Task | None]] = {}
-        for event in events:
-            states = self._states.setdefault(event.task, [None])
-            states.append(evolve(copy(states[-1]), event))
-            self._seqs.setdefault(event.task, []).append(event.position.seq)
-
-    def task(self, task: str, seq: int) -> Task | None:
-        return self._states[task][bisect_right(self._seqs[task], seq)]
-
-    def version(self, task: str, seq: int) -> int:
-        state = self.task(task, seq)
-        return 0 if state is None else state.version
-
-    def lineage(self, task: str | None, seq: int) -> tuple[str, ...]:
-        """The ids from `task` up to its root."""
-        found: list[str] = []
-        while task is not None:
-            assert task not in found, f"a circle at {seq}"
-            found.append(task)
-            state = self.task(task, seq)
-            task = None if state is None else state.parent_id
-        return tuple(found)
-
-    def command(self, outcome: Outcome, seq: int) -> Command:
-        """The wish as a caller at `seq` would make it."""
-        given: dict[str, Any] = {name: value for name, value in outcome.options.items() if name != "is_forced"}
-        if outcome.verb == "move":
-            lineage = self.lineage(given["parent"], seq)
-            return MoveTask(task_id=outcome.task, parent_id=given["parent"], lineage=lineage[1:])
-        if outcome.verb == "tag":
-            return TagTask(task_id=outcome.task, added=tuple(given["add"]), removed=tuple(given["remove"]))
-        return _COMMANDS[outcome.verb](task_id=outcome.task, **given)
-
-    def decide(self, outcome: Outcome, seq: int) -> list[Event] | type[CommandRejectedError]:
-        """What the outcome's wish would have led to at `seq`: events, or the class of the refusal."""
-        try:
-            return decide(self.task(outcome.task, seq), self.command(outcome, seq))
-        except CommandRejectedError as refusal:
-            return type(refusal)
 
 
 def moments(outcome: Outcome) -> range:

@@ -252,15 +252,17 @@ class Watched:
 
 
 @contextmanager
-def running_sentinels(folder: Path, *, replicas: int = 2, sentinels: int = 3) -> Iterator[Watched]:
+def running_sentinels(
+    folder: Path, *, replicas: int = 2, sentinels: int = 3, options: Sequence[str] = ()
+) -> Iterator[Watched]:
     """A primary and its replicas, and sentinels that agree by majority. Their processes are gone at the end."""
     servers: list[Node] = []
     watchers: list[Node] = []
     try:
-        servers.append(Node(folder / "0"))
+        servers.append(Node(folder / "0", *options))
         primary = servers[0]
         replica_of = ("--replicaof", f"127.0.0.1 {primary.port}")
-        servers += (Node(folder / str(number + 1), *replica_of) for number in range(replicas))
+        servers += (Node(folder / str(number + 1), *replica_of, *options) for number in range(replicas))
         wait_until(lambda: all(_is_linked(each) for each in servers[1:]), seconds_max=START_SECONDS_MAX)
         watchers += (Sentinel(folder / f"sentinel-{number}", primary, sentinels) for number in range(sentinels))
         group = Watched(servers, watchers)

@@ -31,6 +31,7 @@ from tests.support.processes import READY
 from tests.support.rebuild_workers import read_known, time_commands
 from tests.support.reopeners import write_and_reopen
 from tests.support.runners import reclaim_one, work_in_threads
+from tests.support.storm_clients import storm
 from town import Receipt, Town
 from town.reading import folding
 
@@ -230,6 +231,7 @@ _WORKS: Final[dict[str, Callable[..., None]]] = {
     "write_and_reopen": write_and_reopen,
     "command_shared_tasks": command_shared_tasks,
     "push_plan": push_plan,
+    "storm": storm,
     "link_shared_tasks": link_shared_tasks,
 }
 

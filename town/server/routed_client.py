@@ -63,12 +63,29 @@ class Routed(Bounded):
             return
 
         def connect() -> None:
+            self._route.expire()
             self.host, self.port = self._route.address()
             # Before anything is sent.
             self._is_displaced = False
             super(Routed, self).connect_check_health(check_health, retry_socket_connect)  # type: ignore[misc]
 
         self._patiently(connect)
+
+    def can_read(self, timeout: float = 0) -> bool:
+        """As redis-py's, but nothing waits on a lost connection: the next command makes another one, and waits for a failover.
+
+        redis-py's pool looks twice and then gives up, although nothing was sent. A connection to a server that was replaced is
+        a lost one.
+        """
+        self._route.expire()
+        if self._sock and not self._is_here():  # type: ignore[attr-defined]
+            self.disconnect()
+            return False
+        try:
+            return bool(super().can_read(timeout))  # type: ignore[misc]
+        except redis.ConnectionError:
+            self.disconnect()
+            return False
 
     def send_packed_command(self, command: Any, check_health: bool = True) -> None:
         commands = commands_in(command)
@@ -242,15 +259,17 @@ class Routed(Bounded):
 
     def _require_route(self) -> None:
         """redis-py's ConnectionError if the town is on another server by now: this one will not answer."""
-        here = self.host, self.port
-        self._route.forget(here)
-        try:
-            is_here = self._route.address() == here
-        except redis.RedisError:
-            return
-        if not is_here:
+        self._route.forget((self.host, self.port))
+        if not self._is_here():
             self._is_displaced = True
             raise redis.ConnectionError("another server has taken over, and this one does not answer")
+
+    def _is_here(self) -> bool:
+        """Whether this connection's server has the town, as far as anybody knows."""
+        try:
+            return self._route.address() == (self.host, self.port)
+        except redis.RedisError:
+            return True
 
 
 class RoutedConnection(Routed, BoundedConnection):

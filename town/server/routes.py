@@ -7,6 +7,7 @@ it may lead to another one after a failover, or after the slot was moved.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Sequence
 from contextlib import closing
 from typing import Any, Final, Protocol, cast
@@ -19,6 +20,9 @@ from redis.sentinel import Sentinel
 
 from town.trust.url_rules import Address
 
+KNOWN_SECONDS: Final = 1.0
+"""How long an answer of sentinels is taken for true. A primary that was replaced while it hung, or that starts again, takes
+writes until sentinels tell it so, about 10 s later; all of them are lost."""
 _NOBODY: Final = "none of the hosts in its URL answered"
 
 
@@ -34,6 +38,10 @@ class Route(Protocol):
 
     def forget(self, wrong: Address | None = None) -> None:
         """Ask again next time; not first at `wrong`, which did not answer or is not the one."""
+        ...
+
+    def expire(self) -> None:
+        """Ask again next time if what is known is old, and its server would not say that another one has the town."""
         ...
 
     def moved(self, error: MovedError) -> None:
@@ -65,6 +73,9 @@ class ClusterRoute:
             if wrong in self._nodes:
                 self._nodes.remove(wrong)
                 self._nodes.append(wrong)
+
+    def expire(self) -> None:
+        """A node says where the town is by then."""
 
     def moved(self, error: MovedError) -> None:
         with self._lock:
@@ -104,6 +115,7 @@ class SentinelRoute:
     ) -> None:
         self.was_found = False
         self._sentinels = list(sentinels)
+        self._expires_at = 0.0
         self._service = service
         self._ways = [plain_options] if options == plain_options else [plain_options, options]
         self._known: Address | None = None
@@ -119,6 +131,12 @@ class SentinelRoute:
     def forget(self, wrong: Address | None = None) -> None:  # noqa: ARG002 - sentinels are asked, not servers
         with self._lock:
             self._known = None
+
+    def expire(self) -> None:
+        with self._lock:
+            if time.monotonic() > self._expires_at:
+                self._known = None
+                self._expires_at = time.monotonic() + KNOWN_SECONDS
 
     def moved(self, error: MovedError) -> None:
         raise redis.ResponseError("it is a node of a cluster, and has a URL of sentinels") from error
