@@ -70,9 +70,7 @@ class Acks:
 
     def _wait(self, position: Position | None) -> None:
         try:
-            found = self._ask(["WAITAOF", 1, self.replicas, ACKS_MS_MAX // 2], position)
-            if found is None:
-                found = self._ask(["WAIT", self.replicas, ACKS_MS_MAX // 2], position)
+            found = self._ask_patiently(position)
         except StoreUnavailableError as error:
             raise NotReplicatedError(self._where, position, wanted=self.replicas, problem=error.problem) from error
         is_there, copies = found or (True, 0)
@@ -81,6 +79,17 @@ class Acks:
             raise NotReplicatedError(self._where, position, wanted=self.replicas, problem=problem)
         if copies < self.replicas:
             raise NotReplicatedError(self._where, position, wanted=self.replicas, got=copies)
+
+    def _ask_patiently(self, position: Position | None) -> tuple[bool, int] | None:
+        """As `_ask`, by what the server can do; once more if the connection was lost, which may have been a failover."""
+        for is_again in (False, True):
+            try:
+                found = self._ask(["WAITAOF", 1, self.replicas, ACKS_MS_MAX // 2], position)
+                return found or self._ask(["WAIT", self.replicas, ACKS_MS_MAX // 2], position)
+            except StoreUnavailableError as error:
+                if is_again or error.has_refused:
+                    raise
+        raise AssertionError("the second attempt returns or raises")
 
     def _ask(self, wait: Sequence[str | int], position: Position | None) -> tuple[bool, int] | None:
         """Whether the event is there, and how many replicas have it; None if the server does not wait for append-only files."""

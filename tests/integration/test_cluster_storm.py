@@ -19,7 +19,7 @@ from tests.support.storms import LOCAL, chosen_seed, make_towns, storm
 SECONDS, TOWNS = (600.0, 300) if os.environ.get("TT_STRESS") else (8.0, 12)
 
 
-ACKS = (LOCAL,)
+ACKS = (LOCAL, "replicas:1")
 """What an event waits for before it is acknowledged."""
 
 

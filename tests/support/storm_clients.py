@@ -32,6 +32,7 @@ from tests.support.records import Call, Outcome, Reading, Record, encode_record
 from tests.support.tt import run_process
 from tests.support.waiting import wait_until
 from town import OvertakenError, Town
+from town.folder.settings import read_settings
 from town.worker import Worker, WorkerReport
 
 AGENTS: Final = ("Ada Lovelace", "worker-1", "worker-2")
@@ -43,7 +44,7 @@ _TOWNS_OPEN_MAX: Final = 24
 """Of each client; each is a connection."""
 _STOP_SECONDS_MAX: Final = 3_600.0
 _IN_THE_LEDGER: Final = re.compile(r"The command's events are in the ledger, up to (\d+-\d+)")
-_EXITS: Final = {1: Outcome.REFUSED, 3: Outcome.REFUSED, 4: Outcome.UNKNOWN, 5: Outcome.UNKNOWN}
+_EXITS: Final = {1: Outcome.REFUSED, 3: Outcome.REFUSED, 4: Outcome.UNKNOWN, 5: Outcome.UNKNOWN, 6: Outcome.UNKNOWN}
 
 Options = Mapping[str, Any]
 _OPTIONS: Final[dict[str, Callable[[Random, list[str], str], Options]]] = {
@@ -81,6 +82,7 @@ class StormClient:
         self._log = log.open("wb", buffering=0)
         self._numbers = count(1)
         self._towns: dict[str, Town] = {}
+        self._waits = any(read_settings(folder).redis.replicas for folder in self._folders.values())
         self._tasks: dict[str, list[str]] = {}
 
     def run(self, act: Callable[[StormClient, str], None]) -> None:
@@ -177,7 +179,7 @@ class StormClient:
         )
         began = time.monotonic()
         ran = run_process(*words, "--actor", mark, "--json", folder=self._folders[name])
-        told = re.search(_IN_THE_LEDGER, ran.err)
+        told = self._told(ran.err)
         outcome = Outcome.ACKNOWLEDGED if ran.code == 0 or told else _EXITS[ran.code]
         self._write(
             Call(
@@ -190,7 +192,7 @@ class StormClient:
                 outcome=outcome,
                 positions=tuple(json.loads(ran.out)["positions"]) if ran.code == 0 else (told[1],) if told else (),
                 is_told_in_part=bool(told),
-                error={4: "StoreUnavailableError", 5: "LedgerDamagedError"}.get(ran.code),
+                error={4: "StoreUnavailableError", 5: "LedgerDamagedError", 6: "NotReplicatedError"}.get(ran.code),
                 words=ran.err,
             )
         )
@@ -214,6 +216,10 @@ class StormClient:
         worker.join()
         for problem in problems:
             self._write_failure(name, self._mark(), "project", began, problem)
+
+    def _told(self, words: str) -> re.Match[str] | None:
+        """What an error says of events that are in the ledger. In a town that waits for replicas that is no acknowledgement."""
+        return None if self._waits else re.search(_IN_THE_LEDGER, words)
 
     # --- how it ended -------------------------------------------------------------------------------------------------
 
@@ -256,7 +262,7 @@ class StormClient:
 
     def _write_failure(self, name: str, mark: str, verb: str, began: float, error: LedgerError, **fields: Any) -> None:
         ended = time.monotonic()
-        told = re.search(_IN_THE_LEDGER, str(error))
+        told = self._told(str(error))
         refused = (CommandRejectedError, WrongExpectedVersionError)
         is_refused = isinstance(error, refused) or (isinstance(error, StoreUnavailableError) and error.has_refused)
         conflict = None
