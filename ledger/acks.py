@@ -75,8 +75,7 @@ class Acks:
             raise NotReplicatedError(self._where, position, wanted=self.replicas, problem=error.problem) from error
         is_there, copies = found or (True, 0)
         if not is_there:
-            problem = "has taken over from another one, and does not have it"
-            raise NotReplicatedError(self._where, position, wanted=self.replicas, problem=problem)
+            raise NotReplicatedError(self._where, position, wanted=self.replicas, is_lost=True)
         if copies < self.replicas:
             raise NotReplicatedError(self._where, position, wanted=self.replicas, got=copies)
 

@@ -365,18 +365,32 @@ class NotReplicatedError(LedgerError):
     """What was appended is written, and it is not known that as many replicas have it as the town asks for. Do not repeat it.
 
     `position` is that of its last event; None if nothing had to be appended, because it was so already. `got` replicas have it, or
-    that is unknown because of `problem`. `result` is what the verb would have returned.
+    that is unknown because of `problem`. It `is_lost` if another server has taken over, which does not have it. `result` is what the verb would have returned.
     """
 
     def __init__(
-        self, where: str, position: Position | None, *, wanted: int, got: int | None = None, problem: str | None = None
+        self,
+        where: str,
+        position: Position | None,
+        *,
+        wanted: int,
+        got: int | None = None,
+        problem: str | None = None,
+        is_lost: bool = False,
     ) -> None:
         self.where = where
         self.position = position
         self.wanted = wanted
         self.got = got
         self.problem = problem
+        self.is_lost = is_lost
         self.result: object = None
+        if is_lost and position is not None:
+            super().__init__(
+                f"It was written, up to event {position.seq:,}, and is lost: the server at {where} has taken over from the one that had"
+                " it. Look at the history, and do it again."
+            )
+            return
         what = "It was so already" if position is None else f"It is written here, up to event {position.seq:,}"
         replicas = "1 replica" if wanted == 1 else f"{wanted} replicas"
         if problem is None:

@@ -145,7 +145,7 @@ def test_event_that_a_failover_lost_is_not_confirmed(tt: Tt, servers: tuple[Node
     with Town.open(tmp_path, actor="a") as town:
         last = town.create("Fix").positions[-1]
         servers[0].client().delete(town.backend.keys.ledger)
-        with pytest.raises(NotReplicatedError, match="does not have it"):
+        with pytest.raises(NotReplicatedError, match="It was written, up to event 1, and is lost"):
             town.backend.acks.confirm(last)
 
 
