@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.clusters import Watched, running_sentinels
+from tests.support.day import live_a_day
 from tests.support.tt import run_here
 from tests.support.waiting import wait_until
 from town import Town
@@ -33,7 +34,7 @@ def test_commands_find_the_primary(
     tt = partial(run_here, capsys)
     assert tt("init", "--name", "plain", "--url", group.url).code == 0
     assert "hash_tag" not in (tmp_path / "tinytown.toml").read_text(encoding="utf-8")
-    assert tt("assign", "ada", "Fix").code == 0
+    live_a_day(tt)
     assert group.url in tt("status").out
     assert group.primary().client().exists("tt:plain:ledger") == 1
 

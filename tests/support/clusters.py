@@ -35,11 +35,12 @@ def free_port() -> int:
 class Node:
     """A server process of a cluster, or one beside others, with data in a folder of its own."""
 
-    def __init__(self, folder: Path, *options: str, port: int | None = None) -> None:
+    def __init__(self, folder: Path, *options: str, port: int | None = None, program: str | None = None) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.port = free_port() if port is None else port
         self._options = options
+        self._program = str(find_binary(program))
         self.process: subprocess.Popen[bytes] | None = None
         self.start()
 
@@ -62,7 +63,7 @@ class Node:
         with log:
             self.process = subprocess.Popen(
                 [
-                    *(str(find_binary(None)), *self._arguments()),
+                    *(self._program, *self._arguments()),
                     *("--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder)),
                 ],
                 stdout=log,
