@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         WatchError,
         kinds_of,
     )
+    from ledger.closing import CLOSED_SECONDS_MAX, Closing, MoveNote, MoveState, closed_error, read_note
     from ledger.commands import (
         AnswerTask,
         AskTask,
@@ -71,6 +72,7 @@ if TYPE_CHECKING:
         HistoryBrokenError,
         HistoryCircularError,
         InvalidValueError,
+        LedgerClosedError,
         LedgerDamagedError,
         LedgerError,
         MisplacedEventError,
@@ -136,9 +138,10 @@ if TYPE_CHECKING:
     from ledger.exchange import exchange, raise_error
     from ledger.identity import TOWN_ID, is_task_id, new_command_id, new_task_id, task_id_of_alias
     from ledger.json_problems import json_problem
-    from ledger.keys import TOWN_NAME_CHARS_MAX, TOWN_NAMES_RESERVED, Keys, check_town_name
+    from ledger.keys import TOWN_NAME_CHARS_MAX, TOWN_NAMES_RESERVED, TOWNS_KEY, Keys, check_town_name
     from ledger.knots import find_knots
     from ledger.lua import script_source
+    from ledger.lua.close import Door
     from ledger.lua.place import Placing
     from ledger.position import BEGINNING, Position, ms_of, order_of, seq_of
     from ledger.reconcile import DesiredTask, Schedule, reconcile
@@ -178,6 +181,7 @@ __all__ = [
     "APPEND_EVENTS_MAX",
     "BEGINNING",
     "CHOICES_MAX",
+    "CLOSED_SECONDS_MAX",
     "CREATIONS",
     "EVENT_CLASSES",
     "FIELDS",
@@ -190,6 +194,7 @@ __all__ = [
     "STATES",
     "TEXT_BYTES_MAX",
     "TIME_MS_MAX",
+    "TOWNS_KEY",
     "TOWN_EVENT_CLASSES",
     "TOWN_ID",
     "TOWN_NAMES_RESERVED",
@@ -212,6 +217,7 @@ __all__ = [
     "Chain",
     "CircularNeedsError",
     "ClaimTask",
+    "Closing",
     "Command",
     "CommandRejectedError",
     "CompleteTask",
@@ -219,6 +225,7 @@ __all__ = [
     "CreateTask",
     "DescribeTask",
     "DesiredTask",
+    "Door",
     "Effort",
     "Event",
     "EventAnnotated",
@@ -235,12 +242,15 @@ __all__ = [
     "InvalidReplyError",
     "InvalidValueError",
     "Keys",
+    "LedgerClosedError",
     "LedgerDamagedError",
     "LedgerError",
     "LinkKind",
     "LinkTask",
     "LostConnectionError",
     "MisplacedEventError",
+    "MoveNote",
+    "MoveState",
     "MoveTask",
     "NewEvent",
     "NewerSchemaError",
@@ -334,6 +344,7 @@ __all__ = [
     "check_tags",
     "check_text",
     "check_town_name",
+    "closed_error",
     "compare",
     "decide",
     "decode_event",
@@ -363,6 +374,7 @@ __all__ = [
     "parse_rfc3339",
     "raise_error",
     "read_event",
+    "read_note",
     "reconcile",
     "record",
     "redis_errors",
@@ -387,6 +399,7 @@ open_front_door(
         "client_errors": "AuthenticationError BusyLoadingError ExecAbortError InvalidReplyError LostConnectionError "
         "NoPermissionError NoScriptError OutOfMemoryError OverdueReplyError OversizedReplyError ReadOnlyError "
         "RedisError ResponseError UnfitReplyError UnsendableError WatchError kinds_of",
+        "closing": "CLOSED_SECONDS_MAX Closing MoveNote MoveState closed_error read_note",
         "commands": "AnswerTask AskTask AssignTask CancelTask ClaimTask Command CompleteTask CreateTask DescribeTask "
         "FailTask LinkTask MoveTask NoteTask PrioritiseTask RemoveTask ReopenTask RequeueTask ScheduleTask "
         "StartTask TagTask UnlinkTask",
@@ -394,7 +407,7 @@ open_front_door(
         "decide": "LINKS_MAX decide",
         "errors": "UNREACHED_ADVICE UPGRADE_ADVICE AppendTooLargeError BackdateRefusedError BasisDisturbedError "
         "CircularNeedsError CommandRejectedError EventDecodingError HeadLostError HistoryBrokenError "
-        "HistoryCircularError InvalidValueError LedgerDamagedError LedgerError MisplacedEventError "
+        "HistoryCircularError InvalidValueError LedgerClosedError LedgerDamagedError LedgerError MisplacedEventError "
         "NewerSchemaError NoOpenQuestionError NotAChoiceError NotUndoableError ReplyTooLargeError "
         "SequenceGapError StoreUnavailableError TaskAlreadyExistsError TaskAmbiguousError TaskCycleError "
         "TaskDamagedError TaskFinishedError TaskHasChildrenError TaskHasOpenChildrenError TaskHeldError "
@@ -410,9 +423,10 @@ open_front_door(
         "front_door": "open_front_door",
         "identity": "TOWN_ID is_task_id new_command_id new_task_id task_id_of_alias",
         "json_problems": "json_problem",
-        "keys": "TOWN_NAMES_RESERVED TOWN_NAME_CHARS_MAX Keys check_town_name",
+        "keys": "TOWNS_KEY TOWN_NAMES_RESERVED TOWN_NAME_CHARS_MAX Keys check_town_name",
         "knots": "find_knots",
         "lua": "script_source",
+        "lua.close": "Door",
         "lua.place": "Placing",
         "position": "BEGINNING Position ms_of order_of seq_of",
         "reconcile": "DesiredTask Schedule reconcile",

@@ -26,6 +26,7 @@
       WrongExpectedEndError             another writer appended while events were copied to the end
       StoreUnavailableError             Redis did not answer, or not as it should; the cause is kept
         ReplyTooLargeError              its reply is larger than the limit
+        LedgerClosedError               the town moves, or has moved; nothing was written
       LedgerDamagedError                what is stored contradicts itself; nothing was skipped
         WrongKeyTypeError               a key of the town is of another Redis type
         EventDecodingError              a stream entry is not an event
@@ -346,6 +347,15 @@ class StoreUnavailableError(LedgerError):
 
 class ReplyTooLargeError(StoreUnavailableError):
     """A reply was larger than the limit, and the rest of it was not read. Ask for less at once."""
+
+
+class LedgerClosedError(StoreUnavailableError):
+    """The ledger takes no events here: the town moves, has moved, or has not arrived. Nothing was written."""
+
+    def __init__(self, where: str, problem: str, advice: str, *, moved_to: str | None = None) -> None:
+        """`moved_to` is the place, in words, if the town has moved."""
+        self.moved_to = moved_to
+        super().__init__(where, problem, advice, has_refused=True)
 
 
 class LedgerDamagedError(LedgerError):

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         MetricsPortError,
         MigrationSourceError,
         MomentError,
+        MoveRefusedError,
         NothingToUndoError,
         NotOursError,
         NotTrustedError,
@@ -73,6 +74,7 @@ if TYPE_CHECKING:
     from town.migration.legacy import LegacyKeys
     from town.migration.migration import Migration, MigrationReport
     from town.migration.survey import Irregular, MigrationPreview, MigrationProgress, Skipped
+    from town.moving import Move, move_town
     from town.opening import current_actor
     from town.peeking import Peek, peek
     from town.plans.file import PLAN_FILE, make_plan_file, read_plan_file
@@ -183,6 +185,8 @@ __all__ = [
     "Moment",
     "MomentError",
     "MomentSyntaxError",
+    "Move",
+    "MoveRefusedError",
     "MovedTask",
     "Names",
     "NewName",
@@ -267,6 +271,7 @@ __all__ = [
     "local_times",
     "look_at_trust",
     "make_plan_file",
+    "move_town",
     "name_ledger",
     "opened_repair",
     "peek",
@@ -298,7 +303,7 @@ open_front_door(
         "doctor": "Check CheckState examine",
         "errors": "AgentNotesRefusedError BisectionRefusedError DiskFullError ExportRefusedError FileDamagedError FolderRefusedError "
         "ForeignServerError ForkRefusedError ImportRefusedError LedgerFileRefusedError LegacyKeptError "
-        "McpMissingError McpPortError MetricsPortError MigrationSourceError MomentError NotOursError NotTrustedError NothingToUndoError "
+        "McpMissingError McpPortError MetricsPortError MigrationSourceError MomentError MoveRefusedError NotOursError NotTrustedError NothingToUndoError "
         "OvertakenError PlacedFault PlanChangedError PlanExistsError PlanMissingError PlanOutsideError "
         "PlanRefusedError PlanTooLargeError ProbeFailedError ProgramNotFoundError ProgramNotStartedError "
         "ProgramRefusedError RepairRefusedError RunUnfinishedError ServerEndedError ServerNotOwnError "
@@ -317,6 +322,7 @@ open_front_door(
         "migration.legacy": "LegacyKeys",
         "migration.migration": "Migration MigrationReport",
         "migration.survey": "Irregular MigrationPreview MigrationProgress Skipped",
+        "moving": "Move move_town",
         "opening": "current_actor",
         "peeking": "Peek peek",
         "plans.file": "PLAN_FILE make_plan_file read_plan_file",
