@@ -129,7 +129,7 @@ class Cluster:
         return [self.at(port) for port in dict.fromkeys(entry[2][1] for entry in self._slots())]
 
     def move(self, town: str, to: Node) -> None:
-        """Give the town's slot to another primary, key by key, as older programs do it."""
+        """Give the town's slot to another primary, key by key, as older programs do it. Returns when all nodes know."""
         slot, source = key_slot(f"{{{town}}}".encode()), self.primary_of(town)
         source_id, to_id = (node.ask("CLUSTER MYID") for node in (source, to))
         to.ask("CLUSTER SETSLOT", slot, "IMPORTING", source_id)
@@ -138,6 +138,9 @@ class Cluster:
             source.ask("MIGRATE", "127.0.0.1", to.port, "", 0, 10_000, "KEYS", *keys)
         for node in (to, *self.primaries()):
             node.ask("CLUSTER SETSLOT", slot, "NODE", to_id)
+        # If it is moved on before, a late message may make a node take an older owner for the newer one, and delete its keys.
+        wait_until(lambda: len({_epoch(node, to.port) for node in self.nodes} - {None}) == 1)
+        wait_until(lambda: all(_owner(node, slot) in (None, to.port) for node in self.nodes))
 
     def is_whole(self) -> bool:
         """Whether every node that answers sees all slots served, by a primary with a replica."""
@@ -173,6 +176,23 @@ def running_cluster(
         for node in nodes:
             node.kill()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _owner(node: Node, slot: int) -> int | None:
+    """The port of the slot's primary, as the node knows it; None if the node does not answer."""
+    try:
+        return next((entry[2][1] for entry in node.ask("CLUSTER SLOTS") if entry[0] <= slot <= entry[1]), 0)
+    except redis.RedisError:
+        return None
+
+
+def _epoch(node: Node, port: int) -> str | None:
+    """The number of the last change of the node at `port`, as `node` knows it; None if that does not answer."""
+    try:
+        known = node.ask("CLUSTER NODES")
+    except redis.RedisError:
+        return None
+    return next((str(each["epoch"]) for address, each in known.items() if address.endswith(f":{port}")), "")
 
 
 def _node(folder: Path, options: Sequence[str]) -> Node:
@@ -258,7 +278,7 @@ class Sentinel(Node):
         lines = [
             f"sentinel monitor main 127.0.0.1 {primary.port} {sentinels // 2 + 1}",
             f"sentinel down-after-milliseconds main {NODE_TIMEOUT_MS}",
-            "sentinel failover-timeout main 3000",
+            "sentinel failover-timeout main 1000",
         ]
         self._file = folder / "sentinel.conf"
         self._file.write_text("\n".join(lines) + "\n", encoding="utf-8")

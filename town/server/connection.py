@@ -138,7 +138,7 @@ class Connection:
 
     def is_of_cluster(self) -> bool:
         """Whether the server is a node of a cluster, from what `check` read."""
-        return self.information.get("redis_mode") == "cluster"
+        return "cluster" in (self.information.get("redis_mode"), self.information.get("server_mode"))
 
     def is_same_server(self, other: Connection) -> bool:
         """Whether both lead to the same database of the same server, as far as the server says."""

@@ -21,6 +21,11 @@ class PackedCommands(bytes):
     commands: Sequence[Command] = ()
 
 
+def commands_in(pieces: Iterable[bytes]) -> list[Command]:
+    """The commands in these pieces of packed bytes."""
+    return [command for piece in pieces if type(piece) is PackedCommands for command in piece.commands]
+
+
 class DueReplies:
     """The replies that one connection expects, in the order of its commands."""
 
@@ -38,9 +43,7 @@ class DueReplies:
 
     def add_packed(self, pieces: Iterable[bytes]) -> None:
         """Note that these pieces of packed commands were sent."""
-        for piece in pieces:
-            if type(piece) is PackedCommands:
-                self._due.extend(piece.commands)
+        self._due.extend(commands_in(pieces))
 
     def __bool__(self) -> bool:
         """Whether a command waits for a reply."""

@@ -8,7 +8,8 @@ elsewhere by now or on its way, is sent again where it belongs. What may have be
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import redis
@@ -16,7 +17,7 @@ from redis.exceptions import AskError, ClusterDownError, MovedError, ReadOnlyErr
 
 from ledger import OversizedReplyError
 from town.server.bounded_client import Bounded, BoundedConnection, BoundedSSLConnection, bounded_options
-from town.server.due_replies import Command
+from town.server.due_replies import Command, commands_in
 from town.server.repeatable import are_repeatable
 from town.server.routes import ClusterRoute, Route, SentinelRoute
 from town.trust.url_rules import Address, GroupUrl
@@ -45,6 +46,10 @@ class Routed(Bounded):
         """Scripts by hash, for the server to which a slot is being moved, which may not know them."""
         self._is_displaced = False
         """Set if the town is on another server than this connection's."""
+        self._is_watch_lost = False
+        """Set if keys were watched at a server that no longer has the town."""
+        self._given_up: deque[bytes | None] = deque()
+        """Replies to a transaction that was not sent, or not carried out."""
         self._elsewhere: dict[Address, Bounded] = {}
         """Connections to other servers, for commands that were sent before it was known that the town is there."""
         self._parser.still_there = self._require_route  # type: ignore[attr-defined]
@@ -63,15 +68,34 @@ class Routed(Bounded):
         self._patiently(connect)
 
     def send_packed_command(self, command: Any, check_health: bool = True) -> None:
+        commands = commands_in(command)
         if self._is_displaced and not self._due:
+            is_watch_lost = self._is_watch_lost or self._due.is_watching
             self.disconnect()
-        super().send_packed_command(command, check_health)
+            self._is_watch_lost = is_watch_lost
+        self._note_watching(commands)
+        if self._is_watch_lost and commands and commands[0][0] == "MULTI":
+            self._give_up(commands)
+        else:
+            super().send_packed_command(command, check_health)
+
+    def send_command(self, *arguments: Any, **options: Any) -> None:
+        self._note_watching([arguments])
+        super().send_command(*arguments, **options)
+
+    def _note_watching(self, commands: Sequence[Command]) -> None:
+        """A watch that is ended, or begun anew, is lost no more."""
+        first = commands[0][0] if commands else None
+        if first in ("DISCARD", "UNWATCH") or (first == "WATCH" and not self._due.is_watching):
+            self._is_watch_lost = False
 
     def read_response(self, disable_decoding: bool = False, *, disconnect_on_error: bool = True, **options: Any) -> Any:
         """As `Bounded.read_response`, but what may be sent again is, where the town is by then.
 
         That is what the server did not carry out, and what changes nothing if it is carried out twice.
         """
+        if self._given_up:
+            return self._given_up.popleft()
         command, queued, was_watching = self._due.first(), self._due.queued, self._due.is_watching
         try:
             reply = super().read_response(disable_decoding, disconnect_on_error=disconnect_on_error, **options)
@@ -79,12 +103,17 @@ class Routed(Bounded):
             is_refused = _was_refused_here(error)
             if command is None or self._parser.is_greeting or not (is_refused or _is_lost(error)):  # type: ignore[attr-defined]
                 raise
-            if is_refused and queued is None and command[0] != "MULTI":
+            waiting = [command, *(self._due.waiting() or self._due.lost)]
+            if is_refused and was_watching and (queued is not None or command[0] == "MULTI"):
+                self._look_elsewhere(error, (self.host, self.port), time.monotonic() + FAILOVER_SECONDS_MAX)
+                self._give_up(waiting)
+                return self._given_up.popleft()
+            if is_refused and queued is None and command[0] not in ("MULTI", "WATCH"):
+                # What was watched is known to this server only.
+                self._is_watch_lost = was_watching
                 return self._carry_out(command, error)
             answered = [] if queued is None else [("MULTI",), *queued]
-            waiting = [command, *(self._due.waiting() or self._due.lost)]
             if was_watching or not (is_refused or are_repeatable([*answered, *waiting])):
-                # What was watched is known to that server only.
                 self.disconnect()
                 raise
             return self._repeat(answered, waiting, error)
@@ -94,6 +123,8 @@ class Routed(Bounded):
 
     def disconnect(self, *arguments: Any) -> None:
         super().disconnect(*arguments)
+        self._given_up.clear()
+        self._is_watch_lost = False
         for connection in self._elsewhere.values():
             connection.disconnect()
         self._elsewhere.clear()
@@ -140,6 +171,12 @@ class Routed(Bounded):
                 raise
             ask("SCRIPT LOAD", source)
             return ask(*command)
+
+    def _give_up(self, commands: Sequence[Command]) -> None:
+        """Answer a transaction as a server does if what was watched has changed: nothing was carried out."""
+        self.disconnect()
+        replies = {"MULTI": b"OK", "EXEC": None}
+        self._given_up.extend(replies.get(command[0], b"QUEUED") for command in commands)
 
     # --- a transaction, or all that waits ------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from contextlib import closing
 from typing import Any, Final, Protocol, cast
 
 import redis
@@ -94,31 +95,24 @@ class ClusterRoute:
 class SentinelRoute:
     """The primary that sentinels watch under the name `service`.
 
-    They are asked without a password, then with that of the URL, if it has one: `options` are those of connections to the
-    primary, `own_options` the same without user and password.
+    Each is asked without a password, and if it wants one with that of the URL: `options` are those of connections to the
+    primary, `plain_options` the same without user and password.
     """
 
     def __init__(
-        self, sentinels: Sequence[Address], service: str, options: dict[str, Any], own_options: dict[str, Any]
+        self, sentinels: Sequence[Address], service: str, options: dict[str, Any], plain_options: dict[str, Any]
     ) -> None:
         self.was_found = False
+        self._sentinels = list(sentinels)
         self._service = service
+        self._ways = [plain_options] if options == plain_options else [plain_options, options]
         self._known: Address | None = None
         self._lock = threading.Lock()
-        # Given clients, because those that it would make have no bounds.
-        self._sentinel = Sentinel([])  # type: ignore[no-untyped-call]
-        ways = [own_options] if options == own_options else [own_options, options]
-        self._sentinel.sentinels = [
-            redis.Redis.from_pool(redis.ConnectionPool(host=host, port=port, **way))
-            for way in ways
-            for host, port in sentinels
-        ]
 
     def address(self) -> Address:
         with self._lock:
             if self._known is None:
-                host, port = self._ask()
-                self._known = str(host), int(port)
+                self._known = self._ask()
                 self.was_found = True
             return self._known
 
@@ -130,9 +124,37 @@ class SentinelRoute:
         raise redis.ResponseError("it is a node of a cluster, and has a URL of sentinels") from error
 
     def _ask(self) -> Address:
-        try:
-            host, port = self._sentinel.discover_master(self._service)  # type: ignore[no-untyped-call]
-        finally:
-            for each in self._sentinel.sentinels:
-                each.connection_pool.disconnect()
-        return host, port
+        answered = False
+        last: redis.RedisError | None = None
+        for sentinel in tuple(self._sentinels):
+            try:
+                found = self._ask_one(sentinel)
+            except redis.RedisError as error:
+                last = error
+                continue
+            answered = True
+            if found is not None:
+                # The next time, too.
+                self._sentinels.remove(sentinel)
+                self._sentinels.insert(0, sentinel)
+                return found
+        if answered:
+            raise redis.ConnectionError(f"its sentinels know no primary that is up and called {self._service!r}")
+        raise redis.ConnectionError(f"{_NOBODY} ({last})") from last
+
+    def _ask_one(self, sentinel: Address) -> Address | None:
+        """The primary by one sentinel; None if it knows none that is up."""
+        for way in self._ways:
+            # Always redis-py's, unlike a `client` elsewhere.
+            asked = redis.Redis.from_pool(redis.ConnectionPool(host=sentinel[0], port=sentinel[1], **way))
+            with closing(asked):
+                try:
+                    state = asked.sentinel_masters().get(self._service)  # type: ignore[no-untyped-call]
+                except redis.AuthenticationError:
+                    if way is self._ways[-1]:
+                        raise
+                    continue
+                # redis-py's own rule for which states count.
+                is_up = bool(state) and Sentinel([]).check_master_state(state, self._service)  # type: ignore[no-untyped-call]
+                return (str(state["ip"]), int(state["port"])) if is_up else None
+        return None

@@ -292,3 +292,16 @@ def test_folder_named_like_the_settings_is_no_town(folder: Path) -> None:
     """Only a file makes a town."""
     (folder / SETTINGS_FILE).mkdir()
     assert not is_town(folder)
+
+
+def test_options_of_the_connection_join_the_url(tmp_path: Path) -> None:
+    """What [redis] says about TLS is part of the URL, so that a user who allows the URL allows it too."""
+    (tmp_path / "tinytown.toml").write_text(
+        'name = "x"\n[redis]\nurl = "rediss://h/0"\nssl_certfile = "/a b.pem"\nssl_check_hostname = false\n',
+        encoding="utf-8",
+    )
+    url = "rediss://h/0?ssl_certfile=%2Fa+b.pem&ssl_check_hostname=false"
+    assert read_settings(tmp_path).redis.url == url
+    assert settings_to_be(tmp_path, url="rediss://h/0").redis.url == url
+    with pytest.raises(SettingsError):
+        settings_to_be(tmp_path, url="rediss://other/0")
