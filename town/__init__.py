@@ -63,6 +63,8 @@ if TYPE_CHECKING:
     )
     from town.exports.exporter import ExportReceipt, Format, format_of
     from town.files.text_file import read_text, read_text_file
+    from town.fleet import ListedTown, list_towns
+    from town.fleet_worker import FleetWorker
     from town.folder.agent_notes import AgentNotes, NotesChange
     from town.folder.search import FoundFolder, find_folder
     from town.folder.settings import name_ledger, start_of_search
@@ -151,6 +153,7 @@ __all__ = [
     "ExportReceipt",
     "ExportRefusedError",
     "FileDamagedError",
+    "FleetWorker",
     "FolderRefusedError",
     "ForeignServerError",
     "Fork",
@@ -168,6 +171,7 @@ __all__ = [
     "LedgerReceipt",
     "LegacyKeptError",
     "LegacyKeys",
+    "ListedTown",
     "Look",
     "Loss",
     "LostEvents",
@@ -266,6 +270,7 @@ __all__ = [
     "grant_trust",
     "in_local_zone",
     "install_script",
+    "list_towns",
     "local_day",
     "local_time",
     "local_times",
@@ -311,6 +316,8 @@ open_front_door(
         "TownExistsError TownNotFoundError UnfitNameError",
         "exports.exporter": "ExportReceipt Format format_of",
         "files.text_file": "read_text read_text_file",
+        "fleet": "ListedTown list_towns",
+        "fleet_worker": "FleetWorker",
         "folder.agent_notes": "AgentNotes NotesChange",
         "folder.search": "FoundFolder find_folder",
         "folder.settings": "name_ledger start_of_search",

@@ -42,6 +42,7 @@ from projections import Lease, new_holder
 from town.backend import Backend
 from town.errors import MoveRefusedError
 from town.files.taking_back import Undo
+from town.fleet import list_town, unlist_town
 from town.folder.search import find
 from town.folder.settings import RedisSettings, Settings, move_to_url, read_settings, start_of_search
 from town.home.grants import allow, connection_grant, is_granted
@@ -107,7 +108,7 @@ def move_town(
         theirs = stack.enter_context(closing(_connect_target(found.folder, settings, url)))
         stack.enter_context(goal)
         source, target = (_Place(each, settings, found.folder, checked_actor) for each in (ours, theirs))
-        moving = _Moving(source, target, goal, _place_words(found.folder, settings.redis.url), progress)
+        moving = _Moving(source, target, goal, settings.redis.url, progress)
         return moving.look() if is_dry else moving.run()
 
 
@@ -124,8 +125,9 @@ class _Goal(AbstractContextManager[None]):
         self._password: str | None = None
         if url is not None:
             self.url, self._password = split_password(url)
+        self.full_url = url
         self.words = _place_words(folder, self.url)
-        self._folder = folder
+        self.folder = folder
         self._undo = Undo()
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
@@ -138,10 +140,10 @@ class _Goal(AbstractContextManager[None]):
             return
         if self._password is not None:
             keep_password(self.url, self._password, self._undo)
-        grant = connection_grant(self._folder, self.url)
+        grant = connection_grant(self.folder, self.url)
         if not is_granted(grant):
             self._undo.add(grant.path, grant.path.unlink)
-        allow(grant, self._folder)
+        allow(grant, self.folder)
 
     def stay_allowed(self) -> None:
         """From now on an error takes nothing back."""
@@ -149,7 +151,7 @@ class _Goal(AbstractContextManager[None]):
 
     def switch(self, *, hash_tag: bool) -> None:
         """Let the folder's settings name it."""
-        move_to_url(self._folder, self.url, hash_tag=hash_tag)
+        move_to_url(self.folder, self.url, hash_tag=hash_tag)
 
     def command(self) -> str:
         """The command that goes on with a move there."""
@@ -222,11 +224,14 @@ class _Place:
 class _Moving:
     """One move of one town."""
 
-    def __init__(self, source: _Place, target: _Place, goal: _Goal, here: str, progress: MoveProgress | None) -> None:
+    def __init__(
+        self, source: _Place, target: _Place, goal: _Goal, left_url: str | None, progress: MoveProgress | None
+    ) -> None:
         self._source = source
         self._target = target
         self._goal = goal
-        self._here = here
+        self._left_url = left_url
+        self._here = _place_words(goal.folder, left_url)
         self._show = progress or (lambda *_: None)
         self._holder = new_holder()
         self._lease = Lease(source.client, source.keys, holder=self._holder, name=LEASE_NAME, where=source.where)
@@ -310,7 +315,8 @@ class _Moving:
         except BaseException as error:
             error.add_note(f"The town has left; `{self._goal.command()}`, given again, finishes the move.")
             raise
-        self._goal.stay_allowed()
+        list_town(self._goal.full_url, self._target.keys)
+        unlist_town(self._left_url, self._source.keys)
         return replace(self._report(self._target.store.end(), is_finished_only=True), is_done=True)
 
     def _open_target(self, moved: MoveNote) -> None:

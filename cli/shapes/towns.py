@@ -11,7 +11,7 @@ from ledger import BEGINNING, Position, RecordedEvent, State
 if TYPE_CHECKING:
     from cli.beside import Beside
     from cli.options import When
-    from town import Durability, Fork, LostTasks, Move, Town, TownState, TrustReport
+    from town import Durability, Fork, ListedTown, LostTasks, Move, Town, TownState, TrustReport
 
 
 def init_shape(town: Town) -> Shape:
@@ -47,6 +47,11 @@ def move_shape(move: Move) -> Shape:
 def towns_shape(towns: Sequence[Shape]) -> Shape:
     """Each town is a `registered_shape`."""
     return {"towns": towns}
+
+
+def listed_towns_shape(towns: Sequence[ListedTown]) -> Shape:
+    """The towns on a server; `events` is null and `problem` says why if that is not known."""
+    return {"towns": [{"town": each.name, "events": each.events, "problem": each.problem} for each in towns]}
 
 
 def registered_shape(*, name: str, folder: str, state: TownState, remark: str | None) -> Shape:

@@ -87,7 +87,7 @@ def move(folder: str, url: str, number: int, *, is_after: bool, **_: object) -> 
     """Move the town; `number` is that of a request, or MOVE_SWITCH for the moment before the settings are written."""
     if number == MOVE_SWITCH:
         moving._Goal.switch = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[method-assign]
-    moving.CLOSED_SECONDS_MAX = 0  # type: ignore[misc, attr-defined]  # so that whoever comes after the dead waits less
+    moving.CLOSED_SECONDS_MAX = 0  # type: ignore[attr-defined]  # so that whoever comes after the dead waits less
     arm(number, is_after=is_after)
     moving.move_town(folder, url)
 
