@@ -10,14 +10,14 @@ from typing import Final
 from cli.exits import Exit, exit_code
 from cli.output import ignoring_lost_output, say_error, warn
 from ledger import LedgerError
-from town import Worker, words_of
+from town import FleetWorker, Worker, words_of
 
 STOP_SECONDS_MAX: Final = 0.5
 """How long a worker may take to finish its batch when it is asked to stop. With Python's own exit, that makes about a second."""
 _POLL_SECONDS: Final = 0.05
 
 
-def follow(workers: Sequence[Worker], *, stop: threading.Event, once: bool) -> Exit:
+def follow(workers: Sequence[Worker | FleetWorker], *, stop: threading.Event, once: bool) -> Exit:
     """Run all `workers`; return the exit code of the first that failed.
 
     If a town cannot be followed, that is said at once, and the others go on. Once `stop` is set, a server that does not
@@ -44,7 +44,7 @@ def follow(workers: Sequence[Worker], *, stop: threading.Event, once: bool) -> E
     return _exit_of(failures, workers)
 
 
-def _run(worker: Worker, failures: list[Exception], *, stop: threading.Event, once: bool) -> None:
+def _run(worker: Worker | FleetWorker, failures: list[Exception], *, stop: threading.Event, once: bool) -> None:
     try:
         worker.run(once=once)
     except LedgerError as error:
@@ -56,7 +56,7 @@ def _run(worker: Worker, failures: list[Exception], *, stop: threading.Event, on
         stop.set()
 
 
-def _exit_of(failures: Sequence[Exception], workers: Sequence[Worker]) -> Exit:
+def _exit_of(failures: Sequence[Exception], workers: Sequence[Worker | FleetWorker]) -> Exit:
     for error in failures:
         if isinstance(error, LedgerError):
             return exit_code(error)

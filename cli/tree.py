@@ -78,6 +78,7 @@ PANELS: Final[Mapping[str, str]] = {
     "status": _TOWNS,
     "trust": _TOWNS,
     "migrate": _TOWNS,
+    "move-town": _TOWNS,
     "demo": _TOWNS,
 }
 """Every first word and its panel, in the order of `tt --help`."""
@@ -165,6 +166,7 @@ PLACES: Final[Mapping[tuple[str, ...], tuple[str, str]]] = {
     ("status",): ("towns", "status"),
     ("trust",): ("trust", "trust"),
     ("migrate",): ("migrate", "migrate"),
+    ("move-town",): ("moving", "move"),
     ("demo",): ("demo", "demo"),
 }
 """The words of every command -> the module of `cli.commands` and the function in it, in the order of the groups' help."""

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         WatchError,
         kinds_of,
     )
+    from ledger.closing import CLOSED_SECONDS_MAX, Closing, MoveNote, MoveState, closed_error, read_note
     from ledger.commands import (
         AnswerTask,
         AskTask,
@@ -72,6 +73,7 @@ if TYPE_CHECKING:
         HistoryBrokenError,
         HistoryCircularError,
         InvalidValueError,
+        LedgerClosedError,
         LedgerDamagedError,
         LedgerError,
         MisplacedEventError,
@@ -139,9 +141,10 @@ if TYPE_CHECKING:
     from ledger.exchange import exchange, raise_error
     from ledger.identity import TOWN_ID, is_task_id, new_command_id, new_task_id, task_id_of_alias
     from ledger.json_problems import json_problem
-    from ledger.keys import TOWN_NAME_CHARS_MAX, TOWN_NAMES_RESERVED, Keys, check_town_name
+    from ledger.keys import TOWN_NAME_CHARS_MAX, TOWN_NAMES_RESERVED, TOWNS_KEY, Keys, check_town_name
     from ledger.knots import find_knots
     from ledger.lua import script_source
+    from ledger.lua.close import Door
     from ledger.lua.place import Placing
     from ledger.position import BEGINNING, Position, ms_of, order_of, seq_of
     from ledger.reconcile import DesiredTask, Schedule, reconcile
@@ -163,6 +166,7 @@ if TYPE_CHECKING:
     from ledger.task import FIELDS, Field, Task, evolve, evolve_known
     from ledger.text_diff import Effort, Piece, word_diff
     from ledger.times import TIME_MS_MAX, format_ms, from_ms, parse_rfc3339, to_ms
+    from ledger.town_list import TOWNS_LISTED_MAX, TownList
     from ledger.transitions import CREATIONS, STATES
     from ledger.undo import Undone, undo
     from ledger.values import (
@@ -179,44 +183,28 @@ if TYPE_CHECKING:
 
 __all__ = [
     "APPEND_EVENTS_MAX",
-    "BEGINNING",
-    "CHOICES_MAX",
-    "CREATIONS",
-    "EVENT_CLASSES",
-    "FIELDS",
-    "HOST_CHARS_MAX",
-    "LINKS_MAX",
-    "LOST",
-    "PRIORITY_DEFAULT",
-    "PRIORITY_MAX",
-    "REPLICAS_MAX",
-    "RUN_CHARS",
-    "STATES",
-    "TEXT_BYTES_MAX",
-    "TIME_MS_MAX",
-    "TOWN_EVENT_CLASSES",
-    "TOWN_ID",
-    "TOWN_NAMES_RESERVED",
-    "TOWN_NAME_CHARS_MAX",
-    "UNREACHED_ADVICE",
-    "UPGRADE_ADVICE",
     "Acks",
     "AnswerTask",
     "AppendTooLargeError",
     "AskTask",
     "AssignTask",
     "AuthenticationError",
+    "BEGINNING",
     "BackdateRefusedError",
     "Basis",
     "BasisDisturbedError",
     "Blamed",
     "BusyLoadingError",
+    "CHOICES_MAX",
+    "CLOSED_SECONDS_MAX",
+    "CREATIONS",
     "CancelTask",
     "Cause",
     "CauseKind",
     "Chain",
     "CircularNeedsError",
     "ClaimTask",
+    "Closing",
     "Command",
     "CommandRejectedError",
     "CompleteTask",
@@ -224,6 +212,8 @@ __all__ = [
     "CreateTask",
     "DescribeTask",
     "DesiredTask",
+    "Door",
+    "EVENT_CLASSES",
     "Effort",
     "Event",
     "EventAnnotated",
@@ -231,21 +221,28 @@ __all__ = [
     "EventStore",
     "ExecAbortError",
     "ExplainedConnectionError",
+    "FIELDS",
     "FailTask",
     "Field",
     "FieldChange",
+    "HOST_CHARS_MAX",
     "HeadLostError",
     "HistoryBrokenError",
     "HistoryCircularError",
     "InvalidReplyError",
     "InvalidValueError",
     "Keys",
+    "LINKS_MAX",
+    "LOST",
+    "LedgerClosedError",
     "LedgerDamagedError",
     "LedgerError",
     "LinkKind",
     "LinkTask",
     "LostConnectionError",
     "MisplacedEventError",
+    "MoveNote",
+    "MoveState",
     "MoveTask",
     "NewEvent",
     "NewerSchemaError",
@@ -260,10 +257,14 @@ __all__ = [
     "OutOfMemoryError",
     "OverdueReplyError",
     "OversizedReplyError",
+    "PRIORITY_DEFAULT",
+    "PRIORITY_MAX",
     "Piece",
     "Placing",
     "Position",
     "PrioritiseTask",
+    "REPLICAS_MAX",
+    "RUN_CHARS",
     "ReadOnlyError",
     "RecordedEvent",
     "RedisError",
@@ -273,6 +274,7 @@ __all__ = [
     "RequeueTask",
     "ResponseError",
     "RunMark",
+    "STATES",
     "Schedule",
     "ScheduleTask",
     "SequenceGapError",
@@ -283,6 +285,14 @@ __all__ = [
     "Step",
     "StoreUnavailableError",
     "StreamEntry",
+    "TEXT_BYTES_MAX",
+    "TIME_MS_MAX",
+    "TOWNS_KEY",
+    "TOWNS_LISTED_MAX",
+    "TOWN_EVENT_CLASSES",
+    "TOWN_ID",
+    "TOWN_NAMES_RESERVED",
+    "TOWN_NAME_CHARS_MAX",
     "TagTask",
     "Task",
     "TaskAdopted",
@@ -321,6 +331,9 @@ __all__ = [
     "Ties",
     "TownEvent",
     "TownForked",
+    "TownList",
+    "UNREACHED_ADVICE",
+    "UPGRADE_ADVICE",
     "UndoOvertakenError",
     "Undone",
     "Unfit",
@@ -341,6 +354,7 @@ __all__ = [
     "check_tags",
     "check_text",
     "check_town_name",
+    "closed_error",
     "compare",
     "decide",
     "decode_event",
@@ -370,6 +384,7 @@ __all__ = [
     "parse_rfc3339",
     "raise_error",
     "read_event",
+    "read_note",
     "reconcile",
     "record",
     "redis_errors",
@@ -392,35 +407,37 @@ open_front_door(
         "chain": "Chain",
         "changes": "FieldChange Step compare steps",
         "circles": "Ties find_circle",
-        "client_errors": "AuthenticationError BusyLoadingError ExecAbortError InvalidReplyError LostConnectionError "
-        "NoPermissionError NoScriptError OutOfMemoryError OverdueReplyError OversizedReplyError ReadOnlyError "
-        "RedisError ResponseError UnfitReplyError UnsendableError WatchError kinds_of",
-        "commands": "AnswerTask AskTask AssignTask CancelTask ClaimTask Command CompleteTask CreateTask DescribeTask "
-        "FailTask LinkTask MoveTask NoteTask PrioritiseTask RemoveTask ReopenTask RequeueTask ScheduleTask "
-        "StartTask TagTask UnlinkTask",
+        "client_errors": "AuthenticationError BusyLoadingError ExecAbortError InvalidReplyError LostConnectionError NoPermissionError "
+        "NoScriptError OutOfMemoryError OverdueReplyError OversizedReplyError ReadOnlyError RedisError ResponseError "
+        "UnfitReplyError UnsendableError WatchError kinds_of",
+        "closing": "CLOSED_SECONDS_MAX Closing MoveNote MoveState closed_error read_note",
+        "commands": "AnswerTask AskTask AssignTask CancelTask ClaimTask Command CompleteTask CreateTask DescribeTask FailTask "
+        "LinkTask MoveTask NoteTask PrioritiseTask RemoveTask ReopenTask RequeueTask ScheduleTask StartTask TagTask "
+        "UnlinkTask",
         "copier": "Copier",
         "decide": "LINKS_MAX decide",
         "errors": "UNREACHED_ADVICE UPGRADE_ADVICE AppendTooLargeError BackdateRefusedError BasisDisturbedError "
         "CircularNeedsError CommandRejectedError EventDecodingError HeadLostError HistoryBrokenError "
-        "HistoryCircularError InvalidValueError LedgerDamagedError LedgerError MisplacedEventError "
+        "HistoryCircularError InvalidValueError LedgerClosedError LedgerDamagedError LedgerError MisplacedEventError "
         "NewerSchemaError NoOpenQuestionError NotAChoiceError NotReplicatedError NotUndoableError ReplyTooLargeError "
         "SequenceGapError StoreUnavailableError TaskAlreadyExistsError TaskAmbiguousError TaskCycleError "
         "TaskDamagedError TaskFinishedError TaskHasChildrenError TaskHasOpenChildrenError TaskHeldError "
-        "TaskNotFinishedError TaskNotFoundError TaskNotInBacklogError TaskRemovedError TaskUnassignedError UndoOvertakenError "
-        "UnknownEventError UpcasterMissingError WrongExpectedEndError WrongExpectedVersionError "
+        "TaskNotFinishedError TaskNotFoundError TaskNotInBacklogError TaskRemovedError TaskUnassignedError "
+        "UndoOvertakenError UnknownEventError UpcasterMissingError WrongExpectedEndError WrongExpectedVersionError "
         "WrongKeyTypeError",
         "event_store": "APPEND_EVENTS_MAX Basis EventStore parse_head",
-        "events": "EVENT_CLASSES TOWN_EVENT_CLASSES Event EventAnnotated LinkKind OldRecord Source TaskAdopted "
-        "TaskAnswered TaskAsked TaskAssigned TaskCancelled TaskCompleted TaskCreated TaskDescribed TaskFailed "
-        "TaskLinked TaskMoved TaskNoted TaskPrioritised TaskRemoved TaskReopened TaskRequeued TaskScheduled "
-        "TaskStarted TaskTagged TaskUnlinked TownEvent TownForked Unfit",
+        "events": "EVENT_CLASSES TOWN_EVENT_CLASSES Event EventAnnotated LinkKind OldRecord Source TaskAdopted TaskAnswered "
+        "TaskAsked TaskAssigned TaskCancelled TaskCompleted TaskCreated TaskDescribed TaskFailed TaskLinked TaskMoved "
+        "TaskNoted TaskPrioritised TaskRemoved TaskReopened TaskRequeued TaskScheduled TaskStarted TaskTagged "
+        "TaskUnlinked TownEvent TownForked Unfit",
         "exchange": "exchange raise_error",
         "front_door": "open_front_door",
         "identity": "TOWN_ID is_task_id new_command_id new_task_id task_id_of_alias",
         "json_problems": "json_problem",
-        "keys": "TOWN_NAMES_RESERVED TOWN_NAME_CHARS_MAX Keys check_town_name",
+        "keys": "TOWNS_KEY TOWN_NAMES_RESERVED TOWN_NAME_CHARS_MAX Keys check_town_name",
         "knots": "find_knots",
         "lua": "script_source",
+        "lua.close": "Door",
         "lua.place": "Placing",
         "position": "BEGINNING Position ms_of order_of seq_of",
         "reconcile": "DesiredTask Schedule reconcile",
@@ -434,9 +451,9 @@ open_front_door(
         "task": "FIELDS Field Task evolve evolve_known",
         "text_diff": "Effort Piece word_diff",
         "times": "TIME_MS_MAX format_ms from_ms parse_rfc3339 to_ms",
+        "town_list": "TOWNS_LISTED_MAX TownList",
         "transitions": "CREATIONS STATES",
         "undo": "Undone undo",
-        "values": "CHOICES_MAX PRIORITY_DEFAULT PRIORITY_MAX TEXT_BYTES_MAX check_name check_tag check_tags check_text "
-        "title_of",
+        "values": "CHOICES_MAX PRIORITY_DEFAULT PRIORITY_MAX TEXT_BYTES_MAX check_name check_tag check_tags check_text title_of",
     },
 )

@@ -27,6 +27,7 @@
       WrongExpectedEndError             another writer appended while events were copied to the end
       StoreUnavailableError             Redis did not answer, or not as it should; the cause is kept
         ReplyTooLargeError              its reply is larger than the limit
+        LedgerClosedError               the town moves, or has moved; nothing was written
       NotReplicatedError                written, and not known to be on as many replicas as the town asks for
       LedgerDamagedError                what is stored contradicts itself; nothing was skipped
         WrongKeyTypeError               a key of the town is of another Redis type
@@ -398,6 +399,15 @@ class NotReplicatedError(LedgerError):
         else:
             known = f"not known to be on {replicas}: the server at {where} {problem}"
         super().__init__(f"{what}, and {known}. Look at the history before you repeat it.")
+
+
+class LedgerClosedError(StoreUnavailableError):
+    """The ledger takes no events here: the town moves, has moved, or has not arrived. Nothing was written."""
+
+    def __init__(self, where: str, problem: str, advice: str, *, moved_to: str | None = None) -> None:
+        """`moved_to` is the place, in words, if the town has moved."""
+        self.moved_to = moved_to
+        super().__init__(where, problem, advice, has_refused=True)
 
 
 class LedgerDamagedError(LedgerError):

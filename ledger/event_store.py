@@ -34,6 +34,7 @@ from ledger.lua import (
     AppendReply,
     AppendScript,
     Backdated,
+    Closed,
     Conflict,
     Disturbed,
     HistoryPage,
@@ -260,6 +261,8 @@ class EventStore:
             return BEGINNING, BEGINNING
         last = information["last-entry"]
         given = Position(information["last-generated-id"], "ascii")
+        if given.ms > TIME_MS_MAX:
+            self._refuse_sealed()
         return given, BEGINNING if last is None else Position(last[0], "ascii")
 
     def lost_at_end(self) -> SequenceGapError | None:
@@ -440,7 +443,10 @@ class EventStore:
         for attempt in range(1, APPEND_ATTEMPTS_MAX + 1):
             try:
                 with redis_errors(self._where):
-                    return self._appended(choices, begun(), backdate_ms)
+                    reply = begun()
+                if isinstance(reply, Closed):
+                    return self._append_when_open(choices, begin, backdate_ms)
+                return self._appended(choices, reply, backdate_ms)
             except (WrongExpectedVersionError, BasisDisturbedError, BackdateRefusedError):
                 # The conflict may be with our own events, from a request whose reply was lost.
                 appended = self._find_appended(choices)
@@ -460,9 +466,39 @@ class EventStore:
                 begun = begin()
         raise AssertionError("the last attempt returns or raises")
 
+    def _append_when_open(
+        self,
+        choices: Sequence[Sequence[NewEvent]],
+        begin: Callable[[], Callable[[], AppendReply]],
+        backdate_ms: int | None,
+    ) -> _Appended:
+        """Append once the town's move is over. LedgerClosedError if it is not here then: nothing was written."""
+        from ledger.closing import Closing, closed_error  # noqa: PLC0415 - towns move rarely
+
+        # An earlier request, whose reply was lost, may have come before the move. Now that it is closed, none comes any more.
+        appended = self._find_appended(choices)
+        if appended is not None:
+            return appended
+        closing = Closing(self._client, self._keys, where=self._where)
+        closing.wait_until_open()
+        with redis_errors(self._where):
+            reply = begin()()
+        if isinstance(reply, Closed):
+            raise closed_error(self._where, closing.note())
+        return self._appended(choices, reply, backdate_ms)
+
+    def _refuse_sealed(self) -> None:
+        """LedgerClosedError if the town has moved; a ledger that ends so late for another reason is damaged."""
+        from ledger.closing import Closing, closed_error  # noqa: PLC0415 - towns move rarely
+
+        note = Closing(self._client, self._keys, where=self._where).note()
+        if note is not None:
+            raise closed_error(self._where, note)
+
     def _appended(
         self, choices: Sequence[Sequence[NewEvent]], reply: AppendReply, backdate_ms: int | None
     ) -> _Appended:
+        assert not isinstance(reply, Closed), "the caller has looked"
         match reply:
             case Appended(ms, first_seq, chosen):
                 events = choices[0] if chosen is None else next(each for each in choices if each[0].task == chosen)

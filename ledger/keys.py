@@ -29,6 +29,9 @@ TOWN_NAMES_RESERVED: Final = frozenset(
 )
 """Tinytown's bare key types: `tt:<type>:<id>` from before towns were isolated would read as a town of that name."""
 
+TOWNS_KEY: Final = "tt:towns"
+"""Hash: the name of each town on a server -> how its keys are made. The one key that belongs to no town (`docs/decisions/0050`)."""
+
 _SIGNS: Final = str.maketrans("", "", "._-")
 """What a town's name may hold after its first character, besides letters and digits."""
 
@@ -81,6 +84,11 @@ class Keys(Struct, frozen=True):
     def fork_begun(self) -> str:
         """String: set before the first event of a fork is written, deleted when the town is whole."""
         return f"{self.prefix}:fork:begun"
+
+    @property
+    def move(self) -> str:
+        """String, JSON: where the town moves, or has moved; none if it is here to stay."""
+        return f"{self.prefix}:move"
 
     def task(self, task_id: str) -> str:
         """String: the canonical snapshot of a task, JSON."""

@@ -105,6 +105,10 @@ class Upkeep:
             return None
         return None
 
+    def is_rebuilding(self) -> bool:
+        """Whether another process that still runs holds the lease on rebuilding the town."""
+        return Lease(self._client, self._keys, holder=self._holder, name=REBUILD, where=self._where).is_taken()
+
     def rebuild(
         self, *, view: str | None = None, accepts_loss: bool = False, progress: RebuildProgress | None = None
     ) -> RebuildReport:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         MetricsPortError,
         MigrationSourceError,
         MomentError,
+        MoveRefusedError,
         NothingToUndoError,
         NotOursError,
         NotTrustedError,
@@ -62,6 +63,8 @@ if TYPE_CHECKING:
     )
     from town.exports.exporter import ExportReceipt, Format, format_of
     from town.files.text_file import read_text, read_text_file
+    from town.fleet import ListedTown, list_towns
+    from town.fleet_worker import FleetWorker
     from town.folder.agent_notes import AgentNotes, NotesChange
     from town.folder.search import FoundFolder, find_folder
     from town.folder.settings import name_ledger, start_of_search
@@ -73,6 +76,7 @@ if TYPE_CHECKING:
     from town.migration.legacy import LegacyKeys
     from town.migration.migration import Migration, MigrationReport
     from town.migration.survey import Irregular, MigrationPreview, MigrationProgress, Skipped
+    from town.moving import Move, move_town
     from town.opening import current_actor
     from town.peeking import Peek, peek
     from town.plans.file import PLAN_FILE, make_plan_file, read_plan_file
@@ -149,6 +153,7 @@ __all__ = [
     "ExportReceipt",
     "ExportRefusedError",
     "FileDamagedError",
+    "FleetWorker",
     "FolderRefusedError",
     "ForeignServerError",
     "Fork",
@@ -166,6 +171,7 @@ __all__ = [
     "LedgerReceipt",
     "LegacyKeptError",
     "LegacyKeys",
+    "ListedTown",
     "Look",
     "Loss",
     "LostEvents",
@@ -183,6 +189,8 @@ __all__ = [
     "Moment",
     "MomentError",
     "MomentSyntaxError",
+    "Move",
+    "MoveRefusedError",
     "MovedTask",
     "Names",
     "NewName",
@@ -262,11 +270,13 @@ __all__ = [
     "grant_trust",
     "in_local_zone",
     "install_script",
+    "list_towns",
     "local_day",
     "local_time",
     "local_times",
     "look_at_trust",
     "make_plan_file",
+    "move_town",
     "name_ledger",
     "opened_repair",
     "peek",
@@ -298,7 +308,7 @@ open_front_door(
         "doctor": "Check CheckState examine",
         "errors": "AgentNotesRefusedError BisectionRefusedError DiskFullError ExportRefusedError FileDamagedError FolderRefusedError "
         "ForeignServerError ForkRefusedError ImportRefusedError LedgerFileRefusedError LegacyKeptError "
-        "McpMissingError McpPortError MetricsPortError MigrationSourceError MomentError NotOursError NotTrustedError NothingToUndoError "
+        "McpMissingError McpPortError MetricsPortError MigrationSourceError MomentError MoveRefusedError NotOursError NotTrustedError NothingToUndoError "
         "OvertakenError PlacedFault PlanChangedError PlanExistsError PlanMissingError PlanOutsideError "
         "PlanRefusedError PlanTooLargeError ProbeFailedError ProgramNotFoundError ProgramNotStartedError "
         "ProgramRefusedError RepairRefusedError RunUnfinishedError ServerEndedError ServerNotOwnError "
@@ -306,6 +316,8 @@ open_front_door(
         "TownExistsError TownNotFoundError UnfitNameError",
         "exports.exporter": "ExportReceipt Format format_of",
         "files.text_file": "read_text read_text_file",
+        "fleet": "ListedTown list_towns",
+        "fleet_worker": "FleetWorker",
         "folder.agent_notes": "AgentNotes NotesChange",
         "folder.search": "FoundFolder find_folder",
         "folder.settings": "name_ledger start_of_search",
@@ -317,6 +329,7 @@ open_front_door(
         "migration.legacy": "LegacyKeys",
         "migration.migration": "Migration MigrationReport",
         "migration.survey": "Irregular MigrationPreview MigrationProgress Skipped",
+        "moving": "Move move_town",
         "opening": "current_actor",
         "peeking": "Peek peek",
         "plans.file": "PLAN_FILE make_plan_file read_plan_file",

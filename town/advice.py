@@ -20,6 +20,7 @@ _ADVICE: Final[Mapping[str, Callable[[Any], str]]] = {
     "CircularNeedsError": lambda error: (
         f"{error} Take one of the links away first: `tt task unlink`; `tt task show {error.circle[0]}` shows them."
     ),
+    "LedgerClosedError": lambda error: f"{error}{_following(error)}",
     "LegacyFullError": lambda error: f"{_open(error)} with `tt migrate --drop-legacy`.",
     "LegacyKeptError": lambda error: str(error).replace(error.findings[0].problem, problem_of(error.findings[0])),
     "LossNotAcceptedError": lambda error: (
@@ -120,6 +121,11 @@ def _starting(error: Any) -> str:  # noqa: ANN401 - as above
 
     is_unreached = error.advice.endswith(UNREACHED_ADVICE)
     return " `tt start` starts a town's own server; `tt status` shows it." if is_unreached else ""
+
+
+def _following(error: Any) -> str:  # noqa: ANN401 - as above
+    is_at_url = error.moved_to is not None and "://" in error.moved_to
+    return f" `tt move-town {error.moved_to}` lets this folder follow." if is_at_url else ""
 
 
 def _asking_why(error: Exception) -> str:

@@ -17,6 +17,7 @@ CommandRejectedError
   MomentError                the moment is not in the ledger
   NothingToUndoError         the actor's last events have nothing to take back
   ForkRefusedError           a town cannot be forked like this; nothing was made
+  MoveRefusedError           a town cannot be moved like this; it is where it was
   ImportRefusedError         a file to import is invalid; nothing was imported
   LedgerFileRefusedError     a ledger's file is damaged, or of another ledger; nothing was imported
   ExportRefusedError         an export is not possible as asked; no file was written
@@ -276,6 +277,15 @@ class ForkRefusedError(CommandRejectedError):
     def __init__(self, name: str, problem: str, advice: str) -> None:
         self.name = name
         super().__init__(f"No fork {name!r} was made: {problem}. {advice}")
+
+
+class MoveRefusedError(CommandRejectedError):
+    """A town cannot be moved so; it is where it was."""
+
+    def __init__(self, problem: str, advice: str) -> None:
+        self.problem = problem
+        self.advice = advice
+        super().__init__(f"The town was not moved: {problem}. {advice}")
 
 
 class ImportRefusedError(CommandRejectedError):

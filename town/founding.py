@@ -18,6 +18,7 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
+from ledger import Keys
 from town.errors import FolderRefusedError, ForkRefusedError
 from town.files.os_errors import refuse_os_errors
 from town.files.plain_file import trusts_everything
@@ -121,7 +122,17 @@ def make_town(
             except BaseException:
                 connection.close()
                 raise
+    _list(settings)
     return MadeTown(place, settings, connection, notes)
+
+
+def _list(settings: Settings) -> None:
+    """Write the town into the list of its server, if that is at a URL."""
+    url = server_url(settings)
+    if url is not None:
+        from town.fleet import list_town  # noqa: PLC0415 - a town's own server has no list
+
+        list_town(url, Keys(settings.name, settings.redis.hash_tag))
 
 
 def _as_of(origin: Origin | None, settings: Settings, folder: Path, *, is_new: bool) -> Settings:

@@ -12,7 +12,7 @@ from ledger import InvalidValueError, Keys, check_name
 from town.backend import Backend
 from town.folder.search import FoundFolder, find
 from town.folder.settings import Settings, read_settings, start_of_search
-from town.server.connection import Connection, connect
+from town.server.connection import Connection, connect, server_url
 
 
 class OpenTown:
@@ -33,6 +33,12 @@ class OpenTown:
             is_own_server=connection.server is not None,
         )
         self.backend.replicas = settings.redis.replicas
+
+    def list_on_server(self) -> None:
+        """See to it that the town is in the list of its server, if that is at a URL. No command of every day does it."""
+        from town.fleet import list_town  # noqa: PLC0415 - redis-py's client of clusters
+
+        list_town(server_url(self.settings), self.backend.keys)
 
 
 def open_town(path: Path | str | None = None, *, actor: str | None = None, is_starting: bool = True) -> OpenTown:

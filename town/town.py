@@ -119,6 +119,10 @@ class Town(Verbs, Reader):
             town.register()
         return town
 
+    def list_on_server(self) -> None:
+        """See to it that `tt towns --server` lists the town, if its server is at a URL."""
+        self._opened.list_on_server()
+
     def register(self) -> None:
         """Record the town in the registry; `unlisted` says why not, where that could not be."""
         from town.home.registry import RegisteredTown, register_town

@@ -87,6 +87,8 @@ class Worker:
         while not self._stop.is_set():
             try:
                 with opened(self._path, is_starting=is_first) as open_town:
+                    if is_first:
+                        open_town.list_on_server()
                     is_first = False
                     town = open_town.backend
                     self._name = town.name

@@ -86,6 +86,8 @@ def migrate(
         if drop_legacy:
             _drop_legacy(opened_town, dry_run=dry_run, force=force, as_json=as_json)
             return
+        if not dry_run:
+            opened_town.list_on_server()
         _migrate(opened_town, from_url, dry_run=dry_run, force=force, as_json=as_json)
 
 

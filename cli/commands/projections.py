@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -28,6 +29,7 @@ from cli.text import counted, visible
 from projections import FindingKind, diverged_after
 from town import (
     CheckState,
+    FleetWorker,
     MetricsPortError,
     TownState,
     Worker,
@@ -54,6 +56,12 @@ def projector(
         list[Path] | None, typer.Option("--town", metavar="PATH", help="A town to follow; may be given several times.")
     ] = None,
     follows_all: Annotated[bool, typer.Option("--all", help="Follow every town that `tt towns` lists.")] = False,
+    server: Annotated[
+        str | None,
+        typer.Option(
+            "--server", metavar="URL", help="Follow every town on this server or cluster, without their folders."
+        ),
+    ] = None,
     once: Annotated[bool, typer.Option("--once", help="Project what there is, then exit.")] = False,
     metrics_port: Annotated[
         int | None,
@@ -71,17 +79,21 @@ def projector(
 
     Any number of projectors may run at once. A stop signal ends one after its current batch.
     """
-    if follows_all and town:
-        message = "Give either --town or --all."
+    if sum([follows_all, bool(town), server is not None]) > 1:
+        message = "Give one of --town, --all and --server."
         raise typer.BadParameter(message)
-    folders = _registered_folders() if follows_all else [find_folder(path) for path in town or [start_of_search()]]
     stop = threading.Event()
     with stop_signals(stop.set):
         metrics = None if metrics_port is None else _serve_metrics(metrics_port)
-        workers = [
-            Worker(folder, stop=stop, report=lambda report: _say_report(report, as_json=as_json), metrics=metrics)
-            for folder in dict.fromkeys(folders)
-        ]
+        report = partial(_say_report, as_json=as_json)
+        workers: list[Worker | FleetWorker]
+        if server is not None:
+            workers = [FleetWorker(server, stop=stop, report=report, metrics=metrics)]
+        else:
+            folders = (
+                _registered_folders() if follows_all else [find_folder(each) for each in town or [start_of_search()]]
+            )
+            workers = [Worker(each, stop=stop, report=report, metrics=metrics) for each in dict.fromkeys(folders)]
         code = follow(workers, stop=stop, once=once)
     if code is not Exit.DONE:
         raise typer.Exit(code)
@@ -192,6 +204,7 @@ def doctor(
         message = "--yes goes with --repair."
         raise typer.BadParameter(message)
     with opened(town, actor) as opened_town:
+        opened_town.list_on_server()
         checks = examine(opened_town.backend, opened_town.connection)
     if as_json:
         say_json(checks_shape(opened_town, checks))

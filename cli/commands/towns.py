@@ -14,7 +14,15 @@ from cli.options import ActorOption, JsonOption, TownOption, WhenOption
 from cli.output import say, say_fields, say_json, say_table, warn
 from cli.render import EVENT_TEXTS, agent_rows, event_rows, states_line
 from cli.session import named_once, opened, warn_outdated
-from cli.shapes.towns import init_shape, registered_shape, start_shape, status_shape, stop_shape, towns_shape
+from cli.shapes.towns import (
+    init_shape,
+    listed_towns_shape,
+    registered_shape,
+    start_shape,
+    status_shape,
+    stop_shape,
+    towns_shape,
+)
 from cli.text import counted, visible
 from ledger import BEGINNING, InvalidValueError, Position, State
 from town import (
@@ -26,6 +34,7 @@ from town import (
     TownState,
     current_actor,
     find_towns,
+    list_towns,
     local_time,
     read_durability,
     start_town,
@@ -102,8 +111,20 @@ def _notes_words(notes: AgentNotes) -> str:
     return f"{visible(str(notes.path))} {words[notes.change]}."
 
 
-def towns(*, as_json: JsonOption = False) -> None:
-    """List your towns, and whether their servers are up."""
+def towns(
+    *,
+    server: Annotated[
+        str | None,
+        typer.Option(
+            "--server", metavar="URL", help="List the towns on this server or cluster instead, whoever made them."
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List your towns, and whether their servers are up; or the towns on a server or cluster, and how many events they have."""
+    if server is not None:
+        _say_towns_of(server, as_json=as_json)
+        return
     found = find_towns()
     if as_json:
         shapes = [
@@ -121,6 +142,20 @@ def towns(*, as_json: JsonOption = False) -> None:
     for each in found:
         if each.remark is not None:
             say(f"{visible(each.path)} is {visible(each.remark)}.")
+
+
+def _say_towns_of(server: str, *, as_json: bool) -> None:
+    found = list_towns(server)
+    if as_json:
+        say_json(listed_towns_shape(found))
+        return
+    if not found:
+        say("No towns are listed there. One is listed once `tt init`, `tt doctor` or `tt projector` has opened it.")
+        return
+    say_table(
+        ["TOWN", "EVENTS"],
+        [[visible(each.name), visible(each.problem or f"{each.events or 0:,}")] for each in found],
+    )
 
 
 def start(*, town: TownOption = None, actor: ActorOption = None, as_json: JsonOption = False) -> None:

@@ -11,7 +11,7 @@ from ledger import BEGINNING, Position, RecordedEvent, State
 if TYPE_CHECKING:
     from cli.beside import Beside
     from cli.options import When
-    from town import Durability, Fork, LostTasks, Town, TownState, TrustReport
+    from town import Durability, Fork, ListedTown, LostTasks, Move, Town, TownState, TrustReport
 
 
 def init_shape(town: Town) -> Shape:
@@ -29,9 +29,29 @@ def fork_shape(source: Town, fork: Fork) -> Shape:
     }
 
 
+def move_shape(move: Move) -> Shape:
+    """A move that was done, or would be; `copied` is how many events had to be copied, `waited_ms` how long writers waited."""
+    return {
+        "town": move.town,
+        "from": move.source,
+        "to": move.target,
+        "events": move.events,
+        "copied": move.copied,
+        "position": None if move.position == BEGINNING else move.position,
+        "is_done": move.is_done,
+        "was_cut_off": move.is_finished_only,
+        "waited_ms": move.closed_ms,
+    }
+
+
 def towns_shape(towns: Sequence[Shape]) -> Shape:
     """Each town is a `registered_shape`."""
     return {"towns": towns}
+
+
+def listed_towns_shape(towns: Sequence[ListedTown]) -> Shape:
+    """The towns on a server; `events` is null and `problem` says why if that is not known."""
+    return {"towns": [{"town": each.name, "events": each.events, "problem": each.problem} for each in towns]}
 
 
 def registered_shape(*, name: str, folder: str, state: TownState, remark: str | None) -> Shape:

@@ -1,6 +1,6 @@
 """The scripts that run inside Redis, with a typed wrapper for each. No other module counts KEYS and ARGV."""
 
-from ledger.lua.append import Appended, AppendReply, AppendScript, Backdated, Conflict, Damaged, Disturbed
+from ledger.lua.append import Appended, AppendReply, AppendScript, Backdated, Closed, Conflict, Damaged, Disturbed
 from ledger.lua.history import HistoryPage, HistoryScript, HistoryStatus
 from ledger.lua.source import script_source
 
@@ -9,6 +9,7 @@ __all__ = [
     "AppendScript",
     "Appended",
     "Backdated",
+    "Closed",
     "Conflict",
     "Damaged",
     "Disturbed",

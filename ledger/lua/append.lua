@@ -20,18 +20,23 @@
 --   {'conflict', task, expected, actual}  the task is at another version; nothing was written
 --   {'backdated', last position}          the time is before the last event; nothing was written
 --   {'damaged', place, entries}           the stream or a head is not as this script left it; nothing was written
+--   {'closed'}                            the town moves; nothing was written. Only a ledger with consumer groups is looked at
 
 local ledger, heads = KEYS[1], KEYS[2]
 local guards = tonumber(ARGV[5])
 local first_guard = 6
 local first_event = first_guard + 2 * guards
 
-local last_ms, last_seq, entries, last_position = 0, 0, 0, '0-0'
+local last_ms, last_seq, entries, last_position, groups = 0, 0, 0, '0-0', 0
 if redis.call('EXISTS', ledger) == 1 then
   local info = redis.call('XINFO', 'STREAM', ledger)
   for i = 1, #info, 2 do
     if info[i] == 'length' then entries = info[i + 1] end
     if info[i] == 'last-generated-id' then last_position = info[i + 1] end
+    if info[i] == 'groups' then groups = info[i + 1] end
+  end
+  for _, group in ipairs(groups > 0 and redis.call('XINFO', 'GROUPS', ledger) or {}) do
+    if group[2] == 'closed' then return {'closed'} end
   end
   local ms, seq = string.match(last_position, '^(%d+)-(%d+)$')
   last_ms, last_seq = tonumber(ms), tonumber(seq)

@@ -54,7 +54,11 @@ class Damaged(Struct, frozen=True):
     entries: int
 
 
-AppendReply = Appended | Conflict | Disturbed | Backdated | Damaged
+class Closed(Struct, frozen=True):
+    """The town moves, or has moved; nothing was written."""
+
+
+AppendReply = Appended | Conflict | Disturbed | Backdated | Damaged | Closed
 
 
 class AppendScript:
@@ -107,7 +111,15 @@ def _understand(reply: object) -> AppendReply:
             return Conflict(task.decode(errors="replace"), expected, actual)
         case [b"backdated", bytes(last_position)] if is_id(last_position):
             return Backdated(last_position.decode())
+        case _:
+            return _understand_other(reply)
+
+
+def _understand_other(reply: object) -> Damaged | Closed:
+    match reply:
         case [b"damaged", bytes(place), int(entries)]:
             return Damaged(place.decode(errors="replace"), entries)
+        case [b"closed"]:
+            return Closed()
         case _:
             raise UnfitReplyError("EVALSHA")

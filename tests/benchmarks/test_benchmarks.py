@@ -12,6 +12,7 @@ from tests.benchmarks import (
     cluster,
     diff,
     export,
+    fleet,
     fold,
     lists,
     live,
@@ -59,6 +60,7 @@ RATIOS = {
     ),
     "verify": ("verify / fold", "verify / fold by CPU"),
     "stats": ("all / fold", "all / fold by CPU", "period / all"),
+    "fleet": ("towns", "first projection, towns/s"),
     "trust": ("checks of a command, ms", "checks before a start, ms"),
     "cluster": ("append / bare XADD, on a node", "3 primaries / one server, CPU", "append and wait for a replica, µs"),
     "append": ("append / bare XADD", "create / append", "create, projected, µs", "history in 100 tasks, µs"),
@@ -79,6 +81,7 @@ RATIOS = {
         ("migrate", migrate.main),
         ("trust", trust.main),
         ("export", export.main),
+        ("fleet", fleet.main),
         ("verify", verify.main),
         ("lists", lists.main),
         ("search", search.main),
@@ -88,9 +91,13 @@ RATIOS = {
     ],
 )
 def test_benchmark_prints_its_figures(
-    name: str, main: Callable[[Sequence[str]], None], capsys: pytest.CaptureFixture[str]
+    name: str,
+    main: Callable[[Sequence[str]], None],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """With --json one object of numbers, the ratios among them; without, a line for each."""
+    monkeypatch.setattr(fleet, "REST_SECONDS", 1.0)
     main(["--events", str(EVENTS), "--runs", "1", "--json"])
     figures = json.loads(capsys.readouterr().out)
     assert set(RATIOS[name]) <= figures.keys()

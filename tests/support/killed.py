@@ -25,10 +25,11 @@ from projections import Projector, lease
 from tests.support import old_towns
 from tests.support.histories import Filler
 from tests.support.processes import READY
-from town import Town, Worker
+from town import Town, Worker, moving
 from town.migration import survey
 
 NEVER: Final = 0
+MOVE_SWITCH: Final = -1
 _BATCH_EVENTS: Final = 7
 _GREETING: Final = b"CLIENT"
 _WRITER_POLL_SECONDS: Final = 0.001
@@ -82,6 +83,15 @@ def migrate(folder: str, number: int, *, is_after: bool, **_: object) -> None:
         old_towns.migrate(town)
 
 
+def move(folder: str, url: str, number: int, *, is_after: bool, **_: object) -> None:
+    """Move the town; `number` is that of a request, or MOVE_SWITCH for the moment before the settings are written."""
+    if number == MOVE_SWITCH:
+        moving._Goal.switch = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[method-assign]
+    moving.CLOSED_SECONDS_MAX = 0  # type: ignore[attr-defined]  # so that whoever comes after the dead waits less
+    arm(number, is_after=is_after)
+    moving.move_town(folder, url)
+
+
 def write(folder: str, socket: str, seed: int, **_: object) -> None:
     """Append, and nothing else, until a line comes."""
     town = Path(folder).name
@@ -104,6 +114,7 @@ _COMMANDS: Final = 90
 _WORKS: Final[dict[str, Callable[..., None]]] = {
     "catch_up": catch_up,
     "migrate": migrate,
+    "move": move,
     "rebuild": rebuild,
     "work": work,
     "write": write,

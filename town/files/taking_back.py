@@ -32,6 +32,10 @@ class Undo:
             self.add(path, path.rmdir)
             path.mkdir(mode=mode, exist_ok=True)
 
+    def forget(self) -> None:
+        """Keep what was made so far, whatever comes."""
+        self._steps.clear()
+
     def take_back(self) -> list[Path]:
         """Take back everything, last first. Returns what could not be taken back."""
         left = []

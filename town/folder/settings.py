@@ -208,6 +208,63 @@ def name_ledger(folder: Path, name: str) -> None:
         write_by_rename(path, text.encode(), like=path.lstat())
 
 
+def move_to_url(folder: Path, url: str | None, *, hash_tag: bool) -> None:
+    """Let the town's `tinytown.toml` name another server, None for the town's own; the rest of the file stays as it is.
+
+    Options of the connection go with the URL that they were for. SettingsError: write it by hand.
+    """
+    path = folder / SETTINGS_FILE
+    content = _read_settings_file(path)
+    wanted: dict[str, object] = {"url": url, "hash_tag": hash_tag or None}
+    lines = [f"{name} = {_toml_value(value)}\n" for name, value in wanted.items() if value is not None]
+    table = parse_toml(path, content)
+    before = table.get("redis", {})
+    moved = (
+        {name: value for name, value in before.items() if not _OF_URL.fullmatch(name)}
+        if isinstance(before, dict)
+        else {}
+    )
+    moved |= {name: value for name, value in wanted.items() if value is not None}
+    text = _with_redis_lines(content.decode(), lines)
+    if parse_toml(path, text.encode()) != table | ({"redis": moved} if moved or "redis" in table else {}):
+        raise SettingsError(
+            path, f"its table [redis] cannot be changed; write into it: {', '.join(map(str.rstrip, lines)) or 'no url'}"
+        )
+    with refuse_os_errors(path):
+        write_by_rename(path, text.encode(), like=path.lstat())
+
+
+_OF_URL: Final = re.compile(r"url|hash_tag|ssl_\w+")
+"""What in [redis] says where the server is."""
+
+
+def _with_redis_lines(text: str, lines: list[str]) -> str:
+    """The text of a settings file with these lines in [redis], in place of those that say where the server is."""
+    kept: list[str] = []
+    is_inside = has_table = False
+    for line in text.splitlines(keepends=True):
+        header = re.match(r"\s*\[\s*([^\]]*?)\s*\]", line)
+        if header is not None:
+            is_inside = header[1] == "redis"
+        name = re.match(r"\s*(\w+)\s*=", line)
+        if is_inside and name is not None and _OF_URL.fullmatch(name[1]):
+            continue
+        kept.append(line)
+        if is_inside and header is not None:
+            has_table = True
+            kept += lines
+    if lines and not has_table:
+        separator = "" if not kept or kept[-1].endswith("\n") else "\n"
+        kept += [f"{separator}\n[redis]\n", *lines]
+    return "".join(kept)
+
+
+def _toml_value(value: object) -> str:
+    import tomli_w  # noqa: PLC0415 - only who writes needs it
+
+    return tomli_w.dumps({"value": value}).partition(" = ")[2].strip()
+
+
 def settings_to_be(folder: Path, *, name: str | None = None, url: str | None = None) -> Settings:
     """The settings of the town in `folder`, or those it would get. Nothing is written.
 

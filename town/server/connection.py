@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from ledger import (
     UNREACHED_ADVICE,
@@ -42,12 +42,21 @@ class Connection:
     """A client, the server behind it, and the server's INFO. `server` is None for a server at a URL."""
 
     def __init__(
-        self, client: Redis, *, where: str, server: EmbeddedServer | None, socket_path: SocketPath | None
+        self,
+        client: Redis,
+        *,
+        where: str,
+        server: EmbeddedServer | None,
+        socket_path: SocketPath | None,
+        keys: Keys | None = None,
     ) -> None:
         self.client = client
         self.where = where
         self.server = server
         self._socket_path = socket_path
+        self.keys = keys
+        """The keys of the town that it was opened for, if it was."""
+        self._move: bytes | None = None
         self.information: dict[str, Any] = {}
         self.remark: str | None = None
         """What the user should know about how the server was found."""
@@ -60,7 +69,7 @@ class Connection:
                 try:
                     # A server that is loading answers only INFO.
                     self.information = self._read_information()
-                    self.client.ping()
+                    self._greet()
                     break
                 except kinds_of(BusyLoadingError):
                     if time.monotonic() > deadline:
@@ -69,6 +78,24 @@ class Connection:
         version = str(self.information.get("redis_version", version_min))
         if int(version.partition(".")[0]) < version_min:
             raise ServerTooOldError(self.where, version, version_min)
+
+    def _greet(self) -> None:
+        """Ask for what shows that the server answers: whether the town moves, or has moved."""
+        if self.keys is None:
+            self.client.ping()
+        else:
+            self._move = cast("bytes | None", self.client.get(self.keys.move))
+
+    def refuse_moved(self) -> None:
+        """LedgerClosedError if the town is elsewhere, or not here yet, from what `check` read. One that moves can be read."""
+        if self._move is None:
+            return
+        from ledger import MoveState, closed_error, read_note  # noqa: PLC0415 - few towns move
+
+        with redis_errors(self.where):
+            note = read_note(self._move)
+        if note is not None and note.state is not MoveState.MOVING:
+            raise closed_error(self.where, note)
 
     def _read_information(self) -> dict[str, Any]:
         """The server's INFO, or what it says instead to a user without that right. StoreUnavailableError if the reply is not one."""
@@ -124,10 +151,11 @@ class Connection:
             self._socket_path.close()
 
 
-def connect(folder: Path, settings: Settings, *, is_starting: bool = True) -> Connection:
+def connect(folder: Path, settings: Settings, *, is_starting: bool = True, is_moving: bool = False) -> Connection:
     """A connection that answers, to the URL in REDIS_URL or the settings, else to the town's own server.
 
-    Starts the town's own server if it is down, unless `is_starting` is False. StoreUnavailableError.
+    Starts the town's own server if it is down, unless `is_starting` is False. StoreUnavailableError. LedgerClosedError if the town
+    has moved elsewhere, unless `is_moving`.
     """
     connection = _open(folder, settings)
     try:
@@ -142,6 +170,8 @@ def connect(folder: Path, settings: Settings, *, is_starting: bool = True) -> Co
                 may_start = is_starting and connection.server is not None and attempt < CONNECT_ATTEMPTS_MAX
                 if not (may_start and _is_gone(error)):
                     raise
+        if not is_moving:
+            connection.refuse_moved()
     except BaseException:
         connection.close()
         raise
@@ -151,6 +181,17 @@ def connect(folder: Path, settings: Settings, *, is_starting: bool = True) -> Co
 def _is_gone(error: StoreUnavailableError) -> bool:
     """Whether a server that was there has ended since. It may be unknown whether it was told to stop."""
     return isinstance(error, ServerStoppedError) or type(error.__cause__) in kinds_of(LostConnectionError)
+
+
+def connect_to(url: str, keys: Keys) -> Connection:
+    """A connection that answers, for a town at a URL that the user has named, whether or not the town is there yet. StoreUnavailableError."""
+    connection = _open_url(with_password(url), keys)
+    try:
+        connection.check()
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 def connect_to_read(url: str) -> Connection:
@@ -209,7 +250,8 @@ def _open(folder: Path, settings: Settings) -> Connection:
         socket_path = SocketPath(folder)
         server = EmbeddedServer(folder)
         client = client_of_own_socket(str(socket_path), explain=server.explain_end)
-        return Connection(client, where=server.where, server=server, socket_path=socket_path)
+        keys = Keys(settings.name, settings.redis.hash_tag)
+        return Connection(client, where=server.where, server=server, socket_path=socket_path, keys=keys)
     from town.trust.url_rules import is_cluster_url  # noqa: PLC0415 - not needed for the town's own server
 
     if is_cluster_url(url) and not settings.redis.hash_tag:
@@ -236,14 +278,14 @@ def _open_url(url: str, keys: Keys | None = None) -> Connection:
         from town.server.routed_client import client_of_group  # noqa: PLC0415 - few towns are in a cluster
 
         client = client_of_group(read_group_url(url), "" if keys is None else keys.ledger)
-        return Connection(client, where=where, server=None, socket_path=None)
+        return Connection(client, where=where, server=None, socket_path=None, keys=keys)
     scheme, _, rest = url.partition("://")
     try:
         client = client_of_url(f"{SCHEMES[scheme]}://{rest}")
     except ValueError as error:
         # Its message may quote a part of the password.
         raise StoreUnavailableError(where, "has a URL that cannot be read", "Correct it.") from error
-    return Connection(client, where=where, server=None, socket_path=None)
+    return Connection(client, where=where, server=None, socket_path=None, keys=keys)
 
 
 @contextmanager

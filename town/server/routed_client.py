@@ -282,9 +282,7 @@ class RoutedSSLConnection(Routed, BoundedSSLConnection):
 
 def client_of_group(url: GroupUrl, key: str) -> redis.Redis:
     """The client for the town that has `key`, in the cluster or behind the sentinels at a URL. Connects to nothing."""
-    without_user = bounded_options() | url.options
-    without_user["connection_class"] = BoundedSSLConnection if url.is_tls else BoundedConnection
-    options = without_user | {"username": url.username, "password": url.password}
+    without_user, options = options_of(url, has_user=False), options_of(url)
     of_town = options | {"db": url.db}
 
     def plain(address: Address) -> Bounded:
@@ -300,6 +298,13 @@ def client_of_group(url: GroupUrl, key: str) -> redis.Redis:
     routed = {"connection_class": RoutedSSLConnection if url.is_tls else RoutedConnection}
     pool = redis.ConnectionPool(**of_town | routed, route=route, plain=plain, scripts={})
     return redis.Redis.from_pool(pool)
+
+
+def options_of(url: GroupUrl, *, has_user: bool = True) -> dict[str, Any]:
+    """The arguments for a pool of connections to one of the servers, with the user and password of the URL, or without."""
+    options = bounded_options() | url.options
+    options["connection_class"] = BoundedSSLConnection if url.is_tls else BoundedConnection
+    return options | {"username": url.username, "password": url.password} if has_user else options
 
 
 def _is_lost(error: Exception) -> bool:

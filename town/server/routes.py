@@ -84,6 +84,18 @@ class ClusterRoute:
 
     def _ask(self) -> Address:
         try:
+            found = self._look().get_node_from_slot(self._slot)
+        except SlotNotCoveredError as error:
+            raise redis.ConnectionError("no node of the cluster has the town's slot") from error
+        return found.host, found.port
+
+    def slots(self) -> dict[int, Address]:
+        """Slot -> the primary that has it, as the first node says that answers. redis-py's ConnectionError."""
+        found = cast("dict[int, list[ClusterNode]]", self._look().slots_cache)
+        return {slot: (primary.host, primary.port) for slot, (primary, *_) in found.items()}
+
+    def _look(self) -> NodesManager:
+        try:
             nodes = [ClusterNode(*each) for each in self._nodes]  # type: ignore[no-untyped-call]
             manager = NodesManager(nodes, from_url=True, **self._options)
         except RedisClusterException as error:
@@ -91,16 +103,11 @@ class ClusterRoute:
             if cause is None and "mode is not enabled" in str(error):
                 raise redis.ResponseError("it is no node of a cluster") from error
             raise redis.ConnectionError(_NOBODY if cause is None else f"{_NOBODY} ({cause})") from error
-        try:
-            found = manager.get_node_from_slot(self._slot)
-        except SlotNotCoveredError as error:
-            raise redis.ConnectionError("no node of the cluster has the town's slot") from error
-        finally:
-            manager.close()
+        manager.close()
         # All of them may be asked next time: those in the URL may be gone by then.
         others = [(node.host, node.port) for node in cast("dict[str, ClusterNode]", manager.nodes_cache).values()]
         self._nodes += [each for each in others if each not in self._nodes]
-        return found.host, found.port
+        return manager
 
 
 class SentinelRoute:

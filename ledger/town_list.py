@@ -1,0 +1,84 @@
+"""The list of the towns on a server: a name for each, so that whoever looks for them need not look at all keys.
+
+It is a help, and no truth: a name may be missing, or be of a town that is gone. Making, moving and opening a town for long writes
+its name again (`docs/decisions/0050`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from ledger.client_errors import UnfitReplyError
+from ledger.errors import InvalidValueError
+from ledger.exchange import exchange, raise_error
+from ledger.keys import TOWNS_KEY, Keys, check_town_name
+from ledger.redis_errors import redis_errors
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+TOWNS_LISTED_MAX: Final = 1_000_000
+_NAMES_PER_SCAN: Final = 1_000
+_PLAIN: Final = b"plain"
+_TAGGED: Final = b"hash_tag"
+
+
+class TownList:
+    """The list on one server. In a cluster `client` leads to the node that has its key."""
+
+    def __init__(self, client: Redis, *, where: str = "redis") -> None:
+        self._client = client
+        self._where = where
+
+    def add(self, keys: Keys) -> None:
+        """Write the town's name; it may be there. Source: HSET."""
+        self._ask("HSET", TOWNS_KEY, keys.town, _TAGGED if keys.hash_tag else _PLAIN)
+
+    def remove(self, keys: Keys) -> None:
+        """Take the town's name away: it has moved. Source: HDEL."""
+        self._ask("HDEL", TOWNS_KEY, keys.town)
+
+    def count(self) -> int:
+        """How many names there are. Source: HLEN."""
+        count = self._ask("HLEN", TOWNS_KEY)
+        if type(count) is not int:
+            with redis_errors(self._where):
+                raise UnfitReplyError("HLEN")
+        return count
+
+    def read(self) -> dict[str, Keys]:
+        """The towns by name. What cannot be a town's name is left out. Source: HSCAN."""
+        found: dict[str, Keys] = {}
+        cursor = b"0"
+        while True:
+            cursor, names = self._page(cursor)
+            for name, form in names:
+                if (keys := _keys_of(name, form)) is not None and len(found) < TOWNS_LISTED_MAX:
+                    found[keys.town] = keys
+            if cursor == b"0":
+                return dict(sorted(found.items()))
+
+    def _page(self, cursor: bytes) -> tuple[bytes, list[tuple[bytes, bytes]]]:
+        match self._ask("HSCAN", TOWNS_KEY, cursor, "COUNT", _NAMES_PER_SCAN):
+            case [bytes(following), dict(names)] if following != cursor or following == b"0":
+                return following, list(names.items())
+            case [bytes(following), list(flat)] if len(flat) % 2 == 0 and (following != cursor or following == b"0"):
+                return following, list(zip(flat[::2], flat[1::2], strict=True))
+        with redis_errors(self._where):
+            raise UnfitReplyError("HSCAN")
+        raise AssertionError("the error was raised")
+
+    def _ask(self, *command: str | bytes | int) -> Any:  # noqa: ANN401 - a reply
+        with redis_errors(self._where, key=TOWNS_KEY):
+            [reply] = exchange(self._client, [command])
+            raise_error([reply])
+        return reply
+
+
+def _keys_of(name: object, form: object) -> Keys | None:
+    if not isinstance(name, bytes) or form not in (_PLAIN, _TAGGED):
+        return None
+    try:
+        return Keys(check_town_name(name.decode()), form == _TAGGED)
+    except (InvalidValueError, UnicodeDecodeError):
+        return None
