@@ -157,7 +157,7 @@ class Town(Verbs, Reader):
 
     def close(self) -> None:
         """Close the connection; the server stays up."""
-        self.connection.close()
+        self._opened.close()
 
     def __enter__(self) -> Self:
         return self

@@ -296,6 +296,7 @@ class Writer:
         for remaining in reversed(range(DECIDE_ATTEMPTS_MAX)):
             try:
                 with self.loader.caught_up(wanted):
+                    self._store.refuse_loss()
                     return attempt()
             except _StaleError as stale:
                 if not remaining:

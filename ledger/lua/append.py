@@ -54,7 +54,13 @@ class Damaged(Struct, frozen=True):
     entries: int
 
 
-AppendReply = Appended | Conflict | Disturbed | Backdated | Damaged
+class Forgotten(Struct, frozen=True):
+    """The event that the caller was told of is not there; nothing was written."""
+
+    last_position: str
+
+
+AppendReply = Appended | Conflict | Disturbed | Backdated | Damaged | Forgotten
 
 
 class AppendScript:
@@ -74,17 +80,20 @@ class AppendScript:
         backdate_ms: int | None = None,
         basis: Basis | None = None,
         takes_first: bool = False,
+        known: str = "",
     ) -> Callable[[], AppendReply]:
         """Send the script. Call the returned function to read the reply; it also raises what went wrong while sending.
 
         `guards` is task id -> expected version, `events` are pairs of task id and JSON. Each event's task has a guard.
-        With `takes_first`, only the events of the first task whose guard holds are appended.
+        With `takes_first`, only the events of the first task whose guard holds are appended. `known` is the last position that
+        the caller was told of; it must be there.
         """
         arguments: Arguments = [
             "" if backdate_ms is None else backdate_ms,
             "" if basis is None else basis.position,
             "" if basis is None else f" {' '.join(sorted(each.type for each in basis.disturbed_by))} ",
             "first" if takes_first else "all",
+            known,
             len(guards),
         ]
         for guard in guards.items():
@@ -95,7 +104,7 @@ class AppendScript:
         return lambda: _understand(finish())
 
 
-def _understand(reply: object) -> AppendReply:
+def _understand(reply: object) -> AppendReply:  # noqa: PLR0911 - a line for each kind of reply
     match reply:
         case [b"appended", bytes(ms), bytes(first_seq)] if is_id(b"%s-%s" % (ms, first_seq)):
             return Appended(int(ms), int(first_seq))
@@ -107,6 +116,8 @@ def _understand(reply: object) -> AppendReply:
             return Conflict(task.decode(errors="replace"), expected, actual)
         case [b"backdated", bytes(last_position)] if is_id(last_position):
             return Backdated(last_position.decode())
+        case [b"forgotten", bytes(last_position)] if is_id(last_position):
+            return Forgotten(last_position.decode())
         case [b"damaged", bytes(place), int(entries)]:
             return Damaged(place.decode(errors="replace"), entries)
         case _:

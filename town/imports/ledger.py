@@ -77,6 +77,7 @@ class LedgerImporter:
         if (outdated := self._backend.upkeep.find_outdated()) is not None:
             # What is appended could not be projected.
             raise outdated
+        self._store.require_known()
         with self._opened() as file:
             self._size_bytes = os.fstat(file.fileno()).st_size
             judged = self._judge(file)
@@ -147,7 +148,13 @@ class LedgerImporter:
     def _copy(self, file: BinaryIO, judged: _Judged) -> None:
         """Read the file again, and append what follows the town's end."""
         links = Chain()
-        copier = Copier(self._backend.client, self._backend.keys, chain=links, where=self._backend.where)
+        copier = Copier(
+            self._backend.client,
+            self._backend.keys,
+            chain=links,
+            where=self._backend.where,
+            receipts=self._backend.receipts,
+        )
         with self._reading(file) as reader:
             copier.copy_batches(self._missing(reader, links, judged))
 
