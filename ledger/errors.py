@@ -524,5 +524,5 @@ class EventsLostError(LedgerDamagedError):
         more = (
             f" and {len(self.tasks) - _LOST_TASKS_SHOWN_MAX:,} more" if len(self.tasks) > _LOST_TASKS_SHOWN_MAX else ""
         )
-        of = f" (of {shown}{more})" if shown else ""
-        super().__init__(f"{what}{where}{of}. Nothing was written.")
+        of = f" (of {'tasks' if len(self.tasks) > 1 else 'task'} {shown}{more})" if shown else ""
+        super().__init__(f"{what}{where}{of}.")

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
         ProgramNotFoundError,
         ProgramNotStartedError,
         ProgramRefusedError,
+        RecoveryRefusedError,
         RepairRefusedError,
         RunUnfinishedError,
         ServerEndedError,
@@ -106,6 +107,8 @@ if TYPE_CHECKING:
     from town.reading.titles import Title
     from town.reading.wait import Until
     from town.reading.when import event_named, understand, understand_ahead
+    from town.receipts.setting_aside import forget_receipts
+    from town.recovery.gap import Fate, Gap, GoneEvent, Recovered
     from town.repair.mend import Loss, LostEvents, MendedTown
     from town.repair.repairing import BEHIND_FILE, EVENTS_FILE, Repair, RepairPlan, opened_repair
     from town.server.durability import Durability, read_durability
@@ -148,6 +151,7 @@ __all__ = [
     "EventPage",
     "ExportReceipt",
     "ExportRefusedError",
+    "Fate",
     "FileDamagedError",
     "FolderRefusedError",
     "ForeignServerError",
@@ -155,6 +159,8 @@ __all__ = [
     "ForkRefusedError",
     "Format",
     "FoundFolder",
+    "Gap",
+    "GoneEvent",
     "Group",
     "Grouping",
     "HeadBack",
@@ -219,6 +225,8 @@ __all__ = [
     "Receipt",
     "ReclaimListener",
     "ReclaimWatch",
+    "Recovered",
+    "RecoveryRefusedError",
     "Repair",
     "RepairPlan",
     "RepairRefusedError",
@@ -258,6 +266,7 @@ __all__ = [
     "examine",
     "find_folder",
     "find_towns",
+    "forget_receipts",
     "format_of",
     "grant_trust",
     "in_local_zone",
@@ -301,7 +310,7 @@ open_front_door(
         "McpMissingError McpPortError MetricsPortError MigrationSourceError MomentError NotOursError NotTrustedError NothingToUndoError "
         "OvertakenError PlacedFault PlanChangedError PlanExistsError PlanMissingError PlanOutsideError "
         "PlanRefusedError PlanTooLargeError ProbeFailedError ProgramNotFoundError ProgramNotStartedError "
-        "ProgramRefusedError RepairRefusedError RunUnfinishedError ServerEndedError ServerNotOwnError "
+        "ProgramRefusedError RecoveryRefusedError RepairRefusedError RunUnfinishedError ServerEndedError ServerNotOwnError "
         "ServerStartError ServerStoppedError ServerTooOldError SettingsError TextUnreadableError "
         "TownExistsError TownNotFoundError UnfitNameError",
         "exports.exporter": "ExportReceipt Format format_of",
@@ -341,6 +350,8 @@ open_front_door(
         "reading.titles": "Title",
         "reading.wait": "Until",
         "reading.when": "event_named understand understand_ahead",
+        "receipts.setting_aside": "forget_receipts",
+        "recovery.gap": "Fate Gap GoneEvent Recovered",
         "repair.mend": "Loss LostEvents MendedTown",
         "repair.repairing": "BEHIND_FILE EVENTS_FILE Repair RepairPlan opened_repair",
         "server.durability": "Durability read_durability",

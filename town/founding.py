@@ -18,6 +18,7 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
+from ledger import Keys
 from town.errors import FolderRefusedError, ForkRefusedError
 from town.files.os_errors import refuse_os_errors
 from town.files.plain_file import trusts_everything
@@ -39,6 +40,7 @@ from town.folder.settings import (
 from town.home.grants import TRUSTED_FOLDER, Grant, allow, connection_grant, is_granted, own_town_grant
 from town.home.passwords import keep_password, split_password
 from town.home.place import HOME_ADVICE, home_path
+from town.receipts.setting_aside import set_aside_receipts
 from town.server.connection import Connection, connect, server_url
 from town.server.own_server import EmbeddedServer
 
@@ -111,6 +113,7 @@ def make_town(
             connection = connect(place.folder, settings)
             try:
                 if is_new:
+                    set_aside_receipts(place.folder, Keys(settings.name, settings.redis.hash_tag).prefix)
                     _open_to_others(place.folder, settings, connection, origin)
                 elif settings.is_named_anew:
                     name_ledger(place.folder, settings.name)

@@ -55,7 +55,8 @@ class KeptReceipts(Receipts):
         return self._known
 
     def keep(self, first: Position, payloads: Sequence[bytes]) -> None:
-        self._known = f"{first.ms}-{first.seq + len(payloads) - 1}"
+        ms, _, seq = first.partition("-")
+        self._known = f"{ms}-{int(seq) + len(payloads) - 1}"
         if self._pen is None:
             # Most commands only read.
             from town.receipts.pen import Pen  # noqa: PLC0415
@@ -70,6 +71,13 @@ class KeptReceipts(Receipts):
         self._pen = self._pen or Pen(self)
         self._pen.settle(known, places)
         self._known = known
+
+    def begin_at(self, position: Position) -> None:
+        """Take the event at `position` as told, without what it says. Never raises."""
+        try:
+            self.settle(position)
+        except (LedgerError, OSError) as error:
+            self.problem = str(error)
 
     def renew(self) -> bool:
         before = self._known

@@ -25,6 +25,8 @@ RECEIPTS_FILE_BYTES_MAX: Final = 8 * 1024 * 1024
 RECEIPTS_BYTES_MAX: Final = 64 * 1024 * 1024
 RECEIPTS_FILE_DAYS_MAX: Final = 5
 RECEIPTS_DAYS_MAX: Final = 30
+LOOK_NS: Final = 100_000_000
+"""How often a file that is written is looked at: it may be full, or another process may have removed it."""
 _DAY_MS: Final = 24 * 60 * 60 * 1_000
 _FILES_MIN: Final = 2
 
@@ -36,6 +38,7 @@ class Pen:
         self._receipts = receipts
         self._file = -1
         self._until_ns = 0
+        self._looked_ns = 0
         self._is_writable = True
 
     def keep(self, first: Position, payloads: Sequence[bytes]) -> None:
@@ -65,11 +68,15 @@ class Pen:
         os.write(self._file, line)
 
     def _may_go_on(self) -> bool:
-        """Whether the open file is still there, and neither full nor old."""
-        if self._file < 0 or time.time_ns() > self._until_ns:
+        """Whether the open file is still there, and neither full nor old, by a look that is at most LOOK_NS old."""
+        if self._file < 0:
             return False
+        now_ns = time.time_ns()
+        if 0 <= now_ns - self._looked_ns < LOOK_NS:
+            return True
         status = os.fstat(self._file)
-        return status.st_nlink > 0 and status.st_size < RECEIPTS_FILE_BYTES_MAX
+        self._looked_ns = now_ns
+        return now_ns < self._until_ns and status.st_nlink > 0 and status.st_size < RECEIPTS_FILE_BYTES_MAX
 
     def _open(self) -> None:
         self.close()
@@ -91,7 +98,7 @@ class Pen:
         path = self._receipts.path / names[-1]
         opened = open_plain(path, os.O_WRONLY | os.O_APPEND, path=path)
         self.close()
-        self._file = opened
+        self._file, self._looked_ns = opened, 0
         self._until_ns = (int(names[-1].removesuffix(SUFFIX)) + RECEIPTS_FILE_DAYS_MAX * _DAY_MS) * 1_000_000
 
     def _begin(self) -> None:

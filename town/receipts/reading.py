@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 from msgspec import Struct
 
-from ledger import EventsLostError, LedgerError, Position, order_of, seq_of
+from ledger import TOWN_ID, EventsLostError, LedgerError, Position, order_of, seq_of
 from town.files.plain_file import open_plain
 from town.receipts.kept import files_in
 from town.receipts.record import Record, Told, read_line
@@ -69,6 +69,7 @@ def loss_of(receipts: KeptReceipts, end: Position) -> EventsLostError:
     if not behind or seq_of(known) <= end.seq:
         return EventsLostError(known, end)
     tasks = dict.fromkeys(envelope_of(each).task for each in behind)
+    tasks.pop(TOWN_ID, None)
     return EventsLostError(known, end, count=len(behind), first=behind[0].at, tasks=list(tasks))
 
 
@@ -76,7 +77,7 @@ def envelope_of(event: KeptEvent) -> Envelope:
     return _decode(event.payload)
 
 
-def places_of(positions: list[str]) -> list[tuple[str, int]]:
+def places_of(positions: Iterable[str]) -> list[tuple[str, int]]:
     """The positions, in the order of the ledger, as pairs of a position and how many of the same time follow each other."""
     places: list[tuple[str, int]] = []
     for at in positions:
@@ -86,7 +87,7 @@ def places_of(positions: list[str]) -> list[tuple[str, int]]:
             if at == f"{ms}-{int(seq) + count}":
                 places[-1] = first, count + 1
                 continue
-        places.append((at, 1))
+        places.append((str(at), 1))
     return places
 
 

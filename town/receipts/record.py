@@ -12,7 +12,7 @@ from __future__ import annotations
 
 # hashlib loads OpenSSL, and every command reads the end of the receipts.
 from _blake2 import blake2b
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 import msgspec
@@ -46,9 +46,15 @@ class Settled(NamedTuple):
 Record = Told | Settled
 
 
-def told_lines(first: Position, payloads: Sequence[bytes]) -> Iterator[bytes]:
+def told_lines(first: Position, payloads: Sequence[bytes]) -> Iterable[bytes]:
     """The records of one append."""
-    ms, seq = first.ms, first.seq
+    ms, _, seq = first.partition("-")
+    if sum(map(len, payloads)) <= RECORD_BYTES_MAX:
+        return (_told_line(ms, int(seq), payloads),)
+    return _told_lines(ms, int(seq), payloads)
+
+
+def _told_lines(ms: str, seq: int, payloads: Sequence[bytes]) -> Iterator[bytes]:
     start = size = 0
     for index, payload in enumerate(payloads):
         size += len(payload) + 1
@@ -97,8 +103,8 @@ def known_in(tail: bytes) -> str | None:
     return known
 
 
-def _told_line(ms: int, seq: int, payloads: Sequence[bytes]) -> bytes:
-    return _line(b"told %d-%d %d [%s]" % (ms, seq, len(payloads), b",".join(payloads)))
+def _told_line(ms: str, seq: int, payloads: Sequence[bytes]) -> bytes:
+    return _line(b"told %s-%d %d [%s]" % (ms.encode(), seq, len(payloads), b",".join(payloads)))
 
 
 def _line(body: bytes) -> bytes:

@@ -1,0 +1,143 @@
+"""Finds the gap: holds what this machine was told against the ledger, and judges what can be appended again. Writes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Final
+
+from ledger import (
+    BEGINNING,
+    TOWN_ID,
+    EventStore,
+    Position,
+    RecordedEvent,
+    Task,
+    decode_event,
+    evolve_known,
+    flaw_of,
+    order_of,
+    without_prev,
+)
+from projections import fold_task
+from town.receipts.reading import AllReceipts, KeptEvent
+from town.recovery.gap import Fate, Gap, GoneEvent
+
+HELD_TOGETHER_MAX: Final = 500
+"""How many events are held against the ledger in one round trip."""
+
+
+def find_gone(store: EventStore, events: Sequence[KeptEvent]) -> list[KeptEvent]:
+    """Those of the events that are not in the ledger, or not with these bytes. Source: XRANGE."""
+    gone: list[KeptEvent] = []
+    rest = iter(events)
+    while batch := list(islice(rest, HELD_TOGETHER_MAX)):
+        found = {
+            entry_id.decode(): without_prev(fields[1])
+            for entry_id, fields in store.entries_at([Position(each.at) for each in batch])
+        }
+        gone += [each for each in batch if found.get(each.at) != each.payload]
+    return gone
+
+
+def find_gap(store: EventStore, receipts: AllReceipts, known: str) -> Gap:
+    """What is gone. `known` is the last position told. LedgerDamagedError, StoreUnavailableError."""
+    end = store.look_at_end()[0]
+    gone = find_gone(store, receipts.events)
+    fates = [*_fates_of_tasks(store, gone), *_fates_of_town(store, gone)]
+    if known and all(known != each.position for each in fates) and not store.has(Position(known)):
+        fates.append(
+            GoneEvent(
+                position=Position(known),
+                fate=Fate.UNKNOWN,
+                why="what it said is not among the receipts of this machine",
+            )
+        )
+    return Gap(tuple(sorted(fates, key=lambda each: order_of(each.position))), end, receipts.damaged)
+
+
+def _fates_of_tasks(store: EventStore, gone: Sequence[KeptEvent]) -> Iterator[GoneEvent]:
+    of_tasks: dict[str, list[RecordedEvent]] = {}
+    for recorded in map(_decoded, gone):
+        if recorded.task != TOWN_ID:
+            of_tasks.setdefault(recorded.task, []).append(recorded)
+    for task_id, events in of_tasks.items():
+        yield from _fates_of(events, store.history(task_id))
+
+
+def _fates_of(events: Sequence[RecordedEvent], history: Sequence[RecordedEvent]) -> Iterator[GoneEvent]:
+    """What happens to events of one task, whose history in the ledger is `history`. Pure."""
+    task: Task | None = fold_task(history)
+    by_version = {recorded.version: recorded for recorded in history}
+    version, overtaken = len(history), None
+    for recorded in sorted(events, key=lambda each: (each.version, order_of(each.at))):
+        there = by_version.get(recorded.version)
+        if there is not None and _is_same(recorded, there):
+            yield _gone(recorded, Fate.THERE, now=there.position)
+            continue
+        if there is not None:
+            overtaken = overtaken or there.position
+            why = f"event {there.position.seq:,} of another command is now version {recorded.version} of its task"
+            yield _gone(recorded, Fate.OVERTAKEN, now=there.position, why=why)
+        elif overtaken is not None:
+            why = f"it followed an event whose place event {overtaken.seq:,} of another command took"
+            yield _gone(recorded, Fate.OVERTAKEN, now=overtaken, why=why)
+        elif recorded.version != version + 1:
+            missing = _numbers(version + 1, recorded.version - 1)
+            why = f"{missing} of its task {'are' if 'to' in missing else 'is'} missing, and this machine does not know them"
+            yield _gone(recorded, Fate.WAITING, why=why)
+        elif (flaw := flaw_of(task, recorded)) is not None:
+            overtaken = history[-1].position if history else BEGINNING
+            yield _gone(recorded, Fate.OVERTAKEN, now=overtaken, why=flaw)
+        else:
+            task, version = evolve_known(task, recorded), version + 1
+            yield _gone(recorded, Fate.APPENDED)
+
+
+def _fates_of_town(store: EventStore, gone: Sequence[KeptEvent]) -> Iterator[GoneEvent]:
+    """The town's own events stand on nothing, so they are counted anew."""
+    events = [recorded for recorded in map(_decoded, gone) if recorded.task == TOWN_ID]
+    if not events:
+        return
+    there = {(each.command, each.type): each.position for each in store.history_back(TOWN_ID)}
+    for recorded in events:
+        now = there.get((recorded.command, recorded.type))
+        if now is not None:
+            yield _gone(recorded, Fate.THERE, now=now)
+        elif recorded.type == "town.forked":
+            yield _gone(
+                recorded, Fate.OVERTAKEN, why="it is true only right after what the town has in common with another"
+            )
+        else:
+            yield _gone(recorded, Fate.APPENDED)
+
+
+def moved(gap: Gap) -> Mapping[str, Position]:
+    """Where each event that is there again stands now, by its old position."""
+    return {each.position: each.now for each in gap.of(Fate.THERE) if each.now is not None}
+
+
+def _is_same(recorded: RecordedEvent, there: RecordedEvent) -> bool:
+    return (recorded.command, recorded.type) == (there.command, there.type)
+
+
+def _decoded(event: KeptEvent) -> RecordedEvent:
+    """EventDecodingError for an event of a newer program."""
+    return decode_event(event.at.encode(), [b"event", event.payload])
+
+
+def _gone(recorded: RecordedEvent, fate: Fate, *, now: Position | None = None, why: str | None = None) -> GoneEvent:
+    return GoneEvent(
+        position=recorded.position,
+        type=recorded.type,
+        task=recorded.task,
+        version=recorded.version,
+        actor=recorded.actor,
+        fate=fate,
+        now=now,
+        why=why,
+    )
+
+
+def _numbers(first: int, last: int) -> str:
+    return f"version {first:,}" if first == last else f"versions {first:,} to {last:,}"
