@@ -233,7 +233,7 @@ def _advice(kinds: set[FindingKind]) -> str:
         advice.append("`tt rebuild` puts checkpoints, snapshots and views right.")
     if FindingKind.HEAD in kinds and not kinds & _OF_LOST_EVENTS:
         advice.append("Heads can only be restored from a backup of the data folder; a rebuild does not change them.")
-    if FindingKind.RECEIPT in kinds:
+    if FindingKind.RECEIPT in kinds and not kinds & _OF_LOST_EVENTS:
         advice.append(
             "`tt recover --dry-run` says which of the acknowledged events can be made good, and changes nothing."
         )

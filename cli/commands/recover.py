@@ -21,6 +21,7 @@ _WILL: Final = {
     Fate.THERE: "is there again",
     Fate.OVERTAKEN: "cannot be appended",
     Fate.WAITING: "cannot be appended yet",
+    Fate.DAMAGED: "cannot be appended",
     Fate.UNKNOWN: "cannot be appended",
 }
 _WAS: Final = _WILL | {Fate.APPENDED: "appended again"}

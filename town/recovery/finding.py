@@ -10,6 +10,7 @@ from ledger import (
     BEGINNING,
     TOWN_ID,
     EventStore,
+    LedgerDamagedError,
     Position,
     RecordedEvent,
     Task,
@@ -62,7 +63,12 @@ def _fates_of_tasks(store: EventStore, gone: Sequence[KeptEvent]) -> Iterator[Go
         if recorded.task != TOWN_ID:
             of_tasks.setdefault(recorded.task, []).append(recorded)
     for task_id, events in of_tasks.items():
-        yield from _fates_of(events, store.history(task_id))
+        try:
+            history = store.history(task_id)
+        except LedgerDamagedError as damage:
+            yield from (_gone(recorded, Fate.DAMAGED, why=str(damage)) for recorded in events)
+        else:
+            yield from _fates_of(events, history)
 
 
 def _fates_of(events: Sequence[RecordedEvent], history: Sequence[RecordedEvent]) -> Iterator[GoneEvent]:
@@ -99,7 +105,11 @@ def _fates_of_town(store: EventStore, gone: Sequence[KeptEvent]) -> Iterator[Gon
     events = [recorded for recorded in map(_decoded, gone) if recorded.task == TOWN_ID]
     if not events:
         return
-    there = {(each.command, each.type): each.position for each in store.history_back(TOWN_ID)}
+    try:
+        there = {(each.command, each.type): each.position for each in store.history_back(TOWN_ID)}
+    except LedgerDamagedError as damage:
+        yield from (_gone(recorded, Fate.DAMAGED, why=str(damage)) for recorded in events)
+        return
     for recorded in events:
         now = there.get((recorded.command, recorded.type))
         if now is not None:

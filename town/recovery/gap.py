@@ -21,11 +21,13 @@ class Fate(StrEnum):
     """Its task went on without it."""
     WAITING = "waiting"
     """Earlier events of its task are missing, and this machine does not know them."""
+    DAMAGED = "damaged"
+    """What the ledger has of its task is damaged, so nothing can follow it."""
     UNKNOWN = "unknown"
     """Only that it was there is known here."""
 
 
-REMAINS: Final = frozenset({Fate.OVERTAKEN, Fate.WAITING, Fate.UNKNOWN})
+REMAINS: Final = frozenset({Fate.OVERTAKEN, Fate.WAITING, Fate.DAMAGED, Fate.UNKNOWN})
 """What a recovery leaves: writing is refused until such a loss is accepted."""
 
 

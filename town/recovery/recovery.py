@@ -14,13 +14,19 @@ from ledger import (
     TOWN_ID,
     Chain,
     Copier,
+    EventStore,
+    NewEvent,
     Position,
+    TownRecovered,
     WrongExpectedEndError,
+    WrongExpectedVersionError,
+    encode_event,
+    new_command_id,
     redis_errors,
 )
 from projections import Finding, FindingKind
 from town.backend import Backend
-from town.errors import RecoveryRefusedError
+from town.errors import OvertakenError, RecoveryRefusedError
 from town.files.os_errors import refuse_os_errors
 from town.files.whole_file import OWN_MODE, write_by_rename
 from town.receipts.reading import AllReceipts, KeptEvent, places_of, read_receipts
@@ -74,40 +80,58 @@ class Recovery:
 
         LedgerDamagedError, StoreUnavailableError: the same call continues. WrongExpectedEndError after RECOVER_ATTEMPTS_MAX attempts.
         """
-        return self._attempt(accepts_loss=False)
-
-    def accept_loss(self, name: str) -> Recovered:
-        """Go on without what is gone; its events are kept in a file. `name` is the town's. RecoveryRefusedError: nothing was written."""
-        if name != self._backend.name:
-            raise RecoveryRefusedError(name, self._backend.name)
-        return self._attempt(accepts_loss=True)
-
-    def _attempt(self, *, accepts_loss: bool) -> Recovered:
         for remaining in reversed(range(RECOVER_ATTEMPTS_MAX)):
             try:
-                return self._run(self.look(), accepts_loss=accepts_loss)
+                return self._run(self.look())
             except WrongExpectedEndError:
                 if not remaining:
                     raise
         raise AssertionError("the last attempt returns or raises")
 
-    def _run(self, gap: Gap, *, accepts_loss: bool) -> Recovered:
-        chosen = [] if accepts_loss else gap.of(Fate.APPENDED)
-        left = gap.lost if accepts_loss else gap.remaining
-        if not (chosen or (accepts_loss and left)):
-            self._settle(gap, left, known=gap.end)
+    def accept_loss(self, name: str) -> Recovered:
+        """Go on without what is gone; its events are kept in a file, and `town.recovered` says so. `name` is the town's.
+
+        RecoveryRefusedError: nothing was written. OvertakenError after RECOVER_ATTEMPTS_MAX attempts.
+        """
+        if name != self._backend.name:
+            raise RecoveryRefusedError(name, self._backend.name)
+        for remaining in reversed(range(RECOVER_ATTEMPTS_MAX)):
+            try:
+                return self._accept()
+            except WrongExpectedVersionError as conflict:
+                if not remaining:
+                    raise OvertakenError(conflict, attempts=RECOVER_ATTEMPTS_MAX) from conflict
+        raise AssertionError("the last attempt returns or raises")
+
+    def _run(self, gap: Gap) -> Recovered:
+        chosen = gap.of(Fate.APPENDED)
+        if not chosen:
+            self._settle(gap, gap.remaining, known=gap.end)
             return Recovered(gap)
         events = {each.at: each for each in self._read().events}
-        kept_in = (
-            self._keep([events[each.position] for each in left if each.position in events]) if accepts_loss else None
-        )
-        # Until here nothing was changed. After the append, what remains of the receipts is settled here or by the next recovery.
         at, positions = self._append(gap, [events[each.position] for each in chosen])
-        self._settle(gap, [] if accepts_loss else left, known=positions[-1] if positions else at)
-        self._backend.upkeep.catch_up(at)
-        return Recovered(
-            gap, at, tuple(positions), is_accepted=accepts_loss, kept_in=None if kept_in is None else str(kept_in)
-        )
+        # A crash right here changes nothing: the next recovery finds them there, and settles them.
+        self._settle(gap, gap.remaining, known=positions[-1])
+        self._backend.upkeep.catch_up()
+        return Recovered(gap, at, tuple(positions))
+
+    def _accept(self) -> Recovered:
+        gap = self.look()
+        lost = gap.lost
+        if not lost:
+            return self._run(gap)
+        events = {each.at: each for each in self._read().events}
+        kept_in = self._keep([events[each.position] for each in lost if each.position in events])
+        fact = TownRecovered(first=lost[0].position, last=lost[-1].position, lost=len(lost), appended=0)
+        version = self._store.head(TOWN_ID)[0] + 1
+        event = NewEvent(task=TOWN_ID, version=version, actor=self._backend.actor, command=new_command_id(), data=fact)
+        # Not with the town's own store: that one is held against what is lost.
+        bare = EventStore(self._backend.client, self._backend.keys, where=self._backend.where)
+        [at] = bare.append([event], {TOWN_ID: version - 1})
+        self._receipts.keep(at, [encode_event(event)])
+        self._settle(gap, [], known=at)
+        self._backend.upkeep.catch_up()
+        return Recovered(gap, at, is_accepted=True, kept_in=str(kept_in))
 
     def _append(self, gap: Gap, chosen: Sequence[KeptEvent]) -> tuple[Position, list[Position]]:
         """Append `town.recovered` and the events; returns its position and theirs. WrongExpectedEndError."""
