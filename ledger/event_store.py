@@ -320,12 +320,6 @@ class EventStore:
         else:
             receipts.missed = end
 
-    def require_known(self) -> None:
-        """EventsLostError if the ledger lacks the last event that was told. Source: XINFO, XRANGE."""
-        end, known = self.look_at_end()[0], self.receipts.known
-        self.hold_against_receipts(end, has_known=not known or self.has(Position(known)))
-        self.refuse_loss()
-
     def refuse_loss(self) -> None:
         """EventsLostError if the ledger was seen to lack what was told."""
         if self.receipts.missed is not None:

@@ -241,8 +241,8 @@ def _receipts(backend: Backend) -> Check:
         return Check("receipts", CheckState.WARNING, f"they are off, so a loss of events would not be noticed: {error}")
     if is_lost:
         return Check("receipts", CheckState.BAD, "", receipts.loss(end))
-    if receipts.problem is not None:
-        words = f"they are off, so a loss of events would not be noticed: {receipts.problem}"
+    if (problem := receipts.find_problem()) is not None:
+        words = f"they are off, so a loss of events would not be noticed: {problem}"
         return Check("receipts", CheckState.WARNING, words)
     events = "1 event" if count == 1 else f"{count:,} events"
     return Check("receipts", CheckState.GOOD, f"{events} that this machine was told of, and the server has them")

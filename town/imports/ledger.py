@@ -77,7 +77,6 @@ class LedgerImporter:
         if (outdated := self._backend.upkeep.find_outdated()) is not None:
             # What is appended could not be projected.
             raise outdated
-        self._store.require_known()
         with self._opened() as file:
             self._size_bytes = os.fstat(file.fileno()).st_size
             judged = self._judge(file)
@@ -157,6 +156,9 @@ class LedgerImporter:
         )
         with self._reading(file) as reader:
             copier.copy_batches(self._missing(reader, links, judged))
+        # A backup may be older than what this machine was told last, and that is still to be missed.
+        self._backend.receipts.renew()
+        self._store.end()
 
     def _missing(self, reader: LedgerReader, links: Chain, judged: _Judged) -> Iterator[list[StreamEntry]]:
         """The entries that the town does not have, as they were judged. `links` follows those that it has."""

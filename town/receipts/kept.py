@@ -89,6 +89,21 @@ class KeptReceipts(Receipts):
 
         return loss_of(self, end)
 
+    def find_problem(self) -> str | None:
+        """Why there are no receipts, in words; None if there are, or can be. Nothing is made."""
+        try:
+            known = self._read_known()
+            there = next(
+                each for each in (self.path, self.path.parent, self.path.parent.parent, Path.home()) if each.exists()
+            )
+        except (LedgerError, OSError, RuntimeError) as error:
+            return str(error)
+        except StopIteration:
+            return f"there is no folder {Path.home()}"
+        if not known and not os.access(there, os.W_OK):
+            return f"{there} cannot be written"
+        return self.problem
+
     def close(self) -> None:
         if self._pen is not None:
             self._pen.close()

@@ -70,6 +70,8 @@ def settled_line(known: str, places: Sequence[tuple[str, int]] = ()) -> bytes:
 
 def read_line(line: bytes) -> Record | None:
     """The record in a line, without its line break; None if it is damaged."""
+    # A power cut may leave a file that is longer than what was written.
+    line = line.rstrip(b"\0")
     checksum, _, body = line.partition(b" ")
     if checksum != _checksum(body):
         return None
@@ -87,7 +89,7 @@ def known_in(tail: bytes) -> str | None:
     Processes that append at once write their records in any order, so the highest position counts.
     """
     known: str | None = None
-    for line in tail.split(b"\n"):
+    for line in tail.rstrip(b"\0").split(b"\n"):
         checksum, _, body = line.partition(b" ")
         if not line or checksum != _checksum(body):
             continue

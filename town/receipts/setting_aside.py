@@ -20,7 +20,7 @@ def set_aside_receipts(folder: Path, prefix: str) -> None:
     with suppress(LedgerError, OSError):
         path = KeptReceipts(folder, prefix).path
         if path.exists():
-            path.rename(path.with_name(f"{path.name}.{time.time_ns() // 1_000_000:013d}"))
+            path.rename(path.with_name(f"{path.name}.{time.time_ns()}"))
         for old in sorted(path.parent.glob(f"{path.name}.*"))[:-SET_ASIDE_MAX]:
             shutil.rmtree(old, ignore_errors=True)
 

@@ -78,6 +78,15 @@ def _fates_of(events: Sequence[RecordedEvent], history: Sequence[RecordedEvent])
     version, overtaken = len(history), None
     for recorded in sorted(events, key=lambda each: (each.version, order_of(each.at))):
         there = by_version.get(recorded.version)
+        if there is not None and there.at == recorded.at:
+            overtaken = overtaken or there.position
+            yield _gone(
+                recorded,
+                Fate.OVERTAKEN,
+                now=there.position,
+                why="the ledger has it in other words than were acknowledged",
+            )
+            continue
         if there is not None and _is_same(recorded, there):
             yield _gone(recorded, Fate.THERE, now=there.position)
             continue

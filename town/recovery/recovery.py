@@ -165,7 +165,7 @@ class Recovery:
         stays = {each.position for each in left}
         places = places_of([each.position for each in gap.events if each.position not in stays])
         with refuse_os_errors(self._receipts.path):
-            if places:
+            if places or left:
                 self._receipts.settle(left[-1].position if left else known, places)
         self._receipts.missed = gap.end if left else None
 
