@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
 from typing import cast
 
 import redis
+
+from town.home.place import HOME_FOLDER
+from town.receipts.kept import RECEIPTS_FOLDER
 
 Kept = dict[bytes, bytes]
 """Key -> its value, as DUMP gives it."""
@@ -21,3 +26,9 @@ def fall_back(client: redis.Redis, kept: Kept) -> None:
     client.flushall()
     for key, value in kept.items():
         client.restore(key, 0, value)
+
+
+def start_over(client: redis.Redis) -> None:
+    """Empty the server for another town of the same name and folder: nobody misses what was there."""
+    client.flushall()
+    shutil.rmtree(Path.home() / HOME_FOLDER / RECEIPTS_FOLDER, ignore_errors=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -41,11 +41,12 @@ def entries_of(
     heads: Heads,
     actor: str,
     moved: Mapping[str, Position] = {},
+    nowhere: Collection[str] = (),
 ) -> Entries:
     """The entries for a ledger that ends at `after`, all of the time `ms`.
 
     `lost` is all that is lost, `chosen` what of it is appended again. `moved` has the place of what is there again already:
-    notes and causes go on naming the same event.
+    notes and causes go on naming the same event. `nowhere` is what can be named no more.
     """
     made = _Made(after, ms, dict(heads))
     at = made.next()
@@ -54,7 +55,7 @@ def entries_of(
     new = NewEvent(task=TOWN_ID, version=version, actor=actor, command=new_command_id(), data=fact)
     made.add(TOWN_ID, encode_event(new))
     places = dict(moved)
-    gone = {each.position for each in lost}
+    gone = {*nowhere, *(each.position for each in lost)}
     for event in chosen:
         raw: dict[str, Any] = msgspec.json.decode(event.payload)
         task_id = raw["task"]

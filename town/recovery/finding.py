@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Final
 
 from ledger import (
     BEGINNING,
     TOWN_ID,
+    EventAnnotated,
     EventStore,
     LedgerDamagedError,
     Position,
     RecordedEvent,
     Task,
+    TownRecovered,
     decode_event,
     evolve_known,
     flaw_of,
+    ms_of,
     order_of,
+    to_ms,
     without_prev,
 )
 from projections import fold_task
 from town.receipts.reading import AllReceipts, KeptEvent
-from town.recovery.gap import Fate, Gap, GoneEvent
+from town.recovery.gap import REMAINS, Fate, Gap, GoneEvent
 
 HELD_TOGETHER_MAX: Final = 500
 """How many events are held against the ledger in one round trip."""
@@ -44,22 +48,48 @@ def find_gone(store: EventStore, events: Sequence[KeptEvent]) -> list[KeptEvent]
 def find_gap(store: EventStore, receipts: AllReceipts, known: str) -> Gap:
     """What is gone. `known` is the last position told. LedgerDamagedError, StoreUnavailableError."""
     end = store.look_at_end()[0]
-    gone = find_gone(store, receipts.events)
-    fates = [*_fates_of_tasks(store, gone), *_fates_of_town(store, gone)]
-    if known and all(known != each.position for each in fates) and not store.has(Position(known)):
-        fates.append(
-            GoneEvent(
-                position=Position(known),
-                fate=Fate.UNKNOWN,
-                why="what it said is not among the receipts of this machine",
-            )
-        )
-    return Gap(tuple(sorted(fates, key=lambda each: order_of(each.position))), end, receipts.damaged)
+    gone = [_decoded(each) for each in find_gone(store, receipts.events)]
+    fates = {each.position: each for each in _fates_of_tasks(store, gone)}
+    named = {name for each in gone for name in _named_by(each)} - {each.at for each in gone}
+    there = {entry_id.decode() for entry_id, _ in store.entries_at([Position(each) for each in named])}
+    moved = find_moved(store, named - there)
+    nowhere = frozenset(named - there - moved.keys())
+    for each in _fates_of_town(store, gone, fates, nowhere):
+        fates[each.position] = each
+    if known and known not in fates and not store.has(Position(known)):
+        why = "what it said is not among the receipts of this machine"
+        fates[Position(known)] = GoneEvent(position=Position(known), fate=Fate.UNKNOWN, why=why)
+    moved |= {each.position: each.now for each in fates.values() if each.fate is Fate.THERE and each.now is not None}
+    return Gap(tuple(fates[each] for each in sorted(fates)), end, receipts.damaged, moved, nowhere)
 
 
-def _fates_of_tasks(store: EventStore, gone: Sequence[KeptEvent]) -> Iterator[GoneEvent]:
+def find_moved(store: EventStore, positions: Collection[str]) -> dict[str, Position]:
+    """Where events are now that stood at these positions, and that a recovery of another machine has appended again.
+
+    They are known by the time when they happened. Of several of one millisecond, mostly of one command, it is the first.
+    """
+    recovered = (
+        [each for each in store.history_back(TOWN_ID) if isinstance(each.data, TownRecovered)] if positions else []
+    )
+    if not recovered:
+        return {}
+    places: dict[int, Position] = {}
+    for batch in store.read_batches(recovered[-1].position):
+        for each in batch:
+            if each.occurred_at is not None:
+                places.setdefault(to_ms(each.occurred_at), each.position)
+    return {each: places[ms_of(each)] for each in positions if ms_of(each) in places}
+
+
+def _named_by(recorded: RecordedEvent) -> set[str]:
+    """The positions of other events that an event names."""
+    named = set() if recorded.cause is None else {recorded.cause}
+    return named | ({recorded.data.position} if isinstance(recorded.data, EventAnnotated) else set())
+
+
+def _fates_of_tasks(store: EventStore, gone: Sequence[RecordedEvent]) -> Iterator[GoneEvent]:
     of_tasks: dict[str, list[RecordedEvent]] = {}
-    for recorded in map(_decoded, gone):
+    for recorded in gone:
         if recorded.task != TOWN_ID:
             of_tasks.setdefault(recorded.task, []).append(recorded)
     for task_id, events in of_tasks.items():
@@ -109,9 +139,14 @@ def _fates_of(events: Sequence[RecordedEvent], history: Sequence[RecordedEvent])
             yield _gone(recorded, Fate.APPENDED)
 
 
-def _fates_of_town(store: EventStore, gone: Sequence[KeptEvent]) -> Iterator[GoneEvent]:
-    """The town's own events stand on nothing, so they are counted anew."""
-    events = [recorded for recorded in map(_decoded, gone) if recorded.task == TOWN_ID]
+def _fates_of_town(
+    store: EventStore, gone: Sequence[RecordedEvent], fates: Mapping[Position, GoneEvent], nowhere: frozenset[str]
+) -> Iterator[GoneEvent]:
+    """The town's own events stand on nothing, so they are counted anew; but a note has to be on an event that is there.
+
+    `fates` has those of the other events, and takes these in.
+    """
+    events = [recorded for recorded in gone if recorded.task == TOWN_ID]
     if not events:
         return
     try:
@@ -121,19 +156,19 @@ def _fates_of_town(store: EventStore, gone: Sequence[KeptEvent]) -> Iterator[Gon
         return
     for recorded in events:
         now = there.get((recorded.command, recorded.type))
+        noted = recorded.data.position if isinstance(recorded.data, EventAnnotated) else ""
+        on = fates.get(Position(noted))
         if now is not None:
             yield _gone(recorded, Fate.THERE, now=now)
         elif recorded.type == "town.forked":
-            yield _gone(
-                recorded, Fate.OVERTAKEN, why="it is true only right after what the town has in common with another"
-            )
+            why = "it is true only right after what the town has in common with another"
+            yield _gone(recorded, Fate.OVERTAKEN, why=why)
+        elif noted in nowhere or (on is not None and on.fate is Fate.WAITING):
+            yield _gone(recorded, Fate.WAITING, why="the event that it is a note on is missing")
+        elif on is not None and on.fate in REMAINS:
+            yield _gone(recorded, Fate.OVERTAKEN, why="the event that it is a note on cannot be appended")
         else:
             yield _gone(recorded, Fate.APPENDED)
-
-
-def moved(gap: Gap) -> Mapping[str, Position]:
-    """Where each event that is there again stands now, by its old position."""
-    return {each.position: each.now for each in gap.of(Fate.THERE) if each.now is not None}
 
 
 def _is_same(recorded: RecordedEvent, there: RecordedEvent) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
 
@@ -49,11 +50,17 @@ class GoneEvent(Struct, frozen=True, kw_only=True):
 
 
 class Gap(Struct, frozen=True):
-    """What is gone, in the order in which it was, and where the ledger ends. `damaged` places of the receipts cannot be read."""
+    """What is gone, in the order in which it was, and where the ledger ends. `damaged` places of the receipts cannot be read.
+
+    `moved` has the new place of each event that is there again and is named by one that is gone, whoever was told of it;
+    `nowhere` has those that are named and are not there.
+    """
 
     events: tuple[GoneEvent, ...]
     end: Position
     damaged: int = 0
+    moved: Mapping[str, Position] = {}
+    nowhere: frozenset[str] = frozenset()
 
     def of(self, *fates: Fate) -> list[GoneEvent]:
         return [each for each in self.events if each.fate in fates]

@@ -31,7 +31,7 @@ from town.files.os_errors import refuse_os_errors
 from town.files.whole_file import OWN_MODE, write_by_rename
 from town.receipts.reading import AllReceipts, KeptEvent, places_of, read_receipts
 from town.recovery.appending import entries_of
-from town.recovery.finding import find_gap, find_gone, moved
+from town.recovery.finding import find_gap, find_gone
 from town.recovery.gap import Fate, Gap, GoneEvent, Recovered
 
 if TYPE_CHECKING:
@@ -148,7 +148,8 @@ class Recovery:
             ms=max(gap.end.ms, self._now_ms()),
             heads=heads,
             actor=self._backend.actor,
-            moved=moved(gap),
+            moved=gap.moved,
+            nowhere=gap.nowhere,
         )
         copier = Copier(
             self._backend.client,
