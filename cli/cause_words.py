@@ -7,7 +7,7 @@ from itertools import zip_longest
 
 from cli.render import event_details, event_words
 from cli.text import ICONS, TEXT_CHARS_SHOWN, event_number, short_id, shortened, visible
-from ledger import Cause, CauseKind, RecordedEvent, Source, State, TaskCreated, TaskStarted
+from ledger import TOWN_ID, Cause, CauseKind, RecordedEvent, Source, State, TaskCreated, TaskStarted
 from town import Why, local_time
 
 _RESULTS = {CauseKind.COMPLETED: "Result", CauseKind.FAILED: "Error", CauseKind.CANCELLED: "Reason"}
@@ -44,7 +44,7 @@ def sentences(causes: Sequence[Cause]) -> list[str]:
 
 def led_by_words(recorded: RecordedEvent, *, task_id: str) -> str:
     """The event that led to another one."""
-    where = "" if recorded.task == task_id else f", of task {short_id(recorded.task)}"
+    where = "" if recorded.task in (task_id, TOWN_ID) else f", of task {short_id(recorded.task)}"
     return f"Event {event_number(recorded.position)} led to it{where}: {visible(recorded.actor)} {_shown(event_words(recorded))}"
 
 

@@ -50,6 +50,7 @@ from ledger import (
     TaskTagged,
     TaskUnlinked,
     TownForked,
+    TownRecovered,
     Unfit,
     from_ms,
     parse_rfc3339,
@@ -474,6 +475,9 @@ def _details(recorded: RecordedEvent, names: Mapping[str, str]) -> str:  # noqa:
             return "to the top" if parent is None else f"below {short_id(parent)}"
         case TownForked(source=source, position=position):
             return f"from {visible(source)} after event {event_number(Position(position))}"
+        case TownRecovered(first=first, last=last, lost=lost, appended=appended):
+            numbers = " to ".join(dict.fromkeys(event_number(Position(each)) for each in (first, last)))
+            return f"{appended:,} of {counted(lost, 'lost event')}, of {numbers}"
         case EventAnnotated(position=position, text=text):
             return f"event {event_number(Position(position))}: {visible(text)}"
         case TaskLinked(kind=kind, to=to) | TaskUnlinked(kind=kind, to=to):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Self
 from cli.exits import Exit
 from cli.output import progress_bar, say, say_abort, warn
 from cli.text import counted, short_id, visible
-from ledger import CircularNeedsError, InvalidValueError, LedgerError, Position
+from ledger import CircularNeedsError, EventsLostError, InvalidValueError, LedgerError, Position
 from projections import OutdatedProjectionError
 from town import Town, UnfitNameError, name_ledger
 
@@ -35,7 +35,13 @@ def opened(path: Path | None, actor: str | None, *, is_following: bool = False) 
         if town.server_warning is not None:
             warn(town.server_warning)
         town.upkeep.progress = bar.show
-        with _outdated_told(town, is_first=is_following), _damage_told(town), _loss_told(town), _names_told(town):
+        with (
+            _outdated_told(town, is_first=is_following),
+            _damage_told(town),
+            _loss_told(town),
+            _names_told(town),
+            _gap_told(town),
+        ):
             yield town
 
 
@@ -145,6 +151,23 @@ def _loss_told(town: Town) -> Iterator[None]:
                 f"{counted(len(lost), 'snapshot')} missing or damaged: of {named}{more}. What you see of them was read from"
                 " the ledger, and is correct. `tt doctor` counts them, `tt rebuild` writes them again."
             )
+
+
+@contextmanager
+def _gap_told(town: Town) -> Iterator[None]:
+    """Warn of acknowledged events that the server has lost, unless the command's own error says so."""
+    is_told = False
+    try:
+        yield
+    except EventsLostError:
+        is_told = True
+        raise
+    finally:
+        missed = town.backend.receipts.missed
+        if missed is not None and not is_told:
+            from town import words_of  # noqa: PLC0415 - only a warning pays for it
+
+            warn(words_of(town.backend.receipts.loss(missed)))
 
 
 def warn_outdated(town: Town) -> None:

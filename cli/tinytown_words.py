@@ -14,7 +14,6 @@ _RUNS_AGENTS: Final = "`tt work AGENT -- PROGRAM` runs an agent's program here, 
 SAME: Final[Mapping[str, tuple[str, ...]]] = {
     "history": ("events",),
     "list": ("status", "--tasks"),
-    "recover": ("reclaim",),
 }
 """Tinytown's command -> ours. The options after it stay."""
 

@@ -69,6 +69,7 @@ if TYPE_CHECKING:
         CircularNeedsError,
         CommandRejectedError,
         EventDecodingError,
+        EventsLostError,
         HeadLostError,
         HistoryBrokenError,
         HistoryCircularError,
@@ -105,7 +106,7 @@ if TYPE_CHECKING:
         WrongExpectedVersionError,
         WrongKeyTypeError,
     )
-    from ledger.event_store import APPEND_EVENTS_MAX, Basis, EventStore, parse_head
+    from ledger.event_store import APPEND_EVENTS_MAX, Basis, EventStore, Receipts, parse_head
     from ledger.events import (
         EVENT_CLASSES,
         TOWN_EVENT_CLASSES,
@@ -136,6 +137,7 @@ if TYPE_CHECKING:
         TaskUnlinked,
         TownEvent,
         TownForked,
+        TownRecovered,
         Unfit,
     )
     from ledger.exchange import exchange, raise_error
@@ -154,8 +156,10 @@ if TYPE_CHECKING:
         StreamEntry,
         decode_event,
         decode_events,
+        encode_event,
         read_event,
         record,
+        without_prev,
     )
     from ledger.redis_errors import ExplainedConnectionError, redis_errors
     from ledger.reply_shapes import are_entries, fits, is_id, is_yes, name_of
@@ -238,6 +242,7 @@ __all__ = [
     "EventAnnotated",
     "EventDecodingError",
     "EventStore",
+    "EventsLostError",
     "ExecAbortError",
     "ExplainedConnectionError",
     "FailTask",
@@ -277,6 +282,7 @@ __all__ = [
     "Position",
     "PrioritiseTask",
     "ReadOnlyError",
+    "Receipts",
     "RecordedEvent",
     "RedisError",
     "RemoveTask",
@@ -334,6 +340,7 @@ __all__ = [
     "TownEvent",
     "TownForked",
     "TownList",
+    "TownRecovered",
     "UndoOvertakenError",
     "Undone",
     "Unfit",
@@ -359,6 +366,7 @@ __all__ = [
     "decide",
     "decode_event",
     "decode_events",
+    "encode_event",
     "evolve",
     "evolve_known",
     "exchange",
@@ -395,6 +403,7 @@ __all__ = [
     "title_of",
     "to_ms",
     "undo",
+    "without_prev",
     "word_diff",
 ]
 
@@ -417,7 +426,7 @@ open_front_door(
         "copier": "Copier",
         "decide": "LINKS_MAX decide",
         "errors": "UNREACHED_ADVICE UPGRADE_ADVICE AppendTooLargeError BackdateRefusedError BasisDisturbedError "
-        "CircularNeedsError CommandRejectedError EventDecodingError HeadLostError HistoryBrokenError "
+        "CircularNeedsError CommandRejectedError EventDecodingError EventsLostError HeadLostError HistoryBrokenError "
         "HistoryCircularError InvalidValueError LedgerClosedError LedgerDamagedError LedgerError MisplacedEventError "
         "NewerSchemaError NoOpenQuestionError NotAChoiceError NotReplicatedError NotUndoableError ReplyTooLargeError "
         "SequenceGapError StoreUnavailableError TaskAlreadyExistsError TaskAmbiguousError TaskCycleError "
@@ -425,11 +434,11 @@ open_front_door(
         "TaskNotFinishedError TaskNotFoundError TaskNotInBacklogError TaskRemovedError TaskUnassignedError "
         "UndoOvertakenError UnknownEventError UpcasterMissingError WrongExpectedEndError WrongExpectedVersionError "
         "WrongKeyTypeError",
-        "event_store": "APPEND_EVENTS_MAX Basis EventStore parse_head",
+        "event_store": "APPEND_EVENTS_MAX Basis EventStore Receipts parse_head",
         "events": "EVENT_CLASSES TOWN_EVENT_CLASSES Event EventAnnotated LinkKind OldRecord Source TaskAdopted TaskAnswered "
         "TaskAsked TaskAssigned TaskCancelled TaskCompleted TaskCreated TaskDescribed TaskFailed TaskLinked TaskMoved "
         "TaskNoted TaskPrioritised TaskRemoved TaskReopened TaskRequeued TaskScheduled TaskStarted TaskTagged "
-        "TaskUnlinked TownEvent TownForked Unfit",
+        "TaskUnlinked TownEvent TownForked TownRecovered Unfit",
         "exchange": "exchange raise_error",
         "front_door": "open_front_door",
         "identity": "TOWN_ID is_task_id new_command_id new_task_id task_id_of_alias",
@@ -441,7 +450,7 @@ open_front_door(
         "lua.place": "Placing",
         "position": "BEGINNING Position ms_of order_of seq_of",
         "reconcile": "DesiredTask Schedule reconcile",
-        "recorded_event": "NewEvent RecordedEvent StreamEntry decode_event decode_events read_event record",
+        "recorded_event": "NewEvent RecordedEvent StreamEntry decode_event decode_events encode_event read_event record without_prev",
         "redis_errors": "ExplainedConnectionError redis_errors",
         "reply_shapes": "are_entries fits is_id is_yes name_of",
         "run_mark": "HOST_CHARS_MAX RUN_CHARS RunMark",

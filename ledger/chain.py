@@ -5,7 +5,7 @@ It reads only the envelope, so it takes events of every type. `soundness` judges
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -33,12 +33,14 @@ _decode: Final = msgspec.json.Decoder(_Link).decode
 
 
 class Chain:
-    """Follows a ledger's entries from its first one, and knows the last event of every task."""
+    """Follows a ledger's entries from its first one, and knows the last event of every task.
 
-    def __init__(self) -> None:
-        self.position: Position = BEGINNING
-        self._last: dict[str, tuple[int, str]] = {}
-        """Task id -> version and position of its last event."""
+    It can begin at a later `position`; `last` is then task id -> version and position of the last event, of each task to come.
+    """
+
+    def __init__(self, position: Position = BEGINNING, last: Mapping[str, tuple[int, str]] = {}) -> None:
+        self.position = position
+        self._last = dict(last)
 
     def follow(self, entries: Sequence[StreamEntry]) -> dict[str, tuple[str, str]]:  # noqa: C901 - a call less is a tenth of an export
         """Check the entries that come next; returns each of their tasks with its head before ('' = none) and after them.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
 from ledger.chain import Chain
@@ -16,11 +17,13 @@ from ledger.keys import Keys
 from ledger.lua import Damaged
 from ledger.lua.copy import Copied, CopyReply, CopyScript, Elsewhere
 from ledger.position import Position
-from ledger.recorded_event import StreamEntry
+from ledger.recorded_event import StreamEntry, without_prev
 from ledger.redis_errors import redis_errors
 
 if TYPE_CHECKING:
     from redis import Redis
+
+    from ledger.event_store import Receipts
 
 COPY_EVENTS_MAX: Final = 1_000
 COPY_BYTES_MAX: Final = 8 * 1024 * 1024
@@ -30,10 +33,19 @@ COPY_ATTEMPTS_MAX: Final = 3
 class Copier:
     """Writes to one town's ledger. `chain` has followed every event in it; None for a ledger without events.
 
-    `where` names the server in messages.
+    `where` names the server in messages. What was copied is kept in `receipts`.
     """
 
-    def __init__(self, client: Redis, keys: Keys, *, chain: Chain | None = None, where: str = "redis") -> None:
+    def __init__(
+        self,
+        client: Redis,
+        keys: Keys,
+        *,
+        chain: Chain | None = None,
+        where: str = "redis",
+        receipts: Receipts | None = None,
+    ) -> None:
+        self._receipts = receipts
         self._client = client
         self._keys = keys
         self._where = where
@@ -96,9 +108,11 @@ class Copier:
                 # The server may have carried it out nevertheless; the end of the ledger shows that.
                 begun = begin()
                 continue
-            if attempt > 1 and isinstance(reply, Elsewhere) and self._has_written(entries[-1]):
-                return
-            self._check(reply, end)
+            if not (attempt > 1 and isinstance(reply, Elsewhere) and self._has_written(entries[-1])):
+                self._check(reply, end)
+            if self._receipts is not None:
+                for run in _runs(entries):
+                    self._receipts.keep(Position(run[0][0], "ascii"), [without_prev(fields[1]) for _, fields in run])
             return
 
     def _check(self, reply: CopyReply, end: Position) -> None:
@@ -125,6 +139,12 @@ class Copier:
             [reply] = exchange(self._client, [("XRANGE", self._keys.ledger, entry[0], entry[0])])
             raise_error([reply])
         return bool(reply == [[entry[0], [*entry[1]]]])
+
+
+def _runs(entries: Sequence[StreamEntry]) -> Iterator[list[StreamEntry]]:
+    """The entries in their order, those of one millisecond together."""
+    for _, run in groupby(entries, lambda entry: entry[0].partition(b"-")[0]):
+        yield list(run)
 
 
 def _batches(batches: Iterable[Sequence[StreamEntry]]) -> Iterator[list[StreamEntry]]:

@@ -41,6 +41,7 @@
         HeadLostError                     a task exists but has no head
         HistoryBrokenError              a task's history names an event that does not exist
         HistoryCircularError            an event names itself or a later event as its predecessor
+        EventsLostError                 events that were acknowledged here are gone; nothing was written
 
 Each message says what happened and where, and what to do next unless that takes a `tt` command: `cli` adds the command.
 `cli` also decides which exit code a class leads to.
@@ -59,6 +60,7 @@ UNREACHED_ADVICE = "Is it running?"
 """The advice where a server did not answer at all."""
 _ANSWER_CHARS_SHOWN = 60
 _CIRCLE_SHOWN_MAX = 12
+_LOST_TASKS_SHOWN_MAX = 3
 UPGRADE_ADVICE = "It was written by a newer version of this program: upgrade with `pip install -U`."
 
 
@@ -546,3 +548,43 @@ class HistoryCircularError(LedgerDamagedError):
             f"The event at {position} of task {task_id} names itself or a later event as the one before it, so its history"
             " has no beginning. Something other than the append script wrote it: restore the data folder from a backup."
         )
+
+
+class EventsLostError(LedgerDamagedError):
+    """Events that were acknowledged on this machine are not in the ledger any more. Nothing was written."""
+
+    def __init__(
+        self, known: str, end: str, *, count: int = 1, first: str | None = None, tasks: Sequence[str] = ()
+    ) -> None:
+        """`known` is the last position that was acknowledged here, `end` where the ledger ends now.
+
+        `count` events are gone as far as that shows without asking, the `first` of them at that position, of `tasks`.
+        """
+        self.known = known
+        self.end = end
+        self.count = count
+        self.first = first or known
+        self.tasks = tuple(tasks)
+        known_number, end_number = (int(each.rpartition("-")[2]) for each in (known, end))
+        gone = (
+            "1 event that was acknowledged here is"
+            if count == 1
+            else f"{count:,} events that were acknowledged here are"
+        )
+        if end_number < known_number:
+            what = f"This town had events up to {known_number:,}; the server has {end_number:,}: {gone} gone"
+        else:
+            what = f"The event at {known}, which was acknowledged here, is gone: the ledger goes on to {end_number:,} without it"
+        where = (
+            f", from {self.first} to {known}"
+            if self.first != known
+            else ""
+            if end_number >= known_number
+            else f", at {known}"
+        )
+        shown = ", ".join(self.tasks[:_LOST_TASKS_SHOWN_MAX])
+        more = (
+            f" and {len(self.tasks) - _LOST_TASKS_SHOWN_MAX:,} more" if len(self.tasks) > _LOST_TASKS_SHOWN_MAX else ""
+        )
+        of = f" (of {'tasks' if len(self.tasks) > 1 else 'task'} {shown}{more})" if shown else ""
+        super().__init__(f"{what}{where}{of}.")

@@ -8,7 +8,6 @@ looks for its own events if a guard then fails.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
@@ -18,6 +17,7 @@ from ledger.errors import (
     BackdateRefusedError,
     BasisDisturbedError,
     EventDecodingError,
+    EventsLostError,
     HistoryBrokenError,
     HistoryCircularError,
     LedgerDamagedError,
@@ -37,6 +37,7 @@ from ledger.lua import (
     Closed,
     Conflict,
     Disturbed,
+    Forgotten,
     HistoryPage,
     HistoryScript,
     HistoryStatus,
@@ -74,14 +75,42 @@ class Basis(NamedTuple):
     disturbed_by: frozenset[type[Event]]
 
 
+class Receipts:
+    """What this machine was told of a ledger, kept outside of it. This one keeps only the last position, in memory.
+
+    `town` gives a store one that is kept in the user's own folder.
+    """
+
+    def __init__(self) -> None:
+        self.missed: Position | None = None
+        """Where the ledger ended when it was found to lack what was told; None if it lacked nothing, as far as was seen."""
+
+    @property
+    def known(self) -> str:
+        """The last position that was told; empty for none. The ledger is not held against it then."""
+        return ""
+
+    def keep(self, first: Position, payloads: Sequence[bytes]) -> None:
+        """Keep that these events, without their `prev`, are in the ledger from `first` on. Never raises."""
+
+    def renew(self) -> bool:
+        """Read again what other processes of this machine were told; whether `known` is another one now."""
+        return False
+
+    def loss(self, end: Position) -> EventsLostError:
+        """The error for a ledger that ends at `end` and lacks what was told."""
+        return EventsLostError(self.known, end)
+
+
 _Appended = tuple[Sequence[NewEvent], list[Position]]
 """The events of an append, and their positions."""
 
 
 class EventStore:
-    """One town's ledger. `where` names the server in messages."""
+    """One town's ledger. `where` names the server in messages. Every append is kept in `receipts`, and held against them."""
 
-    def __init__(self, client: Redis, keys: Keys, *, where: str = "redis") -> None:
+    def __init__(self, client: Redis, keys: Keys, *, where: str = "redis", receipts: Receipts | None = None) -> None:
+        self.receipts = receipts or Receipts()
         self._client = client
         self._keys = keys
         self._where = where
@@ -102,6 +131,7 @@ class EventStore:
         `backdate_ms` records that time instead of the server's clock. The decision stands on `basis`, if there is one.
 
         WrongExpectedVersionError, BasisDisturbedError, BackdateRefusedError, AppendTooLargeError: nothing was written.
+        EventsLostError: the ledger lacks what was told; nothing was written.
         StoreUnavailableError: the events may be written; read the history before you repeat it. Source: append.lua.
         """
         return self.begin_append(events, guards, backdate_ms=backdate_ms, basis=basis)()
@@ -142,17 +172,28 @@ class EventStore:
         encoded = [(event.task, encode_event(event)) for events in choices for event in events]
         assert encoded, "an append has at least one event"
         _check_size(encoded)
-        begin = partial(
-            self._append.begin,
-            ledger_key=self._keys.ledger,
-            heads_key=self._keys.heads,
-            guards=guards,
-            events=encoded,
-            backdate_ms=backdate_ms,
-            basis=basis,
-            takes_first=takes_first,
-        )
-        return partial(self._finish_append, choices, begin, begin(), backdate_ms)
+
+        def begin() -> Callable[[], AppendReply]:
+            return self._append.begin(
+                ledger_key=self._keys.ledger,
+                heads_key=self._keys.heads,
+                guards=guards,
+                events=encoded,
+                backdate_ms=backdate_ms,
+                basis=basis,
+                takes_first=takes_first,
+                known=self.receipts.known,
+            )
+
+        begun = begin()
+
+        def finish() -> _Appended:
+            events, positions = self._finish_append(choices, begin, begun, backdate_ms)
+            task = events[0].task if takes_first else None
+            self.receipts.keep(positions[0], [payload for of, payload in encoded if task is None or of == task])
+            return events, positions
+
+        return finish
 
     def read(
         self, after: Position = BEGINNING, *, upto: Position | None = None, limit: int = READ_EVENTS_MAX
@@ -249,7 +290,9 @@ class EventStore:
 
     def end(self) -> Position:
         """The position of the last append, even if its event is gone; BEGINNING if there was none."""
-        return self.look_at_end()[0]
+        end = self.look_at_end()[0]
+        self.hold_against_receipts(end)
+        return end
 
     def look_at_end(self) -> tuple[Position, Position]:
         """The positions of the last append and of the last event that is there. They differ if the last events are lost.
@@ -264,6 +307,26 @@ class EventStore:
         if given.ms > TIME_MS_MAX:
             self._refuse_sealed()
         return given, BEGINNING if last is None else Position(last[0], "ascii")
+
+    def hold_against_receipts(self, end: Position, *, has_known: bool | None = None) -> None:
+        """Note in `receipts` whether a ledger that ends at `end` lacks what was told. No trip, unless it looks so.
+
+        `has_known` says whether the event at `receipts.known` is there, if that was asked.
+        """
+        known, receipts = self.receipts.known, self.receipts
+        if not (_lacks(end, known) if has_known is None else not has_known):
+            receipts.missed = None
+        elif receipts.renew():
+            # Another process of this machine has dealt with the loss.
+            is_there = not receipts.known or self.has(Position(receipts.known))
+            receipts.missed = None if is_there else end
+        else:
+            receipts.missed = end
+
+    def refuse_loss(self) -> None:
+        """EventsLostError if the ledger was seen to lack what was told."""
+        if self.receipts.missed is not None:
+            raise self.receipts.loss(self.receipts.missed)
 
     def lost_at_end(self) -> SequenceGapError | None:
         """The error for lost events at the end of the ledger; None if the last event is there."""
@@ -453,6 +516,8 @@ class EventStore:
                 if appended is None:
                     raise
                 return appended
+            except EventsLostError as loss:
+                begun = self._begin_after(loss, begin, is_last=attempt == APPEND_ATTEMPTS_MAX)
             except StoreUnavailableError as error:
                 if attempt == APPEND_ATTEMPTS_MAX or error.has_refused:
                     raise
@@ -465,6 +530,14 @@ class EventStore:
                 # Not there yet. If the lost request still arrives, its guard or ours fails: they never both succeed.
                 begun = begin()
         raise AssertionError("the last attempt returns or raises")
+
+    def _begin_after(
+        self, loss: EventsLostError, begin: Callable[[], Callable[[], AppendReply]], *, is_last: bool
+    ) -> Callable[[], AppendReply]:
+        """Send it again if another process of this machine has dealt with the loss; else raise it."""
+        if is_last or not self.receipts.renew():
+            raise loss
+        return begin()
 
     def _append_when_open(
         self,
@@ -507,6 +580,9 @@ class EventStore:
                 raise WrongExpectedVersionError(task_id, expected=expected, actual=actual)
             case Disturbed(position):
                 raise BasisDisturbedError(position)
+            case Forgotten(last_position):
+                self.receipts.missed = Position(last_position)
+                raise self.receipts.loss(Position(last_position))
             case Backdated(last_position):
                 last = Position(last_position)
                 raise BackdateRefusedError(format_ms(backdate_ms or 0), last, format_ms(last.ms))
@@ -630,6 +706,11 @@ class EventStore:
         [reply] = exchange(self._client, [command])
         raise_error([reply])
         return cast("list[StreamEntry]", reply)
+
+
+def _lacks(end: Position, known: str) -> bool:
+    """Whether a ledger that ends at `end` cannot have the event at `known`; '' for none. Pure."""
+    return known not in ("", end) and seq_of(known) >= seq_of(end)
 
 
 def _predecessors(positions: Mapping[str, str], events: Sequence[RecordedEvent]) -> dict[str, str]:

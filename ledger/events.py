@@ -243,6 +243,16 @@ class TownForked(TownEvent, frozen=True, gc=False):
     position: PositionText
 
 
+class TownRecovered(TownEvent, frozen=True, gc=False):
+    """The server had lost events that were acknowledged, from `first` to `last`; `appended` of the `lost` ones follow again."""
+
+    type: ClassVar[str] = "town.recovered"
+    first: PositionText
+    last: PositionText
+    lost: int
+    appended: int
+
+
 class EventAnnotated(TownEvent, frozen=True, gc=False):
     """Somebody wrote a note on the event at `position`."""
 
@@ -288,5 +298,5 @@ EVENT_CLASSES: Final[tuple[type[Event], ...]] = (
 )
 """Every fact of a task, in the order of the reference page."""
 
-TOWN_EVENT_CLASSES: Final[tuple[type[TownEvent], ...]] = (TownForked, EventAnnotated)
+TOWN_EVENT_CLASSES: Final[tuple[type[TownEvent], ...]] = (TownForked, TownRecovered, EventAnnotated)
 """Every fact of a town, likewise."""

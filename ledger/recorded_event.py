@@ -171,6 +171,11 @@ def encode_event(event: NewEvent) -> bytes:
     )
 
 
+def without_prev(payload: bytes) -> bytes:
+    """The JSON of a stored event as `encode_event` made it, before the append script added `prev`. Pure."""
+    return b"{" + payload.partition(b",")[2]
+
+
 def record(event: NewEvent, position: Position) -> RecordedEvent:
     """The event as the ledger gives it back from `position`, without `prev`."""
     return RecordedEvent(

@@ -22,6 +22,7 @@ from ledger.events import (
     TaskUnlinked,
     TownEvent,
     TownForked,
+    TownRecovered,
     Unfit,
 )
 from ledger.identity import TOWN_ID, is_task_id
@@ -150,6 +151,12 @@ def _flaw_of_places(at: str, data: TownEvent) -> str | None:
     """What is wrong with the town and the position that a fact of the town names; `at` is its own position."""
     if isinstance(data, EventAnnotated) and not 0 < seq_of(data.position) < seq_of(at):
         return "it annotates an event that does not come before it"
+    if isinstance(data, TownRecovered) and not (
+        order_of(data.first)[1] > 0 and order_of(data.first) <= order_of(data.last)
+    ):
+        return "the events that it says were lost do not begin before they end"
+    if isinstance(data, TownRecovered) and not 0 <= data.appended <= data.lost:
+        return "it says that more events follow again than were lost"
     if isinstance(data, TownForked):
         try:
             check_town_name(data.source)

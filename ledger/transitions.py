@@ -32,6 +32,7 @@ from ledger.events import (
     TaskTagged,
     TaskUnlinked,
     TownForked,
+    TownRecovered,
     Unfit,
 )
 from ledger.state import State
@@ -61,6 +62,7 @@ STATES: Final[Mapping[type[Event], frozenset[State]]] = {
     TaskAnswered: _OPEN,
     TaskRemoved: _OPEN | _FINISHED,
     TownForked: frozenset(),
+    TownRecovered: frozenset(),
     EventAnnotated: frozenset(),
     Unfit: frozenset(),
 }

@@ -83,6 +83,8 @@ class Look:
         self.prefixes = prefixes
         self.new_agents = new_agents
         self.is_actor_new = is_actor_new
+        self.has_known = True
+        """Whether the last event that was told is there."""
 
     @property
     def position(self) -> Position:
@@ -155,10 +157,10 @@ class Looker:
             agents=keys.view(ByAgent.name, ""),
         )
 
-    def look(self, wanted: Wanted) -> Look | None:
+    def look(self, wanted: Wanted, *, known: str = "") -> Look | None:
         """What is wanted; None if there is something to project, finish or refuse, which catching up does, or if it is too much.
 
-        Source: look.lua.
+        `known` is the last position that was told, '' for none. Source: look.lua.
         """
         try:
             with redis_errors(self._where):
@@ -170,6 +172,7 @@ class Looker:
                     prefixes=wanted.prefixes,
                     ids_max=PREFIX_IDS_MAX,
                     names=NamesAsked(wanted.agents, wanted.actor, ACTOR_EVENTS_MAX),
+                    known=known,
                 )
             first = parse_checkpoint([value or None for value in seen.checkpoint]) if seen.checkpoint else None
             stored = [first, *(_other(text, first) for text in seen.others)]
@@ -186,7 +189,7 @@ class Looker:
         end = Position(seen.end, "ascii") if seen.end else BEGINNING
         if seen.last != seen.end or sound[0].position != end or sound[0].rebuild is not None:
             return None
-        return Look(
+        look = Look(
             self._keys,
             sound,
             has_worker=_is_held(seen.holder, seen.remaining_ms),
@@ -202,6 +205,8 @@ class Looker:
             new_agents=[agent for agent, has in zip(wanted.agents, seen.have_tasks, strict=True) if not has],
             is_actor_new=not seen.is_actor_seen,
         )
+        look.has_known = seen.has_known
+        return look
 
 
 def _is_held(holder: bytes | None, remaining_ms: int) -> bool:

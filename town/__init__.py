@@ -48,6 +48,7 @@ if TYPE_CHECKING:
         ProgramNotFoundError,
         ProgramNotStartedError,
         ProgramRefusedError,
+        RecoveryRefusedError,
         RepairRefusedError,
         RunUnfinishedError,
         ServerEndedError,
@@ -110,6 +111,8 @@ if TYPE_CHECKING:
     from town.reading.titles import Title
     from town.reading.wait import Until
     from town.reading.when import event_named, understand, understand_ahead
+    from town.receipts.setting_aside import forget_receipts
+    from town.recovery.gap import Fate, Gap, GoneEvent, Recovered
     from town.repair.mend import Loss, LostEvents, MendedTown
     from town.repair.repairing import BEHIND_FILE, EVENTS_FILE, Repair, RepairPlan, opened_repair
     from town.server.durability import Durability, read_durability
@@ -152,6 +155,7 @@ __all__ = [
     "EventPage",
     "ExportReceipt",
     "ExportRefusedError",
+    "Fate",
     "FileDamagedError",
     "FleetWorker",
     "FolderRefusedError",
@@ -160,6 +164,8 @@ __all__ = [
     "ForkRefusedError",
     "Format",
     "FoundFolder",
+    "Gap",
+    "GoneEvent",
     "Group",
     "Grouping",
     "HeadBack",
@@ -227,6 +233,8 @@ __all__ = [
     "Receipt",
     "ReclaimListener",
     "ReclaimWatch",
+    "Recovered",
+    "RecoveryRefusedError",
     "Repair",
     "RepairPlan",
     "RepairRefusedError",
@@ -266,6 +274,7 @@ __all__ = [
     "examine",
     "find_folder",
     "find_towns",
+    "forget_receipts",
     "format_of",
     "grant_trust",
     "in_local_zone",
@@ -306,14 +315,14 @@ open_front_door(
         "agents.runner": "Runner Stop",
         "aof.damage_scan": "Damage",
         "doctor": "Check CheckState examine",
-        "errors": "AgentNotesRefusedError BisectionRefusedError DiskFullError ExportRefusedError FileDamagedError FolderRefusedError "
-        "ForeignServerError ForkRefusedError ImportRefusedError LedgerFileRefusedError LegacyKeptError "
-        "McpMissingError McpPortError MetricsPortError MigrationSourceError MomentError MoveRefusedError NotOursError NotTrustedError NothingToUndoError "
-        "OvertakenError PlacedFault PlanChangedError PlanExistsError PlanMissingError PlanOutsideError "
-        "PlanRefusedError PlanTooLargeError ProbeFailedError ProgramNotFoundError ProgramNotStartedError "
-        "ProgramRefusedError RepairRefusedError RunUnfinishedError ServerEndedError ServerNotOwnError "
-        "ServerStartError ServerStoppedError ServerTooOldError SettingsError TextUnreadableError "
-        "TownExistsError TownNotFoundError UnfitNameError",
+        "errors": "AgentNotesRefusedError BisectionRefusedError DiskFullError ExportRefusedError FileDamagedError "
+        "FolderRefusedError ForeignServerError ForkRefusedError ImportRefusedError LedgerFileRefusedError "
+        "LegacyKeptError McpMissingError McpPortError MetricsPortError MigrationSourceError MomentError "
+        "MoveRefusedError NotOursError NotTrustedError NothingToUndoError OvertakenError PlacedFault PlanChangedError "
+        "PlanExistsError PlanMissingError PlanOutsideError PlanRefusedError PlanTooLargeError ProbeFailedError "
+        "ProgramNotFoundError ProgramNotStartedError ProgramRefusedError RecoveryRefusedError RepairRefusedError "
+        "RunUnfinishedError ServerEndedError ServerNotOwnError ServerStartError ServerStoppedError ServerTooOldError "
+        "SettingsError TextUnreadableError TownExistsError TownNotFoundError UnfitNameError",
         "exports.exporter": "ExportReceipt Format format_of",
         "files.text_file": "read_text read_text_file",
         "fleet": "ListedTown list_towns",
@@ -354,6 +363,8 @@ open_front_door(
         "reading.titles": "Title",
         "reading.wait": "Until",
         "reading.when": "event_named understand understand_ahead",
+        "receipts.setting_aside": "forget_receipts",
+        "recovery.gap": "Fate Gap GoneEvent Recovered",
         "repair.mend": "Loss LostEvents MendedTown",
         "repair.repairing": "BEHIND_FILE EVENTS_FILE Repair RepairPlan opened_repair",
         "server.durability": "Durability read_durability",

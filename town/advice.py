@@ -20,6 +20,9 @@ _ADVICE: Final[Mapping[str, Callable[[Any], str]]] = {
     "CircularNeedsError": lambda error: (
         f"{error} Take one of the links away first: `tt task unlink`; `tt task show {error.circle[0]}` shows them."
     ),
+    "EventsLostError": lambda error: (
+        f"{error} Nothing is written until that is settled: `tt recover --dry-run` shows each of them, and what can be made good."
+    ),
     "LedgerClosedError": lambda error: f"{error}{_following(error)}",
     "LegacyFullError": lambda error: f"{_open(error)} with `tt migrate --drop-legacy`.",
     "LegacyKeptError": lambda error: str(error).replace(error.findings[0].problem, problem_of(error.findings[0])),

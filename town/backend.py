@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ledger import EventStore, Keys
 from projections import LiveBoard, Loader, Upkeep
+from town.receipts.kept import KeptReceipts
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -47,7 +48,9 @@ class Backend:
         self._is_own_server = is_own_server
         self.replicas = 0
         """How many copies an append waits for."""
-        self.store = EventStore(client, keys, where=where)
+        self.receipts = KeptReceipts(folder, keys.prefix)
+        """What this machine was told of the ledger."""
+        self.store = EventStore(client, keys, where=where, receipts=self.receipts)
         self.live = LiveBoard(client, keys, store=self.store, where=where)
         self.upkeep = Upkeep(client, keys, store=self.store, where=where)
         self.loader = Loader(self.store, self.live, keys, self.upkeep)

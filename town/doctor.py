@@ -14,6 +14,7 @@ from ledger import (
     LedgerDamagedError,
     LedgerError,
     NoPermissionError,
+    Position,
     RecordedEvent,
     TaskCreated,
     TownForked,
@@ -31,6 +32,7 @@ from town.home.passwords import split_password
 from town.migration.old_reader import has_old_tasks
 from town.reading.local_zone import local_time
 from town.reading.lost_tasks import look_for_lost
+from town.recovery.recovery import Recovery
 from town.server.connection import Connection
 from town.server.durability import Durability, read_durability
 from town.server.end import EndCause, Room, last_end, room_at
@@ -81,6 +83,7 @@ def examine(backend: Backend, connection: Connection) -> list[Check]:
         _worker(backend),
         *_runs(backend),
         *_cache(backend),
+        _receipts(backend),
         *_old_tasks(backend),
     ]
 
@@ -257,6 +260,26 @@ def _snapshots(backend: Backend) -> list[Check]:
         return [Check("snapshots", CheckState.GOOD, "every task has its snapshot")]
     words = f"{lost:,} missing, or not a string: readers fold them from the ledger, `tt rebuild` writes them again"
     return [Check("snapshots", CheckState.BAD, words)]
+
+
+def _receipts(backend: Backend) -> Check:
+    """Whether what this machine was told is still there, as far as the last event and a few others tell."""
+    recovery, receipts = Recovery(backend), backend.receipts
+    try:
+        count, gone = recovery.count_kept(), recovery.find_sampled()
+        is_known_there = not receipts.known or backend.store.has(Position(receipts.known))
+        # What was appended again elsewhere is settled by the next recovery.
+        is_lost = bool((gone or not is_known_there) and recovery.look().lost)
+        end = backend.store.end()
+    except LedgerError as error:
+        return Check("receipts", CheckState.WARNING, f"they are off, so a loss of events would not be noticed: {error}")
+    if is_lost:
+        return Check("receipts", CheckState.BAD, "", receipts.loss(end))
+    if (problem := receipts.find_problem()) is not None:
+        words = f"they are off, so a loss of events would not be noticed: {problem}"
+        return Check("receipts", CheckState.WARNING, words)
+    events = "1 event" if count == 1 else f"{count:,} events"
+    return Check("receipts", CheckState.GOOD, f"{events} that this machine was told of, and the server has them")
 
 
 def _cache(backend: Backend) -> list[Check]:

@@ -32,6 +32,7 @@ CommandRejectedError
   ProbeFailedError           the program of a bisection cannot run, or did not judge a board
   BisectionRefusedError      the good moment of a bisection is not good, the bad one not bad, or not the later one
   MigrationSourceError       the server to migrate from is the town's own
+  RecoveryRefusedError       a loss is accepted for a town of another name; nothing was changed
   RepairRefusedError         the town's files cannot be repaired now; nothing was changed
 WrongExpectedVersionError
   OvertakenError             others changed a task at each attempt to decide on it
@@ -286,6 +287,17 @@ class MoveRefusedError(CommandRejectedError):
         self.problem = problem
         self.advice = advice
         super().__init__(f"The town was not moved: {problem}. {advice}")
+
+
+class RecoveryRefusedError(CommandRejectedError):
+    """A loss is accepted by the name of the town that has it; nothing was changed."""
+
+    def __init__(self, given: str, name: str) -> None:
+        self.given = given
+        self.name = name
+        super().__init__(
+            f"This town is called {name!r}, not {given!r}. Nothing was changed: give the name of the town whose loss you accept."
+        )
 
 
 class ImportRefusedError(CommandRejectedError):

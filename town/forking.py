@@ -94,6 +94,7 @@ def fork_town(
     made = make_town(place, name=name, url=url, is_here=True, origin=origin)
     copying.finish()
     opened = OpenTown(made.connection, found=made.found, settings=made.settings, actor=source.backend.actor)
+    opened.backend.receipts.begin_at(copying.forked_at)
     return ForkedTown(opened, position, copying.forked_at, copying.was_unfinished)
 
 

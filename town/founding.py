@@ -40,6 +40,7 @@ from town.folder.settings import (
 from town.home.grants import TRUSTED_FOLDER, Grant, allow, connection_grant, is_granted, own_town_grant
 from town.home.passwords import keep_password, split_password
 from town.home.place import HOME_ADVICE, home_path
+from town.receipts.setting_aside import set_aside_receipts
 from town.server.connection import Connection, connect, server_url
 from town.server.own_server import EmbeddedServer
 
@@ -114,6 +115,7 @@ def make_town(
                 if is_new and connection.is_of_cluster():
                     settings = replace(settings, redis=replace(settings.redis, hash_tag=True))
                 if is_new:
+                    set_aside_receipts(place.folder, Keys(settings.name, settings.redis.hash_tag).prefix)
                     _open_to_others(place.folder, settings, connection, origin)
                 elif settings.is_named_anew:
                     name_ledger(place.folder, settings.name)

@@ -40,6 +40,11 @@ class OpenTown:
 
         list_town(server_url(self.settings), self.backend.keys)
 
+    def close(self) -> None:
+        """Close the connection; the server stays up."""
+        self.backend.receipts.close()
+        self.connection.close()
+
 
 def open_town(path: Path | str | None = None, *, actor: str | None = None, is_starting: bool = True) -> OpenTown:
     """The town of the nearest folder upwards from `path` (None: TT_TOWN, then the current folder).
@@ -61,7 +66,7 @@ def opened(path: Path | str | None = None, *, actor: str | None = None, is_start
     try:
         yield town
     finally:
-        town.connection.close()
+        town.close()
 
 
 def current_actor(actor: str | None = None) -> str:

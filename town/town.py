@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from town.migration.legacy import Legacy
     from town.migration.migration import Migration
     from town.plans.plans import Plans
+    from town.recovery.recovery import Recovery
     from town.runs.reclaim import Reclaimer
     from town.undoing import Undoing
 
@@ -162,7 +163,7 @@ class Town(Verbs, Reader):
 
     def close(self) -> None:
         """Close the connection; the server stays up."""
-        self.connection.close()
+        self._opened.close()
 
     def __enter__(self) -> Self:
         return self
@@ -259,6 +260,13 @@ class Town(Verbs, Reader):
         from town.runs.reclaim import Reclaimer
 
         return Reclaimer(self.backend)
+
+    @cached_property
+    def recovery(self) -> Recovery:
+        """What this machine was told of the ledger and is gone: look, then append it again, or accept the loss."""
+        from town.recovery.recovery import Recovery
+
+        return Recovery(self.backend)
 
     @cached_property
     def legacy(self) -> Legacy:

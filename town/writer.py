@@ -293,6 +293,7 @@ class Writer:
         for remaining in reversed(range(DECIDE_ATTEMPTS_MAX)):
             try:
                 with self.loader.caught_up(wanted):
+                    self._store.refuse_loss()
                     result = attempt()
                 return self._confirmed(result)
             except _StaleError as stale:

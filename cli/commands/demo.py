@@ -17,7 +17,7 @@ from cli.render import states_line, step_rows, task_rows
 from cli.shapes.demo import demo_shape
 from cli.styled import Styled
 from ledger import Task
-from town import EmbeddedServer, Town, local_time, revoke_trust
+from town import EmbeddedServer, Town, forget_receipts, local_time, revoke_trust
 
 _PLAN = (
     ("auth-api", "Build the login API", ("backend", "security"), None),
@@ -73,7 +73,10 @@ def _throwaway_town() -> Iterator[Town]:
     with tempfile.TemporaryDirectory(prefix="tt-demo-") as folder:
         try:
             with Town.init(folder, name="demo", actor="you", is_registered=False) as town:
-                yield town
+                try:
+                    yield town
+                finally:
+                    forget_receipts(town.backend.receipts)
         finally:
             EmbeddedServer(Path(folder)).stop()
             revoke_trust(Path(folder))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from msgspec.structs import replace
 
 from cli.commands.repair import repair
 from cli.exits import Exit
@@ -166,6 +167,11 @@ def verify(*, town: TownOption = None, actor: ActorOption = None, as_json: JsonO
         end = opened_town.end()
         with progress_lines() as progress:
             found = opened_town.upkeep.verify(progress=lambda position: progress("Reading", position.seq, end.seq))
+        gone = opened_town.recovery.findings()
+        found = replace(found, findings=(*found.findings, *gone))
+        if gone:
+            # Each of them is a finding.
+            opened_town.backend.receipts.missed = None
     if as_json:
         say_json(verification_shape(opened_town, found))
     elif not found.findings:
@@ -206,6 +212,8 @@ def doctor(
     with opened(town, actor) as opened_town:
         opened_town.list_on_server()
         checks = examine(opened_town.backend, opened_town.connection)
+        # One of the checks says it.
+        opened_town.backend.receipts.missed = None
     if as_json:
         say_json(checks_shape(opened_town, checks))
     else:
@@ -238,6 +246,10 @@ def _advice(kinds: set[FindingKind]) -> str:
         advice.append("`tt rebuild` puts checkpoints, snapshots and views right.")
     if FindingKind.HEAD in kinds and not kinds & _OF_LOST_EVENTS:
         advice.append("Heads can only be restored from a backup of the data folder; a rebuild does not change them.")
+    if FindingKind.RECEIPT in kinds and not kinds & _OF_LOST_EVENTS:
+        advice.append(
+            "`tt recover --dry-run` says which of the acknowledged events can be made good, and changes nothing."
+        )
     if FindingKind.OLD_TASK in kinds:
         advice.append(
             "`tt migrate` adopts tasks from before the ledger, and sets aside what was written over snapshots."

@@ -1,6 +1,16 @@
 """The scripts that run inside Redis, with a typed wrapper for each. No other module counts KEYS and ARGV."""
 
-from ledger.lua.append import Appended, AppendReply, AppendScript, Backdated, Closed, Conflict, Damaged, Disturbed
+from ledger.lua.append import (
+    Appended,
+    AppendReply,
+    AppendScript,
+    Backdated,
+    Closed,
+    Conflict,
+    Damaged,
+    Disturbed,
+    Forgotten,
+)
 from ledger.lua.history import HistoryPage, HistoryScript, HistoryStatus
 from ledger.lua.source import script_source
 
@@ -13,6 +23,7 @@ __all__ = [
     "Conflict",
     "Damaged",
     "Disturbed",
+    "Forgotten",
     "HistoryPage",
     "HistoryScript",
     "HistoryStatus",

@@ -9,7 +9,8 @@
 --          a parent
 -- ARGV[4]  'all' to check every guard and append every event, or 'first' to take the first guard that holds, and append the
 --          events of its task only
--- ARGV[5]  how many guards follow
+-- ARGV[5]  the last position that the caller was told of, '' for none
+-- ARGV[6]  how many guards follow
 -- then     a pair for each guard: task id, expected version (0 = no event yet)
 -- then     a pair for each event: task id, the event's JSON without `prev`; each of these tasks needs a guard
 --
@@ -21,10 +22,11 @@
 --   {'backdated', last position}          the time is before the last event; nothing was written
 --   {'damaged', place, entries}           the stream or a head is not as this script left it; nothing was written
 --   {'closed'}                            the town moves; nothing was written. Only a ledger with consumer groups is looked at
+--   {'forgotten', last position}          what the caller was told of is not there; nothing was written
 
 local ledger, heads = KEYS[1], KEYS[2]
-local guards = tonumber(ARGV[5])
-local first_guard = 6
+local guards = tonumber(ARGV[6])
+local first_guard = 7
 local first_event = first_guard + 2 * guards
 
 local last_ms, last_seq, entries, last_position, groups = 0, 0, 0, '0-0', 0
@@ -48,6 +50,14 @@ end
 -- A foreign XADD restarts the sequence; a ledger deleted under its heads would begin a second history.
 if last_seq < entries or (last_seq == 0 and redis.call('EXISTS', heads) == 1) then
   return {'damaged', string.format('%.0f-%.0f', last_ms, last_seq), entries}
+end
+-- Only where others appended since does this cost a look.
+local known = ARGV[5]
+if known ~= '' and known ~= last_position then
+  local known_seq = tonumber(string.match(known, '%-(%d+)$'))
+  if known_seq >= last_seq or #redis.call('XRANGE', ledger, known, known) == 0 then
+    return {'forgotten', last_position}
+  end
 end
 
 local ms

@@ -58,7 +58,13 @@ class Closed(Struct, frozen=True):
     """The town moves, or has moved; nothing was written."""
 
 
-AppendReply = Appended | Conflict | Disturbed | Backdated | Damaged | Closed
+class Forgotten(Struct, frozen=True):
+    """The event that the caller was told of is not there; nothing was written."""
+
+    last_position: str
+
+
+AppendReply = Appended | Conflict | Disturbed | Backdated | Damaged | Closed | Forgotten
 
 
 class AppendScript:
@@ -78,17 +84,20 @@ class AppendScript:
         backdate_ms: int | None = None,
         basis: Basis | None = None,
         takes_first: bool = False,
+        known: str = "",
     ) -> Callable[[], AppendReply]:
         """Send the script. Call the returned function to read the reply; it also raises what went wrong while sending.
 
         `guards` is task id -> expected version, `events` are pairs of task id and JSON. Each event's task has a guard.
-        With `takes_first`, only the events of the first task whose guard holds are appended.
+        With `takes_first`, only the events of the first task whose guard holds are appended. `known` is the last position that
+        the caller was told of; it must be there.
         """
         arguments: Arguments = [
             "" if backdate_ms is None else backdate_ms,
             "" if basis is None else basis.position,
             "" if basis is None else f" {' '.join(sorted(each.type for each in basis.disturbed_by))} ",
             "first" if takes_first else "all",
+            known,
             len(guards),
         ]
         for guard in guards.items():
@@ -115,8 +124,10 @@ def _understand(reply: object) -> AppendReply:
             return _understand_other(reply)
 
 
-def _understand_other(reply: object) -> Damaged | Closed:
+def _understand_other(reply: object) -> Damaged | Closed | Forgotten:
     match reply:
+        case [b"forgotten", bytes(last_position)] if is_id(last_position):
+            return Forgotten(last_position.decode())
         case [b"damaged", bytes(place), int(entries)]:
             return Damaged(place.decode(errors="replace"), entries)
         case [b"closed"]:

@@ -55,6 +55,7 @@ class FindingKind(StrEnum):
     VIEW = "view"
     KEY = "key"
     OLD_TASK = "old task"
+    RECEIPT = "receipt"
 
 
 class Remedy(StrEnum):

@@ -22,7 +22,7 @@ from ledger import Keys, LedgerError
 from tests.support.builders import task_id
 from tests.support.damaged import BAD_CREATIONS, BAD_EVENTS, BAD_IDS, add_by_hand
 from tests.support.tt import Tt
-from town import Town
+from town import Town, forget_receipts
 
 STRESS_SECONDS: Final = 600
 SHORT_ROUNDS: Final = 12
@@ -141,6 +141,7 @@ def commands(task: str) -> list[list[str]]:
         ["doctor"], ["migrate", "--dry-run"], ["sync", "pull"], ["plan"], ["assign", "bob", "More"],
         ["task", "note", task, "x"], ["task", "complete", task, "--agent", "ada"], ["task", "assign", task, "bob"],
         ["task", "move", task, "--top"], ["task", "remove", task], ["backlog", "assign-all", "bob"], ["reclaim"],
+        ["recover"], ["recover", "--dry-run"], ["recover", "--accept-loss", "demo"], ["recover", "--json"],
     ]  # fmt: skip
 
 
@@ -151,6 +152,7 @@ def assert_harm_is_survived(seed: int, tt: Tt, folder: Path) -> None:
         client, keys = cast("Any", town.connection.client), town.keys
         for name in client.scan_iter(match=f"{keys.prefix}:*"):
             client.unlink(name)
+        forget_receipts(town.backend.receipts)
         tasks = {name: town.create(name, agent="ada", tags=["bug"]).task.id for name in ("one", "two", "three")}
         town.complete(tasks["one"], result="Done")
         tasks["child"] = town.create("child", parent=tasks["two"]).task.id

@@ -35,7 +35,8 @@ def test_words_about_tasks_do_what_they_did(tt: Tt, town: Path) -> None:
     assert deep.startswith(tt("list").out)
     assert "Measure it" in deep
     assert len(tt("status", "--deep", "--json").json["last_events"]) == len(tt("events", "--json").json["events"][-10:])
-    assert tt("recover").out == tt("reclaim").out
+    # Tinytown's looks for lost agents; ours says where that is done.
+    assert "`tt reclaim`" in tt("recover").out
     assert "Usage: tt task show" in tt("help", "task", "show").out
     assert town.is_dir()
 

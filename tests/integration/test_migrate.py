@@ -31,6 +31,7 @@ from projections import Lease, SetAside
 from tests.support import old_towns
 from tests.support.adopted import Standing, write_record
 from tests.support.builders import task_id
+from tests.support.losses import start_over
 from tests.support.old_towns import MIXED, contents, dump, fill, fill_many, look, migrate, old_town
 from tests.support.servers import running_server
 from tests.support.towns import trust
@@ -944,7 +945,7 @@ def test_other_server_is_read_and_left_exactly_as_it_is(
     assert town.upkeep.verify().findings == ()
     assert town.task("login").id == task_id(42)
     town.close()
-    client.flushall()
+    start_over(client)
     here = opened(*MIXED)
     migrate(here)
     assert {task.id: fields(task) for task in here.page().tasks} == from_elsewhere
@@ -1059,7 +1060,7 @@ def test_contents_compare_what_the_server_holds(opened: Callable[..., Town], cli
     migrate(town)
     first = contents(client, Keys("demo"))
     town.close()
-    client.flushall()
+    start_over(client)
     migrate(opened(*MIXED))
     assert contents(client, Keys("demo")) == first
 

@@ -20,6 +20,7 @@ from ledger import Keys
 from tests.integration.test_crash_matrix import Process
 from tests.support import old_towns
 from tests.support.builders import task_id
+from tests.support.losses import start_over
 from tests.support.old_towns import MIXED, TOWN, contents, fill, fill_many, migrate, old_town
 from tests.support.processes import READY
 from tests.support.waiting import wait_until
@@ -47,7 +48,7 @@ class Killer:
         self, number: int, *, is_after: bool, prepare: Callable[[redis.Redis, Town], None] | None = None
     ) -> bool:
         """Whether a migration of all fixtures, `prepare`d further, was killed at its `number`-th request; False where it got through."""
-        self._client.flushall()
+        start_over(self._client)
         process, self._next = self._next, Process()
         with old_town(self._client, self._socket, self._folder, *MIXED) as town:
             if prepare is not None:

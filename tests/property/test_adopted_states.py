@@ -42,6 +42,7 @@ from tests.support.adopted import AGENT_ID, LOST_AGENT_ID, Standing, standings, 
 from tests.support.builders import TASK, task_id
 from tests.support.cli_reference import commands
 from tests.support.legality import Life, live
+from tests.support.losses import start_over
 from tests.support.tt import Ran, Tt, run_here
 from town import Town
 from town.plans.desired import desired
@@ -197,7 +198,7 @@ def fresh(
     Town.init(tmp_path, name="demo", url=f"unix://{server_socket}", actor="ada").close()
 
     def empty() -> None:
-        client.flushall()
+        start_over(client)
         write_agent(client, "demo")
         (tmp_path / "tasks.toml").unlink(missing_ok=True)
 

@@ -299,7 +299,7 @@ def test_town_event_shows_what_it_says(event: type[TownEvent]) -> None:
     values = [getattr(example.data, name) for name in event.__struct_fields__]
     shown = str(event_rows([example], Beside())[1][0][-1])
     words = [
-        value.rpartition("-")[2] if name == "position" else value
+        str(value).rpartition("-")[2] if name in ("position", "first", "last") else str(value)
         for name, value in zip(event.__struct_fields__, values, strict=True)
     ]
     assert [word for word in words if word not in shown] == []

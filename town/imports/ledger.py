@@ -147,9 +147,18 @@ class LedgerImporter:
     def _copy(self, file: BinaryIO, judged: _Judged) -> None:
         """Read the file again, and append what follows the town's end."""
         links = Chain()
-        copier = Copier(self._backend.client, self._backend.keys, chain=links, where=self._backend.where)
+        copier = Copier(
+            self._backend.client,
+            self._backend.keys,
+            chain=links,
+            where=self._backend.where,
+            receipts=self._backend.receipts,
+        )
         with self._reading(file) as reader:
             copier.copy_batches(self._missing(reader, links, judged))
+        # A backup may be older than what this machine was told last, and that is still to be missed.
+        self._backend.receipts.renew()
+        self._store.end()
         self._backend.acks.confirm(judged.receipt.position)
 
     def _missing(self, reader: LedgerReader, links: Chain, judged: _Judged) -> Iterator[list[StreamEntry]]:

@@ -31,7 +31,8 @@ TABLE: list[tuple[str, str]] = [
     ("sync --help", "sync --help"),
     ("history -n 5 --agent ada", "events -n 5 --agent ada"),
     ("list", "status --tasks"),
-    ("-v recover", "reclaim"),
+    ("-v recover", "recover"),
+    ("-v list", "status --tasks"),
     ("help task", "task --help"),
     ("work list -- spawn", "work list -- spawn"),
 ]

@@ -11,6 +11,7 @@ from cli.output import json_line
 from ledger import (
     CircularNeedsError,
     CommandRejectedError,
+    EventsLostError,
     FailTask,
     LedgerDamagedError,
     LedgerError,
@@ -69,6 +70,12 @@ SAID = {
     "The server at redis://here/ is full. Free space.": StoreUnavailableError(
         "redis://here/", "is full", "Free space."
     ),
+    "This town had events up to 8; the server has 6: 2 events that were acknowledged here are gone, from 5-7 to 5-8 (of task"
+    " t). Nothing is written until that is settled: `tt recover --dry-run` shows each of them, and what can be made good.": (
+        EventsLostError("5-8", "5-6", count=2, first="5-7", tasks=["t"])
+    ),
+    "The event at 5-8, which was acknowledged here, is gone: the ledger goes on to 9 without it. Nothing is written until that"
+    " is settled: `tt recover --dry-run` shows each of them, and what can be made good.": EventsLostError("5-8", "5-9"),
     "Task t waits for no answer. `tt inbox` shows the questions that do.": NoOpenQuestionError("t"),
     "'x' is none of the choices of task t: 1 a, 2 b. Give one of them or its number, or other words with --other.": (
         NotAChoiceError("t", "x", ("a", "b"))

@@ -1,0 +1,142 @@
+"""KeptReceipts: the receipts of one town, in a folder of the user's own. Reads where they end; who appends writes them.
+
+`~/.tt/receipts/<key>` has files that are only appended to, the newest with the highest name. The key is a hash of the town's
+real folder and the prefix of its keys, so a folder that came from elsewhere brings no receipts, and finds none. If the user's
+folder cannot be used there are no receipts, and no command fails because of that: `problem` says why.
+"""
+
+from __future__ import annotations
+
+import os
+from _blake2 import blake2b
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from ledger import EventsLostError, LedgerError, Position, Receipts
+from town.files.plain_file import open_plain
+from town.home.place import home_path
+from town.receipts.record import known_in
+
+if TYPE_CHECKING:
+    from town.receipts.pen import Pen
+
+RECEIPTS_FOLDER: Final = "receipts"
+SUFFIX: Final = ".receipts"
+_KEY_BYTES: Final = 16
+_TAIL_BYTES: Final = 4_096
+_MORE: Final = 16
+"""If the end of a file has no whole record, so many times as much of it is read."""
+
+
+class KeptReceipts(Receipts):
+    """The receipts of the town in `folder` whose keys have this `prefix`."""
+
+    def __init__(self, folder: Path, prefix: str) -> None:
+        super().__init__()
+        self._folder = folder
+        self._prefix = prefix
+        self._known: str | None = None
+        self._pen: Pen | None = None
+        self.problem: str | None = None
+        """Why there are no receipts, in words; None if there are, as far as was tried."""
+
+    @cached_property
+    def path(self) -> Path:
+        """The folder of the receipts; it need not exist. NotOursError."""
+        place = b"%s\0%s" % (os.fsencode(os.path.realpath(self._folder)), self._prefix.encode())
+        return home_path(RECEIPTS_FOLDER) / blake2b(place, digest_size=_KEY_BYTES).hexdigest()
+
+    @property
+    def known(self) -> str:
+        if self._known is None:
+            self._known = self._read_known()
+        return self._known
+
+    def keep(self, first: Position, payloads: Sequence[bytes]) -> None:
+        ms, _, seq = first.partition("-")
+        self._known = f"{ms}-{int(seq) + len(payloads) - 1}"
+        if self._pen is None:
+            # Most commands only read.
+            from town.receipts.pen import Pen  # noqa: PLC0415
+
+            self._pen = Pen(self)
+        self._pen.keep(first, payloads)
+
+    def settle(self, known: str, places: Sequence[tuple[str, int]] = ()) -> None:
+        """Say nothing more of events, pairs of a position and how many follow; the last position told is now `known`. LedgerError, OSError."""
+        from town.receipts.pen import Pen  # noqa: PLC0415 - as above
+
+        self._pen = self._pen or Pen(self)
+        self._pen.settle(known, places)
+        self._known = known
+
+    def begin_at(self, position: Position) -> None:
+        """Take the event at `position` as told, without what it says. Never raises."""
+        try:
+            self.settle(position)
+        except (LedgerError, OSError) as error:
+            self.problem = str(error)
+
+    def renew(self) -> bool:
+        before = self._known
+        self._known = self._read_known()
+        return self._known != before
+
+    def loss(self, end: Position) -> EventsLostError:
+        from town.receipts.reading import loss_of  # noqa: PLC0415 - as above
+
+        return loss_of(self, end)
+
+    def find_problem(self) -> str | None:
+        """Why there are no receipts, in words; None if there are, or can be. Nothing is made."""
+        try:
+            known = self._read_known()
+            there = next(
+                each for each in (self.path, self.path.parent, self.path.parent.parent, Path.home()) if each.exists()
+            )
+        except (LedgerError, OSError, RuntimeError) as error:
+            return str(error)
+        except StopIteration:
+            return f"there is no folder {Path.home()}"
+        if not known and not os.access(there, os.W_OK):
+            return f"{there} cannot be written"
+        return self.problem
+
+    def close(self) -> None:
+        if self._pen is not None:
+            self._pen.close()
+
+    def _read_known(self) -> str:
+        try:
+            for name in reversed(files_in(self.path)):
+                known = _known_in_file(self.path / name)
+                if known is not None:
+                    return known
+        except (LedgerError, OSError) as error:
+            self.problem = str(error)
+        return ""
+
+
+def files_in(path: Path) -> list[str]:
+    """The names of a town's files of receipts, oldest first. OSError."""
+    try:
+        return sorted(name for name in os.listdir(path) if name.endswith(SUFFIX))  # noqa: PTH208 - every command does this
+    except FileNotFoundError:
+        return []
+
+
+def _known_in_file(path: Path) -> str | None:
+    """The last position told by a file's end; None if no record in it is whole. OSError, LedgerError."""
+    file = open_plain(path, os.O_RDONLY, path=path)
+    try:
+        size = os.fstat(file).st_size
+        length = _TAIL_BYTES
+        while True:
+            known = known_in(os.pread(file, length, max(size - length, 0)))
+            if known is not None or length >= size:
+                return known
+            length *= _MORE
+    finally:
+        os.close(file)
