@@ -16,10 +16,11 @@ from functools import partial
 from itertools import count
 from pathlib import Path
 from random import Random
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from ledger import (
     CommandRejectedError,
+    EventsLostError,
     LedgerDamagedError,
     LedgerError,
     Position,
@@ -42,10 +43,12 @@ PLANNED: Final = 3
 _PAUSE_SECONDS_MAX: Final = 0.02
 _TOWNS_OPEN_MAX: Final = 24
 """Of each client; each is a connection."""
+_RECOVERIES_MAX: Final = 5
 _STOP_SECONDS_MAX: Final = 3_600.0
 _IN_THE_LEDGER: Final = re.compile(r"The command's events are in the ledger, up to (\d+-\d+)")
 _EXITS: Final = {1: Outcome.REFUSED, 3: Outcome.REFUSED, 4: Outcome.UNKNOWN, 5: Outcome.UNKNOWN, 6: Outcome.UNKNOWN}
 
+Answer = TypeVar("Answer")
 Options = Mapping[str, Any]
 _OPTIONS: Final[dict[str, Callable[[Random, list[str], str], Options]]] = {
     "start": lambda chance, _, __: {"agent": chance.choice((None, *AGENTS))},
@@ -179,6 +182,10 @@ class StormClient:
         )
         began = time.monotonic()
         ran = run_process(*words, "--actor", mark, "--json", folder=self._folders[name])
+        if ran.code == 5 and "were acknowledged here" in ran.err:
+            # Nothing was written.
+            self._ask(name, "recover", lambda _: self._recover(name))
+            return
         told = self._told(ran.err)
         outcome = Outcome.ACKNOWLEDGED if ran.code == 0 or told else _EXITS[ran.code]
         self._write(
@@ -227,7 +234,7 @@ class StormClient:
         """Do it, and write down what was told."""
         began = time.monotonic()
         try:
-            receipt = act(self._town(name))
+            receipt = self._insist(name, act)
         except LedgerError as error:
             self._write_failure(name, mark, verb, began, error, **fields)
             return
@@ -254,11 +261,25 @@ class StormClient:
         """Do what writes no event. What fails is written down, unless it was refused: a task may be gone, a rebuild at work."""
         began = time.monotonic()
         try:
-            act(self._town(name))
+            self._insist(name, act)
         except CommandRejectedError:
             return
         except LedgerError as error:
             self._write_failure(name, self._mark(), verb, began, error)
+
+    def _insist(self, name: str, act: Callable[[Town], Answer]) -> Answer:
+        """What `act` returns. If events are gone that were acknowledged, they are recovered before, as a person would do it."""
+        for _ in range(_RECOVERIES_MAX):
+            try:
+                return act(self._town(name))
+            except EventsLostError:
+                self._recover(name)
+        return act(self._town(name))
+
+    def _recover(self, name: str) -> None:
+        recovery = self._town(name).recovery
+        if recovery.recover().gap.remaining:
+            recovery.accept_loss(name)
 
     def _write_failure(self, name: str, mark: str, verb: str, began: float, error: LedgerError, **fields: Any) -> None:
         ended = time.monotonic()

@@ -13,6 +13,7 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
+from ledger import TownRecovered
 from tests.support.chaos import Chaos
 from tests.support.clusters import Node
 from tests.support.history_checker import Finding, Kind, Verdict, check
@@ -148,13 +149,17 @@ def storm(
     return judge(folders, chaos, records)
 
 
-def judge(
-    folders: Path, chaos: Chaos, records: Sequence[Record], *, recovered_after: Mapping[str, int] = {}
-) -> Tempest:
-    """Hold the records against the ledgers; each town has to be as a fold of its ledger, too.
+def recover(folders: Path, chaos: Chaos, records: Sequence[Record]) -> Tempest:
+    """Recover each town by the receipts of this machine, accept the loss of what cannot be appended again, and check again."""
+    for name in chaos.towns:
+        with Town.open(folders / name, actor="recovery") as town:
+            if town.recovery.recover().gap.remaining:
+                town.recovery.accept_loss(name)
+    return judge(folders, chaos, records)
 
-    `recovered_after` has, by town, the number of the last event before a recovery.
-    """
+
+def judge(folders: Path, chaos: Chaos, records: Sequence[Record]) -> Tempest:
+    """Hold the records against the ledgers; each town has to be as a fold of its ledger, too."""
     calls, readings = defaultdict[str, list[Call]](list), defaultdict[str, list[Reading]](list)
     for record in records:
         match record:
@@ -170,7 +175,8 @@ def judge(
             verified = town.upkeep.verify()
         assert not verified.findings, (name, verified.findings)
         faults = list(_as_seen_from(name, chaos.faults))
-        verdicts[name] = check(events, calls[name], readings[name], faults, recovered_after=recovered_after.get(name))
+        recovered = next((event.position.seq - 1 for event in events if isinstance(event.data, TownRecovered)), None)
+        verdicts[name] = check(events, calls[name], readings[name], faults, recovered_after=recovered)
     return Tempest(verdicts, records, chaos.faults)
 
 

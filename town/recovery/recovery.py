@@ -7,7 +7,7 @@ at once one looks again and finds the other one's events there.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final, cast
 
 from ledger import (
@@ -55,8 +55,7 @@ class Recovery:
 
     def look(self) -> Gap:
         """What is gone, and what `recover` would do about it; nothing is written. FolderRefusedError, LedgerDamagedError."""
-        self._receipts.renew()
-        return find_gap(self._store, self._read(), self._receipts.known)
+        return self._look()[0]
 
     def count_kept(self) -> int:
         """How many events this machine has receipts of. FolderRefusedError."""
@@ -82,7 +81,7 @@ class Recovery:
         """
         for remaining in reversed(range(RECOVER_ATTEMPTS_MAX)):
             try:
-                return self._run(self.look())
+                return self._run(*self._look())
             except WrongExpectedEndError:
                 if not remaining:
                     raise
@@ -103,12 +102,17 @@ class Recovery:
                     raise OvertakenError(conflict, attempts=RECOVER_ATTEMPTS_MAX) from conflict
         raise AssertionError("the last attempt returns or raises")
 
-    def _run(self, gap: Gap) -> Recovered:
+    def _look(self) -> tuple[Gap, dict[str, KeptEvent]]:
+        """The gap, and the events of the receipts by position: read once, because another recovery may settle them meanwhile."""
+        self._receipts.renew()
+        read = self._read()
+        return find_gap(self._store, read, self._receipts.known), {each.at: each for each in read.events}
+
+    def _run(self, gap: Gap, events: Mapping[str, KeptEvent]) -> Recovered:
         chosen = gap.of(Fate.APPENDED)
         if not chosen:
             self._settle(gap, gap.remaining, known=gap.end)
             return Recovered(gap)
-        events = {each.at: each for each in self._read().events}
         at, positions = self._append(gap, [events[each.position] for each in chosen])
         # A crash right here changes nothing: the next recovery finds them there, and settles them.
         self._settle(gap, gap.remaining, known=positions[-1])
@@ -116,11 +120,10 @@ class Recovery:
         return Recovered(gap, at, tuple(positions))
 
     def _accept(self) -> Recovered:
-        gap = self.look()
+        gap, events = self._look()
         lost = gap.lost
         if not lost:
-            return self._run(gap)
-        events = {each.at: each for each in self._read().events}
+            return self._run(gap, events)
         kept_in = self._keep([events[each.position] for each in lost if each.position in events])
         fact = TownRecovered(first=lost[0].position, last=lost[-1].position, lost=len(lost), appended=0)
         version = self._store.head(TOWN_ID)[0] + 1
