@@ -20,6 +20,7 @@ from tests.benchmarks import (
     push,
     ready,
     rebuild,
+    receipts,
     search,
     start_up,
     stats,
@@ -31,6 +32,7 @@ EVENTS = 400
 RATIOS = {
     "fold": ("fold / bare read", "fold / bare read by CPU", "memory, bytes a task"),
     "rebuild": ("rebuild / fold", "rebuild / fold by CPU", "memory, bytes a task"),
+    "receipts": ("with receipts / without", "with receipts / without, by CPU", "finding the last position, µs"),
     "lists": ("state, large / small", "state and agent, large / small", "tag, large / small"),
     "search": ("a common word / scan", "first search / scan", "tt search / tt task list"),
     "log": ("absent actor / decode all", "absent agent / decode all, CPU", "frequent agent ms"),
@@ -70,6 +72,7 @@ RATIOS = {
         ("rebuild", rebuild.main),
         ("live", live.main),
         ("append", append.main),
+        ("receipts", receipts.main),
         ("past", past.main),
         ("push", push.main),
         ("ready", ready.main),
