@@ -266,15 +266,18 @@ def _receipts(backend: Backend) -> Check:
     """Whether what this machine was told is still there, as far as the last event and a few others tell."""
     recovery, receipts = Recovery(backend), backend.receipts
     try:
-        count, gone = recovery.count_kept(), recovery.find_sampled()
+        count, end = recovery.count_kept(), backend.store.end()
         is_known_there = not receipts.known or backend.store.has(Position(receipts.known))
         # What was appended again elsewhere is settled by the next recovery.
-        is_lost = bool((gone or not is_known_there) and recovery.look().lost)
-        end = backend.store.end()
+        lost = recovery.look().lost if recovery.find_sampled() or not is_known_there else []
     except LedgerError as error:
         return Check("receipts", CheckState.WARNING, f"they are off, so a loss of events would not be noticed: {error}")
-    if is_lost:
+    if lost and not is_known_there:
         return Check("receipts", CheckState.BAD, "", receipts.loss(end))
+    if lost:
+        events = "1 event that was" if len(lost) == 1 else f"{len(lost):,} events that were"
+        words = f"{events} acknowledged here cannot be found, the first at {lost[0].position}: `tt verify` names them"
+        return Check("receipts", CheckState.BAD, words)
     if (problem := receipts.find_problem()) is not None:
         words = f"they are off, so a loss of events would not be noticed: {problem}"
         return Check("receipts", CheckState.WARNING, words)

@@ -99,8 +99,9 @@ LOOKS: Final[dict[str, tuple[tuple[str, ...], int]]] = {
 }
 """These look at just this, and end with their own code."""
 
-OTHERS: Final = {"start", "stop", "towns", "trust", "demo", "fork", "bisect", "mcp"}
-"""These look at no town's projections of their own accord; a fork is made, and a bisection reads, from the ledger alone."""
+OTHERS: Final = {"start", "stop", "towns", "trust", "demo", "fork", "bisect", "mcp", "recover"}
+"""These look at no town's projections of their own accord; a fork is made, and a bisection reads, from the ledger
+alone, as a recovery does."""
 
 
 def lower(client: redis.Redis) -> None:

@@ -22,6 +22,7 @@ from tests.benchmarks import (
     push,
     ready,
     rebuild,
+    receipts,
     search,
     start_up,
     stats,
@@ -33,6 +34,7 @@ EVENTS = 400
 RATIOS = {
     "fold": ("fold / bare read", "fold / bare read by CPU", "memory, bytes a task"),
     "rebuild": ("rebuild / fold", "rebuild / fold by CPU", "memory, bytes a task"),
+    "receipts": ("with receipts / without", "with receipts / without, by CPU", "finding the last position, µs"),
     "lists": ("state, large / small", "state and agent, large / small", "tag, large / small"),
     "search": ("a common word / scan", "first search / scan", "tt search / tt task list"),
     "log": ("absent actor / decode all", "absent agent / decode all, CPU", "frequent agent ms"),
@@ -75,6 +77,7 @@ RATIOS = {
         ("live", live.main),
         ("append", append.main),
         ("cluster", cluster.main),
+        ("receipts", receipts.main),
         ("past", past.main),
         ("push", push.main),
         ("ready", ready.main),

@@ -331,7 +331,11 @@ def test_home_that_cannot_be_written_turns_receipts_off_and_doctor_says_so(town:
 
 def test_what_was_lost_follows_again_and_the_gap_is_named(town: Town, server: redis.Redis) -> None:
     """The same task, version, actor, command, data and reason; the time when it happened, and what led to it."""
-    task, told = lose_two(town, server)
+    kept = look_back(server)
+    task = town.create("first").task.id
+    town.tag(task, add=["docs"], reason="why not")
+    told = of_tasks(town)
+    fall_back(server, kept)
     gone = [each.position for each in town.recovery.look().events]
     recovered = town.recovery.recover()
     assert of_tasks(town) == told
@@ -341,6 +345,7 @@ def test_what_was_lost_follows_again_and_the_gap_is_named(town: Town, server: re
     assert [each.position for each in again] == list(recovered.appended)
     for recorded, was in zip(again, gone, strict=True):
         assert (recorded.actor, recorded.cause) == ("alice", names.position)
+        assert recorded.reason == (None if recorded.version == 1 else "why not")
         assert recorded.occurred_at == was.time
     assert_sound(town)
     town.note(task, "more")

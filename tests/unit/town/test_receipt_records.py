@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ledger import Position, order_of
+from ledger import Position
 from town.receipts.record import (
     RECORD_BYTES_MAX,
     Settled,
@@ -89,7 +89,3 @@ def test_flipped_bit_spoils_one_record_and_is_seen() -> None:
 def test_end_of_a_file_tells_the_last_position(content: bytes, known: str | None) -> None:
     """Processes write in any order; what is settled does not count; a beginning or an end that is not whole is left out."""
     assert known_in(content) == known
-
-
-def test_positions_order_as_in_a_ledger() -> None:
-    assert order_of("5-10") > order_of("5-9")
