@@ -12,6 +12,7 @@ from ledger import (
     CircularNeedsError,
     CommandRejectedError,
     FailTask,
+    LedgerClosedError,
     LedgerDamagedError,
     LedgerError,
     MisplacedEventError,
@@ -67,6 +68,16 @@ SAID = {
     f"The server at redis://here/ did not answer: no. It is done. {STARTING}": UNREACHED.after_append("It is done."),
     "The server at redis://here/ is full. Free space.": StoreUnavailableError(
         "redis://here/", "is full", "Free space."
+    ),
+    "The server at redis://here/ no longer has the town: it is at redis://there/. Nothing was written."
+    " `tt move-town redis://there/` lets this folder follow.": LedgerClosedError(
+        "redis://here/",
+        "no longer has the town: it is at redis://there/",
+        "Nothing was written.",
+        moved_to="redis://there/",
+    ),
+    "The server at redis://here/ holds the ledger closed. Try again.": LedgerClosedError(
+        "redis://here/", "holds the ledger closed", "Try again."
     ),
     "Task t waits for no answer. `tt inbox` shows the questions that do.": NoOpenQuestionError("t"),
     "'x' is none of the choices of task t: 1 a, 2 b. Give one of them or its number, or other words with --other.": (
