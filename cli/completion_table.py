@@ -59,6 +59,7 @@ FIRST_WORDS: Final[dict[str, str]] = {
     "status": "Show the town, its server, its durability, and how many …",
     "trust": "Show what the town's folder would make tt connect to and …",
     "migrate": "Bring the tasks that Tinytown kept before the ledger into …",
+    "move-town": "Move the town to another server or cluster",
     "demo": "Build a throw-away town, walk tasks through every state, …",
 }
 FIRST_OPTIONS: Final[dict[str, str]] = {
@@ -646,6 +647,7 @@ COMMANDS: Final[dict[tuple[str, ...], tuple[str, tuple[Kind, ...], bool, dict[st
     ("projector",): ("Project the events of one, several or all towns as they …", (), False, {
         "--town": ("folder", True, "A town to follow; may be given several times"),
         "--all": ("flag", False, "Follow every town that `tt towns` lists"),
+        "--server": ("", False, "Follow every town on this server or cluster, without their …"),
         "--once": ("flag", False, "Project what there is, then exit"),
         "--metrics": ("", False, "Serve Prometheus metrics on 127.0.0.1:PORT"),
         "--json": ("flag", False, "Print only JSON on stdout"),
@@ -687,6 +689,7 @@ COMMANDS: Final[dict[tuple[str, ...], tuple[str, tuple[Kind, ...], bool, dict[st
         "--json": ("flag", False, "Print only JSON on stdout"),
     }),
     ("towns",): ("List your towns, and whether their servers are up", (), False, {
+        "--server": ("", False, "List the towns on this server or cluster instead, whoever …"),
         "--json": ("flag", False, "Print only JSON on stdout"),
     }),
     ("start",): ("Start the town's server", (), False, {
@@ -720,6 +723,13 @@ COMMANDS: Final[dict[tuple[str, ...], tuple[str, tuple[Kind, ...], bool, dict[st
         "--force": ("flag", False, "Migrate without asking"),
         "--from-url": ("", False, "Read the old tasks from this server"),
         "--drop-legacy": ("flag", False, "Verify the town, then delete the old keys that migrations …"),
+        "--town": ("folder", False, "The town's folder"),
+        "--actor": ("actor", False, "Who acts"),
+        "--json": ("flag", False, "Print only JSON on stdout"),
+    }),
+    ("move-town",): ("Move the town to another server or cluster", ("",), False, {
+        "--own-server": ("flag", False, "Move to a server of the town's own, in its folder"),
+        "--dry-run": ("flag", False, "Only show what would be moved"),
         "--town": ("folder", False, "The town's folder"),
         "--actor": ("actor", False, "Who acts"),
         "--json": ("flag", False, "Print only JSON on stdout"),

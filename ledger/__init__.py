@@ -170,7 +170,7 @@ if TYPE_CHECKING:
     from ledger.task import FIELDS, Field, Task, evolve, evolve_known
     from ledger.text_diff import Effort, Piece, word_diff
     from ledger.times import TIME_MS_MAX, format_ms, from_ms, parse_rfc3339, to_ms
-    from ledger.town_list import TOWNS_LISTED_MAX, TownList
+    from ledger.town_list import TownList
     from ledger.transitions import CREATIONS, STATES
     from ledger.undo import Undone, undo
     from ledger.values import (
@@ -204,7 +204,6 @@ __all__ = [
     "TEXT_BYTES_MAX",
     "TIME_MS_MAX",
     "TOWNS_KEY",
-    "TOWNS_LISTED_MAX",
     "TOWN_EVENT_CLASSES",
     "TOWN_ID",
     "TOWN_NAMES_RESERVED",
@@ -460,7 +459,7 @@ open_front_door(
         "task": "FIELDS Field Task evolve evolve_known",
         "text_diff": "Effort Piece word_diff",
         "times": "TIME_MS_MAX format_ms from_ms parse_rfc3339 to_ms",
-        "town_list": "TOWNS_LISTED_MAX TownList",
+        "town_list": "TownList",
         "transitions": "CREATIONS STATES",
         "undo": "Undone undo",
         "values": "CHOICES_MAX PRIORITY_DEFAULT PRIORITY_MAX TEXT_BYTES_MAX check_name check_tag check_tags check_text title_of",

@@ -46,18 +46,20 @@ def move(
     if as_json:
         say_json(move_shape(moved))
         return
-    say(_words(moved))
+    for line in _lines(moved):
+        say(line)
 
 
-def _words(moved: Move) -> str:
+def _lines(moved: Move) -> list[str]:
     target, events = visible(moved.target), counted(moved.events, "event")
     if not moved.is_done and moved.is_finished_only:
-        return f"Town {moved.town} has left for {target} already; the last steps of that move would be done."
+        return [f"Town {moved.town} has left for {target} already; the last steps of that move would be done."]
     if not moved.is_done:
-        return f"Town {moved.town} would move to {target}: {events}, {moved.copied:,} of them to copy."
+        return [f"Town {moved.town} would move to {target}: {events}, {moved.copied:,} of them to copy."]
     if moved.is_finished_only:
-        return f"Town {moved.town} is at {target} now, with {events}: the move had been cut off before its end."
-    return (
-        f"Town {moved.town} is at {target} now, with {events}, {moved.copied:,} of them copied. Writers waited for"
-        f" {moved.closed_ms:,} ms.\nWhat is left at {visible(moved.source)} takes no more events, and was not deleted."
-    )
+        return [f"Town {moved.town} is at {target} now, with {events}: the move had been cut off before its end."]
+    waited = f"Writers waited for {moved.closed_ms:,} ms."
+    return [
+        f"Town {moved.town} is at {target} now, with {events}, {moved.copied:,} of them copied. {waited}",
+        f"What is left at {visible(moved.source)} takes no more events, and was not deleted.",
+    ]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 CLOSED_GROUP: Final = "closed"
 """The consumer group of a closed ledger. `append.lua` looks for it where a ledger has any group, which costs the others nothing."""
-SEALED_MS: Final = TIME_MS_MAX + 1
+SEALED_TIME: Final = TIME_MS_MAX + 1
 """The milliseconds of a sealed ledger's last id. Every append refuses a ledger that ends so late, those of older programs too."""
 
 
@@ -56,7 +56,7 @@ class CloseScript:
         self, *, ledger_key: str, note_key: str, before: bytes, after: bytes, door: Door, end: str | None
     ) -> CloseReply:
         """Change the note from `before` to `after` (empty for none), and the ledger with it, if it ends at `end` (None: anywhere)."""
-        arguments = [before, after, door.value, end or "", CLOSED_GROUP, SEALED_MS]
+        arguments = [before, after, door.value, end or "", CLOSED_GROUP, SEALED_TIME]
         match self._script(keys=[ledger_key, note_key], args=arguments):
             case [b"done", bytes(position)] if is_id(position):
                 return Done(position.decode())

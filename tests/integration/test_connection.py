@@ -193,17 +193,17 @@ def test_connect_to_what_is_no_redis_is_refused(folder: Path, reply: bytes) -> N
 
 def test_connect_waits_while_the_server_says_it_is_loading(folder: Path) -> None:
     """LOADING means alive: asked again until it is over."""
-    replies = {b"PING": [LOADING] * 3 + [b"+PONG\r\n"], b"INFO": [LOADING] * 3 + [INFORMATION]}
+    replies = {b"GET": [LOADING] * 3 + [b"$-1\r\n"], b"INFO": [LOADING] * 3 + [INFORMATION]}
     with stub_server(replies) as server:
         connect(folder, settings_for(f"redis://127.0.0.1:{server.port}/")).close()
-        assert server.asked.count(b"PING") > len(replies[b"PING"]) - 1
+        assert server.asked.count(b"GET") > len(replies[b"GET"]) - 1
         assert server.asked.count(b"INFO") > len(replies[b"INFO"]) - 1
 
 
 def test_connect_gives_up_on_a_server_that_loads_for_too_long(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The wait has a bound; the advice is to try again."""
     monkeypatch.setattr("town.server.connection.LOADING_SECONDS_MAX", 0.1)
-    with stub_server({b"PING": [LOADING], b"INFO": [LOADING]}) as server:
+    with stub_server({b"GET": [LOADING], b"INFO": [LOADING]}) as server:
         refusal = refusal_of(folder, f"redis://127.0.0.1:{server.port}/")
     assert "It is still reading its data: try again in a moment" in str(refusal)
 

@@ -32,13 +32,14 @@ from ledger import (
     closing,
     exchange,
 )
-from ledger.lua.close import SEALED_MS
+from ledger.lua.close import SEALED_TIME
 from tests.integration.test_crash_matrix import Process
 from tests.support.builders import append
 from tests.support.clusters import Cluster, Node, running_cluster
 from tests.support.histories import Filler
 from tests.support.killed import MOVE_SWITCH, NEVER
 from tests.support.processes import READY
+from tests.support.towns import end_server
 from tests.support.tt import Tt, run_here
 from tests.support.waiting import wait_until
 from town import MoveRefusedError, Town, move_town
@@ -187,7 +188,7 @@ def test_old_place_takes_no_events_and_says_where_the_town_is(town: Path, cluste
         keys, client = late.keys, late.connection.client
         assert [entry for batch in EventStore(client, keys).read_entries() for entry in batch] == before
         [information] = exchange(client, [("XINFO", "STREAM", keys.ledger)])
-        assert f"{SEALED_MS}-{len(before)}".encode() in information
+        assert f"{SEALED_TIME}-{len(before)}".encode() in information
         # What an older program meets, whose script knows nothing of closed ledgers.
         exchange(client, [("XGROUP", "DESTROY", keys.ledger, "closed")])
         with pytest.raises(LedgerClosedError):
@@ -207,6 +208,7 @@ def test_other_folder_follows(town: Path, server: Node, cluster: Cluster, tmp_pa
     assert f"`tt move-town {cluster.url}` lets this folder follow" in refused.err
     with pytest.raises(LedgerClosedError, match="it is at"):
         move_town(other, None)
+    end_server(other)
     followed = move_town(other, cluster.url)
     assert (followed.is_finished_only, followed.copied) == (True, 0)
     assert ledger_of(other) == ledger_of(town)
@@ -532,3 +534,43 @@ def test_error_before_the_last_step_opens_the_ledger_again(
     assert time.monotonic() - began < closing.CLOSED_SECONDS_MAX
     assert move_town(town, f"redis://{server.address}").is_done
     assert_sound(town)
+
+
+def test_server_that_the_town_left_is_ended_by_stop(town: Path, server: Node, tt: Tt) -> None:
+    """`tt stop` ends it, once; after that there is no own one to stop."""
+    move_town(town, f"redis://{server.address}")
+    assert "is stopped" in tt("stop", "--town", str(town)).out
+    assert tt("stop", "--town", str(town)).code == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((), "Give either a URL or --own-server."),
+        (("redis://127.0.0.1:1", "--own-server"), "Give either a URL or --own-server."),
+    ],
+)
+def test_place_is_named_once(words: tuple[str, ...], said: str, town: Path, tt: Tt) -> None:
+    """Neither none nor two."""
+    refused = tt("move-town", *words, "--town", str(town))
+    assert refused.code == 2
+    assert said in refused.err
+
+
+def test_move_is_said_in_words_and_as_json(town: Path, server: Node, tt: Tt) -> None:
+    """Where it is, how many events there are, and how long writers waited."""
+    url = f"redis://{server.address}"
+    events = len(ledger_of(town))
+    there = tt("move-town", url, "--town", str(town), "--json").json
+    assert {key: there[key] for key in ("town", "from", "to", "events", "copied", "is_done", "was_cut_off")} == {
+        "town": "traveller",
+        "from": f"its own server in {town}",
+        "to": url,
+        "events": events,
+        "copied": events,
+        "is_done": True,
+        "was_cut_off": False,
+    }
+    back = tt("move-town", "--own-server", "--town", str(town)).out
+    assert f"Town traveller is at its own server in {town} now, with {events} events, 0 of them copied." in back
+    assert f"What is left at {url} takes no more events" in back

@@ -18,7 +18,8 @@ class StubServer:
 
     def __init__(self, replies: Mapping[bytes, Sequence[bytes]], *, otherwise: bytes = _OK) -> None:
         self._otherwise = otherwise
-        self._replies = {name: list(answers) for name, answers in replies.items()}
+        # No town of it moves.
+        self._replies = {b"GET": [b"$-1\r\n"]} | {name: list(answers) for name, answers in replies.items()}
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self.asked: list[bytes] = []

@@ -69,14 +69,15 @@ def start_town(path: Path | None) -> Switched:
 def stop_town(path: Path | None, *, actor: str | None = None, is_waiting: bool = True) -> Stopped:
     """Stop the server of the town at `path`, once.
 
-    ServerNotOwnError if it is not the town's own. Returns when it is gone, or, without `is_waiting`, after telling it
+    ServerNotOwnError if it is not the town's own, and no own one runs. Returns when it is gone, or, without `is_waiting`, after telling it
     to stop. Users whose commands it ends see `actor`.
     """
     folder = find_folder(start_of_search(path))
     settings = read_settings(folder)
-    if server_url(settings) is not None:
-        raise ServerNotOwnError(settings.name)
     server = EmbeddedServer(folder)
+    # One that runs although the town is elsewhere was left behind when the town moved.
+    if server_url(settings) is not None and not server.is_running():
+        raise ServerNotOwnError(settings.name)
     has_changed = server.stop(actor=actor, is_waiting=is_waiting)
     return Stopped(settings.name, server.where, has_changed, is_running=server.is_running())
 

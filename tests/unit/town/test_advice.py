@@ -13,6 +13,7 @@ from ledger import (
     CommandRejectedError,
     EventsLostError,
     FailTask,
+    LedgerClosedError,
     LedgerDamagedError,
     LedgerError,
     MisplacedEventError,
@@ -76,6 +77,16 @@ SAID = {
     ),
     "The event at 5-8, which was acknowledged here, is gone: the ledger goes on to 9 without it. Nothing is written until that"
     " is settled: `tt recover --dry-run` shows each of them, and what can be made good.": EventsLostError("5-8", "5-9"),
+    "The server at redis://here/ no longer has the town: it is at redis://there/. Nothing was written."
+    " `tt move-town redis://there/` lets this folder follow.": LedgerClosedError(
+        "redis://here/",
+        "no longer has the town: it is at redis://there/",
+        "Nothing was written.",
+        moved_to="redis://there/",
+    ),
+    "The server at redis://here/ holds the ledger closed. Try again.": LedgerClosedError(
+        "redis://here/", "holds the ledger closed", "Try again."
+    ),
     "Task t waits for no answer. `tt inbox` shows the questions that do.": NoOpenQuestionError("t"),
     "'x' is none of the choices of task t: 1 a, 2 b. Give one of them or its number, or other words with --other.": (
         NotAChoiceError("t", "x", ("a", "b"))
