@@ -134,3 +134,10 @@ def test_changes_show_in_words(board: Tt, town: Path) -> None:
     assert "priority" in board("diff", "HEAD~1").out
     blamed = board("blame", "plain").out
     assert "It rains" in blamed
+
+
+def test_time_at_the_end_of_the_calendar_is_set_once(board: Tt) -> None:
+    """Its zone puts it into the year 10000; it is kept as the last time there is, and was appended anew each time."""
+    words = ("task", "schedule", "plain", "--due", "9999-12-31T23:59:59-12:00")
+    assert board(*words).code == 0
+    assert "already so; nothing was appended" in board(*words).out
