@@ -20,9 +20,9 @@ from mcp.shared.exceptions import MCPError
 from agent_tools.calls import CALLS
 from agent_tools.inputs import TOOLS, Tool
 from agent_tools.resources import BOARD, TEMPLATES, read_resource
-from agent_tools.rows import Row, json_text
+from agent_tools.rows import Row, cut, json_text, plain_text, task_name
 from agent_tools.watching import Watch
-from ledger import InvalidValueError, LedgerError, check_name
+from ledger import CircularNeedsError, InvalidValueError, LedgerError, check_name
 from town import Town, words_of
 
 Answer = TypeVar("Answer")
@@ -31,6 +31,7 @@ _Context = ServerRequestContext[Any, Any]
 CALLS_AT_ONCE: Final = 8
 """How many calls are at work at the same time; each has a thread and a connection of its own."""
 _JSON: Final = "application/json"
+_TITLE_CHARS: Final = 60
 _NAME: Final = "tinytown"
 _DISTRIBUTION: Final = "tinytown-ledger"
 _INSTRUCTIONS: Final = (
@@ -94,7 +95,7 @@ class TownServer:
     async def _call_tool(self, context: _Context, params: types.CallToolRequestParams) -> types.CallToolResult:
         tool = _TOOLS.get(params.name)
         if tool is None:
-            return _refusal(f"There is no tool {params.name!r}. There are {', '.join(_TOOLS)}.")
+            return _refusal(f"There is no tool {cut(params.name, _TITLE_CHARS)!r}. There are {', '.join(_TOOLS)}.")
         try:
             given = _input(tool, params.arguments or {})
             row = await self._ask(context, lambda town: CALLS[tool.name](town, given))
@@ -120,7 +121,7 @@ class TownServer:
                 try:
                     return question(town)
                 except LedgerError as error:
-                    error.name_tasks(town.backend.called)
+                    _name_tasks(error, town)
                     raise
 
         if self._limiter is None:
@@ -190,9 +191,21 @@ def _client_name(context: _Context) -> str | None:
         return None
 
 
+def _name_tasks(error: LedgerError, town: Town) -> None:
+    """Let an error call tasks as `tt` does."""
+    if isinstance(error, CircularNeedsError):
+        titles = town.titles(error.circle)
+        names = {
+            each: f"{task_name(each, found.alias)} ({cut(found.text, _TITLE_CHARS)})" for each, found in titles.items()
+        }
+        error.name_circle(names)
+    else:
+        error.name_tasks(town.backend.called)
+
+
 def _words(error: LedgerError) -> str:
     """What `tt` would print."""
-    return "\n".join([words_of(error), *getattr(error, "__notes__", ())])
+    return plain_text("\n".join([words_of(error), *getattr(error, "__notes__", ())]))
 
 
 def _refusal(words: str) -> types.CallToolResult:

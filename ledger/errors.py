@@ -58,6 +58,7 @@ UNREACHED_ADVICE = "Is it running?"
 """The advice where a server did not answer at all."""
 _ANSWER_CHARS_SHOWN = 60
 _CIRCLE_SHOWN_MAX = 12
+_REFERENCE_CHARS_SHOWN = 128
 UPGRADE_ADVICE = "It was written by a newer version of this program: upgrade with `pip install -U`."
 
 
@@ -94,9 +95,9 @@ class TaskNotFoundError(CommandRejectedError):
         self.reference = reference
         self.then = then
         if then is None:
-            super().__init__(f"No task is called {reference!r}.")
+            super().__init__(f"No task is called {_shortened(reference)!r}.")
         else:
-            super().__init__(f"No task was called {reference!r} at {then}.")
+            super().__init__(f"No task was called {_shortened(reference)!r} at {then}.")
 
 
 class TaskRemovedError(TaskNotFoundError):
@@ -522,3 +523,8 @@ class HistoryCircularError(LedgerDamagedError):
             f"The event at {position} of task {task_id} names itself or a later event as the one before it, so its history"
             " has no beginning. Something other than the append script wrote it: restore the data folder from a backup."
         )
+
+
+def _shortened(reference: str) -> str:
+    """What somebody called a task. No alias is longer than what is shown."""
+    return reference if len(reference) <= _REFERENCE_CHARS_SHOWN else f"{reference[:_REFERENCE_CHARS_SHOWN]}…"

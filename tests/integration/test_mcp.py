@@ -234,6 +234,23 @@ def test_version_guards_all_changes_of_a_call(town: Town) -> None:
     assert said(town, "task_finish", task="fix", outcome="completed", expect=version) == words
 
 
+def test_circle_is_told_in_names_and_titles(town: Town) -> None:
+    """As `tt` tells it, with hidden characters written out. It had whole ids, the last of them without a name."""
+    town.create("Fix\u202e it", alias="fix")
+    town.create("Test", alias="test", needs=["fix"])
+    words = said(town, "task_update", task="fix", needs=["test"])
+    assert r": fix (Fix\u202e it) -> test (Test) -> fix (Fix\u202e it). Take one of the links away" in words
+    assert "\u202e" not in words
+
+
+def test_refusal_does_not_repeat_a_long_name(town: Town) -> None:
+    """What an agent gave for a task or a tool may be of any length; its answer is not."""
+    words = said(town, "task_show", task="x" * 5_000)
+    assert words.startswith("No task is called 'xxx")
+    assert len(words) < 300
+    assert len(said(town, "y" * 5_000)) < 300
+
+
 @pytest.mark.parametrize(
     ("tool", "arguments", "words"),
     [
