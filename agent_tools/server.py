@@ -19,7 +19,7 @@ from mcp.shared.exceptions import MCPError
 
 from agent_tools.calls import CALLS
 from agent_tools.inputs import TOOLS, Tool
-from agent_tools.resources import BOARD, TEMPLATES, read_resource
+from agent_tools.resources import BOARD, TEMPLATES, check_address, read_resource
 from agent_tools.rows import Row, cut, json_text, plain_text, task_name
 from agent_tools.watching import Watch
 from ledger import CircularNeedsError, InvalidValueError, LedgerError, check_name
@@ -64,6 +64,7 @@ class TownServer:
                 tasks.cancel_scope.cancel()
 
         async def subscribe(context: _Context, params: types.SubscribeRequestParams) -> types.EmptyResult:
+            _check(params.uri)
             await _refusing(watch.add(context.session, str(params.uri)))
             return types.EmptyResult()
 
@@ -74,6 +75,7 @@ class TownServer:
         async def on_listen(
             context: _Context, params: types.SubscriptionsListenRequestParams
         ) -> types.SubscriptionsListenResult:
+            _check(*params.notifications.resource_subscriptions or ())
             await _refusing(watch.begin())
             return await listen(context, params)
 
@@ -170,6 +172,15 @@ def _input(tool: Tool, arguments: Mapping[str, Any]) -> Any:  # noqa: ANN401 - e
     except msgspec.ValidationError as error:
         fields = ", ".join(tool.schema["properties"])
         raise InvalidValueError(f"input of {tool.name}", f"does not fit: {error}", f"It takes {fields}.") from error
+
+
+def _check(*addresses: object) -> None:
+    """Nothing would ever be told of an address that names no resource."""
+    try:
+        for address in addresses:
+            check_address(str(address))
+    except LedgerError as error:
+        raise MCPError(types.INVALID_PARAMS, _words(error)) from error
 
 
 async def _refusing(work: Any) -> None:  # noqa: ANN401 - a coroutine
