@@ -78,7 +78,9 @@ class Create(Input, frozen=True):
     not_before: Time | None = None
     needs: Links = []
     parent: Task | None = None
-    alias: Annotated[str | None, Meta(description="Unique name; makes a repeated call do nothing")] = None
+    alias: Annotated[
+        str | None, Meta(description="Unique name; makes a repeated call do nothing, if times are dates, not 2h")
+    ] = None
     agent: Annotated[str | None, Meta(description="Who shall do it; default: nobody yet")] = None
 
 

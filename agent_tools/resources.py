@@ -23,15 +23,23 @@ TEMPLATES: Final = {
     "tt://history/{task}": "The last events of a task",
 }
 HISTORY_EVENTS: Final = 100
+_UNQUOTED: Final = "!$&'()*+,;=:@"
+"""What RFC 3986 lets stand in a path as it is, beside letters, digits and `-._~`."""
 _ADDRESS: Final = re.compile(r"tt://(?:(board)(?:/([^/?#]+))?|(task|history)/([^/?#]+))")
 
 
-def read_resource(town: Town, address: str) -> Row:
-    """What stands at an address. InvalidValueError, TaskNotFoundError, MomentError."""
+def check_address(address: str) -> re.Match[str]:
+    """The parts of an address. InvalidValueError if it is none of a resource; of a task that is not there yet it can be."""
     found = _ADDRESS.fullmatch(address)
     if found is None:
         known = ", ".join([BOARD, *TEMPLATES])
         raise InvalidValueError("address", "names no resource of this town", f"There are {known}.")
+    return found
+
+
+def read_resource(town: Town, address: str) -> Row:
+    """What stands at an address. InvalidValueError, TaskNotFoundError, MomentError."""
+    found = check_address(address)
     name = unquote(found[4] or "")
     if found[3] == "task":
         return shown(town, name, chars_max=None)
@@ -45,7 +53,10 @@ def read_resource(town: Town, address: str) -> Row:
 
 
 def changed_by(task_ids: Iterable[str], titles: Mapping[str, Title]) -> Iterator[str]:
-    """The addresses of what events of these tasks change, under each name that an answer gives a task: id, short id, alias."""
+    """The addresses of what events of these tasks change, under each name that an answer gives a task: id, short id, alias.
+
+    Clients need not quote all signs of a name, so each spelling is an address.
+    """
     yield BOARD
     for task_id in task_ids:
         if task_id == TOWN_ID:
@@ -53,5 +64,5 @@ def changed_by(task_ids: Iterable[str], titles: Mapping[str, Title]) -> Iterator
         title = titles.get(task_id)
         names = [task_id, task_name(task_id), *([] if title is None or title.alias is None else [title.alias])]
         for name in dict.fromkeys(names):
-            for kind in ("task", "history"):
-                yield f"tt://{kind}/{quote(name, safe='')}"
+            for spelled in dict.fromkeys((quote(name, safe=""), quote(name, safe=_UNQUOTED), name)):
+                yield from (f"tt://{kind}/{spelled}" for kind in ("task", "history"))

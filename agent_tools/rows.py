@@ -27,6 +27,11 @@ def json_text(value: object) -> str:
     return text if text.isprintable() else "".join(map(_visible, text))
 
 
+def plain_text(text: str) -> str:
+    """The text with hidden characters written out as in JSON; line ends stay."""
+    return "\n".join("".join(map(_visible, line)) for line in text.split("\n"))
+
+
 def _visible(char: str) -> str:
     if char.isprintable() or char in _JOINERS:
         return char

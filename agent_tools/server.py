@@ -19,10 +19,10 @@ from mcp.shared.exceptions import MCPError
 
 from agent_tools.calls import CALLS
 from agent_tools.inputs import TOOLS, Tool
-from agent_tools.resources import BOARD, TEMPLATES, read_resource
-from agent_tools.rows import Row, json_text
+from agent_tools.resources import BOARD, TEMPLATES, check_address, read_resource
+from agent_tools.rows import Row, cut, json_text, plain_text, task_name
 from agent_tools.watching import Watch
-from ledger import InvalidValueError, LedgerError, check_name
+from ledger import CircularNeedsError, InvalidValueError, LedgerError, check_name
 from town import Town, words_of
 
 Answer = TypeVar("Answer")
@@ -31,6 +31,7 @@ _Context = ServerRequestContext[Any, Any]
 CALLS_AT_ONCE: Final = 8
 """How many calls are at work at the same time; each has a thread and a connection of its own."""
 _JSON: Final = "application/json"
+_TITLE_CHARS: Final = 60
 _NAME: Final = "tinytown"
 _DISTRIBUTION: Final = "tinytown-ledger"
 _INSTRUCTIONS: Final = (
@@ -63,6 +64,7 @@ class TownServer:
                 tasks.cancel_scope.cancel()
 
         async def subscribe(context: _Context, params: types.SubscribeRequestParams) -> types.EmptyResult:
+            _check(params.uri)
             await _refusing(watch.add(context.session, str(params.uri)))
             return types.EmptyResult()
 
@@ -73,6 +75,7 @@ class TownServer:
         async def on_listen(
             context: _Context, params: types.SubscriptionsListenRequestParams
         ) -> types.SubscriptionsListenResult:
+            _check(*params.notifications.resource_subscriptions or ())
             await _refusing(watch.begin())
             return await listen(context, params)
 
@@ -94,7 +97,7 @@ class TownServer:
     async def _call_tool(self, context: _Context, params: types.CallToolRequestParams) -> types.CallToolResult:
         tool = _TOOLS.get(params.name)
         if tool is None:
-            return _refusal(f"There is no tool {params.name!r}. There are {', '.join(_TOOLS)}.")
+            return _refusal(f"There is no tool {cut(params.name, _TITLE_CHARS)!r}. There are {', '.join(_TOOLS)}.")
         try:
             given = _input(tool, params.arguments or {})
             row = await self._ask(context, lambda town: CALLS[tool.name](town, given))
@@ -120,7 +123,7 @@ class TownServer:
                 try:
                     return question(town)
                 except LedgerError as error:
-                    error.name_tasks(town.backend.called)
+                    _name_tasks(error, town)
                     raise
 
         if self._limiter is None:
@@ -171,6 +174,15 @@ def _input(tool: Tool, arguments: Mapping[str, Any]) -> Any:  # noqa: ANN401 - e
         raise InvalidValueError(f"input of {tool.name}", f"does not fit: {error}", f"It takes {fields}.") from error
 
 
+def _check(*addresses: object) -> None:
+    """Nothing would ever be told of an address that names no resource."""
+    try:
+        for address in addresses:
+            check_address(str(address))
+    except LedgerError as error:
+        raise MCPError(types.INVALID_PARAMS, _words(error)) from error
+
+
 async def _refusing(work: Any) -> None:  # noqa: ANN401 - a coroutine
     """Wait for the work; an error of the ledger becomes one of the protocol, in the same words."""
     try:
@@ -190,9 +202,21 @@ def _client_name(context: _Context) -> str | None:
         return None
 
 
+def _name_tasks(error: LedgerError, town: Town) -> None:
+    """Let an error call tasks as `tt` does."""
+    if isinstance(error, CircularNeedsError):
+        titles = town.titles(error.circle)
+        names = {
+            each: f"{task_name(each, found.alias)} ({cut(found.text, _TITLE_CHARS)})" for each, found in titles.items()
+        }
+        error.name_circle(names)
+    else:
+        error.name_tasks(town.backend.called)
+
+
 def _words(error: LedgerError) -> str:
     """What `tt` would print."""
-    return "\n".join([words_of(error), *getattr(error, "__notes__", ())])
+    return plain_text("\n".join([words_of(error), *getattr(error, "__notes__", ())]))
 
 
 def _refusal(words: str) -> types.CallToolResult:

@@ -21,6 +21,8 @@ TASKS_SHOWN: Final = 3
 _NAME_BYTES: Final = 80
 _LINE_BYTES: Final = 160
 _TEXT_BYTES: Final = 1_200
+_COMMAND_CHARS: Final = 45
+"""The longest of the commands, but for one with a long name of an agent."""
 
 
 class Primed(Struct, frozen=True):
@@ -60,15 +62,19 @@ def _commands(primed: Primed) -> list[str]:
     quoted = visible(shlex.quote(primed.agent))
     # A name that is cut would be another one.
     me = quoted if len(quoted.encode()) <= _NAME_BYTES else "NAME"
+    rows = {
+        f"tt next {me} --start": "take the next ready task",
+        "tt task show TASK": "read a task",
+        'tt task note TASK "TEXT"': "keep progress",
+        'tt task create "TITLE" --needs TASK': "keep work that you find; --priority 0..4, --parent TASK",
+        'tt task complete TASK --result "TEXT"': 'or: tt task fail TASK --error "TEXT"',
+        'tt ask TASK "QUESTION" --choices a,b': "ask people; the task waits, take another one",
+        "tt search WORDS, tt ready, tt blocked, tt log": "look around; --json for programs",
+    }
     return [
         f"Tasks of the town {visible(primed.town)} are in a ledger; you are {cut_bytes(visible(primed.agent), _NAME_BYTES)}. TASK is an id, its beginning, or an alias.",
-        f"tt next {me} --start            take the next ready task",
-        "tt task show TASK              read a task",
-        f'tt task note TASK "TEXT" --actor {me}     keep progress',
-        'tt task create "TITLE" --needs TASK       keep work that you find; --priority 0..4, --parent TASK',
-        'tt task complete TASK --result "TEXT"     or: tt task fail TASK --error "TEXT"',
-        'tt ask TASK "QUESTION" --choices a,b      ask people; the task waits, take another one',
-        "tt search WORDS, tt ready, tt blocked, tt log      look around; --json for programs",
+        f"Set TT_ACTOR={me}, or add --actor {me} to each command, so that the history says that it was you.",
+        *(f"{command:<{_COMMAND_CHARS}}  {words}" for command, words in rows.items()),
     ]
 
 

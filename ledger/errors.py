@@ -61,6 +61,7 @@ UNREACHED_ADVICE = "Is it running?"
 _ANSWER_CHARS_SHOWN = 60
 _CIRCLE_SHOWN_MAX = 12
 _LOST_TASKS_SHOWN_MAX = 3
+_REFERENCE_CHARS_SHOWN = 128
 UPGRADE_ADVICE = "It was written by a newer version of this program: upgrade with `pip install -U`."
 
 
@@ -97,9 +98,9 @@ class TaskNotFoundError(CommandRejectedError):
         self.reference = reference
         self.then = then
         if then is None:
-            super().__init__(f"No task is called {reference!r}.")
+            super().__init__(f"No task is called {_shortened(reference)!r}.")
         else:
-            super().__init__(f"No task was called {reference!r} at {then}.")
+            super().__init__(f"No task was called {_shortened(reference)!r} at {then}.")
 
 
 class TaskRemovedError(TaskNotFoundError):
@@ -588,3 +589,8 @@ class EventsLostError(LedgerDamagedError):
         )
         of = f" (of {'tasks' if len(self.tasks) > 1 else 'task'} {shown}{more})" if shown else ""
         super().__init__(f"{what}{where}{of}.")
+
+
+def _shortened(reference: str) -> str:
+    """What somebody called a task. No alias is longer than what is shown."""
+    return reference if len(reference) <= _REFERENCE_CHARS_SHOWN else f"{reference[:_REFERENCE_CHARS_SHOWN]}…"

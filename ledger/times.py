@@ -21,8 +21,8 @@ def from_ms(ms: int) -> datetime:
 
 
 def to_ms(time: datetime) -> int:
-    """Milliseconds since 1970 of an aware time, rounded down."""
-    return (time - _EPOCH) // _MILLISECOND
+    """Milliseconds since 1970 of an aware time, rounded down; one that its zone puts outside the calendar is its first or last one."""
+    return _in_calendar(_since_epoch(time))
 
 
 # Neighbouring events often have the same time.
@@ -33,6 +33,10 @@ def format_ms(ms: int) -> str:
     minute, ms_of_minute = divmod(ms_of_day, 60_000)
     seconds, milliseconds = divmod(ms_of_minute, 1_000)
     return f"{_format_day(day)}T{_format_minute(minute)}:{seconds:02d}.{milliseconds:03d}Z"
+
+
+def _since_epoch(time: datetime) -> int:
+    return (time - _EPOCH) // _MILLISECOND
 
 
 def _in_calendar(ms: int) -> int:
@@ -51,8 +55,8 @@ def _format_minute(minute: int) -> str:
 
 @lru_cache(maxsize=4_096)
 def parse_rfc3339(text: str) -> int:
-    """Milliseconds since 1970 of an RFC 3339 time; ValueError if it is not one or has no zone."""
+    """Milliseconds since 1970 of an RFC 3339 time, also of one outside the calendar; ValueError if it is not one or has no zone."""
     time = datetime.fromisoformat(text)
     if time.tzinfo is None:
         raise ValueError(f"no time zone in {text!r}")
-    return to_ms(time)
+    return _since_epoch(time)

@@ -358,7 +358,7 @@ def _runs(backend: Backend) -> list[Check]:
     named = ", ".join(each.task.alias or each.task.id[:8] for each in lost.tasks[:LOST_NAMED_MAX])
     more = f" and {len(lost.tasks) - LOST_NAMED_MAX:,} more" if len(lost.tasks) > LOST_NAMED_MAX else ""
     tasks = "1 running task has" if len(lost.tasks) == 1 else f"{len(lost.tasks):,} running tasks have"
-    words = f"{tasks} lost the runner: {named}{more}. `tt reclaim` lists them and takes them back"
+    words = f"{tasks} lost the runner: {named}{more}. `tt reclaim` lists them, and takes them back with --to-backlog or --to AGENT"
     return [Check("runs", CheckState.WARNING, words)]
 
 

@@ -22,7 +22,7 @@ from town import ImportReceipt, LedgerReceipt, Now, Town
 PIPE: Final = "-"
 LEFT_OUT_SHOWN_MAX = 10
 KINDS_SHOWN_MAX = 10
-FIELDS_SHOWN_MAX = 20
+FIELDS_SHOWN_MAX = 100
 TOMBSTONE: Final = "tombstone"
 DAMAGE_SHOWN_MAX = 3
 _KIND_CHARS_SHOWN = 64
@@ -214,7 +214,8 @@ def _warn_of_each(words: str, left_out: Sequence[str], what: str) -> None:
 def _kinds(counts: Mapping[str, int]) -> str:
     """`2 memory, 1 tip`"""
     kinds = ", ".join(
-        f"{number:,} {_shortened(visible(kind))}" for kind, number in list(counts.items())[:KINDS_SHOWN_MAX]
+        f"{number:,} {_shortened(visible(kind)) or 'without a name'}"
+        for kind, number in list(counts.items())[:KINDS_SHOWN_MAX]
     )
     left = len(counts) - KINDS_SHOWN_MAX
     return f"{kinds} … and {left:,} more; --json lists them all" if left > 0 else kinds

@@ -78,9 +78,18 @@ def schedule(
 
 
 def _times(task: Task, *, now_ms: int) -> str:
+    due, not_before = task.due_ms, task.not_before_ms
     words = [
-        f"{words} {local_time(from_ms(ms))} ({due_words(ms, now_ms=now_ms)})"
-        for words, ms in (("is due", task.due_ms), ("may begin", task.not_before_ms))
-        if ms is not None
+        *([] if due is None else [f"is due {_time(due)} ({due_words(due, now_ms=now_ms)})"]),
+        *([] if not_before is None else [f"may begin {_time(not_before)} ({_begin_words(not_before, now_ms=now_ms)})"]),
     ]
     return " and ".join(words) or "has no times"
+
+
+def _time(ms: int) -> str:
+    return local_time(from_ms(ms))
+
+
+def _begin_words(ms: int, *, now_ms: int) -> str:
+    """A time before which nothing is begun is not late once it has passed."""
+    return due_words(ms, now_ms=now_ms) if ms > now_ms else "already"

@@ -13,6 +13,7 @@ from tests.support.markdown import DOCS, blocks
 from tests.support.shell_session import ShellSession
 from tests.support.tt import Tt
 
+HAND_MADE = Path(__file__).parent / "data" / "beads-1.x.jsonl"
 ONE = '{"id":"a-1","title":"One","created_by":"mia"}\n'
 
 
@@ -114,6 +115,23 @@ def test_closing_lines_name_what_became_nothing(tt: Tt, town: Path) -> None:
     assert counted["no_place"] == {"estimated_minutes": 1, "owner": 2}
     assert counted["links_left_out"] == ["p-2: it needs p-9, which does not exist"]
     assert (counted["set_aside"], counted["events"]) == ("i.jsonl.bad-2", 0)
+
+
+def test_closing_line_names_every_field_of_a_full_export(tt: Tt, town: Path) -> None:
+    """However many fields of the published list have no place. It stopped at 20 of them."""
+    assert town.is_dir()
+    told = tt("import", "beads", str(HAND_MADE))
+    assert told.code == 0
+    [line] = [line for line in told.err.splitlines() if line.startswith("A task has no place for: ")]
+    fields = tt("import", "beads", str(HAND_MADE), "--json").json["no_place"]
+    assert len(fields) > 20
+    assert all(f"{name} ({count})" in line for name, count in fields.items())
+
+
+def test_kind_without_a_name_is_told(tt: Tt, town: Path) -> None:
+    """A line of it is counted like others; its place in the words was empty."""
+    (town / "i.jsonl").write_text('{"_type": ""}\n')
+    assert "1 line of other kinds skipped: 1 without a name." in tt("import", "beads", "i.jsonl").err
 
 
 @pytest.mark.parametrize("given", ["verify", "verify=done", "=running", "tombstone=failed"])

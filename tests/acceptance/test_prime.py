@@ -34,6 +34,7 @@ def test_prime_shows_what_an_agent_needs(tt: Tt, town: Path) -> None:
     tt("ask", "move", "When?", "--actor", "worker-2")
     out = tt("prime", "--agent", "worker-1").out
     assert "tt next worker-1 --start" in out
+    assert "TT_ACTOR=worker-1, or add --actor worker-1 to each command" in out
     assert "Your task, running: build  Build it  (priority 1" in out
     assert "With care." in out
     assert "Answer: blue" in out
@@ -95,7 +96,7 @@ def test_prime_is_small_whatever_the_town(tt: Tt, town: Path) -> None:
             opened.assign(f"{'長' * 60}-{number}", "界" * 60)
     out = tt("prime", "--agent", "界" * 60).out
     assert len(out.encode()) <= BYTES_MAX == 1_500 * 4
-    assert out.splitlines()[1] == "tt next NAME --start            take the next ready task"
+    assert out.splitlines()[2] == f"{'tt next NAME --start':<45}  take the next ready task"
     assert out.splitlines()[-1] == "… tt ready shows the rest."
 
 
@@ -145,6 +146,7 @@ def test_init_writes_its_section_once(tt: Tt, folder: Path) -> None:
     assert "was made, with a section about the town" in first.out
     assert content.startswith(BEGIN.encode())
     assert b"tt prime" in content
+    assert b"TT_ACTOR=NAME" in content
     again = tt("init", "--agents", "--json")
     assert again.json["agents"] == "unchanged"
     assert (folder / "AGENTS.md").read_bytes() == content

@@ -50,6 +50,12 @@ def test_bad_question_says_what_is_wrong(tt: Tt, task: str, arguments: tuple[str
     assert tt("task", "history", task, "--json").json["total"] == 2
 
 
+def test_choice_goes_before_the_number_of_another_one(tt: Tt, task: str) -> None:
+    """Where choices are numbers, people mean the choice."""
+    tt("ask", task, "How many?", "--choices", "2,1")
+    assert tt("answer", task, "1", "--json").json["task"]["answer"] == "1"
+
+
 def test_show_and_why_say_that_a_task_waits(tt: Tt, task: str) -> None:
     """In words, with the question; then with the answer."""
     tt("ask", task, "Which colour?\nOf which gate?", "--choices", "red,blue", "--actor", "ada")

@@ -134,3 +134,18 @@ def test_changes_show_in_words(board: Tt, town: Path) -> None:
     assert "priority" in board("diff", "HEAD~1").out
     blamed = board("blame", "plain").out
     assert "It rains" in blamed
+
+
+def test_time_at_the_end_of_the_calendar_is_set_once(board: Tt) -> None:
+    """Its zone puts it into the year 10000; it is kept as the last time there is, and was appended anew each time."""
+    words = ("task", "schedule", "plain", "--due", "9999-12-31T23:59:59-12:00")
+    assert board(*words).code == 0
+    assert "already so; nothing was appended" in board(*words).out
+
+
+def test_task_that_may_begin_already_is_not_late(board: Tt) -> None:
+    """Only what is due can be late; a time to begin that has passed was called so."""
+    out = board("task", "schedule", "plain", "--not-before", "2025-01-02").out
+    assert "may begin 2025-01-02" in out
+    assert "(already)" in out
+    assert "late" not in out

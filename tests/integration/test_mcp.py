@@ -234,6 +234,23 @@ def test_version_guards_all_changes_of_a_call(town: Town) -> None:
     assert said(town, "task_finish", task="fix", outcome="completed", expect=version) == words
 
 
+def test_circle_is_told_in_names_and_titles(town: Town) -> None:
+    """As `tt` tells it, with hidden characters written out. It had whole ids, the last of them without a name."""
+    town.create("Fix\u202e it", alias="fix")
+    town.create("Test", alias="test", needs=["fix"])
+    words = said(town, "task_update", task="fix", needs=["test"])
+    assert r": fix (Fix\u202e it) -> test (Test) -> fix (Fix\u202e it). Take one of the links away" in words
+    assert "\u202e" not in words
+
+
+def test_refusal_does_not_repeat_a_long_name(town: Town) -> None:
+    """What an agent gave for a task or a tool may be of any length; its answer is not."""
+    words = said(town, "task_show", task="x" * 5_000)
+    assert words.startswith("No task is called 'xxx")
+    assert len(words) < 300
+    assert len(said(town, "y" * 5_000)) < 300
+
+
 @pytest.mark.parametrize(
     ("tool", "arguments", "words"),
     [
@@ -390,3 +407,39 @@ def test_older_client_hears_of_new_events(town: Town) -> None:
         return heard
 
     assert anyio.run(run) == [address]
+
+
+@pytest.mark.parametrize("spelled", ["web:1", "web%3A1"])
+def test_listener_may_quote_signs_of_an_alias_or_not(town: Town, spelled: str) -> None:
+    """Both are read, and both are told of; with a colon as it is, nothing was ever told."""
+    town.create("Fix", alias="web:1")
+    address = f"tt://task/{spelled}"
+
+    async def listen(client: Client) -> Any:
+        assert (await client.read_resource(address)).contents
+        async with client.listen(resource_subscriptions=[address]) as events:
+            await anyio.to_thread.run_sync(town.note, "web:1", "Heard")
+            event: Any = await anext(events)
+            return event.uri
+
+    assert talk(town, listen) == address
+
+
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+@pytest.mark.parametrize("address", ["tt://task/", "tt://tasks/fix", "http://x/y"])
+def test_subscription_to_no_resource_is_refused(town: Town, mode: str, address: str) -> None:
+    """With the addresses that there are, as when it is read. It was taken, and never told of anything."""
+
+    async def listen(client: Client) -> None:
+        async with client.listen(resource_subscriptions=["tt://board", address]):
+            pass
+
+    async def subscribe(client: Client) -> None:
+        with (
+            pytest.raises(MCPError) as refused,
+            warnings.catch_warnings(action="ignore", category=MCPDeprecationWarning),
+        ):
+            await (client.subscribe_resource(address) if mode == "legacy" else listen(client))
+        assert "names no resource of this town. There are tt://board" in str(refused.value)
+
+    talk(town, subscribe, mode=mode)

@@ -21,6 +21,12 @@ def test_examples_print_what_the_page_shows(page: Path, tmp_path: Path) -> None:
     assert not problems, "\n".join(problems)
 
 
+def test_pages_show_no_errors_of_python() -> None:
+    """What is written into a page was read by somebody: a warning of the tests' interpreter once stood in one."""
+    errors = ("Traceback (most recent call last)", "ResourceWarning", "Exception ignored in")
+    assert not [page_name(page) for page in pages() if any(words in page.read_text("utf-8") for words in errors)]
+
+
 def test_pages_that_teach_have_examples() -> None:
     """The README, the tutorial and every how-to have examples that run."""
     taught = [ROOT / "README.md", *sorted((DOCS / "tutorial").glob("*.md")), *sorted((DOCS / "howto").glob("*.md"))]

@@ -25,8 +25,8 @@ _SECTION: Final = b"""
 
 The tasks of this folder are in a ledger, which `tt` reads and changes. Do not keep a list of your own.
 
+- Call yourself by one name: set `TT_ACTOR=NAME`, or add `--actor NAME` to each command.
 - Begin with `tt prime`: it shows your task, what is ready, open questions, and the commands.
-- Call yourself by one name: `--agent NAME`, or `tt next NAME`.
 - `tt next NAME --start` takes the next task, which nobody else then gets.
 - `tt task note TASK "TEXT"` keeps progress; `tt task create "TITLE"` keeps what you find on the way.
 - `tt task complete TASK --result "TEXT"` or `tt task fail TASK --error "TEXT"` ends your work.
@@ -105,7 +105,7 @@ def with_section(content: bytes, path: Path) -> bytes:
     if begins != 1 or ends != 1 or end < start:
         raise AgentNotesRefusedError(
             path,
-            f"has {begins} lines `{_BEGIN_MARK.decode()} … -->` and {ends} lines `{_END.decode()}`, not one of each in this order",
+            f"does not have one line `{_BEGIN_MARK.decode()} … -->` and behind it one `{_END.decode()}`, but {begins} and {ends}",
             "Take these lines, and what `tt` wrote between them, out of the file; then call `tt init --agents` again.",
         )
     return content[:start] + section + content[end + len(_END) :]

@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Struct, field
 
 from ledger import DesiredTask, InvalidValueError, LinkKind, State, json_problem, task_id_of_alias
-from town.errors import ImportRefusedError
+from town.errors import PROBLEMS_SHOWN_MAX, ImportRefusedError
 from town.files.os_errors import refuse_os_errors
 from town.files.regular_file import open_regular
 from town.imports.beads_issue import (
@@ -102,7 +102,9 @@ def read_beads(
     bad = reading.bad_lines()
     if bad and not skips_bad:
         advice = "Correct these and import again, or leave these lines out with --skip-bad."
-        raise ImportRefusedError(path, [f"line {each.number}: {each.problem}" for each in bad], advice)
+        # Of more lines than are shown, the unknown statuses come first: they are to be named all at once.
+        lines = bad if len(bad) <= PROBLEMS_SHOWN_MAX else dict.fromkeys([*reading.unknown_statuses(), *bad])
+        raise ImportRefusedError(path, [f"line {each.number}: {each.problem}" for each in lines], advice)
     return reading.export(town, bad)
 
 
@@ -132,8 +134,12 @@ class _Reading:
 
     def bad_lines(self) -> tuple[BadLine, ...]:
         """The bad lines in their order. Of those with an unknown status the first of each status says what to do."""
-        bad = list(self._bad)
+        return tuple(sorted([*self.unknown_statuses(), *self._bad]))
+
+    def unknown_statuses(self) -> list[BadLine]:
+        """The first line of each unknown status."""
         known = ", ".join([*STATES, TOMBSTONE])
+        found: list[BadLine] = []
         for status, lines in self._unknown.items():
             count = len(lines)
             issues = "1 issue" if count == 1 else f"{count:,} issues"
@@ -141,8 +147,8 @@ class _Reading:
                 f"the status {quoted(status)}, of {issues}, is not one of {known};"
                 f" say which state it is: --status {quoted_word(status)}=STATE"
             )
-            bad.append(lines[0]._replace(problem=problem))
-        return tuple(sorted(bad))
+            found.append(lines[0]._replace(problem=problem))
+        return found
 
     def skipped_lines(self) -> tuple[BadLine, ...]:
         """As `bad_lines`, and every further line with an unknown status."""

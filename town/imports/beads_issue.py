@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
 import msgspec
@@ -25,10 +25,11 @@ from ledger import (
 )
 
 ISSUE: Final = "issue"
+OPEN: Final = "open"
 TOMBSTONE: Final = "tombstone"
 PARENT_CHILD: Final = "parent-child"
 STATES: Final[Mapping[str, State]] = {
-    "open": State.PENDING,
+    OPEN: State.PENDING,
     "hooked": State.ASSIGNED,
     "in_progress": State.RUNNING,
     "blocked": State.PENDING,
@@ -70,7 +71,7 @@ class Issue(Struct, frozen=True):
     design: str | None = None
     acceptance_criteria: str | None = None
     notes: str | None = None
-    status: str = "open"
+    status: str = OPEN
     priority: int | None = None
     issue_type: str | None = None
     assignee: str | None = None
@@ -105,17 +106,28 @@ class UnknownStatusError(ValueError):
         super().__init__(status)
 
 
+_OPTIONAL: Final = ("issue_type", "assignee", "created_by", "close_reason")
 _decoder = msgspec.json.Decoder(Issue)
 _raw_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _raw_list_decoder = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
 
 
 def decode_issue(line: bytes) -> Issue:
-    """The issue in a line, with blanks removed from the ends of its ids, as in aliases. msgspec errors."""
+    """The issue in a line, with blanks removed from the ends of its ids, as in aliases. msgspec errors.
+
+    A text of nothing but blanks is none: the tracker leaves out what is empty, and other programs write it.
+    """
     issue = _decoder.decode(line)
     dependencies = tuple(Dependency(each.depends_on_id.strip(), each.type) for each in issue.dependencies or ())
-    parent = None if issue.said_parent is None else issue.said_parent.strip()
-    return msgspec.structs.replace(issue, id=issue.id.strip(), dependencies=dependencies, said_parent=parent)
+    blank = {name: None for name in _OPTIONAL if not (getattr(issue, name) or "").strip()}
+    return msgspec.structs.replace(
+        issue,
+        id=issue.id.strip(),
+        status=issue.status if issue.status.strip() else OPEN,
+        dependencies=dependencies,
+        said_parent=(issue.said_parent or "").strip(),
+        **blank,
+    )
 
 
 def desired_of_issue(
@@ -131,9 +143,10 @@ def desired_of_issue(
     state = states.get(issue.status) or STATES.get(issue.status)
     if state is None:
         raise UnknownStatusError(issue.status)
-    if issue.status == "open" and issue.status not in states and issue.assignee:
+    if issue.status == OPEN and issue.status not in states and issue.assignee:
         state = State.ASSIGNED
     person = issue.assignee or (None if state is State.CANCELLED else issue.created_by or actor)
+    reason = issue.close_reason if state.is_terminal else None
     return DesiredTask(
         description=_cut(_body(issue), f"{issue.id}: its text", cut),
         state=state,
@@ -141,7 +154,7 @@ def desired_of_issue(
         tags=_tags(issue, has_status=issue.status in _PENDING_WITH_TAG or issue.status in states),
         alias=issue.id,
         source=Source.IMPORT,
-        result=(issue.close_reason or None) if state.is_terminal else None,
+        result=None if reason is None else _cut(reason, f"{issue.id}: its close reason", cut),
         priority=issue.priority,
         schedule=Schedule(_ms_of(issue.due_at, "due_at"), _ms_of(issue.defer_until, "defer_until")),
     )
@@ -228,7 +241,7 @@ def _ms_of(time: datetime | None, what: str) -> int | None:
         return None
     if time.tzinfo is None:
         raise ValueError(f"{what} has no time zone")
-    return to_ms(time.astimezone(UTC))
+    return to_ms(time)
 
 
 def _tags(issue: Issue, *, has_status: bool) -> tuple[str, ...]:

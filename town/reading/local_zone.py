@@ -87,7 +87,8 @@ def _local(time: datetime) -> datetime:
 
 
 def _clock(time: datetime) -> str:
-    return f"{time:%Y-%m-%d %H:%M:%S}"
+    # `%Y` writes the first thousand years without zeros on some systems.
+    return time.replace(tzinfo=None).isoformat(" ", "seconds")
 
 
 def _named(time: datetime) -> str:

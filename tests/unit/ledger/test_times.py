@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from ledger import format_ms, parse_rfc3339, to_ms
+from ledger import TIME_MS_MAX, format_ms, parse_rfc3339, to_ms
 from ledger.times import from_ms
 
 TIMES = [
@@ -50,3 +50,12 @@ def test_to_ms_rounds_down() -> None:
     assert to_ms(datetime(1970, 1, 1, 0, 0, 0, 1_999, tzinfo=UTC)) == 1
     assert to_ms(datetime(1969, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)) == -1
     assert to_ms(datetime(1969, 12, 31, 19, 0, 0, 2_500, tzinfo=zone)) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "ms"), [("9999-12-31T23:59:59-12:00", TIME_MS_MAX), ("0001-01-01T00:00:00+05:00", -62_135_596_800_000)]
+)
+def test_time_that_its_zone_puts_outside_the_calendar_is_at_its_end(text: str, ms: int) -> None:
+    """It is kept so, and a command that is repeated has to find the same time; what reads events sees what they say."""
+    assert to_ms(datetime.fromisoformat(text)) == ms
+    assert parse_rfc3339(text) != ms

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from ledger import LINKS_MAX, TEXT_BYTES_MAX, DesiredTask, LinkKind, Schedule, State, to_ms
+from ledger import LINKS_MAX, TEXT_BYTES_MAX, TIME_MS_MAX, DesiredTask, LinkKind, Schedule, State, to_ms
 from tests.unit.town.test_beads import ACTOR, TOWN, an_issue, below, file, read_lines, read_one, refused, task_of
 from town import ImportRefusedError
+from town.errors import PROBLEMS_SHOWN_MAX
 from town.imports.beads import BeadsExport, read_beads
 
 __all__ = ["file"]
@@ -247,3 +248,37 @@ def test_bad_lines_are_left_out_where_they_are_skipped(file: Path) -> None:
         f"{json.dumps(lines[3])}\n",
     ]
     assert all(bad.problem for bad in export.bad)
+
+
+def test_unknown_statuses_come_first_where_not_all_lines_are_shown(file: Path) -> None:
+    """A file with more bad lines than a refusal shows names every unknown status all the same."""
+    problems = refused(file, *["nonsense"] * PROBLEMS_SHOWN_MAX, an_issue("a", status="verify"))
+    assert len(problems) == PROBLEMS_SHOWN_MAX + 1
+    assert "'verify'" in problems[0]
+    assert problems[1].startswith("line 1:")
+
+
+def test_texts_of_nothing_but_blanks_are_none(file: Path) -> None:
+    """They were a bad line, an empty tag, or advice that could not be followed: `--status ''=STATE`."""
+    blank = an_issue(status="", issue_type="", assignee=" ", created_by="\t", close_reason="  ", parent=" ")
+    target = wanted(read_lines(file, blank), "bd-1")
+    assert (target.state, target.agent, target.tags, target.parent_id) == (State.PENDING, None, (), None)
+    target = wanted(read_lines(file, blank | {"status": "closed"}), "bd-1")
+    assert (target.state, target.agent, target.result) == (State.COMPLETED, ACTOR, None)
+
+
+def test_long_close_reason_is_cut_and_named(file: Path) -> None:
+    """As other texts are; it was a bad line."""
+    export = read_lines(file, an_issue(status="closed", close_reason="x" * (TEXT_BYTES_MAX + 1)))
+    result = wanted(export, "bd-1").result
+    assert result is not None
+    assert len(result.encode()) <= TEXT_BYTES_MAX
+    assert export.texts_cut == (f"bd-1: its close reason has 65,537 bytes, and {TEXT_BYTES_MAX:,} are kept",)
+
+
+@pytest.mark.parametrize("field", ["due_at", "defer_until"])
+def test_time_that_its_zone_puts_outside_the_calendar_is_the_last_one(file: Path, field: str) -> None:
+    """It was an error that nobody expected, and no line was named."""
+    schedule = wanted(read_lines(file, an_issue(**{field: "9999-12-31T23:59:59-12:00"})), "bd-1").schedule
+    assert schedule is not None
+    assert {schedule.due_ms, schedule.not_before_ms} == {None, TIME_MS_MAX}

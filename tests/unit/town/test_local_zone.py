@@ -103,3 +103,8 @@ def test_time_in_an_overlap_is_the_first_and_says_how_the_other_is_written(where
         "2026-10-25 02:30:00 came twice; 2026-10-25 02:30:00 UTC+2 is taken. The other one is 2026-10-25 02:30:00 UTC+1."
     )
     assert moment.utcoffset() == timedelta(hours=2)
+
+
+def test_years_have_four_digits() -> None:
+    """Also the first ones, as in the rest of a column; they were written without zeros."""
+    assert local_time(datetime(1, 1, 2, 3, 4, 5, tzinfo=UTC)).startswith("0001-01-02 03:04:05")
