@@ -30,7 +30,7 @@ TOWN_NAMES_RESERVED: Final = frozenset(
 """Tinytown's bare key types: `tt:<type>:<id>` from before towns were isolated would read as a town of that name."""
 
 TOWNS_KEY: Final = "tt:towns"
-"""Hash: the name of each town on a server -> how its keys are made. The one key that belongs to no town (`docs/decisions/0050`)."""
+"""Hash: each town on a server, as it stands in its keys, `name` or `{name}`. The one key that belongs to no town (`docs/decisions/0050`)."""
 
 _SIGNS: Final = str.maketrans("", "", "._-")
 """What a town's name may hold after its first character, besides letters and digits."""

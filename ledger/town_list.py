@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 TOWNS_LISTED_MAX: Final = 1_000_000
 _NAMES_PER_SCAN: Final = 1_000
-_PLAIN: Final = b"plain"
-_TAGGED: Final = b"hash_tag"
 
 
 class TownList:
@@ -32,11 +30,11 @@ class TownList:
 
     def add(self, keys: Keys) -> None:
         """Write the town's name; it may be there. Source: HSET."""
-        self._ask("HSET", TOWNS_KEY, keys.town, _TAGGED if keys.hash_tag else _PLAIN)
+        self._ask("HSET", TOWNS_KEY, _field_of(keys), b"")
 
     def remove(self, keys: Keys) -> None:
         """Take the town's name away: it has moved. Source: HDEL."""
-        self._ask("HDEL", TOWNS_KEY, keys.town)
+        self._ask("HDEL", TOWNS_KEY, _field_of(keys))
 
     def count(self) -> int:
         """How many names there are. Source: HLEN."""
@@ -46,24 +44,24 @@ class TownList:
                 raise UnfitReplyError("HLEN")
         return count
 
-    def read(self) -> dict[str, Keys]:
-        """The towns by name. What cannot be a town's name is left out. Source: HSCAN."""
-        found: dict[str, Keys] = {}
+    def read(self) -> list[Keys]:
+        """The towns, by name. What cannot be a town's name is left out. Source: HSCAN."""
+        found: set[Keys] = set()
         cursor = b"0"
         while True:
             cursor, names = self._page(cursor)
-            for name, form in names:
-                if (keys := _keys_of(name, form)) is not None and len(found) < TOWNS_LISTED_MAX:
-                    found[keys.town] = keys
+            for name in names:
+                if (keys := _keys_of(name)) is not None and len(found) < TOWNS_LISTED_MAX:
+                    found.add(keys)
             if cursor == b"0":
-                return dict(sorted(found.items()))
+                return sorted(found, key=lambda keys: (keys.town, keys.hash_tag))
 
-    def _page(self, cursor: bytes) -> tuple[bytes, list[tuple[bytes, bytes]]]:
+    def _page(self, cursor: bytes) -> tuple[bytes, list[object]]:
         match self._ask("HSCAN", TOWNS_KEY, cursor, "COUNT", _NAMES_PER_SCAN):
             case [bytes(following), dict(names)] if following != cursor or following == b"0":
-                return following, list(names.items())
+                return following, list(names)
             case [bytes(following), list(flat)] if len(flat) % 2 == 0 and (following != cursor or following == b"0"):
-                return following, list(zip(flat[::2], flat[1::2], strict=True))
+                return following, flat[::2]
         with redis_errors(self._where):
             raise UnfitReplyError("HSCAN")
         raise AssertionError("the error was raised")
@@ -75,10 +73,16 @@ class TownList:
         return reply
 
 
-def _keys_of(name: object, form: object) -> Keys | None:
-    if not isinstance(name, bytes) or form not in (_PLAIN, _TAGGED):
+def _field_of(keys: Keys) -> str:
+    """As the town stands in its keys: `name`, or `{name}`."""
+    return f"{{{keys.town}}}" if keys.hash_tag else keys.town
+
+
+def _keys_of(field: object) -> Keys | None:
+    if not isinstance(field, bytes):
         return None
+    has_braces = field.startswith(b"{") and field.endswith(b"}")
     try:
-        return Keys(check_town_name(name.decode()), form == _TAGGED)
+        return Keys(check_town_name((field[1:-1] if has_braces else field).decode()), has_braces)
     except (InvalidValueError, UnicodeDecodeError):
         return None

@@ -34,8 +34,8 @@ def list_towns(url: str) -> list[ListedTown]:
     nodes = nodes_of(url)
     nodes.look()
     towns = read_list(nodes)
-    found = {keys.town: end for keys, end in read_ends(nodes, list(towns.values()))}
-    return [_listed(name, found[name]) for name in towns]
+    found = dict(read_ends(nodes, towns))
+    return [_listed(keys.town, found[keys]) for keys in towns]
 
 
 def list_town(url: str | None, keys: Keys) -> None:
@@ -60,8 +60,8 @@ def _change_list(url: str, change: Callable[[TownList], None]) -> None:
         ask_list(nodes, change)
 
 
-def read_list(nodes: Nodes) -> dict[str, Keys]:
-    """The towns by name. StoreUnavailableError."""
+def read_list(nodes: Nodes) -> list[Keys]:
+    """The towns, by name. StoreUnavailableError."""
     return ask_list(nodes, TownList.read)
 
 

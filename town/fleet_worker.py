@@ -80,16 +80,16 @@ class _Node:
         self.towns = towns
         self.all = Ends(client, towns, stop=stop, where=where)
         self._active: Ends | None = None
-        self._active_towns: list[str] = []
+        self._active_towns: list[Keys] = []
         self._stop = stop
         self._where = where
 
     def active(self, towns: list[Keys]) -> Ends:
-        names = [keys.town for keys in towns]
-        if self._active is None or names != self._active_towns:
+        if self._active is None or towns != self._active_towns:
             if self._active is not None:
                 self._active.close()
-            self._active, self._active_towns = Ends(self.client, towns, stop=self._stop, where=self._where), names
+            self._active = Ends(self.client, towns, stop=self._stop, where=self._where)
+            self._active_towns = towns
         return self._active
 
     def close(self) -> None:
@@ -114,7 +114,7 @@ class FleetWorker:
         self._stop = stop
         self._report = report
         self._metrics = WorkerMetrics() if metrics is None else metrics
-        self._members: dict[str, _Member] = {}
+        self._members: dict[Keys, _Member] = {}
         self._servers: dict[Address, _Node] = {}
         self._is_stale = True
         self._listed = -1
@@ -189,7 +189,7 @@ class FleetWorker:
         """Take in what was seen of some towns' ends."""
         now = time.monotonic()
         for keys, end in changes:
-            member = self._members.get(keys.town)
+            member = self._members.get(keys)
             if member is None:
                 continue
             if isinstance(end, Refused):
@@ -203,15 +203,15 @@ class FleetWorker:
 
     def _note_projected(self, members: list[_Member]) -> None:
         """Look which of these are projected already: mostly their writers have done it."""
-        found = {member.keys.town: member for member in members}
-        for address, towns in by_node(self._nodes, [member.keys for member in members]).items():
+        found = {member.keys: member for member in members}
+        for address, towns in by_node(self._nodes, list(found)).items():
             client = self._servers[address].client
             for first in range(0, len(towns), _CHECKPOINTS_PER_EXCHANGE):
                 some = towns[first : first + _CHECKPOINTS_PER_EXCHANGE]
                 with redis_errors(self._nodes.where):
                     replies = exchange(client, [("HGET", keys.checkpoint("task"), "position") for keys in some])
                 for keys, reply in zip(some, replies, strict=True):
-                    member = found[keys.town]
+                    member = found[keys]
                     if isinstance(reply, bytes) and reply.rpartition(b"-")[2] == b"%d" % member.end:
                         member.projected = member.end
                     elif member.end == 0 and reply is None:
@@ -229,14 +229,11 @@ class FleetWorker:
         towns = read_list(self._nodes)
         self._listed = ask_list(self._nodes, TownList.count)
         self._list_at, self._list_all_at = now + LIST_SECONDS, now + LIST_ALL_SECONDS
-        self._members = {name: self._members.get(name) or _Member(keys) for name, keys in towns.items()}
-        for name, keys in towns.items():
-            if self._members[name].keys != keys:
-                self._members[name] = _Member(keys)
+        self._members = {keys: self._members.get(keys) or _Member(keys) for keys in towns}
 
     def _distribute(self) -> None:
         """Let each server's towns be looked at together; what is as it was stays."""
-        wanted = by_node(self._nodes, [member.keys for member in self._members.values()])
+        wanted = by_node(self._nodes, list(self._members))
         for address in [*self._servers]:
             if wanted.get(address) != self._servers[address].towns or self._is_stale:
                 self._servers.pop(address).close()

@@ -47,7 +47,7 @@ def fill(nodes: Nodes, count: int) -> list[Keys]:
         pipeline.execute()
         client.close()
     client = nodes.client(nodes.owner(TOWNS_KEY))
-    client.hset(TOWNS_KEY, mapping={keys.town: "hash_tag" for keys in towns})
+    client.hset(TOWNS_KEY, mapping={f"{{{keys.town}}}": "" for keys in towns})
     client.close()
     return towns
 

@@ -189,9 +189,7 @@ def test_list_by_others_is_no_trap(tmp_path: Path) -> None:
     node = Node(tmp_path / "server")
     try:
         with node.client() as client:
-            client.hset(
-                TOWNS_KEY, mapping={"good": "plain", "a b": "plain", "\xff": "plain", "odd": "what", "task": "plain"}
-            )
+            client.hset(TOWNS_KEY, mapping={"good": "", "a b": "", "\xff": "", "{odd": "", "{task}": ""})
             client.set(Keys("good").ledger, "a text")
         [good] = list_towns(f"redis://{node.address}")
         assert good.name == "good"
@@ -204,6 +202,22 @@ def test_list_by_others_is_no_trap(tmp_path: Path) -> None:
 def _calls(cluster: Cluster, command: str) -> int:
     found = [node.ask("INFO", "commandstats").get(f"cmdstat_{command}", {}) for node in cluster.nodes]
     return sum(each.get("calls", 0) for each in found)
+
+
+def test_two_forms_of_a_name_are_two_towns(tmp_path: Path) -> None:
+    """With and without a hash tag, their keys differ, and so do their entries in the list."""
+    node = Node(tmp_path / "server")
+    url = f"redis://{node.address}"
+    try:
+        for hash_tag in (False, True):
+            list_town(url, Keys("alpha", hash_tag))
+            with node.client() as client:
+                append(EventStore(client, Keys("alpha", hash_tag)), [TaskCreated(description="One")])
+        assert [(each.name, each.events) for each in list_towns(url)] == [("alpha", 1), ("alpha", 1)]
+        with worker_of(url), node.client() as client:
+            wait_until(lambda: all(client.exists(Keys("alpha", tag).checkpoint("task")) for tag in (False, True)))
+    finally:
+        node.kill()
 
 
 # --- the worker ------------------------------------------------------------------------------------------------------

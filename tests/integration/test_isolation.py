@@ -10,7 +10,7 @@ import msgspec
 import pytest
 import redis
 
-from ledger import CommandRejectedError, EventStore, State, task_id_of_alias
+from ledger import TOWNS_KEY, CommandRejectedError, EventStore, State, task_id_of_alias
 from projections import TaskFilter, replay
 from tests.support.expected_keys import assert_projected, dump_keys
 from tests.support.towns import trust
@@ -87,12 +87,16 @@ def test_every_verb_on_one_town_leaves_the_other_as_it_is(towns: tuple[Town, Tow
     for town, other in (towns, towns[::-1]):
         before = dump_keys(client, other.keys)
         assert len(before) > 10
+        listed = client.hgetall(TOWNS_KEY)
         for verb in every_verb(town):
             verb()
             assert dump_keys(client, other.keys) == before
+            assert client.hgetall(TOWNS_KEY) == listed
     everything = {bytes(key) for key in client.scan_iter(count=1_000)}
     ours = {key for town in towns for key in dump_keys(client, town.keys)}
-    assert everything == ours
+    # The list of towns, which both wrote when they were made, and no verb touches.
+    assert everything == ours | {TOWNS_KEY.encode()}
+    assert listed == {town.name.encode(): b"" for town in towns}
 
 
 def test_every_verb_returns_when_snapshots_and_views_show_it(towns: tuple[Town, Town], client: redis.Redis) -> None:
