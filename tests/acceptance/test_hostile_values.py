@@ -51,6 +51,7 @@ WALK: dict[tuple[str, ...], tuple[tuple[str, ...], ...]] = {
     ("stats",): ((),),
     ("status",): (("--tasks",),),
     ("verify",): ((),),
+    ("recover",): ((), ("--dry-run",)),
     ("doctor",): ((),),
     ("rebuild",): (("--dry-run",), ()),
     ("plan",): ((), ("--check",)),

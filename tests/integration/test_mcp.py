@@ -21,6 +21,7 @@ from mcp.shared.exceptions import MCPDeprecationWarning
 
 from agent_tools.server import TownServer
 from agent_tools.watching import SUBSCRIPTIONS_MAX, Watch
+from tests.support.losses import fall_back, look_back
 from tests.support.towns import end_server
 from town import Town
 
@@ -182,6 +183,18 @@ def test_long_text_is_cut_and_whole_in_the_resource(town: Town) -> None:
 
     assert "more characters" in call(town, "task_show", task="long")["description"]
     assert json.loads(talk(town, read).contents[0].text)["description"] == text
+
+
+def test_lost_events_are_said_and_nothing_is_written(town: Town) -> None:
+    """An agent hears that the server lost what was acknowledged, and what a person can do."""
+    client = town.connection.client
+    kept = look_back(client)
+    town.create("lost", alias="lost")
+    fall_back(client, kept)
+    words = said(town, "task_create", text="more")
+    assert "that were acknowledged here are gone" in words or "that was acknowledged here is gone" in words
+    assert "`tt recover --dry-run`" in words
+    assert client.dbsize() == len(kept)
 
 
 def test_hidden_characters_are_written_out(town: Town) -> None:

@@ -15,7 +15,8 @@ from urllib.parse import quote
 import pytest
 import redis
 
-from ledger import EventsLostError, LedgerDamagedError, Position, Receipts, TownRecovered
+from ledger import EventsLostError, LedgerDamagedError, Position, Receipts, TaskCreated, TownRecovered, new_task_id
+from tests.support.builders import an_event
 from tests.support.losses import Kept, fall_back, look_back
 from tests.support.towns import client_of, end_server, kill_server, trust
 from tests.support.tt import run_process, start_process
@@ -91,12 +92,27 @@ def test_every_command_that_writes_is_refused_and_writes_nothing(town: Town, ser
 
 def test_append_itself_is_refused_where_nobody_looked(town: Town, server: redis.Redis) -> None:
     """The script checks: a loss between a command's look and its append is noticed, too."""
-    task, _ = lose_two(town, server)
+    lose_two(town, server)
     before = look_back(server)
-    town.backend.store.hold_against_receipts = lambda *_, **__: None  # type: ignore[method-assign]
     with pytest.raises(EventsLostError, match="This town had events up to 4; the server has 2: 2 events"):
-        town.note(task, "more")
+        append_blindly(town)
     assert look_back(server) == before
+
+
+def test_append_itself_is_refused_where_the_ledger_went_on(town: Town, server: redis.Redis) -> None:
+    """The script asks for the event that was told, where the ledger is as long as it was, and where it is longer."""
+    for others in (1, 2):
+        kept = look_back(server)
+        told = town.create("ours").positions[-1]
+        fall_back(server, kept)
+        for _ in range(others):
+            unaware(town, lambda each: each.create("theirs"))
+        before = look_back(server)
+        with pytest.raises(EventsLostError, match=f"The event at {told}"):
+            append_blindly(town)
+        assert look_back(server) == before
+        town.recovery.recover()
+        append_blindly(town)
 
 
 def test_events_of_others_are_no_loss(town: Town, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -379,6 +395,13 @@ def test_other_process_goes_on_after_a_recovery(town: Town, server: redis.Redis)
         town.recovery.recover()
         long_running.note(task, "more")
         assert long_running.backend.receipts.missed is None
+        # Also where the append itself is the first to find out.
+        kept = look_back(server)
+        long_running.note(task, "lost")
+        fall_back(server, kept)
+        with Town.open(town.folder) as other:
+            other.recovery.accept_loss("demo")
+        append_blindly(long_running)
 
 
 def test_notes_and_causes_go_on_naming_the_same_event(town: Town, server: redis.Redis) -> None:
@@ -474,6 +497,18 @@ def test_damaged_ledger_takes_no_recovery_but_its_loss_can_be_accepted(town: Tow
         town.create("more")
     town.recovery.accept_loss("demo")
     assert town.recovery.look().events == ()
+    town.create("more")
+
+
+def test_hole_that_only_a_backup_closes_stops_writing_once_a_recovery_met_it(town: Town, server: redis.Redis) -> None:
+    """Until then nobody noticed, because the last event that was told is there."""
+    _, hole, _ = (town.create(words).positions[-1] for words in ("first", "second", "third"))
+    server.xdel(town.keys.ledger, hole)
+    town.create("fourth")
+    assert [each.position for each in town.recovery.recover().gap.remaining] == [hole]
+    with Town.open(town.folder) as opened, pytest.raises(EventsLostError):
+        opened.create("more")
+    town.recovery.accept_loss("demo")
     town.create("more")
 
 
@@ -672,6 +707,12 @@ def unaware(town: Town, write: Callable[[Town], object]) -> None:
     with Town.open(town.folder, actor="bob") as other:
         other.backend.store.receipts = Receipts()
         write(other)
+
+
+def append_blindly(town: Town) -> None:
+    """An append, without the look that a command begins with."""
+    event = an_event(TaskCreated("more"), task=new_task_id())
+    town.backend.store.append([event], {event.task: 0})
 
 
 def assert_sound(town: Town) -> None:

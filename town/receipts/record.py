@@ -13,9 +13,10 @@ from __future__ import annotations
 # hashlib loads OpenSSL, and every command reads the end of the receipts.
 from _blake2 import blake2b
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 import msgspec
+from msgspec import Struct
 
 from ledger import Position, order_of
 
@@ -25,7 +26,7 @@ _CHECKSUM_BYTES: Final = 6
 _NOTHING: Final = "-"
 
 
-class Told(NamedTuple):
+class Told(Struct, frozen=True):
     """Events are in the ledger, the first of them at `first`, the others of its time right after it. They are without their `prev`."""
 
     first: Position
@@ -36,7 +37,7 @@ class Told(NamedTuple):
         return Position.of(ms=self.first.ms, seq=self.first.seq + len(self.payloads) - 1)
 
 
-class Settled(NamedTuple):
+class Settled(Struct, frozen=True):
     """Nothing is to be said any more of events: pairs of a position and how many follow. `known` is the last position told, '' for none."""
 
     known: str
