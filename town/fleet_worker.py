@@ -193,8 +193,7 @@ class FleetWorker:
             if member is None:
                 continue
             if isinstance(end, Refused):
-                # Of any other refusal its projection tells, once.
-                self._is_stale |= end.is_elsewhere
+                # Its projection finds out where it is, or what is wrong with it; the latter once.
                 member.projected = -1 if end.is_elsewhere or member.problem is None else member.end
                 continue
             if end != member.end:

@@ -42,7 +42,7 @@ from tests.support.processes import READY
 from tests.support.towns import end_server
 from tests.support.tt import Tt, run_here
 from tests.support.waiting import wait_until
-from town import MoveRefusedError, Town, move_town
+from town import MoveRefusedError, Town, Worker, move_town
 from town import moving as moving_module
 from town.folder.settings import RedisSettings, read_settings
 from town.runs.heartbeat import Heartbeat
@@ -574,3 +574,23 @@ def test_move_is_said_in_words_and_as_json(town: Path, server: Node, tt: Tt) -> 
     back = tt("move-town", "--own-server", "--town", str(town)).out
     assert f"Town traveller is at its own server in {town} now, with {events} events, 0 of them copied." in back
     assert f"What is left at {url} takes no more events" in back
+
+
+def test_worker_follows_the_town(town: Path, cluster: Cluster) -> None:
+    """It learns at its next look that the town has left, and projects it where it is."""
+    stop = threading.Event()
+    worker = Worker(town, stop=stop, report=lambda _: None)
+    thread = threading.Thread(target=worker.run)
+    thread.start()
+    try:
+        with Town.open(town) as here:
+            wait_until(here.upkeep.lease.is_taken)
+        move_town(town, cluster.url)
+        with Town.open(town) as there:
+            wait_until(there.upkeep.lease.is_taken)
+            Filler(there.backend.store, seed=9, tasks=3).fill(5)
+            wait_until(lambda: there.upkeep.projector.checkpoints.position() == there.end())
+    finally:
+        stop.set()
+        thread.join()
+    assert_sound(town)
