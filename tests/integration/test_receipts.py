@@ -342,6 +342,22 @@ def test_home_that_cannot_be_written_turns_receipts_off_and_doctor_says_so(town:
     assert (check["state"], "they are off" in check["words"]) == ("warning", True)
 
 
+def test_home_that_others_can_write_turns_receipts_off(
+    town: Town, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They would choose what is missed. An open town writes and is verified all the same."""
+    (tmp_path / "home" / ".tt").mkdir(parents=True)
+    (tmp_path / "home" / ".tt").chmod(0o777)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    receipts = KeptReceipts(town.folder, town.keys.prefix)
+    town.backend.receipts = town.backend.store.receipts = receipts
+    town.create("x")
+    assert town.recovery.findings() == []
+    assert "can be written by other users" in str(receipts.problem)
+    assert receipts.find_problem() is not None
+    assert list((tmp_path / "home" / ".tt").iterdir()) == []
+
+
 # --- recovering --------------------------------------------------------------------------------------------------
 
 

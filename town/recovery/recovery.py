@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, cast
 from ledger import (
     TOWN_ID,
     Chain,
+    CommandRejectedError,
     Copier,
     EventStore,
     NewEvent,
@@ -68,11 +69,13 @@ class Recovery:
         return find_gone(self._store, events[::-step][::-1])
 
     def findings(self) -> list[Finding]:
-        """What of the receipts is not in the ledger, each with its position."""
-        return [
-            Finding(kind=FindingKind.RECEIPT, where=each.position, problem=_problem_of(each))
-            for each in self.look().lost
-        ]
+        """What of the receipts is not in the ledger, each with its position. None where receipts are off, which the doctor says."""
+        try:
+            lost = self.look().lost
+        except CommandRejectedError as error:
+            self._receipts.problem = str(error)
+            return []
+        return [Finding(kind=FindingKind.RECEIPT, where=each.position, problem=_problem_of(each)) for each in lost]
 
     def recover(self) -> Recovered:
         """Append again what can be. What remains is kept, and writing is refused until its loss is accepted.
