@@ -415,29 +415,29 @@ open_front_door(
         "chain": "Chain",
         "changes": "FieldChange Step compare steps",
         "circles": "Ties find_circle",
-        "client_errors": "AuthenticationError BusyLoadingError ExecAbortError InvalidReplyError LostConnectionError NoPermissionError "
-        "NoScriptError OutOfMemoryError OverdueReplyError OversizedReplyError ReadOnlyError RedisError ResponseError "
-        "UnfitReplyError UnsendableError WatchError kinds_of",
+        "client_errors": "AuthenticationError BusyLoadingError ExecAbortError InvalidReplyError LostConnectionError "
+        "NoPermissionError NoScriptError OutOfMemoryError OverdueReplyError OversizedReplyError ReadOnlyError "
+        "RedisError ResponseError UnfitReplyError UnsendableError WatchError kinds_of",
         "closing": "CLOSED_SECONDS_MAX Closing MoveNote MoveState closed_error read_note",
-        "commands": "AnswerTask AskTask AssignTask CancelTask ClaimTask Command CompleteTask CreateTask DescribeTask FailTask "
-        "LinkTask MoveTask NoteTask PrioritiseTask RemoveTask ReopenTask RequeueTask ScheduleTask StartTask TagTask "
-        "UnlinkTask",
+        "commands": "AnswerTask AskTask AssignTask CancelTask ClaimTask Command CompleteTask CreateTask DescribeTask "
+        "FailTask LinkTask MoveTask NoteTask PrioritiseTask RemoveTask ReopenTask RequeueTask ScheduleTask "
+        "StartTask TagTask UnlinkTask",
         "copier": "Copier",
         "decide": "LINKS_MAX decide",
         "errors": "UNREACHED_ADVICE UPGRADE_ADVICE AppendTooLargeError BackdateRefusedError BasisDisturbedError "
-        "CircularNeedsError CommandRejectedError EventDecodingError EventsLostError HeadLostError HistoryBrokenError "
-        "HistoryCircularError InvalidValueError LedgerClosedError LedgerDamagedError LedgerError MisplacedEventError "
-        "NewerSchemaError NoOpenQuestionError NotAChoiceError NotReplicatedError NotUndoableError ReplyTooLargeError "
-        "SequenceGapError StoreUnavailableError TaskAlreadyExistsError TaskAmbiguousError TaskCycleError "
-        "TaskDamagedError TaskFinishedError TaskHasChildrenError TaskHasOpenChildrenError TaskHeldError "
-        "TaskNotFinishedError TaskNotFoundError TaskNotInBacklogError TaskRemovedError TaskUnassignedError "
-        "UndoOvertakenError UnknownEventError UpcasterMissingError WrongExpectedEndError WrongExpectedVersionError "
-        "WrongKeyTypeError",
+        "CircularNeedsError CommandRejectedError EventDecodingError EventsLostError HeadLostError "
+        "HistoryBrokenError HistoryCircularError InvalidValueError LedgerClosedError LedgerDamagedError "
+        "LedgerError MisplacedEventError NewerSchemaError NoOpenQuestionError NotAChoiceError "
+        "NotReplicatedError NotUndoableError ReplyTooLargeError SequenceGapError StoreUnavailableError "
+        "TaskAlreadyExistsError TaskAmbiguousError TaskCycleError TaskDamagedError TaskFinishedError "
+        "TaskHasChildrenError TaskHasOpenChildrenError TaskHeldError TaskNotFinishedError TaskNotFoundError "
+        "TaskNotInBacklogError TaskRemovedError TaskUnassignedError UndoOvertakenError UnknownEventError "
+        "UpcasterMissingError WrongExpectedEndError WrongExpectedVersionError WrongKeyTypeError",
         "event_store": "APPEND_EVENTS_MAX Basis EventStore Receipts parse_head",
-        "events": "EVENT_CLASSES TOWN_EVENT_CLASSES Event EventAnnotated LinkKind OldRecord Source TaskAdopted TaskAnswered "
-        "TaskAsked TaskAssigned TaskCancelled TaskCompleted TaskCreated TaskDescribed TaskFailed TaskLinked TaskMoved "
-        "TaskNoted TaskPrioritised TaskRemoved TaskReopened TaskRequeued TaskScheduled TaskStarted TaskTagged "
-        "TaskUnlinked TownEvent TownForked TownRecovered Unfit",
+        "events": "EVENT_CLASSES TOWN_EVENT_CLASSES Event EventAnnotated LinkKind OldRecord Source TaskAdopted "
+        "TaskAnswered TaskAsked TaskAssigned TaskCancelled TaskCompleted TaskCreated TaskDescribed TaskFailed "
+        "TaskLinked TaskMoved TaskNoted TaskPrioritised TaskRemoved TaskReopened TaskRequeued TaskScheduled "
+        "TaskStarted TaskTagged TaskUnlinked TownEvent TownForked TownRecovered Unfit",
         "exchange": "exchange raise_error",
         "front_door": "open_front_door",
         "identity": "TOWN_ID is_task_id new_command_id new_task_id task_id_of_alias",
@@ -449,7 +449,8 @@ open_front_door(
         "lua.place": "Placing",
         "position": "BEGINNING Position ms_of order_of seq_of",
         "reconcile": "DesiredTask Schedule reconcile",
-        "recorded_event": "NewEvent RecordedEvent StreamEntry decode_event decode_events encode_event read_event record without_prev",
+        "recorded_event": "NewEvent RecordedEvent StreamEntry decode_event decode_events encode_event read_event record "
+        "without_prev",
         "redis_errors": "ExplainedConnectionError redis_errors",
         "reply_shapes": "are_entries fits is_id is_yes name_of",
         "run_mark": "HOST_CHARS_MAX RUN_CHARS RunMark",
@@ -462,6 +463,7 @@ open_front_door(
         "town_list": "TownList",
         "transitions": "CREATIONS STATES",
         "undo": "Undone undo",
-        "values": "CHOICES_MAX PRIORITY_DEFAULT PRIORITY_MAX TEXT_BYTES_MAX check_name check_tag check_tags check_text title_of",
+        "values": "CHOICES_MAX PRIORITY_DEFAULT PRIORITY_MAX TEXT_BYTES_MAX check_name check_tag check_tags check_text "
+        "title_of",
     },
 )

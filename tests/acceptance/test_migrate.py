@@ -92,6 +92,9 @@ def test_migrate_that_is_interrupted_says_that_it_goes_on(
         ran = tt("migrate", "--force")
     assert ran.code != 0
     assert "Run `tt migrate` again: it continues where it stopped" in ran.err
+    # The receipts of this machine tell of what was deleted.
+    assert tt("migrate", "--force").code == 5
+    assert tt("recover", "--accept-loss", "demo").code == 0
     assert "26 tasks adopted" in tt("migrate", "--force").out
 
 
@@ -279,6 +282,9 @@ def test_guide_leads_back_to_tinytown_and_to_another_migration(
     subprocess.run(["sh", "-e", "-c", begin_anew], cwd=town, env=os.environ | {"PATH": path}, check=True)
     assert len(json.loads((town / "events.json").read_text(encoding="utf-8"))["events"]) == 26
     assert contents(old, Keys("demo")) == before
+    # The receipts of this machine tell of what was deleted.
+    assert tt("migrate", "--force").code == 5
+    assert tt("recover", "--accept-loss", "demo").code == 0
     assert "26 tasks adopted" in tt("migrate", "--force").out
 
 

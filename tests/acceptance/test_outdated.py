@@ -99,8 +99,8 @@ LOOKS: Final[dict[str, tuple[tuple[str, ...], int]]] = {
 }
 """These look at just this, and end with their own code."""
 
-OTHERS: Final = {"start", "stop", "towns", "trust", "demo", "fork", "bisect", "mcp", "recover"}
-"""These look at no town's projections of their own accord; a fork is made, and a bisection reads, from the ledger
+OTHERS: Final = {"start", "stop", "towns", "trust", "demo", "fork", "bisect", "mcp", "move-town", "recover"}
+"""These look at no town's projections of their own accord; a fork is made, a town moves, and a bisection reads, from the ledger
 alone, as a recovery does."""
 
 
