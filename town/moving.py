@@ -315,6 +315,9 @@ class _Moving:
         except BaseException as error:
             error.add_note(f"The town has left; `{self._goal.command()}`, given again, finishes the move.")
             raise
+        with suppress(LedgerError):
+            # The last events, for those who read the keys themselves. The next command would do it, too.
+            self._target.backend.upkeep.catch_up()
         list_town(self._goal.full_url, self._target.keys)
         unlist_town(self._left_url, self._source.keys)
         return replace(self._report(self._target.store.end(), is_finished_only=True), is_done=True)

@@ -22,6 +22,7 @@ from ledger import (
     CreateTask,
     DesiredTask,
     Event,
+    LedgerClosedError,
     LedgerDamagedError,
     NewEvent,
     NotReplicatedError,
@@ -406,6 +407,9 @@ class Writer:
             appended = [record(event, position) for event, position in zip(events, positions, strict=True)]
             if look is None or not self._upkeep.project_own(look, appended):
                 self._upkeep.catch_up(positions[-1])
+        except LedgerClosedError:
+            # The town moved right after the append, and the events with it. They are projected where it is.
+            return
         except StoreUnavailableError as error:
             raise error.after_append(_appended(positions)) from error
         except LedgerDamagedError as error:
