@@ -92,9 +92,6 @@ def test_migrate_that_is_interrupted_says_that_it_goes_on(
         ran = tt("migrate", "--force")
     assert ran.code != 0
     assert "Run `tt migrate` again: it continues where it stopped" in ran.err
-    # The receipts of this machine tell of what was deleted.
-    assert tt("migrate", "--force").code == 5
-    assert tt("recover", "--accept-loss", "demo").code == 0
     assert "26 tasks adopted" in tt("migrate", "--force").out
 
 

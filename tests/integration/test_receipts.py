@@ -673,18 +673,20 @@ def test_new_town_in_the_folder_of_an_old_one_begins_new_receipts(tmp_path: Path
 def test_lost_fork_is_noticed(town: Town, tmp_path: Path) -> None:
     """What it has in common with its source was not told here event by event, but that it was there."""
     town.create("first")
-    with town.fork("what-if", folder=tmp_path / "fork", is_registered=False).town as fork:
-        assert fork.backend.receipts.known == fork.end()
-        with client_of(fork.folder) as client:
-            client.flushall()
-        with pytest.raises(EventsLostError):
+    try:
+        with town.fork("what-if", folder=tmp_path / "fork", is_registered=False).town as fork:
+            assert fork.backend.receipts.known == fork.end()
+            with client_of(fork.folder) as client:
+                client.flushall()
+            with pytest.raises(EventsLostError):
+                fork.create("more")
+            [gone] = fork.recovery.look().events
+            assert gone.fate is Fate.UNKNOWN
+            assert fork.recovery.recover().position is None
+            fork.recovery.accept_loss("what-if")
             fork.create("more")
-        [gone] = fork.recovery.look().events
-        assert gone.fate is Fate.UNKNOWN
-        assert fork.recovery.recover().position is None
-        fork.recovery.accept_loss("what-if")
-        fork.create("more")
-    end_server(tmp_path / "fork")
+    finally:
+        end_server(tmp_path / "fork")
 
 
 def test_imported_ledger_that_is_lost_is_noticed(town: Town, tmp_path: Path) -> None:
