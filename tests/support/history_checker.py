@@ -317,8 +317,13 @@ class _Check:
 
     @property
     def _is_gone(self) -> bool:
-        """Whether an event was there, or may have been, that is not in the ledger."""
-        return bool(self._lost) or any(call.outcome is Outcome.UNKNOWN and not self._own(call) for call in self._calls)
+        """Whether an event was there, or may have been, that is not in the ledger, or was not until a recovery put it there again."""
+        was_recovered = self._recovered_after < len(self._events)
+        return (
+            was_recovered
+            or bool(self._lost)
+            or any(call.outcome is Outcome.UNKNOWN and not self._own(call) for call in self._calls)
+        )
 
     def _may_lose(self, began: float, ended: float) -> bool:
         return any(_loses(fault, began, ended) for fault in self._faults)
