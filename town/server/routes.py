@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import closing
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, cast
 
 import redis
 from redis.cluster import ClusterNode, NodesManager
@@ -26,46 +26,47 @@ writes until sentinels tell it so, about 10 s later; all of them are lost."""
 _NOBODY: Final = "none of the hosts in its URL answered"
 
 
-class Route(Protocol):
+class Route:
     """Where a town is. All methods may be called by several threads."""
 
-    was_found: bool
-    """Whether an address was known once: if it is unknown now, a failover may be under way."""
-
-    def address(self) -> Address:
-        """Host and port of the server that has the town; asked for if it is not known. redis-py's ConnectionError."""
-        ...
-
-    def forget(self, wrong: Address | None = None) -> None:
-        """Ask again next time; not first at `wrong`, which did not answer or is not the one."""
-        ...
-
-    def expire(self) -> None:
-        """Ask again next time if what is known is old, and its server would not say that another one has the town."""
-        ...
-
-    def moved(self, error: MovedError) -> None:
-        """Note where a server says that the town is."""
-        ...
-
-
-class ClusterRoute:
-    """The primary of the slot of `key`. `options` are those of connections to nodes."""
-
-    def __init__(self, nodes: Sequence[Address], key: str, options: dict[str, Any]) -> None:
+    def __init__(self) -> None:
         self.was_found = False
-        self._nodes = list(nodes)
-        self._options = options
-        self._slot = key_slot(key.encode())
+        """Whether an address was known once: if it is unknown now, a failover may be under way."""
         self._known: Address | None = None
         self._lock = threading.Lock()
 
     def address(self) -> Address:
+        """Host and port of the server that has the town; asked for if it is not known. redis-py's ConnectionError."""
         with self._lock:
             if self._known is None:
                 self._known = self._ask()
                 self.was_found = True
             return self._known
+
+    def forget(self, wrong: Address | None = None) -> None:  # noqa: ARG002 - for those that choose whom to ask
+        """Ask again next time; not first at `wrong`, which did not answer or is not the one."""
+        with self._lock:
+            self._known = None
+
+    def expire(self) -> None:
+        """Ask again next time if what is known is old, and its server would not say that another one has the town."""
+
+    def moved(self, error: MovedError) -> None:
+        """Note where a server says that the town is."""
+        raise NotImplementedError
+
+    def _ask(self) -> Address:
+        raise NotImplementedError
+
+
+class ClusterRoute(Route):
+    """The primary of the slot of `key`. `options` are those of connections to nodes."""
+
+    def __init__(self, nodes: Sequence[Address], key: str, options: dict[str, Any]) -> None:
+        super().__init__()
+        self._nodes = list(nodes)
+        self._options = options
+        self._slot = key_slot(key.encode())
 
     def forget(self, wrong: Address | None = None) -> None:
         with self._lock:
@@ -73,9 +74,6 @@ class ClusterRoute:
             if wrong in self._nodes:
                 self._nodes.remove(wrong)
                 self._nodes.append(wrong)
-
-    def expire(self) -> None:
-        """A node says where the town is by then."""
 
     def moved(self, error: MovedError) -> None:
         with self._lock:
@@ -110,7 +108,7 @@ class ClusterRoute:
         return manager
 
 
-class SentinelRoute:
+class SentinelRoute(Route):
     """The primary that sentinels watch under the name `service`.
 
     Each is asked without a password, and if it wants one with that of the URL: `options` are those of connections to the
@@ -120,24 +118,11 @@ class SentinelRoute:
     def __init__(
         self, sentinels: Sequence[Address], service: str, options: dict[str, Any], plain_options: dict[str, Any]
     ) -> None:
-        self.was_found = False
+        super().__init__()
         self._sentinels = list(sentinels)
         self._expires_at = 0.0
         self._service = service
         self._ways = [plain_options] if options == plain_options else [plain_options, options]
-        self._known: Address | None = None
-        self._lock = threading.Lock()
-
-    def address(self) -> Address:
-        with self._lock:
-            if self._known is None:
-                self._known = self._ask()
-                self.was_found = True
-            return self._known
-
-    def forget(self, wrong: Address | None = None) -> None:  # noqa: ARG002 - sentinels are asked, not servers
-        with self._lock:
-            self._known = None
 
     def expire(self) -> None:
         with self._lock:
