@@ -12,7 +12,7 @@ from typing import Final
 import pytest
 import redis
 
-from ledger import Keys, StoreUnavailableError, TaskCreated
+from ledger import Keys, NotReplicatedError, StoreUnavailableError, TaskCreated, acks
 from tests.support.clusters import Cluster, Node, running_cluster
 from tests.support.day import live_a_day
 from tests.support.tt import Tt, run_here
@@ -177,6 +177,26 @@ def test_command_goes_to_the_node_that_is_being_given_the_slot(cluster: Cluster,
             finished.join()
         assert client.get(key) == b"there"
         assert created(town) == {"after": 1}
+
+
+def test_wait_for_replicas_goes_where_the_write_went(
+    cluster: Cluster, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If the slot was moved meanwhile, the replicas of the new node count: the old one's have what nobody asks for."""
+    monkeypatch.setattr(acks, "ACKS_MS_MAX", 600)
+    with made(cluster, folder, "copied") as town:
+        town.backend.replicas = 1
+        last = town.create("before").positions[-1]
+        target = another(cluster, cluster.primary_of("copied"))
+        cluster.move("copied", target)
+        [replica] = {entry[3][1] for entry in target.ask("CLUSTER SLOTS") if entry[2][1] == target.port}
+        cluster.at(replica).pause()
+        try:
+            with pytest.raises(NotReplicatedError, match="not yet on 1 replica"):
+                town.backend.acks.confirm(last)
+        finally:
+            cluster.at(replica).go_on()
+        wait_until(lambda: target.ask("WAIT", 1, 1_000) == 1)
 
 
 # --- primaries that end ----------------------------------------------------------------------------------------------
