@@ -67,12 +67,13 @@ _FEWER: Final = 4
 class Basis(NamedTuple):
     """What a decision stands on beside its own tasks: the ledger as it was at `position`.
 
-    An append that stands on it is refused if an event of one of these types came since. A creation disturbs it only if it puts
-    the new task below another. If very many events came since, it counts as disturbed.
+    An append that stands on it is refused if the event there is gone, as after a failover, or if an event of one of these types
+    came since. A creation disturbs it only if it puts the new task below another. If very many events came since, and there are
+    such types, it counts as disturbed.
     """
 
     position: Position
-    disturbed_by: frozenset[type[Event]]
+    disturbed_by: frozenset[type[Event]] = frozenset()
 
 
 class Receipts:

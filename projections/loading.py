@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from ledger import EventStore, HeadLostError, Keys, Position, Task, TaskRemoved
+from ledger import BEGINNING, EventStore, HeadLostError, Keys, Position, Task, TaskRemoved, seq_of
 from projections.damage import damage_of_absent
 from projections.errors import SnapshotDamagedError
 from projections.live_board import LiveBoard
@@ -23,6 +23,8 @@ class Loader:
         self._upkeep = upkeep
         self.look: Look | None = None
         """What the current command looked at when it started; None if it had to catch up."""
+        self.seen = BEGINNING
+        """The last position that the current command read of: the event there is what it stands on."""
         self.new_agents: list[str] = []
         """The agents that commands named and that had no task."""
         self.is_actor_new = False
@@ -39,9 +41,11 @@ class Loader:
             self.is_actor_new |= self.look.is_actor_new
         try:
             if self.look is None:
-                self._store.hold_against_receipts(self._upkeep.catch_up())
+                self.seen = self._upkeep.catch_up()
+                self._store.hold_against_receipts(self.seen)
             else:
-                self._store.hold_against_receipts(self.look.position, has_known=self.look.has_known)
+                self.seen = self.look.position
+                self._store.hold_against_receipts(self.seen, has_known=self.look.has_known)
             yield
         finally:
             self.look = None
@@ -56,11 +60,20 @@ class Loader:
         self._has_met_actor |= actor is not None
         return wanted._replace(agents=agents, actor=actor)
 
+    def saw(self, positions: Iterable[str]) -> None:
+        """Note that the current command has read of these positions."""
+        self.seen = max((self.seen, *map(Position, positions)), key=seq_of)
+
+    def _head(self, task_id: str) -> tuple[int, Position]:
+        head = self._store.head(task_id)
+        self.saw([head[1]])
+        return head
+
     def version(self, task_id: str) -> int:
         """The version of the task's last event; 0 if it never existed."""
         if self.look is not None and task_id in self.look:
             return self.look.version(task_id)
-        return self._store.head(task_id)[0]
+        return self._head(task_id)[0]
 
     def get(self, task_id: str) -> Task | None:
         """The task from its snapshot; None if its key is missing or not a string. SnapshotDamagedError."""
@@ -100,7 +113,7 @@ class Loader:
         looked = self._as_looked_at(task_id)
         if looked is not None:
             return looked
-        version, position = self._store.head(task_id)
+        version, position = self._head(task_id)
         state = self._live.get(task_id)
         if version == 0:
             if state is not None:
@@ -120,7 +133,7 @@ class Loader:
             if damage is not None:
                 raise damage
             raise self._live.loss_of(task_id)
-        if not version <= state.version <= self._store.head(task_id)[0]:
+        if not version <= state.version <= self._head(task_id)[0]:
             raise SnapshotDamagedError(
                 self._keys.task(task_id), f"is at version {state.version}, and the ledger at version {version}"
             )
@@ -138,6 +151,7 @@ class Loader:
         if self.look is not None and all(task_id in self.look for task_id in task_ids):
             return [self.load(task_id) for task_id in task_ids]
         heads = [head for chunk in _chunks(task_ids) for head in self._store.heads(chunk)]
+        self.saw(position for _, position in heads)
         states = self._live.get_many(task_ids)
         found = list(zip(task_ids, states, heads, strict=True))
         removed = self._removed({task_id: head for task_id, state, head in found if state is None and head[0]})

@@ -117,9 +117,13 @@ class Undoing:
 
     def _histories(self, task_ids: Sequence[str]) -> dict[str, list[RecordedEvent]]:
         """Task id -> all its events, oldest first; of many tasks they are read together."""
+        saw = self._writer.loader.saw
         if len(task_ids) == 1:
-            return {task_id: self._store.history(task_id) for task_id in task_ids}
+            histories = {task_id: self._store.history(task_id) for task_id in task_ids}
+            saw(events[-1].position for events in histories.values() if events)
+            return histories
         heads = self._store.heads(task_ids)
+        saw(at for _, at in heads)
         return self._store.histories_upto({task_id: at for task_id, (_, at) in zip(task_ids, heads, strict=True)})
 
     def _check_children(self, tasks: Mapping[str, Undone]) -> None:

@@ -248,6 +248,7 @@ class Writer:
             tasks = self._without_parents([task for task in self._live.backlog().tasks if task.damaged_at is None])
             claims = [ClaimTask(task_id=task.id, agent=agent) for task in tasks]
             decided = [(task.id, task.version, decide(task, claim)) for task, claim in zip(tasks, claims, strict=True)]
+            self.loader.saw(task.position for task in tasks)
             if not any(facts for _, _, facts in decided):
                 return ()
             self._append(decided, {}, reason=checked_reason)
@@ -352,7 +353,8 @@ class Writer:
                 raise self._live.loss_of(task_id)
         versions = dict(guards) | {task_id: version for task_id, version, _ in decided}
         try:
-            positions = self._store.append(events, versions, backdate_ms=backdate_ms, basis=basis)
+            stands_on = basis or Basis(self.loader.seen)
+            positions = self._store.append(events, versions, backdate_ms=backdate_ms, basis=stands_on)
         except WrongExpectedVersionError as conflict:
             raise _StaleError(conflict) from conflict
         except BasisDisturbedError as disturbed:

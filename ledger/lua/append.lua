@@ -5,8 +5,8 @@
 -- KEYS[2]  the heads, a hash: task id -> <version>:<position> of its last event
 -- ARGV[1]  the time to record, ms since 1970, or '' for the server's clock
 -- ARGV[2]  the position of the basis: where the ledger ended when the decision was made; '' if it does not matter
--- ARGV[3]  the types of events that disturb the basis, with a blank before and after each. A `task.created` disturbs only with
---          a parent
+-- ARGV[3]  the types of events that disturb the basis, with a blank before and after each; '' if none does. A `task.created`
+--          disturbs only with a parent
 -- ARGV[4]  'all' to check every guard and append every event, or 'first' to take the first guard that holds, and append the
 --          events of its task only
 -- ARGV[5]  the last position that the caller was told of, '' for none
@@ -17,7 +17,8 @@
 -- Returns one of
 --   {'appended', ms, first seq}           the events have the positions ms-first, ms-(first + 1), …
 --   {'appended', ms, first seq, task}     the same, for 'first': the events of this task
---   {'disturbed', position}               the event there disturbs the basis, or too many came; nothing was written
+--   {'disturbed', position}               the event there disturbs the basis, or is the basis and is gone, or too many came;
+--                                         nothing was written
 --   {'conflict', task, expected, actual}  the task is at another version; nothing was written
 --   {'backdated', last position}          the time is before the last event; nothing was written
 --   {'damaged', place, entries}           the stream or a head is not as this script left it; nothing was written
@@ -71,9 +72,16 @@ else
   end
 end
 
+-- A failover can take away what the decision stands on. Other events may have the same versions since, so the guards hold.
+local basis = ARGV[2]
+local is_past = basis ~= '' and basis ~= last_position
+if is_past and basis ~= known and basis ~= '0-0' and #redis.call('XRANGE', ledger, basis, basis) == 0 then
+  return {'disturbed', basis}
+end
+
 local later_max = 200
-if ARGV[2] ~= '' and ARGV[2] ~= last_position then
-  local later = redis.call('XRANGE', ledger, '(' .. ARGV[2], '+', 'COUNT', later_max)
+if is_past and ARGV[3] ~= '' then
+  local later = redis.call('XRANGE', ledger, '(' .. basis, '+', 'COUNT', later_max)
   for _, entry in ipairs(later) do
     -- A quote within a text is escaped, so these are the envelope's own.
     local event = entry[2][2] or ''

@@ -36,7 +36,7 @@ class Conflict(Struct, frozen=True):
 
 
 class Disturbed(Struct, frozen=True):
-    """The event at this position disturbs the basis; nothing was written."""
+    """The event at this position disturbs the basis, or is the basis and is gone; nothing was written."""
 
     position: str
 
@@ -95,7 +95,9 @@ class AppendScript:
         arguments: Arguments = [
             "" if backdate_ms is None else backdate_ms,
             "" if basis is None else basis.position,
-            "" if basis is None else f" {' '.join(sorted(each.type for each in basis.disturbed_by))} ",
+            ""
+            if basis is None or not basis.disturbed_by
+            else f" {' '.join(sorted(each.type for each in basis.disturbed_by))} ",
             "first" if takes_first else "all",
             known,
             len(guards),
