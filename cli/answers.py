@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from cli.exits import UsageError
 from cli.output import say, say_json, say_table, warn
 from cli.render import task_rows
-from cli.shapes import next_shape, picked_shape, reader_shape, receipt_shape, tasks_shape
 from cli.text import ICONS, counted, name_of, visible
+from shapes import next_shape, picked_shape, reader_shape, receipt_shape, tasks_shape
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -13,7 +13,8 @@ from typing import Final
 from typer import Context
 from typer.core import TyperCommand, TyperOption
 
-from cli.json_fields import FIELD_NAMES, WITHOUT_FIELDS
+from cli.json_fields import WITHOUT_FIELDS
+from ledger import FIELD_NAMES
 
 _JSON: Final = "--json"
 

@@ -67,32 +67,12 @@ def linked_in(changes: Iterable[FieldChange]) -> list[str]:
 def summary(diff: BoardDiff) -> str:
     """`3 tasks: 1 created, 2 changed (1 now running, 1 now completed, 1 re-assigned)`, and how many came and went."""
     parts = [f"{len(diff.of(kind)):,} {kind}" for kind in DiffKind if diff.of(kind)]
-    moved = [f"{count:,} now {state}" for state, count in moved_to(diff).items() if count]
-    reassigned = count_reassigned(diff)
+    moved = [f"{count:,} now {state}" for state, count in diff.moved_to.items() if count]
+    reassigned = diff.reassigned
     more = [*moved, *([f"{reassigned:,} re-assigned"] if reassigned else [])]
     passing = f"; {diff.passing:,} came and went" if diff.passing else ""
     details = f" ({', '.join(more)})" if more else ""
     return f"{counted(len(diff.tasks), 'task')}: {', '.join(parts)}{details}{passing}"
-
-
-def moved_to(diff: BoardDiff) -> dict[State, int]:
-    """How many tasks that are at both moments are in another state at the second, by that state; all states are there."""
-    counts = dict.fromkeys(State, 0)
-    for each in diff.tasks:
-        if each.before is not None and each.after is not None and each.before.state is not each.after.state:
-            counts[each.after.state] += 1
-    return counts
-
-
-def count_reassigned(diff: BoardDiff) -> int:
-    """How many tasks one agent had at the first moment, and another one at the second."""
-    return sum(
-        each.before is not None
-        and each.after is not None
-        and None not in (each.before.assigned_to, each.after.assigned_to)
-        and each.before.assigned_to != each.after.assigned_to
-        for each in diff.tasks
-    )
 
 
 def _head(field: str, columns: int) -> str:

@@ -7,14 +7,8 @@ from typing import Final
 from msgspec import Struct
 
 from cli.text import visible
-from ledger import FIELDS
+from ledger import FIELD_NAMES
 
-TITLE: Final = "title"
-_BEFORE: Final = "description"
-FIELD_NAMES: Final = tuple(
-    name for field in FIELDS for name in ((TITLE, field.name) if field.name == _BEFORE else (field.name,))
-)
-"""What `--json` and `--csv` print of a task: its fields, and its title before the description that it is taken from."""
 WITHOUT_FIELDS: Final = "\0"
 """Stands for the fields where `--json` has none. No word of a command line can hold this character."""
 

@@ -6,9 +6,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from cli.csv_table import CsvCell, say_csv
-from cli.json_fields import FIELD_NAMES
-from cli.shapes.task import shape_of
-from ledger import Task
+from ledger import FIELD_NAMES, Task
+from shapes.task import shape_of
 
 
 def say_tasks_csv(tasks: Iterable[Task]) -> None:

@@ -167,7 +167,7 @@ if TYPE_CHECKING:
     from ledger.soundness import flaw_in, flaw_of
     from ledger.staged_ledger import StagedLedger
     from ledger.state import State
-    from ledger.task import FIELDS, Field, Task, evolve, evolve_known
+    from ledger.task import FIELD_NAMES, FIELDS, TITLE, Field, Task, evolve, evolve_known
     from ledger.text_diff import Effort, Piece, word_diff
     from ledger.times import TIME_MS_MAX, format_ms, from_ms, parse_rfc3339, to_ms
     from ledger.town_list import TownList
@@ -193,6 +193,7 @@ __all__ = [
     "CREATIONS",
     "EVENT_CLASSES",
     "FIELDS",
+    "FIELD_NAMES",
     "HOST_CHARS_MAX",
     "LINKS_MAX",
     "LOST",
@@ -203,6 +204,7 @@ __all__ = [
     "STATES",
     "TEXT_BYTES_MAX",
     "TIME_MS_MAX",
+    "TITLE",
     "TOWNS_KEY",
     "TOWN_EVENT_CLASSES",
     "TOWN_ID",
@@ -457,7 +459,7 @@ open_front_door(
         "soundness": "flaw_in flaw_of",
         "staged_ledger": "StagedLedger",
         "state": "State",
-        "task": "FIELDS Field Task evolve evolve_known",
+        "task": "FIELDS FIELD_NAMES Field TITLE Task evolve evolve_known",
         "text_diff": "Effort Piece word_diff",
         "times": "TIME_MS_MAX format_ms from_ms parse_rfc3339 to_ms",
         "town_list": "TownList",

@@ -206,6 +206,11 @@ def _newer(attribute: str) -> Field:
 
 FIELDS: Final = (*_BY_HAND, *(_newer(attribute) for attribute in Task.__struct_fields__ if attribute not in _KNOWN))
 """Every field, in the order of the JSON: those written down by hand, and then newer ones in the order of `Task`."""
+TITLE: Final = "title"
+FIELD_NAMES: Final = tuple(
+    name for field in FIELDS for name in ((TITLE, field.name) if field.name == "description" else (field.name,))
+)
+"""What people are given of a task: its fields, and its title before the description that it is taken from."""
 
 
 # --- evolving ----------------------------------------------------------------------------------------------------

@@ -110,6 +110,26 @@ class BoardDiff(Struct, frozen=True):
     passing: int
     """How many tasks were created and removed in between, so that neither board has them."""
 
+    @property
+    def moved_to(self) -> dict[State, int]:
+        """How many tasks that are at both moments are in another state at the second, by that state; all states are there."""
+        counts = dict.fromkeys(State, 0)
+        for each in self.tasks:
+            if each.before is not None and each.after is not None and each.before.state is not each.after.state:
+                counts[each.after.state] += 1
+        return counts
+
+    @property
+    def reassigned(self) -> int:
+        """How many tasks one agent had at the first moment, and another one at the second."""
+        return sum(
+            each.before is not None
+            and each.after is not None
+            and None not in (each.before.assigned_to, each.after.assigned_to)
+            and each.before.assigned_to != each.after.assigned_to
+            for each in self.tasks
+        )
+
     def of(self, kind: DiffKind) -> list[TaskDiff]:
         return [each for each in self.tasks if each.kind is kind]
 

@@ -13,9 +13,9 @@ from cli.options import ActorOption, JsonOption, NoteArgument, TownOption
 from cli.output import say, say_json
 from cli.render import NOTE_SIGN
 from cli.session import opened
-from cli.shapes import annotated_shape
 from cli.text import event_number, visible
 from ledger import Position
+from shapes import annotated_shape
 from town import event_named
 
 

@@ -27,10 +27,10 @@ from cli.options import (
 from cli.output import say, say_hanging, say_json, warn
 from cli.ready_lines import chain_names, say_blocks
 from cli.session import opened
-from cli.shapes.audit import blame_shape, diff_shape, why_shape
 from cli.styled import Styled
 from cli.text import counted, event_number, name_and_title, short_id
 from ledger import Effort, LinkKind
+from shapes.audit import blame_shape, diff_shape, why_shape
 from town import WHEN_HELP, local_time
 
 CAUSES_SHOWN = 50
@@ -141,7 +141,18 @@ def why(
         blocked = reader.blocks(found.task_id) if is_open else None
         since = {} if blocked is None else reader.since([blocked], blocks_max=BLOCKS_SHOWN)
         if as_json:
-            say_json(why_shape(opened_town, reader, found, blocked, since, at=at))
+            say_json(
+                why_shape(
+                    opened_town,
+                    reader,
+                    found,
+                    blocked,
+                    since,
+                    told=sentences(found.causes),
+                    blocks_max=BLOCKS_SHOWN,
+                    at=at,
+                )
+            )
             return
         say_moment(reader, at)
         chain = {} if blocked is None else names_with_titles(opened_town, blocked.chain)

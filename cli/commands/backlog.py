@@ -10,9 +10,9 @@ from cli.limits import PAGE_TASKS
 from cli.output import say, say_json, say_table, warn
 from cli.render import task_rows
 from cli.session import opened
-from cli.shapes import picked_shape, tasks_shape
 from cli.text import counted, visible
 from ledger import PRIORITY_DEFAULT
+from shapes import picked_shape, tasks_shape
 
 if TYPE_CHECKING:
     from typing import Annotated

@@ -14,12 +14,12 @@ from cli.options import JsonOption, TownOption, When, parse_when
 from cli.output import Cell, json_line, say, say_fields, say_json, say_table, tell
 from cli.render import EVENT_TEXTS, change_words, event_rows, event_words
 from cli.session import opened
-from cli.shapes import board_shape
-from cli.shapes.audit import bisection_shape
 from cli.styled import Styled
 from cli.text import counted, name_and_title, visible
 from ledger import BEGINNING, Position, RecordedEvent, Task
 from projections import Bisection, Verdict
+from shapes import board_shape
+from shapes.audit import bisection_shape
 from town import WHEN_HELP, BisectionRefusedError, Look, Probe, Town, local_time
 
 CANDIDATES_SHOWN = 20

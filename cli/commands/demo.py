@@ -14,9 +14,9 @@ from cli.exits import Exit
 from cli.options import JsonOption
 from cli.output import say, say_apart, say_json, say_table
 from cli.render import states_line, step_rows, task_rows
-from cli.shapes.demo import demo_shape
 from cli.styled import Styled
 from ledger import Task
+from shapes.demo import demo_shape
 from town import EmbeddedServer, Town, forget_receipts, local_time, revoke_trust
 
 _PLAN = (

@@ -39,7 +39,10 @@ from cli.options import (
 from cli.output import is_unread, say, say_json, say_table, warn
 from cli.render import EVENT_TEXTS, event_line, event_rows, states_line
 from cli.session import opened
-from cli.shapes import (
+from cli.text import counted
+from ledger import BEGINNING, RecordedEvent, flaw_in
+from projections import TaskFilter
+from shapes import (
     board_shape,
     events_shape,
     listed_event_shape,
@@ -47,9 +50,6 @@ from cli.shapes import (
     picked_shape,
     understood_shape,
 )
-from cli.text import counted
-from ledger import BEGINNING, RecordedEvent, flaw_in
-from projections import TaskFilter
 from town import EVENTS_COUNT, WHEN_HELP, EventFilter
 
 

@@ -19,8 +19,8 @@ from cli.options import (
 )
 from cli.output import bytes_out, is_terminal, progress_lines, say, say_json
 from cli.session import opened
-from cli.shapes.exports import export_shape
 from cli.text import counted, visible
+from shapes.exports import export_shape
 from town import ExportReceipt, Format, Town, format_of
 
 PIPE: Final = "-"

@@ -15,9 +15,9 @@ from cli.moments import say_choices
 from cli.options import ActorOption, JsonOption, TownOption, When, parse_when
 from cli.output import progress_lines, say, say_json, warn
 from cli.session import PROGRESS_EVENTS_MIN, opened
-from cli.shapes.towns import fork_shape
 from cli.text import counted, visible
 from ledger import Position
+from shapes.towns import fork_shape
 from town import WHEN_HELP, Fork, Town, local_time
 
 

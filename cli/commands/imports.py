@@ -14,9 +14,9 @@ from cli.moments import say_choices
 from cli.options import ActorOption, JsonOption, LedgerFileOption, PruneOption, TownOption, When, parse_when
 from cli.output import progress_lines, say, say_json, warn
 from cli.session import opened
-from cli.shapes.imports import import_shape, ledger_import_shape
 from cli.text import counted, visible
 from ledger import Position, State
+from shapes.imports import import_shape, ledger_import_shape
 from town import ImportReceipt, LedgerReceipt, Now, Town
 
 PIPE: Final = "-"

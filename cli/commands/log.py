@@ -37,11 +37,11 @@ from cli.options import (
 from cli.output import say, say_hanging, say_json, say_table, warn
 from cli.pager import paged
 from cli.session import opened
-from cli.shapes import Shape, events_shape, next_shape, understood_shape
-from cli.shapes.log import counts_shape
 from cli.styled import Styled
 from cli.text import counted
 from ledger import RecordedEvent
+from shapes import Shape, events_shape, next_shape, understood_shape
+from shapes.log import counts_shape
 from town import EventFilter, EventPage, Town, zone_name
 
 

@@ -16,10 +16,10 @@ from cli.exits import Exit
 from cli.options import ActorOption, JsonOption, TownOption
 from cli.output import progress_lines, say, say_error, say_json, warn
 from cli.session import opened
-from cli.shapes.migration import legacy_shape, migration_shape, place_shape
 from cli.text import counted, visible
 from ledger import BEGINNING, StoreUnavailableError
 from projections import Verification
+from shapes.migration import legacy_shape, migration_shape, place_shape
 from town import (
     Irregular,
     LegacyKeys,

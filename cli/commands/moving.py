@@ -9,8 +9,8 @@ import typer
 from cli.options import ActorOption, JsonOption, TownOption
 from cli.output import progress_lines, say, say_json
 from cli.session import PROGRESS_EVENTS_MIN
-from cli.shapes.towns import move_shape
 from cli.text import counted, visible
+from shapes.towns import move_shape
 from town import Move, move_town
 
 

@@ -13,9 +13,9 @@ from cli.options import ActorOption, DryRunOption, JsonOption, PruneOption, Town
 from cli.output import Cell, say, say_json, say_table, warn
 from cli.plan_rows import change_rows, kept_line, plan_rows, pull_line, pull_rows, push_line
 from cli.session import opened
-from cli.shapes.plans import compared_shape, faults_shape, new_plan_shape, plan_shape, pulled_shape, pushed_shape
 from cli.text import counted, visible
 from ledger import StoreUnavailableError
+from shapes.plans import compared_shape, faults_shape, new_plan_shape, plan_shape, pulled_shape, pushed_shape
 from town import (
     PLAN_FILE,
     NotOursError,

@@ -35,7 +35,7 @@ def prime(
     with opened(town, actor) as opened_town:
         primed = _primed(opened_town, opened_town.actor if agent is None else agent.strip())
         if as_json:
-            from cli.shapes.agents import prime_shape  # noqa: PLC0415 - only JSON is made with it
+            from shapes.agents import prime_shape  # noqa: PLC0415 - only JSON is made with it
 
             say_json(prime_shape(primed))
             return

@@ -17,7 +17,10 @@ from cli.options import ActorOption, JsonOption, TownOption
 from cli.output import progress_lines, say, say_error, say_json, say_table, warn
 from cli.render import NOTHING
 from cli.session import opened
-from cli.shapes.read_side import (
+from cli.signals import stop_signals
+from cli.text import counted, visible
+from projections import FindingKind, diverged_after
+from shapes.read_side import (
     checks_shape,
     difference_shape,
     differences_shape,
@@ -25,9 +28,6 @@ from cli.shapes.read_side import (
     verification_shape,
     worker_shape,
 )
-from cli.signals import stop_signals
-from cli.text import counted, visible
-from projections import FindingKind, diverged_after
 from town import (
     CheckState,
     FleetWorker,

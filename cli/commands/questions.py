@@ -12,8 +12,8 @@ from cli.given_text import text_of
 from cli.limits import INBOX_TASKS
 from cli.output import say_json
 from cli.session import opened
-from cli.shapes import picked_shape
 from cli.text import question_words
+from shapes import picked_shape
 
 if TYPE_CHECKING:
     from typing import Annotated
@@ -110,7 +110,7 @@ def inbox(
         found = reader.inbox(limit=limit)
         lost = reader.lost_tasks() if found.running else None
         if as_json:
-            from cli.shapes.questions import inbox_shape  # noqa: PLC0415 - only JSON is made with it
+            from shapes.questions import inbox_shape  # noqa: PLC0415 - only JSON is made with it
 
             say_json(picked_shape(inbox_shape(opened_town, reader, found, lost, at=at), as_json))
             return

@@ -14,8 +14,8 @@ from cli.limits import BLOCKED_TASKS, BLOCKS_SHOWN, READY_TASKS
 from cli.name_hints import say_unknown
 from cli.output import say, say_json, say_table, warn
 from cli.session import opened
-from cli.shapes import picked_shape
 from cli.text import counted, visible
+from shapes import picked_shape
 
 if TYPE_CHECKING:
     from typing import Annotated
@@ -67,7 +67,7 @@ def ready(
         if not shown and not offset:
             say_unknown(opened_town, reader, agent=agent, tags=tag or ())
         if as_json:
-            from cli.shapes.ready import ready_shape  # noqa: PLC0415 - only JSON is made with it
+            from shapes.ready import ready_shape  # noqa: PLC0415 - only JSON is made with it
 
             say_json(
                 picked_shape(
@@ -128,12 +128,20 @@ def blocked(
         since = reader.since(shown, blocks_max=BLOCKS_SHOWN)
         after = offset + len(shown) if len(found) > offset + len(shown) else None
         if as_json:
-            from cli.shapes.ready import blocked_shape  # noqa: PLC0415 - only JSON is made with it
+            from shapes.ready import blocked_shape  # noqa: PLC0415 - only JSON is made with it
 
             say_json(
                 picked_shape(
                     blocked_shape(
-                        opened_town, reader, shown, since, at=at, offset=offset, after=after, total=len(found)
+                        opened_town,
+                        reader,
+                        shown,
+                        since,
+                        blocks_max=BLOCKS_SHOWN,
+                        at=at,
+                        offset=offset,
+                        after=after,
+                        total=len(found),
                     ),
                     as_json,
                 )
@@ -178,7 +186,7 @@ def critical_path(
         last = None if task is None else reader.task(task)
         chain = longest_chain(reader.blocked(), last)
         if as_json:
-            from cli.shapes.ready import chain_shape  # noqa: PLC0415 - only JSON is made with it
+            from shapes.ready import chain_shape  # noqa: PLC0415 - only JSON is made with it
 
             say_json(picked_shape(chain_shape(opened_town, reader, chain, at=at), as_json))
             return
@@ -206,7 +214,7 @@ def next_(
         receipt = opened_town.take_next(agent, tags=tag or (), is_started=is_started, reason=reason)
         if receipt is not None:
             if as_json:
-                from cli.shapes.ready import next_task_shape  # noqa: PLC0415 - only JSON is made with it
+                from shapes.ready import next_task_shape  # noqa: PLC0415 - only JSON is made with it
 
                 say_json(picked_shape(next_task_shape(opened_town, receipt), as_json))
             else:
@@ -216,7 +224,7 @@ def next_(
         waiting = opened_town.waiting_briefly(tag or ())
         say_unknown(opened_town, opened_town, tags=tag or ())
         if as_json:
-            from cli.shapes.ready import none_next_shape  # noqa: PLC0415 - only JSON is made with it
+            from shapes.ready import none_next_shape  # noqa: PLC0415 - only JSON is made with it
 
             say_json(none_next_shape(opened_town, waiting))
         from cli.ready_lines import nothing_words  # noqa: PLC0415 - only where nothing is ready

@@ -10,9 +10,9 @@ from cli.exits import Exit, UsageError
 from cli.options import ActorOption, JsonOption, TownOption
 from cli.output import say, say_error, say_json, say_table, warn
 from cli.session import opened
-from cli.shapes.recovery import recovery_shape
 from cli.text import counted, event_number, short_id, visible
 from ledger import TOWN_ID
+from shapes.recovery import recovery_shape
 from town import Fate, Gap, GoneEvent, Recovered, Town
 
 GONE_SHOWN_MAX: Final = 50

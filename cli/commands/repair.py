@@ -10,9 +10,9 @@ import typer
 
 from cli.exits import Exit
 from cli.output import say, say_error, say_json, warn
-from cli.shapes.read_side import repair_shape, undamaged_shape
 from cli.text import ICONS, counted, short_id
 from ledger import State
+from shapes.read_side import repair_shape, undamaged_shape
 from town import (
     BEHIND_FILE,
     EVENTS_FILE,

@@ -91,7 +91,7 @@ def search(
 
             say_unknown(opened_town, reader, agent=agent, tags=tag)
         if as_json:
-            from cli.shapes.search import found_shape  # noqa: PLC0415 - for JSON alone
+            from shapes.search import found_shape  # noqa: PLC0415 - for JSON alone
 
             say_json(found_shape(opened_town, reader, found, at=at, is_ever=is_ever, offset=offset))
         else:

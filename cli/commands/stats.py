@@ -13,8 +13,6 @@ from cli.name_hints import say_unknown
 from cli.options import ActorOption, JsonOption, TownOption, UntilOption, When, WhenOption, parse_when
 from cli.output import say, say_json, say_table, terminal_columns, warn
 from cli.session import opened
-from cli.shapes import reader_shape, understood_shape
-from cli.shapes.stats import stats_shape
 from cli.stats_rows import (
     AGENTS_SHOWN_MAX,
     BAR_DAYS_MAX,
@@ -29,6 +27,8 @@ from cli.stats_rows import (
     time_rows,
 )
 from cli.text import counted
+from shapes import reader_shape, understood_shape
+from shapes.stats import stats_shape
 from town import AGENT, DAY, PERIOD_DAYS, TAG, WHEN_HELP
 
 if TYPE_CHECKING:

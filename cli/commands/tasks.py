@@ -16,10 +16,10 @@ from cli.open_tasks import open_groups, say_groups, warn_of_more
 from cli.output import say, say_apart, say_cut, say_fields, say_hanging, say_json, say_table, terminal_columns, warn
 from cli.render import MULTILINE_FIELDS, step_rows, task_fields, tree_lines
 from cli.session import opened
-from cli.shapes import current_shape, history_shape, one_task_shape, open_shape, picked_shape, shown_shape, tree_shape
 from cli.text import counted, visible
 from ledger import BEGINNING, PRIORITY_DEFAULT, Task
 from projections import Sort, TaskFilter
+from shapes import current_shape, history_shape, one_task_shape, open_shape, picked_shape, shown_shape, tree_shape
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -14,7 +14,9 @@ from cli.options import ActorOption, JsonOption, TownOption, WhenOption
 from cli.output import say, say_fields, say_json, say_table, warn
 from cli.render import EVENT_TEXTS, agent_rows, event_rows, states_line
 from cli.session import named_once, opened, warn_outdated
-from cli.shapes.towns import (
+from cli.text import counted, visible
+from ledger import BEGINNING, InvalidValueError, Position, State
+from shapes.towns import (
     init_shape,
     listed_towns_shape,
     registered_shape,
@@ -23,8 +25,6 @@ from cli.shapes.towns import (
     stop_shape,
     towns_shape,
 )
-from cli.text import counted, visible
-from ledger import BEGINNING, InvalidValueError, Position, State
 from town import (
     AgentNotes,
     Durability,

@@ -9,8 +9,8 @@ import typer
 
 from cli.options import ActorOption, JsonOption, TownOption
 from cli.output import say, say_json
-from cli.shapes.towns import revoked_shape, trust_shape
 from cli.text import visible
+from shapes.towns import revoked_shape, trust_shape
 from town import TrustReport, grant_trust, look_at_trust, place_of_trust, revoke_trust
 
 

@@ -10,9 +10,9 @@ from cli.options import ActorOption, DryRunOption, JsonOption, ReasonOption, Tow
 from cli.output import Cell, say, say_json, say_table
 from cli.render import change_words, event_words
 from cli.session import opened
-from cli.shapes.undo import undo_shape
 from cli.text import called, counted, event_number, visible
 from ledger import Undone, compare
+from shapes.undo import undo_shape
 from town import UndoReceipt, local_time
 
 

@@ -20,11 +20,11 @@ from cli.options import (
 from cli.output import Cell, ignoring_lost_output, json_line, say, say_at_once, say_error, say_json, say_table, warn
 from cli.render import NOTHING, state_cell
 from cli.session import opened
-from cli.shapes import picked_shape
-from cli.shapes.agents import reclaim_shape, run_shape, waited_shape, watched_shape
 from cli.signals import obey_stop_signals, stop_signals
 from cli.text import ICONS, counted, duration, name_of, short_id, visible
 from ledger import LedgerError, State, Task
+from shapes import picked_shape
+from shapes.agents import reclaim_shape, run_shape, waited_shape, watched_shape
 from town import (
     GRACE_SECONDS,
     LostTask,

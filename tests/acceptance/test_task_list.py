@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.json_fields import FIELD_NAMES
+from ledger import FIELD_NAMES
 from tests.support.tt import Tt
 from tests.support.waiting import wait_until
 from town import Town

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cli.output import json_line
-from cli.shapes import task_shape
-from cli.shapes.audit import board_diff_shape
 from ledger import BEGINNING, Position, RecordedEvent
 from projections import Board, BoardDiff, Differing
+from shapes import task_shape
+from shapes.audit import board_diff_shape
 from tests.property.histories import histories
 
 BATCH = 3

@@ -14,7 +14,6 @@ import pytest
 import ledger
 from cli.beside import Beside
 from cli.render import event_rows, step_rows, task_fields
-from cli.shapes import task_shape
 from cli.tree import PLACES
 from ledger import (
     CREATIONS,
@@ -43,6 +42,7 @@ from ledger.changes import Step
 from ledger.task import fold
 from projections import encode_snapshot
 from projections.snapshots import decode_snapshot
+from shapes import task_shape
 from tests.support.builders import START_MS, a_task, a_task_in, task_id
 from tests.support.markdown import DOCS, ROOT, blocks, section
 from town.verbs import Verbs

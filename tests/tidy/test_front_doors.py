@@ -18,7 +18,7 @@ from tests.support.markdown import pages
 
 PACKAGES = ("ledger", "projections", "town", "agent_tools")
 ROOT = Path(__file__).parents[2]
-SOURCES = [path for package in (*PACKAGES, "cli") for path in sorted((ROOT / package).rglob("*.py"))]
+SOURCES = [path for package in (*PACKAGES, "shapes", "cli") for path in sorted((ROOT / package).rglob("*.py"))]
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))

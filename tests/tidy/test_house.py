@@ -11,7 +11,9 @@ import pytest
 from tests.support.markdown import ROOT
 
 PACKAGES = ("ledger", "projections", "town")
-SOURCES = [path for folder in (*PACKAGES, "agent_tools", "cli") for path in sorted((ROOT / folder).rglob("*.py"))]
+SOURCES = [
+    path for folder in (*PACKAGES, "agent_tools", "shapes", "cli") for path in sorted((ROOT / folder).rglob("*.py"))
+]
 TESTS = sorted((ROOT / "tests").rglob("test_*.py"))
 
 
@@ -59,12 +61,12 @@ SAYS_JSON = frozenset({"say_json", "json_line"})
 
 @pytest.mark.parametrize("path", [path for path in SOURCES if path.is_relative_to(ROOT / "cli")], ids=_name)
 def test_public_json_has_its_shape_in_shapes(path: Path) -> None:
-    """What a command prints as JSON is made by a function `…_shape` of `cli.shapes`, where one finds all public shapes."""
+    """What a command prints as JSON is made by a function `…_shape` of `shapes`, where one finds all public shapes."""
     if path == ROOT / "cli/output.py":
         return  # which has the two functions that print shapes
     tree = _parse(path)
     imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
-    shapes = {name.name for each in imports if (each.module or "").startswith("cli.shapes") for name in each.names}
+    shapes = {name.name for each in imports if (each.module or "").startswith("shapes") for name in each.names}
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func) in SAYS_JSON]
     given = [(call.lineno, _unpicked(call.args[0])) for call in calls]
     own = [line for line, shape in given if not isinstance(shape, ast.Call) or ast.unparse(shape.func) not in shapes]

@@ -7,11 +7,11 @@ import json
 import msgspec
 
 from cli.output import json_line
-from cli.shapes import branch_shape, event_shape, moment_shape, step_shape, task_shape
-from cli.shapes.read_side import difference_shape
 from ledger import Position, State, TaskAssigned, TaskCreated, steps
 from projections import Difference, encode_snapshot
 from projections.checking.comparison import DifferenceKind
+from shapes import branch_shape, event_shape, moment_shape, step_shape, task_shape
+from shapes.read_side import difference_shape
 from tests.support.builders import START_MS, TASK, a_task, a_task_in, recorded
 from town import Branch
 

@@ -16,12 +16,9 @@ from ledger import LinkKind, Position, RecordedEvent, State, Step, Task, TaskNot
 from town import local_time
 
 if TYPE_CHECKING:
-    from cli.beside import Beside
-    from cli.json_fields import JsonFields
-    from cli.open_tasks import OpenGroup
-    from cli.options import When
-    from cli.shapes.task import TaskShape
     from projections import Linked
+    from shapes.given import Beside, Fields, OpenGroup, When
+    from shapes.task import TaskShape
     from town import Annotation, Branch, Details, LostTasks, Reader, Receipt, Town
 
 Shape = dict[str, Any]
@@ -31,12 +28,12 @@ def task_shape(task: Task | None) -> TaskShape | None:
     """A task as its canonical snapshot, with its title."""
     if task is None:
         return None
-    from cli.shapes.task import shape_of  # noqa: PLC0415 - only JSON pays for it
+    from shapes.task import shape_of  # noqa: PLC0415 - only JSON pays for it
 
     return shape_of(task)
 
 
-def picked_shape(shape: Shape, fields: JsonFields) -> Shape:
+def picked_shape(shape: Shape, fields: Fields) -> Shape:
     """A shape with only these fields of each task in it, null where a task does not have one; with all if none are named."""
     return _picked(shape, fields.names) if fields.names else shape
 
@@ -155,7 +152,7 @@ def lost_shape(lost: LostTasks | None, *, running: int) -> Shape | None:
         return {"tasks": [], "has_more": False}
     if lost is None:
         return None
-    from cli.shapes.agents import lost_task_shape  # noqa: PLC0415 - only where something runs
+    from shapes.agents import lost_task_shape  # noqa: PLC0415 - only where something runs
 
     return {"tasks": [lost_task_shape(each) for each in lost.tasks], "has_more": lost.has_more}
 
@@ -276,7 +273,7 @@ def moment_shape(position: Position) -> Shape:
 
 
 def _picked(value: Any, names: Sequence[str]) -> Any:  # noqa: ANN401 - whatever a shape has in it
-    from cli.shapes.task import TaskShape  # noqa: PLC0415 - as above
+    from shapes.task import TaskShape  # noqa: PLC0415 - as above
 
     if isinstance(value, TaskShape):
         return {name: getattr(value, name) for name in names}

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from cli.shapes import Shape, listed_event_shape, lost_shape, moment_shape, understood_shape
 from ledger import BEGINNING, Position, RecordedEvent, State
+from shapes import Shape, listed_event_shape, lost_shape, moment_shape, understood_shape
 
 if TYPE_CHECKING:
-    from cli.beside import Beside
-    from cli.options import When
+    from shapes.given import Beside, When
     from town import Durability, Fork, ListedTown, LostTasks, Move, Town, TownState, TrustReport
 
 

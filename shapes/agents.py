@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from cli.shapes import Shape, task_shape
 from ledger import Task
+from shapes import Shape, task_shape
 
 if TYPE_CHECKING:
-    from cli.prime_words import Primed
+    from shapes.given import Primed
     from town import LostTask, MovedTask, RunReport, Town
 
 

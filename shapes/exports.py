@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from cli.shapes import Shape
+    from shapes import Shape
     from town import ExportReceipt, Town
 
 

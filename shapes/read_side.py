@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cli.shapes import Shape
 from ledger import Position
+from shapes import Shape
 
 if TYPE_CHECKING:
     from msgspec import Struct

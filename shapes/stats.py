@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from cli.shapes import Shape
 from ledger import BEGINNING, Position, format_ms, to_ms
+from shapes import Shape
 
 if TYPE_CHECKING:
     from projections import DayStats

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from cli.shapes import Shape
+from shapes import Shape
 
 if TYPE_CHECKING:
-    from cli.log_lines import Count, GroupedBy
+    from shapes.given import Count
     from town import Title, Town
 
 
@@ -18,11 +18,11 @@ def counts_shape(
     groups: Mapping[str, Count],
     titles: Mapping[str, Title],
     *,
-    by: GroupedBy | None,
+    by: str | None,
     **more: Any,  # noqa: ANN401 - further fields of the shape
 ) -> Shape:
     """How many events match in all and in each group: all groups, whatever is shown to people."""
-    kind = "type" if by is None else str(by)
+    kind = "type" if by is None else by
     return {
         "town": town.name,
         **more,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cli.shapes import Shape, moment_shape, next_shape, reader_shape, task_shape
 from ledger import Position
+from shapes import Shape, moment_shape, next_shape, reader_shape, task_shape
 
 if TYPE_CHECKING:
-    from cli.options import When
     from projections import Found, Hit, Text
+    from shapes.given import When
     from town import Reader, Town
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from cli.shapes import Shape
+    from shapes import Shape
     from town import ImportReceipt, LedgerReceipt, Town
 
 

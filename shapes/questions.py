@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cli.shapes import Shape, lost_shape, moment_shape, next_shape, reader_shape, task_shape
+from shapes import Shape, lost_shape, moment_shape, next_shape, reader_shape, task_shape
 
 if TYPE_CHECKING:
-    from cli.options import When
     from ledger import RecordedEvent
     from projections import InboxPage
+    from shapes.given import When
     from town import Inbox, LostTasks, Reader, Town
 
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from cli.limits import BLOCKS_SHOWN
-from cli.shapes import Shape, moment_shape, next_shape, reader_shape, receipt_shape, task_shape
 from ledger import format_ms
+from shapes import Shape, moment_shape, next_shape, reader_shape, receipt_shape, task_shape
 
 if TYPE_CHECKING:
-    from cli.options import When
-    from cli.ready_lines import Chain
     from ledger import Task
     from projections import Block, BlockedTask, Waiting, WaitingBriefly
+    from shapes.given import Chain, When
     from town import Reader, Receipt, Since, Town
 
 
@@ -52,6 +50,7 @@ def blocked_shape(
     blocked: Sequence[BlockedTask],
     since: Mapping[tuple[str, str | None], Since],
     *,
+    blocks_max: int,
     at: When | None,
     offset: int,
     after: int | None,
@@ -64,13 +63,16 @@ def blocked_shape(
         "total": total,
         **next_shape(offset=after),
         "offset": offset,
-        "tasks": [{"id": each.task.id, "task": task_shape(each.task), **blocks_shape(each, since)} for each in blocked],
+        "tasks": [
+            {"id": each.task.id, "task": task_shape(each.task), **blocks_shape(each, since, blocks_max=blocks_max)}
+            for each in blocked
+        ],
     }
 
 
-def blocks_shape(blocked: BlockedTask, since: Mapping[tuple[str, str | None], Since]) -> Shape:
-    """The chain of tasks behind a blocked one, and the first things that block it."""
-    shown = blocked.blocks[:BLOCKS_SHOWN]
+def blocks_shape(blocked: BlockedTask, since: Mapping[tuple[str, str | None], Since], *, blocks_max: int) -> Shape:
+    """The chain of tasks behind a blocked one, and the first `blocks_max` things that block it."""
+    shown = blocked.blocks[:blocks_max]
     return {
         "chain": list(blocked.chain),
         "blocks": {

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from cli.shapes import Shape
-from cli.shapes.read_side import findings_shape
+from shapes import Shape
+from shapes.read_side import findings_shape
 
 if TYPE_CHECKING:
     from projections import Verification

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cli.shapes import Shape, moment_shape, step_shape, task_shape
 from ledger import Position, Step, Task
+from shapes import Shape, moment_shape, step_shape, task_shape
 
 
 def demo_shape(

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
-from cli.shapes import Shape
 from ledger import format_ms, to_ms
+from shapes import Shape
 from town import PlacedFault, Plan, PlanChange, PlanKept, PlannedTask, PullChange, PullReceipt, PushReceipt, Town
 
 

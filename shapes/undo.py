@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cli.shapes import Shape
 from ledger import Undone, compare
+from shapes import Shape
 
 if TYPE_CHECKING:
     from town import Town, UndoReceipt

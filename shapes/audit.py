@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from cli.cause_words import sentences
-from cli.diff_lines import count_reassigned, moved_to
-from cli.shapes import Shape, event_shape, moment_shape, reader_shape, task_shape, understood_shape
-from cli.shapes.ready import blocks_shape
 from ledger import Blamed, Position, RecordedEvent, Task
 from projections import Bisection, BoardDiff, DiffKind, TaskDiff
+from shapes import Shape, event_shape, moment_shape, reader_shape, task_shape, understood_shape
+from shapes.ready import blocks_shape
 
 if TYPE_CHECKING:
-    from cli.options import When
     from projections import BlockedTask
+    from shapes.given import When
     from town import Look, Reader, Since, Town, Why
 
 
@@ -32,8 +30,8 @@ def board_diff_shape(found: BoardDiff) -> Shape:
         "total": len(found.tasks),
         **{kind: len(found.of(kind)) for kind in DiffKind},
         "passing": found.passing,
-        "moved_to": moved_to(found),
-        "reassigned": count_reassigned(found),
+        "moved_to": found.moved_to,
+        "reassigned": found.reassigned,
         "tasks": [_task_diff_shape(each) for each in found.tasks],
     }
 
@@ -78,16 +76,20 @@ def why_shape(
     blocked: BlockedTask | None,
     since: Mapping[tuple[str, str | None], Since],
     *,
+    told: Sequence[str],
+    blocks_max: int,
     at: When | None,
 ) -> Shape:
-    """The task, null if it was removed, the events behind its state, oldest first, those that they name as cause, and what blocks it."""
-    told = sentences(found.causes)
+    """The task, null if it was removed, the events behind its state, oldest first, those that they name as cause, and what blocks it.
+
+    `told` has a sentence for each of these events.
+    """
     return {
         "town": town.name,
         **reader_shape(reader, at),
         "task_id": found.task_id,
         "task": task_shape(found.task),
-        "blocked": None if blocked is None else blocks_shape(blocked, since),
+        "blocked": None if blocked is None else blocks_shape(blocked, since, blocks_max=blocks_max),
         "total": len(told),
         "causes": [
             {

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from msgspec.structs import astuple
 
-from cli.json_fields import FIELD_NAMES, TITLE
+from ledger import FIELD_NAMES, TITLE
 from projections import Snapshot, snapshot_of
 
 if TYPE_CHECKING:
