@@ -51,6 +51,7 @@ if TYPE_CHECKING:
         RecoveryRefusedError,
         RepairRefusedError,
         RunUnfinishedError,
+        ServePortError,
         ServerEndedError,
         ServerNotOwnError,
         ServerStartError,
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
         ServerTooOldError,
         SettingsError,
         TextUnreadableError,
+        TokenFileRefusedError,
         TownExistsError,
         TownNotFoundError,
         UnfitNameError,
@@ -244,6 +246,7 @@ __all__ = [
     "RunReport",
     "RunUnfinishedError",
     "Runner",
+    "ServePortError",
     "ServerEndedError",
     "ServerNotOwnError",
     "ServerStartError",
@@ -257,6 +260,7 @@ __all__ = [
     "TextUnreadableError",
     "TimeSyntaxError",
     "Title",
+    "TokenFileRefusedError",
     "Town",
     "TownExistsError",
     "TownNotFoundError",
@@ -318,11 +322,12 @@ open_front_door(
         "errors": "AgentNotesRefusedError BisectionRefusedError DiskFullError ExportRefusedError FileDamagedError "
         "FolderRefusedError ForeignServerError ForkRefusedError ImportRefusedError LedgerFileRefusedError "
         "LegacyKeptError McpMissingError McpPortError MetricsPortError MigrationSourceError MomentError "
-        "MoveRefusedError NotOursError NotTrustedError NothingToUndoError OvertakenError PlacedFault PlanChangedError "
-        "PlanExistsError PlanMissingError PlanOutsideError PlanRefusedError PlanTooLargeError ProbeFailedError "
-        "ProgramNotFoundError ProgramNotStartedError ProgramRefusedError RecoveryRefusedError RepairRefusedError "
-        "RunUnfinishedError ServerEndedError ServerNotOwnError ServerStartError ServerStoppedError ServerTooOldError "
-        "SettingsError TextUnreadableError TownExistsError TownNotFoundError UnfitNameError",
+        "MoveRefusedError NotOursError NotTrustedError NothingToUndoError OvertakenError PlacedFault "
+        "PlanChangedError PlanExistsError PlanMissingError PlanOutsideError PlanRefusedError "
+        "PlanTooLargeError ProbeFailedError ProgramNotFoundError ProgramNotStartedError ProgramRefusedError "
+        "RecoveryRefusedError RepairRefusedError RunUnfinishedError ServePortError ServerEndedError "
+        "ServerNotOwnError ServerStartError ServerStoppedError ServerTooOldError SettingsError "
+        "TextUnreadableError TokenFileRefusedError TownExistsError TownNotFoundError UnfitNameError",
         "exports.exporter": "ExportReceipt Format format_of",
         "files.text_file": "read_text read_text_file",
         "fleet": "ListedTown list_towns",
