@@ -20,6 +20,7 @@ from redis.connection import AbstractConnection
 from ledger import (
     Closing,
     Door,
+    EventsLostError,
     EventStore,
     Keys,
     LedgerClosedError,
@@ -131,6 +132,18 @@ def test_town_moves_to_a_cluster_and_back(town: Path, cluster: Cluster) -> None:
     assert again.copied == 0
     assert ledger_of(town) == in_cluster
     assert_sound(town)
+
+
+def test_receipts_of_the_old_place_hold_at_the_new_one(town: Path, cluster: Cluster) -> None:
+    """What this machine was told before the move is missed if the new place loses it, although its keys have another form there."""
+    with Town.open(town) as opened:
+        told = opened.create("Told before the move").positions[-1]
+    move_town(town, cluster.url)
+    cluster.primary_of("traveller").ask("FLUSHALL")
+    with Town.open(town) as opened:
+        assert told in [each.position for each in opened.recovery.look().events]
+        with pytest.raises(EventsLostError):
+            opened.create("Refused")
 
 
 def test_town_without_events_moves(folder: Path, cluster: Cluster) -> None:

@@ -349,7 +349,7 @@ def test_home_that_others_can_write_turns_receipts_off(
     (tmp_path / "home" / ".tt").mkdir(parents=True)
     (tmp_path / "home" / ".tt").chmod(0o777)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    receipts = KeptReceipts(town.folder, town.keys.prefix)
+    receipts = KeptReceipts(town.folder, town.name)
     town.backend.receipts = town.backend.store.receipts = receipts
     town.create("x")
     assert town.recovery.findings() == []

@@ -1,7 +1,7 @@
 """KeptReceipts: the receipts of one town, in a folder of the user's own. Reads where they end; who appends writes them.
 
 `~/.tt/receipts/<key>` has files that are only appended to, the newest with the highest name. The key is a hash of the town's
-real folder and the prefix of its keys, so a folder that came from elsewhere brings no receipts, and finds none. If the user's
+real folder and its name, so a folder that came from elsewhere brings no receipts, and finds none. If the user's
 folder cannot be used there are no receipts, and no command fails because of that: `problem` says why.
 """
 
@@ -31,12 +31,12 @@ _MORE: Final = 16
 
 
 class KeptReceipts(Receipts):
-    """The receipts of the town in `folder` whose keys have this `prefix`."""
+    """The receipts of the town `name` in `folder`, wherever its server is: a town that moves keeps them."""
 
-    def __init__(self, folder: Path, prefix: str) -> None:
+    def __init__(self, folder: Path, name: str) -> None:
         super().__init__()
         self._folder = folder
-        self._prefix = prefix
+        self._name = name
         self._known: str | None = None
         self._pen: Pen | None = None
         self.problem: str | None = None
@@ -45,7 +45,7 @@ class KeptReceipts(Receipts):
     @cached_property
     def path(self) -> Path:
         """The folder of the receipts; it need not exist. NotOursError."""
-        place = b"%s\0%s" % (os.fsencode(os.path.realpath(self._folder)), self._prefix.encode())
+        place = b"%s\0tt:%s" % (os.fsencode(os.path.realpath(self._folder)), self._name.encode())
         return home_path(RECEIPTS_FOLDER) / blake2b(place, digest_size=_KEY_BYTES).hexdigest()
 
     @property

@@ -16,8 +16,8 @@ from town.receipts.setting_aside import SET_ASIDE_MAX, forget_receipts, set_asid
 EVENT = b'{"type":"task.noted","schema":1,"task":"t","version":3,"command":"c","actor":"a","data":{"text":"x"}}'
 
 
-def receipts_of(folder: Path, prefix: str = "tt:demo") -> KeptReceipts:
-    return KeptReceipts(folder, prefix)
+def receipts_of(folder: Path, name: str = "demo") -> KeptReceipts:
+    return KeptReceipts(folder, name)
 
 
 def keep(receipts: KeptReceipts, *seqs: int) -> None:
@@ -46,7 +46,7 @@ def test_receipts_belong_to_a_real_folder_and_a_name(tmp_path: Path) -> None:
     keep(receipts_of(tmp_path / "town"), 1)
     assert receipts_of(tmp_path / "link").known == "5-1"
     assert receipts_of(tmp_path / "copy").known == ""
-    assert receipts_of(tmp_path / "town", "tt:other").known == ""
+    assert receipts_of(tmp_path / "town", "other").known == ""
 
 
 def test_files_are_for_their_user_alone(tmp_path: Path) -> None:
@@ -188,7 +188,7 @@ def test_new_town_sets_the_receipts_of_the_one_before_aside(tmp_path: Path) -> N
     for _ in range(SET_ASIDE_MAX + 2):
         receipts = receipts_of(tmp_path)
         keep(receipts, 1)
-        set_aside_receipts(tmp_path, "tt:demo")
+        set_aside_receipts(tmp_path, "demo")
         assert receipts_of(tmp_path).known == ""
     assert len(list(receipts.path.parent.iterdir())) == SET_ASIDE_MAX
     forget_receipts(receipts_of(tmp_path))
