@@ -42,12 +42,25 @@ class Durability(Struct, frozen=True):
         return {"kill": kill, "power_cut": power, "lost_machine": self._lost_machine()}
 
     def _lost_machine(self) -> str:
+        if self.lacks_replicas:
+            replicas = "1 replica" if self.acks == 1 else f"{self.acks} replicas"
+            return f"not for sure: a command waits for {replicas}, and {self.copying} from the server"
         if self.acks:
             return "yes, 1 replica has it" if self.acks == 1 else f"yes, {self.acks} replicas have it"
         if self.replicas:
             copied = "1 replica copies" if self.replicas == 1 else f"{self.replicas} replicas copy"
             return f"perhaps: {copied} it afterwards"
         return "no" if self.replicas == 0 else "unknown"
+
+    @property
+    def lacks_replicas(self) -> bool:
+        """Whether a command waits for more replicas than there are, as far as the server says."""
+        return self.replicas is not None and self.replicas < self.acks
+
+    @property
+    def copying(self) -> str:
+        """How many copy, in words."""
+        return "1 copies" if self.replicas == 1 else f"{self.replicas} copy"
 
     @property
     def is_durable(self) -> bool:
