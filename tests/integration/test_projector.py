@@ -102,6 +102,26 @@ def test_rebuild_that_folded_what_a_failover_took_away_writes_nothing_of_it(
     assert upkeep.verify().findings == ()
 
 
+def test_rebuild_that_was_cut_off_says_that_the_next_command_goes_on(
+    client: redis.Redis, keys: Keys, store: EventStore, projector: Projector
+) -> None:
+    """A connection that is lost ends it; no wait for the server follows, and whoever catches up next finishes it."""
+    append(store, [TaskCreated("a")])
+    projector.catch_up()
+    client.delete(keys.task(TASK))
+    upkeep = Upkeep(client, keys, store=store)
+
+    def be_cut_off(step: str, *_: int) -> None:
+        if step == "Writing":
+            raise StoreUnavailableError("here", "did not answer", "Is it running?")
+
+    with pytest.raises(StoreUnavailableError) as cut_off:
+        upkeep.rebuild(progress=be_cut_off)
+    assert "The next command goes on with it" in cut_off.value.__notes__[0]
+    upkeep.catch_up()
+    assert upkeep.verify().findings == ()
+
+
 def test_catching_up_beside_a_failover_is_no_damage(
     client: redis.Redis, store: EventStore, projector: Projector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
