@@ -72,7 +72,7 @@ def read_durability(connection: Connection, *, acks: int = 0) -> Durability:
 
     StoreUnavailableError. Source: CONFIG GET, INFO.
     """
-    replicas = 0 if connection.server is not None else _count_replicas(connection)
+    replicas = count_replicas(connection)
     with redis_errors(connection.where):
         try:
             settings = cast("dict[str, str]", connection.client.config_get(*_WANTED))  # type: ignore[arg-type]
@@ -89,8 +89,10 @@ def read_durability(connection: Connection, *, acks: int = 0) -> Durability:
     return Durability(settings, problems, settings.keys() >= _WANTED.keys(), replicas, acks)
 
 
-def _count_replicas(connection: Connection) -> int | None:
-    """How many replicas copy from the server; None if it does not say."""
+def count_replicas(connection: Connection) -> int | None:
+    """How many replicas copy from the server; None if it does not say. StoreUnavailableError. Source: INFO."""
+    if connection.server is not None:
+        return 0
     with redis_errors(connection.where):
         try:
             told = connection.client.info("replication")
