@@ -143,13 +143,13 @@ def test_ledger_that_went_on_without_what_was_told_is_noticed(town: Town, server
 def test_own_appends_keep_what_is_known_fresh_without_reading_it(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
     """A process reads its receipts once."""
     reads: list[Path] = []
-    read = KeptReceipts._read_known
+    read = KeptReceipts.read_known
 
     def noted(receipts: KeptReceipts) -> str:
         reads.append(receipts.path)
         return read(receipts)
 
-    monkeypatch.setattr(KeptReceipts, "_read_known", noted)
+    monkeypatch.setattr(KeptReceipts, "read_known", noted)
     with Town.open(town.folder) as opened:
         for _ in range(3):
             last = opened.create("x").positions[-1]

@@ -51,7 +51,7 @@ class KeptReceipts(Receipts):
     @property
     def known(self) -> str:
         if self._known is None:
-            self._known = self._read_known()
+            self._known = self.read_known()
         return self._known
 
     def keep(self, first: Position, payloads: Sequence[bytes]) -> None:
@@ -81,7 +81,7 @@ class KeptReceipts(Receipts):
 
     def renew(self) -> bool:
         before = self._known
-        self._known = self._read_known()
+        self._known = self.read_known()
         return self._known != before
 
     def loss(self, end: Position) -> EventsLostError:
@@ -92,7 +92,7 @@ class KeptReceipts(Receipts):
     def find_problem(self) -> str | None:
         """Why there are no receipts, in words; None if there are, or can be. Nothing is made."""
         try:
-            known = self._read_known()
+            known = self.read_known()
             there = next(
                 each for each in (self.path, self.path.parent, self.path.parent.parent, Path.home()) if each.exists()
             )
@@ -108,7 +108,8 @@ class KeptReceipts(Receipts):
         if self._pen is not None:
             self._pen.close()
 
-    def _read_known(self) -> str:
+    def read_known(self) -> str:
+        """As `known`, as the files say it now."""
         try:
             for name in reversed(files_in(self.path)):
                 known = _known_in_file(self.path / name)
@@ -122,7 +123,8 @@ class KeptReceipts(Receipts):
 def files_in(path: Path) -> list[str]:
     """The names of a town's files of receipts, oldest first. OSError."""
     try:
-        return sorted(name for name in os.listdir(path) if name.endswith(SUFFIX))  # noqa: PTH208 - every command does this
+        names = os.listdir(path)  # noqa: PTH208 - every command does this
+        return sorted(name for name in names if name.endswith(SUFFIX) and name.removesuffix(SUFFIX).isdecimal())
     except FileNotFoundError:
         return []
 
