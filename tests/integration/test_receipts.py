@@ -231,6 +231,15 @@ def test_flushed_server_is_noticed_and_made_good(town: Town, server: redis.Redis
     assert_sound(town)
 
 
+def test_runner_of_an_emptied_town_does_not_wait_for_work(town: Town, server: redis.Redis) -> None:
+    """Its tasks may be among what is gone: it ends and says so, with exit code 5."""
+    town.create("first", agent="ada")
+    server.flushall()
+    for words in (("work", "ada", "--once", "--", "true"), ("work", "ada", "--", "true")):
+        ran = run_process(*words, folder=town.folder, env={"TT_TRUST": "1"})
+        assert (ran.code, "2 events that were acknowledged here are gone" in ran.err) == (5, True), ran
+
+
 def test_restart_without_persistence_is_noticed_and_made_good(tmp_path: Path) -> None:
     """A server at a URL that keeps nothing, killed and started again."""
     place = tmp_path / "server"
