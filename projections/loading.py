@@ -39,7 +39,7 @@ class Loader:
             self.is_actor_new |= self.look.is_actor_new
         try:
             if self.look is None:
-                self._store.hold_against_receipts(self._upkeep.catch_up())
+                self._upkeep.catch_up()
             else:
                 self._store.hold_against_receipts(self.look.position, has_known=self.look.has_known)
             yield

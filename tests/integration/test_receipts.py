@@ -171,6 +171,8 @@ def test_reading_goes_on_with_one_warning(town: Town, server: redis.Redis) -> No
         ["inbox"],
         ["status"],
         ["stats"],
+        ["reclaim"],
+        ["rebuild"],
         ["search", "first"],
         ["task", "list", "--at", "1"],
     ):
