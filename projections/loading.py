@@ -42,7 +42,6 @@ class Loader:
         try:
             if self.look is None:
                 self.seen = self._upkeep.catch_up()
-                self._store.hold_against_receipts(self.seen)
             else:
                 self.seen = self.look.position
                 self._store.hold_against_receipts(self.seen, has_known=self.look.has_known)

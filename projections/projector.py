@@ -132,7 +132,11 @@ class Projector:
             batch = self.project_batch(checkpoints)
             checkpoints = batch.checkpoints
             if batch.outcome is BatchOutcome.NOTHING_TO_DO and batch.position == position:
-                raise SequenceGapError("last sequence number", position, expected=goal.seq, found=position.seq)
+                now = self._store.end()
+                if upto is not None or now >= goal:
+                    raise SequenceGapError("last sequence number", position, expected=goal.seq, found=position.seq)
+                # Another server has taken over, which lacks the last events.
+                goal = now
             if progress is not None:
                 progress(checkpoints[0].position, goal)
         # Others may have appended and projected meanwhile; only a checkpoint after the present end is damage.

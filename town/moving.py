@@ -21,6 +21,7 @@ from msgspec.structs import replace
 from ledger import (
     BEGINNING,
     CLOSED_SECONDS_MAX,
+    Acks,
     Chain,
     Closing,
     Copier,
@@ -31,6 +32,7 @@ from ledger import (
     LedgerError,
     MoveNote,
     MoveState,
+    NotReplicatedError,
     Position,
     StoreUnavailableError,
     StreamEntry,
@@ -50,6 +52,7 @@ from town.home.passwords import keep_password, shown_url, split_password
 from town.opening import current_actor
 from town.reading.lost_tasks import look_for_lost
 from town.server.connection import Connection, connect, connect_to
+from town.server.durability import count_replicas
 
 LEASE_NAME: Final = "move"
 _COPY_EVENTS: Final = 1_000
@@ -209,7 +212,14 @@ class _Place:
             is_own_server=connection.server is not None,
         )
         self.store = self.backend.store
+        self._connection = connection
+        self._replicas_wanted = settings.redis.replicas
         self.closing = Closing(connection.client, keys, where=connection.where)
+
+    def count_replicas(self) -> int:
+        """How many replicas copy now; if the server does not say, as many as the town waits for."""
+        counted = count_replicas(self._connection)
+        return self._replicas_wanted if counted is None else counted
 
     def count_heads(self) -> int:
         with redis_errors(self.where):
@@ -309,11 +319,17 @@ class _Moving:
         """Open the ledger at the new place, and let the folder name that. Each step may have been done already."""
         self._goal.stay_allowed()
         try:
+            self._wait_for_replicas()
+        except BaseException as error:
+            error.add_note(self._what_is_left())
+            raise
+        self._require_left(moved)
+        try:
             self._open_target(moved)
             self._goal.allow()
             self._goal.switch(hash_tag=self._target.keys.hash_tag)
         except BaseException as error:
-            error.add_note(f"The town has left; `{self._goal.command()}`, given again, finishes the move.")
+            error.add_note(self._what_is_left())
             raise
         with suppress(LedgerError):
             # The last events, for those who read the keys themselves. The next command would do it, too.
@@ -321,6 +337,29 @@ class _Moving:
         list_town(self._goal.full_url, self._target.keys)
         unlist_town(self._left_url, self._source.keys)
         return replace(self._report(self._target.store.end(), is_finished_only=True), is_done=True)
+
+    def _what_is_left(self) -> str:
+        return f"The town has left; `{self._goal.command()}`, given again, finishes the move."
+
+    def _wait_for_replicas(self) -> None:
+        """Return once the old place's replicas know that the town has left: otherwise a failover there could open its ledger again."""
+        place, replicas = self._source, self._source.count_replicas()
+        try:
+            Acks(place.client, place.keys, replicas=replicas, where=place.where).confirm(None)
+        except NotReplicatedError as error:
+            known = "1 replica has" if replicas == 1 else f"{replicas} replicas have"
+            raise StoreUnavailableError(
+                place.where, f"does not say that its {known} taken in that the town left", "See to them, and try again."
+            ) from error
+
+    def _require_left(self, moved: MoveNote) -> None:
+        """LedgerClosedError if the old place has lost that the town left, in a failover."""
+        if self._source.closing.note() != moved:
+            raise LedgerClosedError(
+                self._source.where,
+                "lost in a failover that the town has left it",
+                "The town is there, and lacks nothing: the same move, given again, begins anew.",
+            )
 
     def _open_target(self, moved: MoveNote) -> None:
         note = self._target.closing.note()

@@ -6,6 +6,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Final
 
@@ -109,6 +110,19 @@ def test_init_by_one_node_writes_the_hash_tag(cluster: Cluster, tt: Tt, folder: 
     ran = tt("trust", "--yes")
     ran = tt("tasks")
     assert (ran.code, "use a URL of the whole cluster, redis+cluster://" in ran.err) == (4, True), ran
+
+
+def test_init_by_a_node_without_the_slot_makes_nothing(cluster: Cluster, tt: Tt, folder: Path) -> None:
+    """Whichever keys the node has, no town is made, nothing is left, and the error names the right kind of URL."""
+    node = cluster.primaries()[0]
+    names = (f"alone-{number}" for number in count())
+    # The node has the key that is asked for first, and not the slot of the town.
+    name = next(each for each in names if cluster.owner_of(f"tt:{each}:move") is node is not cluster.primary_of(each))
+    ran = tt("init", "--name", name, "--url", f"redis://{node.address}")
+    assert (ran.code, "No town was made, and nothing is left of it." in ran.err) == (4, True), ran
+    assert "refused: MOVED" in ran.err
+    assert "use a URL of the whole cluster, redis+cluster://" in ran.err
+    assert list(folder.iterdir()) == []
 
 
 def test_town_without_hash_tag_is_refused(cluster: Cluster, tt: Tt, folder: Path) -> None:
@@ -258,6 +272,21 @@ def test_server_that_is_no_cluster_is_named(tt: Tt, folder: Path, server_port: i
     """A URL of a cluster that leads to a single server says so."""
     ran = tt("init", "--url", f"redis+cluster://127.0.0.1:{server_port}")
     assert (ran.code, "no node of a cluster" in ran.err) == (4, True), ran
+    assert list(folder.iterdir()) == []
+
+
+def test_server_that_is_no_sentinel_is_named(tt: Tt, folder: Path, server_port: int) -> None:
+    """A URL of sentinels that leads to a server that has towns says so."""
+    ran = tt("init", "--url", f"redis+sentinel://127.0.0.1:{server_port}/main")
+    assert (ran.code, "it is no sentinel" in ran.err, "Is it running?" in ran.err) == (4, True, False), ran
+    assert list(folder.iterdir()) == []
+
+
+def test_wrong_password_is_not_taken_for_a_cluster_that_is_down(cluster: Cluster, tt: Tt, folder: Path) -> None:
+    """The nodes answer and refuse: the error says what to correct, and shows no password."""
+    ran = tt("init", "--url", cluster.url.replace("://", "://ada:geheim@"))
+    assert (ran.code, "It refused the password: correct the URL." in ran.err) == (4, True), ran
+    assert "geheim" not in ran.err
     assert list(folder.iterdir()) == []
 
 

@@ -18,8 +18,10 @@ import redis
 from redis.connection import AbstractConnection
 
 from ledger import (
+    Acks,
     Closing,
     Door,
+    EventsLostError,
     EventStore,
     Keys,
     LedgerClosedError,
@@ -27,8 +29,10 @@ from ledger import (
     MoveState,
     Position,
     RunMark,
+    StoreUnavailableError,
     TaskCreated,
     WrongExpectedEndError,
+    acks,
     closing,
     exchange,
 )
@@ -131,6 +135,18 @@ def test_town_moves_to_a_cluster_and_back(town: Path, cluster: Cluster) -> None:
     assert again.copied == 0
     assert ledger_of(town) == in_cluster
     assert_sound(town)
+
+
+def test_receipts_of_the_old_place_hold_at_the_new_one(town: Path, cluster: Cluster) -> None:
+    """What this machine was told before the move is missed if the new place loses it, although its keys have another form there."""
+    with Town.open(town) as opened:
+        told = opened.create("Told before the move").positions[-1]
+    move_town(town, cluster.url)
+    cluster.primary_of("traveller").ask("FLUSHALL")
+    with Town.open(town) as opened:
+        assert told in [each.position for each in opened.recovery.look().events]
+        with pytest.raises(EventsLostError):
+            opened.create("Refused")
 
 
 def test_town_without_events_moves(folder: Path, cluster: Cluster) -> None:
@@ -533,6 +549,67 @@ def test_error_before_the_last_step_opens_the_ledger_again(
         opened.create("At once")
     assert time.monotonic() - began < closing.CLOSED_SECONDS_MAX
     assert move_town(town, f"redis://{server.address}").is_done
+    assert_sound(town)
+
+
+@pytest.fixture
+def replica(server: Node, tmp_path: Path) -> Iterator[Node]:
+    """A replica of the server, in step with it."""
+    node = Node(tmp_path / "replica", "--replicaof", f"127.0.0.1 {server.port}")
+    try:
+        wait_until(lambda: server.ask("WAIT", 1, 1_000) == 1)
+        yield node
+    finally:
+        node.kill()
+
+
+def test_town_arrives_only_when_the_replicas_know_that_it_left(
+    town: Path, server: Node, replica: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A replica that takes over without knowing it would open the old ledger again. The same move, given again, finishes it."""
+    before = ledger_of(town)
+    move_town(town, f"redis://{server.address}")
+    replica.pause()
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(acks, "ACKS_MS_MAX", 300)
+            with pytest.raises(StoreUnavailableError, match="its 1 replica has taken in that the town left") as cut_off:
+                move_town(town, None)
+        assert "`tt move-town --own-server`, given again, finishes the move." in cut_off.value.__notes__[0]
+        with pytest.raises(LedgerClosedError), Town.open(town):
+            pass
+    finally:
+        replica.go_on()
+    wait_until(lambda: server.ask("WAIT", 1, 1_000) == 1)
+    assert move_town(town, None).is_finished_only
+    assert ledger_of(town) == before
+    assert replica.client().get("tt:traveller:move") is not None
+
+
+def test_failover_that_takes_back_that_the_town_left_keeps_the_town(
+    town: Path, server: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The copy takes no events then: at no moment do both. The same move, given again, begins anew."""
+    move_town(town, f"redis://{server.address}")
+    confirm = Acks.confirm
+
+    def take_back(self: Acks, position: Position | None) -> None:
+        confirm(self, position)
+        with redis.Redis(port=server.port) as client:
+            door = Closing(client, Keys("traveller"))
+            door.change(door.note(), None, Door.OPEN)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Acks, "confirm", take_back)
+        with pytest.raises(LedgerClosedError, match="lost in a failover that the town has left it"):
+            move_town(town, None)
+    with Town.open(town) as opened:
+        assert opened.connection.server is None
+        last = opened.create("Written at the old place").positions[-1]
+    move_town(town, None)
+    with Town.open(town) as opened:
+        assert opened.connection.server is not None
+        assert opened.end() == last
     assert_sound(town)
 
 

@@ -143,13 +143,13 @@ def test_ledger_that_went_on_without_what_was_told_is_noticed(town: Town, server
 def test_own_appends_keep_what_is_known_fresh_without_reading_it(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
     """A process reads its receipts once."""
     reads: list[Path] = []
-    read = KeptReceipts._read_known
+    read = KeptReceipts.read_known
 
     def noted(receipts: KeptReceipts) -> str:
         reads.append(receipts.path)
         return read(receipts)
 
-    monkeypatch.setattr(KeptReceipts, "_read_known", noted)
+    monkeypatch.setattr(KeptReceipts, "read_known", noted)
     with Town.open(town.folder) as opened:
         for _ in range(3):
             last = opened.create("x").positions[-1]
@@ -171,6 +171,8 @@ def test_reading_goes_on_with_one_warning(town: Town, server: redis.Redis) -> No
         ["inbox"],
         ["status"],
         ["stats"],
+        ["reclaim"],
+        ["rebuild"],
         ["search", "first"],
         ["task", "list", "--at", "1"],
     ):
@@ -229,6 +231,15 @@ def test_flushed_server_is_noticed_and_made_good(town: Town, server: redis.Redis
     assert of_tasks(town) == told
     assert town.task(task).result == "ok"
     assert_sound(town)
+
+
+def test_runner_of_an_emptied_town_does_not_wait_for_work(town: Town, server: redis.Redis) -> None:
+    """Its tasks may be among what is gone: it ends and says so, with exit code 5."""
+    town.create("first", agent="ada")
+    server.flushall()
+    for words in (("work", "ada", "--once", "--", "true"), ("work", "ada", "--", "true")):
+        ran = run_process(*words, folder=town.folder, env={"TT_TRUST": "1"})
+        assert (ran.code, "2 events that were acknowledged here are gone" in ran.err) == (5, True), ran
 
 
 def test_restart_without_persistence_is_noticed_and_made_good(tmp_path: Path) -> None:
@@ -349,7 +360,7 @@ def test_home_that_others_can_write_turns_receipts_off(
     (tmp_path / "home" / ".tt").mkdir(parents=True)
     (tmp_path / "home" / ".tt").chmod(0o777)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    receipts = KeptReceipts(town.folder, town.keys.prefix)
+    receipts = KeptReceipts(town.folder, town.name)
     town.backend.receipts = town.backend.store.receipts = receipts
     town.create("x")
     assert town.recovery.findings() == []

@@ -117,7 +117,11 @@ class Cluster:
 
     def primary_of(self, town: str) -> Node:
         """The node that has the town, as the first node that answers knows it."""
-        slot = key_slot(f"{{{town}}}".encode())
+        return self.owner_of(f"{{{town}}}")
+
+    def owner_of(self, key: str) -> Node:
+        """The node that has the key, as the first node that answers knows it."""
+        slot = key_slot(key.encode())
         for first, last, (_, port, *_), *_ in self._slots():
             if first <= slot <= last:
                 return self.at(port)

@@ -1,7 +1,7 @@
 """KeptReceipts: the receipts of one town, in a folder of the user's own. Reads where they end; who appends writes them.
 
 `~/.tt/receipts/<key>` has files that are only appended to, the newest with the highest name. The key is a hash of the town's
-real folder and the prefix of its keys, so a folder that came from elsewhere brings no receipts, and finds none. If the user's
+real folder and its name, so a folder that came from elsewhere brings no receipts, and finds none. If the user's
 folder cannot be used there are no receipts, and no command fails because of that: `problem` says why.
 """
 
@@ -31,12 +31,12 @@ _MORE: Final = 16
 
 
 class KeptReceipts(Receipts):
-    """The receipts of the town in `folder` whose keys have this `prefix`."""
+    """The receipts of the town `name` in `folder`, wherever its server is: a town that moves keeps them."""
 
-    def __init__(self, folder: Path, prefix: str) -> None:
+    def __init__(self, folder: Path, name: str) -> None:
         super().__init__()
         self._folder = folder
-        self._prefix = prefix
+        self._name = name
         self._known: str | None = None
         self._pen: Pen | None = None
         self.problem: str | None = None
@@ -45,13 +45,13 @@ class KeptReceipts(Receipts):
     @cached_property
     def path(self) -> Path:
         """The folder of the receipts; it need not exist. NotOursError."""
-        place = b"%s\0%s" % (os.fsencode(os.path.realpath(self._folder)), self._prefix.encode())
+        place = b"%s\0tt:%s" % (os.fsencode(os.path.realpath(self._folder)), self._name.encode())
         return home_path(RECEIPTS_FOLDER) / blake2b(place, digest_size=_KEY_BYTES).hexdigest()
 
     @property
     def known(self) -> str:
         if self._known is None:
-            self._known = self._read_known()
+            self._known = self.read_known()
         return self._known
 
     def keep(self, first: Position, payloads: Sequence[bytes]) -> None:
@@ -81,7 +81,7 @@ class KeptReceipts(Receipts):
 
     def renew(self) -> bool:
         before = self._known
-        self._known = self._read_known()
+        self._known = self.read_known()
         return self._known != before
 
     def loss(self, end: Position) -> EventsLostError:
@@ -92,7 +92,7 @@ class KeptReceipts(Receipts):
     def find_problem(self) -> str | None:
         """Why there are no receipts, in words; None if there are, or can be. Nothing is made."""
         try:
-            known = self._read_known()
+            known = self.read_known()
             there = next(
                 each for each in (self.path, self.path.parent, self.path.parent.parent, Path.home()) if each.exists()
             )
@@ -108,7 +108,8 @@ class KeptReceipts(Receipts):
         if self._pen is not None:
             self._pen.close()
 
-    def _read_known(self) -> str:
+    def read_known(self) -> str:
+        """As `known`, as the files say it now."""
         try:
             for name in reversed(files_in(self.path)):
                 known = _known_in_file(self.path / name)
@@ -122,7 +123,8 @@ class KeptReceipts(Receipts):
 def files_in(path: Path) -> list[str]:
     """The names of a town's files of receipts, oldest first. OSError."""
     try:
-        return sorted(name for name in os.listdir(path) if name.endswith(SUFFIX))  # noqa: PTH208 - every command does this
+        names = os.listdir(path)  # noqa: PTH208 - every command does this
+        return sorted(name for name in names if name.endswith(SUFFIX) and name.removesuffix(SUFFIX).isdecimal())
     except FileNotFoundError:
         return []
 

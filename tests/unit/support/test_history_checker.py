@@ -149,7 +149,7 @@ def test_acknowledged_event_that_a_failover_lost_is_listed_and_no_finding(histor
 
 
 @pytest.mark.parametrize("is_told_in_part", [True, False])
-def test_append_before_an_error_may_have_been_acknowledged_earlier(history: History, is_told_in_part: bool) -> None:  # noqa: FBT001
+def test_append_before_an_error_may_have_been_acknowledged_earlier(history: History, is_told_in_part: bool) -> None:
     """The failover ended while the call ran: its append may be lost, unless the whole call was acknowledged after it."""
     history.lose(1)
     last = history.calls[-1]
