@@ -73,7 +73,7 @@ class Upkeep:
 
     def look(self, wanted: Wanted = NOTHING) -> Look | None:
         """Read what is wanted in one call, if the town is caught up; None if `catch_up` is needed."""
-        return self._looker.look(wanted, known=self._store.receipts.known)
+        return self._looker.look(wanted, told=self._store.receipts.sampled)
 
     def project_own(self, look: Look, events: Sequence[RecordedEvent]) -> bool:
         """Project events that this process appended right after `look`, in one call; False if `catch_up` is needed.

@@ -8,14 +8,25 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 import redis
 
-from ledger import EventsLostError, LedgerDamagedError, Position, Receipts, TaskCreated, TownRecovered, new_task_id
+from ledger import (
+    EventsLostError,
+    EventStore,
+    Keys,
+    LedgerDamagedError,
+    Position,
+    Receipts,
+    TaskCreated,
+    TaskNoted,
+    TownRecovered,
+    new_task_id,
+)
 from tests.support.builders import an_event
 from tests.support.losses import Kept, fall_back, look_back
 from tests.support.towns import client_of, end_server, kill_server, trust
@@ -140,16 +151,36 @@ def test_ledger_that_went_on_without_what_was_told_is_noticed(town: Town, server
     assert [each.fate for each in town.recovery.look().events] == [Fate.APPENDED, Fate.APPENDED]
 
 
+def test_earlier_event_that_another_process_was_told_of_is_missed_too(town: Town, server: redis.Redis) -> None:
+    """One process was told of an event that a failover lost; another one, which had looked before, appended after the failover."""
+    task, second = (town.create(words).task.id for words in ("first", "second"))
+    kept = look_back(server)
+    with Town.open(town.folder, actor="bob") as other:
+        lost = other.note(task, "lost").positions[-1]
+    fall_back(server, kept)
+    assert town.backend.receipts.known != lost
+    write = EventStore(server, Keys("demo"), receipts=town.backend.receipts)
+    write.append([an_event(TaskNoted("after the failover"), task=second, version=2)], {second: 1})
+    with Town.open(town.folder) as third:
+        assert third.backend.receipts.known != lost
+        with pytest.raises(EventsLostError, match=f"The event at {lost}, which was acknowledged here, is gone"):
+            third.note(task, "more")
+        third.recovery.recover()
+        third.note(task, "more")
+        noted = [each.data.text for each in third.details(task).notes if isinstance(each.data, TaskNoted)]
+        assert sorted(noted) == ["lost", "more"]
+
+
 def test_own_appends_keep_what_is_known_fresh_without_reading_it(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
     """A process reads its receipts once."""
     reads: list[Path] = []
-    read = KeptReceipts.read_known
+    read = KeptReceipts.read_told
 
-    def noted(receipts: KeptReceipts) -> str:
+    def noted(receipts: KeptReceipts) -> Sequence[str]:
         reads.append(receipts.path)
         return read(receipts)
 
-    monkeypatch.setattr(KeptReceipts, "read_known", noted)
+    monkeypatch.setattr(KeptReceipts, "read_told", noted)
     with Town.open(town.folder) as opened:
         for _ in range(3):
             last = opened.create("x").positions[-1]
@@ -527,11 +558,12 @@ def test_damaged_ledger_takes_no_recovery_but_its_loss_can_be_accepted(town: Tow
     town.create("more")
 
 
-def test_hole_that_only_a_backup_closes_stops_writing_once_a_recovery_met_it(town: Town, server: redis.Redis) -> None:
-    """Until then nobody noticed, because the last event that was told is there."""
+def test_hole_that_only_a_backup_closes_stops_writing(town: Town, server: redis.Redis) -> None:
+    """Until its loss is accepted; a recovery cannot make it good."""
     _, hole, _ = (town.create(words).positions[-1] for words in ("first", "second", "third"))
     server.xdel(town.keys.ledger, hole)
-    town.create("fourth")
+    with pytest.raises(EventsLostError, match=f"The event at {hole}"):
+        town.create("fourth")
     assert [each.position for each in town.recovery.recover().gap.remaining] == [hole]
     with Town.open(town.folder) as opened, pytest.raises(EventsLostError):
         opened.create("more")

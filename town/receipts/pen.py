@@ -105,7 +105,7 @@ class Pen:
         after = int(names[-1].removesuffix(SUFFIX)) + 1 if names else 0
         new = path / f"{max(now_ms, after):013d}{SUFFIX}"
         # Another process may have been told of later events, and have written so to the file before.
-        known = max(self._receipts.known, self._receipts.read_known() if names else "", key=_order)
+        known = max("", self._receipts.known, *(self._receipts.read_told()[:1] if names else ()), key=_order)
         temporary = new.with_suffix(".new")
         file = os.open(temporary, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
