@@ -231,6 +231,16 @@ def test_commit_that_lost_writes_nothing(
     assert_projected(client, keys, replay(store))
 
 
+def test_server_that_refuses_every_commit_without_another_one_ends_a_catch_up(
+    store: EventStore, projector: Projector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says that another projector was first, and the checkpoint shows none: that is no answer, and not tried for ever."""
+    append(store, [TaskCreated("x")])
+    monkeypatch.setattr(projector, "_commit", lambda **_: False)
+    with pytest.raises(StoreUnavailableError, match="answered EVALSHA with something else"):
+        projector.catch_up()
+
+
 @pytest.mark.parametrize("upto_events", [1, 5, 40])
 def test_catch_up_overtaken_between_its_reads_goes_on(
     client: redis.Redis, keys: Keys, store: EventStore, projector: Projector, other: Projector,
