@@ -16,13 +16,13 @@ from tests.support.chaos import STORM_OPTIONS, SentinelChaos
 from tests.support.clusters import running_sentinels
 from tests.support.storms import Form, chosen_seed, make_towns, storm
 
-SHORT: Final = Form(seconds=8.0, towns=4, pause_seconds_max=0.2)
+SHORT: Final = Form(seconds=8.0, towns=4, pause_seconds_max=0.5)
 LONG: Final = Form(seconds=300.0, towns=40, pause_seconds_max=0.02)
 
 
 @pytest.mark.stress
 def test_storm_behind_sentinels_breaks_no_promise(tmp_path: Path) -> None:
-    """4 towns for some 40 s, or 40 for 300 s with TT_STRESS=1: 12 clients, seven kinds of faults, each at least once."""
+    """4 towns for some 40 s, or 40 for 300 s with TT_STRESS=1: 12 clients, six kinds of faults or more, each at least once."""
     form, seed = LONG if os.environ.get("TT_STRESS") else SHORT, chosen_seed()
     folders, logs = tmp_path / "towns", tmp_path / "logs"
     logs.mkdir()
@@ -32,4 +32,4 @@ def test_storm_behind_sentinels_breaks_no_promise(tmp_path: Path) -> None:
         left = storm(chaos, folders=folders, logs=logs, made=made, seed=seed, form=form, watchers=group.sentinels)
     print(f"\nTT_SEED={seed}\n{left.describe()}")  # noqa: T201 - it repeats the run
     assert left.findings == []
-    assert len(chaos.faults) >= 7
+    assert len(chaos.faults) >= 6

@@ -26,7 +26,7 @@ from tests.support.waiting import wait_until
 
 SETTLE_SECONDS_MAX: Final = 60.0
 _ANSWER_SECONDS: Final = 1.0
-_POLL_SECONDS: Final = 0.05
+_POLL_SECONDS: Final = 0.1
 _QUIET_SECONDS: Final = 0.5
 """Between two faults, so that not every command meets one."""
 _BETWEEN_KEYS_SECONDS: Final = 0.02
@@ -302,7 +302,9 @@ class SentinelChaos(Chaos):
         self._group = group
 
     def kinds(self) -> Sequence[Callable[[], None]]:
-        return [self.kill_alone, self.pause, self.drop, self.lose_requests, self.lose_replies, self.split, self.isolate]
+        # Sentinels take 10 s to have a primary follow again that was replaced while it lived.
+        replaced = self.chance.choice([self.pause, self.isolate])
+        return [self.kill_alone, replaced, self.drop, self.lose_requests, self.lose_replies, self.split]
 
     def isolate(self) -> None:
         """Cut a primary off from clients, replicas and sentinels; what was sent to it arrives when another has taken over."""

@@ -41,6 +41,8 @@ TAGS: Final = ("backend", "bug", "urgent")
 PLANNED: Final = 3
 """How many tasks a plan has."""
 _LOOK_SECONDS: Final = 0.02
+_RESTS: Final = {"command": 4.0}
+"""How many times as long as others a kind of client rests: a process costs as much as many calls."""
 _TOWNS_OPEN_MAX: Final = 24
 """Of each client; each is a connection."""
 _RECOVERIES_MAX: Final = 5
@@ -91,7 +93,7 @@ class StormClient:
         self._chance = Random(f"{seed} {name}")
         self._folders = {folder.name: folder for folder in sorted(folders.iterdir())}
         self._stopped = stopped
-        self._pause_seconds_max = pause_seconds_max
+        self._pause_seconds_max = pause_seconds_max * _RESTS.get(name.partition("-")[0], 1.0)
         self._log = log.open("wb", buffering=0)
         self._numbers = count(1)
         self._towns: dict[str, Town] = {}
