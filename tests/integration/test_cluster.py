@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -22,6 +22,11 @@ from town import Town
 from town.server import routed_client
 
 MOVES: Final = 8
+WAYS_TO_MOVE: Final[dict[str, Callable[[Cluster, str, Node], None]]] = {
+    "by-key": Cluster.move,
+    "at-once": Cluster.move_at_once,
+}
+"""As older programs move a slot, and as servers since Valkey 9 do it by themselves (CLUSTER MIGRATESLOTS)."""
 
 
 @pytest.fixture(scope="module")
@@ -144,14 +149,16 @@ def test_every_command_works_in_a_cluster(cluster: Cluster, tt: Tt, folder: Path
 # --- slots that move -------------------------------------------------------------------------------------------------
 
 
-def test_moving_a_slot_loses_and_doubles_nothing(cluster: Cluster, folder: Path) -> None:
-    """While the town's slot moves from node to node, key by key, each command is carried out once, and each read answers."""
+@pytest.mark.parametrize("way", WAYS_TO_MOVE)
+def test_moving_a_slot_loses_and_doubles_nothing(cluster: Cluster, folder: Path, way: str) -> None:
+    """While the town's slot moves from node to node, each command is carried out once, and each read answers."""
+    name = f"moved-{way}"
 
     def move() -> None:
         for _ in range(MOVES):
-            cluster.move("wandering", another(cluster, cluster.primary_of("wandering")))
+            WAYS_TO_MOVE[way](cluster, name, another(cluster, cluster.primary_of(name)))
 
-    with made(cluster, folder, "wandering") as town:
+    with made(cluster, folder, name) as town:
         wanted = Counter[str]()
         mover = threading.Thread(target=move)
         mover.start()
@@ -164,6 +171,7 @@ def test_moving_a_slot_loses_and_doubles_nothing(cluster: Cluster, folder: Path)
                 town.upkeep.rebuild()
                 assert town.page(limit=1).total == len(wanted)
         mover.join()
+        assert len(wanted) > MOVES
         assert created(town) == wanted
         assert town.page(limit=1).total == len(wanted)
         assert town.upkeep.verify().findings == ()
