@@ -708,7 +708,7 @@ def test_lost_fork_is_noticed(town: Town, tmp_path: Path) -> None:
             [gone] = fork.recovery.look().events
             assert gone.fate is Fate.UNKNOWN
             assert fork.recovery.recover().position is None
-            fork.recovery.accept_loss("what-if")
+            assert fork.recovery.accept_loss("what-if").kept_in is None
             fork.create("more")
     finally:
         end_server(tmp_path / "fork")
