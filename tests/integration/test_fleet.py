@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from itertools import count, islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +16,7 @@ import redis
 
 from ledger import TOWNS_KEY, EventStore, Keys, TaskCreated
 from projections import Upkeep
+from tests.integration.test_cluster import caught_up
 from tests.support.builders import TASK, append
 from tests.support.clusters import Cluster, Node, running_cluster
 from tests.support.projectors import ProjectorProcess, running_projector
@@ -261,6 +264,32 @@ def test_worker_follows_a_failover(fleet: Fleet, cluster: Cluster) -> None:
         for name in fleet.names:
             fleet.write(name)
         wait_until(fleet.is_projected)
+    fleet.assert_sound()
+
+
+def test_server_that_hangs_is_waited_for_once(fleet: Fleet, cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not once for each of its towns: the worker looks who has them now, and by then another server does."""
+    # The test asks the first ones.
+    hanging = max(cluster.primaries(), key=cluster.nodes.index)
+    fleet.add(*islice((name for n in count() if cluster.primary_of(name := f"slow-{n}") is hanging), 8))
+    wait_until(lambda: caught_up(hanging))
+    project = FleetWorker._project
+    waits: list[float] = []
+
+    def hang_first(worker: FleetWorker, member: Any) -> None:
+        if not waits:
+            hanging.pause()
+        began = time.monotonic()
+        project(worker, member)
+        waits.append(time.monotonic() - began)
+
+    monkeypatch.setattr(FleetWorker, "_project", hang_first)
+    try:
+        with worker_of(fleet.url):
+            wait_until(fleet.is_projected, seconds_max=60)
+    finally:
+        hanging.go_on()
+    assert len([each for each in waits if each > 1]) == 1
     fleet.assert_sound()
 
 

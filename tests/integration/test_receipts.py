@@ -215,6 +215,20 @@ def test_reading_goes_on_with_one_warning(town: Town, server: redis.Redis) -> No
             json.loads(ran.out)
 
 
+def test_save_replaces_no_file_that_may_have_what_is_gone(town: Town, server: redis.Redis, tmp_path: Path) -> None:
+    """The backup stays, and what is left is still exported under another name."""
+    kept = look_back(server)
+    town.create("first")
+    assert town.exports.save().events == 1
+    saved = town.exports.saved_path().read_bytes()
+    fall_back(server, kept)
+    with pytest.raises(EventsLostError):
+        town.exports.save()
+    assert town.exports.saved_path().read_bytes() == saved
+    assert town.exports.export(tmp_path / "left.jsonl").events == 0
+    assert run_process("save", folder=town.folder).code == 5
+
+
 def test_verify_names_what_is_missing_and_doctor_says_so(town: Town, server: redis.Redis) -> None:
     """Verify ends with 5 and has each position; today the rest of the town is as promised."""
     lose_two(town, server)
@@ -726,7 +740,7 @@ def test_lost_fork_is_noticed(town: Town, tmp_path: Path) -> None:
             [gone] = fork.recovery.look().events
             assert gone.fate is Fate.UNKNOWN
             assert fork.recovery.recover().position is None
-            fork.recovery.accept_loss("what-if")
+            assert fork.recovery.accept_loss("what-if").kept_in is None
             fork.create("more")
     finally:
         end_server(tmp_path / "fork")

@@ -37,6 +37,8 @@ from town.server.bounds import (
 )
 from town.server.due_replies import Command, DueReplies, PackedCommands
 
+LOOK_SECONDS: Final = 2.0
+"""How often it is asked during a wait whether a reply will come at all."""
 _LARGE: Final = re.compile(rb"\*\d{4}")
 _COUNTS: Final = re.compile(rb"[*~](\d{4,20})\r")
 _LIST: Final = re.compile(rb"\n[*%~>|]")
@@ -70,7 +72,7 @@ class _BoundedParser(_HiredisParser):
         """Set while a connection is made."""
         self.still_there: Callable[[], None] | None = None
         """Raises redis-py's ConnectionError if no reply will come."""
-        self.look_seconds = 2.0
+        self.look_seconds = LOOK_SECONDS
         self.deadline: float | None = None
         """None between sending and the first wait for a reply: a reader may pause in between."""
         self._received = 0
@@ -166,9 +168,16 @@ class Bounded:
     The server has to answer its greeting, such as a password or a database, in the time that a connection may take.
     """
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:
+    def __init__(self, *arguments: Any, still_there: Callable[[], None] | None = None, **options: Any) -> None:
+        """`still_there` is asked now and then during a wait, and raises redis-py's ConnectionError if no reply will come."""
         self._due = DueReplies()
         super().__init__(*arguments, **options)
+        self._parser.still_there = still_there  # type: ignore[attr-defined]
+
+    def look_after_server(self) -> None:
+        """redis-py's ConnectionError if no reply will come, as far as anybody knows. For those who read the socket themselves."""
+        if self._parser.still_there is not None:  # type: ignore[attr-defined]
+            self._parser.still_there()  # type: ignore[attr-defined]
 
     def on_connect_check_health(self, check_health: bool = True) -> None:
         self._parser.is_greeting = True  # type: ignore[attr-defined]
