@@ -17,6 +17,7 @@ import pytest
 
 from tests.support.chaos import STORM_OPTIONS, ClusterChaos
 from tests.support.clusters import running_cluster
+from tests.support.network import Proxy
 from tests.support.storms import LOCAL, Form, chosen_seed, make_towns, recover, storm
 
 ACKS: Final = (LOCAL, "replicas:1")
@@ -41,7 +42,7 @@ def test_storm_on_a_cluster_breaks_no_promise(tmp_path: Path) -> None:
         chaos = ClusterChaos(cluster, form.names, Random(seed))
         left = storm(chaos, folders=folders, logs=logs, made=made, seed=seed, form=form, watchers=cluster.nodes)
         left = recover(folders, of_local, chaos, left.records)
-        lost_on_the_way = sum(node.proxy.lost for node in cluster.nodes if node.proxy is not None)
+        lost_on_the_way = sum(node.proxy.lost for node in cluster.nodes if isinstance(node.proxy, Proxy))
     print(f"\nTT_SEED={seed} {lost_on_the_way} requests and replies lost\n{left.describe()}")  # noqa: T201 - it repeats the run
     assert left.findings == []
     # What is lost for good is named by receipts: its task had gone on without it, and it is kept in a file.

@@ -20,7 +20,7 @@ from redis.crc import key_slot
 from redis.retry import Retry
 
 from tests.support.clusters import SLOTS, Cluster, Node, Watched, move_slot_at_once
-from tests.support.network import Way, can_tell_clients_apart
+from tests.support.network import Proxy, Way, can_tell_clients_apart
 from tests.support.records import Fault
 from tests.support.waiting import wait_until
 
@@ -153,7 +153,7 @@ class Chaos(ABC):
 
     @contextmanager
     def _turned(self, node: Node, way: Way, processes: Sequence[int] = ()) -> Iterator[None]:
-        assert node.proxy is not None, "servers in a storm have proxies"
+        assert isinstance(node.proxy, Proxy), "servers in a storm have proxies"
         node.proxy.turn(way, processes=processes)
         yield
         node.proxy.turn(Way.OPEN)

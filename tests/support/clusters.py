@@ -16,6 +16,7 @@ import redis
 from redis.crc import key_slot
 
 from tests.support.network import Proxy
+from tests.support.tls import TlsDoor, TlsFiles
 from tests.support.waiting import wait_until
 from town.server.own_server import find_binary
 
@@ -45,7 +46,7 @@ class Node:
         *options: str,
         port: int | None = None,
         program: str | None = None,
-        proxy: Proxy | None = None,
+        proxy: Proxy | TlsDoor | None = None,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
@@ -195,18 +196,31 @@ class Cluster:
 
 @contextmanager
 def running_cluster(
-    folder: Path, *, primaries: int = 3, replicas: int = 1, options: Sequence[str] = (), is_proxied: bool = False
+    folder: Path,
+    *,
+    primaries: int = 3,
+    replicas: int = 1,
+    options: Sequence[str] = (),
+    is_proxied: bool = False,
+    tls: TlsFiles | None = None,
 ) -> Iterator[Cluster]:
-    """A cluster whose primaries have as many replicas each, each node behind a proxy if it `is_proxied`.
+    """A cluster whose primaries have as many replicas each.
 
-    Its processes are gone at the end.
+    Each node is behind a proxy if it `is_proxied`, and behind a door that speaks TLS if there are files for it. Its processes
+    are gone at the end.
     """
+
+    def proxy_of(number: int) -> Proxy | TlsDoor | None:
+        return TlsDoor(tls.server, tls.authority) if tls is not None else Proxy(seed=number) if is_proxied else None
+
     nodes: list[Node] = []
     with ExitStack() as proxies:
         try:
             # Each is kept before the next one is started, so that all of them are ended.
             for number in range(primaries * (1 + replicas)):
-                proxy = proxies.enter_context(closing(Proxy(seed=number))) if is_proxied else None
+                proxy = proxy_of(number)
+                if proxy is not None:
+                    proxies.enter_context(closing(proxy))
                 nodes.append(_node(folder / str(number), options, proxy))
             _join(nodes, primaries)
             yield Cluster(nodes)
@@ -249,7 +263,7 @@ def _epoch(node: Node, port: int) -> str | None:
     return next((str(each["epoch"]) for address, each in known.items() if address.endswith(f":{port}")), "")
 
 
-def _node(folder: Path, options: Sequence[str], proxy: Proxy | None) -> Node:
+def _node(folder: Path, options: Sequence[str], proxy: Proxy | TlsDoor | None) -> Node:
     # Only clients are told of the proxy; nodes, and whoever moves keys, go to each other.
     announced = () if proxy is None else ("--cluster-announce-client-port", str(proxy.port))
     return Node(
