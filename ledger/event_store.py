@@ -105,6 +105,10 @@ class Receipts:
         """Read again what other processes of this machine were told; whether anything is another one now."""
         return False
 
+    def found_loss(self) -> EventsLostError | None:
+        """The error for what the ledger was found to lack; None if it lacked nothing, as far as was seen."""
+        return None if self.missed is None else self.loss(self.missed)
+
     def loss(self, end: Position) -> EventsLostError:
         """The error for a ledger that ends at `end` and lacks what was told."""
         return EventsLostError(self.known, end)
@@ -331,8 +335,9 @@ class EventStore:
 
     def refuse_loss(self) -> None:
         """EventsLostError if the ledger was seen to lack what was told."""
-        if self.receipts.missed is not None:
-            raise self.receipts.loss(self.receipts.missed)
+        loss = self.receipts.found_loss()
+        if loss is not None:
+            raise loss
 
     def lost_at_end(self) -> SequenceGapError | None:
         """The error for lost events at the end of the ledger; None if the last event is there."""

@@ -30,7 +30,7 @@ from ledger import (
 from tests.support.builders import an_event
 from tests.support.losses import Kept, fall_back, look_back
 from tests.support.towns import client_of, end_server, kill_server, trust
-from tests.support.tt import run_process, start_process
+from tests.support.tt import run_here, run_process, start_process
 from tests.support.waiting import wait_until
 from town import Fate, RecoveryRefusedError, Town
 from town.folder.settings import SOCKET_FILE
@@ -227,6 +227,21 @@ def test_save_replaces_no_file_that_may_have_what_is_gone(town: Town, server: re
     assert town.exports.saved_path().read_bytes() == saved
     assert town.exports.export(tmp_path / "left.jsonl").events == 0
     assert run_process("save", folder=town.folder).code == 5
+
+
+def test_status_says_what_is_missing(town: Town, server: redis.Redis, capsys: pytest.CaptureFixture[str]) -> None:
+    """In a row for people, and as JSON; where nothing is missing there is no row, and null."""
+    here = ("--town", str(town.folder))
+    sound = run_here(capsys, "status", *here)
+    assert "Missing" not in sound.out
+    assert json.loads(run_here(capsys, "status", "--json", *here).out)["missing"] is None
+    lose_two(town, server)
+    told = json.loads(run_here(capsys, "status", "--json", *here).out)["missing"]
+    assert (told["count"], told["first"].partition("-")[2], told["last"].partition("-")[2]) == (2, "3", "4")
+    shown = run_here(capsys, "status", *here)
+    assert (
+        f"2 events that were acknowledged here ({told['first']} to {told['last']}): tt recover --dry-run" in shown.out
+    )
 
 
 def test_verify_names_what_is_missing_and_doctor_says_so(town: Town, server: redis.Redis) -> None:
