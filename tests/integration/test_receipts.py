@@ -646,6 +646,8 @@ def test_two_machines_recover_the_union_once(machines: tuple[Machine, Machine], 
     """One after the other, and the first again for what waited for the other's."""
     ada, bob = machines
     _, told = share_a_loss(machines, client)
+    looked = run_process("recover", "--dry-run", folder=ada.folder, env=ada.env)
+    assert "By the numbers there were 3 more events, and this machine has no receipt" in looked.err, looked
     with ada.open() as town:
         first = town.recovery.recover()
         assert [each.fate for each in first.gap.events] == [Fate.APPENDED, Fate.WAITING, Fate.APPENDED]
