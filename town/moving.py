@@ -213,13 +213,13 @@ class _Place:
         )
         self.store = self.backend.store
         self._connection = connection
-        self._replicas_wanted = settings.redis.replicas
+        self.replicas_wanted = settings.redis.replicas
         self.closing = Closing(connection.client, keys, where=connection.where)
 
     def count_replicas(self) -> int:
         """How many replicas copy now; if the server does not say, as many as the town waits for."""
         counted = count_replicas(self._connection)
-        return self._replicas_wanted if counted is None else counted
+        return self.replicas_wanted if counted is None else counted
 
     def count_heads(self) -> int:
         with redis_errors(self.where):
@@ -255,6 +255,7 @@ class _Moving:
         if noted is not None and noted.state is not MoveState.MOVING:
             self._require_same_place(noted)
             return self._report(self._target.store.end(), is_finished_only=True)
+        self._refuse_too_few_replicas()
         self._check_target(self._target.closing.note())
         end = self._source.store.end()
         return replace(self._report(end), copied=end.seq - self._chain.position.seq)
@@ -280,6 +281,7 @@ class _Moving:
 
     def _carry_out(self) -> Move:
         self._refuse_runs()
+        self._refuse_too_few_replicas()
         found = self._target.closing.note()
         self._check_target(found)
         arriving = MoveNote(MoveState.ARRIVING, self._here, self._move)
@@ -470,6 +472,16 @@ class _Moving:
             raise MoveRefusedError(
                 "a runner is at work on one of its tasks, and would lose sight of it",
                 "Stop `tt work`, or wait until it is done, and try again.",
+            )
+
+    def _refuse_too_few_replicas(self) -> None:
+        """MoveRefusedError if every command at the new place would wait in vain."""
+        wanted, there = self._target.replicas_wanted, self._target.count_replicas()
+        if there < wanted:
+            raise MoveRefusedError(
+                f"its commands wait for {'1 replica' if wanted == 1 else f'{wanted} replicas'}, by `acks` in [redis], and"
+                f" {self._goal.words} has {there or 'none'}",
+                'Set `acks = "local"` in its tinytown.toml, or name a place with replicas.',
             )
 
     def _refuse_same_place(self) -> None:

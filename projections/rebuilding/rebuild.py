@@ -63,9 +63,7 @@ _LEASE_RENEWAL_SECONDS: Final = LEASE_MS / 1_000 / 8
 _LEASE_POLL_SECONDS: Final = 0.01
 _FENCE_ATTEMPTS_MAX: Final = 100
 _REPAIR_ATTEMPTS_MAX: Final = 1_000
-_CUT_OFF: Final = (
-    "The rebuild was cut off, and nothing is lost. The next command goes on with it, and so does `tt rebuild`."
-)
+_CUT_OFF: Final = "The rebuild was cut off, and nothing is lost: the next command goes on with it."
 
 RebuildProgress = Callable[[str, int, int], None]
 """Called with the present step (`Folding`, `Writing`, `Comparing`), how much of it is done, and its total."""

@@ -87,6 +87,17 @@ def server(lone: Node) -> Node:
 
 
 @pytest.fixture
+def replica(server: Node, tmp_path: Path) -> Iterator[Node]:
+    """A replica of the server, in step with it."""
+    node = Node(tmp_path / "replica", "--replicaof", f"127.0.0.1 {server.port}")
+    try:
+        wait_until(lambda: server.ask("WAIT", 1, 1_000) == 1)
+        yield node
+    finally:
+        node.kill()
+
+
+@pytest.fixture
 def tt(capsys: pytest.CaptureFixture[str]) -> Tt:
     """`tt ARGUMENTS` in this process."""
     return partial(run_here, capsys)
@@ -399,6 +410,23 @@ def test_run_at_work_keeps_the_town(town: Path, server: Node) -> None:
     assert move_town(town, f"redis://{server.address}").is_done
 
 
+def test_place_with_too_few_replicas_is_refused(town: Path, server: Node, replica: Node) -> None:
+    """Each command would end with code 6 there. The way to a place with a replica is free, and back with `local`."""
+    assert replica.answers()
+    settings = town / "tinytown.toml"
+    move_town(town, f"redis://{server.address}")
+    settings.write_text(settings.read_text(encoding="utf-8") + 'acks = "replicas:1"\n', encoding="utf-8")
+    for is_dry in (True, False):
+        with pytest.raises(
+            MoveRefusedError, match=r"wait for 1 replica, by `acks` in \[redis\], and its own server .* has none"
+        ):
+            move_town(town, None, is_dry=is_dry)
+    settings.write_text(settings.read_text(encoding="utf-8").replace("replicas:1", "local"), encoding="utf-8")
+    assert move_town(town, None).is_done
+    settings.write_text(settings.read_text(encoding="utf-8").replace("local", "replicas:1"), encoding="utf-8")
+    assert move_town(town, f"redis://{server.address}").is_done
+
+
 def test_dry_run_changes_nothing(town: Path, server: Node) -> None:
     """It says what there is to copy, and leaves no key, no note and no grant."""
     before = (town / "tinytown.toml").read_bytes()
@@ -550,17 +578,6 @@ def test_error_before_the_last_step_opens_the_ledger_again(
     assert time.monotonic() - began < closing.CLOSED_SECONDS_MAX
     assert move_town(town, f"redis://{server.address}").is_done
     assert_sound(town)
-
-
-@pytest.fixture
-def replica(server: Node, tmp_path: Path) -> Iterator[Node]:
-    """A replica of the server, in step with it."""
-    node = Node(tmp_path / "replica", "--replicaof", f"127.0.0.1 {server.port}")
-    try:
-        wait_until(lambda: server.ask("WAIT", 1, 1_000) == 1)
-        yield node
-    finally:
-        node.kill()
 
 
 def test_town_arrives_only_when_the_replicas_know_that_it_left(

@@ -117,7 +117,7 @@ def test_rebuild_that_was_cut_off_says_that_the_next_command_goes_on(
 
     with pytest.raises(StoreUnavailableError) as cut_off:
         upkeep.rebuild(progress=be_cut_off)
-    assert "The next command goes on with it" in cut_off.value.__notes__[0]
+    assert "the next command goes on with it" in cut_off.value.__notes__[0]
     upkeep.catch_up()
     assert upkeep.verify().findings == ()
 

@@ -302,6 +302,14 @@ def test_runner_of_an_emptied_town_does_not_wait_for_work(town: Town, server: re
         assert (ran.code, "2 events that were acknowledged here are gone" in ran.err) == (5, True), ran
 
 
+def test_worker_tells_of_a_loss_and_projects_what_is_there(town: Town, server: redis.Redis) -> None:
+    """It may be the only one that looks for a long time."""
+    lose_two(town, server)
+    ran = run_process("projector", "--once", folder=town.folder, env={"TT_TRUST": "1"})
+    assert (ran.code, ran.err.count("2 events that were acknowledged here are gone")) == (0, 1), ran
+    assert town.upkeep.verify().findings == ()
+
+
 def test_restart_without_persistence_is_noticed_and_made_good(tmp_path: Path) -> None:
     """A server at a URL that keeps nothing, killed and started again."""
     place = tmp_path / "server"
@@ -685,6 +693,8 @@ def test_two_machines_recover_the_union_once(machines: tuple[Machine, Machine], 
     """One after the other, and the first again for what waited for the other's."""
     ada, bob = machines
     _, told = share_a_loss(machines, client)
+    looked = run_process("recover", "--dry-run", folder=ada.folder, env=ada.env)
+    assert "By the numbers there were 3 more events, and this machine has no receipt" in looked.err, looked
     with ada.open() as town:
         first = town.recovery.recover()
         assert [each.fate for each in first.gap.events] == [Fate.APPENDED, Fate.WAITING, Fate.APPENDED]
