@@ -23,6 +23,7 @@ from ledger import (
     EventStore,
     Keys,
     LedgerClosedError,
+    LedgerError,
     MoveNote,
     MoveState,
     Position,
@@ -218,10 +219,14 @@ def test_other_folder_follows(town: Path, server: Node, cluster: Cluster, tmp_pa
 
 
 class Writers:
-    """Threads that create tasks one after another; those that a moved town turns away open it again."""
+    """Threads that create tasks one after another; those that a moved town turns away open it again.
 
-    def __init__(self, folder: Path) -> None:
+    After one of the `tolerated` errors they do so, too, and do not know what became of their last task.
+    """
+
+    def __init__(self, folder: Path, *tolerated: type[LedgerError]) -> None:
         self._folder = folder
+        self._tolerated: tuple[type[LedgerError], ...] = (LedgerClosedError, *tolerated)
         self._stop = threading.Event()
         self.acknowledged: list[tuple[str, Position]] = []
         self.failures: list[BaseException] = []
@@ -240,7 +245,7 @@ class Writers:
     def _write(self, number: int) -> None:
         try:
             while not self._stop.is_set():
-                with suppress(LedgerClosedError), Town.open(self._folder, actor=f"writer-{number}") as town:
+                with suppress(*self._tolerated), Town.open(self._folder, actor=f"writer-{number}") as town:
                     while not self._stop.is_set():
                         made = town.create("One of many")
                         self.acknowledged.append((made.task.id, made.positions[-1]))

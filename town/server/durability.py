@@ -59,7 +59,7 @@ def read_durability(connection: Connection, *, acks: int = 0) -> Durability:
 
     StoreUnavailableError. Source: CONFIG GET, INFO.
     """
-    replicas = 0 if connection.server is not None else _count_replicas(connection)
+    replicas = 0 if connection.server is not None else count_replicas(connection)
     with redis_errors(connection.where):
         try:
             settings = cast("dict[str, str]", connection.client.config_get(*_WANTED))  # type: ignore[arg-type]
@@ -76,7 +76,7 @@ def read_durability(connection: Connection, *, acks: int = 0) -> Durability:
     return Durability(settings, problems, settings.keys() >= _WANTED.keys(), replicas, acks)
 
 
-def _count_replicas(connection: Connection) -> int | None:
+def count_replicas(connection: Connection) -> int | None:
     """How many replicas copy from the server; None if it does not say."""
     with redis_errors(connection.where):
         try:
