@@ -187,6 +187,20 @@ class Cluster:
         except redis.RedisError:
             return False
 
+    def has_settled(self) -> bool:
+        """Whether all nodes answer and see the same, and each replica follows its primary."""
+        try:
+            views = {repr(sorted(node.ask("CLUSTER SLOTS"))) for node in self.nodes}
+            roles = [node.ask("ROLE") for node in self.nodes]
+        except redis.RedisError:
+            return False
+        return (
+            len(views) == 1
+            and self.is_whole()
+            and all(role[3] == b"connected" for role in roles if role[0] == b"slave")
+            and all(role[2] for role in roles if role[0] == b"master")
+        )
+
     def _slots(self) -> list[Any]:
         for node in self.nodes:
             with suppress(redis.RedisError):
