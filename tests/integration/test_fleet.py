@@ -24,6 +24,7 @@ from tests.support.tt import Tt, run_here
 from tests.support.waiting import wait_until
 from town import FleetWorker, Town, WorkerReport, fleet_worker, list_towns, move_town
 from town.fleet import list_town
+from town.server.bounded_client import LOOK_SECONDS
 from town.server.nodes import nodes_of
 
 TOWNS: Final = 30
@@ -289,7 +290,7 @@ def test_server_that_hangs_is_waited_for_once(fleet: Fleet, cluster: Cluster, mo
             wait_until(fleet.is_projected, seconds_max=60)
     finally:
         hanging.go_on()
-    assert len([each for each in waits if each > 1]) == 1
+    assert len([each for each in waits if each > LOOK_SECONDS]) == 1
     fleet.assert_sound()
 
 
