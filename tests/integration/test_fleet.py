@@ -20,6 +20,7 @@ from tests.integration.test_cluster import caught_up
 from tests.support.builders import TASK, append
 from tests.support.clusters import Cluster, Node, running_cluster
 from tests.support.projectors import ProjectorProcess, running_projector
+from tests.support.towns import end_server
 from tests.support.tt import Tt, run_here
 from tests.support.waiting import wait_until
 from town import FleetWorker, Town, WorkerReport, fleet_worker, list_towns, move_town
@@ -342,6 +343,26 @@ def test_once_projects_what_there_is(fleet: Fleet, tt: Tt) -> None:
     fleet.add("alpha", "beta")
     assert tt("projector", "--server", fleet.url, "--once").code == 0
     assert fleet.is_projected()
+
+
+def test_whole_cluster_is_named_by_a_folder_of_one_of_its_towns(
+    fleet: Fleet, tt: Tt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`tt projector --all --cluster` in a town's folder is `--server` with its URL; a town with its own server has no others."""
+    fleet.add("alpha", "beta")
+    monkeypatch.chdir(tmp_path)
+    assert tt("init", "--name", "gamma", "--url", fleet.url).code == 0
+    assert tt("projector", "--all", "--cluster", "--once").code == 0
+    assert fleet.is_projected()
+    alone = tt("projector", "--cluster", "--once")
+    assert (alone.code, "--cluster goes with --all" in alone.err) == (2, True)
+    (tmp_path / "own").mkdir()
+    monkeypatch.chdir(tmp_path / "own")
+    assert tt("init", "--name", "own").code == 0
+    own = tt("projector", "--all", "--cluster", "--once")
+    assert own.code == 2
+    assert "own has its own" in own.err
+    end_server(tmp_path / "own")
 
 
 def test_idle_towns_cost_one_exchange_per_node(fleet: Fleet, cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
