@@ -648,6 +648,7 @@ COMMANDS: Final[dict[tuple[str, ...], tuple[str, tuple[Kind, ...], bool, dict[st
         "--town": ("folder", True, "A town to follow; may be given several times"),
         "--all": ("flag", False, "Follow every town that `tt towns` lists"),
         "--server": ("", False, "Follow every town on this server or cluster, without their …"),
+        "--cluster": ("flag", False, "With --all"),
         "--once": ("flag", False, "Project what there is, then exit"),
         "--metrics": ("", False, "Serve Prometheus metrics on 127.0.0.1:PORT"),
         "--json": ("flag", False, "Print only JSON on stdout"),

@@ -66,7 +66,7 @@ def test_command_is_done_when_the_replica_has_its_event(tt: Tt, servers: tuple[N
     assert waits(primary) == before + 1
     assert replica.client().xlen("tt:demo:ledger") == 2
     assert "the loss of its machine: yes, 1 replica has it" in tt("status").out
-    assert "1 copy from the server; a command waits for 1" in tt("doctor").out
+    assert "1 copies from the server; a command waits for 1" in tt("doctor").out
     assert tt("task", "reopen", "fix").code == 1
     assert tt("tasks").code == 0
     assert waits(primary) == before + 1
@@ -90,6 +90,16 @@ def test_event_that_no_replica_has_in_time_is_not_called_done(tt: Tt, servers: t
         replica.go_on()
     wait_until(lambda: tt("task", "complete", "fix", "--agent", "ada").code == 0)
     assert replica.client().xlen("tt:demo:ledger") == 4
+
+
+def test_replicas_that_are_not_there_are_not_said_to_have_it(tt: Tt, servers: tuple[Node, Node]) -> None:
+    """`tt status` and `tt doctor` count those that copy; a setting alone keeps nothing."""
+    primary, replica = servers
+    replica.kill()
+    wait_until(lambda: primary.ask("INFO", "replication")["connected_slaves"] == 0)
+    said = "the loss of its machine: not for sure: a command waits for 1 replica, and 0 copy from the server"
+    assert said in tt("status").out
+    assert "0 copy from the server, and a command waits for 1" in tt("doctor").out
 
 
 def test_library_gets_what_was_written(

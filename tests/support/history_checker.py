@@ -184,7 +184,9 @@ class _Check:
             return
         if not written:
             self._lost.append(call)
-            if not self._may_lose(call.ended, call.ended):
+            # An error after the append says only that it was acknowledged before the call ended.
+            acknowledged_after = call.began if call.is_told_in_part else call.ended
+            if not self._may_lose(acknowledged_after, call.ended):
                 self._find(Kind.LOST, f"by {call.mark}", call)
         elif written < told:
             self._find(Kind.TORN, f"by {call.mark}: {', '.join(sorted(told - written))} of {len(told)}", call)

@@ -148,6 +148,18 @@ def test_acknowledged_event_that_a_failover_lost_is_listed_and_no_finding(histor
     assert (verdict.findings, [call.mark for call in verdict.lost]) == ((), ["d"])
 
 
+@pytest.mark.parametrize("is_told_in_part", [True, False])
+def test_append_before_an_error_may_have_been_acknowledged_earlier(history: History, is_told_in_part: bool) -> None:
+    """The failover ended while the call ran: its append may be lost, unless the whole call was acknowledged after it."""
+    history.lose(1)
+    last = history.calls[-1]
+    history.calls[-1] = replace(
+        last, is_told_in_part=is_told_in_part, snapshot=None if is_told_in_part else last.snapshot
+    )
+    history.faults.append(replace(FAILOVER, began=last.began - 1, ended=last.began + 0.5))
+    assert history.kinds() == ([] if is_told_in_part else [Kind.LOST])
+
+
 @pytest.mark.parametrize("fault", [ELSEWHERE, replace(FAILOVER, began=70.0, ended=80.0)])
 def test_failover_of_another_town_or_time_explains_no_loss(history: History, fault: Fault) -> None:
     """A loss needs a failover of that town, at that time."""
