@@ -88,6 +88,7 @@ if TYPE_CHECKING:
     from town.probe import Look, Probe
     from town.reading.annotations import Annotation
     from town.reading.blocking import Since
+    from town.reading.board_steps import BoardStep, read_steps_after, read_steps_upto
     from town.reading.details import Details
     from town.reading.event_filter import EventFilter
     from town.reading.event_reader import EVENTS_COUNT
@@ -145,6 +146,7 @@ __all__ = [
     "AgentNotesRefusedError",
     "Annotation",
     "BisectionRefusedError",
+    "BoardStep",
     "Branch",
     "Check",
     "CheckState",
@@ -297,6 +299,8 @@ __all__ = [
     "problem_of",
     "read_durability",
     "read_plan_file",
+    "read_steps_after",
+    "read_steps_upto",
     "read_text",
     "read_text_file",
     "revoke_trust",
@@ -352,6 +356,7 @@ open_front_door(
         "probe": "Look Probe",
         "reading.annotations": "Annotation",
         "reading.blocking": "Since",
+        "reading.board_steps": "BoardStep read_steps_after read_steps_upto",
         "reading.details": "Details",
         "reading.event_filter": "EventFilter",
         "reading.event_reader": "EVENTS_COUNT",

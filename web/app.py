@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 from ledger import LedgerError
 from web.access import CALLER, Access, Caller, Right, Tokens
 from web.answers import Answer, response_of
+from web.board import BOARD
 from web.endpoints import Asked, Endpoint
 from web.problems import Problem, problem_of, problem_response
 from web.reads import READS
@@ -23,7 +24,7 @@ from web.towns import ServedTown, Towns
 from web.writes import WRITES
 
 ROOT: Final = "/api/v1"
-ENDPOINTS: Final = (*READS, *WRITES)
+ENDPOINTS: Final = (*READS, *BOARD, *WRITES)
 _Handler = Callable[[Request], Awaitable[Response]]
 
 
