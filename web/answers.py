@@ -23,7 +23,8 @@ def _plain(value: object) -> str:
     return str(value)
 
 
-_encoder: Final = msgspec.json.Encoder(enc_hook=_plain)
+encode: Final = msgspec.json.Encoder(enc_hook=_plain).encode
+"""A shape as JSON."""
 
 
 class Answer(Struct, frozen=True):
@@ -47,7 +48,7 @@ def response_of(answer: Answer, *, known: str | None) -> Response:
         headers["ETag"] = tag_of(answer.position)
         if known is not None and _is_among(headers["ETag"], known):
             return Response(status_code=304, headers=headers)
-    body = answer.shape if isinstance(answer.shape, bytes) else _encoder.encode(answer.shape)
+    body = answer.shape if isinstance(answer.shape, bytes) else encode(answer.shape)
     return Response(body, answer.status, headers, JSON)
 
 

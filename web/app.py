@@ -17,6 +17,7 @@ from web.access import CALLER, Access, Caller, Right, Tokens
 from web.answers import Answer, response_of
 from web.board import BOARD
 from web.endpoints import Asked, Endpoint
+from web.live import Live
 from web.problems import Problem, problem_of, problem_response
 from web.reads import READS
 from web.requests import body_of, query_of
@@ -36,11 +37,13 @@ def make_app(
         Route(f"{ROOT}/towns", _list_towns(towns), methods=["GET"]),
         Route("/healthz", _healthz, methods=["GET"]),
     ]
+    live = Live(towns)
     for below in (ROOT, f"{ROOT}/towns/{{town}}"):
         routes += [
             Route(below + endpoint.path.rstrip("/"), _handler(towns, endpoint), methods=[endpoint.method])
             for endpoint in ENDPOINTS
         ]
+        routes.append(Route(f"{below}/events", _events(towns, live), methods=["GET"]))
     app = Starlette(
         routes=routes, exception_handlers={HTTPException: _http_error, Problem: _problem, Exception: _unexpected}
     )
@@ -74,6 +77,16 @@ def _handler(towns: Towns, endpoint: Endpoint) -> _Handler:
         except LedgerError as error:
             raise problem_of(error) from error
         return response_of(answer, known=request.headers.get("if-none-match"))
+
+    return handle
+
+
+def _events(towns: Towns, live: Live) -> _Handler:
+    async def handle(request: Request) -> Response:
+        try:
+            return await live.respond(_served(towns, request), request)
+        except LedgerError as error:
+            raise problem_of(error) from error
 
     return handle
 
