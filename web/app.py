@@ -17,15 +17,18 @@ from web.access import CALLER, Access, Caller, Right, Tokens
 from web.answers import Answer, response_of
 from web.board import BOARD
 from web.endpoints import Asked, Endpoint
+from web.headers import SafeHeaders
 from web.live import Live
+from web.page_files import page_routes, read_files
 from web.problems import Problem, problem_of, problem_response
 from web.reads import READS
 from web.requests import body_of, query_of
+from web.timeline import TIMELINE
 from web.towns import ServedTown, Towns
 from web.writes import WRITES
 
 ROOT: Final = "/api/v1"
-ENDPOINTS: Final = (*READS, *BOARD, *WRITES)
+ENDPOINTS: Final = (*READS, *BOARD, *TIMELINE, *WRITES)
 _Handler = Callable[[Request], Awaitable[Response]]
 
 
@@ -44,10 +47,14 @@ def make_app(
             for endpoint in ENDPOINTS
         ]
         routes.append(Route(f"{below}/events", _events(towns, live), methods=["GET"]))
+    files = read_files()
+    routes += page_routes(files)
     app = Starlette(
         routes=routes, exception_handlers={HTTPException: _http_error, Problem: _problem, Exception: _unexpected}
     )
-    return Access(app, hosts=hosts, tokens=tokens, is_read_only=is_read_only, open_paths=OPEN_PATHS)
+    # The page itself asks for the token.
+    open_paths = {*OPEN_PATHS, "/", *(f"/{name}" for name in files)}
+    return SafeHeaders(Access(app, hosts=hosts, tokens=tokens, is_read_only=is_read_only, open_paths=open_paths))
 
 
 OPEN_PATHS: Final = frozenset({"/healthz"})
@@ -70,7 +77,7 @@ def _handler(towns: Towns, endpoint: Endpoint) -> _Handler:
         }
 
         def ask(town: object) -> Answer:
-            return endpoint.call(Asked(town, **asked), given)  # type: ignore[arg-type]
+            return endpoint.call(Asked(town, served, **asked), given)  # type: ignore[arg-type]
 
         try:
             answer = await towns.ask(served, ask, actor=caller.actor)

@@ -11,6 +11,7 @@ from msgspec import Meta, Struct
 from ledger import InvalidValueError, Position
 from town import HeadBack, Moment, MomentSyntaxError, Reader, StateEntered, Town, in_local_zone, understand
 from web.answers import Answer
+from web.towns import ServedTown
 
 When = Annotated[
     str, Meta(description="The moment to show: an event's number, a time, or an age such as 2h. Default: now.")
@@ -40,6 +41,7 @@ class Asked(NamedTuple):
     """A request on its way through an endpoint: an open town, and the parts of the path that are names."""
 
     town: Town
+    served: ServedTown
     task: str = ""
     may_write: bool = False
     expected_version: int | None = None

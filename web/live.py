@@ -67,7 +67,7 @@ class Live:
 
         def find(town: Town) -> tuple[Position, Position, str | None]:
             end = town.end()
-            asked = Asked(town)
+            asked = Asked(town, served)
             start = end if after is None else position_of(asked, after, name="after")
             return start, max(start, end), None if given.task is None else town.events.id_of(given.task)
 

@@ -13,6 +13,7 @@ import anyio.to_thread
 
 from ledger import CircularNeedsError, LedgerError
 from town import Town
+from web.timeline_times import Timeline
 
 Result = TypeVar("Result")
 
@@ -30,6 +31,7 @@ class ServedTown:
         self.folder = folder
         self.name = name
         self._actor = actor
+        self.timeline = Timeline()
         self._idle: dict[str | None, deque[Town]] = {}
 
     @contextmanager
