@@ -1,0 +1,71 @@
+// The live stream: every event of the town as it comes, over connections that come and go.
+
+import { headersOf, refuse, urlOf } from "./api.js";
+import { EventStreamParser } from "./event_stream.js";
+import { Value } from "./value.js";
+
+const RETRY_MS_MIN = 300;
+const RETRY_MS_MAX = 10_000;
+
+export class Live {
+  /** "connecting", "live" or "away". */
+  state = new Value("connecting");
+  #last = null;
+  #stop = new AbortController();
+  #onEvent;
+  #onBegin;
+
+  /** `onEvent` gets each event once and in order, `onBegin` the position at which the stream begins. */
+  constructor({ onEvent, onBegin }) {
+    this.#onEvent = onEvent;
+    this.#onBegin = onBegin;
+  }
+
+  stop() {
+    this.#stop.abort();
+  }
+
+  async run(position) {
+    this.#last = position;
+    let wait = RETRY_MS_MIN;
+    while (!this.#stop.signal.aborted) {
+      const wasLive = await this.#connect();
+      wait = wasLive ? RETRY_MS_MIN : Math.min(wait * 2, RETRY_MS_MAX);
+      if (!this.#stop.signal.aborted) {
+        this.state.set("away");
+        await new Promise((resolve) => setTimeout(resolve, wait * (0.75 + Math.random() / 2)));
+      }
+    }
+  }
+
+  /** One connection, until it ends. Whether there was one. */
+  async #connect() {
+    let wasLive = false;
+    try {
+      const headers = headersOf({ Accept: "text/event-stream", ...(this.#last ? { "Last-Event-ID": this.#last } : {}) });
+      const response = await fetch(urlOf("/events"), { headers, signal: this.#stop.signal, cache: "no-store" });
+      if (!response.ok) await refuse(response);
+      const parser = new EventStreamParser();
+      const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+      for (let piece = await reader.read(); !piece.done; piece = await reader.read()) {
+        wasLive = true;
+        parser.feed(piece.value).forEach((message) => this.#take(message));
+      }
+    } catch {
+      // The connection is gone, or was refused; the next try tells.
+    }
+    return wasLive;
+  }
+
+  #take({ event, id, data }) {
+    const value = JSON.parse(data);
+    if (id) this.#last = id;
+    if (event === "begin") {
+      this.#last ??= value.position;
+      this.state.set("live");
+      this.#onBegin(value.position);
+    } else if (event === "message") {
+      this.#onEvent(value);
+    }
+  }
+}

@@ -1,0 +1,26 @@
+// Loading: an answer of the server in a component, asked again when what it depends on changes.
+
+import { html, useEffect, useState } from "./view.js";
+
+/** `ask(signal)` answers; `asks` are the values it depends on. The last answer stays until the next one is there. */
+export function useAnswer(ask, asks) {
+  const [found, setFound] = useState({ answer: null, problem: null, isLoading: true });
+  useEffect(() => {
+    const abort = new AbortController();
+    setFound((now) => ({ ...now, isLoading: true }));
+    ask(abort.signal).then(
+      (answer) => setFound({ answer, problem: null, isLoading: false }),
+      (problem) => abort.signal.aborted || setFound((now) => ({ ...now, problem, isLoading: false })),
+    );
+    return () => abort.abort();
+  }, asks);
+  return found;
+}
+
+export function ProblemNote({ problem }) {
+  return html`<div class="problem" role="alert"><b>${problem.title ?? "It did not work"}</b> <span>${problem.message}</span></div>`;
+}
+
+export function Loading() {
+  return html`<p class="empty" role="status">Loading…</p>`;
+}

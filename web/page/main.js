@@ -1,0 +1,176 @@
+// The page: opens the town, follows it, and shows what the place says.
+
+import { giveToken, needsToken, useTown } from "./api.js";
+import { CreateDialog } from "./actions.js";
+import { AgentsPage } from "./agents_page.js";
+import { ChartsPage } from "./charts_page.js";
+import { Columns } from "./columns.js";
+import { Dialog } from "./dialog.js";
+import { DiffPage } from "./diff_page.js";
+import { FilterBar } from "./filters.js";
+import { InboxPage } from "./inbox_page.js";
+import { KEYS, listenForKeys } from "./keys.js";
+import { ListPage } from "./list.js";
+import { Live } from "./live.js";
+import { Loading, ProblemNote } from "./loading.js";
+import { LIVE } from "./place.js";
+import { Player } from "./player.js";
+import { follow, go, place } from "./router.js";
+import { Session } from "./session.js";
+import { TaskPage } from "./task_page.js";
+import { switchTheme, theme } from "./theme.js";
+import { PastNote, TimeBar } from "./time_bar.js";
+import { Value } from "./value.js";
+import { html, render, useEffect, useState, useValue } from "./view.js";
+import { brief } from "./words.js";
+
+const TABS = [["board", "Board"], ["list", "List"], ["inbox", "Inbox"], ["agents", "Agents"], ["charts", "Charts"], ["diff", "Changes"]];
+const CLOCK_MS = 20_000;
+const TOWN_MS = 1_000;
+
+useTown(place.now.town);
+const session = new Session();
+const player = new Player(session);
+const opened = new Value(null);
+const live = new Live({
+  onEvent: (event) => {
+    session.saw(event);
+    refreshTown();
+  },
+  onBegin: (position) => session.sawPosition(position),
+});
+
+async function open() {
+  try {
+    const town = await session.open();
+    opened.set(true);
+    live.run(town.end.position);
+    session.loadTimeline().catch((problem) => session.problem.set(problem));
+  } catch (problem) {
+    if (problem.status === 401) return;
+    session.problem.set(problem);
+    setTimeout(open, 3_000);
+  }
+}
+
+let refreshing = 0;
+
+/** Agents and rights change rarely; they are asked for at most once a second. */
+function refreshTown() {
+  refreshing ||= setTimeout(() => {
+    refreshing = 0;
+    session.open().catch(() => {});
+  }, TOWN_MS);
+}
+
+function App() {
+  const here = useValue(place);
+  const isOpened = useValue(opened);
+  const board = useValue(session.board);
+  const problem = useValue(session.problem);
+  const [dialog, setDialog] = useState(null);
+  const clock = useClock();
+  useEffect(() => {
+    if (isOpened) session.show(here);
+  }, [isOpened, here]);
+  useEffect(() => listenForKeys(actionsOf(setDialog)), []);
+  useEffect(() => {
+    document.title = `${session.town.now?.town ?? "Tinytown"}${here.at === LIVE ? "" : ` at event ${here.at}`}`;
+  }, [here, isOpened]);
+  const now = here.at === LIVE ? clock : Date.parse(board?.time ?? 0);
+  return html`
+    <a class="skip" href="#main">To the content</a>
+    <${TopBar} onNew=${() => setDialog("new")} onHelp=${() => setDialog("help")} />
+    <main id="main" tabindex="-1" data-page=${here.page} data-number=${board?.number ?? ""}>
+      <${PastNote} player=${player} />
+      ${problem && html`<${ProblemNote} problem=${problem} />`}
+      ${isOpened ? html`<${Page} ...${{ here, board, now }} />` : !problem && html`<${Loading} />`}
+    </main>
+    <${TimeBar} session=${session} player=${player} live=${live} />
+    ${dialog === "new" && html`<${CreateDialog} agents=${Object.keys(session.town.now?.agents ?? {})} onClose=${() => setDialog(null)} />`}
+    ${dialog === "help" && html`<${Help} onClose=${() => setDialog(null)} />`}
+    <${TokenDialog} />`;
+}
+
+function Page({ here, board, now }) {
+  if (here.page === "task") return html`<${TaskPage} session=${session} board=${board} />`;
+  if (here.page === "diff") return html`<${DiffPage} session=${session} />`;
+  if (here.page === "charts") return html`<${ChartsPage} board=${board} />`;
+  if (here.page === "agents") return html`<${AgentsPage} board=${board} now=${now} />`;
+  if (here.page === "inbox") return html`<${InboxPage} board=${board} />`;
+  const shown = board ? html`<${here.page === "list" ? ListPage : Columns} ...${{ board, now, session }} />` : html`<${Loading} />`;
+  return html`<h1 class="only-read">${here.page === "list" ? "List" : "Board"}</h1><${FilterBar} session=${session} />${shown}`;
+}
+
+function TopBar({ onNew, onHelp }) {
+  const here = useValue(place);
+  const town = useValue(session.town);
+  const look = useValue(theme);
+  return html`<header class="top-bar">
+    <a class="brand" ...${follow({ page: "board", task: null })}><img src="icon.svg" alt="" width="20" height="20" /><bdi>${brief(town?.town ?? "Tinytown", 64)}</bdi></a>
+    <nav aria-label="Pages"><ul>
+      ${TABS.map(([page, words]) => html`<li><a aria-current=${here.page === page ? "page" : undefined} ...${follow({ page, task: null })}>${words}</a></li>`)}
+    </ul></nav>
+    <span class="spring"></span>
+    ${town?.may_write && html`<button class="is-main" onClick=${onNew} title="New task ( n )"><span aria-hidden="true">+</span> New<span class="only-read"> task</span></button>`}
+    ${town && !town.may_write && html`<span class="chip is-still">Read only</span>`}
+    <button class="icon" onClick=${switchTheme} aria-label=${look === "dark" ? "Light theme" : "Dark theme"} title="Light or dark">${look === "dark" ? SUN : MOON}</button>
+    <button class="icon" onClick=${onHelp} aria-label="Help" title="Keys ( ? )">?</button>
+  </header>`;
+}
+
+function actionsOf(setDialog) {
+  return {
+    l: () => player.toLive(),
+    p: () => player.toggle(),
+    ",": () => player.step(-1),
+    ".": () => player.step(1),
+    "/": () => document.getElementById("search")?.focus(),
+    n: () => session.town.now?.may_write && setDialog("new"),
+    b: () => go({ page: "board", task: null }),
+    i: () => go({ page: "inbox", task: null }),
+    "?": () => setDialog("help"),
+  };
+}
+
+function Help({ onClose }) {
+  return html`<${Dialog} title="Keys" onClose=${onClose}>
+    <dl class="keys">${KEYS.map(([key, words]) => html`<div><dt><kbd>${key}</kbd></dt><dd>${words}</dd></div>`)}</dl>
+    <p class="muted">On the strip of time, the arrow keys go event by event (with Shift ten), Page Up and Page Down farther, Home to the first event and End to live. The address names the moment: a link shows somebody else the same board.</p>
+  <//>`;
+}
+
+function TokenDialog() {
+  const isNeeded = useValue(needsToken);
+  const [token, setToken] = useState("");
+  if (!isNeeded) return null;
+  const give = (event) => {
+    event.preventDefault();
+    giveToken(token.trim());
+    setToken("");
+    if (!opened.now) open();
+  };
+  return html`<${Dialog} title="A token is needed" onClose=${() => needsToken.set(false)}>
+    <form class="command" onSubmit=${give}>
+      <div class="field"><label for="token">Token</label><input id="token" type="password" autocomplete="off" required value=${token} onInput=${(event) => setToken(event.target.value)} aria-describedby="token-hint" />
+      <p class="hint" id="token-hint">From the server’s token file. This tab keeps it until it is closed.</p></div>
+      <div class="dialog-foot"><button class="is-main">Go on</button></div>
+    </form>
+  <//>`;
+}
+
+function useClock() {
+  const [now, setNow] = useState(Date.now());
+  useEffect(() => {
+    const timer = setInterval(() => setNow(Date.now()), CLOCK_MS);
+    return () => clearInterval(timer);
+  }, []);
+  return now;
+}
+
+const SUN = html`<svg viewBox="0 0 16 16" aria-hidden="true"><path d="M8 4.5a3.5 3.5 0 100 7 3.5 3.5 0 000-7zM7.3 0h1.4v2.6H7.3zm0 13.4h1.4V16H7.3zM0 7.3h2.6v1.4H0zm13.4 0H16v1.4h-2.6zM2 3l1-1 1.8 1.8-1 1zm9.2 9.2l1-1L14 13l-1 1zM13 2l1 1-1.8 1.8-1-1zM3.8 11.2l1 1L3 14l-1-1z" /></svg>`;
+const MOON = html`<svg viewBox="0 0 16 16" aria-hidden="true"><path d="M6.2 1.5a6.6 6.6 0 108.3 8.3A5.6 5.6 0 016.2 1.5z" /></svg>`;
+
+document.getElementById("app").replaceChildren();
+render(html`<${App} />`, document.getElementById("app"));
+open();

@@ -1,0 +1,19 @@
+// The view library: preact, its hooks and htm, as the rest of the page uses them.
+// The files in vendor/ are the packages' own, byte for byte; two of them put themselves on the global object.
+
+import "./vendor/preact.umd.js";
+import "./vendor/preact-hooks.umd.js";
+import htm from "./vendor/htm.module.js";
+
+export const { h, render } = globalThis.preact;
+export const { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } = globalThis.preactHooks;
+
+/** A template as elements. What stands in `${…}` is always text, never HTML. */
+export const html = htm.bind(h);
+
+/** What a `Value` holds; the component is drawn again when it changes. */
+export function useValue(value) {
+  const [, redraw] = useState(0);
+  useLayoutEffect(() => value.subscribe(() => redraw((count) => count + 1)), [value]);
+  return value.now;
+}
