@@ -43,7 +43,7 @@ function CommandDialog({ verb, task, agents, onDone, onClose }) {
     key.current ??= commandId();
     try {
       const path = task ? `/tasks/${task.id}/${verb.name}` : "/tasks";
-      const receipt = await command(path, bodyOf(verb.fields, values), { version: base?.version, key: key.current });
+      const receipt = await command(path, bodyOf(verb, values, task), { version: base?.version, key: key.current });
       onClose();
       onDone(receipt);
     } catch (refused) {

@@ -9,7 +9,7 @@ import { brief, count, PRIORITY_WORDS, STATE_WORDS } from "./words.js";
 import { useWindow } from "./window.js";
 
 /** A card's height and the space below it, as style.css has them: --card-height and --card-gap. */
-export const CARD_PIXELS = 100;
+export const CARD_PIXELS = 106;
 
 export function Columns({ board, now, session }) {
   const cards = useMemo(() => cardsOf(board), [board]);
@@ -33,7 +33,7 @@ function Column({ board, column, now, cards, arrivals, session }) {
     space.current.style.height = `${shown * CARD_PIXELS}px`;
   }, [shown]);
   const title = titleOf(board.by, column, cards);
-  return html`<section class="column" aria-label=${`${title}, ${count(column.total)}`} data-key=${String(column.key)}>
+  return html`<section class=${`column${column.total ? "" : " is-empty"}`} aria-label=${`${title}, ${count(column.total)}`} data-key=${String(column.key)}>
     <h2 class="column-head">
       ${board.by === "state" && html`<span class="dot" data-state=${column.key} aria-hidden="true"></span>`}
       ${board.by === "parent" && column.key ? html`<a ...${follow({ page: "task", task: column.key })}><bdi>${title}</bdi></a>` : html`<bdi>${title}</bdi>`}

@@ -29,7 +29,7 @@ export class Session {
 
   /** Ask what the town is. Problem. */
   async open() {
-    const town = await get("/");
+    const town = await get("");
     this.town.set(town);
     this.#sawEnd(town.end.number);
     return town;

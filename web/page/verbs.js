@@ -40,10 +40,12 @@ export function verbsOf(task, isAsking) {
   );
 }
 
-/** The body of a request: fields that were left empty are left out. */
-export function bodyOf(fields, values) {
-  const pairs = fields.map(({ name, kind }) => [name, converted(kind, (values[name] ?? "").trim())]);
-  return Object.fromEntries(pairs.filter(([, value]) => value !== "" && value.length !== 0));
+/** The body of a request: fields that were left empty are left out. An answer in other words than offered says so. */
+export function bodyOf(verb, values, task) {
+  const pairs = verb.fields.map(({ name, kind }) => [name, converted(kind, (values[name] ?? "").trim())]);
+  const body = Object.fromEntries(pairs.filter(([, value]) => value !== "" && value.length !== 0));
+  const isOther = verb.name === "answer" && task?.choices?.length > 0 && !task.choices.includes(body.text);
+  return isOther ? { ...body, is_other: true } : body;
 }
 
 function converted(kind, text) {

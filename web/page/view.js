@@ -1,8 +1,7 @@
 // The view library: preact, its hooks and htm, as the rest of the page uses them.
-// The files in vendor/ are the packages' own, byte for byte; two of them put themselves on the global object.
+// The files in vendor/ are the packages' own, byte for byte. preact and its hooks put themselves on the global object,
+// and the hooks find preact there only as a script: index.html has both.
 
-import "./vendor/preact.umd.js";
-import "./vendor/preact-hooks.umd.js";
 import htm from "./vendor/htm.module.js";
 
 export const { h, render } = globalThis.preact;
