@@ -21,6 +21,7 @@ from web.headers import SafeHeaders
 from web.live import Live
 from web.page_files import page_routes, read_files
 from web.problems import Problem, problem_of, problem_response
+from web.questions import QUESTIONS
 from web.reads import READS
 from web.requests import body_of, query_of
 from web.timeline import TIMELINE
@@ -28,7 +29,7 @@ from web.towns import ServedTown, Towns
 from web.writes import WRITES
 
 ROOT: Final = "/api/v1"
-ENDPOINTS: Final = (*READS, *BOARD, *TIMELINE, *WRITES)
+ENDPOINTS: Final = (*READS, *QUESTIONS, *BOARD, *TIMELINE, *WRITES)
 _Handler = Callable[[Request], Awaitable[Response]]
 
 
