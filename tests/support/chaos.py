@@ -177,7 +177,8 @@ class Chaos(ABC):
         for node in logs:
             for told in _FROM_NOBODY.findall((node.folder / "log").read_text(errors="replace")):
                 at = datetime.strptime(told, "%d %b %Y %H:%M:%S.%f").replace(tzinfo=UTC).timestamp() - wall
-                if not any(fault.began <= at <= fault.ended for fault in self.faults):
+                # A fault that takes no primary away may meet such a failover, and does not explain it.
+                if not any(fault.towns and fault.began <= at <= fault.ended for fault in self.faults):
                     span = {"began": at - _UNPLANNED_SECONDS, "ended": at + _UNPLANNED_SECONDS}
                     words = f"{node.port} took over by itself"
                     self.faults.append(Fault(words=words, towns=frozenset(self.towns), **span))
