@@ -101,6 +101,9 @@ class Receipts:
     def keep(self, first: Position, payloads: Sequence[bytes]) -> None:
         """Keep that these events, without their `prev`, are in the ledger from `first` on. Never raises."""
 
+    def forget(self, positions: Sequence[Position]) -> None:
+        """Say nothing more of these events: who appended them was told that they are lost. Never raises."""
+
     def renew(self) -> bool:
         """Read again what other processes of this machine were told; whether anything is another one now."""
         return False

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from ledger import NotReplicatedError, acks
+from ledger import NotReplicatedError, Position, acks
 from tests.support.clusters import Node
+from tests.support.losses import fall_back, look_back
 from tests.support.tt import Tt, run_here
 from tests.support.waiting import wait_until
 from town import Town
@@ -157,6 +158,31 @@ def test_event_that_a_failover_lost_is_not_confirmed(tt: Tt, servers: tuple[Node
         servers[0].client().delete(town.backend.keys.ledger)
         with pytest.raises(NotReplicatedError, match="It was written, up to event 1, and is lost"):
             town.backend.acks.confirm(last)
+
+
+def test_event_that_its_command_said_is_lost_is_not_missed_later(
+    tt: Tt, servers: tuple[Node, Node], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was never acknowledged, and whoever wrote it was told to do it again: nothing has to be recovered first."""
+    assert callable(tt)
+    confirm = acks.Acks.confirm
+    with Town.open(tmp_path, actor="a") as town:
+        town.create("before")
+        kept = look_back(servers[0].client())
+
+        def lose(self: acks.Acks, position: Position | None) -> None:
+            fall_back(servers[0].client(), kept)
+            confirm(self, position)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(acks.Acks, "confirm", lose)
+            with pytest.raises(NotReplicatedError, match="and is lost"):
+                town.create("lost")
+        town.create("again")
+    with Town.open(tmp_path, actor="a") as town:
+        town.create("and on")
+        assert [task.description for task in town.page().tasks] == ["before", "again", "and on"]
+        assert town.recovery.look().events == ()
 
 
 @pytest.mark.parametrize("value", ["replicas", "replicas:0", "replicas:10", "replicas:x", "all"])

@@ -22,7 +22,7 @@ from tests.support.storms import LOCAL, Form, chosen_seed, make_towns, recover, 
 
 ACKS: Final = (LOCAL, "replicas:1")
 """What an event waits for before it is acknowledged, in every other town."""
-SHORT: Final = Form(seconds=60.0, towns=12, pause_seconds_max=0.7, acks=ACKS)
+SHORT: Final = Form(seconds=60.0, towns=12, pause_seconds_max=1.0, acks=ACKS)
 """Slow clients: this storm is beside other tests, and mostly waits."""
 LONG: Final = Form(seconds=600.0, towns=300, pause_seconds_max=0.02, acks=ACKS)
 

@@ -172,7 +172,7 @@ def test_copy_that_is_lost_when_the_town_has_left_is_made_again(
     assert_sound(town)
 
 
-@pytest.mark.parametrize("step", [COPIED, CLOSED, LEFT], ids=["copied", "closed", "left"])
+@pytest.mark.parametrize("step", [CLOSED, LEFT, OPENED], ids=["closed", "left", "opened"])
 def test_old_place_that_fails_over_keeps_one_town(
     town: Path, cluster: Cluster, monkeypatch: pytest.MonkeyPatch, step: Step
 ) -> None:

@@ -1,6 +1,6 @@
 """A primary with two replicas whose sentinels replace it again and again while clients of every kind use its towns.
 
-As for a cluster: what a failover lost is listed, and nothing else may be wrong.
+As for a cluster: what a failover lost is listed, and nothing else may be wrong. Where a town waits for a replica, nothing may be lost.
 """
 
 from __future__ import annotations
@@ -14,10 +14,12 @@ import pytest
 
 from tests.support.chaos import STORM_OPTIONS, SentinelChaos
 from tests.support.clusters import running_sentinels
-from tests.support.storms import Form, chosen_seed, make_towns, storm
+from tests.support.storms import LOCAL, Form, chosen_seed, make_towns, storm
 
-SHORT: Final = Form(seconds=8.0, towns=4, pause_seconds_max=0.5)
-LONG: Final = Form(seconds=300.0, towns=40, pause_seconds_max=0.02)
+ACKS: Final = (LOCAL, "replicas:1")
+"""What an event waits for before it is acknowledged, in every other town."""
+SHORT: Final = Form(seconds=8.0, towns=4, pause_seconds_max=0.5, acks=ACKS)
+LONG: Final = Form(seconds=300.0, towns=40, pause_seconds_max=0.02, acks=ACKS)
 
 
 @pytest.mark.stress
@@ -32,4 +34,5 @@ def test_storm_behind_sentinels_breaks_no_promise(tmp_path: Path) -> None:
         left = storm(chaos, folders=folders, logs=logs, made=made, seed=seed, form=form, watchers=group.sentinels)
     print(f"\nTT_SEED={seed}\n{left.describe()}")  # noqa: T201 - it repeats the run
     assert left.findings == []
+    assert [call.mark for call in left.lost if form.acks_of(call.town) != LOCAL] == []
     assert len(chaos.faults) >= 6

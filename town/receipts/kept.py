@@ -78,6 +78,16 @@ class KeptReceipts(Receipts):
         self._pen.settle(known, places)
         self._told = [known] if known else []
 
+    def forget(self, positions: Sequence[Position]) -> None:
+        from town.receipts.reading import places_of  # noqa: PLC0415 - as above
+
+        gone = {str(each) for each in positions}
+        known = next((each for each in self.sampled if each not in gone), "")
+        try:
+            self.settle(known, places_of(positions))
+        except (LedgerError, OSError) as error:
+            self.problem = str(error)
+
     def begin_at(self, position: Position) -> None:
         """Take the event at `position` as told, without what it says. Never raises."""
         try:

@@ -148,6 +148,22 @@ def test_acknowledged_event_that_a_failover_lost_is_listed_and_no_finding(histor
     assert (verdict.findings, [call.mark for call in verdict.lost]) == ((), ["d"])
 
 
+@pytest.mark.parametrize(("position", "kinds"), [("5-99", []), (None, [Kind.DAMAGE])])
+def test_loss_that_a_client_is_told_of_is_true_or_a_finding(
+    history: History, position: str | None, kinds: list[Kind]
+) -> None:
+    """A command that is refused because an event is gone is right if it is, and wrong if it is there."""
+    at = position or history.events[-1].at
+    words = (
+        f"Error: This town had events up to 9; the server has 4: 1 event that was acknowledged here is gone, at {at}."
+    )
+    history.faults.append(ELSEWHERE)
+    history.call(
+        "x", "note", ONE, outcome=Outcome.UNKNOWN, error="LedgerDamagedError", words=words, began=5.0, ended=6.0
+    )
+    assert history.kinds() == kinds
+
+
 @pytest.mark.parametrize("is_told_in_part", [True, False])
 def test_append_before_an_error_may_have_been_acknowledged_earlier(history: History, is_told_in_part: bool) -> None:
     """The failover ended while the call ran: its append may be lost, unless the whole call was acknowledged after it."""
