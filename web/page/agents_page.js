@@ -7,7 +7,7 @@ import { TaskLink } from "./task_page.js";
 import { html, useValue } from "./view.js";
 import { age, brief, count, span } from "./words.js";
 
-export function AgentsPage({ board, now }) {
+export function Page({ board, now }) {
   const here = useValue(place);
   const { answer, problem } = useAnswer((signal) => get("/agents", [["at", here.at]], { signal }), [here.at ?? board?.number]);
   if (!answer) return problem ? html`<${ProblemNote} problem=${problem} />` : html`<${Loading} />`;

@@ -25,7 +25,7 @@ function loadChartLibrary() {
   return loading;
 }
 
-export function ChartsPage({ board }) {
+export function Page({ board }) {
   const [since, setSince] = useState("");
   // Charts are of days; another event does not change them much.
   const { answer, problem } = useAnswer((signal) => get("/charts", [["since", since]], { signal }), [since, Math.floor((board?.number ?? 0) / 50)]);

@@ -10,7 +10,7 @@ import { brief, count, plural, STATE_WORDS, when } from "./words.js";
 const TASKS_SHOWN = 200;
 const KIND_WORDS = { created: "Created", changed: "Changed", removed: "Removed" };
 
-export function DiffPage({ session }) {
+export function Page({ session }) {
   const here = useValue(place);
   const end = useValue(session.end);
   const from = here.from ?? String(Math.max(end - 100, 1));

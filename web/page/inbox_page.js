@@ -7,7 +7,7 @@ import { TaskLink } from "./task_page.js";
 import { html, useValue } from "./view.js";
 import { brief, count, when } from "./words.js";
 
-export function InboxPage({ board }) {
+export function Page({ board }) {
   const here = useValue(place);
   const { answer, problem } = useAnswer((signal) => get("/inbox", [["at", here.at]], { signal }), [here.at ?? board?.number]);
   if (!answer) return problem ? html`<${ProblemNote} problem=${problem} />` : html`<${Loading} />`;

@@ -24,3 +24,10 @@ export function ProblemNote({ problem }) {
 export function Loading() {
   return html`<p class="empty" role="status">Loading…</p>`;
 }
+
+/** A component of a module that is loaded when it is first shown; it gets all other attributes. */
+export function Lazy({ load, name, ...attributes }) {
+  const { answer, problem } = useAnswer(load, []);
+  if (!answer) return problem ? html`<${ProblemNote} problem=${problem} />` : html`<${Loading} />`;
+  return html`<${answer[name]} ...${attributes} />`;
+}

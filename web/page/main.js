@@ -1,29 +1,33 @@
 // The page: opens the town, follows it, and shows what the place says.
 
 import { giveToken, needsToken, useTown } from "./api.js";
-import { CreateDialog } from "./actions.js";
-import { AgentsPage } from "./agents_page.js";
-import { ChartsPage } from "./charts_page.js";
 import { Columns } from "./columns.js";
 import { Dialog } from "./dialog.js";
-import { DiffPage } from "./diff_page.js";
 import { FilterBar } from "./filters.js";
-import { InboxPage } from "./inbox_page.js";
 import { KEYS, listenForKeys } from "./keys.js";
 import { ListPage } from "./list.js";
 import { Live } from "./live.js";
-import { Loading, ProblemNote } from "./loading.js";
+import { Lazy, Loading, ProblemNote } from "./loading.js";
 import { LIVE } from "./place.js";
 import { Player } from "./player.js";
 import { follow, go, place } from "./router.js";
 import { Session } from "./session.js";
-import { TaskPage } from "./task_page.js";
 import { switchTheme, theme } from "./theme.js";
 import { PastNote, TimeBar } from "./time_bar.js";
 import { Value } from "./value.js";
 import { html, render, useEffect, useState, useValue } from "./view.js";
 import { brief } from "./words.js";
 
+// The board is there at once; the other pages are loaded when they are shown, or when there is nothing else to do.
+const LAZY = {
+  task: () => import("./task_page.js"),
+  diff: () => import("./diff_page.js"),
+  charts: () => import("./charts_page.js"),
+  agents: () => import("./agents_page.js"),
+  inbox: () => import("./inbox_page.js"),
+};
+const loadActions = () => import("./actions.js");
+const IDLE_MS = 2_000;
 const TABS = [["board", "Board"], ["list", "List"], ["inbox", "Inbox"], ["agents", "Agents"], ["charts", "Charts"], ["diff", "Changes"]];
 const CLOCK_MS = 20_000;
 const TOWN_MS = 1_000;
@@ -87,17 +91,13 @@ function App() {
       ${isOpened ? html`<${Page} ...${{ here, board, now }} />` : !problem && html`<${Loading} />`}
     </main>
     <${TimeBar} session=${session} player=${player} live=${live} />
-    ${dialog === "new" && html`<${CreateDialog} agents=${Object.keys(session.town.now?.agents ?? {})} onClose=${() => setDialog(null)} />`}
+    ${dialog === "new" && html`<${Lazy} load=${loadActions} name="CreateDialog" agents=${Object.keys(session.town.now?.agents ?? {})} onClose=${() => setDialog(null)} />`}
     ${dialog === "help" && html`<${Help} onClose=${() => setDialog(null)} />`}
     <${TokenDialog} />`;
 }
 
 function Page({ here, board, now }) {
-  if (here.page === "task") return html`<${TaskPage} session=${session} board=${board} />`;
-  if (here.page === "diff") return html`<${DiffPage} session=${session} />`;
-  if (here.page === "charts") return html`<${ChartsPage} board=${board} />`;
-  if (here.page === "agents") return html`<${AgentsPage} board=${board} now=${now} />`;
-  if (here.page === "inbox") return html`<${InboxPage} board=${board} />`;
+  if (LAZY[here.page]) return html`<${Lazy} key=${here.page} load=${LAZY[here.page]} name="Page" ...${{ session, board, now }} />`;
   const shown = board ? html`<${here.page === "list" ? ListPage : Columns} ...${{ board, now, session }} />` : html`<${Loading} />`;
   return html`<h1 class="only-read">${here.page === "list" ? "List" : "Board"}</h1><${FilterBar} session=${session} />${shown}`;
 }
@@ -174,3 +174,4 @@ const MOON = html`<svg viewBox="0 0 16 16" aria-hidden="true"><path d="M6.2 1.5a
 document.getElementById("app").replaceChildren();
 render(html`<${App} />`, document.getElementById("app"));
 open();
+setTimeout(LAZY.task, IDLE_MS);

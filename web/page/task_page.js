@@ -23,7 +23,7 @@ const LINK_WORDS = {
   led_to: "Led to",
 };
 
-export function TaskPage({ session, board }) {
+export function Page({ session, board }) {
   const here = useValue(place);
   const town = useValue(session.town);
   const [changes, setChanges] = useState(0);

@@ -54,6 +54,12 @@ def test_page_has_no_script_and_no_style_in_its_markup() -> None:
         )
 
 
+def test_modules_that_the_board_needs_are_loaded_at_once() -> None:
+    """index.html names all that main.js imports, so that the browser need not find them one after the other."""
+    markup = (PAGE / "index.html").read_text(encoding="utf-8")
+    assert re.findall(r'rel="modulepreload" href="([^"]+)"', markup) == sorted(_imported("main.js"))
+
+
 def test_page_loads_nothing_from_elsewhere() -> None:
     """No address of another host is in the page's own files; one names the namespace of a picture."""
     for file in (*OWN_SCRIPTS, *OWN_SHEETS, PAGE / "index.html"):
@@ -105,6 +111,18 @@ def test_every_module_says_what_it_is_for() -> None:
         assert script.read_text(encoding="utf-8").startswith("// "), script.name
     for sheet in OWN_SHEETS:
         assert sheet.read_text(encoding="utf-8").startswith("/* "), sheet.name
+
+
+def _imported(name: str) -> set[str]:
+    """All modules that one imports, and those that they import."""
+    found: set[str] = set()
+    left = [name]
+    while left:
+        text = (PAGE / left.pop()).read_text(encoding="utf-8")
+        new = set(re.findall(r'^import .*"\./([\w./-]+)";', text, re.MULTILINE)) - found
+        found |= new
+        left += [each for each in new if not each.startswith("vendor/")]
+    return found
 
 
 def _one(pattern: str, text: str) -> str:
