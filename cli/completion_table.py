@@ -25,6 +25,7 @@ FIRST_WORDS: Final[dict[str, str]] = {
     "work": "Work as an agent",
     "prime": "Show what an agent needs to know",
     "mcp": "Serve the town to agents over MCP, the Model Context …",
+    "serve": "Show the town in a browser",
     "ask": "Ask people a question about a task",
     "answer": "Answer the question that a task waits with",
     "inbox": "Show what waits for a person",
@@ -434,6 +435,14 @@ COMMANDS: Final[dict[tuple[str, ...], tuple[str, tuple[Kind, ...], bool, dict[st
     }),
     ("mcp",): ("Serve the town to agents over MCP, the Model Context …", (), False, {
         "--http": ("", False, "Serve over HTTP on this port of 127.0.0.1, and print the …"),
+        "--town": ("folder", False, "The town's folder"),
+        "--actor": ("actor", False, "Who acts"),
+    }),
+    ("serve",): ("Show the town in a browser", (), False, {
+        "--port": ("", False, "The port; 0 picks a free one"),
+        "--host": ("", False, "The address to listen on"),
+        "--token-file": ("file", False, "Only who has a token of this file may ask"),
+        "--read-only": ("flag", False, "Refuse all changes"),
         "--town": ("folder", False, "The town's folder"),
         "--actor": ("actor", False, "Who acts"),
     }),

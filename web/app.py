@@ -16,6 +16,7 @@ from ledger import LedgerError
 from web.access import CALLER, Access, Caller, Right, Tokens
 from web.answers import Answer, response_of
 from web.board import BOARD
+from web.charts import CHARTS
 from web.endpoints import Asked, Endpoint
 from web.headers import SafeHeaders
 from web.live import Live
@@ -29,7 +30,7 @@ from web.towns import ServedTown, Towns
 from web.writes import WRITES
 
 ROOT: Final = "/api/v1"
-ENDPOINTS: Final = (*READS, *QUESTIONS, *BOARD, *TIMELINE, *WRITES)
+ENDPOINTS: Final = (*READS, *QUESTIONS, *BOARD, *TIMELINE, *CHARTS, *WRITES)
 _Handler = Callable[[Request], Awaitable[Response]]
 
 

@@ -66,8 +66,7 @@ def tasks(asked: Asked, given: TasksGiven) -> Answer:
     shape = tasks_shape(
         asked.town,
         page.tasks,
-        **moment_shape(position),
-        **reader_shape(reader, when),
+        **(moment_shape(position) | reader_shape(reader, when)),
         total=page.total,
         **next_shape(offset=after),
         offset=given.offset,
