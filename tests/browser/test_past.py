@@ -1,0 +1,145 @@
+"""The slider: the board of any moment is the one that the library shows, by drag, by key, by play and by link."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+from ledger import State
+from tests.browser.conftest import OpenPage
+from tests.browser.looking import LONG_MS, cards_of, cards_on, wait_for_event, wait_for_live
+from town import Town
+
+MOMENTS = 50
+TALL = 3_000
+"""Pixels of a window in which the cards of a column are seen with few steps."""
+
+
+def test_board_under_the_slider_is_the_board_of_then_card_by_card(
+    past: Town, past_address: str, open_page: OpenPage, expect: Any
+) -> None:
+    """At 50 random places of the strip, every column has the cards that `town.at` has, in order, with the titles of then."""
+    chosen = random.Random(16)
+    page = open_page(past_address, height=TALL)
+    wait_for_live(page, expect)
+    strip = page.locator(".strip")
+    expect(strip).to_have_attribute("aria-valuemax", str(past.end().seq), timeout=LONG_MS)
+    box = strip.bounding_box()
+    for _ in range(MOMENTS):
+        page.mouse.move(box["x"] + chosen.random() * box["width"], box["y"] + 20)
+        page.mouse.down()
+        page.mouse.move(box["x"] + chosen.random() * box["width"], box["y"] + 20, steps=3)
+        page.mouse.up()
+        number = int(strip.get_attribute("aria-valuenow"))
+        wait_for_event(page, expect, number)
+        assert cards_on(page) == cards_of(past.at(str(number))), number
+
+
+def test_steps_of_keys_go_event_by_event(past: Town, past_address: str, open_page: OpenPage, expect: Any) -> None:
+    """Arrow keys, ten at a time with Shift, from the first event, and the commas; End and `l` lead back to live."""
+    end = past.end().seq
+    page = open_page(f"{past_address}/?at=100")
+    wait_for_event(page, expect, 100)
+    page.locator(".strip").focus()
+    for key, number in (("ArrowLeft", 99), ("Shift+ArrowRight", 109), ("ArrowRight", 110), ("Home", 1), ("ArrowLeft", 1)):
+        page.keyboard.press(key)
+        wait_for_event(page, expect, number)
+    page.keyboard.press("End")
+    wait_for_event(page, expect, end)
+    expect(page.locator(".live")).to_have_attribute("aria-pressed", "true")
+    page.locator("#main").focus()
+    page.keyboard.press(",")
+    wait_for_event(page, expect, end - 1)
+    assert cards_on(page) == cards_of(past.at(str(end - 1)))
+    page.keyboard.press("l")
+    wait_for_event(page, expect, end)
+
+
+def test_play_runs_through_to_live(past: Town, past_address: str, open_page: OpenPage, expect: Any) -> None:
+    """At 1000x the last 400 events run by; the page then is live and shows the board of now."""
+    end = past.end().seq
+    page = open_page(f"{past_address}/?at={end - 400}")
+    wait_for_event(page, expect, end - 400)
+    page.get_by_label("Speed").select_option("1000")
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Play").click()
+    expect(page.get_by_role("button", name="Pause")).to_be_visible()
+    expect(page.locator(".live")).to_have_attribute("aria-pressed", "true", timeout=60_000)
+    wait_for_event(page, expect, end)
+    assert cards_on(page) == cards_of(past)
+
+
+def test_link_shows_the_same_board_to_somebody_else(
+    past: Town, past_address: str, open_page: OpenPage, expect: Any
+) -> None:
+    """The address that stands there after a drag leads another browser to the same moment, columns and cards."""
+    page = open_page(f"{past_address}/?at={past.end().seq // 2}", height=TALL)
+    wait_for_event(page, expect, past.end().seq // 2)
+    page.locator(".strip").press("ArrowLeft")
+    number = past.end().seq // 2 - 1
+    wait_for_event(page, expect, number)
+    page.wait_for_url(f"**/?at={number}")
+    other = open_page(page.url, height=TALL)
+    wait_for_event(other, expect, number)
+    assert cards_on(other) == cards_on(page) == cards_of(past.at(str(number)))
+
+
+def test_way_back_of_the_browser_leads_to_the_board(past: Town, past_address: str, open_page: OpenPage, expect: Any) -> None:
+    """A card leads to its task, and back leads to the same board."""
+    page = open_page(f"{past_address}/?at=500&by=agent")
+    wait_for_event(page, expect, 500)
+    title = page.locator(".card-title").first.inner_text()
+    page.locator(".card").first.click()
+    expect(page.get_by_role("heading", level=1)).to_be_visible(timeout=LONG_MS)
+    assert title[:20] in page.get_by_role("heading", level=1).inner_text()
+    page.go_back()
+    expect(page.locator(".card").first).to_be_visible()
+    assert page.url.endswith("?by=agent&at=500")
+
+
+def test_task_is_shown_as_it_was_with_its_history_and_who_set_what(
+    past: Town, past_address: str, open_page: OpenPage, expect: Any
+) -> None:
+    """At a moment, a task's page borrows nothing from later: neither its state nor the events that came after."""
+    task = next(each for each in past.page().tasks if each.state is State.COMPLETED and each.version > 3)
+    history = past.history(task.id)
+    second = history[1].event.position.seq
+    page = open_page(f"{past_address}/?page=task&task={task.id}&at={second}")
+    expect(page.locator(".history > li")).to_have_count(2, timeout=LONG_MS)
+    then = past.at(str(second)).task(task.id)
+    expect(page.locator(".task-facts .state")).to_have_text(then.state.value.capitalize())
+    field = page.locator(".field-row", has_text="State").locator("button")
+    field.focus()
+    expect(page.locator("#blame-state")).to_be_visible()
+    expect(page.locator("#blame-state")).to_contain_text(f"event {second:,}")
+
+
+def test_difference_of_two_moments_is_that_of_the_library(
+    past: Town, past_address: str, open_page: OpenPage, expect: Any
+) -> None:
+    """The same tasks, in the same order, each with its kind."""
+    end = past.end().seq
+    first, last = end // 2, end // 2 + 60
+    found = past.at(str(last)).diff(str(first))
+    page = open_page(f"{past_address}/?page=diff&from={first}&to={last}")
+    rows = page.locator(".difference")
+    expect(rows).to_have_count(min(len(found.tasks), 200), timeout=LONG_MS)
+    shown = rows.evaluate_all("rows => rows.map(row => [row.dataset.task, row.dataset.kind])")
+    assert shown == [[each.task_id, each.kind.value] for each in found.tasks[:200]]
+
+
+def test_filters_stand_in_the_address_and_narrow_the_board(
+    past: Town, past_address: str, open_page: OpenPage, expect: Any
+) -> None:
+    """An agent is chosen: the board has that agent's tasks alone, also after a step."""
+    agents = past.count_agents()
+    agent = max(agents, key=lambda name: sum(agents[name].values()))
+    page = open_page(past_address, height=TALL)
+    wait_for_live(page, expect)
+    page.get_by_label("Agent").select_option(agent)
+    page.wait_for_url(f"**/?agent={agent}")
+    page.locator(".strip").press("ArrowLeft")
+    number = past.end().seq - 1
+    wait_for_event(page, expect, number)
+    wanted = {task.id for task in past.at(str(number)).page().tasks if task.holder == agent}
+    assert {task for cards in cards_on(page).values() for task, _ in cards} == wanted
