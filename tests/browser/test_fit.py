@@ -107,7 +107,10 @@ def test_two_thousand_open_tasks_scroll_smoothly(
 ) -> None:
     """Only what can be seen is in the document, and a frame takes less than 50 ms while a column is scrolled."""
     export = tmp_path / "issues.jsonl"
-    issues = [{"id": f"t-{number}", "title": f"Task {number} " + "word " * 12, "status": "open"} for number in range(OPEN_TASKS)]
+    issues = [
+        {"id": f"t-{number}", "title": f"Task {number} " + "word " * 12, "status": "open"}
+        for number in range(OPEN_TASKS)
+    ]
     export.write_text("".join(f"{json.dumps(issue)}\n" for issue in issues), encoding="utf-8")
     town.imports.beads(export)
     page = open_page(address)
