@@ -11,12 +11,15 @@ from typing import Final
 
 import uvicorn
 
+from ledger import InvalidValueError
 from town import ServePortError
 from web.access import Tokens
 from web.app import make_app
 from web.towns import ServedTown, Towns
 
 LOOPBACK: Final = "127.0.0.1"
+LOOPBACKS: Final = (LOOPBACK, "::1")
+"""Addresses that only this machine reaches."""
 CONNECTIONS_MAX: Final = 1_000
 """More connections are answered with 503."""
 _BACKLOG: Final = 256
@@ -36,14 +39,18 @@ def serve(
 ) -> None:
     """Serve towns, the first one as the own one, at a port (0: a free one) until a stop signal; `tell` gets the address.
 
-    ServePortError, TokenFileRefusedError.
+    InvalidValueError for an address that others reach, without tokens; ServePortError, TokenFileRefusedError.
     """
+    if host not in LOOPBACKS and token_file is None:
+        raise InvalidValueError(
+            "address",
+            "is one that other machines may reach, so who asks has to be told apart",
+            "Give --token-file FILE too.",
+        )
     tokens = None if token_file is None else Tokens.read(token_file)
     with _listening(host, port) as listening:
         bound = listening.getsockname()[1]
-        hosts = None
-        if host == LOOPBACK:
-            hosts = [f"{name}:{bound}" for name in (LOOPBACK, "localhost")]
+        hosts = [f"{name}:{bound}" for name in (LOOPBACK, "localhost", "[::1]")] if host in LOOPBACKS else None
         served = Towns({town.name: town for town in towns})
         app = make_app(served, hosts=hosts, tokens=tokens, is_read_only=is_read_only)
         config = uvicorn.Config(
@@ -57,7 +64,7 @@ def serve(
             timeout_graceful_shutdown=_GRACE_SECONDS,
             h11_max_incomplete_event_size=HEADER_BYTES_MAX,
         )
-        tell(f"http://{host}:{bound}/")
+        tell(f"http://{f'[{host}]' if ':' in host else host}:{bound}/")
         try:
             _Server(config).run(sockets=[listening])
         finally:

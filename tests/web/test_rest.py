@@ -12,6 +12,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from shapes import task_shape
+from tests.support.tt import run_here
 from tests.web.conftest import HOST
 from town import TokenFileRefusedError, Town
 from web.access import Tokens
@@ -174,6 +175,12 @@ def test_token_says_what_its_holder_may_do(
     if write == 201:
         assert town.events.last(count=1)[0].actor == "bob"
     assert guarded.get("/", headers=headers).status_code == 200
+
+
+def test_address_that_others_reach_needs_tokens(town: Town, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is refused before anything listens."""
+    ran = run_here(capsys, "serve", "--host", "0.0.0.0", "--port", "0", "--town", str(town.folder))
+    assert (ran.code, "Give --token-file FILE too." in ran.err) == (1, True)
 
 
 def test_server_that_only_reads_writes_nothing(town: Town) -> None:
