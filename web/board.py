@@ -15,8 +15,8 @@ from projections import TaskFilter
 from shapes.board import Column, columns_shape, steps_shape
 from town import Reader, read_steps_after, read_steps_upto
 from web.answers import Answer
-from web.endpoints import Asked, AtGiven, Endpoint, Given
-from web.reads import shown_position
+from web.endpoints import Asked, Endpoint, Given
+from web.reads import FilterGiven, filter_of, page_of, shown_position
 
 COLUMN_TASKS: Final = 100
 COLUMN_TASKS_MAX: Final = 1_000
@@ -36,17 +36,13 @@ class By(StrEnum):
     PRIORITY = "priority"
 
 
-class BoardGiven(AtGiven, frozen=True):
+class BoardGiven(FilterGiven, frozen=True):
     """A board: what its columns are, and which tasks it shows."""
 
     by: By = By.STATE
     limit: Annotated[int, Meta(ge=1, le=COLUMN_TASKS_MAX, description="At most so many cards in a column.")] = (
         COLUMN_TASKS
     )
-    agent: str | None = None
-    tag: tuple[str, ...] = ()
-    not_tag: tuple[str, ...] = ()
-    parent: str | None = None
 
 
 class StepsGiven(Given, frozen=True):
@@ -60,18 +56,8 @@ class StepsGiven(Given, frozen=True):
 def board(asked: Asked, given: BoardGiven) -> Answer:
     reader, _ = asked.at(given.at)
     position = shown_position(asked.town, reader)
-    wanted = TaskFilter(
-        agent=given.agent,
-        tag=given.tag or None,
-        not_tag=given.not_tag or None,
-        parent=given.parent,
-        is_newest_first=True,
-    )
-    columns = (
-        _by_state(reader, wanted, given.limit)
-        if given.by is By.STATE
-        else _of_open(reader, wanted, given.by, given.limit)
-    )
+    wanted = replace(filter_of(given, now_ms=reader.time_ms()), is_newest_first=True)
+    columns = _by_state(reader, wanted, given) if given.by is By.STATE else _of_open(reader, wanted, given)
     return Answer(columns_shape(asked.town, position, given.by, columns), position)
 
 
@@ -102,19 +88,24 @@ def position_of(asked: Asked, text: str, *, name: str) -> Position:
     return asked.town.events.position_at(when.moment if when.event is None else when.event)
 
 
-def _by_state(reader: Reader, wanted: TaskFilter, limit: int) -> list[Column]:
+def _by_state(reader: Reader, wanted: TaskFilter, given: BoardGiven) -> list[Column]:
     """A column for each state, also where it is empty."""
     columns = []
     for state in State:
-        page = reader.page(replace(wanted, state=state), limit=limit)
+        if given.state and state not in given.state:
+            columns.append(Column(state.value, 0, ()))
+            continue
+        page = page_of(reader, replace(wanted, state=state), words=given.q, limit=given.limit)
         total = len(page.tasks) if page.total is None else page.total
         columns.append(Column(state.value, total, page.tasks))
     return columns
 
 
-def _of_open(reader: Reader, wanted: TaskFilter, by: By, limit: int) -> list[Column]:
+def _of_open(reader: Reader, wanted: TaskFilter, given: BoardGiven) -> list[Column]:
     """The open tasks, a column for each agent, parent or priority that one of them has."""
-    tasks = reader.page(replace(wanted, state=_OPEN), limit=OPEN_TASKS_MAX).tasks
+    by, limit = given.by, given.limit
+    states = tuple(state for state in _OPEN if not given.state or state in given.state)
+    tasks = page_of(reader, replace(wanted, state=states), words=given.q, limit=OPEN_TASKS_MAX).tasks if states else ()
     groups: defaultdict[str | int | None, list[Task]] = defaultdict(list)
     for task in tasks:
         groups[_KEYS[by](task)].append(task)

@@ -6,9 +6,11 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final
 
-from ledger import TOWN_ID, RecordedEvent, State, Task, TaskReopened, evolve
+from ledger import BEGINNING, TOWN_ID, Position, RecordedEvent, State, Task, TaskReopened, evolve
 from projections import no_garbage_collection
+from town import MomentError
 from web.answers import Answer
+from web.board import position_of
 from web.endpoints import Asked, AtGiven, Endpoint
 from web.problems import Problem
 
@@ -84,7 +86,14 @@ def figures(measured: Sequence[int]) -> dict[str, int | None]:
     return {"count": len(ordered), **found}
 
 
-def charts(asked: Asked, given: AtGiven) -> Answer:
+class ChartsGiven(AtGiven, frozen=True):
+    """A period; what came before it is folded, and not shown."""
+
+    since: str | None = None
+
+
+def charts(asked: Asked, given: ChartsGiven) -> Answer:
+    first = None if given.since is None else _start(asked, given.since)
     upto = asked.town.end()
     if given.at is not None:
         upto = asked.at(given.at)[0].then or upto
@@ -98,17 +107,30 @@ def charts(asked: Asked, given: AtGiven) -> Answer:
     with no_garbage_collection():
         for batch in asked.town.backend.store.read_batches(upto=upto):
             flow.take(batch)
-    cycles = [each["cycle_ms"] for each in flow.finished if each["cycle_ms"] is not None]
+    days, finished = flow.days, flow.finished
+    if first is not None:
+        days = [each for each in days if first == BEGINNING or each["day"] >= first.time.date().isoformat()]
+        finished = [each for each in finished if each["number"] > first.seq]
     shape = {
         "town": asked.town.name,
-        "days": flow.days,
-        "lead": figures([each["lead_ms"] for each in flow.finished]),
-        "cycle": figures(cycles),
-        "finished": flow.finished[-FINISHED_MAX:],
+        "days": days,
+        "lead": figures([each["lead_ms"] for each in finished]),
+        "cycle": figures([each["cycle_ms"] for each in finished if each["cycle_ms"] is not None]),
+        "finished": finished[-FINISHED_MAX:],
     }
     return Answer(shape, upto)
 
 
+def _start(asked: Asked, since: str) -> Position | None:
+    """The last event by then; None for a time before the town's first one."""
+    try:
+        return position_of(asked, since, name="since")
+    except MomentError:
+        return None
+
+
 CHARTS: Final = (
-    Endpoint("GET", "/charts", AtGiven, charts, "Throughput, lead and cycle times, and tasks in each state by day."),
+    Endpoint(
+        "GET", "/charts", ChartsGiven, charts, "Throughput, lead and cycle times, and tasks in each state by day."
+    ),
 )

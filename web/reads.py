@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import importlib.metadata
+from enum import StrEnum
 from typing import Annotated, Final
 
 from msgspec import Meta
+from msgspec.structs import replace
 
 from ledger import BEGINNING, Position, State, check_name
-from projections import Sort, TaskFilter
+from projections import Page, Sort, TaskFilter
 from shapes import moment_shape, next_shape, reader_shape, shown_shape, tasks_shape
+from shapes.board import card_shape
 from town import Reader, Town
 from web.answers import Answer
 from web.endpoints import Asked, AtGiven, Endpoint, Given
@@ -22,8 +25,8 @@ Limit = Annotated[int, Meta(ge=1, le=PAGE_TASKS_MAX, description="At most so man
 Offset = Annotated[int, Meta(ge=0, le=10_000_000, description="How many tasks to pass over.")]
 
 
-class TasksGiven(AtGiven, frozen=True):
-    """A page of tasks, by conditions that all hold."""
+class FilterGiven(AtGiven, frozen=True):
+    """Conditions that all hold."""
 
     state: tuple[State, ...] = ()
     agent: str | None = None
@@ -32,8 +35,22 @@ class TasksGiven(AtGiven, frozen=True):
     parent: str | None = None
     priority: tuple[Annotated[int, Meta(ge=0, le=4)], ...] = ()
     overdue: bool = False
+    q: Annotated[str | None, Meta(description="Words that all stand in a task's texts.")] = None
+
+
+class Fields(StrEnum):
+    """How much of each task is given."""
+
+    ALL = "all"
+    CARD = "card"
+
+
+class TasksGiven(FilterGiven, frozen=True):
+    """A page of tasks."""
+
     sort: Sort = Sort.CREATED
     reverse: bool = False
+    fields: Fields = Fields.ALL
     offset: Offset = 0
     limit: Limit = PAGE_TASKS
 
@@ -61,7 +78,8 @@ def town(asked: Asked, given: AtGiven) -> Answer:
 def tasks(asked: Asked, given: TasksGiven) -> Answer:
     reader, when = asked.at(given.at)
     position = shown_position(asked.town, reader)
-    page = reader.page(filter_of(given, now_ms=reader.time_ms()), offset=given.offset, limit=given.limit)
+    wanted = replace(filter_of(given, now_ms=reader.time_ms()), sort=given.sort, is_newest_first=given.reverse)
+    page = page_of(reader, wanted, words=given.q, offset=given.offset, limit=given.limit)
     after = given.offset + len(page.tasks) if page.has_more else None
     shape = tasks_shape(
         asked.town,
@@ -71,6 +89,8 @@ def tasks(asked: Asked, given: TasksGiven) -> Answer:
         **next_shape(offset=after),
         offset=given.offset,
     )
+    if given.fields is Fields.CARD:
+        shape["tasks"] = [card_shape(each) for each in page.tasks]
     return Answer(shape, position)
 
 
@@ -80,8 +100,15 @@ def task(asked: Asked, given: AtGiven) -> Answer:
     return Answer(shown_shape(asked.town, reader, reader.details(asked.task), at=when), position)
 
 
-def filter_of(given: TasksGiven, *, now_ms: int) -> TaskFilter:
-    """The conditions of a list."""
+def page_of(reader: Reader, wanted: TaskFilter, *, words: str | None, offset: int = 0, limit: int) -> Page:
+    """The tasks that match, and have all these words in their texts, if there are any."""
+    if words is None or not words.split():
+        return reader.page(wanted, offset=offset, limit=limit)
+    return reader.page_of_found(words.split(), wanted, offset=offset, limit=limit)
+
+
+def filter_of(given: FilterGiven, *, now_ms: int) -> TaskFilter:
+    """The conditions, oldest first."""
     return TaskFilter(
         state=given.state or None,
         agent=None if given.agent is None else check_name(given.agent, "agent name"),
@@ -90,8 +117,6 @@ def filter_of(given: TasksGiven, *, now_ms: int) -> TaskFilter:
         parent=given.parent,
         priority=given.priority or None,
         overdue_ms=now_ms if given.overdue else None,
-        sort=given.sort,
-        is_newest_first=given.reverse,
     )
 
 

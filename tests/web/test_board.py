@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from random import Random
 from typing import Any
 
@@ -146,6 +147,14 @@ def test_filters_narrow_a_board(town: Town, client: TestClient) -> None:
     assert set(shown(client.get("/api/v1/board", params={"agent": "zoe"}))) == {task}
     assert task in shown(client.get("/api/v1/board", params={"tag": "red"}))
     assert task not in shown(client.get("/api/v1/board", params={"not_tag": "red"}))
+    assert set(shown(client.get("/api/v1/board", params={"q": "mine", "by": "agent"}))) == {task}
+    assert set(shown(client.get("/api/v1/board", params={"q": "mine", "state": "assigned"}))) == {task}
+    assert shown(client.get("/api/v1/board", params={"q": "mine", "state": "running"})) == {}
+    town.prioritise(task, 0)
+    town.schedule(task, due=datetime(2020, 1, 1, tzinfo=UTC))
+    assert set(shown(client.get("/api/v1/board", params={"priority": 0, "overdue": "true"}))) == {task}
+    [card] = client.get("/api/v1/tasks", params={"q": "mine", "fields": "card"}).json()["tasks"]
+    assert card == shown(client.get("/api/v1/board"))[task]
 
 
 def test_long_column_says_how_many_more_there_are(town: Town, client: TestClient) -> None:

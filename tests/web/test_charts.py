@@ -31,6 +31,15 @@ def test_moment_of_the_past_has_its_own_charts(town: Town, client: TestClient) -
     assert open_then == len(town.at(40).page().tasks)
 
 
+def test_period_leaves_out_what_came_before(town: Town, client: TestClient) -> None:
+    """Finished tasks are those of later events."""
+    whole = client.get("/api/v1/charts").json()["finished"]
+    shown = client.get("/api/v1/charts", params={"since": 60}).json()
+    assert shown["finished"] == [each for each in whole if each["number"] > 60]
+    assert client.get("/api/v1/charts", params={"since": "7d"}).json()["finished"] == whole
+    assert town.end().seq > 60
+
+
 def test_percentiles_are_by_nearest_rank() -> None:
     """Of none there are none."""
     assert figures([5, 1, 3, 2, 4]) == {"count": 5, "p50": 3, "p85": 5, "p95": 5}
