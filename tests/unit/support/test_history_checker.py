@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from ledger import (
     TOWN_ID,
     Event,
+    EventsLostError,
     Position,
     RecordedEvent,
     TaskAssigned,
@@ -148,16 +149,13 @@ def test_acknowledged_event_that_a_failover_lost_is_listed_and_no_finding(histor
     assert (verdict.findings, [call.mark for call in verdict.lost]) == ((), ["d"])
 
 
+@pytest.mark.parametrize("end", ["1-4", "1-100"])
 @pytest.mark.parametrize(("position", "kinds"), [("5-99", []), (None, [Kind.DAMAGE])])
 def test_loss_that_a_client_is_told_of_is_true_or_a_finding(
-    history: History, position: str | None, kinds: list[Kind]
+    history: History, position: str | None, kinds: list[Kind], end: str
 ) -> None:
-    """A command that is refused because an event is gone is right if it is, and wrong if it is there."""
-    at = position or history.events[-1].at
-    words = (
-        f"Error: This town had events up to 9; the server has 4: 1 event that was acknowledged here is gone, at {at}."
-    )
-    history.faults.append(ELSEWHERE)
+    """A command that is refused because an event is gone is right if it is, and wrong if it is there, whether a fault goes on or not."""
+    words = f"New agent a.\nError: {EventsLostError(position or history.events[-1].at, end)}"
     history.call(
         "x", "note", ONE, outcome=Outcome.UNKNOWN, error="LedgerDamagedError", words=words, began=5.0, ended=6.0
     )
