@@ -19,7 +19,9 @@ from web.board import BOARD
 from web.charts import CHARTS
 from web.endpoints import Asked, Endpoint
 from web.headers import SafeHeaders
+from web.health import HEALTH, health_route
 from web.live import Live
+from web.metrics import Measured, Metrics
 from web.page_files import page_routes, read_files
 from web.problems import Problem, problem_of, problem_response
 from web.questions import QUESTIONS
@@ -40,9 +42,11 @@ def make_app(
     """An ASGI application for these towns. `hosts` and `tokens` are as for `Access`."""
     routes: list[BaseRoute] = [
         Route(f"{ROOT}/towns", _list_towns(towns), methods=["GET"]),
-        Route("/healthz", _healthz, methods=["GET"]),
+        health_route(towns),
     ]
     live = Live(towns)
+    metrics = Metrics(live)
+    routes.append(metrics.route())
     for below in (ROOT, f"{ROOT}/towns/{{town}}"):
         routes += [
             Route(below + endpoint.path.rstrip("/"), _handler(towns, endpoint), methods=[endpoint.method])
@@ -55,12 +59,9 @@ def make_app(
         routes=routes, exception_handlers={HTTPException: _http_error, Problem: _problem, Exception: _unexpected}
     )
     # The page itself asks for the token.
-    open_paths = {*OPEN_PATHS, "/", *(f"/{name}" for name in files)}
-    return SafeHeaders(Access(app, hosts=hosts, tokens=tokens, is_read_only=is_read_only, open_paths=open_paths))
-
-
-OPEN_PATHS: Final = frozenset({"/healthz"})
-"""What needs no token."""
+    open_paths = {HEALTH, "/", *(f"/{name}" for name in files)}
+    guarded = Access(app, hosts=hosts, tokens=tokens, is_read_only=is_read_only, open_paths=open_paths)
+    return SafeHeaders(Measured(guarded, metrics))
 
 
 def _handler(towns: Towns, endpoint: Endpoint) -> _Handler:
@@ -125,10 +126,6 @@ def _list_towns(towns: Towns) -> _Handler:
         return response_of(Answer(shape), known=None)
 
     return handle
-
-
-async def _healthz(_: Request) -> Response:
-    return Response("ok\n", media_type="text/plain")
 
 
 def _problem(_: Request, error: Exception) -> Response:

@@ -57,8 +57,9 @@ class Live:
         """How many readers were cut off because they were slow."""
 
     @property
-    def listeners(self) -> int:
-        return sum(tail.listeners for tail in self._tails.values())
+    def listeners(self) -> dict[str, int]:
+        """How many streams each town has that ever had one."""
+        return {name: tail.listeners for name, tail in self._tails.items()}
 
     async def respond(self, served: ServedTown, request: Request) -> Response:
         """The stream that a request asks for. Problem, LedgerError."""

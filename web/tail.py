@@ -17,7 +17,6 @@ from msgspec import Struct
 
 from ledger import (
     TOWN_ID,
-    LedgerDamagedError,
     LedgerError,
     Position,
     RecordedEvent,
@@ -153,7 +152,7 @@ class Tail:
             except StoreUnavailableError:
                 # It may be restarted; whoever listens is told nothing, and misses nothing.
                 time.sleep(RETRY_SECONDS)
-            except LedgerDamagedError as error:
+            except LedgerError as error:
                 self._loop.call_soon_threadsafe(self._stop, error, is_wanted)
                 return
             except RuntimeError:

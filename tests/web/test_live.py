@@ -196,3 +196,22 @@ def test_reader_that_is_too_slow_is_told_so_and_where_it_was(folder: Path) -> No
     assert b"event: begin" in begin
     assert position.encode() in events
     assert json.loads(end.split(b"data: ")[1]) == {"reason": "slow reader", "position": position}
+
+
+def test_stream_ends_with_the_reason_if_the_town_cannot_be_opened_again(folder: Path, served: Serving) -> None:
+    """Its settings were spoilt and its server is gone: who listens is told, and does not wait for ever."""
+    listener = Listener(served.port, goal=10**9, after="0")
+    listener.start()
+    wait_until(lambda: listener.events)
+    settings = folder / "tinytown.toml"
+    sound = settings.read_text(encoding="utf-8")
+    settings.write_text("[[", encoding="utf-8")
+    kill_server(folder)
+    wait_until(lambda: any(kind == "end" for kind, _ in listener.messages))
+    [reason] = {message["reason"] for kind, message in listener.messages if kind == "end"}
+    assert "tinytown.toml" in reason
+    settings.write_text(sound, encoding="utf-8")
+    with Town.open(folder) as town:
+        town.create("second")
+    wait_until(lambda: len(listener.events) == 2)
+    listener.end()
