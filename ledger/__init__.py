@@ -141,7 +141,7 @@ if TYPE_CHECKING:
         Unfit,
     )
     from ledger.exchange import exchange, raise_error
-    from ledger.identity import TOWN_ID, is_task_id, new_command_id, new_task_id, task_id_of_alias
+    from ledger.identity import TOWN_ID, is_task_id, new_command_id, new_task_id, task_id_of_alias, task_id_of_command
     from ledger.json_problems import json_problem
     from ledger.keys import TOWN_NAME_CHARS_MAX, TOWN_NAMES_RESERVED, TOWNS_KEY, Keys, check_town_name
     from ledger.knots import find_knots
@@ -401,6 +401,7 @@ __all__ = [
     "seq_of",
     "steps",
     "task_id_of_alias",
+    "task_id_of_command",
     "title_of",
     "to_ms",
     "undo",
@@ -442,7 +443,7 @@ open_front_door(
         "TaskStarted TaskTagged TaskUnlinked TownEvent TownForked TownRecovered Unfit",
         "exchange": "exchange raise_error",
         "front_door": "open_front_door",
-        "identity": "TOWN_ID is_task_id new_command_id new_task_id task_id_of_alias",
+        "identity": "TOWN_ID is_task_id new_command_id new_task_id task_id_of_alias task_id_of_command",
         "json_problems": "json_problem",
         "keys": "TOWNS_KEY TOWN_NAMES_RESERVED TOWN_NAME_CHARS_MAX Keys check_town_name",
         "knots": "find_knots",
@@ -459,7 +460,7 @@ open_front_door(
         "soundness": "flaw_in flaw_of",
         "staged_ledger": "StagedLedger",
         "state": "State",
-        "task": "FIELDS FIELD_NAMES Field TITLE Task evolve evolve_known",
+        "task": "FIELDS FIELD_NAMES TITLE Field Task evolve evolve_known",
         "text_diff": "Effort Piece word_diff",
         "times": "TIME_MS_MAX format_ms from_ms parse_rfc3339 to_ms",
         "town_list": "TownList",

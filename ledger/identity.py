@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Final
-from uuid import NAMESPACE_URL, uuid4, uuid5
+from uuid import NAMESPACE_URL, UUID, uuid4, uuid5
 
 TOWN_ID: Final = "town"
 """Stands in the place of a task's id where a fact is the town's: in the heads and in the envelope. No task can have it."""
@@ -44,6 +44,11 @@ def new_task_id() -> str:
 def new_command_id() -> str:
     """A random UUID for the events of one command. With it, a writer can tell a lost reply from a lost request."""
     return str(uuid4())
+
+
+def task_id_of_command(town: str, command_id: str) -> str:
+    """The UUID of the task that the command with this id creates in `town`: uuid5 of `tinytown:<town>` below the command's id."""
+    return str(uuid5(UUID(command_id), f"tinytown:{town}"))
 
 
 def task_id_of_alias(town: str, alias: str) -> str:

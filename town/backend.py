@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from ledger import Acks
     from town.cache import Cache
+    from town.writer import Keyed
 
 
 class Backend:
@@ -54,6 +55,8 @@ class Backend:
         self.live = LiveBoard(client, keys, store=self.store, where=where)
         self.upkeep = Upkeep(client, keys, store=self.store, where=where)
         self.loader = Loader(self.store, self.live, keys, self.upkeep)
+        self.keyed: Keyed | None = None
+        """Set while a command is carried out whose id the caller chose."""
         self.called: dict[str, str] = {}
         """The aliases by which the user named tasks, by id: errors name a task by both."""
 

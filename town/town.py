@@ -12,13 +12,13 @@ Tasks are named by id, by a unique prefix of it, or by alias. Errors are those o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from msgspec import Struct
 
@@ -48,6 +48,9 @@ if TYPE_CHECKING:
     from town.recovery.recovery import Recovery
     from town.runs.reclaim import Reclaimer
     from town.undoing import Undoing
+    from town.writer import Receipt
+
+Result = TypeVar("Result")
 
 # ruff: noqa: PLC0415 - a room is imported by who enters it
 
@@ -78,6 +81,18 @@ class Town(Verbs, Reader):
         """Set if the town's folder was just given its section in `AGENTS.md`."""
         self.unlisted: str | None = None
         """Set if the town was just made but could not be recorded in the registry: the reason, in words."""
+
+    # --- commands ----------------------------------------------------------------------------------------------
+
+    def once(self, key: str, call: Callable[[], Result], *, about: Sequence[str]) -> Result | Receipt:
+        """Carry out the one command of `call` with an id of the caller's own, a UUID. Asked for again, it appends nothing.
+
+        Then it returns the receipt of the first time. The command is `about` these tasks, by id or alias; about none if it
+        creates one that has no alias. InvalidValueError, and what `call` raises.
+        """
+        from town.keyed import carry_out_once
+
+        return carry_out_once(self.backend, self._references, key, call, about)
 
     # --- opening -----------------------------------------------------------------------------------------------
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice, takewhile
+from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
@@ -27,6 +27,7 @@ from projections import NOTHING
 from town.backend import Backend
 from town.errors import MomentError, NothingToUndoError
 from town.linking import Circles
+from town.reading.command_events import events_of_command, read_back_from
 from town.reading.event_reader import known_moments
 from town.reading.present import Present
 from town.reading.references import References
@@ -85,6 +86,11 @@ class Undoing:
             events = self._command(what)
         taking, positions = self._writer.carry_out(lambda: self._take(events), reason=reason)
         return UndoReceipt(tuple(events), taking.tasks, positions)
+
+    def tasks_of(self, what: str) -> list[str]:
+        """The tasks of the command that `what` names, as `undo` takes it."""
+        with self._writer.loader.caught_up(NOTHING):
+            return list(dict.fromkeys(recorded.task for recorded in self._command(what)))
 
     def _take(self, events: list[RecordedEvent]) -> _Taking:
         """What takes back the command of these events, which are all of it."""
@@ -177,9 +183,7 @@ class Undoing:
     def _command(self, what: str | None) -> list[RecordedEvent]:
         """All events of the command that `what` names, oldest first."""
         named = self._last_of_actor() if what is None else self._named(what.strip())
-        before = takewhile(lambda each: each.command == named.command, self._back_from(named.position))
-        after = takewhile(lambda each: each.command == named.command, self._on_from(named.position))
-        return [*list(before)[::-1], named, *after]
+        return events_of_command(self._store, named)
 
     def _named(self, what: str) -> RecordedEvent:
         """The event at a position or of a number, else the last one of a task."""
@@ -206,20 +210,10 @@ class Undoing:
         return MomentError(f"Position {position}", "is not an event of this town", known_moments(self._store))
 
     def _last_of_actor(self) -> RecordedEvent:
-        for recorded in islice(self._back_from(None), UNDO_EVENTS_MAX):
+        for recorded in islice(read_back_from(self._store, None), UNDO_EVENTS_MAX):
             if recorded.actor == self._actor:
                 return recorded
         raise NothingToUndoError(self._actor, UNDO_EVENTS_MAX)
-
-    def _back_from(self, position: Position | None) -> Iterator[RecordedEvent]:
-        while events := self._store.read_back(position):
-            yield from events
-            position = events[-1].position
-
-    def _on_from(self, position: Position) -> Iterator[RecordedEvent]:
-        while events := self._store.read(position):
-            yield from events
-            position = events[-1].position
 
 
 def _ties(task: Task | None) -> Ties:

@@ -38,6 +38,7 @@ from ledger import (
     check_name,
     check_tag,
     new_task_id,
+    task_id_of_command,
     to_ms,
 )
 from projections import Wanted, each_of
@@ -94,7 +95,8 @@ class Verbs:
 
         An alias makes it idempotent: a second call appends nothing.
         """
-        new_id = new_task_id()
+        keyed = self._parts.keyed
+        new_id = new_task_id() if keyed is None else task_id_of_command(self._town, keyed.command_id)
         name = None if alias is None else check_name(alias, "alias")
         given_tags, given_needs = each_of(tags), each_of(needs)
 

@@ -116,6 +116,21 @@ class Decisions(Struct, frozen=True):
 Made = TypeVar("Made", bound=Decisions)
 
 
+class Keyed(NamedTuple):
+    """The id that the caller chose for the present command, and what finds the receipt of it if it was carried out before."""
+
+    command_id: str
+    find: Callable[[], Receipt | None]
+
+
+class RepeatedError(Exception):
+    """The command was carried out before; `receipt` is that of then."""
+
+    def __init__(self, receipt: Receipt) -> None:
+        self.receipt = receipt
+        super().__init__("carried out before")
+
+
 class _StaleError(Exception):
     """A task has changed since the decision; `conflict` says which."""
 
@@ -296,6 +311,7 @@ class Writer:
             try:
                 with self.loader.caught_up(wanted):
                     self._store.refuse_loss()
+                    self._refuse_repeat()
                     result = attempt()
                 return self._confirmed(result)
             except _StaleError as stale:
@@ -305,6 +321,14 @@ class Writer:
                 task = None if damage.flaw is not None else self._live.get(damage.task_id)
                 raise (None if task is None else damage_of(self._store, task)) or damage from None
         raise AssertionError("the last attempt returns or raises")
+
+    def _refuse_repeat(self) -> None:
+        """RepeatedError if the command has an id of its caller's own, and was carried out before."""
+        keyed = self._backend.keyed
+        receipt = None if keyed is None else keyed.find()
+        if receipt is not None:
+            self._appended = receipt.positions
+            raise RepeatedError(self._confirmed(receipt))
 
     def _confirmed(self, result: Result) -> Result:
         """The result, once what it stands on is on as many replicas as the town asks for. NotReplicatedError."""
@@ -388,7 +412,8 @@ class Writer:
         reason: str | None,
     ) -> list[NewEvent]:
         """The events of one command."""
-        command = new_command_id()
+        keyed = self._backend.keyed
+        command = new_command_id() if keyed is None else keyed.command_id
         return [
             NewEvent(
                 task=task_id,

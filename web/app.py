@@ -77,6 +77,7 @@ def _handler(towns: Towns, endpoint: Endpoint) -> _Handler:
             "task": request.path_params.get("task", ""),
             "may_write": caller.right is Right.WRITE,
             "expected_version": _expected_version(request),
+            "key": _key(request),
         }
 
         def ask(town: object) -> Answer:
@@ -118,6 +119,14 @@ def _expected_version(request: Request) -> int | None:
     if not (number.isascii() and number.isdecimal() and len(number) <= 15):
         raise Problem(400, "If-Match is no version", 'Send the version of the task, as in If-Match: "3".')
     return int(number)
+
+
+def _key(request: Request) -> str | None:
+    """The `Idempotency-Key`: a UUID, in quotes or not. Problem if it is given twice; what it is, is checked where it is used."""
+    keys = request.headers.getlist("idempotency-key")
+    if len(keys) > 1:
+        raise Problem(400, "Idempotency-Key is given twice", "Send one for each command.")
+    return keys[0].strip().strip('"') if keys else None
 
 
 def _list_towns(towns: Towns) -> _Handler:

@@ -46,6 +46,8 @@ class Asked(NamedTuple):
     may_write: bool = False
     expected_version: int | None = None
     """What the header `If-Match` asks for."""
+    key: str | None = None
+    """The header `Idempotency-Key`."""
 
     def at(self, text: str | None) -> tuple[Reader, Understood | None]:
         """The reader of a moment, and how it was understood. InvalidValueError, MomentError."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-import msgspec
 from msgspec import Struct
 from starlette.responses import Response
 
@@ -23,6 +22,7 @@ from ledger import (
     WrongExpectedVersionError,
 )
 from town import MomentError, words_of
+from web.answers import encode
 
 PROBLEM: Final = "application/problem+json"
 RETRY_SECONDS: Final = 2
@@ -69,7 +69,7 @@ def problem_of(error: LedgerError) -> Problem:
 
 def problem_response(problem: Problem) -> Response:
     body = {"type": "about:blank", "title": problem.title, "status": problem.status, "detail": problem.detail}
-    return Response(msgspec.json.encode(body | problem.facts), problem.status, problem.headers, PROBLEM)
+    return Response(encode(body | problem.facts), problem.status, problem.headers, PROBLEM)
 
 
 def _facts(error: LedgerError) -> dict[str, Any]:

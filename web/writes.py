@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeVar
 
 from msgspec import UNSET, Meta, UnsetType
 
-from ledger import PRIORITY_DEFAULT, PRIORITY_MAX, InvalidValueError, LinkKind
-from shapes import receipt_shape
+from ledger import (
+    PRIORITY_DEFAULT,
+    PRIORITY_MAX,
+    InvalidValueError,
+    LinkKind,
+    TaskNotFoundError,
+    WrongExpectedVersionError,
+)
+from shapes import receipt_shape, task_shape
 from shapes.undo import undo_shape
 from town import KEEP, Receipt, TimeSyntaxError, in_local_zone, understand_ahead
 from web.answers import Answer
 from web.endpoints import Asked, Endpoint, Given
+from web.problems import problem_of
+
+Result = TypeVar("Result")
 
 Priority = Annotated[int, Meta(ge=0, le=PRIORITY_MAX, description="0 is the most urgent.")]
 
@@ -130,17 +141,21 @@ class UndoGiven(ReasonGiven, frozen=True, kw_only=True):
 
 
 def create(asked: Asked, given: CreateGiven) -> Answer:
-    receipt = asked.town.create(
-        given.description,
-        agent=given.agent,
-        tags=given.tags,
-        parent=given.parent,
-        alias=given.alias,
-        priority=given.priority,
-        due=_time(given.due, is_end=True),
-        not_before=_time(given.not_before, is_end=False),
-        needs=given.needs,
-        reason=given.reason,
+    receipt = _carry_out(
+        asked,
+        lambda: asked.town.create(
+            given.description,
+            agent=given.agent,
+            tags=given.tags,
+            parent=given.parent,
+            alias=given.alias,
+            priority=given.priority,
+            due=_time(given.due, is_end=True),
+            not_before=_time(given.not_before, is_end=False),
+            needs=given.needs,
+            reason=given.reason,
+        ),
+        about=() if given.alias is None else (given.alias,),
     )
     shape = receipt_shape(asked.town, receipt)
     if not receipt.positions:
@@ -163,7 +178,11 @@ def note(asked: Asked, given: TextGiven) -> Receipt:
 
 
 def undo(asked: Asked, given: UndoGiven) -> Answer:
-    receipt = asked.town.undoing.undo(given.event, reason=given.reason)
+    undoing = asked.town.undoing
+    about = () if asked.key is None else undoing.tasks_of(given.event)
+    receipt = _carry_out(asked, lambda: undoing.undo(given.event, reason=given.reason), about=about)
+    if isinstance(receipt, Receipt):
+        return Answer(receipt_shape(asked.town, receipt))
     return Answer(undo_shape(asked.town, receipt, is_preview=False))
 
 
@@ -182,7 +201,21 @@ def _time(text: str | None, *, is_end: bool) -> datetime | None:
 
 
 def _of(call: Callable[[Asked, Any], Receipt]) -> Callable[[Asked, Any], Answer]:
-    return lambda asked, given: Answer(receipt_shape(asked.town, call(asked, given)))
+    return lambda asked, given: Answer(
+        receipt_shape(asked.town, _carry_out(asked, lambda: call(asked, given), about=(asked.task,)))
+    )
+
+
+def _carry_out(asked: Asked, call: Callable[[], Result], *, about: Sequence[str]) -> Result | Receipt:
+    """Carry out a command, once if it has an id of the client's own. Problem if the task has changed: it shows the task."""
+    try:
+        return call() if asked.key is None else asked.town.once(asked.key, call, about=about)
+    except WrongExpectedVersionError as error:
+        error.name_tasks(asked.town.backend.called)
+        problem = problem_of(error)
+        with suppress(TaskNotFoundError):
+            problem.facts["task"] = task_shape(asked.town.task(error.task_id))
+        raise problem from error
 
 
 _VERBS: Final[tuple[tuple[str, type[Given], Callable[[Asked, Any], Receipt], str], ...]] = (
@@ -209,6 +242,7 @@ _VERBS: Final[tuple[tuple[str, type[Given], Callable[[Asked, Any], Receipt], str
         "Put a task back into the backlog.",
     ),
     ("reopen", ReasonGiven, lambda a, g: a.town.reopen(a.task, **_guarded(a, g)), "Open a finished task again."),
+    ("remove", ReasonGiven, lambda a, g: a.town.remove(a.task, **_guarded(a, g)), "Take a task off the board."),
     ("note", TextGiven, note, "Write a note on a task."),
     ("edit", EditGiven, lambda a, g: a.town.describe(a.task, g.description, **_guarded(a, g)), "Describe a task anew."),
     ("tag", TagGiven, lambda a, g: a.town.tag(a.task, add=g.add, remove=g.remove, **_guarded(a, g)), "Change tags."),

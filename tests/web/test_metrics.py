@@ -106,3 +106,5 @@ def test_health_starts_the_own_server_as_every_question_does(served: Serving, tm
     """It is found down, started, and answers."""
     kill_server(tmp_path / "town")
     wait_until(lambda: served.request("GET", "/healthz")[0] == 200)
+    with Town.open(tmp_path / "town", is_starting=False) as town:
+        assert town.end().seq == 1
