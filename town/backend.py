@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from ledger import Acks
     from town.cache import Cache
-    from town.writer import Keyed
+    from town.command_receipt import Keyed
 
 
 class Backend:

@@ -22,9 +22,9 @@ from ledger import (
     task_id_of_command,
 )
 from town.backend import Backend
+from town.command_receipt import Keyed, Receipt, RepeatedError
 from town.reading.command_events import events_of_command
 from town.reading.references import References
-from town.writer import Keyed, Receipt, RepeatedError
 
 Result = TypeVar("Result")
 

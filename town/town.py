@@ -37,6 +37,7 @@ from town.verbs import Verbs
 if TYPE_CHECKING:
     from projections import PackedBoard
     from town.annotating import Annotator
+    from town.command_receipt import Receipt
     from town.exports.exporter import Exporter
     from town.folder.agent_notes import AgentNotes
     from town.folder.tinytown_places import OldPlace
@@ -48,7 +49,6 @@ if TYPE_CHECKING:
     from town.recovery.recovery import Recovery
     from town.runs.reclaim import Reclaimer
     from town.undoing import Undoing
-    from town.writer import Receipt
 
 Result = TypeVar("Result")
 

@@ -52,6 +52,7 @@ from ledger import (
 )
 from projections import NOTHING, Wanted, damage_of
 from town.backend import Backend
+from town.command_receipt import Receipt, RepeatedError
 from town.errors import OvertakenError
 
 if TYPE_CHECKING:
@@ -76,16 +77,6 @@ class Guarded(NamedTuple):
 
 Decided = tuple[str, int, Sequence[Event]]
 """A task's id, the version on which the decision was made, and the events."""
-
-
-class Receipt(Struct, frozen=True):
-    """The result of a command: the task after it (before it, if removed), and the positions of its events.
-
-    No positions: the state was reached already, and nothing was appended.
-    """
-
-    task: Task
-    positions: tuple[Position, ...]
 
 
 class Decisions(Struct, frozen=True):
@@ -114,21 +105,6 @@ class Decisions(Struct, frozen=True):
 
 
 Made = TypeVar("Made", bound=Decisions)
-
-
-class Keyed(NamedTuple):
-    """The id that the caller chose for the present command, and what finds the receipt of it if it was carried out before."""
-
-    command_id: str
-    find: Callable[[], Receipt | None]
-
-
-class RepeatedError(Exception):
-    """The command was carried out before; `receipt` is that of then."""
-
-    def __init__(self, receipt: Receipt) -> None:
-        self.receipt = receipt
-        super().__init__("carried out before")
 
 
 class _StaleError(Exception):
