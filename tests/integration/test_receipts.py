@@ -480,6 +480,25 @@ def test_recovery_twice_changes_nothing_more(town: Town, server: redis.Redis) ->
     town.create("more")
 
 
+def test_recovery_that_another_one_overtakes_looks_again(
+    town: Town, server: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also if the other one appended between the look and the own append: that is no damage."""
+    _, told = lose_two(town, server)
+    with Town.open(town.folder) as other, monkeypatch.context() as patched:
+        heads = town.backend.store.heads
+
+        def late_heads(task_ids: Sequence[str]) -> list[tuple[int, Position]]:
+            patched.undo()
+            other.recovery.recover()
+            return heads(task_ids)
+
+        patched.setattr(town.backend.store, "heads", late_heads)
+        assert town.recovery.recover().position is None
+    assert of_tasks(town) == told
+    assert_sound(town)
+
+
 def test_other_process_goes_on_after_a_recovery(town: Town, server: redis.Redis) -> None:
     """What it knew is not there any more, and it hears that this was dealt with."""
     with Town.open(town.folder) as long_running:

@@ -148,6 +148,10 @@ class Recovery:
             for task, (version, at) in zip(tasks, self._store.heads(tasks), strict=True)
             if version
         }
+        # The heads are as at the end that was looked at only if it is the end still: another recovery may have been first.
+        end = self._store.end()
+        if end != gap.end:
+            raise WrongExpectedEndError(gap.end, end)
         made = entries_of(
             gap.lost,
             chosen,
