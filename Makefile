@@ -26,10 +26,11 @@ lint: $(VENV)/installed-test ## Check style, types and import rules
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-docs: $(VENV)/installed-test ## Make the command reference from --help, and the tables of command lines and of completions
+docs: $(VENV)/installed-test ## Make the command reference from --help, that of REST from its document, and the tables of command lines and of completions
 	$(BIN)/python -m tests.support.cli_reference
 	$(BIN)/python -m tests.support.call_table
 	$(BIN)/python -m tests.support.completion_table
+	$(BIN)/python -m tests.support.rest_reference
 
 lock: $(VENV)/made ## Lock the dependencies; versions that still fit stay, make lock UPGRADE=--upgrade takes the newest
 	$(PYTHON) -m venv $(VENV)/lock

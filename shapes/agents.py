@@ -5,18 +5,29 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from ledger import Task
+from ledger import Task, format_ms
 from shapes import Shape, task_shape
 
 if TYPE_CHECKING:
     from shapes.given import Primed
-    from town import LostTask, MovedTask, RunReport, Town
+    from town import LostTask, MovedTask, RunOutput, RunReport, Town
 
 
 def run_shape(report: RunReport) -> Shape:
     """A run that began or ended: a line of `tt work --json`."""
     shape: Shape = {name: getattr(report, name) for name in report.__struct_fields__}
     return shape | {"task": task_shape(report.task), "seconds": round(report.seconds, 3)}
+
+
+def output_shape(output: RunOutput) -> Shape:
+    """The end of what a run printed, when it last did, and the bytes of the whole log."""
+    return {
+        "run": output.run,
+        "time": format_ms(output.changed_ms),
+        "bytes": output.size,
+        "is_whole": output.is_whole,
+        "text": output.text,
+    }
 
 
 def reclaim_shape(town: Town, found: Sequence[tuple[LostTask, Task | None]], *, is_moving: bool) -> Shape:

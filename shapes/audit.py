@@ -76,32 +76,33 @@ def why_shape(
     blocked: BlockedTask | None,
     since: Mapping[tuple[str, str | None], Since],
     *,
-    told: Sequence[str],
+    told: Sequence[str] | None,
     blocks_max: int,
     at: When | None,
 ) -> Shape:
     """The task, null if it was removed, the events behind its state, oldest first, those that they name as cause, and what blocks it.
 
-    `told` has a sentence for each of these events.
+    `told` has a sentence for each of these events, if they are told in sentences.
     """
+    sentences = [{}] * len(found.causes) if told is None else [{"sentence": each} for each in told]
     return {
         "town": town.name,
         **reader_shape(reader, at),
         "task_id": found.task_id,
         "task": task_shape(found.task),
         "blocked": None if blocked is None else blocks_shape(blocked, since, blocks_max=blocks_max),
-        "total": len(told),
+        "total": len(found.causes),
         "causes": [
             {
                 "kind": cause.kind,
-                "sentence": sentence,
+                **sentence,
                 "state_before": cause.state_before,
                 "state_after": cause.state_after,
                 "agent_before": cause.agent_before,
                 "agent_after": cause.agent_after,
                 "event": event_shape(cause.event, cause.flaw),
             }
-            for cause, sentence in zip(found.causes, told, strict=True)
+            for cause, sentence in zip(found.causes, sentences, strict=True)
         ],
         "led_by": [event_shape(found.led_by[position]) for position in sorted(found.led_by, key=Position)],
     }

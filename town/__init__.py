@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from town.agents.program import GRACE_SECONDS
     from town.agents.reclaim_watch import MovedTask, ReclaimListener, ReclaimWatch
     from town.agents.run import RunListener, RunOutcome, RunReport
+    from town.agents.run_log import RunOutput
     from town.agents.runner import Runner, Stop
     from town.aof.damage_scan import Damage
     from town.command_receipt import Receipt
@@ -245,6 +246,7 @@ __all__ = [
     "Report",
     "RunListener",
     "RunOutcome",
+    "RunOutput",
     "RunReport",
     "RunUnfinishedError",
     "Runner",
@@ -320,6 +322,7 @@ open_front_door(
         "agents.program": "GRACE_SECONDS",
         "agents.reclaim_watch": "MovedTask ReclaimListener ReclaimWatch",
         "agents.run": "RunListener RunOutcome RunReport",
+        "agents.run_log": "RunOutput",
         "agents.runner": "Runner Stop",
         "aof.damage_scan": "Damage",
         "command_receipt": "Receipt",

@@ -36,6 +36,7 @@ from town.verbs import Verbs
 
 if TYPE_CHECKING:
     from projections import PackedBoard
+    from town.agents.run_log import RunOutput
     from town.annotating import Annotator
     from town.command_receipt import Receipt
     from town.exports.exporter import Exporter
@@ -81,6 +82,12 @@ class Town(Verbs, Reader):
         """Set if the town's folder was just given its section in `AGENTS.md`."""
         self.unlisted: str | None = None
         """Set if the town was just made but could not be recorded in the registry: the reason, in words."""
+
+    def output(self, task_id: str) -> RunOutput | None:
+        """The end of what the task's last run printed; None if this machine has no log of one. TaskNotFoundError, FolderRefusedError."""
+        from town.agents.run_log import read_output
+
+        return read_output(self.folder, self.events.id_of(task_id))
 
     # --- commands ----------------------------------------------------------------------------------------------
 

@@ -14,14 +14,17 @@ from starlette.types import ASGIApp
 
 from ledger import LedgerError
 from web.access import CALLER, Access, Caller, Right, Tokens
-from web.answers import Answer, response_of
+from web.answer_types import Message
+from web.answer_types import Towns as TownsAnswer
+from web.answers import Answer, encode, response_of
 from web.board import BOARD
 from web.charts import CHARTS
-from web.endpoints import Asked, Endpoint
+from web.endpoints import Asked, Endpoint, Given
 from web.headers import SafeHeaders
 from web.health import HEALTH, health_route
-from web.live import Live
+from web.live import EventsGiven, Live
 from web.metrics import Measured, Metrics
+from web.openapi import PATH, document
 from web.page_files import page_routes, read_files
 from web.problems import Problem, problem_of, problem_response
 from web.questions import QUESTIONS
@@ -33,6 +36,7 @@ from web.writes import WRITES
 
 ROOT: Final = "/api/v1"
 ENDPOINTS: Final = (*READS, *QUESTIONS, *BOARD, *TIMELINE, *CHARTS, *WRITES)
+_STREAM: Final = "text/event-stream"
 _Handler = Callable[[Request], Awaitable[Response]]
 
 
@@ -42,6 +46,7 @@ def make_app(
     """An ASGI application for these towns. `hosts` and `tokens` are as for `Access`."""
     routes: list[BaseRoute] = [
         Route(f"{ROOT}/towns", _list_towns(towns), methods=["GET"]),
+        Route(ROOT + PATH, _document(), methods=["GET"]),
         health_route(towns),
     ]
     live = Live(towns)
@@ -49,8 +54,9 @@ def make_app(
     routes.append(metrics.route())
     for below in (ROOT, f"{ROOT}/towns/{{town}}"):
         routes += [
-            Route(below + endpoint.path.rstrip("/"), _handler(towns, endpoint), methods=[endpoint.method])
+            Route(below + path, _handler(towns, endpoint), methods=[endpoint.method])
             for endpoint in ENDPOINTS
+            for path in {endpoint.path, endpoint.path.rstrip("/")}
         ]
         routes.append(Route(f"{below}/events", _events(towns, live), methods=["GET"]))
     files = read_files()
@@ -58,10 +64,42 @@ def make_app(
     app = Starlette(
         routes=routes, exception_handlers={HTTPException: _http_error, Problem: _problem, Exception: _unexpected}
     )
+    app.router.redirect_slashes = False
     # The page itself asks for the token.
     open_paths = {HEALTH, "/", *(f"/{name}" for name in files)}
     guarded = Access(app, hosts=hosts, tokens=tokens, is_read_only=is_read_only, open_paths=open_paths)
     return SafeHeaders(Measured(guarded, metrics))
+
+
+def _answer_elsewhere(_: Asked, __: object) -> Answer:
+    raise AssertionError("it has a route of its own")
+
+
+DOCUMENTED: Final = (
+    *ENDPOINTS,
+    Endpoint("GET", "/towns", Given, _answer_elsewhere, "The towns that are served.", answer=TownsAnswer),
+    Endpoint(
+        "GET",
+        "/events",
+        EventsGiven,
+        _answer_elsewhere,
+        "The events that are appended from now on, or from behind a moment, as server-sent events.",
+        answer=Message,
+        media=_STREAM,
+    ),
+)
+"""All that the OpenAPI document tells of."""
+
+
+def _document() -> _Handler:
+    content: list[bytes] = []
+
+    async def handle(_: Request) -> Response:
+        if not content:
+            content.append(encode(document(DOCUMENTED)))
+        return response_of(Answer(content[0]), known=None)
+
+    return handle
 
 
 def _handler(towns: Towns, endpoint: Endpoint) -> _Handler:

@@ -14,6 +14,7 @@ from ledger import BEGINNING, InvalidValueError, Position, State, Task
 from projections import TaskFilter
 from shapes.board import Column, columns_shape, steps_shape
 from town import Reader, read_steps_after, read_steps_upto
+from web.answer_types import Board, Steps
 from web.answers import Answer
 from web.endpoints import Asked, Endpoint, Given
 from web.reads import FilterGiven, filter_of, page_of, shown_position
@@ -56,7 +57,7 @@ class StepsGiven(Given, frozen=True):
 def board(asked: Asked, given: BoardGiven) -> Answer:
     reader, _ = asked.at(given.at)
     position = shown_position(asked.town, reader)
-    wanted = replace(filter_of(given, now_ms=reader.time_ms()), is_newest_first=True)
+    wanted = replace(filter_of(asked, given, reader), is_newest_first=True)
     columns = _by_state(reader, wanted, given) if given.by is By.STATE else _of_open(reader, wanted, given)
     return Answer(columns_shape(asked.town, position, given.by, columns), position)
 
@@ -135,6 +136,6 @@ def _in_order(key: str | int | None) -> tuple[bool, str | int]:
 
 
 BOARD: Final = (
-    Endpoint("GET", "/board", BoardGiven, board, "The board in columns, at any moment.", answer="Board"),
-    Endpoint("GET", "/steps", StepsGiven, steps, "What each event changed on the board.", answer="Steps"),
+    Endpoint("GET", "/board", BoardGiven, board, "The board in columns, at any moment.", answer=Board),
+    Endpoint("GET", "/steps", StepsGiven, steps, "What each event changed on the board.", answer=Steps),
 )

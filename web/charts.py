@@ -9,6 +9,7 @@ from typing import Any, Final
 from ledger import BEGINNING, TOWN_ID, Position, RecordedEvent, State, Task, TaskReopened, evolve
 from projections import no_garbage_collection
 from town import MomentError
+from web.answer_types import Charts
 from web.answers import Answer
 from web.board import position_of
 from web.endpoints import Asked, AtGiven, Endpoint
@@ -131,6 +132,11 @@ def _start(asked: Asked, since: str) -> Position | None:
 
 CHARTS: Final = (
     Endpoint(
-        "GET", "/charts", ChartsGiven, charts, "Throughput, lead and cycle times, and tasks in each state by day."
+        "GET",
+        "/charts",
+        ChartsGiven,
+        charts,
+        "Throughput, lead and cycle times, and tasks in each state by day.",
+        answer=Charts,
     ),
 )

@@ -10,7 +10,8 @@ from msgspec import Meta, Struct
 
 from ledger import InvalidValueError, Position
 from town import HeadBack, Moment, MomentSyntaxError, Reader, StateEntered, Town, in_local_zone, understand
-from web.answers import Answer
+from web.answer_types import Printed
+from web.answers import JSON, Answer
 from web.towns import ServedTown
 
 When = Annotated[
@@ -79,5 +80,8 @@ class Endpoint(NamedTuple):
     words: str
     """A line for the OpenAPI document."""
     is_writing: bool = False
-    answer: str = "object"
-    """The name of the answer's schema in the OpenAPI document."""
+    answer: type = Printed
+    """The type of the answer, for the OpenAPI document."""
+    is_creating: bool = False
+    """Whether it answers 201 if it made something."""
+    media: str = JSON

@@ -17,12 +17,14 @@ from shapes import (
     reader_shape,
     understood_shape,
 )
-from shapes.audit import blame_shape, diff_shape
+from shapes.agents import output_shape
+from shapes.audit import blame_shape, diff_shape, why_shape
 from shapes.questions import inbox_shape
 from shapes.ready import blocked_shape, ready_shape
 from shapes.search import found_shape
 from shapes.stats import stats_shape
 from town import DAY, Annotation, EventFilter, Reader, Title, Town
+from web.answer_types import History, Log, Output
 from web.answers import Answer
 from web.endpoints import Asked, AtGiven, Endpoint, Given
 from web.reads import PAGE_TASKS, Limit, Offset, shown_position
@@ -62,6 +64,7 @@ class ReadyGiven(AtGiven, frozen=True, kw_only=True):
 
     agent: str | None = None
     tag: tuple[str, ...] = ()
+    explain: bool = False
     offset: Offset = 0
     limit: Limit = PAGE_TASKS
 
@@ -128,6 +131,24 @@ def blame(asked: Asked, given: AtGiven) -> Answer:
     return Answer(blame_shape(asked.town, reader, task, blamed, at=when), position)
 
 
+def why(asked: Asked, given: AtGiven) -> Answer:
+    reader, when = asked.at(given.at)
+    position = shown_position(asked.town, reader)
+    found = reader.why(asked.task)
+    # A removed or finished task waits for nothing.
+    is_open = found.task is not None and not found.task.state.is_terminal
+    blocked = reader.blocks(found.task_id) if is_open else None
+    since = {} if blocked is None else reader.since([blocked], blocks_max=BLOCKS_SHOWN)
+    shape = why_shape(asked.town, reader, found, blocked, since, told=None, blocks_max=BLOCKS_SHOWN, at=when)
+    return Answer(shape, position)
+
+
+def output(asked: Asked, _: Given) -> Answer:
+    found = asked.town.output(asked.task)
+    task_id = asked.town.events.id_of(asked.task)
+    return Answer({"town": asked.town.name, "task": task_id, "output": None if found is None else output_shape(found)})
+
+
 def diff(asked: Asked, given: DiffGiven) -> Answer:
     first, second = asked.when(given.from_, name="from"), asked.when(given.to, name="to")
     assert first is not None
@@ -152,11 +173,16 @@ def log(asked: Asked, given: LogGiven) -> Answer:
 
 def ready(asked: Asked, given: ReadyGiven) -> Answer:
     reader, when = asked.at(given.at)
-    page = reader.ready(agent=given.agent, tags=given.tag, limit=given.offset + given.limit)
-    tasks = page.tasks[given.offset :]
-    after = given.offset + len(tasks) if page.has_more else None
+    page = reader.ready(agent=given.agent, tags=given.tag, limit=given.limit, offset=given.offset)
     shape = ready_shape(
-        asked.town, reader, tasks, at=when, offset=given.offset, after=after, dependents=None, waiting=None
+        asked.town,
+        reader,
+        page.tasks,
+        at=when,
+        offset=given.offset,
+        after=given.offset + len(page.tasks) if page.has_more else None,
+        dependents=reader.dependents(page.tasks) if given.explain else None,
+        waiting=reader.waiting() if given.explain else None,
     )
     return Answer(shape)
 
@@ -227,10 +253,21 @@ def _open_of(reader: Reader, agent: str, running: int, assigned: int) -> _Open:
 
 
 QUESTIONS: Final = (
-    Endpoint("GET", "/tasks/{task}/history", AtGiven, history, "All events of a task, and what each changed."),
+    Endpoint(
+        "GET", "/tasks/{task}/history", AtGiven, history, "All events of a task, and what each changed.", answer=History
+    ),
     Endpoint("GET", "/tasks/{task}/blame", AtGiven, blame, "The event that set each field of a task."),
+    Endpoint("GET", "/tasks/{task}/why", AtGiven, why, "What led to the task's state, and what blocks it."),
+    Endpoint(
+        "GET",
+        "/tasks/{task}/output",
+        Given,
+        output,
+        "The end of what the task's last run printed, if it ran on the server's machine.",
+        answer=Output,
+    ),
     Endpoint("GET", "/diff", DiffGiven, diff, "What differs between two moments."),
-    Endpoint("GET", "/log", LogGiven, log, "Events, newest first."),
+    Endpoint("GET", "/log", LogGiven, log, "Events, newest first.", answer=Log),
     Endpoint("GET", "/ready", ReadyGiven, ready, "The tasks that can be begun, best first."),
     Endpoint("GET", "/blocked", PageGiven, blocked, "The tasks that are blocked, and by what."),
     Endpoint("GET", "/inbox", AtGiven, inbox, "What waits for a person."),

@@ -14,6 +14,7 @@ from projections import Page, Sort, TaskFilter
 from shapes import moment_shape, next_shape, reader_shape, shown_shape, tasks_shape
 from shapes.board import card_shape
 from town import Reader, Town
+from web.answer_types import OneTask, Overview, Tasks
 from web.answers import Answer
 from web.endpoints import Asked, AtGiven, Endpoint, Given
 
@@ -78,7 +79,7 @@ def town(asked: Asked, given: AtGiven) -> Answer:
 def tasks(asked: Asked, given: TasksGiven) -> Answer:
     reader, when = asked.at(given.at)
     position = shown_position(asked.town, reader)
-    wanted = replace(filter_of(given, now_ms=reader.time_ms()), sort=given.sort, is_newest_first=given.reverse)
+    wanted = replace(filter_of(asked, given, reader), sort=given.sort, is_newest_first=given.reverse)
     page = page_of(reader, wanted, words=given.q, offset=given.offset, limit=given.limit)
     after = given.offset + len(page.tasks) if page.has_more else None
     shape = tasks_shape(
@@ -107,16 +108,16 @@ def page_of(reader: Reader, wanted: TaskFilter, *, words: str | None, offset: in
     return reader.page_of_found(words.split(), wanted, offset=offset, limit=limit)
 
 
-def filter_of(given: FilterGiven, *, now_ms: int) -> TaskFilter:
-    """The conditions, oldest first."""
+def filter_of(asked: Asked, given: FilterGiven, reader: Reader) -> TaskFilter:
+    """The conditions, oldest first. TaskNotFoundError for a parent that never was."""
     return TaskFilter(
         state=given.state or None,
         agent=None if given.agent is None else check_name(given.agent, "agent name"),
         tag=given.tag or None,
         not_tag=given.not_tag or None,
-        parent=given.parent,
+        parent=None if given.parent is None else asked.town.events.id_of(given.parent),
         priority=given.priority or None,
-        overdue_ms=now_ms if given.overdue else None,
+        overdue_ms=reader.time_ms() if given.overdue else None,
     )
 
 
@@ -127,9 +128,21 @@ def shown_position(town: Town, reader: Reader) -> Position:
 
 READS: Final = (
     Endpoint(
-        "GET", "/", AtGiven, town, "The town: its moments, and how many tasks are in each state and of each agent."
+        "GET",
+        "/",
+        AtGiven,
+        town,
+        "The town: its moments, and how many tasks are in each state and of each agent.",
+        answer=Overview,
     ),
-    Endpoint("GET", "/tasks", TasksGiven, tasks, "A page of tasks, as `tt task list --json`.", answer="Tasks"),
-    Endpoint("GET", "/tasks/{task}", AtGiven, task, "One task and what is around it, as `tt task show --json`."),
+    Endpoint("GET", "/tasks", TasksGiven, tasks, "A page of tasks, as `tt task list --json`.", answer=Tasks),
+    Endpoint(
+        "GET",
+        "/tasks/{task}",
+        AtGiven,
+        task,
+        "One task and what is around it, as `tt task show --json`.",
+        answer=OneTask,
+    ),
 )
 __all__ = ["READS", "Given", "TasksGiven", "filter_of", "shown_position"]

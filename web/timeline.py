@@ -7,6 +7,7 @@ from typing import Annotated, Final
 from msgspec import Meta
 
 from ledger import format_ms
+from web.answer_types import Timeline
 from web.answers import Answer
 from web.endpoints import Asked, Endpoint, Given
 
@@ -53,6 +54,6 @@ TIMELINE: Final = (
         TimelineGiven,
         timeline,
         "How many events there were over the town's life.",
-        answer="Timeline",
+        answer=Timeline,
     ),
 )

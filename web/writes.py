@@ -20,6 +20,7 @@ from ledger import (
 from shapes import receipt_shape, task_shape
 from shapes.undo import undo_shape
 from town import KEEP, Receipt, TimeSyntaxError, in_local_zone, understand_ahead
+from web import answer_types
 from web.answers import Answer
 from web.endpoints import Asked, Endpoint, Given
 from web.problems import problem_of
@@ -271,9 +272,20 @@ _VERBS: Final[tuple[tuple[str, type[Given], Callable[[Asked, Any], Receipt], str
 )
 
 WRITES: Final = (
-    Endpoint("POST", "/tasks", CreateGiven, create, "Create a task.", is_writing=True, answer="Receipt"),
+    Endpoint(
+        "POST",
+        "/tasks",
+        CreateGiven,
+        create,
+        "Create a task.",
+        is_writing=True,
+        answer=answer_types.Receipt,
+        is_creating=True,
+    ),
     *(
-        Endpoint("POST", f"/tasks/{{task}}/{name}", given, _of(call), words, is_writing=True, answer="Receipt")
+        Endpoint(
+            "POST", f"/tasks/{{task}}/{name}", given, _of(call), words, is_writing=True, answer=answer_types.Receipt
+        )
         for name, given, call, words in _VERBS
     ),
     Endpoint("POST", "/undo", UndoGiven, undo, "Take back a command.", is_writing=True),

@@ -29,7 +29,7 @@ from ledger import (
 )
 from projections import VIEWS, Snapshot, View
 from projections.snapshots import decode_snapshot
-from tests.support import cli_reference
+from tests.support import cli_reference, rest_reference
 from tests.support.markdown import DOCS, ROOT, anchors, blocks, headings, links, page_name, pages, prose
 from town.folder.settings import RedisSettings, Settings
 
@@ -106,6 +106,11 @@ def test_page_is_reached_from_the_index() -> None:
 def test_command_reference_is_current() -> None:
     """docs/reference/cli.md is what `--help` says today; `make docs` writes it."""
     assert cli_reference.PAGE.read_text(encoding="utf-8") == cli_reference.reference(), "run `make docs`"
+
+
+def test_rest_reference_is_current() -> None:
+    """`docs/reference/rest.md` is what the OpenAPI document says."""
+    assert rest_reference.PAGE.read_text(encoding="utf-8") == rest_reference.reference(), "run `make docs`"
 
 
 def test_command_reference_has_every_command() -> None:

@@ -11,6 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from msgspec import Struct
+
 from ledger import CommandRejectedError
 from town.agents.output_tail import Tail
 from town.errors import words_of_system
@@ -20,6 +22,8 @@ from town.folder.data_folder import DataFolder
 LOG_BYTES_MAX: Final = 10 * 1024 * 1024
 LOG_END_BYTES_MAX: Final = 64 * 1024
 LOGS_KEPT_MAX: Final = 1_000
+OUTPUT_BYTES_MAX: Final = 16 * 1024
+"""Of the end of a log."""
 LOGS_FOLDER: Final = "logs"
 _SUFFIX: Final = ".log"
 
@@ -83,6 +87,46 @@ class RunLog:
         if self._file is not None:
             os.close(self._file)
             self._file = None
+
+
+class RunOutput(Struct, frozen=True):
+    """The end of what the last run of a task printed on this machine; `size` is that of the whole log, in bytes."""
+
+    run: str
+    size: int
+    changed_ms: int
+    text: str
+
+    @property
+    def is_whole(self) -> bool:
+        return self.size <= OUTPUT_BYTES_MAX
+
+
+def read_output(folder: Path, task_id: str) -> RunOutput | None:
+    """The last OUTPUT_BYTES_MAX of the newest log of a task; None if this machine has none. FolderRefusedError."""
+    data = DataFolder(folder)
+    if not (data.path / LOGS_FOLDER).exists():
+        return None
+    try:
+        with data.opened_folder(LOGS_FOLDER) as logs:
+            with os.scandir(logs) as entries:
+                found = [entry for entry in entries if _is_log_of(entry.name, task_id)]
+            if not found:
+                return None
+            name = max(found, key=_changed_at).name
+            file = open_plain(name, os.O_RDONLY, path=data.path / LOGS_FOLDER / name, folder=logs)
+    except FileNotFoundError:
+        return None
+    with os.fdopen(file, "rb") as log:
+        status = os.fstat(log.fileno())
+        log.seek(max(status.st_size - OUTPUT_BYTES_MAX, 0))
+        text = log.read(OUTPUT_BYTES_MAX).decode(errors="replace")
+    run = name.removesuffix(_SUFFIX).removeprefix(f"{task_id}-")
+    return RunOutput(run, status.st_size, status.st_mtime_ns // 1_000_000, text)
+
+
+def _is_log_of(name: str, task_id: str) -> bool:
+    return name.startswith(f"{task_id}-") and name.endswith(_SUFFIX)
 
 
 def _remove_oldest(logs: int, *, kept_max: int) -> None:
