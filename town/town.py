@@ -18,11 +18,11 @@ from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 from msgspec import Struct
 
-from ledger import LedgerError, Position, to_ms
+from ledger import EventsLostError, LedgerDamagedError, LedgerError, Position, to_ms
 from projections import Board, each_of
 from town.errors import MigrationSourceError
 from town.folder.settings import current_folder
@@ -52,6 +52,11 @@ if TYPE_CHECKING:
     from town.undoing import Undoing
 
 Result = TypeVar("Result")
+
+_OF_GROUP: Final = (
+    "This town is on a group of servers. If one of them has just taken over, what was read may be of two of them: run the command"
+    " again before you do anything else."
+)
 
 # ruff: noqa: PLC0415 - a room is imported by who enters it
 
@@ -198,7 +203,16 @@ class Town(Verbs, Reader):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if isinstance(error, LedgerError):
+            self.remark_on(error)
         self.close()
+
+    def remark_on(self, error: LedgerError) -> None:
+        """Add to an error about damage what a group of servers may have to do with it."""
+        is_damage = isinstance(error, LedgerDamagedError) and not isinstance(error, EventsLostError)
+        scheme = (self.server_url or "").partition("://")[0]
+        if is_damage and scheme.endswith(("+cluster", "+sentinel")):
+            error.add_note(_OF_GROUP)
 
     # --- moments -----------------------------------------------------------------------------------------------
 

@@ -47,6 +47,7 @@ class ServedTown:
         except BaseException as error:
             if isinstance(error, LedgerError):
                 _name_tasks(error, town)
+                town.remark_on(error)
             town.close()
             raise
         if len(idle) < OPEN_PER_ACTOR_MAX and len(self._idle) <= ACTORS_MAX:

@@ -139,6 +139,17 @@ def test_town_without_hash_tag_is_refused(cluster: Cluster, tt: Tt, folder: Path
     assert (ran.code, "needs `hash_tag = true` in [redis]" in ran.err) == (1, True)
 
 
+def test_damage_that_a_failover_may_look_like_is_said_to_be_so(cluster: Cluster, tt: Tt, folder: Path) -> None:
+    """Whoever is told of damage on a group of servers looks again first."""
+    assert tt("init", "--name", "hurt", "--url", cluster.url).code == 0
+    assert tt("task", "create", "first").code == 0
+    with Town.open(folder) as town:
+        town.backend.client.xadd(town.keys.ledger, {"event": "no event"})
+    ran = tt("task", "create", "second")
+    assert ran.code == 5
+    assert "run the command again before you do anything else" in ran.err
+
+
 def test_every_command_works_in_a_cluster(cluster: Cluster, tt: Tt, folder: Path) -> None:
     """A day of a town: each command ends with code 0, and the town is as promised at the end."""
     assert tt("init", "--name", "daily", "--url", cluster.url).code == 0

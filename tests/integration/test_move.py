@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
-from itertools import count, groupby
+from itertools import count, groupby, islice
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -695,6 +695,17 @@ def test_worker_follows_the_town(town: Path, cluster: Cluster) -> None:
         stop.set()
         thread.join()
     assert_sound(town)
+
+
+def test_follower_is_told_that_the_town_has_left(town: Path, server: Node) -> None:
+    """It does not wait where nothing comes any more: the error names the new place."""
+    with Town.open(town) as here:
+        batches = here.events.follow_batches()
+        assert next(batches) == []
+        move_town(town, f"redis://{server.address}")
+        with pytest.raises(LedgerClosedError, match=server.address):
+            for _ in islice(batches, 3):
+                pass
 
 
 def test_command_whose_town_leaves_after_its_append_is_done(

@@ -11,6 +11,7 @@ import pytest
 
 from tests.support.clusters import Cluster, Node, running_cluster
 from tests.support.day import live_a_day
+from tests.support.stub_server import bulk, stub_server
 from tests.support.tls import TlsDoor, TlsFiles, make_files, tls_door
 from tests.support.tt import Ran, Tt, run_here
 from town.server import bounded_client
@@ -85,6 +86,26 @@ def test_cluster_is_used_behind_tls(cluster: Cluster, files: TlsFiles, tt: Tt) -
     cluster.move("secure", next(each for each in cluster.primaries() if each is not source))
     assert tt("task", "note", "one", "after").code == 0
     assert tt("verify").code == 0
+
+
+def test_primary_behind_sentinels_is_used_with_tls(door: TlsDoor, files: TlsFiles, tt: Tt) -> None:
+    """The sentinel is asked with TLS, and so is the primary that it names. A test says what the sentinel does."""
+    known = {
+        "name": "main",
+        "ip": "127.0.0.1",
+        "port": str(door.port),
+        "flags": "master",
+        "num-slaves": "1",
+        "num-other-sentinels": "0",
+    }
+    words = [bulk(word) for field in known.items() for word in field]
+    answer = b"*1\r\n*%d\r\n" % len(words) + b"".join(words)
+    with stub_server({b"SENTINEL": [answer]}) as sentinel, tls_door(files, sentinel.port) as watched:
+        url = f"rediss+sentinel://127.0.0.1:{watched.port}/main?{urlencode(options(files))}"
+        assert tt("init", "--name", "watched", "--url", url).code == 0
+        assert tt("task", "create", "first").code == 0
+        assert "first" in tt("task", "list").out
+        assert b"SENTINEL" in sentinel.asked
 
 
 def refused(tt: Tt, url: str, tmp_path: Path) -> Ran:

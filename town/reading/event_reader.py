@@ -92,7 +92,7 @@ class EventReader:
         """As `follow`, but in lists.
 
         Without events it yields an empty list every FOLLOW_BLOCK_MS. So the caller gets a turn to stop.
-        TaskNotFoundError at the call.
+        TaskNotFoundError at the call. LedgerClosedError once the town has moved, EventsLostError once events are gone.
         """
         return self._batches(wanted, None if task_id is None else self._id(task_id), after)
 
@@ -109,6 +109,8 @@ class EventReader:
                 found = [each for each in batch if task_id in (None, each.task) and wanted.matches(each)]
                 yield found if lookup is None else lookup.concerned(found)
             if not self._store.wait(position, block_ms=FOLLOW_BLOCK_MS):
+                # Nothing comes any more where the town has moved away, or where its events are gone.
+                self._store.end()
                 yield []
 
     def position_at(self, moment: Moment | str) -> Position:
