@@ -5,16 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from random import Random
 from typing import Any, Final
 
-import redis
-
 from ledger import (
     CommandRejectedError,
     Event,
-    Keys,
     NewEvent,
     StoreUnavailableError,
     TaskAssigned,
@@ -25,13 +23,9 @@ from ledger import (
     new_command_id,
     new_task_id,
 )
-from projections import BatchOutcome, Projector, replay, snapshot_of
+from projections import replay, snapshot_of
 from tests.support.outcomes import Outcome, encode_outcome
 from tests.support.processes import READY
-from tests.support.rebuild_workers import read_known, time_commands
-from tests.support.reopeners import write_and_reopen
-from tests.support.runners import reclaim_one, work_in_threads
-from tests.support.storm_clients import storm
 from town import Receipt, Town
 from town.reading import folding
 
@@ -40,28 +34,12 @@ RESULTS: Final = (None, "Fixed the bug", "Es läuft ✅")
 TAGS: Final = ("backend", "bug", "urgent")
 DESCRIPTIONS: Final = ("Implement user authentication", "Write the docs", "Measure it")
 REOPEN_ATTEMPTS_MAX: Final = 50
-_BLOCK_MS: Final = 50
 
 
 def create_one(folder: str, number: str) -> None:
     """Open the town and create one task."""
     with Town.open(folder, actor=f"starter-{number}") as town:
         town.create(f"task {number}")
-
-
-def project(socket: str, town: str, batch_events_max: str) -> None:
-    """Catch up until the ledger's end as it is now."""
-    with redis.Redis(unix_socket_path=socket) as client:
-        Projector(client, Keys(town), batch_events_max=int(batch_events_max)).catch_up()
-
-
-def project_until_stopped(folder: str, town: str, stop: str) -> None:
-    """Project every batch as it comes, whoever else does, until the file `stop` is there."""
-    with Town.open(folder) as opened:
-        projector = Projector(opened.connection.client, Keys(town))
-        while not Path(stop).exists():
-            if projector.project_batch().outcome is BatchOutcome.NOTHING_TO_DO:
-                opened.backend.store.wait(opened.upkeep.projector.checkpoints.position(), block_ms=_BLOCK_MS)
 
 
 def append_alone(folder: str, writer: str, count: str) -> None:
@@ -217,26 +195,38 @@ def look_back(folder: str, seed: str) -> None:
             assert town.replay(position).tasks == replay(store, upto=position).tasks
 
 
-_WORKS: Final[dict[str, Callable[..., None]]] = {
-    "look_back": look_back,
-    "create_one": create_one,
-    "time_commands": time_commands,
-    "read_known": read_known,
-    "reclaim_one": reclaim_one,
-    "work_in_threads": work_in_threads,
-    "project": project,
-    "project_until_stopped": project_until_stopped,
-    "append_alone": append_alone,
-    "write_until_stopped": write_until_stopped,
-    "write_and_reopen": write_and_reopen,
-    "command_shared_tasks": command_shared_tasks,
-    "push_plan": push_plan,
-    "storm": storm,
-    "link_shared_tasks": link_shared_tasks,
+_HERE: Final[tuple[Callable[..., None], ...]] = (
+    append_alone,
+    command_shared_tasks,
+    create_one,
+    link_shared_tasks,
+    look_back,
+    push_plan,
+    write_until_stopped,
+)
+_ELSEWHERE: Final = {
+    "project": "project_workers",
+    "project_until_stopped": "project_workers",
+    "read_known": "rebuild_workers",
+    "reclaim_one": "runners",
+    "storm": "storm_clients",
+    "time_commands": "rebuild_workers",
+    "work_in_threads": "runners",
+    "write_and_reopen": "reopeners",
 }
+"""Modules beside this one. Each process loads the one it needs: all together cost more than the work of most."""
+
+
+def _find(name: str) -> Callable[..., None]:
+    if name not in _ELSEWHERE:
+        return next(work for work in _HERE if work.__name__ == name)
+    work: Callable[..., None] = getattr(import_module(f"tests.support.{_ELSEWHERE[name]}"), name)
+    return work
+
 
 if __name__ == "__main__":
+    chosen = _find(sys.argv[1])
     sys.stdout.write(f"{READY}\n")
     sys.stdout.flush()
     sys.stdin.readline()
-    _WORKS[sys.argv[1]](*sys.argv[2:])
+    chosen(*sys.argv[2:])
