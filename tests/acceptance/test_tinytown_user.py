@@ -15,10 +15,10 @@ from tests.support.adopted import AGENT_ID, LOST_AGENT_ID, Standing, write_agent
 from tests.support.builders import task_id
 from tests.support.markdown import DOCS, blocks, section
 from tests.support.old_towns import contents, dump
+from tests.support.ports import take_port
 from tests.support.tinytown import (
     PASSWORD,
     REAL_KEYS,
-    free_port,
     load_keys,
     make_hashes,
     tinytowns_server,
@@ -78,7 +78,7 @@ def test_guide_leads_from_every_layout_and_back(
 ) -> None:
     """Its lines as they stand there, in a town of each version: all tasks come over, a push changes nothing, and back is back."""
     layout = LAYOUTS[name]
-    port = free_port() if layout.socket is None else 0
+    port = take_port() if layout.socket is None else 0
     write_town(folder, own_home, socket_path=layout.socket or ".tt/redis.sock", port=port or None)
     data = folder if layout.socket else own_home / ".tt"
     path = folder / layout.socket if layout.socket else None
@@ -134,7 +134,7 @@ def listener_port(words: str) -> str:
 
 def test_server_that_is_down_is_told_with_what_it_saved(tt: Tt, folder: Path, own_home: Path) -> None:
     """The file is named, and the line that starts a server on it."""
-    port = free_port()
+    port = take_port()
     write_town(folder, own_home, port=port)
     trust(folder)
     ran = tt("migrate", "--force")
@@ -150,7 +150,7 @@ def test_person_at_a_terminal_is_asked_once_and_the_yes_is_kept(
     tt: Tt, folder: Path, own_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The question names the server and the line; after a yes the tasks are found, with the password of the file."""
-    port = free_port()
+    port = take_port()
     write_town(folder, own_home, port=port)
     with tinytowns_server(tmp_path / "data", port=port) as client:
         fill(client)
@@ -176,7 +176,7 @@ def test_url_of_tinytowns_server_needs_no_password_on_the_command_line(
     tt: Tt, folder: Path, own_home: Path, tmp_path: Path
 ) -> None:
     """`--from-url` allows the server; the password that the town's file has for it is used."""
-    port = free_port()
+    port = take_port()
     write_town(folder, own_home, port=port)
     with tinytowns_server(tmp_path / "data", port=port) as client:
         fill(client)

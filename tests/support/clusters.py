@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
@@ -16,6 +15,7 @@ import redis
 from redis.crc import key_slot
 
 from tests.support.network import Proxy
+from tests.support.ports import take_port
 from tests.support.tls import TlsDoor, TlsFiles
 from tests.support.waiting import wait_until
 from town.server.own_server import find_binary
@@ -25,13 +25,6 @@ NODE_TIMEOUT_MS: Final = 1_000
 START_SECONDS_MAX: Final = 30
 _AT_ONCE: Final = ("--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1")
 """Options with which a replica is in step soon after it is started."""
-
-
-def free_port() -> int:
-    """A port of this machine that nobody listens on."""
-    with closing(socket.socket()) as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 class Node:
@@ -50,7 +43,7 @@ class Node:
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
-        self.port = free_port() if port is None else port
+        self.port = take_port() if port is None else port
         self.proxy = proxy
         if proxy is not None:
             proxy.upstream = self.port
@@ -283,7 +276,7 @@ def _node(folder: Path, options: Sequence[str], proxy: Proxy | TlsDoor | None) -
     return Node(
         folder,
         *("--cluster-enabled", "yes", "--cluster-node-timeout", str(NODE_TIMEOUT_MS)),
-        *("--cluster-port", str(free_port()), "--cluster-replica-validity-factor", "0"),
+        *("--cluster-port", str(take_port()), "--cluster-replica-validity-factor", "0"),
         *announced,
         *options,
         proxy=proxy,

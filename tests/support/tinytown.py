@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -105,11 +104,6 @@ def write_town(
         password="" if port is None else f'password = "{PASSWORD}"\n',
     )
     (folder / "tinytown.toml").write_text(text, encoding="utf-8")
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])
 
 
 @contextmanager
