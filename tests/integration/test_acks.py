@@ -26,9 +26,9 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Node, No
     folder = tmp_path_factory.mktemp("servers")
     nodes = [Node(folder / "primary")]
     try:
-        nodes.append(Node(folder / "replica", "--replicaof", f"127.0.0.1 {nodes[0].port}"))
+        nodes.append(Node(folder / "replica"))
         primary, replica = nodes
-        wait_until(lambda: replica.ask("INFO", "replication")["master_link_status"] == "up")
+        replica.follow(primary)
         wait_until(lambda: primary.ask("WAIT", 1, 1_000) == 1)
         yield primary, replica
     finally:

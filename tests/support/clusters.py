@@ -23,8 +23,14 @@ from town.server.own_server import find_binary
 SLOTS: Final = 16_384
 NODE_TIMEOUT_MS: Final = 1_000
 START_SECONDS_MAX: Final = 30
-_AT_ONCE: Final = ("--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1")
+_AT_ONCE: Final = (
+    *("--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1"),
+    *("--repl-diskless-load", "on-empty-db"),
+)
 """Options with which a replica is in step soon after it is started."""
+_TELL_MS: Final = 2_000
+"""How often a sentinel tells the others of itself, as it comes."""
+_TELL_MS_AT_START: Final = 100
 
 
 class Node:
@@ -94,6 +100,15 @@ class Node:
         with closing(self.client()) as client, suppress(redis.RedisError):
             return bool(client.ping())
         return False
+
+    def follow(self, primary: Node) -> None:
+        """Copy a primary from now on. Returns when all is copied. As an option of its start, it would begin a second later."""
+        self.ask("REPLICAOF", "127.0.0.1", primary.client_port)
+        wait_until(self.is_linked, seconds_max=START_SECONDS_MAX)
+
+    def is_linked(self) -> bool:
+        """Whether it is connected to its primary."""
+        return bool(self.ask("INFO", "replication").get("master_link_status") == "up")
 
     def signal(self, number: int) -> None:
         """Send it a signal."""
@@ -300,11 +315,7 @@ def _join(nodes: Sequence[Node], primaries: int) -> None:
     for number, node in enumerate(nodes[primaries:]):
         node.ask("CLUSTER REPLICATE", nodes[number % primaries].ask("CLUSTER MYID"))
     wait_until(lambda: Cluster(nodes).is_whole(), seconds_max=START_SECONDS_MAX)
-    wait_until(lambda: all(_is_linked(node) for node in nodes[primaries:]), seconds_max=START_SECONDS_MAX)
-
-
-def _is_linked(node: Node) -> bool:
-    return bool(node.ask("INFO", "replication").get("master_link_status") == "up")
+    wait_until(lambda: all(node.is_linked() for node in nodes[primaries:]), seconds_max=START_SECONDS_MAX)
 
 
 class Watched:
@@ -337,19 +348,23 @@ def running_sentinels(
     If they are proxied, replicas and sentinels reach a server as clients do.
     """
     servers: list[Node] = []
-    watchers: list[Node] = []
+    watchers: list[Sentinel] = []
     with ExitStack() as proxies:
         try:
             for number in range(1 + replicas):
                 proxy = proxies.enter_context(closing(Proxy(seed=number))) if is_proxied else None
                 announced = () if proxy is None else ("--replica-announce-port", str(proxy.port))
-                replica_of = ("--replicaof", f"127.0.0.1 {servers[0].client_port}") if servers else ()
-                servers.append(Node(folder / str(number), *announced, *replica_of, *options, proxy=proxy))
-            wait_until(lambda: all(_is_linked(each) for each in servers[1:]), seconds_max=START_SECONDS_MAX)
+                servers.append(Node(folder / str(number), *announced, *options, proxy=proxy))
+            for replica in servers[1:]:
+                replica.follow(servers[0])
             watchers += (Sentinel(folder / f"sentinel-{each}", servers[0], sentinels) for each in range(sentinels))
+            for watcher in watchers:
+                watcher.tell_others_every(_TELL_MS_AT_START)
             wait_until(
                 lambda: all(_knows(each, replicas, sentinels) for each in watchers), seconds_max=START_SECONDS_MAX
             )
+            for watcher in watchers:
+                watcher.tell_others_every(_TELL_MS)
             yield Watched(servers, watchers)
         finally:
             _end(folder, (*watchers, *servers))
@@ -368,6 +383,10 @@ class Sentinel(Node):
         self._file = folder / "sentinel.conf"
         self._file.write_text("\n".join(lines) + "\n", encoding="utf-8")
         super().__init__(folder)
+
+    def tell_others_every(self, milliseconds: int) -> None:
+        """How often the others hear of it."""
+        self.ask("SENTINEL DEBUG", "publish-period", milliseconds)
 
     def _arguments(self) -> list[str]:
         return [str(self._file), "--sentinel"]
