@@ -10,11 +10,14 @@ INSTALL := $(BIN)/python -m pip install --disable-pip-version-check
 # A worker for each core. More than 8 would wait for the longest test, and each starts a server of its own.
 WORKERS := --numprocesses auto --maxprocesses 8 --dist worksteal
 
-.PHONY: demo test lint docs lock clean
+.PHONY: demo board test lint docs lock clean
 
 demo: $(VENV)/installed ## Install, and show what the ledger does
 	@echo "Everything is installed. What the ledger does:"
 	$(BIN)/tt demo
+
+board: $(VENV)/installed ## Install, and open the board of a town with two weeks of a past in the browser
+	$(BIN)/python -m tests.support.board_town
 
 test: $(VENV)/installed-test ## Install, and run the whole test suite
 	@echo "Running the test suite with a worker for each core. It takes some minutes; every dot is a test."

@@ -443,6 +443,8 @@ COMMANDS: Final[dict[tuple[str, ...], tuple[str, tuple[Kind, ...], bool, dict[st
         "--host": ("", False, "The address to listen on"),
         "--token-file": ("file", False, "Only who has a token of this file may ask"),
         "--read-only": ("flag", False, "Refuse all changes"),
+        "--all": ("flag", False, "Serve every town that `tt towns` lists"),
+        "--open": ("flag", False, "Also open the page in your browser"),
         "--town": ("folder", False, "The town's folder"),
         "--actor": ("actor", False, "Who acts"),
     }),
