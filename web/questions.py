@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 from msgspec import Meta, Struct, field
 
-from ledger import RecordedEvent, State
+from ledger import InvalidValueError, RecordedEvent, State
 from projections import TaskFilter
 from shapes import (
     events_shape,
@@ -47,7 +47,7 @@ class DiffGiven(Given, frozen=True, kw_only=True):
     tag: str | None = None
 
 
-class LogGiven(Given, frozen=True, kw_only=True):
+class LogGiven(AtGiven, frozen=True, kw_only=True):
     """Which events, newest first."""
 
     before: str | None = None
@@ -160,8 +160,11 @@ def diff(asked: Asked, given: DiffGiven) -> Answer:
 
 
 def log(asked: Asked, given: LogGiven) -> Answer:
-    whens = {name: asked.when(getattr(given, name), name=name) for name in ("since", "until", "before")}
+    if given.at is not None and given.until is not None:
+        raise InvalidValueError("at", "is where the log ends, as until is", "Give one of them.")
+    whens = {name: asked.when(getattr(given, name), name=name) for name in ("at", "since", "until", "before")}
     limits = {name: None if each is None else each.event or each.moment for name, each in whens.items()}
+    limits["until"] = limits.pop("at") or limits["until"]
     tasks = None if given.task is None else frozenset([asked.town.events.id_of(given.task)])
     wanted = EventFilter(tasks=tasks, actor=given.actor, type=given.type)
     page = asked.town.events.page(wanted, count=given.limit, **limits)

@@ -16,7 +16,7 @@ _HEAD: Final = """\
 `tt serve` answers under `/api/v1`. This page is made from its OpenAPI 3.1 document by `make docs`; do not change it by hand.
 The document itself is at `/api/v1/openapi.json`: give it to a generator of clients.
 
-- **A moment.** Every read takes `at`, a [WHEN](when.md); so any answer can be had of the past.
+- **A moment.** Reads take `at`, a [WHEN](when.md): any answer can be had of the past. `/diff` and `/steps` name their moments themselves, and `/timeline` is of the town's whole life.
 - **What is known.** Most reads have an `ETag`, the position that they show. With `If-None-Match` the answer is 304 as long as nothing has changed.
 - **Pages.** `has_more` says that there is more, and `next` has the parameters of the next page.
 - **Commands.** A write is a POST with a body of JSON, `Content-Type: application/json`. Its answer is a receipt: the task after the command, and the positions of its events. There are none if all was so already.

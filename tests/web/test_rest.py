@@ -56,6 +56,14 @@ def test_list_of_tasks_is_that_of_the_library(town: Town, client: TestClient) ->
         assert found == expected
 
 
+def test_log_of_a_moment_ends_there(town: Town, client: TestClient) -> None:
+    """As it was read then; a second end is refused."""
+    end = town.end().seq
+    events = client.get(f"/api/v1/log?at={end - 7}&limit=3").json()["events"]
+    assert [each["number"] for each in events] == [end - 7, end - 8, end - 9]
+    assert client.get(f"/api/v1/log?at={end}&until={end}").status_code == 400
+
+
 def test_answer_that_is_known_is_not_sent_again(town: Town, client: TestClient) -> None:
     """Its tag is the position; after a change there is a new one."""
     tag = client.get("/api/v1/tasks").headers["etag"]
