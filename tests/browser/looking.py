@@ -24,7 +24,7 @@ _COLLECT: Final = """async () => {
   for (const column of document.querySelectorAll(".column")) {
     const body = column.querySelector(".column-body");
     const cards = new Map();
-    for (let top = 0, looks = 0; looks < 2_000; top += body.clientHeight, looks += 1) {
+    for (let top = 0, looks = 0; looks < 2_000; looks += 1) {
       body.scrollTop = top;
       await frame();
       await frame();
@@ -32,11 +32,10 @@ _COLLECT: Final = """async () => {
         const card = slot.querySelector(".card");
         cards.set(Number(slot.getAttribute("aria-posinset")), [card.dataset.task, card.querySelector(".card-title").textContent]);
       }
-      if (top + body.clientHeight >= body.scrollHeight) {
-        const total = Number(column.querySelector(".total").textContent.replaceAll(",", ""));
-        if (cards.size >= total) break;
-        top = Math.max(top - 2 * body.clientHeight, -body.clientHeight);
-      }
+      const total = Number(column.querySelector(".total").textContent.replaceAll(",", ""));
+      if (cards.size >= total) break;
+      // The column may have grown meanwhile, so the next look begins where this one was, and not where it was to be.
+      top = body.scrollTop + body.clientHeight / 2;
     }
     found[column.dataset.key] = [...cards].sort(([a], [b]) => a - b).map(([, card]) => card);
   }

@@ -13,9 +13,9 @@ STOP_SECONDS_MAX = 20
 
 
 @contextmanager
-def serving(folder: Path, *options: str) -> Iterator[str]:
-    """The address of the served town, without the slash at its end."""
-    process = start_process("serve", "--port", "0", *options, folder=folder)
+def serving(folder: Path, *options: str, port: int = 0) -> Iterator[str]:
+    """The address of the served town, without the slash at its end. Port 0 is a free one."""
+    process = start_process("serve", "--port", str(port), *options, folder=folder)
     try:
         yield _address(process)
     finally:

@@ -49,7 +49,7 @@ def test_board_comes_back_when_the_server_does(town: Town, open_page: OpenPage, 
         wait_for_live(page, expect)
     expect(page.locator(".live-dot")).to_have_attribute("data-state", "away", timeout=LONG_MS)
     task_id = town.create("Meanwhile").task.id
-    with serving(town.folder, "--port", address.rpartition(":")[2]):
+    with serving(town.folder, port=int(address.rpartition(":")[2])):
         expect(page.locator(f'[data-task="{task_id}"]')).to_be_visible(timeout=LONG_MS)
 
 
@@ -84,6 +84,7 @@ def test_task_is_created_assigned_and_completed_on_the_page(
     page.get_by_label("Agent").fill("worker-1")
     page.get_by_label("Why").fill("Knows it best")
     page.locator("dialog button[type=submit]").click()
+    expect(page.locator(".task-facts .state")).to_have_text("Assigned", timeout=LONG_MS)
     page.locator('[data-verb="complete"]').click()
     page.get_by_label("Result").fill("Shipped")
     page.locator("dialog button[type=submit]").click()
@@ -122,7 +123,7 @@ def test_reader_without_the_right_has_no_buttons(town: Town, open_page: OpenPage
     """A server that only reads shows the board and no way to change it."""
     task_id = town.create("Look at me").task.id
     with serving(town.folder, "--read-only") as address:
-        page = open_page(f"{address}/?page=task&task={task_id}")
+        page = open_page(f"{address}/?page=task&task={task_id}", refusals="Failed to load resource: net::")
         expect(page.get_by_role("heading", name="Look at me", level=1)).to_be_visible(timeout=LONG_MS)
         expect(page.get_by_text("Read only")).to_be_visible()
         expect(page.locator("[data-verb]")).to_have_count(0)
@@ -138,7 +139,7 @@ def test_token_is_asked_for_and_stands_in_no_address(
     tokens.chmod(0o600)
     town.create("Behind a token")
     with serving(town.folder, "--token-file", str(tokens)) as address:
-        page = open_page("about:blank", refusals="status of 401")
+        page = open_page("about:blank", refusals="status of 401|Failed to load resource: net::")
         asked: list[str] = []
         page.on("request", lambda request: asked.append(request.url))
         page.goto(address)

@@ -14,7 +14,7 @@ const CONFLICT = 409;
 export function Actions({ task, agents, onDone }) {
   const [verb, setVerb] = useState(null);
   return html`<div class="actions" role="group" aria-label="What can be done">
-    ${verbsOf(task, isAsking(task)).map((each, index) => html`<button class=${index === 0 ? "is-main" : ""} data-verb=${each.name} onClick=${() => setVerb(each)}>${each.label}</button>`)}
+    ${verbsOf(task, isAsking(task)).map((each, index) => html`<button key=${each.name} class=${index === 0 ? "is-main" : ""} data-verb=${each.name} onClick=${() => setVerb(each)}>${each.label}</button>`)}
     ${verb && html`<${CommandDialog} ...${{ verb, task, agents, onDone }} onClose=${() => setVerb(null)} />`}
   </div>`;
 }

@@ -174,4 +174,4 @@ const MOON = html`<svg viewBox="0 0 16 16" aria-hidden="true"><path d="M6.2 1.5a
 document.getElementById("app").replaceChildren();
 render(html`<${App} />`, document.getElementById("app"));
 open();
-setTimeout(LAZY.task, IDLE_MS);
+setTimeout(() => LAZY.task().catch(() => {}), IDLE_MS);
