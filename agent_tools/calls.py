@@ -43,9 +43,8 @@ def ready(town: Town, given: inputs.Ready) -> Row:
     agent = given.agent or town.actor
 
     def read(place: Place) -> tuple[tuple[Task, ...], bool]:
-        # There is no place to begin at: the tasks before it are walked.
-        page = place.reader.ready(agent=agent, tags=given.tags, limit=place.offset + given.limit)
-        return page.tasks[place.offset :], page.has_more
+        page = place.reader.ready(agent=agent, tags=given.tags, limit=given.limit, offset=place.offset)
+        return page.tasks, page.has_more
 
     place, (tasks, has_more) = read_page(town, read, cursor=given.cursor)
     return without_empty(

@@ -100,7 +100,7 @@ class TownServer:
             return _refusal(f"There is no tool {cut(params.name, _TITLE_CHARS)!r}. There are {', '.join(_TOOLS)}.")
         try:
             given = _input(tool, params.arguments or {})
-            row = await self._ask(context, lambda town: CALLS[tool.name](town, given))
+            row = await self._ask(context, lambda town: _warned(town, CALLS[tool.name](town, given)))
         except LedgerError as error:
             return _refusal(_words(error))
         return types.CallToolResult(content=[types.TextContent(type="text", text=json_text(row))])
@@ -108,7 +108,7 @@ class TownServer:
     async def _read(self, context: _Context, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
         address = str(params.uri)
         try:
-            row: Row = await self._ask(context, lambda town: read_resource(town, address))
+            row: Row = await self._ask(context, lambda town: _warned(town, read_resource(town, address)))
         except LedgerError as error:
             raise MCPError(types.INVALID_PARAMS, _words(error)) from error
         content = types.TextResourceContents(uri=address, mime_type=_JSON, text=json_text(row))
@@ -212,6 +212,12 @@ def _name_tasks(error: LedgerError, town: Town) -> None:
         error.name_circle(names)
     else:
         error.name_tasks(town.backend.called)
+
+
+def _warned(town: Town, row: Row) -> Row:
+    """The row, with a warning if the server was seen to lack events that were acknowledged on this machine."""
+    loss = town.backend.receipts.found_loss()
+    return row if loss is None else {"warning": _words(loss)} | row
 
 
 def _words(error: LedgerError) -> str:

@@ -163,11 +163,11 @@ def _gap_told(town: Town) -> Iterator[None]:
         is_told = True
         raise
     finally:
-        missed = town.backend.receipts.missed
-        if missed is not None and not is_told:
+        loss = None if is_told else town.backend.receipts.found_loss()
+        if loss is not None:
             from town import words_of  # noqa: PLC0415 - only a warning pays for it
 
-            warn(words_of(town.backend.receipts.loss(missed)))
+            warn(words_of(loss))
 
 
 def warn_outdated(town: Town) -> None:

@@ -106,13 +106,15 @@ class Acks:
             if wait[0] == "WAITAOF" and isinstance(reply, kinds_of(ResponseError)):
                 reply = None
             raise_error([mark, found, reply])
+        # A ledger without events lacks none.
+        is_there = position is None or bool(found)
         match reply:
             case None:
                 return None
             case [int(on_disk), int(copies)]:
-                return bool(found), copies if on_disk else 0
+                return is_there, copies if on_disk else 0
             case int(copies):
-                return bool(found), copies
+                return is_there, copies
             case _:
                 with redis_errors(self._where):
                     raise UnfitReplyError(str(wait[0]))

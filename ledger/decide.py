@@ -106,7 +106,7 @@ def _create(task: Task | None, command: CreateTask) -> list[Event]:
     if command.parent_id is not None and command.task_id in (command.parent_id, *command.lineage):
         # It was removed, and its own children are still below it.
         raise TaskCycleError(command.task_id, command.parent_id)
-    _refuse_circle(command.circle)
+    _refuse_circle(command.circle, new=command)
     _refuse_links(command.task_id, command.needs, LINKS_MAX)
     events: list[Event] = [TaskCreated(command.description, command.tags, command.parent_id, command.alias)]
     if command.priority != PRIORITY_DEFAULT:
@@ -270,9 +270,11 @@ def scheduled(due_ms: int | None, not_before_ms: int | None) -> TaskScheduled:
     return TaskScheduled(*(None if ms is None else format_ms(ms) for ms in (due_ms, not_before_ms)))
 
 
-def _refuse_circle(circle: tuple[str, ...]) -> None:
+def _refuse_circle(circle: tuple[str, ...], *, new: CreateTask | None = None) -> None:
     if circle:
-        raise CircularNeedsError(circle)
+        raise CircularNeedsError(
+            circle, new=None if new is None else new.task_id, alias=None if new is None else new.alias
+        )
 
 
 def _refuse_links(task_id: str, new: Sequence[str], room: int) -> None:

@@ -226,17 +226,27 @@ class TaskCycleError(CommandRejectedError):
 class CircularNeedsError(CommandRejectedError):
     """A task would wait for itself, by what it needs and by the tasks above and below."""
 
-    def __init__(self, circle: Sequence[str]) -> None:
-        """`circle` has the ids of the tasks, each waiting for the next; the last one is the first again."""
+    def __init__(self, circle: Sequence[str], *, new: str | None = None, alias: str | None = None) -> None:
+        """`circle` has the ids of the tasks, each waiting for the next; the last one is the first again.
+
+        `new` is the one that was to be made, with its alias if it has one.
+        """
         self.circle = tuple(circle)
+        self.new = new
+        self._new_name = alias or "the new task"
         super().__init__(self._words({}))
+
+    @property
+    def known(self) -> str:
+        """A task of the circle that there is."""
+        return next(task_id for task_id in self.circle if task_id != self.new)
 
     def name_circle(self, names: Mapping[str, str]) -> None:
         """Call the tasks of the circle as people do. `names` is task id -> name."""
         self.args = (self._words(names),)
 
     def _words(self, names: Mapping[str, str]) -> str:
-        called = [names.get(task_id, task_id) for task_id in self.circle]
+        called = [self._new_name if each == self.new else names.get(each, each) for each in self.circle]
         shown = called if len(called) <= _CIRCLE_SHOWN_MAX else [*called[: _CIRCLE_SHOWN_MAX - 2], "…", called[-1]]
         count = "" if shown is called else f" ({len(called) - 1:,} tasks)"
         return f"These tasks would wait for each other{count}: {' -> '.join(shown)}."

@@ -85,18 +85,32 @@ class Receipts:
     def __init__(self) -> None:
         self.missed: Position | None = None
         """Where the ledger ended when it was found to lack what was told; None if it lacked nothing, as far as was seen."""
+        self.missing = ""
+        """What it lacked then: the first position that was missed."""
 
     @property
     def known(self) -> str:
         """The last position that was told; empty for none. The ledger is not held against it then."""
         return ""
 
+    @property
+    def sampled(self) -> Sequence[str]:
+        """Some positions that were told, the last one first. A look holds the ledger against all of them."""
+        return ()
+
     def keep(self, first: Position, payloads: Sequence[bytes]) -> None:
         """Keep that these events, without their `prev`, are in the ledger from `first` on. Never raises."""
 
+    def forget(self, positions: Sequence[Position]) -> None:
+        """Say nothing more of these events: who appended them was told that they are lost. Never raises."""
+
     def renew(self) -> bool:
-        """Read again what other processes of this machine were told; whether `known` is another one now."""
+        """Read again what other processes of this machine were told; whether anything is another one now."""
         return False
+
+    def found_loss(self) -> EventsLostError | None:
+        """The error for what the ledger was found to lack; None if it lacked nothing, as far as was seen."""
+        return None if self.missed is None else self.loss(self.missed)
 
     def loss(self, end: Position) -> EventsLostError:
         """The error for a ledger that ends at `end` and lacks what was told."""
@@ -309,25 +323,24 @@ class EventStore:
             self._refuse_sealed()
         return given, BEGINNING if last is None else Position(last[0], "ascii")
 
-    def hold_against_receipts(self, end: Position, *, has_known: bool | None = None) -> None:
+    def hold_against_receipts(self, end: Position, *, missing: str | None = None) -> None:
         """Note in `receipts` whether a ledger that ends at `end` lacks what was told. No trip, unless it looks so.
 
-        `has_known` says whether the event at `receipts.known` is there, if that was asked.
+        `missing` is the first position of `receipts.sampled` where no event is, '' if all are there, if that was asked.
         """
-        known, receipts = self.receipts.known, self.receipts
-        if not (_lacks(end, known) if has_known is None else not has_known):
-            receipts.missed = None
-        elif receipts.renew():
-            # Another process of this machine has dealt with the loss.
-            is_there = not receipts.known or self.has(Position(receipts.known))
-            receipts.missed = None if is_there else end
-        else:
-            receipts.missed = end
+        receipts = self.receipts
+        if missing is None:
+            missing = receipts.known if _lacks(end, receipts.known) else ""
+        if missing and receipts.renew():
+            # Another process of this machine may have dealt with the loss.
+            missing = self.find_missing()
+        receipts.missing, receipts.missed = missing, end if missing else None
 
     def refuse_loss(self) -> None:
         """EventsLostError if the ledger was seen to lack what was told."""
-        if self.receipts.missed is not None:
-            raise self.receipts.loss(self.receipts.missed)
+        loss = self.receipts.found_loss()
+        if loss is not None:
+            raise loss
 
     def lost_at_end(self) -> SequenceGapError | None:
         """The error for lost events at the end of the ledger; None if the last event is there."""
@@ -473,6 +486,14 @@ class EventStore:
         with redis_errors(self._where):
             return bool(self._exchange("XRANGE", self._keys.ledger, position, position))
 
+    def find_missing(self) -> str:
+        """The first of the positions of `receipts.sampled` where no event is; '' if all are there. Source: XRANGE, in one trip."""
+        told = [Position(each) for each in self.receipts.sampled]
+        if not told:
+            return ""
+        there = {str(entry_id, "ascii") for entry_id, _ in self._entries_at(told)}
+        return next((each for each in told if each not in there), "")
+
     def end_at(self, ms: int) -> Position:
         """The position of the last event recorded at `ms` or before; BEGINNING if there is none. SequenceGapError."""
         with redis_errors(self._where):
@@ -582,7 +603,7 @@ class EventStore:
             case Disturbed(position):
                 raise BasisDisturbedError(position)
             case Forgotten(last_position):
-                self.receipts.missed = Position(last_position)
+                self.receipts.missing, self.receipts.missed = self.receipts.known, Position(last_position)
                 raise self.receipts.loss(Position(last_position))
             case Backdated(last_position):
                 last = Position(last_position)

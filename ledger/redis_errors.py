@@ -25,7 +25,7 @@ _ADVICE: Final = {
     "MISCONF": "It cannot write to its disk, which may be full: free space there, or look at its log, and try again.",
     "READONLY": "It is a replica: use the URL of its primary.",
     "BUSY": "Another script is at work in it: try again in a moment.",
-    "CLUSTERDOWN": "Its cluster is down: try again when it is up.",
+    "CLUSTERDOWN": "Too many of its nodes are gone: try again when they are up.",
     "MOVED": "It is one of a cluster: use a URL of the whole cluster, redis+cluster://HOST:PORT,HOST:PORT.",
     "NOREPLICAS": "It wants replicas and has too few: see min-replicas-to-write.",
     "LOADING": "It is still reading its data: try again in a moment.",
@@ -108,6 +108,9 @@ def _explain(error: Exception) -> tuple[str, str]:
     if isinstance(error, kinds_of(InvalidReplyError)):
         return words[:1].lower() + words[1:], _UNFIT_ADVICE
     if codes:
+        if codes[0] == "MOVED":
+            # Without its code, which redis-py removes, it is a number and an address.
+            words = f"MOVED {words.removeprefix('MOVED ')}"
         advice = _DISK_FULL_ADVICE if _DISK_FULL_WORDS in words else _ADVICE[codes[0]]
         return "refused to write" if codes[0] in _NOT_WRITING else f"refused: {words}", advice
     if isinstance(error, kinds_of(ResponseError)):

@@ -20,6 +20,7 @@ from projections.views.view import View
 
 if TYPE_CHECKING:
     from redis import Redis
+    from redis.client import Pipeline
 
 REBUILD_ONLINE: Final = "online"
 REBUILD_FENCED: Final = "fenced"
@@ -54,6 +55,7 @@ class Checkpoints:
     def __init__(self, client: Redis, keys: Keys, views: Sequence[View], *, where: str = "redis") -> None:
         self._client = client
         self._where = where
+        self._ledger = keys.ledger
         self.projections = [(snapshots.NAME, snapshots.SCHEMA_VERSION)]
         self.projections += [(view.name, view.schema_version) for view in views]
         self.keys = [keys.checkpoint(name) for name, _ in self.projections]
@@ -133,8 +135,9 @@ class Checkpoints:
     ) -> bool:
         """Set every checkpoint to `position` in a new generation and mark the rebuild; False if they are not as `seen`.
 
+        Nor is anything set if the ledger has never been at `position`: then it was read from a server that another one has replaced.
         `accepted_events` is how many lost events the rebuild was told to accept; None if it was not told to accept any.
-        After that no other projector commits until the mark is gone. Source: WATCH, MULTI, HSET, EXEC.
+        After that no other projector commits until the mark is gone. Source: WATCH, XRANGE, XINFO; MULTI, HSET, EXEC.
         """
         generation = 1 + max((checkpoint.generation for checkpoint in seen if checkpoint is not None), default=0)
         with (
@@ -143,7 +146,8 @@ class Checkpoints:
             self._client.pipeline(transaction=True) as pipeline,
         ):
             pipeline.watch(*self.keys)  # type: ignore[no-untyped-call]
-            if self.read() != list(seen):
+            # On the same connection: what comes after a failover is refused because of the WATCH.
+            if self.read() != list(seen) or not self._was_reached(pipeline, position):
                 return False
             pipeline.multi()
             for key, (_, schema_version) in zip(self.keys, self.projections, strict=True):
@@ -157,6 +161,15 @@ class Checkpoints:
             pipeline.execute()
             return True
         return False
+
+    def _was_reached(self, pipeline: Pipeline, position: Position) -> bool:
+        """Whether there is an event at `position`, or was as the last one."""
+        if position == BEGINNING or pipeline.xrange(self._ledger, position, position):
+            return True
+        if not pipeline.exists(self._ledger):
+            return False
+        found = cast("dict[str, bytes]", pipeline.xinfo_stream(self._ledger))
+        return found["last-generated-id"] == position.encode()
 
 
 def parse_checkpoint(fields: Sequence[bytes | None]) -> Checkpoint | None:

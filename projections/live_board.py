@@ -144,7 +144,7 @@ class LiveBoard:
             lost += sum(kind not in {b"string", "string"} for kind in kinds)
         return lost
 
-    def ready(self, wanted: ReadyFilter, *, limit: int | None, now_ms: int | None = None) -> ReadyPage:
+    def ready(self, wanted: ReadyFilter, *, limit: int | None, offset: int = 0, now_ms: int | None = None) -> ReadyPage:
         """As `ready_on`, of the board at the checkpoint; the time is that of the server's clock if it is not given.
 
         ViewsIncompleteError. Source: ready.lua, MGET.
@@ -153,7 +153,7 @@ class LiveBoard:
         from projections.lua.ready import ReadyKeys, ReadyScript  # noqa: PLC0415
         from projections.ready_page import ReadyPage  # noqa: PLC0415
 
-        keys, most = self._keys, _IDS_MAX if limit is None else limit + 1
+        keys, most = self._keys, _IDS_MAX if limit is None else offset + limit + 1
         with redis_errors(self._where):
             position, ids = ReadyScript(self._client)(
                 ReadyKeys(
@@ -167,8 +167,10 @@ class LiveBoard:
                 now_ms=now_ms,
                 wanted=most,
             )
-        shown = ids if limit is None else ids[:limit]
-        return ReadyPage(tuple(self.get_listed(shown)), has_more=len(shown) < len(ids), position=position)
+        # There is no place to begin at: the tasks before it are walked, and their snapshots are not read.
+        shown = ids[offset:] if limit is None else ids[offset : offset + limit]
+        has_more = offset + len(shown) < len(ids)
+        return ReadyPage(tuple(self.get_listed(shown)), has_more=has_more, position=position)
 
     def next_begin_in_ms(self, *, since_ms: int = 0) -> int | None:
         """In how long the next task that waits for its time may begin, by the server's clock; None if none waits.

@@ -42,10 +42,10 @@ class Loader:
         try:
             if self.look is None:
                 self.seen = self._upkeep.catch_up()
-                self._store.hold_against_receipts(self.seen)
+                self._store.hold_against_receipts(self.seen, missing=self._store.find_missing())
             else:
                 self.seen = self.look.position
-                self._store.hold_against_receipts(self.seen, has_known=self.look.has_known)
+                self._store.hold_against_receipts(self.seen, missing=self.look.missing)
             yield
         finally:
             self.look = None

@@ -83,8 +83,8 @@ class Look:
         self.prefixes = prefixes
         self.new_agents = new_agents
         self.is_actor_new = is_actor_new
-        self.has_known = True
-        """Whether the last event that was told is there."""
+        self.missing = ""
+        """The first position that was told and where no event is; empty if all that were asked for are there."""
 
     @property
     def position(self) -> Position:
@@ -157,10 +157,10 @@ class Looker:
             agents=keys.view(ByAgent.name, ""),
         )
 
-    def look(self, wanted: Wanted, *, known: str = "") -> Look | None:
+    def look(self, wanted: Wanted, *, told: Sequence[str] = ()) -> Look | None:
         """What is wanted; None if there is something to project, finish or refuse, which catching up does, or if it is too much.
 
-        `known` is the last position that was told, '' for none. Source: look.lua.
+        `told` are positions that were told, the last one first. Source: look.lua.
         """
         try:
             with redis_errors(self._where):
@@ -172,7 +172,7 @@ class Looker:
                     prefixes=wanted.prefixes,
                     ids_max=PREFIX_IDS_MAX,
                     names=NamesAsked(wanted.agents, wanted.actor, ACTOR_EVENTS_MAX),
-                    known=known,
+                    told=told,
                 )
             first = parse_checkpoint([value or None for value in seen.checkpoint]) if seen.checkpoint else None
             stored = [first, *(_other(text, first) for text in seen.others)]
@@ -205,7 +205,7 @@ class Looker:
             new_agents=[agent for agent, has in zip(wanted.agents, seen.have_tasks, strict=True) if not has],
             is_actor_new=not seen.is_actor_seen,
         )
-        look.has_known = seen.has_known
+        look.missing = str(seen.missing, "ascii")
         return look
 
 

@@ -27,6 +27,7 @@ from ledger import (
     SequenceGapError,
     Task,
     TaskAdopted,
+    UnfitReplyError,
     evolve_known,
     is_task_id,
     order_of,
@@ -55,6 +56,8 @@ BATCH_EVENTS_MAX: Final = 500
 WORKER_WAIT_SECONDS_MAX: Final = 0.1
 """How long a command leaves its events to a worker before it projects them itself."""
 _WORKER_POLL_SECONDS: Final = 0.001
+UNEXPLAINED_ROUNDS_MAX: Final = 100
+"""So many times in a row a commit may be refused though nobody else committed."""
 
 Progress = Callable[[Position, Position], None]
 """Called after each batch with the checkpoint and the position to reach."""
@@ -115,7 +118,7 @@ class Projector:
     def advance(self, upto: Position | None = None, *, progress: Progress | None = None) -> Checkpoint:
         """Project every event up to `upto` (None: the present end); returns the snapshots' checkpoint.
 
-        It ends, because each round commits a batch or finds that another projector did. Damage stops it with an error that
+        It ends, because each round commits a batch or finds that another projector did, or else ends soon. Damage stops it with an error that
         names the position (EventDecodingError, SequenceGapError, MisplacedEventError); earlier batches stay committed.
         """
         end, last = self._store.look_at_end()
@@ -128,11 +131,23 @@ class Projector:
             checkpoints = self.checkpoints.read_sound()
         if progress is not None and checkpoints[0].position < goal:
             progress(checkpoints[0].position, goal)
+        unexplained = 0
         while (position := checkpoints[0].position) < goal:
             batch = self.project_batch(checkpoints)
+            # Nothing was committed, and nobody else did: a server that has replaced another one says so once.
+            unexplained = (
+                unexplained + 1 if batch.outcome is BatchOutcome.LOST and batch.checkpoints == checkpoints else 0
+            )
+            if unexplained == UNEXPLAINED_ROUNDS_MAX:
+                with redis_errors(self._where):
+                    raise UnfitReplyError("EVALSHA")
             checkpoints = batch.checkpoints
             if batch.outcome is BatchOutcome.NOTHING_TO_DO and batch.position == position:
-                raise SequenceGapError("last sequence number", position, expected=goal.seq, found=position.seq)
+                now = self._store.end()
+                if upto is not None or now >= goal:
+                    raise SequenceGapError("last sequence number", position, expected=goal.seq, found=position.seq)
+                # Another server has taken over, which lacks the last events.
+                goal = now
             if progress is not None:
                 progress(checkpoints[0].position, goal)
         # Others may have appended and projected meanwhile; only a checkpoint after the present end is damage.

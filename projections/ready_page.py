@@ -33,9 +33,15 @@ class ReadyPage(Struct, frozen=True):
 
 
 def ready_on(
-    tasks: Mapping[str, Task], wanted: ReadyFilter, *, limit: int | None, now_ms: int, position: Position
+    tasks: Mapping[str, Task],
+    wanted: ReadyFilter,
+    *,
+    limit: int | None,
+    offset: int = 0,
+    now_ms: int,
+    position: Position,
 ) -> ReadyPage:
-    """The first `limit` tasks that can be begun at a time, milliseconds since 1970 UTC, on a board with these tasks."""
+    """At most `limit` tasks that can be begun at a time, milliseconds since 1970 UTC, on a board with these tasks; `offset` are skipped."""
     neighbours = BoardNeighbours(tasks)
     own = None if wanted.agent is None else agent_part(wanted.agent)
     found: list[tuple[bool, int, Task]] = []
@@ -49,5 +55,5 @@ def ready_on(
             if entry.part == own or (entry.part == PENDING and is_fit):
                 found.append((entry.part == PENDING, entry.score, task))
     found.sort(key=lambda each: each[:2])
-    last = len(found) if limit is None else limit
-    return ReadyPage(tuple(task for _, _, task in found[:last]), has_more=last < len(found), position=position)
+    last = len(found) if limit is None else offset + limit
+    return ReadyPage(tuple(task for _, _, task in found[offset:last]), has_more=last < len(found), position=position)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import gc
+from _thread import allocate_lock
 from collections.abc import Container, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ledger import TOWN_ID, EventStore, Position, RecordedEvent, SequenceGapError, Task, evolve_known
 from projections.board import Board
@@ -48,11 +49,37 @@ def ends_before(events: Iterable[RecordedEvent], known: Container[str]) -> dict[
 
 @contextmanager
 def no_garbage_collection() -> Iterator[None]:
-    """Turn garbage collection off for the block. Events and tasks have no cycles; the search for some takes half of a replay."""
-    was_enabled = gc.isenabled()
-    gc.disable()
+    """Turn garbage collection off for the block. Events and tasks have no cycles; the search for some takes half of a replay.
+
+    Blocks of several threads overlap: the first one turns it off, and the last one puts it back.
+    """
+    _pauses.begin()
     try:
         yield
     finally:
-        if was_enabled:
-            gc.enable()
+        _pauses.end()
+
+
+class _Pauses:
+    """How many blocks, of all threads, keep the collection off."""
+
+    def __init__(self) -> None:
+        self._changing = allocate_lock()
+        self._count = 0
+        self._was_enabled = False
+
+    def begin(self) -> None:
+        with self._changing:
+            if not self._count:
+                self._was_enabled = gc.isenabled()
+                gc.disable()
+            self._count += 1
+
+    def end(self) -> None:
+        with self._changing:
+            self._count -= 1
+            if not self._count and self._was_enabled:
+                gc.enable()
+
+
+_pauses: Final = _Pauses()

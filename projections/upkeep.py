@@ -44,7 +44,8 @@ class Upkeep:
     def catch_up(self, upto: Position | None = None) -> Position:
         """Project the events that are not yet in snapshots and views; returns the checkpoint.
 
-        If a worker runs, it gets a moment to do so. If a rebuild was abandoned, this finishes it.
+        If a worker runs, it gets a moment to do so. If a rebuild was abandoned, this finishes it. Without `upto`, the end is held
+        against the receipts.
         """
         deadline = time.monotonic() + REBUILD_WAIT_SECONDS_MAX
         while True:
@@ -66,11 +67,13 @@ class Upkeep:
                     time.sleep(_REBUILD_POLL_SECONDS)
                 continue
             if checkpoint.rebuild is None or not self._finish_rebuild():
+                if upto is None:
+                    self._store.hold_against_receipts(checkpoint.position)
                 return checkpoint.position
 
     def look(self, wanted: Wanted = NOTHING) -> Look | None:
         """Read what is wanted in one call, if the town is caught up; None if `catch_up` is needed."""
-        return self._looker.look(wanted, known=self._store.receipts.known)
+        return self._looker.look(wanted, told=self._store.receipts.sampled)
 
     def project_own(self, look: Look, events: Sequence[RecordedEvent]) -> bool:
         """Project events that this process appended right after `look`, in one call; False if `catch_up` is needed.

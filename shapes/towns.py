@@ -9,6 +9,7 @@ from ledger import BEGINNING, Position, RecordedEvent, State
 from shapes import Shape, listed_event_shape, lost_shape, moment_shape, understood_shape
 
 if TYPE_CHECKING:
+    from ledger import EventsLostError
     from shapes.given import Beside, When
     from town import Durability, Fork, ListedTown, LostTasks, Move, Town, TownState, TrustReport
 
@@ -71,6 +72,7 @@ def status_shape(
     durability: Durability,
     *,
     end: Position,
+    missing: EventsLostError | None,
     states: Mapping[State, int],
     lost: LostTasks | None,
     agents: Mapping[str, Mapping[State, int]] | None,
@@ -78,7 +80,11 @@ def status_shape(
     at: When | None,
     beside: Beside,
 ) -> Shape:
-    """A town, its server, its events and tasks. `agents` and `last` are there only where they were asked for, `beside` is of the last events."""
+    """A town, its server, its events and tasks.
+
+    `missing` are events that were acknowledged on this machine and are gone. `agents` and `last` are there only where they were
+    asked for, `beside` is of the last events.
+    """
     shape: Shape = {
         "town": town.name,
         "folder": str(town.folder),
@@ -98,6 +104,7 @@ def status_shape(
         },
         "events": end.seq,
         "position": None if end == BEGINNING else end,
+        "missing": None if missing is None else missing_shape(missing),
         "states": states,
         "lost": lost_shape(lost, running=states[State.RUNNING]),
     }
@@ -106,6 +113,11 @@ def status_shape(
     if last is not None:
         shape["last_events"] = [listed_event_shape(each, beside) for each in last]
     return shape | understood_shape(at=at)
+
+
+def missing_shape(missing: EventsLostError) -> Shape:
+    """How many events are gone that were acknowledged on this machine, as far as that shows at once, and where."""
+    return {"count": missing.count, "first": missing.first, "last": missing.known}
 
 
 def trust_shape(report: TrustReport, *, is_allowed: bool) -> Shape:

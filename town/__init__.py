@@ -51,6 +51,7 @@ if TYPE_CHECKING:
         RecoveryRefusedError,
         RepairRefusedError,
         RunUnfinishedError,
+        ServePortError,
         ServerEndedError,
         ServerNotOwnError,
         ServerStartError,
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
         ServerTooOldError,
         SettingsError,
         TextUnreadableError,
+        TokenFileRefusedError,
         TownExistsError,
         TownNotFoundError,
         UnfitNameError,
@@ -86,6 +88,7 @@ if TYPE_CHECKING:
     from town.probe import Look, Probe
     from town.reading.annotations import Annotation
     from town.reading.blocking import Since
+    from town.reading.board_steps import BoardStep, read_steps_after, read_steps_upto
     from town.reading.details import Details
     from town.reading.event_filter import EventFilter
     from town.reading.event_reader import EVENTS_COUNT
@@ -143,6 +146,7 @@ __all__ = [
     "AgentNotesRefusedError",
     "Annotation",
     "BisectionRefusedError",
+    "BoardStep",
     "Branch",
     "Check",
     "CheckState",
@@ -244,6 +248,7 @@ __all__ = [
     "RunReport",
     "RunUnfinishedError",
     "Runner",
+    "ServePortError",
     "ServerEndedError",
     "ServerNotOwnError",
     "ServerStartError",
@@ -257,6 +262,7 @@ __all__ = [
     "TextUnreadableError",
     "TimeSyntaxError",
     "Title",
+    "TokenFileRefusedError",
     "Town",
     "TownExistsError",
     "TownNotFoundError",
@@ -293,6 +299,8 @@ __all__ = [
     "problem_of",
     "read_durability",
     "read_plan_file",
+    "read_steps_after",
+    "read_steps_upto",
     "read_text",
     "read_text_file",
     "revoke_trust",
@@ -318,11 +326,12 @@ open_front_door(
         "errors": "AgentNotesRefusedError BisectionRefusedError DiskFullError ExportRefusedError FileDamagedError "
         "FolderRefusedError ForeignServerError ForkRefusedError ImportRefusedError LedgerFileRefusedError "
         "LegacyKeptError McpMissingError McpPortError MetricsPortError MigrationSourceError MomentError "
-        "MoveRefusedError NotOursError NotTrustedError NothingToUndoError OvertakenError PlacedFault PlanChangedError "
-        "PlanExistsError PlanMissingError PlanOutsideError PlanRefusedError PlanTooLargeError ProbeFailedError "
-        "ProgramNotFoundError ProgramNotStartedError ProgramRefusedError RecoveryRefusedError RepairRefusedError "
-        "RunUnfinishedError ServerEndedError ServerNotOwnError ServerStartError ServerStoppedError ServerTooOldError "
-        "SettingsError TextUnreadableError TownExistsError TownNotFoundError UnfitNameError",
+        "MoveRefusedError NotOursError NotTrustedError NothingToUndoError OvertakenError PlacedFault "
+        "PlanChangedError PlanExistsError PlanMissingError PlanOutsideError PlanRefusedError "
+        "PlanTooLargeError ProbeFailedError ProgramNotFoundError ProgramNotStartedError ProgramRefusedError "
+        "RecoveryRefusedError RepairRefusedError RunUnfinishedError ServePortError ServerEndedError "
+        "ServerNotOwnError ServerStartError ServerStoppedError ServerTooOldError SettingsError "
+        "TextUnreadableError TokenFileRefusedError TownExistsError TownNotFoundError UnfitNameError",
         "exports.exporter": "ExportReceipt Format format_of",
         "files.text_file": "read_text read_text_file",
         "fleet": "ListedTown list_towns",
@@ -347,6 +356,7 @@ open_front_door(
         "probe": "Look Probe",
         "reading.annotations": "Annotation",
         "reading.blocking": "Since",
+        "reading.board_steps": "BoardStep read_steps_after read_steps_upto",
         "reading.details": "Details",
         "reading.event_filter": "EventFilter",
         "reading.event_reader": "EVENTS_COUNT",

@@ -48,7 +48,7 @@ class Backend:
         self._is_own_server = is_own_server
         self.replicas = 0
         """How many copies an append waits for."""
-        self.receipts = KeptReceipts(folder, keys.prefix)
+        self.receipts = KeptReceipts(folder, keys.town)
         """What this machine was told of the ledger."""
         self.store = EventStore(client, keys, where=where, receipts=self.receipts)
         self.live = LiveBoard(client, keys, store=self.store, where=where)

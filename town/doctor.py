@@ -111,10 +111,10 @@ def _replicas(durability: Durability) -> list[Check]:
     wanted = f"a command waits for {durability.acks}"
     if durability.replicas is None:
         return [Check("replicas", CheckState.WARNING, f"how many copy from the server is unknown; {wanted}")]
-    if durability.replicas < durability.acks:
-        words = f"{durability.replicas} copy from the server, and {wanted}: it will end with code 6"
+    if durability.lacks_replicas:
+        words = f"{durability.copying} from the server, and {wanted}: it will end with code 6"
         return [Check("replicas", CheckState.BAD, words)]
-    return [Check("replicas", CheckState.GOOD, f"{durability.replicas} copy from the server; {wanted}")]
+    return [Check("replicas", CheckState.GOOD, f"{durability.copying} from the server; {wanted}")]
 
 
 def _settings(durability: Durability) -> list[Check]:

@@ -12,6 +12,8 @@ CommandRejectedError
   ServerNotOwnError          the server is not the town's own, and not ours to stop
   MetricsPortError           `tt` cannot listen on the port for metrics
   McpPortError               `tt` cannot listen on the port for agents
+  ServePortError             `tt serve` cannot listen on its address
+  TokenFileRefusedError      the file of tokens of `tt serve` cannot be used; nothing is served
   McpMissingError            the package that `tt mcp` needs is not installed
   AgentNotesRefusedError     `AGENTS.md` cannot get its section; it was not changed
   MomentError                the moment is not in the ledger
@@ -230,6 +232,26 @@ class McpPortError(CommandRejectedError):
         self.port = port
         why = getattr(error, "strerror", None) or error
         super().__init__(f"`tt` cannot listen on port {port}: {why}. Choose another; 0 picks a free one.")
+
+
+class ServePortError(CommandRejectedError):
+    """`tt serve` cannot listen on this address."""
+
+    def __init__(self, host: str, port: int, cause: Exception) -> None:
+        self.host = host
+        self.port = port
+        why = in_one_line(getattr(cause, "strerror", None) or str(cause))
+        super().__init__(
+            f"`tt serve` cannot listen at {host}, port {port}: {why}. Give another --port; 0 takes a free one."
+        )
+
+
+class TokenFileRefusedError(CommandRejectedError):
+    """The file of tokens cannot be used. Nothing is served; no token is ever shown."""
+
+    def __init__(self, path: Path, problem: str, advice: str) -> None:
+        self.path = str(path)
+        super().__init__(f"The file of tokens {path} is refused: {in_one_line(problem)}. {advice}")
 
 
 class McpMissingError(CommandRejectedError):

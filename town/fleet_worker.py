@@ -165,7 +165,8 @@ class FleetWorker:
             self._look_at_active(now)
         for member in self._due(now):
             self._project(member)
-            if self._stop.is_set():
+            if self._stop.is_set() or self._is_stale:
+                # A server that hangs costs seconds for each of its towns: look first who has them now.
                 return
         self._problem = None
 
@@ -238,7 +239,7 @@ class FleetWorker:
                 self._servers.pop(address).close()
         for address, towns in wanted.items():
             if address not in self._servers:
-                client = self._nodes.client(address)
+                client = self._nodes.client(address, is_over=self._stop.is_set)
                 self._servers[address] = _Node(client, towns, stop=self._stop, where=self._nodes.where)
                 self._sweep_at = 0.0
         self._is_stale = False

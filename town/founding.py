@@ -114,8 +114,11 @@ def make_town(
             try:
                 if is_new and connection.is_of_cluster():
                     settings = replace(settings, redis=replace(settings.redis, hash_tag=True))
+                    connection.close()
+                    # The URL may be that of a node that does not have the slot.
+                    connection = connect(place.folder, settings)
                 if is_new:
-                    set_aside_receipts(place.folder, Keys(settings.name, settings.redis.hash_tag).prefix)
+                    set_aside_receipts(place.folder, settings.name)
                     _open_to_others(place.folder, settings, connection, origin)
                 elif settings.is_named_anew:
                     name_ledger(place.folder, settings.name)

@@ -21,6 +21,7 @@ from msgspec.structs import replace
 from ledger import (
     BEGINNING,
     CLOSED_SECONDS_MAX,
+    Acks,
     Chain,
     Closing,
     Copier,
@@ -31,6 +32,7 @@ from ledger import (
     LedgerError,
     MoveNote,
     MoveState,
+    NotReplicatedError,
     Position,
     StoreUnavailableError,
     StreamEntry,
@@ -50,11 +52,13 @@ from town.home.passwords import keep_password, shown_url, split_password
 from town.opening import current_actor
 from town.reading.lost_tasks import look_for_lost
 from town.server.connection import Connection, connect, connect_to
+from town.server.durability import count_replicas
 
 LEASE_NAME: Final = "move"
 _COPY_EVENTS: Final = 1_000
 _FEW_EVENTS: Final = 200
 """With no more events than these to copy, the ledger can be closed for the rest."""
+_COPIED: Final = "has a copy of the town"
 ROUNDS_MAX: Final = 50
 """How often what was appended meanwhile is copied before the ledger is closed all the same."""
 
@@ -195,6 +199,8 @@ class _Place:
     def __init__(self, connection: Connection, settings: Settings, folder: Path, actor: str) -> None:
         assert connection.keys is not None, "it was opened for the town"
         keys = connection.keys
+        self._connection = connection
+        self._replicas = settings.redis.replicas
         self.client = connection.client
         self.where = connection.where
         self.keys = keys
@@ -209,11 +215,36 @@ class _Place:
             is_own_server=connection.server is not None,
         )
         self.store = self.backend.store
+        self._connection = connection
+        self.replicas_wanted = settings.redis.replicas
         self.closing = Closing(connection.client, keys, where=connection.where)
+
+    def count_replicas(self) -> int:
+        """How many replicas copy now; if the server does not say, as many as the town waits for."""
+        counted = count_replicas(self._connection)
+        return self.replicas_wanted if counted is None else counted
 
     def count_heads(self) -> int:
         with redis_errors(self.where):
             return int(self.client.hlen(self.keys.heads))  # type: ignore[arg-type]
+
+    def wait_for_replicas(self, words: str) -> None:
+        """Return once replicas have all that was written here: as many as the town asks for, at least one where there is any.
+
+        StoreUnavailableError, which says in `words` what a failover could lose. Without events there is nothing to lose.
+        """
+        if self._connection.server is not None or not self.count_heads():
+            return
+        replicas = max(self.replicas_wanted, min(count_replicas(self._connection) or 0, 1))
+        try:
+            Acks(self.client, self.keys, replicas=replicas, where=self.where).confirm(None)
+        except NotReplicatedError as error:
+            wanted = "a replica" if replicas == 1 else f"{replicas} replicas"
+            raise StoreUnavailableError(
+                self.where,
+                f"{words}, and it is not known that {wanted} would know it after a failover",
+                "Give the same command again once replicas follow.",
+            ) from error
 
     def is_taken(self) -> bool:
         """Whether there is a town of that name."""
@@ -245,6 +276,7 @@ class _Moving:
         if noted is not None and noted.state is not MoveState.MOVING:
             self._require_same_place(noted)
             return self._report(self._target.store.end(), is_finished_only=True)
+        self._refuse_too_few_replicas()
         self._check_target(self._target.closing.note())
         end = self._source.store.end()
         return replace(self._report(end), copied=end.seq - self._chain.position.seq)
@@ -270,6 +302,7 @@ class _Moving:
 
     def _carry_out(self) -> Move:
         self._refuse_runs()
+        self._refuse_too_few_replicas()
         found = self._target.closing.note()
         self._check_target(found)
         arriving = MoveNote(MoveState.ARRIVING, self._here, self._move)
@@ -277,6 +310,8 @@ class _Moving:
         self._copy_most()
         self._prove()
         self._copy_most()
+        # Before writers have to wait for it.
+        self._target.wait_for_replicas(_COPIED)
         self._refuse_runs()
         self._goal.allow()
         began = time.monotonic()
@@ -293,8 +328,9 @@ class _Moving:
         moved = replace(moving, state=MoveState.MOVED, until_ms=0)
         try:
             end = closing.change(None, moving, Door.CLOSED)
-            self._copy()
+            self._copy(goal=end.seq)
             self._compare_ends(copied, end)
+            self._target.wait_for_replicas(_COPIED)
             self._require_arriving(arriving)
             # From here on, and not before, the town is there.
             closing.change(moving, moved, Door.SEALED, end=end)
@@ -307,9 +343,12 @@ class _Moving:
 
     def _finish(self, moved: MoveNote) -> Move:
         """Open the ledger at the new place, and let the folder name that. Each step may have been done already."""
+        self._require_left(moved)
         self._goal.stay_allowed()
         try:
+            self._copy_again(moved)
             self._open_target(moved)
+            self._target.wait_for_replicas("has the town, and its ledger was opened")
             self._goal.allow()
             self._goal.switch(hash_tag=self._target.keys.hash_tag)
         except BaseException as error:
@@ -321,6 +360,27 @@ class _Moving:
         list_town(self._goal.full_url, self._target.keys)
         unlist_town(self._left_url, self._source.keys)
         return replace(self._report(self._target.store.end(), is_finished_only=True), is_done=True)
+
+    def _require_left(self, moved: MoveNote) -> None:
+        """LedgerClosedError if a failover has taken the last step at the old place, or StoreUnavailableError if one still could."""
+        self._source.wait_for_replicas(f"has the town no longer, which is at {moved.place}")
+        if self._source.closing.note() != moved:
+            raise LedgerClosedError(
+                self._source.where,
+                "has lost the end of the move in a failover",
+                "The town is there as before: try again.",
+            )
+
+    def _copy_again(self, moved: MoveNote) -> None:
+        """Copy what a failover of the new place has taken since. It is all where the town was."""
+        if next(self._source.store.read_entries(self._target.store.look_at_end()[0], limit=1), None) is None:
+            return
+        found = self._target.closing.note()
+        self._chain = Chain()
+        self._check_target(found)
+        self._target.closing.change(found, MoveNote(MoveState.ARRIVING, self._here, moved.move), Door.CLOSED)
+        self._copy()
+        self._target.wait_for_replicas(_COPIED)
 
     def _open_target(self, moved: MoveNote) -> None:
         note = self._target.closing.note()
@@ -361,14 +421,13 @@ class _Moving:
     def _copy_most(self) -> None:
         """Copy until few events come while the last ones are copied."""
         for _ in range(ROUNDS_MAX):
-            if self._copy() <= _FEW_EVENTS:
+            if self._copy(goal=self._source.store.end().seq) <= _FEW_EVENTS:
                 return
 
-    def _copy(self) -> int:
-        """Copy what the source has and the target has not; returns how many events that was."""
+    def _copy(self, *, goal: int = 0) -> int:
+        """Copy what the source has and the target has not; returns how many events that was. `goal` is shown to people."""
         copier = Copier(self._target.client, self._target.keys, chain=self._chain, where=self._target.where)
         first = self._chain.position.seq
-        goal = self._source.store.end().seq
 
         def batches() -> Iterator[list[StreamEntry]]:
             for entries in self._source.store.read_entries(self._chain.position, limit=_COPY_EVENTS):
@@ -431,6 +490,16 @@ class _Moving:
             raise MoveRefusedError(
                 "a runner is at work on one of its tasks, and would lose sight of it",
                 "Stop `tt work`, or wait until it is done, and try again.",
+            )
+
+    def _refuse_too_few_replicas(self) -> None:
+        """MoveRefusedError if every command at the new place would wait in vain."""
+        wanted, there = self._target.replicas_wanted, self._target.count_replicas()
+        if there < wanted:
+            raise MoveRefusedError(
+                f"its commands wait for {'1 replica' if wanted == 1 else f'{wanted} replicas'}, by `acks` in [redis], and"
+                f" {self._goal.words} has {there or 'none'}",
+                'Set `acks = "local"` in its tinytown.toml, or name a place with replicas.',
             )
 
     def _refuse_same_place(self) -> None:

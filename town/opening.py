@@ -34,11 +34,16 @@ class OpenTown:
         )
         self.backend.replicas = settings.redis.replicas
 
+    @property
+    def server_url(self) -> str | None:
+        """The URL of its server, as it is in the settings; None for the town's own server."""
+        return server_url(self.settings)
+
     def list_on_server(self) -> None:
         """See to it that the town is in the list of its server, if that is at a URL. No command of every day does it."""
         from town.fleet import list_town  # noqa: PLC0415 - redis-py's client of clusters
 
-        list_town(server_url(self.settings), self.backend.keys)
+        list_town(self.server_url, self.backend.keys)
 
     def close(self) -> None:
         """Close the connection; the server stays up."""

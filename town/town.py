@@ -120,6 +120,11 @@ class Town(Verbs, Reader):
             town.register()
         return town
 
+    @property
+    def server_url(self) -> str | None:
+        """The URL of its server, without a password that is kept elsewhere; None for the town's own server."""
+        return self._opened.server_url
+
     def list_on_server(self) -> None:
         """See to it that `tt towns --server` lists the town, if its server is at a URL."""
         self._opened.list_on_server()

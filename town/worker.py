@@ -75,6 +75,8 @@ class Worker:
         self._name = path.name
         self._is_silent = True
         self._problem: str | None = None
+        self._missed: Position | None = None
+        """Where the ledger ended when it was last seen to lack what was acknowledged on this machine."""
         self.damage: LedgerDamagedError | None = None
         """What stopped it, if it was damage."""
 
@@ -162,6 +164,11 @@ class Worker:
     def _look(self, town: Backend, position: Position, *, is_last: bool = False) -> None:
         """Measure the lag, and report it the first time, the last time, and now and then in between."""
         lag_events, lag_seconds = self._measure(town, position)
+        missed = town.receipts.missed
+        if missed is not None and missed != self._missed:
+            # Projecting goes on: what is there is right.
+            self._say(position, problem=town.receipts.loss(missed))
+        self._missed = missed
         is_due = self._is_silent or time.monotonic() - self._reported_at > REPORT_SECONDS
         if self._events and (is_due or is_last):
             self._say(position, lag_events=lag_events, lag_seconds=lag_seconds)

@@ -133,8 +133,8 @@ class Writer:
         self._live = backend.live
         self._actor = backend.actor
         self._upkeep = backend.upkeep
-        self._last: Position | None = None
-        """The position of the last event that the present command appended."""
+        self._appended: Sequence[Position] = ()
+        """The positions of the events that the present command appended."""
         self.loader = backend.loader
 
     def execute(
@@ -291,7 +291,7 @@ class Writer:
 
     def _attempt(self, attempt: Callable[[], Result], wanted: Wanted = NOTHING) -> Result:
         """Return what `attempt` returns. If another writer was first, catch up and attempt again. OvertakenError."""
-        self._last = None
+        self._appended = ()
         for remaining in reversed(range(DECIDE_ATTEMPTS_MAX)):
             try:
                 with self.loader.caught_up(wanted):
@@ -310,9 +310,12 @@ class Writer:
         """The result, once what it stands on is on as many replicas as the town asks for. NotReplicatedError."""
         if self._backend.replicas:
             try:
-                self._backend.acks.confirm(self._last)
+                self._backend.acks.confirm(self._appended[-1] if self._appended else None)
             except NotReplicatedError as error:
                 error.result = result
+                if error.is_lost:
+                    # It was not acknowledged, and the caller is told to do it again: it is not to be missed.
+                    self._store.receipts.forget(self._appended)
                 raise
         return result
 
@@ -404,7 +407,7 @@ class Writer:
     def _project(self, events: Sequence[NewEvent], positions: Sequence[Position]) -> None:
         """Project what was appended. If that fails, the error says that the events are in the ledger."""
         look = self.loader.look
-        self._last = positions[-1]
+        self._appended = positions
         try:
             appended = [record(event, position) for event, position in zip(events, positions, strict=True)]
             if look is None or not self._upkeep.project_own(look, appended):

@@ -32,6 +32,7 @@ from town import (
     CheckState,
     FleetWorker,
     MetricsPortError,
+    Town,
     TownState,
     Worker,
     WorkerMetrics,
@@ -63,6 +64,10 @@ def projector(
             "--server", metavar="URL", help="Follow every town on this server or cluster, without their folders."
         ),
     ] = None,
+    of_cluster: Annotated[
+        bool,
+        typer.Option("--cluster", help="With --all: every town on the server or cluster of this folder's town."),
+    ] = False,
     once: Annotated[bool, typer.Option("--once", help="Project what there is, then exit.")] = False,
     metrics_port: Annotated[
         int | None,
@@ -83,6 +88,11 @@ def projector(
     if sum([follows_all, bool(town), server is not None]) > 1:
         message = "Give one of --town, --all and --server."
         raise typer.BadParameter(message)
+    if of_cluster and not follows_all:
+        message = "--cluster goes with --all."
+        raise typer.BadParameter(message)
+    if of_cluster:
+        server = _url_of_this_town()
     stop = threading.Event()
     with stop_signals(stop.set):
         metrics = None if metrics_port is None else _serve_metrics(metrics_port)
@@ -98,6 +108,17 @@ def projector(
         code = follow(workers, stop=stop, once=once)
     if code is not Exit.DONE:
         raise typer.Exit(code)
+
+
+def _url_of_this_town() -> str:
+    """The URL of the server of this folder's town. UsageError if it is the town's own."""
+    with Town.open() as opened_town:
+        if opened_town.server_url is None:
+            message = (
+                f"--cluster is for a server at a URL, and {visible(opened_town.name)} has its own. Give --all alone."
+            )
+            raise typer.BadParameter(message)
+        return opened_town.server_url
 
 
 def rebuild(

@@ -58,9 +58,8 @@ def ready(
     """
     with opened(town, actor) as opened_town:
         reader = reader_at(opened_town, at)
-        # There is no place to begin at: the tasks before it are walked.
-        page = reader.ready(agent=agent, tags=tag or (), limit=offset + limit)
-        shown = page.tasks[offset:]
+        page = reader.ready(agent=agent, tags=tag or (), limit=limit, offset=offset)
+        shown = page.tasks
         after = offset + len(shown) if page.has_more else None
         dependents = reader.dependents(shown) if is_explained else None
         waiting = reader.waiting() if is_explained else None

@@ -98,6 +98,12 @@ def _say_gap(gap: Gap) -> None:
         f" {counted(len(gap.events), 'event')} acknowledged here {'is' if len(gap.events) == 1 else 'are'} not where"
         f" {'it was' if len(gap.events) == 1 else 'they were'}."
     )
+    if gap.unseen:
+        were, them, they = ("was", "it", "it") if gap.unseen == 1 else ("were", "them", "they")
+        warn(
+            f"By the numbers there {were} {counted(gap.unseen, 'more event')}, and this machine has no receipt of {them}."
+            f" The machines whose commands {they} {were} may have one: run `tt recover` there, too."
+        )
 
 
 def _say_what_to_do(town: Town, gap: Gap) -> None:

@@ -15,7 +15,7 @@ from cli.output import say, say_fields, say_json, say_table, warn
 from cli.render import EVENT_TEXTS, agent_rows, event_rows, states_line
 from cli.session import named_once, opened, warn_outdated
 from cli.text import counted, visible
-from ledger import BEGINNING, InvalidValueError, Position, State
+from ledger import BEGINNING, EventsLostError, InvalidValueError, Position, State
 from shapes.towns import (
     init_shape,
     listed_towns_shape,
@@ -230,12 +230,14 @@ def status(
         last = opened_town.events.last(count=DEEP_EVENTS, until=reader.then) if deep else []
         beside = Beside.titled(reader, last, notes=reader.annotations(last))
         end = opened_town.end() if reader.then is None else reader.then
+        missing = opened_town.backend.receipts.found_loss()
         if as_json:
             say_json(
                 status_shape(
                     opened_town,
                     durability,
                     end=end,
+                    missing=missing,
                     states=states,
                     lost=lost,
                     agents=agents if tasks or deep else None,
@@ -254,6 +256,7 @@ def status(
                 ("Durable", _durability_words(durability)),
                 ("Survives", _survival_words(durability)),
                 ("Events", _events_words(end)),
+                *([] if missing is None else [("Missing", _missing_words(missing))]),
                 ("Tasks", states_line(states)),
                 *([("Lost", lost_words(lost))] if lost is not None and lost.tasks else []),
             ],
@@ -296,6 +299,12 @@ def _durability_words(durability: Durability) -> str:
     if durability.problems:
         return "NO: " + "\n".join(durability.problems)
     return "yes, an acknowledged event is on disk"
+
+
+def _missing_words(missing: EventsLostError) -> str:
+    """What is gone that was acknowledged on this machine; the warning says what to do."""
+    at = f"at {missing.known}" if missing.count == 1 else f"{missing.first} to {missing.known}"
+    return f"{counted(missing.count, 'event')} that {'was' if missing.count == 1 else 'were'} acknowledged here ({at}): tt recover --dry-run"
 
 
 def _events_words(end: Position) -> str:

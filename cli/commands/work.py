@@ -243,6 +243,12 @@ def wait(
             f"{counted(len(waited.open_tasks), 'task')} of {len(waited.tasks)} not finished in time."
             " Wait again, or look at one: `tt task history TASK`."
         )
+    elif until is Until.ANSWERED and not waited.is_as_hoped:
+        unasked = sum(task is None or task.answer is None for task in waited.tasks.values())
+        say_error(
+            f"{counted(unasked, 'task')} of {len(waited.tasks)} asked nothing, or {'was' if unasked == 1 else 'were'} removed:"
+            " there is no answer to wait for. Ask with `tt ask TASK QUESTION`."
+        )
     if not waited.is_as_hoped:
         raise typer.Exit(Exit.REFUSED)
 

@@ -27,6 +27,7 @@ from ledger import (
     RecordedEvent,
     ReplyTooLargeError,
     ResponseError,
+    StoreUnavailableError,
     Task,
     kinds_of,
     raise_error,
@@ -161,7 +162,12 @@ class Comparison:
     # --- following the checkpoint ------------------------------------------------------------------------------
 
     def fold_to(self, position: Position, *, progress: Callable[[Position], None] | None = None) -> None:
-        """Fold the ledger's events up to `position`. LedgerDamagedError with the position."""
+        """Fold the ledger's events up to `position`. LedgerDamagedError with the position.
+
+        StoreUnavailableError if what was folded before is no beginning of the ledger any more.
+        """
+        if position != self.board.position:
+            self._require_beginning()
         for batch in self._store.read_batches(self.board.position, upto=position):
             touched = self._touched(batch)
             before = {} if self._neighbours is None else self._copies(batch)
@@ -174,6 +180,16 @@ class Comparison:
             self._covered |= touched
             if progress is not None:
                 progress(self.board.position)
+
+    def _require_beginning(self) -> None:
+        reached = self.board.position
+        if reached == BEGINNING or self._store.has(reached) or self._store.look_at_end()[0] == reached:
+            return
+        raise StoreUnavailableError(
+            self._where,
+            f"lacks event {reached.seq:,}, which was read from it before: another server has taken over",
+            "Run the command again: it begins anew.",
+        )
 
     # --- questions ---------------------------------------------------------------------------------------------
 
@@ -295,6 +311,7 @@ class Comparison:
             if reached == self.board.position or not self.follows_checkpoint:
                 return understand(answers[1:])
             if reached < self.board.position:
+                self._require_beginning()
                 raise CheckpointSetBackError(reached, self.board.position)
             self.fold_to(reached)
             if self.board.position != reached:

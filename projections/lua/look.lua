@@ -19,12 +19,12 @@
 --                actor is as it stands in an event, `"actor":"…"`, or '' if nothing is asked about it
 -- ARGV[5]        the prefix of the key of an agent's tasks, a set, before its name
 -- ARGV[6]        in how many of the last events to look for the actor
--- ARGV[7]        the last position that the caller was told of, '' for none
+-- ARGV[7]        positions that the caller was told of, the last one first, separated by blanks
 --
 -- Returns {end, last, holder, remaining ms, {{field, …}, …}, {id or '', …}, {{id, …}, …},
 --          {id, head, snapshot, children, open children, dependents, is blocked, from,
 --           kinds, …},
---          {has tasks, …}, is seen, has known}
+--          {has tasks, …}, is seen, missing}
 --   end           the position of the last append; '' without a stream
 --   last          the position of the last entry; '' without a stream
 --   fields        of the snapshots' checkpoint (the first): '' for a missing field, no fields if the key is not a hash.
@@ -43,7 +43,7 @@
 --     kinds       how many kinds of links lead to it
 --   has tasks     1 or 0 for each agent
 --   is seen       0 if the actor was asked about and caused none of the last events, else 1
---   has known     0 if the event that the caller was told of is not there, else 1
+--   missing       the first position that the caller was told of and where no event is; '' if all are there
 
 local ids, aliases, prefixes, fields, agents, actor, kinds = unpack(cmsgpack.unpack(ARGV[4]))
 
@@ -125,10 +125,12 @@ for _, count in ipairs({1, tonumber(ARGV[6])}) do
 end
 
 -- The last event need not be looked for.
-local known, has_known = ARGV[7], 1
-if known ~= '' and known ~= last then has_known = #redis.call('XRANGE', KEYS[1], known, known) end
+local missing = ''
+for told in string.gmatch(ARGV[7], '%S+') do
+  if missing == '' and told ~= last and #redis.call('XRANGE', KEYS[1], told, told) == 0 then missing = told end
+end
 
 return {
   end_, last, text(redis.pcall('GET', KEYS[3])), redis.call('PTTL', KEYS[3]), checkpoints, adopted, found, tasks,
-  have_tasks, is_seen, has_known,
+  have_tasks, is_seen, missing,
 }

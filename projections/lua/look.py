@@ -63,8 +63,8 @@ class Seen(NamedTuple):
     a hash. `others` has the first three fields of each other one, separated by blanks, or an empty text if one is missing.
     `holder` is empty if there is no lease, and None if its key is not a string. `adopted` has the id of the adopted task with
     each alias, or an empty id; `found` has the ids that begin with each prefix. `have_tasks` says for each agent whether it has
-    tasks, and `is_actor_seen` is False if the actor was asked about and caused none of the last events. `has_known` is False if
-    the event that the caller was told of is not there.
+    tasks, and `is_actor_seen` is False if the actor was asked about and caused none of the last events. `missing` is the first
+    position that the caller was told of and where no event is; empty if all are there.
     """
 
     end: bytes
@@ -78,7 +78,7 @@ class Seen(NamedTuple):
     tasks: dict[str, TaskSeen]
     have_tasks: list[bool]
     is_actor_seen: bool
-    has_known: bool
+    missing: bytes
 
 
 class NamesAsked(NamedTuple):
@@ -105,12 +105,12 @@ class LookScript:
         prefixes: Sequence[str],
         ids_max: int,
         names: NamesAsked,
-        known: str = "",
+        told: Sequence[str] = (),
     ) -> Seen:
         """The tasks with these ids, the adopted tasks with these aliases, and a task that is the only one with its prefix.
 
-        At most `ids_max` ids are returned for a prefix. `fields` are those of a checkpoint. `names` may be new. `known` is the
-        last position that the caller was told of.
+        At most `ids_max` ids are returned for a prefix. `fields` are those of a checkpoint. `names` may be new. `told` are
+        positions that the caller was told of, the last one first.
         """
         given = [keys.ledger, keys.heads, keys.lease, keys.ids, keys.aliases]
         given += [keys.open_children, keys.dependents, keys.blocked, keys.later, *keys.checkpoints]
@@ -123,7 +123,7 @@ class LookScript:
             asked,
             keys.agents,
             names.actor_events_max,
-            known,
+            " ".join(told),
         ]
         reply = self._script(keys=given, args=arguments)
         return _understand(
@@ -144,10 +144,10 @@ def _understand(reply: object, sizes: tuple[int, int, int, int], *, fields: int)
             list(tasks),
             list(have_tasks),
             0 | 1 as is_seen,
-            0 | 1 as has_known,
+            bytes(missing),
         ]:
             if (
-                all(position == b"" or is_id(position) for position in (end, last))
+                all(position == b"" or is_id(position) for position in (end, last, missing))
                 and (len(checkpoints), len(adopted), len(found), len(have_tasks)) == sizes
                 and _are_bytes(checkpoints[0])
                 and len(checkpoints[0]) in (0, fields)
@@ -179,7 +179,7 @@ def _understand(reply: object, sizes: tuple[int, int, int, int], *, fields: int)
                     seen,
                     have_tasks,
                     bool(is_seen),
-                    bool(has_known),
+                    missing,
                 )
     raise UnfitReplyError("EVALSHA")
 

@@ -63,6 +63,7 @@ _LEASE_RENEWAL_SECONDS: Final = LEASE_MS / 1_000 / 8
 _LEASE_POLL_SECONDS: Final = 0.01
 _FENCE_ATTEMPTS_MAX: Final = 100
 _REPAIR_ATTEMPTS_MAX: Final = 1_000
+_CUT_OFF: Final = "The rebuild was cut off, and nothing is lost: the next command goes on with it."
 
 RebuildProgress = Callable[[str, int, int], None]
 """Called with the present step (`Folding`, `Writing`, `Comparing`), how much of it is done, and its total."""
@@ -142,9 +143,14 @@ class Rebuild:
             try:
                 differences = self._begin() + self._write_all()
                 self._checkpoints.mark_rebuild(None)
-            finally:
-                self._projecting.give_up()
-                self._lease.give_up()
+            except StoreUnavailableError as error:
+                # The leases end by themselves; to wait once more for a server that is away would take as long again.
+                error.add_note(_CUT_OFF)
+                raise
+            except BaseException:
+                self._give_up_leases()
+                raise
+            self._give_up_leases()
         board = self._comparison.board
         return RebuildReport(
             events=board.position.seq,
@@ -286,6 +292,10 @@ class Rebuild:
                 raise RebuildAtWorkError
             time.sleep(_LEASE_POLL_SECONDS)
         self._projecting.take()
+
+    def _give_up_leases(self) -> None:
+        self._projecting.give_up()
+        self._lease.give_up()
 
     def _keep_leases(self) -> None:
         if time.monotonic() < self._leases_renewed + _LEASE_RENEWAL_SECONDS:

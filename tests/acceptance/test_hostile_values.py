@@ -104,6 +104,7 @@ LEFT_OUT = {
     ("demo",): "its town is one of its own, and holds what the program wrote",
     ("move-town",): "it names places, and its words are held by its own tests",
     ("mcp",): "it serves programs, and writes to no terminal",
+    ("serve",): "it serves browsers and programs, and writes to no terminal",
 }
 OLD_TASKS = ("11111111-0000-4000-8000-00000000000", "22222222-0000-4000-8000-00000000000")
 

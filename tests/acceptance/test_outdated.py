@@ -99,7 +99,7 @@ LOOKS: Final[dict[str, tuple[tuple[str, ...], int]]] = {
 }
 """These look at just this, and end with their own code."""
 
-OTHERS: Final = {"start", "stop", "towns", "trust", "demo", "fork", "bisect", "mcp", "move-town", "recover"}
+OTHERS: Final = {"start", "stop", "towns", "trust", "demo", "fork", "bisect", "mcp", "serve", "move-town", "recover"}
 """These look at no town's projections of their own accord; a fork is made, a town moves, and a bisection reads, from the ledger
 alone, as a recovery does."""
 

@@ -30,7 +30,7 @@ def run(events: int, runs: int) -> Figures:
     """Microseconds of an append without and with receipts, and of the processor's; and how long the last position takes to find."""
     with a_bench() as bench, _own_home() as home:
         client = client_of_own_socket(str(bench.folder / SOCKET_FILE), explain=lambda _: None)
-        receipts = KeptReceipts(home, "tt:with")
+        receipts = KeptReceipts(home, "with")
         without = EventStore(client, Keys("without"))
         with_them = EventStore(client, Keys("with"), receipts=receipts)
         wall: tuple[list[float], list[float]] = ([], [])

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from ledger import NotReplicatedError, acks
+from ledger import NotReplicatedError, Position, acks
 from tests.support.clusters import Node
+from tests.support.losses import fall_back, look_back
 from tests.support.tt import Tt, run_here
 from tests.support.waiting import wait_until
 from town import Town
@@ -66,7 +67,7 @@ def test_command_is_done_when_the_replica_has_its_event(tt: Tt, servers: tuple[N
     assert waits(primary) == before + 1
     assert replica.client().xlen("tt:demo:ledger") == 2
     assert "the loss of its machine: yes, 1 replica has it" in tt("status").out
-    assert "1 copy from the server; a command waits for 1" in tt("doctor").out
+    assert "1 copies from the server; a command waits for 1" in tt("doctor").out
     assert tt("task", "reopen", "fix").code == 1
     assert tt("tasks").code == 0
     assert waits(primary) == before + 1
@@ -90,6 +91,16 @@ def test_event_that_no_replica_has_in_time_is_not_called_done(tt: Tt, servers: t
         replica.go_on()
     wait_until(lambda: tt("task", "complete", "fix", "--agent", "ada").code == 0)
     assert replica.client().xlen("tt:demo:ledger") == 4
+
+
+def test_replicas_that_are_not_there_are_not_said_to_have_it(tt: Tt, servers: tuple[Node, Node]) -> None:
+    """`tt status` and `tt doctor` count those that copy; a setting alone keeps nothing."""
+    primary, replica = servers
+    replica.kill()
+    wait_until(lambda: primary.ask("INFO", "replication")["connected_slaves"] == 0)
+    said = "the loss of its machine: not for sure: a command waits for 1 replica, and 0 copy from the server"
+    assert said in tt("status").out
+    assert "0 copy from the server, and a command waits for 1" in tt("doctor").out
 
 
 def test_library_gets_what_was_written(
@@ -147,6 +158,31 @@ def test_event_that_a_failover_lost_is_not_confirmed(tt: Tt, servers: tuple[Node
         servers[0].client().delete(town.backend.keys.ledger)
         with pytest.raises(NotReplicatedError, match="It was written, up to event 1, and is lost"):
             town.backend.acks.confirm(last)
+
+
+def test_event_that_its_command_said_is_lost_is_not_missed_later(
+    tt: Tt, servers: tuple[Node, Node], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was never acknowledged, and whoever wrote it was told to do it again: nothing has to be recovered first."""
+    assert callable(tt)
+    confirm = acks.Acks.confirm
+    with Town.open(tmp_path, actor="a") as town:
+        town.create("before")
+        kept = look_back(servers[0].client())
+
+        def lose(self: acks.Acks, position: Position | None) -> None:
+            fall_back(servers[0].client(), kept)
+            confirm(self, position)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(acks.Acks, "confirm", lose)
+            with pytest.raises(NotReplicatedError, match="and is lost"):
+                town.create("lost")
+        town.create("again")
+    with Town.open(tmp_path, actor="a") as town:
+        town.create("and on")
+        assert [task.description for task in town.page().tasks] == ["before", "again", "and on"]
+        assert town.recovery.look().events == ()
 
 
 @pytest.mark.parametrize("value", ["replicas", "replicas:0", "replicas:10", "replicas:x", "all"])

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +22,11 @@ from town import Town
 from town.server import routed_client
 
 MOVES: Final = 8
+WAYS_TO_MOVE: Final[dict[str, Callable[[Cluster, str, Node], None]]] = {
+    "by-key": Cluster.move,
+    "at-once": Cluster.move_at_once,
+}
+"""As older programs move a slot, and as servers since Valkey 9 do it by themselves (CLUSTER MIGRATESLOTS)."""
 
 
 @pytest.fixture(scope="module")
@@ -111,6 +117,19 @@ def test_init_by_one_node_writes_the_hash_tag(cluster: Cluster, tt: Tt, folder: 
     assert (ran.code, "use a URL of the whole cluster, redis+cluster://" in ran.err) == (4, True), ran
 
 
+def test_init_by_a_node_without_the_slot_makes_nothing(cluster: Cluster, tt: Tt, folder: Path) -> None:
+    """Whichever keys the node has, no town is made, nothing is left, and the error names the right kind of URL."""
+    node = cluster.primaries()[0]
+    names = (f"alone-{number}" for number in count())
+    # The node has the key that is asked for first, and not the slot of the town.
+    name = next(each for each in names if cluster.owner_of(f"tt:{each}:move") is node is not cluster.primary_of(each))
+    ran = tt("init", "--name", name, "--url", f"redis://{node.address}")
+    assert (ran.code, "No town was made, and nothing is left of it." in ran.err) == (4, True), ran
+    assert "refused: MOVED" in ran.err
+    assert "use a URL of the whole cluster, redis+cluster://" in ran.err
+    assert list(folder.iterdir()) == []
+
+
 def test_town_without_hash_tag_is_refused(cluster: Cluster, tt: Tt, folder: Path) -> None:
     """Its keys would lie in several slots; the error names the setting."""
     assert tt("init", "--name", "loose", "--url", cluster.url).code == 0
@@ -130,15 +149,20 @@ def test_every_command_works_in_a_cluster(cluster: Cluster, tt: Tt, folder: Path
 # --- slots that move -------------------------------------------------------------------------------------------------
 
 
-def test_moving_a_slot_loses_and_doubles_nothing(cluster: Cluster, folder: Path) -> None:
-    """While the town's slot moves from node to node, key by key, each command is carried out once, and each read answers."""
+@pytest.mark.parametrize("way", WAYS_TO_MOVE)
+def test_moving_a_slot_loses_and_doubles_nothing(cluster: Cluster, folder: Path, way: str) -> None:
+    """While the town's slot moves from node to node, each command is carried out once, and each read answers."""
+    name = f"moved-{way}"
+    wanted = Counter[str]()
 
     def move() -> None:
-        for _ in range(MOVES):
-            cluster.move("wandering", another(cluster, cluster.primary_of("wandering")))
+        for moves in range(10 * MOVES):
+            # A fast machine moves often while it creates one task.
+            if moves >= MOVES and len(wanted) > MOVES:
+                return
+            WAYS_TO_MOVE[way](cluster, name, another(cluster, cluster.primary_of(name)))
 
-    with made(cluster, folder, "wandering") as town:
-        wanted = Counter[str]()
+    with made(cluster, folder, name) as town:
         mover = threading.Thread(target=move)
         mover.start()
         while mover.is_alive():
@@ -150,6 +174,7 @@ def test_moving_a_slot_loses_and_doubles_nothing(cluster: Cluster, folder: Path)
                 town.upkeep.rebuild()
                 assert town.page(limit=1).total == len(wanted)
         mover.join()
+        assert len(wanted) > MOVES
         assert created(town) == wanted
         assert town.page(limit=1).total == len(wanted)
         assert town.upkeep.verify().findings == ()
@@ -258,6 +283,21 @@ def test_server_that_is_no_cluster_is_named(tt: Tt, folder: Path, server_port: i
     """A URL of a cluster that leads to a single server says so."""
     ran = tt("init", "--url", f"redis+cluster://127.0.0.1:{server_port}")
     assert (ran.code, "no node of a cluster" in ran.err) == (4, True), ran
+    assert list(folder.iterdir()) == []
+
+
+def test_server_that_is_no_sentinel_is_named(tt: Tt, folder: Path, server_port: int) -> None:
+    """A URL of sentinels that leads to a server that has towns says so."""
+    ran = tt("init", "--url", f"redis+sentinel://127.0.0.1:{server_port}/main")
+    assert (ran.code, "it is no sentinel" in ran.err, "Is it running?" in ran.err) == (4, True, False), ran
+    assert list(folder.iterdir()) == []
+
+
+def test_wrong_password_is_not_taken_for_a_cluster_that_is_down(cluster: Cluster, tt: Tt, folder: Path) -> None:
+    """The nodes answer and refuse: the error says what to correct, and shows no password."""
+    ran = tt("init", "--url", cluster.url.replace("://", "://ada:geheim@"))
+    assert (ran.code, "It refused the password: correct the URL." in ran.err) == (4, True), ran
+    assert "geheim" not in ran.err
     assert list(folder.iterdir()) == []
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from itertools import count, islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,13 +16,16 @@ import redis
 
 from ledger import TOWNS_KEY, EventStore, Keys, TaskCreated
 from projections import Upkeep
+from tests.integration.test_cluster import caught_up
 from tests.support.builders import TASK, append
 from tests.support.clusters import Cluster, Node, running_cluster
 from tests.support.projectors import ProjectorProcess, running_projector
+from tests.support.towns import end_server
 from tests.support.tt import Tt, run_here
 from tests.support.waiting import wait_until
 from town import FleetWorker, Town, WorkerReport, fleet_worker, list_towns, move_town
 from town.fleet import list_town
+from town.server.bounded_client import LOOK_SECONDS
 from town.server.nodes import nodes_of
 
 TOWNS: Final = 30
@@ -264,6 +269,32 @@ def test_worker_follows_a_failover(fleet: Fleet, cluster: Cluster) -> None:
     fleet.assert_sound()
 
 
+def test_server_that_hangs_is_waited_for_once(fleet: Fleet, cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not once for each of its towns: the worker looks who has them now, and by then another server does."""
+    # The test asks the first ones.
+    hanging = max(cluster.primaries(), key=cluster.nodes.index)
+    fleet.add(*islice((name for n in count() if cluster.primary_of(name := f"slow-{n}") is hanging), 8))
+    wait_until(lambda: caught_up(hanging))
+    project = FleetWorker._project
+    waits: list[float] = []
+
+    def hang_first(worker: FleetWorker, member: Any) -> None:
+        if not waits:
+            hanging.pause()
+        began = time.monotonic()
+        project(worker, member)
+        waits.append(time.monotonic() - began)
+
+    monkeypatch.setattr(FleetWorker, "_project", hang_first)
+    try:
+        with worker_of(fleet.url):
+            wait_until(fleet.is_projected, seconds_max=60)
+    finally:
+        hanging.go_on()
+    assert len([each for each in waits if each > LOOK_SECONDS]) == 1
+    fleet.assert_sound()
+
+
 def test_damaged_town_keeps_no_other_from_being_projected(fleet: Fleet) -> None:
     """It is reported once, and what it is tells the exit code at the end."""
     fleet.add("bad", "good")
@@ -312,6 +343,26 @@ def test_once_projects_what_there_is(fleet: Fleet, tt: Tt) -> None:
     fleet.add("alpha", "beta")
     assert tt("projector", "--server", fleet.url, "--once").code == 0
     assert fleet.is_projected()
+
+
+def test_whole_cluster_is_named_by_a_folder_of_one_of_its_towns(
+    fleet: Fleet, tt: Tt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`tt projector --all --cluster` in a town's folder is `--server` with its URL; a town with its own server has no others."""
+    fleet.add("alpha", "beta")
+    monkeypatch.chdir(tmp_path)
+    assert tt("init", "--name", "gamma", "--url", fleet.url).code == 0
+    assert tt("projector", "--all", "--cluster", "--once").code == 0
+    assert fleet.is_projected()
+    alone = tt("projector", "--cluster", "--once")
+    assert (alone.code, "--cluster goes with --all" in alone.err) == (2, True)
+    (tmp_path / "own").mkdir()
+    monkeypatch.chdir(tmp_path / "own")
+    assert tt("init", "--name", "own").code == 0
+    own = tt("projector", "--all", "--cluster", "--once")
+    assert own.code == 2
+    assert "own has its own" in own.err
+    end_server(tmp_path / "own")
 
 
 def test_idle_towns_cost_one_exchange_per_node(fleet: Fleet, cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,17 +18,22 @@ import redis
 from redis.connection import AbstractConnection
 
 from ledger import (
+    Acks,
     Closing,
     Door,
+    EventsLostError,
     EventStore,
     Keys,
     LedgerClosedError,
+    LedgerError,
     MoveNote,
     MoveState,
     Position,
     RunMark,
+    StoreUnavailableError,
     TaskCreated,
     WrongExpectedEndError,
+    acks,
     closing,
     exchange,
 )
@@ -83,6 +88,17 @@ def server(lone: Node) -> Node:
 
 
 @pytest.fixture
+def replica(server: Node, tmp_path: Path) -> Iterator[Node]:
+    """A replica of the server, in step with it."""
+    node = Node(tmp_path / "replica", "--replicaof", f"127.0.0.1 {server.port}")
+    try:
+        wait_until(lambda: server.ask("WAIT", 1, 1_000) == 1)
+        yield node
+    finally:
+        node.kill()
+
+
+@pytest.fixture
 def tt(capsys: pytest.CaptureFixture[str]) -> Tt:
     """`tt ARGUMENTS` in this process."""
     return partial(run_here, capsys)
@@ -131,6 +147,18 @@ def test_town_moves_to_a_cluster_and_back(town: Path, cluster: Cluster) -> None:
     assert again.copied == 0
     assert ledger_of(town) == in_cluster
     assert_sound(town)
+
+
+def test_receipts_of_the_old_place_hold_at_the_new_one(town: Path, cluster: Cluster) -> None:
+    """What this machine was told before the move is missed if the new place loses it, although its keys have another form there."""
+    with Town.open(town) as opened:
+        told = opened.create("Told before the move").positions[-1]
+    move_town(town, cluster.url)
+    cluster.primary_of("traveller").ask("FLUSHALL")
+    with Town.open(town) as opened:
+        assert told in [each.position for each in opened.recovery.look().events]
+        with pytest.raises(EventsLostError):
+            opened.create("Refused")
 
 
 def test_town_without_events_moves(folder: Path, cluster: Cluster) -> None:
@@ -218,10 +246,14 @@ def test_other_folder_follows(town: Path, server: Node, cluster: Cluster, tmp_pa
 
 
 class Writers:
-    """Threads that create tasks one after another; those that a moved town turns away open it again."""
+    """Threads that create tasks one after another; those that a moved town turns away open it again.
 
-    def __init__(self, folder: Path) -> None:
+    After one of the `tolerated` errors they do so, too, and do not know what became of their last task.
+    """
+
+    def __init__(self, folder: Path, *tolerated: type[LedgerError]) -> None:
         self._folder = folder
+        self._tolerated: tuple[type[LedgerError], ...] = (LedgerClosedError, *tolerated)
         self._stop = threading.Event()
         self.acknowledged: list[tuple[str, Position]] = []
         self.failures: list[BaseException] = []
@@ -240,7 +272,7 @@ class Writers:
     def _write(self, number: int) -> None:
         try:
             while not self._stop.is_set():
-                with suppress(LedgerClosedError), Town.open(self._folder, actor=f"writer-{number}") as town:
+                with suppress(*self._tolerated), Town.open(self._folder, actor=f"writer-{number}") as town:
                     while not self._stop.is_set():
                         made = town.create("One of many")
                         self.acknowledged.append((made.task.id, made.positions[-1]))
@@ -380,6 +412,23 @@ def test_run_at_work_keeps_the_town(town: Path, server: Node) -> None:
         with pytest.raises(MoveRefusedError, match="a runner is at work"):
             move_town(town, f"redis://{server.address}")
         heartbeat.stop()
+    assert move_town(town, f"redis://{server.address}").is_done
+
+
+def test_place_with_too_few_replicas_is_refused(town: Path, server: Node, replica: Node) -> None:
+    """Each command would end with code 6 there. The way to a place with a replica is free, and back with `local`."""
+    assert replica.answers()
+    settings = town / "tinytown.toml"
+    move_town(town, f"redis://{server.address}")
+    settings.write_text(settings.read_text(encoding="utf-8") + 'acks = "replicas:1"\n', encoding="utf-8")
+    for is_dry in (True, False):
+        with pytest.raises(
+            MoveRefusedError, match=r"wait for 1 replica, by `acks` in \[redis\], and its own server .* has none"
+        ):
+            move_town(town, None, is_dry=is_dry)
+    settings.write_text(settings.read_text(encoding="utf-8").replace("replicas:1", "local"), encoding="utf-8")
+    assert move_town(town, None).is_done
+    settings.write_text(settings.read_text(encoding="utf-8").replace("local", "replicas:1"), encoding="utf-8")
     assert move_town(town, f"redis://{server.address}").is_done
 
 
@@ -533,6 +582,58 @@ def test_error_before_the_last_step_opens_the_ledger_again(
         opened.create("At once")
     assert time.monotonic() - began < closing.CLOSED_SECONDS_MAX
     assert move_town(town, f"redis://{server.address}").is_done
+    assert_sound(town)
+
+
+def test_town_arrives_only_when_the_replicas_know_that_it_left(
+    town: Path, server: Node, replica: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A replica that takes over without knowing it would open the old ledger again. The same move, given again, finishes it."""
+    before = ledger_of(town)
+    move_town(town, f"redis://{server.address}")
+    replica.pause()
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(acks, "ACKS_MS_MAX", 300)
+            with pytest.raises(
+                StoreUnavailableError, match="it is not known that a replica would know it after a failover"
+            ) as cut_off:
+                move_town(town, None)
+        assert "Give the same command again once replicas follow." in str(cut_off.value)
+        with pytest.raises(LedgerClosedError), Town.open(town):
+            pass
+    finally:
+        replica.go_on()
+    wait_until(lambda: server.ask("WAIT", 1, 1_000) == 1)
+    assert move_town(town, None).is_finished_only
+    assert ledger_of(town) == before
+    assert replica.client().get("tt:traveller:move") is not None
+
+
+def test_failover_that_takes_back_that_the_town_left_keeps_the_town(
+    town: Path, server: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The copy takes no events then: at no moment do both. The same move, given again, begins anew."""
+    move_town(town, f"redis://{server.address}")
+    confirm = Acks.confirm
+
+    def take_back(self: Acks, position: Position | None) -> None:
+        confirm(self, position)
+        with redis.Redis(port=server.port) as client:
+            door = Closing(client, Keys("traveller"))
+            door.change(door.note(), None, Door.OPEN)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Acks, "confirm", take_back)
+        with pytest.raises(LedgerClosedError, match="has lost the end of the move in a failover"):
+            move_town(town, None)
+    with Town.open(town) as opened:
+        assert opened.connection.server is None
+        last = opened.create("Written at the old place").positions[-1]
+    move_town(town, None)
+    with Town.open(town) as opened:
+        assert opened.connection.server is not None
+        assert opened.end() == last
     assert_sound(town)
 
 

@@ -20,6 +20,7 @@ from ledger import (
     NewerSchemaError,
     Position,
     SequenceGapError,
+    StoreUnavailableError,
     TaskAssigned,
     TaskCreated,
     TaskNoted,
@@ -37,6 +38,7 @@ from projections import (
     OutdatedProjectionError,
     Projector,
     SnapshotDamagedError,
+    Upkeep,
     encode_snapshot,
     replay,
 )
@@ -44,6 +46,7 @@ from projections.readiness import Known
 from tests.support.builders import TASK, an_event, append, task_id
 from tests.support.expected_keys import actual_keys, assert_projected, dump_keys
 from tests.support.histories import Filler
+from tests.support.losses import fall_back, look_back
 from tests.support.processes import workers_at_the_line
 from town import Town
 
@@ -69,6 +72,77 @@ def test_event_that_the_ledger_does_not_have_is_not_projected(
     append(store, [TaskNoted("kept")], expected=1)
     projector.catch_up()
     assert_projected(client, keys, replay(store))
+
+
+@pytest.mark.parametrize("is_sound", [True, False], ids=["online", "fenced"])
+def test_rebuild_that_folded_what_a_failover_took_away_writes_nothing_of_it(
+    is_sound: bool, client: redis.Redis, keys: Keys, store: EventStore, projector: Projector
+) -> None:
+    """It ends and says so, and given again it is right. The events that came instead have the same numbers."""
+    append(store, [TaskCreated("a")])
+    projector.catch_up()
+    if not is_sound:
+        client.hset(projector.checkpoints.keys[1], "position", "1-1")
+    kept = look_back(client)
+    append(store, [TaskNoted("lost"), TaskNoted("lost, too")], expected=1)
+    if is_sound:
+        projector.catch_up()
+    upkeep = Upkeep(client, keys, store=store)
+
+    def take_over(step: str, done: int, total: int) -> None:
+        if step == "Folding" and done == total and store.end().seq == done:
+            fall_back(client, kept)
+            append(store, [TaskNoted("kept"), TaskNoted("kept, too"), TaskNoted("and more")], expected=1)
+            if is_sound:
+                projector.catch_up()
+
+    with pytest.raises(StoreUnavailableError, match="lacks event 3, which was read from it before: another server"):
+        upkeep.rebuild(progress=take_over)
+    upkeep.rebuild()
+    assert upkeep.verify().findings == ()
+
+
+def test_rebuild_that_was_cut_off_says_that_the_next_command_goes_on(
+    client: redis.Redis, keys: Keys, store: EventStore, projector: Projector
+) -> None:
+    """A connection that is lost ends it; no wait for the server follows, and whoever catches up next finishes it."""
+    append(store, [TaskCreated("a")])
+    projector.catch_up()
+    client.delete(keys.task(TASK))
+    upkeep = Upkeep(client, keys, store=store)
+
+    def be_cut_off(step: str, *_: int) -> None:
+        if step == "Writing":
+            raise StoreUnavailableError("here", "did not answer", "Is it running?")
+
+    with pytest.raises(StoreUnavailableError) as cut_off:
+        upkeep.rebuild(progress=be_cut_off)
+    assert "the next command goes on with it" in cut_off.value.__notes__[0]
+    upkeep.catch_up()
+    assert upkeep.verify().findings == ()
+
+
+def test_catching_up_beside_a_failover_is_no_damage(
+    client: redis.Redis, store: EventStore, projector: Projector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The end that was to be reached is gone, and what is there is projected. What one's own command appended is missed."""
+    append(store, [TaskCreated("a")])
+    projector.catch_up()
+    kept = look_back(client)
+    look = EventStore.look_at_end
+
+    def look_and_fall_back(self: EventStore) -> tuple[Position, Position]:
+        append(store, [TaskNoted("lost")], expected=1)
+        monkeypatch.setattr(EventStore, "look_at_end", look)
+        ends = look(self)
+        fall_back(client, kept)
+        return ends
+
+    monkeypatch.setattr(EventStore, "look_at_end", look_and_fall_back)
+    assert projector.catch_up().seq == 1
+    monkeypatch.setattr(EventStore, "look_at_end", look_and_fall_back)
+    with pytest.raises(SequenceGapError):
+        projector.catch_up(Position.of(ms=store.end().ms + 1_000, seq=2))
 
 
 @pytest.fixture
@@ -155,6 +229,16 @@ def test_commit_that_lost_writes_nothing(
     assert projector.catch_up() == store.end()
     assert outcomes == [(False, True)]
     assert_projected(client, keys, replay(store))
+
+
+def test_server_that_refuses_every_commit_without_another_one_ends_a_catch_up(
+    store: EventStore, projector: Projector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says that another projector was first, and the checkpoint shows none: that is no answer, and not tried for ever."""
+    append(store, [TaskCreated("x")])
+    monkeypatch.setattr(projector, "_commit", lambda **_: False)
+    with pytest.raises(StoreUnavailableError, match="answered EVALSHA with something else"):
+        projector.catch_up()
 
 
 @pytest.mark.parametrize("upto_events", [1, 5, 40])

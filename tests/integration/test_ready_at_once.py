@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from random import Random
 from typing import cast
@@ -14,7 +14,7 @@ from typing import cast
 import pytest
 
 from ledger import State, TaskCreated, TaskLinked, TaskMoved, TaskStarted
-from projections import Board, TaskFilter
+from projections import Board, LiveBoard, TaskFilter
 from tests.support import readiness_model as model
 from tests.support.processes import run_at_once, workers_at_the_line
 from tests.support.runners import running_runner
@@ -77,6 +77,29 @@ def test_circle_of_links_that_were_never_there_together_refuses_nothing(
     monkeypatch.setattr(Circles, "_look_up", look_up_between_links)
     assert town.link("c", ["d"]).task.needs == (town.task("d").id,)
     assert len(seen) > 4
+
+
+def test_tasks_before_the_page_are_not_read(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page that begins later is a part of the whole, now and in the past, and costs the snapshots that it shows."""
+    for number in range(9):
+        town.create(f"task {number}")
+    whole = town.ready().tasks
+    read: list[str] = []
+    snapshots = LiveBoard.snapshots
+
+    def counted(board: LiveBoard, ids: Sequence[str]) -> list[bytes | None]:
+        read.extend(ids)
+        return snapshots(board, ids)
+
+    monkeypatch.setattr(LiveBoard, "snapshots", counted)
+    page = town.ready(limit=3, offset=5)
+    assert (page.tasks, page.has_more) == (whole[5:8], True)
+    assert read == [task.id for task in page.tasks]
+    then = town.at(town.end())
+    for reader in (town, then):
+        last = reader.ready(limit=3, offset=6)
+        assert (last.tasks, last.has_more) == (whole[6:], False)
+        assert reader.ready(offset=9).tasks == ()
 
 
 def test_20_agents_take_another_task_each(town: Town) -> None:

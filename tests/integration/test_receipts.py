@@ -8,18 +8,29 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 import redis
 
-from ledger import EventsLostError, LedgerDamagedError, Position, Receipts, TaskCreated, TownRecovered, new_task_id
+from ledger import (
+    EventsLostError,
+    EventStore,
+    Keys,
+    LedgerDamagedError,
+    Position,
+    Receipts,
+    TaskCreated,
+    TaskNoted,
+    TownRecovered,
+    new_task_id,
+)
 from tests.support.builders import an_event
 from tests.support.losses import Kept, fall_back, look_back
 from tests.support.towns import client_of, end_server, kill_server, trust
-from tests.support.tt import run_process, start_process
+from tests.support.tt import run_here, run_process, start_process
 from tests.support.waiting import wait_until
 from town import Fate, RecoveryRefusedError, Town
 from town.folder.settings import SOCKET_FILE
@@ -140,16 +151,36 @@ def test_ledger_that_went_on_without_what_was_told_is_noticed(town: Town, server
     assert [each.fate for each in town.recovery.look().events] == [Fate.APPENDED, Fate.APPENDED]
 
 
+def test_earlier_event_that_another_process_was_told_of_is_missed_too(town: Town, server: redis.Redis) -> None:
+    """One process was told of an event that a failover lost; another one, which had looked before, appended after the failover."""
+    task, second = (town.create(words).task.id for words in ("first", "second"))
+    kept = look_back(server)
+    with Town.open(town.folder, actor="bob") as other:
+        lost = other.note(task, "lost").positions[-1]
+    fall_back(server, kept)
+    assert town.backend.receipts.known != lost
+    write = EventStore(server, Keys("demo"), receipts=town.backend.receipts)
+    write.append([an_event(TaskNoted("after the failover"), task=second, version=2)], {second: 1})
+    with Town.open(town.folder) as third:
+        assert third.backend.receipts.known != lost
+        with pytest.raises(EventsLostError, match=f"The event at {lost}, which was acknowledged here, is gone"):
+            third.note(task, "more")
+        third.recovery.recover()
+        third.note(task, "more")
+        noted = [each.data.text for each in third.details(task).notes if isinstance(each.data, TaskNoted)]
+        assert sorted(noted) == ["lost", "more"]
+
+
 def test_own_appends_keep_what_is_known_fresh_without_reading_it(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
     """A process reads its receipts once."""
     reads: list[Path] = []
-    read = KeptReceipts._read_known
+    read = KeptReceipts.read_told
 
-    def noted(receipts: KeptReceipts) -> str:
+    def noted(receipts: KeptReceipts) -> Sequence[str]:
         reads.append(receipts.path)
         return read(receipts)
 
-    monkeypatch.setattr(KeptReceipts, "_read_known", noted)
+    monkeypatch.setattr(KeptReceipts, "read_told", noted)
     with Town.open(town.folder) as opened:
         for _ in range(3):
             last = opened.create("x").positions[-1]
@@ -171,6 +202,8 @@ def test_reading_goes_on_with_one_warning(town: Town, server: redis.Redis) -> No
         ["inbox"],
         ["status"],
         ["stats"],
+        ["reclaim"],
+        ["rebuild"],
         ["search", "first"],
         ["task", "list", "--at", "1"],
     ):
@@ -180,6 +213,35 @@ def test_reading_goes_on_with_one_warning(town: Town, server: redis.Redis) -> No
         assert ran.err.count("`tt recover --dry-run`") == 1
         if "--json" in words:
             json.loads(ran.out)
+
+
+def test_save_replaces_no_file_that_may_have_what_is_gone(town: Town, server: redis.Redis, tmp_path: Path) -> None:
+    """The backup stays, and what is left is still exported under another name."""
+    kept = look_back(server)
+    town.create("first")
+    assert town.exports.save().events == 1
+    saved = town.exports.saved_path().read_bytes()
+    fall_back(server, kept)
+    with pytest.raises(EventsLostError):
+        town.exports.save()
+    assert town.exports.saved_path().read_bytes() == saved
+    assert town.exports.export(tmp_path / "left.jsonl").events == 0
+    assert run_process("save", folder=town.folder).code == 5
+
+
+def test_status_says_what_is_missing(town: Town, server: redis.Redis, capsys: pytest.CaptureFixture[str]) -> None:
+    """In a row for people, and as JSON; where nothing is missing there is no row, and null."""
+    here = ("--town", str(town.folder))
+    sound = run_here(capsys, "status", *here)
+    assert "Missing" not in sound.out
+    assert json.loads(run_here(capsys, "status", "--json", *here).out)["missing"] is None
+    lose_two(town, server)
+    told = json.loads(run_here(capsys, "status", "--json", *here).out)["missing"]
+    assert (told["count"], told["first"].partition("-")[2], told["last"].partition("-")[2]) == (2, "3", "4")
+    shown = run_here(capsys, "status", *here)
+    assert (
+        f"2 events that were acknowledged here ({told['first']} to {told['last']}): tt recover --dry-run" in shown.out
+    )
 
 
 def test_verify_names_what_is_missing_and_doctor_says_so(town: Town, server: redis.Redis) -> None:
@@ -229,6 +291,23 @@ def test_flushed_server_is_noticed_and_made_good(town: Town, server: redis.Redis
     assert of_tasks(town) == told
     assert town.task(task).result == "ok"
     assert_sound(town)
+
+
+def test_runner_of_an_emptied_town_does_not_wait_for_work(town: Town, server: redis.Redis) -> None:
+    """Its tasks may be among what is gone: it ends and says so, with exit code 5."""
+    town.create("first", agent="ada")
+    server.flushall()
+    for words in (("work", "ada", "--once", "--", "true"), ("work", "ada", "--", "true")):
+        ran = run_process(*words, folder=town.folder, env={"TT_TRUST": "1"})
+        assert (ran.code, "2 events that were acknowledged here are gone" in ran.err) == (5, True), ran
+
+
+def test_worker_tells_of_a_loss_and_projects_what_is_there(town: Town, server: redis.Redis) -> None:
+    """It may be the only one that looks for a long time."""
+    lose_two(town, server)
+    ran = run_process("projector", "--once", folder=town.folder, env={"TT_TRUST": "1"})
+    assert (ran.code, ran.err.count("2 events that were acknowledged here are gone")) == (0, 1), ran
+    assert town.upkeep.verify().findings == ()
 
 
 def test_restart_without_persistence_is_noticed_and_made_good(tmp_path: Path) -> None:
@@ -349,7 +428,7 @@ def test_home_that_others_can_write_turns_receipts_off(
     (tmp_path / "home" / ".tt").mkdir(parents=True)
     (tmp_path / "home" / ".tt").chmod(0o777)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    receipts = KeptReceipts(town.folder, town.keys.prefix)
+    receipts = KeptReceipts(town.folder, town.name)
     town.backend.receipts = town.backend.store.receipts = receipts
     town.create("x")
     assert town.recovery.findings() == []
@@ -516,11 +595,12 @@ def test_damaged_ledger_takes_no_recovery_but_its_loss_can_be_accepted(town: Tow
     town.create("more")
 
 
-def test_hole_that_only_a_backup_closes_stops_writing_once_a_recovery_met_it(town: Town, server: redis.Redis) -> None:
-    """Until then nobody noticed, because the last event that was told is there."""
+def test_hole_that_only_a_backup_closes_stops_writing(town: Town, server: redis.Redis) -> None:
+    """Until its loss is accepted; a recovery cannot make it good."""
     _, hole, _ = (town.create(words).positions[-1] for words in ("first", "second", "third"))
     server.xdel(town.keys.ledger, hole)
-    town.create("fourth")
+    with pytest.raises(EventsLostError, match=f"The event at {hole}"):
+        town.create("fourth")
     assert [each.position for each in town.recovery.recover().gap.remaining] == [hole]
     with Town.open(town.folder) as opened, pytest.raises(EventsLostError):
         opened.create("more")
@@ -613,6 +693,8 @@ def test_two_machines_recover_the_union_once(machines: tuple[Machine, Machine], 
     """One after the other, and the first again for what waited for the other's."""
     ada, bob = machines
     _, told = share_a_loss(machines, client)
+    looked = run_process("recover", "--dry-run", folder=ada.folder, env=ada.env)
+    assert "By the numbers there were 3 more events, and this machine has no receipt" in looked.err, looked
     with ada.open() as town:
         first = town.recovery.recover()
         assert [each.fate for each in first.gap.events] == [Fate.APPENDED, Fate.WAITING, Fate.APPENDED]
@@ -683,7 +765,7 @@ def test_lost_fork_is_noticed(town: Town, tmp_path: Path) -> None:
             [gone] = fork.recovery.look().events
             assert gone.fate is Fate.UNKNOWN
             assert fork.recovery.recover().position is None
-            fork.recovery.accept_loss("what-if")
+            assert fork.recovery.accept_loss("what-if").kept_in is None
             fork.create("more")
     finally:
         end_server(tmp_path / "fork")

@@ -163,8 +163,8 @@ _RUNNING: Final[dict[tuple[str, ...], tuple[str, ...]]] = {
 }
 """What a command needs beside its arguments; two that end a server are not for one that all tests share."""
 COMMANDS_TRIED: Final = 12
-# `tt mcp` serves until its client leaves, and has tests of its own.
-EVERY: Final = tuple(names for names, _ in commands() if names != ("mcp",))
+# These two serve until they are stopped, and have tests of their own.
+EVERY: Final = tuple(names for names, _ in commands() if names not in {("mcp",), ("serve",)})
 _SHAPES: Final = dict(commands())
 
 records: Final = st.builds(

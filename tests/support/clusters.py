@@ -7,14 +7,16 @@ import shutil
 import signal
 import socket
 import subprocess
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
 import redis
 from redis.crc import key_slot
 
+from tests.support.network import Proxy
+from tests.support.tls import TlsDoor, TlsFiles
 from tests.support.waiting import wait_until
 from town.server.own_server import find_binary
 
@@ -33,20 +35,38 @@ def free_port() -> int:
 
 
 class Node:
-    """A server process of a cluster, or one beside others, with data in a folder of its own."""
+    """A server process of a cluster, or one beside others, with data in a folder of its own.
 
-    def __init__(self, folder: Path, *options: str, port: int | None = None, program: str | None = None) -> None:
+    With a `proxy` clients reach it by that; what tests ask goes to the server itself.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *options: str,
+        port: int | None = None,
+        program: str | None = None,
+        proxy: Proxy | TlsDoor | None = None,
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.port = free_port() if port is None else port
+        self.proxy = proxy
+        if proxy is not None:
+            proxy.upstream = self.port
         self._options = options
         self._program = str(find_binary(program))
         self.process: subprocess.Popen[bytes] | None = None
         self.start()
 
     @property
+    def client_port(self) -> int:
+        """Where clients reach it."""
+        return self.port if self.proxy is None else self.proxy.port
+
+    @property
     def address(self) -> str:
-        return f"127.0.0.1:{self.port}"
+        return f"127.0.0.1:{self.client_port}"
 
     def client(self, **options: Any) -> redis.Redis:
         """A client of this node alone, without retries."""
@@ -117,15 +137,19 @@ class Cluster:
 
     def primary_of(self, town: str) -> Node:
         """The node that has the town, as the first node that answers knows it."""
-        slot = key_slot(f"{{{town}}}".encode())
+        return self.owner_of(f"{{{town}}}")
+
+    def owner_of(self, key: str) -> Node:
+        """The node that has the key, as the first node that answers knows it."""
+        slot = key_slot(key.encode())
         for first, last, (_, port, *_), *_ in self._slots():
             if first <= slot <= last:
                 return self.at(port)
         raise AssertionError("nobody has the slot")
 
     def at(self, port: int) -> Node:
-        """The node at that port."""
-        return next(node for node in self.nodes if node.port == port)
+        """The node that clients reach at that port, or whose own it is."""
+        return next(node for node in self.nodes if port in (node.port, node.client_port))
 
     def primaries(self) -> list[Node]:
         """The nodes that have slots."""
@@ -142,8 +166,14 @@ class Cluster:
         for node in (to, *self.primaries()):
             node.ask("CLUSTER SETSLOT", slot, "NODE", to_id)
         # If it is moved on before, a late message may make a node take an older owner for the newer one, and delete its keys.
-        wait_until(lambda: len({_epoch(node, to.port) for node in self.nodes} - {None}) == 1)
-        wait_until(lambda: all(_owner(node, slot) in (None, to.port) for node in self.nodes))
+        wait_until(lambda: len({_epoch(node, to.client_port) for node in self.nodes} - {None}) == 1)
+        wait_until(lambda: all(_owner(node, slot) in (None, to.client_port) for node in self.nodes))
+
+    def move_at_once(self, town: str, to: Node) -> None:
+        """Give the town's slot to another primary as servers since Valkey 9 do it by themselves. Returns when all nodes know."""
+        slot = key_slot(f"{{{town}}}".encode())
+        move_slot_at_once(slot, self.primary_of(town), to)
+        wait_until(lambda: all(_owner(node, slot) in (None, to.client_port) for node in self.nodes))
 
     def is_whole(self) -> bool:
         """Whether every node that answers sees all slots served, by a primary with a replica."""
@@ -157,6 +187,20 @@ class Cluster:
         except redis.RedisError:
             return False
 
+    def has_settled(self) -> bool:
+        """Whether all nodes answer and see the same, and each replica follows its primary."""
+        try:
+            views = {repr(sorted(node.ask("CLUSTER SLOTS"))) for node in self.nodes}
+            roles = [node.ask("ROLE") for node in self.nodes]
+        except redis.RedisError:
+            return False
+        return (
+            len(views) == 1
+            and self.is_whole()
+            and all(role[3] == b"connected" for role in roles if role[0] == b"slave")
+            and all(role[2] for role in roles if role[0] == b"master")
+        )
+
     def _slots(self) -> list[Any]:
         for node in self.nodes:
             with suppress(redis.RedisError):
@@ -166,19 +210,54 @@ class Cluster:
 
 @contextmanager
 def running_cluster(
-    folder: Path, *, primaries: int = 3, replicas: int = 1, options: Sequence[str] = ()
+    folder: Path,
+    *,
+    primaries: int = 3,
+    replicas: int = 1,
+    options: Sequence[str] = (),
+    is_proxied: bool = False,
+    tls: TlsFiles | None = None,
 ) -> Iterator[Cluster]:
-    """A cluster whose primaries have as many replicas each. Its processes are gone at the end."""
+    """A cluster whose primaries have as many replicas each.
+
+    Each node is behind a proxy if it `is_proxied`, and behind a door that speaks TLS if there are files for it. Its processes
+    are gone at the end.
+    """
+
+    def proxy_of(number: int) -> Proxy | TlsDoor | None:
+        return TlsDoor(tls.server, tls.authority) if tls is not None else Proxy(seed=number) if is_proxied else None
+
     nodes: list[Node] = []
-    try:
-        # Each is kept before the next one is started, so that all of them are ended.
-        nodes += (_node(folder / str(number), options) for number in range(primaries * (1 + replicas)))
-        _join(nodes, primaries)
-        yield Cluster(nodes)
-    finally:
-        for node in nodes:
-            node.kill()
-        shutil.rmtree(folder, ignore_errors=True)
+    with ExitStack() as proxies:
+        try:
+            # Each is kept before the next one is started, so that all of them are ended.
+            for number in range(primaries * (1 + replicas)):
+                proxy = proxy_of(number)
+                if proxy is not None:
+                    proxies.enter_context(closing(proxy))
+                nodes.append(_node(folder / str(number), options, proxy))
+            _join(nodes, primaries)
+            yield Cluster(nodes)
+        finally:
+            _end(folder, nodes)
+
+
+def move_slot_at_once(slot: int, source: Node, to: Node) -> None:
+    """Have `source` give the slot to `to`, with all keys in one step, and return when it has."""
+    source.ask("CLUSTER MIGRATESLOTS", "SLOTSRANGE", slot, slot, "NODE", to.ask("CLUSTER MYID"))
+
+    def is_over() -> bool:
+        [newest, *_] = (dict(zip(job[::2], job[1::2], strict=True)) for job in source.ask("CLUSTER GETSLOTMIGRATIONS"))
+        assert newest[b"state"] not in (b"failed", b"canceled"), newest
+        return bool(newest[b"state"] == b"success")
+
+    wait_until(is_over)
+
+
+def _end(folder: Path, nodes: Iterable[Node]) -> None:
+    for node in nodes:
+        node.kill()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _owner(node: Node, slot: int) -> int | None:
@@ -198,12 +277,16 @@ def _epoch(node: Node, port: int) -> str | None:
     return next((str(each["epoch"]) for address, each in known.items() if address.endswith(f":{port}")), "")
 
 
-def _node(folder: Path, options: Sequence[str]) -> Node:
+def _node(folder: Path, options: Sequence[str], proxy: Proxy | TlsDoor | None) -> Node:
+    # Only clients are told of the proxy; nodes, and whoever moves keys, go to each other.
+    announced = () if proxy is None else ("--cluster-announce-client-port", str(proxy.port))
     return Node(
         folder,
         *("--cluster-enabled", "yes", "--cluster-node-timeout", str(NODE_TIMEOUT_MS)),
         *("--cluster-port", str(free_port()), "--cluster-replica-validity-factor", "0"),
+        *announced,
         *options,
+        proxy=proxy,
     )
 
 
@@ -248,31 +331,35 @@ class Watched:
         for sentinel in self.sentinels:
             with suppress(redis.RedisError):
                 _, port = sentinel.ask("SENTINEL GET-MASTER-ADDR-BY-NAME", "main")
-                return next(node for node in self.servers if node.port == int(port))
+                return next(node for node in self.servers if node.client_port == int(port))
         raise AssertionError("no sentinel answers")
 
 
 @contextmanager
 def running_sentinels(
-    folder: Path, *, replicas: int = 2, sentinels: int = 3, options: Sequence[str] = ()
+    folder: Path, *, replicas: int = 2, sentinels: int = 3, options: Sequence[str] = (), is_proxied: bool = False
 ) -> Iterator[Watched]:
-    """A primary and its replicas, and sentinels that agree by majority. Their processes are gone at the end."""
+    """A primary and its replicas, and sentinels that agree by majority. Their processes are gone at the end.
+
+    If they are proxied, replicas and sentinels reach a server as clients do.
+    """
     servers: list[Node] = []
     watchers: list[Node] = []
-    try:
-        servers.append(Node(folder / "0", *options))
-        primary = servers[0]
-        replica_of = ("--replicaof", f"127.0.0.1 {primary.port}")
-        servers += (Node(folder / str(number + 1), *replica_of, *options) for number in range(replicas))
-        wait_until(lambda: all(_is_linked(each) for each in servers[1:]), seconds_max=START_SECONDS_MAX)
-        watchers += (Sentinel(folder / f"sentinel-{number}", primary, sentinels) for number in range(sentinels))
-        group = Watched(servers, watchers)
-        wait_until(lambda: all(_knows(each, replicas, sentinels) for each in watchers), seconds_max=START_SECONDS_MAX)
-        yield group
-    finally:
-        for node in (*watchers, *servers):
-            node.kill()
-        shutil.rmtree(folder, ignore_errors=True)
+    with ExitStack() as proxies:
+        try:
+            for number in range(1 + replicas):
+                proxy = proxies.enter_context(closing(Proxy(seed=number))) if is_proxied else None
+                announced = () if proxy is None else ("--replica-announce-port", str(proxy.port))
+                replica_of = ("--replicaof", f"127.0.0.1 {servers[0].client_port}") if servers else ()
+                servers.append(Node(folder / str(number), *announced, *replica_of, *options, proxy=proxy))
+            wait_until(lambda: all(_is_linked(each) for each in servers[1:]), seconds_max=START_SECONDS_MAX)
+            watchers += (Sentinel(folder / f"sentinel-{each}", servers[0], sentinels) for each in range(sentinels))
+            wait_until(
+                lambda: all(_knows(each, replicas, sentinels) for each in watchers), seconds_max=START_SECONDS_MAX
+            )
+            yield Watched(servers, watchers)
+        finally:
+            _end(folder, (*watchers, *servers))
 
 
 class Sentinel(Node):
@@ -281,7 +368,7 @@ class Sentinel(Node):
     def __init__(self, folder: Path, primary: Node, sentinels: int) -> None:
         folder.mkdir(parents=True)
         lines = [
-            f"sentinel monitor main 127.0.0.1 {primary.port} {sentinels // 2 + 1}",
+            f"sentinel monitor main 127.0.0.1 {primary.client_port} {sentinels // 2 + 1}",
             f"sentinel down-after-milliseconds main {NODE_TIMEOUT_MS}",
             "sentinel failover-timeout main 1000",
         ]

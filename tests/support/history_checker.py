@@ -10,6 +10,7 @@ Such things are listed as explained. Whatever survives has to be right neverthel
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -30,6 +31,12 @@ REPLICATION_SECONDS_MAX: Final = 2.0
 """How long before a failover an event may have been acknowledged that no replica got."""
 _OTHER_REFUSALS: Final = ("OvertakenError", "StoreUnavailableError")
 """Nothing was written, but not because of the state of a task."""
+_GONE: Final = re.compile(
+    r"acknowledged here (?:is|are) gone, (?:at|from [0-9]+-[0-9]+ to) ([0-9]+-[0-9]+)"
+    r"|The event at ([0-9]+-[0-9]+), which was acknowledged here, is gone",
+    re.ASCII,
+)
+"""The last position that a client was told is gone."""
 _AROUND_EVENTS: Final = 4
 _AROUND_CALLS_MAX: Final = 12
 
@@ -184,7 +191,9 @@ class _Check:
             return
         if not written:
             self._lost.append(call)
-            if not self._may_lose(call.ended, call.ended):
+            # An error after the append says only that it was acknowledged before the call ended.
+            acknowledged_after = call.began if call.is_told_in_part else call.ended
+            if not self._may_lose(acknowledged_after, call.ended):
                 self._find(Kind.LOST, f"by {call.mark}", call)
         elif written < told:
             self._find(Kind.TORN, f"by {call.mark}: {', '.join(sorted(told - written))} of {len(told)}", call)
@@ -209,10 +218,17 @@ class _Check:
         elif call.outcome is Outcome.REFUSED and call.error not in (None, *_OTHER_REFUSALS):
             self._check_refusal(call)
         if call.error == "LedgerDamagedError":
-            self._find_unless_lost(Kind.DAMAGE, f"{call.mark}: {call.words}", call, is_gone=True)
+            if not self._is_true_loss(call):
+                self._find_unless_lost(Kind.DAMAGE, f"{call.mark}: {call.words}", call, is_gone=True)
+            return
         has_failed = call.outcome is Outcome.UNKNOWN or call.error == "StoreUnavailableError"
         if has_failed and not any(_overlap(fault, call.began, call.ended) for fault in self._faults):
             self._find(Kind.FAILED, f"{call.mark}: {call.error} {call.words}", call)
+
+    def _is_true_loss(self, call: Call) -> bool:
+        """Whether the client was told that an event is gone, and the event is: no other one was put there."""
+        gone = _GONE.search(call.words)
+        return gone is not None and (gone[1] or gone[2]) not in self._seqs
 
     def _check_decision(self, call: Call, written: Sequence[RecordedEvent]) -> None:
         first, last = written[0].position.seq, written[-1].position.seq

@@ -40,7 +40,9 @@ AGENTS: Final = ("Ada Lovelace", "worker-1", "worker-2")
 TAGS: Final = ("backend", "bug", "urgent")
 PLANNED: Final = 3
 """How many tasks a plan has."""
-_PAUSE_SECONDS_MAX: Final = 0.02
+_LOOK_SECONDS: Final = 0.02
+_RESTS: Final = {"command": 4.0}
+"""How many times as long as others a kind of client rests: a process costs as much as many calls."""
 _TOWNS_OPEN_MAX: Final = 24
 """Of each client; each is a connection."""
 _RECOVERIES_MAX: Final = 5
@@ -77,15 +79,25 @@ _EVERYWHERE: Final = ("create", "note", "note", *_OPTIONS)
 class StormClient:
     """One client, on towns whose folders are `folders/NAME`. Its records go to a file; `stopped` says when to end."""
 
-    def __init__(self, name: str, *, seed: str, folders: Path, log: Path, stopped: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        seed: str,
+        folders: Path,
+        log: Path,
+        stopped: Callable[[], bool],
+        pause_seconds_max: float,
+    ) -> None:
         self.name = name
         self._chance = Random(f"{seed} {name}")
         self._folders = {folder.name: folder for folder in sorted(folders.iterdir())}
         self._stopped = stopped
+        self._pause_seconds_max = pause_seconds_max * _RESTS.get(name.partition("-")[0], 1.0)
         self._log = log.open("wb", buffering=0)
         self._numbers = count(1)
         self._towns: dict[str, Town] = {}
-        self._waits = any(read_settings(folder).redis.replicas for folder in self._folders.values())
+        self._waiting = {name for name, folder in self._folders.items() if read_settings(folder).redis.replicas}
         self._tasks: dict[str, list[str]] = {}
 
     def run(self, act: Callable[[StormClient, str], None]) -> None:
@@ -95,7 +107,7 @@ class StormClient:
             while not self._stopped():
                 act(self, self._chance.choice(names))
                 # So that the servers get their share of the machine; a cluster takes a slow node for a dead one.
-                time.sleep(self._chance.random() * _PAUSE_SECONDS_MAX)
+                time.sleep(self._chance.random() * self._pause_seconds_max)
         finally:
             for town in self._towns.values():
                 town.close()
@@ -186,7 +198,7 @@ class StormClient:
             # Nothing was written.
             self._ask(name, "recover", lambda _: self._recover(name))
             return
-        told = self._told(ran.err)
+        told = self._told(name, ran.err)
         outcome = Outcome.ACKNOWLEDGED if ran.code == 0 or told else _EXITS[ran.code]
         self._write(
             Call(
@@ -218,15 +230,15 @@ class StormClient:
         worker.start()
         deadline = began + self._chance.random()
         while time.monotonic() < deadline and not self._stopped():
-            time.sleep(_PAUSE_SECONDS_MAX)
+            time.sleep(_LOOK_SECONDS)
         end.set()
         worker.join()
         for problem in problems:
             self._write_failure(name, self._mark(), "project", began, problem)
 
-    def _told(self, words: str) -> re.Match[str] | None:
+    def _told(self, name: str, words: str) -> re.Match[str] | None:
         """What an error says of events that are in the ledger. In a town that waits for replicas that is no acknowledgement."""
-        return None if self._waits else re.search(_IN_THE_LEDGER, words)
+        return None if name in self._waiting else re.search(_IN_THE_LEDGER, words)
 
     # --- how it ended -------------------------------------------------------------------------------------------------
 
@@ -283,7 +295,7 @@ class StormClient:
 
     def _write_failure(self, name: str, mark: str, verb: str, began: float, error: LedgerError, **fields: Any) -> None:
         ended = time.monotonic()
-        told = self._told(str(error))
+        told = self._told(name, str(error))
         refused = (CommandRejectedError, WrongExpectedVersionError)
         is_refused = isinstance(error, refused) or (isinstance(error, StoreUnavailableError) and error.has_refused)
         conflict = None
@@ -340,7 +352,7 @@ KINDS: Final[dict[str, Callable[[StormClient, str], None]]] = {
 }
 
 
-def storm(folders: str, seed: str, names: str, logs: str, stop: str) -> None:
+def storm(folders: str, seed: str, names: str, logs: str, stop: str, pause_seconds_max: str) -> None:
     """Clients, a thread each, until the file `stop` is there. `names` are KIND-NUMBER, with commas."""
     failures: list[BaseException] = []
 
@@ -348,7 +360,14 @@ def storm(folders: str, seed: str, names: str, logs: str, stop: str) -> None:
         return bool(failures) or Path(stop).exists()
 
     def run(name: str) -> None:
-        client = StormClient(name, seed=seed, folders=Path(folders), log=Path(logs) / name, stopped=stopped)
+        client = StormClient(
+            name,
+            seed=seed,
+            folders=Path(folders),
+            log=Path(logs) / name,
+            stopped=stopped,
+            pause_seconds_max=float(pause_seconds_max),
+        )
         try:
             client.run(KINDS[name.partition("-")[0]])
         except BaseException as error:

@@ -37,6 +37,25 @@ _LOST_SHOWN_MAX: Final = 20
 _FINDINGS_SHOWN_MAX: Final = 5
 
 
+class Form(Struct, frozen=True):
+    """How long a storm is, over how many towns, and what an event waits for in each: the settings of `acks` take turns.
+
+    Each client rests for up to `pause_seconds_max` after each call.
+    """
+
+    seconds: float
+    towns: int
+    pause_seconds_max: float
+    acks: tuple[str, ...] = (LOCAL,)
+
+    @property
+    def names(self) -> list[str]:
+        return [f"t{number}" for number in range(self.towns)]
+
+    def acks_of(self, name: str) -> str:
+        return self.acks[int(name.removeprefix("t")) % len(self.acks)]
+
+
 class Tempest(Struct, frozen=True):
     """What a storm left: for each town its verdict, and all that was written down."""
 
@@ -85,10 +104,11 @@ class Tempest(Struct, frozen=True):
         return f"  {fault.ended - fault.began:.1f} s: {fault.words}, {len(fault.towns)} towns, {lost} lost"
 
 
-def make_towns(folders: Path, names: Sequence[str], url: str, *, acks: str = LOCAL) -> list[Call]:
+def make_towns(folders: Path, form: Form, url: str) -> list[Call]:
     """Towns with a few tasks each, on the servers at `url`, and the records of their tasks' creation."""
     made: list[Call] = []
-    for name in names:
+    for name in form.names:
+        acks = form.acks_of(name)
         with Town.init(folders / name, name=name, url=url) as town:
             if acks != LOCAL:
                 settings = folders / name / SETTINGS_FILE
@@ -121,20 +141,21 @@ def storm(
     logs: Path,
     made: Sequence[Call],
     seed: str,
-    seconds: float,
+    form: Form,
     watchers: Sequence[Node],
 ) -> Tempest:
-    """Let clients and chaos loose for so long, and check what came of it. `watchers` have the logs that tell of failovers."""
+    """Let clients and chaos loose, and check what came of it. `watchers` have the logs that tell of failovers."""
     stop = logs / "stop"
     with ExitStack() as stack:
-        lines = [(folders, seed, names, logs, stop) for names in PROCESSES]
+        lines = [(folders, seed, names, logs, stop, form.pause_seconds_max) for names in PROCESSES]
         clients = stack.enter_context(workers_at_the_line("storm", lines))
         towns = [word for name in chaos.towns[:_PROJECTED_MAX] for word in ("--town", str(folders / name))]
         projector = stack.enter_context(running_projector(*towns, folder=folders, logs=logs.parent))
+        chaos.clients = [*(client.process.pid for client in clients), projector.process.pid]
         for client in clients:
             client.go()
         # A client that ended has failed.
-        chaos.rage(seconds, look=lambda: [client.check() for client in clients])
+        chaos.rage(form.seconds, look=lambda: [client.check() for client in clients])
         chaos.settle()
         stop.touch()
         for client in clients:
@@ -149,9 +170,9 @@ def storm(
     return judge(folders, chaos, records)
 
 
-def recover(folders: Path, chaos: Chaos, records: Sequence[Record]) -> Tempest:
-    """Recover each town by the receipts of this machine, accept the loss of what cannot be appended again, and check again."""
-    for name in chaos.towns:
+def recover(folders: Path, names: Sequence[str], chaos: Chaos, records: Sequence[Record]) -> Tempest:
+    """Recover these towns by the receipts of this machine, accept the loss of what cannot be appended again, and check again."""
+    for name in names:
         with Town.open(folders / name, actor="recovery") as town:
             if town.recovery.recover().gap.remaining:
                 town.recovery.accept_loss(name)

@@ -37,7 +37,7 @@ REFERENCE = DOCS / "reference"
 ALL_EVENTS: tuple[type[ledger.Event], ...] = (*EVENT_CLASSES, *TOWN_EVENT_CLASSES)
 _SOURCES = [
     path
-    for folder in ("ledger", "projections", "town", "agent_tools", "shapes", "cli")
+    for folder in ("ledger", "projections", "town", "agent_tools", "shapes", "web", "cli")
     for path in sorted((ROOT / folder).rglob("*.py"))
 ]
 _FORBIDDEN_WORDS = re.compile(r"\b(simply|just)\b", re.IGNORECASE)

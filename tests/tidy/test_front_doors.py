@@ -16,7 +16,7 @@ import pytest
 
 from tests.support.markdown import pages
 
-PACKAGES = ("ledger", "projections", "town", "agent_tools")
+PACKAGES = ("ledger", "projections", "town", "agent_tools", "web")
 ROOT = Path(__file__).parents[2]
 SOURCES = [path for package in (*PACKAGES, "shapes", "cli") for path in sorted((ROOT / package).rglob("*.py"))]
 

@@ -12,7 +12,9 @@ from tests.support.markdown import ROOT
 
 PACKAGES = ("ledger", "projections", "town")
 SOURCES = [
-    path for folder in (*PACKAGES, "agent_tools", "shapes", "cli") for path in sorted((ROOT / folder).rglob("*.py"))
+    path
+    for folder in (*PACKAGES, "agent_tools", "shapes", "web", "cli")
+    for path in sorted((ROOT / folder).rglob("*.py"))
 ]
 TESTS = sorted((ROOT / "tests").rglob("test_*.py"))
 

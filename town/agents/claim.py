@@ -54,8 +54,14 @@ class Claimer:
         self._roles = roles
 
     def take(self, town: Workplace, mark: RunMark, heartbeat: Heartbeat) -> Task | None:
-        """Start the first task that can be begun and return it as started, with its heartbeat. None if there is none."""
-        if not town.reader.ready(agent=self._agent, roles=self._roles, limit=1).tasks:
+        """Start the first task that can be begun and return it as started, with its heartbeat. None if there is none.
+
+        EventsLostError: nothing is begun where events are lost.
+        """
+        found = town.reader.ready(agent=self._agent, roles=self._roles, limit=1).tasks
+        # What it looks for may be among what is gone.
+        town.backend.store.refuse_loss()
+        if not found:
             return None
         # Before the task starts: a running task without a heartbeat counts as lost.
         heartbeat.begin()

@@ -99,13 +99,17 @@ class Exporter:
 
         A file gets its name when it is whole, and replaces an older one; an error leaves the older one as it was.
         A name with `.gz` or `.zst` compresses it. Events appended meanwhile are left out.
-        ExportRefusedError, FolderRefusedError, MomentError, TaskNotFoundError, LedgerDamagedError.
+        ExportRefusedError, FolderRefusedError, MomentError, TaskNotFoundError, LedgerDamagedError. EventsLostError: a ledger that
+        lacks what was acknowledged here replaces no file.
         """
         after, upto = self._events.range_of(since, until)
         task_id = None if task is None else self._events.id_of(task)
         work = _Work(self._backend, kind, after=after, upto=upto, task_id=task_id, progress=progress)
         if not isinstance(target, Path):
             return work.write(target)
+        if target.exists():
+            # It may be the backup that has what this ledger has lost.
+            self._store.refuse_loss()
         with _whole_file(target) as file:
             with compressing(file, target) as plain:
                 receipt = work.write(plain)

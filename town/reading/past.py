@@ -101,11 +101,13 @@ class Past:
             self._last_read = task_id, events
         return self._last_read[1]
 
-    def ready(self, wanted: ReadyFilter, *, limit: int | None) -> ReadyPage:
+    def ready(self, wanted: ReadyFilter, *, limit: int | None, offset: int = 0) -> ReadyPage:
         """The tasks that could be begun, best first."""
         from projections import ready_on  # noqa: PLC0415 - few commands ask what is ready
 
-        return ready_on(self.board.tasks, wanted, limit=limit, now_ms=self.time_ms(), position=self._upto)
+        return ready_on(
+            self.board.tasks, wanted, limit=limit, offset=offset, now_ms=self.time_ms(), position=self._upto
+        )
 
     def blocked(self) -> list[BlockedTask]:
         """The open tasks that were blocked, with the longest chain first."""

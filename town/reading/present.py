@@ -71,9 +71,9 @@ class Present:
         """All events of a task, oldest first."""
         return self._store.history(task_id)
 
-    def ready(self, wanted: ReadyFilter, *, limit: int | None) -> ReadyPage:
+    def ready(self, wanted: ReadyFilter, *, limit: int | None, offset: int = 0) -> ReadyPage:
         """The tasks that can be begun, best first."""
-        return self.board.ready(wanted, limit=limit)
+        return self.board.ready(wanted, limit=limit, offset=offset)
 
     def blocked(self) -> list[BlockedTask]:
         """The open tasks that are blocked, with the longest chain first."""

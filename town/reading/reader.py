@@ -181,9 +181,17 @@ class Reader:
         return self._note_page(self._ask(lambda board: board.board.backlog(offset=offset, limit=limit)))
 
     def ready(
-        self, *, agent: str | None = None, tags: Iterable[str] = (), roles: Iterable[str] = (), limit: int | None = None
+        self,
+        *,
+        agent: str | None = None,
+        tags: Iterable[str] = (),
+        roles: Iterable[str] = (),
+        limit: int | None = None,
+        offset: int = 0,
     ) -> ReadyPage:
         """The tasks that can be begun, best first: those that nobody has, and before them those assigned to `agent`.
+
+        `offset` of them are skipped.
 
         They have all of `tags`, and those that nobody has also one of `roles`, if there are any.
         """
@@ -194,7 +202,7 @@ class Reader:
             tags=tuple(map(check_tag, each_of(tags))),
             roles=tuple(map(check_tag, each_of(roles))),
         )
-        page = self._ask(lambda board: board.ready(wanted, limit=limit))
+        page = self._ask(lambda board: board.ready(wanted, limit=limit, offset=offset))
         self._note(page.tasks)
         return page
 

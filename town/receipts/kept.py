@@ -1,7 +1,7 @@
 """KeptReceipts: the receipts of one town, in a folder of the user's own. Reads where they end; who appends writes them.
 
 `~/.tt/receipts/<key>` has files that are only appended to, the newest with the highest name. The key is a hash of the town's
-real folder and the prefix of its keys, so a folder that came from elsewhere brings no receipts, and finds none. If the user's
+real folder and its name, so a folder that came from elsewhere brings no receipts, and finds none. If the user's
 folder cannot be used there are no receipts, and no command fails because of that: `problem` says why.
 """
 
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 from ledger import EventsLostError, LedgerError, Position, Receipts
 from town.files.plain_file import open_plain
 from town.home.place import home_path
-from town.receipts.record import known_in
+from town.receipts.record import told_in
 
 if TYPE_CHECKING:
     from town.receipts.pen import Pen
@@ -25,19 +25,21 @@ if TYPE_CHECKING:
 RECEIPTS_FOLDER: Final = "receipts"
 SUFFIX: Final = ".receipts"
 _KEY_BYTES: Final = 16
+SAMPLED_MAX: Final = 4
+"""How many positions a look holds the ledger against; they are the last ones that were told."""
 _TAIL_BYTES: Final = 4_096
 _MORE: Final = 16
 """If the end of a file has no whole record, so many times as much of it is read."""
 
 
 class KeptReceipts(Receipts):
-    """The receipts of the town in `folder` whose keys have this `prefix`."""
+    """The receipts of the town `name` in `folder`, wherever its server is: a town that moves keeps them."""
 
-    def __init__(self, folder: Path, prefix: str) -> None:
+    def __init__(self, folder: Path, name: str) -> None:
         super().__init__()
         self._folder = folder
-        self._prefix = prefix
-        self._known: str | None = None
+        self._name = name
+        self._told: Sequence[str] | None = None
         self._pen: Pen | None = None
         self.problem: str | None = None
         """Why there are no receipts, in words; None if there are, as far as was tried."""
@@ -45,18 +47,22 @@ class KeptReceipts(Receipts):
     @cached_property
     def path(self) -> Path:
         """The folder of the receipts; it need not exist. NotOursError."""
-        place = b"%s\0%s" % (os.fsencode(os.path.realpath(self._folder)), self._prefix.encode())
+        place = b"%s\0tt:%s" % (os.fsencode(os.path.realpath(self._folder)), self._name.encode())
         return home_path(RECEIPTS_FOLDER) / blake2b(place, digest_size=_KEY_BYTES).hexdigest()
 
     @property
     def known(self) -> str:
-        if self._known is None:
-            self._known = self._read_known()
-        return self._known
+        return self.sampled[0] if self.sampled else ""
+
+    @property
+    def sampled(self) -> Sequence[str]:
+        if self._told is None:
+            self._told = self.read_told()
+        return self._told
 
     def keep(self, first: Position, payloads: Sequence[bytes]) -> None:
         ms, _, seq = first.partition("-")
-        self._known = f"{ms}-{int(seq) + len(payloads) - 1}"
+        self._told = [f"{ms}-{int(seq) + len(payloads) - 1}", *self.sampled[: SAMPLED_MAX - 1]]
         if self._pen is None:
             # Most commands only read.
             from town.receipts.pen import Pen  # noqa: PLC0415
@@ -70,7 +76,17 @@ class KeptReceipts(Receipts):
 
         self._pen = self._pen or Pen(self)
         self._pen.settle(known, places)
-        self._known = known
+        self._told = [known] if known else []
+
+    def forget(self, positions: Sequence[Position]) -> None:
+        from town.receipts.reading import places_of  # noqa: PLC0415 - as above
+
+        gone = {str(each) for each in positions}
+        known = next((each for each in self.sampled if each not in gone), "")
+        try:
+            self.settle(known, places_of(positions))
+        except (LedgerError, OSError) as error:
+            self.problem = str(error)
 
     def begin_at(self, position: Position) -> None:
         """Take the event at `position` as told, without what it says. Never raises."""
@@ -80,9 +96,9 @@ class KeptReceipts(Receipts):
             self.problem = str(error)
 
     def renew(self) -> bool:
-        before = self._known
-        self._known = self._read_known()
-        return self._known != before
+        before = self._told
+        self._told = self.read_told()
+        return self._told != before
 
     def loss(self, end: Position) -> EventsLostError:
         from town.receipts.reading import loss_of  # noqa: PLC0415 - as above
@@ -92,7 +108,7 @@ class KeptReceipts(Receipts):
     def find_problem(self) -> str | None:
         """Why there are no receipts, in words; None if there are, or can be. Nothing is made."""
         try:
-            known = self._read_known()
+            known = self.read_told()
             there = next(
                 each for each in (self.path, self.path.parent, self.path.parent.parent, Path.home()) if each.exists()
             )
@@ -108,35 +124,37 @@ class KeptReceipts(Receipts):
         if self._pen is not None:
             self._pen.close()
 
-    def _read_known(self) -> str:
+    def read_told(self) -> Sequence[str]:
+        """As `sampled`, as the files say it now."""
         try:
             for name in reversed(files_in(self.path)):
-                known = _known_in_file(self.path / name)
-                if known is not None:
-                    return known
+                told = _told_in_file(self.path / name)
+                if told is not None:
+                    return told[:SAMPLED_MAX]
         except (LedgerError, OSError) as error:
             self.problem = str(error)
-        return ""
+        return ()
 
 
 def files_in(path: Path) -> list[str]:
     """The names of a town's files of receipts, oldest first. OSError."""
     try:
-        return sorted(name for name in os.listdir(path) if name.endswith(SUFFIX))  # noqa: PTH208 - every command does this
+        names = os.listdir(path)  # noqa: PTH208 - every command does this
+        return sorted(name for name in names if name.endswith(SUFFIX) and name.removesuffix(SUFFIX).isdecimal())
     except FileNotFoundError:
         return []
 
 
-def _known_in_file(path: Path) -> str | None:
-    """The last position told by a file's end; None if no record in it is whole. OSError, LedgerError."""
+def _told_in_file(path: Path) -> list[str] | None:
+    """The positions told by a file's end, the last one first; None if no record in it is whole. OSError, LedgerError."""
     file = open_plain(path, os.O_RDONLY, path=path)
     try:
         size = os.fstat(file).st_size
         length = _TAIL_BYTES
         while True:
-            known = known_in(os.pread(file, length, max(size - length, 0)))
-            if known is not None or length >= size:
-                return known
+            told = told_in(os.pread(file, length, max(size - length, 0)))
+            if told is not None or length >= size:
+                return told
             length *= _MORE
     finally:
         os.close(file)

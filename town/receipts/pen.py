@@ -5,6 +5,7 @@ Nothing is synced: a power cut may take the last receipts, and then a loss of ju
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import time
@@ -12,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
-from ledger import LedgerError, Position
+from ledger import LedgerError, Position, order_of
 from town.files.plain_file import open_plain
 from town.home.place import make_home_folder
 from town.receipts.kept import SUFFIX, files_in
@@ -25,8 +26,6 @@ RECEIPTS_FILE_BYTES_MAX: Final = 8 * 1024 * 1024
 RECEIPTS_BYTES_MAX: Final = 64 * 1024 * 1024
 RECEIPTS_FILE_DAYS_MAX: Final = 5
 RECEIPTS_DAYS_MAX: Final = 30
-LOOK_NS: Final = 100_000_000
-"""How often a file that is written is looked at: it may be full, or another process may have removed it."""
 _DAY_MS: Final = 24 * 60 * 60 * 1_000
 _FILES_MIN: Final = 2
 
@@ -38,7 +37,6 @@ class Pen:
         self._receipts = receipts
         self._file = -1
         self._until_ns = 0
-        self._looked_ns = 0
         self._is_writable = True
 
     def keep(self, first: Position, payloads: Sequence[bytes]) -> None:
@@ -65,18 +63,17 @@ class Pen:
     def _write(self, line: bytes) -> None:
         if not self._may_go_on():
             self._open()
-        os.write(self._file, line)
+        _write_all(self._file, line)
 
     def _may_go_on(self) -> bool:
-        """Whether the open file is still there, and neither full nor old, by a look that is at most LOOK_NS old."""
+        """Whether the open file is still there, and neither full nor old: else another process may have begun a newer one.
+
+        What is told to an older one is not missed until all receipts are read.
+        """
         if self._file < 0:
             return False
-        now_ns = time.time_ns()
-        if 0 <= now_ns - self._looked_ns < LOOK_NS:
-            return True
         status = os.fstat(self._file)
-        self._looked_ns = now_ns
-        return now_ns < self._until_ns and status.st_nlink > 0 and status.st_size < RECEIPTS_FILE_BYTES_MAX
+        return time.time_ns() < self._until_ns and status.st_nlink > 0 and status.st_size < RECEIPTS_FILE_BYTES_MAX
 
     def _open(self) -> None:
         self.close()
@@ -98,7 +95,7 @@ class Pen:
         path = self._receipts.path / names[-1]
         opened = open_plain(path, os.O_WRONLY | os.O_APPEND, path=path)
         self.close()
-        self._file, self._looked_ns = opened, 0
+        self._file = opened
         self._until_ns = (int(names[-1].removesuffix(SUFFIX)) + RECEIPTS_FILE_DAYS_MAX * _DAY_MS) * 1_000_000
 
     def _begin(self) -> None:
@@ -107,11 +104,12 @@ class Pen:
         now_ms = time.time_ns() // 1_000_000
         after = int(names[-1].removesuffix(SUFFIX)) + 1 if names else 0
         new = path / f"{max(now_ms, after):013d}{SUFFIX}"
-        known = self._receipts.known
+        # Another process may have been told of later events, and have written so to the file before.
+        known = max("", self._receipts.known, *(self._receipts.read_told()[:1] if names else ()), key=_order)
         temporary = new.with_suffix(".new")
         file = os.open(temporary, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
-            os.write(file, settled_line(known) if known else b"")
+            _write_all(file, settled_line(known) if known else b"")
         finally:
             os.close(file)
         temporary.rename(new)
@@ -137,3 +135,13 @@ class Pen:
             yield
         finally:
             os.close(folder)
+
+
+def _write_all(file: int, line: bytes) -> None:
+    """Write it with one write, so that records of several processes do not mix. OSError, also if only a part fits on the disk."""
+    if os.write(file, line) < len(line):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _order(known: str) -> tuple[int, int]:
+    return order_of(known) if known else (0, 0)

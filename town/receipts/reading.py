@@ -61,7 +61,7 @@ def read_receipts(path: Path) -> AllReceipts:
 
 def loss_of(receipts: KeptReceipts, end: Position) -> EventsLostError:
     """The error for a ledger that ends at `end`, with what the receipts say of the events behind that."""
-    known = receipts.known
+    known = receipts.missing or receipts.known
     try:
         behind = [each for each in read_receipts(receipts.path).events if seq_of(each.at) > end.seq]
     except (LedgerError, OSError):

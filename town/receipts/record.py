@@ -84,12 +84,12 @@ def read_line(line: bytes) -> Record | None:
     return Settled(known, _read_places(rest))
 
 
-def known_in(tail: bytes) -> str | None:
-    """The last position that was told, by the end of a file of receipts; '' for none, None if no record is whole.
+def told_in(tail: bytes) -> list[str] | None:
+    """Positions that were told, the last one first, by the end of a file of receipts; None if no record is whole.
 
-    Processes that append at once write their records in any order, so the highest position counts.
+    Processes that append at once write their records in any order, so the highest position counts as the last.
     """
-    known: str | None = None
+    told: list[str] | None = None
     for line in tail.rstrip(b"\0").split(b"\n"):
         checksum, _, body = line.partition(b" ")
         if not line or checksum != _checksum(body):
@@ -97,13 +97,12 @@ def known_in(tail: bytes) -> str | None:
         kind, place, rest = body.split(b" ", 2)
         at = place.decode("ascii")
         if kind == b"settled":
-            known = "" if at == _NOTHING else at
+            told = [] if at == _NOTHING else [at]
             continue
         ms, _, seq = at.partition("-")
         last = f"{ms}-{int(seq) + int(rest.partition(b' ')[0]) - 1}"
-        if not known or order_of(last) > order_of(known):
-            known = last
-    return known
+        told = [last] if told is None else [*told, last]
+    return None if told is None else sorted(told, key=order_of, reverse=True)
 
 
 def _told_line(ms: str, seq: int, payloads: Sequence[bytes]) -> bytes:

@@ -15,10 +15,10 @@ SET_ASIDE_MAX: Final = 3
 """How many earlier towns' receipts are kept for a folder and a name."""
 
 
-def set_aside_receipts(folder: Path, prefix: str) -> None:
+def set_aside_receipts(folder: Path, name: str) -> None:
     """A new town is made in the folder: the receipts of one that was there before do not hold for it. Never raises."""
     with suppress(LedgerError, OSError):
-        path = KeptReceipts(folder, prefix).path
+        path = KeptReceipts(folder, name).path
         if path.exists():
             path.rename(path.with_name(f"{path.name}.{time.time_ns()}"))
         for old in sorted(path.parent.glob(f"{path.name}.*"))[:-SET_ASIDE_MAX]:

@@ -66,6 +66,14 @@ class Gap(Struct, frozen=True):
         return [each for each in self.events if each.fate in fates]
 
     @property
+    def unseen(self) -> int:
+        """How many more events were behind the ledger's end, by their numbers, that this machine has no receipt of."""
+        if not self.events:
+            return 0
+        behind = sum(each.position.seq > self.end.seq for each in self.events)
+        return max(self.events[-1].position.seq - self.end.seq - behind, 0)
+
+    @property
     def lost(self) -> list[GoneEvent]:
         """The events that are nowhere in the ledger."""
         return [each for each in self.events if each.fate is not Fate.THERE]

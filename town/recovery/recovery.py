@@ -127,7 +127,8 @@ class Recovery:
         lost = gap.lost
         if not lost:
             return self._run(gap, events)
-        kept_in = self._keep([events[each.position] for each in lost if each.position in events])
+        known = [events[each.position] for each in lost if each.position in events]
+        kept_in = str(self._keep(known)) if known else None
         fact = TownRecovered(first=lost[0].position, last=lost[-1].position, lost=len(lost), appended=0)
         version = self._store.head(TOWN_ID)[0] + 1
         event = NewEvent(task=TOWN_ID, version=version, actor=self._backend.actor, command=new_command_id(), data=fact)
@@ -137,7 +138,7 @@ class Recovery:
         self._receipts.keep(at, [encode_event(event)])
         self._settle(gap, [], known=at)
         self._backend.upkeep.catch_up()
-        return Recovered(gap, at, is_accepted=True, kept_in=str(kept_in))
+        return Recovered(gap, at, is_accepted=True, kept_in=kept_in)
 
     def _append(self, gap: Gap, chosen: Sequence[KeptEvent]) -> tuple[Position, list[Position]]:
         """Append `town.recovered` and the events; returns its position and theirs. WrongExpectedEndError."""

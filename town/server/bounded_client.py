@@ -11,6 +11,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any, Final, cast
 
 import redis
@@ -37,6 +38,8 @@ from town.server.bounds import (
 )
 from town.server.due_replies import Command, DueReplies, PackedCommands
 
+LOOK_SECONDS: Final = 2.0
+"""How often it is asked during a wait whether a reply will come at all."""
 _LARGE: Final = re.compile(rb"\*\d{4}")
 _COUNTS: Final = re.compile(rb"[*~](\d{4,20})\r")
 _LIST: Final = re.compile(rb"\n[*%~>|]")
@@ -70,12 +73,17 @@ class _BoundedParser(_HiredisParser):
         """Set while a connection is made."""
         self.still_there: Callable[[], None] | None = None
         """Raises redis-py's ConnectionError if no reply will come."""
-        self.look_seconds = 2.0
+        self.look_seconds = LOOK_SECONDS
         self.deadline: float | None = None
         """None between sending and the first wait for a reply: a reader may pause in between."""
         self._received = 0
         self._lines = self._announced = 0
         self._tail = b""
+        self._closed_unheard: str | None = None
+
+    def begin(self, closed_unheard: str) -> None:
+        """A connection is made. If it ends before the server says anything, these words may be the reason."""
+        self._closed_unheard = closed_unheard
 
     def read_response(self, *arguments: Any, **options: Any) -> Any:
         self._received = 0
@@ -105,7 +113,8 @@ class _BoundedParser(_HiredisParser):
         except OSError as error:
             raise redis.ConnectionError(f"Error while reading: {error.strerror or error}") from error
         if received == 0:
-            raise redis.ConnectionError("it closed the connection")
+            raise redis.ConnectionError(f"it closed the connection{self._closed_unheard or ''}")
+        self._closed_unheard = None
         try:
             self._count(received)
         except OversizedReplyError as error:
@@ -166,12 +175,23 @@ class Bounded:
     The server has to answer its greeting, such as a password or a database, in the time that a connection may take.
     """
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:
+    closed_unheard = ""
+    """Why a server may close a connection before it says anything."""
+
+    def __init__(self, *arguments: Any, still_there: Callable[[], None] | None = None, **options: Any) -> None:
+        """`still_there` is asked now and then during a wait, and raises redis-py's ConnectionError if no reply will come."""
         self._due = DueReplies()
         super().__init__(*arguments, **options)
+        self._parser.still_there = still_there  # type: ignore[attr-defined]
+
+    def look_after_server(self) -> None:
+        """redis-py's ConnectionError if no reply will come, as far as anybody knows. For those who read the socket themselves."""
+        if self._parser.still_there is not None:  # type: ignore[attr-defined]
+            self._parser.still_there()  # type: ignore[attr-defined]
 
     def on_connect_check_health(self, check_health: bool = True) -> None:
         self._parser.is_greeting = True  # type: ignore[attr-defined]
+        self._parser.begin(self.closed_unheard)  # type: ignore[attr-defined]
         try:
             super().on_connect_check_health(check_health)  # type: ignore[misc]
         finally:
@@ -226,21 +246,45 @@ class Bounded:
 class BoundedConnection(Bounded, Connection):
     """Over TCP."""
 
+    closed_unheard = " before it said anything; a server that wants TLS does so, and has a URL of rediss://"
+
 
 class BoundedSSLConnection(Bounded, SSLConnection):
     """Over TLS."""
 
+    closed_unheard = " once it spoke TLS; it may want a client's certificate, by ssl_certfile and ssl_keyfile"
+
     def _wrap_socket_with_ssl(self, sock: socket.socket) -> Any:
         # What listens there may know nothing of TLS, and wait for the end of a line.
         sock.settimeout(CONNECT_SECONDS_MAX)
+        self._check_files()
         try:
             wrapped = super()._wrap_socket_with_ssl(sock)  # type: ignore[no-untyped-call]
         except TimeoutError:
             raise redis.ConnectionError(f"it did not speak TLS in {CONNECT_SECONDS_MAX} s") from None
+        except ssl.SSLCertVerificationError as error:
+            why = (
+                f"its certificate is not trusted: {error.verify_message}; ssl_ca_certs names the file of who signed it"
+            )
+            raise redis.ConnectionError(f"TLS failed: {why}") from error
         except ssl.SSLError as error:
             raise redis.ConnectionError(f"TLS failed: {error.reason or error}") from error
         wrapped.settimeout(self.socket_timeout)
         return wrapped
+
+    def _check_files(self) -> None:
+        """The error of `ssl` does not say which file it could not read."""
+        for name, path in (
+            ("ssl_ca_certs", self.ca_certs),
+            ("ssl_certfile", self.certfile),
+            ("ssl_keyfile", self.keyfile),
+        ):
+            if path is not None:
+                try:
+                    with Path(path).open("rb"):
+                        pass
+                except OSError as error:
+                    raise redis.ConnectionError(f"TLS failed: {name} {path}: {error.strerror or error}") from error
 
 
 class _BoundedSocketConnection(Bounded, UnixDomainSocketConnection):

@@ -42,12 +42,25 @@ class Durability(Struct, frozen=True):
         return {"kill": kill, "power_cut": power, "lost_machine": self._lost_machine()}
 
     def _lost_machine(self) -> str:
+        if self.lacks_replicas:
+            replicas = "1 replica" if self.acks == 1 else f"{self.acks} replicas"
+            return f"not for sure: a command waits for {replicas}, and {self.copying} from the server"
         if self.acks:
             return "yes, 1 replica has it" if self.acks == 1 else f"yes, {self.acks} replicas have it"
         if self.replicas:
             copied = "1 replica copies" if self.replicas == 1 else f"{self.replicas} replicas copy"
             return f"perhaps: {copied} it afterwards"
         return "no" if self.replicas == 0 else "unknown"
+
+    @property
+    def lacks_replicas(self) -> bool:
+        """Whether a command waits for more replicas than there are, as far as the server says."""
+        return self.replicas is not None and self.replicas < self.acks
+
+    @property
+    def copying(self) -> str:
+        """How many copy, in words."""
+        return "1 copies" if self.replicas == 1 else f"{self.replicas} copy"
 
     @property
     def is_durable(self) -> bool:
@@ -59,7 +72,7 @@ def read_durability(connection: Connection, *, acks: int = 0) -> Durability:
 
     StoreUnavailableError. Source: CONFIG GET, INFO.
     """
-    replicas = 0 if connection.server is not None else _count_replicas(connection)
+    replicas = count_replicas(connection)
     with redis_errors(connection.where):
         try:
             settings = cast("dict[str, str]", connection.client.config_get(*_WANTED))  # type: ignore[arg-type]
@@ -76,8 +89,10 @@ def read_durability(connection: Connection, *, acks: int = 0) -> Durability:
     return Durability(settings, problems, settings.keys() >= _WANTED.keys(), replicas, acks)
 
 
-def _count_replicas(connection: Connection) -> int | None:
-    """How many replicas copy from the server; None if it does not say."""
+def count_replicas(connection: Connection) -> int | None:
+    """How many replicas copy from the server; None if it does not say. StoreUnavailableError. Source: INFO."""
+    if connection.server is not None:
+        return 0
     with redis_errors(connection.where):
         try:
             told = connection.client.info("replication")

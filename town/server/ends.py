@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import redis
 
 from ledger import Keys, redis_errors
+from town.server.bounded_client import LOOK_SECONDS
 from town.server.bounds import EXCHANGE_SECONDS_MAX
 
 if TYPE_CHECKING:
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 TOWNS_PER_EXCHANGE_MAX: Final = 5_000
 """So many replies fit into the buffers of a connection, so that neither side waits for the other."""
 _LINE_BYTES_MAX: Final = 1_024
-_LOOK_SECONDS: Final = 0.1
+_STOP_SECONDS: Final = 0.1
+"""How often it is looked whether to stop."""
 _BUFFER_BYTES: Final = 65_536
 
 
@@ -124,17 +126,25 @@ class Ends:
 
     def _receive(self, sock: Any, received: bytearray, deadline: float) -> None:  # noqa: ANN401 - plain or TLS
         """Add what comes next. redis-py's ConnectionError at the deadline, or once it is to stop."""
+        look_at = time.monotonic() + LOOK_SECONDS
         while not self._stop.is_set() and time.monotonic() < deadline:
-            sock.settimeout(_LOOK_SECONDS)
+            sock.settimeout(_STOP_SECONDS)
             try:
                 piece = sock.recv(_BUFFER_BYTES)
             except TimeoutError:
+                if time.monotonic() > look_at:
+                    self._look_after_server()
+                    look_at = time.monotonic() + LOOK_SECONDS
                 continue
             if not piece:
                 raise redis.ConnectionError("it closed the connection")
             received += piece
             return
         raise redis.TimeoutError("it did not answer in time")
+
+    def _look_after_server(self) -> None:
+        connection: Any = self._connection  # which is `Bounded`
+        connection.look_after_server()
 
 
 def packed(keys: Keys) -> bytes:

@@ -5,6 +5,8 @@ Unlike `routes`, which follow one town, this is for programs that look at many.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Final, Protocol
 
 import redis
@@ -18,6 +20,11 @@ from town.server.routes import ClusterRoute, SentinelRoute
 from town.trust.url_rules import SCHEMES, Address, GroupUrl, is_group_url, read_group_url, refuse_unfit_url
 
 _ONLY: Final[Address] = ("", 0)
+IsOver = Callable[[], bool]
+
+
+def _never() -> bool:
+    return False
 
 
 class Nodes(Protocol):
@@ -33,8 +40,11 @@ class Nodes(Protocol):
         """The server that has the key, by the last look."""
         ...
 
-    def client(self, address: Address) -> redis.Redis:
-        """A client of that server alone. The caller closes it."""
+    def client(self, address: Address, *, is_over: IsOver = _never) -> redis.Redis:
+        """A client of that server alone. The caller closes it.
+
+        A wait for a reply ends once `is_over` says so, or another server has taken over from one that does not answer.
+        """
         ...
 
 
@@ -62,11 +72,13 @@ class _Single:
     def owner(self, key: str) -> Address:  # noqa: ARG002 - whatever the key
         return _ONLY
 
-    def client(self, address: Address) -> redis.Redis:  # noqa: ARG002 - there is one
+    def client(self, address: Address, *, is_over: IsOver = _never) -> redis.Redis:  # noqa: ARG002 - there is one
         try:
-            return client_of_url(self._url)
+            client = client_of_url(self._url)
         except ValueError as error:
             raise StoreUnavailableError(self.where, "has a URL that cannot be read", "Correct it.") from error
+        client.connection_pool.connection_kwargs["still_there"] = partial(_require, is_over, _never)
+        return client
 
 
 class _Group:
@@ -78,9 +90,14 @@ class _Group:
         self._plain_options = options_of(url, has_user=False)
         self._url = url
 
-    def client(self, address: Address) -> redis.Redis:
+    def client(self, address: Address, *, is_over: IsOver = _never) -> redis.Redis:
         options: dict[str, Any] = self._options | {"db": self._url.db}
+        options["still_there"] = partial(_require, is_over, partial(self._was_replaced, address))
         return redis.Redis.from_pool(redis.ConnectionPool(host=address[0], port=address[1], **options))
+
+    def _was_replaced(self, address: Address) -> bool:
+        """Whether another server has what that one had, as far as anybody knows. What the last look has found stays."""
+        raise NotImplementedError
 
 
 class _Primary(_Group):
@@ -98,6 +115,13 @@ class _Primary(_Group):
 
     def owner(self, key: str) -> Address:  # noqa: ARG002 - whatever the key
         return self._known
+
+    def _was_replaced(self, address: Address) -> bool:
+        self._route.forget(address)
+        try:
+            return self._route.address() != address
+        except redis.RedisError:
+            return False
 
 
 class _Cluster(_Group):
@@ -117,3 +141,18 @@ class _Cluster(_Group):
 
     def owner(self, key: str) -> Address:
         return self._owners[key_slot(key.encode())]
+
+    def _was_replaced(self, address: Address) -> bool:
+        self._route.forget(address)
+        try:
+            return address not in self._route.slots().values()
+        except redis.RedisError:
+            return False
+
+
+def _require(is_over: IsOver, was_replaced: IsOver) -> None:
+    """redis-py's ConnectionError if a reply is not to be waited for any longer."""
+    if is_over():
+        raise redis.ConnectionError("it was to stop")
+    if was_replaced():
+        raise redis.ConnectionError("another server has taken over, and this one does not answer")

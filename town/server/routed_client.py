@@ -39,7 +39,7 @@ class Routed(Bounded):
     def __init__(
         self, *, route: Route, plain: Callable[[Address], Bounded], scripts: dict[str, Any], **options: Any
     ) -> None:
-        super().__init__(**options)
+        super().__init__(still_there=self._require_route, **options)
         self._route = route
         self._plain = plain
         """A connection to the server at an address."""
@@ -55,7 +55,6 @@ class Routed(Bounded):
         """The connection that carried out the last command that was not carried out here."""
         self._elsewhere: dict[Address, Bounded] = {}
         """Connections to other servers, for commands that were sent before it was known that the town is there."""
-        self._parser.still_there = self._require_route  # type: ignore[attr-defined]
 
     def connect_check_health(self, check_health: bool = True, retry_socket_connect: bool = True) -> None:
         """Connect to the server that has the town. Waits for a failover if there was such a server."""

@@ -23,6 +23,8 @@ from town.trust.url_rules import Address
 KNOWN_SECONDS: Final = 1.0
 """How long an answer of sentinels is taken for true. A primary that was replaced while it hung, or that starts again, takes
 writes until sentinels tell it so, about 10 s later; all of them are lost."""
+_REFUSALS: Final = redis.AuthenticationError, redis.ResponseError
+"""What a host answers that is there, and does not say where the town is."""
 _NOBODY: Final = "none of the hosts in its URL answered"
 
 
@@ -100,6 +102,8 @@ class ClusterRoute(Route):
             cause = error.__cause__ if isinstance(error.__cause__, redis.RedisError) else None
             if cause is None and "mode is not enabled" in str(error):
                 raise redis.ResponseError("it is no node of a cluster") from error
+            if isinstance(cause, _REFUSALS):
+                raise cause from error
             raise redis.ConnectionError(_NOBODY if cause is None else f"{_NOBODY} ({cause})") from error
         manager.close()
         # All of them may be asked next time: those in the URL may be gone by then.
@@ -148,6 +152,8 @@ class SentinelRoute(Route):
                 self._sentinels.remove(sentinel)
                 self._sentinels.insert(0, sentinel)
                 return found
+        if isinstance(last, _REFUSALS):
+            raise redis.ResponseError("it is no sentinel") if "unknown command" in str(last) else last
         if answered:
             raise redis.ConnectionError(f"its sentinels know no primary that is up and called {self._service!r}")
         raise redis.ConnectionError(f"{_NOBODY} ({last})") from last

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import redis
 
@@ -47,3 +49,10 @@ def test_lost_connection_that_is_explained_leaves_as_its_explanation() -> None:
     with pytest.raises(StoreUnavailableError) as lost, redis_errors("here"):
         raise ExplainedConnectionError(explanation)
     assert lost.value is explanation
+
+
+def test_key_of_another_node_is_called_moved() -> None:
+    """redis-py takes the code away, and what is left says nothing."""
+    make: Callable[[str], redis.RedisError] = redis.exceptions.MovedError
+    with pytest.raises(StoreUnavailableError, match="refused: MOVED 3999 there:6381"), redis_errors("here"):
+        raise make("3999 there:6381")

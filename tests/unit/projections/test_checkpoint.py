@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from fakeredis import FakeRedis
 
-from ledger import BEGINNING, Keys
+from ledger import BEGINNING, Keys, Position
 from projections import (
     VIEWS,
     CheckpointMismatchError,
@@ -91,6 +91,20 @@ def test_fence_keeps_others_out_until_the_mark_is_gone(client: FakeRedis, checkp
     assert not checkpoints.fence(seen, BEGINNING)
     checkpoints.mark_rebuild(None)
     assert checkpoints.read_sound()[0].rebuild is None
+
+
+def test_fence_at_an_event_that_a_failover_took_away_sets_nothing(client: FakeRedis, checkpoints: Checkpoints) -> None:
+    """The rebuild has read what this server never had. An event that is there, or was the last, is fine."""
+    store_all(client, checkpoints)
+    seen = checkpoints.read()
+    assert not checkpoints.fence(seen, Position("9-9"))
+    client.xadd(KEYS.ledger, {"event": "1"}, id="9-8")
+    assert not checkpoints.fence(seen, Position("9-9"))
+    assert checkpoints.read() == seen
+    client.xadd(KEYS.ledger, {"event": "2"}, id="9-9")
+    client.xdel(KEYS.ledger, "9-9")
+    assert checkpoints.fence(seen, Position("9-9"))
+    assert checkpoints.fence(checkpoints.read(), Position("9-8"))
 
 
 def test_online_rebuild_lets_others_project(client: FakeRedis, checkpoints: Checkpoints) -> None:

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from ledger import (
     TOWN_ID,
     Event,
+    EventsLostError,
     Position,
     RecordedEvent,
     TaskAssigned,
@@ -146,6 +147,31 @@ def test_acknowledged_event_that_a_failover_lost_is_listed_and_no_finding(histor
     history.faults.append(FAILOVER)
     verdict = history.check()
     assert (verdict.findings, [call.mark for call in verdict.lost]) == ((), ["d"])
+
+
+@pytest.mark.parametrize("end", ["1-4", "1-100"])
+@pytest.mark.parametrize(("position", "kinds"), [("5-99", []), (None, [Kind.DAMAGE])])
+def test_loss_that_a_client_is_told_of_is_true_or_a_finding(
+    history: History, position: str | None, kinds: list[Kind], end: str
+) -> None:
+    """A command that is refused because an event is gone is right if it is, and wrong if it is there, whether a fault goes on or not."""
+    words = f"New agent a.\nError: {EventsLostError(position or history.events[-1].at, end)}"
+    history.call(
+        "x", "note", ONE, outcome=Outcome.UNKNOWN, error="LedgerDamagedError", words=words, began=5.0, ended=6.0
+    )
+    assert history.kinds() == kinds
+
+
+@pytest.mark.parametrize("is_told_in_part", [True, False])
+def test_append_before_an_error_may_have_been_acknowledged_earlier(history: History, is_told_in_part: bool) -> None:
+    """The failover ended while the call ran: its append may be lost, unless the whole call was acknowledged after it."""
+    history.lose(1)
+    last = history.calls[-1]
+    history.calls[-1] = replace(
+        last, is_told_in_part=is_told_in_part, snapshot=None if is_told_in_part else last.snapshot
+    )
+    history.faults.append(replace(FAILOVER, began=last.began - 1, ended=last.began + 0.5))
+    assert history.kinds() == ([] if is_told_in_part else [Kind.LOST])
 
 
 @pytest.mark.parametrize("fault", [ELSEWHERE, replace(FAILOVER, began=70.0, ended=80.0)])

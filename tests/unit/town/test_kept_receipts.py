@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from pathlib import Path
 
@@ -16,8 +17,8 @@ from town.receipts.setting_aside import SET_ASIDE_MAX, forget_receipts, set_asid
 EVENT = b'{"type":"task.noted","schema":1,"task":"t","version":3,"command":"c","actor":"a","data":{"text":"x"}}'
 
 
-def receipts_of(folder: Path, prefix: str = "tt:demo") -> KeptReceipts:
-    return KeptReceipts(folder, prefix)
+def receipts_of(folder: Path, name: str = "demo") -> KeptReceipts:
+    return KeptReceipts(folder, name)
 
 
 def keep(receipts: KeptReceipts, *seqs: int) -> None:
@@ -46,7 +47,7 @@ def test_receipts_belong_to_a_real_folder_and_a_name(tmp_path: Path) -> None:
     keep(receipts_of(tmp_path / "town"), 1)
     assert receipts_of(tmp_path / "link").known == "5-1"
     assert receipts_of(tmp_path / "copy").known == ""
-    assert receipts_of(tmp_path / "town", "tt:other").known == ""
+    assert receipts_of(tmp_path / "town", "other").known == ""
 
 
 def test_files_are_for_their_user_alone(tmp_path: Path) -> None:
@@ -61,7 +62,6 @@ def test_full_file_is_followed_by_another_and_the_oldest_go(tmp_path: Path, monk
     """The room is bounded; what is known and the newest events stay."""
     monkeypatch.setattr(pen, "RECEIPTS_FILE_BYTES_MAX", 1_000)
     monkeypatch.setattr(pen, "RECEIPTS_BYTES_MAX", 5_000)
-    monkeypatch.setattr(pen, "LOOK_NS", 0)
     receipts = receipts_of(tmp_path)
     keep(receipts, *range(1, 201))
     found = [receipts.path / name for name in files_in(receipts.path)]
@@ -77,7 +77,6 @@ def test_old_file_is_followed_by_another_and_goes_in_time(tmp_path: Path, monkey
     day_ns = 24 * 60 * 60 * 1_000_000_000
     now_ns = 20_000 * day_ns
     monkeypatch.setattr("town.receipts.pen.time.time_ns", lambda: now_ns)
-    monkeypatch.setattr(pen, "LOOK_NS", 0)
     receipts = receipts_of(tmp_path)
     for seq in range(1, 13):
         keep(receipts, seq)
@@ -92,7 +91,6 @@ def test_old_file_is_followed_by_another_and_goes_in_time(tmp_path: Path, monkey
 def test_many_writers_at_once_keep_every_record_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also while files follow each other."""
     monkeypatch.setattr(pen, "RECEIPTS_FILE_BYTES_MAX", 20_000)
-    monkeypatch.setattr(pen, "LOOK_NS", 0)
     writers = [
         threading.Thread(target=lambda first=first: keep(receipts_of(tmp_path), *range(first, first + 200)))
         for first in range(1, 1_601, 200)
@@ -104,6 +102,52 @@ def test_many_writers_at_once_keep_every_record_whole(tmp_path: Path, monkeypatc
     found = read_receipts(receipts_of(tmp_path).path)
     assert (len(found.events), found.damaged) == (1_600, 0)
     assert len(files_in(receipts_of(tmp_path).path)) > 3
+
+
+def test_new_file_begins_with_the_last_position_that_any_process_was_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who begins it may be the slower one of two. Nobody goes on in the file before."""
+    slow, fast = receipts_of(tmp_path), receipts_of(tmp_path)
+    keep(slow, 1)
+    keep(fast, 3)
+    monkeypatch.setattr(pen, "RECEIPTS_FILE_BYTES_MAX", 1)
+    keep(slow, 2)
+    assert len(files_in(slow.path)) == 2
+    assert receipts_of(tmp_path).known == "5-3"
+    monkeypatch.setattr(pen, "RECEIPTS_FILE_BYTES_MAX", 1_000_000)
+    (slow.path / files_in(slow.path)[0]).write_bytes(b"x" * 1_000_000)
+    keep(fast, 4)
+    assert receipts_of(tmp_path).known == "5-4"
+
+
+def test_record_that_fits_only_in_part_is_a_problem_and_spoils_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that is full takes a part of it, and raises no error for that."""
+    receipts = receipts_of(tmp_path)
+    keep(receipts, 1)
+    write = os.write
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", lambda file, line: write(file, line[: len(line) // 2]))
+        keep(receipts, 2)
+        assert "No space left" in str(receipts.problem)
+        with pytest.raises(OSError, match="No space left"):
+            receipts.settle("5-1")
+    keep(receipts, 3)
+    assert kept(receipts) == ["5-1", "5-3"]
+    assert receipts_of(tmp_path).known == "5-3"
+
+
+def test_other_file_in_the_folder_is_no_receipts(tmp_path: Path) -> None:
+    """A program that copies files may leave one."""
+    receipts = receipts_of(tmp_path)
+    keep(receipts, 1)
+    (receipts.path / "conflict of 1795.receipts").write_bytes(b"told")
+    other = receipts_of(tmp_path)
+    assert other.known == "5-1"
+    keep(other, 2)
+    assert (kept(receipts), other.problem) == (["5-1", "5-2"], None)
 
 
 def test_damage_in_the_middle_is_counted_and_a_torn_end_is_not(tmp_path: Path) -> None:
@@ -122,9 +166,8 @@ def test_damage_in_the_middle_is_counted_and_a_torn_end_is_not(tmp_path: Path) -
     assert ([each.at for each in found.events], found.damaged) == (["5-1", "5-3"], 1)
 
 
-def test_file_that_somebody_removed_is_begun_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_file_that_somebody_removed_is_begun_anew(tmp_path: Path) -> None:
     """A process that runs for long does not go on writing where nobody reads."""
-    monkeypatch.setattr(pen, "LOOK_NS", 0)
     receipts = receipts_of(tmp_path)
     keep(receipts, 1)
     (receipts.path / files_in(receipts.path)[0]).unlink()
@@ -188,7 +231,7 @@ def test_new_town_sets_the_receipts_of_the_one_before_aside(tmp_path: Path) -> N
     for _ in range(SET_ASIDE_MAX + 2):
         receipts = receipts_of(tmp_path)
         keep(receipts, 1)
-        set_aside_receipts(tmp_path, "tt:demo")
+        set_aside_receipts(tmp_path, "demo")
         assert receipts_of(tmp_path).known == ""
     assert len(list(receipts.path.parent.iterdir())) == SET_ASIDE_MAX
     forget_receipts(receipts_of(tmp_path))

@@ -1,0 +1,154 @@
+"""The application: every endpoint as a route, behind the check who may ask."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection
+from typing import Final
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp
+
+from ledger import LedgerError
+from web.access import CALLER, Access, Caller, Right, Tokens
+from web.answers import Answer, response_of
+from web.board import BOARD
+from web.charts import CHARTS
+from web.endpoints import Asked, Endpoint
+from web.headers import SafeHeaders
+from web.health import HEALTH, health_route
+from web.live import Live
+from web.metrics import Measured, Metrics
+from web.page_files import page_routes, read_files
+from web.problems import Problem, problem_of, problem_response
+from web.questions import QUESTIONS
+from web.reads import READS
+from web.requests import body_of, query_of
+from web.timeline import TIMELINE
+from web.towns import ServedTown, Towns
+from web.writes import WRITES
+
+ROOT: Final = "/api/v1"
+ENDPOINTS: Final = (*READS, *QUESTIONS, *BOARD, *TIMELINE, *CHARTS, *WRITES)
+_Handler = Callable[[Request], Awaitable[Response]]
+
+
+def make_app(
+    towns: Towns, *, hosts: Collection[str] | None, tokens: Tokens | None = None, is_read_only: bool = False
+) -> ASGIApp:
+    """An ASGI application for these towns. `hosts` and `tokens` are as for `Access`."""
+    routes: list[BaseRoute] = [
+        Route(f"{ROOT}/towns", _list_towns(towns), methods=["GET"]),
+        health_route(towns),
+    ]
+    live = Live(towns)
+    metrics = Metrics(live)
+    routes.append(metrics.route())
+    for below in (ROOT, f"{ROOT}/towns/{{town}}"):
+        routes += [
+            Route(below + endpoint.path.rstrip("/"), _handler(towns, endpoint), methods=[endpoint.method])
+            for endpoint in ENDPOINTS
+        ]
+        routes.append(Route(f"{below}/events", _events(towns, live), methods=["GET"]))
+    files = read_files()
+    routes += page_routes(files)
+    app = Starlette(
+        routes=routes, exception_handlers={HTTPException: _http_error, Problem: _problem, Exception: _unexpected}
+    )
+    # The page itself asks for the token.
+    open_paths = {HEALTH, "/", *(f"/{name}" for name in files)}
+    guarded = Access(app, hosts=hosts, tokens=tokens, is_read_only=is_read_only, open_paths=open_paths)
+    return SafeHeaders(Measured(guarded, metrics))
+
+
+def _handler(towns: Towns, endpoint: Endpoint) -> _Handler:
+    async def handle(request: Request) -> Response:
+        served = _served(towns, request)
+        caller: Caller = request.scope[CALLER]
+        given = (
+            await body_of(request, endpoint.given)
+            if endpoint.is_writing
+            else query_of(request.query_params.multi_items(), endpoint.given)
+        )
+        asked = {
+            "task": request.path_params.get("task", ""),
+            "may_write": caller.right is Right.WRITE,
+            "expected_version": _expected_version(request),
+        }
+
+        def ask(town: object) -> Answer:
+            return endpoint.call(Asked(town, served, **asked), given)  # type: ignore[arg-type]
+
+        try:
+            answer = await towns.ask(served, ask, actor=caller.actor)
+        except LedgerError as error:
+            raise problem_of(error) from error
+        return response_of(answer, known=request.headers.get("if-none-match"))
+
+    return handle
+
+
+def _events(towns: Towns, live: Live) -> _Handler:
+    async def handle(request: Request) -> Response:
+        try:
+            return await live.respond(_served(towns, request), request)
+        except LedgerError as error:
+            raise problem_of(error) from error
+
+    return handle
+
+
+def _served(towns: Towns, request: Request) -> ServedTown:
+    name = request.path_params.get("town")
+    found = towns.own if name is None else towns.get(name)
+    if found is None:
+        raise Problem(404, "There is no such town", f"This server has {', '.join(towns.names)}.")
+    return found
+
+
+def _expected_version(request: Request) -> int | None:
+    """The version that `If-Match` asks for. Problem."""
+    text = request.headers.get("if-match")
+    if text is None or text.strip() == "*":
+        return None
+    number = text.strip().strip('"')
+    if not (number.isascii() and number.isdecimal() and len(number) <= 15):
+        raise Problem(400, "If-Match is no version", 'Send the version of the task, as in If-Match: "3".')
+    return int(number)
+
+
+def _list_towns(towns: Towns) -> _Handler:
+    async def handle(_: Request) -> Response:
+        shape = {"towns": [{"town": name, "path": f"{ROOT}/towns/{name}"} for name in towns.names]}
+        return response_of(Answer(shape), known=None)
+
+    return handle
+
+
+def _problem(_: Request, error: Exception) -> Response:
+    assert isinstance(error, Problem)
+    return problem_response(error)
+
+
+def _unexpected(_: Request, error: Exception) -> Response:
+    """A fault of ours. The client learns its kind and nothing of the inside; the traceback goes where the server logs."""
+    return problem_response(
+        Problem(
+            500,
+            "Something unexpected happened",
+            "The fault is in this program. Look what was done before you repeat it.",
+            error=type(error).__name__,
+        )
+    )
+
+
+def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    words = {404: f"Nothing is at {request.url.path}.", 405: f"{request.method} is not for {request.url.path}."}
+    headers = dict(error.headers or {})
+    return problem_response(
+        Problem(error.status_code, error.detail, words.get(error.status_code, error.detail), headers=headers)
+    )

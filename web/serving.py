@@ -1,0 +1,97 @@
+"""Serving: from a folder to a server that listens, until a stop signal."""
+
+from __future__ import annotations
+
+import signal
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import uvicorn
+
+from ledger import InvalidValueError
+from town import ServePortError
+from web.access import Tokens
+from web.app import make_app
+from web.towns import ServedTown, Towns
+
+LOOPBACK: Final = "127.0.0.1"
+LOOPBACKS: Final = (LOOPBACK, "::1")
+"""Addresses that only this machine reaches."""
+CONNECTIONS_MAX: Final = 1_000
+"""More connections are answered with 503."""
+_BACKLOG: Final = 256
+_GRACE_SECONDS: Final = 3
+_IDLE_SECONDS: Final = 15
+HEADER_BYTES_MAX: Final = 64 << 10
+
+
+def serve(
+    towns: Sequence[ServedTown],
+    *,
+    port: int,
+    host: str = LOOPBACK,
+    token_file: Path | None = None,
+    is_read_only: bool = False,
+    tell: Callable[[str], None],
+) -> None:
+    """Serve towns, the first one as the own one, at a port (0: a free one) until a stop signal; `tell` gets the address.
+
+    InvalidValueError for an address that others reach, without tokens; ServePortError, TokenFileRefusedError.
+    """
+    if host not in LOOPBACKS and token_file is None:
+        raise InvalidValueError(
+            "address",
+            "is one that other machines may reach, so who asks has to be told apart",
+            "Give --token-file FILE too.",
+        )
+    tokens = None if token_file is None else Tokens.read(token_file)
+    with _listening(host, port) as listening:
+        bound = listening.getsockname()[1]
+        hosts = [f"{name}:{bound}" for name in (LOOPBACK, "localhost", "[::1]")] if host in LOOPBACKS else None
+        served = Towns({town.name: town for town in towns})
+        app = make_app(served, hosts=hosts, tokens=tokens, is_read_only=is_read_only)
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            server_header=False,
+            limit_concurrency=CONNECTIONS_MAX,
+            timeout_keep_alive=_IDLE_SECONDS,
+            timeout_graceful_shutdown=_GRACE_SECONDS,
+            h11_max_incomplete_event_size=HEADER_BYTES_MAX,
+        )
+        tell(f"http://{f'[{host}]' if ':' in host else host}:{bound}/")
+        try:
+            _Server(config).run(sockets=[listening])
+        finally:
+            served.close()
+
+
+class _Server(uvicorn.Server):
+    """Ends at a stop signal as a command does: uvicorn would raise the signal once more when it has ended."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        before = {each: signal.signal(each, self.handle_exit) for each in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for each, handler in before.items():
+                signal.signal(each, handler)
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    """A socket that listens. ServePortError."""
+    listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((host, port))
+        listening.listen(_BACKLOG)
+    except (OSError, OverflowError) as error:
+        listening.close()
+        raise ServePortError(host, port, error) from error
+    return listening
