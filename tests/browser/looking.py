@@ -51,10 +51,7 @@ def cards_on(page: Page) -> Cards:
 
 def cards_of(reader: Reader) -> Cards:
     """The same of a board of the library: a column for each state, newest first."""
-    return {
-        state.value: [(task.id, shown_title(task)) for task in _tasks(reader, state)]
-        for state in State
-    }
+    return {state.value: [(task.id, shown_title(task)) for task in _tasks(reader, state)] for state in State}
 
 
 def shown_title(task: Task) -> str:

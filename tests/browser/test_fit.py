@@ -107,7 +107,10 @@ def test_two_thousand_open_tasks_scroll_smoothly(
 ) -> None:
     """Only what can be seen is in the document, and a frame takes less than 50 ms while a column is scrolled."""
     export = tmp_path / "issues.jsonl"
-    issues = [{"id": f"t-{number}", "title": f"Task {number} " + "word " * 12, "status": "open"} for number in range(OPEN_TASKS)]
+    issues = [
+        {"id": f"t-{number}", "title": f"Task {number} " + "word " * 12, "status": "open"}
+        for number in range(OPEN_TASKS)
+    ]
     export.write_text("".join(f"{json.dumps(issue)}\n" for issue in issues), encoding="utf-8")
     town.imports.beads(export)
     page = open_page(address)
@@ -143,7 +146,9 @@ def test_hostile_texts_are_text(town: Town, address: str, open_page: OpenPage, e
     page.goto(f"{address}/?page=task&task=hostile")
     expect(page.locator(".markdown")).to_be_visible(timeout=LONG_MS)
     targets = page.locator(".markdown a").evaluate_all("links => links.map((link) => link.getAttribute('href'))")
-    assert targets == ["https://example.org/p.png", "https://example.org"], "a picture is not loaded; its address is a link"
+    assert targets == ["https://example.org/p.png", "https://example.org"], (
+        "a picture is not loaded; its address is a link"
+    )
     expect(page.locator(".markdown img, .markdown script, .markdown b")).to_have_count(0)
     assert not page.evaluate("window.isCaught")
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from ledger import State
 from tests.browser.conftest import OpenPage
 from tests.browser.looking import LONG_MS, SECOND_MS, wait_for_live
 from tests.browser.serving import serving
-from ledger import State
 from town import Town
 
 PLAN = ("Write the parser", "Test the parser", "Write the docs", "Review the docs", "Tag the release", "Announce it")
@@ -99,9 +99,7 @@ def test_task_is_created_assigned_and_completed_on_the_page(
     assert [step.event.reason for step in town.history(task.id)][1] == "Knows it best"
 
 
-def test_conflict_is_explained_and_shows_both_sides(
-    town: Town, address: str, open_page: OpenPage, expect: Any
-) -> None:
+def test_conflict_is_explained_and_shows_both_sides(town: Town, address: str, open_page: OpenPage, expect: Any) -> None:
     """Somebody else was first: nothing is written, both values are there, and the reader can go on from them."""
     task_id = town.create("Write the docs", agent="worker-1").task.id
     page = open_page(f"{address}/?page=task&task={task_id}", refusals="status of 409")

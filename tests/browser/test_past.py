@@ -41,7 +41,13 @@ def test_steps_of_keys_go_event_by_event(past: Town, past_address: str, open_pag
     page = open_page(f"{past_address}/?at=100")
     wait_for_event(page, expect, 100)
     page.locator(".strip").focus()
-    for key, number in (("ArrowLeft", 99), ("Shift+ArrowRight", 109), ("ArrowRight", 110), ("Home", 1), ("ArrowLeft", 1)):
+    for key, number in (
+        ("ArrowLeft", 99),
+        ("Shift+ArrowRight", 109),
+        ("ArrowRight", 110),
+        ("Home", 1),
+        ("ArrowLeft", 1),
+    ):
         page.keyboard.press(key)
         wait_for_event(page, expect, number)
     page.keyboard.press("End")
@@ -84,7 +90,9 @@ def test_link_shows_the_same_board_to_somebody_else(
     assert cards_on(other) == cards_on(page) == cards_of(past.at(str(number)))
 
 
-def test_way_back_of_the_browser_leads_to_the_board(past: Town, past_address: str, open_page: OpenPage, expect: Any) -> None:
+def test_way_back_of_the_browser_leads_to_the_board(
+    past: Town, past_address: str, open_page: OpenPage, expect: Any
+) -> None:
     """A card leads to its task, and back leads to the same board."""
     page = open_page(f"{past_address}/?at=500&by=agent")
     wait_for_event(page, expect, 500)

@@ -3,10 +3,10 @@
 import { get } from "./api.js";
 import { STATES } from "./board_model.js";
 import { cumulative, days, percentiles, scatter } from "./charts_model.js";
-import { Loading, ProblemNote, useAnswer } from "./loading.js";
+import { useAnswer, Waiting } from "./loading.js";
 import { theme, token } from "./theme.js";
 import { html, useEffect, useRef, useState, useValue } from "./view.js";
-import { count, plural, span, STATE_WORDS } from "./words.js";
+import { count, plural, span, STATE_WORDS, when } from "./words.js";
 
 const HEIGHT = 240;
 let loading = null;
@@ -31,8 +31,7 @@ export function Page({ board }) {
   const { answer, problem } = useAnswer((signal) => get("/charts", [["since", since]], { signal }), [since, Math.floor((board?.number ?? 0) / 50)]);
   const library = useAnswer(loadChartLibrary, []);
   const look = useValue(theme);
-  const failed = problem ?? library.problem;
-  if (!answer || !library.answer) return failed ? html`<${ProblemNote} problem=${failed} />` : html`<${Loading} />`;
+  if (!answer || !library.answer) return html`<${Waiting} problem=${problem ?? library.problem} />`;
   const uPlot = library.answer;
   return html`<section class="charts" aria-labelledby="charts-head">
     <header class="list-head"><h1 id="charts-head">Charts</h1>
@@ -46,7 +45,7 @@ export function Page({ board }) {
 }
 
 function Figures({ title, hint, figures }) {
-  return html`<section class="figures" aria-label=${title}><h2>${title}</h2><p class="muted">${hint}, ${plural(figures?.count ?? 0, "task")}</p>
+  return html`<section class="figures" aria-label=${title}><h2>${title}</h2><p class="muted">${hint}, ${plural(figures.count, "task")}</p>
     <dl>${percentiles(figures).map(([name, ms]) => html`<div><dt>${name}</dt><dd>${span(ms)}</dd></div>`)}</dl></section>`;
 }
 
@@ -79,9 +78,15 @@ function options(width, series, isDuration) {
     legend: { live: false },
     cursor: { drag: { x: true, y: false }, points: { show: !isDuration } },
     scales: isDuration ? { y: { distr: 3 } } : { y: { range: (_, __, most) => [0, Math.max(most, 1)] } },
-    axes: [line, { ...line, ...values }],
+    axes: [{ ...line, values: (_, ticks) => ticks.map(dayOrTime) }, { ...line, ...values }],
     series: [{}, ...series],
   };
+}
+
+/** A tick of the time axis, in the words of the rest of the page. */
+function dayOrTime(seconds) {
+  const [day, time] = when(seconds * 1_000, { seconds: false }).split(" ");
+  return time === "00:00" ? day.slice(5) : time;
 }
 
 function bars(uPlot, label, colour) {

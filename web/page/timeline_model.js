@@ -3,12 +3,7 @@
 
 /** The timeline in an answer of the server. */
 export function timelineOf(answer) {
-  const buckets = answer.buckets.map((each) => ({
-    ...each,
-    start_ms: each.start_ms ?? Date.parse(each.start),
-    end_ms: each.end_ms ?? Date.parse(each.end),
-  }));
-  return { buckets, events: answer.events, isWhole: answer.is_whole };
+  return { buckets: answer.buckets, events: answer.events, isWhole: answer.is_whole };
 }
 
 /** The timeline with another event at its end. */
@@ -30,10 +25,9 @@ export function extended(timeline, { number, time, type }) {
 /** The number of the event at a place on the strip, from 0 (its left end) to 1. */
 export function numberAt(timeline, share) {
   const { buckets } = timeline;
-  const filled = buckets.length;
-  if (filled === 0) return 0;
-  const along = Math.min(Math.max(share, 0), 1) * filled;
-  const index = Math.min(Math.floor(along), filled - 1);
+  if (buckets.length === 0) return 0;
+  const along = Math.min(Math.max(share, 0), 1) * buckets.length;
+  const index = Math.min(Math.floor(along), buckets.length - 1);
   const bucket = filledBefore(buckets, index);
   const inside = bucket === buckets[index] ? along - index : 1;
   return Math.min(bucket.to, bucket.from + Math.floor(inside * (bucket.to - bucket.from + 1)));
