@@ -1,17 +1,15 @@
 """What tests in a real browser get: Chromium, pages that fail on a console error, and served towns.
 
-Where playwright or Chromium is missing, they are skipped and say so. TT_CHROMIUM names another program, and
-TT_SCREENSHOTS a folder that keeps the screenshots.
+Where playwright or Chromium is missing, they are skipped and say so.
 """
 
 from __future__ import annotations
 
 import gzip
+import importlib
 import importlib.util
 import json
-import os
 import re
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import datetime
@@ -20,33 +18,33 @@ from typing import Any
 
 import pytest
 
+from tests.browser import scene
+from tests.browser.chromium import launched, what_lacks
 from tests.browser.serving import serving
 from tests.support.towns import end_server
 from town import Town
 
-DATA = "shared/data/tracker-history.jsonl.gz"
-MADE_UP = Path(__file__).parents[1] / "acceptance" / "data" / "tracker-history.jsonl"
+TRACKER = "shared/data/tracker-history.jsonl.gz"
 WIDTH, HEIGHT = 1280, 800
 
 OpenPage = Callable[..., Any]
 
 
 @pytest.fixture(scope="session")
-def expect() -> Any:
+def expect(browser: Any) -> Any:
     """playwright's `expect`, which waits for what it expects."""
-    return _playwright().expect
+    assert browser.is_connected()
+    return importlib.import_module("playwright.sync_api").expect
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
-    """Chromium, without a window."""
-    program = os.environ.get("TT_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
-    if program is None:
-        pytest.skip("Chromium is not on PATH; TT_CHROMIUM names it")
-    with _playwright().sync_playwright() as started:
-        chromium = started.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-dev-shm-usage"])
+    """Chromium, without a window; one for all tests of a process."""
+    lacking = what_lacks()
+    if lacking is not None:
+        pytest.skip(lacking)
+    with launched() as chromium:
         yield chromium
-        chromium.close()
 
 
 @pytest.fixture
@@ -64,12 +62,16 @@ def open_page(browser: Any) -> Iterator[OpenPage]:
                 if said.type in ("error", "warning") and not (refusals and re.search(refusals, said.text)):
                     complaints.append(said.text)
 
+            def refuse(dialog: Any) -> None:
+                complaints.append(f"dialog: {dialog.message}")
+                dialog.dismiss()
+
             context = browser.new_context(viewport={"width": width, "height": height}, timezone_id="UTC", **options)
             contexts.callback(context.close)
             page = context.new_page()
             page.on("console", note)
             page.on("pageerror", lambda error: complaints.append(str(error)))
-            page.on("dialog", lambda dialog: (complaints.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+            page.on("dialog", refuse)
             page.goto(address)
             return page
 
@@ -88,19 +90,38 @@ def town(tmp_path: Path) -> Iterator[Town]:
 @pytest.fixture
 def address(town: Town) -> Iterator[str]:
     """Where the empty town is served."""
-    with _served(town.folder) as found:
+    with serving(town.folder) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
+    """The made-up town of `scene`, for looks. No test changes it."""
+    folder = tmp_path_factory.mktemp("shown") / "town"
+    with Town.init(folder, name="shop", actor="owner", is_registered=False) as town:
+        scene.fill(town, folder.parent)
+        yield town
+    end_server(folder)
+
+
+@pytest.fixture(scope="session")
+def shown_address(shown: Town) -> Iterator[str]:
+    with serving(shown.folder) as found:
         yield found
 
 
 @pytest.fixture(scope="session")
 def past(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
-    """A town with a long past: a real tracker's where its data lies beside the checkout, else a made-up one's."""
+    """A town with a long past, that of a real tracker. No test changes it."""
+    history = next((above / TRACKER for above in Path(__file__).parents if (above / TRACKER).exists()), None)
+    if history is None:
+        pytest.skip(f"{TRACKER} is not beside this checkout")
     folder = tmp_path_factory.mktemp("past") / "town"
     export = folder.parent / "issues.jsonl"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HOME", str(folder.parent))
         with Town.init(folder, name="tracker", actor="owner", is_registered=False) as town:
-            for time, issues in _versions():
+            for time, issues in _versions(history):
                 export.write_text("".join(f"{json.dumps(issue)}\n" for issue in issues.values()), encoding="utf-8")
                 town.imports.beads(export, prune=True, backdate=datetime.fromisoformat(time))
             yield town
@@ -109,18 +130,9 @@ def past(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
 
 @pytest.fixture(scope="session")
 def past_address(past: Town) -> Iterator[str]:
-    """Where the town with a past is served. No test changes it."""
-    with _served(past.folder) as found:
+    """Where the town with a long past is served."""
+    with serving(past.folder) as found:
         yield found
-
-
-@pytest.fixture(scope="session")
-def screenshots(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where screenshots are kept."""
-    kept = os.environ.get("TT_SCREENSHOTS")
-    folder = Path(kept) if kept else tmp_path_factory.mktemp("screenshots")
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
 
 
 @pytest.fixture(scope="session")
@@ -132,22 +144,10 @@ def axe() -> str:
     return (Path(found.origin).parent / "axe.min.js").read_text(encoding="utf-8")
 
 
-def _served(folder: Path) -> Any:
-    if importlib.util.find_spec("web.serving") is None:
-        pytest.skip("this program has no tt serve")
-    return serving(folder)
-
-
-def _playwright() -> Any:
-    return pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-
-
-def _versions() -> Iterator[tuple[str, dict[str, Any]]]:
+def _versions(history: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """(time, all issues) of each version of the tracker, in order."""
-    real = next((above / DATA for above in Path(__file__).parents if (above / DATA).exists()), None)
-    lines = gzip.open(real, "rt") if real else MADE_UP.open()
     issues: dict[str, Any] = {}
-    with lines:
+    with gzip.open(history, "rt") as lines:
         for line in lines:
             version = json.loads(line)
             for key in version["del"]:

@@ -14,6 +14,8 @@ Page = Any
 
 SECOND_MS: Final = 1_000
 LONG_MS: Final = 15_000
+TALL: Final = 4_000
+"""Pixels of a window in which the cards of a column are seen with few steps."""
 
 Cards = dict[str, list[tuple[str, str]]]
 """Key of a column -> (id, title) of its cards, in their order."""
@@ -35,12 +37,26 @@ _COLLECT: Final = """async () => {
       const total = Number(column.querySelector(".total").textContent.replaceAll(",", ""));
       if (cards.size >= total) break;
       // The column may have grown meanwhile, so the next look begins where this one was, and not where it was to be.
-      top = body.scrollTop + body.clientHeight / 2;
+      top = body.scrollTop + Math.max(body.clientHeight - 300, 100);
     }
     found[column.dataset.key] = [...cards].sort(([a], [b]) => a - b).map(([, card]) => card);
   }
   return found;
 }"""
+
+SCROLL: Final = """async (times) => {
+  const body = document.querySelector('[data-key="pending"] .column-body');
+  const frames = [];
+  let last = performance.now();
+  for (let number = 0; number < times; number += 1) {
+    body.scrollTop += 300;
+    await new Promise((resolve) => requestAnimationFrame(resolve));
+    frames.push(performance.now() - last);
+    last = performance.now();
+  }
+  return frames;
+}"""
+"""Scrolls the column of pending tasks, some cards a frame; the milliseconds of each frame."""
 
 
 def cards_on(page: Page) -> Cards:
@@ -71,8 +87,13 @@ def wait_for_event(page: Page, expect: Any, number: int) -> None:
 
 def wait_for_live(page: Page, expect: Any) -> None:
     """Return once the page follows the town."""
-    expect(page.locator(".live-dot")).to_have_attribute("data-state", "live", timeout=LONG_MS)
+    wait_for_stream(page, expect)
     expect(page.locator(".column").first).to_be_visible(timeout=LONG_MS)
+
+
+def wait_for_stream(page: Page, expect: Any) -> None:
+    """Return once the page is connected, so that what is looked at stays."""
+    expect(page.locator(".live-dot")).to_have_attribute("data-state", "live", timeout=LONG_MS)
 
 
 def is_wider_than_its_window(page: Page) -> bool:

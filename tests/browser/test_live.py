@@ -6,18 +6,35 @@ from pathlib import Path
 from typing import Any
 
 from ledger import State
+from projections import TaskFilter
 from tests.browser.conftest import OpenPage
-from tests.browser.looking import LONG_MS, SECOND_MS, wait_for_live
+from tests.browser.looking import LONG_MS, SECOND_MS, TALL, cards_on, wait_for_live
 from tests.browser.serving import serving
 from town import Town
 
-PLAN = ("Write the parser", "Test the parser", "Write the docs", "Review the docs", "Tag the release", "Announce it")
+PLAN = """
+[[tasks]]
+id = "auth-api"
+description = "Build user authentication API"
+agent = "backend"
+
+[[tasks]]
+id = "auth-tests"
+description = "Write auth API tests"
+agent = "tester"
+parent = "auth-api"
+
+[[tasks]]
+id = "fix-xss"
+description = "Fix XSS vulnerability"
+agent = "backend"
+"""
 
 
 def test_each_change_of_two_agents_appears_within_a_second(
     town: Town, address: str, open_page: OpenPage, expect: Any
 ) -> None:
-    """Tasks come, are taken, begun and finished; each card is in its column within 1 s, and nothing is loaded again."""
+    """A plan is pushed, and worked by its two agents; each card is in its column within 1 s, and nothing is loaded again."""
     page = open_page(address)
     wait_for_live(page, expect)
     page.evaluate("window.isTheSame = true")
@@ -26,20 +43,58 @@ def test_each_change_of_two_agents_appears_within_a_second(
         card = page.locator(f'.column[data-key="{state.value}"] [data-task="{task_id}"]')
         expect(card).to_be_visible(timeout=SECOND_MS)
 
-    ids = []
-    for title in PLAN:
-        ids.append(town.create(title).task.id)
-        expect_in(ids[-1], State.PENDING)
-    for number, task_id in enumerate(ids):
-        agent = f"worker-{number % 2 + 1}"
-        for change, state in (
-            (lambda: town.assign(task_id, agent), State.ASSIGNED),  # noqa: B023 - called at once
-            (lambda: town.start(task_id), State.RUNNING),  # noqa: B023
-            (lambda: town.complete(task_id, result="Done"), State.COMPLETED),  # noqa: B023
-        ):
-            change()
-            expect_in(task_id, state)
+    (town.folder / "tasks.toml").write_text(PLAN, encoding="utf-8")
+    town.plans.push()
+    tasks = {str(task.alias): task.id for task in town.page().tasks}
+    for task_id in tasks.values():
+        expect_in(task_id, State.ASSIGNED)
+    with Town.open(town.folder, actor="backend") as backend, Town.open(town.folder, actor="tester") as tester:
+        backend.start(tasks["auth-api"])
+        expect_in(tasks["auth-api"], State.RUNNING)
+        tester.start(tasks["auth-tests"])
+        expect_in(tasks["auth-tests"], State.RUNNING)
+        tester.fail(tasks["auth-tests"], error="No test server")
+        expect_in(tasks["auth-tests"], State.FAILED)
+        backend.complete(tasks["auth-api"], result="POST /login")
+        expect_in(tasks["auth-api"], State.COMPLETED)
+        tester.reopen(tasks["auth-tests"])
+        expect_in(tasks["auth-tests"], State.PENDING)
+        backend.start(tasks["fix-xss"])
+        expect_in(tasks["fix-xss"], State.RUNNING)
+        backend.complete(tasks["fix-xss"])
+        expect_in(tasks["fix-xss"], State.COMPLETED)
     assert page.evaluate("window.isTheSame")
+
+
+def test_verbs_of_a_task_keep_their_places(town: Town, address: str, open_page: OpenPage, expect: Any) -> None:
+    """Also while the task changes: what cannot be done is off, and where a button was there is never another one."""
+    task_id = town.create("Write the docs", agent="worker-1").task.id
+    page = open_page(f"{address}/?page=task&task={task_id}")
+
+    def places() -> Any:
+        script = "all => all.map((each) => [each.dataset.verb, each.offsetLeft, each.offsetTop])"
+        return page.locator("[data-verb]").evaluate_all(script)
+
+    expect(page.locator('[data-verb="start"]')).to_be_enabled(timeout=LONG_MS)
+    before = places()
+    town.complete(task_id)
+    expect(page.locator('[data-verb="reopen"]')).to_be_enabled(timeout=LONG_MS)
+    expect(page.locator('[data-verb="start"]')).to_be_disabled()
+    assert places() == before
+
+
+def test_long_column_without_a_key_is_scrolled_to_its_end(
+    town: Town, address: str, open_page: OpenPage, expect: Any
+) -> None:
+    """Tasks without a parent, of which the board brings the newest, come page by page down to the oldest."""
+    with town.plans.path(None).open("w", encoding="utf-8") as file:
+        file.write("".join(f'[[tasks]]\nid = "t-{number}"\ndescription = "Task {number}"\n' for number in range(450)))
+    town.plans.push()
+    page = open_page(f"{address}/?by=parent", height=TALL)
+    wait_for_live(page, expect)
+    assert cards_on(page) == {
+        "null": [(task.id, task.title) for task in town.page(TaskFilter(is_newest_first=True)).tasks]
+    }
 
 
 def test_board_comes_back_when_the_server_does(town: Town, open_page: OpenPage, expect: Any) -> None:

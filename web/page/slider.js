@@ -68,7 +68,7 @@ function Tip({ timeline, share }) {
     bucket.failures ? `${count(bucket.failures)} failed` : "",
     bucket.reopenings ? `${count(bucket.reopenings)} reopened` : "",
   ];
-  return html`<span class="tip" ref=${tip} aria-hidden="true"><b>${when(bucket.start_ms, { seconds: false })}</b> ${marks.filter(Boolean).join(" · ")}</span>`;
+  return html`<span class="tip" ref=${tip} aria-hidden="true"><b>${when(bucket.start, { seconds: false })}</b> ${marks.filter(Boolean).join(" · ")}</span>`;
 }
 
 function onKey(event, timeline, number, end, onMove) {

@@ -9,12 +9,11 @@ export function timelineOf(answer) {
 /** The timeline with another event at its end. */
 export function extended(timeline, { number, time, type }) {
   if (number <= timeline.events) return timeline;
-  const ms = Date.parse(time);
-  const last = timeline.buckets.at(-1) ?? { from: number, to: number - 1, start_ms: ms, events: 0, failures: 0, reopenings: 0 };
+  const last = timeline.buckets.at(-1) ?? { from: number, to: number - 1, start: time, events: 0, failures: 0, reopenings: 0 };
   const grown = {
     ...last,
     to: number,
-    end_ms: ms,
+    end: time,
     events: number - last.from + 1,
     failures: last.failures + Number(type === "task.failed"),
     reopenings: last.reopenings + Number(type === "task.reopened"),
