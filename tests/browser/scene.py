@@ -1,4 +1,4 @@
-"""A made-up town for pictures and looks: fifteen days of two teams' work, the same every time.
+"""A made-up town for pictures and looks: the last fifteen days of a team's work, the same every time but for the dates.
 
 Its past is imported in versions, each at its own time, as a tracker's would be.
 """
@@ -14,8 +14,8 @@ from typing import Any, Final
 
 from town import Town
 
-BEGIN: Final = datetime(2026, 3, 2, 9, tzinfo=UTC)
 DAYS: Final = 15
+BEGIN: Final = datetime.now(UTC).replace(hour=8, minute=0, second=0, microsecond=0) - timedelta(days=DAYS)
 VERBS: Final = ("Design", "Write", "Test", "Document", "Speed up")
 THINGS: Final = (
     "the login",
@@ -25,6 +25,11 @@ THINGS: Final = (
     "the mail queue",
     "the billing page",
     "the sync",
+    "the audit log",
+    "the rate limits",
+    "the webhooks",
+    "the admin page",
+    "the mobile layout",
 )
 AGENTS: Final = ("ada", "ben", "chen", "dora")
 TAGS: Final = ("api", "web", "docs", "security", "performance")
@@ -81,9 +86,14 @@ def _issue(number: int, title: str, chosen: random.Random) -> Issue:
 
 
 def _work(issue: Issue, chosen: random.Random) -> None:
-    """Half of the time, the next thing happens to it."""
-    match issue["status"]:
-        case "open" if chosen.random() < 0.25:
-            issue |= {"status": "in_progress", "assignee": chosen.choice(AGENTS)}
-        case "in_progress" if chosen.random() < 0.2:
+    """Now and then the next thing happens to it: it is given to somebody, begun, finished; seldom it is opened again."""
+    match issue["status"], "assignee" in issue:
+        case "open", False if chosen.random() < 0.14:
+            issue["assignee"] = chosen.choice(AGENTS)
+        case "open", True if chosen.random() < 0.3:
+            issue["status"] = "in_progress"
+        case "in_progress", _ if chosen.random() < 0.15:
             issue |= {"status": "closed", "close_reason": "All tests pass"}
+        case "closed", _ if chosen.random() < 0.006:
+            del issue["assignee"], issue["close_reason"]
+            issue["status"] = "open"

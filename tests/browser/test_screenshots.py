@@ -13,7 +13,7 @@ from tests.browser.looking import LONG_MS, wait_for_event, wait_for_stream
 from town import Town
 
 BYTES_MAX: Final = 150_000
-WIDTH, HEIGHT = 1_160, 720
+WIDTH, HEIGHT = 1_280, 760
 
 
 def _pictures(shown: Town) -> dict[str, tuple[str, str]]:

@@ -9,6 +9,8 @@ import { html, useEffect, useRef, useState, useValue } from "./view.js";
 import { count, plural, span, STATE_WORDS, when } from "./words.js";
 
 const HEIGHT = 240;
+/** In seconds: what the first and the last day's bars need beside them. */
+const HALF_DAY = 43_200;
 let loading = null;
 
 /** uPlot is a script of its own, loaded when the first chart is shown. */
@@ -77,7 +79,7 @@ function options(width, series, isDuration) {
     height: HEIGHT,
     legend: { live: false },
     cursor: { drag: { x: true, y: false }, points: { show: !isDuration } },
-    scales: isDuration ? { y: { distr: 3 } } : { y: { range: (_, __, most) => [0, Math.max(most, 1)] } },
+    scales: { x: { range: (_, first, last) => [first - HALF_DAY, last + HALF_DAY] }, y: isDuration ? { distr: 3 } : { range: (_, __, most) => [0, Math.max(most, 1)] } },
     axes: [{ ...line, values: (_, ticks) => ticks.map(dayOrTime) }, { ...line, ...values }],
     series: [{}, ...series],
   };
