@@ -11,6 +11,8 @@ import { count, plural, span, STATE_WORDS, when } from "./words.js";
 const HEIGHT = 240;
 /** In seconds: what the first and the last day's bars need beside them. */
 const HALF_DAY = 43_200;
+/** In milliseconds: the lines of a logarithmic scale. */
+const SPANS = [1e3, 1e4, 6e4, 6e5, 36e5, 864e5, 6048e5, 2592e6, 31536e6];
 let loading = null;
 
 /** uPlot is a script of its own, loaded when the first chart is shown. */
@@ -73,7 +75,7 @@ function Chart({ uPlot, title, words, data, series, isDuration }) {
 
 function options(width, series, isDuration) {
   const line = { stroke: token("--muted"), grid: { stroke: token("--line"), width: 1 }, ticks: { stroke: token("--line"), width: 1 } };
-  const values = isDuration ? { values: (_, ticks) => ticks.map((tick) => (tick ? span(tick) : "")), size: 64 } : { size: 56 };
+  const values = isDuration ? { splits: (_, __, low, high) => SPANS.filter((ms) => ms >= low && ms <= high), filter: (_, ticks) => ticks, values: (_, ticks) => ticks.map(span), size: 64 } : { size: 56 };
   return {
     width,
     height: HEIGHT,
