@@ -10,7 +10,7 @@ INSTALL := $(BIN)/python -m pip install --disable-pip-version-check
 # A worker for each core. More than 8 would wait for the longest test, and each starts a server of its own.
 WORKERS := --numprocesses auto --maxprocesses 8 --dist worksteal
 
-.PHONY: demo board test lint docs lock clean
+.PHONY: demo board test lint docs screenshots lock clean
 
 demo: $(VENV)/installed ## Install, and show what the ledger does
 	@echo "Everything is installed. What the ledger does:"
@@ -34,6 +34,10 @@ docs: $(VENV)/installed-test ## Make the command reference from --help, that of 
 	$(BIN)/python -m tests.support.call_table
 	$(BIN)/python -m tests.support.completion_table
 	$(BIN)/python -m tests.support.rest_reference
+
+screenshots: $(VENV)/installed-test ## Make the pictures of the docs, with Chromium; look at each of them before it is committed
+	mkdir -p docs/images
+	TT_SCREENSHOTS=docs/images $(BIN)/python -m pytest -q tests/browser/test_screenshots.py
 
 lock: $(VENV)/made ## Lock the dependencies; versions that still fit stay, make lock UPGRADE=--upgrade takes the newest
 	$(PYTHON) -m venv $(VENV)/lock

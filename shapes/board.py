@@ -19,12 +19,13 @@ _LONG = ("description", "result")
 
 
 class Column(msgspec.Struct, frozen=True):
-    """A column: its key, what people call it, how many tasks it has, and the first of them."""
+    """A column: its key, what people call it, how many tasks it has, and those behind the first `offset`."""
 
     key: str | int | None
     total: int
     tasks: Sequence[Task]
     title: str | None = None
+    offset: int = 0
 
 
 def card_shape(task: Task | None) -> Shape | None:
@@ -40,7 +41,7 @@ def column_shape(column: Column) -> Shape:
         "key": column.key,
         "title": column.title,
         "total": column.total,
-        "has_more": column.total > len(column.tasks),
+        "has_more": column.total > column.offset + len(column.tasks),
         "tasks": [card_shape(task) for task in column.tasks],
     }
 

@@ -17,7 +17,7 @@ from town import Reader, read_steps_after, read_steps_upto
 from web.answer_types import Board, Steps
 from web.answers import Answer
 from web.endpoints import Asked, Endpoint, Given
-from web.reads import FilterGiven, filter_of, page_of, shown_position
+from web.reads import FilterGiven, Offset, filter_of, page_of, shown_position
 
 COLUMN_TASKS: Final = 100
 COLUMN_TASKS_MAX: Final = 1_000
@@ -44,6 +44,7 @@ class BoardGiven(FilterGiven, frozen=True):
     limit: Annotated[int, Meta(ge=1, le=COLUMN_TASKS_MAX, description="At most so many cards in a column.")] = (
         COLUMN_TASKS
     )
+    offset: Offset = 0
 
 
 class StepsGiven(Given, frozen=True):
@@ -96,15 +97,15 @@ def _by_state(reader: Reader, wanted: TaskFilter, given: BoardGiven) -> list[Col
         if given.state and state not in given.state:
             columns.append(Column(state.value, 0, ()))
             continue
-        page = page_of(reader, replace(wanted, state=state), words=given.q, limit=given.limit)
-        total = len(page.tasks) if page.total is None else page.total
-        columns.append(Column(state.value, total, page.tasks))
+        page = page_of(reader, replace(wanted, state=state), words=given.q, offset=given.offset, limit=given.limit)
+        total = given.offset + len(page.tasks) if page.total is None else page.total
+        columns.append(Column(state.value, total, page.tasks, offset=given.offset))
     return columns
 
 
 def _of_open(reader: Reader, wanted: TaskFilter, given: BoardGiven) -> list[Column]:
     """The open tasks, a column for each agent, parent or priority that one of them has."""
-    by, limit = given.by, given.limit
+    by, shown = given.by, slice(given.offset, given.offset + given.limit)
     states = tuple(state for state in _OPEN if not given.state or state in given.state)
     tasks = page_of(reader, replace(wanted, state=states), words=given.q, limit=OPEN_TASKS_MAX).tasks if states else ()
     groups: defaultdict[str | int | None, list[Task]] = defaultdict(list)
@@ -112,7 +113,8 @@ def _of_open(reader: Reader, wanted: TaskFilter, given: BoardGiven) -> list[Colu
         groups[_KEYS[by](task)].append(task)
     titles = _titles(reader, groups) if by is By.PARENT else {}
     return [
-        Column(key, len(groups[key]), groups[key][:limit], titles.get(key)) for key in sorted(groups, key=_in_order)
+        Column(key, len(groups[key]), groups[key][shown], titles.get(key), offset=given.offset)
+        for key in sorted(groups, key=_in_order)
     ]
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -29,6 +31,8 @@ from tests.benchmarks import (
     trust,
     verify,
 )
+from tests.benchmarks.measure import EVENTS_PER_TASK
+from tests.browser.chromium import what_lacks
 
 EVENTS = 400
 RATIOS = {
@@ -119,6 +123,17 @@ def test_start_up_is_measured_without_valgrind_too(
         for command in ("task show", "task start", "task history", "task list", "tasks", "assign")
     ]
     assert all(figure > 1 for figure in figures.values())
+
+
+def test_page_is_measured_in_a_browser() -> None:
+    """As a process of its own, because a process has one browser at a time, and the tests of the page may have it."""
+    lacking = what_lacks()
+    if lacking is not None:
+        pytest.skip(lacking)
+    command = [sys.executable, "-m", "tests.benchmarks.page", "--events", str(EVENTS), "--runs", "1", "--json"]
+    figures = json.loads(subprocess.run(command, capture_output=True, text=True, check=True, timeout=300).stdout)
+    assert figures["tasks"] == EVENTS / EVENTS_PER_TASK
+    assert all(figures[name] > 0 for name in ("load to interactive, ms", "frame while scrolling, 95 %, ms"))
 
 
 def test_benchmark_prints_a_line_for_each_figure(capsys: pytest.CaptureFixture[str]) -> None:

@@ -166,6 +166,26 @@ def test_long_column_says_how_many_more_there_are(town: Town, client: TestClient
     assert (pending["has_more"], pending["total"] >= 5) == (True, True)
 
 
+@pytest.mark.parametrize("by", list(By))
+def test_columns_are_paged_to_their_ends(town: Town, client: TestClient, by: By) -> None:
+    """Each column, also the one of tasks without a parent: pages behind one another are the whole column, once."""
+    for number in range(7):
+        town.create(f"more {number}", parent=town.create(f"above {number}").task.id if number % 2 else None)
+    whole = client.get("/api/v1/board", params={"by": by, "limit": 1_000}).json()["columns"]
+    longest = max(column["total"] for column in whole)
+    pages = [
+        client.get("/api/v1/board", params={"by": by, "limit": 3, "offset": offset}).json()["columns"]
+        for offset in range(0, longest, 3)
+    ]
+    for place, column in enumerate(whole):
+        paged = [page[place] for page in pages]
+        assert [card for each in paged for card in each["tasks"]] == column["tasks"]
+        assert {(each["key"], each["total"]) for each in paged} == {(column["key"], column["total"])}
+        assert [each["has_more"] for each in paged] == [
+            3 * (number + 1) < column["total"] for number in range(len(paged))
+        ]
+
+
 @pytest.mark.parametrize(
     "query", ["after=1&before=2", "", "after=x", "after=99999", "limit=0&after=1", "limit=2001&after=1", "after=1&x=2"]
 )

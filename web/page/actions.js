@@ -6,15 +6,17 @@ import { go } from "./router.js";
 import { html, useRef, useState } from "./view.js";
 import { bodyOf, CREATE, verbsOf } from "./verbs.js";
 import { isAsking } from "./board_model.js";
-import { brief, fieldWord, PRIORITY_WORDS, valueWord } from "./words.js";
+import { brief, COUNTERS, fieldWord, PRIORITY_WORDS, valueWord } from "./words.js";
 
 const CONFLICT = 409;
 
 /** The buttons of what can be done with a task, and the dialog of the one that was chosen. */
 export function Actions({ task, agents, onDone }) {
   const [verb, setVerb] = useState(null);
+  const verbs = verbsOf(task, isAsking(task));
+  const main = verbs.find((each) => !each.isOff);
   return html`<div class="actions" role="group" aria-label="What can be done">
-    ${verbsOf(task, isAsking(task)).map((each, index) => html`<button class=${index === 0 ? "is-main" : ""} data-verb=${each.name} onClick=${() => setVerb(each)}>${each.label}</button>`)}
+    ${verbs.map((each) => html`<button key=${each.name} class=${each === main ? "is-main" : ""} disabled=${each.isOff} data-verb=${each.name} onClick=${() => setVerb(each)}>${each.label}</button>`)}
     ${verb && html`<${CommandDialog} ...${{ verb, task, agents, onDone }} onClose=${() => setVerb(null)} />`}
   </div>`;
 }
@@ -113,9 +115,7 @@ async function explained(refused, task) {
   return { ...found, now: now ?? null };
 }
 
-const NOT_COMPARED = new Set(["version", "position", "updated_at", "created_number"]);
-
 function differences(was, is) {
-  const names = [...new Set([...Object.keys(was), ...Object.keys(is)])].filter((name) => !NOT_COMPARED.has(name));
+  const names = [...new Set([...Object.keys(was), ...Object.keys(is)])].filter((name) => !COUNTERS.has(name));
   return names.filter((name) => JSON.stringify(was[name] ?? null) !== JSON.stringify(is[name] ?? null)).map((name) => [name, was[name], is[name]]);
 }

@@ -1,9 +1,8 @@
-// The server's REST interface: requests, problems, entity tags and the token.
+// The server's REST interface: requests, problems and the token.
 
 import { Value } from "./value.js";
 
 const TOKEN = "tinytown.token";
-const KEPT_ANSWERS = 40;
 
 /** Why the server refused: its title, its words, and its facts. */
 export class Problem extends Error {
@@ -17,12 +16,10 @@ export class Problem extends Error {
 
 /** True once the server asked for a token. */
 export const needsToken = new Value(false);
-const kept = new Map();
 let root = "/api/v1";
 
 export function useTown(name) {
   root = name ? `/api/v1/towns/${encodeURIComponent(name)}` : "/api/v1";
-  kept.clear();
 }
 
 export function giveToken(token) {
@@ -40,16 +37,9 @@ export function headersOf(more = {}) {
   return token ? { ...more, Authorization: `Bearer ${token}` } : more;
 }
 
-/** What the server answers at a path. An answer that did not change since is not sent again. Problem. */
+/** What the server answers at a path. Problem. */
 export async function get(path, pairs = [], { signal } = {}) {
-  const url = urlOf(path, pairs);
-  const known = kept.get(url);
-  const response = await send(url, { headers: headersOf(known ? { "If-None-Match": known.tag } : {}), signal });
-  if (response.status === 304 && known) return known.body;
-  const body = await bodyOf(response);
-  const tag = response.headers.get("ETag");
-  if (tag) keep(url, { tag, body });
-  return body;
+  return bodyOf(await send(urlOf(path, pairs), { headers: headersOf(), signal }));
 }
 
 /** Send a command: `version` is what it was decided on, and `key` is the command's id, the same in every repetition. */
@@ -61,12 +51,8 @@ export async function command(path, body, { version, key, method = "POST" }) {
 
 /** A new id for a command. */
 export function commandId() {
-  if (crypto.randomUUID) return crypto.randomUUID();
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  bytes[6] = (bytes[6] & 0x0f) | 0x40;
-  bytes[8] = (bytes[8] & 0x3f) | 0x80;
-  const digits = [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-  return digits.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
+  const digit = (each) => (each ^ (crypto.getRandomValues(new Uint8Array(1))[0] & (15 >> (each / 4)))).toString(16);
+  return "10000000-1000-4000-8000-100000000000".replace(/[018]/g, digit);
 }
 
 /** Throws what the server says if it refused. */
@@ -94,10 +80,4 @@ async function send(url, options) {
 async function bodyOf(response) {
   if (!response.ok) await refuse(response);
   return response.status === 204 ? null : response.json();
-}
-
-function keep(url, answer) {
-  kept.delete(url);
-  kept.set(url, answer);
-  if (kept.size > KEPT_ANSWERS) kept.delete(kept.keys().next().value);
 }

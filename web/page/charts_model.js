@@ -25,15 +25,9 @@ export function scatter(finished) {
   return [known.map((each) => Date.parse(each.time) / 1000), known.map((each) => each.lead_ms)];
 }
 
-/** The percentiles of an answer in their order: name and milliseconds. */
-export function percentiles(figures) {
-  if (!figures) return [];
-  const number = (name) => (name === "median_ms" ? 50 : Number(/^p(\d+)/.exec(name)?.[1] ?? Number.NaN));
-  return Object.entries(figures)
-    .filter(([name, value]) => typeof value === "number" && !Number.isNaN(number(name)))
-    .sort(([a], [b]) => number(a) - number(b))
-    .filter(([name], index, all) => index === 0 || number(name) !== number(all[index - 1][0]))
-    .map(([name, value]) => [number(name) === 50 ? "median" : `${number(name)} %`, value]);
+/** The percentiles of an answer as people call them, with their milliseconds. */
+export function percentiles({ p50, p85, p95 }) {
+  return [["median", p50], ["85 %", p85], ["95 %", p95]];
 }
 
 function secondsOf(row) {

@@ -3,12 +3,16 @@
 import { get } from "./api.js";
 import { STATES } from "./board_model.js";
 import { cumulative, days, percentiles, scatter } from "./charts_model.js";
-import { Loading, ProblemNote, useAnswer } from "./loading.js";
+import { useAnswer, Waiting } from "./loading.js";
 import { theme, token } from "./theme.js";
 import { html, useEffect, useRef, useState, useValue } from "./view.js";
-import { count, plural, span, STATE_WORDS } from "./words.js";
+import { count, plural, span, STATE_WORDS, when } from "./words.js";
 
 const HEIGHT = 240;
+/** In seconds: what the first and the last day's bars need beside them. */
+const HALF_DAY = 43_200;
+/** In milliseconds: the lines of a logarithmic scale. */
+const SPANS = [1e3, 1e4, 6e4, 6e5, 36e5, 864e5, 6048e5, 2592e6, 31536e6];
 let loading = null;
 
 /** uPlot is a script of its own, loaded when the first chart is shown. */
@@ -31,8 +35,7 @@ export function Page({ board }) {
   const { answer, problem } = useAnswer((signal) => get("/charts", [["since", since]], { signal }), [since, Math.floor((board?.number ?? 0) / 50)]);
   const library = useAnswer(loadChartLibrary, []);
   const look = useValue(theme);
-  const failed = problem ?? library.problem;
-  if (!answer || !library.answer) return failed ? html`<${ProblemNote} problem=${failed} />` : html`<${Loading} />`;
+  if (!answer || !library.answer) return html`<${Waiting} problem=${problem ?? library.problem} />`;
   const uPlot = library.answer;
   return html`<section class="charts" aria-labelledby="charts-head">
     <header class="list-head"><h1 id="charts-head">Charts</h1>
@@ -46,7 +49,7 @@ export function Page({ board }) {
 }
 
 function Figures({ title, hint, figures }) {
-  return html`<section class="figures" aria-label=${title}><h2>${title}</h2><p class="muted">${hint}, ${plural(figures?.count ?? 0, "task")}</p>
+  return html`<section class="figures" aria-label=${title}><h2>${title}</h2><p class="muted">${hint}, ${plural(figures.count, "task")}</p>
     <dl>${percentiles(figures).map(([name, ms]) => html`<div><dt>${name}</dt><dd>${span(ms)}</dd></div>`)}</dl></section>`;
 }
 
@@ -72,16 +75,22 @@ function Chart({ uPlot, title, words, data, series, isDuration }) {
 
 function options(width, series, isDuration) {
   const line = { stroke: token("--muted"), grid: { stroke: token("--line"), width: 1 }, ticks: { stroke: token("--line"), width: 1 } };
-  const values = isDuration ? { values: (_, ticks) => ticks.map((tick) => (tick ? span(tick) : "")), size: 64 } : { size: 56 };
+  const values = isDuration ? { splits: (_, __, low, high) => SPANS.filter((ms) => ms >= low && ms <= high), filter: (_, ticks) => ticks, values: (_, ticks) => ticks.map(span), size: 64 } : { size: 56 };
   return {
     width,
     height: HEIGHT,
     legend: { live: false },
     cursor: { drag: { x: true, y: false }, points: { show: !isDuration } },
-    scales: isDuration ? { y: { distr: 3 } } : { y: { range: (_, __, most) => [0, Math.max(most, 1)] } },
-    axes: [line, { ...line, ...values }],
+    scales: { x: { range: (_, first, last) => [first - HALF_DAY, last + HALF_DAY] }, y: isDuration ? { distr: 3 } : { range: (_, __, most) => [0, Math.max(most, 1)] } },
+    axes: [{ ...line, values: (_, ticks) => ticks.map(dayOrTime) }, { ...line, ...values }],
     series: [{}, ...series],
   };
+}
+
+/** A tick of the time axis, in the words of the rest of the page. */
+function dayOrTime(seconds) {
+  const [day, time] = when(seconds * 1_000, { seconds: false }).split(" ");
+  return time === "00:00" ? day.slice(5) : time;
 }
 
 function bars(uPlot, label, colour) {

@@ -2,7 +2,6 @@
 
 import { cardsOf } from "./board_model.js";
 import { Card } from "./card.js";
-import { useArrivals } from "./motion.js";
 import { follow, place } from "./router.js";
 import { html, useEffect, useMemo, useRef } from "./view.js";
 import { brief, count, PRIORITY_WORDS, STATE_WORDS } from "./words.js";
@@ -10,6 +9,9 @@ import { useWindow } from "./window.js";
 
 /** A card's height and the space below it, as style.css has them: --card-height and --card-gap. */
 export const CARD_PIXELS = 106;
+/** A jump over many events moves everything, and then nothing stands out. */
+const ARRIVED_EVENTS_MAX = 12;
+const NONE = new Set();
 
 export function Columns({ board, now, session }) {
   const cards = useMemo(() => cardsOf(board), [board]);
@@ -52,7 +54,8 @@ function Column({ board, column, now, cards, arrivals, session }) {
   </section>`;
 }
 
-function Slot({ top, place: number, total, children }) {
+/** An entry of a long list, at its height in it. */
+export function Slot({ top, place: number, total, children }) {
   const element = useRef(null);
   useEffect(() => {
     element.current.style.transform = `translateY(${top}px)`;
@@ -66,4 +69,19 @@ function titleOf(by, column, cards) {
   if (by === "priority") return `P${column.key} ${PRIORITY_WORDS[column.key]}`;
   if (column.key === null) return "No parent";
   return brief(column.title ?? cards.get(column.key)?.title ?? column.key.slice(0, 8), 80);
+}
+
+/** The cards that came, or moved to another column, with this board. */
+function useArrivals(board) {
+  const before = useRef({ board: null, places: new Map(), arrivals: NONE });
+  if (before.current.board !== board) before.current = next(before.current, board);
+  return before.current.arrivals;
+}
+
+function next(before, board) {
+  const places = new Map(board.columns.flatMap(({ key, cards }) => cards.map((card) => [card.id, key])));
+  const isNear = before.board?.by === board.by && Math.abs(before.board.number - board.number) <= ARRIVED_EVENTS_MAX;
+  const isSame = before.board?.filters === board.filters && before.board?.number !== board.number;
+  const arrivals = isNear && isSame ? [...places].filter(([id, key]) => before.places.get(id) !== key).map(([id]) => id) : [];
+  return { board, places, arrivals: arrivals.length <= ARRIVED_EVENTS_MAX ? new Set(arrivals) : NONE };
 }

@@ -2,7 +2,7 @@
 
 import { html, useEffect, useRef } from "./view.js";
 
-export function Dialog({ title, onClose, children, isWide }) {
+export function Dialog({ title, onClose, children }) {
   const element = useRef(null);
   useEffect(() => {
     const dialog = element.current;
@@ -11,7 +11,6 @@ export function Dialog({ title, onClose, children, isWide }) {
   }, []);
   return html`<dialog
     ref=${element}
-    class=${isWide ? "is-wide" : ""}
     aria-labelledby="dialog-title"
     onCancel=${(event) => {
       event.preventDefault();

@@ -2,7 +2,7 @@
 
 import { get } from "./api.js";
 import { Changes } from "./history.js";
-import { Loading, ProblemNote, useAnswer } from "./loading.js";
+import { useAnswer, Waiting } from "./loading.js";
 import { follow, go, place } from "./router.js";
 import { html, useState, useValue } from "./view.js";
 import { brief, count, plural, STATE_WORDS, when } from "./words.js";
@@ -19,7 +19,7 @@ export function Page({ session }) {
   return html`<section class="diff" aria-labelledby="diff-head">
     <h1 id="diff-head">What changed</h1>
     <${Moments} key=${`${from} ${to}`} from=${from} to=${to} at=${here.at} />
-    ${problem ? html`<${ProblemNote} problem=${problem} />` : answer ? html`<${Difference} answer=${answer} />` : html`<${Loading} />`}
+    ${answer && !problem ? html`<${Difference} answer=${answer} />` : html`<${Waiting} problem=${problem} />`}
   </section>`;
 }
 

@@ -25,7 +25,7 @@ export function FilterBar({ session }) {
     <${Choice} label="Priority" value=${filters.priority[0] ?? ""} options=${[["", "Any priority"], ...PRIORITY_WORDS.map((word, number) => [String(number), `P${number} ${word}`])]} onChange=${(priority) => filter({ priority: priority ? [priority] : [] })} />
     <${TagBox} tags=${filters.tag} />
     <label class="check"><input type="checkbox" checked=${filters.overdue} onChange=${(event) => filter({ overdue: event.target.checked })} /> Late</label>
-    ${filters.parent && html`<button type="button" class="chip" onClick=${() => filter({ parent: "" })}>below ${brief(filters.parent, 12)} <span aria-hidden="true">×</span><span class="only-read">, remove this filter</span></button>`}
+    ${filters.parent && html`<${Chip} onClick=${() => filter({ parent: "" })}>below ${brief(filters.parent, 12)}<//>`}
     ${hasFilters(filters) && html`<button type="button" class="link" onClick=${() => go({ filters: NO_FILTERS })}>Clear</button>`}
   </form>`;
 }
@@ -36,6 +36,11 @@ function Choice({ label, value, options, onChange }) {
       ${options.map(([each, words]) => html`<option value=${each} selected=${each === value}>${words}</option>`)}
     </select>
   </label>`;
+}
+
+/** A filter that is set, and taken away by a click. */
+function Chip({ onClick, children }) {
+  return html`<button type="button" class="chip" onClick=${onClick}>${children} <span aria-hidden="true">×</span><span class="only-read">, remove this filter</span></button>`;
 }
 
 function SearchBox({ words }) {
@@ -58,5 +63,5 @@ function TagBox({ tags }) {
     event.target.value = "";
   };
   return html`<label class="tag-box"><span class="only-read">Tag</span><input type="text" placeholder="Tag" maxlength="64" onChange=${add} /></label>
-    ${tags.map((tag) => html`<button type="button" class="chip" onClick=${() => filter({ tag: tags.filter((each) => each !== tag) })}><bdi>${brief(tag, 30)}</bdi> <span aria-hidden="true">×</span><span class="only-read">, remove this tag</span></button>`)}`;
+    ${tags.map((tag) => html`<${Chip} onClick=${() => filter({ tag: tags.filter((each) => each !== tag) })}><bdi>${brief(tag, 30)}</bdi><//>`)}`;
 }

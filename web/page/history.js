@@ -1,10 +1,9 @@
 // A task's history: each event with who, when and why, and the fields before and after it.
 
 import { html } from "./view.js";
-import { brief, count, eventWord, fieldWord, valueWord, when } from "./words.js";
+import { brief, count, COUNTERS, eventWord, fieldWord, valueWord, when } from "./words.js";
 
 const VALUE_CHARS = 400;
-const NOT_SHOWN = new Set(["version", "position", "updated_at", "created_number"]);
 
 export function Timeline({ events, onMoment, current }) {
   return html`<ol class="history" reversed>
@@ -24,7 +23,7 @@ export function Timeline({ events, onMoment, current }) {
 
 /** Fields with their value before and after. */
 export function Changes({ changes }) {
-  const shown = changes.filter(({ field }) => !NOT_SHOWN.has(field));
+  const shown = changes.filter(({ field }) => !COUNTERS.has(field));
   if (shown.length === 0) return null;
   return html`<dl class="changes">
     ${shown.map(({ field, before, after }) => html`<div key=${field}>

@@ -1,7 +1,7 @@
 // The inbox: what waits for a person.
 
 import { get } from "./api.js";
-import { Loading, ProblemNote, useAnswer } from "./loading.js";
+import { useAnswer, Waiting } from "./loading.js";
 import { place } from "./router.js";
 import { TaskLink } from "./task_page.js";
 import { html, useValue } from "./view.js";
@@ -10,7 +10,7 @@ import { brief, count, when } from "./words.js";
 export function Page({ board }) {
   const here = useValue(place);
   const { answer, problem } = useAnswer((signal) => get("/inbox", [["at", here.at]], { signal }), [here.at ?? board?.number]);
-  if (!answer) return problem ? html`<${ProblemNote} problem=${problem} />` : html`<${Loading} />`;
+  if (!answer) return html`<${Waiting} problem=${problem} />`;
   const lost = answer.lost?.tasks ?? [];
   return html`<section class="inbox" aria-labelledby="inbox-head">
     <h1 id="inbox-head">What waits for a person</h1>

@@ -3,6 +3,7 @@
 import { get } from "./api.js";
 import { isAsking } from "./board_model.js";
 import { Priority, Tags } from "./card.js";
+import { Slot } from "./columns.js";
 import { filterPairs } from "./place.js";
 import { follow, go, place } from "./router.js";
 import { html, useEffect, useMemo, useRef, useState, useValue } from "./view.js";
@@ -45,11 +46,7 @@ export function ListPage({ board, now }) {
 }
 
 function Row({ index, total, card, now }) {
-  const element = useRef(null);
-  useEffect(() => {
-    element.current.style.transform = `translateY(${index * ROW_PIXELS}px)`;
-  }, [index]);
-  return html`<li ref=${element} aria-posinset=${index + 1} aria-setsize=${total}>
+  return html`<${Slot} top=${index * ROW_PIXELS} place=${index + 1} total=${total}>
     ${card && html`<a class="row" data-task=${card.id} ...${follow({ page: "task", task: card.id })}>
       <span class="state" data-state=${card.state}>${STATE_WORDS[card.state]}</span>
       <span class="row-title"><${Priority} card=${card} /> <bdi>${brief(card.title) || "(no title)"}</bdi>${isAsking(card) && html` <span class="badge is-asking">?<span class="only-read"> asks a question</span></span>`}</span>
@@ -57,7 +54,7 @@ function Row({ index, total, card, now }) {
       <span class="agent"><bdi>${brief(card.assigned_to ?? "", 40)}</bdi></span>
       <span class="age">${age(card.updated_at, now)}</span>
     </a>`}
-  </li>`;
+  <//>`;
 }
 
 /** The rows of a list: how many there are, and those that were fetched. */

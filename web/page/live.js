@@ -11,7 +11,6 @@ export class Live {
   /** "connecting", "live" or "away". */
   state = new Value("connecting");
   #last = null;
-  #stop = new AbortController();
   #onEvent;
   #onBegin;
 
@@ -21,20 +20,14 @@ export class Live {
     this.#onBegin = onBegin;
   }
 
-  stop() {
-    this.#stop.abort();
-  }
-
   async run(position) {
     this.#last = position;
     let wait = RETRY_MS_MIN;
-    while (!this.#stop.signal.aborted) {
+    for (;;) {
       const wasLive = await this.#connect();
       wait = wasLive ? RETRY_MS_MIN : Math.min(wait * 2, RETRY_MS_MAX);
-      if (!this.#stop.signal.aborted) {
-        this.state.set("away");
-        await new Promise((resolve) => setTimeout(resolve, wait * (0.75 + Math.random() / 2)));
-      }
+      this.state.set("away");
+      await new Promise((resolve) => setTimeout(resolve, wait * (0.75 + Math.random() / 2)));
     }
   }
 
@@ -43,7 +36,7 @@ export class Live {
     let wasLive = false;
     try {
       const headers = headersOf({ Accept: "text/event-stream", ...(this.#last ? { "Last-Event-ID": this.#last } : {}) });
-      const response = await fetch(urlOf("/events"), { headers, signal: this.#stop.signal, cache: "no-store" });
+      const response = await fetch(urlOf("/events"), { headers, cache: "no-store" });
       if (!response.ok) await refuse(response);
       const parser = new EventStreamParser();
       const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();

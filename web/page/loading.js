@@ -25,9 +25,14 @@ export function Loading() {
   return html`<p class="empty" role="status">Loading…</p>`;
 }
 
+/** What stands there until there is an answer. */
+export function Waiting({ problem }) {
+  return problem ? html`<${ProblemNote} problem=${problem} />` : html`<${Loading} />`;
+}
+
 /** A component of a module that is loaded when it is first shown; it gets all other attributes. */
 export function Lazy({ load, name, ...attributes }) {
   const { answer, problem } = useAnswer(load, []);
-  if (!answer) return problem ? html`<${ProblemNote} problem=${problem} />` : html`<${Loading} />`;
+  if (!answer) return html`<${Waiting} problem=${problem} />`;
   return html`<${answer[name]} ...${attributes} />`;
 }

@@ -15,7 +15,7 @@ import { Session } from "./session.js";
 import { switchTheme, theme } from "./theme.js";
 import { PastNote, TimeBar } from "./time_bar.js";
 import { Value } from "./value.js";
-import { html, render, useEffect, useState, useValue } from "./view.js";
+import { html, Icon, render, useEffect, useState, useValue } from "./view.js";
 import { brief } from "./words.js";
 
 // The board is there at once; the other pages are loaded when they are shown, or when there is nothing else to do.
@@ -114,7 +114,7 @@ function TopBar({ onNew, onHelp }) {
     <span class="spring"></span>
     ${town?.may_write && html`<button class="is-main" onClick=${onNew} title="New task ( n )"><span aria-hidden="true">+</span> New<span class="only-read"> task</span></button>`}
     ${town && !town.may_write && html`<span class="chip is-still">Read only</span>`}
-    <button class="icon" onClick=${switchTheme} aria-label=${look === "dark" ? "Light theme" : "Dark theme"} title="Light or dark">${look === "dark" ? SUN : MOON}</button>
+    <button class="icon" onClick=${switchTheme} aria-label=${look === "dark" ? "Light theme" : "Dark theme"} title="Light or dark"><${Icon} name=${look === "dark" ? "sun" : "moon"} /></button>
     <button class="icon" onClick=${onHelp} aria-label="Help" title="Keys ( ? )">?</button>
   </header>`;
 }
@@ -168,10 +168,8 @@ function useClock() {
   return now;
 }
 
-const SUN = html`<svg viewBox="0 0 16 16" aria-hidden="true"><path d="M8 4.5a3.5 3.5 0 100 7 3.5 3.5 0 000-7zM7.3 0h1.4v2.6H7.3zm0 13.4h1.4V16H7.3zM0 7.3h2.6v1.4H0zm13.4 0H16v1.4h-2.6zM2 3l1-1 1.8 1.8-1 1zm9.2 9.2l1-1L14 13l-1 1zM13 2l1 1-1.8 1.8-1-1zM3.8 11.2l1 1L3 14l-1-1z" /></svg>`;
-const MOON = html`<svg viewBox="0 0 16 16" aria-hidden="true"><path d="M6.2 1.5a6.6 6.6 0 108.3 8.3A5.6 5.6 0 016.2 1.5z" /></svg>`;
 
 document.getElementById("app").replaceChildren();
 render(html`<${App} />`, document.getElementById("app"));
 open();
-setTimeout(LAZY.task, IDLE_MS);
+setTimeout(() => LAZY.task().catch(() => {}), IDLE_MS);

@@ -11,7 +11,6 @@ import { Value } from "./value.js";
 /** Farther than this the server's answer comes sooner than so many steps. */
 const STEPS_MAX = 500;
 const COLUMN_CARDS = 200;
-const COLUMN_CARDS_MAX = 1_000;
 const TIMELINE_BUCKETS = 600;
 
 export class Session {
@@ -60,30 +59,20 @@ export class Session {
   async loadTimeline() {
     if (this.#timelineAsked) return;
     this.#timelineAsked = true;
-    let answer = timelineOf(await get("/timeline", [["buckets", TIMELINE_BUCKETS]]));
-    this.timeline.set(answer);
-    while (!answer.isWhole) {
-      answer = timelineOf(await get("/timeline", [["buckets", TIMELINE_BUCKETS]]));
-      this.timeline.set(answer);
-    }
-    this.#sawEnd(answer.events);
+    do {
+      this.timeline.set(timelineOf(await get("/timeline", [["buckets", TIMELINE_BUCKETS]])));
+    } while (!this.timeline.now.isWhole);
+    this.#sawEnd(this.timeline.now.events);
   }
 
   /** More cards of a column, those that follow the ones that are here. */
   async loadMore(key) {
     const board = this.board.now;
     const column = board.columns.find((each) => each.key === key);
-    if (board.by === "parent" && key === null) return; // No filter finds tasks without a parent.
-    const pairs = [...filterPairs(board.filters).filter(([name]) => name !== board.by), ...columnPairs(board.by, key)];
-    const answer = await get("/tasks", [
-      ...pairs,
-      ["reverse", "true"],
-      ["fields", "card"],
-      ["offset", column.cards.length],
-      ["limit", COLUMN_CARDS],
-      ["at", board.number || null],
-    ]);
-    if (this.board.now === board) this.board.set(withMore(board, key, answer.tasks));
+    const filters = board.by === "state" ? { ...board.filters, state: [key] } : board.filters;
+    const answer = await get("/board", boardPairs(board.by, filters, board.number || null, column.cards.length));
+    const more = answer.columns.find((each) => each.key === key)?.tasks ?? [];
+    if (this.board.now === board) this.board.set(withMore(board, key, more));
   }
 
   #sawEnd(number) {
@@ -131,12 +120,7 @@ export class Session {
   }
 
   async #asked(wish) {
-    const answer = await get("/board", [
-      ["by", wish.by],
-      ["limit", wish.by === "state" ? COLUMN_CARDS : COLUMN_CARDS_MAX],
-      ...filterPairs(wish.filters),
-      ["at", wish.at === LIVE ? null : this.#target(wish)],
-    ]);
+    const answer = await get("/board", boardPairs(wish.by, wish.filters, wish.at === LIVE ? null : this.#target(wish)));
     this.#sawEnd(answer.number);
     return boardOf(answer, wish.filters);
   }
@@ -147,10 +131,7 @@ function isSame(board, wish) {
   return board.by === wish.by && (board.filters === wish.filters || JSON.stringify(board.filters) === JSON.stringify(wish.filters));
 }
 
-/** The filter that finds a column's tasks. */
-function columnPairs(by, key) {
-  if (by === "state") return [["state", key]];
-  const open = [["state", "pending"], ["state", "assigned"], ["state", "running"]];
-  if (key !== null) return [[by, key], ...open];
-  return by === "agent" ? [["state", "pending"]] : open;
+/** What a board is asked with: its first cards, or those after so many. */
+function boardPairs(by, filters, at, offset = null) {
+  return [["by", by], ["limit", COLUMN_CARDS], ...filterPairs(filters), ["at", at], ["offset", offset]];
 }

@@ -31,7 +31,6 @@ export function Slider({ timeline, number, time, end, onMove }) {
     role="slider"
     tabindex="0"
     aria-label="Moment"
-    aria-orientation="horizontal"
     aria-valuemin="1"
     aria-valuemax=${Math.max(end, 1)}
     aria-valuenow=${Math.max(number, 1)}
@@ -69,25 +68,26 @@ function Tip({ timeline, share }) {
     bucket.failures ? `${count(bucket.failures)} failed` : "",
     bucket.reopenings ? `${count(bucket.reopenings)} reopened` : "",
   ];
-  return html`<span class="tip" ref=${tip} aria-hidden="true"><b>${when(bucket.start_ms, { seconds: false })}</b> ${marks.filter(Boolean).join(" · ")}</span>`;
+  return html`<span class="tip" ref=${tip} aria-hidden="true"><b>${when(bucket.start, { seconds: false })}</b> ${marks.filter(Boolean).join(" · ")}</span>`;
 }
 
 function onKey(event, timeline, number, end, onMove) {
   if (!timeline || event.altKey || event.ctrlKey || event.metaKey) return;
   const far = (shares) => numberAt(timeline, shareOf(timeline, number) + shares);
+  const step = event.shiftKey ? 10 : 1;
   const to = {
-    ArrowLeft: () => number - (event.shiftKey ? 10 : 1),
-    ArrowDown: () => number - (event.shiftKey ? 10 : 1),
-    ArrowRight: () => number + (event.shiftKey ? 10 : 1),
-    ArrowUp: () => number + (event.shiftKey ? 10 : 1),
-    PageDown: () => Math.min(far(-PAGE_SHARE), number - 1),
-    PageUp: () => Math.max(far(PAGE_SHARE), number + 1),
-    Home: () => 1,
-    End: () => end,
+    ArrowLeft: number - step,
+    ArrowDown: number - step,
+    ArrowRight: number + step,
+    ArrowUp: number + step,
+    PageDown: Math.min(far(-PAGE_SHARE), number - 1),
+    PageUp: Math.max(far(PAGE_SHARE), number + 1),
+    Home: 1,
+    End: end,
   }[event.key];
   if (!to) return;
   event.preventDefault();
-  onMove(Math.min(Math.max(to(), 1), end));
+  onMove(Math.min(Math.max(to, 1), end));
 }
 
 function useWidth(element) {

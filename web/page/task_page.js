@@ -4,7 +4,7 @@ import { get } from "./api.js";
 import { Actions } from "./actions.js";
 import { isAsking, priorityOf } from "./board_model.js";
 import { Priority, Tags } from "./card.js";
-import { Loading, ProblemNote, useAnswer } from "./loading.js";
+import { Loading, ProblemNote, useAnswer, Waiting } from "./loading.js";
 import { Markdown } from "./markdown.js";
 import { LIVE } from "./place.js";
 import { adjust, follow, go, place } from "./router.js";
@@ -56,7 +56,7 @@ export function Page({ session, board }) {
       <${Notes} notes=${shown.answer.notes} />
       <${Children} children_=${shown.answer.children} task=${task} />
       <section><h2>History</h2>
-        ${history.answer ? html`<${Timeline} events=${history.answer.events} onMoment=${(number) => adjust({ at: number })} current=${version} />` : history.problem ? html`<${ProblemNote} problem=${history.problem} />` : html`<${Loading} />`}
+        ${history.answer ? html`<${Timeline} events=${history.answer.events} onMoment=${(number) => adjust({ at: number })} current=${version} />` : html`<${Waiting} problem=${history.problem} />`}
       </section>
     </div>
     <aside class="task-side" aria-label="Fields and links">

@@ -4,7 +4,7 @@ import { LIVE } from "./place.js";
 import { SPEEDS } from "./playing.js";
 import { follow, place } from "./router.js";
 import { Slider } from "./slider.js";
-import { html, useValue } from "./view.js";
+import { html, Icon, useValue } from "./view.js";
 import { count, when } from "./words.js";
 
 export function TimeBar({ session, player, live }) {
@@ -18,9 +18,9 @@ export function TimeBar({ session, player, live }) {
   const time = board?.time ?? session.town.now?.end.time;
   return html`<footer class="time-bar" aria-label="Time">
     <div class="transport">
-      <button class="icon" aria-label="One event back" title="One event back ( , )" onClick=${() => player.step(-1)} disabled=${number <= 1}>${BACK}</button>
-      <button class="icon is-main" aria-label=${isPlaying ? "Pause" : "Play"} title="Play or pause ( p )" onClick=${() => player.toggle()} disabled=${end < 2}>${isPlaying ? PAUSE : PLAY}</button>
-      <button class="icon" aria-label="One event forward" title="One event forward ( . )" onClick=${() => player.step(1)} disabled=${number >= end}>${NEXT}</button>
+      <button class="icon" aria-label="One event back" title="One event back ( , )" onClick=${() => player.step(-1)} disabled=${number <= 1}><${Icon} name="back" /></button>
+      <button class="icon is-main" aria-label=${isPlaying ? "Pause" : "Play"} title="Play or pause ( p )" onClick=${() => player.toggle()} disabled=${end < 2}><${Icon} name=${isPlaying ? "pause" : "play"} /></button>
+      <button class="icon" aria-label="One event forward" title="One event forward ( . )" onClick=${() => player.step(1)} disabled=${number >= end}><${Icon} name="next" /></button>
       <${Speed} player=${player} />
       <p class="moment" data-number=${board?.number ?? ""}>
         <time datetime=${time ?? ""}>${time ? when(time) : "–"}</time>
@@ -57,9 +57,3 @@ export function PastNote({ player }) {
   if (here.at === LIVE) return null;
   return html`<p class="past-note" role="status">This is event ${count(here.at)}, as it was then. Changes are made live. <button class="link" onClick=${() => player.toLive()}>Back to live</button></p>`;
 }
-
-const BACK = html`<svg viewBox="0 0 16 16" aria-hidden="true"><path d="M4 3h2v10H4zM13 3v10L6.5 8z" /></svg>`;
-const NEXT = html`<svg viewBox="0 0 16 16" aria-hidden="true"><path d="M10 3h2v10h-2zM3 3v10l6.5-5z" /></svg>`;
-const PLAY = html`<svg viewBox="0 0 16 16" aria-hidden="true"><path d="M4 2.5v11L13.5 8z" /></svg>`;
-const PAUSE = html`<svg viewBox="0 0 16 16" aria-hidden="true"><path d="M4 3h3v10H4zm5 0h3v10H9z" /></svg>`;
-

@@ -3,23 +3,17 @@
 
 /** The timeline in an answer of the server. */
 export function timelineOf(answer) {
-  const buckets = answer.buckets.map((each) => ({
-    ...each,
-    start_ms: each.start_ms ?? Date.parse(each.start),
-    end_ms: each.end_ms ?? Date.parse(each.end),
-  }));
-  return { buckets, events: answer.events, isWhole: answer.is_whole };
+  return { buckets: answer.buckets, events: answer.events, isWhole: answer.is_whole };
 }
 
 /** The timeline with another event at its end. */
 export function extended(timeline, { number, time, type }) {
   if (number <= timeline.events) return timeline;
-  const ms = Date.parse(time);
-  const last = timeline.buckets.at(-1) ?? { from: number, to: number - 1, start_ms: ms, events: 0, failures: 0, reopenings: 0 };
+  const last = timeline.buckets.at(-1) ?? { from: number, to: number - 1, start: time, events: 0, failures: 0, reopenings: 0 };
   const grown = {
     ...last,
     to: number,
-    end_ms: ms,
+    end: time,
     events: number - last.from + 1,
     failures: last.failures + Number(type === "task.failed"),
     reopenings: last.reopenings + Number(type === "task.reopened"),
@@ -30,10 +24,9 @@ export function extended(timeline, { number, time, type }) {
 /** The number of the event at a place on the strip, from 0 (its left end) to 1. */
 export function numberAt(timeline, share) {
   const { buckets } = timeline;
-  const filled = buckets.length;
-  if (filled === 0) return 0;
-  const along = Math.min(Math.max(share, 0), 1) * filled;
-  const index = Math.min(Math.floor(along), filled - 1);
+  if (buckets.length === 0) return 0;
+  const along = Math.min(Math.max(share, 0), 1) * buckets.length;
+  const index = Math.min(Math.floor(along), buckets.length - 1);
   const bucket = filledBefore(buckets, index);
   const inside = bucket === buckets[index] ? along - index : 1;
   return Math.min(bucket.to, bucket.from + Math.floor(inside * (bucket.to - bucket.from + 1)));

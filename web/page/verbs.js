@@ -4,6 +4,7 @@ const STATES_OPEN = ["pending", "assigned", "running"];
 const GIVEN = ["assigned", "running"];
 const FINISHED = ["completed", "failed", "cancelled"];
 
+const WHO = { name: "agent", label: "Who did it", kind: "agent", isNeeded: true };
 const REASON = { name: "reason", label: "Why", kind: "long" };
 
 export const VERBS = [
@@ -31,13 +32,13 @@ export const CREATE = {
   ],
 };
 
-/** What can be done with a task as it is. A pending task is completed for an agent, who is asked for, too. */
+/** Every verb, in its place; what cannot be done with the task as it is has `isOff`. A pending task is completed for an agent, who is asked for, too. */
 export function verbsOf(task, isAsking) {
-  return VERBS.filter((verb) => verb.states.includes(task.state) && (!verb.needsQuestion || isAsking)).map((verb) =>
-    verb.name === "complete" && task.state === "pending"
-      ? { ...verb, fields: [{ name: "agent", label: "Who did it", kind: "agent", isNeeded: true }, ...verb.fields] }
-      : verb,
-  );
+  return VERBS.map((verb) => ({
+    ...verb,
+    isOff: !verb.states.includes(task.state) || (verb.needsQuestion && !isAsking),
+    fields: verb.name === "complete" && task.state === "pending" ? [WHO, ...verb.fields] : verb.fields,
+  }));
 }
 
 /** The body of a request: fields that were left empty are left out. An answer in other words than offered says so. */

@@ -5,10 +5,15 @@
 import htm from "./vendor/htm.module.js";
 
 export const { h, render } = globalThis.preact;
-export const { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } = globalThis.preactHooks;
+export const { useEffect, useLayoutEffect, useMemo, useRef, useState } = globalThis.preactHooks;
 
 /** A template as elements. What stands in `${…}` is always text, never HTML. */
 export const html = htm.bind(h);
+
+/** A picture of index.html. */
+export function Icon({ name }) {
+  return html`<svg viewBox="0 0 16 16" aria-hidden="true"><use href=${`#${name}`} /></svg>`;
+}
 
 /** What a `Value` holds; the component is drawn again when it changes. */
 export function useValue(value) {

@@ -13,6 +13,8 @@ export const STATE_WORDS = {
   failed: "Failed",
   cancelled: "Cancelled",
 };
+/** Fields that every event changes: who compares two tasks wants to see others. */
+export const COUNTERS = new Set(["version", "position", "updated_at", "created_number"]);
 export const PRIORITY_WORDS = ["Highest", "High", "Normal", "Low", "Lowest"];
 
 /** The text with its unseen characters written out, as `tt` does. */

@@ -5,7 +5,7 @@ import test from "node:test";
 
 import { extended, numberAt, shareOf, timelineOf } from "../../../../web/page/timeline_model.js";
 
-const bucket = (from, to, more = {}) => ({ from, to, start_ms: from * 1_000, end_ms: to * 1_000, events: to - from + 1, failures: 0, reopenings: 0, ...more });
+const bucket = (from, to, more = {}) => ({ from, to, start: new Date(from * 1_000).toISOString(), end: new Date(to * 1_000).toISOString(), events: to - from + 1, failures: 0, reopenings: 0, ...more });
 const LINE = timelineOf({ events: 1_000, is_whole: true, buckets: [bucket(1, 1), bucket(2, 600), bucket(601, 603), bucket(604, 1_000)] });
 
 test("the place of an event leads to that event", () => {
