@@ -16,7 +16,7 @@ from shapes.board import Column, columns_shape, steps_shape
 from town import Reader, read_steps_after, read_steps_upto
 from web.answers import Answer
 from web.endpoints import Asked, Endpoint, Given
-from web.reads import FilterGiven, filter_of, page_of, shown_position
+from web.reads import FilterGiven, filter_of, page_of, shown_position, tag_position
 
 COLUMN_TASKS: Final = 100
 COLUMN_TASKS_MAX: Final = 1_000
@@ -58,7 +58,7 @@ def board(asked: Asked, given: BoardGiven) -> Answer:
     position = shown_position(asked.town, reader)
     wanted = replace(filter_of(given, now_ms=reader.time_ms()), is_newest_first=True)
     columns = _by_state(reader, wanted, given) if given.by is By.STATE else _of_open(reader, wanted, given)
-    return Answer(columns_shape(asked.town, position, given.by, columns), position)
+    return Answer(columns_shape(asked.town, position, given.by, columns), tag_position(given, reader, position))
 
 
 def steps(asked: Asked, given: StepsGiven) -> Answer:

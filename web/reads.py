@@ -91,7 +91,7 @@ def tasks(asked: Asked, given: TasksGiven) -> Answer:
     )
     if given.fields is Fields.CARD:
         shape["tasks"] = [card_shape(each) for each in page.tasks]
-    return Answer(shape, position)
+    return Answer(shape, tag_position(given, reader, position))
 
 
 def task(asked: Asked, given: AtGiven) -> Answer:
@@ -125,6 +125,11 @@ def shown_position(town: Town, reader: Reader) -> Position:
     return town.end() if reader.then is None else reader.then
 
 
+def tag_position(given: FilterGiven, reader: Reader, position: Position) -> Position | None:
+    """The position that an answer depends on; None if it depends on the time too, as what is overdue now does."""
+    return None if given.overdue and reader.then is None else position
+
+
 READS: Final = (
     Endpoint(
         "GET", "/", AtGiven, town, "The town: its moments, and how many tasks are in each state and of each agent."
@@ -132,4 +137,4 @@ READS: Final = (
     Endpoint("GET", "/tasks", TasksGiven, tasks, "A page of tasks, as `tt task list --json`.", answer="Tasks"),
     Endpoint("GET", "/tasks/{task}", AtGiven, task, "One task and what is around it, as `tt task show --json`."),
 )
-__all__ = ["READS", "Given", "TasksGiven", "filter_of", "shown_position"]
+__all__ = ["READS", "Given", "TasksGiven", "filter_of", "shown_position", "tag_position"]

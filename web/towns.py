@@ -13,6 +13,7 @@ import anyio.to_thread
 
 from ledger import CircularNeedsError, LedgerError
 from town import Town
+from web.kept_answers import KeptAnswers
 from web.timeline_times import Timeline
 
 Result = TypeVar("Result")
@@ -32,6 +33,7 @@ class ServedTown:
         self.name = name
         self._actor = actor
         self.timeline = Timeline()
+        self.answers = KeptAnswers()
         self._idle: dict[str | None, deque[Town]] = {}
 
     @contextmanager

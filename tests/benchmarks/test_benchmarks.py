@@ -24,6 +24,7 @@ from tests.benchmarks import (
     rebuild,
     receipts,
     search,
+    serve,
     start_up,
     stats,
     trust,
@@ -62,6 +63,7 @@ RATIOS = {
     ),
     "verify": ("verify / fold", "verify / fold by CPU"),
     "stats": ("all / fold", "all / fold by CPU", "period / all"),
+    "serve": ("no change, answers/s", "changes, p99, ms", "no change / library"),
     "fleet": ("towns", "first projection, towns/s"),
     "trust": ("checks of a command, ms", "checks before a start, ms"),
     "cluster": ("append / bare XADD, on a node", "3 primaries / one server, CPU", "append and wait for a replica, µs"),
@@ -90,6 +92,7 @@ RATIOS = {
         ("search", search.main),
         ("log", log.main),
         ("stats", stats.main),
+        ("serve", serve.main),
         ("diff", diff.main),
     ],
 )
