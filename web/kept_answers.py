@@ -9,7 +9,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from ledger import BEGINNING
+from ledger import BEGINNING, Position
 from town import Town
 from web.answers import Answer, encode
 
@@ -26,6 +26,8 @@ class KeptAnswers:
         self._end = BEGINNING
         self._answers: dict[str, tuple[Answer, float]] = {}
         self._bytes = 0
+        self._making: dict[str, threading.Lock] = {}
+        """The questions whose answer somebody makes."""
         self._lock = threading.Lock()
 
     def ask(self, town: Town, question: str, answer: Callable[[], Answer]) -> Answer:
@@ -34,10 +36,25 @@ class KeptAnswers:
         Only an answer that depends on the ledger alone is kept, and so only one that has a position.
         """
         end = town.end()
+        found = self._find(question, end)
+        if found is not None:
+            return found
         with self._lock:
-            found = self._answers.get(question) if self._end == end else None
-        if found is not None and found[1] > time.monotonic():
-            return found[0]
+            making = self._making.setdefault(question, threading.Lock())
+        try:
+            # Those who ask the same meanwhile wait for it: made by all at once, it would take each of them as long as all.
+            with making:
+                return self._find(question, end) or self._make(question, end, answer)
+        finally:
+            with self._lock:
+                self._making.pop(question, None)
+
+    def _find(self, question: str, end: Position) -> Answer | None:
+        with self._lock:
+            answer, until = self._answers.get(question, (None, 0.0)) if self._end == end else (None, 0.0)
+        return answer if until > time.monotonic() else None
+
+    def _make(self, question: str, end: Position, answer: Callable[[], Answer]) -> Answer:
         made = answer()
         if made.position != end:
             return made

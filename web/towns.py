@@ -13,6 +13,7 @@ import anyio.to_thread
 
 from ledger import CircularNeedsError, LedgerError
 from town import Town
+from web.flow import KeptFlow
 from web.kept_answers import KeptAnswers
 from web.timeline_times import Timeline
 
@@ -33,6 +34,7 @@ class ServedTown:
         self.name = name
         self._actor = actor
         self.timeline = Timeline()
+        self.flow = KeptFlow()
         self.answers = KeptAnswers()
         self._idle: dict[str | None, deque[Town]] = {}
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from unittest.mock import patch
 
@@ -47,6 +49,21 @@ def test_answer_is_made_once_until_something_is_appended(town: Town) -> None:
         later = Maker(town.end())
         kept.ask(town, "a", later)
         assert later.made == 1
+
+
+def test_those_who_ask_at_once_get_one_answer(town: Town) -> None:
+    """The first makes it, and the others wait for it; nothing of that is left."""
+    kept, maker = KeptAnswers(), Maker(town.end())
+    asked = threading.Barrier(6)
+
+    def ask(_: int) -> object:
+        with Town.open(town.folder) as mine:
+            asked.wait(timeout=30)
+            return kept.ask(mine, "a", maker).shape
+
+    with clock(), ThreadPoolExecutor(6) as pool:
+        assert {*pool.map(ask, range(6))} == {b'{"made":1,"text":""}'}
+    assert kept._making == {}
 
 
 def test_answer_of_another_moment_or_of_the_time_is_not_kept(town: Town) -> None:
