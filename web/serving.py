@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import signal
 import socket
 from collections.abc import Callable, Iterator, Sequence
@@ -15,17 +16,17 @@ from ledger import InvalidValueError
 from town import ServePortError
 from web.access import Tokens
 from web.app import make_app
+from web.connection import CONNECTIONS_MAX, Connection
 from web.towns import ServedTown, Towns
 
 LOOPBACK: Final = "127.0.0.1"
 LOOPBACKS: Final = (LOOPBACK, "::1")
 """Addresses that only this machine reaches."""
-CONNECTIONS_MAX: Final = 1_000
-"""More connections are answered with 503."""
+_FILES_BESIDE: Final = 1_000
+"""What is open beside connections: the page, the towns' servers, caches."""
 _BACKLOG: Final = 256
 _GRACE_SECONDS: Final = 3
 _IDLE_SECONDS: Final = 15
-HEADER_BYTES_MAX: Final = 64 << 10
 
 
 def serve(
@@ -48,6 +49,7 @@ def serve(
             "Give --token-file FILE too.",
         )
     tokens = None if token_file is None else Tokens.read(token_file)
+    _make_room()
     with _listening(host, port) as listening:
         bound = listening.getsockname()[1]
         hosts = [f"{name}:{bound}" for name in (LOOPBACK, "localhost", "[::1]")] if host in LOOPBACKS else None
@@ -59,10 +61,11 @@ def serve(
             access_log=False,
             lifespan="off",
             server_header=False,
-            limit_concurrency=CONNECTIONS_MAX,
+            http=Connection,
+            ws="none",
+            limit_concurrency=CONNECTIONS_MAX + 1,
             timeout_keep_alive=_IDLE_SECONDS,
             timeout_graceful_shutdown=_GRACE_SECONDS,
-            h11_max_incomplete_event_size=HEADER_BYTES_MAX,
         )
         tell(f"http://{f'[{host}]' if ':' in host else host}:{bound}/")
         try:
@@ -82,6 +85,15 @@ class _Server(uvicorn.Server):
         finally:
             for each, handler in before.items():
                 signal.signal(each, handler)
+
+
+def _make_room() -> None:
+    """Let this process have as many files open as there may be connections, as far as the machine's limit allows."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = CONNECTIONS_MAX + _FILES_BESIDE
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def _listening(host: str, port: int) -> socket.socket:
