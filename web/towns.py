@@ -16,6 +16,7 @@ from town import Town
 from web.flow import KeptFlow
 from web.kept_answers import KeptAnswers
 from web.timeline_times import Timeline
+from web.warm_up import WarmUp
 
 Result = TypeVar("Result")
 
@@ -34,6 +35,7 @@ class ServedTown:
         self.name = name
         self._actor = actor
         self.timeline = Timeline()
+        self.warm_up = WarmUp(self.opened)
         self.flow = KeptFlow()
         self.answers = KeptAnswers()
         self._idle: dict[str | None, deque[Town]] = {}

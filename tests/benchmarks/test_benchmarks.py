@@ -9,6 +9,7 @@ import pytest
 
 from tests.benchmarks import (
     append,
+    board,
     cluster,
     diff,
     export,
@@ -63,6 +64,7 @@ RATIOS = {
     ),
     "verify": ("verify / fold", "verify / fold by CPU"),
     "stats": ("all / fold", "all / fold by CPU", "period / all"),
+    "board": ("warm, ms", "warm, at most", "cold, ms", "warm / fold"),
     "serve": ("no change, answers/s", "changes, p99, ms", "no change / library"),
     "fleet": ("towns", "first projection, towns/s"),
     "trust": ("checks of a command, ms", "checks before a start, ms"),
@@ -93,6 +95,7 @@ RATIOS = {
         ("log", log.main),
         ("stats", stats.main),
         ("serve", serve.main),
+        ("board", board.main),
         ("diff", diff.main),
     ],
 )
