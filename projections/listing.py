@@ -131,10 +131,10 @@ class Listing:
             # If these are fewer than were wanted, they are all there are.
             return walked[page], len(walked) if total is None and len(walked) < wanted else total
         if sets.is_plain:
-            matching = self._intersect(sets.each, is_newest_first)
-            return matching[page], len(matching) if total is None else total
-        found, counted = self._scan(sets, look.sizes, page, is_newest_first)
-        return found, counted if total is None else total
+            found, matching = self._intersect(sets.each, page, is_newest_first)
+            return found, matching if total is None else total
+        found, matching = self._scan(sets, look.sizes, page, is_newest_first)
+        return found, matching if total is None else total
 
     def _look(
         self,
@@ -238,11 +238,13 @@ class Listing:
                 order_key=self._created, sets=sets, scanned=sets.smallest(sizes), count_max=count_max
             )[1]
 
-    def _intersect(self, sets: Sequence[str], is_newest_first: bool) -> list[str]:
+    def _intersect(self, sets: Sequence[str], page: slice, is_newest_first: bool) -> tuple[list[str], int]:
+        """The ids of a page of those in all of these sets, and how many there are."""
         with redis_errors(self._where):
             ids = self._client.zinter({self._created: 1} | dict.fromkeys(sets, 0), aggregate="SUM")
-        found = [task_id.decode(errors="replace") for task_id in cast("list[bytes]", ids)]
-        return found[::-1] if is_newest_first else found
+        matching = cast("list[bytes]", ids)
+        found = (matching[::-1] if is_newest_first else matching)[page]
+        return [task_id.decode(errors="replace") for task_id in found], len(matching)
 
 
 def number_of(count: bytes | None) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection
+from functools import partial
 from typing import Final
 
 from starlette.applications import Starlette
@@ -13,6 +14,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
 from ledger import LedgerError
+from town import Town
 from web.access import CALLER, Access, Caller, Right, Tokens
 from web.answer_types import Message
 from web.answer_types import Towns as TownsAnswer
@@ -118,8 +120,11 @@ def _handler(towns: Towns, endpoint: Endpoint) -> _Handler:
             "key": _key(request),
         }
 
-        def ask(town: object) -> Answer:
-            return endpoint.call(Asked(town, served, **asked), given)  # type: ignore[arg-type]
+        def ask(town: Town) -> Answer:
+            question = partial(endpoint.call, Asked(town, served, **asked), given)
+            if endpoint.is_writing or getattr(given, "at", None) is not None:
+                return question()
+            return served.answers.ask(town, f"{request.url.path}?{request.url.query}", question)
 
         try:
             answer = await towns.ask(served, ask, actor=caller.actor)

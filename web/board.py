@@ -17,7 +17,7 @@ from town import Reader, read_steps_after, read_steps_upto
 from web.answer_types import Board, Steps
 from web.answers import Answer
 from web.endpoints import Asked, Endpoint, Given
-from web.reads import FilterGiven, Offset, filter_of, page_of, shown_position
+from web.reads import FilterGiven, Offset, filter_of, page_of, shown_position, tag_position
 
 COLUMN_TASKS: Final = 100
 COLUMN_TASKS_MAX: Final = 1_000
@@ -60,7 +60,7 @@ def board(asked: Asked, given: BoardGiven) -> Answer:
     position = shown_position(asked.town, reader)
     wanted = replace(filter_of(asked, given, reader), is_newest_first=True)
     columns = _by_state(reader, wanted, given) if given.by is By.STATE else _of_open(reader, wanted, given)
-    return Answer(columns_shape(asked.town, position, given.by, columns), position)
+    return Answer(columns_shape(asked.town, position, given.by, columns), tag_position(given, reader, position))
 
 
 def steps(asked: Asked, given: StepsGiven) -> Answer:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import anyio
 from msgspec import Meta
 from sse_starlette import EventSourceResponse
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from ledger import BEGINNING, LedgerError, Position
 from town import Town, words_of
@@ -81,10 +82,14 @@ class Live:
                 f"This town has {LISTENERS_MAX} live streams. Close one, or try again.",
                 headers={"Retry-After": str(RETRY_SECONDS)},
             )
+        # Nothing may wait between the two, or others would be let in meanwhile.
+        _check_room(tail)
+        tail.listen(end)
         stopping = anyio.Event()
         stream = _Stream(self, served, tail, given, task_id, stopping)
-        return EventSourceResponse(
-            stream.run(start, end),
+        return _Counted(
+            tail,
+            stream.run(start),
             ping=HEARTBEAT_SECONDS,
             sep="\n",
             send_timeout=2 * SLOW_SECONDS,
@@ -99,6 +104,31 @@ class Live:
             return lines_of(town, town.backend.store.read(after, limit=limit))
 
         return await self._towns.ask(served, ask)
+
+
+def _check_room(tail: Tail) -> None:
+    """Problem if no more may listen."""
+    if tail.listeners >= LISTENERS_MAX:
+        raise Problem(
+            429,
+            "Too many listen",
+            f"This town has {LISTENERS_MAX} live streams. Close one, or try again.",
+            headers={"Retry-After": str(RETRY_SECONDS)},
+        )
+
+
+class _Counted(EventSourceResponse):
+    """The response of somebody who listens until it is over, also where the stream never began."""
+
+    def __init__(self, tail: Tail, content: AsyncIterator[bytes], **options: Any) -> None:  # noqa: ANN401 - as the library has them
+        super().__init__(content, **options)
+        self._tail = tail
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._tail.leave()
 
 
 class _Stream:
@@ -123,10 +153,9 @@ class _Stream:
         self._limit = 1
         """How many events the next piece has at most."""
 
-    async def run(self, start: Position, end: Position) -> AsyncIterator[bytes]:
+    async def run(self, start: Position) -> AsyncIterator[bytes]:
         """The bytes of the stream: where it begins, the events, and at last why it ends."""
         self._position = start
-        self._tail.listen(end)
         try:
             yield _message("begin", position=start)
             reason = "stopping"
@@ -147,8 +176,6 @@ class _Stream:
             yield _message("end", reason=reason, position=self._position)
         except LedgerError as error:
             yield _message("end", reason=words_of(error), position=self._position)
-        finally:
-            self._tail.leave()
 
     async def _next(self) -> list[Line]:
         """The next events; none if the stream is to end. Waits for them."""

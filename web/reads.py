@@ -92,7 +92,7 @@ def tasks(asked: Asked, given: TasksGiven) -> Answer:
     )
     if given.fields is Fields.CARD:
         shape["tasks"] = [card_shape(each) for each in page.tasks]
-    return Answer(shape, position)
+    return Answer(shape, tag_position(given, reader, position))
 
 
 def task(asked: Asked, given: AtGiven) -> Answer:
@@ -126,6 +126,11 @@ def shown_position(town: Town, reader: Reader) -> Position:
     return town.end() if reader.then is None else reader.then
 
 
+def tag_position(given: FilterGiven, reader: Reader, position: Position) -> Position | None:
+    """The position that an answer depends on; None if it depends on the time too, as what is overdue now does."""
+    return None if given.overdue and reader.then is None else position
+
+
 READS: Final = (
     Endpoint(
         "GET",
@@ -145,4 +150,4 @@ READS: Final = (
         answer=OneTask,
     ),
 )
-__all__ = ["READS", "Given", "TasksGiven", "filter_of", "shown_position"]
+__all__ = ["READS", "Given", "TasksGiven", "filter_of", "shown_position", "tag_position"]

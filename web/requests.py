@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 from typing import Any, Final
 
 import msgspec
@@ -16,7 +17,7 @@ BODY_BYTES_MAX: Final = 1 << 20
 
 def query_of(pairs: Iterable[tuple[str, str]], given: type[Given]) -> Any:  # noqa: ANN401 - each endpoint has its own
     """The struct that a query makes. A list is given by repeating its name; a flag is `true` or `false`. Problem."""
-    lists = {field.encode_name for field in msgspec.structs.fields(given) if _is_list(field.type)}
+    lists = _lists_of(given)
     values: dict[str, Any] = {}
     for name, value in pairs:
         if name in lists:
@@ -59,6 +60,12 @@ def _converted(values: object, given: type[Given], what: str, *, strict: bool) -
     except msgspec.ValidationError as error:
         names = ", ".join(field.encode_name for field in msgspec.structs.fields(given)) or "none"
         raise Problem(400, "A value does not fit", f"{error}. The {what} are {names}.") from error
+
+
+@cache
+def _lists_of(given: type[Given]) -> frozenset[str]:
+    """The parameters that may be repeated. To look at the types takes longer than the rest of an answer, so it is done once."""
+    return frozenset(field.encode_name for field in msgspec.structs.fields(given) if _is_list(field.type))
 
 
 def _is_list(of: Any) -> bool:  # noqa: ANN401 - a type

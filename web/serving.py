@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import signal
 import socket
 from collections.abc import Callable, Iterator, Sequence
@@ -15,17 +16,17 @@ from ledger import InvalidValueError
 from town import ServePortError
 from web.access import Tokens
 from web.app import make_app
+from web.connection import CONNECTIONS_MAX, Connection
 from web.towns import ServedTown, Towns
 
 LOOPBACK: Final = "127.0.0.1"
 LOOPBACKS: Final = (LOOPBACK, "::1")
 """Addresses that only this machine reaches."""
-CONNECTIONS_MAX: Final = 1_000
-"""More connections are answered with 503."""
+_FILES_BESIDE: Final = 1_000
+"""What is open beside connections: the page, the towns' servers, caches."""
 _BACKLOG: Final = 256
 _GRACE_SECONDS: Final = 3
 _IDLE_SECONDS: Final = 15
-HEADER_BYTES_MAX: Final = 64 << 10
 
 
 def serve(
@@ -48,6 +49,7 @@ def serve(
             "Give --token-file FILE too.",
         )
     tokens = None if token_file is None else Tokens.read(token_file)
+    _make_room()
     with _listening(host, port) as listening:
         bound = listening.getsockname()[1]
         hosts = [f"{name}:{bound}" for name in (LOOPBACK, "localhost", "[::1]")] if host in LOOPBACKS else None
@@ -59,10 +61,11 @@ def serve(
             access_log=False,
             lifespan="off",
             server_header=False,
-            limit_concurrency=CONNECTIONS_MAX,
+            http=Connection,
+            ws="none",
+            limit_concurrency=CONNECTIONS_MAX + 1,
             timeout_keep_alive=_IDLE_SECONDS,
             timeout_graceful_shutdown=_GRACE_SECONDS,
-            h11_max_incomplete_event_size=HEADER_BYTES_MAX,
         )
         tell(f"http://{f'[{host}]' if ':' in host else host}:{bound}/")
         try:
@@ -84,9 +87,20 @@ class _Server(uvicorn.Server):
                 signal.signal(each, handler)
 
 
+def _make_room() -> None:
+    """Let this process have as many files open as there may be connections, as far as the machine's limit allows."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = CONNECTIONS_MAX + _FILES_BESIDE
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+
+
 def _listening(host: str, port: int) -> socket.socket:
     """A socket that listens. ServePortError."""
-    listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # asyncio sends small pieces at once only where the protocol is named; else each answer's body waits 40 ms for the client's word.
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((host, port))

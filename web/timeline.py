@@ -22,6 +22,8 @@ class TimelineGiven(Given, frozen=True):
 
 
 def timeline(asked: Asked, given: TimelineGiven) -> Answer:
+    # Who sees the slider will move it.
+    asked.served.warm_up.begin()
     kept = asked.served.timeline
     store = asked.town.backend.store
     kept.read_on(store)

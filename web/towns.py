@@ -13,7 +13,10 @@ import anyio.to_thread
 
 from ledger import CircularNeedsError, LedgerError
 from town import Town
+from web.flow import KeptFlow
+from web.kept_answers import KeptAnswers
 from web.timeline_times import Timeline
+from web.warm_up import WarmUp
 
 Result = TypeVar("Result")
 
@@ -32,6 +35,9 @@ class ServedTown:
         self.name = name
         self._actor = actor
         self.timeline = Timeline()
+        self.warm_up = WarmUp(self.opened)
+        self.flow = KeptFlow()
+        self.answers = KeptAnswers()
         self._idle: dict[str | None, deque[Town]] = {}
 
     @contextmanager

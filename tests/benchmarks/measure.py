@@ -89,21 +89,23 @@ def task_name(number: int) -> str:
     return f"{mixed >> 32:08x}-{mixed >> 16 & 0xFFFF:04x}-4{mixed >> 4 & 0xFFF:03x}-8{mixed & 0xFFF:03x}-{number:012x}"
 
 
-def fill(store: EventStore, *, tasks: int, first: int = 0, together: int = _TASKS_PER_APPEND) -> int:
+def fill(
+    store: EventStore, *, tasks: int, first: int = 0, together: int = _TASKS_PER_APPEND, each: int = EVENTS_PER_TASK
+) -> int:
     """Append created, assigned, started and completed of `tasks` tasks, `together` tasks at a time; how many events.
 
-    Within one append all tasks are created first, then all are assigned, and so on.
+    Within one append all tasks are created first, then all are assigned, and so on. `each` task gets so many of its events.
     """
     for start in range(first, first + tasks, together):
         numbers = range(start, min(start + together, first + tasks))
         events = [
             NewEvent(task=task_name(number), version=version, actor="bench", command=f"c-{number}", data=fact)
-            for version in range(1, EVENTS_PER_TASK + 1)
+            for version in range(1, each + 1)
             for number in numbers
             for fact in [_fact(number, version)]
         ]
         store.append(events, {task_name(number): 0 for number in numbers})
-    return tasks * EVENTS_PER_TASK
+    return tasks * each
 
 
 def _fact(number: int, version: int) -> Event:

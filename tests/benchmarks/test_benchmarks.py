@@ -11,6 +11,7 @@ import pytest
 
 from tests.benchmarks import (
     append,
+    board,
     cluster,
     diff,
     export,
@@ -26,6 +27,7 @@ from tests.benchmarks import (
     rebuild,
     receipts,
     search,
+    serve,
     start_up,
     stats,
     trust,
@@ -66,6 +68,8 @@ RATIOS = {
     ),
     "verify": ("verify / fold", "verify / fold by CPU"),
     "stats": ("all / fold", "all / fold by CPU", "period / all"),
+    "board": ("warm, ms", "warm, at most", "cold, ms", "warm / fold"),
+    "serve": ("no change, answers/s", "changes, p99, ms", "no change / library"),
     "fleet": ("towns", "first projection, towns/s"),
     "trust": ("checks of a command, ms", "checks before a start, ms"),
     "cluster": ("append / bare XADD, on a node", "3 primaries / one server, CPU", "append and wait for a replica, µs"),
@@ -94,6 +98,8 @@ RATIOS = {
         ("search", search.main),
         ("log", log.main),
         ("stats", stats.main),
+        ("serve", serve.main),
+        ("board", board.main),
         ("diff", diff.main),
     ],
 )

@@ -12,6 +12,9 @@ from pathlib import Path
 
 import anyio
 import pytest
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Message, Scope
 
 from ledger import BEGINNING
 from tests.support.histories import Filler
@@ -20,6 +23,7 @@ from tests.support.towns import end_server, kill_server
 from tests.support.waiting import wait_until
 from town import Town
 from web.live import LISTENERS_MAX, SLOW_SECONDS, EventsGiven, Live, _Stream
+from web.problems import Problem
 from web.tail import Tail
 from web.towns import ServedTown, Towns
 
@@ -146,6 +150,40 @@ def test_more_clients_than_the_limit_are_asked_to_come_later(served: Serving) ->
         listener.end()
 
 
+def test_streams_that_begin_at_once_are_counted_one_by_one(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One is counted when it is let in, before anything is sent, and no longer once it is over, also if it never began."""
+
+    async def listen() -> tuple[list[int], int]:
+        with closing(Towns({"streamed": ServedTown(folder, "streamed", actor=None)})) as towns:
+            live, statuses = Live(towns), []
+            responses: list[Response] = []
+            for _ in range(3):
+                try:
+                    responses.append(await live.respond(towns.own, Request(_scope("GET"))))
+                    statuses.append(200)
+                except Problem as problem:
+                    statuses.append(problem.status)
+            for response in responses:
+                # Who asked for the headers alone gets no stream.
+                await response(_scope("HEAD"), _nothing_more, _thrown_away)
+            return statuses, live.listeners["streamed"]
+
+    monkeypatch.setattr("web.live.LISTENERS_MAX", 2)
+    assert anyio.run(listen) == ([200, 200, 429], 0)
+
+
+def _scope(method: str) -> Scope:
+    return {"type": "http", "method": method, "path": "/events", "query_string": b"", "headers": []}
+
+
+async def _nothing_more() -> Message:
+    return {"type": "http.disconnect"}
+
+
+async def _thrown_away(_: Message) -> None:
+    return None
+
+
 def test_reader_that_does_not_read_takes_no_memory_and_resumes(folder: Path, served: Serving) -> None:
     """Its part waits in the sockets' buffers, and the rest in the ledger; the other clients are told meanwhile."""
     with Town.open(folder) as town:
@@ -179,13 +217,15 @@ def test_reader_that_is_too_slow_is_told_so_and_where_it_was(folder: Path) -> No
         with closing(Towns({"streamed": ServedTown(folder, "streamed", actor=None)})) as towns:
             live = Live(towns)
             tail = Tail(towns.own)
+            tail.listen(BEGINNING)
             stream = _Stream(live, towns.own, tail, EventsGiven(), None, anyio.Event())
             pieces: list[bytes] = []
-            async for piece in stream.run(BEGINNING, BEGINNING):
+            async for piece in stream.run(BEGINNING):
                 pieces.append(piece)
                 # The clock goes on while the reader takes its time.
                 now[0] += SLOW_SECONDS + 1
-            assert (live.cut_off, tail.listeners) == (1, 0)
+            tail.leave()
+            assert live.cut_off == 1
             return pieces
 
     now = [0.0]

@@ -1,0 +1,95 @@
+"""Connection: uvicorn's, with bounds on how long a request may take to come, on its headers, and on how many there are."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+CONNECTIONS_MAX: Final = 1_000
+"""More connections are answered with 503, and closed."""
+HEADER_BYTES_MAX: Final = 64 << 10
+REQUEST_SECONDS_MAX: Final = 20.0
+"""A connection that has not sent a whole request by then is closed, however many pieces it came in."""
+UNREAD_SECONDS_MAX: Final = 75.0
+"""A connection whose client has not read what waits for it by then is closed. A live stream is told earlier that it is slow."""
+_FULL: Final = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 2\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+
+
+class Connection(HttpToolsProtocol):
+    """One client's connection."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 - as uvicorn has them
+        super().__init__(*arguments, **options)
+        self._request = _Bound(REQUEST_SECONDS_MAX, self)
+        self._unread = _Bound(UNREAD_SECONDS_MAX, self)
+        self._head_bytes = 0
+        """So many came since the last whole request, until the headers are complete."""
+        self._is_in_head = True
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        if len(self.connections) > CONNECTIONS_MAX:
+            # It counts no longer, or others would be refused for it.
+            self.connections.discard(self)
+            transport.write(_FULL)
+            transport.close()
+            return
+        self._request.begin()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._request.end()
+        self._unread.end()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        self._request.begin()
+        if self._is_in_head:
+            self._head_bytes += len(data)
+        super().data_received(data)
+        if self._is_in_head and self._head_bytes > HEADER_BYTES_MAX and not self.transport.is_closing():
+            self.send_400_response("The headers are too large.")
+
+    def on_message_begin(self) -> None:
+        self._request.begin()
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._is_in_head = False
+        if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > HEADER_BYTES_MAX:
+            # The parser makes of it that the request is invalid.
+            raise ValueError("the headers are too large")
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._request.end()
+        self._is_in_head, self._head_bytes = True, 0
+        super().on_message_complete()
+
+    def pause_writing(self) -> None:
+        self._unread.begin()
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        self._unread.end()
+        super().resume_writing()
+
+
+class _Bound:
+    """A time after whose end a connection is closed, unless it is ended before."""
+
+    def __init__(self, seconds: float, connection: Connection) -> None:
+        self._seconds = seconds
+        self._connection = connection
+        self._timer: asyncio.TimerHandle | None = None
+
+    def begin(self) -> None:
+        """Begin, unless it has begun."""
+        if self._timer is None:
+            self._timer = self._connection.loop.call_later(self._seconds, self._connection.transport.abort)
+
+    def end(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
