@@ -24,8 +24,10 @@ _AGAIN_SECONDS: Final = 0.05
 class Serving:
     """A running `tt serve`."""
 
-    def __init__(self, folder: Path, *options: str, port: int = 0) -> None:
-        self.process: subprocess.Popen[str] = start_process("serve", "--port", str(port), *options, folder=folder)
+    def __init__(self, folder: Path, *options: str, port: int = 0, first: str = "") -> None:
+        self.process: subprocess.Popen[str] = start_process(
+            "serve", "--port", str(port), *options, folder=folder, first=first
+        )
         assert self.process.stdout is not None
         self.url = self.process.stdout.readline().strip().rstrip("/")
         if not self.url:
@@ -59,8 +61,9 @@ class Serving:
 
 
 @contextmanager
-def serving(folder: Path, *options: str, port: int = 0) -> Iterator[Serving]:
-    running = Serving(folder, *options, port=port)
+def serving(folder: Path, *options: str, port: int = 0, first: str = "") -> Iterator[Serving]:
+    """A running `tt serve`; `first` is as for `start_process`."""
+    running = Serving(folder, *options, port=port, first=first)
     try:
         yield running
     finally:

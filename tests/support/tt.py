@@ -48,10 +48,16 @@ def run_here(capsys: pytest.CaptureFixture[str], *arguments: str) -> Ran:
     return Ran(code if isinstance(code, int) else 0 if code is None else 1, out, err)
 
 
-def start_process(*arguments: str, folder: Path, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
-    """`tt ARGUMENTS` as a process in `folder`."""
+_AFTER: Final = "import runpy; runpy.run_module('cli.main', run_name='__main__', alter_sys=True)"
+
+
+def start_process(
+    *arguments: str, folder: Path, env: Mapping[str, str] | None = None, first: str = ""
+) -> subprocess.Popen[str]:
+    """`tt ARGUMENTS` as a process in `folder`. `first` is Python that sets a bound to what a test can wait for."""
+    program = ["-c", f"{first}; {_AFTER}"] if first else ["-m", "cli.main"]
     return subprocess.Popen(
-        [sys.executable, "-m", "cli.main", *arguments],
+        [sys.executable, *program, *arguments],
         cwd=folder,
         env={**os.environ, **(env or {})},
         stdin=subprocess.DEVNULL,
