@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from ledger import State, Task
 from projections import TaskFilter
@@ -17,8 +17,22 @@ LONG_MS: Final = 15_000
 TALL: Final = 4_000
 """Pixels of a window in which the cards of a column are seen with few steps."""
 
-Cards = dict[str, list[tuple[str, str]]]
-"""Key of a column -> (id, title) of its cards, in their order."""
+TAGS_SHOWN: Final = 3
+PRIORITY_USUAL: Final = 2
+
+
+class ShownCard(NamedTuple):
+    """What a card says of its task, but for ages, which go on."""
+
+    task: str
+    title: str
+    agent: str
+    priority: str
+    tags: tuple[str, ...]
+
+
+Cards = dict[str, list[ShownCard]]
+"""Key of a column -> its cards, in their order."""
 
 _COLLECT: Final = """async () => {
   const frame = () => new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)));
@@ -32,7 +46,9 @@ _COLLECT: Final = """async () => {
       await frame();
       for (const slot of body.querySelectorAll("li")) {
         const card = slot.querySelector(".card");
-        cards.set(Number(slot.getAttribute("aria-posinset")), [card.dataset.task, card.querySelector(".card-title").textContent]);
+        const texts = (selector) => [...card.querySelectorAll(selector)].map((each) => each.textContent);
+        const one = (selector) => texts(selector).join(" ");
+        cards.set(Number(slot.getAttribute("aria-posinset")), [card.dataset.task, one(".card-title"), one(".agent bdi"), one(".priority").slice(-2), texts(".tag")]);
       }
       const total = Number(column.querySelector(".total").textContent.replaceAll(",", ""));
       if (cards.size >= total) break;
@@ -61,13 +77,23 @@ SCROLL: Final = """async (times) => {
 
 def cards_on(page: Page) -> Cards:
     """All cards of the board: every column is scrolled from its top to its end."""
-    found: dict[str, list[list[str]]] = page.evaluate(_COLLECT)
-    return {key: [(task, title) for task, title in cards] for key, cards in found.items()}
+    found: dict[str, list[tuple[str, str, str, str, list[str]]]] = page.evaluate(_COLLECT)
+    return {
+        key: [ShownCard(task, title, agent, priority, tuple(tags)) for task, title, agent, priority, tags in cards]
+        for key, cards in found.items()
+    }
 
 
 def cards_of(reader: Reader) -> Cards:
     """The same of a board of the library: a column for each state, newest first."""
-    return {state.value: [(task.id, shown_title(task)) for task in _tasks(reader, state)] for state in State}
+    return {state.value: [card_of(task) for task in _tasks(reader, state)] for state in State}
+
+
+def card_of(task: Task) -> ShownCard:
+    more = len(task.tags) - TAGS_SHOWN
+    tags = (*sorted(task.tags)[:TAGS_SHOWN], *([f"+{more}"] if more > 0 else []))
+    priority = "" if task.priority == PRIORITY_USUAL else f"P{task.priority}"
+    return ShownCard(task.id, shown_title(task), task.assigned_to or "", priority, tags)
 
 
 def shown_title(task: Task) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from ledger import State
 from projections import TaskFilter
 from tests.browser.conftest import OpenPage
-from tests.browser.looking import LONG_MS, SECOND_MS, TALL, cards_on, wait_for_live
+from tests.browser.looking import LONG_MS, SECOND_MS, TALL, card_of, cards_on, wait_for_live
 from tests.browser.serving import serving
 from town import Town
 
@@ -92,9 +92,7 @@ def test_long_column_without_a_key_is_scrolled_to_its_end(
     town.plans.push()
     page = open_page(f"{address}/?by=parent", height=TALL)
     wait_for_live(page, expect)
-    assert cards_on(page) == {
-        "null": [(task.id, task.title) for task in town.page(TaskFilter(is_newest_first=True)).tasks]
-    }
+    assert cards_on(page) == {"null": [card_of(task) for task in town.page(TaskFilter(is_newest_first=True)).tasks]}
 
 
 def test_board_comes_back_when_the_server_does(town: Town, open_page: OpenPage, expect: Any) -> None:

@@ -21,7 +21,8 @@ MOMENTS = 50 if os.environ.get("TT_STRESS") else 10
 def test_board_under_the_slider_is_the_board_of_then_card_by_card(
     past: Town, past_address: str, open_page: OpenPage, expect: Any
 ) -> None:
-    """At 10 random places of the strip (50 with TT_STRESS=1), every column has the cards that `town.at` has, in order, with the titles of then."""
+    """At 10 random places of the strip (50 with TT_STRESS=1), every column has the cards that `town.at` has, in order, with the titles,
+    agents, priorities and tags of then."""
     chosen = random.Random(16)
     page = open_page(past_address, height=TALL)
     wait_for_live(page, expect)
@@ -162,4 +163,4 @@ def test_filters_stand_in_the_address_and_narrow_the_board(
     number = shown.end().seq - 1
     wait_for_event(page, expect, number)
     wanted = {task.id for task in shown.at(str(number)).page().tasks if task.holder == agent}
-    assert {task for cards in cards_on(page).values() for task, _ in cards} == wanted
+    assert {card.task for cards in cards_on(page).values() for card in cards} == wanted
