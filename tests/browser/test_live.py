@@ -5,11 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from ledger import State
 from projections import TaskFilter
 from tests.browser.conftest import OpenPage
 from tests.browser.looking import LONG_MS, SECOND_MS, TALL, card_of, cards_on, wait_for_live
 from tests.browser.serving import serving
+from tests.support.towns import end_server
 from town import Town
 
 PLAN = """
@@ -200,3 +203,41 @@ def test_token_is_asked_for_and_stands_in_no_address(
         wait_for_live(page, expect)
         expect(page.get_by_text("Behind a token")).to_be_visible(timeout=LONG_MS)
         assert not [url for url in [page.url, *asked] if token in url]
+
+
+def test_end_of_a_run_is_shown_now_and_not_in_the_past(
+    town: Town, address: str, open_page: OpenPage, expect: Any
+) -> None:
+    """What the last run of a task printed is text, and of now: a moment of the past does not borrow it."""
+    task_id = town.create("Run me").task.id
+    town.note(task_id, "a second event")
+    logs = town.folder / ".tt" / "logs"
+    logs.mkdir(mode=0o700)
+    (logs / f"{task_id}-run.log").write_text("first line\n<b>the end</b>\n", encoding="utf-8")
+    page = open_page(f"{address}/?page=task&task={task_id}")
+    expect(page.locator(".output")).to_have_text("first line\n<b>the end</b>\n", timeout=LONG_MS)
+    page.goto(f"{address}/?page=task&task={task_id}&at=1")
+    expect(page.get_by_role("heading", name="Run me", level=1)).to_be_visible(timeout=LONG_MS)
+    assert page.locator(".output").count() == 0
+
+
+def test_another_town_is_chosen_from_the_list(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, open_page: OpenPage, expect: Any
+) -> None:
+    """With `--all` the page names the towns; the other one has its own board, and its address leads back to it."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    folders = [tmp_path / name for name in ("east", "west")]
+    try:
+        for folder in folders:
+            with Town.init(folder, name=folder.name) as made:
+                made.create(f"In the {folder.name}")
+        with serving(folders[0], "--all") as address:
+            page = open_page(address)
+            expect(page.get_by_text("In the east")).to_be_visible(timeout=LONG_MS)
+            page.get_by_role("combobox", name="Town").select_option("west")
+            expect(page.get_by_text("In the west")).to_be_visible(timeout=LONG_MS)
+            assert page.url.endswith("?town=west")
+            expect(page.get_by_role("combobox", name="Town")).to_have_value("west")
+    finally:
+        for folder in folders:
+            end_server(folder)

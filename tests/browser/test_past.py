@@ -14,14 +14,14 @@ from tests.browser.conftest import OpenPage
 from tests.browser.looking import LONG_MS, TALL, cards_of, cards_on, wait_for_event, wait_for_live
 from town import Town
 
-MOMENTS = 50 if os.environ.get("TT_STRESS") else 10
+MOMENTS = 50 if os.environ.get("TT_STRESS") else 6
 
 
 @pytest.mark.stress
 def test_board_under_the_slider_is_the_board_of_then_card_by_card(
     past: Town, past_address: str, open_page: OpenPage, expect: Any
 ) -> None:
-    """At 10 random places of the strip (50 with TT_STRESS=1), every column has the cards that `town.at` has, in order, with the titles,
+    """At 6 random places of the strip (50 with TT_STRESS=1), every column has the cards that `town.at` has, in order, with the titles,
     agents, priorities and tags of then."""
     chosen = random.Random(16)
     page = open_page(past_address, height=TALL)

@@ -42,6 +42,11 @@ export async function get(path, pairs = [], { signal } = {}) {
   return bodyOf(await send(urlOf(path, pairs), { headers: headersOf(), signal }));
 }
 
+/** The towns of the server. Problem. */
+export async function getTowns(signal) {
+  return (await bodyOf(await send("/api/v1/towns", { headers: headersOf(), signal }))).towns;
+}
+
 /** Send a command: `version` is what it was decided on, and `key` is the command's id, the same in every repetition. */
 export async function command(path, body, { version, key, method = "POST" }) {
   const headers = headersOf({ "Content-Type": "application/json", "Idempotency-Key": key });

@@ -1,13 +1,13 @@
 // The page: opens the town, follows it, and shows what the place says.
 
-import { giveToken, needsToken, useTown } from "./api.js";
+import { getTowns, giveToken, needsToken, useTown } from "./api.js";
 import { Columns } from "./columns.js";
 import { Dialog } from "./dialog.js";
 import { FilterBar } from "./filters.js";
 import { KEYS, listenForKeys } from "./keys.js";
 import { ListPage } from "./list.js";
 import { Live } from "./live.js";
-import { Lazy, Loading, ProblemNote } from "./loading.js";
+import { Lazy, Loading, ProblemNote, useAnswer } from "./loading.js";
 import { LIVE } from "./place.js";
 import { Player } from "./player.js";
 import { follow, go, place } from "./router.js";
@@ -106,8 +106,11 @@ function TopBar({ onNew, onHelp }) {
   const here = useValue(place);
   const town = useValue(session.town);
   const look = useValue(theme);
+  const towns = useAnswer(getTowns, [town?.town]).answer ?? [];
+  const hasOthers = towns.length > 1;
   return html`<header class="top-bar">
-    <a class="brand" ...${follow({ page: "board", task: null })}><img src="icon.svg" alt="" width="20" height="20" /><bdi>${brief(town?.town ?? "Tinytown", 64)}</bdi></a>
+    <a class="brand" ...${follow({ page: "board", task: null })}><img src="icon.svg" alt="" width="20" height="20" /><bdi class=${hasOthers ? "only-read" : ""}>${brief(town?.town ?? "Tinytown", 64)}</bdi></a>
+    ${hasOthers && html`<${TownPicker} towns=${towns} own=${town?.town} />`}
     <nav aria-label="Pages"><ul>
       ${TABS.map(([page, words]) => html`<li><a aria-current=${here.page === page ? "page" : undefined} ...${follow({ page, task: null })}>${words}</a></li>`)}
     </ul></nav>
@@ -117,6 +120,12 @@ function TopBar({ onNew, onHelp }) {
     <button class="icon" onClick=${switchTheme} aria-label=${look === "dark" ? "Light theme" : "Dark theme"} title="Light or dark"><${Icon} name=${look === "dark" ? "sun" : "moon"} /></button>
     <button class="icon" onClick=${onHelp} aria-label="Help" title="Keys ( ? )">?</button>
   </header>`;
+}
+
+/** The towns of the server, if it has several. Another town is another page. */
+function TownPicker({ towns, own }) {
+  return html`<select class="towns" aria-label="Town" onChange=${({ target }) => location.assign(`?town=${encodeURIComponent(target.value)}`)}>
+    ${towns.map(({ town }) => html`<option key=${town} selected=${town === own}>${town}</option>`)}</select>`;
 }
 
 function actionsOf(setDialog) {

@@ -55,6 +55,7 @@ export function Page({ session, board }) {
       ${task.result && html`<section><h2>${task.state === "failed" ? "Error" : "Result"}</h2><${Markdown} text=${task.result} /></section>`}
       <${Notes} notes=${shown.answer.notes} />
       <${Children} children_=${shown.answer.children} task=${task} />
+      ${here.at === LIVE && html`<${Output} path=${path} version=${version} />`}
       <section><h2>History</h2>
         ${history.answer ? html`<${Timeline} events=${history.answer.events} onMoment=${(number) => adjust({ at: number })} current=${version} />` : html`<${Waiting} problem=${history.problem} />`}
       </section>
@@ -96,6 +97,14 @@ function Notes({ notes }) {
   return html`<section><h2>Notes</h2><ul class="notes">
     ${notes.notes.map((note) => html`<li><p class="muted"><bdi>${brief(note.actor, 60)}</bdi>, <time datetime=${note.time}>${when(note.time)}</time></p><${Markdown} text=${note.text} /></li>`)}
   </ul></section>`;
+}
+
+/** The end of what its last run printed. It is of now, so the past does not show it. */
+function Output({ path, version }) {
+  const output = useAnswer((signal) => get(`${path}/output`, [], { signal }), [path, version]).answer?.output;
+  return output ? html`<section><h2>${output.is_whole ? "Output" : "End of the output"}</h2>
+    <p class="muted">of the last run, at <time datetime=${output.time}>${when(output.time)}</time></p>
+    <pre class="output" tabindex="0">${visible(output.text)}</pre></section>` : null;
 }
 
 function Children({ children_: children, task }) {
