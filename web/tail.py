@@ -86,8 +86,15 @@ def _titles(town: Town, events: Sequence[RecordedEvent]) -> dict[str, Title]:
             found[recorded.task] = Title(recorded.data.alias, title_of(recorded.data.description))
         elif isinstance(recorded.data, TaskDescribed) and recorded.task in found:
             found[recorded.task] = Title(found[recorded.task].alias, title_of(recorded.data.description))
-    # Of tasks that are removed, or were adopted just now.
     missing = [task_id for task_id in ids if task_id not in found]
+    if missing:
+        # Nobody has asked since they were made. Once they are projected, no piece of a stream folds their histories again.
+        town.upkeep.catch_up()
+        found |= {
+            task.id: Title(task.alias, task.title) for task in town.backend.live.get_sound(missing) if task is not None
+        }
+    # Of tasks that are removed.
+    missing = [task_id for task_id in missing if task_id not in found]
     return found | (town.titles(missing) if missing else {})
 
 
