@@ -1,7 +1,7 @@
 """A page of running tasks from `tt serve`, asked for by several clients at once: `python -m tests.benchmarks.serve`.
 
-The clients are sockets of one process on the same machine, each with one request under way. Twice: nothing changes, and a
-writer changes a task all the time, so that no answer is the one before. Beside it, the same page in an open library with its
+The clients are sockets of one process on the same machine, each with one request under way. Three times: nothing changes; a writer changes a
+task all the time; and each request is for another page, so that each answer is made for itself. Beside it, the same page in an open library with its
 JSON, and an answer of the same server that asks no town.
 """
 
@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import cycle, repeat
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -27,6 +28,7 @@ from tests.support.serving import Serving, serving
 from tests.support.towns import end_server
 from town import Town
 from web.answers import encode
+from web.kept_answers import KEPT_ANSWERS_MAX
 
 EVENTS = 1_000_000
 CLIENTS: Final = 4
@@ -47,13 +49,15 @@ def run(events: int, runs: int) -> Figures:
     found: dict[str, list[float]] = {}
     with a_town(tasks) as town, serving(town.folder) as served:
         answers = min(ANSWERS, events)
+        other_pages = cycle([f"{PATH}&offset={offset}" for offset in range(KEPT_ANSWERS_MAX * 2)])
         for path in (PATH, PLAIN_PATH):
-            ask(served, path, answers=WARM_UP_ANSWERS)
+            ask(served, repeat(path), answers=WARM_UP_ANSWERS)
         for _ in range(runs):
-            _note(found, "no change", *_asked(served, PATH, answers))
+            _note(found, "no change", *_asked(served, repeat(PATH), answers))
             with _changes(town):
-                _note(found, "changes", *_asked(served, PATH, answers))
-            _note(found, "no town asked", *_asked(served, PLAIN_PATH, answers))
+                _note(found, "changes", *_asked(served, repeat(PATH), answers))
+            _note(found, "each another page", *_asked(served, other_pages, answers // 4))
+            _note(found, "no town asked", *_asked(served, repeat(PLAIN_PATH), answers))
             library = timed(lambda: [_page(town) for _ in range(answers // 10)])
             found.setdefault("library, ms a page", []).append(library.wall / (answers // 10) * 1_000)
     figures = {name: statistics.median(each) for name, each in found.items()}
@@ -90,10 +94,10 @@ def _page(town: Town) -> bytes:
     return encode(tasks_shape(town, page.tasks, **moment_shape(position), total=page.total))
 
 
-def _asked(served: Serving, path: str, answers: int) -> tuple[float, float, list[float]]:
+def _asked(served: Serving, paths: Iterator[str], answers: int) -> tuple[float, float, list[float]]:
     """Seconds by the clock, seconds of the server's processor, and the time of each answer."""
     cpu, began = _cpu_of(served.process.pid), time.perf_counter()
-    times = ask(served, path, answers=answers)
+    times = ask(served, paths, answers=answers)
     return time.perf_counter() - began, _cpu_of(served.process.pid) - cpu, times
 
 
@@ -120,15 +124,16 @@ def _cpu_of(pid: int) -> float:
 class _Client:
     """A connection with one request under way."""
 
-    def __init__(self, port: int, path: str) -> None:
+    def __init__(self, port: int, paths: Iterator[str]) -> None:
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=_SECONDS_MAX)
-        self._request = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode()
+        self._port = port
+        self._paths = paths
         self.send()
 
     def send(self) -> None:
         self._began = time.perf_counter()
         self._content = b""
-        self.socket.sendall(self._request)
+        self.socket.sendall(f"GET {next(self._paths)} HTTP/1.1\r\nHost: 127.0.0.1:{self._port}\r\n\r\n".encode())
 
     def receive(self) -> float | None:
         """Take in what came; how long the answer took, once it is whole."""
@@ -140,9 +145,9 @@ class _Client:
         return time.perf_counter() - self._began
 
 
-def ask(served: Serving, path: str, *, answers: int) -> list[float]:
+def ask(served: Serving, paths: Iterator[str], *, answers: int) -> list[float]:
     """The time of each answer: every client asks again as soon as it has one."""
-    clients = [_Client(served.port, path) for _ in range(CLIENTS)]
+    clients = [_Client(served.port, paths) for _ in range(CLIENTS)]
     times: list[float] = []
     with selectors.DefaultSelector() as selector:
         for client in clients:
