@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from town.agents.run_log import RunOutput
     from town.agents.runner import Runner, Stop
     from town.aof.damage_scan import Damage
-    from town.command_receipt import Receipt
     from town.doctor import Check, CheckState, examine
     from town.errors import (
         AgentNotesRefusedError,
@@ -128,6 +127,7 @@ if TYPE_CHECKING:
     from town.undoing import UndoReceipt
     from town.verbs import KEEP
     from town.worker import Worker, WorkerMetrics, WorkerReport
+    from town.writer import Receipt
 
 __all__ = [
     "AGENT",
@@ -325,7 +325,6 @@ open_front_door(
         "agents.run_log": "RunOutput",
         "agents.runner": "Runner Stop",
         "aof.damage_scan": "Damage",
-        "command_receipt": "Receipt",
         "doctor": "Check CheckState examine",
         "errors": "AgentNotesRefusedError BisectionRefusedError DiskFullError ExportRefusedError FileDamagedError "
         "FolderRefusedError ForeignServerError ForkRefusedError ImportRefusedError LedgerFileRefusedError "
@@ -389,5 +388,6 @@ open_front_door(
         "undoing": "UndoReceipt",
         "verbs": "KEEP",
         "worker": "Worker WorkerMetrics WorkerReport",
+        "writer": "Receipt",
     },
 )

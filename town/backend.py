@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ledger import EventStore, Keys
 from projections import LiveBoard, Loader, Upkeep
@@ -15,7 +16,13 @@ if TYPE_CHECKING:
 
     from ledger import Acks
     from town.cache import Cache
-    from town.command_receipt import Keyed
+
+
+class Keyed(NamedTuple):
+    """The id that the caller chose for the present command, and what finds the receipt of it if it was carried out before."""
+
+    command_id: str
+    find: Callable[[], object]
 
 
 class Backend:

@@ -21,10 +21,10 @@ from ledger import (
     evolve_known,
     task_id_of_command,
 )
-from town.backend import Backend
-from town.command_receipt import Keyed, Receipt, RepeatedError
+from town.backend import Backend, Keyed
 from town.reading.command_events import events_of_command
 from town.reading.references import References
+from town.writer import Receipt, RepeatedError
 
 Result = TypeVar("Result")
 

@@ -12,7 +12,7 @@ Tasks are named by id, by a unique prefix of it, or by alias. Errors are those o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from datetime import datetime
 from functools import cached_property
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from projections import PackedBoard
     from town.agents.run_log import RunOutput
     from town.annotating import Annotator
-    from town.command_receipt import Receipt
     from town.exports.exporter import Exporter
     from town.folder.agent_notes import AgentNotes
     from town.folder.tinytown_places import OldPlace
@@ -50,6 +49,7 @@ if TYPE_CHECKING:
     from town.recovery.recovery import Recovery
     from town.runs.reclaim import Reclaimer
     from town.undoing import Undoing
+    from town.writer import Receipt
 
 Result = TypeVar("Result")
 
@@ -96,7 +96,7 @@ class Town(Verbs, Reader):
 
     # --- commands ----------------------------------------------------------------------------------------------
 
-    def once(self, key: str, call: Callable[[], Result], *, about: Sequence[str]) -> Result | Receipt:
+    def once(self, key: str, call: Callable[[], Result], *, about: Iterable[str]) -> Result | Receipt:
         """Carry out the one command of `call` with an id of the caller's own, a UUID. Asked for again, it appends nothing.
 
         Then it returns the receipt of the first time. The command is `about` these tasks, by id or alias; about none if it
@@ -104,7 +104,7 @@ class Town(Verbs, Reader):
         """
         from town.keyed import carry_out_once
 
-        return carry_out_once(self.backend, self._references, key, call, about)
+        return carry_out_once(self.backend, self._references, key, call, each_of(about))
 
     # --- opening -----------------------------------------------------------------------------------------------
 

@@ -43,10 +43,9 @@ from ledger import (
 )
 from projections import Wanted, each_of
 from town.backend import Backend
-from town.command_receipt import Receipt
 from town.reading.present import Present
 from town.reading.references import References, given_names, wanted_of
-from town.writer import Guarded, Writer
+from town.writer import Guarded, Receipt, Writer
 
 if TYPE_CHECKING:
     from town.linking import Circles

@@ -52,7 +52,6 @@ from ledger import (
 )
 from projections import NOTHING, Wanted, damage_of
 from town.backend import Backend
-from town.command_receipt import Receipt, RepeatedError
 from town.errors import OvertakenError
 
 if TYPE_CHECKING:
@@ -77,6 +76,16 @@ class Guarded(NamedTuple):
 
 Decided = tuple[str, int, Sequence[Event]]
 """A task's id, the version on which the decision was made, and the events."""
+
+
+class Receipt(Struct, frozen=True):
+    """The result of a command: the task after it (before it, if removed), and the positions of its events.
+
+    No positions: the state was reached already, and nothing was appended.
+    """
+
+    task: Task
+    positions: tuple[Position, ...]
 
 
 class Decisions(Struct, frozen=True):
@@ -105,6 +114,14 @@ class Decisions(Struct, frozen=True):
 
 
 Made = TypeVar("Made", bound=Decisions)
+
+
+class RepeatedError(Exception):
+    """The command was carried out before; `receipt` is that of then."""
+
+    def __init__(self, receipt: Receipt) -> None:
+        self.receipt = receipt
+        super().__init__("carried out before")
 
 
 class _StaleError(Exception):
@@ -302,7 +319,7 @@ class Writer:
         """RepeatedError if the command has an id of its caller's own, and was carried out before."""
         keyed = self._backend.keyed
         receipt = None if keyed is None else keyed.find()
-        if receipt is not None:
+        if isinstance(receipt, Receipt):
             self._appended = receipt.positions
             raise RepeatedError(self._confirmed(receipt))
 

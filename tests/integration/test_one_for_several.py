@@ -32,6 +32,12 @@ def id_of(town: Town) -> str:
     return town.task(ONE).id
 
 
+def noted_once(town: Town) -> tuple[str, ...]:
+    """The positions of a note whose command has always the same id."""
+    receipt = town.once("1b4e28ba-2fa1-41d2-883f-0016d3cca427", lambda: town.note(ONE, "a note"), about=ONE)
+    return tuple(receipt.positions)
+
+
 CALLS: dict[str, Callable[[Town], bool]] = {
     "create.tags": lambda town: town.create("new", tags=ONE).task.tags == (ONE,),
     "create.needs": lambda town: town.create("new", needs=ONE).task.needs == (id_of(town),),
@@ -47,6 +53,7 @@ CALLS: dict[str, Callable[[Town], bool]] = {
     "waiting_briefly.tags": lambda town: town.waiting_briefly(ONE).pending == 1,
     "search.words": lambda town: [hit.task_id for hit in town.search(ONE).hits] == [id_of(town)],
     "page_of_found.words": lambda town: [task.alias for task in town.page_of_found(ONE).tasks] == [ONE],
+    "once.about": lambda town: len({noted_once(town) for _ in range(2)}) == 1,
     "titles.task_ids": lambda town: list(town.titles(id_of(town))) == [id_of(town)],
     "wait.task_ids": lambda town: list(town.wait(ONE, timeout_seconds=0).tasks) == [id_of(town)],
 }

@@ -13,12 +13,11 @@ from msgspec.structs import replace
 from ledger import RequeueTask, Task, WrongExpectedVersionError, check_name
 from projections import LostRun, RunsLook, Wanted, look_at_runs
 from town.backend import Backend
-from town.command_receipt import Receipt
 from town.reading.lost_tasks import LostTask, LostTasks, gather
 from town.reading.references import given_names
 from town.runs.heartbeat import is_beating
 from town.runs.run_mark import mark_of
-from town.writer import Guarded, Writer
+from town.writer import Guarded, Receipt, Writer
 
 Moved = tuple[LostTask, Task | None]
 """A task that was lost, and the task as it is now; None if it changed meanwhile and was left alone."""
