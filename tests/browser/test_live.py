@@ -232,7 +232,7 @@ def test_another_town_is_chosen_from_the_list(
             with Town.init(folder, name=folder.name) as made:
                 made.create(f"In the {folder.name}")
         with serving(folders[0], "--all") as address:
-            page = open_page(address)
+            page = open_page(address, refusals="Failed to load resource: net::")
             expect(page.get_by_text("In the east")).to_be_visible(timeout=LONG_MS)
             page.get_by_role("combobox", name="Town").select_option("west")
             expect(page.get_by_text("In the west")).to_be_visible(timeout=LONG_MS)

@@ -170,10 +170,8 @@ class _Check:
     def _check_presence(self, call: Call) -> None:
         written = self._own(call)
         if self._is_again(call):
-            if len(written) != len(call.positions) and not call.is_told_in_part:
-                self._find(
-                    Kind.DOUBLED if len(written) > len(call.positions) else Kind.TORN, f"again, {call.mark}", call
-                )
+            if not call.is_told_in_part:
+                self._check_again(call, len(written), len(call.positions))
             return
         seqs = [event.position.seq for event in written]
         if len({event.command for event in written}) > 1 or (seqs and seqs[-1] - seqs[0] >= len(seqs)):
@@ -184,6 +182,15 @@ class _Check:
                 self._find(Kind.REFUSED_YET_WRITTEN, f"by {call.mark}", call, at=seqs[0])
             case Outcome.ACKNOWLEDGED:
                 self._check_acknowledged(call, {event.at for event in written})
+
+    def _check_again(self, call: Call, written: int, told: int) -> None:
+        """A recovery appends each event whose task has not gone on without it. What it leaves is lost."""
+        if written > told:
+            self._find(Kind.DOUBLED, f"again, {call.mark}", call)
+        elif written < told and self._may_lose(call.ended, call.ended):
+            self._lost.append(call)
+        elif written < told:
+            self._find(Kind.TORN, f"again, {call.mark}", call)
 
     def _check_acknowledged(self, call: Call, written: set[str]) -> None:
         told = set(call.positions)

@@ -418,6 +418,20 @@ def test_recovered_event_counts_as_there_and_has_no_place_in_time(history: Histo
     assert [call.mark for call in history.check().lost] == ["d"]
 
 
+def test_command_of_which_a_recovery_appended_a_part_is_lost(history: History) -> None:
+    """One of its tasks had gone on without it. Only a failover at its time explains that."""
+    last = history.calls[-1]
+    history.calls[-1] = replace(last, positions=(*last.positions, "5-99"), snapshot=None)
+    history.lose(1)
+    history.put("recovery", TOWN_ID, [TownForked("another", history.events[-1].position)])
+    history.put("d", ONE, [TaskStarted()])
+    history.recovered_after = 3
+    assert history.kinds() == [Kind.TORN]
+    history.faults.append(replace(FAILOVER, ended=7.5))
+    verdict = history.check()
+    assert (verdict.findings, [call.mark for call in verdict.lost]) == ((), ["d"])
+
+
 @pytest.mark.parametrize("damage", ["gap", "version", "prev", "time"])
 def test_ledger_that_is_not_whole_is_found(history: History, damage: str) -> None:
     """A number, a version, the name of the event before, or a time that does not fit."""
