@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Final
+import os
+from typing import Any, ClassVar, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from web.peer import uid_of
+from web.problems import Problem, problem_response
 
 CONNECTIONS_MAX: Final = 1_000
 """More connections are answered with 503, and closed."""
@@ -14,11 +18,18 @@ REQUEST_SECONDS_MAX: Final = 20.0
 """A connection that has not sent a whole request by then is closed, however many pieces it came in."""
 UNREAD_SECONDS_MAX: Final = 75.0
 """A connection whose client has not read what waits for it by then is closed. A live stream is told earlier that it is slow."""
+_STRANGER: Final = Problem(
+    403,
+    "This is another user's server",
+    "Without tokens it answers only the user who started it, and root. Ask that user for --token-file.",
+)
 _FULL: Final = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 2\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
 
 class Connection(HttpToolsProtocol):
     """One client's connection."""
+
+    is_of_owner_alone: ClassVar[bool] = False
 
     def __init__(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 - as uvicorn has them
         super().__init__(*arguments, **options)
@@ -27,6 +38,7 @@ class Connection(HttpToolsProtocol):
         self._head_bytes = 0
         """So many came since the last whole request, until the headers are complete."""
         self._is_in_head = True
+        self._is_refused = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -36,6 +48,7 @@ class Connection(HttpToolsProtocol):
             transport.write(_FULL)
             transport.close()
             return
+        self._is_refused = self.is_of_owner_alone and _is_of_stranger(transport)
         self._request.begin()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -44,6 +57,11 @@ class Connection(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        if self._is_refused:
+            # What was sent is read first: a connection that is closed with something unread loses its answer.
+            self.transport.write(_closing_answer(_STRANGER))
+            self.transport.close()
+            return
         self._request.begin()
         if self._is_in_head:
             self._head_bytes += len(data)
@@ -74,6 +92,25 @@ class Connection(HttpToolsProtocol):
     def resume_writing(self) -> None:
         self._unread.end()
         super().resume_writing()
+
+
+class OwnersConnection(Connection):
+    """Refuses another user of this machine, as far as the system tells who that is."""
+
+    is_of_owner_alone = True
+
+
+def _is_of_stranger(transport: asyncio.Transport) -> bool:
+    peer, own = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
+    # A connection that is gone already has no names.
+    return bool(peer and own) and uid_of(peer[:2], own[:2]) not in (None, 0, os.geteuid())
+
+
+def _closing_answer(problem: Problem) -> bytes:
+    """An answer that is given before anything is asked."""
+    response = problem_response(problem)
+    head = b"".join(b"%s: %s\r\n" % header for header in response.raw_headers)
+    return b"HTTP/1.1 %d Forbidden\r\n%sconnection: close\r\n\r\n%s" % (problem.status, head, bytes(response.body))
 
 
 class _Bound:

@@ -16,7 +16,7 @@ from ledger import InvalidValueError
 from town import ServePortError
 from web.access import Tokens
 from web.app import make_app
-from web.connection import CONNECTIONS_MAX, Connection
+from web.connection import CONNECTIONS_MAX, Connection, OwnersConnection
 from web.towns import ServedTown, Towns
 
 LOOPBACK: Final = "127.0.0.1"
@@ -61,7 +61,7 @@ def serve(
             access_log=False,
             lifespan="off",
             server_header=False,
-            http=Connection,
+            http=OwnersConnection if tokens is None else Connection,
             ws="none",
             limit_concurrency=CONNECTIONS_MAX + 1,
             timeout_keep_alive=_IDLE_SECONDS,

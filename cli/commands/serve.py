@@ -53,7 +53,7 @@ def serve(
 
     With --all, the page of another town is at ?town=NAME, and its REST interface at /api/v1/towns/NAME.
 
-    Without --token-file, only programs and browsers of this machine reach it, and act in the town as you could.
+    Without --token-file, only your own programs and browsers on this machine may use it; they act in the town as you could.
     """
     from web import serve  # noqa: PLC0415 - slow to import
 
