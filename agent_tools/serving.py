@@ -15,11 +15,15 @@ import anyio
 import uvicorn
 from mcp.server.stdio import stdio_server
 from mcp.server.transport_security import TransportSecuritySettings
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from agent_tools.server import TownServer
-from town import McpPortError
+from town import McpPortError, is_of_another_user
 
 LOOPBACK: Final = "127.0.0.1"
+LINE_BYTES_MAX: Final = 8 << 20
+"""A client whose message is longer is no client; the server ends."""
 _READ_BYTES: Final = 64 << 10
 _GRACE_SECONDS: Final = 3
 
@@ -60,14 +64,30 @@ def serve_http(path: Path | None, *, actor: str | None, port: int, tell: Callabl
         )
         app = server.streamable_http_app(transport_security=security, host=LOOPBACK)
         config = uvicorn.Config(
-            app, log_config=None, access_log=False, lifespan="on", timeout_graceful_shutdown=_GRACE_SECONDS
+            _owners_alone(app),
+            log_config=None,
+            access_log=False,
+            lifespan="on",
+            timeout_graceful_shutdown=_GRACE_SECONDS,
         )
         tell(f"http://{LOOPBACK}:{bound}/mcp")
         uvicorn.Server(config).run(sockets=[listening])
 
 
+def _owners_alone(app: ASGIApp) -> ASGIApp:
+    """The application, for the user who started it, as far as the system tells whose a connection is."""
+    refusal = PlainTextResponse("This is another user's town: it answers only the user who started tt mcp.\n", 403)
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        peer, own = scope.get("client"), scope.get("server")
+        is_strange = scope["type"] == "http" and peer and own and is_of_another_user(tuple(peer), tuple(own))
+        await (refusal if is_strange else app)(scope, receive, send)
+
+    return answer
+
+
 async def _lines_of(descriptor: int) -> AsyncIterator[str]:
-    """The lines of a descriptor. Its thread does not keep the program from ending while it waits for one."""
+    """The lines of a descriptor, which end with one that is too long. Its thread does not keep the program from ending while it waits."""
     loop = asyncio.get_running_loop()
     lines: asyncio.Queue[bytes | None] = asyncio.Queue(maxsize=1)
 
@@ -81,6 +101,9 @@ async def _lines_of(descriptor: int) -> AsyncIterator[str]:
                 *whole, rest = (rest + piece).split(b"\n")
                 for line in whole:
                     put(line)
+                if len(rest) > LINE_BYTES_MAX:
+                    rest = b""
+                    break
             put(rest or None)
             put(None)
         except (OSError, RuntimeError):

@@ -120,6 +120,7 @@ if TYPE_CHECKING:
     from town.repair.mend import Loss, LostEvents, MendedTown
     from town.repair.repairing import BEHIND_FILE, EVENTS_FILE, Repair, RepairPlan, opened_repair
     from town.server.durability import Durability, read_durability
+    from town.server.loopback_peer import is_of_another_user
     from town.server.own_server import EmbeddedServer
     from town.server.servers import TownState, find_towns, start_town, stop_town
     from town.town import Fork, Town
@@ -287,6 +288,7 @@ __all__ = [
     "grant_trust",
     "in_local_zone",
     "install_script",
+    "is_of_another_user",
     "list_towns",
     "local_day",
     "local_time",
@@ -381,6 +383,7 @@ open_front_door(
         "repair.mend": "Loss LostEvents MendedTown",
         "repair.repairing": "BEHIND_FILE EVENTS_FILE Repair RepairPlan opened_repair",
         "server.durability": "Durability read_durability",
+        "server.loopback_peer": "is_of_another_user",
         "server.own_server": "EmbeddedServer",
         "server.servers": "TownState find_towns start_town stop_town",
         "town": "Fork Town",

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from typing import Any, ClassVar, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from web.peer import uid_of
+from town import is_of_another_user
 from web.problems import Problem, problem_response
 
 CONNECTIONS_MAX: Final = 1_000
@@ -103,7 +102,7 @@ class OwnersConnection(Connection):
 def _is_of_stranger(transport: asyncio.Transport) -> bool:
     peer, own = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
     # A connection that is gone already has no names.
-    return bool(peer and own) and uid_of(peer[:2], own[:2]) not in (None, 0, os.geteuid())
+    return bool(peer and own) and is_of_another_user(peer[:2], own[:2])
 
 
 def _closing_answer(problem: Problem) -> bytes:

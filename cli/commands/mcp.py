@@ -33,7 +33,7 @@ def mcp(
 
     Clients start it themselves: tell them to run tt mcp --town PATH. It needs the extra mcp of this package; without it, it says how to install that.
 
-    With --http, everybody who has an account on this machine can reach it, and acts in the town as you could.
+    With --http, your own programs on this machine can reach it, and act in the town as you could. Where the system does not tell whose a connection is, so can those of other users of the machine.
     """
     try:
         from agent_tools import serve_http, serve_stdio  # noqa: PLC0415 - slow to import, and an extra

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import venv
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -27,6 +27,8 @@ pytest.importorskip("mcp.server.subscriptions", reason="needs the extra mcp")
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters
 
+from agent_tools.serving import LINE_BYTES_MAX
+from tests.support.other_user import ask_as_nobody
 from tests.support.towns import end_server
 from tests.support.waiting import wait_until
 from town import Town
@@ -130,6 +132,20 @@ def test_end_of_stdin_and_stop_signals_end_it(town: Town) -> None:
         assert process.stderr.read() == ""
 
 
+def test_message_without_an_end_ends_the_server(town: Town) -> None:
+    """It would take all memory."""
+    with start(town) as process:
+        answer_of(process)
+        assert process.stdin is not None
+        with suppress(BrokenPipeError):
+            for _ in range(2 * LINE_BYTES_MAX >> 20):
+                process.stdin.write("x" * (1 << 20))
+                process.stdin.flush()
+        assert process.wait(SECONDS_MAX) == 0
+        with suppress(BrokenPipeError):
+            process.stdin.close()
+
+
 def test_http_is_for_this_machine(town: Town) -> None:
     """Over HTTP it answers on loopback, and refuses a page of a browser: another host, or another origin."""
     with start(town, "--http", "0") as process:
@@ -157,6 +173,9 @@ def test_http_is_for_this_machine(town: Town) -> None:
         assert status(Host=f"evil.example:{address.port}") == 421
         assert status(Origin="https://evil.example") == 403
         assert status(Origin=f"http://localhost:{address.port}") == 200
+        if os.geteuid() == 0:
+            answer = "Accept: application/json, text/event-stream"
+            assert ask_as_nobody(address.port, "/mcp", json.dumps(INITIALIZE).encode(), answer)[0] == 403
 
         async def run() -> Any:
             async with (

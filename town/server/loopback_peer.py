@@ -1,7 +1,8 @@
-"""Peer: which user of this machine is at the other end of a connection over loopback, as Linux tells it in /proc/net."""
+"""Finds the user of this machine who is at the other end of a connection over loopback, as Linux tells it in /proc/net."""
 
 from __future__ import annotations
 
+import os
 import socket
 import sys
 from pathlib import Path
@@ -12,6 +13,11 @@ _UID: Final = 7
 """The column, counted from 0."""
 
 Address = tuple[str, int]
+
+
+def is_of_another_user(peer: Address, own: Address) -> bool:
+    """Whether the connection from `peer` to `own` is of a user who is neither this one nor root; False where nobody tells."""
+    return uid_of(peer, own) not in (None, 0, os.geteuid())
 
 
 def uid_of(peer: Address, own: Address) -> int | None:
