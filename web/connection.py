@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from http import HTTPStatus
 from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from web.problems import RETRY_SECONDS, Problem, problem_response
 
 CONNECTIONS_MAX: Final = 1_000
 """More connections are answered with 503, and closed."""
@@ -14,7 +17,12 @@ REQUEST_SECONDS_MAX: Final = 20.0
 """A connection that has not sent a whole request by then is closed, however many pieces it came in."""
 UNREAD_SECONDS_MAX: Final = 75.0
 """A connection whose client has not read what waits for it by then is closed. A live stream is told earlier that it is slow."""
-_FULL: Final = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 2\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+_FULL: Final = Problem(
+    503,
+    "Too many connections",
+    f"This server has {CONNECTIONS_MAX:,} connections. Close one, or try again.",
+    headers={"Retry-After": str(RETRY_SECONDS)},
+)
 
 
 class Connection(HttpToolsProtocol):
@@ -33,8 +41,7 @@ class Connection(HttpToolsProtocol):
         if len(self.connections) > CONNECTIONS_MAX:
             # It counts no longer, or others would be refused for it.
             self.connections.discard(self)
-            transport.write(_FULL)
-            transport.close()
+            self._end_with(_FULL)
             return
         self._request.begin()
 
@@ -66,6 +73,17 @@ class Connection(HttpToolsProtocol):
         self._request.end()
         self._is_in_head, self._head_bytes = True, 0
         super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        self._end_with(Problem(400, "This is no request", msg))
+
+    def _end_with(self, problem: Problem) -> None:
+        """Answer with a problem what no application is asked about, and close."""
+        response = problem_response(problem)
+        status = HTTPStatus(response.status_code)
+        lines = [b"HTTP/1.1 %d %s" % (status, status.phrase.encode()), *map(b": ".join, response.raw_headers)]
+        self.transport.write(b"\r\n".join([*lines, b"connection: close", b"", b""]) + bytes(response.body))
+        self.transport.close()
 
     def pause_writing(self) -> None:
         self._unread.begin()
