@@ -615,7 +615,7 @@ class EventStore:
                 )
 
     def _find_appended(self, choices: Sequence[Sequence[NewEvent]]) -> _Appended | None:
-        """The choice whose events are in the ledger already, and their positions; their command id identifies them."""
+        """The choice whose events are in the ledger already, and their positions."""
         for events in choices:
             positions = self._find_positions(events)
             if positions is not None:
@@ -629,8 +629,17 @@ class EventStore:
                 break
             if recorded.version == first.version and recorded.command == first.command:
                 ms, seq = recorded.position.ms, recorded.position.seq
-                return [Position.of(ms=ms, seq=seq + index) for index in range(len(events))]
+                positions = [Position.of(ms=ms, seq=seq + index) for index in range(len(events))]
+                return positions if self._are_at(positions, events) else None
         return None
+
+    def _are_at(self, positions: Sequence[Position], events: Sequence[NewEvent]) -> bool:
+        """Whether exactly these events are there. A caller may have given its command's id to another command."""
+        entries = self._entries_at(positions)
+        # Only `prev` is before what was sent.
+        return len(entries) == len(events) and all(
+            fields[1].endswith(encode_event(event)[1:]) for (_, fields), event in zip(entries, events, strict=True)
+        )
 
     def _events_of(self, positions: Mapping[str, str]) -> list[RecordedEvent]:
         """The events at the positions, one of each task; `positions` is task id -> position. HistoryBrokenError."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import os
 import stat
 from collections.abc import Collection, Mapping
 from enum import IntEnum
@@ -28,6 +29,7 @@ TOKENS_MAX: Final = 1_000
 TOKEN_FILE_BYTES_MAX: Final = 1 << 20
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 _READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_OWN_SITE: Final = frozenset({"same-origin", "none"})
 
 
 class Right(IntEnum):
@@ -56,7 +58,7 @@ class Tokens:
         """The tokens in a file of lines `NAME read|write TOKEN`. TokenFileRefusedError."""
         try:
             with path.open("rb") as file:
-                if stat.S_IMODE(path.stat().st_mode) & _OTHERS:
+                if stat.S_IMODE(os.fstat(file.fileno()).st_mode) & _OTHERS:
                     raise TokenFileRefusedError(path, "others may read it", f"Take that away: chmod 600 {path}")
                 content = file.read(TOKEN_FILE_BYTES_MAX + 1)
         except OSError as error:
@@ -67,7 +69,9 @@ class Tokens:
         for number, line in enumerate(content.decode(errors="replace").splitlines(), 1):
             if line.strip() and not line.lstrip().startswith("#"):
                 token, caller = _parsed(path, number, line)
-                callers[digest_of(token)] = caller
+                if callers.setdefault(digest_of(token), caller) is not caller:
+                    problem = f"the token in line {number} is that of an earlier line"
+                    raise TokenFileRefusedError(path, problem, "Give each name a token of its own.")
         if not 0 < len(callers) <= TOKENS_MAX:
             raise TokenFileRefusedError(
                 path, f"it has {len(callers):,} tokens", f"Give 1 to {TOKENS_MAX:,} lines of NAME read|write TOKEN."
@@ -129,9 +133,10 @@ class Access:
             return
         headers = _headers(scope)
         try:
-            self._check_host(headers)
-            caller = self._caller(headers, path=scope["path"])
-            if scope["method"] not in _READING:
+            self._check_host(headers, is_link=_is_link(scope, headers))
+            is_reading = scope["method"] in _READING
+            caller = self._caller(headers, is_open=is_reading and scope["path"] in self._open_paths)
+            if not is_reading:
                 self._check_write(caller)
         except Problem as problem:
             await problem_response(problem)(scope, receive, send)
@@ -139,8 +144,8 @@ class Access:
         scope[CALLER] = caller
         await self._app(scope, receive, send)
 
-    def _check_host(self, headers: Mapping[str, list[str]]) -> None:
-        """The request is meant for this server, and comes from no other site's page."""
+    def _check_host(self, headers: Mapping[str, list[str]], *, is_link: bool) -> None:
+        """The request is meant for this server, and comes from no other site's page, unless that has a link to the board."""
         hosts, origins = headers.get("host", []), headers.get("origin", [])
         if len(hosts) != 1 or len(origins) > 1:
             raise Problem(400, "The request is not clear", "It needs one Host, and at most one Origin.")
@@ -151,17 +156,17 @@ class Access:
                 f"This server answers as {' or '.join(sorted(self._hosts))} and no other name.",
             )
         own = {f"{scheme}://{hosts[0].lower()}" for scheme in ("http", "https")}
-        site = headers.get("sec-fetch-site", ["none"])[0]
-        if (origins and origins[0].lower() not in own) or site not in ("same-origin", "none"):
+        is_own = is_link or _OWN_SITE.issuperset(headers.get("sec-fetch-site", ()))
+        if (origins and origins[0].lower() not in own) or not is_own:
             raise Problem(403, "The request comes from another site", "Pages of other sites cannot use this server.")
 
-    def _caller(self, headers: Mapping[str, list[str]], *, path: str) -> Caller:
+    def _caller(self, headers: Mapping[str, list[str]], *, is_open: bool) -> Caller:
         if self._tokens is None:
             return Caller(Right.READ if self._is_read_only else Right.WRITE)
         given = headers.get("authorization", [])
         scheme, _, token = given[0].partition(" ") if len(given) == 1 else ("", "", "")
         caller = self._tokens.caller(token.strip()) if scheme.lower() == "bearer" else Caller(Right.NONE)
-        if caller.right is Right.NONE and path not in self._open_paths:
+        if caller.right is Right.NONE and not is_open:
             raise Problem(
                 401,
                 "A token is needed",
@@ -178,6 +183,12 @@ class Access:
                 else "This token may only read."
             )
             raise Problem(403, "Writing is not allowed", why)
+
+
+def _is_link(scope: Scope, headers: Mapping[str, list[str]]) -> bool:
+    """Whether somebody followed a link to the page, in a tab of its own. The page is the same for all, and changes nothing."""
+    opens_tab = headers.get("sec-fetch-mode") == ["navigate"] and headers.get("sec-fetch-dest") == ["document"]
+    return opens_tab and scope["method"] == "GET" and scope["path"] == "/"
 
 
 def _headers(scope: Scope) -> dict[str, list[str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Collection
 from functools import partial
 from typing import Final
@@ -26,7 +27,7 @@ from web.headers import SafeHeaders
 from web.health import HEALTH, health_route
 from web.live import EventsGiven, Live
 from web.metrics import Measured, Metrics
-from web.openapi import PATH, document
+from web.openapi import PARAMETER_OF_PATH, PATH, document
 from web.page_files import page_routes, read_files
 from web.problems import Problem, problem_of, problem_response
 from web.questions import QUESTIONS
@@ -39,6 +40,7 @@ from web.writes import WRITES
 ROOT: Final = "/api/v1"
 ENDPOINTS: Final = (*READS, *QUESTIONS, *BOARD, *TIMELINE, *CHARTS, *WRITES)
 _STREAM: Final = "text/event-stream"
+_VERSION: Final = re.compile(r'(?P<quote>"?)(?P<number>[0-9]{1,15})(?P=quote)')
 _Handler = Callable[[Request], Awaitable[Response]]
 
 
@@ -116,7 +118,7 @@ def _handler(towns: Towns, endpoint: Endpoint) -> _Handler:
         asked = {
             "task": request.path_params.get("task", ""),
             "may_write": caller.right is Right.WRITE,
-            "expected_version": _expected_version(request),
+            "expected_version": _expected_version(request) if endpoint.is_writing else None,
             "key": _key(request),
         }
 
@@ -124,7 +126,7 @@ def _handler(towns: Towns, endpoint: Endpoint) -> _Handler:
             question = partial(endpoint.call, Asked(town, served, **asked), given)
             if endpoint.is_writing or getattr(given, "at", None) is not None:
                 return question()
-            return served.answers.ask(town, f"{request.url.path}?{request.url.query}", question)
+            return served.answers.ask(town, (endpoint.path, asked["task"], given), question)
 
         try:
             answer = await towns.ask(served, ask, actor=caller.actor)
@@ -155,13 +157,15 @@ def _served(towns: Towns, request: Request) -> ServedTown:
 
 def _expected_version(request: Request) -> int | None:
     """The version that `If-Match` asks for. Problem."""
-    text = request.headers.get("if-match")
-    if text is None or text.strip() == "*":
+    texts = request.headers.getlist("if-match")
+    if texts and PARAMETER_OF_PATH not in request.path_params:
+        raise Problem(400, "If-Match is for a command on one task", "This is none. Leave it out.")
+    if not texts or texts == ["*"]:
         return None
-    number = text.strip().strip('"')
-    if not (number.isascii() and number.isdecimal() and len(number) <= 15):
+    found = _VERSION.fullmatch(texts[0])
+    if found is None or len(texts) > 1:
         raise Problem(400, "If-Match is no version", 'Send the version of the task, as in If-Match: "3".')
-    return int(number)
+    return int(found["number"])
 
 
 def _key(request: Request) -> str | None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from http import HTTPStatus
 from typing import Any, ClassVar, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from town import is_of_another_user
-from web.problems import Problem, problem_response
+from web.problems import RETRY_SECONDS, Problem, problem_response
 
 CONNECTIONS_MAX: Final = 1_000
 """More connections are answered with 503, and closed."""
@@ -22,7 +23,12 @@ _STRANGER: Final = Problem(
     "This is another user's server",
     "Without tokens it answers only the user who started it, and root. Ask that user for --token-file.",
 )
-_FULL: Final = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 2\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+_FULL: Final = Problem(
+    503,
+    "Too many connections",
+    f"This server has {CONNECTIONS_MAX:,} connections. Close one, or try again.",
+    headers={"Retry-After": str(RETRY_SECONDS)},
+)
 
 
 class Connection(HttpToolsProtocol):
@@ -44,8 +50,7 @@ class Connection(HttpToolsProtocol):
         if len(self.connections) > CONNECTIONS_MAX:
             # It counts no longer, or others would be refused for it.
             self.connections.discard(self)
-            transport.write(_FULL)
-            transport.close()
+            self._end_with(_FULL)
             return
         self._is_refused = self.is_of_owner_alone and _is_of_stranger(transport)
         self._request.begin()
@@ -58,8 +63,7 @@ class Connection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._is_refused:
             # What was sent is read first: a connection that is closed with something unread loses its answer.
-            self.transport.write(_closing_answer(_STRANGER))
-            self.transport.close()
+            self._end_with(_STRANGER)
             return
         self._request.begin()
         if self._is_in_head:
@@ -84,6 +88,17 @@ class Connection(HttpToolsProtocol):
         self._is_in_head, self._head_bytes = True, 0
         super().on_message_complete()
 
+    def send_400_response(self, msg: str) -> None:
+        self._end_with(Problem(400, "This is no request", msg))
+
+    def _end_with(self, problem: Problem) -> None:
+        """Answer with a problem what no application is asked about, and close."""
+        response = problem_response(problem)
+        status = HTTPStatus(response.status_code)
+        lines = [b"HTTP/1.1 %d %s" % (status, status.phrase.encode()), *map(b": ".join, response.raw_headers)]
+        self.transport.write(b"\r\n".join([*lines, b"connection: close", b"", b""]) + bytes(response.body))
+        self.transport.close()
+
     def pause_writing(self) -> None:
         self._unread.begin()
         super().pause_writing()
@@ -103,13 +118,6 @@ def _is_of_stranger(transport: asyncio.Transport) -> bool:
     peer, own = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
     # A connection that is gone already has no names.
     return bool(peer and own) and is_of_another_user(peer[:2], own[:2])
-
-
-def _closing_answer(problem: Problem) -> bytes:
-    """An answer that is given before anything is asked."""
-    response = problem_response(problem)
-    head = b"".join(b"%s: %s\r\n" % header for header in response.raw_headers)
-    return b"HTTP/1.1 %d Forbidden\r\n%sconnection: close\r\n\r\n%s" % (problem.status, head, bytes(response.body))
 
 
 class _Bound:

@@ -171,8 +171,8 @@ class KeptFlow:
         # What somebody else is counting from stays as it is.
         flow, self._flow = self._flow, Flow()
         try:
-            if flow.position > store.end():
-                # The ledger is another one, such as an older one that was put back.
+            if flow.position != BEGINNING and not store.has(flow.position):
+                # The ledger is another one, such as an older one that was put back, and may have grown since.
                 flow = Flow()
             if flow.position < position:
                 with no_garbage_collection():

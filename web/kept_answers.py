@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Final
 
 from msgspec.structs import replace
@@ -24,13 +24,13 @@ class KeptAnswers:
 
     def __init__(self) -> None:
         self._end = BEGINNING
-        self._answers: dict[str, tuple[Answer, float]] = {}
+        self._answers: dict[Hashable, tuple[Answer, float]] = {}
         self._bytes = 0
-        self._making: dict[str, threading.Lock] = {}
+        self._making: dict[Hashable, threading.Lock] = {}
         """The questions whose answer somebody makes."""
         self._lock = threading.Lock()
 
-    def ask(self, town: Town, question: str, answer: Callable[[], Answer]) -> Answer:
+    def ask(self, town: Town, question: Hashable, answer: Callable[[], Answer]) -> Answer:
         """The answer to a question about now: the kept one if the ledger still ends there, which is asked first.
 
         Only an answer that depends on the ledger alone is kept, and so only one that has a position.
@@ -49,12 +49,12 @@ class KeptAnswers:
             with self._lock:
                 self._making.pop(question, None)
 
-    def _find(self, question: str, end: Position) -> Answer | None:
+    def _find(self, question: Hashable, end: Position) -> Answer | None:
         with self._lock:
             answer, until = self._answers.get(question, (None, 0.0)) if self._end == end else (None, 0.0)
         return answer if until > time.monotonic() else None
 
-    def _make(self, question: str, end: Position, answer: Callable[[], Answer]) -> Answer:
+    def _make(self, question: Hashable, end: Position, answer: Callable[[], Answer]) -> Answer:
         made = answer()
         if made.position != end:
             return made
@@ -64,7 +64,7 @@ class KeptAnswers:
             self._keep(question, made, len(content))
         return made
 
-    def _keep(self, question: str, answer: Answer, size: int) -> None:
+    def _keep(self, question: Hashable, answer: Answer, size: int) -> None:
         assert answer.position is not None
         is_full = len(self._answers) >= KEPT_ANSWERS_MAX or self._bytes + size > KEPT_ANSWERS_BYTES_MAX
         if is_full or self._end != answer.position:

@@ -75,13 +75,6 @@ class Live:
 
         start, end, task_id = await self._towns.ask(served, find)
         tail = self._tails.setdefault(served.name, Tail(served))
-        if tail.listeners >= LISTENERS_MAX:
-            raise Problem(
-                429,
-                "Too many listen",
-                f"This town has {LISTENERS_MAX} live streams. Close one, or try again.",
-                headers={"Retry-After": str(RETRY_SECONDS)},
-            )
         # Nothing may wait between the two, or others would be let in meanwhile.
         _check_room(tail)
         tail.listen(end)
@@ -171,7 +164,7 @@ class _Stream:
                         reason = "slow reader"
                         break
                 if not lines and self._tail.problem is not None:
-                    reason = words_of(self._tail.problem)
+                    reason = self._tail.problem
                     break
             yield _message("end", reason=reason, position=self._position)
         except LedgerError as error:

@@ -124,7 +124,8 @@ def parameters_of(endpoint: Endpoint, schemas: dict[str, Any]) -> Iterator[dict[
     if f"{{{PARAMETER_OF_PATH}}}" in endpoint.path:
         yield _parameter(PARAMETER_OF_PATH, "path", {"type": "string", "minLength": 1}, _TASK, is_required=True)
     if endpoint.is_writing:
-        yield _parameter("If-Match", "header", {"type": "string", "pattern": '^("[0-9]{1,15}"|\\*)$'}, _MATCH)
+        if f"{{{PARAMETER_OF_PATH}}}" in endpoint.path:
+            yield _parameter("If-Match", "header", {"type": "string", "pattern": '^("[0-9]{1,15}"|\\*)$'}, _MATCH)
         yield _parameter("Idempotency-Key", "header", {"type": "string", "format": "uuid"}, _KEY)
         return
     schema = schemas[endpoint.given.__name__]

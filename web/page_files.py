@@ -48,7 +48,7 @@ def page_routes(files: dict[str, PageFile]) -> list[Route]:
     """Routes for the page itself, at the root, and for its files beside it."""
 
     async def answer(request: Request) -> Response:
-        file = files[request.url.path.removeprefix("/") or INDEX]
+        file = files[request.scope["path"].removeprefix("/") or INDEX]
         headers = {"ETag": file.tag, "Cache-Control": "no-cache"}
         if request.headers.get("if-none-match") == file.tag:
             return Response(status_code=304, headers=headers)

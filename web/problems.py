@@ -21,7 +21,7 @@ from ledger import (
     WrongExpectedEndError,
     WrongExpectedVersionError,
 )
-from town import MomentError, words_of
+from town import FolderRefusedError, MomentError, SettingsError, TownNotFoundError, words_of
 from web.answers import encode
 
 PROBLEM: Final = "application/problem+json"
@@ -33,6 +33,9 @@ _STATUS: Final[tuple[tuple[type[LedgerError], int, str], ...]] = (
     (TaskNotFoundError, 404, "There is no such task"),
     (MomentError, 404, "There is no such moment"),
     (InvalidValueError, 400, "A value does not fit"),
+    (TownNotFoundError, 503, "The town cannot be opened"),
+    (SettingsError, 503, "The town cannot be opened"),
+    (FolderRefusedError, 503, "The folder is not as it should be"),
     (CommandRejectedError, 422, "The command is refused"),
     (WrongExpectedVersionError, 409, "The task has changed"),
     (BasisDisturbedError, 409, "The town has changed"),

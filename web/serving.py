@@ -58,6 +58,8 @@ def serve(
         config = uvicorn.Config(
             app,
             log_config=None,
+            # Below that is only what clients did wrong, who could fill a log with it.
+            log_level="error",
             access_log=False,
             lifespan="off",
             server_header=False,

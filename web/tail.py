@@ -10,8 +10,8 @@ import asyncio
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
 
@@ -26,7 +26,7 @@ from ledger import (
     title_of,
 )
 from shapes import listed_event_shape
-from town import Annotation, Title, Town
+from town import Annotation, Title, Town, words_of
 from web.answers import encode
 
 if TYPE_CHECKING:
@@ -36,6 +36,8 @@ NEWEST_EVENTS_MAX: Final = 2_000
 NEWEST_BYTES_MAX: Final = 4 << 20
 RETRY_SECONDS: Final = 0.5
 """How long to wait before a server that did not answer is asked again."""
+
+_FAULT: Final = "Something unexpected happened. The fault is in this program."
 
 
 class Line(Struct, frozen=True):
@@ -112,7 +114,7 @@ class Tail:
         self.listeners = 0
         self.end = 0
         """The number of the last event that is known."""
-        self.problem: LedgerError | None = None
+        self.problem: str | None = None
         """Why nothing more comes; None as long as something may."""
 
     def listen(self, end: Position) -> None:
@@ -146,6 +148,16 @@ class Tail:
     # --- the thread -----------------------------------------------------------------------------------------------------
 
     def _follow(self, position: Position, is_wanted: threading.Event) -> None:
+        try:
+            self._read_on(position, is_wanted)
+        except LedgerError as error:
+            self._tell(self._stop, words_of(error), is_wanted)
+        except Exception:
+            # A fault of ours: nobody waits for what does not come any more.
+            self._tell(self._stop, _FAULT, is_wanted)
+            raise
+
+    def _read_on(self, position: Position, is_wanted: threading.Event) -> None:
         while is_wanted.is_set():
             try:
                 with self._served.opened() as town:
@@ -153,18 +165,19 @@ class Tail:
                         if batch:
                             lines = lines_of(town, batch)
                             position = batch[-1].position
-                            self._loop.call_soon_threadsafe(self._take, lines, is_wanted)
+                            self._tell(self._take, lines, is_wanted)
                         if not is_wanted.is_set():
                             return
             except StoreUnavailableError:
                 # It may be restarted; whoever listens is told nothing, and misses nothing.
                 time.sleep(RETRY_SECONDS)
-            except LedgerError as error:
-                self._loop.call_soon_threadsafe(self._stop, error, is_wanted)
-                return
-            except RuntimeError:
-                # The loop has ended, and with it all listeners.
-                return
+
+    def _tell(self, call: Callable[[Any, threading.Event], None], given: object, is_wanted: threading.Event) -> None:
+        """Have the event loop call it. If that has ended, all listeners have."""
+        try:
+            self._loop.call_soon_threadsafe(call, given, is_wanted)
+        except RuntimeError:
+            is_wanted.clear()
 
     def _take(self, lines: Iterable[Line], is_wanted: threading.Event) -> None:
         if is_wanted is not self._is_wanted:
@@ -177,7 +190,7 @@ class Tail:
             self._bytes -= len(self._newest.popleft().content)
         self._wake()
 
-    def _stop(self, problem: LedgerError, is_wanted: threading.Event) -> None:
+    def _stop(self, problem: str, is_wanted: threading.Event) -> None:
         if is_wanted is self._is_wanted:
             self.problem = problem
             is_wanted.clear()

@@ -41,14 +41,20 @@ class Timeline:
     """The times of one town's events, as far as they were read."""
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._begin()
+
+    def _begin(self) -> None:
         self.position = BEGINNING
         self._ms = array("Q")
         self._marks = {kind: array("Q") for kind in _MARKED}
-        self._lock = threading.Lock()
 
     def read_on(self, store: EventStore, *, events_max: int = EVENTS_PER_REQUEST) -> None:
         """Take in the next events. LedgerDamagedError, StoreUnavailableError: what was taken in stays."""
         with self._lock:
+            if self.position != BEGINNING and not store.has(self.position):
+                # The ledger is another one, such as an older one that was put back.
+                self._begin()
             left = events_max
             for entries in store.read_entries(self.position, limit=_READ_EVENTS):
                 self._take(entries)

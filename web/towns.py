@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, TypeVar
 
 import anyio
 import anyio.to_thread
 
-from ledger import CircularNeedsError, LedgerError
+from ledger import CircularNeedsError, LedgerError, StoreUnavailableError
 from town import Town
 from web.flow import KeptFlow
 from web.kept_answers import KeptAnswers
@@ -25,6 +25,7 @@ CALLS_AT_ONCE: Final = 8
 OPEN_PER_ACTOR_MAX: Final = CALLS_AT_ONCE
 ACTORS_MAX: Final = 16
 """The open towns of so many actors are kept."""
+_NOT_KEPT: Final[deque[Town]] = deque(maxlen=0)
 
 
 class ServedTown:
@@ -43,7 +44,7 @@ class ServedTown:
     @contextmanager
     def opened(self, actor: str | None = None) -> Iterator[Town]:
         """An open town that acts as `actor`; by default as who started the server. One that met an error is closed."""
-        idle = self._idle.setdefault(actor, deque())
+        idle = self._idle_of(actor)
         try:
             town = idle.pop()
         except IndexError:
@@ -55,17 +56,27 @@ class ServedTown:
                 _name_tasks(error, town)
                 town.remark_on(error)
             town.close()
+            if isinstance(error, StoreUnavailableError):
+                # The others have the same server, which may be another one when it is asked again.
+                self.close()
             raise
-        if len(idle) < OPEN_PER_ACTOR_MAX and len(self._idle) <= ACTORS_MAX:
+        if idle is not _NOT_KEPT and len(idle) < OPEN_PER_ACTOR_MAX:
             idle.append(town)
         else:
             town.close()
 
     def close(self) -> None:
         """Close the open towns that nobody uses."""
-        for idle in self._idle.values():
-            while idle:
-                idle.pop().close()
+        for idle in [*self._idle.values()]:
+            with suppress(IndexError):
+                while True:
+                    idle.pop().close()
+
+    def _idle_of(self, actor: str | None) -> deque[Town]:
+        """The open towns of an actor that nobody uses. Of those who come when there are ACTORS_MAX, none is kept."""
+        if actor not in self._idle and len(self._idle) >= ACTORS_MAX:
+            return _NOT_KEPT
+        return self._idle.setdefault(actor, deque())
 
 
 class Towns:

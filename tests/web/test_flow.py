@@ -152,6 +152,16 @@ def test_older_ledger_that_was_put_back_is_read_anew(town: Town, long_town: Town
     assert list(flow.days(town.end().seq)) == plain(town.events.last(count=None))[0]
 
 
+def test_other_ledger_that_is_longer_by_now_is_read_anew(town: Town, long_town: Town) -> None:
+    """It ends later than what was read, and yet has other events."""
+    kept = KeptFlow()
+    kept.upto(town.backend.store, town.end(), wait_seconds=1)
+    assert town.end() < long_town.end()
+    flow = kept.upto(long_town.backend.store, long_town.end(), wait_seconds=1)
+    assert flow is not None
+    assert list(flow.days(long_town.end().seq)) == plain(long_town.events.last(count=None))[0]
+
+
 def test_who_comes_while_all_is_read_is_asked_to_come_later(
     town: Town, client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:

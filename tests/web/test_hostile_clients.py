@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import select
@@ -9,6 +10,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from http.client import HTTPResponse
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -213,6 +215,22 @@ def test_too_large_headers_that_come_at_once_are_refused(folder: Path, served: S
             connection.sendall(head + b"x" * more + b"\r\n\r\n")
             assert connection.recv(1 << 16).startswith(status)
     assert_answers_as_before(served, folder)
+
+
+def test_what_is_no_request_is_a_problem_and_is_not_logged(served: Serving, folder: Path) -> None:
+    """In the form of all others; and a client cannot fill the server's log."""
+    for sent in ("GET evil HTTP/1.1\r\n\r\n", "FOO / HTTP/1.1\r\n\r\n", "\x16\x03\x01 hello\r\n\r\n"):
+        with connections(served.port, 1) as [connection]:
+            connection.sendall(sent.encode())
+            answer = HTTPResponse(connection)
+            answer.begin()
+            assert (answer.status, answer.headers["Content-Type"]) == (400, "application/problem+json")
+            assert json.loads(answer.read())["detail"]
+    upgrade = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "x"}
+    assert served.request("GET", "/healthz", headers=upgrade)[0] == 200
+    assert_answers_as_before(served, folder)
+    served.process.kill()
+    assert served.process.communicate() == ("", "")
 
 
 def test_masses_of_connections_harm_nobody_else(folder: Path, served: Serving, other: Path) -> None:

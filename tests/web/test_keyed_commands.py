@@ -11,7 +11,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from ledger import RecordedEvent
-from town import Town
+from town import Receipt, Town
 
 AT_ONCE: Final = 8
 VERBS: Final[Mapping[str, Mapping[str, Any]]] = {
@@ -125,3 +125,36 @@ def test_conflict_shows_the_task_as_it_is(client: TestClient, town: Town) -> Non
     body = answer.json()
     assert (answer.status_code, body["expected"], body["actual"]) == (409, 1, 2)
     assert body["task"]["tags"] == ["since"]
+
+
+def test_key_of_two_commands_does_not_make_them_one(client: TestClient, town: Town) -> None:
+    """On two tasks, each gets its own receipt, also when it is sent again, and is taken back alone."""
+    first, second = (town.create(name).task.id for name in ("one", "two"))
+    key = str(uuid4())
+    told = [post(client, f"/tasks/{task}/tag", {"add": ["x"]}, key).json() for task in (first, second)]
+    again = [post(client, f"/tasks/{task}/tag", {"add": ["x"]}, key).json() for task in (first, second)]
+    assert again == told
+    assert [len(each["positions"]) for each in told] == [1, 1]
+    assert client.post("/api/v1/undo", json={"event": first}).status_code == 200
+    assert (town.task(first).tags, town.task(second).tags) == ((), ("x",))
+
+
+def test_command_that_lost_to_another_with_its_key_gets_the_receipt_of_that(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither the receipt nor the view shows what was not appended, even where both were decided at once."""
+    task, key = town.create("a task").task.id, str(uuid4())
+    append = town.backend.store.append
+    told: list[Receipt] = []
+
+    def append_after_another(*given: Any, **options: Any) -> Any:
+        if not told:
+            with Town.open(town.folder, actor="another") as other:
+                told.append(other.once(key, lambda: other.tag(task, add=["theirs"]), about=(task,)))
+        return append(*given, **options)
+
+    monkeypatch.setattr(town.backend.store, "append", append_after_another)
+    receipt = town.once(key, lambda: town.tag(task, add=["ours"]), about=(task,))
+    assert (receipt.positions, receipt.task.tags) == (told[0].positions, ("theirs",))
+    assert town.task(task).tags == ("theirs",)
+    assert len(events_of(town, key)) == 1

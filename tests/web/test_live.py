@@ -261,6 +261,30 @@ def test_reader_that_is_too_slow_is_told_so_and_where_it_was(folder: Path) -> No
     assert json.loads(end.split(b"data: ")[1]) == {"reason": "slow reader", "position": position}
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.parametrize("error", [KeyError, RuntimeError])
+def test_stream_ends_if_the_server_fails_to_read_on(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    """A fault of ours keeps nobody waiting: who listens is told, and may begin anew."""
+
+    async def listen() -> list[bytes]:
+        with closing(Towns({"streamed": ServedTown(folder, "streamed", actor=None)})) as towns:
+            tail = Tail(towns.own)
+            tail.listen(BEGINNING)
+            with anyio.fail_after(30):
+                stream = _Stream(Live(towns), towns.own, tail, EventsGiven(), None, anyio.Event())
+                return [piece async for piece in stream.run(BEGINNING)]
+
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("web.tail.lines_of", fail)
+    *_, end = anyio.run(listen)
+    assert b"event: end" in end
+    assert b"unexpected" in end
+
+
 def test_stream_ends_with_the_reason_if_the_town_cannot_be_opened_again(folder: Path, served: Serving) -> None:
     """Its settings were spoilt and its server is gone: who listens is told, and does not wait for ever."""
     listener = Listener(served.port, goal=10**9, after="0")

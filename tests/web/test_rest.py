@@ -140,6 +140,8 @@ def test_wrong_request_is_a_problem_and_writes_nothing(
         {"Origin": "http://evil.example"},
         {"Origin": "null"},
         {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "iframe"},
     ],
 )
 def test_request_of_another_site_is_refused(town: Town, client: TestClient, headers: dict[str, str]) -> None:
@@ -148,6 +150,46 @@ def test_request_of_another_site_is_refused(town: Town, client: TestClient, head
     assert client.get("/api/v1/tasks", headers=headers).status_code == 403
     assert client.post("/api/v1/tasks", json={"description": "x"}, headers=headers).status_code == 403
     assert client.get("/", headers=headers).status_code == 403
+    assert town.end() == end
+
+
+def test_header_that_is_given_twice_is_not_half_believed(town: Town, client: TestClient) -> None:
+    """Neither where a request comes from, nor the version that it asks for."""
+    task, end = town.create("mine").task.id, town.end()
+    for name, values in (("Sec-Fetch-Site", ("none", "cross-site")), ("If-Match", ('"1"', '"2"'))):
+        headers = [(name, value) for value in values]
+        answer = client.post(f"/api/v1/tasks/{task}/note", json={"text": "x"}, headers=headers)
+        assert answer.status_code in (400, 403)
+    assert town.end() == end
+
+
+def test_link_on_another_site_opens_the_page(client: TestClient) -> None:
+    """In a tab of its own; nothing of the town is reached so."""
+    headers = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+    assert client.get("/?at=3", headers=headers).status_code == 200
+    assert client.get("/api/v1/tasks", headers=headers).status_code == 403
+    assert client.post("/", headers=headers).status_code == 403
+
+
+@pytest.mark.parametrize("version", ['"1"', "*", '"3'])
+@pytest.mark.parametrize(("path", "body"), [("/tasks", {"description": "x"}), ("/undo", {"event": "mine"})])
+def test_condition_that_a_command_does_not_look_at_is_refused(
+    town: Town, client: TestClient, path: str, body: object, version: str
+) -> None:
+    """It would be carried out though the version is another one."""
+    town.create("mine", alias="mine")
+    end = town.end()
+    answer = client.post(f"/api/v1{path}", json=body, headers={"If-Match": version})
+    assert (answer.status_code, "If-Match" in answer.json()["title"]) == (400, True)
+    assert town.end() == end
+
+
+@pytest.mark.parametrize("version", ['"1', '""1""', 'W/"1"', '"1", "2"', "", '"²"', '"-1"', '"1234567890123456"'])
+def test_version_that_is_none_is_refused(town: Town, client: TestClient, version: str) -> None:
+    """Whatever comes close to one."""
+    task, end = town.create("mine").task.id, town.end()
+    answer = client.post(f"/api/v1/tasks/{task}/note", json={"text": "x"}, headers=[(b"If-Match", version.encode())])
+    assert answer.status_code == 400
     assert town.end() == end
 
 
@@ -183,6 +225,17 @@ def test_token_says_what_its_holder_may_do(
     if write == 201:
         assert town.events.last(count=1)[0].actor == "bob"
     assert guarded.get("/", headers=headers).status_code == 200
+    assert guarded.post("/", headers=headers).status_code == (405 if write == 201 else write)
+
+
+def test_name_of_the_server_in_a_request_changes_no_answer(guarded: TestClient) -> None:
+    """A client may send any; what others are answered does not depend on it."""
+    token = {"Authorization": f"Bearer {READER}"}
+    expected = guarded.get("/api/v1/tasks?limit=1", headers=token).json()
+    for host in ("x/api/v1/tasks?limit=1#", "x#", "[", "@", ""):
+        assert guarded.get("/api/v1/board", headers={**token, "Host": host}).json()["columns"]
+        assert guarded.get("/main.js", headers={"Host": host}).status_code == 200
+    assert guarded.get("/api/v1/tasks?limit=1", headers=token).json() == expected
 
 
 def test_address_that_others_reach_needs_tokens(town: Town, capsys: pytest.CaptureFixture[str]) -> None:
@@ -200,7 +253,15 @@ def test_server_that_only_reads_writes_nothing(town: Town) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", ["", "ada read short", "ada all " + "x" * 20, "ada " + "x" * 20, "a\tb c read " + "x" * 20]
+    "content",
+    [
+        "",
+        "ada read short",
+        "ada all " + "x" * 20,
+        "ada " + "x" * 20,
+        "a\tb c read " + "x" * 20,
+        "ada read {0}\nbob write {0}".format("x" * 20),
+    ],
 )
 def test_unfit_file_of_tokens_is_refused(tmp_path: Path, content: str) -> None:
     """Without a word of a token."""

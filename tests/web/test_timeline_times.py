@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from itertools import pairwise
+from pathlib import Path
 from random import Random
 
 import pytest
 
 from ledger import StreamEntry
+from tests.support.towns import end_server
 from town import Town
 from web.timeline_times import GAP_SHARE, Timeline, compressed
 
@@ -101,3 +103,15 @@ def test_marks_are_those_of_the_ledger(town: Town) -> None:
     timeline.read_on(town.backend.store)
     [whole] = timeline.buckets(1)
     assert (whole.last, whole.failures) == (town.end().seq, types["task.failed"] + 1)
+
+
+def test_other_ledger_that_was_put_back_is_read_anew(town: Town, tmp_path: Path) -> None:
+    """Whether it is shorter than what was read or longer: no event of the one before is shown."""
+    with Town.init(tmp_path / "other", name="other", is_registered=False) as other:
+        other.create("alone")
+        timeline = Timeline()
+        for read in (town, other, town):
+            timeline.read_on(read.backend.store)
+            [whole] = timeline.buckets(1)
+            assert (timeline.position, whole.last) == (read.end(), read.end().seq)
+    end_server(tmp_path / "other")

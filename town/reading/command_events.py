@@ -10,8 +10,13 @@ from ledger import EventStore, Position, RecordedEvent
 
 def events_of_command(store: EventStore, named: RecordedEvent) -> list[RecordedEvent]:
     """All events of the command of `named`, oldest first."""
-    before = takewhile(lambda each: each.command == named.command, read_back_from(store, named.position))
-    after = takewhile(lambda each: each.command == named.command, _read_on_from(store, named.position))
+
+    def is_beside(other: RecordedEvent) -> bool:
+        # One append has one time. A caller may have given its command's id to another command right beside it.
+        return other.command == named.command and other.position.ms == named.position.ms
+
+    before = takewhile(is_beside, read_back_from(store, named.position))
+    after = takewhile(is_beside, _read_on_from(store, named.position))
     return [*list(before)[::-1], named, *after]
 
 
