@@ -241,9 +241,9 @@ class ServePortError(CommandRejectedError):
         self.host = host
         self.port = port
         why = in_one_line(getattr(cause, "strerror", None) or str(cause))
-        super().__init__(
-            f"`tt serve` cannot listen at {host}, port {port}: {why}. Give another --port; 0 takes a free one."
-        )
+        is_of_port = getattr(cause, "errno", None) in (None, errno.EADDRINUSE, errno.EACCES)
+        advice = "another --port; 0 takes a free one" if is_of_port else "--host an address of this machine"
+        super().__init__(f"`tt serve` cannot listen at {in_one_line(host)}, port {port}: {why}. Give {advice}.")
 
 
 class TokenFileRefusedError(CommandRejectedError):

@@ -151,7 +151,7 @@ def _served(towns: Towns, request: Request) -> ServedTown:
     name = request.path_params.get("town")
     found = towns.own if name is None else towns.get(name)
     if found is None:
-        raise Problem(404, "There is no such town", f"This server has {', '.join(towns.names)}.")
+        raise Problem(404, "There is no such town", f"The towns of this server: {', '.join(towns.names)}.")
     return found
 
 
@@ -203,7 +203,10 @@ def _unexpected(_: Request, error: Exception) -> Response:
 
 def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    words = {404: f"Nothing is at {request.url.path}.", 405: f"{request.method} is not for {request.url.path}."}
+    words = {
+        404: f"Nothing is at {request.url.path}. /api/v1/openapi.json has all paths.",
+        405: f"{request.method} is not for {request.url.path}.",
+    }
     headers = dict(error.headers or {})
     return problem_response(
         Problem(error.status_code, error.detail, words.get(error.status_code, error.detail), headers=headers)

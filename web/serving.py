@@ -42,6 +42,7 @@ def serve(
 
     InvalidValueError for an address that others reach, without tokens; ServePortError, TokenFileRefusedError.
     """
+    host = LOOPBACK if host == "localhost" else host
     if host not in LOOPBACKS and token_file is None:
         raise InvalidValueError(
             "address",

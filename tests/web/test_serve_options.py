@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.serving import serving
+from tests.support.serving import Serving, serving
 from tests.support.towns import end_server
 from tests.support.waiting import wait_until
 from town import Town
@@ -70,3 +70,28 @@ def test_page_is_opened_in_the_browser(
     with serving(folders["east"], "--open") as served:
         wait_until(lambda: seen.exists() and seen.read_text(encoding="utf-8").strip())
         assert seen.read_text(encoding="utf-8").strip() == f"{served.url}/"
+
+
+def test_localhost_is_this_machine_and_needs_no_tokens(folders: dict[str, Path]) -> None:
+    """It is served at the address of that name, and no other one."""
+    with serving(folders["east"], "--host", "localhost") as served:
+        assert served.url.startswith("http://127.0.0.1:")
+        assert served.request("GET", "/api/v1", headers={"Host": f"localhost:{served.port}"})[0] == 200
+
+
+def test_refused_address_says_which_option_to_change(folders: dict[str, Path], tmp_path: Path) -> None:
+    """A port that is taken needs another port; an address that this machine lacks needs another host."""
+    tokens = tmp_path / "tokens"
+    tokens.write_text(f"ada write {'a' * 20}\n", encoding="utf-8")
+    tokens.chmod(0o600)
+    with serving(folders["east"]) as served, pytest.raises(AssertionError, match=r"in use\. Give another --port"):
+        Serving(folders["east"], port=served.port)
+    with pytest.raises(AssertionError, match=r"192\.0\.2\.1, port 0: .*\. Give --host an address of this machine"):
+        Serving(folders["east"], "--host", "192.0.2.1", "--token-file", str(tokens))
+
+
+def test_unknown_town_and_path_say_where_to_look(folders: dict[str, Path]) -> None:
+    """The towns of the server, and the document that has all paths."""
+    with serving(folders["east"]) as served:
+        assert served.request("GET", "/api/v1/towns/north")[1]["detail"] == "The towns of this server: east."
+        assert "/api/v1/openapi.json" in served.request("GET", "/api/v1/nothing")[1]["detail"]

@@ -42,9 +42,9 @@ export function Page({ board }) {
       <label>Period <select onChange=${(event) => setSince(event.target.value)}>${[["", "All"], ["7d", "7 days"], ["30d", "30 days"], ["90d", "90 days"]].map(([value, words]) => html`<option value=${value}>${words}</option>`)}</select></label></header>
     <${Figures} title="Lead time" hint="from creation, or reopening, to the end" figures=${answer.lead} />
     <${Figures} title="Cycle time" hint="from the last start to the end" figures=${answer.cycle} />
-    <${Chart} key=${`t${look}`} ...${{ uPlot }} title="Throughput" words=${throughputWords(answer)} data=${days(answer.days, ["created", "completed", "failed"])} series=${[bars(uPlot, "Created", "--state-assigned"), bars(uPlot, "Completed", "--state-completed"), bars(uPlot, "Failed", "--state-failed")]} />
+    ${answer.days.length === 0 ? html`<p class="empty">No event in this period.</p>` : html`<${Chart} key=${`t${look}`} ...${{ uPlot }} title="Throughput" words=${throughputWords(answer)} data=${days(answer.days, ["created", "completed", "failed"])} series=${[bars(uPlot, "Created", "--state-assigned"), bars(uPlot, "Completed", "--state-completed"), bars(uPlot, "Failed", "--state-failed")]} />
     <${Chart} key=${`c${look}`} ...${{ uPlot }} title="Cumulative flow" words="How many tasks were in each state at the end of each day." data=${cumulative(answer.days, STATES)} series=${STATES.map((state) => area(STATE_WORDS[state], `--state-${state}`))} />
-    <${Chart} key=${`l${look}`} ...${{ uPlot }} title="Lead time of each finished task" words="Each dot is a task; higher took longer, on a logarithmic scale." data=${scatter(answer.finished)} series=${[dots("Lead time", "--accent")]} isDuration />
+    <${Chart} key=${`l${look}`} ...${{ uPlot }} title="Lead time of each finished task" words="Each dot is a task; higher took longer, on a logarithmic scale." data=${scatter(answer.finished)} series=${[dots("Lead time", "--accent")]} isDuration />`}
   </section>`;
 }
 

@@ -15,11 +15,11 @@ export function Page({ session }) {
   const end = useValue(session.end);
   const from = here.from ?? String(Math.max(end - 100, 1));
   const to = here.to ?? "now";
-  const { answer, problem } = useAnswer((signal) => get("/diff", [["from", from], ["to", to]], { signal }), [from, to, to === "now" ? end : 0]);
+  const { answer, problem } = useAnswer(async (signal) => end > 0 && get("/diff", [["from", from], ["to", to]], { signal }), [from, to, to === "now" ? end : end > 0]);
   return html`<section class="diff" aria-labelledby="diff-head">
     <h1 id="diff-head">What changed</h1>
     <${Moments} key=${`${from} ${to}`} from=${from} to=${to} at=${here.at} />
-    ${answer && !problem ? html`<${Difference} answer=${answer} />` : html`<${Waiting} problem=${problem} />`}
+    ${end === 0 ? html`<p class="empty">No event yet.</p>` : answer && !problem ? html`<${Difference} answer=${answer} />` : html`<${Waiting} problem=${problem} />`}
   </section>`;
 }
 

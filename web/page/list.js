@@ -8,7 +8,7 @@ import { filterPairs } from "./place.js";
 import { follow, go, place } from "./router.js";
 import { html, useEffect, useMemo, useRef, useState, useValue } from "./view.js";
 import { useWindow } from "./window.js";
-import { age, brief, count, STATE_WORDS } from "./words.js";
+import { age, brief, plural, STATE_WORDS } from "./words.js";
 
 const PAGE_TASKS = 200;
 /** A row's height, as style.css has it: --row-height. */
@@ -31,7 +31,7 @@ export function ListPage({ board, now }) {
   const shown = Array.from({ length: Math.max(last - first, 0) }, (_, index) => first + index);
   return html`<section class="list" aria-labelledby="list-head">
     <header class="list-head">
-      <h2 id="list-head">${count(rows.total)} tasks</h2>
+      <h2 id="list-head">${plural(rows.total, "task")}</h2>
       <label>Order <select value=${sort} onChange=${(event) => go({ sort: event.target.value })}>
         ${SORTS.map(([name, words]) => html`<option value=${name} selected=${name === sort}>${words}</option>`)}
       </select></label>
@@ -40,7 +40,7 @@ export function ListPage({ board, now }) {
       <ul ref=${space}>
         ${shown.map((index) => html`<${Row} key=${index} index=${index} total=${rows.total} card=${rows.at(index)} now=${now} />`)}
       </ul>
-      ${rows.total === 0 && html`<p class="empty">No task matches.</p>`}
+      ${rows.total === 0 && number !== 0 && html`<p class="empty">No task matches.</p>`}
     </div>
   </section>`;
 }

@@ -1,6 +1,6 @@
 // The page: opens the town, follows it, and shows what the place says.
 
-import { getTowns, giveToken, needsToken, useTown } from "./api.js";
+import { getTowns, giveToken, headersOf, needsToken, useTown } from "./api.js";
 import { Columns } from "./columns.js";
 import { Dialog } from "./dialog.js";
 import { FilterBar } from "./filters.js";
@@ -10,7 +10,7 @@ import { Live } from "./live.js";
 import { Lazy, Loading, ProblemNote, useAnswer } from "./loading.js";
 import { LIVE } from "./place.js";
 import { Player } from "./player.js";
-import { follow, go, place } from "./router.js";
+import { adjust, follow, go, place } from "./router.js";
 import { Session } from "./session.js";
 import { switchTheme, theme } from "./theme.js";
 import { PastNote, TimeBar } from "./time_bar.js";
@@ -47,13 +47,13 @@ const live = new Live({
 async function open() {
   try {
     const town = await session.open();
+    if (place.now.at > town.end.number) adjust({ at: town.end.number || LIVE });
     opened.set(true);
     live.run(town.end.position);
     session.loadTimeline().catch((problem) => session.problem.set(problem));
   } catch (problem) {
-    if (problem.status === 401) return;
     session.problem.set(problem);
-    setTimeout(open, 3_000);
+    if (problem.status !== 401) setTimeout(open, 3_000);
   }
 }
 
@@ -98,8 +98,12 @@ function App() {
 
 function Page({ here, board, now }) {
   if (LAZY[here.page]) return html`<${Lazy} key=${here.page} load=${LAZY[here.page]} name="Page" ...${{ session, board, now }} />`;
-  const shown = board ? html`<${here.page === "list" ? ListPage : Columns} ...${{ board, now, session }} />` : html`<${Loading} />`;
-  return html`<h1 class="only-read">${here.page === "list" ? "List" : "Board"}</h1><${FilterBar} session=${session} />${shown}`;
+  const shown = board ? html`<${here.page === "list" ? ListPage : Columns} ...${{ board, now, session }} />` : !session.problem.now && html`<${Loading} />`;
+  return html`<h1 class="only-read">${here.page === "list" ? "List" : "Board"}</h1><${FilterBar} session=${session} />${board?.number === 0 && html`<${NoTask} />`}${shown}`;
+}
+
+function NoTask() {
+  return html`<p class="empty">No task yet. ${session.town.now?.may_write && html`<b>+ New</b> makes one, and so does `}<code>tt assign worker-1 "Write the tests"</code>.</p>`;
 }
 
 function TopBar({ onNew, onHelp }) {
@@ -108,6 +112,8 @@ function TopBar({ onNew, onHelp }) {
   const look = useValue(theme);
   const towns = useAnswer(getTowns, [town?.town]).answer ?? [];
   const hasOthers = towns.length > 1;
+  // A narrow screen has not room for all tabs: the one of this page has to be seen.
+  useEffect(() => document.querySelector("nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" }), [here.page]);
   return html`<header class="top-bar">
     <a class="brand" ...${follow({ page: "board", task: null })}><img src="icon.svg" alt="" width="20" height="20" /><bdi class=${hasOthers ? "only-read" : ""}>${brief(town?.town ?? "Tinytown", 64)}</bdi></a>
     ${hasOthers && html`<${TownPicker} towns=${towns} own=${town?.town} />`}
@@ -161,7 +167,8 @@ function TokenDialog() {
   };
   return html`<${Dialog} title="A token is needed" onClose=${() => needsToken.set(false)}>
     <form class="command" onSubmit=${give}>
-      <div class="field"><label for="token">Token</label><input id="token" type="password" autocomplete="off" required value=${token} onInput=${(event) => setToken(event.target.value)} aria-describedby="token-hint" />
+      ${headersOf().Authorization && html`<p class="problem" role="alert">The server does not know the token that was given.</p>`}
+      <div class="field"><label for="token">Token</label><input id="token" type="password" autocomplete="off" required autofocus value=${token} onInput=${(event) => setToken(event.target.value)} aria-describedby="token-hint" />
       <p class="hint" id="token-hint">From the server’s token file. This tab keeps it until it is closed.</p></div>
       <div class="dialog-foot"><button class="is-main">Go on</button></div>
     </form>

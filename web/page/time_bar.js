@@ -15,7 +15,7 @@ export function TimeBar({ session, player, live }) {
   const isPlaying = useValue(player.isPlaying);
   const isLive = here.at === LIVE;
   const number = here.at ?? end;
-  const time = board?.time ?? session.town.now?.end.time;
+  const time = number ? board?.time ?? session.town.now?.end.time : undefined;
   return html`<footer class="time-bar" aria-label="Time">
     <div class="transport">
       <button class="icon" aria-label="One event back" title="One event back ( , )" onClick=${() => player.step(-1)} disabled=${number <= 1}><${Icon} name="back" /></button>
