@@ -19,7 +19,7 @@ from town import Town, words_of
 from web.answers import encode
 from web.board import position_of
 from web.endpoints import Asked, Given
-from web.problems import RETRY_SECONDS, Problem
+from web.problems import RETRY_SECONDS, Problem, as_text
 from web.requests import query_of
 from web.tail import Line, Tail, lines_of
 from web.towns import ServedTown, Towns
@@ -168,7 +168,7 @@ class _Stream:
                     break
             yield _message("end", reason=reason, position=self._position)
         except LedgerError as error:
-            yield _message("end", reason=words_of(error), position=self._position)
+            yield _message("end", reason=as_text(words_of(error)), position=self._position)
 
     async def _next(self) -> list[Line]:
         """The next events; none if the stream is to end. Waits for them."""

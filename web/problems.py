@@ -66,7 +66,7 @@ def problem_of(error: LedgerError) -> Problem:
         ((status, title) for kind, status, title in _STATUS if isinstance(error, kind)), (422, "The command is refused")
     )
     headers = {"Retry-After": str(RETRY_SECONDS)} if status == 503 else {}
-    detail = "\n".join([words_of(error), *getattr(error, "__notes__", ())])
+    detail = as_text("\n".join([words_of(error), *getattr(error, "__notes__", ())]))
     return Problem(status, title, detail, headers=headers, error=type(error).__name__, **_facts(error))
 
 
@@ -75,10 +75,15 @@ def problem_response(problem: Problem) -> Response:
     return Response(encode(body | problem.facts), problem.status, problem.headers, PROBLEM)
 
 
+def as_text(text: str) -> str:
+    """The text as JSON can have it: the name of a folder need not be UTF-8."""
+    return text.encode(errors="backslashreplace").decode()
+
+
 def _facts(error: LedgerError) -> dict[str, Any]:
     """The plain facts that the error carries, by their names."""
     return {
-        name: value
+        name: as_text(value) if isinstance(value, str) else value
         for name, value in vars(error).items()
         if not name.startswith("_") and isinstance(value, str | int | bool | list | tuple) and _is_plain(value)
     }

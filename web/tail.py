@@ -28,6 +28,7 @@ from ledger import (
 from shapes import listed_event_shape
 from town import Annotation, Title, Town, words_of
 from web.answers import encode
+from web.problems import as_text
 
 if TYPE_CHECKING:
     from web.towns import ServedTown
@@ -151,7 +152,7 @@ class Tail:
         try:
             self._read_on(position, is_wanted)
         except LedgerError as error:
-            self._tell(self._stop, words_of(error), is_wanted)
+            self._tell(self._stop, as_text(words_of(error)), is_wanted)
         except Exception:
             # A fault of ours: nobody waits for what does not come any more.
             self._tell(self._stop, _FAULT, is_wanted)

@@ -20,9 +20,9 @@ The document itself is at `/api/v1/openapi.json`: give it to a generator of clie
 - **What is known.** Most reads have an `ETag`, the position that they show. With `If-None-Match` the answer is 304 as long as nothing has changed.
 - **Pages.** `has_more` says that there is more, and `next` has the parameters of the next page.
 - **Commands.** A write is a POST with a body of JSON, `Content-Type: application/json`. Its answer is a receipt: the task after the command, and the positions of its events. There are none if all was so already.
-- **Only at a version.** With `If-Match: "3"` a command is carried out only if the task has version 3. Else the answer is 409, with `expected`, `actual`, and the `task` as it is now.
+- **Only at a version.** With `If-Match: "3"` a command is carried out only if the task has version 3. Else the answer is 409, with `expected`, `actual`, and the `task` as it is now. `POST /tasks` and `POST /undo` are about no version, and refuse the header.
 - **Once.** `Idempotency-Key` is a UUID of your own, and becomes the id of the command. Send a request again with the same key if you had no answer: it appends nothing, and gets the receipt of the first time. A command that was refused wrote nothing, so its key can be used again. Use a new key for each command.
-- **Who.** With `--token-file` each request needs `Authorization: Bearer TOKEN`, and the token's name is the actor. Without, only this machine reaches the server, and acts as who started it. No site but the server's own page may ask.
+- **Who.** With `--token-file` each request needs `Authorization: Bearer TOKEN`, and the token's name is the actor. Without, only this machine reaches the server, and acts as who started it. No site but the server's own page may ask; a link on another site opens the page.
 - **Errors** are problems of RFC 9457, `application/problem+json`: `detail` is what `tt` says, `error` the error's name, and its facts stand beside it. After 503 the command may have been carried out: send it again with its key.
 - **Several towns.** With `--all`, `/api/v1/towns` lists them, and every path below is also at `/api/v1/towns/TOWN`. Without a town it is the first one.
 - **JSON.** Answers are those of `--json`: [JSON](json.md) describes them. Limits are in [Limits](limits.md#the-board-in-the-browser).

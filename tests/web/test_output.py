@@ -52,3 +52,19 @@ def test_log_that_leads_elsewhere_is_not_shown(client: TestClient, town: Town, l
     answer = client.get(f"/api/v1/tasks/{task}/output")
     assert answer.status_code == 422
     assert "secret" not in answer.text
+
+
+def test_folder_of_logs_that_is_none_is_a_problem(client: TestClient, town: Town) -> None:
+    """It says which path, and why; it is no fault of the program."""
+    task = town.create("a task").task.id
+    (town.folder / ".tt" / "logs").write_text("", encoding="utf-8")
+    answer = client.get(f"/api/v1/tasks/{task}/output")
+    assert (answer.status_code, "logs cannot be used" in answer.json()["detail"]) == (503, True)
+
+
+def test_log_whose_name_is_no_text_is_passed_over(client: TestClient, town: Town, logs: Path) -> None:
+    """No run writes one, and no answer could name it."""
+    task = town.create("a task").task.id
+    write(logs, task, "run", "the run's\n", second=100)
+    write(logs, task, os.fsdecode(b"\xff"), "odd\n", second=200)
+    assert client.get(f"/api/v1/tasks/{task}/output").json()["output"]["text"] == "the run's\n"

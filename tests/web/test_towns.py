@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import closing
+from pathlib import Path
+
 import pytest
 from starlette.testclient import TestClient
 
 from ledger import StoreUnavailableError
-from tests.support.towns import kill_server
+from tests.support.towns import end_server, kill_server
+from tests.web.conftest import HOST
 from town import Town
-from web.towns import ACTORS_MAX, ServedTown
+from web.app import make_app
+from web.towns import ACTORS_MAX, ServedTown, Towns
 
 
 def test_open_towns_of_the_first_actors_are_kept(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,3 +64,17 @@ def test_town_whose_folder_is_away_may_be_asked_again(town: Town, client: TestCl
     assert not town.folder.exists()
     away.rename(town.folder)
     assert client.get("/api/v1/tasks").status_code == 200
+
+
+def test_folder_whose_name_is_no_text_is_named_in_a_problem(tmp_path: Path) -> None:
+    """In a way that JSON can have; it is no fault of the program."""
+    folder = tmp_path / os.fsdecode(b"od\xffd")
+    with Town.init(folder, name="odd", is_registered=False):
+        pass
+    end_server(folder)
+    folder.rename(tmp_path / "away")
+    with closing(Towns({"odd": ServedTown(folder, "odd", actor=None)})) as towns:
+        client = TestClient(make_app(towns, hosts=[HOST]), base_url=f"http://{HOST}", raise_server_exceptions=False)
+        for path in ("/api/v1/tasks", "/api/v1/events"):
+            answer = client.get(path)
+            assert (answer.status_code, "dcffd" in answer.json()["detail"]) == (503, True), answer.text

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from ledger import CommandRejectedError
 from town.agents.output_tail import Tail
-from town.errors import words_of_system
+from town.errors import FolderRefusedError, words_of_system
 from town.files.plain_file import open_plain
 from town.folder.data_folder import DataFolder
 
@@ -103,20 +103,24 @@ class RunOutput(Struct, frozen=True):
 
 
 def read_output(folder: Path, task_id: str) -> RunOutput | None:
-    """The last OUTPUT_BYTES_MAX of the newest log of a task; None if this machine has none. FolderRefusedError."""
+    """The last OUTPUT_BYTES_MAX of the newest log of a task; None if this machine has none. FolderRefusedError, NotOursError."""
     data = DataFolder(folder)
-    if not (data.path / LOGS_FOLDER).exists():
-        return None
     try:
-        with data.opened_folder(LOGS_FOLDER) as logs:
-            with os.scandir(logs) as entries:
-                found = [entry for entry in entries if _is_log_of(entry.name, task_id)]
-            if not found:
-                return None
-            name = max(found, key=_changed_at).name
-            file = open_plain(name, os.O_RDONLY, path=data.path / LOGS_FOLDER / name, folder=logs)
+        return _newest_output(data, task_id) if (data.path / LOGS_FOLDER).exists() else None
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise FolderRefusedError(data.path / LOGS_FOLDER, error) from error
+
+
+def _newest_output(data: DataFolder, task_id: str) -> RunOutput | None:
+    with data.opened_folder(LOGS_FOLDER) as logs:
+        with os.scandir(logs) as entries:
+            found = [entry for entry in entries if _is_log_of(entry.name, task_id)]
+        if not found:
+            return None
+        name = max(found, key=_changed_at).name
+        file = open_plain(name, os.O_RDONLY, path=data.path / LOGS_FOLDER / name, folder=logs)
     with os.fdopen(file, "rb") as log:
         status = os.fstat(log.fileno())
         log.seek(max(status.st_size - OUTPUT_BYTES_MAX, 0))
@@ -126,7 +130,8 @@ def read_output(folder: Path, task_id: str) -> RunOutput | None:
 
 
 def _is_log_of(name: str, task_id: str) -> bool:
-    return name.startswith(f"{task_id}-") and name.endswith(_SUFFIX)
+    # One that cannot be written as text is none of a run.
+    return name.startswith(f"{task_id}-") and name.endswith(_SUFFIX) and name.isprintable()
 
 
 def _remove_oldest(logs: int, *, kept_max: int) -> None:

@@ -6,6 +6,9 @@ import { Value } from "./value.js";
 
 const RETRY_MS_MIN = 300;
 const RETRY_MS_MAX = 10_000;
+/** Three heartbeats of the server: a connection that says nothing for so long is gone, as after a sleep. */
+const SILENCE_MS = 45_000;
+const NOT_FOUND = 404;
 
 export class Live {
   /** "connecting", "live" or "away". */
@@ -13,11 +16,15 @@ export class Live {
   #last = null;
   #onEvent;
   #onBegin;
+  #onLost;
+  #silenceMs;
 
-  /** `onEvent` gets each event once and in order, `onBegin` the position at which the stream begins. */
-  constructor({ onEvent, onBegin }) {
+  /** `onEvent` gets each event once and in order, `onBegin` the position at which the stream begins; `onLost` is told if the last event is gone. */
+  constructor({ onEvent, onBegin, onLost, silenceMs = SILENCE_MS }) {
     this.#onEvent = onEvent;
     this.#onBegin = onBegin;
+    this.#onLost = onLost;
+    this.#silenceMs = silenceMs;
   }
 
   async run(position) {
@@ -33,19 +40,27 @@ export class Live {
 
   /** One connection, until it ends. Whether there was one. */
   async #connect() {
+    const silent = new AbortController();
+    const wait = () => setTimeout(() => silent.abort(), this.#silenceMs);
     let wasLive = false;
+    let waiting = wait();
     try {
       const headers = headersOf({ Accept: "text/event-stream", ...(this.#last ? { "Last-Event-ID": this.#last } : {}) });
-      const response = await fetch(urlOf("/events"), { headers, cache: "no-store" });
+      const response = await fetch(urlOf("/events"), { headers, cache: "no-store", signal: silent.signal });
       if (!response.ok) await refuse(response);
       const parser = new EventStreamParser();
       const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
       for (let piece = await reader.read(); !piece.done; piece = await reader.read()) {
         wasLive = true;
+        clearTimeout(waiting);
+        waiting = wait();
         parser.feed(piece.value).forEach((message) => this.#take(message));
       }
-    } catch {
-      // The connection is gone, or was refused; the next try tells.
+    } catch (problem) {
+      // The connection is gone, or was refused; the next try tells. Only an event that is not there will not come back.
+      if (problem.status === NOT_FOUND) this.#onLost();
+    } finally {
+      clearTimeout(waiting);
     }
     return wasLive;
   }

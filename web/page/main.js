@@ -42,6 +42,8 @@ const live = new Live({
     refreshTown();
   },
   onBegin: (position) => session.sawPosition(position),
+  // An older ledger was put back: nothing that the page knows is sure.
+  onLost: () => location.reload(),
 });
 
 async function open() {
