@@ -154,7 +154,9 @@ def main() -> int:
         print("The board of a town that three agents worked on for two weeks. Ctrl-C ends it.", flush=True)  # noqa: T201
         try:
             return subprocess.run(
-                [sys.executable, "-m", "cli.main", "serve", "--open", "--actor", PERSON], cwd=folder, check=False
+                [sys.executable, "-m", "cli.main", "serve", "--open", "--port", "0", "--actor", PERSON],
+                cwd=folder,
+                check=False,
             ).returncode
         except KeyboardInterrupt:
             return 0

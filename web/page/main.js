@@ -50,6 +50,7 @@ async function open() {
   try {
     const town = await session.open();
     if (place.now.at > town.end.number) adjust({ at: town.end.number || LIVE });
+    session.problem.set(null);
     opened.set(true);
     live.run(town.end.position);
     session.loadTimeline().catch((problem) => session.problem.set(problem));
