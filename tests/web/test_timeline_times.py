@@ -107,11 +107,13 @@ def test_marks_are_those_of_the_ledger(town: Town) -> None:
 
 def test_other_ledger_that_was_put_back_is_read_anew(town: Town, tmp_path: Path) -> None:
     """Whether it is shorter than what was read or longer: no event of the one before is shown."""
-    with Town.init(tmp_path / "other", name="other", is_registered=False) as other:
-        other.create("alone")
-        timeline = Timeline()
-        for read in (town, other, town):
-            timeline.read_on(read.backend.store)
-            [whole] = timeline.buckets(1)
-            assert (timeline.position, whole.last) == (read.end(), read.end().seq)
-    end_server(tmp_path / "other")
+    try:
+        with Town.init(tmp_path / "other", name="other", is_registered=False) as other:
+            other.create("alone")
+            timeline = Timeline()
+            for read in (town, other, town):
+                timeline.read_on(read.backend.store)
+                [whole] = timeline.buckets(1)
+                assert (timeline.position, whole.last) == (read.end(), read.end().seq)
+    finally:
+        end_server(tmp_path / "other")
