@@ -1,7 +1,7 @@
 """Keyed commands: a command whose id its caller chose is carried out once, however often it is asked for.
 
 A caller that got no answer sends it again with the same id. The id is that of its events, so they are looked for in the
-histories of the tasks that the command is about: before each attempt, and after an error.
+histories of the tasks that the command is about: before each attempt, and after a refusal.
 """
 
 from __future__ import annotations
@@ -12,19 +12,20 @@ from typing import TypeVar
 from uuid import UUID
 
 from ledger import (
+    CommandRejectedError,
     EventStore,
     InvalidValueError,
-    LedgerError,
     RecordedEvent,
     Task,
     TaskNotFoundError,
+    WrongExpectedVersionError,
     evolve_known,
     task_id_of_command,
 )
 from town.backend import Backend, Keyed
 from town.reading.command_events import events_of_command
 from town.reading.references import References
-from town.writer import Receipt, RepeatedError
+from town.writer import Receipt, RepeatedError, Writer
 
 Result = TypeVar("Result")
 
@@ -44,17 +45,21 @@ def carry_out_once(
 
     backend.keyed = Keyed(command_id, find)
     try:
-        return call()
+        return _unless_repeated(backend, call)
     except RepeatedError as repeated:
         return repeated.receipt
-    except LedgerError:
-        # The same command may have been first, and be why this one is refused.
-        found = find()
-        if found is None:
-            raise
-        return found
     finally:
         backend.keyed = None
+
+
+def _unless_repeated(backend: Backend, call: Callable[[], Result]) -> Result:
+    """What `call` returns. RepeatedError, also where it was refused because the same command was first."""
+    try:
+        return call()
+    except (CommandRejectedError, WrongExpectedVersionError):
+        # Any other error says what became of this command: that it waits for replicas, or that nobody knows.
+        Writer(backend).refuse_repeat()
+        raise
 
 
 def _known(references: References, about: Sequence[str]) -> list[str]:

@@ -304,7 +304,7 @@ class Writer:
             try:
                 with self.loader.caught_up(wanted):
                     self._store.refuse_loss()
-                    self._refuse_repeat()
+                    self.refuse_repeat()
                     result = attempt()
                 return self._confirmed(result)
             except _StaleError as stale:
@@ -315,8 +315,8 @@ class Writer:
                 raise (None if task is None else damage_of(self._store, task)) or damage from None
         raise AssertionError("the last attempt returns or raises")
 
-    def _refuse_repeat(self) -> None:
-        """RepeatedError if the command has an id of its caller's own, and was carried out before."""
+    def refuse_repeat(self) -> None:
+        """RepeatedError if the command has an id of its caller's own, and was carried out before. NotReplicatedError."""
         keyed = self._backend.keyed
         receipt = None if keyed is None else keyed.find()
         if isinstance(receipt, Receipt):

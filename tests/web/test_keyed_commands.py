@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 from starlette.testclient import TestClient
 
-from ledger import RecordedEvent
+from ledger import NotReplicatedError, Position, RecordedEvent, TaskNotFoundError
 from town import Receipt, Town
 
 AT_ONCE: Final = 8
@@ -158,3 +158,31 @@ def test_command_that_lost_to_another_with_its_key_gets_the_receipt_of_that(
     assert (receipt.positions, receipt.task.tags) == (told[0].positions, ("theirs",))
     assert town.task(task).tags == ("theirs",)
     assert len(events_of(town, key)) == 1
+
+
+class NoReplica:
+    """Waits for replicas that never come."""
+
+    def confirm(self, position: Position | None) -> None:
+        raise NotReplicatedError("here", position, wanted=1, got=0)
+
+
+def test_command_that_no_replica_has_is_not_reported_as_done(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither at first nor when it is sent again, though its event is there; once a replica has it, it is."""
+    task, key = town.create("a task").task.id, str(uuid4())
+    with monkeypatch.context() as patched:
+        patched.setattr(town.backend, "replicas", 1)
+        patched.setattr(town.backend, "acks", NoReplica(), raising=False)
+        for _ in range(2):
+            with pytest.raises(NotReplicatedError):
+                town.once(key, lambda: town.complete(task, agent="worker-1"), about=(task,))
+        # Refused, because it is done already: that is told no sooner.
+        with pytest.raises(NotReplicatedError):
+            town.once(key, lambda: refused(task), about=(task,))
+    receipt = town.once(key, lambda: town.complete(task, agent="worker-1"), about=(task,))
+    assert [event.position for event in events_of(town, key)] == list(receipt.positions)
+
+
+def refused(task: str) -> Receipt:
+    """A refusal that comes before the command looks whether it was carried out."""
+    raise TaskNotFoundError(task)
