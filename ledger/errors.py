@@ -354,12 +354,16 @@ class WrongExpectedEndError(LedgerError):
 class StoreUnavailableError(LedgerError):
     """Redis did not answer, or not as it should.
 
-    If it `has_refused`, nothing was written. If it stayed silent, an append may have been written: read before you repeat it.
+    If it `has_refused`, nothing was written. If it `is_appended`, all is in the ledger, and only projecting it failed. Else an
+    append may have been written: read before you repeat it.
     """
 
-    def __init__(self, where: str, problem: str, advice: str, *, has_refused: bool = False) -> None:
+    def __init__(
+        self, where: str, problem: str, advice: str, *, has_refused: bool = False, is_appended: bool = False
+    ) -> None:
         self.where = where
         self.has_refused = has_refused
+        self.is_appended = is_appended
         self.problem = problem
         self.advice = advice
         # A path may hold a line break, and what follows it would look like words of ours.
@@ -368,7 +372,7 @@ class StoreUnavailableError(LedgerError):
 
     def after_append(self, words: str) -> StoreUnavailableError:
         """The same error for a failure after the append; `words` say what was appended."""
-        return StoreUnavailableError(self.where, self.problem, f"{words} {self.advice}")
+        return StoreUnavailableError(self.where, self.problem, f"{words} {self.advice}", is_appended=True)
 
 
 class ReplyTooLargeError(StoreUnavailableError):

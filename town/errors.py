@@ -549,16 +549,16 @@ class ServerStartError(StoreUnavailableError):
 class ServerEndedError(StoreUnavailableError):
     """The town's own server is gone, and its log says how it ended."""
 
-    def __init__(self, where: str, problem: str, advice: str = "", *, is_append_known: bool = False) -> None:
+    def __init__(self, where: str, problem: str, advice: str = "", *, is_appended: bool = False) -> None:
         """`advice` says what to do first. The message adds that the next command starts the server again."""
         self._advice = advice
-        doubt = "" if is_append_known else " Look with `tt events` whether a change was made before you repeat it."
+        doubt = "" if is_appended else " Look with `tt events` whether a change was made before you repeat it."
         then = f"The next command starts it again, and what was acknowledged is kept.{doubt}"
-        super().__init__(where, problem, f"{advice} {then}".lstrip())
+        super().__init__(where, problem, f"{advice} {then}".lstrip(), is_appended=is_appended)
 
     def after_append(self, words: str) -> ServerEndedError:
         advice = f"{words} {self._advice}".rstrip()
-        return type(self)(self.where, self.problem, advice, is_append_known=True)
+        return type(self)(self.where, self.problem, advice, is_appended=True)
 
 
 class ServerStoppedError(ServerEndedError):

@@ -16,7 +16,7 @@ from shapes.board import card_shape
 from town import Reader, Town
 from web.answer_types import OneTask, Overview, Tasks
 from web.answers import Answer
-from web.endpoints import Asked, AtGiven, Endpoint, Given
+from web.endpoints import Asked, AtGiven, Endpoint
 
 PAGE_TASKS: Final = 50
 PAGE_TASKS_MAX: Final = 1_000
@@ -150,4 +150,3 @@ READS: Final = (
         answer=OneTask,
     ),
 )
-__all__ = ["READS", "Given", "TasksGiven", "filter_of", "shown_position", "tag_position"]

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,16 +10,12 @@ import pytest
 import redis
 
 from ledger import Keys, task_id_of_alias
+from tests.support.tracker import MADE_UP, REAL, Issue, skip_without, versions
 from tests.support.tt import Tt
 from town.reading import folding
 
-REAL = Path(__file__).parents[3] / "shared" / "data" / "tracker-history.jsonl.gz"
-MADE_UP = Path(__file__).parent / "data" / "tracker-history.jsonl"
-
 TASKS_SHOWN = 3
 """How many tasks, and how many agents, are asked for one by one at each version."""
-
-Issue = dict[str, Any]
 
 
 @pytest.mark.parametrize("history", [MADE_UP, REAL], ids=["made-up", "real"])
@@ -32,8 +26,7 @@ def test_real_input_replays_to_every_version(
 
     Boards are kept after few events, so nearly all of these looks begin at one.
     """
-    if not history.exists():
-        pytest.skip("shared/data/tracker-history.jsonl.gz is not beside this checkout")
+    skip_without(history)
     monkeypatch.setattr(folding, "FOLDED_EVENTS_MAX", 20)
     monkeypatch.setattr(folding, "KEPT_EVENTS_MIN", 20)
     laid_down: list[tuple[str, str, dict[str, Any]]] = []
@@ -66,8 +59,7 @@ def test_real_input_replays_to_every_version(
 
 def test_real_input_has_the_size_that_was_announced() -> None:
     """103 versions, 908 issues at the end, 92 removals, 12 closed issues that open again."""
-    if not REAL.exists():
-        pytest.skip("shared/data/tracker-history.jsonl.gz is not beside this checkout")
+    skip_without(REAL)
     removed = reopened = count = 0
     before: dict[str, Issue] = {}
     for _, issues in versions(REAL):
@@ -80,19 +72,6 @@ def test_real_input_has_the_size_that_was_announced() -> None:
         )
         before = dict(issues)
     assert (count, len(before), removed, reopened) == (103, 908, 92, 12)
-
-
-def versions(history: Path) -> Iterator[tuple[str, dict[str, Issue]]]:
-    """(time, all issues) of each version, in order."""
-    opened = gzip.open if history.suffix == ".gz" else open
-    issues: dict[str, Issue] = {}
-    with opened(history, "rt") as lines:
-        for line in lines:
-            version = json.loads(line)
-            for key in version["del"]:
-                issues.pop(key, None)
-            issues.update(version["set"])
-            yield version["time"], dict(issues)
 
 
 def replayed(tt: Tt, when: str) -> dict[str, Any]:

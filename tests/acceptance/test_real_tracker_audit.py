@@ -14,8 +14,9 @@ import pytest
 
 from ledger import BEGINNING, Position
 from projections import Board, snapshot_of
-from tests.acceptance.test_real_tracker import MADE_UP, REAL, as_board, expected_board, versions
+from tests.acceptance.test_real_tracker import as_board, expected_board
 from tests.support.towns import end_server
+from tests.support.tracker import MADE_UP, REAL, skip_without, versions
 from town import Reader, Town
 
 PAIRS = 200
@@ -35,8 +36,7 @@ class LaidDown(NamedTuple):
 @pytest.fixture(scope="module", params=[MADE_UP, REAL], ids=["made-up", "real"])
 def laid_down(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LaidDown]:
     history: Path = request.param
-    if not history.exists():
-        pytest.skip("shared/data/tracker-history.jsonl.gz is not beside this checkout")
+    skip_without(history)
     folder = tmp_path_factory.mktemp("tracker") / "demo"
     folder.mkdir()
     export = folder / "issues.jsonl"

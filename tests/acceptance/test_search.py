@@ -10,8 +10,8 @@ from typing import Final
 import pytest
 
 from ledger import TaskNoted
-from tests.acceptance.test_real_tracker import MADE_UP, REAL, versions
 from tests.support.terminal import on_terminal
+from tests.support.tracker import MADE_UP, REAL, skip_without, versions
 from tests.support.tt import Tt
 from town import Town
 from town.reading import finding
@@ -130,8 +130,7 @@ def test_every_word_of_a_real_tracker_is_found_where_it_is(
     history: Path, tt: Tt, town: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of many words, each finds the tasks that a plain look at all tasks finds, with the index; before and after an import."""
-    if not history.exists():
-        pytest.skip("shared/data/tracker-history.jsonl.gz is not beside this checkout")
+    skip_without(history)
     monkeypatch.setattr(finding, "INDEX_EVENTS_MIN", 1)
     laid_down = list(versions(history))
     export = town / "issues.jsonl"

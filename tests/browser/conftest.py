@@ -5,7 +5,6 @@ Where playwright or Chromium is missing, they are skipped and say so.
 
 from __future__ import annotations
 
-import gzip
 import importlib
 import importlib.util
 import json
@@ -22,9 +21,9 @@ from tests.browser import scene
 from tests.browser.chromium import launched, what_lacks
 from tests.browser.serving import serving
 from tests.support.towns import end_server
+from tests.support.tracker import REAL, skip_without, versions
 from town import Town
 
-TRACKER = "shared/data/tracker-history.jsonl.gz"
 WIDTH, HEIGHT = 1280, 800
 
 OpenPage = Callable[..., Any]
@@ -113,15 +112,13 @@ def shown_address(shown: Town) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def past(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
     """A town with a long past, that of a real tracker. No test changes it."""
-    history = next((above / TRACKER for above in Path(__file__).parents if (above / TRACKER).exists()), None)
-    if history is None:
-        pytest.skip(f"{TRACKER} is not beside this checkout")
+    skip_without(REAL)
     folder = tmp_path_factory.mktemp("past") / "town"
     export = folder.parent / "issues.jsonl"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HOME", str(folder.parent))
         with Town.init(folder, name="tracker", actor="owner", is_registered=False) as town:
-            for time, issues in _versions(history):
+            for time, issues in versions(REAL):
                 export.write_text("".join(f"{json.dumps(issue)}\n" for issue in issues.values()), encoding="utf-8")
                 town.imports.beads(export, prune=True, backdate=datetime.fromisoformat(time))
             yield town
@@ -142,15 +139,3 @@ def axe() -> str:
     if found is None or found.origin is None:
         pytest.skip("axe-playwright-python is not installed; it brings axe-core")
     return (Path(found.origin).parent / "axe.min.js").read_text(encoding="utf-8")
-
-
-def _versions(history: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """(time, all issues) of each version of the tracker, in order."""
-    issues: dict[str, Any] = {}
-    with gzip.open(history, "rt") as lines:
-        for line in lines:
-            version = json.loads(line)
-            for key in version["del"]:
-                issues.pop(key, None)
-            issues.update(version["set"])
-            yield version["time"], dict(issues)

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,6 +21,8 @@ import redis
 from ledger import (
     EventStore,
     LedgerError,
+    NewEvent,
+    Position,
     RecordedEvent,
     State,
     StoreUnavailableError,
@@ -606,6 +608,38 @@ def test_idle_runner_waits_for_a_stopped_server_and_does_not_start_it(
         thread.join()
     assert attempts[0]
     assert not any(attempts[1:])
+
+
+def test_server_that_is_stopped_right_after_a_result_was_appended_stays_stopped(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The runner once started it again, to write down what was in the ledger already."""
+    append = EventStore.append
+
+    def append_and_stop(self: EventStore, events: Sequence[NewEvent], *args: Any, **named: Any) -> list[Position]:
+        positions = append(self, events, *args, **named)
+        if isinstance(events[-1].data, TaskCompleted):
+            assert EmbeddedServer(folder).stop()
+        return positions
+
+    with Town.init(folder, name="place", actor="alice", is_registered=False) as town:
+        task_id = town.create("work", agent="ada").task.id
+    monkeypatch.setattr(EventStore, "append", append_and_stop)
+    warnings: list[str] = []
+
+    class Listener(RunListener):
+        def warn(self, problem: LedgerError | str) -> None:
+            warnings.append(str(problem))
+
+    report = Runner(folder, "ada", ["echo", "done"], listener=Listener()).run(once=True)
+    assert report is not None
+    assert (report.outcome, report.words) == (RunOutcome.COMPLETED, "done")
+    assert len(warnings) == 1
+    assert "do not repeat it" in warnings[0]
+    assert not EmbeddedServer(folder).is_running()
+    with Town.open(folder, actor="alice") as town:
+        assert town.task(task_id).version == 4
+        assert town.task(task_id).result == "done"
 
 
 def test_result_that_cannot_be_written_down_names_its_log(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

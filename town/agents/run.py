@@ -46,7 +46,7 @@ from town.agents.workplace import Workplace, opened_workplace
 from town.errors import ProgramNotStartedError, RunUnfinishedError
 from town.reading.names import NewName
 from town.runs.heartbeat import Heartbeat
-from town.writer import DECIDE_ATTEMPTS_MAX
+from town.writer import DECIDE_ATTEMPTS_MAX, Receipt
 
 FINISH_SECONDS_MAX: Final = 60.0
 """How long a runner tries to record the outcome of a run while the server does not answer."""
@@ -249,24 +249,28 @@ class Run:
         if ended.status:
             return self._fail(town, version, "\n".join(filter(None, (ended.words(), ended.complaint))))
         try:
-            receipt = town.verbs.complete(
-                self._task.id, result=ended.last_line, reason=str(self._mark), expected_version=version
-            )
+            self._end(town.verbs.complete, version, result=ended.last_line, reason=str(self._mark))
         except TaskHasOpenChildrenError as error:
             children = f"{error.children} open task{'s' if error.children != 1 else ''}"
             return self._requeue(town, version, f"it ended well, and {children} right below it came meanwhile")
-        self._task = receipt.task
         return self._tell(RunOutcome.COMPLETED, ended.last_line)
 
     def _fail(self, town: Workplace, version: int, problem: str) -> RunReport:
-        self._task = town.verbs.fail(
-            self._task.id, error=problem, reason=str(self._mark), expected_version=version
-        ).task
+        self._end(town.verbs.fail, version, error=problem, reason=str(self._mark))
         return self._tell(RunOutcome.FAILED, problem)
 
     def _requeue(self, town: Workplace, version: int, why: str) -> RunReport:
-        self._task = town.verbs.requeue(self._task.id, reason=f"{self._mark}: {why}", expected_version=version).task
+        self._end(town.verbs.requeue, version, reason=f"{self._mark}: {why}")
         return self._tell(RunOutcome.REQUEUED, why)
+
+    def _end(self, verb: Callable[..., Receipt], version: int, **details: str | None) -> None:
+        """Record what ends the run. A server that ends right after the append is not started for that: whoever reads projects."""
+        try:
+            self._task = verb(self._task.id, expected_version=version, **details).task
+        except StoreUnavailableError as error:
+            if not error.is_appended:
+                raise
+            self._instructions.listener.warn(error)
 
     def _tell_overtaken(self, town: Workplace, ended: RecordedEvent) -> RunReport:
         """What somebody else did with the task.
