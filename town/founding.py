@@ -39,7 +39,7 @@ from town.folder.settings import (
 )
 from town.home.grants import TRUSTED_FOLDER, Grant, allow, connection_grant, is_granted, own_town_grant
 from town.home.passwords import keep_password, split_password
-from town.home.place import HOME_ADVICE, home_path
+from town.home.place import HOME_ADVICE, home_path, refuse_home
 from town.receipts.setting_aside import set_aside_receipts
 from town.server.connection import Connection, connect, server_url
 from town.server.own_server import EmbeddedServer
@@ -93,6 +93,8 @@ def make_town(
     place = FoundFolder(start) if is_here else place_of_new_town(start)
     plain_url, password = (None, None) if url is None else split_password(url)
     # Check the arguments before making anything.
+    if not is_town(place.folder):
+        refuse_home(place.folder)
     settings_to_be(place.folder, name=name, url=plain_url)
     with all_or_nothing() as undo:
         with refuse_os_errors(place.folder):

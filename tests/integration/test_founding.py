@@ -13,7 +13,7 @@ import redis
 from ledger import LedgerError, StoreUnavailableError
 from tests.support.refusals import refusing
 from tests.support.towns import end_server
-from town import FolderRefusedError, SettingsError, Town, find_towns
+from town import FolderRefusedError, NotOursError, SettingsError, Town, find_towns
 from town.server.own_server import EmbeddedServer
 
 REFUSALS_MAX = 200
@@ -167,6 +167,17 @@ def test_init_over_data_without_a_town_leaves_the_data(place: Path, monkeypatch:
     assert not EmbeddedServer(place).is_running()
     with Town.init(place, name="harbour") as town:
         assert town.task(task).description == "It stays"
+
+
+@pytest.mark.parametrize("url", [None, "redis://127.0.0.1:1/"])
+def test_home_folder_becomes_no_town(own_home: Path, url: str | None) -> None:
+    """Its `.tt` is the user's own. The error once spoke of data that came with a clone, and said to trust it."""
+    with pytest.raises(NotOursError, match=r"has your own settings.*in a folder below"):
+        Town.init(own_home, url=url)
+    assert list(own_home.iterdir()) == []
+    with Town.init(own_home / "my-town") as town:
+        assert town.end().seq == 0
+    end_server(own_home / "my-town")
 
 
 @pytest.mark.parametrize(

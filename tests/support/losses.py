@@ -16,9 +16,9 @@ Kept = dict[bytes, bytes]
 
 
 def look_back(client: redis.Redis) -> Kept:
-    """All keys of the server as they are now."""
-    keys = cast("list[bytes]", client.keys("*"))
-    return {key: cast("bytes", client.dump(key)) for key in keys}
+    """All keys of the server as they are now, but for those whose time ends meanwhile."""
+    dumps = {key: cast("bytes | None", client.dump(key)) for key in cast("list[bytes]", client.keys("*"))}
+    return {key: value for key, value in dumps.items() if value is not None}
 
 
 def fall_back(client: redis.Redis, kept: Kept) -> None:
