@@ -19,7 +19,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from ledger import Keys
-from town.errors import FolderRefusedError, ForkRefusedError
+from town.errors import FolderRefusedError, ForkRefusedError, NotOursError
 from town.files.os_errors import refuse_os_errors
 from town.files.plain_file import trusts_everything
 from town.files.taking_back import Undo, all_or_nothing
@@ -39,7 +39,7 @@ from town.folder.settings import (
 )
 from town.home.grants import TRUSTED_FOLDER, Grant, allow, connection_grant, is_granted, own_town_grant
 from town.home.passwords import keep_password, split_password
-from town.home.place import HOME_ADVICE, home_path, refuse_home
+from town.home.place import HOME_ADVICE, home_path
 from town.receipts.setting_aside import set_aside_receipts
 from town.server.connection import Connection, connect, server_url
 from town.server.own_server import EmbeddedServer
@@ -93,8 +93,7 @@ def make_town(
     place = FoundFolder(start) if is_here else place_of_new_town(start)
     plain_url, password = (None, None) if url is None else split_password(url)
     # Check the arguments before making anything.
-    if not is_town(place.folder):
-        refuse_home(place.folder)
+    _refuse_home(place.folder)
     settings_to_be(place.folder, name=name, url=plain_url)
     with all_or_nothing() as undo:
         with refuse_os_errors(place.folder):
@@ -131,6 +130,14 @@ def make_town(
                 raise
     _list(settings)
     return MadeTown(place, settings, connection, notes)
+
+
+def _refuse_home(folder: Path) -> None:
+    """NotOursError for a new town in the home folder: its `.tt` is the user's own."""
+    own = home_path("")
+    if folder == absolute(own.parent) and not is_town(folder):
+        advice = "Make the town in a folder below, such as `tt init --town ~/my-town`."
+        raise NotOursError(own, "has your own settings, and not those of a town", advice)
 
 
 def _list(settings: Settings) -> None:

@@ -54,15 +54,6 @@ def make_home_folder(path: Path) -> None:
         folder.mkdir(mode=0o700, exist_ok=True)
 
 
-def refuse_home(folder: Path) -> None:
-    """NotOursError if the `.tt` of this folder is the user's own, so that a town cannot have it. Nothing was opened."""
-    own = home_path("")
-    with suppress(OSError):
-        if own.parent.samefile(folder):
-            advice = "Make the town in a folder below, such as `tt init --town ~/my-town`."
-            raise NotOursError(own, "has your own settings, and not those of a town", advice)
-
-
 @contextmanager
 def locked_home() -> Iterator[None]:
     """Lock a file of `~/.tt` against other processes while it is read, changed and written. OSError."""
