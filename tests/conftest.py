@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -22,6 +23,12 @@ def pytest_configure() -> None:
     heed_signals()
     # More than a thousand processes are started, and each would compile the program for itself, which takes longer than its work.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    # One more than there are cores, because a third of the time is spent on waiting for servers and processes.
+    return len(os.sched_getaffinity(0)) + 1 if sys.platform == "linux" else (os.cpu_count() or 1) + 1
 
 
 def pytest_collection_finish() -> None:

@@ -30,6 +30,7 @@ from ledger import (
 from tests.contract.conftest import Connect
 from tests.support.hostile_server import ANSWERS, HostileServer, hostile_server
 from tests.support.markdown import ROOT
+from tests.support.sources import parsed
 from tests.support.towns import kill_server
 from town import EmbeddedServer
 from town.server import bounded_client, client_face, socket_client, socket_connection
@@ -149,7 +150,7 @@ def test_every_method_that_our_code_calls_needs_no_redis_py() -> None:
         node.attr
         for package in ("ledger", "projections", "town")
         for path in (ROOT / package).rglob("*.py")
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for node in ast.walk(parsed(path))
         if isinstance(node, ast.Attribute) and ast.unparse(node.value).endswith(("client", "pipeline"))
     }
     assert {name for name in called if hasattr(redis.Redis, name)} - face == set()

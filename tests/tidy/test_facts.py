@@ -45,6 +45,7 @@ from projections.snapshots import decode_snapshot
 from shapes import task_shape
 from tests.support.builders import START_MS, a_task, a_task_in, task_id
 from tests.support.markdown import DOCS, ROOT, blocks, section
+from tests.support.sources import parsed
 from town.verbs import Verbs
 
 NOT_IN_HISTORIES: Final = {
@@ -103,7 +104,7 @@ def names_called(*folders: str) -> set[str]:
     paths = [
         path for folder in folders for path in ([ROOT / folder] if "." in folder else (ROOT / folder).rglob("*.py"))
     ]
-    nodes = [node for path in paths for node in ast.walk(ast.parse(path.read_text("utf-8")))]
+    nodes = [node for path in paths for node in ast.walk(parsed(path))]
     return {ast.unparse(node.func).rpartition(".")[2] for node in nodes if isinstance(node, ast.Call)}
 
 
@@ -317,7 +318,7 @@ def test_command_can_be_typed() -> None:
     found = [
         (path.stem, node.name)
         for path in sorted((ROOT / "cli" / "commands").glob("*.py"))
-        for node in ast.parse(path.read_text("utf-8")).body
+        for node in parsed(path).body
         if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")
     ]
     assert [each for each in found if each not in placed] == [], "not in cli.tree.PLACES"

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.markdown import pages
+from tests.support.sources import parsed
 
 PACKAGES = ("ledger", "projections", "town", "agent_tools", "web")
 ROOT = Path(__file__).parents[2]
@@ -25,7 +26,7 @@ SOURCES = [path for package in (*PACKAGES, "shapes", "cli") for path in sorted((
 def test_package_is_entered_by_its_front_door(path: Path) -> None:
     """No source file reaches past another package's `__init__`."""
     own = path.relative_to(ROOT).parts[0]
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(parsed(path)):
         if not isinstance(node, ast.ImportFrom) or node.module is None:
             continue
         package = node.module.partition(".")[0]
@@ -51,7 +52,7 @@ def test_front_door_hands_out_what_others_use(package: str) -> None:
 def _taken(path: Path, package: str) -> set[str]:
     """What a source file takes from a package's front door."""
     taken: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(parsed(path)):
         match node:
             case ast.ImportFrom(module=module) if module == package:
                 taken.update(alias.name for alias in node.names)
@@ -76,7 +77,7 @@ def _shown_in_docs() -> set[str]:
 def test_front_door_hands_out_what_types_see(package: str) -> None:
     """The imports that only types see, the table of modules and `__all__` name the same things, from the same places."""
     door = importlib.import_module(package)
-    tree = ast.parse((ROOT / package / "__init__.py").read_text(encoding="utf-8"))
+    tree = parsed(ROOT / package / "__init__.py")
     seen = {
         alias.name: node.module
         for node in ast.walk(tree)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.markdown import ROOT
+from tests.support.sources import parsed
 
 PACKAGES = ("ledger", "projections", "town")
 SOURCES = [
@@ -23,10 +24,6 @@ def _name(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
-def _parse(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
-
-
 @pytest.mark.parametrize("package", PACKAGES)
 def test_exported_names_are_sorted_and_there(package: str) -> None:
     """`__all__` is sorted, constants, classes, functions, without doubles, and each name can be imported."""
@@ -39,7 +36,7 @@ def test_exported_names_are_sorted_and_there(package: str) -> None:
 @pytest.mark.parametrize("path", SOURCES, ids=_name)
 def test_module_says_what_it_is_for(path: Path) -> None:
     """Every source module opens with a docstring."""
-    assert ast.get_docstring(_parse(path))
+    assert ast.get_docstring(parsed(path))
 
 
 @pytest.mark.parametrize(
@@ -47,7 +44,7 @@ def test_module_says_what_it_is_for(path: Path) -> None:
 )
 def test_ledger_and_projections_name_no_command(path: Path) -> None:
     """No text in `ledger` and `projections` but a docstring names a command of `tt`: `town.advice` adds those."""
-    tree = _parse(path)
+    tree = parsed(path)
     # A string that stands alone is a docstring, also below a constant.
     docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     texts = [
@@ -66,7 +63,7 @@ def test_public_json_has_its_shape_in_shapes(path: Path) -> None:
     """What a command prints as JSON is made by a function `…_shape` of `shapes`, where one finds all public shapes."""
     if path == ROOT / "cli/output.py":
         return  # which has the two functions that print shapes
-    tree = _parse(path)
+    tree = parsed(path)
     imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
     shapes = {name.name for each in imports if (each.module or "").startswith("shapes") for name in each.names}
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func) in SAYS_JSON]
@@ -85,7 +82,7 @@ def _unpicked(shape: ast.expr) -> ast.expr:
 @pytest.mark.parametrize("path", TESTS, ids=_name)
 def test_test_states_its_promise(path: Path) -> None:
     """Every test function has a docstring, and so has its module."""
-    module = _parse(path)
+    module = parsed(path)
     assert ast.get_docstring(module)
     found = [
         node
@@ -101,7 +98,7 @@ def test_test_asserts(path: Path) -> None:
 
     A test that only runs something passes whatever comes of it.
     """
-    tests = [node for node in ast.walk(_parse(path)) if isinstance(node, ast.FunctionDef)]
+    tests = [node for node in ast.walk(parsed(path)) if isinstance(node, ast.FunctionDef)]
     assert [test.name for test in tests if test.name.startswith("test_") and not _asserts(test)] == []
 
 
