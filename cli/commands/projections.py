@@ -49,7 +49,8 @@ from town import (
 FINDINGS_SHOWN_MAX = 50
 VALUE_CHARS_MAX = 120
 _OF_LOST_EVENTS = frozenset({FindingKind.SEQUENCE, FindingKind.VERSION, FindingKind.PREV, FindingKind.EVENT})
-_STATE_SIGNS = {CheckState.GOOD: "✅", CheckState.WARNING: "⚠️ ", CheckState.BAD: "❌"}
+# Terminals differ in how wide a warning sign is; the others have a space more as well, so that a table does not change with it.
+_STATE_SIGNS = {CheckState.GOOD: "✅ ", CheckState.WARNING: "⚠️ ", CheckState.BAD: "❌ "}
 
 
 def projector(

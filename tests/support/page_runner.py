@@ -14,7 +14,7 @@ import io
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -29,7 +29,8 @@ READERS_HOME: Final = "/home/you"
 
 _LOOKS_MAX: Final = 5
 _UNREACHABLE: Final = "that nobody can reach"
-"""What `tt doctor` says of a server whose socket is not there yet, or not any more, and of one that a test left so."""
+"""What `tt doctor` says of a server whose socket is not there yet, or not any more, and of one that somebody left so."""
+_NONE_LEFT: Final = "✅   orphans      no server runs whose folder or socket is gone"
 _PROMPT: Final = "$ "
 _CONTINUED: Final = "> "
 
@@ -121,9 +122,13 @@ class _PageRun:
         """What the command led to. A look at all servers of the machine is repeated while one of another test comes or goes."""
         for _ in range(_LOOKS_MAX):
             outcome = self._shell.run(command)
-            if not (command.startswith("tt doctor") and any(_UNREACHABLE in line for line in outcome.lines)):
-                break
-        return outcome
+            if not (command.startswith("tt doctor") and any(map(self._is_of_others, outcome.lines))):
+                return outcome
+        return outcome._replace(lines=_without_orphans(outcome.lines, self._is_of_others))
+
+    def _is_of_others(self, line: str) -> bool:
+        """Whether it tells of a server that nobody can reach, and that is none of the page's."""
+        return _UNREACHABLE in line and str(self._above) not in line
 
     def _run_python(self, block: Block) -> list[str]:
         printed = io.StringIO()
@@ -141,6 +146,16 @@ class _PageRun:
                 self._bindings.bind(shown, found)
         shown_lines = [self._bindings.as_on_page(line) for line in lines]
         return Printed(first_line, first_line + len(expected), shown_lines, problem)
+
+
+def _without_orphans(lines: list[str], is_of_others: Callable[[str], bool]) -> list[str]:
+    """The table of `tt doctor` as it is on a machine where nobody has left a server behind."""
+    first = next(number for number, line in enumerate(lines) if is_of_others(line))
+    return [
+        _NONE_LEFT if number == first else line
+        for number, line in enumerate(lines)
+        if number == first or not is_of_others(line)
+    ]
 
 
 def _follows(block: Block, before: Block) -> bool:
