@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
-
 from cli.due_words import due_words
 from cli.limits import BLOCKS_SHOWN
 from cli.output import STATE_STYLES, Cell, say, say_apart, say_hanging, say_table
@@ -18,7 +16,7 @@ from projections import BlockKind
 from town import local_time
 
 if TYPE_CHECKING:
-    from projections import Block, BlockedTask, Waiting, WaitingBriefly
+    from projections import Block, BlockedTask, CriticalPath, Waiting, WaitingBriefly
     from town import Since
 
 _KEEPS: dict[State | None, str] = {
@@ -29,16 +27,6 @@ _KEEPS: dict[State | None, str] = {
 _CHAIN_SHOWN_MAX = 10
 _MORE_COLUMNS = ("PRIO", "DUE", "AGENT", "TAGS")
 """The columns that are shown only where a task has something there."""
-
-
-class Chain(Struct, frozen=True):
-    """Open tasks that wait for each other, the first to do first; `kept_by` is what blocks the first one and is not open.
-
-    It is the id of a task and the task, None if that was removed.
-    """
-
-    tasks: tuple[Task, ...] = ()
-    kept_by: tuple[str, Task | None] | None = None
 
 
 def ready_rows(
@@ -153,39 +141,11 @@ def _blocker_words(block: Block) -> str:
     return f"{name_of(blocker)}  {short_title(blocker)}: {words}"
 
 
-def longest_chain(blocked: Sequence[BlockedTask], last: Task | None) -> Chain:
-    """The longest chain of open tasks, or the one that ends with the task `last`."""
-    tasks = {block.blocker_id: block.blocker for each in blocked for block in each.blocks if block.blocker is not None}
-    tasks |= {each.task.id: each.task for each in blocked}
-    # A chain may end with a task that is not open, and is then shorter by one.
-    longest = blocked[0].chain_length - 1 if blocked else 0
-    chains = [
-        _chain(each, tasks)
-        for each in blocked
-        if (each.chain_length >= longest if last is None else each.task.id == last.id)
-    ]
-    if not chains and last is not None and not last.state.is_terminal:
-        return Chain((last,))
-    # Of chains of one length the first has the higher priority.
-    return max(chains, key=lambda chain: len(chain.tasks), default=Chain())
-
-
-def _chain(blocked: BlockedTask, tasks: Mapping[str | None, Task | None]) -> Chain:
-    found: list[Task] = []
-    for task_id in (blocked.task.id, *blocked.chain):
-        task = tasks.get(task_id)
-        if task is None or task.state.is_terminal:
-            return Chain(tuple(found[::-1]), (task_id, task))
-        found.append(task)
-    return Chain(tuple(found[::-1]))
-
-
-def say_chain(chain: Chain, *, is_past: bool) -> None:
-    """The tasks in working order, numbered."""
+def say_chain(chain: CriticalPath, last: Task | None, *, is_past: bool) -> None:
+    """The tasks in working order, numbered; `last` is the one that was asked about."""
     if len(chain.tasks) < 2 and chain.kept_by is None:
         verb = "waited" if is_past else "waits"
-        about = f"{name_of(chain.tasks[0])} {verb} for no task." if chain.tasks else f"No open task {verb} for another."
-        say(about)
+        say(f"No open task {verb} for another." if last is None else f"{name_of(last)} {verb} for no task.")
         return
     if chain.kept_by is not None:
         task_id, task = chain.kept_by

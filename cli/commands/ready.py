@@ -176,14 +176,12 @@ def critical_path(
 ) -> None:
     """Show the longest chain of open tasks that wait for each other, in working order: the first to do comes first.
 
-    If a task that failed, was cancelled or was removed is before all of them, it is named, because it keeps blocking.
+    A task that others need is done after those below it, so they come before it. If a task that failed, was cancelled or was removed is before all of them, it is named, because it keeps blocking.
     """
-    from cli.ready_lines import longest_chain  # noqa: PLC0415 - for this one
-
     with opened(town, actor) as opened_town:
         reader = reader_at(opened_town, at)
         last = None if task is None else reader.task(task)
-        chain = longest_chain(reader.blocked(), last)
+        chain = reader.critical_path(last)
         if as_json:
             from shapes.ready import chain_shape  # noqa: PLC0415 - only JSON is made with it
 
@@ -192,7 +190,7 @@ def critical_path(
         from cli.ready_lines import say_chain  # noqa: PLC0415 - only people read them
 
         say_moment(reader, at)
-        say_chain(chain, is_past=reader.then is not None)
+        say_chain(chain, last, is_past=reader.then is not None)
 
 
 def next_(

@@ -114,6 +114,28 @@ def test_critical_path_is_in_working_order(tt: Tt, chain: Path) -> None:
     tt("task", "complete", "design", "--agent", "ada")
     assert names(tt, "critical-path") == ["build", "test", "ship"]
     assert names(tt, "critical-path", "--at", "@design:created") == []
+    assert tt("critical-path", "design").out == "design waits for no task.\n"
+
+
+def test_critical_path_goes_through_the_tasks_below(tt: Tt, chain: Path) -> None:
+    """A task that others need is done after those below it, so these are in the chain, also of an earlier moment."""
+    assert chain.is_dir()
+    tt("task", "needs", "ship", "docs")
+    assert names(tt, "critical-path", "docs") == ["figures", "docs"]
+    tt("task", "create", "Collect the numbers", "--alias", "numbers")
+    tt("task", "needs", "figures", "numbers")
+    long = ["design", "build", "test", "ship"]
+    assert names(tt, "critical-path") == long
+    tt("task", "complete", "design", "--agent", "ada")
+    assert names(tt, "critical-path") == ["numbers", "figures", "docs", "ship"]
+    assert "ship  Ship it  (3 tasks in a row before it)" in tt("blocked").out
+    assert "<- docs (Write the docs)" not in tt("why", "ship").out
+    tt("task", "complete", "build", "--agent", "ada")
+    assert (
+        "The longest chain before it: docs (Write the docs) <- figures (Draw the figures) <- numbers "
+        in tt("why", "ship").out
+    )
+    assert names(tt, "critical-path", "--at", "HEAD~6") == long
 
 
 def test_next_takes_what_ready_shows_until_nothing_is_ready(tt: Tt, chain: Path) -> None:
