@@ -31,6 +31,15 @@ def say_receipt(
     say(f"{ICONS[task.state]} {name_of(task)} {words}{already}: {visible(task.title if about is None else about)}")
 
 
+def say_created(town: Town, receipt: Receipt, words: str, *, as_json: JsonFields | None) -> None:
+    """The receipt of a new task; it says how the times that were given were understood."""
+    if (receipt.task.due_ms, receipt.task.not_before_ms) != (None, None):
+        from cli.due_words import times_words  # noqa: PLC0415 - few tasks have times
+
+        words = f"{words}; it {times_words(receipt.task, now_ms=town.time_ms())}"
+    say_receipt(town, receipt, words, as_json=as_json)
+
+
 def reader_at(town: Town, at: When | None) -> Reader:
     """The town now, or as it was at the moment of `--at`."""
     if at is None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from cli.text import called, shortened, visible
+from cli.text import TITLE_CHARS_SHOWN, called, shortened, visible
 from ledger import TaskLinked, TaskUnlinked
 
 if TYPE_CHECKING:
@@ -63,6 +63,15 @@ def names_with_titles(reader: Reader, task_ids: Iterable[str]) -> dict[str, str]
     return {
         task_id: f"{called(task_id, title.alias)} ({shortened(visible(title.text), _TITLE_CHARS)})"
         for task_id, title in reader.titles(task_ids).items()
+    }
+
+
+def names_of_removed(reader: Reader, task_ids: Iterable[str]) -> dict[str, str]:
+    """What removed tasks were called and about, as `name_and_title`; of those that the ledger knows. Without ids nothing is read."""
+    ids = list(task_ids)
+    return {
+        task_id: f"{called(task_id, title.alias)}  {shortened(visible(title.text), TITLE_CHARS_SHOWN)}"
+        for task_id, title in (reader.titles(ids) if ids else {}).items()
     }
 
 

@@ -126,6 +126,8 @@ def say_usage_error(error: TyperException) -> None:
     from typer import core, rich_utils  # noqa: PLC0415 - only a mistake pays for it
 
     message = visible(error.format_message(), is_multiline=True, keeps_tabs=True)
+    # Typer's name of its type, which says nothing to people.
+    message = message.replace("is not a valid int range.", "is not a whole number.")
     # Set on the error itself, which knows its command and how to show itself.
     error.format_message = lambda: message  # type: ignore[method-assign]
     if core.HAS_RICH:

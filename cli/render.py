@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from cli.due_words import due_words
+from cli.due_words import due_at, due_words
 from cli.output import STATE_STYLES, Cell
 from cli.styled import Styled
 from cli.text import (
@@ -177,7 +177,7 @@ def task_fields(
 ) -> list[tuple[str, Cell]]:
     """Every field of one task that has a value. Fields without a label of their own come last, links only with `has_links`.
 
-    How far an open task's due time is from `now_ms`, milliseconds since 1970 UTC, is said behind it.
+    How far the times of an open task are from `now_ms`, milliseconds since 1970 UTC, is said behind them.
     """
     left_out = _WITH_OWN_WORDS if has_links else _WITH_OWN_WORDS | LINK_FIELDS
     fields: list[tuple[str, Cell | None]] = [
@@ -198,7 +198,10 @@ def task_fields(
         ("Ended", local_time(task.completed_at) if task.completed_at else None),
         ("Updated", f"{local_time(task.updated_at)}, version {task.version}, event {event_number(task.position)}"),
         *(
-            (_label(field), _due_field(task, now_ms) if field.name == "due" else _plain_cell(task, field))
+            (
+                _label(field),
+                _time_field(task, field, now_ms) if field.name in _TIMES_TO_COME else _plain_cell(task, field),
+            )
             for field in FIELDS
             if field.name not in left_out
         ),
@@ -245,14 +248,19 @@ def _answer_cell(task: Task) -> str | None:
     return f"none yet: tt answer {short_id(task.id)} TEXT" if task.has_open_question else None
 
 
-def _due_field(task: Task, now_ms: int | None) -> Cell | None:
-    if task.due_ms is None:
+_TIMES_TO_COME = ("due", "not_before")
+
+
+def _time_field(task: Task, field: Field, now_ms: int | None) -> Cell | None:
+    """When a task is due, or may begin. Only what is due is late once its time has passed."""
+    is_due = field.name == "due"
+    ms = task.due_ms if is_due else task.not_before_ms
+    if ms is None:
         return None
-    time = local_time(from_ms(task.due_ms))
-    if now_ms is None or task.state.is_terminal:
-        return time
-    is_late = task.due_ms < now_ms
-    return Styled.of(f"{time} ({due_words(task.due_ms, now_ms=now_ms)})", "red" if is_late else "")
+    is_over = now_ms is not None and ms < now_ms
+    if now_ms is None or task.state.is_terminal or (is_over and not is_due):
+        return local_time(from_ms(ms))
+    return Styled.of(due_at(ms, now_ms=now_ms), "red" if is_over else "")
 
 
 def _created_event(task: Task) -> str:

@@ -146,10 +146,11 @@ def blocked(
                 )
             )
         else:
-            from cli.ready_lines import say_blocked  # noqa: PLC0415 - only people read them
+            from cli.beside import names_of_removed  # noqa: PLC0415 - only people read them
+            from cli.ready_lines import removed_blockers, say_blocked  # noqa: PLC0415 - as above
 
             say_moment(reader, at)
-            say_blocked(shown, since)
+            say_blocked(shown, since, names_of_removed(opened_town, removed_blockers(shown)))
             if not shown:
                 verb = "is" if reader.then is None else "was"
                 say(
@@ -187,10 +188,12 @@ def critical_path(
 
             say_json(picked_shape(chain_shape(opened_town, reader, chain, at=at), as_json))
             return
-        from cli.ready_lines import say_chain  # noqa: PLC0415 - only people read them
+        from cli.beside import names_of_removed  # noqa: PLC0415 - only people read them
+        from cli.ready_lines import say_chain  # noqa: PLC0415 - as above
 
         say_moment(reader, at)
-        say_chain(chain, last, is_past=reader.then is not None)
+        removed = [] if chain.kept_by is None or chain.kept_by[1] is not None else [chain.kept_by[0]]
+        say_chain(chain, last, names_of_removed(opened_town, removed), is_past=reader.then is not None)
 
 
 def next_(

@@ -40,7 +40,7 @@ def test_ready_tasks_come_in_order_and_the_rest_is_explained(tt: Tt, chain: Path
     assert rest == [
         "4 pending tasks are not ready; one may wait for several things:",
         "        3  need others, or are below a task that does: `tt blocked`",
-        "        1  have open children, which are the work: `tt task tree`",
+        "        1  has open children, which are the work: `tt task tree`",
     ]
     shape = tt("ready", "--explain", "--json").json
     assert shape["waiting"] == {
@@ -77,10 +77,13 @@ def test_needed_task_that_was_given_up_keeps_blocking_and_is_said(tt: Tt, chain:
     path = tt("critical-path")
     assert "Before all of them: design  Design the API: it was cancelled, so it keeps blocking" in path.out
     tt("task", "remove", "design")
-    assert ": it was removed, so it keeps blocking" in tt("blocked").out
+    removed = "design  Design the API: it was removed, so it keeps blocking"
+    assert f"needs {removed}; since " in tt("blocked").out
+    assert f"needs {removed}; since " in tt("why", "build").out
+    assert f"Before all of them: {removed}" in tt("critical-path").out
     design = tt("task", "show", "build", "--json").json["links"]["needs"]["tasks"][0]
     assert design["task"] is None
-    assert f"  removed       {design['id'][:8]}" in tt("task", "show", "build").out
+    assert "  removed       design  Design the API\n" in tt("task", "show", "build").out
     assert tt("task", "unlink", "build", design["id"][:8]).code == 0
     assert names(tt, "ready") == ["build", "figures"]
 
@@ -170,6 +173,7 @@ def test_circle_is_refused_in_words(tt: Tt, chain: Path) -> None:
     )
     ran = tt("task", "needs", "figures", "docs")
     assert (ran.code, "figures (Draw the figures) -> docs (Write the docs)" in ran.err) == (1, True)
+    assert "by `tt task unlink`, or move a task, by `tt task move`" in ran.err
     with Town.open(chain) as opened:
         assert opened.end().seq == before
 
@@ -203,6 +207,12 @@ def test_links_have_a_limit_and_a_removed_task_gets_none(tt: Tt, chain: Path) ->
         ran = tt("task", "link", "docs", "figures")
         assert (ran.code, ran.err) == (1, "Error: The task 'figures' was removed. `tt undo figures` brings it back.\n")
         assert opened.end() == before
+
+
+def test_task_that_is_named_twice_is_said_once(tt: Tt, chain: Path) -> None:
+    """The receipt has what was linked."""
+    assert chain.is_dir()
+    assert tt("task", "needs", "docs", "design", "design ", "build").out.startswith("⏳ docs needs design, build: ")
 
 
 def test_linked_tasks_are_named_wherever_they_are_shown(tt: Tt, chain: Path) -> None:
