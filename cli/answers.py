@@ -6,15 +6,17 @@ from typing import TYPE_CHECKING
 
 from cli.exits import UsageError
 from cli.output import say, say_json, say_table, warn
-from cli.render import task_rows
+from cli.render import NEEDS_SHOWN, task_rows
 from cli.text import ICONS, counted, name_of, visible
 from shapes import next_shape, picked_shape, reader_shape, receipt_shape, tasks_shape
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from cli.json_fields import JsonFields
     from cli.options import Ahead, When
+    from ledger import Task
     from projections import Page
     from town import Reader, Receipt, Town
 
@@ -95,9 +97,20 @@ def say_page(
     elif not page.tasks and page.total is not None:
         say(none_here if page.total else empty)
     else:
-        columns, rows = task_rows(page.tasks, now_ms=reader.time_ms())
-        say_table(columns, rows, flexible="TITLE")
+        columns, rows = task_rows(page.tasks, now_ms=reader.time_ms(), names=_names_of_needed(reader, page.tasks))
+        say_table(columns, rows, flexible="TITLE", optional=("NOT BEFORE", "NEEDS"))
     _warn_of_more(page, after)
+
+
+def _names_of_needed(reader: Reader, tasks: Sequence[Task]) -> dict[str, str]:
+    """What the tasks are called that these need."""
+    needed = dict.fromkeys(each for task in tasks for each in task.needs[:NEEDS_SHOWN])
+    if not needed:
+        return {}
+    from cli.beside import names_of  # noqa: PLC0415 - most lists have no task that needs one
+
+    listed = {task.id: name_of(task) for task in tasks}
+    return names_of(reader, [each for each in needed if each not in listed]) | listed
 
 
 def _warn_of_more(page: Page, after: int) -> None:

@@ -240,18 +240,24 @@ def say_table(
     rows: Sequence[Sequence[Cell]],
     *,
     flexible: str | Sequence[str] = (),
+    optional: Sequence[str] = (),
     is_wrapped: bool = False,
 ) -> None:
     """An aligned table. On a terminal that is too narrow, the `flexible` columns are cut, or wrapped, to the width that the others leave.
 
-    If that leaves too little, the cells of a row stand one after the other, on as many lines as they need.
+    If that leaves too little, the `optional` columns are left out, the last one first. If that does not help, the cells of a
+    row stand one after the other, on as many lines as they need.
     """
     lines = [[_words(cell) for cell in row] for row in (columns, *rows)]
     widths = [max(map(columns_of, column)) for column in zip(*lines, strict=True)]
     if not _is_plain() or sum(widths) + _GAP * (len(columns) - 1) > _PIPE_COLUMNS:
         names = [flexible] if isinstance(flexible, str) else flexible
         _say_styled_table(
-            columns, rows, flexible=[columns.index(name) for name in names if name in columns], is_wrapped=is_wrapped
+            columns,
+            rows,
+            flexible=[columns.index(name) for name in names if name in columns],
+            optional=[columns.index(name) for name in optional if name in columns],
+            is_wrapped=is_wrapped,
         )
         return
     gap = " " * _GAP
@@ -262,25 +268,45 @@ def say_table(
 
 
 def _say_styled_table(
-    columns: Sequence[str], rows: Sequence[Sequence[Cell]], *, flexible: Sequence[int], is_wrapped: bool
+    columns: Sequence[str],
+    rows: Sequence[Sequence[Cell]],
+    *,
+    flexible: Sequence[int],
+    optional: Sequence[int],
+    is_wrapped: bool,
 ) -> None:
     cells = [[_text(Styled.of(name, "bold")) for name in columns], *([_text(cell) for cell in row] for row in rows)]
     natural = [max(cell.cell_len for cell in column) for column in zip(*cells, strict=True)]
     console = _console()
-    widths = _fitted(natural, flexible, room=console.width - _GAP * (len(columns) - 1))
+    shown, widths = _shown(natural, flexible, optional, room=console.width)
+    cells = [[row[index] for index in shown] for row in cells]
     if widths is None:
-        _say_stacked(console, cells, flexible, is_wrapped=is_wrapped)
+        among = [shown.index(index) for index in flexible if index in shown]
+        _say_stacked(console, cells, among, is_wrapped=is_wrapped)
         return
     rendered: dict[tuple[str, str], str] = {}
     stream = styled(sys.stdout)
     for row in cells:
         for line in _lines_of_row(console, row, widths, is_wrapped=is_wrapped):
-            shown = [
+            padded = [
                 _rendered(cell, rendered) + " " * (width - cell.cell_len)
                 for cell, width in zip(line, widths, strict=True)
             ]
-            stream.write((" " * _GAP).join(shown).rstrip() + "\n")
+            stream.write((" " * _GAP).join(padded).rstrip() + "\n")
     stream.flush()
+
+
+def _shown(
+    natural: Sequence[int], flexible: Sequence[int], optional: Sequence[int], *, room: int
+) -> tuple[list[int], list[int] | None]:
+    """The columns that are shown, and the width of each, as `_fitted`."""
+    for kept in range(len(optional), -1, -1):
+        shown = [index for index in range(len(natural)) if index not in optional[kept:]]
+        among = [shown.index(index) for index in flexible if index in shown]
+        widths = _fitted([natural[index] for index in shown], among, room=room - _GAP * (len(shown) - 1))
+        if widths is not None:
+            return shown, widths
+    return shown, None
 
 
 def _fitted(natural: Sequence[int], flexible: Sequence[int], *, room: int) -> list[int] | None:

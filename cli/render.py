@@ -63,6 +63,8 @@ if TYPE_CHECKING:
     from town import Annotation, Branch, Title
 
 NOTHING = "—"
+NEEDS_SHOWN = 3
+"""The needed tasks that a list names."""
 MULTILINE_FIELDS = frozenset({"Description", "Result", "Question", "Answer"})
 """The fields of a task whose line breaks are kept."""
 
@@ -75,12 +77,15 @@ def states_line(counts: dict[State, int]) -> str:
     return "  ".join(f"{ICONS[state]} {counts[state]:,} {state}" for state in State)
 
 
-def task_rows(tasks: Sequence[Task], *, now_ms: int | None = None) -> tuple[list[str], list[list[Cell]]]:
+def task_rows(
+    tasks: Sequence[Task], *, now_ms: int | None = None, names: Mapping[str, str] = {}
+) -> tuple[list[str], list[list[Cell]]]:
     """Columns and rows of a list of tasks; a column that would be empty is left out.
 
-    Due times are told from `now_ms`, milliseconds since 1970 UTC; None leaves them out.
+    Times are told from `now_ms`, milliseconds since 1970 UTC; None leaves them out. `names` are those of needed tasks;
+    NEEDS has those alone.
     """
-    columns = ["TASK", "STATE", "PRIO", "AGENT", "DUE", "TITLE", "TAGS"]
+    columns = ["TASK", "STATE", "PRIO", "AGENT", "DUE", "NOT BEFORE", "TITLE", "NEEDS", "TAGS"]
     rows: list[list[Cell]] = [
         [
             name_of(task),
@@ -88,7 +93,9 @@ def task_rows(tasks: Sequence[Task], *, now_ms: int | None = None) -> tuple[list
             str(task.priority),
             visible(task.assigned_to) if task.assigned_to else NOTHING,
             _due_cell(task, now_ms),
+            _not_before_cell(task, now_ms),
             visible(task.title),
+            _needs_cell(task, names),
             visible(", ".join(task.tags)),
         ]
         for task in tasks
@@ -97,6 +104,10 @@ def task_rows(tasks: Sequence[Task], *, now_ms: int | None = None) -> tuple[list
         columns, rows = without_column(columns, rows, "PRIO")
     if now_ms is None or all(task.due_ms is None for task in tasks):
         columns, rows = without_column(columns, rows, "DUE")
+    for column in ("NOT BEFORE", "NEEDS"):
+        index = columns.index(column)
+        if all(row[index] == NOTHING for row in rows):
+            columns, rows = without_column(columns, rows, column)
     return (columns, rows) if any(task.tags for task in tasks) else without_column(columns, rows, "TAGS")
 
 
@@ -107,6 +118,22 @@ def _due_cell(task: Task, now_ms: int | None) -> Cell:
         return local_day(from_ms(task.due_ms)).isoformat()
     is_late = task.due_ms < now_ms
     return Styled.of(due_words(task.due_ms, now_ms=now_ms), "red" if is_late else "")
+
+
+def _not_before_cell(task: Task, now_ms: int | None) -> str:
+    """How far the time is before which an open task is not begun; nothing once it has passed."""
+    if task.not_before_ms is None or now_ms is None or task.not_before_ms <= now_ms or task.state.is_terminal:
+        return NOTHING
+    return due_words(task.not_before_ms, now_ms=now_ms)
+
+
+def _needs_cell(task: Task, names: Mapping[str, str]) -> str:
+    """What a task needs, by name; of many the first, and how many others."""
+    called = sorted(names[each] for each in task.needs[:NEEDS_SHOWN] if each in names)
+    if not called:
+        return NOTHING
+    more = len(task.needs) - len(called)
+    return ", ".join(called) + (f" and {counted(more, 'other')}" if more else "")
 
 
 def tree_lines(branches: Sequence[Branch], *, levels_max: int, columns: int | None = None) -> list[Styled]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.terminal import on_terminal
 from tests.support.tt import Tt
 from town import Town
 
@@ -213,6 +214,29 @@ def test_task_that_is_named_twice_is_said_once(tt: Tt, chain: Path) -> None:
     """The receipt has what was linked."""
     assert chain.is_dir()
     assert tt("task", "needs", "docs", "design", "design ", "build").out.startswith("⏳ docs needs design, build: ")
+
+
+def test_lists_say_what_tasks_need(tt: Tt, chain: Path) -> None:
+    """By name, also where the needed task is on another page or was removed; of an earlier moment, what was needed then."""
+    with Town.open(chain) as opened:
+        other = opened.create("Beside it").task.id
+        opened.link("ship", ["docs", other])
+        opened.remove(other)
+    head, *rows = tt("task", "list").out.splitlines()
+    assert head.split()[-2:] == ["NEEDS", "TAGS"]
+    assert next(row for row in rows if row.startswith("test ")).split()[-2:] == ["build,", "design"]
+    (row,) = tt("task", "list", "--offset", "3", "--limit", "1").out.splitlines()[1:]
+    assert row.split("  ")[-1] == f"{', '.join(sorted(['docs', 'test', other[:8]]))}"
+    assert "NEEDS" in tt("backlog", "list").out
+    assert "NEEDS" not in tt("task", "list", "--at", "@design:created").out
+
+
+def test_needs_are_left_out_where_the_list_would_not_fit(chain: Path) -> None:
+    """On a narrow terminal, so that the rest stays a table with readable titles."""
+    wide, narrow = (on_terminal(["task", "list"], chain, {"COLUMNS": columns}) for columns in ("100", "60"))
+    assert "build, design" in wide
+    assert "NEEDS" not in narrow
+    assert any("design" in line and "Design the API" in line for line in narrow.splitlines())
 
 
 def test_linked_tasks_are_named_wherever_they_are_shown(tt: Tt, chain: Path) -> None:
