@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from cli.text import TITLE_CHARS_SHOWN, called, shortened, visible
-from ledger import TaskLinked, TaskUnlinked
+from ledger import TaskCreated, TaskLinked, TaskMoved, TaskUnlinked
 
 if TYPE_CHECKING:
     from ledger import RecordedEvent
@@ -25,7 +25,7 @@ class Beside(Struct, frozen=True):
     notes: Mapping[str, Sequence[Annotation]] = {}
     titles: Mapping[str, Title] = {}
     names: Mapping[str, str] = {}
-    """What linked tasks are called."""
+    """What linked tasks and parents are called."""
 
     @classmethod
     def of(cls, town: Town, events: Sequence[RecordedEvent]) -> Beside:
@@ -48,8 +48,13 @@ class Beside(Struct, frozen=True):
 
 
 def linked_ids(events: Iterable[RecordedEvent]) -> list[str]:
-    """The ids of the tasks that links of these events lead to, each once."""
-    return list(dict.fromkeys(each.data.to for each in events if isinstance(each.data, TaskLinked | TaskUnlinked)))
+    """The ids of the tasks that these events name: those that links lead to, and parents; each once."""
+    named = dict.fromkeys(
+        each.data.to if isinstance(each.data, TaskLinked | TaskUnlinked) else each.data.parent_id
+        for each in events
+        if isinstance(each.data, TaskLinked | TaskUnlinked | TaskCreated | TaskMoved)
+    )
+    return [task_id for task_id in named if task_id is not None]
 
 
 def names_of(reader: Reader, task_ids: Iterable[str]) -> dict[str, str]:

@@ -72,10 +72,10 @@ def _why(task: Task, dependents: int) -> str:
     return ", ".join(part for part in parts if part)
 
 
-def say_waiting(waiting: Waiting, *, is_past: bool) -> None:
+def say_waiting(waiting: Waiting, *, is_past: bool, is_any_ready: bool) -> None:
     """What keeps the other pending tasks from being ready."""
     if not waiting.total:
-        say_apart("No other task is pending." if not is_past else "No other task was pending.")
+        say_apart(f"No {'other ' if is_any_ready else ''}task {'was' if is_past else 'is'} pending.")
         return
     one = waiting.total == 1
     verb = ("is" if one else "are") if not is_past else ("was" if one else "were")

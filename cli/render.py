@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from town import Annotation, Branch, Title
 
 NOTHING = "—"
+PARENT_FIELD = "parent_id"
 NEEDS_SHOWN = 3
 """The needed tasks that a list names."""
 MULTILINE_FIELDS = frozenset({"Description", "Result", "Question", "Answer"})
@@ -449,22 +450,22 @@ def change_words(change: FieldChange, names: Mapping[str, str] = {}) -> str:
     """`state: pending → assigned`; a field that was or is empty shows as —. `needs: +550e8400`: of links, those that came or went."""
     if change.field in LINK_FIELDS:
         return f"{change.field}: {' '.join(links_moved(change, names))}"
-    before, after = values_of(change)
+    before, after = values_of(change, names)
     return f"{change.field}: {before} → {after}"
 
 
-def values_of(change: FieldChange) -> tuple[str, str]:
+def values_of(change: FieldChange, names: Mapping[str, str] = {}) -> tuple[str, str]:
     """The words for what a field was and is."""
-    return value_words(change.field, change.before), value_words(change.field, change.after)
+    return value_words(change.field, change.before, names), value_words(change.field, change.after, names)
 
 
-def value_words(field: str, value: str | int | tuple[str, ...] | None) -> str:
-    """The words for a value of a field: ids are short, and times are the user's."""
+def value_words(field: str, value: str | int | tuple[str, ...] | None, names: Mapping[str, str] = {}) -> str:
+    """The words for a value of a field: a parent by its name of `names` or the beginning of its id, times as the user's."""
     if value is None:
         return NOTHING
     if field in TIME_FIELDS:
         return local_time(from_ms(parse_rfc3339(str(value))))
-    return short_id(str(value)) if field == "parent_id" else _value_words(value)
+    return _linked_name(str(value), names) if field == PARENT_FIELD else _value_words(value)
 
 
 def links_moved(change: FieldChange, names: Mapping[str, str] = {}) -> list[str]:
@@ -507,7 +508,7 @@ def _details(recorded: RecordedEvent, names: Mapping[str, str]) -> str:  # noqa:
         case TaskStarted(run=RunMark() as run):
             return visible(str(run))
         case TaskMoved(parent_id=parent):
-            return "to the top" if parent is None else f"below {short_id(parent)}"
+            return "to the top" if parent is None else f"below {_linked_name(parent, names)}"
         case TownForked(source=source, position=position):
             return f"from {visible(source)} after event {event_number(Position(position))}"
         case TownRecovered(first=first, last=last, lost=lost, appended=appended):

@@ -113,7 +113,8 @@ def blame(
             say_json(blame_shape(opened_town, reader, found, blamed, at=at))
             return
         say_moment(reader, at)
-        names = names_of(opened_town, [each for kind in LinkKind for each in found.links(kind)])
+        parent = [] if found.parent_id is None else [found.parent_id]
+        names = names_of(opened_town, [*parent, *(each for kind in LinkKind for each in found.links(kind))])
     say_hanging("", Styled.of(name_and_title(found), "bold"))
     say_hanging("", f"Task {found.id}")
     for head, words in blame_lines(blamed, names):

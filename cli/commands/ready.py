@@ -95,7 +95,7 @@ def ready(
             else:
                 say(_none_ready(offset=offset, is_past=reader.then is not None, is_explained=is_explained))
             if waiting is not None:
-                say_waiting(waiting, is_past=reader.then is not None)
+                say_waiting(waiting, is_past=reader.then is not None, is_any_ready=bool(shown))
         if after is not None:
             warn(f"{after:,} shown, and there are more. More: --offset {after}")
 

@@ -592,10 +592,8 @@ def history(
 
 
 def _linked_names(town: Town, events: Sequence[RecordedEvent]) -> dict[str, str]:
-    """What the tasks are called that links of these events lead to."""
-    if not any(each.type in ("task.linked", "task.unlinked") for each in events):
-        return {}
-    from cli.beside import linked_ids, names_of  # noqa: PLC0415 - few tasks have links
+    """What the tasks are called that these events name."""
+    from cli.beside import linked_ids, names_of  # noqa: PLC0415 - only people read them
 
     return names_of(town, linked_ids(events))
 

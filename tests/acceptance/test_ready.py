@@ -239,6 +239,35 @@ def test_needs_are_left_out_where_the_list_would_not_fit(chain: Path) -> None:
     assert any("design" in line and "Design the API" in line for line in narrow.splitlines())
 
 
+def test_parents_are_named_as_linked_tasks_are(tt: Tt, chain: Path) -> None:
+    """By alias, in what was created below one and moved, and in what an undo takes back; no beginning of an id."""
+    assert chain.is_dir()
+    docs, build = (tt("task", "show", name, "--json").json["task"]["id"][:8] for name in ("docs", "build"))
+    tt("task", "move", "figures", "build")
+    for words, said in (
+        (("task", "history", "figures"), "parent_id: docs → build"),
+        (("log", "--task", "figures"), "below build"),
+        (("blame", "figures"), "parent_id     build"),
+        (("diff", "HEAD~1"), "parent_id    docs → build"),
+        (("task", "show", "figures"), "moved below build"),
+        (("undo", "--dry-run"), "moved below build"),
+        (("undo",), "parent_id: build → docs"),
+    ):
+        out = tt(*words).out
+        assert said in out, words
+        assert docs not in out, words
+        assert build not in out, words
+    tt("task", "needs", "docs", "design")
+    assert "needs: -design" in tt("undo").out
+
+
+def test_nothing_is_pending_is_said_of_all_or_of_the_others(tt: Tt, town: Path) -> None:
+    """`other` only where a task is ready."""
+    assert "No task is pending." in tt("ready", "--explain", "--town", str(town)).out
+    tt("task", "create", "Draw the map")
+    assert "No other task is pending." in tt("ready", "--explain").out
+
+
 def test_linked_tasks_are_named_wherever_they_are_shown(tt: Tt, chain: Path) -> None:
     """By alias or the beginning of the id; no whole id."""
     tt("task", "link", "docs", "build", "ship", "--kind", "discovered_from")
