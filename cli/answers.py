@@ -103,14 +103,17 @@ def say_page(
 
 
 def _names_of_needed(reader: Reader, tasks: Sequence[Task]) -> dict[str, str]:
-    """What the tasks are called that these need."""
+    """What the tasks are called that these need; of a removed one, that it is."""
     needed = dict.fromkeys(each for task in tasks for each in task.needs[:NEEDS_SHOWN])
     if not needed:
         return {}
     from cli.beside import names_of  # noqa: PLC0415 - most lists have no task that needs one
 
     listed = {task.id: name_of(task) for task in tasks}
-    return names_of(reader, [each for each in needed if each not in listed]) | listed
+    others = [each for each in needed if each not in listed]
+    removed = reader.removed_among(others)
+    names = names_of(reader, others)
+    return listed | {each: f"{names[each]} (removed)" if each in removed else names[each] for each in others}
 
 
 def _warn_of_more(page: Page, after: int) -> None:

@@ -217,7 +217,7 @@ def test_task_that_is_named_twice_is_said_once(tt: Tt, chain: Path) -> None:
 
 
 def test_lists_say_what_tasks_need(tt: Tt, chain: Path) -> None:
-    """By name, also where the needed task is on another page or was removed; of an earlier moment, what was needed then."""
+    """By name, also where the needed task is on another page, and that one was removed; of an earlier moment, as it was then."""
     with Town.open(chain) as opened:
         other = opened.create("Beside it").task.id
         opened.link("ship", ["docs", other])
@@ -226,7 +226,8 @@ def test_lists_say_what_tasks_need(tt: Tt, chain: Path) -> None:
     assert head.split()[-2:] == ["NEEDS", "TAGS"]
     assert next(row for row in rows if row.startswith("test ")).split()[-2:] == ["build,", "design"]
     (row,) = tt("task", "list", "--offset", "3", "--limit", "1").out.splitlines()[1:]
-    assert row.split("  ")[-1] == f"{', '.join(sorted(['docs', 'test', other[:8]]))}"
+    assert row.split("  ")[-1] == ", ".join(sorted(["docs", "test", f"{other[:8]} (removed)"]))
+    assert "(removed)" not in tt("task", "list", "--at", "HEAD~1").out
     assert "NEEDS" in tt("backlog", "list").out
     assert "NEEDS" not in tt("task", "list", "--at", "@design:created").out
 

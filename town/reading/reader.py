@@ -497,6 +497,11 @@ class Reader:
 
         return read_titles(each_of(task_ids), self._backend.store, self._backend.live)
 
+    def removed_among(self, task_ids: Iterable[str]) -> frozenset[str]:
+        """Those of the ids whose task is not there."""
+        ids = list(each_of(task_ids))
+        return frozenset(ids) - (self._ask(lambda board: board.titles(ids)).keys() if ids else frozenset())
+
     def ids_tagged(self, tag: str) -> frozenset[str]:
         """The ids of the tasks that have this tag."""
         wanted = TaskFilter(tag=check_tag(tag))
