@@ -87,7 +87,7 @@ def create(town: Town, given: inputs.Create) -> Row:
 def update(town: Town, given: inputs.Update) -> Row:
     changes = _changes(town, given)
     if not changes:
-        message = "Nothing to change was given."
+        message = "Nothing to change was given. Give a step, a note, or what is to become different."
         raise CommandRejectedError(message)
     done: list[str] = []
     receipt: Receipt | None = None

@@ -6,15 +6,17 @@ from typing import TYPE_CHECKING
 
 from cli.exits import UsageError
 from cli.output import say, say_json, say_table, warn
-from cli.render import task_rows
+from cli.render import NEEDS_SHOWN, task_rows
 from cli.text import ICONS, counted, name_of, visible
 from shapes import next_shape, picked_shape, reader_shape, receipt_shape, tasks_shape
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from cli.json_fields import JsonFields
     from cli.options import Ahead, When
+    from ledger import Task
     from projections import Page
     from town import Reader, Receipt, Town
 
@@ -29,6 +31,15 @@ def say_receipt(
     task = receipt.task
     already = "" if receipt.positions else " (already so; nothing was appended)"
     say(f"{ICONS[task.state]} {name_of(task)} {words}{already}: {visible(task.title if about is None else about)}")
+
+
+def say_created(town: Town, receipt: Receipt, words: str, *, as_json: JsonFields | None) -> None:
+    """The receipt of a new task; it says how the times that were given were understood."""
+    if (receipt.task.due_ms, receipt.task.not_before_ms) != (None, None):
+        from cli.due_words import times_words  # noqa: PLC0415 - few tasks have times
+
+        words = f"{words}; it {times_words(receipt.task, now_ms=town.time_ms())}"
+    say_receipt(town, receipt, words, as_json=as_json)
 
 
 def reader_at(town: Town, at: When | None) -> Reader:
@@ -86,9 +97,23 @@ def say_page(
     elif not page.tasks and page.total is not None:
         say(none_here if page.total else empty)
     else:
-        columns, rows = task_rows(page.tasks, now_ms=reader.time_ms())
-        say_table(columns, rows, flexible="TITLE")
+        columns, rows = task_rows(page.tasks, now_ms=reader.time_ms(), names=_names_of_needed(reader, page.tasks))
+        say_table(columns, rows, flexible="TITLE", optional=("NOT BEFORE", "NEEDS"))
     _warn_of_more(page, after)
+
+
+def _names_of_needed(reader: Reader, tasks: Sequence[Task]) -> dict[str, str]:
+    """What the tasks are called that these need; of a removed one, that it is."""
+    needed = dict.fromkeys(each for task in tasks for each in task.needs[:NEEDS_SHOWN])
+    if not needed:
+        return {}
+    from cli.beside import names_of  # noqa: PLC0415 - most lists have no task that needs one
+
+    listed = {task.id: name_of(task) for task in tasks}
+    others = [each for each in needed if each not in listed]
+    removed = reader.removed_among(others)
+    names = names_of(reader, others)
+    return listed | {each: f"{names[each]} (removed)" if each in removed else names[each] for each in others}
 
 
 def _warn_of_more(page: Page, after: int) -> None:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from cli.text import called, shortened, visible
-from ledger import TaskLinked, TaskUnlinked
+from cli.text import TITLE_CHARS_SHOWN, called, shortened, visible
+from ledger import TaskCreated, TaskLinked, TaskMoved, TaskUnlinked
 
 if TYPE_CHECKING:
     from ledger import RecordedEvent
@@ -25,7 +25,7 @@ class Beside(Struct, frozen=True):
     notes: Mapping[str, Sequence[Annotation]] = {}
     titles: Mapping[str, Title] = {}
     names: Mapping[str, str] = {}
-    """What linked tasks are called."""
+    """What linked tasks and parents are called."""
 
     @classmethod
     def of(cls, town: Town, events: Sequence[RecordedEvent]) -> Beside:
@@ -48,8 +48,13 @@ class Beside(Struct, frozen=True):
 
 
 def linked_ids(events: Iterable[RecordedEvent]) -> list[str]:
-    """The ids of the tasks that links of these events lead to, each once."""
-    return list(dict.fromkeys(each.data.to for each in events if isinstance(each.data, TaskLinked | TaskUnlinked)))
+    """The ids of the tasks that these events name: those that links lead to, and parents; each once."""
+    named = dict.fromkeys(
+        each.data.to if isinstance(each.data, TaskLinked | TaskUnlinked) else each.data.parent_id
+        for each in events
+        if isinstance(each.data, TaskLinked | TaskUnlinked | TaskCreated | TaskMoved)
+    )
+    return [task_id for task_id in named if task_id is not None]
 
 
 def names_of(reader: Reader, task_ids: Iterable[str]) -> dict[str, str]:
@@ -63,6 +68,15 @@ def names_with_titles(reader: Reader, task_ids: Iterable[str]) -> dict[str, str]
     return {
         task_id: f"{called(task_id, title.alias)} ({shortened(visible(title.text), _TITLE_CHARS)})"
         for task_id, title in reader.titles(task_ids).items()
+    }
+
+
+def names_of_removed(reader: Reader, task_ids: Iterable[str]) -> dict[str, str]:
+    """What removed tasks were called and about, as `name_and_title`; of those that the ledger knows. Without ids nothing is read."""
+    ids = list(task_ids)
+    return {
+        task_id: f"{called(task_id, title.alias)}  {shortened(visible(title.text), TITLE_CHARS_SHOWN)}"
+        for task_id, title in (reader.titles(ids) if ids else {}).items()
     }
 
 

@@ -21,7 +21,7 @@ _FIELD_COLUMNS: Final = len("completed_at")
 def blame_lines(blamed: Sequence[Blamed], names: Mapping[str, str] = {}) -> Iterator[tuple[str, Cell]]:
     """Head and body of each line: a field with its value, then its event. Lines of a text stand above the event they share.
 
-    `names` are those of linked tasks.
+    `names` are those of linked tasks and of the parent.
     """
     shown = [each for each in blamed if each.field not in BOOKKEEPING]
     columns = max([_FIELD_COLUMNS, *(len(each.field) for each in shown)])
@@ -29,7 +29,7 @@ def blame_lines(blamed: Sequence[Blamed], names: Mapping[str, str] = {}) -> Iter
         head = f"{each.field:<{columns}}  "
         below = " " * len(head)
         if not each.parts:
-            yield head, _value(each)
+            yield head, _value(each, names)
             yield below, Styled.of(event_note(each.event), "dim")
             continue
         for recorded, texts in _groups(each, names):
@@ -62,7 +62,7 @@ def event_note(recorded: RecordedEvent) -> str:
     return f"event {event_number(recorded.position)}, {when}, {verb} by {visible(recorded.actor)}{reason}"
 
 
-def _value(blamed: Blamed) -> Cell:
+def _value(blamed: Blamed, names: Mapping[str, str]) -> Cell:
     if blamed.field == "state" and blamed.value is not None:
         return state_cell(State(str(blamed.value)))
-    return value_words(blamed.field, blamed.value)
+    return value_words(blamed.field, blamed.value, names)

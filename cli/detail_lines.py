@@ -20,14 +20,19 @@ Line = tuple[Cell, Cell]
 """What stands at the left of a line, and what goes on below its own beginning."""
 
 
-def detail_sections(details: Details, names: Mapping[str, str], *, is_past: bool) -> Iterator[tuple[str, list[Line]]]:
-    """The heading and the lines of each section that has some. `names` are those of the tasks that the events link to."""
+def detail_sections(
+    details: Details, names: Mapping[str, str], removed: Mapping[str, str], *, is_past: bool
+) -> Iterator[tuple[str, list[Line]]]:
+    """The heading and the lines of each section that has some. `names` are those of the tasks that the events link to.
+
+    `removed` has what removed tasks were called and about.
+    """
     if details.notes:
         yield _notes_heading(details), _note_lines(details)
     if details.relatives.total:
         yield _children_heading(details, is_past=is_past), [_child_line(child) for child in details.relatives.children]
     for linked in details.links:
-        yield _links_heading(details, linked), _link_lines(linked)
+        yield _links_heading(details, linked), _link_lines(linked, removed)
     if details.events:
         yield _events_heading(details), _event_lines(details, names)
 
@@ -92,9 +97,16 @@ def _links_heading(details: Details, linked: Linked) -> str:
     return f"{words}, the first {len(linked.tasks)}{more}:"
 
 
-def _link_lines(linked: Linked) -> list[Line]:
+def removed_links(details: Details) -> list[str]:
+    """The ids of the removed tasks that links lead to."""
+    return [task_id for linked in details.links for task_id, task in linked.tasks.items() if task is None]
+
+
+def _link_lines(linked: Linked, removed: Mapping[str, str]) -> list[Line]:
     return [
-        (f"  {'removed':<{_STATE_CHARS + 3}}  {short_id(task_id)}", "") if task is None else _child_line(task)
+        (f"  {'removed':<{_STATE_CHARS + 3}}  ", removed.get(task_id, short_id(task_id)))
+        if task is None
+        else _child_line(task)
         for task_id, task in linked.tasks.items()
     ]
 

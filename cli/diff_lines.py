@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from cli.output import STATE_STYLES, Cell
-from cli.render import LINK_FIELDS, NOTHING, links_moved, values_of
+from cli.render import LINK_FIELDS, NOTHING, PARENT_FIELD, links_moved, values_of
 from cli.styled import Styled
 from cli.text import TEXT_CHARS_SHOWN, counted, name_and_title, shortened, visible
 from ledger import Effort, FieldChange, Piece, State, Task, word_diff
@@ -51,15 +51,15 @@ def _is_in_heading(field: str, task: Task) -> bool:
 
 
 def linked_in(changes: Iterable[FieldChange]) -> list[str]:
-    """The ids of the tasks whose links came or went, each once."""
+    """The ids of the tasks whose links came or went, and of parents, each once."""
     return list(
         dict.fromkeys(
             each
             for change in changes
-            if change.field in LINK_FIELDS
+            if change.field in LINK_FIELDS or change.field == PARENT_FIELD
             for value in (change.before, change.after)
-            if isinstance(value, tuple)
-            for each in value
+            for each in (value if isinstance(value, tuple) else [value])
+            if isinstance(each, str)
         )
     )
 
@@ -89,7 +89,7 @@ def _change(task: TaskDiff, change: FieldChange, effort: Effort, names: Mapping[
         return _tags(before or (), after or ())
     if change.field in _TEXTS and isinstance(before, str) and isinstance(after, str):
         return words_of_pieces(word_diff(before, after, effort))
-    old, new = values_of(change)
+    old, new = values_of(change, names)
     return Styled.assemble(
         (shortened(old, TEXT_CHARS_SHOWN), "red" if before is not None else ""),
         " → ",

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from cli.text import counted
 from ledger import from_ms
-from town import local_day
+from town import local_day, local_time
+
+if TYPE_CHECKING:
+    from ledger import Task
 
 _MINUTE_MS: Final = 60_000
 _HOUR_MS: Final = 60 * _MINUTE_MS
@@ -32,6 +35,28 @@ def due_words(due_ms: int, *, now_ms: int) -> str:
         return "tomorrow"
     words = _words(minutes, hours, days)
     return f"in {words}" if due_ms > now_ms else f"{words} late"
+
+
+def due_at(due_ms: int, *, now_ms: int) -> str:
+    """When something is due, and how far that is: `2026-12-01 17:00:00 UTC (in 2 h)`. The day is not said twice."""
+    time = from_ms(due_ms)
+    words = due_words(due_ms, now_ms=now_ms).removesuffix(local_day(time).isoformat()).removesuffix(", ")
+    return f"{local_time(time)} ({words})" if words else local_time(time)
+
+
+def times_words(task: Task, *, now_ms: int) -> str:
+    """When a task is due, and may begin: `is due 2026-12-01 17:00:00 UTC (in 2 h)`."""
+    due, begin = task.due_ms, task.not_before_ms
+    words = [
+        *([] if due is None else [f"is due {due_at(due, now_ms=now_ms)}"]),
+        *([] if begin is None else [f"may begin {_begin_at(begin, now_ms=now_ms)}"]),
+    ]
+    return " and ".join(words) or "has no times"
+
+
+def _begin_at(ms: int, *, now_ms: int) -> str:
+    """A time before which nothing is begun is not late once it has passed."""
+    return due_at(ms, now_ms=now_ms) if ms > now_ms else f"{local_time(from_ms(ms))} (already)"
 
 
 def _words(minutes: int, hours: int, days: int) -> str:

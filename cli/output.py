@@ -126,6 +126,8 @@ def say_usage_error(error: TyperException) -> None:
     from typer import core, rich_utils  # noqa: PLC0415 - only a mistake pays for it
 
     message = visible(error.format_message(), is_multiline=True, keeps_tabs=True)
+    # Typer's name of its type, which says nothing to people.
+    message = message.replace("is not a valid int range.", "is not a whole number.")
     # Set on the error itself, which knows its command and how to show itself.
     error.format_message = lambda: message  # type: ignore[method-assign]
     if core.HAS_RICH:
@@ -238,18 +240,24 @@ def say_table(
     rows: Sequence[Sequence[Cell]],
     *,
     flexible: str | Sequence[str] = (),
+    optional: Sequence[str] = (),
     is_wrapped: bool = False,
 ) -> None:
     """An aligned table. On a terminal that is too narrow, the `flexible` columns are cut, or wrapped, to the width that the others leave.
 
-    If that leaves too little, the cells of a row stand one after the other, on as many lines as they need.
+    If that leaves too little, the `optional` columns are left out, the last one first, and stderr says so. If that does not help, the cells of a
+    row stand one after the other, on as many lines as they need.
     """
     lines = [[_words(cell) for cell in row] for row in (columns, *rows)]
     widths = [max(map(columns_of, column)) for column in zip(*lines, strict=True)]
     if not _is_plain() or sum(widths) + _GAP * (len(columns) - 1) > _PIPE_COLUMNS:
         names = [flexible] if isinstance(flexible, str) else flexible
         _say_styled_table(
-            columns, rows, flexible=[columns.index(name) for name in names if name in columns], is_wrapped=is_wrapped
+            columns,
+            rows,
+            flexible=[columns.index(name) for name in names if name in columns],
+            optional=[columns.index(name) for name in optional if name in columns],
+            is_wrapped=is_wrapped,
         )
         return
     gap = " " * _GAP
@@ -260,25 +268,47 @@ def say_table(
 
 
 def _say_styled_table(
-    columns: Sequence[str], rows: Sequence[Sequence[Cell]], *, flexible: Sequence[int], is_wrapped: bool
+    columns: Sequence[str],
+    rows: Sequence[Sequence[Cell]],
+    *,
+    flexible: Sequence[int],
+    optional: Sequence[int],
+    is_wrapped: bool,
 ) -> None:
     cells = [[_text(Styled.of(name, "bold")) for name in columns], *([_text(cell) for cell in row] for row in rows)]
     natural = [max(cell.cell_len for cell in column) for column in zip(*cells, strict=True)]
     console = _console()
-    widths = _fitted(natural, flexible, room=console.width - _GAP * (len(columns) - 1))
+    widths = _widths(natural, flexible, optional, room=console.width)
     if widths is None:
         _say_stacked(console, cells, flexible, is_wrapped=is_wrapped)
         return
     rendered: dict[tuple[str, str], str] = {}
     stream = styled(sys.stdout)
     for row in cells:
-        for line in _lines_of_row(console, row, widths, is_wrapped=is_wrapped):
-            shown = [
+        shown = [row[index] for index in widths]
+        for line in _lines_of_row(console, shown, [*widths.values()], is_wrapped=is_wrapped):
+            padded = [
                 _rendered(cell, rendered) + " " * (width - cell.cell_len)
-                for cell, width in zip(line, widths, strict=True)
+                for cell, width in zip(line, widths.values(), strict=True)
             ]
-            stream.write((" " * _GAP).join(shown).rstrip() + "\n")
+            stream.write((" " * _GAP).join(padded).rstrip() + "\n")
     stream.flush()
+    left_out = [name for index, name in enumerate(columns) if index not in widths]
+    if left_out:
+        warn(f"No room for {' and '.join(left_out)}.")
+
+
+def _widths(
+    natural: Sequence[int], flexible: Sequence[int], optional: Sequence[int], *, room: int
+) -> dict[int, int] | None:
+    """Column -> its width, without as many of the optional ones as have to be left out; None if that does not help."""
+    for kept in range(len(optional), -1, -1):
+        shown = [index for index in range(len(natural)) if index not in optional[kept:]]
+        among = [shown.index(index) for index in flexible if index in shown]
+        fitted = _fitted([natural[index] for index in shown], among, room=room - _GAP * (len(shown) - 1))
+        if fitted is not None:
+            return dict(zip(shown, fitted, strict=True))
+    return None
 
 
 def _fitted(natural: Sequence[int], flexible: Sequence[int], *, room: int) -> list[int] | None:

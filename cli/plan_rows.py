@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, time
 
 from cli.output import Cell
 from cli.render import NOTHING, state_cell, without_column
 from cli.text import counted, short_id, visible
 from ledger import PRIORITY_DEFAULT, Event, State, title_of
-from town import DAY_ENDS, Plan, PlanChange, PlanKept, PlannedTask, PullChange, PullReceipt, PushReceipt, local_time
+from town import (
+    DAY_BEGINS,
+    DAY_ENDS,
+    Plan,
+    PlanChange,
+    PlanKept,
+    PlannedTask,
+    PullChange,
+    PullReceipt,
+    PushReceipt,
+    local_time,
+)
 
 _BRANCH = "├─ "
 _LAST_BRANCH = "└─ "
@@ -21,10 +32,10 @@ _TRUNK_CHARS_SHOWN = 60
 def plan_rows(plan: Plan, push: PushReceipt | None) -> tuple[list[str], list[list[Cell]]]:
     """Columns and rows of a plan as a tree, tasks in the order of the file; the last column says what a push does.
 
-    If the file does not say a task's state or agent, those of the town are shown. Priorities, due times and needs have columns
+    If the file does not say a task's state or agent, those of the town are shown. Priorities, times and needs have columns
     if the file says some.
     """
-    columns = ["TASK", "STATE", "PRIO", "AGENT", "DUE", "TITLE", "NEEDS", "PUSH"]
+    columns = ["TASK", "STATE", "PRIO", "AGENT", "DUE", "NOT BEFORE", "TITLE", "NEEDS", "PUSH"]
     words = {} if push is None else push_words(push)
     rows: list[list[Cell]] = []
     for branch, task in _tree(plan):
@@ -35,7 +46,8 @@ def plan_rows(plan: Plan, push: PushReceipt | None) -> tuple[list[str], list[lis
             state_cell(task.status or (State.PENDING if found is None else found.state)),
             str(task.priority),
             visible(agent) if agent else NOTHING,
-            NOTHING if task.due is None else _due_words(task.due),
+            NOTHING if task.due is None else _time_words(task.due, DAY_ENDS),
+            NOTHING if task.not_before is None else _time_words(task.not_before, DAY_BEGINS),
             visible(title_of(task.description)),
             visible(", ".join(task.needs)) or NOTHING,
             words.get(task.id, ""),
@@ -45,14 +57,16 @@ def plan_rows(plan: Plan, push: PushReceipt | None) -> tuple[list[str], list[lis
         columns, rows = without_column(columns, rows, "PRIO")
     if all(task.due is None for task in plan.tasks):
         columns, rows = without_column(columns, rows, "DUE")
+    if all(task.not_before is None for task in plan.tasks):
+        columns, rows = without_column(columns, rows, "NOT BEFORE")
     if not any(task.needs for task in plan.tasks):
         columns, rows = without_column(columns, rows, "NEEDS")
     return (columns, rows) if push is not None else without_column(columns, rows, "PUSH")
 
 
-def _due_words(due: datetime) -> str:
-    """As the file says it: a day, or a time."""
-    return f"{due:%Y-%m-%d}" if due.timetz() == DAY_ENDS else local_time(due)
+def _time_words(given: datetime, of_day: time) -> str:
+    """As the file says it: a day, which stands for this time of it, or a time."""
+    return f"{given:%Y-%m-%d}" if given.timetz() == of_day else local_time(given)
 
 
 def push_words(push: PushReceipt) -> dict[str, str]:

@@ -5,20 +5,28 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
-
 from cli.due_words import due_words
 from cli.limits import BLOCKS_SHOWN
 from cli.output import STATE_STYLES, Cell, say, say_apart, say_hanging, say_table
 from cli.render import NOTHING, state_cell, without_column
 from cli.styled import Styled
-from cli.text import ICONS, TITLE_CHARS_SHOWN, counted, name_of, short_id, short_title, shortened, visible
+from cli.text import (
+    ICONS,
+    TITLE_CHARS_SHOWN,
+    counted,
+    name_and_title,
+    name_of,
+    short_id,
+    short_title,
+    shortened,
+    visible,
+)
 from ledger import PRIORITY_DEFAULT, State, Task, from_ms
 from projections import BlockKind
 from town import local_time
 
 if TYPE_CHECKING:
-    from projections import Block, BlockedTask, Waiting, WaitingBriefly
+    from projections import Block, BlockedTask, CriticalPath, Waiting, WaitingBriefly
     from town import Since
 
 _KEEPS: dict[State | None, str] = {
@@ -29,16 +37,6 @@ _KEEPS: dict[State | None, str] = {
 _CHAIN_SHOWN_MAX = 10
 _MORE_COLUMNS = ("PRIO", "DUE", "AGENT", "TAGS")
 """The columns that are shown only where a task has something there."""
-
-
-class Chain(Struct, frozen=True):
-    """Open tasks that wait for each other, the first to do first; `kept_by` is what blocks the first one and is not open.
-
-    It is the id of a task and the task, None if that was removed.
-    """
-
-    tasks: tuple[Task, ...] = ()
-    kept_by: tuple[str, Task | None] | None = None
 
 
 def ready_rows(
@@ -74,10 +72,10 @@ def _why(task: Task, dependents: int) -> str:
     return ", ".join(part for part in parts if part)
 
 
-def say_waiting(waiting: Waiting, *, is_past: bool) -> None:
+def say_waiting(waiting: Waiting, *, is_past: bool, is_any_ready: bool) -> None:
     """What keeps the other pending tasks from being ready."""
     if not waiting.total:
-        say_apart("No other task is pending." if not is_past else "No other task was pending.")
+        say_apart(f"No {'other ' if is_any_ready else ''}task {'was' if is_past else 'is'} pending.")
         return
     one = waiting.total == 1
     verb = ("is" if one else "are") if not is_past else ("was" if one else "were")
@@ -88,38 +86,52 @@ def say_waiting(waiting: Waiting, *, is_past: bool) -> None:
 
 
 def _waiting_lines(waiting: Waiting) -> Iterator[tuple[int, str]]:
-    if waiting.need_others:
-        yield waiting.need_others, "need others, or are below a task that does: `tt blocked`"
-    if waiting.need_given_up:
+    if count := waiting.need_others:
+        yield count, f"{_verb(count, 'need')} others, or {_verb(count, 'are')} below a task that does: `tt blocked`"
+    if count := waiting.need_given_up:
+        words = "a failed, cancelled or removed task, which keeps blocking: reopen it, or `tt task unlink`"
+        yield count, f"of these {_verb(count, 'need')} {words}"
+    if count := waiting.for_answer:
         yield (
-            waiting.need_given_up,
-            "of these need a failed, cancelled or removed task, which keeps blocking: reopen it, or `tt task unlink`",
+            count,
+            f"{_verb(count, 'wait')} for an answer, or {_verb(count, 'are')} below a task that does: `tt inbox`",
         )
-    if waiting.for_answer:
-        yield waiting.for_answer, "wait for an answer, or are below a task that does: `tt inbox`"
-    if waiting.for_time:
+    if count := waiting.for_time:
         first = "" if waiting.next_ms is None else f"; the first from {local_time(from_ms(waiting.next_ms))} on"
-        yield waiting.for_time, f"are not to be begun before a time{first}"
-    if waiting.for_children:
-        yield waiting.for_children, "have open children, which are the work: `tt task tree`"
+        yield count, f"{_verb(count, 'are')} not to be begun before a time{first}"
+    if count := waiting.for_children:
+        yield count, f"{_verb(count, 'have')} open children, which are the work: `tt task tree`"
 
 
-def say_blocked(blocked: Sequence[BlockedTask], since: Mapping[tuple[str, str | None], Since]) -> None:
-    """Each blocked task, and below it what blocks it."""
+def _verb(count: int, verb: str) -> str:
+    """The form of a verb that so many tasks have."""
+    return verb if count != 1 else {"are": "is", "have": "has"}.get(verb, f"{verb}s")
+
+
+def removed_blockers(blocked: Sequence[BlockedTask]) -> list[str]:
+    """The ids of the removed tasks that are shown as what blocks these."""
+    shown = [block for each in blocked for block in each.blocks[:BLOCKS_SHOWN]]
+    return [block.blocker_id for block in shown if block.blocker_id is not None and block.blocker is None]
+
+
+def say_blocked(
+    blocked: Sequence[BlockedTask], since: Mapping[tuple[str, str | None], Since], removed: Mapping[str, str]
+) -> None:
+    """Each blocked task, and below it what blocks it. `removed` has what removed tasks were called and about."""
     for each in blocked:
         task = each.task
         icon = Styled.of(ICONS[task.state], STATE_STYLES[task.state])
         length = each.chain_length
         chain = f"  ({counted(length, 'task')} in a row before it)" if length > 1 else ""
         say_hanging(Styled.assemble(icon, f" {name_of(task)}  "), Styled.assemble(short_title(task), (chain, "dim")))
-        say_blocks(each, since)
+        say_blocks(each, since, removed)
 
 
-def say_blocks(blocked: BlockedTask, since: Mapping[tuple[str, str | None], Since]) -> None:
+def say_blocks(blocked: BlockedTask, since: Mapping[tuple[str, str | None], Since], removed: Mapping[str, str]) -> None:
     """The first things that block a task, a line each."""
     task = blocked.task
     for block in blocked.blocks[:BLOCKS_SHOWN]:
-        say_hanging("    ", _block_words(block, task, since.get((block.holder.id, block.blocker_id))))
+        say_hanging("    ", _block_words(block, task, since.get((block.holder.id, block.blocker_id)), removed))
     if len(blocked.blocks) > BLOCKS_SHOWN:
         say_hanging("    ", f"and {len(blocked.blocks) - BLOCKS_SHOWN:,} more: `tt task show {short_id(task.id)}`")
 
@@ -133,63 +145,39 @@ def chain_names(chain: Sequence[str], names: Mapping[str, str]) -> list[str]:
     return [*called[:half], f"… {len(called) - 2 * half:,} more …", *called[-half:]]
 
 
-def _block_words(block: Block, task: Task, since: Since | None) -> str:
+def _block_words(block: Block, task: Task, since: Since | None, removed: Mapping[str, str]) -> str:
     """What blocks a task, or one above it, and since when."""
     whose = "" if block.holder.id == task.id else f"{name_of(block.holder)}, above it, "
     began = "" if since is None else f"; since {local_time(since.position.time)}, by {visible(since.actor)}"
     if block.kind is BlockKind.QUESTION:
         question = shortened(visible(block.holder.question or ""), TITLE_CHARS_SHOWN)
         return f"{whose}waits for an answer: {question}{began}"
-    return f"{whose}needs {_blocker_words(block)}{began}"
+    return f"{whose}needs {_blocker_words(block, removed)}{began}"
 
 
-def _blocker_words(block: Block) -> str:
+def _blocker_words(block: Block, removed: Mapping[str, str]) -> str:
     blocker = block.blocker
     if blocker is None:
-        return f"{short_id(block.blocker_id or '')}: {_KEEPS[None]}"
+        task_id = block.blocker_id or ""
+        return f"{removed.get(task_id, short_id(task_id))}: {_KEEPS[None]}"
     state = _KEEPS.get(blocker.state)
     agent = f", {visible(blocker.holder)} has it" if blocker.holder is not None else ""
     words = f"{blocker.state}{agent}" if state is None else state
     return f"{name_of(blocker)}  {short_title(blocker)}: {words}"
 
 
-def longest_chain(blocked: Sequence[BlockedTask], last: Task | None) -> Chain:
-    """The longest chain of open tasks, or the one that ends with the task `last`."""
-    tasks = {block.blocker_id: block.blocker for each in blocked for block in each.blocks if block.blocker is not None}
-    tasks |= {each.task.id: each.task for each in blocked}
-    # A chain may end with a task that is not open, and is then shorter by one.
-    longest = blocked[0].chain_length - 1 if blocked else 0
-    chains = [
-        _chain(each, tasks)
-        for each in blocked
-        if (each.chain_length >= longest if last is None else each.task.id == last.id)
-    ]
-    if not chains and last is not None and not last.state.is_terminal:
-        return Chain((last,))
-    # Of chains of one length the first has the higher priority.
-    return max(chains, key=lambda chain: len(chain.tasks), default=Chain())
+def say_chain(chain: CriticalPath, last: Task | None, removed: Mapping[str, str], *, is_past: bool) -> None:
+    """The tasks in working order, numbered; `last` is the one that was asked about.
 
-
-def _chain(blocked: BlockedTask, tasks: Mapping[str | None, Task | None]) -> Chain:
-    found: list[Task] = []
-    for task_id in (blocked.task.id, *blocked.chain):
-        task = tasks.get(task_id)
-        if task is None or task.state.is_terminal:
-            return Chain(tuple(found[::-1]), (task_id, task))
-        found.append(task)
-    return Chain(tuple(found[::-1]))
-
-
-def say_chain(chain: Chain, *, is_past: bool) -> None:
-    """The tasks in working order, numbered."""
+    `removed` has what removed tasks were called and about.
+    """
     if len(chain.tasks) < 2 and chain.kept_by is None:
         verb = "waited" if is_past else "waits"
-        about = f"{name_of(chain.tasks[0])} {verb} for no task." if chain.tasks else f"No open task {verb} for another."
-        say(about)
+        say(f"No open task {verb} for another." if last is None else f"{name_of(last)} {verb} for no task.")
         return
     if chain.kept_by is not None:
         task_id, task = chain.kept_by
-        name = short_id(task_id) if task is None else f"{name_of(task)}  {short_title(task)}"
+        name = removed.get(task_id, short_id(task_id)) if task is None else name_and_title(task)
         say_hanging("Before all of them: ", f"{name}: {_KEEPS[None if task is None else task.state]}")
     rows: list[list[Cell]] = [
         [f"{number}", name_of(task), state_cell(task.state), visible(task.holder or NOTHING), short_title(task)]

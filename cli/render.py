@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from cli.due_words import due_words
+from cli.due_words import due_at, due_words
 from cli.output import STATE_STYLES, Cell
 from cli.styled import Styled
 from cli.text import (
@@ -63,6 +63,9 @@ if TYPE_CHECKING:
     from town import Annotation, Branch, Title
 
 NOTHING = "—"
+PARENT_FIELD = "parent_id"
+NEEDS_SHOWN = 3
+"""The needed tasks that a list names."""
 MULTILINE_FIELDS = frozenset({"Description", "Result", "Question", "Answer"})
 """The fields of a task whose line breaks are kept."""
 
@@ -75,12 +78,15 @@ def states_line(counts: dict[State, int]) -> str:
     return "  ".join(f"{ICONS[state]} {counts[state]:,} {state}" for state in State)
 
 
-def task_rows(tasks: Sequence[Task], *, now_ms: int | None = None) -> tuple[list[str], list[list[Cell]]]:
+def task_rows(
+    tasks: Sequence[Task], *, now_ms: int | None = None, names: Mapping[str, str] = {}
+) -> tuple[list[str], list[list[Cell]]]:
     """Columns and rows of a list of tasks; a column that would be empty is left out.
 
-    Due times are told from `now_ms`, milliseconds since 1970 UTC; None leaves them out.
+    Times are told from `now_ms`, milliseconds since 1970 UTC; None leaves them out. `names` are those of needed tasks;
+    NEEDS has those alone.
     """
-    columns = ["TASK", "STATE", "PRIO", "AGENT", "DUE", "TITLE", "TAGS"]
+    columns = ["TASK", "STATE", "PRIO", "AGENT", "DUE", "NOT BEFORE", "TITLE", "NEEDS", "TAGS"]
     rows: list[list[Cell]] = [
         [
             name_of(task),
@@ -88,7 +94,9 @@ def task_rows(tasks: Sequence[Task], *, now_ms: int | None = None) -> tuple[list
             str(task.priority),
             visible(task.assigned_to) if task.assigned_to else NOTHING,
             _due_cell(task, now_ms),
+            _not_before_cell(task, now_ms),
             visible(task.title),
+            _needs_cell(task, names),
             visible(", ".join(task.tags)),
         ]
         for task in tasks
@@ -97,6 +105,10 @@ def task_rows(tasks: Sequence[Task], *, now_ms: int | None = None) -> tuple[list
         columns, rows = without_column(columns, rows, "PRIO")
     if now_ms is None or all(task.due_ms is None for task in tasks):
         columns, rows = without_column(columns, rows, "DUE")
+    for column in ("NOT BEFORE", "NEEDS"):
+        index = columns.index(column)
+        if all(row[index] == NOTHING for row in rows):
+            columns, rows = without_column(columns, rows, column)
     return (columns, rows) if any(task.tags for task in tasks) else without_column(columns, rows, "TAGS")
 
 
@@ -107,6 +119,22 @@ def _due_cell(task: Task, now_ms: int | None) -> Cell:
         return local_day(from_ms(task.due_ms)).isoformat()
     is_late = task.due_ms < now_ms
     return Styled.of(due_words(task.due_ms, now_ms=now_ms), "red" if is_late else "")
+
+
+def _not_before_cell(task: Task, now_ms: int | None) -> str:
+    """How far the time is before which an open task is not begun; nothing once it has passed."""
+    if task.not_before_ms is None or now_ms is None or task.not_before_ms <= now_ms or task.state.is_terminal:
+        return NOTHING
+    return due_words(task.not_before_ms, now_ms=now_ms)
+
+
+def _needs_cell(task: Task, names: Mapping[str, str]) -> str:
+    """What a task needs, by name; of many the first, and how many others."""
+    called = sorted(names[each] for each in task.needs[:NEEDS_SHOWN] if each in names)
+    if not called:
+        return NOTHING
+    more = len(task.needs) - len(called)
+    return ", ".join(called) + (f" and {counted(more, 'other')}" if more else "")
 
 
 def tree_lines(branches: Sequence[Branch], *, levels_max: int, columns: int | None = None) -> list[Styled]:
@@ -177,7 +205,7 @@ def task_fields(
 ) -> list[tuple[str, Cell]]:
     """Every field of one task that has a value. Fields without a label of their own come last, links only with `has_links`.
 
-    How far an open task's due time is from `now_ms`, milliseconds since 1970 UTC, is said behind it.
+    How far the times of an open task are from `now_ms`, milliseconds since 1970 UTC, is said behind them.
     """
     left_out = _WITH_OWN_WORDS if has_links else _WITH_OWN_WORDS | LINK_FIELDS
     fields: list[tuple[str, Cell | None]] = [
@@ -198,7 +226,10 @@ def task_fields(
         ("Ended", local_time(task.completed_at) if task.completed_at else None),
         ("Updated", f"{local_time(task.updated_at)}, version {task.version}, event {event_number(task.position)}"),
         *(
-            (_label(field), _due_field(task, now_ms) if field.name == "due" else _plain_cell(task, field))
+            (
+                _label(field),
+                _time_field(task, field, now_ms) if field.name in _TIMES_TO_COME else _plain_cell(task, field),
+            )
             for field in FIELDS
             if field.name not in left_out
         ),
@@ -245,14 +276,19 @@ def _answer_cell(task: Task) -> str | None:
     return f"none yet: tt answer {short_id(task.id)} TEXT" if task.has_open_question else None
 
 
-def _due_field(task: Task, now_ms: int | None) -> Cell | None:
-    if task.due_ms is None:
+_TIMES_TO_COME = ("due", "not_before")
+
+
+def _time_field(task: Task, field: Field, now_ms: int | None) -> Cell | None:
+    """When a task is due, or may begin. Only what is due is late once its time has passed."""
+    is_due = field.name == "due"
+    ms = task.due_ms if is_due else task.not_before_ms
+    if ms is None:
         return None
-    time = local_time(from_ms(task.due_ms))
-    if now_ms is None or task.state.is_terminal:
-        return time
-    is_late = task.due_ms < now_ms
-    return Styled.of(f"{time} ({due_words(task.due_ms, now_ms=now_ms)})", "red" if is_late else "")
+    is_over = now_ms is not None and ms < now_ms
+    if now_ms is None or task.state.is_terminal or (is_over and not is_due):
+        return local_time(from_ms(ms))
+    return Styled.of(due_at(ms, now_ms=now_ms), "red" if is_over else "")
 
 
 def _created_event(task: Task) -> str:
@@ -414,22 +450,22 @@ def change_words(change: FieldChange, names: Mapping[str, str] = {}) -> str:
     """`state: pending → assigned`; a field that was or is empty shows as —. `needs: +550e8400`: of links, those that came or went."""
     if change.field in LINK_FIELDS:
         return f"{change.field}: {' '.join(links_moved(change, names))}"
-    before, after = values_of(change)
+    before, after = values_of(change, names)
     return f"{change.field}: {before} → {after}"
 
 
-def values_of(change: FieldChange) -> tuple[str, str]:
+def values_of(change: FieldChange, names: Mapping[str, str] = {}) -> tuple[str, str]:
     """The words for what a field was and is."""
-    return value_words(change.field, change.before), value_words(change.field, change.after)
+    return value_words(change.field, change.before, names), value_words(change.field, change.after, names)
 
 
-def value_words(field: str, value: str | int | tuple[str, ...] | None) -> str:
-    """The words for a value of a field: ids are short, and times are the user's."""
+def value_words(field: str, value: str | int | tuple[str, ...] | None, names: Mapping[str, str] = {}) -> str:
+    """The words for a value of a field: a parent by its name of `names` or the beginning of its id, times as the user's."""
     if value is None:
         return NOTHING
     if field in TIME_FIELDS:
         return local_time(from_ms(parse_rfc3339(str(value))))
-    return short_id(str(value)) if field == "parent_id" else _value_words(value)
+    return _linked_name(str(value), names) if field == PARENT_FIELD else _value_words(value)
 
 
 def links_moved(change: FieldChange, names: Mapping[str, str] = {}) -> list[str]:
@@ -472,7 +508,7 @@ def _details(recorded: RecordedEvent, names: Mapping[str, str]) -> str:  # noqa:
         case TaskStarted(run=RunMark() as run):
             return visible(str(run))
         case TaskMoved(parent_id=parent):
-            return "to the top" if parent is None else f"below {short_id(parent)}"
+            return "to the top" if parent is None else f"below {_linked_name(parent, names)}"
         case TownForked(source=source, position=position):
             return f"from {visible(source)} after event {event_number(Position(position))}"
         case TownRecovered(first=first, last=last, lost=lost, appended=appended):

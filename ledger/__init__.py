@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ledger.causes import LOST, Cause, CauseKind, causes
     from ledger.chain import Chain
     from ledger.changes import FieldChange, Step, compare, steps
-    from ledger.circles import Ties, find_circle
+    from ledger.circles import Ties, WorkStep, find_circle, waits_for
     from ledger.client_errors import (
         AuthenticationError,
         BusyLoadingError,
@@ -351,6 +351,7 @@ __all__ = [
     "UnsendableError",
     "UpcasterMissingError",
     "WatchError",
+    "WorkStep",
     "WrongExpectedEndError",
     "WrongExpectedVersionError",
     "WrongKeyTypeError",
@@ -405,6 +406,7 @@ __all__ = [
     "title_of",
     "to_ms",
     "undo",
+    "waits_for",
     "without_prev",
     "word_diff",
 ]
@@ -417,7 +419,7 @@ open_front_door(
         "causes": "LOST Cause CauseKind causes",
         "chain": "Chain",
         "changes": "FieldChange Step compare steps",
-        "circles": "Ties find_circle",
+        "circles": "Ties WorkStep find_circle waits_for",
         "client_errors": "AuthenticationError BusyLoadingError ExecAbortError InvalidReplyError LostConnectionError "
         "NoPermissionError NoScriptError OutOfMemoryError OverdueReplyError OversizedReplyError ReadOnlyError "
         "RedisError ResponseError UnfitReplyError UnsendableError WatchError kinds_of",

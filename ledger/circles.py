@@ -26,19 +26,19 @@ Found = Mapping[str, tuple[Task | None, Collection[str]]]
 """Task id -> the task (None: it does not exist), and the ids of those right below it."""
 
 
-class Step(NamedTuple):
+class WorkStep(NamedTuple):
     """That a task is begun, or that it is done."""
 
     task_id: str
     is_done: bool
 
 
-def waits_for(step: Step, ties: Ties, below: Iterable[str]) -> list[Step]:
+def waits_for(step: WorkStep, ties: Ties, below: Iterable[str]) -> list[WorkStep]:
     """The steps right before a step: `ties` are those of its task, and `below` are the tasks right below that."""
     if step.is_done:
-        return [Step(step.task_id, is_done=False), *(Step(child, is_done=True) for child in below)]
-    needed = [Step(each, is_done=True) for each in ties.needs]
-    return needed if ties.parent_id is None else [*needed, Step(ties.parent_id, is_done=False)]
+        return [WorkStep(step.task_id, is_done=False), *(WorkStep(child, is_done=True) for child in below)]
+    needed = [WorkStep(each, is_done=True) for each in ties.needs]
+    return needed if ties.parent_id is None else [*needed, WorkStep(ties.parent_id, is_done=False)]
 
 
 def find_circle(ties: Mapping[str, Ties], look_up: Callable[[Collection[str]], Found]) -> tuple[str, ...]:
@@ -62,13 +62,13 @@ class _Search:
                 self._moved.setdefault(place.parent_id, set()).add(task_id)
 
     def run(self) -> tuple[str, ...]:
-        first = [Step(task_id, is_done=True) for task_id in self._changed]
+        first = [WorkStep(task_id, is_done=True) for task_id in self._changed]
         self._load(first)
         return self._walk(first)
 
-    def _load(self, steps: Iterable[Step]) -> None:
+    def _load(self, steps: Iterable[WorkStep]) -> None:
         """Look up every task that one of the steps waits for, directly or not."""
-        seen: set[Step] = set()
+        seen: set[WorkStep] = set()
         level = set(steps)
         while level:
             unknown = {step.task_id for step in level} - self._children.keys()
@@ -79,12 +79,12 @@ class _Search:
             seen |= level
             level = {after for step in level for after in self._after(step)} - seen
 
-    def _after(self, step: Step) -> list[Step]:
+    def _after(self, step: WorkStep) -> list[WorkStep]:
         return waits_for(step, self._ties[step.task_id], self._children[step.task_id])
 
-    def _walk(self, steps: Iterable[Step]) -> tuple[str, ...]:
+    def _walk(self, steps: Iterable[WorkStep]) -> tuple[str, ...]:
         """Walk from step to step until one comes again on the way."""
-        finished: set[Step] = set()
+        finished: set[WorkStep] = set()
         for first in steps:
             if first in finished:
                 continue
@@ -105,7 +105,7 @@ class _Search:
         return ()
 
 
-def _named(circle: Iterable[Step]) -> tuple[str, ...]:
+def _named(circle: Iterable[WorkStep]) -> tuple[str, ...]:
     """The tasks of a circle of steps; the last is the first again."""
     ids = list(dict.fromkeys(step.task_id for step in circle))
     return (*ids, ids[0])

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
-from ledger.circles import NO_TIES, Step, Ties, waits_for
+from ledger.circles import NO_TIES, Ties, WorkStep, waits_for
 
 
 class Knot(NamedTuple):
@@ -31,8 +31,8 @@ def find_knots(ties: Mapping[str, Ties]) -> list[Knot]:
     pairs: dict[int, list[tuple[str, str]]] = {}
     for task, place in ties.items():
         for needed in dict.fromkeys(place.needs):
-            group = group_of[Step(task, is_done=False)]
-            if group == group_of[Step(needed, is_done=True)]:
+            group = group_of[WorkStep(task, is_done=False)]
+            if group == group_of[WorkStep(needed, is_done=True)]:
                 pairs.setdefault(group, []).append((task, needed))
     return [Knot(tuple(found), graph.circle(*found[0])) for found in pairs.values()]
 
@@ -47,21 +47,21 @@ class _Graph:
             if place.parent_id is not None:
                 self._below.setdefault(place.parent_id, []).append(task)
 
-    def _after(self, step: Step) -> list[Step]:
+    def _after(self, step: WorkStep) -> list[WorkStep]:
         return waits_for(step, self._ties.get(step.task_id, NO_TIES), self._below.get(step.task_id, ()))
 
-    def groups(self) -> dict[Step, int]:
-        """Step -> the number of its strongly connected component."""
+    def groups(self) -> dict[WorkStep, int]:
+        """WorkStep -> the number of its strongly connected component."""
         grouping = _Grouping(self._after)
         for task in self._ties:
-            grouping.follow(Step(task, is_done=True))
+            grouping.follow(WorkStep(task, is_done=True))
         return grouping.group_of
 
     def circle(self, task: str, needed: str) -> tuple[str, ...]:
         """The shortest way from a needed task back to the one that needs it; the last is the first again."""
-        goal = Step(task, is_done=False)
-        first = Step(needed, is_done=True)
-        came_from: dict[Step, Step | None] = {first: None}
+        goal = WorkStep(task, is_done=False)
+        first = WorkStep(needed, is_done=True)
+        came_from: dict[WorkStep, WorkStep | None] = {first: None}
         waiting = deque([first])
         while goal not in came_from:
             step = waiting.popleft()
@@ -70,7 +70,7 @@ class _Graph:
                     came_from[after] = step
                     waiting.append(after)
         way: list[str] = []
-        current: Step | None = goal
+        current: WorkStep | None = goal
         while current is not None:
             way.append(current.task_id)
             current = came_from[current]
@@ -82,16 +82,16 @@ class _Graph:
 class _Grouping:
     """Strongly connected components by Tarjan's algorithm, with a stack of its own."""
 
-    def __init__(self, after: Callable[[Step], list[Step]]) -> None:
-        self.group_of: dict[Step, int] = {}
+    def __init__(self, after: Callable[[WorkStep], list[WorkStep]]) -> None:
+        self.group_of: dict[WorkStep, int] = {}
         self._after = after
-        self._number: dict[Step, int] = {}
-        self._lowest: dict[Step, int] = {}
+        self._number: dict[WorkStep, int] = {}
+        self._lowest: dict[WorkStep, int] = {}
         """The lowest number that was seen from a step on."""
-        self._ungrouped: list[Step] = []
-        self._way: list[tuple[Step, Iterator[Step]]] = []
+        self._ungrouped: list[WorkStep] = []
+        self._way: list[tuple[WorkStep, Iterator[WorkStep]]] = []
 
-    def follow(self, first: Step) -> None:
+    def follow(self, first: WorkStep) -> None:
         """Group a step and all that it waits for."""
         if first in self._number:
             return
@@ -104,12 +104,12 @@ class _Grouping:
             else:
                 self._enter(entered)
 
-    def _enter(self, step: Step) -> None:
+    def _enter(self, step: WorkStep) -> None:
         self._number[step] = self._lowest[step] = len(self._number)
         self._ungrouped.append(step)
         self._way.append((step, iter(self._after(step))))
 
-    def _is_new(self, step: Step, after: Step) -> bool:
+    def _is_new(self, step: WorkStep, after: WorkStep) -> bool:
         if after not in self._number:
             return True
         if after not in self.group_of:
@@ -123,7 +123,7 @@ class _Grouping:
             self._lowest[before] = min(self._lowest[before], self._lowest[step])
         if self._lowest[step] != self._number[step]:
             return
-        closed: Step | None = None
+        closed: WorkStep | None = None
         while closed != step:
             closed = self._ungrouped.pop()
             self.group_of[closed] = self._number[step]

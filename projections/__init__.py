@@ -10,7 +10,15 @@ from ledger import open_front_door
 if TYPE_CHECKING:
     from projections.activity import NO_FIGURES, Activity, Figures, count_activity
     from projections.bisection import Bisection, Verdict
-    from projections.blocking import Block, BlockedTask, BlockKind, blocked_among
+    from projections.blocking import (
+        Block,
+        BlockedTask,
+        BlockKind,
+        CriticalPath,
+        and_above,
+        blocked_among,
+        critical_path,
+    )
     from projections.board import Board
     from projections.board_diff import BoardDiff, Differing, DiffKind, TaskDiff
     from projections.checking.audit import Audit, Finding, FindingKind
@@ -126,6 +134,7 @@ __all__ = [
     "CheckpointMismatchError",
     "CheckpointSetBackError",
     "Counted",
+    "CriticalPath",
     "DayStats",
     "DiffKind",
     "Difference",
@@ -189,12 +198,14 @@ __all__ = [
     "WaitingBriefly",
     "Wanted",
     "Witness",
+    "and_above",
     "best_first",
     "block_of_task",
     "blocked_among",
     "blocks_of_word",
     "conditions_of",
     "count_activity",
+    "critical_path",
     "damage_of",
     "damaged_parts",
     "decode_kept",
@@ -251,7 +262,7 @@ open_front_door(
     {
         "activity": "NO_FIGURES Activity Figures count_activity",
         "bisection": "Bisection Verdict",
-        "blocking": "Block BlockKind BlockedTask blocked_among",
+        "blocking": "Block BlockKind BlockedTask CriticalPath and_above blocked_among critical_path",
         "board": "Board",
         "board_diff": "BoardDiff DiffKind Differing TaskDiff",
         "checking.audit": "Audit Finding FindingKind",

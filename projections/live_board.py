@@ -8,7 +8,7 @@ from its task's history. Views that do not hold every task are refused.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Final, cast
 
 from ledger import EventStore, Keys, ReplyTooLargeError, State, Task, exchange, raise_error, redis_errors
@@ -25,12 +25,12 @@ from projections.views.by_tag import ByTag
 from projections.views.counts import Counts
 from projections.views.created import Created
 from projections.views.ids import Ids
-from projections.views.ready import BACKLOG, BLOCKED, LATER, PENDING, Ready, agent_part, time_of
+from projections.views.ready import BACKLOG, BLOCKED, LATER, OPEN_STATES, PENDING, Ready, agent_part, time_of
 
 if TYPE_CHECKING:
     from redis import Redis
 
-    from projections.blocking import BlockedTask
+    from projections.blocking import BlockedTask, CriticalPath
     from projections.ready_page import ReadyFilter, ReadyPage
     from projections.relatives import Relatives
 
@@ -187,31 +187,73 @@ class LiveBoard:
         return next((time_of(score) - now_ms for score in scores[0] if score is not None), None) if scores else None
 
     def blocked(self) -> list[BlockedTask]:
-        """The open tasks that are blocked, as `blocked_among`. Source: SINTER, MGET."""
+        """The open tasks that are blocked, as `blocked_among`. Source: SINTER, MGET, HMGET."""
         from projections.blocking import blocked_among  # noqa: PLC0415 - few commands ask what is blocked
 
-        blocked = self._keys.view(Ready.name, BLOCKED)
-        with redis_errors(self._where):
-            of_states = exchange(
-                self._client,
-                [("SINTER", blocked, self._keys.view(ByState.name, state)) for state in State if not state.is_terminal],
-            )
-            raise_error(of_states)
-        found = [task_id.decode(errors="replace") for ids in of_states for task_id in ids]
+        found = self._blocked_ids()
         return blocked_among(found, self.surroundings(found))
 
-    def surroundings(self, task_ids: Sequence[str]) -> dict[str, Task]:
-        """The tasks, those above them, and all that they wait for, directly or not. Source: MGET, level by level."""
+    def critical_path(self, last: str | None = None) -> CriticalPath:
+        """As `critical_path`, of the tasks that are blocked and those above them, or of `last`. Source: SINTER, MGET, HMGET."""
+        from projections.blocking import and_above, critical_path  # noqa: PLC0415 - one command asks for it
+
+        blocked = self._blocked_ids() if last is None else []
+        ends = [last] if last is not None else and_above(blocked, self.surroundings(blocked))
+        return critical_path(ends, self.surroundings(ends, until_done=True))
+
+    def _blocked_ids(self) -> list[str]:
+        """The ids of the open tasks that are blocked."""
+        blocked = self._keys.view(Ready.name, BLOCKED)
+        return self._open_in([blocked]).get(blocked, [])
+
+    def surroundings(self, task_ids: Sequence[str], *, until_done: bool = False) -> dict[str, Task]:
+        """The tasks, those above them, and all that they wait for until they are begun or done, directly or not.
+
+        Source: MGET, HMGET, SINTER, level by level.
+        """
+        from ledger import WorkStep  # noqa: PLC0415 - few commands ask what is around a task
+        from projections.blocking import steps_before, tied_to  # noqa: PLC0415 - as above
+
         tasks: dict[str, Task] = {}
-        level, seen = list(task_ids), set(task_ids)
+        seen = level = {WorkStep(task_id, is_done=until_done) for task_id in task_ids}
+        asked: set[str] = set()
         while level:
-            # One that was removed is not there.
-            found = [task for task in self.get_sound(level) if task is not None]
-            tasks.update((task.id, task) for task in found)
-            after = {each for task in found for each in (*task.needs, *([task.parent_id] if task.parent_id else ()))}
-            level = sorted(after - seen)
-            seen |= after
+            # What a task needs is read with it, because it waits for what is not completed alone.
+            self._add(tasks, {step.task_id for step in level} - asked)
+            asked |= {step.task_id for step in level}
+            around = {each for step in level if step.task_id in tasks for each in tied_to(tasks[step.task_id])}
+            self._add(tasks, around - asked)
+            asked |= around
+            below = self._open_below(step.task_id for step in level if step.is_done)
+            level = {before for step in level for before in steps_before(step, tasks, below)} - seen
+            seen = seen | level
         return tasks
+
+    def _add(self, tasks: dict[str, Task], task_ids: Collection[str]) -> None:
+        """Read tasks; one that was removed is not there."""
+        found = self.get_sound(sorted(task_ids)) if task_ids else []
+        tasks.update((task.id, task) for task in found if task is not None)
+
+    def _open_below(self, task_ids: Iterable[str]) -> dict[str, list[str]]:
+        """Task id -> the ids of the open tasks right below it, of those that have any. Source: HMGET, SINTER."""
+        from projections.waiting import read_parents  # noqa: PLC0415 - as above
+
+        parents = read_parents(self._client, self._keys, sorted(task_ids), where=self._where)
+        sets = {self._keys.view(ByParent.name, parent): parent for parent in parents}
+        return {sets[key]: found for key, found in self._open_in([*sets]).items()}
+
+    def _open_in(self, keys: Sequence[str]) -> dict[str, list[str]]:
+        """Key of a set of tasks -> the ids of its open ones. Source: SINTER."""
+        found: dict[str, list[str]] = {}
+        states = [self._keys.view(ByState.name, state) for state in OPEN_STATES]
+        for start in range(0, len(keys), PARENTS_PER_READ_MAX):
+            pairs = [(key, state) for key in keys[start : start + PARENTS_PER_READ_MAX] for state in states]
+            with redis_errors(self._where):
+                replies = exchange(self._client, [("SINTER", *pair) for pair in pairs])
+                raise_error(replies)
+            for (key, _), ids in zip(pairs, replies, strict=True):
+                found.setdefault(key, []).extend(task_id.decode(errors="replace") for task_id in ids)
+        return found
 
     def find(self, prefix: str, *, limit: int) -> list[str]:
         """Up to `limit` ids that begin with `prefix`, in order. Source: ZRANGEBYLEX."""

@@ -55,15 +55,6 @@ class OpenGroup(Protocol):
     def more(self) -> int: ...
 
 
-class Chain(Protocol):
-    """Open tasks that wait for each other, the first to do first."""
-
-    @property
-    def tasks(self) -> Sequence[Task]: ...
-    @property
-    def kept_by(self) -> tuple[str, Task | None] | None: ...
-
-
 class Count(Protocol):
     """How many events a group has, by kind."""
 

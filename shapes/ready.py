@@ -10,8 +10,8 @@ from shapes import Shape, moment_shape, next_shape, reader_shape, receipt_shape,
 
 if TYPE_CHECKING:
     from ledger import Task
-    from projections import Block, BlockedTask, Waiting, WaitingBriefly
-    from shapes.given import Chain, When
+    from projections import Block, BlockedTask, CriticalPath, Waiting, WaitingBriefly
+    from shapes.given import When
     from town import Reader, Receipt, Since, Town
 
 
@@ -93,7 +93,7 @@ def _block_shape(block: Block, since: Since | None) -> Shape:
     }
 
 
-def chain_shape(town: Town, reader: Reader, chain: Chain, *, at: When | None) -> Shape:
+def chain_shape(town: Town, reader: Reader, chain: CriticalPath, *, at: When | None) -> Shape:
     """A chain of open tasks in working order, and what blocks the first one and is not open."""
     kept_by = None if chain.kept_by is None else {"id": chain.kept_by[0], "task": task_shape(chain.kept_by[1])}
     return {

@@ -84,7 +84,7 @@ if TYPE_CHECKING:
     from town.opening import current_actor
     from town.peeking import Peek, peek
     from town.plans.file import PLAN_FILE, make_plan_file, read_plan_file
-    from town.plans.plan import DAY_ENDS, Plan, PlanFault, PlannedTask
+    from town.plans.plan import DAY_BEGINS, DAY_ENDS, Plan, PlanFault, PlannedTask
     from town.plans.receipts import PlanChange, PlanKept, PullChange, PullReceipt, PushReceipt
     from town.probe import Look, Probe
     from town.reading.annotations import Annotation
@@ -134,6 +134,7 @@ __all__ = [
     "AGENT",
     "BEHIND_FILE",
     "DAY",
+    "DAY_BEGINS",
     "DAY_ENDS",
     "EVENTS_COUNT",
     "EVENTS_FILE",
@@ -356,7 +357,7 @@ open_front_door(
         "opening": "current_actor",
         "peeking": "Peek peek",
         "plans.file": "PLAN_FILE make_plan_file read_plan_file",
-        "plans.plan": "DAY_ENDS Plan PlanFault PlannedTask",
+        "plans.plan": "DAY_BEGINS DAY_ENDS Plan PlanFault PlannedTask",
         "plans.receipts": "PlanChange PlanKept PullChange PullReceipt PushReceipt",
         "probe": "Look Probe",
         "reading.annotations": "Annotation",

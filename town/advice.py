@@ -18,7 +18,7 @@ _ADVICE: Final[Mapping[str, Callable[[Any], str]]] = {
     "CheckpointMismatchError": lambda error: f"{error} `tt rebuild` puts it right.",
     "CheckpointSetBackError": lambda error: f"{error} `tt rebuild` puts it right.",
     "CircularNeedsError": lambda error: (
-        f"{error} Take one of the links away first: `tt task unlink`; `tt task show {error.known}` shows them."
+        f"{error} Take a link away first, by `tt task unlink`, or move a task, by `tt task move`; `tt task show {error.known}` shows what ties it."
     ),
     "EventsLostError": lambda error: (
         f"{error} Nothing is written until that is settled: `tt recover --dry-run` shows each of them, and what can be made good."

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from cli.answers import reader_at, say_moment
-from cli.beside import names_of, names_with_titles
+from cli.beside import names_of, names_of_removed, names_with_titles
 from cli.blame_lines import blame_lines, event_note
 from cli.cause_words import led_by_words, sentences, state_sentence
 from cli.diff_lines import field_lines, heading, linked_in, summary
@@ -25,7 +25,7 @@ from cli.options import (
     parse_when,
 )
 from cli.output import say, say_hanging, say_json, warn
-from cli.ready_lines import chain_names, say_blocks
+from cli.ready_lines import chain_names, removed_blockers, say_blocks
 from cli.session import opened
 from cli.styled import Styled
 from cli.text import counted, event_number, name_and_title, short_id
@@ -113,7 +113,8 @@ def blame(
             say_json(blame_shape(opened_town, reader, found, blamed, at=at))
             return
         say_moment(reader, at)
-        names = names_of(opened_town, [each for kind in LinkKind for each in found.links(kind)])
+        parent = [] if found.parent_id is None else [found.parent_id]
+        names = names_of(opened_town, [*parent, *(each for kind in LinkKind for each in found.links(kind))])
     say_hanging("", Styled.of(name_and_title(found), "bold"))
     say_hanging("", f"Task {found.id}")
     for head, words in blame_lines(blamed, names):
@@ -156,12 +157,13 @@ def why(
             return
         say_moment(reader, at)
         chain = {} if blocked is None else names_with_titles(opened_town, blocked.chain)
+        removed = {} if blocked is None else names_of_removed(opened_town, removed_blockers([blocked]))
     name = short_id(found.task_id) if found.known_as is None else name_and_title(found.known_as)
     say_hanging("", Styled.of(name, "bold"))
     say_hanging("", state_sentence(found))
     if blocked is not None:
         say_hanging("", "It is blocked:")
-        say_blocks(blocked, since)
+        say_blocks(blocked, since, removed)
         if blocked.chain_length > 1:
             say_hanging("", f"The longest chain before it: {' <- '.join(chain_names(blocked.chain, chain))}")
     say()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cli.answers import reader_at, refuse_two_formats, say_moment, say_page, say_receipt, time_of
+from cli.answers import reader_at, refuse_two_formats, say_created, say_moment, say_page, say_receipt, time_of
 from cli.given_text import text_of
 from cli.limits import PAGE_TASKS
 from cli.output import say, say_json, say_table, warn
@@ -77,7 +77,7 @@ def add(
             needs=needs or (),
             reason=reason,
         )
-        say_receipt(opened_town, receipt, "added to the backlog", as_json=as_json)
+        say_created(opened_town, receipt, "added to the backlog", as_json=as_json)
 
 
 def list_(

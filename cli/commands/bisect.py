@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from cli.beside import Beside
+from cli.beside import Beside, linked_ids, names_of
+from cli.diff_lines import linked_in
 from cli.exits import Exit
 from cli.moments import say_choices
 from cli.options import JsonOption, TownOption, When, parse_when
@@ -168,14 +169,15 @@ class _Search:
             return
         recorded, task = found
         steps = self._town.at(recorded.position).history(recorded.task)
+        names = names_of(self._town, [*linked_ids([recorded]), *linked_in(steps[-1].changes)])
         say(f"Event {recorded.position.seq} is the first after which it fails.")
         fields: list[tuple[str, Cell]] = [
             ("Position", recorded.at),
             ("Time", local_time(recorded.position.time)),
             ("Actor", visible(recorded.actor)),
-            ("What", event_words(recorded)),
+            ("What", event_words(recorded, names=names)),
             ("Task", recorded.task if task is None else name_and_title(task)),
-            *(("Changed", change_words(change)) for change in steps[-1].changes),
+            *(("Changed", change_words(change, names)) for change in steps[-1].changes),
         ]
         say_fields(fields)
 

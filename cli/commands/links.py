@@ -94,6 +94,7 @@ def _negated(kind: LinkKind) -> str:
 
 def _named(others: list[str]) -> str:
     """The tasks as the user called them."""
-    names = ", ".join(visible(each.strip()) for each in others[:_NAMES_SHOWN])
-    more = len(others) - _NAMES_SHOWN
+    given = list(dict.fromkeys(each.strip() for each in others))
+    names = ", ".join(map(visible, given[:_NAMES_SHOWN]))
+    more = len(given) - _NAMES_SHOWN
     return f"{names} and {counted(more, 'other')}" if more > 0 else names

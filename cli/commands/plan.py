@@ -206,7 +206,7 @@ def _say_plan(plan: Plan, push: PushReceipt | None) -> None:
         say(visible(plan.description))
     if plan.tasks:
         columns, rows = plan_rows(plan, push)
-        say_table(columns, rows, flexible="TITLE")
+        say_table(columns, rows, flexible="TITLE", optional=["NOT BEFORE"])
 
 
 def _say_push_status(push: PushReceipt) -> None:

@@ -95,7 +95,7 @@ def ready(
             else:
                 say(_none_ready(offset=offset, is_past=reader.then is not None, is_explained=is_explained))
             if waiting is not None:
-                say_waiting(waiting, is_past=reader.then is not None)
+                say_waiting(waiting, is_past=reader.then is not None, is_any_ready=bool(shown))
         if after is not None:
             warn(f"{after:,} shown, and there are more. More: --offset {after}")
 
@@ -146,10 +146,11 @@ def blocked(
                 )
             )
         else:
-            from cli.ready_lines import say_blocked  # noqa: PLC0415 - only people read them
+            from cli.beside import names_of_removed  # noqa: PLC0415 - only people read them
+            from cli.ready_lines import removed_blockers, say_blocked  # noqa: PLC0415 - as above
 
             say_moment(reader, at)
-            say_blocked(shown, since)
+            say_blocked(shown, since, names_of_removed(opened_town, removed_blockers(shown)))
             if not shown:
                 verb = "is" if reader.then is None else "was"
                 say(
@@ -176,23 +177,23 @@ def critical_path(
 ) -> None:
     """Show the longest chain of open tasks that wait for each other, in working order: the first to do comes first.
 
-    If a task that failed, was cancelled or was removed is before all of them, it is named, because it keeps blocking.
+    A task that others need is done after those below it, so they come before it. If a task that failed, was cancelled or was removed is before all of them, it is named, because it keeps blocking.
     """
-    from cli.ready_lines import longest_chain  # noqa: PLC0415 - for this one
-
     with opened(town, actor) as opened_town:
         reader = reader_at(opened_town, at)
         last = None if task is None else reader.task(task)
-        chain = longest_chain(reader.blocked(), last)
+        chain = reader.critical_path(last)
         if as_json:
             from shapes.ready import chain_shape  # noqa: PLC0415 - only JSON is made with it
 
             say_json(picked_shape(chain_shape(opened_town, reader, chain, at=at), as_json))
             return
-        from cli.ready_lines import say_chain  # noqa: PLC0415 - only people read them
+        from cli.beside import names_of_removed  # noqa: PLC0415 - only people read them
+        from cli.ready_lines import say_chain  # noqa: PLC0415 - as above
 
         say_moment(reader, at)
-        say_chain(chain, is_past=reader.then is not None)
+        removed = [] if chain.kept_by is None or chain.kept_by[1] is not None else [chain.kept_by[0]]
+        say_chain(chain, last, names_of_removed(opened_town, removed), is_past=reader.then is not None)
 
 
 def next_(

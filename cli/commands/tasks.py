@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cli.answers import reader_at, refuse_two_formats, say_moment, say_page, say_receipt, time_of
+from cli.answers import reader_at, refuse_two_formats, say_created, say_moment, say_page, say_receipt, time_of
 from cli.exits import UsageError
 from cli.given_text import text_of
 from cli.limits import AGENT_TASKS, PAGE_TASKS, TREE_LEVELS, TREE_TASKS
@@ -99,7 +99,7 @@ def assign(
             needs=needs or (),
             reason=reason,
         )
-        say_receipt(opened_town, receipt, f"assigned to {visible(agent.strip())}", as_json=as_json)
+        say_created(opened_town, receipt, f"assigned to {visible(agent.strip())}", as_json=as_json)
 
 
 def tasks(
@@ -188,7 +188,7 @@ def create(
             needs=needs or (),
             reason=reason,
         )
-        say_receipt(opened_town, receipt, "created", as_json=as_json)
+        say_created(opened_town, receipt, "created", as_json=as_json)
 
 
 def show(
@@ -211,13 +211,15 @@ def show(
         if as_json:
             say_json(shown_shape(opened_town, reader, found, at=at))
             return
-        from cli.detail_lines import detail_sections  # noqa: PLC0415 - only people read them
+        from cli.beside import names_of_removed  # noqa: PLC0415 - only people read them
+        from cli.detail_lines import detail_sections, removed_links  # noqa: PLC0415 - as above
 
         say_moment(reader, at)
         fields = task_fields(found.task, parent=found.relatives.parent, now_ms=reader.time_ms(), has_links=False)
         say_fields(fields, multiline=MULTILINE_FIELDS)
         names = _linked_names(opened_town, found.events)
-        for heading, lines in detail_sections(found, names, is_past=reader.then is not None):
+        removed = names_of_removed(opened_town, removed_links(found))
+        for heading, lines in detail_sections(found, names, removed, is_past=reader.then is not None):
             say_apart(heading)
             for head, body in lines:
                 say_hanging(head, body)
@@ -590,10 +592,8 @@ def history(
 
 
 def _linked_names(town: Town, events: Sequence[RecordedEvent]) -> dict[str, str]:
-    """What the tasks are called that links of these events lead to."""
-    if not any(each.type in ("task.linked", "task.unlinked") for each in events):
-        return {}
-    from cli.beside import linked_ids, names_of  # noqa: PLC0415 - few tasks have links
+    """What the tasks are called that these events name."""
+    from cli.beside import linked_ids, names_of  # noqa: PLC0415 - only people read them
 
     return names_of(town, linked_ids(events))
 

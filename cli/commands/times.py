@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cli.answers import say_receipt
-from cli.due_words import due_words
+from cli.due_words import times_words
 from cli.exits import UsageError
 from cli.output import warn
 from cli.session import opened
-from ledger import Task, from_ms
-from town import KEEP, local_time
+from town import KEEP
 
 if TYPE_CHECKING:
     from typing import Annotated
@@ -74,22 +73,4 @@ def schedule(
         for given in (due, not_before):
             if given is not None and given.note is not None:
                 warn(given.note)
-        say_receipt(opened_town, receipt, _times(receipt.task, now_ms=opened_town.time_ms()), as_json=as_json)
-
-
-def _times(task: Task, *, now_ms: int) -> str:
-    due, not_before = task.due_ms, task.not_before_ms
-    words = [
-        *([] if due is None else [f"is due {_time(due)} ({due_words(due, now_ms=now_ms)})"]),
-        *([] if not_before is None else [f"may begin {_time(not_before)} ({_begin_words(not_before, now_ms=now_ms)})"]),
-    ]
-    return " and ".join(words) or "has no times"
-
-
-def _time(ms: int) -> str:
-    return local_time(from_ms(ms))
-
-
-def _begin_words(ms: int, *, now_ms: int) -> str:
-    """A time before which nothing is begun is not late once it has passed."""
-    return due_words(ms, now_ms=now_ms) if ms > now_ms else "already"
+        say_receipt(opened_town, receipt, times_words(receipt.task, now_ms=opened_town.time_ms()), as_json=as_json)

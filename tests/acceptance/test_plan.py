@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -276,6 +277,22 @@ def test_plan_shows_the_towns_state_where_the_file_has_none(tt: Tt, town: Path) 
     rows = {line.split()[0]: line.split() for line in tt("plan").out.splitlines()}
     assert rows["a"] == ["a", "✅", "completed", "ada", "A"]
     assert rows["b"][:4] == ["b", "⏳", "pending", "bob"]
+
+
+def test_plan_shows_priorities_times_and_needs_as_the_file_says_them(tt: Tt, town: Path) -> None:
+    """A day as a day, a time as a time; a column only where a task has something there."""
+    build = '[[tasks]]\nid = "build"\ndescription = "Build it"\n'
+    tell = '[[tasks]]\nid = "tell"\ndescription = "Tell it"\nneeds = ["build"]\npriority = 1\n'
+    times = "due = 2126-12-24\nnot_before = 2126-12-02T10:00:00Z\n"
+    (town / "tasks.toml").write_text(f"{build}not_before = 2126-12-01\n{tell}{times}")
+    head, *rows = (re.split(" {2,}", line.rstrip()) for line in tt("plan").out.splitlines()[:3])
+    assert head == ["TASK", "STATE", "PRIO", "AGENT", "DUE", "NOT BEFORE", "TITLE", "NEEDS", "PUSH"]
+    first, second = (dict(zip(head, row, strict=True)) for row in rows)
+    assert (first["NOT BEFORE"], first["DUE"], first["NEEDS"]) == ("2126-12-01", "—", "—")
+    assert (second["PRIO"], second["DUE"], second["NEEDS"]) == ("1", "2126-12-24", "build")
+    assert second["NOT BEFORE"].startswith("2126-12-02 10:00:00")
+    (town / "tasks.toml").write_text(build)
+    assert tt("plan").out.splitlines()[0].split() == ["TASK", "STATE", "AGENT", "TITLE", "PUSH"]
 
 
 def test_push_never_moves_a_task_backwards_and_says_so(tt: Tt, plan: Path) -> None:

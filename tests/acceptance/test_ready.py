@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.terminal import on_terminal
 from tests.support.tt import Tt
 from town import Town
 
@@ -40,7 +41,7 @@ def test_ready_tasks_come_in_order_and_the_rest_is_explained(tt: Tt, chain: Path
     assert rest == [
         "4 pending tasks are not ready; one may wait for several things:",
         "        3  need others, or are below a task that does: `tt blocked`",
-        "        1  have open children, which are the work: `tt task tree`",
+        "        1  has open children, which are the work: `tt task tree`",
     ]
     shape = tt("ready", "--explain", "--json").json
     assert shape["waiting"] == {
@@ -77,10 +78,13 @@ def test_needed_task_that_was_given_up_keeps_blocking_and_is_said(tt: Tt, chain:
     path = tt("critical-path")
     assert "Before all of them: design  Design the API: it was cancelled, so it keeps blocking" in path.out
     tt("task", "remove", "design")
-    assert ": it was removed, so it keeps blocking" in tt("blocked").out
+    removed = "design  Design the API: it was removed, so it keeps blocking"
+    assert f"needs {removed}; since " in tt("blocked").out
+    assert f"needs {removed}; since " in tt("why", "build").out
+    assert f"Before all of them: {removed}" in tt("critical-path").out
     design = tt("task", "show", "build", "--json").json["links"]["needs"]["tasks"][0]
     assert design["task"] is None
-    assert f"  removed       {design['id'][:8]}" in tt("task", "show", "build").out
+    assert "  removed       design  Design the API\n" in tt("task", "show", "build").out
     assert tt("task", "unlink", "build", design["id"][:8]).code == 0
     assert names(tt, "ready") == ["build", "figures"]
 
@@ -114,6 +118,28 @@ def test_critical_path_is_in_working_order(tt: Tt, chain: Path) -> None:
     tt("task", "complete", "design", "--agent", "ada")
     assert names(tt, "critical-path") == ["build", "test", "ship"]
     assert names(tt, "critical-path", "--at", "@design:created") == []
+    assert tt("critical-path", "design").out == "design waits for no task.\n"
+
+
+def test_critical_path_goes_through_the_tasks_below(tt: Tt, chain: Path) -> None:
+    """A task that others need is done after those below it, so these are in the chain, also of an earlier moment."""
+    assert chain.is_dir()
+    tt("task", "needs", "ship", "docs")
+    assert names(tt, "critical-path", "docs") == ["figures", "docs"]
+    tt("task", "create", "Collect the numbers", "--alias", "numbers")
+    tt("task", "needs", "figures", "numbers")
+    long = ["design", "build", "test", "ship"]
+    assert names(tt, "critical-path") == long
+    tt("task", "complete", "design", "--agent", "ada")
+    assert names(tt, "critical-path") == ["numbers", "figures", "docs", "ship"]
+    assert "ship  Ship it  (3 tasks in a row before it)" in tt("blocked").out
+    assert "<- docs (Write the docs)" not in tt("why", "ship").out
+    tt("task", "complete", "build", "--agent", "ada")
+    assert (
+        "The longest chain before it: docs (Write the docs) <- figures (Draw the figures) <- numbers "
+        in tt("why", "ship").out
+    )
+    assert names(tt, "critical-path", "--at", "HEAD~6") == long
 
 
 def test_next_takes_what_ready_shows_until_nothing_is_ready(tt: Tt, chain: Path) -> None:
@@ -148,6 +174,7 @@ def test_circle_is_refused_in_words(tt: Tt, chain: Path) -> None:
     )
     ran = tt("task", "needs", "figures", "docs")
     assert (ran.code, "figures (Draw the figures) -> docs (Write the docs)" in ran.err) == (1, True)
+    assert "by `tt task unlink`, or move a task, by `tt task move`" in ran.err
     with Town.open(chain) as opened:
         assert opened.end().seq == before
 
@@ -181,6 +208,71 @@ def test_links_have_a_limit_and_a_removed_task_gets_none(tt: Tt, chain: Path) ->
         ran = tt("task", "link", "docs", "figures")
         assert (ran.code, ran.err) == (1, "Error: The task 'figures' was removed. `tt undo figures` brings it back.\n")
         assert opened.end() == before
+
+
+def test_task_that_is_named_twice_is_said_once(tt: Tt, chain: Path) -> None:
+    """The receipt has what was linked."""
+    assert chain.is_dir()
+    assert tt("task", "needs", "docs", "design", "design ", "build").out.startswith("⏳ docs needs design, build: ")
+
+
+def test_lists_say_what_tasks_need(tt: Tt, chain: Path) -> None:
+    """By name, also where the needed task is on another page, and that one was removed; of an earlier moment, as it was then."""
+    with Town.open(chain) as opened:
+        other = opened.create("Beside it").task.id
+        opened.link("ship", ["docs", other])
+        opened.remove(other)
+    head, *rows = tt("task", "list").out.splitlines()
+    assert head.split()[-2:] == ["NEEDS", "TAGS"]
+    assert next(row for row in rows if row.startswith("test ")).split()[-2:] == ["build,", "design"]
+    (row,) = tt("task", "list", "--offset", "3", "--limit", "1").out.splitlines()[1:]
+    assert row.split("  ")[-1] == ", ".join(sorted(["docs", "test", f"{other[:8]} (removed)"]))
+    assert "(removed)" not in tt("task", "list", "--at", "HEAD~1").out
+    assert "NEEDS" in tt("backlog", "list").out
+    assert "NEEDS" not in tt("task", "list", "--at", "@design:created").out
+
+
+def test_needs_are_left_out_where_the_list_would_not_fit(chain: Path) -> None:
+    """On a narrow terminal, so that the rest stays a table with readable titles; the last line says so."""
+    wide, narrow = (on_terminal(["task", "list"], chain, {"COLUMNS": columns}) for columns in ("100", "60"))
+    assert "build, design" in wide
+    head, *_, last = narrow.splitlines()
+    assert "NEEDS" not in head
+    assert "No room for NEEDS." in last
+    assert "No room" not in wide
+    stacked = on_terminal(["task", "list"], chain, {"COLUMNS": "30"})
+    assert "build, design" in stacked
+    assert "No room" not in stacked
+    assert any("design" in line and "Design the API" in line for line in narrow.splitlines())
+
+
+def test_parents_are_named_as_linked_tasks_are(tt: Tt, chain: Path) -> None:
+    """By alias, in what was created below one and moved, and in what an undo takes back; no beginning of an id."""
+    assert chain.is_dir()
+    docs, build = (tt("task", "show", name, "--json").json["task"]["id"][:8] for name in ("docs", "build"))
+    tt("task", "move", "figures", "build")
+    for words, said in (
+        (("task", "history", "figures"), "parent_id: docs → build"),
+        (("log", "--task", "figures"), "below build"),
+        (("blame", "figures"), "parent_id     build"),
+        (("diff", "HEAD~1"), "parent_id    docs → build"),
+        (("task", "show", "figures"), "moved below build"),
+        (("undo", "--dry-run"), "moved below build"),
+        (("undo",), "parent_id: build → docs"),
+    ):
+        out = tt(*words).out
+        assert said in out, words
+        assert docs not in out, words
+        assert build not in out, words
+    tt("task", "needs", "docs", "design")
+    assert "needs: -design" in tt("undo").out
+
+
+def test_nothing_is_pending_is_said_of_all_or_of_the_others(tt: Tt, town: Path) -> None:
+    """`other` only where a task is ready."""
+    assert "No task is pending." in tt("ready", "--explain", "--town", str(town)).out
+    tt("task", "create", "Draw the map")
+    assert "No other task is pending." in tt("ready", "--explain").out
 
 
 def test_linked_tasks_are_named_wherever_they_are_shown(tt: Tt, chain: Path) -> None:

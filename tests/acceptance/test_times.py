@@ -67,9 +67,9 @@ def test_lists_filter_at_a_moment(board: Tt) -> None:
 
 
 def test_columns_are_there_where_they_say_something(board: Tt) -> None:
-    """PRIO and DUE; neither where every task has what nobody set."""
+    """PRIO, DUE and NOT BEFORE; none where every task has what nobody set."""
     head, *rows = board("task", "list").out.splitlines()
-    assert head.split() == ["TASK", "STATE", "PRIO", "AGENT", "DUE", "TITLE"]
+    assert head.split() == ["TASK", "STATE", "PRIO", "AGENT", "DUE", "NOT", "BEFORE", "TITLE"]
     assert [("2 days late" in row, "in 2 h" in row) for row in rows] == [
         (True, False),
         (False, True),
@@ -88,6 +88,63 @@ def test_schedule_keeps_clears_and_replaces(board: Tt) -> None:
     assert not {"due", "not_before"} & board("task", "show", "later", "--json").json["task"].keys()
     assert "nothing was appended" in board("task", "schedule", "later", "--due", "none").out
     assert board("task", "schedule", "later").code == 2
+
+
+@pytest.mark.parametrize(
+    ("due", "said"),
+    [
+        ("null", "or how long from now (2h, 3 days), or none for no time."),
+        ("9999-12-31", "'9999-12-31' is not a time: it is too far away."),
+        ("99999999999d", "'99999999999d' is not a time: it is too far away."),
+        ("in 9999 years", "'in 9999 years' is not a time: it is too far away."),
+    ],
+)
+def test_time_that_cannot_be_read_says_what_can(board: Tt, due: str, said: str) -> None:
+    """Also how a time is taken away, and whether it is one that no calendar here has."""
+    assert said in " ".join(board("task", "schedule", "plain", "--due", due).err.replace("│", " ").split())
+
+
+def test_number_that_is_none_is_called_so(board: Tt) -> None:
+    """In words, not by the name of a type."""
+    assert "'high' is not a whole number." in board("task", "prioritise", "plain", "high").err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("task", "create", "x"), "x created; it"),
+        (("assign", "ada", "x"), "x assigned to ada; it"),
+        (("backlog", "add", "x"), "x added to the backlog; it"),
+    ],
+)
+def test_receipt_says_how_times_were_understood(board: Tt, words: tuple[str, ...], said: str) -> None:
+    """Whoever gave a day in words sees which one was taken; without times nothing is said of them."""
+    out = board(*words, "--alias", "x", "--due", "in 2 h", "--not-before", "2025-01-02").out
+    assert f"{said} is due " in out
+    assert "(in 2 h) and may begin 2025-01-02 00:00:00" in out
+    assert out.endswith(" (already): x\n")
+    assert "due" not in board(*words, "--alias", "y").out
+
+
+def test_show_says_how_far_the_times_are(board: Tt) -> None:
+    """Of what is to come, and of what is late; a time to begin that has passed is a time alone."""
+    board("task", "schedule", "plain", "--due", "3 days ago", "--not-before", "in 3 days")
+    shown = board("task", "show", "plain").out
+    assert [line.partition("(")[2] for line in shown.splitlines() if line.startswith(("Due", "Not before"))] == [
+        "3 days late)",
+        "in 3 days)",
+    ]
+    board("task", "schedule", "plain", "--not-before", "3 days ago")
+    assert next(line for line in board("task", "show", "plain").out.splitlines() if "Not before" in line)[-1] != ")"
+
+
+def test_day_that_is_far_away_is_said_once(board: Tt) -> None:
+    """Where a date is how far it is, nothing is added to the time; of a late one, that it is late."""
+    out = board("task", "schedule", "plain", "--due", "2126-12-01 17:00", "--not-before", "2126-11-01").out
+    assert (out.count("2126-12-01"), out.count("2126-11-01"), "(" in out) == (1, 1, False)
+    assert "(" not in next(line for line in board("task", "show", "plain").out.splitlines() if line[:3] == "Due")
+    out = board("task", "schedule", "plain", "--due", "2024-12-01 17:00", "--not-before", "none").out
+    assert (out.count("2024-12-01"), out.count("(late)")) == (1, 1)
 
 
 def test_day_alone_is_its_end_or_its_beginning(board: Tt) -> None:
@@ -113,6 +170,8 @@ def test_time_from_now_is_from_now(board: Tt) -> None:
         ("task", "prioritise", "plain", "high"),
         ("task", "prioritise", "plain", "-1"),
         ("task", "schedule", "plain", "--due", "01/02/2027"),
+        ("task", "schedule", "plain", "--due", "9999-12-31"),
+        ("task", "schedule", "plain", "--due", ""),
         ("task", "list", "--priority", "7"),
     ],
     ids=" ".join,

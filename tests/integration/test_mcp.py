@@ -252,7 +252,7 @@ def test_circle_is_told_in_names_and_titles(town: Town) -> None:
     town.create("Fix\u202e it", alias="fix")
     town.create("Test", alias="test", needs=["fix"])
     words = said(town, "task_update", task="fix", needs=["test"])
-    assert r": fix (Fix\u202e it) -> test (Test) -> fix (Fix\u202e it). Take one of the links away" in words
+    assert r": fix (Fix\u202e it) -> test (Test) -> fix (Fix\u202e it). Take a link away first" in words
     assert "\u202e" not in words
 
 
@@ -277,7 +277,11 @@ def test_refusal_does_not_repeat_a_long_name(town: Town) -> None:
         ("task_create", {"text": " "}, "The description"),
         ("task_create", {"text": "x", "due": "never"}, "is not a time"),
         ("task_create", {"text": "x", "priority": 9}, "<= 4"),
-        ("task_update", {"task": "fix"}, "Nothing to change was given."),
+        (
+            "task_update",
+            {"task": "fix"},
+            "Nothing to change was given. Give a step, a note, or what is to become different.",
+        ),
         ("task_update", {"task": "fix", "needs": ["fix"]}, "itself"),
         ("task_update", {"task": "done", "step": "start"}, "`tt task reopen"),
         ("task_ask", {"task": "done", "question": "Why?"}, "`tt task reopen"),

@@ -49,7 +49,9 @@ from projections import (
     Projector,
     ReadyFilter,
     Rebuild,
+    and_above,
     blocked_among,
+    critical_path,
     ready_on,
     verify,
 )
@@ -202,6 +204,9 @@ def test_ready_tasks_are_those_of_the_model(
     blocked = {task.id for task in board.tasks.values() if model.is_open(task) and model.is_blocked(board.tasks, task)}
     assert {each.task.id for each in live.blocked()} == blocked
     assert [each.chain for each in live.blocked()] == [each.chain for each in blocked_among(TASKS, board.tasks)]
+    ends = and_above([each.task.id for each in live.blocked()], board.tasks)
+    assert live.critical_path() == critical_path(ends, board.tasks)
+    assert [live.critical_path(each) for each in TASKS] == [critical_path([each], board.tasks) for each in TASKS]
     assert [task.id for task in live.backlog().tasks] == [task.id for task in by_rank(board.tasks.values())]
     assert EventStore(client, keys).end() == events[-1].position
 

@@ -61,7 +61,7 @@ class MomentSyntaxError(ValueError):
 class TimeSyntaxError(ValueError):
     """The text is no time to come. ADVICE says which forms there are."""
 
-    ADVICE: Final = f"Give {TIME_HELP}."
+    ADVICE: Final = f"Give {TIME_HELP}, or none for no time."
 
     def __init__(self, text: str, why: str = "") -> None:
         shown = repr(text if len(text) <= TEXT_CHARS_SHOWN else f"{text[:TEXT_CHARS_SHOWN]}…")

@@ -20,7 +20,17 @@ from town.reading.folding import board_at
 from town.reading.hierarchy import Branch, tree_on
 
 if TYPE_CHECKING:
-    from projections import BlockedTask, InboxPages, Linked, PackedBoard, ReadyFilter, ReadyPage, Relatives, Waiting
+    from projections import (
+        BlockedTask,
+        CriticalPath,
+        InboxPages,
+        Linked,
+        PackedBoard,
+        ReadyFilter,
+        ReadyPage,
+        Relatives,
+        Waiting,
+    )
 
 PREFIX_TASKS_MAX: Final = 100
 """If more tasks than this begin with a prefix, folding the town is quicker than reading their histories."""
@@ -115,6 +125,14 @@ class Past:
 
         tasks = self.board.tasks
         return blocked_among(tasks, tasks)
+
+    def critical_path(self, last: Task | None) -> CriticalPath:
+        """The longest chain of open tasks that waited for each other, or the one that ends with `last`."""
+        from projections import and_above, critical_path  # noqa: PLC0415 - one command asks for it
+
+        tasks = self.board.tasks
+        ends = [last.id] if last is not None else and_above([each.task.id for each in self.blocked()], tasks)
+        return critical_path(ends, tasks)
 
     def around(self, task: Task) -> Mapping[str, Task]:  # noqa: ARG002 - as `Present` has it
         """A task, those above it, and all that they waited for: all tasks."""

@@ -12,7 +12,7 @@ from town.reading.details import LastEvents
 from town.reading.hierarchy import OPEN_STATES, Branch, below, grow
 
 if TYPE_CHECKING:
-    from projections import BlockedTask, InboxPages, Linked, ReadyFilter, ReadyPage, Relatives, Waiting
+    from projections import BlockedTask, CriticalPath, InboxPages, Linked, ReadyFilter, ReadyPage, Relatives, Waiting
 
 
 class Present:
@@ -78,6 +78,10 @@ class Present:
     def blocked(self) -> list[BlockedTask]:
         """The open tasks that are blocked, with the longest chain first."""
         return self.board.blocked()
+
+    def critical_path(self, last: Task | None) -> CriticalPath:
+        """The longest chain of open tasks that wait for each other, or the one that ends with `last`."""
+        return self.board.critical_path(None if last is None else last.id)
 
     def around(self, task: Task) -> Mapping[str, Task]:
         """A task, those above it, and all that they wait for."""

@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from projections import (
         BlockedTask,
         BoardDiff,
+        CriticalPath,
         Found,
         Linked,
         Progress,
@@ -211,6 +212,12 @@ class Reader:
         found = self._ask(lambda board: board.blocked())
         self._note([each.task for each in found])
         return found
+
+    def critical_path(self, task: Task | None = None) -> CriticalPath:
+        """The longest chain of open tasks that wait for each other, or the one that ends with a task, in working order."""
+        path = self._ask(lambda board: board.critical_path(task))
+        self._note(path.tasks)
+        return path
 
     def blocks(self, task_id: str) -> BlockedTask | None:
         """What blocks a task, and the longest chain behind it; None if nothing does. TaskNotFoundError."""
@@ -489,6 +496,11 @@ class Reader:
         from town.reading.titles import read_titles
 
         return read_titles(each_of(task_ids), self._backend.store, self._backend.live)
+
+    def removed_among(self, task_ids: Iterable[str]) -> frozenset[str]:
+        """Those of the ids whose task is not there."""
+        ids = list(each_of(task_ids))
+        return frozenset(ids) - (self._ask(lambda board: board.titles(ids)).keys() if ids else frozenset())
 
     def ids_tagged(self, tag: str) -> frozenset[str]:
         """The ids of the tasks that have this tag."""

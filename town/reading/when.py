@@ -83,7 +83,7 @@ def understand_ahead(text: str, *, now: datetime, is_end: bool) -> tuple[datetim
     except NotOneMomentError as error:
         raise TimeSyntaxError(text, str(error)) from error
     except (ValueError, OverflowError, OSError) as error:
-        raise TimeSyntaxError(text, _why(text)) from error
+        raise TimeSyntaxError(text, ": it is too far away" if _is_too_far(error) else _why(text)) from error
     if found is None or not isinstance(found.moment, datetime):
         raise TimeSyntaxError(text, _why(text))
     return found.moment, found.note
@@ -244,6 +244,11 @@ def _zone_called(name: str) -> tzinfo:
         raise NotOneMomentError(
             f": the time zone {name} is not known on this machine. UTC and UTC+1 always are"
         ) from error
+
+
+def _is_too_far(error: Exception) -> bool:
+    """Whether it is a time that Python has no date for: their last year is 9999."""
+    return isinstance(error, OverflowError) or re.match(r"year \d+ is out of range", str(error)) is not None
 
 
 def _why(text: str) -> str:

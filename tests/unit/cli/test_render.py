@@ -88,6 +88,20 @@ def test_task_rows_have_priority_and_due_time_where_a_task_has_one() -> None:
     assert task_rows(tasks[1:2] + tasks[2:], now_ms=DUE_MS)[0] == ["TASK", "STATE", "AGENT", "DUE", "TITLE"]
 
 
+def test_task_rows_have_needs_and_times_to_begin_where_a_task_has_one() -> None:
+    """By name, of many the first and how many others; a time to begin that has passed is nothing to know."""
+    ids = [f"00000000-0000-4000-8000-{number:012}" for number in range(5)]
+    tasks = [a_task(needs=tuple(ids[:2]), not_before_ms=DUE_MS), a_task(needs=tuple(ids)), a_task()]
+    names = {task_id: f"t{9 - number}" for number, task_id in enumerate(ids)}
+    columns, rows = task_rows(tasks, now_ms=DUE_MS - 2 * 60 * 60 * 1000, names=names)
+    assert columns == ["TASK", "STATE", "AGENT", "NOT BEFORE", "TITLE", "NEEDS"]
+    assert [words(row)[3] for row in rows] == ["in 2 h", NOTHING, NOTHING]
+    assert [words(row)[5] for row in rows] == ["t8, t9", "t7, t8, t9 and 2 others", NOTHING]
+    assert task_rows(tasks, now_ms=DUE_MS)[0] == ["TASK", "STATE", "AGENT", "TITLE"]
+    ended = [a_task_in(State.COMPLETED, not_before_ms=DUE_MS)]
+    assert "NOT BEFORE" not in task_rows(ended, now_ms=DUE_MS - 1)[0]
+
+
 def test_due_field_says_how_far_it_is() -> None:
     """From the moment that is shown; of what ended, the time alone."""
     told = [

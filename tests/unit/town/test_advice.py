@@ -99,8 +99,8 @@ SAID = {
     "Task t has 1 task below it. Move or remove them first: `tt task list --parent t`.": TaskHasChildrenError("t", 1),
     "Task t has 2 open tasks right below it: `tt task tree t`. Complete them first, or all together with --with-children,"
     " or this one alone with --force.": TaskHasOpenChildrenError("t", 2),
-    "These tasks would wait for each other: t -> u -> t. Take one of the links away first: `tt task unlink`; `tt task show t`"
-    " shows them.": CircularNeedsError(["t", "u", "t"]),
+    "These tasks would wait for each other: t -> u -> t. Take a link away first, by `tt task unlink`, or move a task, by `tt task move`; `tt task show t`"
+    " shows what ties it.": CircularNeedsError(["t", "u", "t"]),
     "'c' is none of the choices of task t: 1 a, 2 b. Give one of them or its number, or other words with --other.": (
         NotAChoiceError("t", "c", ["a", "b"])
     ),
