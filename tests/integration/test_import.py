@@ -11,7 +11,7 @@ import pytest
 import redis
 from redis.connection import AbstractConnection
 
-from ledger import CircularNeedsError, LinkKind, TaskNoted
+from ledger import CircularNeedsError, LinkKind, State, TaskNoted
 from town import ImportRefusedError, Town
 
 
@@ -192,3 +192,25 @@ def test_pruning_and_skipping_do_not_go_together(town: Town) -> None:
         town.imports.beads(export, prune=True, skip_bad=True)
     assert [task.alias for task in town.page().tasks] == ["bd-1"]
     assert not export.with_name("made.jsonl.bad").exists()
+
+
+@pytest.mark.parametrize("status", ["closed", "in_progress", "hooked"])
+def test_import_by_somebody_else_appends_nothing(town: Town, status: str) -> None:
+    """Where an issue names nobody, the task stays with who has it. Each person's import took all such tasks from the last one."""
+    path = town.folder / "issues.jsonl"
+    path.write_text(json.dumps({"id": "bd-1", "title": "x", "status": status}) + "\n")
+    assert town.imports.beads(path).positions
+    with Town.open(town.folder, actor="bob") as other:
+        assert other.imports.beads(path).positions == ()
+    assert town.task("bd-1").assigned_to == "eve"
+
+
+def test_issue_that_names_nobody_stays_with_who_has_its_task(town: Town) -> None:
+    """An agent that took the task in the town is not taken for the importer, also where the import ends the task."""
+    path = town.folder / "issues.jsonl"
+    path.write_text('{"id": "bd-1", "title": "x"}\n')
+    town.imports.beads(path)
+    town.start("bd-1", agent="ada")
+    path.write_text('{"id": "bd-1", "title": "x", "status": "closed"}\n')
+    town.imports.beads(path)
+    assert (town.task("bd-1").state, town.task("bd-1").assigned_to) == (State.COMPLETED, "ada")
