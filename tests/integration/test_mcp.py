@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -393,6 +394,37 @@ def test_listener_hears_of_new_events(town: Town) -> None:
             return [first.uri, (await anext(events)).uri, (await anext(events)).uri]  # type: ignore[union-attr]
 
     assert sorted(talk(town, listen)) == ["tt://board", "tt://board", "tt://task/fix"]
+
+
+def test_listener_hears_of_what_blocks_its_task(town: Town) -> None:
+    """A task's resource shows what blocks it, so it is told when that changes, also if a task above it is blocked. A note on a
+    blocker changes nothing of it.
+    """
+    town.create("Base", alias="base")
+    town.create("Top", alias="top", needs=["base"])
+    town.create("Below", alias="below", parent="top")
+
+    async def is_blocked(client: Client) -> bool:
+        content: Any = (await client.read_resource("tt://task/below")).contents[0]
+        return "blocked_by" in content.text
+
+    async def listen(client: Client) -> Any:
+        async with client.listen(resource_subscriptions=["tt://task/below", "tt://history/below"]) as heard:
+            events: Any = heard
+            assert await is_blocked(client)
+            await anyio.to_thread.run_sync(town.note, "base", "Half of it")
+            await anyio.to_thread.run_sync(partial(town.complete, "base", agent="ada"))
+            told = [(await anext(events)).uri]
+            assert not await is_blocked(client)
+            await anyio.to_thread.run_sync(town.ask, "top", "Which?")
+            told.append((await anext(events)).uri)
+            assert await is_blocked(client)
+            await anyio.to_thread.run_sync(town.note, "base", "After the end")
+            await anyio.to_thread.run_sync(town.note, "below", "Its own")
+            return [*told, *sorted([(await anext(events)).uri, (await anext(events)).uri])]
+
+    address = "tt://task/below"
+    assert talk(town, listen) == [address, address, "tt://history/below", address]
 
 
 def test_older_client_hears_of_new_events(town: Town) -> None:

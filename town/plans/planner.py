@@ -453,7 +453,8 @@ def _needs_faults(plan: Plan, found: _Found, *, is_forced: bool, is_only_new: bo
             if problem is not None:
                 faults.append(PlanFault(problem, number, "needs", item))
         others = 0 if state is None else sum(len(state.links(kind)) for kind in LinkKind if kind is not LinkKind.NEEDS)
-        if others + len(needs) > LINKS_MAX:
+        # Of more needs the plan alone says it.
+        if len(needs) <= LINKS_MAX < others + len(needs):
             problem = f"it would have {others + len(needs):,} links, and at most {LINKS_MAX:,}"
             faults.append(PlanFault(problem, number, "needs"))
     return faults
