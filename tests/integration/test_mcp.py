@@ -20,6 +20,7 @@ from mcp import Client, MCPError
 from mcp.server.lowlevel.server import Server
 from mcp.shared.exceptions import MCPDeprecationWarning
 
+from agent_tools.rows import LIST_ITEMS
 from agent_tools.server import TownServer
 from agent_tools.watching import SUBSCRIPTIONS_MAX, Watch
 from tests.support.losses import fall_back, look_back
@@ -184,6 +185,22 @@ def test_long_text_is_cut_and_whole_in_the_resource(town: Town) -> None:
 
     assert "more characters" in call(town, "task_show", task="long")["description"]
     assert json.loads(talk(town, read).contents[0].text)["description"] == text
+
+
+def test_long_list_is_cut_and_whole_in_the_resource(town: Town) -> None:
+    """Of many needs the first are shown, and that there are more, also of what blocks it: 1,000 needs were 56 KB."""
+    needed = [town.create(f"Step {number}").task.id for number in range(LIST_ITEMS + 1)]
+    town.create("Top", alias="top", needs=needed)
+    row = call(town, "task_show", task="top")
+    assert (len(row["needs"]), row["more_needs"]) == (LIST_ITEMS, True)
+    assert (len(row["blocked_by"]), row["more_blocked_by"]) == (LIST_ITEMS, True)
+
+    async def read(client: Client) -> Any:
+        content: Any = (await client.read_resource("tt://task/top")).contents[0]
+        return json.loads(content.text)
+
+    whole = talk(town, read)
+    assert len(whole["needs"]) == len(whole["blocked_by"]) == len(needed)
 
 
 def test_lost_events_are_said_and_nothing_is_written(town: Town) -> None:
