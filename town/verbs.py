@@ -104,7 +104,8 @@ class Verbs:
             guards = {} if parent is None else self._guard_lineage(parent)
             lineage = tuple(guards)
             id_ = new_id if name is None else self._references.id_of_alias(name)
-            needed = tuple(self._guard_linked(given_needs))
+            linked = self._guard_linked(given_needs)
+            needed = tuple(linked)
             parent_id = lineage[0] if lineage else None
             basis, circle = None, tuple[str, ...]()
             # Nothing leads to a task that is all new, except from its parent.
@@ -124,7 +125,7 @@ class Verbs:
                 needs=needed,
                 circle=circle,
             )
-            return Guarded(command, guards, basis)
+            return Guarded(command, guards | linked, basis)
 
         return self._writer.execute(
             make_command,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
 
-from ledger import LinkKind, TaskRemovedError
+from ledger import EventStore, LinkKind, Position, TaskRemovedError
 from town import Town
 
 CALLS: dict[str, Callable[[Town], object]] = {
@@ -65,3 +66,22 @@ def test_task_removed_by_an_earlier_moment_is_said_to_be_removed(town: Town) -> 
 def test_task_that_is_removed_is_created_again(town: Town) -> None:
     """A removed task's alias makes it again."""
     assert town.create("again", alias="gone").task.description == "again"
+
+
+@pytest.mark.parametrize("name", ["create below it", "create with a need of it", "link", "move below it"])
+def test_task_that_is_removed_at_the_same_moment_is_tied_to_nothing(
+    town: Town, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """It goes after the command read it and before the append: the command is refused, as if it came later."""
+    town.undoing.undo("gone")
+    append = EventStore.append
+
+    def append_late(*arguments: Any, **options: Any) -> list[Position]:
+        monkeypatch.setattr(EventStore, "append", append)
+        town.remove("gone")
+        return append(*arguments, **options)
+
+    monkeypatch.setattr(EventStore, "append", append_late)
+    with pytest.raises(TaskRemovedError):
+        CALLS[name](town)
+    assert town.page().total == 1
