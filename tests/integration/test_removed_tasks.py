@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
 
-from ledger import EventStore, LinkKind, Position, TaskRemovedError
+from ledger import CircularNeedsError, EventStore, LinkKind, Position, TaskRemovedError, task_id_of_alias, to_ms
+from projections import Loader
 from town import Town
 
 CALLS: dict[str, Callable[[Town], object]] = {
@@ -85,3 +87,45 @@ def test_task_that_is_removed_at_the_same_moment_is_tied_to_nothing(
     with pytest.raises(TaskRemovedError):
         CALLS[name](town)
     assert town.page().total == 1
+
+
+@pytest.fixture
+def comes_back(town: Town, monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[Town], object]], None]:
+    """Lets somebody else bring `gone` back right after the next command has read it for the first time."""
+
+    def arrange(bring: Callable[[Town], object]) -> None:
+        load, gone = Loader.load, task_id_of_alias(town.name, "gone")
+
+        def load_early(self: Loader, task_id: str) -> Any:
+            found = load(self, task_id)
+            if task_id == gone:
+                monkeypatch.setattr(Loader, "load", load)
+                with Town.open(town.folder, actor="bob") as other:
+                    bring(other)
+            return found
+
+        monkeypatch.setattr(Loader, "load", load_early)
+
+    return arrange
+
+
+def test_link_of_a_task_that_comes_back_meanwhile_closes_no_circle(
+    town: Town, comes_back: Callable[[Callable[[Town], object]], None]
+) -> None:
+    """The command looks at it twice; what it found of circles is of the version that it decides on."""
+    town.undoing.undo("gone")
+    town.link("other", ["gone"])
+    town.remove("gone")
+    comes_back(lambda other: other.create("gone", alias="gone"))
+    with pytest.raises(CircularNeedsError):
+        town.link("gone", ["other"])
+    assert town.task("gone").needs == ()
+
+
+def test_time_of_a_task_that_comes_back_meanwhile_is_kept(
+    town: Town, comes_back: Callable[[Callable[[Town], object]], None]
+) -> None:
+    """What `schedule` keeps is of the version that it decides on."""
+    due = datetime(2030, 1, 1, tzinfo=UTC)
+    comes_back(lambda other: other.create("gone", alias="gone", due=due))
+    assert town.schedule("gone", not_before=due).task.due_ms == to_ms(due)
