@@ -25,7 +25,9 @@ from projections import Asked, RedisNeighbours
 from town.backend import Backend
 from town.writer import Decided
 
-CLOSES_CIRCLES: Final[frozenset[type[Event]]] = frozenset({TaskCreated, TaskAdopted, TaskMoved, TaskLinked})
+BRINGS_CHILDREN: Final[frozenset[type[Event]]] = frozenset({TaskCreated, TaskAdopted, TaskMoved})
+"""The facts that can put a task below another one."""
+CLOSES_CIRCLES: Final = BRINGS_CHILDREN | {TaskLinked}
 """The facts that can close a circle together with another one."""
 SEARCHES_MAX: Final = 5
 """How often a circle is looked for that is gone when it is looked at again."""
@@ -43,6 +45,10 @@ class Circles:
         look = self._backend.loader.look
         position = self._backend.upkeep.projector.checkpoints.position() if look is None else look.position
         return Basis(position, CLOSES_CIRCLES)
+
+    def childless_basis(self) -> Basis:
+        """As `basis`, for an answer that no task is below another one."""
+        return self.basis()._replace(disturbed_by=BRINGS_CHILDREN)
 
     def circle(self, task_id: str, parent_id: str | None, needs: Iterable[str]) -> tuple[str, ...]:
         """As `find`, if one task had these ties."""

@@ -392,11 +392,15 @@ class Verbs:
     ) -> Receipt:
         """Take the task off the board; its history stays. TaskHasChildrenError."""
 
-        def command(id_: str) -> Command:
+        def make_command() -> Guarded:
+            id_ = self._references.resolve(task_id)
+            basis = self._circles.childless_basis()
             children = self._writer.loader.count_children(id_)
-            return RemoveTask(task_id=id_, children=children, is_from_backlog=is_from_backlog)
+            return Guarded(RemoveTask(task_id=id_, children=children, is_from_backlog=is_from_backlog), basis=basis)
 
-        return self._change(task_id, command, reason, expected_version)
+        return self._writer.execute(
+            make_command, wanted=self._wanted(task_id), reason=reason, expected_version=expected_version
+        )
 
     def take_next(
         self,

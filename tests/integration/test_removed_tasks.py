@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,16 @@ from typing import Any
 import pytest
 import redis
 
-from ledger import CircularNeedsError, EventStore, LinkKind, Position, TaskRemovedError, task_id_of_alias, to_ms
+from ledger import (
+    CircularNeedsError,
+    EventStore,
+    LinkKind,
+    Position,
+    TaskHasChildrenError,
+    TaskRemovedError,
+    task_id_of_alias,
+    to_ms,
+)
 from projections import Loader
 from town import Town
 
@@ -87,6 +97,31 @@ def test_task_that_is_removed_at_the_same_moment_is_tied_to_nothing(
     with pytest.raises(TaskRemovedError):
         CALLS[name](town)
     assert town.page().total == 1
+
+
+@pytest.mark.parametrize("name", ["remove", "undo its creation", "prune"])
+def test_task_that_gets_a_child_at_the_same_moment_stays(
+    town: Town, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """The child comes after the command looked for children and before the append. It was left below a removed task."""
+    town.create("top", alias="top")
+    town.plans.path().write_text('[[tasks]]\nid = "other"\ndescription = "other"\n')
+    calls: dict[str, Callable[[], object]] = {
+        "remove": lambda: town.remove("top"),
+        "undo its creation": lambda: town.undoing.undo("top"),
+        "prune": lambda: town.plans.push(prune=True),
+    }
+    append = EventStore.append
+
+    def append_late(*arguments: Any, **options: Any) -> list[Position]:
+        monkeypatch.setattr(EventStore, "append", append)
+        town.create("below", parent="top")
+        return append(*arguments, **options)
+
+    monkeypatch.setattr(EventStore, "append", append_late)
+    with suppress(TaskHasChildrenError):
+        calls[name]()
+    assert len(town.tree("top")) == 2
 
 
 @pytest.fixture
