@@ -325,6 +325,7 @@ def test_task_whose_time_came_unseen_is_begun(place: Place, monkeypatch: pytest.
     task = place.town.create("x", not_before=datetime.now(UTC) + timedelta(seconds=1)).task
     with runner_in_a_thread(place):
         wait_until(lambda: place.town.task(task.id).state is State.COMPLETED)
+    assert place.town.task(task.id).assigned_to == "ada"
 
 
 def test_idle_runner_takes_a_task_that_is_adopted(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -342,6 +343,7 @@ def test_idle_runner_takes_a_task_that_is_adopted(place: Place, monkeypatch: pyt
         wait_until(lambda: looks == [None])
         append(place.town.backend.store, [record], task=task_id(1))
         wait_until(lambda: place.town.task(task_id(1)).state is State.COMPLETED)
+    assert place.town.task(task_id(1)).assigned_to == "ada"
 
 
 @contextmanager
