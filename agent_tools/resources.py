@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, unquote
@@ -87,11 +87,17 @@ def blocked_behind(town: Town, changed: Collection[str]) -> set[str]:
     backend = town.backend
     ask = RedisNeighbours(backend.client, backend.keys, where=backend.where)
     found: set[str] = set()
-    level = set(changed).union(*ask(Asked(needed_by=changed)).needed_by.values())
-    while level and len(found) < TOLD_MAX + len(changed):
+    level = _some(changed)
+    level = _some(level.union(*ask(Asked(needed_by=level)).needed_by.values()))
+    while level and len(found) < TOLD_MAX:
         found |= level
-        level = set[str]().union(*ask(Asked(children=level)).children.values()) - found
-    return set(islice(found.difference(changed), TOLD_MAX))
+        level = _some(set[str]().union(*ask(Asked(children=level)).children.values()) - found)
+    return _some(found.difference(changed))
+
+
+def _some(task_ids: Iterable[str]) -> set[str]:
+    """At most TOLD_MAX of them."""
+    return set(islice(task_ids, TOLD_MAX))
 
 
 def changed_by(task_ids: Collection[str], blocked: Collection[str], titles: Mapping[str, Title]) -> Iterator[str]:

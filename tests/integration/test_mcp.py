@@ -20,6 +20,7 @@ from mcp import Client, MCPError
 from mcp.server.lowlevel.server import Server
 from mcp.shared.exceptions import MCPDeprecationWarning
 
+from agent_tools.resources import blocked_behind
 from agent_tools.rows import LIST_ITEMS
 from agent_tools.server import TownServer
 from agent_tools.watching import SUBSCRIPTIONS_MAX, Watch
@@ -442,6 +443,15 @@ def test_listener_hears_of_what_blocks_its_task(town: Town) -> None:
 
     address = "tt://task/below"
     assert talk(town, listen) == [address, address, "tt://history/below", address]
+
+
+def test_of_very_many_blocked_tasks_some_are_told(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A task that thousands wait for does not hold up the others that are to be told."""
+    base = town.create("Base", alias="base").task.id
+    waiting = {town.create(f"Top {number}", needs=["base"]).task.id for number in range(5)}
+    assert blocked_behind(town, {base}) == waiting
+    monkeypatch.setattr("agent_tools.resources.TOLD_MAX", 3)
+    assert len(blocked_behind(town, {base})) in (2, 3)
 
 
 def test_older_client_hears_of_new_events(town: Town) -> None:
