@@ -15,6 +15,7 @@ from agent_tools.rows import (
     Row,
     cut,
     event_row,
+    first_of,
     task_name,
     task_row,
     task_whole,
@@ -186,7 +187,7 @@ def shown(reader: Reader, task_id: str, *, chars_max: int | None = TEXT_CHARS) -
     blocks = None if task.state.is_terminal else reader.blocks(task.id)
     return task_whole(task, names=names, chars_max=chars_max) | without_empty(
         {
-            "blocked_by": _blocks(blocks),
+            **first_of("blocked_by", _blocks(blocks), is_whole=chars_max is None),
             "notes": [_note(each, chars_max) for each in details.notes],
             "more_notes": details.has_more_notes,
             "children": [task_row(child) for child in relatives.children],

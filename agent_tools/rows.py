@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -14,6 +15,8 @@ SHORT_ID_CHARS: Final = 8
 TITLE_CHARS: Final = 120
 TEXT_CHARS: Final = 4_000
 """How much of a text stands in an answer. The resource of the task has all of it."""
+LIST_ITEMS: Final = 50
+"""How many links of a kind, tags, and blockers stand in an answer. The resource has all of them."""
 EVENT_TEXT_CHARS: Final = 300
 _JOINERS: Final = "\u200c\u200d"
 """Scripts and emoji are spelled with these two, which are not printable."""
@@ -70,8 +73,18 @@ def task_row(task: Task) -> Row:
     ) | ({} if task.priority == PRIORITY_DEFAULT else {"priority": task.priority})
 
 
-def task_whole(task: Task, *, names: dict[str, str], chars_max: int | None = TEXT_CHARS) -> Row:
-    """Every field of a task that is not empty. `names` has the names of the tasks that it is linked to, by id."""
+def first_of(name: str, items: Sequence[Any], *, is_whole: bool = False) -> Row:
+    """A list under its name: its first items, and `more_` with the name where there are more."""
+    if is_whole or len(items) <= LIST_ITEMS:
+        return {name: items}
+    return {name: items[:LIST_ITEMS], f"more_{name}": True}
+
+
+def task_whole(task: Task, *, names: Mapping[str, str], chars_max: int | None = TEXT_CHARS) -> Row:
+    """Every field of a task that is not empty; without `chars_max`, texts and lists are whole.
+
+    `names` has the names of the tasks that it is linked to, by id.
+    """
     row: Row = {}
     for field in FIELDS:
         value = getattr(task, field.attribute)
@@ -80,7 +93,8 @@ def task_whole(task: Task, *, names: dict[str, str], chars_max: int | None = TEX
         if field.form == "time":
             value = format_ms(value)
         elif isinstance(value, tuple):
-            value = [names.get(each, each) for each in value]
+            row |= first_of(field.name, [names.get(each, each) for each in value], is_whole=chars_max is None)
+            continue
         elif field.name == "parent_id":
             value = names.get(value, value)
         elif isinstance(value, str) and chars_max is not None:

@@ -10,7 +10,7 @@ import anyio
 import anyio.to_thread
 from mcp.server.subscriptions import InMemorySubscriptionBus, ResourceUpdated
 
-from agent_tools.resources import changed_by
+from agent_tools.resources import blocked_behind, changed_by, may_block
 from ledger import LedgerError, Position
 from town import Town
 
@@ -86,10 +86,21 @@ class Watch:
         if not store.wait(self._position, block_ms=BLOCK_MS):
             return []
         tasks: dict[str, None] = {}
-        for batch in store.read_batches(self._position):
+        blocking: set[str] = set()
+        position = self._position
+        for batch in store.read_batches(position):
             tasks |= {recorded.task: None for recorded in batch}
-            self._position = batch[-1].position
-        return list(changed_by(tasks, town.titles(tasks)))
+            blocking |= {recorded.task for recorded in batch if may_block(recorded)}
+            position = batch[-1].position
+        blocked: set[str] = set()
+        # Where views cannot be read, each task is still told of its own events.
+        with suppress(LedgerError):
+            if blocking:
+                town.upkeep.catch_up()
+                blocked = blocked_behind(town, blocking) - tasks.keys()
+        titles = town.titles((*tasks, *blocked))
+        self._position = position
+        return list(changed_by(tasks, blocked, titles))
 
     async def _tell(self, address: str) -> None:
         await self.bus.publish(ResourceUpdated(address))

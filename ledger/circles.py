@@ -53,7 +53,8 @@ def find_circle(ties: Mapping[str, Ties], look_up: Callable[[Collection[str]], F
 class _Search:
     def __init__(self, ties: Mapping[str, Ties], look_up: Callable[[Collection[str]], Found]) -> None:
         self._ties = dict(ties)
-        self._changed = ties.keys()
+        # A set takes away another set, and not a view of keys, without a walk through all of that.
+        self._changed = frozenset(ties)
         self._look_up = look_up
         self._children: dict[str, set[str]] = {}
         self._moved: dict[str, set[str]] = {}
@@ -62,7 +63,7 @@ class _Search:
                 self._moved.setdefault(place.parent_id, set()).add(task_id)
 
     def run(self) -> tuple[str, ...]:
-        first = [WorkStep(task_id, is_done=True) for task_id in self._changed]
+        first = [WorkStep(task_id, is_done=True) for task_id in self._ties]
         self._load(first)
         return self._walk(first)
 
@@ -71,7 +72,7 @@ class _Search:
         seen: set[WorkStep] = set()
         level = set(steps)
         while level:
-            unknown = {step.task_id for step in level} - self._children.keys()
+            unknown = {step.task_id for step in level if step.task_id not in self._children}
             for task_id, (task, children) in self._look_up(unknown).items() if unknown else ():
                 if task_id not in self._changed:
                     self._ties[task_id] = NO_TIES if task is None else Ties(task.parent_id, task.needs)

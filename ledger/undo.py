@@ -188,8 +188,10 @@ def _refuse_finished(later: Sequence[_Step], now: Task, target: Task, cause: Rec
     """UndoOvertakenError if only an open task takes what is to be changed back, and the task has ended since."""
     if all(change.field in _OF_EVERY_STATE for change in compare(now, target)):
         return
-    ending = next(step.recorded for step in reversed(later) if step.touched & _LIFE)
-    raise UndoOvertakenError(cause.task, cause.position, ending.position)
+    # Without one, the command itself opened the task for the change and ended it again, and it is led back the same way.
+    ending = next((step.recorded for step in reversed(later) if step.touched & _LIFE), None)
+    if ending is not None:
+        raise UndoOvertakenError(cause.task, cause.position, ending.position)
 
 
 def _target(before: Task | None, now: Task | None, touched: frozenset[str]) -> Task | None:

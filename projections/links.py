@@ -37,10 +37,12 @@ class Linked(Struct, frozen=True):
 
 
 def links_on(task: Task, tasks: Mapping[str, Task], *, limit: int) -> tuple[Linked, ...]:
-    """The links of a task on a board in memory, those of each kind that has some; oldest tasks first. Pure."""
+    """The links of a task on a board in memory: first those from it, of each kind that has some, then those to it; oldest tasks
+    first. Pure.
+    """
     found = []
-    for kind in LinkKind:
-        for is_to_it in (False, True):
+    for is_to_it in (False, True):
+        for kind in LinkKind:
             ids = [each.id for each in tasks.values() if task.id in each.links(kind)] if is_to_it else task.links(kind)
             in_order = sorted(ids, key=lambda each: (_number(tasks.get(each)), each))
             if in_order:

@@ -17,6 +17,7 @@ from ledger import (
     TaskCreated,
     TaskLinked,
     TaskMoved,
+    TaskRemoved,
     Ties,
     find_circle,
 )
@@ -24,7 +25,9 @@ from projections import Asked, RedisNeighbours
 from town.backend import Backend
 from town.writer import Decided
 
-CLOSES_CIRCLES: Final[frozenset[type[Event]]] = frozenset({TaskCreated, TaskAdopted, TaskMoved, TaskLinked})
+BRINGS_CHILDREN: Final[frozenset[type[Event]]] = frozenset({TaskCreated, TaskAdopted, TaskMoved})
+"""The facts that can put a task below another one."""
+CLOSES_CIRCLES: Final = BRINGS_CHILDREN | {TaskLinked}
 """The facts that can close a circle together with another one."""
 SEARCHES_MAX: Final = 5
 """How often a circle is looked for that is gone when it is looked at again."""
@@ -42,6 +45,10 @@ class Circles:
         look = self._backend.loader.look
         position = self._backend.upkeep.projector.checkpoints.position() if look is None else look.position
         return Basis(position, CLOSES_CIRCLES)
+
+    def childless_basis(self) -> Basis:
+        """As `basis`, for an answer that no task is below another one."""
+        return self.basis()._replace(disturbed_by=BRINGS_CHILDREN)
 
     def circle(self, task_id: str, parent_id: str | None, needs: Iterable[str]) -> tuple[str, ...]:
         """As `find`, if one task had these ties."""
@@ -66,17 +73,25 @@ class Circles:
         *,
         basis: Basis,
     ) -> Basis | None:
-        """The basis, if decisions that lead tasks from their `states` to what is desired stand on it; None if they can close no
-        circle. CircularNeedsError.
+        """What decisions stand on that lead tasks from their `states` to what is desired: from `basis` on nobody closes a circle
+        together with them, or removes a task that they tie another one to. None if it does not matter. CircularNeedsError.
         """
-        if not any(_may_close(version, events) for _, version, events in decided):
-            return None
-        circle = self.find(
-            {task_id: ties_of(target, states[task_id][0]) for task_id, target in desired.items() if target is not None}
-        )
-        if circle:
-            raise CircularNeedsError(circle)
-        return basis
+        given = [*decided]
+        disturbed_by = frozenset[type[Event]]()
+        if any(_may_close(version, events) for _, version, events in given):
+            circle = self.find(
+                {
+                    task_id: ties_of(target, states[task_id][0])
+                    for task_id, target in desired.items()
+                    if target is not None
+                }
+            )
+            if circle:
+                raise CircularNeedsError(circle)
+            disturbed_by = basis.disturbed_by
+        if any(_ties(event) for _, _, events in given for event in events):
+            disturbed_by |= {TaskRemoved}
+        return basis._replace(disturbed_by=disturbed_by) if disturbed_by else None
 
     def _stands(self, circle: Sequence[str], ties: Mapping[str, Ties]) -> bool:
         """Whether each task of the circle is tied to the next one, all read at once."""
@@ -97,6 +112,11 @@ def ties_of(target: DesiredTask, task: Task | None) -> Ties:
     """The ties of a task that is as desired; where that says nothing of needs, they are what they are."""
     needs = target.links.get(LinkKind.NEEDS)
     return Ties(target.parent_id, needs if needs is not None else () if task is None else task.needs)
+
+
+def _ties(event: Event) -> bool:
+    """Whether the event ties its task to another one."""
+    return isinstance(event, TaskLinked) or (isinstance(event, TaskCreated | TaskMoved) and event.parent_id is not None)
 
 
 def _may_close(version: int, events: Iterable[Event]) -> bool:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Struct
 
 from ledger import (
-    Basis,
     CircularNeedsError,
     NotUndoableError,
     Position,
@@ -26,7 +25,7 @@ from ledger import (
 from projections import NOTHING
 from town.backend import Backend
 from town.errors import MomentError, NothingToUndoError
-from town.linking import Circles
+from town.linking import BRINGS_CHILDREN, CLOSES_CIRCLES, Circles
 from town.reading.command_events import events_of_command, read_back_from
 from town.reading.event_reader import known_moments
 from town.reading.present import Present
@@ -97,6 +96,7 @@ class Undoing:
         last = events[-1]
         if any(isinstance(recorded.data, TownEvent) for recorded in events):
             raise NotUndoableError(last.at, "is a fact of the town, and changed nothing on its board")
+        basis = self._circles.basis()
         histories = self._histories(list(dict.fromkeys(recorded.task for recorded in events)))
         found = {task: undo(history, last.command) for task, history in histories.items()}
         tasks = {task: undone for task, undone in found.items() if undone is not None}
@@ -104,7 +104,8 @@ class Undoing:
             raise NotUndoableError(last.at, "changed nothing on the board")
         self._check_children(tasks)
         relied_on = self._check_parents(tasks)
-        basis = self._check_circles(tasks)
+        is_tied = self._check_circles(tasks)
+        disturbed_by = CLOSES_CIRCLES if is_tied else BRINGS_CHILDREN if _going(tasks) else frozenset()
         states = {task: (undone.now, undone.version) for task, undone in tasks.items()}
         kept = [task for task, undone in tasks.items() if undone.desired is not None]
         kept.sort(key=lambda task: tasks[task].created_number)
@@ -117,7 +118,7 @@ class Undoing:
             decided=reconcile_all(states, desired),
             relied_on=relied_on,
             causes={task: undone.cause for task, undone in tasks.items()},
-            basis=basis,
+            basis=basis._replace(disturbed_by=disturbed_by) if disturbed_by else None,
             tasks=tuple(tasks.values()),
         )
 
@@ -134,7 +135,7 @@ class Undoing:
 
     def _check_children(self, tasks: Mapping[str, Undone]) -> None:
         """TaskHasChildrenError for a task that would go and leave children."""
-        going = [task for task, undone in tasks.items() if undone.then is None and undone.now is not None]
+        going = _going(tasks)
         if not self._staying_below(going, tasks):
             return
         for task in going:
@@ -169,16 +170,15 @@ class Undoing:
                 current = None if state is None else state.parent_id
         return relied_on
 
-    def _check_circles(self, tasks: Mapping[str, Undone]) -> Basis | None:
-        """What it stands on that tasks with new ties close no circle; None if no task has any. CircularNeedsError."""
+    def _check_circles(self, tasks: Mapping[str, Undone]) -> bool:
+        """Whether a task gets new ties. CircularNeedsError if they close a circle."""
         ties = {task: _ties(undone.then) for task, undone in tasks.items()}
         if not any(_has_more(place, _ties(tasks[task].now)) for task, place in ties.items()):
-            return None
-        basis = self._circles.basis()
+            return False
         circle = self._circles.find(ties)
         if circle:
             raise CircularNeedsError(circle)
-        return basis
+        return True
 
     def _command(self, what: str | None) -> list[RecordedEvent]:
         """All events of the command that `what` names, oldest first."""
@@ -214,6 +214,11 @@ class Undoing:
             if recorded.actor == self._actor:
                 return recorded
         raise NothingToUndoError(self._actor, UNDO_EVENTS_MAX)
+
+
+def _going(tasks: Mapping[str, Undone]) -> list[str]:
+    """The tasks that are there and will not be."""
+    return [task for task, undone in tasks.items() if undone.then is None and undone.now is not None]
 
 
 def _ties(task: Task | None) -> Ties:

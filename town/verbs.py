@@ -104,11 +104,13 @@ class Verbs:
             guards = {} if parent is None else self._guard_lineage(parent)
             lineage = tuple(guards)
             id_ = new_id if name is None else self._references.id_of_alias(name)
-            needed = tuple(self._guard_linked(given_needs))
+            linked = self._guard_linked(given_needs)
+            needed = tuple(linked)
             parent_id = lineage[0] if lineage else None
             basis, circle = None, tuple[str, ...]()
+            own = {id_: self._writer.loader.version(id_)} if needed or parent_id else {}
             # Nothing leads to a task that is all new, except from its parent.
-            if (needed and parent_id) or ((needed or parent_id) and self._writer.loader.version(id_)):
+            if (needed and parent_id) or any(own.values()):
                 basis, circle = self._circles.basis(), self._circles.circle(id_, parent_id, needed)
             command = CreateTask(
                 task_id=id_,
@@ -124,7 +126,7 @@ class Verbs:
                 needs=needed,
                 circle=circle,
             )
-            return Guarded(command, guards, basis)
+            return Guarded(command, guards | linked | own, basis)
 
         return self._writer.execute(
             make_command,
@@ -250,12 +252,13 @@ class Verbs:
             lineage = tuple(guards)
             parent_id = lineage[0] if lineage else None
             basis, circle = None, tuple[str, ...]()
+            own: dict[str, int] = {}
             if parent_id is not None and id_ not in lineage:
                 basis = self._circles.basis()
-                task, _ = self._writer.loader.load(id_)
+                task, own[id_] = self._writer.loader.load(id_)
                 circle = self._circles.circle(id_, parent_id, () if task is None else task.needs)
             command = MoveTask(task_id=id_, parent_id=parent_id, lineage=lineage[1:], circle=circle)
-            return Guarded(command, guards, basis)
+            return Guarded(command, guards | own, basis)
 
         return self._writer.execute(
             make_command, wanted=self._wanted(task_id, parent), reason=reason, expected_version=expected_version
@@ -284,15 +287,19 @@ class Verbs:
     ) -> Receipt:
         """Say when the task should be done, and when it may begin; None clears a time, and KEEP leaves it as it is."""
 
-        def command(id_: str) -> Command:
-            task, _ = self._writer.loader.load(id_)
-            return ScheduleTask(
+        def make_command() -> Guarded:
+            id_ = self._references.resolve(task_id)
+            task, version = self._writer.loader.load(id_)
+            command = ScheduleTask(
                 task_id=id_,
                 due_ms=_ms_of(due, None if task is None else task.due_ms),
                 not_before_ms=_ms_of(not_before, None if task is None else task.not_before_ms),
             )
+            return Guarded(command, {id_: version})
 
-        return self._change(task_id, command, reason, expected_version)
+        return self._writer.execute(
+            make_command, wanted=self._wanted(task_id), reason=reason, expected_version=expected_version
+        )
 
     def ask(
         self,
@@ -346,11 +353,12 @@ class Verbs:
             if kind is not LinkKind.NEEDS:
                 return Guarded(LinkTask(task_id=id_, to=tuple(linked), kind=kind), linked)
             basis = self._circles.basis()
-            task, _ = self._writer.loader.load(id_)
+            task, version = self._writer.loader.load(id_)
             circle = tuple[str, ...]()
             if task is not None and id_ not in linked:
                 circle = self._circles.circle(id_, task.parent_id, (*task.needs, *linked))
-            return Guarded(LinkTask(task_id=id_, to=tuple(linked), kind=kind, circle=circle), linked, basis)
+            command = LinkTask(task_id=id_, to=tuple(linked), kind=kind, circle=circle)
+            return Guarded(command, linked | {id_: version}, basis)
 
         return self._writer.execute(
             make_command, wanted=self._wanted(task_id, *targets), reason=reason, expected_version=expected_version
@@ -384,11 +392,15 @@ class Verbs:
     ) -> Receipt:
         """Take the task off the board; its history stays. TaskHasChildrenError."""
 
-        def command(id_: str) -> Command:
+        def make_command() -> Guarded:
+            id_ = self._references.resolve(task_id)
+            basis = self._circles.childless_basis()
             children = self._writer.loader.count_children(id_)
-            return RemoveTask(task_id=id_, children=children, is_from_backlog=is_from_backlog)
+            return Guarded(RemoveTask(task_id=id_, children=children, is_from_backlog=is_from_backlog), basis=basis)
 
-        return self._change(task_id, command, reason, expected_version)
+        return self._writer.execute(
+            make_command, wanted=self._wanted(task_id), reason=reason, expected_version=expected_version
+        )
 
     def take_next(
         self,

@@ -67,7 +67,10 @@ Result = TypeVar("Result")
 
 
 class Guarded(NamedTuple):
-    """A command, the versions of other tasks on which it relies, and its basis, if it has one."""
+    """A command, the versions of tasks on which it relies, and its basis, if it has one.
+
+    Its own task is among them if the command was made of what the task was.
+    """
 
     command: Command
     relied_on: Mapping[str, int] = {}
@@ -167,6 +170,9 @@ class Writer:
             state, version = self.loader.load(task_id)
             if expected_version is not None and version != expected_version:
                 raise WrongExpectedVersionError(task_id, expected=expected_version, actual=version)
+            made_of = relied_on.get(task_id, version)
+            if version != made_of:
+                raise _StaleError(WrongExpectedVersionError(task_id, expected=made_of, actual=version))
             _refuse_removed(state, version, command)
             facts = self._decide(state, command, relied_on)
             if not facts:

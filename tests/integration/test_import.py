@@ -11,8 +11,9 @@ import pytest
 import redis
 from redis.connection import AbstractConnection
 
-from ledger import CircularNeedsError, LinkKind, TaskNoted
+from ledger import CircularNeedsError, LinkKind, State, TaskNoted
 from town import ImportRefusedError, Town
+from town.imports.importer import Importer
 
 
 @pytest.fixture
@@ -192,3 +193,52 @@ def test_pruning_and_skipping_do_not_go_together(town: Town) -> None:
         town.imports.beads(export, prune=True, skip_bad=True)
     assert [task.alias for task in town.page().tasks] == ["bd-1"]
     assert not export.with_name("made.jsonl.bad").exists()
+
+
+@pytest.mark.parametrize("status", ["closed", "in_progress", "hooked"])
+def test_import_by_somebody_else_appends_nothing(town: Town, status: str) -> None:
+    """Where an issue names nobody, the task stays with who has it. Each person's import took all such tasks from the last one."""
+    path = town.folder / "issues.jsonl"
+    path.write_text(json.dumps({"id": "bd-1", "title": "x", "status": status}) + "\n")
+    assert town.imports.beads(path).positions
+    with Town.open(town.folder, actor="bob") as other:
+        assert other.imports.beads(path).positions == ()
+    assert town.task("bd-1").assigned_to == "eve"
+
+
+def test_issue_that_names_nobody_stays_with_who_has_its_task(town: Town) -> None:
+    """An agent that took the task in the town is not taken for the importer, also where the import ends the task."""
+    path = town.folder / "issues.jsonl"
+    path.write_text('{"id": "bd-1", "title": "x"}\n')
+    town.imports.beads(path)
+    town.start("bd-1", agent="ada")
+    path.write_text('{"id": "bd-1", "title": "x", "status": "closed"}\n')
+    town.imports.beads(path)
+    assert (town.task("bd-1").state, town.task("bd-1").assigned_to) == (State.COMPLETED, "ada")
+
+
+@pytest.mark.parametrize("kind", ["blocks", "related", "parent-child"])
+def test_import_ties_to_no_task_that_is_removed_in_between(
+    town: Town, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """A task that goes between the decision and the append is brought back, as the file says; a tie led to one that was gone."""
+    path = town.folder / "issues.jsonl"
+    path.write_text('{"id": "bd-1", "title": "x"}\n')
+    town.imports.beads(path)
+    tie = {"issue_id": "bd-2", "depends_on_id": "bd-1", "type": kind}
+    path.write_text(
+        f'{{"id": "bd-1", "title": "x"}}\n{json.dumps({"id": "bd-2", "title": "y", "dependencies": [tie]})}\n'
+    )
+    decide = Importer._decide
+    left = ["bd-1"]
+
+    def decide_late(self: Importer, *arguments: Any, **options: Any) -> Any:
+        made = decide(self, *arguments, **options)
+        if left:
+            town.remove(left.pop())
+        return made
+
+    monkeypatch.setattr(Importer, "_decide", decide_late)
+    town.imports.beads(path)
+    task, tied = town.task("bd-1"), town.task("bd-2")
+    assert task.id in (*tied.needs, *tied.relates, tied.parent_id)

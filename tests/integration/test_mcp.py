@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,6 +20,8 @@ from mcp import Client, MCPError
 from mcp.server.lowlevel.server import Server
 from mcp.shared.exceptions import MCPDeprecationWarning
 
+from agent_tools.resources import blocked_behind
+from agent_tools.rows import LIST_ITEMS
 from agent_tools.server import TownServer
 from agent_tools.watching import SUBSCRIPTIONS_MAX, Watch
 from tests.support.losses import fall_back, look_back
@@ -183,6 +186,22 @@ def test_long_text_is_cut_and_whole_in_the_resource(town: Town) -> None:
 
     assert "more characters" in call(town, "task_show", task="long")["description"]
     assert json.loads(talk(town, read).contents[0].text)["description"] == text
+
+
+def test_long_list_is_cut_and_whole_in_the_resource(town: Town) -> None:
+    """Of many needs the first are shown, and that there are more, also of what blocks it: 1,000 needs were 56 KB."""
+    needed = [town.create(f"Step {number}").task.id for number in range(LIST_ITEMS + 1)]
+    town.create("Top", alias="top", needs=needed)
+    row = call(town, "task_show", task="top")
+    assert (len(row["needs"]), row["more_needs"]) == (LIST_ITEMS, True)
+    assert (len(row["blocked_by"]), row["more_blocked_by"]) == (LIST_ITEMS, True)
+
+    async def read(client: Client) -> Any:
+        content: Any = (await client.read_resource("tt://task/top")).contents[0]
+        return json.loads(content.text)
+
+    whole = talk(town, read)
+    assert len(whole["needs"]) == len(whole["blocked_by"]) == len(needed)
 
 
 def test_lost_events_are_said_and_nothing_is_written(town: Town) -> None:
@@ -397,6 +416,46 @@ def test_listener_hears_of_new_events(town: Town) -> None:
             return [first.uri, (await anext(events)).uri, (await anext(events)).uri]  # type: ignore[union-attr]
 
     assert sorted(talk(town, listen)) == ["tt://board", "tt://board", "tt://task/fix"]
+
+
+def test_listener_hears_of_what_blocks_its_task(town: Town) -> None:
+    """A task's resource shows what blocks it, so it is told when that changes, also if a task above it is blocked. A note on a
+    blocker changes nothing of it.
+    """
+    town.create("Base", alias="base")
+    town.create("Top", alias="top", needs=["base"])
+    town.create("Below", alias="below", parent="top")
+
+    async def is_blocked(client: Client) -> bool:
+        content: Any = (await client.read_resource("tt://task/below")).contents[0]
+        return "blocked_by" in content.text
+
+    async def listen(client: Client) -> Any:
+        async with client.listen(resource_subscriptions=["tt://task/below", "tt://history/below"]) as heard:
+            events: Any = heard
+            assert await is_blocked(client)
+            await anyio.to_thread.run_sync(town.note, "base", "Half of it")
+            await anyio.to_thread.run_sync(partial(town.complete, "base", agent="ada"))
+            told = [(await anext(events)).uri]
+            assert not await is_blocked(client)
+            await anyio.to_thread.run_sync(town.ask, "top", "Which?")
+            told.append((await anext(events)).uri)
+            assert await is_blocked(client)
+            await anyio.to_thread.run_sync(town.note, "base", "After the end")
+            await anyio.to_thread.run_sync(town.note, "below", "Its own")
+            return [*told, *sorted([(await anext(events)).uri, (await anext(events)).uri])]
+
+    address = "tt://task/below"
+    assert talk(town, listen) == [address, address, "tt://history/below", address]
+
+
+def test_of_very_many_blocked_tasks_some_are_told(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A task that thousands wait for does not hold up the others that are to be told."""
+    base = town.create("Base", alias="base").task.id
+    waiting = {town.create(f"Top {number}", needs=["base"]).task.id for number in range(5)}
+    assert blocked_behind(town, {base}) == waiting
+    monkeypatch.setattr("agent_tools.resources.TOLD_MAX", 3)
+    assert len(blocked_behind(town, {base})) in (2, 3)
 
 
 def test_older_client_hears_of_new_events(town: Town) -> None:

@@ -113,6 +113,16 @@ def test_push_closes_no_circle_with_a_move_in_between(town: Town, monkeypatch: p
     assert town.task("auth-api").parent_id is None
 
 
+def test_push_links_to_no_task_that_is_removed_in_between(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A needed task of the town that goes between the decision and the append is seen: the push is refused, as if it came later."""
+    town.create("Decide", alias="decide")
+    town.plans.path().write_text('[[tasks]]\nid = "auth-api"\ndescription = "Build"\nneeds = ["decide"]\n')
+    between(monkeypatch, lambda: town.remove("decide"))
+    with pytest.raises(PlanRefusedError, match="was removed from the town"):
+        town.plans.push()
+    assert town.page().tasks == ()
+
+
 def test_push_of_more_events_than_one_append_takes_is_refused(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
     """The whole plan or nothing: the error has both numbers, in a preview as in a push, and nothing is written."""
     monkeypatch.setattr("town.plans.planner.APPEND_EVENTS_MAX", 2)

@@ -19,6 +19,7 @@ from ledger import (
     State,
     Task,
     TaskCycleError,
+    TaskHasChildrenError,
     WrongExpectedVersionError,
 )
 from projections import encode_snapshot, replay, snapshot_of
@@ -268,10 +269,10 @@ def test_command_that_is_overtaken_every_time_ends_and_names_no_version(
     assert us.task(task).parent_id is None
 
 
-def test_remove_of_a_task_that_gets_a_child_meanwhile_leaves_the_child_whole(
+def test_remove_of_a_task_that_gets_a_child_meanwhile_is_refused(
     two: tuple[Town, Town], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The one race without a guard (guarantees, "Parents across commands"): the child stays, names the gone task, and moves on."""
+    """It looks again (guarantees, "Parents across commands"): the child stays below its parent, and moves on."""
     us, other = two
     parent = us.create("parent").task.id
     count_children = us.backend.loader.count_children
@@ -283,8 +284,9 @@ def test_remove_of_a_task_that_gets_a_child_meanwhile_leaves_the_child_whole(
         return count
 
     monkeypatch.setattr(us.backend.loader, "count_children", count_and_be_overtaken)
-    us.remove(parent)
-    (child,) = us.page().tasks
+    with pytest.raises(TaskHasChildrenError):
+        us.remove(parent)
+    _, child = us.page().tasks
     assert (child.description, child.parent_id) == ("child", parent)
     assert us.move(child.id, None).task.parent_id is None
 

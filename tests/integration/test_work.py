@@ -27,10 +27,13 @@ from ledger import (
     State,
     StoreUnavailableError,
     Task,
+    TaskAdopted,
     TaskCompleted,
     TaskRequeued,
     TaskStarted,
 )
+from projections import LiveBoard
+from tests.support.builders import append, task_id
 from tests.support.processes import run_at_once, workers_at_the_line
 from tests.support.runners import TT_OF_QUICK_BEATS, program_that_writes_ids, running_runner
 from tests.support.towns import is_alive, kill_server
@@ -313,6 +316,34 @@ def test_task_whose_time_comes_right_after_a_runner_looked_is_begun(
     with runner_in_a_thread(place):
         wait_until(lambda: place.town.task(task.id).state is State.COMPLETED)
     assert looks[0] is None
+
+
+def test_task_whose_time_came_unseen_is_begun(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A runner's clock stands still while its machine sleeps, and a server's clock may be set: it looks from time to time."""
+    monkeypatch.setattr("town.agents.runner.IDLE_LOOK_SECONDS", 0.5)
+    monkeypatch.setattr(LiveBoard, "next_begin_in_ms", lambda *_, **__: 3_600_000)
+    task = place.town.create("x", not_before=datetime.now(UTC) + timedelta(seconds=1)).task
+    with runner_in_a_thread(place):
+        wait_until(lambda: place.town.task(task.id).state is State.COMPLETED)
+    assert place.town.task(task.id).assigned_to == "ada"
+
+
+def test_idle_runner_takes_a_task_that_is_adopted(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An old task that a migration brings wakes it, as a new one does."""
+    looks, take = list[Any](), Claimer.take
+
+    def take_and_tell(*arguments: Any) -> Any:
+        looks.append(take(*arguments))
+        return looks[-1]
+
+    monkeypatch.setattr(Claimer, "take", take_and_tell)
+    time_then = "2026-01-01T00:00:00.000Z"
+    record = TaskAdopted((), "Old", State.PENDING, time_then, time_then)
+    with runner_in_a_thread(place):
+        wait_until(lambda: looks == [None])
+        append(place.town.backend.store, [record], task=task_id(1))
+        wait_until(lambda: place.town.task(task_id(1)).state is State.COMPLETED)
+    assert place.town.task(task_id(1)).assigned_to == "ada"
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from ledger import (
     RecordedEvent,
     RunMark,
     Task,
+    TaskAdopted,
     TaskAnswered,
     TaskAssigned,
     TaskCancelled,
@@ -30,6 +31,7 @@ from town.runs.heartbeat import Heartbeat
 _BRINGS_WORK: Final[frozenset[type[Event]]] = frozenset(
     {
         TaskCreated,
+        TaskAdopted,
         TaskRequeued,
         TaskReopened,
         TaskTagged,

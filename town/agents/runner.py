@@ -29,6 +29,8 @@ IDLE_BLOCK_MS: Final = 300
 """How long an idle runner waits for events before it checks for a stop."""
 BEGUN_MS: Final = 1_000
 """How long after its time came an idle runner still looks for a task again."""
+IDLE_LOOK_SECONDS: Final = 60.0
+"""After so long an idle runner looks in any case: its clock stands still while the machine sleeps, and the server's may be set."""
 
 
 class Stop:
@@ -139,13 +141,15 @@ class Runner:
         return run.work(lifeline), position
 
     def _idle(self, town: Workplace, position: Position) -> None:
-        """Return after an event behind `position` that may bring work, when a task may begin, or at a stop. Source: XREAD BLOCK."""
+        """Return after an event behind `position` that may bring work, when a task may begin, after IDLE_LOOK_SECONDS, or at a stop.
+
+        Source: XREAD BLOCK.
+        """
         # A task whose time came since it was looked for is looked for again.
         begins_in_ms = town.backend.live.next_begin_in_ms(since_ms=BEGUN_MS)
-        begins_at = None if begins_in_ms is None else time.monotonic() + max(begins_in_ms, IDLE_BLOCK_MS) / 1_000
-        while not self._stop.is_asked.is_set():
-            if begins_at is not None and time.monotonic() >= begins_at:
-                return
+        waits = IDLE_LOOK_SECONDS if begins_in_ms is None else max(begins_in_ms, IDLE_BLOCK_MS) / 1_000
+        looks_at = time.monotonic() + min(waits, IDLE_LOOK_SECONDS)
+        while not self._stop.is_asked.is_set() and time.monotonic() < looks_at:
             if not town.backend.store.wait(position, block_ms=IDLE_BLOCK_MS):
                 continue
             may_bring_work = False

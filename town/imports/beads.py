@@ -53,7 +53,8 @@ class BeadsExport(Struct, frozen=True):
     The ids are those that new tasks for the issues would get; `aliases` has the issue of each, and `notes` its comments.
     `left_out` are the parents that were left out, `links_left_out` the other links. `skipped` counts the lines of each other
     kind, `no_place` the fields that say something and become nothing, and `texts_cut` names the texts that were too long.
-    Labels with blanks around them are trimmed, empty ones dropped. `bad` are the lines that cannot be imported.
+    Labels with blanks around them are trimmed, empty ones dropped. `bad` are the lines that cannot be imported. `unnamed` are
+    the tasks that need an agent and whose issues name nobody: they go to the actor, unless somebody has them already.
     """
 
     desired: dict[str, DesiredTask | None]
@@ -67,6 +68,7 @@ class BeadsExport(Struct, frozen=True):
     no_place: dict[str, int] = {}
     texts_cut: tuple[str, ...] = ()
     bad: tuple[BadLine, ...] = ()
+    unnamed: frozenset[str] = frozenset()
 
     def desired_of(self, ids: Mapping[str, str]) -> dict[str, DesiredTask | None]:
         """The desired tasks, their parents and links by the tasks' real ids. `ids` is alias -> id; an adopted task keeps its
@@ -182,6 +184,11 @@ class _Reading:
             no_place=dict(sorted(no_place.items())),
             texts_cut=tuple(sorted(self._cut)),
             bad=self.skipped_lines() if bad else (),
+            unnamed=frozenset(
+                ids[key]
+                for key, issue in there.items()
+                if issue.person is None and (target := self._desired[key]) is not None and target.agent is not None
+            ),
         )
 
     def _take(self, line: bytes) -> None:

@@ -90,6 +90,11 @@ class Issue(Struct, frozen=True):
         parents = (each.depends_on_id for each in self.dependencies or () if each.type == PARENT_CHILD)
         return next(parents, self.said_parent or None)
 
+    @property
+    def person(self) -> str | None:
+        """Who it is assigned to, else who created it."""
+        return self.assignee or self.created_by
+
 
 class ImportedNote(Struct, frozen=True):
     """A comment as a note: its text with its author and time, and that time in milliseconds since 1970, if it has one."""
@@ -145,7 +150,7 @@ def desired_of_issue(
         raise UnknownStatusError(issue.status)
     if issue.status == OPEN and issue.status not in states and issue.assignee:
         state = State.ASSIGNED
-    person = issue.assignee or (None if state is State.CANCELLED else issue.created_by or actor)
+    person = issue.assignee if state is State.CANCELLED else issue.person or actor
     reason = issue.close_reason if state.is_terminal else None
     return DesiredTask(
         description=_cut(_body(issue), f"{issue.id}: its text", cut),

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
 from msgspec import Struct
 
 from ledger import (
+    DesiredTask,
     Event,
     Position,
     RecordedEvent,
@@ -141,6 +143,7 @@ class Importer:
             desired |= {task.id: None for task in present if task.alias is not None and task.id not in desired}
         basis = self._circles.basis()
         states = dict(zip(desired, self._writer.loader.load_many(list(desired)), strict=True))
+        desired |= _with_their_agents(desired, states, [ids[export.aliases[task_id]] for task_id in export.unnamed])
         decided = reconcile_all(states, desired)
         needed_basis = self._circles.check(decided, desired, states, basis=basis)
         notes = {ids[export.aliases[task_id]]: found for task_id, found in export.notes.items()}
@@ -181,6 +184,18 @@ def _refuse_pruning(path: Path, export: BeadsExport, *, allow_empty: bool) -> No
             " --allow-empty says that the tracker was empty then"
         )
         raise ImportRefusedError(path, [problem])
+
+
+def _with_their_agents(
+    desired: Mapping[str, DesiredTask | None], states: Mapping[str, tuple[Task | None, int]], unnamed: Iterable[str]
+) -> dict[str, DesiredTask | None]:
+    """Those of the `unnamed` tasks that an agent has in the town, with this agent: the file does not say that it is another one."""
+    found: dict[str, DesiredTask | None] = {}
+    for task_id in unnamed:
+        target, task = desired[task_id], states[task_id][0]
+        if target is not None and task is not None and task.holder is not None:
+            found[task_id] = msgspec.structs.replace(target, agent=task.holder)
+    return found
 
 
 def _not_among(notes: tuple[ImportedNote, ...], history: list[RecordedEvent]) -> list[ImportedNote]:

@@ -28,7 +28,7 @@ from ledger import (
 from projections import no_garbage_collection
 from town.backend import Backend
 from town.errors import PlanChangedError, PlanMissingError
-from town.linking import Circles
+from town.linking import BRINGS_CHILDREN, Circles
 from town.plans.desired import Kept, desired
 from town.plans.file import BYTE_ORDER_MARK, PlanFile, read_plan_bytes, read_plan_file, write_plan_file
 from town.plans.plan import BRING_BACK, Plan, PlanFault, PlannedTask, find_circles, is_uuid, quoted, read_plan
@@ -167,6 +167,9 @@ class Planner:
             needed_basis = self._circles.check(decided, targets, found.states, basis=basis)
         except CircularNeedsError as error:
             raise file.refuse([self._fault_of(error.circle, file.plan, found, targets)]) from error
+        if is_pruning and pruned:
+            known = frozenset() if needed_basis is None else needed_basis.disturbed_by
+            needed_basis = basis._replace(disturbed_by=known | BRINGS_CHILDREN)
         relied_on = _lineages(decided, above, found.states)
         return _PlanDecisions(decided, relied_on, basis=needed_basis, names=names, found=there, kept=tuple(kept))
 
@@ -453,7 +456,8 @@ def _needs_faults(plan: Plan, found: _Found, *, is_forced: bool, is_only_new: bo
             if problem is not None:
                 faults.append(PlanFault(problem, number, "needs", item))
         others = 0 if state is None else sum(len(state.links(kind)) for kind in LinkKind if kind is not LinkKind.NEEDS)
-        if others + len(needs) > LINKS_MAX:
+        # Of more needs the plan alone says it.
+        if len(needs) <= LINKS_MAX < others + len(needs):
             problem = f"it would have {others + len(needs):,} links, and at most {LINKS_MAX:,}"
             faults.append(PlanFault(problem, number, "needs"))
     return faults

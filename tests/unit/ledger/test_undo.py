@@ -86,6 +86,18 @@ def history(before: list[Event], own: list[Event], later: list[Event]) -> list[R
         ([MADE, ADA, TaskCancelled("why")], [TaskReopened()], [], [ADA, TaskCancelled("why")]),
         ([MADE], [TaskDescribed("y")], [], [TaskDescribed("x")]),
         ([MADE], [TaskDescribed("y")], [ADA, START], [TaskDescribed("x")]),
+        (
+            [MADE, ADA, START, DONE],
+            [TaskReopened(), TaskDescribed("y"), ADA, START, DONE],
+            [TaskNoted("n"), TaskPrioritised(0)],
+            [TaskReopened(), TaskDescribed("x"), ADA, START, DONE],
+        ),
+        (
+            [MADE, ADA, START, DONE],
+            [TaskReopened(), TaskMoved(task_id(7)), ADA, START, DONE],
+            [],
+            [TaskReopened(), TaskMoved(None), ADA, START, DONE],
+        ),
         ([MADE], [TaskMoved(task_id(7))], [], [TaskMoved(None)]),
         ([MADE], [TaskTagged(("c",), ("a",))], [], [TaskTagged(("a",), ("c",))]),
         ([MADE], [TaskTagged(("c",), ())], [TaskTagged(("d",), ("a",))], [TaskTagged((), ("c",))]),
