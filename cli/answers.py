@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from cli.exits import UsageError
 from cli.output import say, say_json, say_table, warn
 from cli.render import NEEDS_SHOWN, task_rows
-from cli.text import ICONS, counted, name_of, visible
+from cli.text import counted, icon_of, name_of, visible
 from shapes import next_shape, picked_shape, reader_shape, receipt_shape, tasks_shape
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def say_receipt(
         return
     task = receipt.task
     already = "" if receipt.positions else " (already so; nothing was appended)"
-    say(f"{ICONS[task.state]} {name_of(task)} {words}{already}: {visible(task.title if about is None else about)}")
+    say(f"{icon_of(task)} {name_of(task)} {words}{already}: {visible(task.title if about is None else about)}")
 
 
 def say_created(town: Town, receipt: Receipt, words: str, *, as_json: JsonFields | None) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import zip_longest
 
 from cli.render import event_details, event_words
-from cli.text import ICONS, TEXT_CHARS_SHOWN, event_number, short_id, shortened, visible
+from cli.text import ICONS, TEXT_CHARS_SHOWN, event_number, icon_of, short_id, shortened, visible
 from ledger import TOWN_ID, Cause, CauseKind, RecordedEvent, Source, State, TaskCreated, TaskStarted
 from town import Why, local_time
 
@@ -31,7 +31,7 @@ def state_sentence(why: Why) -> str:
     else:
         holder = "" if task.holder is None else f"; {visible(task.holder)} has it"
         waits = "; it waits for an answer" if task.has_open_question else ""
-        words = f"{ICONS[task.state]} It has been {task.state} since {time}{holder}{waits}."
+        words = f"{icon_of(task)} It has been {task.state} since {time}{holder}{waits}."
     if last.kind is CauseKind.DAMAGED:
         return f"It is damaged since {time}, and stays {task.state}{holder}."
     return words

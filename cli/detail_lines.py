@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from cli.output import STATE_STYLES, Cell
 from cli.render import event_words, flaw_words, with_notes
 from cli.styled import Styled
-from cli.text import ICONS, TITLE_CHARS_SHOWN, counted, event_number, name_of, short_id, shortened, visible
+from cli.text import TITLE_CHARS_SHOWN, counted, event_number, icon_of, name_of, short_id, shortened, visible
 from ledger import LinkKind, State, Task, TaskNoted
 from town import local_times
 
@@ -68,7 +68,7 @@ def _children_heading(details: Details, *, is_past: bool) -> str:
 
 def _child_line(child: Task) -> Line:
     agent = f"  ({visible(child.assigned_to)})" if child.assigned_to else ""
-    state = Styled.of(f"{ICONS[child.state]} {child.state:<{_STATE_CHARS}}", STATE_STYLES[child.state])
+    state = Styled.of(f"{icon_of(child)} {child.state:<{_STATE_CHARS}}", STATE_STYLES[child.state])
     return Styled.assemble("  ", state, f"  {name_of(child)}  "), f"{visible(child.title)}{agent}"
 
 

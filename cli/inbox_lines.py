@@ -10,7 +10,17 @@ from msgspec import Struct
 from cli.lost_lines import TAKE_BACK
 from cli.output import say, say_apart, say_hanging
 from cli.styled import Styled
-from cli.text import TITLE_CHARS_SHOWN, counted, duration, name_of, question_words, short_title, shortened, visible
+from cli.text import (
+    ASKING,
+    TITLE_CHARS_SHOWN,
+    counted,
+    duration,
+    name_of,
+    question_words,
+    short_title,
+    shortened,
+    visible,
+)
 from ledger import Position, Task, from_ms
 from town import local_time
 
@@ -49,7 +59,7 @@ def _sections(found: Inbox, lost: LostTasks | None, then: Position | None) -> It
     at = "" if then is None else f" --at {then.seq}"
     if found.questions.total:
         yield Section(
-            f"❓ {counted(found.questions.total, 'question')}{_more(found.questions, at)}",
+            f"{ASKING} {counted(found.questions.total, 'question')}{_more(found.questions, at)}",
             [_question(found, task) for task in found.questions.tasks],
             'To answer: tt answer TASK "…", or the number of a choice',
         )

@@ -121,11 +121,11 @@ def say_error(message: str) -> None:
     _say_on_stderr(Styled.assemble(("Error: ", "bold red"), message))
 
 
-def say_usage_error(error: TyperException) -> None:
-    """A mistake in the command line, as Typer shows it, on stderr."""
+def say_usage_error(error: TyperException, words: str | None = None) -> None:
+    """A mistake in the command line, as Typer shows it, on stderr; in these words if there are better ones."""
     from typer import core, rich_utils  # noqa: PLC0415 - only a mistake pays for it
 
-    message = visible(error.format_message(), is_multiline=True, keeps_tabs=True)
+    message = visible(words or error.format_message(), is_multiline=True, keeps_tabs=True)
     # Typer's name of its type, which says nothing to people.
     message = message.replace("is not a valid int range.", "is not a whole number.")
     # Set on the error itself, which knows its command and how to show itself.

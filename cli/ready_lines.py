@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from cli.due_words import due_words
 from cli.limits import BLOCKS_SHOWN
 from cli.output import STATE_STYLES, Cell, say, say_apart, say_hanging, say_table
-from cli.render import NOTHING, state_cell, without_column
+from cli.render import NOTHING, task_state_cell, without_column
 from cli.styled import Styled
 from cli.text import (
-    ICONS,
     TITLE_CHARS_SHOWN,
     counted,
+    icon_of,
     name_and_title,
     name_of,
     short_id,
@@ -120,7 +120,7 @@ def say_blocked(
     """Each blocked task, and below it what blocks it. `removed` has what removed tasks were called and about."""
     for each in blocked:
         task = each.task
-        icon = Styled.of(ICONS[task.state], STATE_STYLES[task.state])
+        icon = Styled.of(icon_of(task), STATE_STYLES[task.state])
         length = each.chain_length
         chain = f"  ({counted(length, 'task')} in a row before it)" if length > 1 else ""
         say_hanging(Styled.assemble(icon, f" {name_of(task)}  "), Styled.assemble(short_title(task), (chain, "dim")))
@@ -180,7 +180,7 @@ def say_chain(chain: CriticalPath, last: Task | None, removed: Mapping[str, str]
         name = removed.get(task_id, short_id(task_id)) if task is None else name_and_title(task)
         say_hanging("Before all of them: ", f"{name}: {_KEEPS[None if task is None else task.state]}")
     rows: list[list[Cell]] = [
-        [f"{number}", name_of(task), state_cell(task.state), visible(task.holder or NOTHING), short_title(task)]
+        [f"{number}", name_of(task), task_state_cell(task), visible(task.holder or NOTHING), short_title(task)]
         for number, task in enumerate(chain.tasks, 1)
     ]
     columns = ["STEP", "TASK", "STATE", "AGENT", "TITLE"]

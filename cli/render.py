@@ -15,6 +15,7 @@ from cli.text import (
     choices_words,
     counted,
     event_number,
+    icon_of,
     name_of,
     short_id,
     shortened,
@@ -74,6 +75,11 @@ def state_cell(state: State) -> Styled:
     return Styled.of(f"{ICONS[state]} {state}", style=STATE_STYLES[state])
 
 
+def task_state_cell(task: Task) -> Styled:
+    """The state of a task; the icon is that of a question where it waits for an answer."""
+    return Styled.of(f"{icon_of(task)} {task.state}", style=STATE_STYLES[task.state])
+
+
 def states_line(counts: dict[State, int]) -> str:
     return "  ".join(f"{ICONS[state]} {counts[state]:,} {state}" for state in State)
 
@@ -90,7 +96,7 @@ def task_rows(
     rows: list[list[Cell]] = [
         [
             name_of(task),
-            state_cell(task.state),
+            task_state_cell(task),
             str(task.priority),
             visible(task.assigned_to) if task.assigned_to else NOTHING,
             _due_cell(task, now_ms),
@@ -182,9 +188,7 @@ def _last_siblings(branches: Sequence[Branch]) -> list[bool]:
 def _branch_text(branch: Branch) -> Styled:
     task = branch.task
     agent = f"  ({visible(task.assigned_to)})" if task.assigned_to else ""
-    text = Styled.assemble(
-        (ICONS[task.state], STATE_STYLES[task.state]), f" {name_of(task)}  {visible(task.title)}{agent}"
-    )
+    text = Styled.assemble((icon_of(task), STATE_STYLES[task.state]), f" {name_of(task)}  {visible(task.title)}{agent}")
     progress = _progress_words(branch)
     return Styled.assemble(text, "  ", (progress, "bold")) if progress else text
 
@@ -211,7 +215,7 @@ def task_fields(
     fields: list[tuple[str, Cell | None]] = [
         ("Task", task.id),
         ("Alias", visible(task.alias) if task.alias else None),
-        ("State", state_cell(task.state)),
+        ("State", task_state_cell(task)),
         ("Agent", visible(task.assigned_to) if task.assigned_to else None),
         ("Description", visible(_without_empty_lines(task.description), is_multiline=True)),
         ("Result", visible(task.result, is_multiline=True) if task.result else None),

@@ -17,6 +17,7 @@ ICONS: Final = {
     State.FAILED: "❌",
     State.CANCELLED: "🚫",
 }
+ASKING: Final = "❓"
 SHORT_ID_CHARS: Final = 8
 TEXT_CHARS_SHOWN: Final = 500
 """How much is shown of a text that is not what was asked for; `--json` has all of it."""
@@ -60,6 +61,11 @@ def short_id(task_id: str) -> str:
 def called(task_id: str, alias: str | None) -> str:
     """The name of a task for people: its alias, else the beginning of its id."""
     return visible(short_id(task_id) if alias is None else alias)
+
+
+def icon_of(task: Task) -> str:
+    """The icon of a task's state, or of a question where it waits for an answer."""
+    return ASKING if task.has_open_question else ICONS[task.state]
 
 
 def name_of(task: Task) -> str:

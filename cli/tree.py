@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.metadata
 import inspect
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, wraps
@@ -177,6 +178,7 @@ PLACES: Final[Mapping[tuple[str, ...], tuple[str, str]]] = {
 
 _TOLD_TO_STOP: Final = frozenset({"projector", "reclaim", "work"})
 """The commands that handle stop signals themselves, including one that came before they started."""
+_TAKE_AWAY: Final = frozenset({"remove", "restore"})
 
 
 def run(words: Sequence[str]) -> int:
@@ -186,11 +188,20 @@ def run(words: Sequence[str]) -> int:
         words = with_shell(words, os.environ.get("SHELL"))
         return app_for(words)(words, prog_name="tt", standalone_mode=False) or Exit.DONE
     except TyperException as error:
-        say_usage_error(error)
+        say_usage_error(error, _where_it_is(error.format_message()))
         return error.exit_code
     except typer.Abort:
         say_abort()
         return Exit.REFUSED
+
+
+def _where_it_is(message: str) -> str | None:
+    """For a command that is not where it was looked for: where commands of that name are. None is named that takes something away."""
+    unknown = re.match(r"No such command '([\w-]+)'", message)
+    if unknown is None or unknown[1] in _TAKE_AWAY:
+        return None
+    found = [f"`tt {' '.join(names)}`" for names in PLACES if names[-1] == unknown[1]]
+    return f"{unknown[0]}. There is {' and '.join(found)}." if found else None
 
 
 def app_for(words: Sequence[str] = ()) -> typer.Typer:

@@ -259,13 +259,14 @@ class Writer:
         agent = check_name(agent, "agent name")
 
         def attempt() -> tuple[Task, ...]:
+            basis = Basis(self.loader.seen, UNSETTLES)
             tasks = self._without_parents([task for task in self._live.backlog().tasks if task.damaged_at is None])
             claims = [ClaimTask(task_id=task.id, agent=agent) for task in tasks]
             decided = [(task.id, task.version, decide(task, claim)) for task, claim in zip(tasks, claims, strict=True)]
             self.loader.saw(task.position for task in tasks)
             if not any(facts for _, _, facts in decided):
                 return ()
-            self._append(decided, {}, reason=checked_reason)
+            self._append(decided, {}, basis=basis, reason=checked_reason)
             return tuple(task for task in self._live.get_many([task.id for task in tasks]) if task is not None)
 
         return self._attempt(attempt, Wanted(agents=(agent,), actor=self._actor))

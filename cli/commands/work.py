@@ -18,10 +18,10 @@ from cli.options import (
     parse_duration,
 )
 from cli.output import Cell, ignoring_lost_output, json_line, say, say_at_once, say_error, say_json, say_table, warn
-from cli.render import NOTHING, state_cell
+from cli.render import NOTHING, state_cell, task_state_cell
 from cli.session import opened
 from cli.signals import obey_stop_signals, stop_signals
-from cli.text import ICONS, counted, duration, name_of, short_id, visible
+from cli.text import ASKING, ICONS, counted, duration, name_of, short_id, visible
 from ledger import LedgerError, State, Task
 from shapes import picked_shape
 from shapes.agents import reclaim_shape, run_shape, waited_shape, watched_shape
@@ -49,7 +49,7 @@ _OUTCOME_ICONS = {
     RunOutcome.COMPLETED: ICONS[State.COMPLETED],
     RunOutcome.FAILED: ICONS[State.FAILED],
     RunOutcome.REQUEUED: ICONS[State.PENDING],
-    RunOutcome.ASKED: "❓",
+    RunOutcome.ASKED: ASKING,
     RunOutcome.LOST: "⚠️ ",
 }
 
@@ -338,7 +338,7 @@ def _waited_row(task_id: str, task: Task | None) -> list[Cell]:
         return [short_id(task_id), "removed", NOTHING, ""]
     return [
         name_of(task),
-        state_cell(task.state),
+        task_state_cell(task),
         visible(task.assigned_to or NOTHING),
         visible(task.result or ""),
     ]
@@ -349,7 +349,7 @@ def _answered_row(task_id: str, task: Task | None) -> list[Cell]:
         return [short_id(task_id), "removed", NOTHING, NOTHING]
     return [
         name_of(task),
-        state_cell(task.state),
+        task_state_cell(task),
         visible(task.question or NOTHING),
         visible(task.answer or NOTHING),
     ]

@@ -119,6 +119,8 @@ REFUSED: list[tuple[list[str], int, list[str]]] = [
     (["import", "beads", "missing.jsonl"], 1, ["missing.jsonl cannot be used: No such file"]),
     (["init", "--name", "other"], 1, ["is the town 'demo' already"]),
     (["frobnicate"], 2, ["No such command 'frobnicate'"]),
+    (["create", "x"], 2, ["No such command 'create'. There is `tt task create`."]),
+    (["task", "ask", "x"], 2, ["No such command 'ask'. There is `tt ask`."]),
 ]
 
 

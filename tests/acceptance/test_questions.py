@@ -21,7 +21,9 @@ def test_question_and_answer_from_asking_to_done(tt: Tt, task: str) -> None:
     """Each command says in a line what is so now, and again that it was so already."""
     name = task[:8]
     asked = tt("ask", task, "Which colour?", "--choices", "red,blue", "--actor", "ada")
-    assert asked.out == f"⏳ {name} waits for an answer: Which colour? (1 red, 2 blue)\n"
+    assert asked.out == f"❓ {name} waits for an answer: Which colour? (1 red, 2 blue)\n"
+    for look in (("task", "list"), ("tasks", "--all"), ("task", "tree"), ("task", "show", task), ("why", task)):
+        assert "❓" in tt(*look).out, look
     again = tt("ask", task, "Which colour?", "--choices", "red", "--choices", "blue")
     assert "(already so; nothing was appended)" in again.out
     refused = tt("answer", task, "green")
@@ -29,6 +31,7 @@ def test_question_and_answer_from_asking_to_done(tt: Tt, task: str) -> None:
     assert f"'green' is none of the choices of task {task}: 1 red, 2 blue. " in refused.err
     assert "or other words with --other" in refused.err
     assert tt("answer", task, "2").out == f"⏳ {name} has its answer: blue\n"
+    assert "❓" not in tt("task", "list").out
     late = tt("answer", task, "red")
     assert (late.code, "waits for no answer. `tt inbox` shows" in late.err) == (1, True)
     assert tt("ask", task, "And the hinges?", "--choices", "red").code == 0

@@ -55,6 +55,7 @@ CALLS: dict[str, Callable[[Town], bool]] = {
     "page_of_found.words": lambda town: [task.alias for task in town.page_of_found(ONE).tasks] == [ONE],
     "once.about": lambda town: len({noted_once(town) for _ in range(2)}) == 1,
     "titles.task_ids": lambda town: list(town.titles(id_of(town))) == [id_of(town)],
+    "removed_among.task_ids": lambda town: town.removed_among("0" * 32) == {"0" * 32},
     "wait.task_ids": lambda town: list(town.wait(ONE, timeout_seconds=0).tasks) == [id_of(town)],
 }
 

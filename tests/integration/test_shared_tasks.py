@@ -223,6 +223,16 @@ def overtake_appends(town: Town, monkeypatch: pytest.MonkeyPatch, change: Callab
     monkeypatch.setattr(town._writer, "_append", append_and_be_overtaken)
 
 
+def test_parent_that_gets_a_child_meanwhile_is_given_to_nobody(
+    two: tuple[Town, Town], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A task with an open child is no work of its own, so `assign_all` looks again, and gives the child."""
+    us, other = two
+    parent = us.create("parent").task.id
+    overtake_appends(us, monkeypatch, lambda: other.create("child", parent=parent), times=1)
+    assert [task.description for task in us.assign_all("ada")] == ["child"]
+
+
 def test_expected_version_is_of_the_named_task_and_of_no_other(
     two: tuple[Town, Town], monkeypatch: pytest.MonkeyPatch
 ) -> None:
