@@ -429,6 +429,7 @@ COMMANDS: Final[dict[tuple[str, ...], tuple[str, tuple[Kind, ...], bool, dict[st
     }),
     ("prime",): ("Show what an agent needs to know", (), False, {
         "--agent": ("agent", False, "The agent that begins"),
+        "--at": ("when", False, "An earlier moment"),
         "--town": ("folder", False, "The town's folder"),
         "--actor": ("actor", False, "Who acts"),
         "--json": ("flag", False, "Print only JSON on stdout"),

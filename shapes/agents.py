@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ledger import Task, format_ms
-from shapes import Shape, task_shape
+from shapes import Shape, reader_shape, task_shape
 
 if TYPE_CHECKING:
-    from shapes.given import Primed
-    from town import LostTask, MovedTask, RunOutput, RunReport, Town
+    from shapes.given import Primed, When
+    from town import LostTask, MovedTask, Reader, RunOutput, RunReport, Town
 
 
 def run_shape(report: RunReport) -> Shape:
@@ -61,10 +61,11 @@ def lost_task_shape(lost: LostTask, now: Task | None = None) -> Shape:
     }
 
 
-def prime_shape(primed: Primed) -> Shape:
-    """What an agent begins with; `tasks` are its own, those that run first."""
+def prime_shape(reader: Reader, primed: Primed, *, at: When | None) -> Shape:
+    """What an agent begins with, or began with at a moment; `tasks` are its own, those that run first."""
     return {
         "town": primed.town,
+        **reader_shape(reader, at),
         "agent": primed.agent,
         "tasks": {
             "total": primed.own_total,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cli.answers import reader_at, say_moment
 from cli.output import say_json, say_lines
 from cli.prime_words import QUESTIONS_SHOWN, READY_SHOWN, TASKS_SHOWN, Primed, prime_lines
 from cli.session import opened
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
 
     import typer
 
-    from cli.options import ActorOption, JsonOption, TownOption
-    from town import Town
+    from cli.options import ActorOption, JsonOption, TownOption, WhenOption
+    from town import Reader
 
 
 def prime(
@@ -24,6 +25,7 @@ def prime(
     agent: Annotated[
         str | None, typer.Option("--agent", metavar="NAME", help="The agent that begins. Default: who acts.")
     ] = None,
+    at: WhenOption = None,
     town: TownOption = None,
     actor: ActorOption = None,
     as_json: JsonOption = False,
@@ -33,25 +35,27 @@ def prime(
     A token is counted as four bytes. With --json all texts are whole, so it may be longer.
     """
     with opened(town, actor) as opened_town:
-        primed = _primed(opened_town, opened_town.actor if agent is None else agent.strip())
+        reader = reader_at(opened_town, at)
+        primed = _primed(reader, opened_town.name, opened_town.actor if agent is None else agent.strip())
         if as_json:
             from shapes.agents import prime_shape  # noqa: PLC0415 - only JSON is made with it
 
-            say_json(prime_shape(primed))
+            say_json(prime_shape(reader, primed, at=at))
             return
+        say_moment(reader, at)
         say_lines("".join(f"{line}\n" for line in prime_lines(primed)))
 
 
-def _primed(town: Town, agent: str) -> Primed:
-    running = town.page(TaskFilter(state=State.RUNNING, agent=agent), limit=TASKS_SHOWN)
-    assigned = town.page(TaskFilter(state=State.ASSIGNED, agent=agent, sort=Sort.PRIORITY), limit=TASKS_SHOWN)
-    begun_next = [task for task in town.ready(agent=agent, limit=TASKS_SHOWN).tasks if task.holder is not None]
+def _primed(reader: Reader, town: str, agent: str) -> Primed:
+    running = reader.page(TaskFilter(state=State.RUNNING, agent=agent), limit=TASKS_SHOWN)
+    assigned = reader.page(TaskFilter(state=State.ASSIGNED, agent=agent, sort=Sort.PRIORITY), limit=TASKS_SHOWN)
+    begun_next = [task for task in reader.ready(agent=agent, limit=TASKS_SHOWN).tasks if task.holder is not None]
     ready_ids = {task.id for task in begun_next}
     waiting = [task for task in assigned.tasks if task.id not in ready_ids]
-    ready = town.ready(limit=READY_SHOWN)
-    inbox = town.inbox(limit=QUESTIONS_SHOWN)
+    ready = reader.ready(limit=READY_SHOWN)
+    inbox = reader.inbox(limit=QUESTIONS_SHOWN)
     return Primed(
-        town=town.name,
+        town=town,
         agent=agent,
         own=[*running.tasks, *begun_next, *waiting][:TASKS_SHOWN],
         own_total=running.known_total + assigned.known_total,

@@ -22,6 +22,7 @@ READING: tuple[tuple[str, ...], ...] = (
     ("backlog", "list"),
     ("ready",),
     ("ready", "--agent", "ada", "--explain"),
+    ("prime", "--agent", "ada"),
     ("blocked",),
     ("critical-path",),
     ("inbox",),

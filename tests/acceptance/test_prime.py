@@ -138,6 +138,26 @@ def test_prime_as_json_is_whole(tt: Tt, town: Path) -> None:
     assert found["ready"] == {"has_more": False, "tasks": []}
 
 
+def test_prime_of_a_moment_is_what_the_agent_would_have_been_told(tt: Tt, town: Path) -> None:
+    """Its task, the questions and what was ready then, in words and as JSON."""
+    assert town.is_dir()
+    tt("assign", "worker-1", "Then")
+    tt("backlog", "add", "Ready then", "--alias", "asking")
+    tt("task", "complete", tt("task", "current", "worker-1", "--json").json["task"]["id"])
+    tt("ask", "asking", "Now?")
+    tt("assign", "worker-1", "Now")
+    out = tt("prime", "--agent", "worker-1", "--at", "3").out
+    assert out.startswith("As it was after event 3, ")
+    assert "Your next task, not started: " in out
+    assert "  Then" in out
+    assert "Ready, best first:\n- asking  Ready then\n" in out
+    assert "Open questions" not in out
+    found = tt("prime", "--agent", "worker-1", "--at", "3", "--json").json
+    assert (found["number"], found["tasks"]["tasks"][0]["title"]) == (3, "Then")
+    assert found["questions"]["total"] == 0
+    assert tt("prime", "--agent", "worker-1", "--json").json["questions"]["total"] == 1
+
+
 def test_init_writes_its_section_once(tt: Tt, folder: Path) -> None:
     """The first call makes town and file, the second changes no byte, and each says what it did."""
     first = tt("init", "--name", "demo", "--agents")
