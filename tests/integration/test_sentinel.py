@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.clusters import Watched, running_sentinels
+from ledger import NotReplicatedError
+from tests.support.clusters import Node, Watched, running_sentinels
 from tests.support.day import live_a_day
 from tests.support.tt import run_here
 from tests.support.waiting import wait_until
 from town import Town
+from town.server.routes import SentinelRoute
 
 
 @pytest.fixture(scope="module")
@@ -68,3 +70,37 @@ def is_copied(primary: object) -> bool:
     told = primary.ask("INFO", "replication")  # type: ignore[attr-defined]
     offsets = [told[f"slave{number}"]["offset"] for number in range(told["connected_slaves"])]
     return bool(offsets) and all(offset == told["master_repl_offset"] for offset in offsets)
+
+
+def test_replaced_primary_with_a_replica_left_confirms_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both have the event, and lose it once the sentinels reach them. It was acknowledged, because a replica had it."""
+    with running_sentinels(tmp_path / "s") as group:
+        folder = tmp_path / "town"
+        Town.init(folder, name="replaced", url=group.url, actor="a", is_registered=False).close()
+        settings = folder / "tinytown.toml"
+        settings.write_text(settings.read_text("utf-8").replace("[redis]\n", '[redis]\nacks = "replicas:1"\n'), "utf-8")
+        primary = group.primary()
+        left = next(node for node in group.servers if node is not primary)
+        left.ask("CONFIG SET", "replica-priority", 0)
+        for sentinel in group.sentinels:
+            sentinel.ask("SENTINEL DEBUG", "info-period", 100)
+        wait_until(lambda: all(_has_unfit_replica(sentinel) for sentinel in group.sentinels))
+        for node in (primary, left):
+            # The sentinels do not reach them.
+            node.ask("ACL SETUSER", "default", "-replicaof", "-slaveof")
+        with Town.open(folder, actor="a") as town:
+            town.create("before")
+            monkeypatch.setattr(SentinelRoute, "expire", lambda _: None)
+            primary.pause()
+            wait_until(lambda: group.primary() is not primary)
+            primary.go_on()
+            assert primary.ask("WAIT", 1, 1_000) == 1
+            with pytest.raises(NotReplicatedError, match="and is lost"):
+                town.create("nowhere")
+            assert descriptions(town) == ["before"]
+
+
+def _has_unfit_replica(sentinel: Node) -> bool:
+    """Whether the sentinel knows of a replica that is never to be the primary."""
+    (replicas,) = [sentinel.ask("SENTINEL REPLICAS", "main")]
+    return any(dict(zip(each[::2], each[1::2], strict=True))[b"slave-priority"] == b"0" for each in replicas)

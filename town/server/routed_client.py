@@ -138,10 +138,8 @@ class Routed(Bounded):
                 self.disconnect()
                 raise
             return self._repeat(answered, waiting, error)
-        if self._last_elsewhere is not None and command is not None and command[0] in _WAITS:
-            # It waited for what this connection wrote, and that was written elsewhere.
-            self._last_elsewhere.send_command(*command)
-            return self._last_elsewhere.read_response()
+        if command is not None and command[0] in _WAITS:
+            return self._waited(command, reply)
         if command is not None and command[0] == "SCRIPT LOAD":
             self._scripts[reply.decode()] = command[1]
         return reply
@@ -153,6 +151,19 @@ class Routed(Bounded):
         for connection in self._elsewhere.values():
             connection.disconnect()
         self._elsewhere.clear()
+
+    def _waited(self, command: Command, reply: Any) -> Any:
+        """The reply to a command that waited for replicas. redis-py's ConnectionError if the server was replaced by then."""
+        server: Any = self
+        if self._last_elsewhere is not None:
+            # It waited for what this connection wrote, and that was written elsewhere.
+            server = self._last_elsewhere
+            server.send_command(*command)
+            reply = server.read_response()
+        if not self._due and not self._route.confirms((server.host, server.port)):
+            self.disconnect()
+            raise redis.ConnectionError("another server has taken over, or no sentinel says that none has")
+        return reply
 
     # --- a command --------------------------------------------------------------------------------------------------
 

@@ -23,9 +23,18 @@ from town.trust.url_rules import Address
 KNOWN_SECONDS: Final = 1.0
 """How long an answer of sentinels is taken for true. A primary that was replaced while it hung, or that starts again, takes
 writes until sentinels tell it so, about 10 s later; all of them are lost."""
+REPLACING_SECONDS_MAX: Final = 5.0
+"""How long a confirmation waits for a failover that is under way."""
+_POLL_SECONDS: Final = 0.1
+_SILENT_SECONDS: Final = 10.0
+"""How long a sentinel that did not answer is not asked for a confirmation."""
 _REFUSALS: Final = redis.AuthenticationError, redis.ResponseError
 """What a host answers that is there, and does not say where the town is."""
 _NOBODY: Final = "none of the hosts in its URL answered"
+
+
+State = dict[str, Any]
+"""What a sentinel says of the primary that it watches, as redis-py reads it."""
 
 
 class Route:
@@ -52,6 +61,13 @@ class Route:
 
     def expire(self) -> None:
         """Ask again next time if what is known is old, and its server would not say that another one has the town."""
+
+    def confirms(self, address: Address) -> bool:  # noqa: ARG002 - as above
+        """Whether what this server and a replica of it have is there to stay, as those say who choose the primary.
+
+        A cluster is not asked: its nodes tell each other of a new primary at once, and its replicas follow that.
+        """
+        return True
 
     def moved(self, error: MovedError) -> None:
         """Note where a server says that the town is."""
@@ -125,6 +141,7 @@ class SentinelRoute(Route):
         super().__init__()
         self._sentinels = list(sentinels)
         self._expires_at = 0.0
+        self._silent_until: dict[Address, float] = {}
         self._service = service
         self._ways = [plain_options] if options == plain_options else [plain_options, options]
 
@@ -134,8 +151,44 @@ class SentinelRoute(Route):
                 self._known = None
                 self._expires_at = time.monotonic() + KNOWN_SECONDS
 
+    def confirms(self, address: Address) -> bool:
+        """Whether all sentinels that answer take this server for the primary. Waits while they replace it.
+
+        A primary that was replaced while it hung goes on until they reach it, and so does a replica that still follows it: both
+        lose then what they have.
+        """
+        deadline = time.monotonic() + REPLACING_SECONDS_MAX
+        while True:
+            told = self._ask_all()
+            if not any(_is_replaced(state) for state in told) or time.monotonic() > deadline:
+                break
+            time.sleep(_POLL_SECONDS)
+        if told and all(_address_in(state) == address and not _is_replaced(state) for state in told):
+            return True
+        with self._lock:
+            # The first one that is asked may not have heard yet.
+            self._known = _address_in(max(told, key=lambda state: state["config-epoch"])) if told else None
+            self._expires_at = time.monotonic() + KNOWN_SECONDS
+        return False
+
     def moved(self, error: MovedError) -> None:
         raise redis.ResponseError("it is a node of a cluster, and has a URL of sentinels") from error
+
+    def _ask_all(self) -> list[State]:
+        """What each sentinel says of the primary, of those that answer and watch it."""
+        told = []
+        with self._lock:
+            sentinels = tuple(self._sentinels)
+        for sentinel in sentinels:
+            if time.monotonic() < self._silent_until.get(sentinel, 0.0):
+                continue
+            try:
+                state = self._ask_one(sentinel)
+            except redis.RedisError:
+                self._silent_until[sentinel] = time.monotonic() + _SILENT_SECONDS
+                continue
+            told += [] if state is None else [state]
+        return told
 
     def _ask(self) -> Address:
         answered = False
@@ -147,30 +200,36 @@ class SentinelRoute(Route):
                 last = error
                 continue
             answered = True
-            if found is not None:
+            # redis-py's own rule for which states count.
+            if found is not None and Sentinel([]).check_master_state(found, self._service):  # type: ignore[no-untyped-call]
                 # The next time, too.
                 self._sentinels.remove(sentinel)
                 self._sentinels.insert(0, sentinel)
-                return found
+                return _address_in(found)
         if isinstance(last, _REFUSALS):
             raise redis.ResponseError("it is no sentinel") if "unknown command" in str(last) else last
         if answered:
             raise redis.ConnectionError(f"its sentinels know no primary that is up and called {self._service!r}")
         raise redis.ConnectionError(f"{_NOBODY} ({last})") from last
 
-    def _ask_one(self, sentinel: Address) -> Address | None:
-        """The primary by one sentinel; None if it knows none that is up."""
+    def _ask_one(self, sentinel: Address) -> State | None:
+        """What one sentinel says of the primary; None if it watches none of that name."""
         for way in self._ways:
             # Always redis-py's, unlike a `client` elsewhere.
             asked = redis.Redis.from_pool(redis.ConnectionPool(host=sentinel[0], port=sentinel[1], **way))
             with closing(asked):
                 try:
-                    state = asked.sentinel_masters().get(self._service)  # type: ignore[no-untyped-call]
+                    return cast("State | None", asked.sentinel_masters().get(self._service))  # type: ignore[no-untyped-call]
                 except redis.AuthenticationError:
                     if way is self._ways[-1]:
                         raise
-                    continue
-                # redis-py's own rule for which states count.
-                is_up = bool(state) and Sentinel([]).check_master_state(state, self._service)  # type: ignore[no-untyped-call]
-                return (str(state["ip"]), int(state["port"])) if is_up else None
         return None
+
+
+def _address_in(state: State) -> Address:
+    return str(state["ip"]), int(state["port"])
+
+
+def _is_replaced(state: State) -> bool:
+    """Whether the sentinel has begun to make another server the primary."""
+    return "failover_in_progress" in str(state["flags"]).split(",")
