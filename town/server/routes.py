@@ -17,6 +17,7 @@ from redis.cluster import ClusterNode, NodesManager
 from redis.crc import key_slot
 from redis.exceptions import MovedError, RedisClusterException, SlotNotCoveredError
 from redis.sentinel import Sentinel
+from redis.utils import str_if_bytes
 
 from town.trust.url_rules import Address
 
@@ -167,7 +168,8 @@ class SentinelRoute(Route):
             return True
         with self._lock:
             # The first one that is asked may not have heard yet.
-            self._known = _address_in(max(told, key=lambda state: state["config-epoch"])) if told else None
+            newest = max(told, key=lambda state: (state["config-epoch"], _address_in(state) != address), default=None)
+            self._known = None if newest is None else _address_in(newest)
             self._expires_at = time.monotonic() + KNOWN_SECONDS
         return False
 
@@ -219,11 +221,23 @@ class SentinelRoute(Route):
             asked = redis.Redis.from_pool(redis.ConnectionPool(host=sentinel[0], port=sentinel[1], **way))
             with closing(asked):
                 try:
-                    return cast("State | None", asked.sentinel_masters().get(self._service))  # type: ignore[no-untyped-call]
+                    return self._state_from(asked)
                 except redis.AuthenticationError:
                     if way is self._ways[-1]:
                         raise
         return None
+
+    def _state_from(self, sentinel: redis.Redis) -> State | None:
+        state = cast("State | None", sentinel.sentinel_masters().get(self._service))  # type: ignore[no-untyped-call]
+        if state is None or not _is_replaced(state):
+            return state
+        # redis-py's own method gives an option on that its reader of the reply does not take.
+        chosen: Any = sentinel.execute_command("SENTINEL GET-MASTER-ADDR-BY-NAME", self._service)  # type: ignore[no-untyped-call]
+        promoted = None if chosen is None else {"ip": str_if_bytes(chosen[0]), "port": int(chosen[1])}
+        if promoted is None or _address_in(promoted) == _address_in(state):
+            return state
+        # The new primary is there. The sentinel goes on until all others follow it, and until then lists the old one.
+        return state | promoted | {"flags": "master", "is_sdown": False, "is_odown": False}
 
 
 def _address_in(state: State) -> Address:
@@ -231,5 +245,5 @@ def _address_in(state: State) -> Address:
 
 
 def _is_replaced(state: State) -> bool:
-    """Whether the sentinel has begun to make another server the primary."""
+    """Whether the sentinel is making another server the primary."""
     return "failover_in_progress" in str(state["flags"]).split(",")

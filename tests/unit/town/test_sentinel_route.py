@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import redis
@@ -95,3 +95,26 @@ def test_sentinel_that_is_silent_is_passed_over_for_a_while(route_of: Callable[.
     assert route.confirms(OLD)
     assert [asked.count(each) for each in SENTINELS] == [2, 1, 2]
     assert not route_of([None, None, None]).confirms(OLD)
+
+
+class _Replacing:
+    """A sentinel that is making another server the primary, and has `chosen` it if that is not the old one."""
+
+    def __init__(self, chosen: Address) -> None:
+        self._chosen = chosen
+
+    def sentinel_masters(self) -> dict[str, Told]:
+        return {"main": told(flags="master,s_down,o_down,failover_in_progress")}
+
+    def execute_command(self, *words: str) -> tuple[bytes, int]:
+        assert words == ("SENTINEL GET-MASTER-ADDR-BY-NAME", "main")
+        return self._chosen[0].encode(), self._chosen[1]
+
+
+@pytest.mark.parametrize(("chosen", "flags"), [(OLD, "master,s_down,o_down,failover_in_progress"), (NEW, "master")])
+def test_primary_that_a_sentinel_has_chosen_is_the_one_although_others_do_not_follow_it_yet(
+    chosen: Address, flags: str
+) -> None:
+    """It lists the old one until all others follow, which one that cannot be reached puts off for minutes."""
+    state: Any = SentinelRoute(SENTINELS, "main", {}, {})._state_from(cast("redis.Redis", _Replacing(chosen)))
+    assert (state["ip"], state["flags"], state["is_odown"]) == (chosen[0], flags, chosen is OLD)
