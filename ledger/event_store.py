@@ -68,12 +68,13 @@ class Basis(NamedTuple):
     """What a decision stands on beside its own tasks: the ledger as it was at `position`.
 
     An append that stands on it is refused if the event there is gone, as after a failover, or if an event of one of these types
-    came since. A creation disturbs it only if it puts the new task below another. If very many events came since, and there are
-    such types, it counts as disturbed.
+    came since. A creation disturbs it only if it puts a task below one of `parents`, or one that was there before below any:
+    nothing else leads to a new task. If very many events came since, and there are such types, it counts as disturbed.
     """
 
     position: Position
     disturbed_by: frozenset[type[Event]] = frozenset()
+    parents: frozenset[str] = frozenset()
 
 
 class Receipts:

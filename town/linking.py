@@ -46,9 +46,9 @@ class Circles:
         position = self._backend.upkeep.projector.checkpoints.position() if look is None else look.position
         return Basis(position, CLOSES_CIRCLES)
 
-    def childless_basis(self) -> Basis:
-        """As `basis`, for an answer that no task is below another one."""
-        return self.basis()._replace(disturbed_by=BRINGS_CHILDREN)
+    def childless_basis(self, task_ids: Iterable[str]) -> Basis:
+        """As `basis`, for an answer that no task is below one of these."""
+        return self.basis()._replace(disturbed_by=BRINGS_CHILDREN, parents=frozenset(task_ids))
 
     def circle(self, task_id: str, parent_id: str | None, needs: Iterable[str]) -> tuple[str, ...]:
         """As `find`, if one task had these ties."""

@@ -105,7 +105,8 @@ class Undoing:
         self._check_children(tasks)
         relied_on = self._check_parents(tasks)
         is_tied = self._check_circles(tasks)
-        disturbed_by = CLOSES_CIRCLES if is_tied else BRINGS_CHILDREN if _going(tasks) else frozenset()
+        going = _going(tasks)
+        disturbed_by = CLOSES_CIRCLES if is_tied else BRINGS_CHILDREN if going else frozenset()
         states = {task: (undone.now, undone.version) for task, undone in tasks.items()}
         kept = [task for task, undone in tasks.items() if undone.desired is not None]
         kept.sort(key=lambda task: tasks[task].created_number)
@@ -118,7 +119,7 @@ class Undoing:
             decided=reconcile_all(states, desired),
             relied_on=relied_on,
             causes={task: undone.cause for task, undone in tasks.items()},
-            basis=basis._replace(disturbed_by=disturbed_by) if disturbed_by else None,
+            basis=basis._replace(disturbed_by=disturbed_by, parents=frozenset(going)) if disturbed_by else None,
             tasks=tuple(tasks.values()),
         )
 

@@ -394,7 +394,7 @@ class Verbs:
 
         def make_command() -> Guarded:
             id_ = self._references.resolve(task_id)
-            basis = self._circles.childless_basis()
+            basis = self._circles.childless_basis([id_])
             children = self._writer.loader.count_children(id_)
             return Guarded(RemoveTask(task_id=id_, children=children, is_from_backlog=is_from_backlog), basis=basis)
 

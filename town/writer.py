@@ -247,7 +247,9 @@ class Writer:
             ]
             if not choices:
                 raise _StaleError(_moved_on(first))
-            events, positions = self._append_first(choices, Basis(page.position, UNSETTLES), first)
+            events, positions = self._append_first(
+                choices, Basis(page.position, UNSETTLES, parents=frozenset(facts)), first
+            )
             taken = next(task for task in page.tasks if task.id == events[0].task)
             return Receipt(_after(taken, events, positions), tuple(positions))
 
@@ -259,14 +261,13 @@ class Writer:
         agent = check_name(agent, "agent name")
 
         def attempt() -> tuple[Task, ...]:
-            basis = Basis(self.loader.seen, UNSETTLES)
             tasks = self._without_parents([task for task in self._live.backlog().tasks if task.damaged_at is None])
             claims = [ClaimTask(task_id=task.id, agent=agent) for task in tasks]
             decided = [(task.id, task.version, decide(task, claim)) for task, claim in zip(tasks, claims, strict=True)]
             self.loader.saw(task.position for task in tasks)
             if not any(facts for _, _, facts in decided):
                 return ()
-            self._append(decided, {}, basis=basis, reason=checked_reason)
+            self._append(decided, {}, reason=checked_reason)
             return tuple(task for task in self._live.get_many([task.id for task in tasks]) if task is not None)
 
         return self._attempt(attempt, Wanted(agents=(agent,), actor=self._actor))

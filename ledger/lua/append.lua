@@ -6,11 +6,12 @@
 -- ARGV[1]  the time to record, ms since 1970, or '' for the server's clock
 -- ARGV[2]  the position of the basis: where the ledger ended when the decision was made; '' if it does not matter
 -- ARGV[3]  the types of events that disturb the basis, with a blank before and after each; '' if none does. A `task.created`
---          disturbs only with a parent
--- ARGV[4]  'all' to check every guard and append every event, or 'first' to take the first guard that holds, and append the
+--          disturbs only if it puts a task that was there before below another one, or a task below one of ARGV[4]
+-- ARGV[4]  task ids, with a blank before and after each; '' for none
+-- ARGV[5]  'all' to check every guard and append every event, or 'first' to take the first guard that holds, and append the
 --          events of its task only
--- ARGV[5]  the last position that the caller was told of, '' for none
--- ARGV[6]  how many guards follow
+-- ARGV[6]  the last position that the caller was told of, '' for none
+-- ARGV[7]  how many guards follow
 -- then     a pair for each guard: task id, expected version (0 = no event yet)
 -- then     a pair for each event: task id, the event's JSON without `prev`; each of these tasks needs a guard
 --
@@ -26,8 +27,8 @@
 --   {'forgotten', last position}          what the caller was told of is not there; nothing was written
 
 local ledger, heads = KEYS[1], KEYS[2]
-local guards = tonumber(ARGV[6])
-local first_guard = 7
+local guards = tonumber(ARGV[7])
+local first_guard = 8
 local first_event = first_guard + 2 * guards
 
 local last_ms, last_seq, entries, last_position, groups = 0, 0, 0, '0-0', 0
@@ -53,7 +54,7 @@ if last_seq < entries or (last_seq == 0 and redis.call('EXISTS', heads) == 1) th
   return {'damaged', string.format('%.0f-%.0f', last_ms, last_seq), entries}
 end
 -- Only where others appended since does this cost a look.
-local known = ARGV[5]
+local known = ARGV[6]
 if known ~= '' and known ~= last_position then
   local known_seq = tonumber(string.match(known, '%-(%d+)$'))
   if known_seq >= last_seq or #redis.call('XRANGE', ledger, known, known) == 0 then
@@ -87,7 +88,12 @@ if is_past and ARGV[3] ~= '' then
     local event = entry[2][2] or ''
     local type = string.match(event, '"type":"([^"]+)"') or ''
     local disturbs = string.find(ARGV[3], ' ' .. type .. ' ', 1, true)
-    if disturbs and (type ~= 'task.created' or string.find(event, '"parent_id":"', 1, true)) then
+    if disturbs and type == 'task.created' then
+      local parent = string.match(event, '"parent_id":"([^"]+)"')
+      local is_new = string.find(event, '"version":1,', 1, true)
+      disturbs = parent and (not is_new or string.find(ARGV[4], ' ' .. parent .. ' ', 1, true))
+    end
+    if disturbs then
       return {'disturbed', entry[1]}
     end
   end
@@ -98,7 +104,7 @@ end
 
 -- Lua's `unpack` fails at some 8,000.
 local heads_max = 1000
-local takes_first, chosen, last_conflict = ARGV[4] == 'first', nil, nil
+local takes_first, chosen, last_conflict = ARGV[5] == 'first', nil, nil
 local versions, positions = {}, {}
 for first = first_guard, first_event - 1, 2 * heads_max do
   local tasks = {}

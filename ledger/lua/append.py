@@ -95,9 +95,8 @@ class AppendScript:
         arguments: Arguments = [
             "" if backdate_ms is None else backdate_ms,
             "" if basis is None else basis.position,
-            ""
-            if basis is None or not basis.disturbed_by
-            else f" {' '.join(sorted(each.type for each in basis.disturbed_by))} ",
+            "" if basis is None else _listed(each.type for each in basis.disturbed_by),
+            "" if basis is None else _listed(basis.parents),
             "first" if takes_first else "all",
             known,
             len(guards),
@@ -108,6 +107,12 @@ class AppendScript:
             arguments.extend(event)
         finish = begin_script(self._pool, self._script, [ledger_key, heads_key], arguments)
         return lambda: _understand(finish())
+
+
+def _listed(words: Iterable[str]) -> str:
+    """The words with a blank before and after each."""
+    found = " ".join(sorted(words))
+    return f" {found} " if found else ""
 
 
 def _understand(reply: object) -> AppendReply:

@@ -7,11 +7,15 @@ import redis
 
 from ledger import (
     BackdateRefusedError,
+    Basis,
+    BasisDisturbedError,
+    Event,
     EventStore,
     Keys,
     LedgerDamagedError,
     TaskAssigned,
     TaskCreated,
+    TaskRemoved,
     TaskStarted,
     WrongExpectedVersionError,
 )
@@ -57,3 +61,30 @@ def test_append_after_a_foreign_entry_writes_nothing(store: EventStore, client: 
     with pytest.raises(LedgerDamagedError, match="2 entries"):
         append(store, [TaskAssigned("worker-1")], expected=1)
     assert client.xlen(keys.ledger) == 2
+
+
+@pytest.mark.parametrize(
+    ("facts", "parents", "is_disturbed"),
+    [
+        ([TaskCreated("new")], (3,), False),
+        ([TaskCreated("new below another one", parent_id=task_id(2))], (3,), False),
+        ([TaskCreated("new below it", parent_id=task_id(3))], (3,), True),
+        ([TaskCreated("there before"), TaskRemoved(), TaskCreated("again")], (3,), False),
+        ([TaskCreated("there before"), TaskRemoved(), TaskCreated("again, below", parent_id=task_id(2))], (3,), True),
+    ],
+    ids=["alone", "below another", "below one of these", "again", "again below another"],
+)
+def test_creation_disturbs_a_basis_below_its_parents_or_if_the_task_was_there_before(
+    store: EventStore, facts: list[Event], parents: tuple[int, ...], *, is_disturbed: bool
+) -> None:
+    """Others may lead to a task that was there; to a new one nothing leads but its parent."""
+    append(store, [TaskCreated("a")])
+    basis = Basis(store.end(), frozenset({TaskCreated}), parents=frozenset(map(task_id, parents)))
+    append(store, facts, task=task_id(9))
+    event = an_event(TaskAssigned("worker-1"), version=2)
+    if is_disturbed:
+        with pytest.raises(BasisDisturbedError):
+            store.append([event], {TASK: 1}, basis=basis)
+    else:
+        store.append([event], {TASK: 1}, basis=basis)
+    assert store.head(TASK)[0] == (1 if is_disturbed else 2)

@@ -30,7 +30,7 @@ from tests.support.processes import run_at_once
 from tests.support.projectors import background_projectors
 from tests.support.towns import client_of
 from town import OvertakenError, Town
-from town.writer import DECIDE_ATTEMPTS_MAX
+from town.writer import DECIDE_ATTEMPTS_MAX, Writer
 
 WRITERS = 8
 COMMANDS_EACH = 400 if os.environ.get("TT_STRESS") else 80
@@ -223,14 +223,36 @@ def overtake_appends(town: Town, monkeypatch: pytest.MonkeyPatch, change: Callab
     monkeypatch.setattr(town._writer, "_append", append_and_be_overtaken)
 
 
-def test_parent_that_gets_a_child_meanwhile_is_given_to_nobody(
-    two: tuple[Town, Town], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("act", "name"),
+    [
+        (lambda town, task: town.remove(task), "_append"),
+        (lambda town, _: town.take_next("ada"), "_append_first"),
+        (lambda town, _: town.undoing.undo(), "_append"),
+        (lambda town, task: town.link(task, "last"), "_append"),
+        (lambda town, task: town.move(task, "last"), "_append"),
+    ],
+    ids=["remove", "next", "undo", "link", "move"],
+)
+def test_children_of_others_disturb_nobody(
+    act: Callable[[Town, str], object], name: str, two: tuple[Town, Town], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A task with an open child is no work of its own, so `assign_all` looks again, and gives the child."""
+    """Where many tasks are created below others, a command is decided once; it once came to nothing after 20 attempts."""
     us, other = two
-    parent = us.create("parent").task.id
-    overtake_appends(us, monkeypatch, lambda: other.create("child", parent=parent), times=1)
-    assert [task.description for task in us.assign_all("ada")] == ["child"]
+    parent = other.create("parent", agent="bob").task.id
+    us.create("last", alias="last", agent="bob")
+    task = us.create("one").task.id
+    attempts: list[str] = []
+    append = getattr(Writer, name)
+
+    def append_and_be_overtaken(writer: Writer, *arguments: Any, **options: Any) -> object:
+        if writer._actor != "the-other":
+            attempts.append(other.create("child", parent=parent, agent="bob").task.id)
+        return append(writer, *arguments, **options)
+
+    monkeypatch.setattr(Writer, name, append_and_be_overtaken)
+    act(us, task)
+    assert len(attempts) == 1
 
 
 def test_expected_version_is_of_the_named_task_and_of_no_other(

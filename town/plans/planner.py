@@ -169,7 +169,7 @@ class Planner:
             raise file.refuse([self._fault_of(error.circle, file.plan, found, targets)]) from error
         if is_pruning and pruned:
             known = frozenset() if needed_basis is None else needed_basis.disturbed_by
-            needed_basis = basis._replace(disturbed_by=known | BRINGS_CHILDREN)
+            needed_basis = basis._replace(disturbed_by=known | BRINGS_CHILDREN, parents=frozenset(pruned))
         relied_on = _lineages(decided, above, found.states)
         return _PlanDecisions(decided, relied_on, basis=needed_basis, names=names, found=there, kept=tuple(kept))
 
