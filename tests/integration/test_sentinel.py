@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import pytest
+import redis
 
 from ledger import NotReplicatedError
 from tests.support.clusters import Node, Watched, running_sentinels
@@ -14,6 +16,8 @@ from tests.support.day import live_a_day
 from tests.support.tt import run_here
 from tests.support.waiting import wait_until
 from town import Town
+from town.server.bounded_client import BoundedConnection, bounded_options
+from town.server.bounds import CONNECT_SECONDS_MAX
 from town.server.routes import SentinelRoute
 
 
@@ -64,6 +68,23 @@ def test_new_primary_is_followed(group: Watched, tmp_path: Path) -> None:
             wait_until(lambda primary=primary: group.primary() is not primary)  # type: ignore[misc]
         assert descriptions(town) == ["before", "after the kill", "after the pause"]
         assert town.upkeep.verify().findings == ()
+
+
+def test_sentinel_that_hangs_is_left_in_time(group: Watched) -> None:
+    """A bound that is given for one question holds, whatever the usual ones are."""
+    sentinel = group.sentinels[0]
+    address = ("127.0.0.1", sentinel.client_port)
+    options = bounded_options() | {"connection_class": BoundedConnection}
+    route = SentinelRoute([address], "main", options, options)
+    assert route._ask_one(address, seconds_max=5.0) is not None
+    sentinel.pause()
+    try:
+        began = time.monotonic()
+        with pytest.raises(redis.TimeoutError):
+            route._ask_one(address, seconds_max=0.1)
+        assert time.monotonic() - began < CONNECT_SECONDS_MAX / 2
+    finally:
+        sentinel.go_on()
 
 
 def is_copied(primary: object) -> bool:

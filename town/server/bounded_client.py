@@ -74,6 +74,8 @@ class _BoundedParser(_HiredisParser):
         self.still_there: Callable[[], None] | None = None
         """Raises redis-py's ConnectionError if no reply will come."""
         self.look_seconds = LOOK_SECONDS
+        self.seconds_max: float | None = None
+        """A shorter bound than usual for each reply."""
         self.deadline: float | None = None
         """None between sending and the first wait for a reply: a reader may pause in between."""
         self._received = 0
@@ -105,7 +107,7 @@ class _BoundedParser(_HiredisParser):
     def read_from_socket(self, timeout: Any = SENTINEL, raise_on_timeout: bool = True) -> bool:
         if timeout is not SENTINEL:
             return bool(super().read_from_socket(timeout, raise_on_timeout))  # type: ignore[no-untyped-call]
-        seconds_max = CONNECT_SECONDS_MAX if self.is_greeting else EXCHANGE_SECONDS_MAX
+        seconds_max = self.seconds_max or (CONNECT_SECONDS_MAX if self.is_greeting else EXCHANGE_SECONDS_MAX)
         if self.deadline is None:
             self.deadline = time.monotonic() + seconds_max
         try:
@@ -178,11 +180,23 @@ class Bounded:
     closed_unheard = ""
     """Why a server may close a connection before it says anything."""
 
-    def __init__(self, *arguments: Any, still_there: Callable[[], None] | None = None, **options: Any) -> None:
-        """`still_there` is asked now and then during a wait, and raises redis-py's ConnectionError if no reply will come."""
+    def __init__(
+        self,
+        *arguments: Any,
+        still_there: Callable[[], None] | None = None,
+        seconds_max: float | None = None,
+        **options: Any,
+    ) -> None:
+        """`still_there` is asked now and then during a wait, and raises redis-py's ConnectionError if no reply will come.
+
+        `seconds_max` is a shorter bound than usual for each step of making the connection, and for each reply.
+        """
+        if seconds_max is not None:
+            options["socket_connect_timeout"] = seconds_max
         self._due = DueReplies()
         super().__init__(*arguments, **options)
         self._parser.still_there = still_there  # type: ignore[attr-defined]
+        self._parser.seconds_max = seconds_max  # type: ignore[attr-defined]
 
     def look_after_server(self) -> None:
         """redis-py's ConnectionError if no reply will come, as far as anybody knows. For those who read the socket themselves."""
@@ -256,12 +270,12 @@ class BoundedSSLConnection(Bounded, SSLConnection):
 
     def _wrap_socket_with_ssl(self, sock: socket.socket) -> Any:
         # What listens there may know nothing of TLS, and wait for the end of a line.
-        sock.settimeout(CONNECT_SECONDS_MAX)
+        sock.settimeout(self.socket_connect_timeout)
         self._check_files()
         try:
             wrapped = super()._wrap_socket_with_ssl(sock)  # type: ignore[no-untyped-call]
         except TimeoutError:
-            raise redis.ConnectionError(f"it did not speak TLS in {CONNECT_SECONDS_MAX} s") from None
+            raise redis.ConnectionError(f"it did not speak TLS in {self.socket_connect_timeout:g} s") from None
         except ssl.SSLCertVerificationError as error:
             why = (
                 f"its certificate is not trusted: {error.verify_message}; ssl_ca_certs names the file of who signed it"

@@ -27,6 +27,8 @@ writes until sentinels tell it so, about 10 s later; all of them are lost."""
 REPLACING_SECONDS_MAX: Final = 5.0
 """How long a confirmation waits for a failover that is under way."""
 _POLL_SECONDS: Final = 0.1
+_QUICK_SECONDS: Final = 0.5
+"""How long a sentinel is waited for at first, and for a confirmation: one that hangs costs a command little more."""
 _SILENT_SECONDS: Final = 10.0
 """How long a sentinel that did not answer is not asked for a confirmation."""
 _REFUSALS: Final = redis.AuthenticationError, redis.ResponseError
@@ -185,7 +187,7 @@ class SentinelRoute(Route):
             if time.monotonic() < self._silent_until.get(sentinel, 0.0):
                 continue
             try:
-                state = self._ask_one(sentinel)
+                state = self._ask_one(sentinel, seconds_max=_QUICK_SECONDS)
             except redis.RedisError:
                 self._silent_until[sentinel] = time.monotonic() + _SILENT_SECONDS
                 continue
@@ -195,30 +197,38 @@ class SentinelRoute(Route):
     def _ask(self) -> Address:
         answered = False
         last: redis.RedisError | None = None
-        for sentinel in tuple(self._sentinels):
-            try:
-                found = self._ask_one(sentinel)
-            except redis.RedisError as error:
-                last = error
-                continue
-            answered = True
-            # redis-py's own rule for which states count.
-            if found is not None and Sentinel([]).check_master_state(found, self._service):  # type: ignore[no-untyped-call]
-                # The next time, too.
-                self._sentinels.remove(sentinel)
-                self._sentinels.insert(0, sentinel)
-                return _address_in(found)
+        unheard = tuple(self._sentinels)
+        # One that hangs is waited for only if no other knows.
+        for seconds_max in (_QUICK_SECONDS, None):
+            silent = []
+            for sentinel in unheard:
+                try:
+                    found = self._ask_one(sentinel, seconds_max=seconds_max)
+                except redis.RedisError as error:
+                    last = error
+                    silent.append(sentinel)
+                    continue
+                answered = True
+                # redis-py's own rule for which states count.
+                if found is not None and Sentinel([]).check_master_state(found, self._service):  # type: ignore[no-untyped-call]
+                    # The next time, too.
+                    self._sentinels.remove(sentinel)
+                    self._sentinels.insert(0, sentinel)
+                    return _address_in(found)
+            unheard = tuple(silent)
         if isinstance(last, _REFUSALS):
             raise redis.ResponseError("it is no sentinel") if "unknown command" in str(last) else last
         if answered:
             raise redis.ConnectionError(f"its sentinels know no primary that is up and called {self._service!r}")
         raise redis.ConnectionError(f"{_NOBODY} ({last})") from last
 
-    def _ask_one(self, sentinel: Address) -> State | None:
-        """What one sentinel says of the primary; None if it watches none of that name."""
+    def _ask_one(self, sentinel: Address, *, seconds_max: float | None = None) -> State | None:
+        """What one sentinel says of the primary; None if it watches none of that name. Each step takes up to `seconds_max`."""
         for way in self._ways:
             # Always redis-py's, unlike a `client` elsewhere.
-            asked = redis.Redis.from_pool(redis.ConnectionPool(host=sentinel[0], port=sentinel[1], **way))
+            asked = redis.Redis.from_pool(
+                redis.ConnectionPool(host=sentinel[0], port=sentinel[1], seconds_max=seconds_max, **way)
+            )
             with closing(asked):
                 try:
                     return self._state_from(asked)

@@ -35,13 +35,13 @@ def told(address: Address = OLD, *, epoch: int = 1, flags: str = "master") -> To
 def route_of(monkeypatch: pytest.MonkeyPatch) -> Callable[..., SentinelRoute]:
     """A route whose sentinels say this, one after the other; None is one that does not answer. `asked` notes whom it asks."""
 
-    def make(*answers: Sequence[Told | None], asked: list[Address] | None = None) -> SentinelRoute:
+    def make(*answers: Sequence[Told | None], asked: list[tuple[Address, float | None]] | None = None) -> SentinelRoute:
         rounds = [dict(zip(SENTINELS, each, strict=True)) for each in answers]
         seen: dict[Address, int] = {}
 
-        def ask_one(_: SentinelRoute, sentinel: Address) -> Told:
+        def ask_one(_: SentinelRoute, sentinel: Address, *, seconds_max: float | None) -> Told:
             if asked is not None:
-                asked.append(sentinel)
+                asked.append((sentinel, seconds_max))
             turn = seen[sentinel] = seen.get(sentinel, -1) + 1
             answer = rounds[min(turn, len(rounds) - 1)][sentinel]
             if answer is None:
@@ -89,12 +89,25 @@ def test_failover_that_does_not_end_confirms_nothing(
 
 def test_sentinel_that_is_silent_is_passed_over_for_a_while(route_of: Callable[..., SentinelRoute]) -> None:
     """A command would wait for it each time. If none answers, nothing is confirmed."""
-    asked: list[Address] = []
+    asked: list[tuple[Address, float | None]] = []
     route = route_of([told(), None, told()], asked=asked)
     assert route.confirms(OLD)
     assert route.confirms(OLD)
-    assert [asked.count(each) for each in SENTINELS] == [2, 1, 2]
+    assert [asked.count((each, routes._QUICK_SECONDS)) for each in SENTINELS] == [2, 1, 2]
     assert not route_of([None, None, None]).confirms(OLD)
+
+
+def test_sentinel_that_hangs_is_waited_for_only_if_no_other_knows(route_of: Callable[..., SentinelRoute]) -> None:
+    """Each is asked with a short bound first; those that did not answer in it are asked again, and patiently."""
+    first, second, third = SENTINELS
+    quick = routes._QUICK_SECONDS
+    asked: list[tuple[Address, float | None]] = []
+    assert route_of([None, told(), told()], asked=asked).address() == OLD
+    assert asked == [(first, quick), (second, quick)]
+    asked = []
+    down = told(flags="master,o_down")
+    assert route_of([None, down, down], [told(NEW), down, down], asked=asked).address() == NEW
+    assert asked == [(first, quick), (second, quick), (third, quick), (first, None)]
 
 
 class _Replacing:
