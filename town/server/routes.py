@@ -36,7 +36,7 @@ _REFUSALS: Final = redis.AuthenticationError, redis.ResponseError
 _NOBODY: Final = "none of the hosts in its URL answered"
 
 
-State = dict[str, Any]
+SentinelState = dict[str, Any]
 """What a sentinel says of the primary that it watches, as redis-py reads it."""
 
 
@@ -178,7 +178,7 @@ class SentinelRoute(Route):
     def moved(self, error: MovedError) -> None:
         raise redis.ResponseError("it is a node of a cluster, and has a URL of sentinels") from error
 
-    def _ask_all(self) -> list[State]:
+    def _ask_all(self) -> list[SentinelState]:
         """What each sentinel says of the primary, of those that answer and watch it."""
         told = []
         with self._lock:
@@ -222,7 +222,7 @@ class SentinelRoute(Route):
             raise redis.ConnectionError(f"its sentinels know no primary that is up and called {self._service!r}")
         raise redis.ConnectionError(f"{_NOBODY} ({last})") from last
 
-    def _ask_one(self, sentinel: Address, *, seconds_max: float | None = None) -> State | None:
+    def _ask_one(self, sentinel: Address, *, seconds_max: float | None = None) -> SentinelState | None:
         """What one sentinel says of the primary; None if it watches none of that name. Each step takes up to `seconds_max`."""
         for way in self._ways:
             # Always redis-py's, unlike a `client` elsewhere.
@@ -237,8 +237,8 @@ class SentinelRoute(Route):
                         raise
         return None
 
-    def _state_from(self, sentinel: redis.Redis) -> State | None:
-        state = cast("State | None", sentinel.sentinel_masters().get(self._service))  # type: ignore[no-untyped-call]
+    def _state_from(self, sentinel: redis.Redis) -> SentinelState | None:
+        state = cast("SentinelState | None", sentinel.sentinel_masters().get(self._service))  # type: ignore[no-untyped-call]
         if state is None or not _is_replaced(state):
             return state
         # redis-py's own method gives an option on that its reader of the reply does not take.
@@ -250,10 +250,10 @@ class SentinelRoute(Route):
         return state | promoted | {"flags": "master", "is_sdown": False, "is_odown": False}
 
 
-def _address_in(state: State) -> Address:
+def _address_in(state: SentinelState) -> Address:
     return str(state["ip"]), int(state["port"])
 
 
-def _is_replaced(state: State) -> bool:
+def _is_replaced(state: SentinelState) -> bool:
     """Whether the sentinel is making another server the primary."""
     return "failover_in_progress" in str(state["flags"]).split(",")
