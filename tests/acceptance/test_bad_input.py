@@ -161,6 +161,13 @@ def test_bad_input_is_refused_and_writes_nothing(
         assert content(client) == before
 
 
+@pytest.mark.parametrize("words", [("remove", "x"), ("task", "restore", "x")])
+def test_command_that_takes_something_away_is_offered_in_no_other_place(tt: Tt, words: tuple[str, ...]) -> None:
+    """Agents copy what they read."""
+    ran = tt(*words)
+    assert (ran.code, "No such command" in ran.err, "There is" in ran.err) == (2, True, False)
+
+
 def test_ambiguous_prefix_is_refused_with_candidates(tt: Tt, town: Path) -> None:
     """A prefix of several ids is refused, and they are listed."""
     assert town.is_dir()
